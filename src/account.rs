@@ -1,0 +1,117 @@
+//! [`AccountId`]: the word every module shares.
+//!
+//! An `AccountId` that exists has been checked: it is a safe path component, a safe Unix user
+//! name and a safe argument, so nothing past its constructor needs to ask again.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// The longest account id, in bytes: Linux's limit for a user name (useradd(8)).
+pub const MAX_LEN: usize = 32;
+
+/// An account's id, which is its SFTP user name and its Unix user name.
+///
+/// 1 to 32 of `A-Z a-z 0-9 _ -`, the first a letter or digit, not all digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(Box<str>);
+
+/// Why a text is not an account id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidAccountId {
+    /// No character at all.
+    Empty,
+    /// More than [`MAX_LEN`] bytes.
+    TooLong,
+    /// A character outside `A-Z a-z 0-9 _ -`.
+    Character,
+    /// The first character is neither letter nor digit.
+    First,
+    /// Only digits: tools would take it for a numeric user id.
+    AllDigits,
+}
+
+impl fmt::Display for InvalidAccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an account id has at least one character",
+            Self::TooLong => "an account id has at most 32 characters",
+            Self::Character => "an account id is made of A-Z a-z 0-9 _ and -",
+            Self::First => "an account id begins with a letter or a digit",
+            Self::AllDigits => "an account id is not digits alone",
+        })
+    }
+}
+
+impl std::error::Error for InvalidAccountId {}
+
+impl AccountId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = InvalidAccountId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = text.as_bytes();
+        let first = *bytes.first().ok_or(InvalidAccountId::Empty)?;
+        if bytes.len() > MAX_LEN {
+            return Err(InvalidAccountId::TooLong);
+        }
+        if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            return Err(InvalidAccountId::Character);
+        }
+        if !first.is_ascii_alphanumeric() {
+            return Err(InvalidAccountId::First);
+        }
+        if bytes.iter().all(u8::is_ascii_digit) {
+            return Err(InvalidAccountId::AllDigits);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<Path> for AccountId {
+    fn as_ref(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_partners_are_called() {
+        for id in ["a", "TEST-ABC-123Z", "8R5-4K5-466Z", "acme_eu", &"x".repeat(32)] {
+            assert_eq!(id.parse::<AccountId>().unwrap().as_str(), id);
+        }
+    }
+
+    #[test]
+    fn says_why_it_refuses() {
+        use InvalidAccountId::*;
+        for (id, why) in [
+            ("", Empty),
+            (&*"x".repeat(33), TooLong),
+            ("a b", Character),
+            ("../x", Character),
+            ("é", Character),
+            ("a\n", Character),
+            ("-rf", First),
+            ("_x", First),
+            ("1234", AllDigits),
+        ] {
+            assert_eq!(id.parse::<AccountId>(), Err(why), "{id:?}");
+        }
+    }
+}

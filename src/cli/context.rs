@@ -1,0 +1,107 @@
+//! What every command needs: configuration, state database, output; and how a command ends.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::output::Output;
+use crate::config::Config;
+use crate::state::State;
+
+/// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.
+pub type CliResult = Result<bool, CliError>;
+
+/// Why a command failed, and what to do about it.
+#[derive(Debug)]
+pub struct CliError {
+    message: String,
+    hint: Option<String>,
+    broken_pipe: bool,
+}
+
+impl CliError {
+    /// A failure in words of our own.
+    pub fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), hint: None, broken_pipe: false }
+    }
+
+    /// The same failure with the next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+}
+
+impl<E: Error + 'static> From<E> for CliError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        let io = (&error as &dyn Error).downcast_ref::<io::Error>();
+        let broken_pipe = io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+        Self { message, hint: None, broken_pipe }
+    }
+}
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context {
+    config_path: PathBuf,
+    output: Output,
+}
+
+impl Context {
+    /// For a configuration at `config_path`, which is read when a command asks for it.
+    pub fn new(config_path: PathBuf, json: bool) -> Self {
+        Self { config_path, output: Output::new(json) }
+    }
+
+    /// Where results go.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The configuration; the defaults when the file doesn't exist.
+    ///
+    /// # Errors
+    /// It can't be read or can't work.
+    pub fn config(&self) -> Result<Config, CliError> {
+        Ok(Config::load_or_default(&self.config_path)?)
+    }
+
+    /// The state database of `config`; its folder is made when it is missing.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub fn state(&self, config: &Config) -> Result<State, CliError> {
+        let path = config.paths.state_db();
+        if !config.paths.state.exists() {
+            return Err(CliError::new(format_args!(
+                "there is no folder {}",
+                config.paths.state.display()
+            ))
+            .hint("`systemd-tmpfiles --create sftp-import.conf` makes it, as the package does"));
+        }
+        Ok(State::open(&path)?)
+    }
+
+    /// Says why a command failed, and decides the exit status: the one place that does.
+    pub fn finish(&self, result: CliResult) -> ExitCode {
+        match result {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) if error.broken_pipe => ExitCode::SUCCESS,
+            Err(error) => {
+                self.output.error(&error.message, error.hint.as_deref());
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

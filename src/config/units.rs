@@ -1,0 +1,72 @@
+//! Durations and sizes, written as people write them: `"2h"`, `"5GB"`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, de};
+
+/// A length of time of zero or more, in config `"90s"`, `"2h"`, `"1h 30m"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(Duration);
+
+impl Period {
+    /// `n` seconds.
+    pub const fn seconds(n: u64) -> Self {
+        Self(Duration::from_secs(n))
+    }
+
+    /// The duration.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    /// Whether it is no time at all.
+    pub const fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed: SignedDuration =
+            text.parse().map_err(|e| de::Error::custom(format!("{e}; write it as \"2h\"")))?;
+        let duration = parsed.try_into().map_err(|_| de::Error::custom("is negative"))?;
+        Ok(Self(duration))
+    }
+}
+
+/// A number of bytes, in config `"512KB"` (1000s) or `"1MiB"` (1024s).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Size(ByteSize);
+
+impl Size {
+    /// `n` × 1 000 000 bytes.
+    pub const fn mb(n: u64) -> Self {
+        Self(ByteSize::mb(n))
+    }
+
+    /// `n` × 1024 × 1024 bytes.
+    pub const fn mib(n: u64) -> Self {
+        Self(ByteSize::mib(n))
+    }
+
+    /// `n` bytes.
+    pub const fn from_bytes(n: u64) -> Self {
+        Self(ByteSize::b(n))
+    }
+
+    /// In bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0.as_u64()
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().si().fmt(f)
+    }
+}

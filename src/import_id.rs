@@ -1,0 +1,99 @@
+//! [`ImportId`]: `<node>-<n>`, short enough to say on the phone, unique across nodes.
+//!
+//! An `ImportId` that exists is a safe path component and a safe SQL and shell word.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An import's id, such as `sftp1-42`: the node's name, a dash, the node's running number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ImportId(Box<str>);
+
+/// The text is not `<node>-<n>` with a node of 1 to 63 of `A-Z a-z 0-9 - . _`, first alphanumeric.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an import id; one looks like sftp1-42")]
+pub struct InvalidImportId(String);
+
+/// Whether `name` can be a node's name: 1 to 63 of `A-Z a-z 0-9 - . _`, the first alphanumeric.
+pub fn is_node_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
+impl ImportId {
+    /// The `n`th import of `node`.
+    ///
+    /// # Errors
+    /// `node` is not a node name ([`is_node_name`]).
+    pub fn new(node: &str, n: i64) -> Result<Self, InvalidImportId> {
+        format!("{node}-{n}").parse()
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ImportId {
+    type Err = InvalidImportId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = text.rsplit_once('-').is_some_and(|(node, n)| {
+            is_node_name(node)
+                && (1..=19).contains(&n.len())
+                && n.bytes().all(|b| b.is_ascii_digit())
+        });
+        if valid { Ok(Self(text.into())) } else { Err(InvalidImportId(text.into())) }
+    }
+}
+
+impl TryFrom<String> for ImportId {
+    type Error = InvalidImportId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ImportId> for String {
+    fn from(id: ImportId) -> Self {
+        id.0.into()
+    }
+}
+
+impl fmt::Display for ImportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<Path> for ImportId {
+    fn as_ref(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        let id = ImportId::new("eu-west.sftp1", 42).unwrap();
+        assert_eq!(id.to_string(), "eu-west.sftp1-42");
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    }
+
+    #[test]
+    fn refuses_what_could_leave_its_folder() {
+        for text in ["", "-1", "a", "a-", "a-x", "../a-1", ".a-1", "a/b-1", "a-1\n", "a--1x"] {
+            assert!(text.parse::<ImportId>().is_err(), "{text:?}");
+        }
+    }
+}

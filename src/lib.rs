@@ -1,0 +1,64 @@
+//! sftp-import: data imports over SFTP, around an existing OpenSSH.
+//!
+//! # The way of an upload
+//! `spool::watch` says "look at account A" → `spool::scan` lists incoming → `manifest` parses →
+//! `spool::pair` decides → `spool::claim` takes the pair out → `import::queue` picks the next →
+//! `import::worker` reads it through `records` into `store` → `import::results` answers in
+//! results/ → one transaction in `state` finishes and enqueues → `outbox::relay` delivers.
+//!
+//! # Layers
+//! Imports point down this list, never up; within a layer the modules do not know each other.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
+//! | workflows | `import`, `outbox`, `key`, `provision` |
+//! | adapters | `spool`, `store`, `state` |
+//! | pure | `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
+//! | words | `account`, `import_id`, `config` |
+//! | kernel | `sys`, the only module with `unsafe` |
+//!
+//! Pure code takes time and listings as arguments. These are the only `cfg` lines of the package.
+#![cfg_attr(not(feature = "daemon"), forbid(unsafe_code))]
+
+#[forbid(unsafe_code)]
+pub mod account;
+#[forbid(unsafe_code)]
+pub mod authorized_keys;
+
+#[cfg(feature = "daemon")]
+pub use with_daemon::*;
+
+#[cfg(feature = "daemon")]
+#[path = "."]
+mod with_daemon {
+    #[forbid(unsafe_code)]
+    pub mod cli;
+    #[forbid(unsafe_code)]
+    pub mod config;
+    #[forbid(unsafe_code)]
+    pub mod daemon;
+    #[forbid(unsafe_code)]
+    pub mod import;
+    #[forbid(unsafe_code)]
+    pub mod import_id;
+    #[forbid(unsafe_code)]
+    pub mod key;
+    #[forbid(unsafe_code)]
+    pub mod manifest;
+    #[forbid(unsafe_code)]
+    pub mod outbox;
+    #[forbid(unsafe_code)]
+    pub mod provision;
+    #[forbid(unsafe_code)]
+    pub mod records;
+    #[forbid(unsafe_code)]
+    pub mod report;
+    #[forbid(unsafe_code)]
+    pub mod spool;
+    #[forbid(unsafe_code)]
+    pub mod state;
+    #[forbid(unsafe_code)]
+    pub mod store;
+    pub mod sys;
+}

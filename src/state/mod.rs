@@ -1,0 +1,143 @@
+//! The state database: accounts, keys, imports, outbox, activity log. SQLite in WAL mode.
+//!
+//! Owns the connection, the migrations and every SQL statement on `state.db`, one file per table
+//! family. Callers that must change several things at once take a [`Transaction`] from
+//! [`State::write`] and pass it down; nothing here commits on its own.
+
+pub mod accounts;
+pub mod activity;
+pub mod deliveries;
+pub mod endpoints;
+pub mod imports;
+pub mod keys;
+mod migrations;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use rusqlite::Transaction;
+
+/// How long to wait for another process's write, such as a sysadmin's command.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What went wrong with the state database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be opened or is not a database.
+    #[error("cannot open the state database {}", path.display())]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A newer program has been here.
+    #[error(
+        "the state database {} has schema {found}, this program knows up to {known}; \
+         install the newer version again", path.display()
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A statement failed.
+    #[error("the state database refused a statement")]
+    Sql(#[from] rusqlite::Error),
+    /// A JSON column holds what its type doesn't know.
+    #[error("the state database holds what this program doesn't understand")]
+    Json(#[from] serde_json::Error),
+    /// A text column holds what its type doesn't know.
+    #[error("the state database holds {0}")]
+    Value(String),
+}
+
+/// This module's results.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The open state database. Share it by reference; calls take turns.
+#[derive(Debug)]
+pub struct State {
+    connection: Mutex<Connection>,
+}
+
+impl State {
+    /// Opens `path`, creating and migrating it as needed. It is readable by its owner only.
+    ///
+    /// # Errors
+    /// It can't be opened, isn't a database, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self> {
+        let opened = |source| Error::Open { path: path.to_owned(), source };
+        let mut connection = Connection::open(path).map_err(opened)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
+        connection.pragma_update(None, "journal_mode", "wal").map_err(opened)?;
+        connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
+        connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrations::run(&mut connection, path)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
+    ///
+    /// # Errors
+    /// What `work` returned (then nothing is changed), or the commit's error.
+    pub fn write<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut connection = self.lock();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::from)?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(Error::from)?;
+        Ok(value)
+    }
+
+    /// Runs `work` on one consistent view of the database.
+    ///
+    /// # Errors
+    /// What `work` returned.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(Error::from)?;
+        work(&transaction)
+    }
+
+    /// A number that changes whenever another process has committed a change.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn data_version(&self) -> Result<i64> {
+        Ok(self.lock().pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic while the lock was held rolled its transaction back: the connection is sound.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Now, in the unit of every time column: milliseconds since 1970 UTC.
+pub fn millis(time: jiff::Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+/// The time that a column holds.
+///
+/// # Errors
+/// The number is out of range: not written by us.
+pub fn timestamp(millis: i64) -> Result<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(millis)
+        .map_err(|_| Error::Value(format!("the time {millis}, which is out of range")))
+}
