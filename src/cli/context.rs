@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::output::Output;
@@ -66,6 +66,11 @@ impl Context {
     /// Where results go.
     pub fn output(&self) -> &Output {
         &self.output
+    }
+
+    /// Where the configuration lies.
+    pub fn config_path(&self) -> &Path {
+        &self.config_path
     }
 
     /// The configuration; the defaults when the file doesn't exist.

@@ -208,11 +208,20 @@ pub struct Imports {
     pub workers: usize,
     /// A running import that was cut off this often (crash, power) is set aside as failed.
     pub max_starts: u32,
+    /// An import that the host failed (disk full, I/O error) is tried again for this long.
+    pub retry_for: Period,
+    /// The spooled files of failed imports are kept this long, for `import retry`.
+    pub keep_failed: Period,
 }
 
 impl Default for Imports {
     fn default() -> Self {
-        Self { workers: 0, max_starts: 3 }
+        Self {
+            workers: 0,
+            max_starts: 3,
+            retry_for: Period::seconds(10 * 60),
+            keep_failed: Period::seconds(7 * 24 * 60 * 60),
+        }
     }
 }
 
@@ -321,6 +330,21 @@ mod tests {
         config.check().unwrap();
         assert_eq!(config.paths.state_db(), Path::new("/var/lib/sftp-import/state.db"));
         assert_eq!(config.limits.max_data_file.bytes(), 5_000_000_000);
+    }
+
+    #[test]
+    fn the_example_says_the_defaults() {
+        let text = include_str!("../../examples/config.toml");
+        let config: Config = toml::from_str(text).unwrap();
+        config.check().unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+        // … and every key: the fields of the Debug text, in the example's spelling.
+        let debug = format!("{config:?}").replace(['{', ','], "\n");
+        let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
+        for key in keys {
+            let written = key.replace('_', "-");
+            assert!(text.contains(&written), "the example does not say {written}");
+        }
     }
 
     #[test]

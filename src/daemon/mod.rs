@@ -1,1 +1,86 @@
-//! To come.
+//! `sftp-importd`: the sidecar. Wiring only.
+//!
+//! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
+
+mod logging;
+mod looks;
+mod notify;
+mod supervisor;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::logging::chain;
+use self::notify::Notify;
+use self::supervisor::Supervisor;
+use crate::config::Config;
+use crate::import::Engine;
+use crate::outbox::Relay;
+use crate::spool::watch::Watch;
+
+/// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
+#[derive(Debug, Parser)]
+#[command(name = "sftp-importd", version, max_term_width = 100)]
+pub struct Arguments {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+/// Runs the sidecar until SIGTERM or SIGINT.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start();
+    match start(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn start(arguments: Arguments) -> Result<(), Failure> {
+    let config = Arc::new(Config::load_or_default(&arguments.config)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(config));
+    // A mail server that hangs must not keep us: what was under way is sent again.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: Arc<Config>) -> Result<(), Failure> {
+    let engine = Arc::new(Engine::open(Arc::clone(&config))?);
+    engine.recover()?;
+    let (watch, wakes) = Watch::start(engine.layout.clone())?;
+    let wake_relay = Arc::new(tokio::sync::Notify::new());
+    let relay = Relay::new(Arc::clone(&engine.state), Arc::clone(&config), engine.attachments());
+    let (stop_relay, stopped) = tokio::sync::watch::channel(false);
+    let relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
+
+    tracing::info!(accounts = %config.paths.accounts.display(), "watching");
+    Supervisor::new(engine, wake_relay, Notify::new()).run(wakes, asked_to_stop()?).await;
+    tracing::info!("stopping");
+    let _ = stop_relay.send(true); // an error says the relay is gone already
+    let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
+    drop(watch);
+    Ok(())
+}
+
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,35 @@
+//! Logs: to the journal with fields when systemd runs us, to standard error otherwise.
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// The variable that sets what is logged, as in `SFTP_IMPORT_LOG=debug`. Default: info.
+const FILTER: &str = "SFTP_IMPORT_LOG";
+
+/// Sets up logging for this process.
+pub fn start() {
+    let filter = || EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
+    // journald gets ACCOUNT and IMPORT as fields of their own.
+    if std::env::var_os("JOURNAL_STREAM").is_some()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        let journal = journal.with_field_prefix(None);
+        tracing_subscriber::registry().with(filter()).with(journal).init();
+        return;
+    }
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    tracing_subscriber::registry().with(filter()).with(lines).init();
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! What every step of an import needs, opened once.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::import_id::ImportId;
+use crate::outbox::Attachments;
+use crate::report::ImportState;
+use crate::spool::layout::Layout;
+use crate::spool::results::Results;
+use crate::state::imports;
+use crate::state::{self, State};
+use crate::store::Store;
+
+use super::ImportRow;
+
+/// The opened state database, store and folders.
+#[derive(Debug)]
+pub struct Engine {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The state database.
+    pub state: Arc<State>,
+    /// Where records go.
+    pub store: Store,
+    /// Where accounts' folders are.
+    pub layout: Layout,
+}
+
+impl Engine {
+    /// Opens what `config` names.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn open(config: Arc<Config>) -> state::Result<Self> {
+        Ok(Self {
+            state: Arc::new(State::open(&config.paths.state_db())?),
+            store: Store::local(config.paths.data()),
+            layout: Layout::new(config.paths.accounts.clone()),
+            config,
+        })
+    }
+
+    /// Every import that is claimed and has not ended, in the order of claims.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn queued(&self) -> state::Result<Vec<(i64, ImportId, AccountId)>> {
+        let rows: Vec<ImportRow> = self.state.read(|tx| imports::unfinished(tx))?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| row.state != ImportState::Claiming)
+            .map(|row| (row.n, row.id, row.account))
+            .collect())
+    }
+
+    /// Opens error files for the mails that carry them.
+    pub fn attachments(&self) -> Arc<dyn Attachments> {
+        Arc::new(ErrorFiles(self.layout.clone()))
+    }
+}
+
+struct ErrorFiles(Layout);
+
+impl Attachments for ErrorFiles {
+    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
+        let account: AccountId = account.parse().map_err(io::Error::other)?;
+        let file: File =
+            Results::open(&self.0, &account).and_then(|r| r.read(name)).map_err(io::Error::other)?;
+        let length = file.metadata()?.len();
+        Ok((Box::new(file), length))
+    }
+}

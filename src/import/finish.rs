@@ -1,0 +1,79 @@
+//! The ends of an import in the state database: begin, finish, retry. One transaction each.
+
+use jiff::Timestamp;
+
+use super::ImportRow;
+use crate::outbox::{self, Milestone, Recipients};
+use crate::report::{ImportState, Report};
+use crate::spool::layout::Layout;
+use crate::state::{self, State, Transaction, accounts, activity, imports};
+
+/// Who hears of this import.
+fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
+    // The account may have been removed meanwhile; its partner still gets the answer.
+    let account = accounts::get(tx, &row.account)?;
+    let (contact, webhook) = account.map_or((None, None), |a| (a.email, a.webhook));
+    Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
+}
+
+/// The import begins to run; the first time, it is picked up.
+pub(super) fn begin(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    at: Timestamp,
+    picked_up: Option<&Report>,
+) -> state::Result<()> {
+    imports::set_running(tx, &row.id, at)?;
+    if let Some(report) = picked_up {
+        outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)?;
+    }
+    Ok(())
+}
+
+/// The import ends as `report` says: state, counts, activity and deliveries at once.
+pub(super) fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> state::Result<()> {
+    let at = report.finished_at.unwrap_or_else(Timestamp::now);
+    imports::set_finished(tx, &row.id, report, at)?;
+    let milestone = match report.state {
+        ImportState::Completed => Milestone::Completed,
+        _ => Milestone::Failed,
+    };
+    outbox::enqueue(tx, at, milestone, report, &recipients(tx, row)?)
+}
+
+/// Why an import can't be run again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// It has not failed.
+    #[error("import {0} has not failed; only a failed import can run again")]
+    NotFailed(crate::import_id::ImportId),
+    /// Its data file never came, or is not kept any more.
+    #[error("the files of import {0} are not in the spool; the partner must upload them again")]
+    NotSpooled(crate::import_id::ImportId),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+/// Queues a failed import again.
+///
+/// # Errors
+/// It has not failed, or its files are gone.
+pub fn retry(
+    state: &State,
+    layout: &Layout,
+    row: &ImportRow,
+    at: Timestamp,
+) -> Result<(), RetryError> {
+    if row.state != ImportState::Failed {
+        return Err(RetryError::NotFailed(row.id.clone()));
+    }
+    if row.refusal.is_some() || !layout.spooled_data(&row.id).exists() {
+        return Err(RetryError::NotSpooled(row.id.clone()));
+    }
+    state.write(|tx| {
+        imports::set_retry(tx, &row.id)?;
+        activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")
+    })?;
+    Ok(())
+}

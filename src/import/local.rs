@@ -1,0 +1,308 @@
+//! Imports from local files: `check`, which stores nothing and needs nothing installed, and
+//! `ingest`, which is one import, now, through the same pipeline as an upload.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::finish;
+use super::monitor::Monitor;
+use super::pipeline::{self, Answers, Outcome, Source, Target};
+use super::{Engine, ImportRow};
+use crate::account::AccountId;
+use crate::config::Limits;
+use crate::import_id::ImportId;
+use crate::manifest::Manifest;
+use crate::report::{Failure, FailureText, Report};
+use crate::state::imports::{self, NewImport, Origin};
+use crate::state::{self, Transaction};
+
+/// A manifest on this machine, and the data file in the same folder.
+#[derive(Debug)]
+pub struct Local {
+    folder: PathBuf,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Why a local import could not even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The manifest can't be read.
+    #[error("cannot read the manifest {}", path.display())]
+    Manifest {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The path has no file name in UTF-8.
+    #[error("{} is not the path of a manifest", .0.display())]
+    Name(PathBuf),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+impl Local {
+    /// Reads the manifest at `path`, at most one byte more than `limits` allow.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|f| f.take(limits.max_manifest.bytes() + 1).read_to_end(&mut bytes))
+            .map_err(|source| LocalError::Manifest { path: path.to_owned(), source })?;
+        Ok(Self { folder, name, bytes })
+    }
+
+    /// The manifest's file name without `.manifest`: what the error files are called after.
+    pub fn stem(&self) -> &str {
+        self.name.strip_suffix(".manifest").unwrap_or(&self.name)
+    }
+
+    /// The folder that holds manifest and data file.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn manifest(&self, limits: &Limits) -> Result<Manifest, Failure> {
+        if !self.name.ends_with(".manifest") {
+            let detail = format!("the name {:?} does not end in .manifest", self.name);
+            return Err(Failure::new(FailureText::Manifest, detail));
+        }
+        Manifest::parse(&self.bytes, limits).map_err(|errors| errors.into_failure())
+    }
+
+    fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
+        let path = self.folder.join(&manifest.file_name);
+        let missing = |error: io::Error| {
+            let text = match error.kind() {
+                io::ErrorKind::NotFound => FailureText::NoDataFile,
+                _ => FailureText::Unreadable,
+            };
+            Failure::new(text, format_args!("{}: {error}", manifest.file_name))
+        };
+        // Opening a FIFO would wait for its writer: look first; these are the caller's own files.
+        if !fs::metadata(&path).map_err(missing)?.is_file() {
+            let detail = format!("{} is not a regular file", manifest.file_name);
+            return Err(Failure::new(FailureText::Unreadable, detail));
+        }
+        File::open(path).map_err(missing)
+    }
+
+    fn run(
+        &self,
+        limits: &Limits,
+        target: Option<Target<'_>>,
+        at: Timestamp,
+        answers: &mut dyn Answers,
+        monitor: &Monitor,
+    ) -> Result<(Option<Manifest>, Outcome), pipeline::Stopped> {
+        let manifest = match self.manifest(limits) {
+            Ok(manifest) => manifest,
+            Err(failure) => return Ok((None, Outcome::failed(failure))),
+        };
+        let outcome = match self.data(&manifest) {
+            Err(failure) => Outcome::failed(failure),
+            Ok(data) => {
+                monitor.set_total(data.metadata().map_or(0, |m| m.len()));
+                let source = Source {
+                    manifest: &manifest,
+                    data,
+                    limits,
+                    processing_time: at.as_second(),
+                };
+                pipeline::run(source, target, answers, monitor)?
+            }
+        };
+        Ok((Some(manifest), outcome))
+    }
+}
+
+fn report(base: Report, manifest: Option<&Manifest>, outcome: Outcome) -> Report {
+    Report {
+        data_type: manifest.map(|m| m.data_type),
+        data_file: manifest.map(|m| m.file_name.clone()),
+        dry_run: manifest.is_some_and(|m| m.dry_run),
+        state: outcome.state,
+        records: outcome.counts,
+        bytes: outcome.bytes,
+        sha256: outcome.sha256,
+        finished_at: Some(Timestamp::now()),
+        failure: outcome.failure,
+        rejections: outcome.rejections,
+        warnings: outcome.warnings,
+        ..base
+    }
+}
+
+/// Validates a local pair and stores nothing. `None` when `monitor` was asked to stop.
+pub fn check(
+    local: &Local,
+    limits: &Limits,
+    answers: &mut ErrorFolder,
+    monitor: &Monitor,
+) -> Option<Report> {
+    let at = Timestamp::now();
+    let (manifest, outcome) = local.run(limits, None, at, answers, monitor).ok()?;
+    let base = Report { started_at: Some(at), ..Report::queued(&local.name, at) };
+    let report = report(base, manifest.as_ref(), outcome);
+    Some(Report { error_file: answers.written(), ..report })
+}
+
+/// Imports a local pair for `account`, now. `None` when `monitor` was asked to stop.
+///
+/// The caller holds the lock that keeps ingests apart: one of this account and manifest that was
+/// cut off is then known to be dead, and is gone on with under its own id.
+///
+/// # Errors
+/// The state database's.
+pub fn ingest(
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    answers: &mut ErrorFolder,
+    monitor: &Monitor,
+) -> Result<Option<Report>, LocalError> {
+    let now = Timestamp::now();
+    let row = engine.state.write(|tx| begin(tx, engine, account, local, now))?;
+    let at = row.started_at.unwrap_or(now);
+    let base = Report {
+        started_at: Some(at),
+        ..Report::queued(&local.name, row.received_at).of(&row.id, account)
+    };
+    let ran = match &row.refusal {
+        Some(refusal) => Ok((None, Outcome::failed(refusal.clone()))),
+        None => {
+            let target = Target { store: &engine.store, account, import: &row.id };
+            local.run(&engine.config.limits, Some(target), at, answers, monitor)
+        }
+    };
+    let Ok((manifest, outcome)) = ran else { return Ok(None) };
+    let report = report(base, manifest.as_ref(), outcome);
+    let report = Report { error_file: answers.written(), ..report };
+    engine.state.write(|tx| finish::finish(tx, &row, &report))?;
+    Ok(Some(report))
+}
+
+fn begin(
+    tx: &Transaction<'_>,
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    now: Timestamp,
+) -> state::Result<ImportRow> {
+    let cut_off = imports::unfinished_ingests(tx)?
+        .into_iter()
+        .find(|row: &ImportRow| row.account == *account && row.manifest == local.name);
+    let id = match cut_off {
+        Some(row) => row.id,
+        None => insert(tx, engine, account, local, now)?,
+    };
+    let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
+    let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
+    let at = row.started_at.unwrap_or(now);
+    let running = Report {
+        state: crate::report::ImportState::Running,
+        started_at: Some(at),
+        ..Report::queued(&local.name, row.received_at).of(&id, account)
+    };
+    finish::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
+    Ok(ImportRow { started_at: Some(at), ..row })
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    now: Timestamp,
+) -> state::Result<ImportId> {
+    let refusal = imports::spent_by(tx, account, &local.name)?.map(|import| {
+        super::intake::spent(&local.name, &import)
+    });
+    let manifest = local.manifest(&engine.config.limits).ok();
+    let email = manifest.as_ref().map(|m| m.client_email.as_str());
+    let new = NewImport::<crate::spool::Claim> {
+        account,
+        manifest: &local.name,
+        data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
+        data_type: manifest.as_ref().map(|m| m.data_type),
+        client_email: email,
+        stem: local.stem(),
+        origin: Origin::Ingest,
+        refusal: refusal.as_ref(),
+        received_at: now,
+    };
+    imports::insert(tx, &engine.config.node.name, &new)
+}
+
+/// Where a local import leaves its error files: a folder, or nowhere.
+///
+/// The files are made when this is made, with the rights the process has then, and removed again
+/// when nothing was rejected.
+#[derive(Debug)]
+pub struct ErrorFolder {
+    paths: Option<[PathBuf; 2]>,
+    files: [Option<File>; 2],
+    written: bool,
+}
+
+impl ErrorFolder {
+    /// No error files.
+    pub fn none() -> Self {
+        Self { paths: None, files: [None, None], written: false }
+    }
+
+    /// `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`.
+    ///
+    /// # Errors
+    /// They can't be created.
+    pub fn create(folder: &Path, stem: &str) -> io::Result<Self> {
+        let paths = ["csv", "jsonl"].map(|kind| folder.join(format!("{stem}.errors.{kind}")));
+        let [file, lines] = paths.each_ref().map(File::create);
+        Ok(Self { files: [Some(file?), Some(lines?)], paths: Some(paths), written: false })
+    }
+
+    fn written(&self) -> Option<String> {
+        let [path, _] = self.paths.as_ref()?;
+        self.written.then(|| path.display().to_string())
+    }
+
+    fn take(&mut self, place: usize) -> Box<dyn Write> {
+        self.written = true;
+        match self.files[place].take() {
+            Some(file) => Box::new(file),
+            None => Box::new(io::sink()),
+        }
+    }
+}
+
+impl Answers for ErrorFolder {
+    fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
+        Ok(self.take(0))
+    }
+
+    fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
+        Ok(self.take(1))
+    }
+}
+
+impl Drop for ErrorFolder {
+    fn drop(&mut self) {
+        if let Some(paths) = self.paths.as_ref().filter(|_| !self.written) {
+            // They are empty; one that stays misleads nobody.
+            paths.iter().for_each(|path| drop(fs::remove_file(path)));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a running import tells, and how it is told to stop. Shared between threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// One running import's progress.
+#[derive(Debug)]
+pub struct Monitor {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    total_bytes: AtomicU64,
+    stop: AtomicBool,
+    since: Instant,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Records read so far.
+    pub records: u64,
+    /// Bytes of the data file read so far.
+    pub bytes: u64,
+    /// Its size in bytes.
+    pub total_bytes: u64,
+    /// Seconds since it began.
+    pub seconds: f64,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            total_bytes: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Monitor {
+    /// Says how large the data file is.
+    pub fn set_total(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Relaxed);
+    }
+
+    /// Says how far it is.
+    pub fn set(&self, records: u64, bytes: u64) {
+        self.records.store(records, Relaxed);
+        self.bytes.store(bytes, Relaxed);
+    }
+
+    /// Asks the import to stop soon, with nothing stored; it will run again from its start.
+    pub fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// How far it is now.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            records: self.records.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            total_bytes: self.total_bytes.load(Relaxed),
+            seconds: self.since.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+impl Progress {
+    /// Records a second so far.
+    pub fn rate(self) -> f64 {
+        if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// Seconds until it is done, when that can be said.
+    pub fn seconds_left(self) -> Option<f64> {
+        let known = self.bytes > 0 && self.total_bytes >= self.bytes;
+        known.then(|| self.seconds * (self.total_bytes - self.bytes) as f64 / self.bytes as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress;
+
+    #[test]
+    fn estimates_from_the_bytes_left() {
+        let progress = Progress { records: 100, bytes: 250, total_bytes: 1000, seconds: 2.0 };
+        assert_eq!((progress.rate(), progress.seconds_left()), (50.0, Some(6.0)));
+        let nothing = Progress { records: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
+        assert_eq!((nothing.rate(), nothing.seconds_left()), (0.0, None));
+    }
+}

@@ -1,0 +1,245 @@
+//! One data file through `records` into the store: what the sidecar, `ingest` and `check` share.
+//!
+//! Always holds: the store is committed only after the whole file was read and found good, and
+//! nothing is committed when every record was rejected, in a dry run, or after a failure.
+
+use std::io::{self, BufWriter, Read, Write};
+
+use super::monitor::Monitor;
+use super::state;
+use crate::account::AccountId;
+use crate::config::Limits;
+use crate::import_id::ImportId;
+use crate::manifest::Manifest;
+use crate::records::{self, Batch, ErrorFile, ErrorLines, RejectedRecord, Sink, Start};
+use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, RejectionTally};
+use crate::store::{self, Store, Writer};
+
+/// The data file to read.
+pub struct Source<'a, R> {
+    /// What it says about itself.
+    pub manifest: &'a Manifest,
+    /// Its bytes, from the first.
+    pub data: R,
+    /// The (c) of the rules.
+    pub limits: &'a Limits,
+    /// What an empty `ts` means: seconds since 1970 UTC, the same on every run of an import.
+    pub processing_time: i64,
+}
+
+/// Where accepted records go.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Whose they are.
+    pub account: &'a AccountId,
+    /// Which import's; the store takes one import once.
+    pub import: &'a ImportId,
+}
+
+/// Where rejected records go; asked once each, at the first rejection.
+pub trait Answers {
+    /// The error file, to be written from its start.
+    ///
+    /// # Errors
+    /// It can't be created.
+    fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
+
+    /// The same rejections for programs, one JSON object a line.
+    ///
+    /// # Errors
+    /// It can't be created.
+    fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Completed or failed.
+    pub state: ImportState,
+    /// Records read, accepted, rejected.
+    pub counts: Counts,
+    /// The data file's size in bytes, as far as it was read.
+    pub bytes: u64,
+    /// Its digest, lower-case hex, when it was read to its end.
+    pub sha256: Option<String>,
+    /// Why the file as a whole was not imported.
+    pub failure: Option<Failure>,
+    /// Rejections by text.
+    pub rejections: Vec<RejectionCount>,
+    /// What is worth knowing but stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Outcome {
+    /// An import that failed before its data was read.
+    pub fn failed(failure: Failure) -> Self {
+        Self {
+            state: ImportState::Failed,
+            counts: Counts::default(),
+            bytes: 0,
+            sha256: None,
+            failure: Some(failure),
+            rejections: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// The import was asked to stop; nothing was stored.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// Reads `source`, stores what is accepted in `target` (if any) and writes what is rejected to
+/// `answers`.
+///
+/// # Errors
+/// `monitor` was asked to stop. Everything else that goes wrong is in the outcome.
+pub fn run<R: Read + Send>(
+    source: Source<'_, R>,
+    target: Option<Target<'_>>,
+    answers: &mut dyn Answers,
+    monitor: &Monitor,
+) -> Result<Outcome, Stopped> {
+    let options = records::Options {
+        limits: source.limits,
+        processing_time: source.processing_time,
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let mut sink = Pipeline {
+        target: target.filter(|_| !source.manifest.dry_run),
+        writer: None,
+        answers,
+        errors: None,
+        tally: RejectionTally::default(),
+        limits: source.limits,
+        monitor,
+    };
+    let file_name = source.manifest.file_name.as_str();
+    let read = records::read(source.data, file_name, source.manifest, &options, &mut sink);
+    if monitor.is_stopped() {
+        return Err(Stopped);
+    }
+    let (summary, mut failure) = match read {
+        Ok(summary) => (summary, None),
+        Err(stopped) => (stopped.summary, Some(stopped.failure)),
+    };
+    let mut warnings = summary.warnings;
+    if failure.is_none() {
+        failure = sink.close_errors().err();
+    }
+    if state::ended(summary.counts, failure.as_ref()) == ImportState::Completed {
+        match sink.commit() {
+            Ok(0) => {}
+            Ok(moved) => warnings.push(format!(
+                "{moved} ids belonged to another profile and were moved to the one that the \
+                 record's stronger id names"
+            )),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Ok(Outcome {
+        state: state::ended(summary.counts, failure.as_ref()),
+        counts: if failure.is_some() { unstored(summary.counts) } else { summary.counts },
+        bytes: summary.bytes,
+        sha256: summary.sha256,
+        failure,
+        rejections: sink.tally.into_counts(),
+        warnings,
+    })
+}
+
+/// When the file as a whole fails nothing of it is stored: no record counts as accepted, and so
+/// that the report reconciles, none that was accepted counts as read.
+fn unstored(counts: Counts) -> Counts {
+    Counts { read: counts.rejected, accepted: 0, rejected: counts.rejected }
+}
+
+struct Errors {
+    file: ErrorFile<BufWriter<Box<dyn Write>>>,
+    lines: ErrorLines<BufWriter<Box<dyn Write>>>,
+}
+
+struct Pipeline<'a> {
+    target: Option<Target<'a>>,
+    writer: Option<Writer>,
+    answers: &'a mut dyn Answers,
+    errors: Option<(Start, Option<Errors>)>,
+    tally: RejectionTally,
+    limits: &'a Limits,
+    monitor: &'a Monitor,
+}
+
+impl Pipeline<'_> {
+    fn errors(&mut self) -> io::Result<Option<&mut Errors>> {
+        let Some((start, errors)) = &mut self.errors else { return Ok(None) };
+        if errors.is_none() {
+            let file = BufWriter::new(self.answers.error_file()?);
+            let lines = BufWriter::new(self.answers.error_lines()?);
+            *errors = Some(Errors {
+                file: ErrorFile::begin(file, start, self.limits.quote_formulas)?,
+                lines: ErrorLines::new(lines),
+            });
+        }
+        Ok(errors.as_mut())
+    }
+
+    fn close_errors(&mut self) -> Result<(), Failure> {
+        let Some((_, Some(errors))) = self.errors.take() else { return Ok(()) };
+        errors.file.finish().map_err(unwritable)?;
+        errors.lines.finish().map_err(unwritable)
+    }
+
+    /// Commits, and returns how many ids moved to another profile.
+    fn commit(&mut self) -> Result<u64, Failure> {
+        let Some(writer) = self.writer.take() else { return Ok(0) };
+        Ok(writer.commit().map_err(unstorable)?.moved_ids)
+    }
+}
+
+impl Sink for Pipeline<'_> {
+    fn begin(&mut self, start: &Start) -> Result<(), Failure> {
+        if let Some(Target { store, account, import }) = self.target {
+            self.writer = Some(store.begin(account, import, &start.schema).map_err(unstorable)?);
+        }
+        self.errors = Some((start.clone(), None));
+        Ok(())
+    }
+
+    fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
+        match &mut self.writer {
+            Some(writer) => writer.push(batch).map_err(unstorable),
+            None => Ok(()),
+        }
+    }
+
+    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
+        for reason in &record.reasons {
+            self.tally.add(reason.text, record.line);
+        }
+        if let Some(errors) = self.errors().map_err(unwritable)? {
+            errors.file.write(record).map_err(unwritable)?;
+            errors.lines.write(record).map_err(unwritable)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: records::Progress) -> Result<(), Failure> {
+        self.monitor.set(progress.records, progress.bytes);
+        if self.monitor.is_stopped() {
+            return Err(Failure::new(FailureText::Internal, "stopped"));
+        }
+        Ok(())
+    }
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(FailureText::Infra, format_args!("the error file cannot be written: {error}"))
+}
+
+fn unstorable(error: store::Error) -> Failure {
+    // The partner learns that it was the host; the causes, with their paths, are the log's.
+    tracing::error!("{}", crate::import::chain(&error));
+    Failure::new(FailureText::Infra, "the records could not be stored")
+}

@@ -1,0 +1,164 @@
+//! Which import runs next. Pure, but for holding what it was told.
+//!
+//! Always holds: one import per account at a time, in the order of claims; among accounts the one
+//! that was served longest ago goes first, so that a thousand imports of one account never make
+//! another wait for more than the imports that are running.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+
+/// The imports that wait and the accounts that run.
+#[derive(Debug, Default)]
+pub struct Queue {
+    accounts: HashMap<AccountId, Lane>,
+    served: u64,
+}
+
+/// The import that goes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Whose.
+    pub account: AccountId,
+    /// Its running number, to put it back by.
+    pub n: i64,
+    /// Its id.
+    pub id: ImportId,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: BTreeSet<(i64, ImportId)>,
+    running: Option<ImportId>,
+    last_served: u64,
+    not_before: Option<Instant>,
+}
+
+impl Queue {
+    /// Adds import number `n`; one that is waiting or running already is not added again.
+    pub fn add(&mut self, account: &AccountId, n: i64, id: &ImportId) {
+        let lane = self.accounts.entry(account.clone()).or_default();
+        if lane.running.as_ref() != Some(id) {
+            lane.waiting.insert((n, id.clone()));
+        }
+    }
+
+    /// Takes the next import to run, if any account may run one at `now`.
+    pub fn next(&mut self, now: Instant) -> Option<Next> {
+        let (account, _) = self
+            .accounts
+            .iter()
+            .filter(|(_, lane)| lane.may_run(now))
+            .min_by_key(|(_, lane)| (lane.last_served, lane.waiting.first().map(|(n, _)| *n)))?;
+        let account = account.clone();
+        let lane = self.accounts.get_mut(&account)?;
+        let (n, id) = lane.waiting.pop_first()?;
+        self.served += 1;
+        lane.last_served = self.served;
+        lane.running = Some(id.clone());
+        lane.not_before = None;
+        Some(Next { account, n, id })
+    }
+
+    /// The account's running import ended, or is waiting again.
+    pub fn ended(&mut self, account: &AccountId) {
+        if let Some(lane) = self.accounts.get_mut(account) {
+            lane.running = None;
+            if lane.waiting.is_empty() {
+                self.accounts.remove(account);
+            }
+        }
+    }
+
+    /// The account's running import goes back to its place, and nothing of the account runs
+    /// before `not_before`: its order is kept.
+    pub fn put_back(&mut self, account: &AccountId, n: i64, id: &ImportId, not_before: Instant) {
+        let lane = self.accounts.entry(account.clone()).or_default();
+        lane.waiting.insert((n, id.clone()));
+        lane.running = None;
+        lane.not_before = Some(not_before);
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.accounts.values().map(|lane| lane.waiting.len()).sum()
+    }
+
+    /// When the first import that was put back may run.
+    pub fn next_retry(&self) -> Option<Instant> {
+        self.accounts.values().filter(|lane| lane.running.is_none()).filter_map(|l| l.not_before).min()
+    }
+}
+
+impl Lane {
+    fn may_run(&self, now: Instant) -> bool {
+        self.running.is_none() && !self.waiting.is_empty() && self.not_before.is_none_or(|at| at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn queue(imports: &[(&str, i64)]) -> Queue {
+        let mut queue = Queue::default();
+        for (account, n) in imports {
+            queue.add(&account.parse().unwrap(), *n, &id(*n));
+        }
+        queue
+    }
+
+    fn id(n: i64) -> ImportId {
+        ImportId::new("t", n).unwrap()
+    }
+
+    fn next(queue: &mut Queue, now: Instant) -> Option<ImportId> {
+        queue.next(now).map(|next| next.id)
+    }
+
+    fn account(id: &str) -> AccountId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn keeps_each_accounts_order_and_runs_one_at_a_time() {
+        let mut queue = queue(&[("a", 3), ("a", 1), ("a", 2)]);
+        let now = Instant::now();
+        for n in 1..=3 {
+            assert_eq!(next(&mut queue, now), Some(id(n)));
+            assert_eq!(queue.next(now), None);
+            queue.ended(&account("a"));
+        }
+        assert_eq!(queue.next(now), None);
+    }
+
+    #[test]
+    fn a_thousand_of_one_account_do_not_keep_another_waiting() {
+        let mut imports: Vec<_> = (1..=1000).map(|n| ("big", n)).collect();
+        imports.push(("small", 1001));
+        imports.push(("small", 1002));
+        let mut queue = queue(&imports);
+        let now = Instant::now();
+        assert_eq!(next(&mut queue, now), Some(id(1)));
+        queue.ended(&account("big"));
+        assert_eq!(next(&mut queue, now), Some(id(1001)));
+        queue.ended(&account("small"));
+        assert_eq!(next(&mut queue, now), Some(id(2)));
+        assert_eq!(next(&mut queue, now), Some(id(1002)), "side by side with big");
+    }
+
+    #[test]
+    fn one_that_is_put_back_stays_first_and_waits() {
+        let mut queue = queue(&[("a", 1), ("a", 2)]);
+        let now = Instant::now();
+        let later = now + Duration::from_secs(5);
+        assert_eq!(next(&mut queue, now), Some(id(1)));
+        queue.put_back(&account("a"), 1, &id(1), later);
+        assert_eq!((queue.next(now), queue.next_retry()), (None, Some(later)));
+        assert_eq!(next(&mut queue, later), Some(id(1)));
+    }
+}

@@ -1,0 +1,97 @@
+//! Decisions about an import's state. Pure.
+
+use std::time::Duration;
+
+use crate::report::{Counts, Failure, FailureText, ImportState};
+
+/// What to do with an import that is about to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Read and store it.
+    Run,
+    /// Answer it with this failure, without touching its data.
+    Answer(Failure),
+}
+
+/// Whether an import that was cut off `starts` times before may begin once more.
+///
+/// A refused pair is answered, never run. An import that took the process down with it
+/// `max_starts` times is set aside: it must not do so for ever.
+pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Start {
+    if let Some(refusal) = refusal {
+        return Start::Answer(refusal.clone());
+    }
+    if starts >= max_starts {
+        let detail = format!("it was cut off {starts} times and is set aside; the log says why");
+        return Start::Answer(Failure::new(FailureText::Internal, detail));
+    }
+    Start::Run
+}
+
+/// How an import ends: failed when the file as a whole failed or every record was rejected.
+pub fn ended(counts: Counts, failure: Option<&Failure>) -> ImportState {
+    if failure.is_some() || counts.accepted == 0 {
+        ImportState::Failed
+    } else {
+        ImportState::Completed
+    }
+}
+
+/// What to do when the host failed an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterHostFailure {
+    /// Try again after this long.
+    Retry(Duration),
+    /// The retry window is over: fail it.
+    GiveUp,
+}
+
+/// Whether an import that the host failed for the `tries`th time (from 1), `elapsed` after its
+/// first start, is tried again: after 1, 2, 4 … at most 60 s, until `window` is over.
+pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> AfterHostFailure {
+    let pause = Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE);
+    if elapsed + pause > window { AfterHostFailure::GiveUp } else { AfterHostFailure::Retry(pause) }
+}
+
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_answered_whatever_else() {
+        let refusal = Failure::new(FailureText::NoDataFile, "e.csv");
+        assert_eq!(on_start(Some(&refusal), 0, 3), Start::Answer(refusal.clone()));
+    }
+
+    #[test]
+    fn a_poisoned_import_is_set_aside() {
+        assert_eq!(on_start(None, 2, 3), Start::Run);
+        let Start::Answer(failure) = on_start(None, 3, 3) else { panic!("ran a fourth time") };
+        assert_eq!(failure.message, FailureText::Internal);
+    }
+
+    #[test]
+    fn all_rejected_is_failed() {
+        let counts = |accepted, rejected| Counts { read: accepted + rejected, accepted, rejected };
+        assert_eq!(ended(counts(1, 9), None), ImportState::Completed);
+        assert_eq!(ended(counts(0, 9), None), ImportState::Failed);
+        let failure = Failure::new(FailureText::Unreadable, "");
+        assert_eq!(ended(counts(1, 0), Some(&failure)), ImportState::Failed);
+    }
+
+    #[test]
+    fn host_failures_are_tried_again_until_the_window_is_over() {
+        let seconds = Duration::from_secs;
+        let window = seconds(600);
+        assert_eq!(after_host_failure(1, seconds(0), window), AfterHostFailure::Retry(seconds(1)));
+        assert_eq!(after_host_failure(4, seconds(9), window), AfterHostFailure::Retry(seconds(8)));
+        assert_eq!(
+            after_host_failure(99, seconds(9), window),
+            AfterHostFailure::Retry(seconds(60))
+        );
+        assert_eq!(after_host_failure(9, seconds(590), window), AfterHostFailure::GiveUp);
+    }
+}

@@ -1,0 +1,287 @@
+//! Runs one import: picked up, read, stored, answered in results/, finished.
+//!
+//! Every step may be cut off and done again from the start: the store takes an import once,
+//! results/ gets the same answer by rename, and the finishing transaction happens once.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::finish;
+use super::monitor::Monitor;
+use super::pipeline::{self, Answers, Outcome, Source, Stopped, Target};
+use super::state::{self as decide, AfterHostFailure, Start};
+use super::{Engine, ImportRow, chain};
+use crate::import_id::ImportId;
+use crate::manifest::Manifest;
+use crate::report::{Failure, FailureText, ImportState, Report};
+use crate::spool::results::{self, Results, Temp};
+use crate::spool::spooled::SpooledImport;
+use crate::state::{self, imports};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The import completed or failed, and its answer is given.
+    Finished,
+    /// It was asked to stop and waits in the queue.
+    Stopped,
+    /// The host failed it; try again after this long.
+    Again(Duration),
+}
+
+/// Why an import could neither be finished nor answered; it stays in the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// There is no such import.
+    #[error("the state database has no import {0}")]
+    Unknown(ImportId),
+    /// The answer can't be written into results/.
+    #[error("cannot answer in results/")]
+    Results(#[source] results::Error),
+}
+
+impl Engine {
+    /// [`Engine::run`], with a panic of ours turned into that import's failure.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn run_guarded(
+        &self,
+        id: &ImportId,
+        monitor: &Monitor,
+        wake_relay: &dyn Fn(),
+    ) -> Result<Ended, RunError> {
+        // The engine holds no lock across the import; a panic leaves nothing half-changed.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(id, monitor, wake_relay)));
+        ran.unwrap_or_else(|_| {
+            let row = self.row(id)?;
+            tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
+            let failure = Failure::new(FailureText::Internal, "the log of the server says more");
+            self.answer(&row, None, Outcome::failed(failure), None)
+        })
+    }
+
+    /// Runs one queued import to its end.
+    ///
+    /// # Errors
+    /// The state database or results/ can't be written; the import stays as it is.
+    pub fn run(
+        &self,
+        id: &ImportId,
+        monitor: &Monitor,
+        wake_relay: &dyn Fn(),
+    ) -> Result<Ended, RunError> {
+        let row = self.row(id)?;
+        let now = Timestamp::now();
+        let started_at = row.started_at.unwrap_or(now);
+        let start =
+            decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
+        let picked_up = (start == Start::Run).then(|| running(&row, started_at));
+        self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
+        wake_relay();
+        let row = ImportRow { started_at: Some(started_at), ..row };
+        if let Start::Answer(failure) = start {
+            return self.answer(&row, None, Outcome::failed(failure), None);
+        }
+        self.import(&row, started_at, monitor)
+    }
+
+    fn row(&self, id: &ImportId) -> Result<ImportRow, RunError> {
+        let row = self.state.read(|tx| imports::get(tx, id.as_str()))?;
+        row.ok_or_else(|| RunError::Unknown(id.clone()))
+    }
+
+    fn import(
+        &self,
+        row: &ImportRow,
+        started_at: Timestamp,
+        monitor: &Monitor,
+    ) -> Result<Ended, RunError> {
+        let mut answers = InResults { results: None, row, engine: self, temps: [None, None] };
+        let (manifest, outcome) = match self.open_spooled(row, monitor) {
+            Err(failure) => (None, Ok(Outcome::failed(failure))),
+            Ok((manifest, data)) => {
+                let source = Source {
+                    manifest: &manifest,
+                    data,
+                    limits: &self.config.limits,
+                    processing_time: started_at.as_second(),
+                };
+                let target =
+                    Target { store: &self.store, account: &row.account, import: &row.id };
+                let outcome = pipeline::run(source, Some(target), &mut answers, monitor);
+                (Some(manifest), outcome)
+            }
+        };
+        let temps = std::mem::take(&mut answers.temps);
+        match outcome {
+            Err(Stopped) => {
+                self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
+                Ok(Ended::Stopped)
+            }
+            Ok(outcome) => match self.after_host_failure(row, started_at, &outcome) {
+                Some(pause) => Ok(Ended::Again(pause)),
+                None => self.answer(row, manifest.as_ref(), outcome, Some(temps)),
+            },
+        }
+    }
+
+    /// How long to wait when the host failed and the retry window is open.
+    fn after_host_failure(
+        &self,
+        row: &ImportRow,
+        started_at: Timestamp,
+        outcome: &Outcome,
+    ) -> Option<Duration> {
+        let failure = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra)?;
+        let elapsed = Timestamp::now().duration_since(started_at).unsigned_abs();
+        let window = self.config.imports.retry_for.get();
+        match decide::after_host_failure(row.starts + 1, elapsed, window) {
+            AfterHostFailure::GiveUp => None,
+            AfterHostFailure::Retry(pause) => {
+                tracing::warn!(account = %row.account, import = %row.id, ?pause,
+                    "the host failed the import, which is tried again: {}", failure.detail);
+                // A try that the host failed is no sign of a poisoned import.
+                self.state.write(|tx| imports::set_stopped(tx, &row.id)).ok().map(|()| pause)
+            }
+        }
+    }
+
+    fn open_spooled(
+        &self,
+        row: &ImportRow,
+        monitor: &Monitor,
+    ) -> Result<(Manifest, std::fs::File), Failure> {
+        let host = |error: &dyn std::error::Error| {
+            tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
+            Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
+        };
+        let spooled = SpooledImport::open(&self.layout, &row.id).map_err(|e| host(&e))?;
+        let limits = &self.config.limits;
+        let bytes = spooled.manifest(limits.max_manifest.bytes()).map_err(|e| host(&e))?;
+        let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
+        let data = spooled.data().map_err(|e| host(&e))?;
+        monitor.set_total(data.metadata().map_or(0, |m| m.len()));
+        Ok((manifest, data))
+    }
+
+    /// Writes the answer into results/ and finishes the import.
+    fn answer(
+        &self,
+        row: &ImportRow,
+        manifest: Option<&Manifest>,
+        outcome: Outcome,
+        temps: Option<[Option<Temp>; 2]>,
+    ) -> Result<Ended, RunError> {
+        let mut report = Report {
+            data_type: manifest.map(|m| m.data_type).or(row.data_type),
+            dry_run: manifest.is_some_and(|m| m.dry_run),
+            state: outcome.state,
+            records: outcome.counts,
+            bytes: outcome.bytes,
+            sha256: outcome.sha256,
+            finished_at: Some(Timestamp::now()),
+            failure: outcome.failure,
+            rejections: outcome.rejections,
+            warnings: outcome.warnings,
+            ..running(row, row.started_at.unwrap_or(row.received_at))
+        };
+        match Results::open(&self.layout, &row.account) {
+            Ok(results) => self.publish(&results, row, &mut report, temps)?,
+            // Its account was removed while it ran: there is nobody to read an answer there.
+            Err(error) => tracing::warn!(account = %row.account, import = %row.id,
+                "the answer is in the state database only: {}", chain(&error)),
+        }
+        self.state.write(|tx| finish::finish(tx, row, &report))?;
+        log_end(row, &report);
+        if report.state == ImportState::Completed
+            && let Err(error) = SpooledImport::discard(&self.layout, &row.id)
+        {
+            tracing::warn!(account = %row.account, import = %row.id,
+                "the spooled files stay: {}", chain(&error));
+        }
+        Ok(Ended::Finished)
+    }
+
+    fn publish(
+        &self,
+        results: &Results,
+        row: &ImportRow,
+        report: &mut Report,
+        temps: Option<[Option<Temp>; 2]>,
+    ) -> Result<(), RunError> {
+        let [errors, lines] = temps.unwrap_or_default();
+        if let Some(temp) = errors {
+            let name = format!("{}.errors.csv", row.stem);
+            results.publish(temp, &name).map_err(RunError::Results)?;
+            report.error_file = Some(name);
+        }
+        if let Some(temp) = lines {
+            let name = format!("{}.errors.jsonl", row.stem);
+            results.publish(temp, &name).map_err(RunError::Results)?;
+        }
+        // Serialising a report cannot fail: it has no map with other keys than text.
+        let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
+        let name = format!("{}.result.json", row.stem);
+        results.write(&name, &json, &row.id).map_err(RunError::Results)
+    }
+}
+
+/// The report of an import that is running.
+fn running(row: &ImportRow, started_at: Timestamp) -> Report {
+    Report {
+        data_type: row.data_type,
+        data_file: row.data_file.clone(),
+        state: ImportState::Running,
+        started_at: Some(started_at),
+        ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
+    }
+}
+
+fn log_end(row: &ImportRow, report: &Report) {
+    let counts = report.records;
+    match &report.failure {
+        None => tracing::info!(account = %row.account, import = %row.id, read = counts.read,
+            accepted = counts.accepted, rejected = counts.rejected, "{}", report.state.as_str()),
+        Some(failure) => tracing::info!(account = %row.account, import = %row.id,
+            "failed: {}: {}", failure.message.as_str(), failure.detail.escape_debug()),
+    }
+}
+
+/// Error files on their way into results/.
+struct InResults<'a> {
+    results: Option<Results>,
+    row: &'a ImportRow,
+    engine: &'a Engine,
+    temps: [Option<Temp>; 2],
+}
+
+impl InResults<'_> {
+    fn create(&mut self, place: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
+        if self.results.is_none() {
+            let opened = Results::open(&self.engine.layout, &self.row.account);
+            self.results = Some(opened.map_err(io::Error::other)?);
+        }
+        let Some(results) = &self.results else { return Err(io::ErrorKind::NotFound.into()) };
+        let temp = results.create_temp(&self.row.id, purpose).map_err(io::Error::other)?;
+        let file = temp.file().try_clone()?;
+        self.temps[place] = Some(temp);
+        Ok(Box::new(file))
+    }
+}
+
+impl Answers for InResults<'_> {
+    fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
+        self.create(0, "errors.csv")
+    }
+
+    fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
+        self.create(1, "errors.jsonl")
+    }
+}

@@ -1,0 +1,15 @@
+//! Integration tests that need no second user and no sshd: `cargo test --test it`.
+
+mod house;
+
+/// A file in this folder that `main.rs` does not name would never run.
+#[test]
+fn no_file_is_forgotten() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|m| *m != "main") else { continue };
+        assert!(main.contains(&format!("mod {module};")), "{name} is not named in main.rs");
+    }
+}
