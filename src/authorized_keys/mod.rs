@@ -1,1 +1,137 @@
-//! To come.
+//! The helper that sshd asks, as `AuthorizedKeysCommand … %u %f`, once for every key offered.
+//!
+//! It prints the one authorized_keys line that matches, or nothing. Exit status 0 says that the
+//! answer holds, "no such key" included. On every failure it prints nothing, says why to syslog
+//! (sshd throws standard error away) and exits with 1, or with 2 when it was called wrongly.
+//! It writes no file and reads one: the published keys.
+
+pub mod line;
+pub mod lookup;
+mod syslog;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::account::AccountId;
+
+/// Where the published keys lie unless `--database` says otherwise.
+pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import/published/keys.db";
+
+const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
+
+/// What sshd asks.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    database: PathBuf,
+    user: OsString,
+    fingerprint: OsString,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum Failure {
+    Usage,
+    Lookup(lookup::Error),
+    Line(line::Unprintable),
+    Write(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage => f.write_str(USAGE),
+            Self::Lookup(error) => error.fmt(f),
+            Self::Line(error) => error.fmt(f),
+            Self::Write(error) => write!(f, "cannot print the key: {error}"),
+        }
+    }
+}
+
+/// Runs the helper with `arguments`, the program's name left out.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let result = parse(arguments).and_then(|question| answer(&question)).and_then(print);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            syslog::error(&failure.to_string());
+            ExitCode::from(if matches!(failure, Failure::Usage) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Understands `[--database FILE] USER FINGERPRINT`.
+fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Failure> {
+    let mut next = || arguments.next().ok_or(Failure::Usage);
+    let mut user = next()?;
+    let mut database = PathBuf::from(DEFAULT_DATABASE);
+    if user == "--database" {
+        database = next()?.into();
+        user = next()?;
+    }
+    let fingerprint = next()?;
+    let option = user.as_encoded_bytes().starts_with(b"-");
+    if option || arguments.next().is_some() {
+        return Err(Failure::Usage);
+    }
+    Ok(Question { database, user, fingerprint })
+}
+
+/// The line to print. None: no such key, or not now.
+fn answer(question: &Question) -> Result<Option<String>, Failure> {
+    let database: &Path = &question.database;
+    // A name that can't be an account's has no key with us; sshd may ask about any user it has.
+    let account = question.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
+    let (Some(account), Some(fingerprint)) = (account, question.fingerprint.to_str()) else {
+        return Ok(None);
+    };
+    // Before 1970 no key can be told expired or not: the clock then is taken for 1970.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let key = lookup::find(database, &account, fingerprint, now).map_err(Failure::Lookup)?;
+    key.map(|key| line::key_line(&key)).transpose().map_err(Failure::Line)
+}
+
+/// Prints the line, if there is one. That sshd has hung up is no failure.
+fn print(line: Option<String>) -> Result<(), Failure> {
+    let Some(line) = line else { return Ok(()) };
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Write(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &[&str]) -> Result<Question, Failure> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn understands_what_sshd_calls() {
+        let question = parse_words(&["acme", "SHA256:x"]).unwrap();
+        assert_eq!(question.database, Path::new(DEFAULT_DATABASE));
+        let question = parse_words(&["--database", "/x", "acme", "SHA256:x"]).unwrap();
+        assert_eq!((question.database, question.user), ("/x".into(), "acme".into()));
+    }
+
+    #[test]
+    fn refuses_any_other_call() {
+        for words in [
+            &[][..],
+            &["acme"],
+            &["acme", "SHA256:x", "more"],
+            &["--database"],
+            &["--database", "/x"],
+            &["--database", "/x", "acme"],
+            &["--help", "x"],
+        ] {
+            assert!(matches!(parse_words(words), Err(Failure::Usage)), "{words:?}");
+        }
+    }
+}

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! `sftp-import-authorized-keys`: see [`sftp_import::authorized_keys`].
+
+fn main() -> std::process::ExitCode {
+    sftp_import::authorized_keys::run(std::env::args_os().skip(1))
+}

@@ -2,8 +2,11 @@
 //!
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
+mod account;
 mod context;
+mod key;
 mod output;
+mod provision;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,8 +32,14 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// To come
-    Version,
+    /// Partners: who may upload
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// The keys that accounts log in with
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Bring Unix users, folders and published keys to what the state database says
+    Provision,
 }
 
 /// Runs the program with this process's arguments.
@@ -38,7 +47,17 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(cli.config, cli.json);
     let result: CliResult = match cli.command {
-        Command::Version => Ok(true),
+        Command::Account(command) => account::run(command, &context),
+        Command::Key(command) => key::run(command, &context),
+        Command::Provision => provision::run(&context),
     };
     context.finish(result)
+}
+
+/// Commands that change users, folders or secrets begin with this.
+fn require_root() -> Result<(), CliError> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(CliError::new("this command needs root").hint("the same with sudo in front"))
 }

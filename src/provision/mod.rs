@@ -1,1 +1,196 @@
-//! To come.
+//! Unix users and folders of accounts, brought to what the state database says.
+//!
+//! [`host::look`] finds out what is there, [`plan()`] decides (pure), [`apply`] does it; running
+//! it again finishes what a crash cut off. One provisioning at a time, by a lock. A Unix user or
+//! group that is not ours is never touched, and is found before anything is written.
+
+mod apply;
+mod folders;
+pub mod host;
+mod plan;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+pub use apply::apply;
+pub use host::{Host, look};
+pub use plan::{Plan, Refusal, Step, plan};
+pub use sessions::end as end_sessions;
+
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::state::accounts::{self, AccountRow};
+use crate::state::{self, State};
+
+/// Why the host is not as the state database says.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The package's group or user is missing.
+    #[error("this host has no {kind} {name}")]
+    NotInstalled {
+        /// `group` or `user`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something of that name or id is not ours.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No id is left in the configured range.
+    #[error(
+        "no Unix user id is free from {first} to {last} (accounts.first-uid, accounts.last-uid)"
+    )]
+    NoFreeUid {
+        /// First of the range.
+        first: u32,
+        /// Last of the range.
+        last: u32,
+    },
+    /// One of useradd, groupadd, usermod, userdel, groupdel.
+    #[error("{tool} failed for {account}: {message}")]
+    Tool {
+        /// The tool's name.
+        tool: &'static str,
+        /// For whom.
+        account: String,
+        /// What it said.
+        message: String,
+    },
+    /// A file or folder.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Processes that outlive SIGKILL.
+    #[error("processes of Unix user id {0} do not end")]
+    Sessions(u32),
+    /// The state database failed.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+impl ProvisionError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotInstalled { .. } => {
+                Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
+            }
+            Self::Refused(_) => Some("choose another account id, or remove what has that name"),
+            Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an account `id` could be given a Unix user here: asked before its row is written.
+///
+/// # Errors
+/// The package's group or user is missing, or the name belongs to somebody else.
+pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> {
+    let host = look(config, std::slice::from_ref(id))?;
+    Ok(plan::check_name(id, None, &host)?)
+}
+
+/// Makes the Unix user and the folders of `account` be there, and notes the user's id in its row.
+///
+/// # Errors
+/// The name is not ours, or the host failed us. What was done by then stays, and counts when this
+/// runs again.
+pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(), ProvisionError> {
+    let _turn = take_turn(config)?;
+    let host = look(config, std::slice::from_ref(account))?;
+    let Some(row) = with_uid(config, state, account, &host)? else { return Ok(()) };
+    carry_out(config, &[row], &host)
+}
+
+/// Ends the sessions of an account that is being removed, and takes its folders, Unix user and
+/// group away.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
+    let _turn = take_turn(config)?;
+    let host = look(config, std::slice::from_ref(&row.id))?;
+    carry_out(config, std::slice::from_ref(row), &host)
+}
+
+/// Brings every account's user and folders to what the state database says. Returns what was done
+/// and whom it was refused for.
+///
+/// # Errors
+/// As [`ensure`]; one account's refusal stops no other.
+pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError> {
+    let _turn = take_turn(config)?;
+    let rows = state.read(accounts::list)?;
+    let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
+    let plan = plan(&rows, &look(config, &ids)?);
+    apply(config, &plan.steps)?;
+    Ok(plan)
+}
+
+fn carry_out(config: &Config, rows: &[AccountRow], host: &Host) -> Result<(), ProvisionError> {
+    let mut plan = plan(rows, host);
+    match plan.refusals.pop() {
+        Some(refusal) => Err(refusal.into()),
+        None => apply(config, &plan.steps),
+    }
+}
+
+/// The account's row with a Unix user id that is its own already or is free.
+fn with_uid(
+    config: &Config,
+    state: &State,
+    account: &AccountId,
+    host: &Host,
+) -> Result<Option<AccountRow>, ProvisionError> {
+    state.write(|tx| {
+        let Some(mut row) = accounts::get(tx, account)? else { return Ok(None) };
+        plan::check_name(account, row.uid, host)?;
+        let uid = match (host.users.get(account.as_str()), row.uid) {
+            (Some(ours), _) => ours.uid,
+            (None, Some(uid)) if !host.is_taken(uid) => uid,
+            (None, _) => free_uid(config, &accounts::list(tx)?, host)?,
+        };
+        accounts::set_uid(tx, account, uid)?;
+        row.uid = Some(uid);
+        Ok(Some(row))
+    })
+}
+
+/// The lowest id of the range that is neither a user's nor a group's nor promised to an account.
+fn free_uid(config: &Config, rows: &[AccountRow], host: &Host) -> Result<u32, ProvisionError> {
+    let (first, last) = (config.accounts.first_uid, config.accounts.last_uid);
+    let promised: HashSet<u32> = rows.iter().filter_map(|row| row.uid).collect();
+    (first..=last)
+        .find(|id| !promised.contains(id) && !host.is_taken(*id))
+        .ok_or(ProvisionError::NoFreeUid { first, last })
+}
+
+/// Waits until no one else provisions; the lock goes with the returned file.
+fn take_turn(config: &Config) -> Result<File, ProvisionError> {
+    let path = config.paths.state.join(".provision.lock");
+    let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    Ok(lock)
+}

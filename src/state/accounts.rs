@@ -1,1 +1,300 @@
-//! To come.
+//! Accounts in the state database. Every change is logged in the activity log with it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Serialize, Serializer};
+
+use super::{Error, Result, activity, millis, timestamp};
+use crate::account::AccountId;
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountState {
+    /// It can log in with its keys.
+    Active,
+    /// None of its keys works; everything else stays.
+    Suspended,
+    /// It is being taken away; a removal that was cut off goes on from here.
+    Removing,
+}
+
+impl AccountState {
+    /// As the database and people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removing => "removing",
+        }
+    }
+
+    fn from_column(text: &str) -> Result<Self> {
+        match text {
+            "active" => Ok(Self::Active),
+            "suspended" => Ok(Self::Suspended),
+            "removing" => Ok(Self::Removing),
+            other => Err(Error::Value(format!("the account state {other:?}"))),
+        }
+    }
+}
+
+impl fmt::Display for AccountState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRow {
+    /// Its id, which is the SFTP and the Unix user's name.
+    #[serde(serialize_with = "as_text")]
+    pub id: AccountId,
+    /// The Unix user's (and its group's) id; none before the first key.
+    pub uid: Option<u32>,
+    /// What it may do.
+    pub state: AccountState,
+    /// Its own contact, told when an import fails or a manifest can't be read.
+    pub email: Option<String>,
+    /// Mail goes only to addresses of these domains; none: to any.
+    pub recipient_domains: Option<Vec<String>>,
+    /// The chosen endpoint's name.
+    pub webhook: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// Serialises what has a text form as that text.
+pub(crate) fn as_text<S: Serializer>(
+    value: &impl fmt::Display,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+const COLUMNS: &str = "id, uid, state, email, recipient_domains, webhook, created_at";
+
+/// Adds an active account. `recipient_domains` empty: mail may go to any address. False, and
+/// nothing is changed, when there is one of that id.
+///
+/// # Errors
+/// SQLite's.
+pub fn add(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    email: Option<&str>,
+    recipient_domains: &[String],
+) -> Result<bool> {
+    let domains = match recipient_domains {
+        [] => None,
+        domains => Some(serde_json::to_string(domains)?),
+    };
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO account (id, email, recipient_domains, created_at)
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![id.as_str(), email, domains, millis(at)])?;
+    if added == 1 {
+        activity::log(tx, at, Some(id), None, "account.added", "")?;
+    }
+    Ok(added == 1)
+}
+
+/// The account, if there is one.
+///
+/// # Errors
+/// SQLite's, or the row is not one of ours.
+pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
+    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account WHERE id = ?1"))?
+        .query_row([id.as_str()], |row| Ok(from_row(row)))
+        .optional()?
+        .transpose()
+}
+
+/// Every account, by id.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account ORDER BY id"))?;
+    let rows = statement.query_map([], |row| Ok(from_row(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+fn from_row(row: &Row<'_>) -> Result<AccountRow> {
+    let id: String = row.get("id")?;
+    let domains: Option<String> = row.get("recipient_domains")?;
+    let state = row.get_ref("state")?;
+    let state = state
+        .as_str()
+        .map_err(|_| rusqlite::Error::InvalidColumnType(2, "state".into(), Type::Text))?;
+    Ok(AccountRow {
+        id: id.parse().map_err(|_| Error::Value(format!("the account id {id:?}")))?,
+        uid: row.get("uid")?,
+        state: AccountState::from_column(state)?,
+        email: row.get("email")?,
+        recipient_domains: domains.map(|json| serde_json::from_str(&json)).transpose()?,
+        webhook: row.get("webhook")?,
+        created_at: timestamp(row.get("created_at")?)?,
+    })
+}
+
+/// Notes the Unix user id that the account has or is about to get.
+///
+/// # Errors
+/// SQLite's; another account has the id.
+pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
+    tx.prepare_cached("UPDATE account SET uid = ?2 WHERE id = ?1")?
+        .execute(params![id.as_str(), uid])?;
+    Ok(())
+}
+
+/// Changes what the account may do. False, and nothing is changed or logged, when it is so
+/// already.
+///
+/// # Errors
+/// SQLite's.
+pub fn set_state(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    state: AccountState,
+) -> Result<bool> {
+    let changed = tx
+        .prepare_cached("UPDATE account SET state = ?2 WHERE id = ?1 AND state <> ?2")?
+        .execute(params![id.as_str(), state.as_str()])?;
+    let action = match state {
+        AccountState::Active => "account.resumed",
+        AccountState::Suspended => "account.suspended",
+        AccountState::Removing => "account.removing",
+    };
+    if changed == 1 {
+        activity::log(tx, at, Some(id), None, action, "")?;
+    }
+    Ok(changed == 1)
+}
+
+/// Sets or clears the account's own contact.
+///
+/// # Errors
+/// SQLite's.
+pub fn set_contact(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    email: Option<&str>,
+) -> Result<()> {
+    tx.prepare_cached("UPDATE account SET email = ?2 WHERE id = ?1")?
+        .execute(params![id.as_str(), email])?;
+    let detail = format!("contact {}", email.unwrap_or("none"));
+    activity::log(tx, at, Some(id), None, "account.changed", &detail)
+}
+
+/// Chooses the endpoint that milestones go to, or none. False, and nothing is changed, when the
+/// account has no endpoint of that name.
+///
+/// # Errors
+/// SQLite's.
+pub fn set_webhook(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    name: Option<&str>,
+) -> Result<bool> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE account SET webhook = ?2 WHERE id = ?1 AND (?2 IS NULL
+             OR EXISTS (SELECT 1 FROM endpoint WHERE account = ?1 AND name = ?2))",
+        )?
+        .execute(params![id.as_str(), name])?;
+    if changed == 1 {
+        let detail = format!("webhook {}", name.unwrap_or("none"));
+        activity::log(tx, at, Some(id), None, "account.changed", &detail)?;
+    }
+    Ok(changed == 1)
+}
+
+/// The domains that mail about this account may go to; none: any.
+///
+/// # Errors
+/// SQLite's, or the row is not one of ours.
+pub fn recipient_domains(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Vec<String>>> {
+    Ok(get(tx, id)?.and_then(|account| account.recipient_domains))
+}
+
+/// How many of the account's imports have not ended.
+///
+/// # Errors
+/// SQLite's.
+pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
+    Ok(tx
+        .prepare_cached(
+            "SELECT count(*) FROM import
+             WHERE account = ?1 AND state IN ('claiming', 'queued', 'running')",
+        )?
+        .query_row([id.as_str()], |row| row.get(0))?)
+}
+
+/// Takes the account's row away, its keys and endpoints with it. Imports and the activity log
+/// stay.
+///
+/// # Errors
+/// SQLite's.
+pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()> {
+    let removed = tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
+    if removed == 1 {
+        activity::log(tx, at, Some(id), None, "account.removed", "")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    #[test]
+    fn an_account_from_the_first_day_to_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let id: AccountId = "acme".parse().unwrap();
+        let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let actions: Vec<String> = state
+            .write(|tx| {
+                assert!(add(tx, at, &id, Some("a@b.c"), &["b.c".into()])?);
+                assert!(!add(tx, at, &id, None, &[])?);
+                set_uid(tx, &id, 70_000)?;
+                assert!(set_state(tx, at, &id, AccountState::Suspended)?);
+                assert!(!set_state(tx, at, &id, AccountState::Suspended)?);
+                set_contact(tx, at, &id, None)?;
+                assert!(!set_webhook(tx, at, &id, Some("nowhere"))?);
+                assert!(set_webhook(tx, at, &id, None)?);
+                let account = get(tx, &id)?.unwrap();
+                assert_eq!(
+                    serde_json::to_value(&account)?,
+                    serde_json::json!({"id": "acme", "uid": 70_000, "state": "suspended",
+                        "email": null, "recipientDomains": ["b.c"], "webhook": null,
+                        "createdAt": "2026-01-02T03:04:05Z"})
+                );
+                assert_eq!(list(tx)?, [account]);
+                assert_eq!(recipient_domains(tx, &id)?, Some(vec!["b.c".to_owned()]));
+                remove(tx, at, &id)?;
+                assert_eq!(get(tx, &id)?, None);
+                let lines = activity::recent(tx, Some(&id), 10)?;
+                Ok::<_, Error>(lines.into_iter().map(|line| line.action).collect())
+            })
+            .unwrap();
+        let changed = "account.changed";
+        assert_eq!(
+            actions,
+            ["account.added", "account.suspended", changed, changed, "account.removed"]
+        );
+    }
+}

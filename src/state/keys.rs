@@ -1,1 +1,213 @@
-//! To come.
+//! Keys in the state database. Every change is logged in the activity log with it.
+//!
+//! A revoked key stays as a row: it is the answer to "who could log in, and until when".
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
+
+use super::accounts::as_text;
+use super::{Error, Result, activity, millis, timestamp};
+use crate::account::AccountId;
+
+/// A key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRow {
+    /// Whose.
+    #[serde(serialize_with = "as_text")]
+    pub account: AccountId,
+    /// What the account calls it.
+    pub name: String,
+    /// Its type, such as `ssh-ed25519`.
+    pub algorithm: String,
+    /// The key itself, base64.
+    pub public_key: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+    /// Addresses and networks it may be used from, with commas between; none: from anywhere.
+    pub from: Option<String>,
+    /// The first moment it no longer works, in whole seconds; none: it doesn't expire.
+    pub expires_at: Option<Timestamp>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
+                       created_at, revoked_at";
+
+/// Adds a key.
+///
+/// # Errors
+/// SQLite's; the account has no such id, or an unrevoked key of that name or fingerprint.
+pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
+    tx.prepare_cached(&format!(
+        "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)"
+    ))?
+    .execute(params![
+        key.account.as_str(),
+        key.name,
+        key.algorithm,
+        key.public_key,
+        key.fingerprint,
+        key.from,
+        key.expires_at.map(millis),
+        millis(key.created_at)
+    ])?;
+    log(tx, key.created_at, &key.account, "key.added", &key.name, &key.fingerprint)
+}
+
+/// Every key of `account`, or of all, in the order they were added; revoked ones only when
+/// `with_revoked`.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn list(
+    tx: &Transaction<'_>,
+    account: Option<&AccountId>,
+    with_revoked: bool,
+) -> Result<Vec<KeyRow>> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM key
+         WHERE (?1 IS NULL OR account = ?1) AND (?2 OR revoked_at IS NULL) ORDER BY account, id"
+    ))?;
+    let account = account.map(AccountId::as_str);
+    let rows = statement.query_map(params![account, with_revoked], |row| Ok(from_row(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+/// The account's key of that name or fingerprint: the one that is not revoked, else the one that
+/// was revoked last.
+///
+/// # Errors
+/// SQLite's, or the row is not one of ours.
+pub fn find(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name_or_fingerprint: &str,
+) -> Result<Option<KeyRow>> {
+    tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM key WHERE account = ?1 AND (name = ?2 OR fingerprint = ?2)
+         ORDER BY revoked_at IS NOT NULL, revoked_at DESC LIMIT 1"
+    ))?
+    .query_row(params![account.as_str(), name_or_fingerprint], |row| Ok(from_row(row)))
+    .optional()?
+    .transpose()
+}
+
+/// Revokes the account's key with that fingerprint. False when it was revoked already.
+///
+/// # Errors
+/// SQLite's.
+pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool> {
+    let revoked = tx
+        .prepare_cached(
+            "UPDATE key SET revoked_at = ?3
+             WHERE account = ?1 AND fingerprint = ?2 AND revoked_at IS NULL",
+        )?
+        .execute(params![key.account.as_str(), key.fingerprint, millis(at)])?;
+    if revoked == 1 {
+        log(tx, at, &key.account, "key.revoked", &key.name, &key.fingerprint)?;
+    }
+    Ok(revoked == 1)
+}
+
+/// One key that may be used, as it is published.
+#[derive(Clone, Copy, Debug)]
+pub struct Publishable<'row> {
+    /// Whose.
+    pub account: &'row str,
+    /// `SHA256:…`
+    pub fingerprint: &'row str,
+    /// Its type.
+    pub algorithm: &'row str,
+    /// The key itself, base64.
+    pub public_key: &'row str,
+    /// As in [`KeyRow::from`].
+    pub from: Option<&'row str>,
+    /// In seconds since 1970 UTC.
+    pub expires_at: Option<i64>,
+}
+
+/// Hands every key that may be used at `now` (not revoked, not expired, of an active account) to
+/// `take`, in the order of account and fingerprint. Returns how many.
+///
+/// # Errors
+/// SQLite's, or what `take` returned.
+pub fn each_usable<E: From<Error>>(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    mut take: impl FnMut(Publishable<'_>) -> std::result::Result<(), E>,
+) -> std::result::Result<u64, E> {
+    // Walks key_fingerprint in its order; no sort, however many keys there are.
+    let mut statement = tx
+        .prepare_cached(
+            "SELECT key.account, fingerprint, algorithm, public_key, from_hosts, expires_at
+             FROM key INDEXED BY key_fingerprint
+             WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
+               AND account IN (SELECT id FROM account WHERE state = 'active')
+             ORDER BY key.account, fingerprint",
+        )
+        .map_err(Error::from)?;
+    let mut rows = statement.query([millis(now)]).map_err(Error::from)?;
+    let mut count = 0;
+    while let Some(row) = rows.next().map_err(Error::from)? {
+        take(publishable(row)?)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn publishable<'row>(row: &'row Row<'_>) -> Result<Publishable<'row>> {
+    let text = |column: usize| -> Result<&'row str> {
+        row.get_ref(column)?
+            .as_str()
+            .map_err(|_| Error::Value(format!("no text in a key's column {column}")))
+    };
+    let expires_at: Option<i64> = row.get(5)?;
+    let from = match row.get_ref(4)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(text(4)?),
+    };
+    Ok(Publishable {
+        account: text(0)?,
+        fingerprint: text(1)?,
+        algorithm: text(2)?,
+        public_key: text(3)?,
+        from,
+        expires_at: expires_at.map(|millis| millis.div_euclid(1000)),
+    })
+}
+
+fn from_row(row: &Row<'_>) -> Result<KeyRow> {
+    let account: String = row.get("account")?;
+    let time = |column: &str| -> Result<Option<Timestamp>> {
+        row.get::<_, Option<i64>>(column)?.map(timestamp).transpose()
+    };
+    Ok(KeyRow {
+        account: account
+            .parse()
+            .map_err(|_| Error::Value(format!("the account id {account:?}")))?,
+        name: row.get("name")?,
+        algorithm: row.get("algorithm")?,
+        public_key: row.get("public_key")?,
+        fingerprint: row.get("fingerprint")?,
+        from: row.get("from_hosts")?,
+        expires_at: time("expires_at")?,
+        created_at: timestamp(row.get("created_at")?)?,
+        revoked_at: time("revoked_at")?,
+    })
+}
+
+fn log(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &AccountId,
+    action: &str,
+    name: &str,
+    fingerprint: &str,
+) -> Result<()> {
+    activity::log(tx, at, Some(account), None, action, &format!("{name} {fingerprint}"))
+}

@@ -12,6 +12,9 @@ pub mod imports;
 pub mod keys;
 mod migrations;
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +36,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: rusqlite::Error,
+    },
+    /// The file can't be created.
+    #[error("cannot create the state database {}", path.display())]
+    Create {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// A newer program has been here.
     #[error(
@@ -74,6 +85,7 @@ impl State {
     /// It can't be opened, isn't a database, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self> {
         let opened = |source| Error::Open { path: path.to_owned(), source };
+        create_private(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(opened)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(opened)?;
@@ -126,6 +138,21 @@ impl State {
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes an empty file at `path` when there is none: readable by its owner only, who is the owner
+/// of the folder, so that the sidecar can open what a sysadmin's command made before its first
+/// start. SQLite gives the files beside it the same owner and mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        file => file?,
+    };
+    if let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) {
+        let folder = std::fs::metadata(folder)?;
+        fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
 }
 
 /// Now, in the unit of every time column: milliseconds since 1970 UTC.

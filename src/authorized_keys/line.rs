@@ -1,0 +1,100 @@
+//! The only writer of an authorized_keys line.
+//!
+//! Every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file), and nothing
+//! gets into a line that could end an option or the line itself, whatever the database holds.
+
+use std::fmt;
+
+/// A published key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key's type, such as `ssh-ed25519`.
+    pub algorithm: String,
+    /// The key itself in base64.
+    pub public_key: String,
+    /// Addresses and networks the key may be used from, with commas between.
+    pub from_hosts: Option<String>,
+    /// The first moment the key no longer works, `YYYYMMDDHHMMSSZ` (sshd(8); `Z` for UTC is
+    /// understood since OpenSSH 9.1, and older ones refuse the key).
+    pub expiry_time: Option<String>,
+}
+
+/// A part of a key holds what has no place in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unprintable(&'static str);
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the published key's {} is not one: publish the keys again", self.0)
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+/// `restrict[,from="…"][,expiry-time="…"] ALGORITHM BASE64` and a newline.
+///
+/// # Errors
+/// A part is empty or has a character that doesn't belong into it.
+pub fn key_line(key: &Key) -> Result<String, Unprintable> {
+    let mut line = String::from("restrict");
+    if let Some(from) = &key.from_hosts {
+        only(from, |b| b.is_ascii_hexdigit() || b".:/,".contains(&b), "from")?;
+        line.extend([",from=\"", from, "\""]);
+    }
+    if let Some(expiry) = &key.expiry_time {
+        only(expiry, |b| b.is_ascii_digit() || b == b'Z', "expiry time")?;
+        line.extend([",expiry-time=\"", expiry, "\""]);
+    }
+    only(&key.algorithm, |b| b.is_ascii_alphanumeric() || b"-.@".contains(&b), "type")?;
+    only(&key.public_key, |b| b.is_ascii_alphanumeric() || b"+/=".contains(&b), "base64")?;
+    line.extend([" ", &key.algorithm, " ", &key.public_key, "\n"]);
+    Ok(line)
+}
+
+fn only(text: &str, belongs: impl Fn(u8) -> bool, what: &'static str) -> Result<(), Unprintable> {
+    if !text.is_empty() && text.bytes().all(belongs) { Ok(()) } else { Err(Unprintable(what)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Key {
+        Key {
+            algorithm: "sk-ssh-ed25519@openssh.com".into(),
+            public_key: "AAAA+/b=".into(),
+            from_hosts: None,
+            expiry_time: None,
+        }
+    }
+
+    #[test]
+    fn restrict_stands_first() {
+        assert_eq!(key_line(&key()).unwrap(), "restrict sk-ssh-ed25519@openssh.com AAAA+/b=\n");
+        let limited = Key {
+            from_hosts: Some("192.0.2.0/24,2001:db8::1".into()),
+            expiry_time: Some("20270131000000Z".into()),
+            ..key()
+        };
+        assert_eq!(
+            key_line(&limited).unwrap(),
+            "restrict,from=\"192.0.2.0/24,2001:db8::1\",expiry-time=\"20270131000000Z\" \
+             sk-ssh-ed25519@openssh.com AAAA+/b=\n"
+        );
+    }
+
+    #[test]
+    fn nothing_ends_an_option_or_the_line() {
+        for bad in ["", "x\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
+            let bad = bad.to_owned();
+            for key in [
+                Key { algorithm: bad.clone(), ..key() },
+                Key { public_key: bad.clone(), ..key() },
+                Key { from_hosts: Some(bad.clone()), ..key() },
+                Key { expiry_time: Some(bad.clone()), ..key() },
+            ] {
+                assert!(key_line(&key).is_err(), "{key:?}");
+            }
+        }
+    }
+}

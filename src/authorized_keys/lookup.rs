@@ -1,0 +1,177 @@
+//! The published keys: their schema, and the one question asked of them.
+//!
+//! `keys.db` is complete from the moment it has its name and is never written again (a new one is
+//! renamed over it), so it is opened `immutable`: SQLite then takes no lock and looks for no
+//! journal, and a reader needs no right to write beside it.
+
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::line::Key;
+use crate::account::AccountId;
+
+/// The schema of `keys.db`. Rows lie in the order of the primary key, which is the index that
+/// [`find`] searches. `expires_at` is in seconds since 1970 UTC.
+pub const SCHEMA: &str = "CREATE TABLE key (
+    account TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    from_hosts TEXT,
+    expires_at INTEGER,
+    PRIMARY KEY (account, fingerprint)
+) STRICT, WITHOUT ROWID";
+
+const FIND: &str = "SELECT algorithm, public_key, from_hosts,
+        strftime('%Y%m%d%H%M%SZ', expires_at, 'unixepoch')
+    FROM key
+    WHERE account = ?1 AND fingerprint = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// The published keys can't be asked.
+#[derive(Debug)]
+pub struct Error {
+    database: PathBuf,
+    source: rusqlite::Error,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read the published keys {}: {}", self.database.display(), self.source)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The key of `account` with `fingerprint` (`SHA256:…`) that works at `now`, in seconds since
+/// 1970 UTC.
+///
+/// # Errors
+/// `database` is missing, unreadable or not the published keys.
+pub fn find(
+    database: &Path,
+    account: &AccountId,
+    fingerprint: &str,
+    now: u64,
+) -> Result<Option<Key>, Error> {
+    query(database, account, fingerprint, now)
+        .map_err(|source| Error { database: database.to_owned(), source })
+}
+
+fn query(
+    database: &Path,
+    account: &AccountId,
+    fingerprint: &str,
+    now: u64,
+) -> rusqlite::Result<Option<Key>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(immutable_uri(database), flags)?;
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    connection
+        .query_row(FIND, params![account.as_str(), fingerprint, now], |row| {
+            Ok(Key {
+                algorithm: row.get(0)?,
+                public_key: row.get(1)?,
+                from_hosts: row.get(2)?,
+                expiry_time: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+/// `path` as an SQLite URI (sqlite.org/uri.html), every byte that could mean something escaped.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(folder: &Path) -> PathBuf {
+        let path = folder.join("keys.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO key VALUES ('acme', 'SHA256:a', 'ssh-ed25519', 'AAAA', NULL, NULL),
+                 ('acme', 'SHA256:b', 'ssh-ed25519', 'BBBB', '192.0.2.1', 1801353600)",
+            )
+            .unwrap();
+        path
+    }
+
+    #[test]
+    fn an_expired_key_is_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = published(folder.path());
+        let acme = "acme".parse().unwrap();
+        let key = find(&path, &acme, "SHA256:b", 1_801_353_599).unwrap().unwrap();
+        assert_eq!(key.expiry_time.as_deref(), Some("20270131000000Z"));
+        assert_eq!(find(&path, &acme, "SHA256:b", 1_801_353_600).unwrap(), None);
+        assert!(find(&path, &acme, "SHA256:a", u64::MAX).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = published(folder.path());
+        assert_eq!(find(&path, &"ACME".parse().unwrap(), "SHA256:a", 0).unwrap(), None);
+        assert_eq!(find(&path, &"acme".parse().unwrap(), "SHA256:A", 0).unwrap(), None);
+    }
+
+    #[test]
+    fn the_question_is_one_index_search() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(published(folder.path())).unwrap();
+        let plan: String = connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {FIND}"), params!["a", "b", 0], |row| {
+                row.get(3)
+            })
+            .unwrap();
+        assert_eq!(plan, "SEARCH key USING PRIMARY KEY (account=? AND fingerprint=?)");
+    }
+
+    #[test]
+    fn a_path_stays_a_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a?mode=rwc", "b#c", "d%41", "e f", "ü", "\u{1b}"] {
+            let folder = folder.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            let path = published(&folder);
+            assert!(find(&path, &"acme".parse().unwrap(), "SHA256:a", 0).unwrap().is_some());
+        }
+        assert_eq!(immutable_uri(Path::new("/a?b")), "file:/a%3fb?immutable=1");
+    }
+
+    #[test]
+    fn a_file_without_keys_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.db");
+        let acme = "acme".parse().unwrap();
+        assert!(find(&path, &acme, "x", 0).is_err(), "missing");
+        assert!(!path.exists());
+        std::fs::write(&path, "").unwrap();
+        assert!(find(&path, &acme, "x", 0).is_err(), "empty");
+        std::fs::write(&path, "not a database at all, but long enough to be taken for one")
+            .unwrap();
+        assert!(find(&path, &acme, "x", 0).is_err(), "text");
+    }
+}

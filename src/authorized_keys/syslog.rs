@@ -1,0 +1,73 @@
+//! One message to syslog, the only place a sysadmin sees what the helper has to say.
+//!
+//! The form is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). It is
+//! best effort: a host without syslog must still let partners in.
+
+use std::fmt::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+const SOCKET: &str = "/dev/log";
+/// Facility auth (4), severity error (3): RFC 3164, 4.1.1.
+const PRIORITY: u8 = 4 * 8 + 3;
+/// RFC 3164 allows 1024 bytes a packet.
+const MAX_BYTES: usize = 1000;
+/// A syslog that doesn't read must not hold up a login.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Says `message` as an error of facility auth.
+pub(super) fn error(message: &str) {
+    // Nobody is left to tell that syslog can't be reached.
+    let _ = send(Path::new(SOCKET), message);
+}
+
+fn send(socket: &Path, message: &str) -> std::io::Result<()> {
+    let datagram = UnixDatagram::unbound()?;
+    datagram.set_write_timeout(Some(PATIENCE))?;
+    datagram.send_to(packet(std::process::id(), message).as_bytes(), socket)?;
+    Ok(())
+}
+
+/// The packet, one line of printable ASCII whatever `message` holds.
+fn packet(pid: u32, message: &str) -> String {
+    let mut packet = format!("<{PRIORITY}>sftp-import-authorized-keys[{pid}]: ");
+    for c in message.chars() {
+        if c.is_ascii_graphic() || c == ' ' {
+            packet.push(c);
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(packet, "{}", c.escape_unicode());
+        }
+        if packet.len() >= MAX_BYTES {
+            break;
+        }
+    }
+    packet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_printable_line() {
+        assert_eq!(
+            packet(7, "no \"é\"\nkey\u{1b}"),
+            "<35>sftp-import-authorized-keys[7]: no \"\\u{e9}\"\\u{a}key\\u{1b}"
+        );
+        assert!(packet(7, &"\u{1b}".repeat(5000)).len() < 1024);
+    }
+
+    #[test]
+    fn arrives_at_the_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("log");
+        let receiver = UnixDatagram::bind(&socket).unwrap();
+        send(&socket, "hello").unwrap();
+        let mut buffer = [0; 100];
+        let length = receiver.recv(&mut buffer).unwrap();
+        assert!(buffer[..length].ends_with(b"]: hello"));
+        assert!(send(&folder.path().join("none"), "hello").is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! `sftp-import key …`: add, list, revoke.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::account::hinted;
+use super::{CliError, CliResult, Context, Output, require_root};
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::key::{self, KeyError, KeyLimits, PublicKey, parse};
+use crate::provision;
+use crate::state::State;
+use crate::state::accounts::{self, AccountState};
+use crate::state::keys::{self, KeyRow};
+
+/// What can be done with keys.
+#[derive(Debug, clap::Subcommand)]
+pub enum KeyCommand {
+    /// Add a public key to an account; the first one makes its Unix user and folders
+    Add(AddKey),
+    /// List keys
+    List {
+        /// Only this account's
+        account: Option<AccountId>,
+        /// Revoked ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Revoke a key: when this returns, no login with it succeeds. Sessions that are open go on
+    /// (`account suspend` ends them)
+    Revoke {
+        /// The account's id
+        account: AccountId,
+        /// The key's name or its fingerprint (SHA256:…)
+        #[arg(value_name = "NAME|FINGERPRINT")]
+        key: String,
+    },
+}
+
+/// `key add`
+#[derive(Debug, clap::Args)]
+pub struct AddKey {
+    /// The account's id
+    account: AccountId,
+    /// The partner's .pub file; - for standard input
+    file: PathBuf,
+    /// What to call the key, such as the machine it is for
+    #[arg(long)]
+    name: String,
+    /// Addresses and networks the key may be used from, such as 192.0.2.7,2001:db8::/32
+    #[arg(long, value_name = "CIDR,…")]
+    from: Option<String>,
+    /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "DATE")]
+    expires: Option<String>,
+}
+
+/// A key with what it can do now.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownKey {
+    #[serde(flatten)]
+    key: KeyRow,
+    state: &'static str,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Why it could not be done, for the person who typed it.
+pub fn run(command: KeyCommand, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    match command {
+        KeyCommand::Add(arguments) => add(&arguments, &config, context),
+        KeyCommand::List { account, all } => list(account.as_ref(), all, &config, context),
+        KeyCommand::Revoke { account, key } => revoke(&account, &key, &config, context),
+    }
+}
+
+fn add(arguments: &AddKey, config: &Config, context: &Context) -> CliResult {
+    let AddKey { account, name, .. } = arguments;
+    let now = Timestamp::now();
+    let key = read_key(&arguments.file)?;
+    let from = arguments.from.as_deref().map(key::from_hosts).transpose()?;
+    let expires_at = arguments.expires.as_deref().map(|text| key::expiry(text, now)).transpose()?;
+    let state = context.state(config)?;
+    if let Err(error) = state.read(|tx| key::check_new(tx, account, name, &key)) {
+        if matches!(error, KeyError::Duplicate { .. }) {
+            // It may be there because the first time was cut off before this.
+            provision::ensure(config, &state, account).map_err(hinted)?;
+            publish(config, &state)?;
+        }
+        return Err(refused(error));
+    }
+    provision::ensure(config, &state, account).map_err(hinted)?;
+    let limits = KeyLimits { from, expires_at };
+    let row = state.write(|tx| key::add(tx, now, account, name, &key, limits)).map_err(refused)?;
+    publish(config, &state)?;
+    let suspended = state.read(|tx| accounts::get(tx, account))?.map(|account| account.state)
+        == Some(AccountState::Suspended);
+    context.output().json(&row)?;
+    say_added(context.output(), &row, suspended, &config.node.name)?;
+    Ok(true)
+}
+
+fn say_added(output: &Output, row: &KeyRow, suspended: bool, host: &str) -> io::Result<()> {
+    let KeyRow { account, name, algorithm, fingerprint, .. } = row;
+    output.line(&format!("key {name:?} added to account {account}: {algorithm} {fingerprint}"))?;
+    if let Some(from) = &row.from {
+        output.line(&format!("it works from {from} only"))?;
+    }
+    if let Some(at) = row.expires_at {
+        output.line(&format!("it stops working at {at}"))?;
+    }
+    if suspended {
+        return output.line(&format!(
+            "the account is suspended; let it in with: sftp-import account resume {account}"
+        ));
+    }
+    output.line(&format!("the partner connects with: sftp {account}@{host}"))
+}
+
+fn list(account: Option<&AccountId>, all: bool, config: &Config, context: &Context) -> CliResult {
+    let now = Timestamp::now();
+    let shown: Vec<ShownKey> = context.state(config)?.read(|tx| {
+        if let Some(id) = account
+            && accounts::get(tx, id)?.is_none()
+        {
+            return Err(refused(KeyError::NoAccount(id.clone())));
+        }
+        let states = accounts::list(tx)?;
+        let state_of =
+            |id: &AccountId| states.iter().find(|row| row.id == *id).map(|row| row.state);
+        let keys = keys::list(tx, account, all)?;
+        Ok(keys
+            .into_iter()
+            .map(|key| {
+                let account = state_of(&key.account).unwrap_or(AccountState::Removing);
+                ShownKey { state: key_state(&key, account, now), key }
+            })
+            .collect())
+    })?;
+    print(context.output(), &shown)?;
+    Ok(true)
+}
+
+fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) -> CliResult {
+    let state = context.state(config)?;
+    let revoked =
+        state.write(|tx| key::revoke(tx, Timestamp::now(), account, key)).map_err(refused)?;
+    publish(config, &state)?;
+    let row = revoked.key;
+    context.output().json(&row)?;
+    let when = if revoked.before { "was revoked before" } else { "is revoked" };
+    context.output().line(&format!("key {:?} of account {account} {when}", row.name))?;
+    if !revoked.before {
+        context.output().line(&format!(
+            "sessions that are open go on; to end them: sftp-import account suspend {account}"
+        ))?;
+    }
+    Ok(true)
+}
+
+/// Publishes the keys as the state database now has them.
+pub(super) fn publish(config: &Config, state: &State) -> Result<(), CliError> {
+    key::publish(state, &config.paths.keys_db(), Timestamp::now()).map_err(|error| {
+        CliError::from(error)
+            .hint("the change is saved but not in force yet: run the same command again")
+    })?;
+    Ok(())
+}
+
+/// Keys of one account, which is in `state`, with what they can do at `now`.
+pub(super) fn shown_keys(keys: Vec<KeyRow>, state: AccountState, now: Timestamp) -> Vec<ShownKey> {
+    keys.into_iter().map(|key| ShownKey { state: key_state(&key, state, now), key }).collect()
+}
+
+fn key_state(key: &KeyRow, account: AccountState, now: Timestamp) -> &'static str {
+    if key.revoked_at.is_some() {
+        "revoked"
+    } else if key.expires_at.is_some_and(|at| at <= now) {
+        "expired"
+    } else {
+        account.as_str()
+    }
+}
+
+/// Prints a list of keys.
+pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
+    let titles = ["ACCOUNT", "NAME", "STATE", "TYPE", "FINGERPRINT", "FROM", "EXPIRES"];
+    let empty = "no keys yet; add one with: sftp-import key add ACCOUNT FILE.pub --name NAME";
+    output.list(keys, &titles, empty, |shown| {
+        let key = &shown.key;
+        vec![
+            key.account.to_string(),
+            key.name.clone(),
+            shown.state.to_owned(),
+            key.algorithm.clone(),
+            key.fingerprint.clone(),
+            key.from.clone().unwrap_or("anywhere".into()),
+            key.expires_at.map_or("never".into(), |at| at.to_string()),
+        ]
+    })
+}
+
+fn read_key(path: &Path) -> Result<PublicKey, CliError> {
+    let mut content = Vec::new();
+    let limit = parse::MAX_FILE as u64 + 1;
+    let read = if path == Path::new("-") {
+        io::stdin().take(limit).read_to_end(&mut content)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content))
+    };
+    read.map_err(|error| CliError::new(format_args!("cannot read {}: {error}", path.display())))?;
+    PublicKey::from_file(&content).map_err(|refusal| {
+        let hint = refusal.hint();
+        let error = CliError::from(refusal);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    })
+}
+
+fn refused(error: KeyError) -> CliError {
+    let hint = match &error {
+        KeyError::NoAccount(id) => Some(format!("sftp-import account add {id}")),
+        KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
+        KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
+        _ => None,
+    };
+    let error = CliError::from(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

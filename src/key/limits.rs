@@ -1,0 +1,170 @@
+//! Where and until when a key may be used, as people type it (pure).
+//!
+//! What these return is a valid value of `from=` and `expiry-time=` (sshd(8)).
+
+use std::net::IpAddr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
+
+/// Why a text is no list of addresses and networks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--from: {text:?} {problem}")]
+pub struct InvalidFrom {
+    text: String,
+    problem: String,
+}
+
+/// Why a text is no moment at which a key may expire.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidExpiry {
+    /// Neither a date nor an instant.
+    #[error(
+        "--expires: {0:?} is neither a date (2027-01-31) nor an instant (2027-01-31T12:00:00Z)"
+    )]
+    Unreadable(String),
+    /// Not in the future.
+    #[error("--expires: {0} is not in the future")]
+    Past(Timestamp),
+}
+
+/// `text`, a list of addresses and networks with commas between, as `from="…"` takes it.
+///
+/// sshd refuses a key whose network has bits set behind its length, and takes an IPv4 address
+/// inside IPv6 for the IPv4 one, which then never matches; so neither gets in.
+///
+/// # Errors
+/// An entry is neither.
+pub fn from_hosts(text: &str) -> Result<String, InvalidFrom> {
+    let entries: Result<Vec<String>, _> = text
+        .split(',')
+        .map(|entry| {
+            let entry = entry.trim();
+            host(entry).map_err(|problem| InvalidFrom { text: entry.to_owned(), problem })
+        })
+        .collect();
+    Ok(entries?.join(","))
+}
+
+fn host(entry: &str) -> Result<String, String> {
+    let (address, length) = match entry.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (entry, None),
+    };
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| "is no address or network such as 192.0.2.7 or 2001:db8::/32")?;
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return Err(format!("must be written {v4}"));
+    }
+    let Some(length) = length else { return Ok(address.to_string()) };
+    let digits = length.bytes().all(|b| b.is_ascii_digit());
+    let bits: u32 = length.parse().ok().filter(|_| digits).ok_or("has no length after the /")?;
+    let network = network(address, bits).ok_or("has a length beyond the address")?;
+    if network != address {
+        return Err(format!("has bits set behind its length; the network is {network}/{bits}"));
+    }
+    Ok(format!("{network}/{bits}"))
+}
+
+/// `address` with all but its first `bits` bits zero, if it has as many.
+fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0);
+            Some(IpAddr::V4((v4.to_bits() & mask).into()))
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128_u32.checked_sub(bits)?).unwrap_or(0);
+            Some(IpAddr::V6((v6.to_bits() & mask).into()))
+        }
+    }
+}
+
+/// The first moment at which a key no longer works, in whole seconds. A date means its first
+/// moment in UTC.
+///
+/// # Errors
+/// Not readable, or not after `now`.
+pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
+    let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
+    // An instant first: a date's parser would take one too, and drop its time.
+    let at = match text.parse::<Timestamp>() {
+        Ok(at) => at,
+        Err(_) if text.len() == "2027-01-31".len() => {
+            let date: Date = text.parse().map_err(|_| unreadable())?;
+            TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| unreadable())?
+        }
+        Err(_) => return Err(unreadable()),
+    };
+    let whole = jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Floor);
+    let at = at.round(whole).map_err(|_| unreadable())?;
+    if at > now { Ok(at) } else { Err(InvalidExpiry::Past(at)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_addresses_and_networks() {
+        for (text, from) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.0/24, 2001:DB8:0::/32", "192.0.2.0/24,2001:db8::/32"),
+            ("0.0.0.0/0,::/0", "0.0.0.0/0,::/0"),
+            ("10.1.2.3/32,::1/128", "10.1.2.3/32,::1/128"),
+        ] {
+            assert_eq!(from_hosts(text).as_deref(), Ok(from));
+        }
+    }
+
+    #[test]
+    fn refuses_what_sshd_would_read_otherwise() {
+        for text in [
+            "",
+            ",",
+            "10.0.0.1,",
+            "!10.0.0.1",
+            "*",
+            "10.0.0.*",
+            "example.com",
+            "10.0.0.1\"",
+            "10.0.0.1/",
+            "10.0.0.1/33",
+            "10.0.0.0/+8",
+            "::/129",
+            "fe80::1%eth0",
+            "010.0.0.1",
+            "10.0.0.1\n10.0.0.2",
+            "10.0.0.0/255.0.0.0",
+        ] {
+            assert!(from_hosts(text).is_err(), "{text:?}");
+        }
+        let error = from_hosts("10.1.2.3/8").unwrap_err().to_string();
+        assert!(error.ends_with("the network is 10.0.0.0/8"), "{error}");
+        let error = from_hosts("::ffff:10.1.2.3").unwrap_err().to_string();
+        assert!(error.ends_with("must be written 10.1.2.3"), "{error}");
+    }
+
+    #[test]
+    fn an_expiry_is_a_date_or_an_instant_to_come() {
+        let now: Timestamp = "2026-05-01T00:00:00Z".parse().unwrap();
+        for (text, at) in [
+            ("2027-01-31", "2027-01-31T00:00:00Z"),
+            ("2027-01-31T12:00:00.9+02:00", "2027-01-31T10:00:00Z"),
+            ("2026-05-01T00:00:01Z", "2026-05-01T00:00:01Z"),
+        ] {
+            assert_eq!(expiry(text, now), Ok(at.parse().unwrap()), "{text}");
+        }
+        for text in ["2026-05-01", "2026-04-30T23:59:59Z", "2026-05-01T00:00:00.5Z"] {
+            assert!(matches!(expiry(text, now), Err(InvalidExpiry::Past(_))), "{text}");
+        }
+        for text in ["", "tomorrow", "2027-02-30", "31.01.2027", "20270131", "2027-01-31T12:00:00"]
+        {
+            assert!(matches!(expiry(text, now), Err(InvalidExpiry::Unreadable(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Making, mending and removing the folders of accounts.
+//!
+//! Owners and modes are set through a handle on a folder that was opened without following links.
+//! The folder of all accounts is root's, so nobody else can put anything at a path in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
+
+use super::ProvisionError;
+use super::host::Owned;
+use super::plan::Wanted;
+use crate::account::AccountId;
+
+fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ProvisionError + 'a {
+    move |source| ProvisionError::File { what, path: path.to_owned(), source }
+}
+
+/// Makes `path` a folder as wanted, whether it is there or not.
+pub(super) fn make(path: &Path, want: Owned) -> Result<(), ProvisionError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed("make the folder", path)(error));
+        }
+        _ => {}
+    }
+    let folder = open(path)?;
+    fchown(&folder, Some(want.uid), Some(want.gid)).map_err(failed("give its owner", path))?;
+    folder
+        .set_permissions(Permissions::from_mode(want.mode))
+        .map_err(failed("set the mode of", path))
+}
+
+fn open(path: &Path) -> Result<File, ProvisionError> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(O_DIRECTORY | O_NOFOLLOW)
+        .open(path)
+        .map_err(failed("open the folder", path))
+}
+
+/// Makes the account's chroot under a hidden name and renames it in when it is complete: who
+/// watches the folder of all accounts never sees half of one.
+pub(super) fn add(root: &Path, account: &AccountId, want: &Wanted) -> Result<(), ProvisionError> {
+    let new = root.join(format!(".new-{account}"));
+    remove_tree(&new)?; // what a crash left
+    mend(&new, want)?;
+    let chroot = root.join(account);
+    fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))?;
+    open(root)?.sync_all().map_err(failed("flush", root))
+}
+
+/// Makes `chroot` and what belongs into it be as wanted.
+pub(super) fn mend(chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
+    make(chroot, want.chroot)?;
+    make(&chroot.join("incoming"), want.incoming)?;
+    make(&chroot.join("results"), want.results)
+}
+
+/// Takes the account's chroot out of sight in one step, then away with all that is in it.
+pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionError> {
+    let old = root.join(format!(".old-{account}"));
+    remove_tree(&old)?; // what a crash left
+    let chroot = root.join(account);
+    match fs::rename(&chroot, &old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("remove the folder", &chroot)(error));
+        }
+        _ => remove_tree(&old),
+    }
+}
+
+/// Removes a tree without following links (std's `remove_dir_all` works on open folders).
+fn remove_tree(path: &Path) -> Result<(), ProvisionError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove the folder", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

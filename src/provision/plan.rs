@@ -1,0 +1,250 @@
+//! What must be done so that users and folders are as the state database says (pure).
+
+use std::fmt;
+
+use super::host::{AccountFolders, Found, GECOS, Host, Owned, SHELL, UnixUser};
+use crate::account::AccountId;
+use crate::state::accounts::{AccountRow, AccountState};
+
+/// One thing to do. Each can be done again after it was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make the folder of all accounts, or mend it.
+    Root(Owned),
+    /// Make the spool, or mend it.
+    Spool(Owned),
+    /// Make the account's group.
+    AddGroup {
+        /// Whose; the group has the same name.
+        account: AccountId,
+        /// Its id.
+        gid: u32,
+    },
+    /// Make the account's Unix user.
+    AddUser {
+        /// Whose; the user has the same name.
+        account: AccountId,
+        /// Its id, and its group's.
+        uid: u32,
+    },
+    /// Give the account's Unix user its shell and its membership again.
+    MendUser(AccountId),
+    /// Make the account's chroot with all that is in it, complete from its first moment.
+    AddFolders {
+        /// Whose.
+        account: AccountId,
+        /// How they should be.
+        want: Wanted,
+    },
+    /// Make what is missing in the account's chroot and mend what is there.
+    MendFolders {
+        /// Whose.
+        account: AccountId,
+        /// How they should be.
+        want: Wanted,
+    },
+    /// End every process of the account's Unix user.
+    EndSessions {
+        /// The user's id.
+        uid: u32,
+    },
+    /// Take the account's chroot away with all that is in it.
+    RemoveFolders(AccountId),
+    /// Take the account's Unix user away.
+    RemoveUser(AccountId),
+    /// Take the account's group away.
+    RemoveGroup(AccountId),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(_) => f.write_str("folder of all accounts made or mended"),
+            Self::Spool(_) => f.write_str("spool made or mended"),
+            Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) made"),
+            Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) made"),
+            Self::MendUser(account) => write!(f, "user {account} mended"),
+            Self::AddFolders { account, .. } => write!(f, "folders of {account} made"),
+            Self::MendFolders { account, .. } => write!(f, "folders of {account} mended"),
+            Self::EndSessions { uid } => write!(f, "sessions of user id {uid} ended"),
+            Self::RemoveFolders(account) => write!(f, "folders of {account} removed"),
+            Self::RemoveUser(account) => write!(f, "user {account} removed"),
+            Self::RemoveGroup(account) => write!(f, "group {account} removed"),
+        }
+    }
+}
+
+/// How the folders of an account should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The chroot: root's, for sshd accepts no other (sshd_config(5), ChrootDirectory).
+    pub chroot: Owned,
+    /// incoming: the account may write into it but not change its mode.
+    pub incoming: Owned,
+    /// results: the account may read.
+    pub results: Owned,
+}
+
+/// Why nothing is done for an account: it would touch what is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A Unix user of that name is somebody else's.
+    #[error("the Unix user {account} (id {uid}) exists and is not one of ours")]
+    User {
+        /// The account, and the user's name.
+        account: AccountId,
+        /// The user's id.
+        uid: u32,
+    },
+    /// A Unix group of that name is somebody else's.
+    #[error("the Unix group {account} (id {gid}) exists and is not one of ours")]
+    Group {
+        /// The account, and the group's name.
+        account: AccountId,
+        /// The group's id.
+        gid: u32,
+    },
+    /// Something that is no folder has the chroot's place.
+    #[error("what lies at the place of the folder of account {0} is no folder")]
+    Folder(AccountId),
+}
+
+/// What to do, and for whom nothing is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In this order.
+    pub steps: Vec<Step>,
+    /// One per account that would touch what is not ours.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Decides what must be done for `accounts` on `host`. Accounts without a key yet (no Unix user
+/// id) need nothing; accounts that are being removed lose all they have.
+pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
+    let mut plan = Plan::default();
+    if host.root != Found::Folder(ROOT) {
+        plan.steps.push(Step::Root(ROOT));
+    }
+    let spool = Owned { uid: host.service.0, gid: host.service.1, mode: 0o700 };
+    if host.spool != Found::Folder(spool) {
+        plan.steps.push(Step::Spool(spool));
+    }
+    for account in accounts {
+        match steps_for(account, host) {
+            Ok(steps) => plan.steps.extend(steps),
+            Err(refusal) => plan.refusals.push(refusal),
+        }
+    }
+    plan
+}
+
+/// The folder of all accounts: anyone passes through, no one lists who our partners are.
+const ROOT: Owned = Owned { uid: 0, gid: 0, mode: 0o711 };
+
+fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
+    let Some(uid) = row.uid else { return Ok(Vec::new()) };
+    check_name(&row.id, Some(uid), host)?;
+    match row.state {
+        AccountState::Active | AccountState::Suspended => steps_to_have(&row.id, uid, host),
+        AccountState::Removing => Ok(steps_to_remove(&row.id, uid, host)),
+    }
+}
+
+/// Whether the Unix user and group named as the account are ours, or not there.
+///
+/// A user is ours when it has the id that the account's row says, or our comment and an id of our
+/// range (the row may be a restored, older one).
+///
+/// # Errors
+/// They are somebody else's.
+pub(super) fn check_name(
+    account: &AccountId,
+    uid: Option<u32>,
+    host: &Host,
+) -> Result<(), Refusal> {
+    let range = host.rules.first_uid..=host.rules.last_uid;
+    let user = host.users.get(account.as_str());
+    if let Some(user) = user
+        && uid != Some(user.uid)
+        && !(range.contains(&user.uid) && user.gecos == GECOS)
+    {
+        return Err(Refusal::User { account: account.clone(), uid: user.uid });
+    }
+    // A group without its user is ours when an account's creation or removal was cut off: then it
+    // has an id of our range.
+    if let Some(&gid) = host.groups.get(account.as_str())
+        && Some(gid) != user.map(|user| user.gid)
+        && Some(gid) != uid
+        && !(user.is_none() && range.contains(&gid))
+    {
+        return Err(Refusal::Group { account: account.clone(), gid });
+    }
+    Ok(())
+}
+
+fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
+    let mut steps = Vec::new();
+    let name = account.as_str();
+    match host.groups.get(name) {
+        Some(&gid) if gid == uid => {}
+        Some(_) => {
+            steps.push(Step::RemoveGroup(account.clone()));
+            steps.push(Step::AddGroup { account: account.clone(), gid: uid });
+        }
+        None => steps.push(Step::AddGroup { account: account.clone(), gid: uid }),
+    }
+    match host.users.get(name) {
+        None => steps.push(Step::AddUser { account: account.clone(), uid }),
+        Some(user) if !is_whole(account, user, host) => {
+            steps.push(Step::MendUser(account.clone()));
+        }
+        Some(_) => {}
+    }
+    let want = wanted(uid, host);
+    let account = account.clone();
+    match host.folders.get(&account) {
+        Some(AccountFolders { chroot: Found::Other, .. }) => return Err(Refusal::Folder(account)),
+        Some(found) if found.chroot == Found::Missing => {
+            steps.push(Step::AddFolders { account, want });
+        }
+        Some(found) if !is_as_wanted(found, want) => {
+            steps.push(Step::MendFolders { account, want });
+        }
+        _ => {}
+    }
+    Ok(steps)
+}
+
+fn is_whole(account: &AccountId, user: &UnixUser, host: &Host) -> bool {
+    user.shell.as_os_str() == SHELL && host.members.contains(account.as_str())
+}
+
+fn is_as_wanted(found: &AccountFolders, want: Wanted) -> bool {
+    found.chroot == Found::Folder(want.chroot)
+        && found.incoming == Found::Folder(want.incoming)
+        && found.results == Found::Folder(want.results)
+}
+
+fn wanted(gid: u32, host: &Host) -> Wanted {
+    let (service_uid, service_gid) = host.service;
+    Wanted {
+        chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
+        incoming: Owned { uid: service_uid, gid, mode: 0o770 },
+        results: Owned { uid: service_uid, gid: service_gid, mode: 0o755 },
+    }
+}
+
+fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
+    let mut steps = vec![Step::EndSessions { uid }];
+    let folders = host.folders.get(account);
+    if folders.is_some_and(|f| f.chroot != Found::Missing || f.old != Found::Missing) {
+        steps.push(Step::RemoveFolders(account.clone()));
+    }
+    if host.users.contains_key(account.as_str()) {
+        steps.push(Step::RemoveUser(account.clone()));
+    }
+    if host.groups.contains_key(account.as_str()) {
+        steps.push(Step::RemoveGroup(account.clone()));
+    }
+    steps
+}

@@ -1,0 +1,95 @@
+//! Ending the processes of an account's Unix user: its SFTP sessions, uploads in flight with them.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::ProvisionError;
+
+/// How long a session may take to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+/// When to give up on what even SIGKILL doesn't end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A login that was let in just before its key went away becomes a process of the user only a
+/// moment later, so none must be seen for this long.
+const QUIET: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Ends every process of Unix user `uid`, and returns when none has been seen for a moment: first
+/// with SIGTERM, after 2 s with SIGKILL. Returns how many there were.
+///
+/// # Errors
+/// Some are still there after 10 s, or `uid` is no account's (under 1000).
+pub fn end(uid: u32) -> Result<usize, ProvisionError> {
+    if uid < 1000 {
+        return Err(ProvisionError::Sessions(uid));
+    }
+    let begun = Instant::now();
+    let mut quiet_since = begun;
+    let mut seen = std::collections::HashSet::new();
+    while quiet_since.elapsed() < QUIET {
+        let processes = processes_of(uid);
+        if !processes.is_empty() {
+            quiet_since = Instant::now();
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(ProvisionError::Sessions(uid));
+        }
+        let late = begun.elapsed() > GRACE;
+        for pid in processes {
+            // SIGTERM once; SIGKILL until it is gone. A process that has just ended is no error.
+            if seen.insert(pid) && !late {
+                let _ = kill(pid, Signal::SIGTERM);
+            } else if late {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+        sleep(PAUSE);
+    }
+    Ok(seen.len())
+}
+
+/// Every process, zombies aside, with `uid` as its real, effective, saved or file system user id.
+fn processes_of(uid: u32) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            // A process may end between listing and reading.
+            fs::read_to_string(format!("/proc/{pid}/status"))
+                .is_ok_and(|status| belongs_to(&status, uid))
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// Whether a `/proc/<pid>/status` (proc(5)) is that of a living process of `uid`.
+fn belongs_to(status: &str, uid: u32) -> bool {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let ids = field("Uid:").unwrap_or_default();
+    let dead = field("State:").is_some_and(|state| state.trim_start().starts_with('Z'));
+    !dead && ids.split_whitespace().any(|id| id.parse() == Ok(uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_whose_a_process_is() {
+        let status = "Name:\tsshd\nState:\tS (sleeping)\nUid:\t0\t70001\t70001\t70001\n";
+        assert!(belongs_to(status, 70_001));
+        assert!(!belongs_to(status, 7000));
+        assert!(!belongs_to(&status.replace("S (", "Z ("), 70_001));
+        assert!(!belongs_to("", 0));
+    }
+
+    #[test]
+    fn never_ends_the_systems_processes() {
+        assert!(end(0).is_err());
+    }
+}
