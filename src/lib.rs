@@ -15,7 +15,7 @@
 //! | workflows | `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
 //! | pure | `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
-//! | words | `account`, `import_id`, `config` |
+//! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
 //! Pure code takes time and listings as arguments. These are the only `cfg` lines of the package.
@@ -48,6 +48,8 @@ mod with_daemon {
     pub mod manifest;
     #[forbid(unsafe_code)]
     pub mod outbox;
+    #[forbid(unsafe_code)]
+    pub mod printable;
     #[forbid(unsafe_code)]
     pub mod provision;
     #[forbid(unsafe_code)]

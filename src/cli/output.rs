@@ -1,11 +1,12 @@
 //! Printing: text for people, JSON for programs, and no partner-chosen byte a terminal obeys.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
+
+use crate::printable::printable;
 
 /// Where a command's results go. Every text passes [`printable`].
 #[derive(Debug)]
@@ -91,32 +92,5 @@ impl Output {
         if let Some(hint) = hint {
             let _ = writeln!(stderr, "  try: {}", printable(hint));
         }
-    }
-}
-
-/// `text` with control characters (newline and tab too) and bidirectional overrides escaped, so
-/// that a name chosen by a partner can't steer a terminal.
-pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let steers = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if steers {
-            let _ = write!(out, "{}", c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn a_name_cannot_steer_a_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
-        assert_eq!(printable("naïve 日本"), "naïve 日本");
     }
 }

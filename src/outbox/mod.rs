@@ -1,1 +1,28 @@
-//! To come.
+//! The outbox: tells the partner what became of an import, by email and by webhook.
+//!
+//! milestone → delivery → attempt. [`enqueue`] writes a milestone and its deliveries in the
+//! caller's transaction, so that what is told and what happened become durable together. The
+//! [`Relay`] takes no input: it looks into the state database for what is due; a wake-up only says
+//! "look". Every delivery is made at least once, always under the same id, and given up only by
+//! [`retry`]'s rules. Nothing here knows how imports run or where their files lie.
+
+mod attempt;
+mod email;
+mod endpoint;
+mod enqueue;
+mod letter;
+mod milestone;
+mod relay;
+pub mod retry;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod webhook;
+
+pub use attempt::{Attachments, Courier};
+pub use endpoint::{InvalidEndpoint, check_name, check_url};
+pub use enqueue::{Error, Recipients, enqueue};
+pub use milestone::{Milestone, message_id};
+pub use relay::Relay;
+pub use signature::{InvalidSecret, Secret};
+pub use webhook::{Request, Sender};

@@ -1,1 +1,396 @@
-//! To come.
+//! The outbox: milestone → delivery → attempt. One writer of these three tables.
+//!
+//! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
+//! here decides when to try again: that is `outbox::retry`'s.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, params};
+use serde::Serialize;
+
+use super::{Error, Result, millis, timestamp};
+
+/// What has happened, as it is stored and told.
+#[derive(Clone, Debug)]
+pub struct Milestone {
+    /// `msg_…`: the webhook-id, and part of the Message-ID.
+    pub id: String,
+    /// The import's id.
+    pub import: Option<String>,
+    /// The account's id.
+    pub account: String,
+    /// `import.picked_up`, …
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+    /// JSON: type, timestamp, data; what a webhook sends, byte for byte.
+    pub body: String,
+}
+
+/// How a delivery travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// To an address.
+    Email,
+    /// To an endpoint.
+    Webhook,
+}
+
+impl Channel {
+    /// The channel's word, as in the state database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "email" => Ok(Self::Email),
+            "webhook" => Ok(Self::Webhook),
+            _ => Err(Error::Value(format!("the channel {text:?}"))),
+        }
+    }
+}
+
+/// The oldest due delivery of a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The delivery.
+    pub id: i64,
+    /// How it travels.
+    pub channel: Channel,
+    /// Whose.
+    pub account: String,
+    /// An address, or an endpoint's name.
+    pub destination: String,
+    /// The endpoint's URL.
+    pub url: Option<String>,
+}
+
+/// What an attempt at a delivery takes.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What to tell.
+    pub milestone: Milestone,
+    /// How.
+    pub channel: Channel,
+    /// An address, or an endpoint's name.
+    pub destination: String,
+    /// Attempts made since it was enqueued or last retried by hand.
+    pub attempts: u32,
+}
+
+/// A delivery, as a sysadmin sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The delivery.
+    pub id: i64,
+    /// Whose.
+    pub account: String,
+    /// Which import's.
+    pub import: Option<String>,
+    /// `import.picked_up`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When the milestone was reached.
+    pub at: Timestamp,
+    /// `msg_…`
+    pub message: String,
+    /// How it travels.
+    pub channel: Channel,
+    /// An address, or an endpoint's name.
+    pub destination: String,
+    /// `pending`, `delivered` or `failed`.
+    pub state: String,
+    /// Attempts made since it was enqueued or last retried by hand.
+    pub attempts: u32,
+    /// When it is tried next, while pending.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was delivered or given up.
+    pub finished_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// One try at a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// What the other side said, or why it could not be asked.
+    pub outcome: String,
+}
+
+/// What an attempt leaves a delivery in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Delivered.
+    Delivered,
+    /// To be tried again.
+    Retry(Timestamp),
+    /// Given up.
+    Failed,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this account's.
+    pub account: Option<String>,
+    /// Only `pending`, `delivered` or `failed` ones.
+    pub state: Option<&'static str>,
+    /// At most this many, the newest.
+    pub limit: u32,
+}
+
+/// Writes a milestone. Returns false, and writes nothing, when the import has it already.
+///
+/// # Errors
+/// SQLite's.
+pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO milestone (id, import, account, type, at, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            milestone.id,
+            milestone.import,
+            milestone.account,
+            milestone.kind,
+            millis(milestone.at),
+            milestone.body
+        ])?;
+    Ok(added == 1)
+}
+
+/// Writes a delivery of the milestone `id`, due at `at`.
+///
+/// # Errors
+/// SQLite's; the milestone has that delivery already.
+pub fn add(
+    tx: &Transaction<'_>,
+    id: &str,
+    channel: Channel,
+    destination: &str,
+    at: Timestamp,
+) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO delivery (milestone, channel, destination, next_attempt_at)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![id, channel.as_str(), destination, millis(at)])?;
+    Ok(())
+}
+
+/// The oldest due delivery of every destination that has one, the oldest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, channel, account, destination, url FROM (
+             SELECT d.id, d.channel, m.account, d.destination, e.url, d.next_attempt_at,
+                    row_number() OVER (
+                        PARTITION BY d.channel, d.destination,
+                                     CASE d.channel WHEN 'webhook' THEN m.account END
+                        ORDER BY d.next_attempt_at, d.id) AS place
+             FROM delivery d JOIN milestone m ON m.id = d.milestone
+             LEFT JOIN endpoint e
+                ON d.channel = 'webhook' AND e.account = m.account AND e.name = d.destination
+             WHERE d.state = 'pending' AND d.next_attempt_at <= ?1)
+         WHERE place = 1 ORDER BY next_attempt_at, id",
+    )?;
+    let mut rows = statement.query([millis(now)])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push(Due {
+            id: row.get(0)?,
+            channel: Channel::parse(&row.get::<_, String>(1)?)?,
+            account: row.get(2)?,
+            destination: row.get(3)?,
+            url: row.get(4)?,
+        });
+    }
+    Ok(due)
+}
+
+/// When the next delivery that isn't due yet becomes due.
+///
+/// # Errors
+/// SQLite's.
+pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
+    let next: Option<i64> = tx
+        .prepare_cached(
+            "SELECT min(next_attempt_at) FROM delivery
+             WHERE state = 'pending' AND next_attempt_at > ?1",
+        )?
+        .query_row([millis(now)], |row| row.get(0))?;
+    next.map(timestamp).transpose()
+}
+
+/// What an attempt at the delivery `id` takes; none: it is not pending any more.
+///
+/// # Errors
+/// SQLite's.
+pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT m.id, m.import, m.account, m.type, m.at, m.body, d.channel, d.destination, d.attempts
+         FROM delivery d JOIN milestone m ON m.id = d.milestone
+         WHERE d.id = ?1 AND d.state = 'pending'",
+    )?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Task {
+        milestone: Milestone {
+            id: row.get(0)?,
+            import: row.get(1)?,
+            account: row.get(2)?,
+            kind: row.get(3)?,
+            at: timestamp(row.get(4)?)?,
+            body: row.get(5)?,
+        },
+        channel: Channel::parse(&row.get::<_, String>(6)?)?,
+        destination: row.get(7)?,
+        attempts: row.get(8)?,
+    }))
+}
+
+/// Writes an attempt and what it leaves the delivery in, unless that was finished meanwhile.
+///
+/// # Errors
+/// SQLite's.
+pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) -> Result<()> {
+    let end = millis(attempt.at) + attempt.took_ms;
+    let (state, next, finished) = match after {
+        After::Delivered => ("delivered", None, Some(end)),
+        After::Retry(at) => ("pending", Some(millis(at)), None),
+        After::Failed => ("failed", None, Some(end)),
+    };
+    let error = (after != After::Delivered).then_some(&attempt.outcome);
+    tx.prepare_cached(
+        "UPDATE delivery SET state = ?2, attempts = attempts + 1, next_attempt_at = ?3,
+                finished_at = ?4, last_error = ?5
+         WHERE id = ?1 AND state = 'pending'",
+    )?
+    .execute(params![id, state, next, finished, error])?;
+    tx.prepare_cached(
+        "INSERT INTO attempt (delivery, n, at, took_ms, outcome)
+         SELECT id, (SELECT coalesce(max(n), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4
+         FROM delivery WHERE id = ?1",
+    )?
+    .execute(params![id, millis(attempt.at), attempt.took_ms, attempt.outcome])?;
+    Ok(())
+}
+
+/// Fails every pending delivery to an endpoint, with `why`. Returns how many.
+///
+/// # Errors
+/// SQLite's.
+pub fn fail_pending(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &str,
+    endpoint: &str,
+    why: &str,
+) -> Result<usize> {
+    Ok(tx.execute(
+        "UPDATE delivery SET state = 'failed', next_attempt_at = NULL, finished_at = ?1,
+                last_error = ?2
+         WHERE state = 'pending' AND channel = 'webhook' AND destination = ?4
+           AND (SELECT account FROM milestone WHERE id = delivery.milestone) = ?3",
+        params![millis(at), why, account, endpoint],
+    )?)
+}
+
+/// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
+///
+/// Returns whether there is such a delivery.
+///
+/// # Errors
+/// SQLite's.
+pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
+                finished_at = NULL WHERE id = ?1",
+        params![id, millis(at)],
+    )?;
+    Ok(changed == 1)
+}
+
+const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel, d.destination,
+     d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
+     FROM delivery d JOIN milestone m ON m.id = d.milestone";
+
+/// The newest deliveries that pass `filter`, oldest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
+         ORDER BY d.id DESC LIMIT ?3"
+    ))?;
+    let mut rows = statement.query(params![filter.account, filter.state, filter.limit])?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        deliveries.push(delivery(row)?);
+    }
+    deliveries.reverse();
+    Ok(deliveries)
+}
+
+/// The delivery `id`.
+///
+/// # Errors
+/// SQLite's.
+pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(delivery).transpose()
+}
+
+fn delivery(row: &Row<'_>) -> Result<Delivery> {
+    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
+    Ok(Delivery {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        import: row.get(2)?,
+        kind: row.get(3)?,
+        at: timestamp(row.get(4)?)?,
+        message: row.get(5)?,
+        channel: Channel::parse(&row.get::<_, String>(6)?)?,
+        destination: row.get(7)?,
+        state: row.get(8)?,
+        attempts: row.get(9)?,
+        next_attempt_at: time(10)?,
+        finished_at: time(11)?,
+        last_error: row.get(12)?,
+    })
+}
+
+/// Every attempt at the delivery `id`, oldest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",
+    )?;
+    let mut rows = statement.query([id])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        attempts.push(Attempt {
+            at: timestamp(row.get(0)?)?,
+            took_ms: row.get(1)?,
+            outcome: row.get(2)?,
+        });
+    }
+    Ok(attempts)
+}

@@ -79,6 +79,9 @@ CREATE TABLE milestone (
     body             TEXT NOT NULL,              -- JSON: type, timestamp, data
     UNIQUE (import, type, at)
 ) STRICT;
+-- Only still_processing comes more than once: a finishing redone after a crash tells nobody twice.
+CREATE UNIQUE INDEX milestone_once ON milestone (import, type)
+    WHERE type IN ('import.picked_up', 'import.completed', 'import.failed');
 
 CREATE TABLE delivery (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,7 +89,7 @@ CREATE TABLE delivery (
     channel          TEXT NOT NULL CHECK (channel IN ('email', 'webhook')),
     destination      TEXT NOT NULL,              -- an address, or an endpoint's name
     state            TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
-    attempts         INTEGER NOT NULL DEFAULT 0,
+    attempts         INTEGER NOT NULL DEFAULT 0, -- since it was enqueued or last retried by hand
     next_attempt_at  INTEGER,
     finished_at      INTEGER,
     last_error       TEXT,

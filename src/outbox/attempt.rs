@@ -1,0 +1,201 @@
+//! One attempt at one delivery, from the state database and back into it. Blocking.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::email::{Enclosure, Letter, Mailer};
+use super::milestone::{Body, Milestone};
+use super::retry::{Outcome, Verdict, judge};
+use super::webhook::{Request, Sender};
+use crate::account::AccountId;
+use crate::config::{Config, Size};
+use crate::import_id::ImportId;
+use crate::report::Report;
+use crate::state::deliveries::{self, After, Attempt, Channel, Task};
+use crate::state::{self, State, activity, endpoints};
+
+/// Where the error files lie; the outbox does not know.
+pub trait Attachments: Send + Sync {
+    /// Opens the file `name` in the results of `account`; with its length in bytes.
+    ///
+    /// # Errors
+    /// It isn't there, isn't a regular file, or can't be read.
+    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
+}
+
+/// Makes attempts; shared by the threads that make them.
+pub struct Courier {
+    state: Arc<State>,
+    mailer: Mailer,
+    sender: Sender,
+    attachments: Arc<dyn Attachments>,
+    attach_up_to: Size,
+}
+
+impl Courier {
+    /// By the mail server and with the timeouts of `config`.
+    pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
+        Self {
+            state,
+            mailer: Mailer::new(&config.mail),
+            sender: Sender::new(config.webhooks.timeout.get()),
+            attachments,
+            attach_up_to: config.mail.attach_up_to,
+        }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Makes an attempt at `delivery`, if it is pending still, and records what came of it.
+    ///
+    /// # Errors
+    /// The state database's: then the delivery is due still, and may be made again.
+    pub fn attempt(&self, delivery: i64) -> state::Result<()> {
+        let Some(task) = self.state.read(|tx| deliveries::task(tx, delivery))? else {
+            return Ok(());
+        };
+        let (at, began) = (Timestamp::now(), Instant::now());
+        // A bug in here is one delivery's failure, not the end of all deliveries.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(delivery, &task, at)))
+            .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))?;
+        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
+        let verdict = judge(&outcome, task.attempts + 1, Timestamp::now(), chance());
+        self.state.write(|tx| record(tx, delivery, &task, &attempt, verdict))?;
+        tell(delivery, &task, &attempt, verdict);
+        Ok(())
+    }
+
+    fn make(&self, delivery: i64, task: &Task, now: Timestamp) -> state::Result<Outcome> {
+        match task.channel {
+            Channel::Email => Ok(self.mail(delivery, task)),
+            Channel::Webhook => self.post(task, now),
+        }
+    }
+
+    fn mail(&self, delivery: i64, task: &Task) -> Outcome {
+        let body: Body<Milestone> = match serde_json::from_str(&task.milestone.body) {
+            Ok(body) => body,
+            Err(error) => return Outcome::Never(format!("the milestone can't be read: {error}")),
+        };
+        self.mailer.send(&Letter {
+            milestone: body.milestone,
+            message: &task.milestone.id,
+            delivery,
+            at: task.milestone.at,
+            to: &task.destination,
+            report: &body.data,
+            error_file: self.enclosure(&body.data),
+        })
+    }
+
+    /// The error file of `report`, or why it doesn't go with the mail.
+    fn enclosure(&self, report: &Report) -> Enclosure {
+        let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
+            return Enclosure::None;
+        };
+        let max = self.attach_up_to.bytes();
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            let (file, len) = self.attachments.open(account, name)?;
+            if len > max {
+                return Ok(None);
+            }
+            let mut content = Vec::new();
+            file.take(max + 1).read_to_end(&mut content)?;
+            Ok((content.len() as u64 <= max).then_some(content))
+        };
+        match read() {
+            Ok(Some(content)) => Enclosure::Attached(name.clone(), content),
+            Ok(None) => Enclosure::Named(format!("larger than {}", self.attach_up_to)),
+            Err(error) => {
+                let import = report.import.as_ref().map(ImportId::as_str);
+                warn!(account, import, %error, "the error file can't be attached");
+                Enclosure::Named("it could not be attached".to_owned())
+            }
+        }
+    }
+
+    fn post(&self, task: &Task, now: Timestamp) -> state::Result<Outcome> {
+        let (account, name) = (&task.milestone.account, &task.destination);
+        let Some(target) = self.state.read(|tx| endpoints::target(tx, account, name))? else {
+            return Ok(Outcome::Never("the endpoint was removed".into()));
+        };
+        if let Some(reason) = target.disabled {
+            return Ok(Outcome::Never(format!("the endpoint is disabled: {reason}")));
+        }
+        let secret = match target.secret.parse() {
+            Ok(secret) => secret,
+            Err(error) => return Ok(Outcome::Never(format!("the endpoint's secret: {error}"))),
+        };
+        let (id, body) = (&task.milestone.id, &task.milestone.body);
+        Ok(self.sender.send(&Request { url: &target.url, secret: &secret, id, now, body }))
+    }
+}
+
+/// Writes an attempt, what it leaves the delivery in, and what else follows, in one transaction.
+fn record(
+    tx: &state::Transaction<'_>,
+    delivery: i64,
+    task: &Task,
+    attempt: &Attempt,
+    verdict: Verdict,
+) -> state::Result<()> {
+    let after = match verdict {
+        Verdict::Delivered => After::Delivered,
+        Verdict::RetryAt(at) => After::Retry(at),
+        Verdict::GiveUp | Verdict::DisableEndpoint => After::Failed,
+    };
+    deliveries::record(tx, delivery, attempt, after)?;
+    let (milestone, to) = (&task.milestone, &task.destination);
+    let account: Option<AccountId> = milestone.account.parse().ok();
+    let import: Option<ImportId> = milestone.import.as_ref().and_then(|id| id.parse().ok());
+    let log = |action, detail: &str| {
+        activity::log(tx, attempt.at, account.as_ref(), import.as_ref(), action, detail)
+    };
+    if after == After::Failed {
+        let (kind, channel, why) = (&milestone.kind, task.channel.as_str(), &attempt.outcome);
+        log("delivery.failed", &format!("{kind} by {channel} to {to}: {why}"))?;
+    }
+    if verdict == Verdict::DisableEndpoint
+        && endpoints::disable(tx, attempt.at, &milestone.account, to, &attempt.outcome)?
+    {
+        log("webhook.disabled", &format!("{to}: {}", attempt.outcome))?;
+    }
+    Ok(())
+}
+
+/// The one line that the daemon's log has on an attempt.
+fn tell(delivery: i64, task: &Task, attempt: &Attempt, verdict: Verdict) {
+    let account = task.milestone.account.as_str();
+    let import = task.milestone.import.as_deref();
+    let (channel, to) = (task.channel.as_str(), task.destination.as_str());
+    let (milestone, why) = (task.milestone.kind.as_str(), attempt.outcome.as_str());
+    match verdict {
+        Verdict::Delivered => {
+            info!(account, import, delivery, channel, to, milestone, "delivered");
+        }
+        Verdict::RetryAt(next) => {
+            warn!(account, import, delivery, channel, to, milestone, why, %next, "not delivered yet");
+        }
+        Verdict::GiveUp => {
+            error!(account, import, delivery, channel, to, milestone, why, "delivery given up");
+        }
+        Verdict::DisableEndpoint => {
+            error!(account, import, delivery, channel, to, milestone, why, "endpoint disabled");
+        }
+    }
+}
+
+/// A number from 0 to 1, by chance.
+fn chance() -> f64 {
+    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // these bytes of a version 4 are all random
+    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
+}

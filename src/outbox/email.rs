@@ -1,0 +1,245 @@
+//! Builds a milestone's mail and hands it to the SMTP server of `[mail]`.
+//!
+//! A mail's bytes depend on its delivery alone: a second attempt sends the same Message-ID, Date
+//! and boundaries, so that a server that has it already can tell. Every attempt has a connection of
+//! its own, and reads the password file again.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use lettre::message::header::{self, ContentTransferEncoding, Header, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{Address, SmtpTransport, Transport as _};
+
+use super::letter::{self, ErrorFile};
+use super::milestone::Milestone;
+use super::retry::Outcome;
+use crate::config::Mail;
+use crate::printable::printable;
+use crate::report::Report;
+
+/// How much of what a server said is kept, in characters.
+const MAX_KEPT: usize = 300;
+
+/// One mail to one address.
+#[derive(Debug)]
+pub(super) struct Letter<'a> {
+    /// What it tells.
+    pub milestone: Milestone,
+    /// `msg_…`
+    pub message: &'a str,
+    /// The delivery's number; with `message` it makes the Message-ID.
+    pub delivery: i64,
+    /// When the milestone was reached: the mail's Date.
+    pub at: Timestamp,
+    /// The address.
+    pub to: &'a str,
+    /// What it tells of.
+    pub report: &'a Report,
+    /// The error file, where there is one.
+    pub error_file: Enclosure,
+}
+
+/// What goes with a mail.
+#[derive(Clone, Debug)]
+pub(super) enum Enclosure {
+    /// Nothing.
+    None,
+    /// A file, by name and content.
+    Attached(String, Vec<u8>),
+    /// A file that is only named, and why.
+    Named(String),
+}
+
+impl Enclosure {
+    fn mention(&self) -> ErrorFile {
+        match self {
+            Self::None => ErrorFile::None,
+            Self::Attached(..) => ErrorFile::Attached,
+            Self::Named(why) => ErrorFile::Named(why.clone()),
+        }
+    }
+}
+
+/// Why a mail can't be built: it never can.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error("{0:?} is not an address that mail can be sent to")]
+    Recipient(String, #[source] lettre::address::AddressError),
+    #[error("[mail] from is not an address")]
+    Sender(#[source] lettre::address::AddressError),
+    #[error("a template of the mail failed")]
+    Template(#[from] askama::Error),
+    #[error("the mail can't be put together")]
+    Parts(#[from] lettre::error::Error),
+}
+
+/// Sends mail by SMTP.
+#[derive(Clone, Debug)]
+pub(super) struct Mailer {
+    url: String,
+    password_file: Option<PathBuf>,
+    from: String,
+    timeout: Duration,
+}
+
+impl Mailer {
+    /// By the server of `config`.
+    pub(super) fn new(config: &Mail) -> Self {
+        Self {
+            url: config.url.clone(),
+            password_file: config.password_file.clone(),
+            from: config.from.clone(),
+            timeout: config.timeout.get(),
+        }
+    }
+
+    /// Sends `letter`, and says what came of it.
+    pub(super) fn send(&self, letter: &Letter<'_>) -> Outcome {
+        if self.url.is_empty() {
+            return Outcome::Never("no mail server is configured: [mail] url is empty".into());
+        }
+        let message = match build(&self.from, letter) {
+            Ok(message) => message,
+            Err(error) => return Outcome::Never(chain(&error)),
+        };
+        let transport = match self.transport() {
+            Ok(transport) => transport,
+            Err(why) => return Outcome::later(why),
+        };
+        match transport.send(&message) {
+            Ok(answer) => {
+                let said = answer.message().collect::<Vec<_>>().join(" ");
+                Outcome::Delivered(shortened(&format!("{} {said}", answer.code())))
+            }
+            Err(error) => judge(&error),
+        }
+    }
+
+    fn transport(&self) -> Result<SmtpTransport, String> {
+        let builder = SmtpTransport::from_url(&self.url)
+            .map_err(|e| format!("[mail] url can't be used: {}", shortened(&e.to_string())))?
+            .timeout(Some(self.timeout));
+        let Some(path) = &self.password_file else { return Ok(builder.build()) };
+        let content = fs::read_to_string(path)
+            .map_err(|e| format!("cannot read [mail] password-file {}: {e}", path.display()))?;
+        let password = content.lines().next().unwrap_or_default().to_owned();
+        let user = user(&self.url).ok_or("[mail] password-file is set, but url names no user")?;
+        Ok(builder.credentials(Credentials::new(user, password)).build())
+    }
+}
+
+/// The user that `url` names, percent-decoded.
+fn user(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
+    let (userinfo, _) = authority.rsplit_once('@')?;
+    let user = userinfo.split(':').next().filter(|user| !user.is_empty())?;
+    let mut bytes = Vec::new();
+    let mut rest = user;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
+}
+
+/// What a failure to send means. 4xx and trouble with the connection pass; so does a server that
+/// doesn't take *us* (authentication, RFC 4954), which is this host's configuration, not the mail.
+fn judge(error: &SmtpError) -> Outcome {
+    let why = shortened(&error.to_string());
+    let code = error.status().map(|code| code.to_string());
+    let is_ours = matches!(code.as_deref(), Some("530" | "534" | "535" | "538"));
+    if error.is_permanent() && !is_ours { Outcome::Never(why) } else { Outcome::later(why) }
+}
+
+/// The mail, whole.
+fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
+    let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
+    let to: Address =
+        letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
+    let mention = letter.error_file.mention();
+    let texts = letter::texts(letter.milestone, letter.at, letter.report, &mention)?;
+    let id = format!("{}.d{}", letter.message, letter.delivery);
+    let alternative = MultiPart::alternative()
+        .boundary(format!("=_a_{id}"))
+        .singlepart(SinglePart::plain(texts.text))
+        .singlepart(SinglePart::html(texts.html));
+    let parts = match &letter.error_file {
+        Enclosure::Attached(name, content) => MultiPart::mixed()
+            .boundary(format!("=_m_{id}"))
+            .multipart(alternative)
+            .singlepart(attachment(name, content)),
+        Enclosure::None | Enclosure::Named(_) => alternative,
+    };
+    let message_id = format!("<{id}@{}>", from.email.domain());
+    Ok(Message::builder()
+        .from(from)
+        .to(Mailbox::new(None, to))
+        .subject(texts.subject)
+        .date(date(letter.at))
+        .message_id(Some(message_id))
+        .header(AutoSubmitted)
+        .multipart(parts)?)
+}
+
+/// Mail knows whole seconds since 1970.
+fn date(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
+}
+
+/// The error file, in base64: every other encoding may touch its line ends.
+fn attachment(name: &str, content: &[u8]) -> SinglePart {
+    let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
+        .unwrap_or_else(|_| unreachable!("base64 takes any bytes"));
+    let csv = header::ContentType::parse("text/csv; charset=utf-8")
+        .expect("a constant that is a valid content type");
+    Attachment::new(file_name(name)).body(body, csv)
+}
+
+/// `name` as a mail program may save it: no separator, quote or control character.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');
+    name.chars().map(|c| if safe(c) { c } else { '_' }).collect()
+}
+
+/// RFC 3834: nobody's holiday notice answers this.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    shortened(&text)
+}
+
+fn shortened(text: &str) -> String {
+    printable(&text.chars().take(MAX_KEPT).collect::<String>())
+}
+
+#[cfg(test)]
+#[path = "email_tests.rs"]
+mod tests;

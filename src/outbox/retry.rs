@@ -1,0 +1,168 @@
+//! When a delivery is tried again, and when it is given up. Pure: the clock and chance are arguments.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long after the nth attempt the next one comes (Standard Webhooks 1.0, "deliverability and
+/// reliability"): the first is made at once, and nine follow, within three and a half days.
+pub const SCHEDULE: [Duration; 9] = [
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(5 * 3600),
+    Duration::from_secs(10 * 3600),
+    Duration::from_secs(14 * 3600),
+    Duration::from_secs(20 * 3600),
+    Duration::from_secs(24 * 3600),
+];
+
+/// The longest wait that the other side can ask for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The part of a wait that jitter can add, so that what failed together doesn't come together.
+const JITTER: f64 = 0.2;
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The other side has taken it; what it said.
+    Delivered(String),
+    /// It may work later.
+    Later {
+        /// Why not now.
+        why: String,
+        /// How long the other side asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// It never will.
+    Never(String),
+    /// The endpoint wants nothing more, ever (410 Gone).
+    Gone(String),
+}
+
+impl Outcome {
+    /// It may work later, for all we know at the usual time.
+    pub fn later(why: impl Into<String>) -> Self {
+        Self::Later { why: why.into(), retry_after: None }
+    }
+
+    /// What the other side said, or why it could not be asked.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Delivered(text) | Self::Never(text) | Self::Gone(text) => text,
+            Self::Later { why, .. } => why,
+        }
+    }
+}
+
+/// What an outcome means for its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Delivered,
+    /// To be tried again then.
+    RetryAt(Timestamp),
+    /// Not to be tried again.
+    GiveUp,
+    /// Not to be tried again, and nothing else to be sent there.
+    DisableEndpoint,
+}
+
+/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is by chance, 0 to 1.
+pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict {
+    match outcome {
+        Outcome::Delivered(_) => Verdict::Delivered,
+        Outcome::Never(_) => Verdict::GiveUp,
+        Outcome::Gone(_) => Verdict::DisableEndpoint,
+        Outcome::Later { retry_after, .. } => {
+            let Some(wait) = SCHEDULE.get((n.max(1) - 1) as usize) else { return Verdict::GiveUp };
+            let wait = wait.mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0));
+            let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+            let at = now.checked_add(wait.max(asked)).unwrap_or(Timestamp::MAX);
+            Verdict::RetryAt(at)
+        }
+    }
+}
+
+/// How long a `Retry-After` header asks to wait: seconds, or an HTTP date (RFC 9110, 10.2.3).
+///
+/// None when it is neither. A date that is past asks for nothing.
+pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+        let seconds = header.parse().unwrap_or(u64::MAX); // more digits than a u64 holds
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let date = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
+    let wait = date.duration_since(now).max(SignedDuration::ZERO);
+    Some(wait.unsigned_abs().min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn follows_the_schedule_and_then_gives_up() {
+        let (start, failed) = (at("2026-01-01T00:00:00Z"), Outcome::later("503"));
+        let mut now = start;
+        let mut waits = Vec::new();
+        for n in 1..=9 {
+            let Verdict::RetryAt(next) = judge(&failed, n, now, 0.0) else { panic!("attempt {n}") };
+            waits.push(next.duration_since(now).as_secs());
+            now = next;
+        }
+        assert_eq!(waits, [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]);
+        assert_eq!(judge(&failed, 10, now, 0.0), Verdict::GiveUp);
+        assert_eq!(judge(&failed, u32::MAX, now, 0.0), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn jitter_only_adds_up_to_a_fifth() {
+        let (now, failed) = (at("2026-01-01T00:00:00Z"), Outcome::later("x"));
+        for (jitter, expected) in [(0.0, 300), (0.5, 330), (1.0, 360), (7.0, 360), (-1.0, 300)] {
+            let wait = Verdict::RetryAt(now + SignedDuration::from_secs(expected));
+            assert_eq!(judge(&failed, 2, now, jitter), wait, "{jitter}");
+        }
+    }
+
+    #[test]
+    fn the_other_side_can_ask_for_more_time_but_not_for_less_nor_for_ever() {
+        let now = at("2026-01-01T00:00:00Z");
+        for (seconds, expected) in [(1, 5), (60, 60), (10_000_000, 86_400)] {
+            let asked = Some(Duration::from_secs(seconds));
+            let outcome = Outcome::Later { why: "429".into(), retry_after: asked };
+            let wait = Verdict::RetryAt(now + SignedDuration::from_secs(expected));
+            assert_eq!(judge(&outcome, 1, now, 0.0), wait, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_is_final_is_final() {
+        let now = at("2026-01-01T00:00:00Z");
+        assert_eq!(judge(&Outcome::Delivered("200".into()), 1, now, 0.0), Verdict::Delivered);
+        assert_eq!(judge(&Outcome::Never("550".into()), 1, now, 0.0), Verdict::GiveUp);
+        assert_eq!(judge(&Outcome::Gone("410".into()), 1, now, 0.0), Verdict::DisableEndpoint);
+    }
+
+    #[test]
+    fn reads_both_forms_of_retry_after() {
+        let now = at("1994-11-06T08:49:00Z");
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(retry_after("120", now), seconds(120));
+        assert_eq!(retry_after(" 0 ", now), seconds(0));
+        assert_eq!(retry_after("99999999999999999999999", now), seconds(86_400));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), seconds(37));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), seconds(0));
+        assert_eq!(retry_after("Fri, 06 Nov 2093 08:49:37 GMT", now), seconds(86_400));
+        for nonsense in ["", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(retry_after(nonsense, now), None, "{nonsense:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! [`printable`]: text of a stranger, made safe to show. A word that every module shares.
+
+use std::fmt::Write as _;
+
+/// `text` with control characters (newline and tab too) and bidirectional overrides escaped, so
+/// that a name chosen by a partner can't steer a terminal, begin a line or turn what follows round.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let steers = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if steers {
+            let _ = write!(out, "{}", c.escape_unicode()); // a String takes every write
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_name_cannot_steer_a_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
+        assert_eq!(printable("naïve 日本"), "naïve 日本");
+    }
+}
