@@ -1,1 +1,107 @@
-//! To come.
+//! The store: where accepted records go, exactly once.
+//!
+//! A [`Store`] is one of several engines; the programs choose it, and one contract suite
+//! (`contract.rs`) holds for every engine. It knows records, accounts and import ids, and nothing
+//! of imports' states, of the state database or of the spool. What always holds: nothing of an
+//! import is visible before [`Writer::commit`] returns, all of it is afterwards, and committing
+//! the same import again changes nothing.
+
+#[cfg(test)]
+mod contract;
+mod error;
+pub mod local;
+
+use std::path::PathBuf;
+
+pub use error::Error;
+
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::records::{Batch, Schema};
+
+/// An engine that keeps events and profiles.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Files on this machine: events in Parquet, profiles in SQLite.
+    Local(local::LocalStore),
+}
+
+/// What a committed import came to in the store. The same every time it is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Records stored.
+    pub records: u64,
+    /// Profile ids that led to another profile before, and now lead to their record's.
+    pub moved_ids: u64,
+}
+
+/// One import on its way into the store. Dropped before [`Writer::commit`], it leaves nothing.
+#[derive(Debug)]
+pub struct Writer(Engine);
+
+#[derive(Debug)]
+enum Engine {
+    Local(Box<local::LocalWriter>),
+}
+
+impl Store {
+    /// The local engine, with one folder per account below `data`. Nothing is made before
+    /// [`Store::begin`].
+    pub fn local(data: PathBuf) -> Self {
+        Self::Local(local::LocalStore::new(data))
+    }
+
+    /// Begins `import`, or finds that an earlier run committed it ([`Writer::is_committed`]).
+    /// What a crashed run of it left behind is removed.
+    ///
+    /// One writer per import and, for profiles, one per account at a time: a second one waits
+    /// for the first, for ten seconds, and then fails.
+    ///
+    /// # Errors
+    /// The account's folders or its profiles can't be made or opened.
+    pub fn begin(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+        schema: &Schema,
+    ) -> Result<Writer, Error> {
+        match self {
+            Self::Local(store) => store
+                .begin(account, import, schema)
+                .map(|writer| Writer(Engine::Local(Box::new(writer)))),
+        }
+    }
+}
+
+impl Writer {
+    /// Whether an earlier run committed this import: [`Writer::push`] then discards, and
+    /// [`Writer::commit`] returns what the earlier commit did.
+    pub fn is_committed(&self) -> bool {
+        match &self.0 {
+            Engine::Local(writer) => writer.is_committed(),
+        }
+    }
+
+    /// Takes accepted records, in file order. It may write them at once, later, or on another
+    /// thread; an error can therefore come from records pushed earlier.
+    ///
+    /// # Errors
+    /// The records can't be written; the writer is then good for dropping only. Or the batch is
+    /// not of the schema that the import began with.
+    pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
+        match &mut self.0 {
+            Engine::Local(writer) => writer.push(batch),
+        }
+    }
+
+    /// Makes everything pushed visible at once, and durable before it returns.
+    ///
+    /// # Errors
+    /// The records can't be written. It is then not known whether the import is committed: begin
+    /// it again to find out.
+    pub fn commit(self) -> Result<Committed, Error> {
+        match self.0 {
+            Engine::Local(writer) => writer.commit(),
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! What every engine promises, as tests. An engine takes part by one line of [`contract!`] and a
+//! [`Reader`] that looks at its data as a stranger would.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, new_null_array,
+};
+use arrow_schema::{DataType, Field, TimeUnit};
+
+use super::{Committed, Error, Store};
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::records::{
+    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
+};
+
+/// Every contract, as one test for the named engine.
+macro_rules! contract {
+    ($engine:ident, $open:expr, $reader:expr) => {
+        mod $engine {
+            #[allow(unused_imports)]
+            use super::*;
+            contract!(@tests $open, $reader;
+                aborting_leaves_nothing
+                commit_makes_visible_what_was_pushed
+                nothing_is_visible_before_commit
+                a_second_run_discards_and_commits_the_same
+                what_a_crashed_run_left_is_cleaned
+                accounts_stand_side_by_side
+                events_keep_their_order
+                a_wide_schema_is_kept
+                names_and_values_are_kept_as_they_are
+                an_import_without_records_is_committed
+                profiles_merge_across_imports
+                profile_ids_move_to_the_strongest
+                a_batch_of_another_kind_is_refused
+                many_batches_come_to_the_same_as_one
+            );
+        }
+    };
+    (@tests $open:expr, $reader:expr; $($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("data");
+            super::$name(&Engine { store: $open(path.clone()), reader: $reader, path });
+        }
+    )*};
+}
+
+contract!(local, Store::local, &super::super::local::contract::Reader);
+
+/// Looks at an engine's data without the engine.
+pub trait Reader {
+    /// All visible events of an account, by import id, in order.
+    fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch>;
+    /// All visible profiles of an account, by id: sorted `kind:value` ids, properties, created_at
+    /// and updated_at.
+    fn profiles(&self, data: &Path, account: &AccountId) -> Vec<SeenProfile>;
+    /// What lies in the account's folder and belongs to no committed import, by name.
+    fn leftovers(&self, data: &Path, account: &AccountId) -> Vec<String>;
+    /// Makes what a crash in the middle of writing events leaves.
+    fn crash(&self, data: &Path, account: &AccountId, import: &ImportId);
+}
+
+/// One profile as a reader sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenProfile {
+    pub ids: Vec<String>,
+    pub properties: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+struct Engine<'a> {
+    store: Store,
+    reader: &'a dyn Reader,
+    path: PathBuf,
+}
+
+impl Engine<'_> {
+    fn run(&self, n: i64, schema: &Schema, batches: Vec<Batch>) -> Committed {
+        let mut writer = self.store.begin(&account(), &import(n), schema).unwrap();
+        batches.into_iter().for_each(|batch| writer.push(batch).unwrap());
+        writer.commit().unwrap()
+    }
+
+    fn events(&self) -> Vec<String> {
+        self.events_of(&account())
+    }
+
+    fn events_of(&self, account: &AccountId) -> Vec<String> {
+        let batches = self.reader.events(&self.path, account);
+        batches.iter().flat_map(|batch| strings(batch.column(0))).flatten().collect()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        self.reader.leftovers(&self.path, &account())
+    }
+
+    fn profiles(&self) -> Vec<SeenProfile> {
+        self.reader.profiles(&self.path, &account())
+    }
+}
+
+fn account() -> AccountId {
+    "TEST-ABC-123Z".parse().unwrap()
+}
+
+fn import(n: i64) -> ImportId {
+    ImportId::new("sftp1", n).unwrap()
+}
+
+fn strings(column: &ArrayRef) -> Vec<Option<String>> {
+    let column = column.as_any().downcast_ref::<StringArray>().unwrap();
+    column.iter().map(|value| value.map(str::to_owned)).collect()
+}
+
+/// The fixed columns, then string properties of these names.
+fn event_schema(properties: &[&str]) -> EventSchema {
+    let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let mut fields = vec![Field::new("event", DataType::Utf8, false), Field::new("ts", utc, false)];
+    for id in ["identity", "object_id", "fb_id", "gp_id"] {
+        fields.push(Field::new(id, DataType::Utf8, true));
+    }
+    fields.push(Field::new("source_line", DataType::Int64, false));
+    fields.extend(properties.iter().map(|name| Field::new(*name, DataType::Utf8, true)));
+    EventSchema { arrow: Arc::new(arrow_schema::Schema::new(fields)) }
+}
+
+/// One event per name; every property holds `values`.
+fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> Batch {
+    let n = names.len();
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
+    let null = new_null_array(&DataType::Utf8, n);
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(names.to_vec())),
+        Arc::new(TimestampMillisecondArray::from(vec![1_578_503_667_000; n]).with_timezone("UTC")),
+        ids,
+        null.clone(),
+        null.clone(),
+        null,
+        Arc::new(Int64Array::from_iter_values(2..2 + n as i64)),
+    ];
+    let property: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    columns.resize(schema.arrow.fields().len(), property);
+    Batch::Events(RecordBatch::try_new(schema.arrow.clone(), columns).unwrap())
+}
+
+fn one_column(names: &[&str]) -> (Schema, Batch) {
+    let schema = event_schema(&[]);
+    let batch = events(&schema, names, &[]);
+    (Schema::Event(schema), batch)
+}
+
+fn properties(names: &[&str]) -> Arc<[Property]> {
+    names.iter().map(|name| Property { name: (*name).into(), kind: PropertyType::String }).collect()
+}
+
+/// Records of ids `[identity, fbId, gpId, objectId]` (empty: none) and changes, at 100, 101, …
+fn profiles(properties: &Arc<[Property]>, records: &[([&str; 4], &[Change<'_>])]) -> Batch {
+    let mut batch = ProfileBatch::new(Arc::clone(properties));
+    for ((ids, changes), n) in records.iter().zip(0..) {
+        let ids = ids.map(|id| Some(id).filter(|id| !id.is_empty()));
+        batch.push(2 + n, 100 + n as i64, ids, changes.iter().copied());
+    }
+    Batch::Profiles(batch)
+}
+
+fn set(property: usize, value: Value<'_>) -> Change<'_> {
+    Change { property, operation: Operation::Set, value }
+}
+
+fn add(property: usize, text: &str) -> Change<'_> {
+    Change { property, operation: Operation::Add, value: Value::Text(text) }
+}
+
+const A: [&str; 4] = ["a", "", "", ""];
+
+fn aborting_leaves_nothing(engine: &Engine<'_>) {
+    let (schema, batch) = one_column(&["Purchased"]);
+    let mut writer = engine.store.begin(&account(), &import(1), &schema).unwrap();
+    writer.push(batch).unwrap();
+    drop(writer);
+    let names = properties(&["Name"]);
+    let schema = Schema::Profile(Arc::clone(&names));
+    let mut writer = engine.store.begin(&account(), &import(2), &schema).unwrap();
+    writer.push(profiles(&names, &[(A, &[set(0, Value::Text("Jo"))])])).unwrap();
+    drop(writer);
+    assert_eq!(engine.events(), [""; 0]);
+    assert_eq!(engine.profiles(), []);
+    assert_eq!(engine.leftovers(), [""; 0]);
+    assert!(!engine.store.begin(&account(), &import(2), &schema).unwrap().is_committed());
+}
+
+fn commit_makes_visible_what_was_pushed(engine: &Engine<'_>) {
+    let (schema, batch) = one_column(&["Purchased", "Viewed"]);
+    let committed = engine.run(1, &schema, vec![batch]);
+    assert_eq!(committed, Committed { records: 2, moved_ids: 0 });
+    assert_eq!(engine.events(), ["Purchased", "Viewed"]);
+    let names = properties(&["Name", "Age", "Score", "MSG-sms", "Joined"]);
+    let changes = [
+        set(0, Value::Text("Jo \"é\" 😀")),
+        set(1, Value::Integer(21)),
+        set(2, Value::Float(2.0)),
+        set(3, Value::Boolean(true)),
+        set(4, Value::Date(1_589_272_032)),
+    ];
+    let batch = profiles(&names, &[(A, &changes)]);
+    let committed = engine.run(2, &Schema::Profile(names), vec![batch]);
+    assert_eq!(committed, Committed { records: 1, moved_ids: 0 });
+    let properties = r#"{"Name":"Jo \"é\" 😀","Age":21,"Score":2.0,"MSG-sms":true,"Joined":"2020-05-12T08:27:12Z"}"#;
+    let seen = SeenProfile {
+        ids: vec!["identity:a".into()],
+        properties: properties.into(),
+        created_at: 100,
+        updated_at: 100,
+    };
+    assert_eq!(engine.profiles(), [seen]);
+    assert_eq!(engine.leftovers(), [""; 0]);
+}
+
+fn nothing_is_visible_before_commit(engine: &Engine<'_>) {
+    let (schema, batch) = one_column(&["Purchased"]);
+    engine.run(1, &schema, vec![batch.clone()]);
+    let names = properties(&["Name"]);
+    let profile = profiles(&names, &[(A, &[set(0, Value::Text("Jo"))])]);
+    engine.run(2, &Schema::Profile(names.clone()), vec![profile]);
+    let before = (engine.events(), engine.profiles());
+    let mut events = engine.store.begin(&account(), &import(3), &schema).unwrap();
+    let mut changes =
+        engine.store.begin(&account(), &import(4), &Schema::Profile(names.clone())).unwrap();
+    events.push(batch).unwrap();
+    changes.push(profiles(&names, &[(A, &[set(0, Value::Text("Joe"))])])).unwrap();
+    assert_eq!((engine.events(), engine.profiles()), before);
+    events.commit().unwrap();
+    changes.commit().unwrap();
+    assert_eq!(engine.events().len(), 2);
+    assert_eq!(engine.profiles()[0].properties, r#"{"Name":"Joe"}"#);
+}
+
+fn a_second_run_discards_and_commits_the_same(engine: &Engine<'_>) {
+    let (schema, batch) = one_column(&["Purchased", "Viewed"]);
+    let names = properties(&["Playlist"]);
+    let first = profiles(&names, &[(A, &[]), (["", "", "", "o"], &[])]);
+    let moving = profiles(&names, &[(["a", "", "", "o"], &[add(0, "Rock")])]);
+    let profile_schema = Schema::Profile(names);
+    engine.run(1, &profile_schema, vec![first]);
+    for (n, schema, batch, committed) in [
+        (2, schema, batch, Committed { records: 2, moved_ids: 0 }),
+        (3, profile_schema, moving, Committed { records: 1, moved_ids: 1 }),
+    ] {
+        assert_eq!(engine.run(n, &schema, vec![batch.clone()]), committed);
+        let seen = (engine.events(), engine.profiles());
+        let mut again = engine.store.begin(&account(), &import(n), &schema).unwrap();
+        assert!(again.is_committed());
+        again.push(batch.clone()).unwrap();
+        again.push(batch).unwrap();
+        assert_eq!(again.commit().unwrap(), committed);
+        drop(engine.store.begin(&account(), &import(n), &schema).unwrap());
+        assert_eq!((engine.events(), engine.profiles()), seen);
+    }
+}
+
+fn what_a_crashed_run_left_is_cleaned(engine: &Engine<'_>) {
+    let (schema, batch) = one_column(&["Purchased"]);
+    engine.run(1, &schema, vec![batch.clone()]);
+    engine.reader.crash(&engine.path, &account(), &import(2));
+    assert_eq!(engine.events(), ["Purchased"]);
+    assert_eq!(engine.leftovers().len(), 1);
+    engine.run(2, &schema, vec![batch]);
+    assert_eq!(engine.events(), ["Purchased"; 2]);
+    assert_eq!(engine.leftovers(), [""; 0]);
+}
+
+fn accounts_stand_side_by_side(engine: &Engine<'_>) {
+    let other: AccountId = "acme".parse().unwrap();
+    let (schema, batch) = one_column(&["Purchased"]);
+    let (_, viewed) = one_column(&["Viewed"]);
+    let mut one = engine.store.begin(&account(), &import(1), &schema).unwrap();
+    let mut two = engine.store.begin(&other, &import(1), &schema).unwrap();
+    one.push(batch).unwrap();
+    two.push(viewed).unwrap();
+    one.commit().unwrap();
+    two.commit().unwrap();
+    assert_eq!(engine.events(), ["Purchased"]);
+    assert_eq!(engine.events_of(&other), ["Viewed"]);
+    let schema = Schema::Profile(properties(&[]));
+    let one = engine.store.begin(&account(), &import(2), &schema).unwrap();
+    let two = engine.store.begin(&other, &import(2), &schema).unwrap();
+    one.commit().unwrap();
+    two.commit().unwrap();
+}
+
+fn events_keep_their_order(engine: &Engine<'_>) {
+    let schema = event_schema(&["long"]);
+    // Enough for several row groups.
+    let long = "x".repeat(400);
+    let mut expected = Vec::new();
+    let mut batches = Vec::new();
+    for batch in 0..40 {
+        let names: Vec<_> = (0..2000).map(|n| format!("{batch}-{n}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        batches.push(events(&schema, &names, &vec![Some(&*long); names.len()]));
+        expected.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+    let committed = engine.run(1, &Schema::Event(schema), batches);
+    assert_eq!(committed.records, expected.len() as u64);
+    assert!(engine.events() == expected, "events are not in the order of their records");
+}
+
+fn a_wide_schema_is_kept(engine: &Engine<'_>) {
+    let names: Vec<_> = (0..2000).map(|n| format!("property {n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let schema = event_schema(&names);
+    let batches = (0..4).map(|_| events(&schema, &["Wide"; 500], &[Some("value"); 500])).collect();
+    assert_eq!(engine.run(1, &Schema::Event(schema), batches).records, 2000);
+    let batches = engine.reader.events(&engine.path, &account());
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2000);
+    for batch in batches {
+        assert_eq!(batch.num_columns(), 2007);
+        assert_eq!(strings(batch.column(2006))[0].as_deref(), Some("value"));
+    }
+}
+
+fn names_and_values_are_kept_as_they_are(engine: &Engine<'_>) {
+    // As `records` names columns that clash: told apart by a suffix, whatever their case.
+    let names = ["Price", "price_2", "Größe 😀", "a.b", "event_2", "with \"quotes\" and\nlines"];
+    let schema = event_schema(&names);
+    let values = [Some(""), None, Some("é😀\0\n\"")];
+    let batch = events(&schema, &["a", "b", "c"], &values);
+    engine.run(1, &Schema::Event(schema), vec![batch]);
+    let batch = &engine.reader.events(&engine.path, &account())[0];
+    let found: Vec<_> = batch.schema().fields()[7..].iter().map(|f| f.name().clone()).collect();
+    assert_eq!(found, names);
+    for column in 7..batch.num_columns() {
+        assert_eq!(strings(batch.column(column)), values.map(|v| v.map(str::to_owned)));
+    }
+    let names = properties(&names);
+    let changes: Vec<_> = (0..names.len()).map(|n| set(n, Value::Text("é😀\0\n\""))).collect();
+    let ids = ["é😀\0", "x' OR 1=1 --", "", "\u{1}"];
+    let batch = profiles(&names, &[(ids, &changes)]);
+    engine.run(2, &Schema::Profile(Arc::clone(&names)), vec![batch]);
+    let seen = &engine.profiles()[0];
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&seen.properties).unwrap();
+    assert!(object.keys().eq(names.iter().map(|property| &property.name)));
+    assert!(object.values().all(|value| value == "é😀\0\n\""));
+    assert_eq!(seen.ids, ["fbId:x' OR 1=1 --", "identity:é😀\0", "objectId:\u{1}"]);
+}
+
+fn an_import_without_records_is_committed(engine: &Engine<'_>) {
+    let (events_schema, empty) = one_column(&[]);
+    for (n, batches) in [(1, vec![]), (2, vec![empty])] {
+        assert_eq!(engine.run(n, &events_schema, batches), Committed::default());
+        assert!(engine.store.begin(&account(), &import(n), &events_schema).unwrap().is_committed());
+    }
+    assert_eq!(engine.events(), [""; 0]);
+    let schema = Schema::Profile(properties(&["Name"]));
+    assert_eq!(engine.run(3, &schema, vec![]), Committed::default());
+    assert!(engine.store.begin(&account(), &import(3), &schema).unwrap().is_committed());
+}
+
+fn profiles_merge_across_imports(engine: &Engine<'_>) {
+    let names = properties(&["Name", "Playlist"]);
+    let batch = profiles(&names, &[(A, &[set(0, Value::Text("Jo")), add(1, "Rock")]), (A, &[])]);
+    engine.run(1, &Schema::Profile(Arc::clone(&names)), vec![batch]);
+    // Other columns, in another order.
+    let names = properties(&["Playlist", "City"]);
+    let first = profiles(&names, &[(A, &[add(0, "Pop"), set(1, Value::Text("Pune"))])]);
+    let second = profiles(&names, &[(A, &[add(0, "Rock")])]);
+    engine.run(2, &Schema::Profile(names), vec![first, second]);
+    let seen = SeenProfile {
+        ids: vec!["identity:a".into()],
+        properties: r#"{"Name":"Jo","Playlist":["Rock","Pop"],"City":"Pune"}"#.into(),
+        created_at: 100,
+        updated_at: 101,
+    };
+    assert_eq!(engine.profiles(), [seen]);
+}
+
+fn profile_ids_move_to_the_strongest(engine: &Engine<'_>) {
+    let names = properties(&["n"]);
+    let schema = Schema::Profile(Arc::clone(&names));
+    let one: &[_] = &[set(0, Value::Integer(1))];
+    let two: &[_] = &[set(0, Value::Integer(2))];
+    let batch = profiles(&names, &[(A, one), (["", "fb", "", "o"], two)]);
+    assert_eq!(engine.run(1, &schema, vec![batch]).moved_ids, 0);
+    let batch = profiles(&names, &[(["a", "", "", "o"], &[]), (["", "fb", "", "o"], &[])]);
+    assert_eq!(engine.run(2, &schema, vec![batch]).moved_ids, 2);
+    let ids: Vec<_> = engine.profiles().into_iter().map(|p| (p.ids, p.properties)).collect();
+    let ids_of = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        ids,
+        [
+            (ids_of(&["identity:a"]), r#"{"n":1}"#.to_owned()),
+            (ids_of(&["fbId:fb", "objectId:o"]), r#"{"n":2}"#.to_owned())
+        ]
+    );
+}
+
+fn a_batch_of_another_kind_is_refused(engine: &Engine<'_>) {
+    let (schema, _) = one_column(&[]);
+    let mut writer = engine.store.begin(&account(), &import(1), &schema).unwrap();
+    let batch = profiles(&properties(&[]), &[(A, &[])]);
+    assert!(matches!(writer.push(batch), Err(Error::Mismatch { .. })));
+    let other = event_schema(&["Other"]);
+    let batch = events(&other, &["x"], &[None]);
+    assert!(matches!(writer.push(batch), Err(Error::Mismatch { .. })));
+}
+
+fn many_batches_come_to_the_same_as_one(engine: &Engine<'_>) {
+    let names = properties(&["Playlist"]);
+    let schema = Schema::Profile(Arc::clone(&names));
+    let texts: Vec<_> = (0..150).map(|n| n.to_string()).collect();
+    let changes: Vec<_> = texts.iter().map(|text| [add(0, text)]).collect();
+    let records: Vec<_> =
+        changes.iter().map(|change| (["a", "", "", "o"], change.as_slice())).collect();
+    let batches = records.chunks(7).map(|records| profiles(&names, records)).collect();
+    assert_eq!(engine.run(1, &schema, batches).records, 150);
+    let list: Vec<_> = texts[50..].to_vec();
+    let expected = serde_json::json!({ "Playlist": list }).to_string();
+    assert_eq!(engine.profiles()[0].properties, expected);
+}

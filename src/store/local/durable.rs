@@ -1,0 +1,98 @@
+//! Files and folders that survive a power cut: made with their mode, fsynced, renamed, in order.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::super::Error;
+
+/// Folders: the group may read.
+const FOLDER_MODE: u32 = 0o750;
+/// Files: the group may read.
+const FILE_MODE: u32 = 0o640;
+
+/// Makes `path` and what is missing above it; each new folder's name is on disk at the return.
+pub fn create_folders(path: &Path) -> Result<(), Error> {
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Ok(()) => {
+            // mkdir(2) subtracts the umask; what the group may read is not left to it.
+            fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
+                .map_err(Error::io("set the mode of", path))?;
+            sync_parent(path)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let parent = path.parent().ok_or_else(|| Error::io("create", path)(error))?;
+            create_folders(parent)?;
+            create_folders(path)
+        }
+        Err(error) => Err(Error::io("create", path)(error)),
+    }
+}
+
+/// Makes the file `path`, which must not be there yet.
+pub fn create_file(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(Error::io("create", path))?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE))
+        .map_err(Error::io("set the mode of", path))?;
+    Ok(file)
+}
+
+/// Brings a file's bytes, or a folder's names, to the disk.
+pub fn sync(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
+}
+
+/// Brings the name `path` to the disk.
+pub fn sync_parent(path: &Path) -> Result<(), Error> {
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Renames the folder `from`, whose files are synced, to `to`, which is not there yet.
+pub fn publish_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    sync(from)?;
+    fs::rename(from, to).map_err(Error::io("rename", from))?;
+    sync_parent(to)
+}
+
+/// Removes the folder `path` and what is in it, if it is there.
+pub fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_do_not_depend_on_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        create_folders(&deep).unwrap();
+        create_folders(&deep).unwrap();
+        let file = deep.join("f");
+        create_file(&file).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!([mode(&deep), mode(&folder.path().join("a"))], [FOLDER_MODE; 2]);
+        assert_eq!(mode(&file), FILE_MODE);
+        assert!(create_file(&file).is_err(), "never over another file");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "").unwrap();
+        assert!(create_folders(&path).is_err());
+        assert!(create_folders(&path.join("below")).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! An import's events on their way into Parquet files.
+//!
+//! Batches are gathered into groups of bounded size; a group becomes one row group. The files lie
+//! in a hidden folder that appears under its real name, complete and synced, by one rename.
+
+mod part;
+mod settings;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use self::part::Part;
+use super::super::{Committed, Error};
+use super::Begun;
+use super::background::{Background, Work};
+use super::durable;
+use super::layout::{self, AccountFolder};
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::records::EventSchema;
+
+/// A group is handed over at this much Arrow memory, in bytes. Two exist at a time, so this and
+/// their encoded columns bound what an import holds.
+const GROUP_BYTES: usize = 12 << 20;
+/// A part is closed after this many column chunks: the footer describes each, about 1 kB in
+/// memory, and 2,000 columns come to many.
+const CHUNKS_PER_PART: usize = 16_384;
+
+/// An import's events, not yet visible.
+#[derive(Debug)]
+pub struct EventsWriter {
+    schema: SchemaRef,
+    group: Group,
+    parts: Background<Parts>,
+    folders: Folders,
+}
+
+/// Batches that will be one row group.
+#[derive(Debug, Default)]
+struct Group {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+}
+
+/// The import's files, each opened when there is something to write to it.
+#[derive(Debug)]
+struct Parts {
+    folder: PathBuf,
+    settings: settings::Settings,
+    open: Option<Part>,
+    closed: usize,
+    records: u64,
+}
+
+/// Removes the unfinished folder when dropped, whether or not the import was committed.
+#[derive(Debug)]
+struct Folders {
+    unfinished: PathBuf,
+    committed: PathBuf,
+}
+
+/// Begins `import`, or says what an earlier run of it committed.
+///
+/// # Errors
+/// Folders can't be made, or the committed files can't be read.
+pub fn begin(
+    folder: &AccountFolder,
+    account: &AccountId,
+    import: &ImportId,
+    schema: &EventSchema,
+) -> Result<Begun<EventsWriter>, Error> {
+    let folders = Folders {
+        unfinished: folder.unfinished_events_of(import),
+        committed: folder.events_of(import),
+    };
+    durable::create_folders(&folder.events())?;
+    durable::remove_folder(&folders.unfinished)?;
+    if folders.committed.is_dir() {
+        // The run that renamed it may have been cut off before its name was on disk.
+        durable::sync(&folder.events())?;
+        return Ok(Begun::Before(count(&folders.committed)?));
+    }
+    durable::create_folders(&folders.unfinished)?;
+    let parts = Parts {
+        folder: folders.unfinished.clone(),
+        settings: settings::Settings::new(account, import, schema),
+        open: None,
+        closed: 0,
+        records: 0,
+    };
+    Ok(Begun::Now(EventsWriter {
+        schema: Arc::clone(&schema.arrow),
+        group: Group::default(),
+        parts: Background::new(parts),
+        folders,
+    }))
+}
+
+impl EventsWriter {
+    /// Whether `batch` has the columns that the import began with.
+    pub fn fits(&self, batch: &RecordBatch) -> bool {
+        Arc::ptr_eq(batch.schema_ref(), &self.schema) || *batch.schema_ref() == self.schema
+    }
+
+    /// Keeps `batch`; a full group goes to the files.
+    ///
+    /// # Errors
+    /// An earlier group can't be written.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        self.group.push(batch);
+        if self.group.bytes < GROUP_BYTES {
+            return Ok(());
+        }
+        self.parts.send(std::mem::take(&mut self.group))
+    }
+
+    /// Writes what is left and makes the folder appear.
+    ///
+    /// # Errors
+    /// The files can't be written, synced or renamed.
+    pub fn commit(self) -> Result<Committed, Error> {
+        let records = self.parts.finish(self.group)?.close()?;
+        durable::publish_folder(&self.folders.unfinished, &self.folders.committed)?;
+        Ok(Committed { records, moved_ids: 0 })
+    }
+}
+
+impl Group {
+    fn push(&mut self, batch: RecordBatch) {
+        if batch.num_rows() > 0 {
+            self.bytes += batch.get_array_memory_size();
+            self.batches.push(batch);
+        }
+    }
+}
+
+impl Work for Parts {
+    type Piece = Group;
+
+    fn work(&mut self, group: Group) -> Result<(), Error> {
+        if group.batches.is_empty() {
+            return Ok(());
+        }
+        let part = self.part()?;
+        part.write(&group.batches)?;
+        if part.chunks() >= CHUNKS_PER_PART {
+            self.close_part()?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    fn part(&mut self) -> Result<&mut Part, Error> {
+        let part = match self.open.take() {
+            Some(part) => part,
+            None => Part::create(&layout::part(&self.folder, self.closed), &self.settings)?,
+        };
+        Ok(self.open.insert(part))
+    }
+
+    fn close_part(&mut self) -> Result<(), Error> {
+        if let Some(part) = self.open.take() {
+            self.records += part.close()?;
+            self.closed += 1;
+        }
+        Ok(())
+    }
+
+    /// Closes the last part; without a record there is one part with the columns alone.
+    fn close(mut self) -> Result<u64, Error> {
+        if self.closed == 0 {
+            self.part()?;
+        }
+        self.close_part()?;
+        Ok(self.records)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        if let Err(error) = durable::remove_folder(&self.unfinished) {
+            // The next run of this import removes it; a reader never looks at it.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an import's unfinished events stay on disk"
+            );
+        }
+    }
+}
+
+/// What the files of a committed import hold, by their footers.
+fn count(folder: &Path) -> Result<Committed, Error> {
+    let mut committed = Committed::default();
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        committed.records += part::count(&path)?;
+    }
+    Ok(committed)
+}

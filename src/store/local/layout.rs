@@ -1,0 +1,53 @@
+//! Where the local engine keeps what: the only place that joins its paths.
+//!
+//! ```text
+//! <data>/<account>/events/import=<import>/part-00000.parquet
+//! <data>/<account>/events/.import=<import>.tmp/     an import being written, or cut off
+//! <data>/<account>/profiles.db                      with -wal and -shm beside it
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+
+/// One account's folder.
+#[derive(Clone, Debug)]
+pub struct AccountFolder(PathBuf);
+
+impl AccountFolder {
+    /// The folder of `account` below `data`.
+    pub fn new(data: &Path, account: &AccountId) -> Self {
+        Self(data.join(account))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// All committed events: one folder per import, a Hive partition by its name.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events")
+    }
+
+    /// One import's events, there once it is committed.
+    pub fn events_of(&self, import: &ImportId) -> PathBuf {
+        self.events().join(format!("import={import}"))
+    }
+
+    /// One import's events before that. Hidden, and without the prefix that readers glob for.
+    pub fn unfinished_events_of(&self, import: &ImportId) -> PathBuf {
+        self.events().join(format!(".import={import}.tmp"))
+    }
+
+    /// The profiles database.
+    pub fn profiles(&self) -> PathBuf {
+        self.0.join("profiles.db")
+    }
+}
+
+/// The `n`th file of an import's events.
+pub fn part(folder: &Path, n: usize) -> PathBuf {
+    folder.join(format!("part-{n:05}.parquet"))
+}

@@ -1,0 +1,170 @@
+//! An import's profile changes on their way into an account's `profiles.db`.
+//!
+//! Batches are gathered into windows of bounded size. Within a window ids are looked up once
+//! each, and each profile is read, merged and written once, all in the order of their keys. The
+//! result is the same however records fall into windows. One transaction holds the whole import.
+
+mod database;
+mod merge;
+mod resolve;
+
+use std::sync::Arc;
+
+use self::database::{Database, Profile};
+use self::merge::Merger;
+use self::resolve::Ids;
+use super::super::{Committed, Error};
+use super::Begun;
+use super::background::{Background, Work};
+use super::durable;
+use super::layout::AccountFolder;
+use crate::import_id::ImportId;
+use crate::records::{ProfileBatch, ProfileRecord, Property};
+
+/// A window is handed over at about this many bytes. Two exist at a time.
+const WINDOW_BYTES: usize = 24 << 20;
+/// What a record costs beside its text and changes, in bytes: its packed and its unpacked form,
+/// and its part of the tables made for a window.
+const RECORD_BYTES: usize = 400;
+/// What a change costs beside its text, in bytes.
+const CHANGE_BYTES: usize = 48;
+
+/// An import's changes, not yet visible.
+#[derive(Debug)]
+pub struct ProfilesWriter {
+    properties: Arc<[Property]>,
+    window: Window,
+    profiles: Background<Profiles>,
+}
+
+/// Batches that will be merged together.
+#[derive(Debug, Default)]
+struct Window {
+    batches: Vec<ProfileBatch>,
+    bytes: usize,
+}
+
+/// The account's profiles, inside the import's transaction.
+#[derive(Debug)]
+struct Profiles {
+    import: ImportId,
+    database: Database,
+    merger: Merger,
+    last_profile: i64,
+    merged: Vec<u8>,
+    committed: Committed,
+}
+
+/// Begins `import`, or says what an earlier run of it committed.
+///
+/// # Errors
+/// The account's folder or database can't be made or opened.
+pub fn begin(
+    folder: &AccountFolder,
+    import: &ImportId,
+    properties: &Arc<[Property]>,
+) -> Result<Begun<ProfilesWriter>, Error> {
+    durable::create_folders(folder.path())?;
+    let database = Database::begin(&folder.profiles())?;
+    if let Some(committed) = database.committed(import)? {
+        return Ok(Begun::Before(committed));
+    }
+    let profiles = Profiles {
+        import: import.clone(),
+        last_profile: database.last_profile()?,
+        database,
+        merger: Merger::new(properties),
+        merged: Vec::new(),
+        committed: Committed::default(),
+    };
+    Ok(Begun::Now(ProfilesWriter {
+        properties: Arc::clone(properties),
+        window: Window::default(),
+        profiles: Background::new(profiles),
+    }))
+}
+
+impl ProfilesWriter {
+    /// Whether `batch` changes the properties that the import began with.
+    pub fn fits(&self, batch: &ProfileBatch) -> bool {
+        Arc::ptr_eq(batch.properties(), &self.properties) || *batch.properties() == self.properties
+    }
+
+    /// Keeps `batch`; a full window is merged.
+    ///
+    /// # Errors
+    /// An earlier window can't be merged or written.
+    pub fn push(&mut self, batch: ProfileBatch) -> Result<(), Error> {
+        self.window.push(batch);
+        if self.window.bytes < WINDOW_BYTES {
+            return Ok(());
+        }
+        self.profiles.send(std::mem::take(&mut self.window))
+    }
+
+    /// Merges what is left and commits the transaction.
+    ///
+    /// # Errors
+    /// The changes can't be merged or written.
+    pub fn commit(self) -> Result<Committed, Error> {
+        let Profiles { import, database, committed, .. } = self.profiles.finish(self.window)?;
+        database.commit(&import, committed)?;
+        Ok(committed)
+    }
+}
+
+impl Window {
+    fn push(&mut self, batch: ProfileBatch) {
+        let changes: usize = batch.iter().map(|record| record.changes().size_hint().0).sum();
+        self.bytes += batch.text_len() + batch.len() * RECORD_BYTES + changes * CHANGE_BYTES;
+        self.batches.push(batch);
+    }
+}
+
+impl Work for Profiles {
+    type Piece = Window;
+
+    fn work(&mut self, window: Window) -> Result<(), Error> {
+        let records: Vec<_> = window.batches.iter().flat_map(ProfileBatch::iter).collect();
+        let ids = Ids::gather(&records);
+        let known = self.database.look_up(ids.keys())?;
+        let resolved = ids.resolve(&known, &mut self.last_profile);
+        let mut order: Vec<_> = resolved.profiles.iter().copied().zip(0..records.len()).collect();
+        order.sort_unstable();
+        for group in order.chunk_by(|(a, _), (b, _)| a == b) {
+            let records = group.iter().map(|&(_, index)| &records[index]);
+            self.merge(group[0].0, records)?;
+        }
+        self.database.lead(ids.keys(), &known, &resolved.leads_to)?;
+        self.committed.records += records.len() as u64;
+        self.committed.moved_ids += resolved.moved;
+        Ok(())
+    }
+}
+
+impl Profiles {
+    /// Applies `records`, in their order and at least one, to the profile `id`.
+    fn merge<'a>(
+        &mut self,
+        id: i64,
+        records: impl Iterator<Item = &'a ProfileRecord<'a>> + Clone,
+    ) -> Result<(), Error> {
+        let Self { database, merger, merged, .. } = self;
+        let path = database.path();
+        let times = || records.clone().map(|record| record.at);
+        let created_at = times().min().unwrap_or_default();
+        let updated_at = times().max().unwrap_or_default();
+        let changes = records.clone().flat_map(ProfileRecord::changes);
+        merged.clear();
+        let after = database.profile(id, |before| {
+            let before = before.unwrap_or(Profile { properties: "{}", created_at, updated_at });
+            merger
+                .merge(before.properties, changes, merged)
+                .map_err(|source| Error::Properties { path: path.into(), id, source })?;
+            Ok((before.created_at.min(created_at), before.updated_at.max(updated_at)))
+        })?;
+        let properties = std::str::from_utf8(merged).expect("serde_json writes UTF-8");
+        let (created_at, updated_at) = after;
+        database.store(id, Profile { properties, created_at, updated_at })
+    }
+}
