@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! `sftp-importd`: see [`sftp_import::daemon`].
+
+fn main() -> std::process::ExitCode {
+    sftp_import::daemon::main()
+}

@@ -11,6 +11,7 @@ use super::report;
 use crate::account::AccountId;
 use crate::import::ImportRow;
 use crate::report::{ImportState, Report};
+use crate::spool::Layout;
 use crate::state::{State, activity, imports};
 
 /// What `import` can do.
@@ -77,7 +78,7 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
             let name = row.report.and_then(|report| report.error_file).ok_or_else(|| {
                 CliError::new(format_args!("import {import} has no error file"))
             })?;
-            let layout = crate::spool::layout::Layout::new(config.paths.accounts);
+            let layout = Layout::new(&config.paths);
             let path = layout.results(&row.account).join(name);
             context.output().json(&serde_json::json!({ "errorFile": path }))?;
             context.output().line(&path.display().to_string())?;
@@ -85,7 +86,7 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
         }
         ImportCommand::Retry { import } => {
             let row = get(&state, &import)?;
-            crate::import::retry(&state, &row, jiff::Timestamp::now())?;
+            crate::import::retry(&state, &Layout::new(&config.paths), &row, jiff::Timestamp::now())?;
             context.output().json(&serde_json::json!({ "import": row.id, "state": "queued" }))?;
             context.output().line(&format!("{import} is queued again; `import watch {import}`"))?;
             Ok(true)

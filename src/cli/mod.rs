@@ -3,10 +3,18 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod account;
+mod check;
+mod config;
 mod context;
+mod delivery;
+mod import;
+mod ingest;
 mod key;
 mod output;
+mod progress;
 mod provision;
+mod report;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +46,22 @@ enum Command {
     /// The keys that accounts log in with
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// What became of the uploads
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Endpoints that hear of an account's imports
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Mails and webhook messages, sent and waiting
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
+    /// Check local files by the rules of an import; nothing is stored
+    Check(check::CheckArguments),
+    /// Import local files now, for an account
+    Ingest(ingest::IngestArguments),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Bring Unix users, folders and published keys to what the state database says
     Provision,
 }
@@ -49,6 +73,12 @@ pub fn main() -> ExitCode {
     let result: CliResult = match cli.command {
         Command::Account(command) => account::run(command, &context),
         Command::Key(command) => key::run(command, &context),
+        Command::Import(command) => import::run(command, &context),
+        Command::Webhook(command) => webhook::run(command, &context),
+        Command::Delivery(command) => delivery::run(command, &context),
+        Command::Check(arguments) => check::run(arguments, &context),
+        Command::Ingest(arguments) => ingest::run(arguments, &context),
+        Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
     };
     context.finish(result)

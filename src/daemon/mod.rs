@@ -21,7 +21,7 @@ use self::supervisor::Supervisor;
 use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
-use crate::spool::watch::Watch;
+use crate::spool::Watcher;
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
@@ -58,19 +58,19 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Arc::clone(&config))?);
-    engine.recover()?;
-    let (watch, wakes) = Watch::start(engine.layout.clone())?;
+    let watcher = Watcher::new(&engine.layout)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
-    let relay = Relay::new(Arc::clone(&engine.state), Arc::clone(&config), engine.attachments());
-    let (stop_relay, stopped) = tokio::sync::watch::channel(false);
+    let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
+    let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
     let relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
-    Supervisor::new(engine, wake_relay, Notify::new()).run(wakes, asked_to_stop()?).await;
+    let stop = asked_to_stop()?;
+    Supervisor::new(engine, watcher, wake_relay, Notify::new()).run(stop).await;
     tracing::info!("stopping");
-    let _ = stop_relay.send(true); // an error says the relay is gone already
+    drop(stop_relay); // its end is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
-    drop(watch);
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
@@ -19,7 +18,7 @@ use crate::account::AccountId;
 use crate::import::queue::Queue;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError};
 use crate::import_id::ImportId;
-use crate::spool::watch::Look;
+use crate::spool::{Look, WatchError, Watcher};
 
 /// How many accounts are looked at side by side.
 const LOOKS_SIDE_BY_SIDE: usize = 2;
@@ -57,11 +56,18 @@ pub struct Supervisor {
     notify: Notify,
     data_version: Option<i64>,
     last_scan: Instant,
+    watcher: Watcher,
+    watched: usize,
 }
 
 impl Supervisor {
     /// With nothing under way yet.
-    pub fn new(engine: Arc<Engine>, wake_relay: Arc<tokio::sync::Notify>, notify: Notify) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        watcher: Watcher,
+        wake_relay: Arc<tokio::sync::Notify>,
+        notify: Notify,
+    ) -> Self {
         Self {
             engine,
             looks: Looks::default(),
@@ -73,17 +79,15 @@ impl Supervisor {
             notify,
             data_version: None,
             last_scan: Instant::now(),
+            watcher,
+            watched: 0,
         }
     }
 
     /// Runs until `stop` resolves, then lets running imports stop.
-    pub async fn run(
-        mut self,
-        mut wakes: mpsc::Receiver<Look>,
-        stop: impl Future<Output = ()>,
-    ) {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        self.look_at_all();
+        self.follow(true);
         self.reload_queue();
         self.notify.ready();
         let mut tick = tokio::time::interval(TICK);
@@ -94,7 +98,7 @@ impl Supervisor {
             let alarm = self.next_alarm();
             tokio::select! {
                 () = &mut stop => break,
-                Some(look) = wakes.recv() => self.wake(look),
+                looks = self.watcher.next() => self.wake(looks),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
                 _ = tick.tick() => self.tick(),
@@ -103,19 +107,33 @@ impl Supervisor {
         self.finish().await;
     }
 
-    fn wake(&mut self, look: Look) {
-        match look {
-            Look::Account(account) => self.looks.request(account),
-            Look::Accounts | Look::All => self.look_at_all(),
+    fn wake(&mut self, looks: Result<Vec<Look>, WatchError>) {
+        let looks = looks.unwrap_or_else(|error| {
+            tracing::error!("{}", chain(&error));
+            vec![Look::All]
+        });
+        for look in looks {
+            match look {
+                Look::Account(account) => self.looks.request(account),
+                Look::Accounts => self.follow(false),
+                Look::All => self.follow(true),
+            }
         }
     }
 
-    fn look_at_all(&mut self) {
-        self.last_scan = Instant::now();
-        match self.engine.layout.accounts() {
-            Ok(accounts) => accounts.into_iter().for_each(|account| self.looks.request(account)),
-            Err(error) => tracing::error!("{}", chain(&error)),
+    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
+    fn follow(&mut self, look_at_all: bool) {
+        let accounts = match self.engine.accounts() {
+            Ok(accounts) => accounts,
+            Err(error) => return tracing::error!("cannot list the accounts: {}", chain(&error)),
+        };
+        let followed = self.watcher.follow(accounts.iter().cloned());
+        for error in &followed.errors {
+            tracing::error!("{}", chain(error));
         }
+        self.watched = accounts.len();
+        let wanted = if look_at_all { accounts } else { followed.look };
+        wanted.into_iter().for_each(|account| self.looks.request(account));
     }
 
     /// Takes up what other processes changed: `import retry`, and what a crash left.
@@ -133,11 +151,13 @@ impl Supervisor {
     fn tick(&mut self) {
         self.notify.beat();
         if self.last_scan.elapsed() >= self.engine.config.pairing.rescan_every.get() {
-            self.look_at_all();
+            self.last_scan = Instant::now();
+            self.follow(true);
         }
         let version = self.engine.state.data_version().ok();
         if version != self.data_version {
             self.data_version = version;
+            self.follow(false);
             self.reload_queue();
             self.wake_relay.notify_one();
         }
@@ -228,7 +248,7 @@ impl Supervisor {
         let mut runs: Vec<_> = self.running.values().collect();
         runs.sort_by_key(|run| run.n);
         let Some(first) = runs.first() else {
-            return if waiting == 0 { "Idle".into() } else { format!("{waiting} imports waiting") };
+            return format!("{waiting} imports waiting; watching {} accounts", self.watched);
         };
         let progress = first.monitor.progress();
         let more = match runs.len() {

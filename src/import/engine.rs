@@ -2,20 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::import_id::ImportId;
 use crate::outbox::Attachments;
-use crate::report::ImportState;
-use crate::spool::layout::Layout;
-use crate::spool::results::Results;
-use crate::state::imports;
+use crate::spool::{Layout, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
-use super::ImportRow;
+use super::intake::Memories;
 
 /// The opened state database, store and folders.
 #[derive(Debug)]
@@ -28,6 +24,7 @@ pub struct Engine {
     pub store: Store,
     /// Where accounts' folders are.
     pub layout: Layout,
+    memories: Mutex<Memories>,
 }
 
 impl Engine {
@@ -39,22 +36,15 @@ impl Engine {
         Ok(Self {
             state: Arc::new(State::open(&config.paths.state_db())?),
             store: Store::local(config.paths.data()),
-            layout: Layout::new(config.paths.accounts.clone()),
+            layout: Layout::new(&config.paths),
+            memories: Mutex::default(),
             config,
         })
     }
 
-    /// Every import that is claimed and has not ended, in the order of claims.
-    ///
-    /// # Errors
-    /// The state database's.
-    pub fn queued(&self) -> state::Result<Vec<(i64, ImportId, AccountId)>> {
-        let rows: Vec<ImportRow> = self.state.read(|tx| imports::unfinished(tx))?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| row.state != ImportState::Claiming)
-            .map(|row| (row.n, row.id, row.account))
-            .collect())
+    pub(super) fn memories(&self) -> MutexGuard<'_, Memories> {
+        // What is remembered is only ever a whole entry, put in or taken out.
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens error files for the mails that carry them.

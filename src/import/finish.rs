@@ -5,8 +5,11 @@ use jiff::Timestamp;
 use super::ImportRow;
 use crate::outbox::{self, Milestone, Recipients};
 use crate::report::{ImportState, Report};
-use crate::spool::layout::Layout;
+use crate::spool::Layout;
 use crate::state::{self, State, Transaction, accounts, activity, imports};
+
+/// Why an import can't begin or end in the state database.
+pub type FinishError = outbox::Error;
 
 /// Who hears of this import.
 fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
@@ -22,7 +25,7 @@ pub(super) fn begin(
     row: &ImportRow,
     at: Timestamp,
     picked_up: Option<&Report>,
-) -> state::Result<()> {
+) -> Result<(), FinishError> {
     imports::set_running(tx, &row.id, at)?;
     if let Some(report) = picked_up {
         outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)?;
@@ -31,14 +34,19 @@ pub(super) fn begin(
 }
 
 /// The import ends as `report` says: state, counts, activity and deliveries at once.
-pub(super) fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> state::Result<()> {
+pub(super) fn finish(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    report: &Report,
+) -> Result<(), FinishError> {
     let at = report.finished_at.unwrap_or_else(Timestamp::now);
     imports::set_finished(tx, &row.id, report, at)?;
     let milestone = match report.state {
         ImportState::Completed => Milestone::Completed,
         _ => Milestone::Failed,
     };
-    outbox::enqueue(tx, at, milestone, report, &recipients(tx, row)?)
+    outbox::enqueue(tx, at, milestone, report, &recipients(tx, row)?)?;
+    Ok(())
 }
 
 /// Why an import can't be run again.
@@ -68,7 +76,7 @@ pub fn retry(
     if row.state != ImportState::Failed {
         return Err(RetryError::NotFailed(row.id.clone()));
     }
-    if row.refusal.is_some() || !layout.spooled_data(&row.id).exists() {
+    if row.refusal.is_some() || !layout.spooled(&row.id).exists() {
         return Err(RetryError::NotSpooled(row.id.clone()));
     }
     state.write(|tx| {

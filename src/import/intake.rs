@@ -1,8 +1,9 @@
 //! A look at one account: what lies in incoming becomes claimed imports.
 //!
-//! A look takes no input but the account: it lists, decides, writes one row per claim, and only
-//! then moves files. Whatever woke it, and whatever was cut off before, leads to the same result.
+//! A look takes no input but the account: it finishes claims that were cut off, lists, decides,
+//! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,13 +13,16 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState};
-use crate::spool::claim::{Claim, ClaimError};
-use crate::spool::pair::{self, Decisions, Pair, Policy, Refusal};
-use crate::spool::results;
-use crate::spool::scan::{self, Incoming};
+use crate::spool::pair::{self, Known, Take, Verdict};
+use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, ScanError, Seen};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
+
+/// What the host would not let us do is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// A file that changed under the look is looked at again after this, should its event be lost.
+const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a look at an account found.
 #[derive(Debug, Default)]
@@ -29,22 +33,289 @@ pub struct Looked {
     pub again: Option<Duration>,
 }
 
+impl Looked {
+    fn look_again(&mut self, pause: Duration) {
+        self.again = Some(self.again.map_or(pause, |again| again.min(pause)));
+    }
+}
+
 /// Why an account could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// incoming can't be read.
+    /// incoming can't be looked at.
     #[error(transparent)]
-    Scan(#[from] scan::Error),
+    Scan(#[from] ScanError),
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
-/// The refusal of a manifest whose name `import` has used before.
-pub(super) fn spent(name: &str, import: &str) -> Failure {
-    let detail = format!(
-        "the name {name} was used before, by import {import}; \
-         create a new manifest file with a new name"
-    );
-    Failure::new(FailureText::Manifest, detail)
+/// What became of one claim.
+enum Claiming {
+    /// It is in the spool and queued.
+    Queued,
+    /// It is in incoming as it was.
+    TakenBack,
+    /// The host failed; the row waits for the next try.
+    Unfinished,
+}
+
+impl Engine {
+    /// The accounts whose folders are looked at.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn accounts(&self) -> state::Result<Vec<AccountId>> {
+        let rows = self.state.read(accounts::list)?;
+        Ok(rows.into_iter().filter(|row| row.uid.is_some()).map(|row| row.id).collect())
+    }
+
+    /// Looks at `account`, and claims what is ready.
+    ///
+    /// # Errors
+    /// The state database's, or incoming can't be looked at. Nothing is half done.
+    pub fn look(&self, account: &AccountId) -> Result<Looked, IntakeError> {
+        let mut looked = Looked::default();
+        let Some(row) = self.state.read(|tx| accounts::get(tx, account))? else {
+            return Ok(looked);
+        };
+        if !self.finish_claims(account, &mut looked)? {
+            looked.look_again(TRY_AGAIN);
+            return Ok(looked);
+        }
+        let Some(seen) = self.see(&row)? else { return Ok(looked) };
+        for problem in &seen.problems {
+            tracing::error!(%account, "{}", chain(problem));
+            looked.look_again(TRY_AGAIN);
+        }
+        let spent = self.spent(account, &seen)?;
+        let periods = &self.config.pairing;
+        let decisions =
+            pair::decide(&seen.sight, Timestamp::now(), periods, |name| spent.get(name).cloned());
+        if let Some(pause) = decisions.look_again_in() {
+            looked.look_again(pause);
+        }
+        for take in &decisions.take {
+            if !self.take(account, take, &mut looked)? {
+                break; // the order of uploads is kept
+            }
+        }
+        Ok(looked)
+    }
+
+    /// What lies in incoming; none when the account has no folder (any more).
+    fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
+        let incoming = match Incoming::open(&self.layout, &row.id) {
+            Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
+            incoming => incoming?,
+        };
+        let limits = &self.config.limits;
+        let mut memory = self.memories().remove(&row.id).unwrap_or_default();
+        let seen = incoming.look(&mut memory, limits.max_manifest, |bytes| {
+            let domains = row.recipient_domains.as_deref();
+            verdict(Manifest::parse(bytes, limits), domains)
+        });
+        self.memories().insert(row.id.clone(), memory);
+        Ok(Some(seen?))
+    }
+
+    /// Which of the manifests' names are spent, and by which imports.
+    fn spent(
+        &self,
+        account: &AccountId,
+        seen: &Seen,
+    ) -> Result<HashMap<String, ImportId>, IntakeError> {
+        let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
+        Ok(self.state.read(|tx| {
+            let mut spent = HashMap::new();
+            for name in names() {
+                if let Some(import) = imports::spent_by(tx, account, name)? {
+                    spent.insert(name.clone(), import);
+                }
+            }
+            Ok::<_, state::Error>(spent)
+        })?)
+    }
+
+    /// Writes the row, then moves the files. False: stop here, a claim is unfinished.
+    fn take(
+        &self,
+        account: &AccountId,
+        take: &Take,
+        looked: &mut Looked,
+    ) -> Result<bool, IntakeError> {
+        let claim = take.claim();
+        let known = &take.known;
+        let new = NewImport {
+            account,
+            manifest: &take.manifest.name,
+            data_file: known.data_file.as_deref(),
+            data_type: known.data_type,
+            client_email: known.client_email.as_deref(),
+            stem: &|import| take.stem(import),
+            origin: Origin::Claim(claim.clone()),
+            refusal: take.data.as_ref().err(),
+            received_at: Timestamp::now(),
+        };
+        let node = &self.config.node.name;
+        let (n, import) = self.state.write(|tx| imports::insert(tx, node, &new))?;
+        self.claim(account, n, &import, &claim, looked)
+    }
+
+    /// Carries out the claims that a crash or the host cut off. False: one still can't be.
+    fn finish_claims(
+        &self,
+        account: &AccountId,
+        looked: &mut Looked,
+    ) -> Result<bool, IntakeError> {
+        let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
+        for row in rows {
+            let Origin::Claim(claim) = &row.origin else { continue };
+            if !self.claim(account, row.n, &row.id, claim, looked)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn claim(
+        &self,
+        account: &AccountId,
+        n: i64,
+        import: &ImportId,
+        claim: &Claim,
+        looked: &mut Looked,
+    ) -> Result<bool, IntakeError> {
+        match self.execute(account, import, claim)? {
+            Claiming::Queued => looked.queued.push((n, import.clone())),
+            Claiming::TakenBack => looked.look_again(CHANGED_AGAIN),
+            Claiming::Unfinished => {
+                looked.look_again(TRY_AGAIN);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn execute(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+        claim: &Claim,
+    ) -> Result<Claiming, IntakeError> {
+        let stranded = match claim.execute(&self.layout, account, import) {
+            Ok(_) => None,
+            Err(
+                error @ (ClaimError::Gone { .. }
+                | ClaimError::Changed { .. }
+                | ClaimError::StillWritten { .. }),
+            ) => {
+                tracing::info!(%account, %import, "not claimed: {}", chain(&error));
+                self.state.write(|tx| imports::take_back(tx, import))?;
+                return Ok(Claiming::TakenBack);
+            }
+            Err(error @ ClaimError::Stranded { .. }) => {
+                tracing::warn!(%account, %import, "{}", chain(&error));
+                let detail = "the data file was changed while it was being taken";
+                Some(Failure::new(FailureText::Unreadable, detail))
+            }
+            Err(error) => {
+                tracing::error!(%account, %import, "cannot claim: {}", chain(&error));
+                return Ok(Claiming::Unfinished);
+            }
+        };
+        self.state.write(|tx| {
+            imports::set_queued(tx, import, stranded.as_ref())?;
+            let at = Timestamp::now();
+            let name = &claim.manifest.name;
+            activity::log(tx, at, Some(account), Some(import), "import.claimed", name)
+        })?;
+        Ok(Claiming::Queued)
+    }
+
+    /// Every import that is claimed and has not ended, in the order of claims.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn queued(&self) -> state::Result<Vec<(i64, ImportId, AccountId)>> {
+        let rows: Vec<ImportRow> = self.state.read(|tx| imports::unfinished(tx))?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| row.state != ImportState::Claiming)
+            .map(|row| (row.n, row.id, row.account))
+            .collect())
+    }
+}
+
+/// What a parsed manifest means for pairing, by the account's recipient rule.
+fn verdict(
+    parsed: Result<Manifest, crate::manifest::ManifestErrors>,
+    domains: Option<&[String]>,
+) -> Verdict {
+    match parsed {
+        Ok(manifest) => match recipient_refused(&manifest.client_email, domains) {
+            None => Verdict::Valid {
+                data_type: manifest.data_type,
+                data_file: manifest.file_name,
+                client_email: manifest.client_email,
+            },
+            Some(findings) => Verdict::Invalid {
+                findings,
+                known: Known {
+                    data_type: Some(manifest.data_type),
+                    data_file: Some(manifest.file_name),
+                    client_email: None,
+                },
+            },
+        },
+        Err(errors) => {
+            let client_email = errors
+                .client_email
+                .clone()
+                .filter(|email| recipient_refused(email, domains).is_none());
+            Verdict::Invalid {
+                known: Known {
+                    data_type: errors.data_type,
+                    data_file: errors.file_name.clone(),
+                    client_email,
+                },
+                findings: errors.into_failure().detail,
+            }
+        }
+    }
+}
+
+/// Why mail must not go to `email`, by the account's recipient rule.
+fn recipient_refused(email: &str, domains: Option<&[String]>) -> Option<String> {
+    let domains = domains?;
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    let allowed = domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain));
+    (!allowed).then(|| {
+        format!(
+            "clientEmail is {email}, but mail about this account goes to addresses at {} only",
+            domains.join(", ")
+        )
+    })
+}
+
+/// What is remembered of manifests between looks, by account.
+pub(super) type Memories = HashMap<AccountId, Memory>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipient_rule_is_by_whole_domain() {
+        let domains = ["example.com".to_owned(), "example.org".to_owned()];
+        for (email, refused) in [
+            ("a@example.com", false),
+            ("a@EXAMPLE.org", false),
+            ("a@evil-example.com", true),
+            ("a@example.com.evil.net", true),
+        ] {
+            assert_eq!(recipient_refused(email, Some(&domains)).is_some(), refused, "{email}");
+        }
+        assert_eq!(recipient_refused("a@anywhere.net", None), None);
+    }
 }

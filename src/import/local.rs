@@ -44,6 +44,9 @@ pub enum LocalError {
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// The import can't begin or end in the state database.
+    #[error(transparent)]
+    Finish(#[from] finish::FinishError),
 }
 
 impl Local {
@@ -121,6 +124,7 @@ impl Local {
                     data,
                     limits,
                     processing_time: at.as_second(),
+                    unchanged: &|| Ok(()), // the caller's own file
                 };
                 pipeline::run(source, target, answers, monitor)?
             }
@@ -201,7 +205,7 @@ fn begin(
     account: &AccountId,
     local: &Local,
     now: Timestamp,
-) -> state::Result<ImportRow> {
+) -> Result<ImportRow, finish::FinishError> {
     let cut_off = imports::unfinished_ingests(tx)?
         .into_iter()
         .find(|row: &ImportRow| row.account == *account && row.manifest == local.name);
@@ -229,7 +233,8 @@ fn insert(
     now: Timestamp,
 ) -> state::Result<ImportId> {
     let refusal = imports::spent_by(tx, account, &local.name)?.map(|import| {
-        super::intake::spent(&local.name, &import)
+        let detail = format!("the name {} was used before, by import {import}", local.name);
+        Failure::new(FailureText::Manifest, detail)
     });
     let manifest = local.manifest(&engine.config.limits).ok();
     let email = manifest.as_ref().map(|m| m.client_email.as_str());
@@ -239,12 +244,12 @@ fn insert(
         data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
         data_type: manifest.as_ref().map(|m| m.data_type),
         client_email: email,
-        stem: local.stem(),
+        stem: &|_| local.stem().to_owned(),
         origin: Origin::Ingest,
         refusal: refusal.as_ref(),
         received_at: now,
     };
-    imports::insert(tx, &engine.config.node.name, &new)
+    Ok(imports::insert(tx, &engine.config.node.name, &new)?.1)
 }
 
 /// Where a local import leaves its error files: a folder, or nowhere.

@@ -25,6 +25,9 @@ pub struct Source<'a, R> {
     pub limits: &'a Limits,
     /// What an empty `ts` means: seconds since 1970 UTC, the same on every run of an import.
     pub processing_time: i64,
+    /// Asked once all bytes are read and before anything is committed: are they what still lies
+    /// there?
+    pub unchanged: &'a dyn Fn() -> Result<(), Failure>,
 }
 
 /// Where accepted records go.
@@ -102,6 +105,7 @@ pub fn run<R: Read + Send>(
     answers: &mut dyn Answers,
     monitor: &Monitor,
 ) -> Result<Outcome, Stopped> {
+    let Source { data, .. } = source;
     let options = records::Options {
         limits: source.limits,
         processing_time: source.processing_time,
@@ -117,7 +121,7 @@ pub fn run<R: Read + Send>(
         monitor,
     };
     let file_name = source.manifest.file_name.as_str();
-    let read = records::read(source.data, file_name, source.manifest, &options, &mut sink);
+    let read = records::read(data, file_name, source.manifest, &options, &mut sink);
     if monitor.is_stopped() {
         return Err(Stopped);
     }
@@ -127,7 +131,7 @@ pub fn run<R: Read + Send>(
     };
     let mut warnings = summary.warnings;
     if failure.is_none() {
-        failure = sink.close_errors().err();
+        failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
     }
     if state::ended(summary.counts, failure.as_ref()) == ImportState::Completed {
         match sink.commit() {

@@ -3,6 +3,7 @@
 //! Every step may be cut off and done again from the start: the store takes an import once,
 //! results/ gets the same answer by rename, and the finishing transaction happens once.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -17,9 +18,11 @@ use super::{Engine, ImportRow, chain};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::results::{self, Results, Temp};
-use crate::spool::spooled::SpooledImport;
+use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport, Temp};
 use crate::state::{self, imports};
+use crate::sys::LeaseError;
+
+const CHANGED: &str = "the data file was changed while it was being read";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +44,12 @@ pub enum RunError {
     /// There is no such import.
     #[error("the state database has no import {0}")]
     Unknown(ImportId),
+    /// It can't begin or end in the state database.
+    #[error(transparent)]
+    Finish(#[from] finish::FinishError),
     /// The answer can't be written into results/.
     #[error("cannot answer in results/")]
-    Results(#[source] results::Error),
+    Results(#[from] ResultsError),
 }
 
 impl Engine {
@@ -106,10 +112,16 @@ impl Engine {
         let mut answers = InResults { results: None, row, engine: self, temps: [None, None] };
         let (manifest, outcome) = match self.open_spooled(row, monitor) {
             Err(failure) => (None, Ok(Outcome::failed(failure))),
-            Ok((manifest, data)) => {
+            Ok((manifest, data, reader)) => {
+                let unchanged = || match data.unchanged() {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Failure::new(FailureText::Unreadable, CHANGED)),
+                    Err(error) => Err(unreadable(row, &error)),
+                };
                 let source = Source {
                     manifest: &manifest,
-                    data,
+                    data: reader,
+                    unchanged: &unchanged,
                     limits: &self.config.limits,
                     processing_time: started_at.as_second(),
                 };
@@ -157,18 +169,16 @@ impl Engine {
         &self,
         row: &ImportRow,
         monitor: &Monitor,
-    ) -> Result<(Manifest, std::fs::File), Failure> {
-        let host = |error: &dyn std::error::Error| {
-            tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
-            Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
-        };
-        let spooled = SpooledImport::open(&self.layout, &row.id).map_err(|e| host(&e))?;
+    ) -> Result<(Manifest, SpooledData, File), Failure> {
+        let host = |error: SpooledError| unreadable(row, &error);
+        let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
         let limits = &self.config.limits;
-        let bytes = spooled.manifest(limits.max_manifest.bytes()).map_err(|e| host(&e))?;
+        let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
-        let data = spooled.data().map_err(|e| host(&e))?;
-        monitor.set_total(data.metadata().map_or(0, |m| m.len()));
-        Ok((manifest, data))
+        let data = spooled.data().map_err(host)?;
+        let reader = data.reader().map_err(host)?;
+        monitor.set_total(data.size());
+        Ok((manifest, data, reader))
     }
 
     /// Writes the answer into results/ and finishes the import.
@@ -201,7 +211,7 @@ impl Engine {
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         log_end(row, &report);
         if report.state == ImportState::Completed
-            && let Err(error) = SpooledImport::discard(&self.layout, &row.id)
+            && let Err(error) = spool::discard(&self.layout, &row.id)
         {
             tracing::warn!(account = %row.account, import = %row.id,
                 "the spooled files stay: {}", chain(&error));
@@ -219,17 +229,18 @@ impl Engine {
         let [errors, lines] = temps.unwrap_or_default();
         if let Some(temp) = errors {
             let name = format!("{}.errors.csv", row.stem);
-            results.publish(temp, &name).map_err(RunError::Results)?;
+            results.publish(temp, &name)?;
             report.error_file = Some(name);
         }
         if let Some(temp) = lines {
             let name = format!("{}.errors.jsonl", row.stem);
-            results.publish(temp, &name).map_err(RunError::Results)?;
+            results.publish(temp, &name)?;
         }
         // Serialising a report cannot fail: it has no map with other keys than text.
         let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
         let name = format!("{}.result.json", row.stem);
-        results.write(&name, &json, &row.id).map_err(RunError::Results)
+        results.write(&row.id, &name, &json)?;
+        Ok(())
     }
 }
 
@@ -242,6 +253,15 @@ fn running(row: &ImportRow, started_at: Timestamp) -> Report {
         started_at: Some(started_at),
         ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
     }
+}
+
+/// The failure of an import whose spooled files can't be read, which is logged.
+fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
+    if matches!(error, SpooledError::Lease { source: LeaseError::Writer, .. }) {
+        return Failure::new(FailureText::Unreadable, CHANGED);
+    }
+    tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
+    Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
 }
 
 fn log_end(row: &ImportRow, report: &Report) {
@@ -270,7 +290,7 @@ impl InResults<'_> {
         }
         let Some(results) = &self.results else { return Err(io::ErrorKind::NotFound.into()) };
         let temp = results.create_temp(&self.row.id, purpose).map_err(io::Error::other)?;
-        let file = temp.file().try_clone()?;
+        let file = temp.try_clone()?;
         self.temps[place] = Some(temp);
         Ok(Box::new(file))
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
-use crate::import_id::ImportId;
+use crate::import_id::{ImportId, InvalidImportId};
 use crate::report::{DataType, Failure, ImportState, Report};
 
 /// Where an import's files come from; kept as JSON, so that a restart knows.
@@ -26,7 +26,6 @@ pub enum Origin<C> {
 }
 
 /// An import that is about to begin.
-#[derive(Clone, Debug)]
 pub struct NewImport<'a, C> {
     /// Whose.
     pub account: &'a AccountId,
@@ -39,7 +38,7 @@ pub struct NewImport<'a, C> {
     /// The manifest's clientEmail, where known and allowed.
     pub client_email: Option<&'a str>,
     /// What the answers in results/ are named after.
-    pub stem: &'a str,
+    pub stem: &'a dyn Fn(&ImportId) -> String,
     /// Where its files come from.
     pub origin: Origin<C>,
     /// Why the pair is refused, if it is.
@@ -89,7 +88,8 @@ const COLUMNS: &str = "n, id, account, manifest, data_file, type, state, claim, 
      client_email, stem, starts, received_at, started_at, finished_at, report";
 
 /// Writes a new import in state `claiming` (or `running` for an ingest), spends its manifest's
-/// name if it is not spent yet, and returns its id, which is `node`'s next.
+/// name if it is not spent yet, and returns its running
+/// number and its id, which is `node`'s next.
 ///
 /// # Errors
 /// SQLite's, or `node` is not a node name.
@@ -97,7 +97,7 @@ pub fn insert<C: Serialize>(
     tx: &Transaction<'_>,
     node: &str,
     new: &NewImport<'_, C>,
-) -> Result<ImportId> {
+) -> Result<(i64, ImportId)> {
     let state = match new.origin {
         Origin::Claim(_) => ImportState::Claiming,
         Origin::Ingest => ImportState::Running,
@@ -105,7 +105,7 @@ pub fn insert<C: Serialize>(
     tx.prepare_cached(
         "INSERT INTO import (id, account, manifest, data_file, type, state, claim, refusal,
                              client_email, stem, received_at)
-         VALUES (hex(randomblob(16)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (hex(randomblob(16)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9)",
     )?
     .execute(params![
         new.account.as_str(),
@@ -116,28 +116,29 @@ pub fn insert<C: Serialize>(
         serde_json::to_string(&new.origin)?,
         new.refusal.map(serde_json::to_string).transpose()?,
         new.client_email,
-        new.stem,
         millis(new.received_at),
     ])?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
-    tx.prepare_cached("UPDATE import SET id = ?1 WHERE n = ?2")?.execute(params![id.as_str(), n])?;
+    tx.prepare_cached("UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3")?
+        .execute(params![id.as_str(), (new.stem)(&id), n])?;
     tx.prepare_cached(
         "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",
     )?
     .execute(params![new.account.as_str(), new.manifest, id.as_str()])?;
-    Ok(id)
+    Ok((n, id))
 }
 
 /// Which import spent this manifest name.
 ///
 /// # Errors
 /// SQLite's.
-pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<String>> {
-    Ok(tx
+pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<ImportId>> {
+    let import: Option<String> = tx
         .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?
         .query_row(params![account.as_str(), name], |row| row.get(0))
-        .optional()?)
+        .optional()?;
+    import.map(|id| id.parse()).transpose().map_err(|e: InvalidImportId| Error::Value(e.to_string()))
 }
 
 /// Takes back an import whose claim could not be made: the row and the name it spent.
@@ -153,14 +154,21 @@ pub fn take_back(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     Ok(())
 }
 
-/// `claiming` → `queued`: its files are in the spool.
+/// `claiming` → `queued`: its files are in the spool. With a `refusal` it will only be answered.
 ///
 /// # Errors
 /// SQLite's, or it was not `claiming`.
-pub fn set_queued(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
+pub fn set_queued(
+    tx: &Transaction<'_>,
+    id: &ImportId,
+    refusal: Option<&Failure>,
+) -> Result<()> {
     let rows = tx
-        .prepare_cached("UPDATE import SET state = 'queued' WHERE id = ?1 AND state = 'claiming'")?
-        .execute([id.as_str()])?;
+        .prepare_cached(
+            "UPDATE import SET state = 'queued', refusal = coalesce(?2, refusal)
+             WHERE id = ?1 AND state = 'claiming'",
+        )?
+        .execute(params![id.as_str(), refusal.map(serde_json::to_string).transpose()?])?;
     moved(rows, id, "claiming")
 }
 
@@ -254,6 +262,17 @@ pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<Impor
         "state IN ('claiming', 'queued', 'running') AND claim <> '\"ingest\"' ORDER BY n",
         &[],
     )
+}
+
+/// The account's imports whose claim is not carried out yet, in the order of claims.
+///
+/// # Errors
+/// As [`get`].
+pub fn claiming<C: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Vec<ImportRow<C>>> {
+    select(tx, "account = ?1 AND state = 'claiming' ORDER BY n", &[&account.as_str()])
 }
 
 /// Every `ingest` that has not ended.
