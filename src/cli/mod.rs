@@ -3,7 +3,9 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod context;
+mod delivery;
 mod output;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +33,12 @@ pub struct Cli {
 enum Command {
     /// To come
     Version,
+    /// Endpoints: where an account's webhooks go
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Mails and webhooks: sent, pending, given up
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
 }
 
 /// Runs the program with this process's arguments.
@@ -39,6 +47,8 @@ pub fn main() -> ExitCode {
     let context = Context::new(cli.config, cli.json);
     let result: CliResult = match cli.command {
         Command::Version => Ok(true),
+        Command::Webhook(command) => webhook::run(command, &context),
+        Command::Delivery(command) => delivery::run(command, &context),
     };
     context.finish(result)
 }
