@@ -204,7 +204,8 @@ fn attachment(name: &str, content: &[u8]) -> SinglePart {
 
 /// `name` as a mail program may save it: no separator, quote or control character.
 fn file_name(name: &str) -> String {
-    let safe = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');
+    let safe =
+        |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');
     name.chars().map(|c| if safe(c) { c } else { '_' }).collect()
 }
 

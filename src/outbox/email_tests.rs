@@ -1,1 +1,120 @@
 //! A mail as bytes: its headers, its parts, and what a hostile partner gets into none of them.
+
+use super::*;
+
+fn report(name: &str) -> Report {
+    let received = "2026-01-02T03:04:05Z".parse().unwrap();
+    let mut report = Report::queued("events.manifest", received)
+        .of(&"sftp1-42".parse().unwrap(), &"acme".parse().unwrap());
+    report.data_file = Some(name.to_owned());
+    report.records = crate::report::Counts { read: 2, accepted: 1, rejected: 1 };
+    report.rejections = vec![crate::report::RejectionCount {
+        message: "Event name is mandatory".into(),
+        count: 1,
+        first_line: 2,
+    }];
+    report.error_file = Some(format!("{name}.errors.csv"));
+    report
+}
+
+fn formatted(to: &str, name: &str, from: &str) -> String {
+    let report = report(name);
+    let content = b"evtName,ts,Failure Description\n,1,Event name is mandatory\n".to_vec();
+    let letter = Letter {
+        milestone: Milestone::Completed,
+        message: "msg_0",
+        delivery: 7,
+        at: "2026-01-02T03:04:06.7Z".parse().unwrap(),
+        to,
+        report: &report,
+        error_file: Enclosure::Attached(format!("{name}.errors.csv"), content),
+    };
+    String::from_utf8(build(from, &letter).unwrap().formatted()).unwrap()
+}
+
+const FROM: &str = "Data imports <imports@host.example>";
+
+#[test]
+fn a_whole_mail() {
+    let mail = formatted("data@acme.example", "events", FROM);
+    // The texts have snapshots of their own.
+    let (mut lines, mut in_text) = (Vec::new(), false);
+    for line in mail.lines() {
+        if line.starts_with("--=_") {
+            in_text = false;
+        }
+        if !in_text {
+            lines.push(line);
+        }
+        in_text |= line.is_empty() && lines.iter().any(|l| l.contains("Content-Type: text"));
+        if line.contains("Content-Disposition: attachment") {
+            in_text = false;
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn the_same_delivery_is_the_same_bytes() {
+    let mail = formatted("data@acme.example", "events", FROM);
+    assert_eq!(mail, formatted("data@acme.example", "events", FROM));
+}
+
+#[test]
+fn a_hostile_name_adds_no_header_and_no_part() {
+    let evil = "x\r\nBcc: y@evil.example\r\n\r\n--=_m_msg_0.d7\"; filename=\"evil.exe\u{1b}é";
+    let mail = formatted("data@acme.example", evil, FROM);
+    let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+    assert!(!head.contains("\r\nBcc"), "{head}");
+    assert_eq!(mail.matches("\r\n--=_m_msg_0.d7\r\n").count(), 2, "{mail}");
+    assert_eq!(mail.matches("Content-Disposition").count(), 1);
+    assert!(mail.is_ascii() && !mail.contains('\u{1b}'));
+    let part = mail.split("Content-Disposition").nth(1).unwrap();
+    assert!(!part.contains("evil.exe\"") && !part.contains("filename=\"evil"), "{part}");
+}
+
+#[test]
+fn an_address_that_is_none_never_leaves() {
+    for to in ["", "a", "a@b\r\nBcc: c@d.example", "a b@c.example", "<a@b.example>", "a@b, c@d"] {
+        let mailer = Mailer::new(&Mail::default());
+        let report = report("events");
+        let outcome = mailer.send(&Letter {
+            milestone: Milestone::Failed,
+            message: "msg_0",
+            delivery: 1,
+            at: Timestamp::UNIX_EPOCH,
+            to,
+            report: &report,
+            error_file: Enclosure::None,
+        });
+        assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn reads_the_user_of_a_url() {
+    for (url, expected) in [
+        ("smtp://127.0.0.1:25", None),
+        ("smtps://imports@mail.example:465", Some("imports")),
+        ("smtps://imports%40acme.example@mail.example?tls=x", Some("imports@acme.example")),
+        ("smtps://a:b@mail.example/", Some("a")),
+        ("smtps://%zz@mail.example", None),
+        ("smtps://%c3%a9@mail.example", Some("é")),
+        ("smtps://%é@mail.example", None),
+    ] {
+        assert_eq!(user(url).as_deref(), expected, "{url}");
+    }
+}
+
+#[test]
+fn a_password_file_goes_with_a_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    let mut config = Mail { password_file: Some(path.clone()), ..Mail::default() };
+    config.url = "smtp://imports@127.0.0.1:25".into();
+    assert!(Mailer::new(&config).transport().unwrap_err().contains("cannot read"));
+    fs::write(&path, "secret\n").unwrap();
+    assert!(Mailer::new(&config).transport().is_ok());
+    config.url = "smtp://127.0.0.1:25".into();
+    assert!(Mailer::new(&config).transport().unwrap_err().contains("names no user"));
+}

@@ -64,7 +64,9 @@ pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
         return Err(InvalidEndpoint::Credentials);
     }
     let port_is_written = authority.as_str().len() > authority.host().len();
-    if authority.host().is_empty() || (port_is_written && authority.port_u16().is_none_or(|p| p == 0)) {
+    if authority.host().is_empty()
+        || (port_is_written && authority.port_u16().is_none_or(|p| p == 0))
+    {
         return Err(InvalidEndpoint::Host);
     }
     Ok(())

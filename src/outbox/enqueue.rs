@@ -25,7 +25,8 @@ impl Recipients {
     fn addresses(&self, milestone: Milestone) -> Vec<&str> {
         let contact = self.contact.as_deref().filter(|_| milestone == Milestone::Failed);
         let mut addresses: Vec<&str> = self.client_email.as_deref().into_iter().collect();
-        addresses.extend(contact.filter(|to| !addresses.iter().any(|a| a.eq_ignore_ascii_case(to))));
+        addresses
+            .extend(contact.filter(|to| !addresses.iter().any(|a| a.eq_ignore_ascii_case(to))));
         addresses
     }
 }

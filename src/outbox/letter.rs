@@ -89,7 +89,7 @@ struct Letter {
 struct Rejection {
     count: String,
     message: Shown,
-    first_line: String,
+    first_line: u64,
 }
 
 struct Failure {
@@ -147,30 +147,21 @@ pub(super) fn texts(
 ) -> Result<Texts, askama::Error> {
     let letter = &Letter::new(milestone, at, report, error_file);
     match milestone {
-        Milestone::PickedUp => render!(
-            letter,
-            "picked_up/subject.txt",
-            "picked_up/body.txt",
-            "picked_up/body.html"
-        ),
+        Milestone::PickedUp => {
+            render!(letter, "picked_up/subject.txt", "picked_up/body.txt", "picked_up/body.html")
+        }
         Milestone::StillProcessing => render!(
             letter,
             "still_processing/subject.txt",
             "still_processing/body.txt",
             "still_processing/body.html"
         ),
-        Milestone::Completed => render!(
-            letter,
-            "completed/subject.txt",
-            "completed/body.txt",
-            "completed/body.html"
-        ),
-        Milestone::Failed => render!(
-            letter,
-            "failed/subject.txt",
-            "failed/body.txt",
-            "failed/body.html"
-        ),
+        Milestone::Completed => {
+            render!(letter, "completed/subject.txt", "completed/body.txt", "completed/body.html")
+        }
+        Milestone::Failed => {
+            render!(letter, "failed/subject.txt", "failed/body.txt", "failed/body.html")
+        }
     }
 }
 
@@ -208,7 +199,7 @@ impl Rejection {
         Self {
             count: thousands(count.count),
             message: shown(&count.message, MAX_TEXT),
-            first_line: thousands(count.first_line),
+            first_line: count.first_line,
         }
     }
 }
@@ -361,7 +352,7 @@ fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

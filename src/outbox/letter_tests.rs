@@ -155,11 +155,8 @@ fn hostile(text: &str) -> Report {
     report.failure = Some(ReportFailure::new(FailureText::Manifest, text));
     report.warnings = vec![text.to_owned()];
     report.records = crate::report::Counts { read: 1, accepted: 0, rejected: 1 };
-    report.rejections = vec![crate::report::RejectionCount {
-        message: text.to_owned(),
-        count: 1,
-        first_line: 2,
-    }];
+    report.rejections =
+        vec![crate::report::RejectionCount { message: text.to_owned(), count: 1, first_line: 2 }];
     report
 }
 
@@ -186,8 +183,7 @@ fn a_long_name_and_a_thousand_findings_are_cut() {
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));
     report.warnings = vec!["a warning".to_owned(); 1000];
-    let texts =
-        texts(Milestone::Failed, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
+    let texts = texts(Milestone::Failed, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
     assert!(texts.subject.chars().count() < 120, "{}", texts.subject);
     assert!(texts.text.contains("and 980 more"));
     assert!(texts.text.len() < 20_000 && texts.html.len() < 30_000);
@@ -198,7 +194,12 @@ fn numbers_are_readable() {
     for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
         assert_eq!(thousands(n), text);
     }
-    for (seconds, text) in [(0, "in less than a second"), (59, "after 59 s"), (3599, "after 59 min 59 s"), (7260, "after 2 h 1 min")] {
+    for (seconds, text) in [
+        (0, "in less than a second"),
+        (59, "after 59 s"),
+        (3599, "after 59 min 59 s"),
+        (7260, "after 2 h 1 min"),
+    ] {
         assert_eq!(period(SignedDuration::from_secs(seconds)), text);
     }
 }

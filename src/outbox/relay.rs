@@ -108,7 +108,10 @@ impl Relay {
                 PAUSE_AFTER_ERROR
             }
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the look for deliveries panicked");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "the look for deliveries panicked"
+                );
                 PAUSE_AFTER_ERROR
             }
         }
@@ -233,7 +236,8 @@ mod tests {
 
     #[test]
     fn one_host_gets_half_of_the_slots() {
-        let mut due: Vec<_> = (0..20).map(|id| webhook(id, &id.to_string(), "Slow.example")).collect();
+        let mut due: Vec<_> =
+            (0..20).map(|id| webhook(id, &id.to_string(), "Slow.example")).collect();
         due.push(webhook(99, "acme", "quick.example"));
         let chosen = ids(InFlight::default().choose(due));
         assert_eq!(chosen, [0, 1, 2, 3, 99]);

@@ -1,0 +1,150 @@
+//! `sftp-import delivery`: what was sent, what wasn't, and why.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{CliError, CliResult, Context};
+use crate::account::AccountId;
+use crate::state::deliveries::{self, Attempt, Delivery, Filter};
+use crate::state::{self, activity};
+
+/// What can be done with deliveries.
+#[derive(Debug, clap::Subcommand)]
+pub enum DeliveryCommand {
+    /// List deliveries, the newest last
+    List {
+        /// Only this account's
+        #[arg(long)]
+        account: Option<AccountId>,
+        /// Only those that are still to be made
+        #[arg(long, conflicts_with = "failed")]
+        pending: bool,
+        /// Only those that were given up
+        #[arg(long)]
+        failed: bool,
+        /// At most this many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show a delivery and every attempt at it
+    Show {
+        /// Its number, as in `delivery list`
+        id: i64,
+    },
+    /// Make a delivery again, whatever became of it
+    Retry {
+        /// Its number, as in `delivery list`
+        id: i64,
+    },
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// It failed, and why.
+pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
+    match command {
+        DeliveryCommand::List { account, pending, failed, limit } => {
+            let state = match (pending, failed) {
+                (true, _) => Some("pending"),
+                (_, true) => Some("failed"),
+                _ => None,
+            };
+            let account = account.map(|account| account.to_string());
+            list(context, &Filter { account, state, limit })
+        }
+        DeliveryCommand::Show { id } => show(context, id),
+        DeliveryCommand::Retry { id } => retry(context, id),
+    }
+}
+
+fn list(context: &Context, filter: &Filter) -> CliResult {
+    let state = context.state(&context.config()?)?;
+    let deliveries = state.read(|tx| deliveries::list(tx, filter))?;
+    let titles = ["ID", "ACCOUNT", "IMPORT", "MILESTONE", "BY", "TO", "STATE", "TRIES", "NEXT"];
+    context.output().list(&deliveries, &titles, "There are no deliveries.", row)?;
+    Ok(true)
+}
+
+fn row(delivery: &Delivery) -> Vec<String> {
+    vec![
+        delivery.id.to_string(),
+        delivery.account.clone(),
+        delivery.import.clone().unwrap_or_default(),
+        delivery.kind.clone(),
+        delivery.channel.as_str().to_owned(),
+        delivery.destination.clone(),
+        delivery.state.clone(),
+        delivery.attempts.to_string(),
+        delivery.next_attempt_at.map(clock).unwrap_or_default(),
+    ]
+}
+
+/// A delivery with its attempts, as `--json` prints it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    delivery: Delivery,
+    log: Vec<Attempt>,
+}
+
+fn show(context: &Context, id: i64) -> CliResult {
+    let state = context.state(&context.config()?)?;
+    let found = state.read(|tx| {
+        let delivery = deliveries::find(tx, id)?;
+        Ok::<_, state::Error>(delivery.map(|d| (d, deliveries::attempts(tx, id))))
+    })?;
+    let Some((delivery, log)) = found else { return Err(unknown(id)) };
+    let shown = Shown { delivery, log: log? };
+    let out = context.output();
+    out.json(&shown)?;
+    let Shown { delivery, log } = &shown;
+    let import = delivery.import.as_deref().unwrap_or("no import");
+    out.line(&format!("{} of {import}, account {}", delivery.kind, delivery.account))?;
+    out.line(&format!("  message  {}", delivery.message))?;
+    out.line(&format!("  to       {} ({})", delivery.destination, delivery.channel.as_str()))?;
+    out.line(&format!("  state    {}", delivery.state))?;
+    if let Some(error) = delivery.last_error.as_ref().filter(|_| log.is_empty()) {
+        out.line(&format!("  because  {error}"))?;
+    }
+    if let Some(next) = delivery.next_attempt_at {
+        out.line(&format!("  next     {}", clock(next)))?;
+    }
+    for attempt in log {
+        let took = attempt.took_ms;
+        out.line(&format!("  {}  {took:>6} ms  {}", clock(attempt.at), attempt.outcome))?;
+    }
+    Ok(true)
+}
+
+fn retry(context: &Context, id: i64) -> CliResult {
+    let state = context.state(&context.config()?)?;
+    let at = Timestamp::now();
+    let found = state.write(|tx| {
+        let delivery = deliveries::find(tx, id)?;
+        if let Some(delivery) = &delivery {
+            deliveries::retry(tx, id, at)?;
+            let account: Option<AccountId> = delivery.account.parse().ok();
+            let import = delivery.import.as_ref().and_then(|import| import.parse().ok());
+            let detail = format!("{id} to {}", delivery.destination);
+            activity::log(tx, at, account.as_ref(), import.as_ref(), "delivery.retried", &detail)?;
+        }
+        Ok::<_, state::Error>(delivery)
+    })?;
+    let delivery = found.ok_or_else(|| unknown(id))?;
+    let out = context.output();
+    out.json(&serde_json::json!({"id": id, "nextAttemptAt": at}))?;
+    out.line(&format!(
+        "Delivery {id} to {} is due now: the sidecar makes it within 30 seconds.",
+        delivery.destination
+    ))?;
+    Ok(true)
+}
+
+fn unknown(id: i64) -> CliError {
+    CliError::new(format_args!("there is no delivery {id}")).hint("sftp-import delivery list")
+}
+
+fn clock(time: Timestamp) -> String {
+    time.strftime("%F %T UTC").to_string()
+}

@@ -1,0 +1,268 @@
+//! The relay against a real SMTP server and a real HTTP server, over a state database on disk.
+
+mod bench;
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use bench::{Bench, ERROR_FILE, client, header, webhook, within};
+use jiff::Timestamp;
+
+use super::{Milestone, Recipients};
+use crate::state::{activity, deliveries, endpoints};
+
+/// How many seconds from now a delivery is tried next.
+fn wait_of(delivery: &deliveries::Delivery) -> i64 {
+    delivery.next_attempt_at.unwrap().duration_since(Timestamp::now()).as_secs()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_milestone_comes_once_by_mail_and_webhook() {
+    let mut bench = Bench::new();
+    let (_smtp, http) = (bench.smtp(&[]), bench.http());
+    bench.endpoint("acme", &http, "/in");
+    let relay = bench.relay();
+    let both = Recipients { webhook: Some("crm".into()), ..client() };
+    assert!(bench.enqueue("acme", 1, Milestone::PickedUp, &both));
+    assert!(bench.enqueue("acme", 1, Milestone::Completed, &both));
+    relay.wake.notify_one();
+    within(10, "four deliveries", || {
+        let deliveries = bench.deliveries();
+        deliveries.len() == 4 && deliveries.iter().all(|d| d.state == "delivered")
+    })
+    .await;
+    relay.stop().await;
+
+    let (mails, requests, deliveries) = (bench.mails(), bench.requests(), bench.deliveries());
+    let ids: Vec<_> = [0, 2].map(|i| deliveries[i].message.clone()).into();
+    assert_eq!(mails.len(), 2);
+    for (i, text) in ["has begun", "is complete, with 1 rejected"].into_iter().enumerate() {
+        assert!(header(&mails[i], "Subject").contains(text), "{}", mails[i]);
+        assert_eq!(header(&mails[i], "Auto-Submitted"), "auto-generated");
+        let id = format!("<{}.d{}@localhost>", ids[i], deliveries[i * 2].id);
+        assert_eq!(header(&mails[i], "Message-ID"), id);
+    }
+    let attached = base64::engine::general_purpose::STANDARD.encode(ERROR_FILE);
+    assert!(mails[1].replace("\r\n", "").contains(&attached), "{}", mails[1]);
+
+    assert_eq!(requests.len(), 2);
+    for (request, id) in requests.iter().zip(&ids) {
+        assert_eq!(request["verified"], true, "{request}");
+        assert_eq!(request["headers"]["webhook-id"], **id);
+        assert_eq!(request["headers"]["content-type"], "application/json");
+        assert!(request["headers"]["user-agent"].as_str().unwrap().starts_with("sftp-import/"));
+    }
+    let body: serde_json::Value =
+        serde_json::from_str(requests[1]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["type"], "import.completed");
+    assert_eq!(body["data"]["records"]["accepted"], 3);
+    assert_eq!(body["data"]["import"], "sftp1-1");
+}
+
+#[tokio::test]
+async fn enqueueing_again_adds_nothing_but_still_processing() {
+    let bench = Bench::new();
+    for milestone in [Milestone::PickedUp, Milestone::Completed, Milestone::Failed] {
+        assert!(bench.enqueue("acme", 1, milestone, &client()));
+        assert!(!bench.enqueue("acme", 1, milestone, &client()));
+        assert!(bench.enqueue("acme", 2, milestone, &client()));
+    }
+    assert!(bench.enqueue("acme", 1, Milestone::StillProcessing, &client()));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(bench.enqueue("acme", 1, Milestone::StillProcessing, &client()));
+    assert_eq!(bench.deliveries().len(), 8);
+    let log = bench.state.read(|tx| activity::recent(tx, None, 100)).unwrap();
+    assert_eq!(log.len(), 8);
+    assert_eq!(log[0].action, "import.picked_up");
+    assert_eq!(log[0].detail, "events.manifest: 4 read, 3 accepted, 1 rejected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
+    let bench = Bench::new();
+    let http = bench.http();
+    for (account, path) in [("broken", "/500"), ("busy", "/429?retry-after=120"), ("moved", "/302")]
+    {
+        bench.account(account);
+        bench.endpoint(account, &http, path);
+        bench.enqueue(account, 1, Milestone::Completed, &webhook());
+    }
+    // One import belongs to one account; these three share a number, and only the first is new.
+    assert_eq!(bench.deliveries().len(), 1);
+    for (n, account) in [(2, "busy"), (3, "moved")] {
+        assert!(bench.enqueue(account, n, Milestone::Completed, &webhook()));
+    }
+    let relay = bench.relay();
+    within(10, "three attempts", || bench.deliveries().iter().all(|d| d.attempts == 1)).await;
+    let deliveries = bench.deliveries();
+    for (delivery, shortest, longest, why) in [
+        (&deliveries[0], 3, 6, "500"),
+        (&deliveries[1], 118, 120, "429"),
+        (&deliveries[2], 3, 6, "to /moved; redirects are not followed"),
+    ] {
+        assert_eq!(delivery.state, "pending");
+        assert!((shortest..=longest).contains(&wait_of(delivery)), "{delivery:?}");
+        assert!(delivery.last_error.as_ref().unwrap().contains(why), "{delivery:?}");
+    }
+    assert_eq!(bench.requests().len(), 3, "the redirect was followed");
+
+    let busy = deliveries[1].id;
+    assert!(bench.write(|tx| deliveries::retry(tx, busy, Timestamp::now())));
+    relay.wake.notify_one();
+    within(10, "the fourth request", || bench.requests().len() >= 4).await;
+    relay.stop().await;
+    let ids = bench.requests().into_iter().filter(|r| r["path"] == "/429?retry-after=120");
+    let ids: Vec<_> = ids.map(|r| r["headers"]["webhook-id"].clone()).collect();
+    assert_eq!(ids, [deliveries[1].message.as_str(), deliveries[1].message.as_str()]);
+    let attempts = bench.write(|tx| deliveries::attempts(tx, busy));
+    assert!(attempts.len() == 2 && attempts[0].outcome.starts_with("429"), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gone_disables_the_endpoint() {
+    let bench = Bench::new();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/410");
+    for n in 1..=3 {
+        bench.enqueue("acme", n, Milestone::Completed, &webhook());
+    }
+    let relay = bench.relay();
+    within(10, "all given up", || bench.deliveries().iter().all(|d| d.state == "failed")).await;
+    relay.stop().await;
+    assert_eq!(bench.requests().len(), 1, "nothing is sent after a 410");
+    let listed = bench.write(|tx| endpoints::list(tx, None));
+    assert!(listed[0].disabled_reason.as_ref().unwrap().starts_with("410 Gone"), "{listed:?}");
+    bench.enqueue("acme", 4, Milestone::Completed, &webhook());
+    assert_eq!(bench.deliveries().len(), 3);
+    let log = bench.state.read(|tx| activity::recent(tx, None, 100)).unwrap();
+    let actions = |action| log.iter().filter(|line| line.action == action).count();
+    assert_eq!((actions("webhook.disabled"), actions("delivery.failed")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_mail_is_given_up() {
+    let mut bench = Bench::new();
+    let _smtp = bench.smtp(&["--refuse"]);
+    bench.enqueue("acme", 1, Milestone::Completed, &client());
+    let relay = bench.relay();
+    within(10, "given up", || bench.deliveries()[0].state == "failed").await;
+    relay.stop().await;
+    let delivery = &bench.deliveries()[0];
+    assert_eq!(delivery.attempts, 1);
+    assert!(delivery.last_error.as_ref().unwrap().contains("no such user"), "{delivery:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deferred_mail_comes_later_under_the_same_id() {
+    let mut bench = Bench::new();
+    let _smtp = bench.smtp(&["--defer", "1"]);
+    bench.enqueue("acme", 1, Milestone::PickedUp, &client());
+    let relay = bench.relay();
+    within(10, "deferred", || bench.deliveries()[0].attempts == 1).await;
+    let deferred = bench.deliveries().remove(0);
+    assert!(deferred.last_error.as_ref().unwrap().contains("greylisted"), "{deferred:?}");
+    assert!((3..=6).contains(&wait_of(&deferred)), "{deferred:?}");
+    within(10, "delivered by itself", || bench.deliveries()[0].state == "delivered").await;
+    relay.stop().await;
+    let id = format!("<{}.d{}@localhost>", deferred.message, deferred.id);
+    assert_eq!(header(&bench.mails()[0], "Message-ID"), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_waits_for_a_server_and_fails_without_one() {
+    let mut bench = Bench::new();
+    bench.enqueue("acme", 1, Milestone::Completed, &client());
+    let relay = bench.relay();
+    within(10, "an attempt", || bench.deliveries()[0].attempts == 1).await;
+    relay.stop().await;
+    assert_eq!(bench.deliveries()[0].state, "pending", "nobody listens there now");
+
+    bench.config.mail.url = String::new();
+    bench.enqueue("acme", 2, Milestone::Completed, &client());
+    let relay = bench.relay();
+    within(10, "given up", || bench.deliveries()[1].state == "failed").await;
+    relay.stop().await;
+    let why = bench.deliveries()[1].last_error.clone().unwrap();
+    assert!(why.contains("no mail server is configured"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_hang_delay_nobody_else() {
+    let mut bench = Bench::new();
+    let (_smtp, http) = (bench.smtp(&["--hang"]), bench.http());
+    bench.account("stuck");
+    bench.endpoint("stuck", &http, "/hang");
+    bench.endpoint("acme", &http, "/in");
+    for n in 1..=20 {
+        let to = Recipients { client_email: Some(format!("{n}@acme.example")), ..webhook() };
+        bench.enqueue("stuck", n, Milestone::Completed, &to);
+    }
+    let relay = bench.relay();
+    within(10, "the hanging request", || !bench.requests().is_empty()).await;
+    let began = Instant::now();
+    bench.enqueue("acme", 21, Milestone::Completed, &webhook());
+    relay.wake.notify_one();
+    within(5, "the other's webhook", || bench.requests().iter().any(|r| r["path"] == "/in")).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(relay.stop().await < Duration::from_secs(5));
+    assert_eq!(bench.requests().len(), 2, "one at a time to the endpoint that hangs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_never_answers_is_tried_again() {
+    let mut bench = Bench::new();
+    bench.config.webhooks.timeout = crate::config::Period::seconds(1);
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/hang");
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(5, "the attempt's end", || bench.deliveries()[0].attempts == 1).await;
+    relay.stop().await;
+    let delivery = &bench.deliveries()[0];
+    assert_eq!(delivery.state, "pending");
+    assert!(delivery.last_error.as_ref().unwrap().contains("timeout"), "{delivery:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_in_flight_at_a_stop_goes_out_again_under_the_same_id() {
+    let bench = Bench::new();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/hang");
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "the request", || bench.requests().len() == 1).await;
+    assert!(relay.stop().await < Duration::from_secs(5));
+    assert_eq!(
+        (bench.deliveries()[0].state.as_str(), bench.deliveries()[0].attempts),
+        ("pending", 0)
+    );
+
+    bench.write(|tx| {
+        tx.execute("UPDATE endpoint SET url = replace(url, '/hang', '/in')", [])?;
+        Ok(())
+    });
+    let relay = bench.relay();
+    within(10, "delivered", || bench.deliveries()[0].state == "delivered").await;
+    relay.stop().await;
+    let ids: Vec<_> = bench.requests().iter().map(|r| r["headers"]["webhook-id"].clone()).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removing_an_endpoint_gives_up_what_is_pending() {
+    let bench = Bench::new();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/in");
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let account = "acme".parse().unwrap();
+    assert!(bench.write(|tx| endpoints::remove(tx, Timestamp::now(), &account, "crm")));
+    let delivery = &bench.deliveries()[0];
+    assert_eq!(delivery.state, "failed");
+    assert_eq!(delivery.last_error.as_deref(), Some("the endpoint was removed"));
+    assert!(bench.write(|tx| deliveries::retry(tx, 1, Timestamp::now())));
+    let relay = bench.relay();
+    within(10, "given up", || bench.deliveries()[0].state == "failed").await;
+    relay.stop().await;
+    assert!(bench.requests().is_empty());
+}
