@@ -224,7 +224,7 @@ fn a_removal_ends_sessions_and_follows_no_link() {
     symlink(outside.path(), incoming.join("link")).unwrap();
     fs::create_dir_all(incoming.join("deep/er")).unwrap();
     fs::write(incoming.join("deep/er/file.csv"), "a\n").unwrap();
-    fs::set_permissions(incoming.join("deep"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(incoming.join("deep"), fs::Permissions::from_mode(0o0)).unwrap();
 
     host.done(&["account", "remove", &id, "--yes"]);
     assert!(!polite.wait().unwrap().success() && !stubborn.wait().unwrap().success());
