@@ -1,1 +1,281 @@
+//! Keys as people send them, and the way of a key from added to published to revoked.
 
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::parse::Refusal;
+use super::*;
+use crate::authorized_keys::lookup;
+use crate::state::State;
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name)).unwrap()
+}
+
+fn key(name: &str) -> PublicKey {
+    PublicKey::from_file(&fixture(name)).unwrap()
+}
+
+fn refusal(content: impl AsRef<[u8]>) -> Refusal {
+    PublicKey::from_file(content.as_ref()).unwrap_err()
+}
+
+/// The fingerprints are what `ssh-keygen -l` says.
+#[test]
+fn takes_every_kind_that_sshd_takes() {
+    for (file, algorithm, fingerprint) in [
+        ("ed25519", "ssh-ed25519", "1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c"),
+        ("ecdsa-256", "ecdsa-sha2-nistp256", "mdyYnN225agMSm1xtfNIPoozuUccMXdqWHXZaL2e1ok"),
+        ("ecdsa-384", "ecdsa-sha2-nistp384", "Cto204S2T1LFDgJ1GEKIcR4dgf2znHYrKZuQx3ePWCw"),
+        ("ecdsa-521", "ecdsa-sha2-nistp521", "/Fa7jcdxZM+jdHXVoE3A05FFiR1Pp73TXEi9clxFVXE"),
+        ("rsa-3072", "ssh-rsa", "AQ+fKI6Dxc1MU5TvDlszg6AxFyAg+W87ovQmCtLUad4"),
+        ("rsa-4096", "ssh-rsa", "LWpoO0WdN44H+6afo3qeRAK3z3Y0hx21DQmSCi+54WU"),
+        ("sk-ed25519", "sk-ssh-ed25519@openssh.com", "YLP/uQhZlvKtJJK/W5o5WxTpbQWBsXESv+AphE7vcRw"),
+        (
+            "sk-ecdsa",
+            "sk-ecdsa-sha2-nistp256@openssh.com",
+            "23EckqJeUs1QRsyhhg+ErztQK3ydvZssIOSkGltIpq8",
+        ),
+    ] {
+        let key = key(&format!("{file}.pub"));
+        assert_eq!(key.algorithm(), algorithm);
+        assert_eq!(key.fingerprint(), format!("SHA256:{fingerprint}"));
+        let text = String::from_utf8(fixture(&format!("{file}.pub"))).unwrap();
+        assert_eq!(text.split(' ').nth(1), Some(key.base64()), "{file}");
+    }
+}
+
+#[test]
+fn takes_a_key_however_it_was_pasted() {
+    let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
+    let (algorithm, rest) = plain.trim().split_once(' ').unwrap();
+    let base64 = rest.split(' ').next().unwrap();
+    for text in [
+        format!("\u{feff}{plain}"),
+        plain.replace('\n', "\r\n"),
+        format!("# our key\n\n  {plain}\n\n"),
+        format!("{algorithm}\t{base64}"),
+        format!("{algorithm} {base64} a comment ssh of several words"),
+    ] {
+        assert_eq!(PublicKey::from_file(text.as_bytes()), Ok(key("ed25519.pub")), "{text:?}");
+    }
+}
+
+#[test]
+fn refuses_other_formats_and_says_which() {
+    let header = |kind: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\nAAAA\n");
+    for kind in ["", "OPENSSH ", "RSA ", "EC ", "ENCRYPTED "] {
+        assert_eq!(refusal(header(kind)), Refusal::Private);
+    }
+    assert_eq!(refusal("PuTTY-User-Key-File-3: ssh-ed25519\n"), Refusal::Private);
+    for (file, name) in
+        [("ed25519.rfc4716", "RFC4716"), ("rsa-3072.pem", "PEM"), ("rsa-3072.pkcs8", "PKCS8")]
+    {
+        let refusal = refusal(fixture(file));
+        assert!(
+            matches!(refusal, Refusal::Format { convert, .. } if convert == name),
+            "{refusal:?}"
+        );
+        assert!(refusal.hint().unwrap().contains(&format!("-m {name} ")));
+    }
+    assert_eq!(refusal("s\0s\0h\0-\0\u{1}\u{80}".as_bytes()), Refusal::Unknown);
+    assert_eq!(refusal(b"\xff\xfes\0s\0h\0"), Refusal::Encoding);
+    assert_eq!(refusal(vec![b'a'; parse::MAX_FILE + 1]), Refusal::TooLong);
+    assert_eq!(refusal("# nothing\n \n"), Refusal::Empty);
+}
+
+#[test]
+fn refuses_weak_and_foreign_keys() {
+    assert_eq!(refusal(fixture("rsa-2048.pub")), Refusal::RsaBits(2048));
+    assert_eq!(refusal(fixture("dsa.pub")), Refusal::Dsa);
+    assert_eq!(refusal(fixture("certificate.pub")), Refusal::Certificate);
+    assert_eq!(refusal("ssh-quantum AAAA"), Refusal::Unknown);
+    assert_eq!(refusal("hello"), Refusal::Unknown);
+}
+
+#[test]
+fn refuses_options_and_several_keys() {
+    let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
+    let other = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
+    for options in ["restrict", "command=\"sh\"", "from=\"a b\"", "cert-authority"] {
+        assert_eq!(refusal(format!("{options} {plain}")), Refusal::Options);
+    }
+    assert_eq!(refusal(format!("{plain}{other}")), Refusal::Several);
+    assert_eq!(refusal(format!("{plain}restrict {other}")), Refusal::Several);
+    let (head, tail) = plain.split_at(40);
+    assert_eq!(refusal(format!("{head}\n{tail}")), Refusal::Broken);
+}
+
+/// Every cut, every flipped byte: refused or the very same key, and never a panic.
+#[test]
+fn refuses_damaged_keys() {
+    let plain = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
+    let whole = key("ecdsa-256.pub");
+    let end = plain.rfind(' ').unwrap();
+    for length in 20..end {
+        assert!(PublicKey::from_file(&plain.as_bytes()[..length]).is_err(), "{length}");
+    }
+    for position in 0..end {
+        let mut bytes = plain.clone().into_bytes();
+        bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
+        if let Ok(key) = PublicKey::from_file(&bytes) {
+            assert_ne!(key.fingerprint(), whole.fingerprint(), "{position}");
+        }
+    }
+    assert_eq!(refusal("ssh-ed25519"), Refusal::Damaged("ssh-ed25519"));
+    // The name in front says one kind, the key itself is of another.
+    let swapped = plain.replacen("ecdsa-sha2-nistp256", "ssh-ed25519", 1);
+    assert_eq!(refusal(swapped), Refusal::Damaged("ssh-ed25519"));
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    state: State,
+    acme: AccountId,
+    now: Timestamp,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let (acme, now) = ("acme".parse().unwrap(), Timestamp::now());
+        state.write(|tx| accounts::add(tx, now, &acme, None, &[])).unwrap();
+        Self { folder, state, acme, now }
+    }
+
+    fn add(&self, name: &str, key: &PublicKey, limits: KeyLimits) -> Result<KeyRow, KeyError> {
+        self.state.write(|tx| add(tx, self.now, &self.acme, name, key, limits))
+    }
+
+    fn publish(&self) -> u64 {
+        publish(&self.state, &self.database(), self.now).unwrap()
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("published/keys.db")
+    }
+
+    fn is_published(&self, key: &PublicKey) -> bool {
+        let now = self.now.as_second() as u64;
+        lookup::find(&self.database(), &self.acme, &key.fingerprint(), now).unwrap().is_some()
+    }
+}
+
+#[test]
+fn an_account_has_a_key_and_a_name_once() {
+    let fixture = Fixture::new();
+    let ed = key("ed25519.pub");
+    fixture.add("laptop", &ed, KeyLimits::default()).unwrap();
+    let error = fixture.add("other", &ed, KeyLimits::default()).unwrap_err().to_string();
+    assert!(error.contains("\"laptop\""), "{error}");
+    let error = fixture.add("laptop", &key("rsa-3072.pub"), KeyLimits::default()).unwrap_err();
+    assert!(matches!(error, KeyError::NameTaken { .. }));
+    let revoked =
+        fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "laptop")).unwrap();
+    assert!(!revoked.before && revoked.key.revoked_at.is_some());
+    // Both are free again.
+    fixture.add("laptop", &ed, KeyLimits::default()).unwrap();
+    let by_fingerprint = fixture
+        .state
+        .write(|tx| revoke(tx, fixture.now, &fixture.acme, &ed.fingerprint()))
+        .unwrap();
+    assert!(!by_fingerprint.before);
+    let again = fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "laptop")).unwrap();
+    assert!(again.before);
+}
+
+#[test]
+fn a_name_is_one_a_person_can_read() {
+    let fixture = Fixture::new();
+    let ed = key("ed25519.pub");
+    let long = "x".repeat(65);
+    for name in ["", " ", " a", "a\n", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "SHA256:x", &long] {
+        let error = fixture.add(name, &ed, KeyLimits::default()).unwrap_err();
+        assert!(matches!(error, KeyError::Name(_)), "{name:?}");
+    }
+    fixture.add(&"é".repeat(64), &ed, KeyLimits::default()).unwrap();
+}
+
+#[test]
+fn only_usable_keys_are_published() {
+    let fixture = Fixture::new();
+    let [usable, expired, revoked] = ["ed25519.pub", "ecdsa-256.pub", "rsa-3072.pub"].map(key);
+    fixture.add("usable", &usable, KeyLimits::default()).unwrap();
+    let past = KeyLimits { expires_at: Some(fixture.now), from: None };
+    fixture.add("expired", &expired, past).unwrap();
+    fixture.add("revoked", &revoked, KeyLimits::default()).unwrap();
+    fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "revoked")).unwrap();
+    assert_eq!(fixture.publish(), 1);
+    assert!(fixture.is_published(&usable));
+    assert!(!fixture.is_published(&expired) && !fixture.is_published(&revoked));
+
+    for (state, published) in [
+        (AccountState::Suspended, false),
+        (AccountState::Active, true),
+        (AccountState::Removing, false),
+    ] {
+        let acme = &fixture.acme;
+        fixture.state.write(|tx| accounts::set_state(tx, fixture.now, acme, state)).unwrap();
+        fixture.publish();
+        assert_eq!(fixture.is_published(&usable), published, "{state}");
+    }
+    fixture.state.write(|tx| accounts::remove(tx, fixture.now, &fixture.acme)).unwrap();
+    assert_eq!(fixture.publish(), 0);
+}
+
+#[test]
+fn limits_reach_the_line() {
+    let fixture = Fixture::new();
+    let ed = key("ed25519.pub");
+    let expires_at = fixture.now + SignedDuration::from_hours(1);
+    let limits = KeyLimits { from: Some("192.0.2.0/24".into()), expires_at: Some(expires_at) };
+    fixture.add("laptop", &ed, limits).unwrap();
+    fixture.publish();
+    let now = fixture.now.as_second() as u64;
+    let found = lookup::find(&fixture.database(), &fixture.acme, &ed.fingerprint(), now);
+    let found = found.unwrap().unwrap();
+    assert_eq!(found.from_hosts.as_deref(), Some("192.0.2.0/24"));
+    let written = expires_at.strftime("%Y%m%d%H%M%SZ").to_string();
+    assert_eq!(found.expiry_time, Some(written));
+}
+
+#[test]
+fn what_a_crash_left_is_no_obstacle() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new();
+    fixture.publish();
+    let left = fixture.folder.path().join("published/.keys.db.new");
+    std::fs::write(&left, "half a file").unwrap();
+    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    assert_eq!(fixture.publish(), 1);
+    assert!(!left.exists());
+    let mode = std::fs::metadata(fixture.database()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o640);
+}
+
+/// Publishers at once: when each has returned, its own change is in force.
+#[test]
+fn no_change_is_lost_between_publishers() {
+    let fixture = Fixture::new();
+    let files = ["ed25519.pub", "ecdsa-256.pub", "ecdsa-384.pub", "ecdsa-521.pub"];
+    std::thread::scope(|scope| {
+        for file in files {
+            let fixture = &fixture;
+            scope.spawn(move || {
+                let key = key(file);
+                for _ in 0..10 {
+                    fixture.add(file, &key, KeyLimits::default()).unwrap();
+                    fixture.publish();
+                    assert!(fixture.is_published(&key), "{file} added");
+                    let revoked =
+                        |tx: &Transaction<'_>| revoke(tx, fixture.now, &fixture.acme, file);
+                    fixture.state.write(revoked).unwrap();
+                    fixture.publish();
+                    assert!(!fixture.is_published(&key), "{file} revoked");
+                }
+            });
+        }
+    });
+}

@@ -1,1 +1,201 @@
+//! The plan, for hosts in every state that a crash, a sysadmin or a stranger can leave.
 
+use std::collections::{HashMap, HashSet};
+
+use super::host::{AccountFolders, Found, GECOS, Owned, SHELL, UnixUser};
+use super::plan::Wanted;
+use super::*;
+use crate::config::Accounts;
+use crate::state::accounts::AccountState;
+
+const UID: u32 = 70_001;
+const SERVICE: (u32, u32) = (990, 991);
+const WANTED: Wanted = Wanted {
+    chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
+    incoming: Owned { uid: SERVICE.0, gid: UID, mode: 0o770 },
+    results: Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
+};
+const NOTHING: AccountFolders = AccountFolders {
+    chroot: Found::Missing,
+    incoming: Found::Missing,
+    results: Found::Missing,
+    old: Found::Missing,
+};
+
+fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+fn row(state: AccountState) -> AccountRow {
+    AccountRow {
+        id: acme(),
+        uid: Some(UID),
+        state,
+        email: None,
+        recipient_domains: None,
+        webhook: None,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// A host that has nothing of the account yet.
+fn bare() -> Host {
+    Host {
+        rules: Accounts::default(),
+        service: SERVICE,
+        members: HashSet::new(),
+        users: HashMap::new(),
+        groups: HashMap::new(),
+        ids: HashSet::new(),
+        root: Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }),
+        spool: Found::Folder(Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o700 }),
+        folders: HashMap::from([(acme(), NOTHING)]),
+    }
+}
+
+/// A host that has all of it.
+fn complete() -> Host {
+    let mut host = bare();
+    add_user(&mut host, UID, GECOS);
+    host.groups.insert("acme".into(), UID);
+    host.members.insert("acme".into());
+    let folders = AccountFolders {
+        chroot: Found::Folder(WANTED.chroot),
+        incoming: Found::Folder(WANTED.incoming),
+        results: Found::Folder(WANTED.results),
+        old: Found::Missing,
+    };
+    host.folders.insert(acme(), folders);
+    host
+}
+
+fn add_user(host: &mut Host, uid: u32, gecos: &str) {
+    let user = UnixUser { uid, gid: uid, gecos: gecos.into(), shell: SHELL.into() };
+    host.users.insert("acme".into(), user);
+    host.ids.insert(uid);
+}
+
+fn steps(state: AccountState, host: &Host) -> Vec<Step> {
+    let plan = plan(&[row(state)], host);
+    assert_eq!(plan.refusals, []);
+    plan.steps
+}
+
+#[test]
+fn a_new_account_gets_all_and_then_nothing() {
+    assert_eq!(
+        steps(AccountState::Active, &bare()),
+        [
+            Step::AddGroup { account: acme(), gid: UID },
+            Step::AddUser { account: acme(), uid: UID },
+            Step::AddFolders { account: acme(), want: WANTED },
+        ]
+    );
+    assert_eq!(steps(AccountState::Active, &complete()), []);
+    assert_eq!(steps(AccountState::Suspended, &complete()), []);
+}
+
+#[test]
+fn an_account_without_a_key_needs_nothing() {
+    let row = AccountRow { uid: None, ..row(AccountState::Active) };
+    assert_eq!(plan(&[row], &bare()), Plan::default());
+}
+
+#[test]
+fn a_creation_that_was_cut_off_goes_on() {
+    let mut host = bare();
+    host.groups.insert("acme".into(), UID);
+    assert_eq!(steps(AccountState::Active, &host)[0], Step::AddUser { account: acme(), uid: UID });
+    add_user(&mut host, UID, GECOS);
+    host.members.insert("acme".into());
+    assert_eq!(
+        steps(AccountState::Active, &host),
+        [Step::AddFolders { account: acme(), want: WANTED }]
+    );
+}
+
+#[test]
+fn drift_is_mended() {
+    let mut host = complete();
+    host.members.clear();
+    assert_eq!(steps(AccountState::Active, &host), [Step::MendUser(acme())]);
+
+    let mut host = complete();
+    host.folders.get_mut(&acme()).unwrap().incoming =
+        Found::Folder(Owned { mode: 0o777, ..WANTED.incoming });
+    let mend = Step::MendFolders { account: acme(), want: WANTED };
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
+    host.folders.get_mut(&acme()).unwrap().incoming = Found::Missing;
+    assert_eq!(steps(AccountState::Active, &host), [mend]);
+
+    let mut host = complete();
+    (host.root, host.spool) = (Found::Missing, Found::Missing);
+    let steps = steps(AccountState::Active, &host);
+    assert!(matches!(*steps, [Step::Root(_), Step::Spool(_)]), "{steps:?}");
+}
+
+#[test]
+fn a_removal_takes_what_is_there() {
+    let whole = [
+        Step::EndSessions { uid: UID },
+        Step::RemoveFolders(acme()),
+        Step::RemoveUser(acme()),
+        Step::RemoveGroup(acme()),
+    ];
+    assert_eq!(steps(AccountState::Removing, &complete()), whole);
+    assert_eq!(steps(AccountState::Removing, &bare()), [Step::EndSessions { uid: UID }]);
+    let mut host = bare();
+    host.folders.get_mut(&acme()).unwrap().old = Found::Folder(WANTED.chroot);
+    assert_eq!(steps(AccountState::Removing, &host)[1..], [Step::RemoveFolders(acme())]);
+}
+
+#[test]
+fn a_stranger_is_never_touched() {
+    for state in [AccountState::Active, AccountState::Suspended, AccountState::Removing] {
+        for (uid, gecos) in [(1000, GECOS), (1000, "A. Person"), (70_002, "A. Person"), (0, "root")]
+        {
+            let mut host = complete();
+            add_user(&mut host, uid, gecos);
+            let plan = plan(&[row(state)], &host);
+            assert_eq!(plan.steps, [], "{uid} {gecos}");
+            assert_eq!(plan.refusals, [Refusal::User { account: acme(), uid }]);
+        }
+        let mut host = bare();
+        host.groups.insert("acme".into(), 1000);
+        let plan = plan(&[row(state)], &host);
+        assert_eq!((plan.steps.len(), plan.refusals.len()), (0, 1));
+    }
+}
+
+#[test]
+fn one_stranger_stops_no_other_account() {
+    let mut host = complete();
+    add_user(&mut host, 1000, "A. Person");
+    let other = AccountRow {
+        id: "other".parse().unwrap(),
+        uid: Some(UID + 1),
+        ..row(AccountState::Active)
+    };
+    let plan = plan(&[row(AccountState::Active), other], &host);
+    assert_eq!(plan.refusals.len(), 1);
+    assert!(plan.steps.iter().any(|step| matches!(step, Step::AddUser { .. })));
+}
+
+#[test]
+fn what_is_no_folder_is_refused() {
+    let mut host = complete();
+    host.folders.get_mut(&acme()).unwrap().chroot = Found::Other;
+    assert_eq!(plan(&[row(AccountState::Active)], &host).refusals, [Refusal::Folder(acme())]);
+}
+
+#[test]
+fn ids_in_use_are_not_handed_out() {
+    let config = Config::default();
+    let first = config.accounts.first_uid;
+    let mut host = bare();
+    host.ids.extend([first, first + 2]);
+    let rows = [AccountRow { uid: Some(first + 1), ..row(AccountState::Active) }];
+    assert_eq!(free_uid(&config, &rows, &host).unwrap(), first + 3);
+    host.ids.extend(first..=config.accounts.last_uid);
+    assert!(matches!(free_uid(&config, &[], &host), Err(ProvisionError::NoFreeUid { .. })));
+}

@@ -1,0 +1,353 @@
+//! Accounts and keys from the command line to real Unix users, folders and the real helper.
+//!
+//! Needs root. Every test has a host of its own and leaves nothing behind.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{KEYS, TestHost, helper};
+use nix::unistd::{Group, User};
+
+const ED25519: &str = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
+const RSA: &str = "SHA256:AQ+fKI6Dxc1MU5TvDlszg6AxFyAg+W87ovQmCtLUad4";
+
+fn user(name: &str) -> Option<User> {
+    User::from_name(name).unwrap()
+}
+
+/// Owner, group and mode of what is at `path` itself.
+fn owned(path: &Path) -> (u32, u32, u32) {
+    let meta = fs::symlink_metadata(path).unwrap();
+    (meta.uid(), meta.gid(), meta.mode() & 0o7777)
+}
+
+fn key_file(name: &str) -> String {
+    format!("{KEYS}/{name}")
+}
+
+#[test]
+fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    let said = host.done(&["account", "add", &id]);
+    assert!(said.contains(&format!("next: sftp-import key add {id} ")), "{said}");
+    assert!(user(&id).is_none(), "no user before the first key");
+
+    let said = host.done(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
+    assert!(said.contains(&format!("sftp {id}@sftp1")), "{said}");
+    let made = user(&id).unwrap();
+    let (uid, gid) = (made.uid.as_raw(), made.gid.as_raw());
+    assert_eq!((uid, gid), (host.first_uid, host.first_uid));
+    assert_eq!(made.shell, Path::new("/usr/sbin/nologin"));
+    assert_eq!(made.dir, Path::new("/nonexistent"));
+    let shadow = fs::read_to_string("/etc/shadow").unwrap();
+    assert!(shadow.contains(&format!("\n{id}:*:")), "no password, and not locked for sshd");
+    assert!(!fs::read_to_string("/etc/subuid").unwrap_or_default().contains(&id));
+
+    let nobody = user("nobody").unwrap();
+    let (service, service_group) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    let root = host.accounts_root();
+    assert_eq!(owned(&root), (0, 0, 0o711));
+    assert_eq!(owned(&root.join(".spool")), (service, service_group, 0o700));
+    assert_eq!(owned(&root.join(&id)), (0, 0, 0o755));
+    assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
+    assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
+    assert_eq!(owned(&host.state().join("state.db")).2, 0o600);
+
+    host.done(&["account", "remove", &id, "--yes"]);
+    assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none());
+    let left: Vec<_> = fs::read_dir(&root).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, [".spool"]);
+    assert!(!host.done(&["account", "list"]).contains(&id));
+}
+
+#[test]
+fn the_helper_answers_for_usable_keys_only() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let limits = ["--from", "192.0.2.0/24,2001:db8::1", "--expires", "2999-01-01"];
+    let rsa = key_file("rsa-3072.pub");
+    let mut add = vec!["key", "add", &id, &rsa, "--name", "office"];
+    add.extend(limits);
+    host.done(&add);
+
+    let answer = host.helper(&id, ED25519);
+    assert_eq!(answer.code, Some(0));
+    assert!(answer.out.starts_with("restrict ssh-ed25519 AAAA"), "{answer:?}");
+    assert_eq!(answer.out.matches('\n').count(), 1);
+    let answer = host.helper(&id, RSA);
+    let start =
+        "restrict,from=\"192.0.2.0/24,2001:db8::1\",expiry-time=\"29990101000000Z\" ssh-rsa ";
+    assert!(answer.out.starts_with(start), "{answer:?}");
+
+    let silent = |user: &str, fingerprint: &str| {
+        let answer = host.helper(user, fingerprint);
+        assert_eq!((answer.code, &*answer.out, &*answer.err), (Some(0), "", ""), "{user}");
+    };
+    for (user, fingerprint) in
+        [(&*id, "SHA256:unknown"), ("root", ED25519), ("no one", ED25519), ("", ED25519), (&id, "")]
+    {
+        silent(user, fingerprint);
+    }
+    host.done(&["account", "suspend", &id]);
+    silent(&id, ED25519);
+    host.done(&["account", "resume", &id]);
+    assert!(!host.helper(&id, ED25519).out.is_empty());
+    host.done(&["key", "revoke", &id, "laptop"]);
+    silent(&id, ED25519);
+    host.done(&["key", "revoke", &id, RSA]);
+    silent(&id, RSA);
+}
+
+#[test]
+fn a_key_expires_by_the_clock() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    host.done(&["account", "add", &id]);
+    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3)).to_string();
+    let file = key_file("ed25519.pub");
+    host.done(&["key", "add", &id, &file, "--name", "laptop", "--expires", &soon]);
+    assert!(!host.helper(&id, ED25519).out.is_empty());
+    let begun = Instant::now();
+    while !host.helper(&id, ED25519).out.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never expired");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let answer = host.helper(&id, ED25519);
+    assert_eq!((answer.code, &*answer.out), (Some(0), ""));
+    assert!(host.done(&["key", "list", &id]).contains("expired"));
+}
+
+#[test]
+fn the_helper_fails_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("keys.db");
+    let text = folder.path().join("text.db");
+    fs::write(&text, "no database").unwrap();
+    for database in [&missing, &text] {
+        let answer = helper(database, &["acme", ED25519]);
+        assert_eq!((answer.code, &*answer.out, &*answer.err), (Some(1), "", ""));
+    }
+    assert!(!missing.exists());
+    for arguments in [&[][..], &["acme"], &["acme", ED25519, "more"], &["--help"]] {
+        let answer = helper(&missing, arguments);
+        assert_eq!((answer.code, &*answer.out), (Some(2), ""), "{arguments:?}");
+    }
+}
+
+/// sshd may hang up at any time; that is nothing to panic about.
+#[test]
+fn the_helper_bears_a_closed_pipe() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_sftp-import-authorized-keys"))
+        .arg("--database")
+        .arg(host.keys_db())
+        .args([&id, ED25519])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+}
+
+#[test]
+fn a_stranger_is_refused_before_anything_is_written() {
+    let Some(host) = TestHost::new() else { return };
+    let said = host.run(&["account", "add", "daemon"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("the Unix user daemon"), "{said:?}");
+    assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
+}
+
+/// The name became somebody else's between `account add` and the first key.
+#[test]
+fn a_stranger_who_came_later_is_not_touched() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    host.done(&["account", "add", &id]);
+    let uid = (host.first_uid + 5).to_string();
+    let made = Command::new("/usr/sbin/useradd")
+        .args(["--badname", "-M", "-u", &uid, "-c", "A. Person", &id])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let said = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("is not one of ours"), "{said:?}");
+    assert!(!host.accounts_root().exists());
+    assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
+    host.done(&["account", "remove", &id, "--yes"]);
+    assert_eq!(user(&id).unwrap().gecos.to_str(), Ok("A. Person"));
+}
+
+#[test]
+fn a_host_without_the_package_is_told_what_to_do() {
+    let Some(host) = TestHost::new() else { return };
+    let config = fs::read_to_string(host.config()).unwrap();
+    for (present, absent) in [("'nobody'", "'no-such-user'"), ("group = 'sftp", "group = 'no-sftp")]
+    {
+        fs::write(host.config(), config.replace(present, absent)).unwrap();
+        let said = host.run(&["account", "add", "acme"]);
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains("systemd-sysusers sftp-import.conf"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_removal_ends_sessions_and_follows_no_link() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let uid = user(&id).unwrap().uid.as_raw();
+    // One that ends when asked to, one that has to be killed.
+    let mut polite = Command::new("/bin/sleep").arg("600").uid(uid).gid(uid).spawn().unwrap();
+    let mut stubborn = Command::new("/bin/sh")
+        .args(["-c", "trap '' TERM; while :; do sleep 1; done"])
+        .uid(uid)
+        .gid(uid)
+        .spawn()
+        .unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("precious"), "x").unwrap();
+    let incoming = host.accounts_root().join(&id).join("incoming");
+    symlink(outside.path(), incoming.join("link")).unwrap();
+    fs::create_dir_all(incoming.join("deep/er")).unwrap();
+    fs::write(incoming.join("deep/er/file.csv"), "a\n").unwrap();
+    fs::set_permissions(incoming.join("deep"), fs::Permissions::from_mode(0o0)).unwrap();
+
+    host.done(&["account", "remove", &id, "--yes"]);
+    assert!(!polite.wait().unwrap().success() && !stubborn.wait().unwrap().success());
+    assert!(outside.path().join("precious").exists());
+    assert!(!host.accounts_root().join(&id).exists() && user(&id).is_none());
+}
+
+#[test]
+fn a_removal_is_asked_for_and_waits_for_imports() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let said = host.run(&["account", "remove", &id]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("--yes") && user(&id).is_some(), "{said:?}");
+
+    let state = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
+    let queued = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
+                  VALUES ('sftp1-1', ?1, 'e.manifest', 'queued', '{}', 'e', 0)";
+    state.execute(queued, [&id]).unwrap();
+    let said = host.run(&["account", "remove", &id, "--yes"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("1 imports waiting"), "{said:?}");
+    host.done(&["account", "remove", &id, "--yes", "--force"]);
+    let imports: i64 =
+        state.query_row("SELECT count(*) FROM import", [], |row| row.get(0)).unwrap();
+    assert_eq!(imports, 1, "the import stays");
+}
+
+/// A removal that was cut off is finished by the same command.
+#[test]
+fn a_cut_removal_goes_on() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let state = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
+    state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&id]).unwrap();
+    let root = host.accounts_root();
+    fs::rename(root.join(&id), root.join(format!(".old-{id}"))).unwrap();
+    assert!(Command::new("/usr/sbin/userdel").arg(&id).status().unwrap().success());
+
+    for command in [&["account", "suspend", &id][..], &["account", "resume", &id]] {
+        assert_eq!(host.run(command).code, Some(1), "{command:?}");
+    }
+    let said = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
+    assert!(said.err.contains("is being removed"), "{said:?}");
+    host.done(&["account", "remove", &id, "--yes"]);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "the spool alone");
+    assert!(Group::from_name(&id).unwrap().is_none());
+    assert_eq!(host.helper(&id, ED25519).out, "");
+}
+
+#[test]
+fn provision_mends_drift() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let incoming = host.accounts_root().join(&id).join("incoming");
+    let before = owned(&incoming);
+    fs::set_permissions(&incoming, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::remove_dir(host.accounts_root().join(&id).join("results")).unwrap();
+    fs::remove_file(host.keys_db()).unwrap();
+    assert!(
+        Command::new("/usr/sbin/usermod").args(["-s", "/bin/sh", &id]).status().unwrap().success()
+    );
+    let said = host.done(&["provision", "--json"]);
+    assert!(said.contains(&format!("user {id} mended")), "{said}");
+    assert_eq!(owned(&incoming), before);
+    assert!(host.accounts_root().join(&id).join("results").is_dir());
+    assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
+    assert!(!host.helper(&id, ED25519).out.is_empty());
+    assert!(host.done(&["provision"]).contains("as they should be"));
+}
+
+#[test]
+fn a_key_comes_from_standard_input_too() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    host.done(&["account", "add", &id]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
+        .arg("--config")
+        .arg(host.config())
+        .args(["--json", "key", "add", &id, "-", "--name", "laptop"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let key = fs::read(key_file("ed25519.pub")).unwrap();
+    child.stdin.take().unwrap().write_all(&key).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["fingerprint"], ED25519);
+    let shown: serde_json::Value =
+        serde_json::from_str(&host.done(&["account", "show", &id, "--json"])).unwrap();
+    assert_eq!(shown["keys"][0]["name"], "laptop");
+    assert_eq!(shown["activity"][1]["action"], "key.added");
+}
+
+#[test]
+fn contact_and_webhook_are_checked() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    for bad in [["--email", "x"], ["--email", "a@b\n.c"], ["--recipient-domain", "a b"]] {
+        let said = host.run(&["account", "add", &id, bad[0], bad[1]]);
+        assert_eq!(said.code, Some(1), "{bad:?}");
+    }
+    host.done(&["account", "add", &id, "--email", "a@example.com"]);
+    assert_eq!(host.run(&["account", "add", &id]).code, Some(1), "twice");
+    let said = host.run(&["account", "set", &id, "--email", "b@example.com", "--webhook", "none"]);
+    assert_eq!(said.code, Some(1));
+    assert!(host.done(&["account", "show", &id]).contains("a@example.com"), "nothing by half");
+    host.done(&["account", "set", &id, "--email", ""]);
+    assert!(!host.done(&["account", "show", &id]).contains("a@example.com"));
+    assert_eq!(host.run(&["account", "set", &id]).code, Some(2));
+}
+
+#[test]
+fn needs_root_and_says_so() {
+    let Some(host) = TestHost::new() else { return };
+    // A copy, for the build folder may be closed to others.
+    let program = host.accounts_root().with_file_name("sftp-import");
+    fs::copy(env!("CARGO_BIN_EXE_sftp-import"), &program).unwrap();
+    for arguments in [["account", "list"], ["key", "list"]] {
+        let mut command = Command::new(&program);
+        let output = command.args(arguments).uid(65_534).gid(65_534).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("needs root"));
+    }
+}

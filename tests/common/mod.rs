@@ -1,0 +1,153 @@
+//! A host of a test's own: its accounts root, state folder, group and range of Unix user ids, all
+//! of it taken away again when the test ends, by a panic too.
+
+#![allow(dead_code, reason = "not every test file uses all of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, outside #[test]")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Tells hosts of one test process apart.
+static HOSTS: AtomicU32 = AtomicU32::new(0);
+
+/// Where the public keys lie that tests add.
+pub const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+
+/// A host of a test's own.
+pub struct TestHost {
+    root: PathBuf,
+    group: String,
+    pub first_uid: u32,
+    accounts: Vec<String>,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl TestHost {
+    /// Makes the host. None, said loudly, when this process may not make Unix users.
+    pub fn new() -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: makes Unix users, so it needs root");
+            return None;
+        }
+        let pid = std::process::id();
+        let n = HOSTS.fetch_add(1, Ordering::Relaxed);
+        let host = Self {
+            // Below /srv, for every parent of a chroot must be root's.
+            root: format!("/srv/sftp-import-test-{pid}-{n}").into(),
+            group: format!("sftp-import-test-{pid}-{n}"),
+            first_uid: 1_000_000 + (pid % 100_000) * 100 + n * 10,
+            accounts: Vec::new(),
+        };
+        fs::create_dir_all(host.state()).unwrap();
+        host.tool("groupadd", &["--system", &host.group]);
+        let config = format!(
+            "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
+             [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = 'nobody'\n",
+            host.accounts_root().display(),
+            host.state().display(),
+            host.first_uid,
+            host.first_uid + 9,
+            host.group,
+        );
+        fs::write(host.config(), config).unwrap();
+        Some(host)
+    }
+
+    /// An account id that no other test has, in the form partners have.
+    pub fn account_id(&mut self) -> String {
+        let letters: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let letter = char::from(letters[self.accounts.len()]);
+        let id = format!("TEST-{}-{letter}Z", self.first_uid);
+        self.accounts.push(id.clone());
+        id
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    pub fn accounts_root(&self) -> PathBuf {
+        self.root.join("accounts")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    pub fn keys_db(&self) -> PathBuf {
+        self.state().join("published/keys.db")
+    }
+
+    /// Runs `sftp-import` with this host's configuration.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
+        command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
+        command.output().unwrap().into()
+    }
+
+    /// Runs `sftp-import`, which must succeed, and returns what it printed.
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let said = self.run(arguments);
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
+        said.out
+    }
+
+    /// Adds an account with one key, the fixture `key`, named `laptop`.
+    pub fn account_with_key(&mut self, key: &str) -> String {
+        let id = self.account_id();
+        self.done(&["account", "add", &id]);
+        self.done(&["key", "add", &id, &format!("{KEYS}/{key}"), "--name", "laptop"]);
+        id
+    }
+
+    /// Asks the real helper.
+    pub fn helper(&self, user: &str, fingerprint: &str) -> Said {
+        helper(&self.keys_db(), &[user, fingerprint])
+    }
+
+    fn tool(&self, tool: &str, arguments: &[&str]) {
+        let output = Command::new(format!("/usr/sbin/{tool}")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{tool} {arguments:?}: {output:?}");
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        let quietly = |program: &str, argument: &str| {
+            let _ = Command::new(format!("/usr/sbin/{program}")).arg(argument).output();
+        };
+        for id in &self.accounts {
+            self.run(&["account", "remove", "--yes", "--force", id]);
+            quietly("userdel", id);
+            quietly("groupdel", id);
+        }
+        quietly("groupdel", &self.group);
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs the real helper on `database`.
+pub fn helper(database: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import-authorized-keys"));
+    command.arg("--database").arg(database).args(arguments).env_clear();
+    command.output().unwrap().into()
+}

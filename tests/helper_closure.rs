@@ -1,0 +1,37 @@
+//! The helper's crates, each named in `helper-closure.txt`: whoever makes it depend on more, or on
+//! another version, says so in a diff that a reviewer reads.
+
+use std::process::Command;
+
+const LIST: &str = "tests/helper-closure.txt";
+/// Prints what the list must hold, in its order.
+const TREE: [&str; 8] = [
+    "tree",
+    "--locked",
+    "--offline",
+    "--edges=normal,build",
+    "--no-default-features",
+    "--prefix=none",
+    "--format={p}",
+    "--no-dedupe",
+];
+
+#[test]
+fn the_helper_depends_on_what_the_list_says() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let output = Command::new(env!("CARGO")).args(TREE).current_dir(root).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree failed: {said}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let mut crates: Vec<&str> = tree
+        .lines()
+        .filter(|line| !line.starts_with("sftp-import "))
+        .map(|line| line.trim_end_matches(" (proc-macro)"))
+        .collect();
+    crates.sort_unstable();
+    crates.dedup();
+    let listed = std::fs::read_to_string(format!("{root}/{LIST}")).unwrap();
+    let listed: Vec<&str> =
+        listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(crates, listed, "if this is meant, mend {LIST} and say why in the commit");
+}
