@@ -1,1 +1,30 @@
-//! To come.
+//! The only code that touches account folders: what lies in incoming, taking it out, answering.
+//!
+//! Account holders are hostile. Below incoming everything goes through a directory handle, never
+//! through a path; nothing is followed; what was opened is asked, not what the name says. A look
+//! at an account goes: [`watch`] says "look" → [`scan`] lists and reads new manifests → [`pair`]
+//! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
+//! [`spooled`] reads them there → [`results`] takes the answers.
+
+pub mod claim;
+pub mod entry;
+pub mod folder;
+pub mod layout;
+pub mod pair;
+pub mod results;
+pub mod scan;
+pub mod spooled;
+pub mod watch;
+
+#[cfg(test)]
+mod test_host;
+
+pub use claim::{Claim, ClaimError, Claimed, FileId};
+pub use entry::{Entry, Kind};
+pub use folder::FolderError;
+pub use layout::Layout;
+pub use pair::{Decisions, Known, Take, Verdict};
+pub use results::{Results, ResultsError};
+pub use scan::{Incoming, Memory, ScanError, Seen};
+pub use spooled::{SpooledError, SpooledImport};
+pub use watch::{Look, WatchError, Watcher};

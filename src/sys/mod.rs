@@ -1,1 +1,166 @@
-//! To come.
+//! The one module with `unsafe`: file leases, which no safe library offers.
+//!
+//! A [`ReadLease`] is an open file that nobody had open for writing when the lease was taken, and
+//! that nobody can open for writing or truncate unnoticed while it lasts. See fcntl(2), "Leases".
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// Why a read lease was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody has the file open for writing, or mapped writable.
+    #[error("the file is open for writing")]
+    Writer,
+    /// The file system has no leases (many network and FUSE file systems).
+    #[error("the file system has no leases")]
+    Unsupported(#[source] io::Error),
+    /// The file is another user's and `CAP_LEASE` is missing.
+    #[error("leases on other users' files need CAP_LEASE")]
+    Denied(#[source] io::Error),
+    /// Anything else.
+    #[error("cannot take a lease")]
+    Other(#[source] io::Error),
+}
+
+/// An open file with a read lease on it, given back when dropped.
+///
+/// The lease belongs to the open file description: duplicates of the handle share it.
+#[derive(Debug)]
+pub struct ReadLease {
+    file: File,
+}
+
+impl ReadLease {
+    /// Takes a read lease on `file`, which must be open for reading only.
+    ///
+    /// # Errors
+    /// [`LeaseError::Writer`] while anybody has the file open for writing; the others are the
+    /// host's.
+    pub fn take(file: File) -> Result<Self, LeaseError> {
+        // A broken lease is announced by SIGIO, whose default is to end the process: an account
+        // could stop the daemon by opening a file. SIGURG is ignored by default, and nobody
+        // waits for it; a break is seen by asking, in `is_whole`.
+        set_signal(file.as_fd(), libc::SIGURG).map_err(|e| LeaseError::Other(e.into()))?;
+        set_lease(file.as_fd(), libc::F_RDLCK).map_err(|errno| match errno {
+            Errno::EAGAIN => LeaseError::Writer,
+            Errno::EINVAL | Errno::ENOTSUP | Errno::ENOLCK | Errno::ENOSYS => {
+                LeaseError::Unsupported(errno.into())
+            }
+            Errno::EACCES | Errno::EPERM => LeaseError::Denied(errno.into()),
+            _ => LeaseError::Other(errno.into()),
+        })?;
+        Ok(Self { file })
+    }
+
+    /// Whether nobody opened the file for writing, or truncated it, since the lease was taken.
+    ///
+    /// Two questions, because open(2) first counts itself as a writer and then breaks leases:
+    /// `F_GETLEASE` tells of a break that has begun (it answers `F_UNLCK` from then on), and
+    /// setting the lease again fails while a writer is counted that has not come to the break.
+    ///
+    /// # Errors
+    /// The kernel's, other than that answer.
+    pub fn is_whole(&self) -> io::Result<bool> {
+        if get_lease(self.file.as_fd())? != libc::F_RDLCK {
+            return Ok(false);
+        }
+        match set_lease(self.file.as_fd(), libc::F_RDLCK) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The file under the lease.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for ReadLease {
+    fn drop(&mut self) {
+        // Closing would do as well, unless a duplicate of the handle lives on: then whoever wants
+        // to write would wait for it. There is nothing to do about an error.
+        let _ = set_lease(self.file.as_fd(), libc::F_UNLCK);
+    }
+}
+
+fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open for as long as it is borrowed; F_SETLEASE takes an int and
+    // touches no memory of ours.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) }).map(drop)
+}
+
+fn get_lease(file: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
+    // SAFETY: the descriptor is open for as long as it is borrowed; F_GETLEASE takes no argument
+    // and touches no memory of ours.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) })
+}
+
+fn set_signal(file: BorrowedFd<'_>, signal: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: the descriptor is open for as long as it is borrowed; F_SETSIG (10, by the Linux
+    // ABI) takes an int and touches no memory of ours.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, signal) }).map(drop)
+}
+
+/// `F_SETSIG` of `<fcntl.h>` (Linux, asm-generic), which the libc crate lacks for some targets.
+const F_SETSIG: libc::c_int = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn is_refused_while_a_writer_has_the_file_open() {
+        let (_folder, path) = file();
+        let writer = OpenOptions::new().write(true).open(&path).unwrap();
+        let refused = ReadLease::take(File::open(&path).unwrap());
+        assert!(matches!(refused, Err(LeaseError::Writer)), "{refused:?}");
+        drop(writer);
+        assert!(ReadLease::take(File::open(&path).unwrap()).unwrap().is_whole().unwrap());
+    }
+
+    #[test]
+    fn tells_of_a_writer_who_came_later_and_survives_the_signal() {
+        let (_folder, path) = file();
+        let lease = ReadLease::take(File::open(&path).unwrap()).unwrap();
+        let late = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
+        assert!(!lease.is_whole().unwrap());
+    }
+
+    #[test]
+    fn readers_do_not_break_it_and_dropping_gives_it_back() {
+        let (_folder, path) = file();
+        let lease = ReadLease::take(File::open(&path).unwrap()).unwrap();
+        let duplicate = lease.file().try_clone().unwrap();
+        File::open(&path).unwrap();
+        assert!(lease.is_whole().unwrap());
+        drop(lease);
+        OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        drop(duplicate);
+    }
+
+    #[test]
+    fn what_has_no_leases_is_not_being_written() {
+        let refused = ReadLease::take(File::open("/dev/null").unwrap());
+        assert!(matches!(refused, Err(LeaseError::Unsupported(_))), "{refused:?}");
+    }
+}

@@ -1,0 +1,69 @@
+//! [`Layout`]: where account folders and the spool lie. Names only; nothing here touches a disk.
+
+use std::path::{Path, PathBuf};
+
+use crate::account::AccountId;
+use crate::config::Paths;
+use crate::import_id::ImportId;
+
+/// The spool's folder, beside the accounts' so that a claim is a rename. No account id begins so.
+const SPOOL: &str = ".spool";
+
+/// The folders below `paths.accounts`.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout that the configuration names.
+    pub fn new(paths: &Paths) -> Self {
+        Self { root: paths.accounts.clone() }
+    }
+
+    /// Holds every account's folder, and the spool.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// An account's chroot.
+    pub fn account(&self, account: &AccountId) -> PathBuf {
+        self.root.join(account)
+    }
+
+    /// Where an account's uploads arrive.
+    pub fn incoming(&self, account: &AccountId) -> PathBuf {
+        self.account(account).join("incoming")
+    }
+
+    /// Where an account's answers lie.
+    pub fn results(&self, account: &AccountId) -> PathBuf {
+        self.account(account).join("results")
+    }
+
+    /// Holds one folder per claimed import.
+    pub fn spool(&self) -> PathBuf {
+        self.root.join(SPOOL)
+    }
+
+    /// A claimed import's files, under names of ours.
+    pub fn spooled(&self, import: &ImportId) -> PathBuf {
+        self.spool().join(import)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_account_and_no_import_lies_outside_its_folder() {
+        let layout = Layout::new(&Paths { accounts: "/srv/x".into(), state: "/var/x".into() });
+        let account = "TEST-1".parse().unwrap();
+        assert_eq!(layout.incoming(&account), Path::new("/srv/x/TEST-1/incoming"));
+        assert_eq!(layout.results(&account), Path::new("/srv/x/TEST-1/results"));
+        let import = "sftp1-42".parse().unwrap();
+        assert_eq!(layout.spooled(&import), Path::new("/srv/x/.spool/sftp1-42"));
+        assert!(SPOOL.parse::<AccountId>().is_err());
+    }
+}

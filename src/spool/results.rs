@@ -1,0 +1,201 @@
+//! Answers: files in an account's results/, which appear whole, by a rename.
+//!
+//! Every write goes to a hidden name that carries the import's id, is synced, and takes its final
+//! name at once. Doing it again after a crash replaces our own file by the same bytes.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::RenameFlags;
+use nix::sys::stat::{Mode, fchmod};
+
+use super::entry::{MANIFEST_ENDING, MAX_NAME, usable_name};
+use super::folder::{Folder, FolderError};
+use super::layout::Layout;
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+
+/// The longest ending that an answer's name gets after its stem, in bytes.
+const MAX_ENDING: usize = ".errors.jsonl".len();
+
+/// What answers are: readable by the account, through the group or not.
+const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
+
+/// Why an answer could not be left in results/.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// results itself is missing (the account was removed) or can't be opened.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A system call failed.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// An account's results/, held open.
+#[derive(Debug)]
+pub struct Results {
+    folder: Folder,
+}
+
+/// A file on its way into results/, under a hidden name. Not published, it is overwritten by the
+/// next of its import and purpose.
+#[derive(Debug)]
+#[must_use = "it is not seen until it is published"]
+pub struct Temp {
+    file: File,
+    name: String,
+}
+
+impl Write for Temp {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Results {
+    /// Opens an account's results/.
+    ///
+    /// # Errors
+    /// It is missing or can't be opened.
+    pub fn open(layout: &Layout, account: &AccountId) -> Result<Self, ResultsError> {
+        Ok(Self { folder: Folder::open(&layout.results(account))? })
+    }
+
+    /// An empty file to fill and publish. `purpose`, a word of ours, tells the import's apart.
+    ///
+    /// # Errors
+    /// It can't be created.
+    pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
+        let name = format!(".{import}.{purpose}.tmp");
+        let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
+        // Whatever the umask took away.
+        fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
+        Ok(Temp { file, name })
+    }
+
+    /// Gives `temp` its final name, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be synced or renamed.
+    pub fn publish(&self, temp: Temp, name: &str) -> Result<(), ResultsError> {
+        temp.file.sync_all().map_err(|source| ResultsError::Io {
+            operation: "sync",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.folder
+            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
+            .map_err(|errno| self.error("rename to", name, errno))?;
+        self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
+    }
+
+    /// Removes `temp` unseen.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn discard(&self, temp: Temp) -> Result<(), ResultsError> {
+        self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
+    }
+
+    /// Leaves `bytes` as `name`, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be created, written, synced or renamed.
+    pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        let mut temp = self.create_temp(import, "answer")?;
+        temp.write_all(bytes).map_err(|source| ResultsError::Io {
+            operation: "write",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.publish(temp, name)
+    }
+
+    fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
+        ResultsError::Io { operation, path: self.folder.path().join(name), source: errno.into() }
+    }
+}
+
+/// What an import's answers are named after: the manifest's name without its ending, or the
+/// import's id where that leaves no usable name or none that takes every ending.
+pub fn stem(manifest: &str, import: &ImportId) -> String {
+    let stem = manifest.strip_suffix(MANIFEST_ENDING).unwrap_or(manifest);
+    match usable_name(stem.as_bytes()) {
+        Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME => stem.to_owned(),
+        _ => import.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::test_host::TestHost;
+    use super::*;
+
+    #[test]
+    fn an_answer_appears_whole_and_again_the_same() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        for bytes in [&b"one"[..], b"two"] {
+            let mut temp = results.create_temp(&host.import, "errors").unwrap();
+            temp.write_all(bytes).unwrap();
+            results.publish(temp, "e.errors.csv").unwrap();
+            assert_eq!(std::fs::read(host.results().join("e.errors.csv")).unwrap(), bytes);
+        }
+        results.write(&host.import, "e.result.json", b"{}").unwrap();
+        let metadata = std::fs::metadata(host.results().join("e.result.json")).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
+        assert_eq!(host.names("results"), ["e.errors.csv", "e.result.json"]);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_overwritten() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        let mut cut = results.create_temp(&host.import, "errors").unwrap();
+        cut.write_all(b"half a line that is longer").unwrap();
+        drop(cut);
+        let mut temp = results.create_temp(&host.import, "errors").unwrap();
+        temp.write_all(b"whole").unwrap();
+        results.publish(temp, "e.errors.csv").unwrap();
+        assert_eq!(std::fs::read(host.results().join("e.errors.csv")).unwrap(), b"whole");
+        let unwanted = results.create_temp(&host.import, "errors").unwrap();
+        results.discard(unwanted).unwrap();
+        assert_eq!(host.names("results"), ["e.errors.csv"]);
+    }
+
+    #[test]
+    fn a_removed_account_is_its_own_error() {
+        let host = TestHost::new();
+        std::fs::remove_dir(host.results()).unwrap();
+        let error = Results::open(&host.layout, &host.account).unwrap_err();
+        assert!(matches!(error, ResultsError::Folder(FolderError::Missing { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn answers_are_named_after_the_manifest_where_that_works() {
+        let import = "sftp1-42".parse().unwrap();
+        let longest = "x".repeat(MAX_NAME - MAX_ENDING);
+        assert_eq!(stem("e.manifest", &import), "e");
+        assert_eq!(stem("e.csv.manifest", &import), "e.csv");
+        assert_eq!(stem(&format!("{longest}.manifest"), &import), longest);
+        for name in [".manifest", &format!("{longest}x.manifest"), "..manifest", "\n.manifest"] {
+            assert_eq!(stem(name, &import), "sftp1-42", "{name:?}");
+        }
+    }
+}

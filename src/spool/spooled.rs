@@ -1,0 +1,207 @@
+//! Reading a claimed import's files in the spool, and clearing them away.
+//!
+//! The files belong to the account, often with mode 0600: reading them takes
+//! `CAP_DAC_READ_SEARCH`. A data file is read under a lease; [`SpooledData::unchanged`] says
+//! afterwards whether anybody could have written to it meanwhile (see [`super::claim`]).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::claim::{DATA, MANIFEST};
+use super::folder::{Folder, FolderError};
+use super::layout::Layout;
+use crate::config::Size;
+use crate::import_id::ImportId;
+use crate::sys::{LeaseError, ReadLease};
+
+/// Why a claimed import's files can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SpooledError {
+    /// The import's spool folder is missing or can't be opened.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file can't be opened; `EACCES` means that `CAP_DAC_READ_SEARCH` is missing.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file can't be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not a regular file with one name: it was refused, and nobody opens it.
+    #[error("{} is not a regular file with one name", path.display())]
+    NotPlain {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is larger than allowed.
+    #[error("{} is larger than {max} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// In bytes.
+        max: u64,
+    },
+    /// Somebody is writing to it, or nobody can tell.
+    #[error("cannot have {} to ourselves", path.display())]
+    Lease {
+        /// The file.
+        path: PathBuf,
+        /// Why; [`LeaseError::Writer`] is the account's doing, the others the host's.
+        source: LeaseError,
+    },
+    /// The folder can't be removed.
+    #[error("cannot remove {}", path.display())]
+    Remove {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A claimed import's folder in the spool.
+#[derive(Debug)]
+pub struct SpooledImport {
+    folder: Folder,
+}
+
+/// A claimed data file, open for reading under a lease.
+#[derive(Debug)]
+pub struct SpooledData {
+    lease: ReadLease,
+    path: PathBuf,
+    opened: Stamp,
+}
+
+/// What can't stay the same when content or names change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    ctime: (i64, i64),
+    nlink: u64,
+}
+
+impl SpooledImport {
+    /// Opens the import's folder in the spool.
+    ///
+    /// # Errors
+    /// It is missing or can't be opened.
+    pub fn open(layout: &Layout, import: &ImportId) -> Result<Self, SpooledError> {
+        Ok(Self { folder: Folder::open(&layout.spooled(import))? })
+    }
+
+    /// The manifest's bytes, at most `max`.
+    ///
+    /// # Errors
+    /// It was refused unopened, is too large, or can't be read.
+    pub fn manifest(&self, max: Size) -> Result<Vec<u8>, SpooledError> {
+        let (file, path) = self.plain(MANIFEST)?;
+        let mut bytes = Vec::new();
+        match file.take(max.bytes().saturating_add(1)).read_to_end(&mut bytes) {
+            Err(source) => Err(SpooledError::Read { path, source }),
+            Ok(_) if bytes.len() as u64 > max.bytes() => {
+                Err(SpooledError::TooLarge { path, max: max.bytes() })
+            }
+            Ok(_) => Ok(bytes),
+        }
+    }
+
+    /// The data file.
+    ///
+    /// # Errors
+    /// It can't be opened, or somebody is writing to it.
+    pub fn data(&self) -> Result<SpooledData, SpooledError> {
+        let (file, path) = self.plain(DATA)?;
+        let lease = match ReadLease::take(file) {
+            Ok(lease) => lease,
+            Err(source) => return Err(SpooledError::Lease { path, source }),
+        };
+        match Stamp::of(lease.file()) {
+            Ok(opened) => Ok(SpooledData { lease, path, opened }),
+            Err(source) => Err(SpooledError::Read { path, source }),
+        }
+    }
+
+    fn plain(&self, name: &str) -> Result<(File, PathBuf), SpooledError> {
+        let path = self.folder.path().join(name);
+        let file = match self.folder.read(name) {
+            Ok(file) => file,
+            Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
+                return Err(SpooledError::NotPlain { path });
+            }
+            Err(errno) => return Err(SpooledError::Open { path, source: errno.into() }),
+        };
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() && metadata.nlink() == 1 => Ok((file, path)),
+            Ok(_) => Err(SpooledError::NotPlain { path }),
+            Err(source) => Err(SpooledError::Read { path, source }),
+        }
+    }
+}
+
+impl SpooledData {
+    /// Its size in bytes when it was opened.
+    pub fn size(&self) -> u64 {
+        self.opened.size
+    }
+
+    /// A handle to read it with, from where the last one stopped; the lease stays with `self`.
+    ///
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn reader(&self) -> Result<File, SpooledError> {
+        self.lease.file().try_clone().map_err(|source| self.unreadable(source))
+    }
+
+    /// Whether what was read since [`SpooledImport::data`] is what still lies there: asked once
+    /// all of it is read. If not, the file "changed while being read".
+    ///
+    /// # Errors
+    /// The kernel doesn't tell.
+    pub fn unchanged(&self) -> Result<bool, SpooledError> {
+        let whole = self.lease.is_whole().map_err(|source| self.unreadable(source))?;
+        let now = Stamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
+        Ok(whole && now == self.opened)
+    }
+
+    fn unreadable(&self, source: io::Error) -> SpooledError {
+        SpooledError::Read { path: self.path.clone(), source }
+    }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            size: metadata.len(),
+            ctime: (metadata.ctime(), metadata.ctime_nsec()),
+            nlink: metadata.nlink(),
+        })
+    }
+}
+
+/// Removes a claimed import's files; no error when they are gone already.
+///
+/// # Errors
+/// They can't be removed.
+pub fn discard(layout: &Layout, import: &ImportId) -> Result<(), SpooledError> {
+    let path = layout.spooled(import);
+    match std::fs::remove_dir_all(&path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SpooledError::Remove { path, source }),
+    }
+}

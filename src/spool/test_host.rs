@@ -1,0 +1,74 @@
+//! A host with one account, in a temporary folder, for this module's tests.
+
+use std::path::PathBuf;
+
+use super::entry::Entry;
+use super::layout::Layout;
+use super::scan::Incoming;
+use crate::account::AccountId;
+use crate::config::Paths;
+use crate::import_id::ImportId;
+
+/// Removed when dropped.
+pub(super) struct TestHost {
+    _root: tempfile::TempDir,
+    pub(super) layout: Layout,
+    pub(super) account: AccountId,
+    pub(super) import: ImportId,
+}
+
+impl TestHost {
+    pub(super) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths { accounts: root.path().into(), state: root.path().join("state") };
+        let layout = Layout::new(&paths);
+        std::fs::create_dir(layout.spool()).unwrap();
+        let account: AccountId = "TEST-ABC-123Z".parse().unwrap();
+        let host = Self { _root: root, layout, account, import: "sftp1-42".parse().unwrap() };
+        host.add_account(&host.account);
+        host
+    }
+
+    pub(super) fn add_account(&self, account: &AccountId) {
+        std::fs::create_dir_all(self.layout.incoming(account)).unwrap();
+        std::fs::create_dir_all(self.layout.results(account)).unwrap();
+    }
+
+    pub(super) fn incoming(&self) -> PathBuf {
+        self.layout.incoming(&self.account)
+    }
+
+    pub(super) fn results(&self) -> PathBuf {
+        self.layout.results(&self.account)
+    }
+
+    pub(super) fn spooled(&self) -> PathBuf {
+        self.layout.spooled(&self.import)
+    }
+
+    /// Puts a file into incoming.
+    pub(super) fn put(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.incoming().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(super) fn open(&self) -> Incoming {
+        Incoming::open(&self.layout, &self.account).unwrap()
+    }
+
+    /// The entry called `name` in incoming.
+    pub(super) fn entry(&self, name: &str) -> Entry {
+        let (entries, _) = self.open().list().unwrap();
+        entries.into_iter().find(|entry| entry.name == name).unwrap()
+    }
+
+    /// The names in a folder of the account, hidden ones too, sorted.
+    pub(super) fn names(&self, folder: &str) -> Vec<String> {
+        let listing = std::fs::read_dir(self.layout.account(&self.account).join(folder)).unwrap();
+        let mut names: Vec<_> =
+            listing.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
