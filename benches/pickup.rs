@@ -35,7 +35,11 @@ fn main() {
     let incoming = folders(&root, &account);
     let state = State::open(&root.join("state/state.db")).expect("the state database opens");
     state
-        .write(|tx| accounts::add(tx, Timestamp::now(), &account, None, None))
+        .write(|tx| {
+            accounts::add(tx, Timestamp::now(), &account, None, &[])?;
+            accounts::set_uid(tx, &account, 70_000)
+        })
+        .map_err(|error: sftp_import::state::Error| error)
         .expect("the account is added");
     let child = Command::new(env!("CARGO_BIN_EXE_sftp-importd"))
         .arg("--config")

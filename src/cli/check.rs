@@ -36,6 +36,7 @@ pub fn run(arguments: CheckArguments, context: &Context) -> CliResult {
         let checked = progress::shown(&monitor, || {
             import::check(&local, &config.limits, &mut errors, &monitor)
         });
+        errors.keep()?;
         if let Some(report) = checked {
             clean &= report.is_clean();
             reports.push(report);

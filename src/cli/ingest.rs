@@ -48,6 +48,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
         import::ingest(&engine, &arguments.account, &local, &mut errors, &monitor)
             .map_err(CliError::from)
     })?;
+    errors.keep()?;
     let Some(done) = imported else { return Err(CliError::new("stopped; nothing was stored")) };
     report::print(&done, context.output())?;
     Ok(done.failure.is_none() && done.records.accepted > 0)

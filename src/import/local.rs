@@ -254,19 +254,25 @@ fn insert(
 
 /// Where a local import leaves its error files: a folder, or nowhere.
 ///
-/// The files are made when this is made, with the rights the process has then, and removed again
-/// when nothing was rejected.
-#[derive(Debug)]
+/// They are made hidden when this is made, with the rights that the process has then, and take
+/// their names in [`ErrorFolder::keep`]; an earlier import's stay when nothing was rejected.
+#[derive(Debug, Default)]
 pub struct ErrorFolder {
-    paths: Option<[PathBuf; 2]>,
-    files: [Option<File>; 2],
+    files: Vec<Pending>,
     written: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    file: File,
+    hidden: PathBuf,
+    path: PathBuf,
 }
 
 impl ErrorFolder {
     /// No error files.
     pub fn none() -> Self {
-        Self { paths: None, files: [None, None], written: false }
+        Self::default()
     }
 
     /// `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`.
@@ -274,40 +280,57 @@ impl ErrorFolder {
     /// # Errors
     /// They can't be created.
     pub fn create(folder: &Path, stem: &str) -> io::Result<Self> {
-        let paths = ["csv", "jsonl"].map(|kind| folder.join(format!("{stem}.errors.{kind}")));
-        let [file, lines] = paths.each_ref().map(File::create);
-        Ok(Self { files: [Some(file?), Some(lines?)], paths: Some(paths), written: false })
+        let pending = |kind| {
+            let name = format!("{stem}.errors.{kind}");
+            let hidden = folder.join(format!(".{name}.tmp"));
+            let file = File::create(&hidden)?;
+            io::Result::Ok(Pending { file, hidden, path: folder.join(name) })
+        };
+        Ok(Self { files: vec![pending("csv")?, pending("jsonl")?], written: false })
+    }
+
+    /// Gives the error files their names, if anything was written.
+    ///
+    /// # Errors
+    /// They can't be renamed.
+    pub fn keep(self) -> io::Result<()> {
+        if self.written {
+            for Pending { hidden, path, .. } in &self.files {
+                fs::rename(hidden, path)?;
+            }
+        }
+        Ok(())
     }
 
     fn written(&self) -> Option<String> {
-        let [path, _] = self.paths.as_ref()?;
-        self.written.then(|| path.display().to_string())
+        let error_file = self.files.first()?;
+        self.written.then(|| error_file.path.display().to_string())
     }
 
-    fn take(&mut self, place: usize) -> Box<dyn Write> {
+    fn open(&mut self, place: usize) -> io::Result<Box<dyn Write>> {
         self.written = true;
-        match self.files[place].take() {
-            Some(file) => Box::new(file),
-            None => Box::new(io::sink()),
+        match self.files.get(place) {
+            Some(pending) => Ok(Box::new(pending.file.try_clone()?)),
+            None => Ok(Box::new(io::sink())),
         }
     }
 }
 
 impl Answers for ErrorFolder {
     fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
-        Ok(self.take(0))
+        self.open(0)
     }
 
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
-        Ok(self.take(1))
+        self.open(1)
     }
 }
 
 impl Drop for ErrorFolder {
     fn drop(&mut self) {
-        if let Some(paths) = self.paths.as_ref().filter(|_| !self.written) {
-            // They are empty; one that stays misleads nobody.
-            paths.iter().for_each(|path| drop(fs::remove_file(path)));
+        for pending in &self.files {
+            // Renamed, it is gone; else it is empty or of an import that was stopped.
+            drop(fs::remove_file(&pending.hidden));
         }
     }
 }

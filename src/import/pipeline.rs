@@ -11,8 +11,8 @@ use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
-use crate::records::{self, Batch, ErrorFile, ErrorLines, RejectedRecord, Sink, Start};
-use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, RejectionTally};
+use crate::records::{self, Batch, ErrorFile, ErrorsJsonl, RejectedRecord, Sink, Start};
+use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount};
 use crate::store::{self, Store, Writer};
 
 /// The data file to read.
@@ -116,7 +116,6 @@ pub fn run<R: Read + Send>(
         writer: None,
         answers,
         errors: None,
-        tally: RejectionTally::default(),
         limits: source.limits,
         monitor,
     };
@@ -127,9 +126,10 @@ pub fn run<R: Read + Send>(
     }
     let (summary, mut failure) = match read {
         Ok(summary) => (summary, None),
-        Err(stopped) => (stopped.summary, Some(stopped.failure)),
+        Err(stopped) => (stopped.so_far, Some(stopped.failure)),
     };
-    let mut warnings = summary.warnings;
+    let mut warnings = source.manifest.warnings.clone();
+    warnings.extend(summary.warnings);
     if failure.is_none() {
         failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
     }
@@ -149,7 +149,7 @@ pub fn run<R: Read + Send>(
         bytes: summary.bytes,
         sha256: summary.sha256,
         failure,
-        rejections: sink.tally.into_counts(),
+        rejections: summary.rejections,
         warnings,
     })
 }
@@ -162,7 +162,7 @@ fn unstored(counts: Counts) -> Counts {
 
 struct Errors {
     file: ErrorFile<BufWriter<Box<dyn Write>>>,
-    lines: ErrorLines<BufWriter<Box<dyn Write>>>,
+    lines: ErrorsJsonl<BufWriter<Box<dyn Write>>>,
 }
 
 struct Pipeline<'a> {
@@ -170,7 +170,6 @@ struct Pipeline<'a> {
     writer: Option<Writer>,
     answers: &'a mut dyn Answers,
     errors: Option<(Start, Option<Errors>)>,
-    tally: RejectionTally,
     limits: &'a Limits,
     monitor: &'a Monitor,
 }
@@ -182,8 +181,8 @@ impl Pipeline<'_> {
             let file = BufWriter::new(self.answers.error_file()?);
             let lines = BufWriter::new(self.answers.error_lines()?);
             *errors = Some(Errors {
-                file: ErrorFile::begin(file, start, self.limits.quote_formulas)?,
-                lines: ErrorLines::new(lines),
+                file: ErrorFile::new(file, start, self.limits.quote_formulas)?,
+                lines: ErrorsJsonl::new(lines),
             });
         }
         Ok(errors.as_mut())
@@ -192,7 +191,8 @@ impl Pipeline<'_> {
     fn close_errors(&mut self) -> Result<(), Failure> {
         let Some((_, Some(errors))) = self.errors.take() else { return Ok(()) };
         errors.file.finish().map_err(unwritable)?;
-        errors.lines.finish().map_err(unwritable)
+        errors.lines.finish().map_err(unwritable)?;
+        Ok(())
     }
 
     /// Commits, and returns how many ids moved to another profile.
@@ -219,9 +219,6 @@ impl Sink for Pipeline<'_> {
     }
 
     fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        for reason in &record.reasons {
-            self.tally.add(reason.text, record.line);
-        }
         if let Some(errors) = self.errors().map_err(unwritable)? {
             errors.file.write(record).map_err(unwritable)?;
             errors.lines.write(record).map_err(unwritable)?;

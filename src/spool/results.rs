@@ -56,6 +56,16 @@ pub struct Temp {
     name: String,
 }
 
+impl Temp {
+    /// A second handle to write it with; it can be published while this one is open.
+    ///
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn try_clone(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
 impl Write for Temp {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
@@ -123,6 +133,14 @@ impl Results {
             source,
         })?;
         self.publish(temp, name)
+    }
+
+    /// Opens the answer `name`, to send it along.
+    ///
+    /// # Errors
+    /// It isn't there or can't be opened.
+    pub fn read(&self, name: &str) -> Result<File, ResultsError> {
+        self.folder.read(name).map_err(|errno| self.error("open", name, errno))
     }
 
     fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
