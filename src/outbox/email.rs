@@ -242,5 +242,4 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "email_tests.rs"]
 mod tests;

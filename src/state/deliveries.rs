@@ -3,9 +3,13 @@
 //! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
 //! here decides when to try again: that is `outbox::retry`'s.
 
+mod list;
+
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Transaction, params};
 use serde::Serialize;
+
+pub use list::{Delivery, Filter, attempts, find, list};
 
 use super::{Error, Result, millis, timestamp};
 
@@ -80,39 +84,6 @@ pub struct Task {
     pub attempts: u32,
 }
 
-/// A delivery, as a sysadmin sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// The delivery.
-    pub id: i64,
-    /// Whose.
-    pub account: String,
-    /// Which import's.
-    pub import: Option<String>,
-    /// `import.picked_up`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// When the milestone was reached.
-    pub at: Timestamp,
-    /// `msg_…`
-    pub message: String,
-    /// How it travels.
-    pub channel: Channel,
-    /// An address, or an endpoint's name.
-    pub destination: String,
-    /// `pending`, `delivered` or `failed`.
-    pub state: String,
-    /// Attempts made since it was enqueued or last retried by hand.
-    pub attempts: u32,
-    /// When it is tried next, while pending.
-    pub next_attempt_at: Option<Timestamp>,
-    /// When it was delivered or given up.
-    pub finished_at: Option<Timestamp>,
-    /// Why the last attempt failed.
-    pub last_error: Option<String>,
-}
-
 /// One try at a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,17 +105,6 @@ pub enum After {
     Retry(Timestamp),
     /// Given up.
     Failed,
-}
-
-/// Which deliveries to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only this account's.
-    pub account: Option<String>,
-    /// Only `pending`, `delivered` or `failed` ones.
-    pub state: Option<&'static str>,
-    /// At most this many, the newest.
-    pub limit: u32,
 }
 
 /// Writes a milestone. Returns false, and writes nothing, when the import has it already.
@@ -344,148 +304,5 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel, d.destination,
-     d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
-     FROM delivery d JOIN milestone m ON m.id = d.milestone";
-
-/// The newest deliveries that pass `filter`, oldest first.
-///
-/// # Errors
-/// SQLite's.
-pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
-         ORDER BY d.id DESC LIMIT ?3"
-    ))?;
-    let mut rows = statement.query(params![filter.account, filter.state, filter.limit])?;
-    let mut deliveries = Vec::new();
-    while let Some(row) = rows.next()? {
-        deliveries.push(delivery(row)?);
-    }
-    deliveries.reverse();
-    Ok(deliveries)
-}
-
-/// The delivery `id`.
-///
-/// # Errors
-/// SQLite's.
-pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
-    let mut rows = statement.query([id])?;
-    rows.next()?.map(delivery).transpose()
-}
-
-fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
-    Ok(Delivery {
-        id: row.get(0)?,
-        account: row.get(1)?,
-        import: row.get(2)?,
-        kind: row.get(3)?,
-        at: timestamp(row.get(4)?)?,
-        message: row.get(5)?,
-        channel: Channel::parse(&row.get::<_, String>(6)?)?,
-        destination: row.get(7)?,
-        state: row.get(8)?,
-        attempts: row.get(9)?,
-        next_attempt_at: time(10)?,
-        finished_at: time(11)?,
-        last_error: row.get(12)?,
-    })
-}
-
-/// Every attempt at the delivery `id`, oldest first.
-///
-/// # Errors
-/// SQLite's.
-pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",
-    )?;
-    let mut rows = statement.query([id])?;
-    let mut attempts = Vec::new();
-    while let Some(row) = rows.next()? {
-        attempts.push(Attempt {
-            at: timestamp(row.get(0)?)?,
-            took_ms: row.get(1)?,
-            outcome: row.get(2)?,
-        });
-    }
-    Ok(attempts)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::State;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> Milestone {
-        let milestone = Milestone {
-            id: format!("msg_{n}"),
-            import: Some(format!("sftp1-{n}")),
-            account: account.to_owned(),
-            kind: "import.completed".into(),
-            at: at(n),
-            body: "{}".into(),
-        };
-        assert!(add_milestone(tx, &milestone).unwrap());
-        milestone
-    }
-
-    fn due_ids(tx: &Transaction<'_>, now: i64) -> Vec<i64> {
-        due(tx, at(now)).unwrap().into_iter().map(|due| due.id).collect()
-    }
-
-    #[test]
-    fn the_oldest_of_every_lane_is_due() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(&folder.path().join("state.db")).unwrap();
-        let done = Attempt { at: at(9), took_ms: 1, outcome: "250".into() };
-        state
-            .write(|tx| {
-                assert_eq!((due_ids(tx, 99), next_due(tx, at(0))?), (vec![], None));
-                let [a, b, c] = [(1, "acme"), (2, "other"), (3, "acme")]
-                    .map(|(n, account)| milestone(tx, n, account));
-                add(tx, &b, Channel::Email, "data@x")?; // 1
-                add(tx, &a, Channel::Email, "DATA@x")?; // 2: the same lane, and older
-                add(tx, &c, Channel::Webhook, "crm")?; // 3
-                add(tx, &b, Channel::Webhook, "crm")?; // 4: another account's crm
-                add(tx, &a, Channel::Webhook, "crm")?; // 5
-                assert_eq!(due_ids(tx, 1), [2, 5]);
-                assert_eq!(next_due(tx, at(1))?, Some(at(2)));
-                assert_eq!(due_ids(tx, 3), [2, 5, 4]);
-                record(tx, 2, &done, After::Delivered)?;
-                record(tx, 5, &done, After::Retry(at(60)))?;
-                assert_eq!(due_ids(tx, 3), [1, 4, 3]);
-                assert_eq!(fail_pending(tx, at(9), "acme", "crm", "gone")?, 2);
-                assert_eq!(due_ids(tx, 99), [1, 4]);
-                Ok::<_, Error>(())
-            })
-            .unwrap();
-    }
-
-    #[test]
-    fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(&folder.path().join("state.db")).unwrap();
-        let late = Attempt { at: at(9), took_ms: 1, outcome: "200".into() };
-        state
-            .write(|tx| {
-                add(tx, &milestone(tx, 1, "acme"), Channel::Webhook, "crm")?;
-                fail_pending(tx, at(5), "acme", "crm", "the endpoint was removed")?;
-                record(tx, 1, &late, After::Delivered)?;
-                assert_eq!(find(tx, 1)?.map(|d| (d.state, d.attempts)), Some(("failed".into(), 0)));
-                assert_eq!(attempts(tx, 1)?, [late.clone()]);
-                assert!(task(tx, 1)?.is_none());
-                assert!(retry(tx, 1, at(20))? && task(tx, 1)?.is_some());
-                assert!(!retry(tx, 2, at(20))?);
-                Ok::<_, Error>(())
-            })
-            .unwrap();
-    }
-}
+mod tests;
