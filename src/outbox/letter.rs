@@ -130,7 +130,7 @@ macro_rules! render {
         }
         let l = $letter;
         Ok(Texts {
-            subject: Subject { l }.render()?.trim().to_owned(),
+            subject: plain_words(Subject { l }.render()?.trim()),
             text: Text { l }.render()?,
             html: Html { l }.render()?,
         })
@@ -222,6 +222,12 @@ impl File {
         };
         Some(Self { name: shown(name, MAX_TEXT), attached, why_not })
     }
+}
+
+/// `subject` without what a mail program would decode: an encoded word (RFC 2047) in a file's name
+/// could bring back every character that [`shown`] took out.
+fn plain_words(subject: &str) -> String {
+    subject.replace("=?", "= ?")
 }
 
 /// The first of `texts`, and how many more there are.
