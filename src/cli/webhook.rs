@@ -128,7 +128,7 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
     drop(state); // nobody waits for a slow endpoint
     let (now, id, secret) = (Timestamp::now(), message_id(), target.secret.parse()?);
     let body = serde_json::json!({
-        "type": "test", "timestamp": now, "data": {"account": account.as_str()},
+        "type": "test", "timestamp": format!("{now:.3}"), "data": {"account": account.as_str()},
     })
     .to_string();
     let request = Request { url: &target.url, secret: &secret, id: &id, now, body: &body };

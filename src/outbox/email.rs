@@ -5,6 +5,7 @@
 //! its own, and reads the password file again.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,6 +57,10 @@ pub(super) enum Enclosure {
 }
 
 impl Enclosure {
+    fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached(..))
+    }
+
     fn mention(&self) -> ErrorFile {
         match self {
             Self::None => ErrorFile::None,
@@ -67,7 +72,7 @@ impl Enclosure {
 
 /// Why a mail can't be built: it never can.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
+enum BuildError {
     #[error("{0:?} is not an address that mail can be sent to")]
     Recipient(String, #[source] lettre::address::AddressError),
     #[error("[mail] from is not an address")]
@@ -76,6 +81,27 @@ pub(super) enum BuildError {
     Template(#[from] askama::Error),
     #[error("the mail can't be put together")]
     Parts(#[from] lettre::error::Error),
+}
+
+/// Why a mail was not sent.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("[mail] url can't be used")]
+    Url(#[source] SmtpError),
+    #[error("cannot read [mail] password-file {}", path.display())]
+    PasswordFile { path: PathBuf, source: io::Error },
+    #[error("[mail] password-file is set, but url names no user")]
+    NoUser,
+    #[error("{0}")] // its Display says its sources
+    Smtp(SmtpError),
+}
+
+impl From<SmtpError> for SendError {
+    fn from(error: SmtpError) -> Self {
+        Self::Smtp(error)
+    }
 }
 
 /// Sends mail by SMTP.
@@ -99,36 +125,38 @@ impl Mailer {
     }
 
     /// Sends `letter`, and says what came of it.
+    ///
+    /// A server that finds it too large gets it once more without the attachment: better told
+    /// where the error file lies than not told at all.
     pub(super) fn send(&self, letter: &Letter<'_>) -> Outcome {
         if self.url.is_empty() {
             return Outcome::Never("no mail server is configured: [mail] url is empty".into());
         }
-        let message = match build(&self.from, letter) {
-            Ok(message) => message,
-            Err(error) => return Outcome::Never(chain(&error)),
-        };
-        let transport = match self.transport() {
-            Ok(transport) => transport,
-            Err(why) => return Outcome::later(why),
-        };
-        match transport.send(&message) {
-            Ok(answer) => {
-                let said = answer.message().collect::<Vec<_>>().join(" ");
-                Outcome::Delivered(shortened(&format!("{} {said}", answer.code())))
+        match self.send_once(letter) {
+            Err(error) if too_large(&error) && letter.error_file.is_attached() => {
+                let why = "too large for the mail server".to_owned();
+                let lighter = Letter { error_file: Enclosure::Named(why), ..*letter };
+                self.send_once(&lighter).map_or_else(judge, Outcome::Delivered)
             }
-            Err(error) => judge(&error),
+            result => result.map_or_else(judge, Outcome::Delivered),
         }
     }
 
-    fn transport(&self) -> Result<SmtpTransport, String> {
-        let builder = SmtpTransport::from_url(&self.url)
-            .map_err(|e| format!("[mail] url can't be used: {}", shortened(&e.to_string())))?
-            .timeout(Some(self.timeout));
+    fn send_once(&self, letter: &Letter<'_>) -> Result<String, SendError> {
+        let message = build(&self.from, letter)?;
+        let answer = self.transport()?.send(&message)?;
+        let said = answer.message().collect::<Vec<_>>().join(" ");
+        Ok(shortened(&format!("{} {said}", answer.code())))
+    }
+
+    fn transport(&self) -> Result<SmtpTransport, SendError> {
+        let builder =
+            SmtpTransport::from_url(&self.url).map_err(SendError::Url)?.timeout(Some(self.timeout));
         let Some(path) = &self.password_file else { return Ok(builder.build()) };
         let content = fs::read_to_string(path)
-            .map_err(|e| format!("cannot read [mail] password-file {}: {e}", path.display()))?;
+            .map_err(|source| SendError::PasswordFile { path: path.clone(), source })?;
         let password = content.lines().next().unwrap_or_default().to_owned();
-        let user = user(&self.url).ok_or("[mail] password-file is set, but url names no user")?;
+        let user = user(&self.url).ok_or(SendError::NoUser)?;
         Ok(builder.credentials(Credentials::new(user, password)).build())
     }
 }
@@ -149,13 +177,28 @@ fn user(url: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// What a failure to send means. 4xx and trouble with the connection pass; so does a server that
-/// doesn't take *us* (authentication, RFC 4954), which is this host's configuration, not the mail.
-fn judge(error: &SmtpError) -> Outcome {
-    let why = shortened(&error.to_string());
-    let code = error.status().map(|code| code.to_string());
-    let is_ours = matches!(code.as_deref(), Some("530" | "534" | "535" | "538"));
-    if error.is_permanent() && !is_ours { Outcome::Never(why) } else { Outcome::later(why) }
+/// What a failure to send means. A mail that can't be built never can; 4xx, trouble with the
+/// connection and with this host's configuration pass. So does a server that doesn't take *us*
+/// (authentication, RFC 4954), whatever its 5xx: that is no fault of the mail's.
+fn judge(error: SendError) -> Outcome {
+    let why = chain(&error);
+    match error {
+        SendError::Build(_) => Outcome::Never(why),
+        SendError::Smtp(e) if e.is_permanent() => match code(&e) {
+            Some(530 | 534 | 535 | 538) => Outcome::later(why),
+            _ => Outcome::Never(why),
+        },
+        _ => Outcome::later(why),
+    }
+}
+
+/// Whether a server would take the mail if it were smaller (RFC 1870, 6.1 and 6.3).
+fn too_large(error: &SendError) -> bool {
+    matches!(error, SendError::Smtp(e) if e.is_permanent() && code(e) == Some(552))
+}
+
+fn code(error: &SmtpError) -> Option<u16> {
+    error.status().map(u16::from)
 }
 
 /// The mail, whole.
@@ -242,5 +285,4 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "email_tests.rs"]
 mod tests;

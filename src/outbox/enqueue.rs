@@ -68,6 +68,7 @@ pub fn enqueue(
         return Err(Error::NoImport);
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
+    let at = state::timestamp(state::millis(at))?; // as exact as it is stored
     let body = Body { milestone, timestamp: at, data: report.clone() };
     let row = deliveries::Milestone {
         id: message_id(),
@@ -81,12 +82,12 @@ pub fn enqueue(
         return Ok(false);
     }
     for address in recipients.addresses(milestone) {
-        deliveries::add(tx, &row.id, Channel::Email, address, at)?;
+        deliveries::add(tx, &row, Channel::Email, address)?;
     }
     if let Some(name) = &recipients.webhook {
         let target = endpoints::target(tx, account.as_str(), name)?;
         if target.is_some_and(|target| target.disabled.is_none()) {
-            deliveries::add(tx, &row.id, Channel::Webhook, name, at)?;
+            deliveries::add(tx, &row, Channel::Webhook, name)?;
         }
     }
     activity::log(tx, at, Some(&account), Some(import), milestone.as_str(), &detail(report))?;

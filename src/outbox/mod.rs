@@ -1,6 +1,6 @@
 //! The outbox: tells the partner what became of an import, by email and by webhook.
 //!
-//! milestone → delivery → attempt. [`enqueue`] writes a milestone and its deliveries in the
+//! milestone → delivery → attempt. [`enqueue()`] writes a milestone and its deliveries in the
 //! caller's transaction, so that what is told and what happened become durable together. The
 //! [`Relay`] takes no input: it looks into the state database for what is due; a wake-up only says
 //! "look". Every delivery is made at least once, always under the same id, and given up only by

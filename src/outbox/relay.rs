@@ -1,7 +1,7 @@
 //! The relay: finds what is due, and sees to it that one slow server holds up nobody else.
 //!
-//! It keeps nothing but what is in flight. Email and webhooks have slots of their own; a
-//! destination gets one at a time, in order, and the endpoints of one host get half at most. An
+//! It keeps nothing but what is in flight. Email and webhooks have slots of their own; an address
+//! or endpoint gets one at a time, in order, and the endpoints of one host get half at most. An
 //! attempt runs on a thread of its own, since neither SMTP nor HTTP can be told to stop; at
 //! shutdown a thread that still waits is left behind, its delivery is pending, and the next start
 //! makes it again under the same id.
@@ -166,7 +166,7 @@ impl InFlight {
                         && webhooks().filter(|d| host(d) == wanted).count() < SLOTS_PER_HOST
                 }
             };
-            if has_slot && !busy().any(|d| same_destination(d, &candidate)) {
+            if has_slot && !busy().any(|d| d.lane == candidate.lane) {
                 chosen.push(candidate);
             }
         }
@@ -178,30 +178,17 @@ fn host(due: &Due) -> Option<String> {
     due.url.as_deref().and_then(endpoint::host)
 }
 
-/// Addresses are one destination whoever's account; endpoints' names are an account's own.
-fn same_destination(a: &Due, b: &Due) -> bool {
-    a.channel == b.channel
-        && a.destination == b.destination
-        && (a.channel == Channel::Email || a.account == b.account)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn email(id: i64, to: &str) -> Due {
-        let (account, destination) = ("acme".to_owned(), to.to_owned());
-        Due { id, channel: Channel::Email, account, destination, url: None }
+        Due { id, channel: Channel::Email, lane: format!("email {to}"), url: None }
     }
 
     fn webhook(id: i64, account: &str, host: &str) -> Due {
-        Due {
-            id,
-            channel: Channel::Webhook,
-            account: account.to_owned(),
-            destination: "crm".to_owned(),
-            url: Some(format!("https://{host}/in")),
-        }
+        let (lane, url) = (format!("webhook {account} crm"), format!("https://{host}/in"));
+        Due { id, channel: Channel::Webhook, lane, url: Some(url) }
     }
 
     fn ids(chosen: Vec<Due>) -> Vec<i64> {

@@ -3,9 +3,13 @@
 //! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
 //! here decides when to try again: that is `outbox::retry`'s.
 
+mod list;
+
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Transaction, params};
 use serde::Serialize;
+
+pub use list::{Delivery, Filter, attempts, find, list};
 
 use super::{Error, Result, millis, timestamp};
 
@@ -54,17 +58,15 @@ impl Channel {
     }
 }
 
-/// The oldest due delivery of a destination.
+/// The oldest due delivery of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// The delivery.
     pub id: i64,
     /// How it travels.
     pub channel: Channel,
-    /// Whose.
-    pub account: String,
-    /// An address, or an endpoint's name.
-    pub destination: String,
+    /// Deliveries of one lane are made one by one, in order.
+    pub lane: String,
     /// The endpoint's URL.
     pub url: Option<String>,
 }
@@ -80,39 +82,6 @@ pub struct Task {
     pub destination: String,
     /// Attempts made since it was enqueued or last retried by hand.
     pub attempts: u32,
-}
-
-/// A delivery, as a sysadmin sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// The delivery.
-    pub id: i64,
-    /// Whose.
-    pub account: String,
-    /// Which import's.
-    pub import: Option<String>,
-    /// `import.picked_up`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// When the milestone was reached.
-    pub at: Timestamp,
-    /// `msg_…`
-    pub message: String,
-    /// How it travels.
-    pub channel: Channel,
-    /// An address, or an endpoint's name.
-    pub destination: String,
-    /// `pending`, `delivered` or `failed`.
-    pub state: String,
-    /// Attempts made since it was enqueued or last retried by hand.
-    pub attempts: u32,
-    /// When it is tried next, while pending.
-    pub next_attempt_at: Option<Timestamp>,
-    /// When it was delivered or given up.
-    pub finished_at: Option<Timestamp>,
-    /// Why the last attempt failed.
-    pub last_error: Option<String>,
 }
 
 /// One try at a delivery.
@@ -138,17 +107,6 @@ pub enum After {
     Failed,
 }
 
-/// Which deliveries to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only this account's.
-    pub account: Option<String>,
-    /// Only `pending`, `delivered` or `failed` ones.
-    pub state: Option<&'static str>,
-    /// At most this many, the newest.
-    pub limit: u32,
-}
-
 /// Writes a milestone. Returns false, and writes nothing, when the import has it already.
 ///
 /// # Errors
@@ -170,42 +128,65 @@ pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool
     Ok(added == 1)
 }
 
-/// Writes a delivery of the milestone `id`, due at `at`.
+/// Writes a delivery of `milestone`, due at once.
 ///
 /// # Errors
 /// SQLite's; the milestone has that delivery already.
 pub fn add(
     tx: &Transaction<'_>,
-    id: &str,
+    milestone: &Milestone,
     channel: Channel,
     destination: &str,
-    at: Timestamp,
 ) -> Result<()> {
+    let lane = lane(channel, &milestone.account, destination);
     tx.prepare_cached(
-        "INSERT INTO delivery (milestone, channel, destination, next_attempt_at)
-         VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO delivery (milestone, channel, destination, lane, next_attempt_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![id, channel.as_str(), destination, millis(at)])?;
+    .execute(params![
+        milestone.id,
+        channel.as_str(),
+        destination,
+        lane,
+        millis(milestone.at)
+    ])?;
     Ok(())
 }
 
-/// The oldest due delivery of every destination that has one, the oldest first.
+/// An address is one lane whoever's account it serves; an endpoint's name is its account's own.
+fn lane(channel: Channel, account: &str, destination: &str) -> String {
+    match channel {
+        Channel::Email => format!("email {}", destination.to_ascii_lowercase()),
+        Channel::Webhook => format!("webhook {account} {destination}"),
+    }
+}
+
+/// The oldest due delivery of every lane that has one, the oldest first.
+///
+/// Steps from lane to lane through an index: the cost is in lanes, not in deliveries, so that a
+/// mail server's backlog of a day holds up neither the relay nor, through this database, imports.
 ///
 /// # Errors
 /// SQLite's.
 pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, channel, account, destination, url FROM (
-             SELECT d.id, d.channel, m.account, d.destination, e.url, d.next_attempt_at,
-                    row_number() OVER (
-                        PARTITION BY d.channel, d.destination,
-                                     CASE d.channel WHEN 'webhook' THEN m.account END
-                        ORDER BY d.next_attempt_at, d.id) AS place
-             FROM delivery d JOIN milestone m ON m.id = d.milestone
-             LEFT JOIN endpoint e
-                ON d.channel = 'webhook' AND e.account = m.account AND e.name = d.destination
-             WHERE d.state = 'pending' AND d.next_attempt_at <= ?1)
-         WHERE place = 1 ORDER BY next_attempt_at, id",
+        "WITH RECURSIVE pending (lane) AS (
+             SELECT min(lane) FROM delivery WHERE state = 'pending'
+             UNION ALL
+             SELECT (SELECT min(d.lane) FROM delivery d
+                     WHERE d.state = 'pending' AND d.lane > pending.lane)
+             FROM pending WHERE pending.lane IS NOT NULL),
+         first (id) AS (
+             SELECT (SELECT d.id FROM delivery d
+                     WHERE d.state = 'pending' AND d.lane = pending.lane
+                       AND d.next_attempt_at <= ?1
+                     ORDER BY d.next_attempt_at, d.id LIMIT 1)
+             FROM pending)
+         SELECT d.id, d.channel, d.lane, e.url
+         FROM first JOIN delivery d ON d.id = first.id JOIN milestone m ON m.id = d.milestone
+         LEFT JOIN endpoint e
+            ON d.channel = 'webhook' AND e.account = m.account AND e.name = d.destination
+         ORDER BY d.next_attempt_at, d.id",
     )?;
     let mut rows = statement.query([millis(now)])?;
     let mut due = Vec::new();
@@ -213,9 +194,8 @@ pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
         due.push(Due {
             id: row.get(0)?,
             channel: Channel::parse(&row.get::<_, String>(1)?)?,
-            account: row.get(2)?,
-            destination: row.get(3)?,
-            url: row.get(4)?,
+            lane: row.get(2)?,
+            url: row.get(3)?,
         });
     }
     Ok(due)
@@ -300,12 +280,12 @@ pub fn fail_pending(
     endpoint: &str,
     why: &str,
 ) -> Result<usize> {
+    let lane = lane(Channel::Webhook, account, endpoint);
     Ok(tx.execute(
         "UPDATE delivery SET state = 'failed', next_attempt_at = NULL, finished_at = ?1,
                 last_error = ?2
-         WHERE state = 'pending' AND channel = 'webhook' AND destination = ?4
-           AND (SELECT account FROM milestone WHERE id = delivery.milestone) = ?3",
-        params![millis(at), why, account, endpoint],
+         WHERE state = 'pending' AND lane = ?3",
+        params![millis(at), why, lane],
     )?)
 }
 
@@ -324,73 +304,5 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel, d.destination,
-     d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
-     FROM delivery d JOIN milestone m ON m.id = d.milestone";
-
-/// The newest deliveries that pass `filter`, oldest first.
-///
-/// # Errors
-/// SQLite's.
-pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
-         ORDER BY d.id DESC LIMIT ?3"
-    ))?;
-    let mut rows = statement.query(params![filter.account, filter.state, filter.limit])?;
-    let mut deliveries = Vec::new();
-    while let Some(row) = rows.next()? {
-        deliveries.push(delivery(row)?);
-    }
-    deliveries.reverse();
-    Ok(deliveries)
-}
-
-/// The delivery `id`.
-///
-/// # Errors
-/// SQLite's.
-pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
-    let mut rows = statement.query([id])?;
-    rows.next()?.map(delivery).transpose()
-}
-
-fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
-    Ok(Delivery {
-        id: row.get(0)?,
-        account: row.get(1)?,
-        import: row.get(2)?,
-        kind: row.get(3)?,
-        at: timestamp(row.get(4)?)?,
-        message: row.get(5)?,
-        channel: Channel::parse(&row.get::<_, String>(6)?)?,
-        destination: row.get(7)?,
-        state: row.get(8)?,
-        attempts: row.get(9)?,
-        next_attempt_at: time(10)?,
-        finished_at: time(11)?,
-        last_error: row.get(12)?,
-    })
-}
-
-/// Every attempt at the delivery `id`, oldest first.
-///
-/// # Errors
-/// SQLite's.
-pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",
-    )?;
-    let mut rows = statement.query([id])?;
-    let mut attempts = Vec::new();
-    while let Some(row) = rows.next()? {
-        attempts.push(Attempt {
-            at: timestamp(row.get(0)?)?,
-            took_ms: row.get(1)?,
-            outcome: row.get(2)?,
-        });
-    }
-    Ok(attempts)
-}
+#[cfg(test)]
+mod tests;

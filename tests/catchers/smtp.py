@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An SMTP server that writes every mail it takes to a folder, as NNNN-<recipient>.eml.
 
-    smtp.py --folder mail/ [--port 0] [--defer N | --refuse | --hang]
+    smtp.py --folder mail/ [--port 0] [--defer N | --refuse | --hang] [--max-size BYTES]
 
 Prints its port. Ends on SIGTERM and when its parent dies. Needs python3-aiosmtpd.
 """
@@ -11,10 +11,12 @@ import asyncio
 import os
 import re
 import signal
+import sys
 
 from aiosmtpd.smtp import SMTP
 
-import common
+sys.dont_write_bytecode = True  # leaves the source folder as it is
+import common  # noqa: E402
 
 
 class Catcher:
@@ -50,7 +52,7 @@ async def serve(options):
     catcher = Catcher(options)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(catcher, hostname="catcher.test", enable_SMTPUTF8=True),
+        lambda: SMTP(catcher, hostname="catcher.test", enable_SMTPUTF8=True, data_size_limit=options.max_size),
         options.host,
         options.port,
     )
@@ -67,6 +69,7 @@ def main():
     parser.add_argument("--defer", type=int, default=0, metavar="N", help="451 to the first N mails")
     parser.add_argument("--refuse", action="store_true", help="550 to every recipient")
     parser.add_argument("--hang", action="store_true", help="never answer the end of a mail")
+    parser.add_argument("--max-size", type=int, default=33554432, help="552 to mails over it")
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)
     common.end_with_parent()

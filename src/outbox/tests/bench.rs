@@ -1,7 +1,7 @@
 //! A state database, an account, catchers and a running relay, for one test.
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,9 +19,6 @@ use crate::report::{Counts, RejectionCount, Report};
 use crate::state::State;
 use crate::state::deliveries::{self, Delivery, Filter};
 use crate::state::endpoints;
-
-/// What the error file of every account holds.
-pub const ERROR_FILE: &[u8] = b"evtName,Failure Description\n,Event name is mandatory\n";
 
 /// A catcher that runs until it is dropped.
 pub struct Catcher {
@@ -54,13 +51,17 @@ impl Drop for Catcher {
     }
 }
 
-/// Error files that lie in memory.
-struct Files;
+/// An error file that lies in memory.
+struct File(String);
 
-impl Attachments for Files {
+impl Attachments for File {
     fn open(&self, _account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
         match name {
-            "events.errors.csv" => Ok((Box::new(ERROR_FILE), ERROR_FILE.len() as u64)),
+            "events.errors.csv" => {
+                let content = self.0.clone().into_bytes();
+                let len = content.len() as u64;
+                Ok((Box::new(Cursor::new(content)), len))
+            }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -89,6 +90,8 @@ pub struct Bench {
     pub state: Arc<State>,
     pub config: Config,
     pub secret: Secret,
+    /// What the error file of every account holds.
+    pub error_file: String,
 }
 
 impl Bench {
@@ -98,7 +101,9 @@ impl Bench {
         let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
         let mut config = Config::default();
         config.mail.url = "smtp://127.0.0.1:1".into();
-        let bench = Self { folder, state, config, secret: Secret::generate().unwrap() };
+        let secret = Secret::generate().unwrap();
+        let error_file = "evtName,Failure Description\n,Event name is mandatory\n".to_owned();
+        let bench = Self { folder, state, config, secret, error_file };
         bench.account("acme");
         bench
     }
@@ -147,7 +152,8 @@ impl Bench {
     }
 
     pub fn relay(&self) -> Running {
-        let relay = Relay::new(Arc::clone(&self.state), &self.config, Arc::new(Files));
+        let files = Arc::new(File(self.error_file.clone()));
+        let relay = Relay::new(Arc::clone(&self.state), &self.config, files);
         let wake = Arc::new(Notify::new());
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {

@@ -88,6 +88,7 @@ CREATE TABLE delivery (
     milestone        TEXT NOT NULL REFERENCES milestone (id) ON DELETE CASCADE,
     channel          TEXT NOT NULL CHECK (channel IN ('email', 'webhook')),
     destination      TEXT NOT NULL,              -- an address, or an endpoint's name
+    lane             TEXT NOT NULL,              -- deliveries of one lane are made one by one, in order
     state            TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
     attempts         INTEGER NOT NULL DEFAULT 0, -- since it was enqueued or last retried by hand
     next_attempt_at  INTEGER,
@@ -98,6 +99,7 @@ CREATE TABLE delivery (
     CHECK ((state = 'pending') = (finished_at IS NULL))
 ) STRICT;
 CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX delivery_lane ON delivery (lane, next_attempt_at) WHERE state = 'pending';
 
 CREATE TABLE attempt (
     delivery         INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,

@@ -1,5 +1,8 @@
 //! A mail as bytes: its headers, its parts, and what a hostile partner gets into none of them.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use super::*;
 
 fn report(name: &str) -> Report {
@@ -73,6 +76,55 @@ fn a_hostile_name_adds_no_header_and_no_part() {
     assert!(!part.contains("evil.exe\"") && !part.contains("filename=\"evil"), "{part}");
 }
 
+/// What Python's email package, which shares nothing with ours, makes of a mail.
+fn parsed(mail: &str) -> serde_json::Value {
+    const SCRIPT: &str = r#"
+import email, email.policy, json, sys
+mail = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+parts = [{"type": p.get_content_type(), "name": p.get_filename(), "text": p.get_content()}
+         for p in mail.walk() if not p.is_multipart()]
+defects = [str(d) for p in mail.walk() for d in p.defects]
+print(json.dumps({"headers": mail.keys(), "subject": mail["subject"], "to": mail["to"],
+                  "parts": parts, "defects": defects}))
+"#;
+    let mut python = Command::new("/usr/bin/python3")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    python.stdin.take().unwrap().write_all(mail.as_bytes()).unwrap();
+    serde_json::from_slice(&python.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn another_implementation_reads_what_was_meant_whatever_the_name() {
+    let evil = "ö\r\nBcc: y@evil.example\r\n\r\n--=_m_msg_0.d7\r\n=?utf-8?q?x?= \";a\u{202e}";
+    for name in ["events", evil, &"é".repeat(300), "=?utf-8?b?AAAA?=", "a/../b\\c"] {
+        let mail = parsed(&formatted("data@acme.example", name, FROM));
+        assert_eq!(mail["defects"], serde_json::json!([]), "{name:?}");
+        assert_eq!(mail["to"], "data@acme.example");
+        let expected = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"];
+        let headers = mail["headers"].as_array().unwrap();
+        assert!(expected.iter().all(|h| headers.contains(&(*h).into())), "{headers:?}");
+        assert!(headers.len() == expected.len() + 2, "and MIME's two: {headers:?}");
+        let parts = mail["parts"].as_array().unwrap();
+        let types: Vec<_> = parts.iter().map(|part| part["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["text/plain", "text/html", "text/csv"], "{name:?}");
+        assert_eq!(
+            parts[2]["text"],
+            "evtName,ts,Failure Description\n,1,Event name is mandatory\n"
+        );
+        let first = parts[0]["text"].as_str().unwrap().lines().next();
+        assert_eq!(first, Some("1 of 2 records was imported."));
+        let file = parts[2]["name"].as_str().unwrap();
+        assert!(!file.contains(['/', '\\', '"', '\r', '\n', '\u{202e}']), "{file:?}");
+        let start: String = printable(name).chars().take(20).collect();
+        let subject = mail["subject"].as_str().unwrap();
+        assert!(subject.contains(&start.replace("=?", "= ?")), "{subject:?}");
+    }
+}
+
 #[test]
 fn an_address_that_is_none_never_leaves() {
     for to in ["", "a", "a@b\r\nBcc: c@d.example", "a b@c.example", "<a@b.example>", "a@b, c@d"] {
@@ -112,9 +164,9 @@ fn a_password_file_goes_with_a_user() {
     let path = folder.path().join("password");
     let mut config = Mail { password_file: Some(path.clone()), ..Mail::default() };
     config.url = "smtp://imports@127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().contains("cannot read"));
+    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("cannot read"));
     fs::write(&path, "secret\n").unwrap();
     assert!(Mailer::new(&config).transport().is_ok());
     config.url = "smtp://127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().contains("names no user"));
+    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("names no user"));
 }

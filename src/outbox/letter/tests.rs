@@ -1,7 +1,10 @@
 //! Every mail as a snapshot; and what a hostile partner gets into none of them.
 
+use jiff::SignedDuration;
+
+use super::wording::period;
 use super::*;
-use crate::report::{Failure as ReportFailure, ImportState, RejectionTally};
+use crate::report::{Failure as ReportFailure, FailureText, ImportState, RejectionTally};
 
 const RECEIVED: &str = "2026-01-02T03:04:05.6Z";
 

@@ -1,0 +1,138 @@
+//! The wording of mails: headline, next step, numbers and times as people write them. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::milestone::Milestone;
+use super::{Fact, MAX_TEXT, shown};
+use crate::config::Size;
+use crate::report::{FailureText, Report};
+
+/// The mail's first sentence.
+pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
+    let counts = report.records;
+    match milestone {
+        Milestone::PickedUp => "Your import has begun.".to_owned(),
+        Milestone::StillProcessing => "Your import is still running.".to_owned(),
+        Milestone::Completed => {
+            let (accepted, read) = (thousands(counts.accepted), thousands(counts.read));
+            let verb = match (report.dry_run, counts.accepted) {
+                (true, 1) => "is valid",
+                (true, _) => "are valid",
+                (false, 1) => "was imported",
+                (false, _) => "were imported",
+            };
+            let stored = if report.dry_run { " Nothing was stored: it was a dry run." } else { "" };
+            let records = if counts.read == 1 { "record" } else { "records" };
+            match counts.rejected {
+                0 if counts.read == 1 => format!("The record {verb}.{stored}"),
+                0 => format!("All {read} {records} {verb}.{stored}"),
+                _ => format!("{accepted} of {read} {records} {verb}.{stored}"),
+            }
+        }
+        Milestone::Failed if report.failure.is_some() => "Your import failed.".to_owned(),
+        Milestone::Failed => "Your import failed: every record was rejected.".to_owned(),
+    }
+}
+
+/// What the partner does now, by the troubleshooting table of the import rules.
+pub(super) fn next_step(report: &Report) -> &'static str {
+    let Some(failure) = &report.failure else {
+        return if report.records.accepted == 0 {
+            "Mend the records in the error file, or the manifest if it names the wrong columns. \
+             Upload the file again, and after it a new manifest under a name not used before."
+        } else {
+            "Mend the records in the error file and upload it, and after it a new manifest under a \
+             name not used before. The column Failure Description may stay: it is ignored. Leave \
+             out what was accepted: it would be imported twice."
+        };
+    };
+    match failure.message {
+        FailureText::NoDataFile => {
+            "Upload the data file, and after it a new manifest under a name not used before."
+        }
+        FailureText::Unreadable => {
+            "Mend the data file: CSV with a header line, named .csv, .csv.gz or .csv.zst. Upload \
+             it again, and after it a new manifest under a name not used before."
+        }
+        FailureText::Manifest => {
+            "Mend the manifest. Upload the data file again, and after it the manifest under a name \
+             not used before. `sftp-import check` finds such mistakes before you upload."
+        }
+        FailureText::Infra | FailureText::Internal => {
+            "The fault is ours, not yours. Upload the data file again, and after it a new manifest \
+             under a name not used before. If it fails again, tell us the import's name."
+        }
+    }
+}
+
+/// What is known of the import, in the order of its life.
+pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
+    add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
+    add("Account", report.account.clone().unwrap_or_default());
+    if let Some(kind) = report.data_type {
+        add("Type", kind.as_str().to_owned());
+    }
+    add("Manifest", report.manifest.clone());
+    if let Some(name) = &report.data_file {
+        let size = if report.bytes > 0 {
+            format!(" ({})", Size::from_bytes(report.bytes))
+        } else {
+            String::new()
+        };
+        add("Data file", format!("{name}{size}"));
+    }
+    if milestone == Milestone::StillProcessing {
+        add("Read so far", progress(at, report));
+    }
+    add("Received", clock(report.received_at));
+    if let Some(started) = report.started_at {
+        add("Started", clock(started));
+    }
+    if let Some(finished) = report.finished_at {
+        let since = report.started_at.unwrap_or(report.received_at);
+        add("Ended", format!("{} ({})", clock(finished), period(finished.duration_since(since))));
+    }
+    facts
+}
+
+/// Records read so far, and how fast.
+fn progress(at: Timestamp, report: &Report) -> String {
+    let read = report.records.read;
+    let seconds = report.started_at.map_or(0, |started| at.duration_since(started).as_secs());
+    match u64::try_from(seconds) {
+        Ok(seconds) if seconds > 0 && read > 0 => {
+            format!("{} records, {} a second", thousands(read), thousands(read / seconds))
+        }
+        _ => format!("{} records", thousands(read)),
+    }
+}
+
+fn clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// How long it took, to be read after a time.
+pub(super) fn period(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => "in less than a second".to_owned(),
+        (0, 0, s) => format!("after {s} s"),
+        (0, m, s) => format!("after {m} min {s} s"),
+        (h, m, _) => format!("after {h} h {m} min"),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -1,0 +1,123 @@
+//! Deliveries and attempts as a sysadmin sees them. Reads only.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, params};
+use serde::Serialize;
+
+use super::super::{Result, timestamp};
+use super::{Attempt, Channel};
+
+/// A delivery, as a sysadmin sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The delivery.
+    pub id: i64,
+    /// Whose.
+    pub account: String,
+    /// Which import's.
+    pub import: Option<String>,
+    /// `import.picked_up`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When the milestone was reached.
+    pub at: Timestamp,
+    /// `msg_…`
+    pub message: String,
+    /// How it travels.
+    pub channel: Channel,
+    /// An address, or an endpoint's name.
+    pub destination: String,
+    /// `pending`, `delivered` or `failed`.
+    pub state: String,
+    /// Attempts made since it was enqueued or last retried by hand.
+    pub attempts: u32,
+    /// When it is tried next, while pending.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was delivered or given up.
+    pub finished_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this account's.
+    pub account: Option<String>,
+    /// Only `pending`, `delivered` or `failed` ones.
+    pub state: Option<&'static str>,
+    /// At most this many, the newest.
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel, d.destination,
+     d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
+     FROM delivery d JOIN milestone m ON m.id = d.milestone";
+
+/// The newest deliveries that pass `filter`, oldest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
+         ORDER BY d.id DESC LIMIT ?3"
+    ))?;
+    let mut rows = statement.query(params![filter.account, filter.state, filter.limit])?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        deliveries.push(delivery(row)?);
+    }
+    deliveries.reverse();
+    Ok(deliveries)
+}
+
+/// The delivery `id`.
+///
+/// # Errors
+/// SQLite's.
+pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
+    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(delivery).transpose()
+}
+
+fn delivery(row: &Row<'_>) -> Result<Delivery> {
+    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
+    Ok(Delivery {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        import: row.get(2)?,
+        kind: row.get(3)?,
+        at: timestamp(row.get(4)?)?,
+        message: row.get(5)?,
+        channel: Channel::parse(&row.get::<_, String>(6)?)?,
+        destination: row.get(7)?,
+        state: row.get(8)?,
+        attempts: row.get(9)?,
+        next_attempt_at: time(10)?,
+        finished_at: time(11)?,
+        last_error: row.get(12)?,
+    })
+}
+
+/// Every attempt at the delivery `id`, oldest first.
+///
+/// # Errors
+/// SQLite's.
+pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",
+    )?;
+    let mut rows = statement.query([id])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        attempts.push(Attempt {
+            at: timestamp(row.get(0)?)?,
+            took_ms: row.get(1)?,
+            outcome: row.get(2)?,
+        });
+    }
+    Ok(attempts)
+}

@@ -1,0 +1,73 @@
+//! Which delivery is due, and what an attempt leaves.
+
+use super::*;
+use crate::state::State;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> Milestone {
+    let milestone = Milestone {
+        id: format!("msg_{n}"),
+        import: Some(format!("sftp1-{n}")),
+        account: account.to_owned(),
+        kind: "import.completed".into(),
+        at: at(n),
+        body: "{}".into(),
+    };
+    assert!(add_milestone(tx, &milestone).unwrap());
+    milestone
+}
+
+fn due_ids(tx: &Transaction<'_>, now: i64) -> Vec<i64> {
+    due(tx, at(now)).unwrap().into_iter().map(|due| due.id).collect()
+}
+
+#[test]
+fn the_oldest_of_every_lane_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.db")).unwrap();
+    let done = Attempt { at: at(9), took_ms: 1, outcome: "250".into() };
+    state
+        .write(|tx| {
+            assert_eq!((due_ids(tx, 99), next_due(tx, at(0))?), (vec![], None));
+            let [a, b, c] = [(1, "acme"), (2, "other"), (3, "acme")]
+                .map(|(n, account)| milestone(tx, n, account));
+            add(tx, &b, Channel::Email, "data@x")?; // 1
+            add(tx, &a, Channel::Email, "DATA@x")?; // 2: the same lane, and older
+            add(tx, &c, Channel::Webhook, "crm")?; // 3
+            add(tx, &b, Channel::Webhook, "crm")?; // 4: another account's crm
+            add(tx, &a, Channel::Webhook, "crm")?; // 5
+            assert_eq!(due_ids(tx, 1), [2, 5]);
+            assert_eq!(next_due(tx, at(1))?, Some(at(2)));
+            assert_eq!(due_ids(tx, 3), [2, 5, 4]);
+            record(tx, 2, &done, After::Delivered)?;
+            record(tx, 5, &done, After::Retry(at(60)))?;
+            assert_eq!(due_ids(tx, 3), [1, 4, 3]);
+            assert_eq!(fail_pending(tx, at(9), "acme", "crm", "gone")?, 2);
+            assert_eq!(due_ids(tx, 99), [1, 4]);
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.db")).unwrap();
+    let late = Attempt { at: at(9), took_ms: 1, outcome: "200".into() };
+    state
+        .write(|tx| {
+            add(tx, &milestone(tx, 1, "acme"), Channel::Webhook, "crm")?;
+            fail_pending(tx, at(5), "acme", "crm", "the endpoint was removed")?;
+            record(tx, 1, &late, After::Delivered)?;
+            assert_eq!(find(tx, 1)?.map(|d| (d.state, d.attempts)), Some(("failed".into(), 0)));
+            assert_eq!(attempts(tx, 1)?, std::slice::from_ref(&late));
+            assert!(task(tx, 1)?.is_none());
+            assert!(retry(tx, 1, at(20))? && task(tx, 1)?.is_some());
+            assert!(!retry(tx, 2, at(20))?);
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,148 @@
+//! `sftp-import webhook` and `delivery`, as a sysadmin sees them: what they print, how they end.
+#![allow(clippy::unwrap_used)] // a test's helpers panic as its test does
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use jiff::Timestamp;
+use sftp_import::outbox::{Milestone, Recipients, enqueue};
+use sftp_import::report::Report;
+use sftp_import::state::State;
+use sftp_import::state::deliveries::{self, After, Attempt};
+use tempfile::TempDir;
+
+struct Host {
+    folder: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("[paths]\nstate = {:?}\n", folder.path());
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        let host = Self { folder };
+        let connection = rusqlite(&host);
+        connection.execute("INSERT INTO account (id, created_at) VALUES ('acme', 0)", []).unwrap();
+        host
+    }
+
+    fn state(&self) -> State {
+        State::open(&self.folder.path().join("state.db")).unwrap()
+    }
+
+    /// What a command prints on both streams, and its exit status.
+    fn run(&self, line: &str) -> String {
+        let config = self.folder.path().join("config.toml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
+        command.arg("--config").arg(config).args(line.split(' '));
+        // A webhook goes where it says, whatever the environment: nobody listens on this proxy.
+        command.env("ALL_PROXY", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
+        let output = command.output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+        format!("$ sftp-import {line}\n{out}{err}[{}]\n", output.status.code().unwrap())
+    }
+}
+
+fn rusqlite(host: &Host) -> rusqlite::Connection {
+    drop(host.state());
+    rusqlite::Connection::open(host.folder.path().join("state.db")).unwrap()
+}
+
+/// Hides what differs from run to run.
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
+    settings.add_filter(r"msg_[0-9a-f]{32}", "msg_ID");
+    settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "DATE");
+    settings
+}
+
+/// Ends its child however the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn catcher(host: &Host) -> (Killed, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers/webhook.py");
+    let mut child = Command::new("/usr/bin/python3")
+        .arg(script)
+        .arg("--file")
+        .arg(host.folder.path().join("requests.jsonl"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    (Killed(child), format!("http://127.0.0.1:{}", port.trim()))
+}
+
+#[test]
+fn an_endpoint_from_add_to_remove() {
+    let host = Host::new();
+    let (_catcher, url) = catcher(&host);
+    let lines = [
+        "webhook list".to_owned(),
+        format!("webhook add nobody crm {url}/in"),
+        format!("webhook add acme crm {url}/in"),
+        format!("webhook add acme crm {url}/in"),
+        format!("webhook add acme gone {url}/410"),
+        "webhook add acme bad ftp://example.com/".to_owned(),
+        "webhook add acme b/d https://example.com/".to_owned(),
+        "webhook list acme".to_owned(),
+        "--json webhook list acme".to_owned(),
+        "webhook test acme crm".to_owned(),
+        "webhook test acme gone".to_owned(),
+        "--json webhook test acme gone".to_owned(),
+        "webhook test acme none".to_owned(),
+        "webhook enable acme gone".to_owned(),
+        "webhook remove acme gone".to_owned(),
+        "webhook remove acme gone".to_owned(),
+    ];
+    let said: String = lines.iter().map(|line| host.run(line)).collect();
+    settings().bind(|| insta::assert_snapshot!(said));
+}
+
+#[test]
+fn a_delivery_from_list_to_retry() {
+    let host = Host::new();
+    let at = Timestamp::now();
+    let mut report =
+        Report::queued("e.manifest", at).of(&"sftp1-42".parse().unwrap(), &"acme".parse().unwrap());
+    report.data_file = Some("\u{1b}[2Je.csv".into());
+    let to = Recipients { client_email: Some("data@acme.example".into()), ..Recipients::default() };
+    let refused = Attempt { at, took_ms: 12, outcome: "550 \u{1b}[2Jno such user".into() };
+    host.state()
+        .write(|tx| {
+            enqueue(tx, at, Milestone::PickedUp, &report, &to)?;
+            enqueue(tx, at, Milestone::Completed, &report, &to)?;
+            deliveries::record(tx, 1, &refused, After::Failed)?;
+            Ok::<_, sftp_import::outbox::Error>(())
+        })
+        .unwrap();
+    let said: String = [
+        "delivery list",
+        "delivery list --pending",
+        "delivery list --failed --account other",
+        "--json delivery list --failed --account acme",
+        "delivery list --pending --failed",
+        "delivery show 1",
+        "--json delivery show 1",
+        "delivery retry 1",
+        "delivery list --failed",
+        "delivery retry 3",
+        "delivery show 3",
+    ]
+    .map(|line| host.run(line))
+    .concat();
+    assert!(!said.contains('\u{1b}'), "{said}");
+    settings().bind(|| insta::assert_snapshot!(said));
+}
