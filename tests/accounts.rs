@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{KEYS, TestHost, helper};
+use common::{KEYS, SERVICE, TestHost, helper};
 use nix::unistd::{Group, User};
 
 const ED25519: &str = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
@@ -53,7 +53,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert!(shadow.contains(&format!("\n{id}:*:")), "no password, and not locked for sshd");
     assert!(!fs::read_to_string("/etc/subuid").unwrap_or_default().contains(&id));
 
-    let nobody = user("nobody").unwrap();
+    let nobody = user(SERVICE).unwrap();
     let (service, service_group) = (nobody.uid.as_raw(), nobody.gid.as_raw());
     let root = host.accounts_root();
     assert_eq!(owned(&root), (0, 0, 0o711));
@@ -61,7 +61,8 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert_eq!(owned(&root.join(&id)), (0, 0, 0o755));
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
     assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
-    assert_eq!(owned(&host.state().join("state.db")).2, 0o600);
+    // Made by root's command, and yet the sidecar's.
+    assert_eq!(owned(&host.state().join("state.db")), (service, service_group, 0o600));
 
     host.done(&["account", "remove", &id, "--yes"]);
     assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none());
@@ -253,7 +254,7 @@ fn a_removal_is_asked_for_and_waits_for_imports() {
     assert_eq!(imports, 1, "the import stays");
 }
 
-/// A removal that was cut off is finished by the same command.
+/// A removal that was cut off is finished by the same command, or by `provision`.
 #[test]
 fn a_cut_removal_goes_on() {
     let Some(mut host) = TestHost::new() else { return };
@@ -269,9 +270,14 @@ fn a_cut_removal_goes_on() {
     }
     let said = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
     assert!(said.err.contains("is being removed"), "{said:?}");
+    // So does provision, for one.
+    let other = host.account_with_key("rsa-4096.pub");
+    state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
     host.done(&["account", "remove", &id, "--yes"]);
+    host.done(&["provision"]);
+    assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
     assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "the spool alone");
-    assert!(Group::from_name(&id).unwrap().is_none());
+    assert!(Group::from_name(&id).unwrap().is_none() && user(&other).is_none());
     assert_eq!(host.helper(&id, ED25519).out, "");
 }
 

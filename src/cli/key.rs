@@ -219,11 +219,7 @@ fn read_key(path: &Path) -> Result<PublicKey, CliError> {
     read.map_err(|error| CliError::new(format_args!("cannot read {}: {error}", path.display())))?;
     PublicKey::from_file(&content).map_err(|refusal| {
         let hint = refusal.hint();
-        let error = CliError::from(refusal);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        CliError::from(refusal).hint_if(hint)
     })
 }
 
@@ -234,9 +230,5 @@ fn refused(error: KeyError) -> CliError {
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         _ => None,
     };
-    let error = CliError::from(error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    CliError::from(error).hint_if(hint)
 }

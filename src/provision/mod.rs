@@ -19,6 +19,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 pub use apply::apply;
 pub use host::{Host, look};
 pub use plan::{Plan, Refusal, Step, plan};
@@ -26,7 +28,7 @@ pub use sessions::end as end_sessions;
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::state::accounts::{self, AccountRow};
+use crate::state::accounts::{self, AccountRow, AccountState};
 use crate::state::{self, State};
 
 /// Why the host is not as the state database says.
@@ -88,6 +90,7 @@ impl ProvisionError {
             Self::NotInstalled { .. } => {
                 Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
             }
+            Self::Refused(Refusal::Folder(_)) => Some("move it away"),
             Self::Refused(_) => Some("choose another account id, or remove what has that name"),
             Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
             _ => None,
@@ -127,8 +130,9 @@ pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
     carry_out(config, std::slice::from_ref(row), &host)
 }
 
-/// Brings every account's user and folders to what the state database says. Returns what was done
-/// and whom it was refused for.
+/// Brings every account's user and folders to what the state database says, and finishes removals
+/// that were cut off; their keys must no longer be published. Returns what was done and whom it was
+/// refused for.
 ///
 /// # Errors
 /// As [`ensure`]; one account's refusal stops no other.
@@ -138,6 +142,10 @@ pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError>
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
     let plan = plan(&rows, &look(config, &ids)?);
     apply(config, &plan.steps)?;
+    let gone = rows.iter().filter(|row| row.state == AccountState::Removing);
+    state.write(|tx| {
+        gone.into_iter().try_for_each(|row| accounts::remove(tx, Timestamp::now(), &row.id))
+    })?;
     Ok(plan)
 }
 
@@ -161,7 +169,7 @@ fn with_uid(
         plan::check_name(account, row.uid, host)?;
         let uid = match (host.users.get(account.as_str()), row.uid) {
             (Some(ours), _) => ours.uid,
-            (None, Some(uid)) if !host.is_taken(uid) => uid,
+            (None, Some(uid)) if !host.has_other_name(uid, account) => uid,
             (None, _) => free_uid(config, &accounts::list(tx)?, host)?,
         };
         accounts::set_uid(tx, account, uid)?;

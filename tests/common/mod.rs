@@ -5,9 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, outside #[test]")]
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::unistd::User;
+
+/// The service user of these hosts: any that every system has.
+pub const SERVICE: &str = "nobody";
 
 /// Tells hosts of one test process apart.
 static HOSTS: AtomicU32 = AtomicU32::new(0);
@@ -48,10 +54,12 @@ impl TestHost {
             accounts: Vec::new(),
         };
         fs::create_dir_all(host.state()).unwrap();
+        let service = User::from_name(SERVICE).unwrap().unwrap();
+        chown(host.state(), Some(service.uid.as_raw()), Some(service.gid.as_raw())).unwrap();
         host.tool("groupadd", &["--system", &host.group]);
         let config = format!(
             "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
-             [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = 'nobody'\n",
+             [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = '{SERVICE}'\n",
             host.accounts_root().display(),
             host.state().display(),
             host.first_uid,
