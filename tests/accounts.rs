@@ -281,6 +281,51 @@ fn a_cut_removal_goes_on() {
     assert_eq!(host.helper(&id, ED25519).out, "");
 }
 
+/// Killed at any moment, a command is finished by typing it again.
+#[test]
+fn a_killed_command_is_finished_by_the_next() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    let file = key_file("ed25519.pub");
+    let add = ["key", "add", &id, &file, "--name", "laptop"];
+    let remove = ["account", "remove", &id, "--yes"];
+    for delay in (0..60).step_by(6).map(Duration::from_millis) {
+        host.done(&["account", "add", &id]);
+        host.killed_after(delay, &add);
+        let said = host.run(&add);
+        assert!(said.code == Some(0) || said.err.contains("has this key already"), "{said:?}");
+        assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
+        assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
+
+        host.killed_after(delay * 10, &remove);
+        let said = host.run(&remove);
+        assert!(said.code == Some(0) || said.err.contains("there is no account"), "{said:?}");
+        assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none(), "{delay:?}");
+        assert_eq!(fs::read_dir(host.accounts_root()).unwrap().count(), 1, "the spool alone");
+    }
+}
+
+/// Commands at once: each account gets an id of its own, and no key is lost on the way.
+#[test]
+fn first_keys_at_once_do_not_meet() {
+    let Some(mut host) = TestHost::new() else { return };
+    let ids: Vec<String> = (0..5).map(|_| host.account_id()).collect();
+    std::thread::scope(|scope| {
+        for id in &ids {
+            let host = &host;
+            scope.spawn(move || {
+                host.done(&["account", "add", id]);
+                host.done(&["key", "add", id, &key_file("ed25519.pub"), "--name", "laptop"]);
+                assert!(!host.helper(id, ED25519).out.is_empty(), "{id}");
+            });
+        }
+    });
+    let mut uids: Vec<u32> = ids.iter().map(|id| user(id).unwrap().uid.as_raw()).collect();
+    uids.sort_unstable();
+    assert_eq!(uids, Vec::from_iter(host.first_uid..host.first_uid + 5));
+    assert!(ids.iter().all(|id| !host.helper(id, ED25519).out.is_empty()));
+}
+
 #[test]
 fn provision_mends_drift() {
     let Some(mut host) = TestHost::new() else { return };

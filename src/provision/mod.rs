@@ -1,6 +1,6 @@
 //! Unix users and folders of accounts, brought to what the state database says.
 //!
-//! [`host::look`] finds out what is there, [`plan()`] decides (pure), [`apply`] does it; running
+//! [`host::look`] finds out what is there, [`plan()`] decides (pure), `apply` does it; running
 //! it again finishes what a crash cut off. One provisioning at a time, by a lock. A Unix user or
 //! group that is not ours is never touched, and is found before anything is written.
 
@@ -12,19 +12,18 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod turn;
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-pub use apply::apply;
 pub use host::{Host, look};
 pub use plan::{Plan, Refusal, Step, plan};
 pub use sessions::end as end_sessions;
+use turn::Turn;
 
 use crate::account::AccountId;
 use crate::config::Config;
@@ -113,10 +112,10 @@ pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> 
 /// The name is not ours, or the host failed us. What was done by then stays, and counts when this
 /// runs again.
 pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(), ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(account))?;
     let Some(row) = with_uid(config, state, account, &host)? else { return Ok(()) };
-    carry_out(config, &[row], &host)
+    carry_out(config, &turn, &[row], &host)
 }
 
 /// Ends the sessions of an account that is being removed, and takes its folders, Unix user and
@@ -125,9 +124,9 @@ pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(),
 /// # Errors
 /// As [`ensure`].
 pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
-    carry_out(config, std::slice::from_ref(row), &host)
+    carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
 
 /// Brings every account's user and folders to what the state database says, and finishes removals
@@ -137,11 +136,11 @@ pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
 /// # Errors
 /// As [`ensure`]; one account's refusal stops no other.
 pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let rows = state.read(accounts::list)?;
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
     let plan = plan(&rows, &look(config, &ids)?);
-    apply(config, &plan.steps)?;
+    apply::apply(config, &turn, &plan.steps)?;
     let gone = rows.iter().filter(|row| row.state == AccountState::Removing);
     state.write(|tx| {
         gone.into_iter().try_for_each(|row| accounts::remove(tx, Timestamp::now(), &row.id))
@@ -149,11 +148,16 @@ pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError>
     Ok(plan)
 }
 
-fn carry_out(config: &Config, rows: &[AccountRow], host: &Host) -> Result<(), ProvisionError> {
+fn carry_out(
+    config: &Config,
+    turn: &Turn,
+    rows: &[AccountRow],
+    host: &Host,
+) -> Result<(), ProvisionError> {
     let mut plan = plan(rows, host);
     match plan.refusals.pop() {
         Some(refusal) => Err(refusal.into()),
-        None => apply(config, &plan.steps),
+        None => apply::apply(config, turn, &plan.steps),
     }
 }
 
@@ -185,20 +189,4 @@ fn free_uid(config: &Config, rows: &[AccountRow], host: &Host) -> Result<u32, Pr
     (first..=last)
         .find(|id| !promised.contains(id) && !host.is_taken(*id))
         .ok_or(ProvisionError::NoFreeUid { first, last })
-}
-
-/// Waits until no one else provisions; the lock goes with the returned file.
-fn take_turn(config: &Config) -> Result<File, ProvisionError> {
-    let path = config.paths.state.join(".provision.lock");
-    let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    Ok(lock)
 }

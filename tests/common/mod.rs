@@ -9,6 +9,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::unistd::User;
 
@@ -100,6 +101,17 @@ impl TestHost {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         command.output().unwrap().into()
+    }
+
+    /// Starts `sftp-import` and kills it after `delay`, unless it has ended by then.
+    pub fn killed_after(&self, delay: Duration, arguments: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Runs `sftp-import`, which must succeed, and returns what it printed.
