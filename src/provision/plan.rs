@@ -178,10 +178,13 @@ pub(super) fn check_name(
     }
 }
 
-/// A user of an account's name is ours when it has the id that the account's row says, or our
-/// comment and an id of our range (the row may be a restored, older one).
+/// A user of an account's name is ours when it has the id that the account's row says. When the
+/// row says none (an older state database was restored), our comment and an id of our range do.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
-    uid == Some(user.uid) || (in_range(user.uid, host) && user.gecos == GECOS)
+    match uid {
+        Some(uid) => user.uid == uid,
+        None => in_range(user.uid, host) && user.gecos == GECOS,
+    }
 }
 
 /// A group of an account's name is ours with our user, or with the id that the row says; one

@@ -150,7 +150,17 @@ fn a_removal_takes_what_is_there() {
 }
 
 const STRANGERS: [(u32, &str); 4] =
-    [(1000, GECOS), (1000, "A. Person"), (70_002, "A. Person"), (0, "root")];
+    [(1000, GECOS), (70_002, GECOS), (70_002, "A. Person"), (0, "root")];
+
+#[test]
+fn a_user_of_ours_that_the_row_forgot_is_taken_back() {
+    let mut host = complete();
+    assert_eq!(plan::check_name(&acme(), None, &host), Ok(()));
+    add_user(&mut host, UID, "A. Person");
+    assert!(plan::check_name(&acme(), None, &host).is_err());
+    add_user(&mut host, 1000, GECOS);
+    assert!(plan::check_name(&acme(), None, &host).is_err());
+}
 
 #[test]
 fn a_stranger_gets_no_account() {
