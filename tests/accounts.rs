@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{KEYS, SERVICE, TestHost, helper};
+use common::{KEYS, SERVICE, TestHost, helper, tool};
 use nix::unistd::{Group, User};
 
 const ED25519: &str = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
@@ -179,11 +179,8 @@ fn a_stranger_who_came_later_is_not_touched() {
     let id = host.account_id();
     host.done(&["account", "add", &id]);
     let uid = (host.first_uid + 5).to_string();
-    let made = Command::new("/usr/sbin/useradd")
-        .args(["--badname", "-M", "-u", &uid, "-c", "A. Person", &id])
-        .status()
-        .unwrap();
-    assert!(made.success());
+    let made = tool("useradd", &["--badname", "-M", "-u", &uid, "-c", "A. Person", &id]);
+    assert_eq!(made.code, Some(0), "{made:?}");
     let said = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("is not one of ours"), "{said:?}");
@@ -263,7 +260,7 @@ fn a_cut_removal_goes_on() {
     state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&id]).unwrap();
     let root = host.accounts_root();
     fs::rename(root.join(&id), root.join(format!(".old-{id}"))).unwrap();
-    assert!(Command::new("/usr/sbin/userdel").arg(&id).status().unwrap().success());
+    assert_eq!(tool("userdel", &[&id]).code, Some(0));
 
     for command in [&["account", "suspend", &id][..], &["account", "resume", &id]] {
         assert_eq!(host.run(command).code, Some(1), "{command:?}");
@@ -335,9 +332,7 @@ fn provision_mends_drift() {
     fs::set_permissions(&incoming, fs::Permissions::from_mode(0o777)).unwrap();
     fs::remove_dir(host.accounts_root().join(&id).join("results")).unwrap();
     fs::remove_file(host.keys_db()).unwrap();
-    assert!(
-        Command::new("/usr/sbin/usermod").args(["-s", "/bin/sh", &id]).status().unwrap().success()
-    );
+    assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
     let said = host.done(&["provision", "--json"]);
     assert!(said.contains(&format!("user {id} mended")), "{said}");
     assert_eq!(owned(&incoming), before);

@@ -57,7 +57,8 @@ impl TestHost {
         fs::create_dir_all(host.state()).unwrap();
         let service = User::from_name(SERVICE).unwrap().unwrap();
         chown(host.state(), Some(service.uid.as_raw()), Some(service.gid.as_raw())).unwrap();
-        host.tool("groupadd", &["--system", &host.group]);
+        let said = tool("groupadd", &["--system", &host.group]);
+        assert_eq!(said.code, Some(0), "{said:?}");
         let config = format!(
             "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
              [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = '{SERVICE}'\n",
@@ -133,24 +134,16 @@ impl TestHost {
     pub fn helper(&self, user: &str, fingerprint: &str) -> Said {
         helper(&self.keys_db(), &[user, fingerprint])
     }
-
-    fn tool(&self, tool: &str, arguments: &[&str]) {
-        let output = Command::new(format!("/usr/sbin/{tool}")).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{tool} {arguments:?}: {output:?}");
-    }
 }
 
 impl Drop for TestHost {
     fn drop(&mut self) {
-        let quietly = |program: &str, argument: &str| {
-            let _ = Command::new(format!("/usr/sbin/{program}")).arg(argument).output();
-        };
         for id in &self.accounts {
             self.run(&["account", "remove", "--yes", "--force", id]);
-            quietly("userdel", id);
-            quietly("groupdel", id);
+            tool("userdel", &[id]);
+            tool("groupdel", &[id]);
         }
-        quietly("groupdel", &self.group);
+        tool("groupdel", &[&self.group]);
         let _ = fs::remove_dir_all(&self.root);
     }
 }
@@ -163,6 +156,19 @@ impl From<Output> for Said {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// Runs a tool such as useradd, and again while somebody else's holds the lock.
+pub fn tool(tool: &str, arguments: &[&str]) -> Said {
+    for _ in 0..100 {
+        let mut command = Command::new(format!("/usr/sbin/{tool}"));
+        let said: Said = command.args(arguments).env("LC_ALL", "C").output().unwrap().into();
+        if !said.err.contains("cannot lock") {
+            return said;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{tool} never got its lock");
 }
 
 /// Runs the real helper on `database`.
