@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{KEYS, TestHost, helper};
+use common::{KEYS, SERVICE, TestHost, helper, tool};
 use nix::unistd::{Group, User};
 
 const ED25519: &str = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
@@ -53,7 +53,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert!(shadow.contains(&format!("\n{id}:*:")), "no password, and not locked for sshd");
     assert!(!fs::read_to_string("/etc/subuid").unwrap_or_default().contains(&id));
 
-    let nobody = user("nobody").unwrap();
+    let nobody = user(SERVICE).unwrap();
     let (service, service_group) = (nobody.uid.as_raw(), nobody.gid.as_raw());
     let root = host.accounts_root();
     assert_eq!(owned(&root), (0, 0, 0o711));
@@ -61,7 +61,8 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert_eq!(owned(&root.join(&id)), (0, 0, 0o755));
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
     assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
-    assert_eq!(owned(&host.state().join("state.db")).2, 0o600);
+    // Made by root's command, and yet the sidecar's.
+    assert_eq!(owned(&host.state().join("state.db")), (service, service_group, 0o600));
 
     host.done(&["account", "remove", &id, "--yes"]);
     assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none());
@@ -178,11 +179,8 @@ fn a_stranger_who_came_later_is_not_touched() {
     let id = host.account_id();
     host.done(&["account", "add", &id]);
     let uid = (host.first_uid + 5).to_string();
-    let made = Command::new("/usr/sbin/useradd")
-        .args(["--badname", "-M", "-u", &uid, "-c", "A. Person", &id])
-        .status()
-        .unwrap();
-    assert!(made.success());
+    let made = tool("useradd", &["--badname", "-M", "-u", &uid, "-c", "A. Person", &id]);
+    assert_eq!(made.code, Some(0), "{made:?}");
     let said = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("is not one of ours"), "{said:?}");
@@ -253,7 +251,7 @@ fn a_removal_is_asked_for_and_waits_for_imports() {
     assert_eq!(imports, 1, "the import stays");
 }
 
-/// A removal that was cut off is finished by the same command.
+/// A removal that was cut off is finished by the same command, or by `provision`.
 #[test]
 fn a_cut_removal_goes_on() {
     let Some(mut host) = TestHost::new() else { return };
@@ -262,17 +260,67 @@ fn a_cut_removal_goes_on() {
     state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&id]).unwrap();
     let root = host.accounts_root();
     fs::rename(root.join(&id), root.join(format!(".old-{id}"))).unwrap();
-    assert!(Command::new("/usr/sbin/userdel").arg(&id).status().unwrap().success());
+    assert_eq!(tool("userdel", &[&id]).code, Some(0));
 
     for command in [&["account", "suspend", &id][..], &["account", "resume", &id]] {
         assert_eq!(host.run(command).code, Some(1), "{command:?}");
     }
     let said = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
     assert!(said.err.contains("is being removed"), "{said:?}");
+    // So does provision, for one.
+    let other = host.account_with_key("rsa-4096.pub");
+    state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
     host.done(&["account", "remove", &id, "--yes"]);
+    host.done(&["provision"]);
+    assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
     assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "the spool alone");
-    assert!(Group::from_name(&id).unwrap().is_none());
+    assert!(Group::from_name(&id).unwrap().is_none() && user(&other).is_none());
     assert_eq!(host.helper(&id, ED25519).out, "");
+}
+
+/// Killed at any moment, a command is finished by typing it again.
+#[test]
+fn a_killed_command_is_finished_by_the_next() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    let file = key_file("ed25519.pub");
+    let add = ["key", "add", &id, &file, "--name", "laptop"];
+    let remove = ["account", "remove", &id, "--yes"];
+    for delay in (0..60).step_by(6).map(Duration::from_millis) {
+        host.done(&["account", "add", &id]);
+        host.killed_after(delay, &add);
+        let said = host.run(&add);
+        assert!(said.code == Some(0) || said.err.contains("has this key already"), "{said:?}");
+        assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
+        assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
+
+        host.killed_after(delay * 10, &remove);
+        let said = host.run(&remove);
+        assert!(said.code == Some(0) || said.err.contains("there is no account"), "{said:?}");
+        assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none(), "{delay:?}");
+        assert_eq!(fs::read_dir(host.accounts_root()).unwrap().count(), 1, "the spool alone");
+    }
+}
+
+/// Commands at once: each account gets an id of its own, and no key is lost on the way.
+#[test]
+fn first_keys_at_once_do_not_meet() {
+    let Some(mut host) = TestHost::new() else { return };
+    let ids: Vec<String> = (0..5).map(|_| host.account_id()).collect();
+    std::thread::scope(|scope| {
+        for id in &ids {
+            let host = &host;
+            scope.spawn(move || {
+                host.done(&["account", "add", id]);
+                host.done(&["key", "add", id, &key_file("ed25519.pub"), "--name", "laptop"]);
+                assert!(!host.helper(id, ED25519).out.is_empty(), "{id}");
+            });
+        }
+    });
+    let mut uids: Vec<u32> = ids.iter().map(|id| user(id).unwrap().uid.as_raw()).collect();
+    uids.sort_unstable();
+    assert_eq!(uids, Vec::from_iter(host.first_uid..host.first_uid + 5));
+    assert!(ids.iter().all(|id| !host.helper(id, ED25519).out.is_empty()));
 }
 
 #[test]
@@ -284,9 +332,7 @@ fn provision_mends_drift() {
     fs::set_permissions(&incoming, fs::Permissions::from_mode(0o777)).unwrap();
     fs::remove_dir(host.accounts_root().join(&id).join("results")).unwrap();
     fs::remove_file(host.keys_db()).unwrap();
-    assert!(
-        Command::new("/usr/sbin/usermod").args(["-s", "/bin/sh", &id]).status().unwrap().success()
-    );
+    assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
     let said = host.done(&["provision", "--json"]);
     assert!(said.contains(&format!("user {id} mended")), "{said}");
     assert_eq!(owned(&incoming), before);

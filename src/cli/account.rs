@@ -190,7 +190,8 @@ impl Host<'_> {
             output.line("")?;
         }
         for entry in &shown.activity {
-            output.line(&format!("{:.0}  {} {}", entry.at, entry.action, entry.detail))?;
+            let line = format!("{:.0}  {} {}", entry.at, entry.action, entry.detail);
+            output.line(line.trim_end())?;
         }
         Ok(())
     }
@@ -323,9 +324,5 @@ fn checked_domain(text: &str) -> Result<String, CliError> {
 /// A provisioning failure with its next step.
 pub(super) fn hinted(error: ProvisionError) -> CliError {
     let hint = error.hint();
-    let error = CliError::from(error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    CliError::from(error).hint_if(hint)
 }

@@ -29,8 +29,14 @@ impl CliError {
 
     /// The same failure with the next step.
     #[must_use]
-    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
-        self.hint = Some(hint.to_string());
+    pub fn hint(self, hint: impl fmt::Display) -> Self {
+        self.hint_if(Some(hint))
+    }
+
+    /// The same failure, with the next step if there is one.
+    #[must_use]
+    pub fn hint_if(mut self, hint: Option<impl fmt::Display>) -> Self {
+        self.hint = hint.map(|hint| hint.to_string());
         self
     }
 }

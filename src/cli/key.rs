@@ -1,5 +1,6 @@
 //! `sftp-import key …`: add, list, revoke.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -128,19 +129,19 @@ fn say_added(output: &Output, row: &KeyRow, suspended: bool, host: &str) -> io::
 fn list(account: Option<&AccountId>, all: bool, config: &Config, context: &Context) -> CliResult {
     let now = Timestamp::now();
     let shown: Vec<ShownKey> = context.state(config)?.read(|tx| {
+        let rows = accounts::list(tx)?.into_iter();
+        let states: HashMap<AccountId, AccountState> =
+            rows.map(|row| (row.id, row.state)).collect();
         if let Some(id) = account
-            && accounts::get(tx, id)?.is_none()
+            && !states.contains_key(id)
         {
             return Err(refused(KeyError::NoAccount(id.clone())));
         }
-        let states = accounts::list(tx)?;
-        let state_of =
-            |id: &AccountId| states.iter().find(|row| row.id == *id).map(|row| row.state);
         let keys = keys::list(tx, account, all)?;
         Ok(keys
             .into_iter()
             .map(|key| {
-                let account = state_of(&key.account).unwrap_or(AccountState::Removing);
+                let account = states.get(&key.account).copied().unwrap_or(AccountState::Removing);
                 ShownKey { state: key_state(&key, account, now), key }
             })
             .collect())
@@ -219,11 +220,7 @@ fn read_key(path: &Path) -> Result<PublicKey, CliError> {
     read.map_err(|error| CliError::new(format_args!("cannot read {}: {error}", path.display())))?;
     PublicKey::from_file(&content).map_err(|refusal| {
         let hint = refusal.hint();
-        let error = CliError::from(refusal);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        CliError::from(refusal).hint_if(hint)
     })
 }
 
@@ -234,9 +231,5 @@ fn refused(error: KeyError) -> CliError {
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         _ => None,
     };
-    let error = CliError::from(error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    CliError::from(error).hint_if(hint)
 }

@@ -1,4 +1,4 @@
-//! `sftp-import provision`: repairs drift; every account's user, folders and key.
+//! `sftp-import provision`: repairs drift; every account's user, folders and keys.
 
 use serde::Serialize;
 
@@ -22,8 +22,9 @@ pub fn run(context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let state = context.state(&config)?;
-    let plan = reconcile(&config, &state).map_err(hinted)?;
+    // First, for a removal that goes on here ends the sessions of keys that must not work any more.
     publish(&config, &state)?;
+    let plan = reconcile(&config, &state).map_err(hinted)?;
     let outcome = Outcome {
         done: plan.steps.iter().map(ToString::to_string).collect(),
         refused: plan.refusals.iter().map(ToString::to_string).collect(),

@@ -183,8 +183,9 @@ fn check_name(name: &str) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Characters that show nothing, or turn what others show (Unicode's line separators, bidirectional
-/// controls and zero-width characters).
+/// Whether `c` shows nothing, or turns round what others show: Unicode's line separators,
+/// bidirectional controls and zero-width characters.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -1,33 +1,34 @@
 //! Carries out a plan. Decides nothing.
 
 use super::plan::Step;
-use super::{ProvisionError, folders, sessions, tools};
+use super::tools::Tools;
+use super::turn::Turn;
+use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
 
 /// Carries out `steps` in their order, and stops at the first that fails.
 ///
 /// # Errors
 /// The step's. Those before it are done, and a new plan leaves them out.
-pub fn apply(config: &Config, steps: &[Step]) -> Result<(), ProvisionError> {
+pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
     let root = &config.paths.accounts;
+    let tools = Tools { turn, accounts_group: &config.accounts.group };
     for step in steps {
         tracing::debug!(?step, "provision");
         match step {
             Step::Root(want) => folders::make(root, *want)?,
             Step::Spool(want) => folders::make(&root.join(".spool"), *want)?,
-            Step::AddGroup { account, gid } => tools::add_group(account, *gid)?,
-            Step::AddUser { account, uid } => {
-                tools::add_user(account, *uid, &config.accounts.group)?;
-            }
-            Step::MendUser(account) => tools::mend_user(account, &config.accounts.group)?,
+            Step::AddGroup { account, gid } => tools.add_group(account, *gid)?,
+            Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
+            Step::MendUser(account) => tools.mend_user(account)?,
             Step::AddFolders { account, want } => folders::add(root, account, want)?,
             Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
             Step::EndSessions { uid } => {
                 sessions::end(*uid)?;
             }
             Step::RemoveFolders(account) => folders::remove(root, account)?,
-            Step::RemoveUser(account) => tools::remove_user(account)?,
-            Step::RemoveGroup(account) => tools::remove_group(account)?,
+            Step::RemoveUser(account) => tools.remove_user(account)?,
+            Step::RemoveGroup(account) => tools.remove_group(account)?,
         }
     }
     Ok(())

@@ -96,6 +96,14 @@ impl Host {
             || !matches!(User::from_uid(Uid::from_raw(id)), Ok(None))
             || !matches!(Group::from_gid(Gid::from_raw(id)), Ok(None))
     }
+
+    /// Whether a user or group that is not named as `account` has the id.
+    pub fn has_other_name(&self, id: u32, account: &AccountId) -> bool {
+        let other = |name: &String| name != account.as_str();
+        self.ids.contains(&id)
+            && (self.users.iter().any(|(name, user)| user.uid == id && other(name))
+                || self.groups.iter().any(|(name, gid)| *gid == id && other(name)))
+    }
 }
 
 /// Looks at the host as far as `accounts` are concerned.

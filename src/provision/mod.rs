@@ -1,6 +1,6 @@
 //! Unix users and folders of accounts, brought to what the state database says.
 //!
-//! [`host::look`] finds out what is there, [`plan()`] decides (pure), [`apply`] does it; running
+//! [`host::look`] finds out what is there, [`plan()`] decides (pure), `apply` does it; running
 //! it again finishes what a crash cut off. One provisioning at a time, by a lock. A Unix user or
 //! group that is not ours is never touched, and is found before anything is written.
 
@@ -12,21 +12,22 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod turn;
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-pub use apply::apply;
+use jiff::Timestamp;
+
 pub use host::{Host, look};
 pub use plan::{Plan, Refusal, Step, plan};
 pub use sessions::end as end_sessions;
+use turn::Turn;
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::state::accounts::{self, AccountRow};
+use crate::state::accounts::{self, AccountRow, AccountState};
 use crate::state::{self, State};
 
 /// Why the host is not as the state database says.
@@ -88,6 +89,7 @@ impl ProvisionError {
             Self::NotInstalled { .. } => {
                 Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
             }
+            Self::Refused(Refusal::Folder(_)) => Some("move it away"),
             Self::Refused(_) => Some("choose another account id, or remove what has that name"),
             Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
             _ => None,
@@ -110,10 +112,10 @@ pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> 
 /// The name is not ours, or the host failed us. What was done by then stays, and counts when this
 /// runs again.
 pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(), ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(account))?;
     let Some(row) = with_uid(config, state, account, &host)? else { return Ok(()) };
-    carry_out(config, &[row], &host)
+    carry_out(config, &turn, &[row], &host)
 }
 
 /// Ends the sessions of an account that is being removed, and takes its folders, Unix user and
@@ -122,30 +124,40 @@ pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(),
 /// # Errors
 /// As [`ensure`].
 pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
-    carry_out(config, std::slice::from_ref(row), &host)
+    carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
 
-/// Brings every account's user and folders to what the state database says. Returns what was done
-/// and whom it was refused for.
+/// Brings every account's user and folders to what the state database says, and finishes removals
+/// that were cut off; their keys must no longer be published. Returns what was done and whom it was
+/// refused for.
 ///
 /// # Errors
 /// As [`ensure`]; one account's refusal stops no other.
 pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError> {
-    let _turn = take_turn(config)?;
+    let turn = Turn::take(config)?;
     let rows = state.read(accounts::list)?;
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
     let plan = plan(&rows, &look(config, &ids)?);
-    apply(config, &plan.steps)?;
+    apply::apply(config, &turn, &plan.steps)?;
+    let gone = rows.iter().filter(|row| row.state == AccountState::Removing);
+    state.write(|tx| {
+        gone.into_iter().try_for_each(|row| accounts::remove(tx, Timestamp::now(), &row.id))
+    })?;
     Ok(plan)
 }
 
-fn carry_out(config: &Config, rows: &[AccountRow], host: &Host) -> Result<(), ProvisionError> {
+fn carry_out(
+    config: &Config,
+    turn: &Turn,
+    rows: &[AccountRow],
+    host: &Host,
+) -> Result<(), ProvisionError> {
     let mut plan = plan(rows, host);
     match plan.refusals.pop() {
         Some(refusal) => Err(refusal.into()),
-        None => apply(config, &plan.steps),
+        None => apply::apply(config, turn, &plan.steps),
     }
 }
 
@@ -161,7 +173,7 @@ fn with_uid(
         plan::check_name(account, row.uid, host)?;
         let uid = match (host.users.get(account.as_str()), row.uid) {
             (Some(ours), _) => ours.uid,
-            (None, Some(uid)) if !host.is_taken(uid) => uid,
+            (None, Some(uid)) if !host.has_other_name(uid, account) => uid,
             (None, _) => free_uid(config, &accounts::list(tx)?, host)?,
         };
         accounts::set_uid(tx, account, uid)?;
@@ -177,20 +189,4 @@ fn free_uid(config: &Config, rows: &[AccountRow], host: &Host) -> Result<u32, Pr
     (first..=last)
         .find(|id| !promised.contains(id) && !host.is_taken(*id))
         .ok_or(ProvisionError::NoFreeUid { first, last })
-}
-
-/// Waits until no one else provisions; the lock goes with the returned file.
-fn take_turn(config: &Config) -> Result<File, ProvisionError> {
-    let path = config.paths.state.join(".provision.lock");
-    let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(failed)?;
-    lock.lock().map_err(failed)?;
-    Ok(lock)
 }

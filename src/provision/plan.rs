@@ -104,6 +104,14 @@ pub enum Refusal {
         /// The group's id.
         gid: u32,
     },
+    /// The id promised to the account went to somebody else.
+    #[error("the Unix id {uid} promised to account {account} is in use under another name")]
+    Id {
+        /// The account.
+        account: AccountId,
+        /// The id.
+        uid: u32,
+    },
     /// Something that is no folder has the chroot's place.
     #[error("what lies at the place of the folder of account {0} is no folder")]
     Folder(AccountId),
@@ -143,7 +151,6 @@ const ROOT: Owned = Owned { uid: 0, gid: 0, mode: 0o711 };
 
 fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
     let Some(uid) = row.uid else { return Ok(Vec::new()) };
-    check_name(&row.id, Some(uid), host)?;
     match row.state {
         AccountState::Active | AccountState::Suspended => steps_to_have(&row.id, uid, host),
         AccountState::Removing => Ok(steps_to_remove(&row.id, uid, host)),
@@ -152,9 +159,6 @@ fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
 
 /// Whether the Unix user and group named as the account are ours, or not there.
 ///
-/// A user is ours when it has the id that the account's row says, or our comment and an id of our
-/// range (the row may be a restored, older one).
-///
 /// # Errors
 /// They are somebody else's.
 pub(super) fn check_name(
@@ -162,44 +166,44 @@ pub(super) fn check_name(
     uid: Option<u32>,
     host: &Host,
 ) -> Result<(), Refusal> {
-    let range = host.rules.first_uid..=host.rules.last_uid;
-    let user = host.users.get(account.as_str());
-    if let Some(user) = user
-        && uid != Some(user.uid)
-        && !(range.contains(&user.uid) && user.gecos == GECOS)
-    {
-        return Err(Refusal::User { account: account.clone(), uid: user.uid });
+    let account = account.clone();
+    match (host.users.get(account.as_str()), host.groups.get(account.as_str())) {
+        (Some(user), _) if !is_our_user(user, uid, host) => {
+            Err(Refusal::User { account, uid: user.uid })
+        }
+        (user, Some(&gid)) if !is_our_group(gid, user, uid, host) => {
+            Err(Refusal::Group { account, gid })
+        }
+        _ => Ok(()),
     }
-    // A group without its user is ours when an account's creation or removal was cut off: then it
-    // has an id of our range.
-    if let Some(&gid) = host.groups.get(account.as_str())
-        && Some(gid) != user.map(|user| user.gid)
-        && Some(gid) != uid
-        && !(user.is_none() && range.contains(&gid))
-    {
-        return Err(Refusal::Group { account: account.clone(), gid });
+}
+
+/// A user of an account's name is ours when it has the id that the account's row says. When the
+/// row says none (an older state database was restored), our comment and an id of our range do.
+fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
+    match uid {
+        Some(uid) => user.uid == uid,
+        None => in_range(user.uid, host) && user.gecos == GECOS,
     }
-    Ok(())
+}
+
+/// A group of an account's name is ours with our user, or with the id that the row says; one
+/// without a user when its id is of our range (a creation or removal was cut off).
+fn is_our_group(gid: u32, user: Option<&UnixUser>, uid: Option<u32>, host: &Host) -> bool {
+    match user {
+        _ if uid == Some(gid) => true,
+        Some(user) => user.gid == gid && is_our_user(user, uid, host),
+        None => in_range(gid, host),
+    }
+}
+
+fn in_range(id: u32, host: &Host) -> bool {
+    (host.rules.first_uid..=host.rules.last_uid).contains(&id)
 }
 
 fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
-    let mut steps = Vec::new();
-    let name = account.as_str();
-    match host.groups.get(name) {
-        Some(&gid) if gid == uid => {}
-        Some(_) => {
-            steps.push(Step::RemoveGroup(account.clone()));
-            steps.push(Step::AddGroup { account: account.clone(), gid: uid });
-        }
-        None => steps.push(Step::AddGroup { account: account.clone(), gid: uid }),
-    }
-    match host.users.get(name) {
-        None => steps.push(Step::AddUser { account: account.clone(), uid }),
-        Some(user) if !is_whole(account, user, host) => {
-            steps.push(Step::MendUser(account.clone()));
-        }
-        Some(_) => {}
-    }
+    check_name(account, Some(uid), host)?;
+    let mut steps = user_steps(account, uid, host)?;
     let want = wanted(uid, host);
     let account = account.clone();
     match host.folders.get(&account) {
@@ -211,6 +215,29 @@ fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>
             steps.push(Step::MendFolders { account, want });
         }
         _ => {}
+    }
+    Ok(steps)
+}
+
+fn user_steps(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
+    let mut steps = Vec::new();
+    let user = host.users.get(account.as_str());
+    let gid = host.groups.get(account.as_str()).copied();
+    if (user.is_none() || gid != Some(uid)) && host.has_other_name(uid, account) {
+        return Err(Refusal::Id { account: account.clone(), uid });
+    }
+    if gid.is_some_and(|gid| gid != uid) {
+        steps.push(Step::RemoveGroup(account.clone()));
+    }
+    if gid != Some(uid) {
+        steps.push(Step::AddGroup { account: account.clone(), gid: uid });
+    }
+    match user {
+        None => steps.push(Step::AddUser { account: account.clone(), uid }),
+        Some(user) if !is_whole(account, user, host) => {
+            steps.push(Step::MendUser(account.clone()));
+        }
+        Some(_) => {}
     }
     Ok(steps)
 }
@@ -234,16 +261,22 @@ fn wanted(gid: u32, host: &Host) -> Wanted {
     }
 }
 
+/// What is the account's by name is taken away; what became somebody else's is left alone.
 fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
-    let mut steps = vec![Step::EndSessions { uid }];
+    let mut steps = Vec::new();
+    if !host.has_other_name(uid, account) {
+        steps.push(Step::EndSessions { uid });
+    }
     let folders = host.folders.get(account);
     if folders.is_some_and(|f| f.chroot != Found::Missing || f.old != Found::Missing) {
         steps.push(Step::RemoveFolders(account.clone()));
     }
-    if host.users.contains_key(account.as_str()) {
+    let user = host.users.get(account.as_str());
+    if user.is_some_and(|user| is_our_user(user, Some(uid), host)) {
         steps.push(Step::RemoveUser(account.clone()));
     }
-    if host.groups.contains_key(account.as_str()) {
+    let group = host.groups.get(account.as_str());
+    if group.is_some_and(|&gid| is_our_group(gid, user, Some(uid), host)) {
         steps.push(Step::RemoveGroup(account.clone()));
     }
     steps

@@ -149,11 +149,23 @@ fn a_removal_takes_what_is_there() {
     assert_eq!(steps(AccountState::Removing, &host)[1..], [Step::RemoveFolders(acme())]);
 }
 
+const STRANGERS: [(u32, &str); 4] =
+    [(1000, GECOS), (70_002, GECOS), (70_002, "A. Person"), (0, "root")];
+
 #[test]
-fn a_stranger_is_never_touched() {
-    for state in [AccountState::Active, AccountState::Suspended, AccountState::Removing] {
-        for (uid, gecos) in [(1000, GECOS), (1000, "A. Person"), (70_002, "A. Person"), (0, "root")]
-        {
+fn a_user_of_ours_that_the_row_forgot_is_taken_back() {
+    let mut host = complete();
+    assert_eq!(plan::check_name(&acme(), None, &host), Ok(()));
+    add_user(&mut host, UID, "A. Person");
+    assert!(plan::check_name(&acme(), None, &host).is_err());
+    add_user(&mut host, 1000, GECOS);
+    assert!(plan::check_name(&acme(), None, &host).is_err());
+}
+
+#[test]
+fn a_stranger_gets_no_account() {
+    for state in [AccountState::Active, AccountState::Suspended] {
+        for (uid, gecos) in STRANGERS {
             let mut host = complete();
             add_user(&mut host, uid, gecos);
             let plan = plan(&[row(state)], &host);
@@ -165,6 +177,25 @@ fn a_stranger_is_never_touched() {
         let plan = plan(&[row(state)], &host);
         assert_eq!((plan.steps.len(), plan.refusals.len()), (0, 1));
     }
+}
+
+#[test]
+fn a_removal_leaves_strangers_alone() {
+    for (uid, gecos) in STRANGERS {
+        let mut host = complete();
+        add_user(&mut host, uid, gecos);
+        host.groups.insert("acme".into(), uid);
+        let steps = steps(AccountState::Removing, &host);
+        assert_eq!(steps, [Step::EndSessions { uid: UID }, Step::RemoveFolders(acme())]);
+    }
+    // The id went to another user: its processes are not ours to end.
+    let mut host = bare();
+    let other = UnixUser { uid: UID, gid: UID, gecos: GECOS.into(), shell: SHELL.into() };
+    host.users.insert("other".into(), other);
+    host.ids.insert(UID);
+    assert_eq!(steps(AccountState::Removing, &host), []);
+    let plan = plan(&[row(AccountState::Active)], &host);
+    assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
 }
 
 #[test]

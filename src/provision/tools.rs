@@ -3,113 +3,113 @@
 //! They take the locks on /etc/passwd and its companions, write them safely and tell nscd and
 //! sssd. Names that get here are account ids, which cannot be taken for options.
 
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::ProvisionError;
 use super::host::{GECOS, SHELL};
+use super::turn::Turn;
 use crate::account::AccountId;
 
 /// How long to wait for another one of these tools, which each hold the lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// groupadd(8).
-pub(super) fn add_group(account: &AccountId, gid: u32) -> Result<(), ProvisionError> {
-    run("groupadd", account, &["--gid", &gid.to_string()])
+/// What the tools need beside an account.
+pub(super) struct Tools<'a> {
+    /// Held by every tool as long as it runs.
+    pub turn: &'a Turn,
+    /// The group that sshd_config matches.
+    pub accounts_group: &'a str,
 }
 
-/// useradd(8), for a user that has no password, no home, no shell and no subordinate ids.
-///
-/// The password is `*`, not useradd's `!`: sshd without PAM takes `!` for a locked account and
-/// refuses its keys too. No ageing, whatever the site's defaults are: a password that doesn't
-/// exist must not expire.
-pub(super) fn add_user(
-    account: &AccountId,
-    uid: u32,
-    accounts_group: &str,
-) -> Result<(), ProvisionError> {
-    let uid = uid.to_string();
-    let arguments = [
-        "--badname", // upper case and leading digits are fine for sshd and for us
-        "--uid",
-        &uid,
-        "--gid",
-        &uid,
-        "--groups",
-        accounts_group,
-        "--comment",
-        GECOS,
-        "--home-dir",
-        "/nonexistent",
-        "--no-create-home",
-        "--shell",
-        SHELL,
-        "--no-log-init",
-        "--password",
-        "*",
-        "--inactive",
-        "-1",
-        "--expiredate",
-        "",
-        "--key",
-        "PASS_MAX_DAYS=-1",
-        "--key",
-        "SUB_UID_COUNT=0",
-        "--key",
-        "SUB_GID_COUNT=0",
-    ];
-    run("useradd", account, &arguments)
-}
-
-/// usermod(8): shell and membership again.
-pub(super) fn mend_user(account: &AccountId, accounts_group: &str) -> Result<(), ProvisionError> {
-    run("usermod", account, &["--shell", SHELL, "--append", "--groups", accounts_group])
-}
-
-/// userdel(8). It takes the group of the same name along when the site says so (login.defs).
-pub(super) fn remove_user(account: &AccountId) -> Result<(), ProvisionError> {
-    run("userdel", account, &[])
-}
-
-/// groupdel(8). That userdel took it along is fine.
-pub(super) fn remove_group(account: &AccountId) -> Result<(), ProvisionError> {
-    match run("groupdel", account, &[]) {
-        Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => Ok(()),
-        result => result,
+impl Tools<'_> {
+    /// groupadd(8).
+    pub fn add_group(&self, account: &AccountId, gid: u32) -> Result<(), ProvisionError> {
+        self.run("groupadd", account, &["--gid", &gid.to_string()])
     }
-}
 
-/// Runs a tool, and again while another one holds the lock on its files.
-fn run(tool: &'static str, account: &AccountId, options: &[&str]) -> Result<(), ProvisionError> {
-    let begun = Instant::now();
-    loop {
-        let message = match attempt(tool, account, options) {
-            Ok(None) => return Ok(()),
-            Ok(Some(message)) => message,
-            Err(error) => error.to_string(),
-        };
-        if !message.contains("cannot lock") || begun.elapsed() > PATIENCE {
-            return Err(ProvisionError::Tool { tool, account: account.to_string(), message });
+    /// useradd(8), for a user that has no password, no home, no shell and no subordinate ids.
+    ///
+    /// The password is `*`, not useradd's `!`: sshd without PAM takes `!` for a locked account and
+    /// refuses its keys too. No ageing, whatever the site's defaults are: a password that doesn't
+    /// exist must not expire. Upper case and leading digits are bad names to useradd, and fine.
+    pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<(), ProvisionError> {
+        let uid = uid.to_string();
+        let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];
+        options.extend(["--groups", self.accounts_group, "--comment", GECOS, "--shell", SHELL]);
+        options.extend(["--home-dir", "/nonexistent", "--no-create-home", "--no-log-init"]);
+        options.extend(["--password", "*", "--inactive", "-1", "--expiredate", ""]);
+        options.extend(["--key", "PASS_MAX_DAYS=-1"]);
+        options.extend(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]);
+        self.run("useradd", account, &options)
+    }
+
+    /// usermod(8): shell and membership again.
+    pub fn mend_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
+        let options = ["--shell", SHELL, "--append", "--groups", self.accounts_group];
+        self.run("usermod", account, &options)
+    }
+
+    /// userdel(8). It takes the group of the same name along when the site says so (login.defs).
+    pub fn remove_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
+        self.run("userdel", account, &[])
+    }
+
+    /// groupdel(8). That userdel took it along is fine.
+    pub fn remove_group(&self, account: &AccountId) -> Result<(), ProvisionError> {
+        match self.run("groupdel", account, &[]) {
+            Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => {
+                Ok(())
+            }
+            result => result,
         }
-        sleep(Duration::from_millis(100));
     }
-}
 
-/// Runs a tool once. None: it did what it should, else what it said.
-fn attempt(tool: &str, account: &AccountId, options: &[&str]) -> std::io::Result<Option<String>> {
-    let output = Command::new(format!("/usr/sbin/{tool}"))
-        .args(options)
-        .arg(account.as_str())
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C") // the message is looked at
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .output()?;
-    if output.status.success() {
-        return Ok(None);
+    /// Runs a tool, and again while another one holds the lock on its files.
+    fn run(
+        &self,
+        tool: &'static str,
+        account: &AccountId,
+        options: &[&str],
+    ) -> Result<(), ProvisionError> {
+        let begun = Instant::now();
+        loop {
+            let message = match self.attempt(tool, account, options) {
+                Ok(None) => return Ok(()),
+                Ok(Some(message)) => message,
+                Err(error) => error.to_string(),
+            };
+            if !message.contains("cannot lock") || begun.elapsed() > PATIENCE {
+                return Err(ProvisionError::Tool { tool, account: account.to_string(), message });
+            }
+            sleep(Duration::from_millis(100));
+        }
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Ok(Some(format!("{} ({})", said.trim(), output.status)))
+
+    /// Runs a tool once. None: it did what it should, else what it said.
+    fn attempt(
+        &self,
+        tool: &str,
+        account: &AccountId,
+        options: &[&str],
+    ) -> io::Result<Option<String>> {
+        let output = Command::new(format!("/usr/sbin/{tool}"))
+            .args(options)
+            .arg(account.as_str())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C") // the message is looked at
+            .stdin(self.turn.for_tool()?)
+            .stdout(Stdio::null())
+            .process_group(0) // Ctrl-C is for us, not for a tool that is writing /etc/passwd
+            .output()?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Ok(Some(format!("{} ({})", said.trim(), output.status)))
+    }
 }

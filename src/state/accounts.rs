@@ -3,7 +3,6 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Serialize, Serializer};
 
@@ -131,14 +130,11 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
 fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     let id: String = row.get("id")?;
     let domains: Option<String> = row.get("recipient_domains")?;
-    let state = row.get_ref("state")?;
-    let state = state
-        .as_str()
-        .map_err(|_| rusqlite::Error::InvalidColumnType(2, "state".into(), Type::Text))?;
+    let state: String = row.get("state")?;
     Ok(AccountRow {
         id: id.parse().map_err(|_| Error::Value(format!("the account id {id:?}")))?,
         uid: row.get("uid")?,
-        state: AccountState::from_column(state)?,
+        state: AccountState::from_column(&state)?,
         email: row.get("email")?,
         recipient_domains: domains.map(|json| serde_json::from_str(&json)).transpose()?,
         webhook: row.get("webhook")?,

@@ -154,29 +154,20 @@ pub fn each_usable<E: From<Error>>(
     let mut rows = statement.query([millis(now)]).map_err(Error::from)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(Error::from)? {
-        take(publishable(row)?)?;
+        take(publishable(row).map_err(Error::from)?)?;
         count += 1;
     }
     Ok(count)
 }
 
-fn publishable<'row>(row: &'row Row<'_>) -> Result<Publishable<'row>> {
-    let text = |column: usize| -> Result<&'row str> {
-        row.get_ref(column)?
-            .as_str()
-            .map_err(|_| Error::Value(format!("no text in a key's column {column}")))
-    };
+fn publishable<'row>(row: &'row Row<'_>) -> rusqlite::Result<Publishable<'row>> {
     let expires_at: Option<i64> = row.get(5)?;
-    let from = match row.get_ref(4)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(text(4)?),
-    };
     Ok(Publishable {
-        account: text(0)?,
-        fingerprint: text(1)?,
-        algorithm: text(2)?,
-        public_key: text(3)?,
-        from,
+        account: row.get_ref(0)?.as_str()?,
+        fingerprint: row.get_ref(1)?.as_str()?,
+        algorithm: row.get_ref(2)?.as_str()?,
+        public_key: row.get_ref(3)?.as_str()?,
+        from: row.get_ref(4)?.as_str_or_null()?,
         expires_at: expires_at.map(|millis| millis.div_euclid(1000)),
     })
 }

@@ -17,9 +17,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 pub use rusqlite::Transaction;
 
@@ -88,7 +88,7 @@ impl State {
         create_private(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(opened)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
-        connection.pragma_update(None, "journal_mode", "wal").map_err(opened)?;
+        use_wal(&connection).map_err(opened)?;
         connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -155,6 +155,23 @@ fn create_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts the database into WAL mode. The first time this needs the database to itself, and SQLite
+/// doesn't wait for that (it could be a deadlock), so that commands at once on a new host do here.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
 /// Now, in the unit of every time column: milliseconds since 1970 UTC.
 pub fn millis(time: jiff::Timestamp) -> i64 {
     time.as_millisecond()
@@ -167,4 +184,22 @@ pub fn millis(time: jiff::Timestamp) -> i64 {
 pub fn timestamp(millis: i64) -> Result<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(millis)
         .map_err(|_| Error::Value(format!("the time {millis}, which is out of range")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+
+    #[test]
+    fn a_new_database_is_opened_by_many_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state.db");
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| State::open(&path).unwrap());
+                }
+            });
+        }
+    }
 }

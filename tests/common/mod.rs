@@ -5,9 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, outside #[test]")]
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::unistd::User;
+
+/// The service user of these hosts: any that every system has.
+pub const SERVICE: &str = "nobody";
 
 /// Tells hosts of one test process apart.
 static HOSTS: AtomicU32 = AtomicU32::new(0);
@@ -48,10 +55,13 @@ impl TestHost {
             accounts: Vec::new(),
         };
         fs::create_dir_all(host.state()).unwrap();
-        host.tool("groupadd", &["--system", &host.group]);
+        let service = User::from_name(SERVICE).unwrap().unwrap();
+        chown(host.state(), Some(service.uid.as_raw()), Some(service.gid.as_raw())).unwrap();
+        let said = tool("groupadd", &["--system", &host.group]);
+        assert_eq!(said.code, Some(0), "{said:?}");
         let config = format!(
             "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
-             [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = 'nobody'\n",
+             [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = '{SERVICE}'\n",
             host.accounts_root().display(),
             host.state().display(),
             host.first_uid,
@@ -94,6 +104,17 @@ impl TestHost {
         command.output().unwrap().into()
     }
 
+    /// Starts `sftp-import` and kills it after `delay`, unless it has ended by then.
+    pub fn killed_after(&self, delay: Duration, arguments: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Runs `sftp-import`, which must succeed, and returns what it printed.
     pub fn done(&self, arguments: &[&str]) -> String {
         let said = self.run(arguments);
@@ -113,24 +134,16 @@ impl TestHost {
     pub fn helper(&self, user: &str, fingerprint: &str) -> Said {
         helper(&self.keys_db(), &[user, fingerprint])
     }
-
-    fn tool(&self, tool: &str, arguments: &[&str]) {
-        let output = Command::new(format!("/usr/sbin/{tool}")).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{tool} {arguments:?}: {output:?}");
-    }
 }
 
 impl Drop for TestHost {
     fn drop(&mut self) {
-        let quietly = |program: &str, argument: &str| {
-            let _ = Command::new(format!("/usr/sbin/{program}")).arg(argument).output();
-        };
         for id in &self.accounts {
             self.run(&["account", "remove", "--yes", "--force", id]);
-            quietly("userdel", id);
-            quietly("groupdel", id);
+            tool("userdel", &[id]);
+            tool("groupdel", &[id]);
         }
-        quietly("groupdel", &self.group);
+        tool("groupdel", &[&self.group]);
         let _ = fs::remove_dir_all(&self.root);
     }
 }
@@ -143,6 +156,19 @@ impl From<Output> for Said {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// Runs a tool such as useradd, and again while somebody else's holds the lock.
+pub fn tool(tool: &str, arguments: &[&str]) -> Said {
+    for _ in 0..100 {
+        let mut command = Command::new(format!("/usr/sbin/{tool}"));
+        let said: Said = command.args(arguments).env("LC_ALL", "C").output().unwrap().into();
+        if !said.err.contains("cannot lock") {
+            return said;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{tool} never got its lock");
 }
 
 /// Runs the real helper on `database`.
