@@ -1,5 +1,6 @@
 //! A host with one account, in a temporary folder, for this module's tests.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use super::entry::Entry;
@@ -8,6 +9,7 @@ use super::scan::Incoming;
 use crate::account::AccountId;
 use crate::config::Paths;
 use crate::import_id::ImportId;
+use crate::sys::ReadLease;
 
 /// Removed when dropped.
 pub(super) struct TestHost {
@@ -50,7 +52,17 @@ impl TestHost {
     pub(super) fn put(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.incoming().join(name);
         std::fs::write(&path, content).unwrap();
+        self.closed(name);
         path
+    }
+
+    /// Waits until nobody has the file open for writing: a child that another test forks holds
+    /// our handles until its exec.
+    pub(super) fn closed(&self, name: &str) {
+        let path = self.incoming().join(name);
+        while ReadLease::take(File::open(&path).unwrap()).is_err() {
+            std::thread::yield_now();
+        }
     }
 
     pub(super) fn open(&self) -> Incoming {
