@@ -21,13 +21,13 @@ use super::layout::AccountFolder;
 use crate::import_id::ImportId;
 use crate::records::{ProfileBatch, ProfileRecord, Property};
 
-/// A window is handed over at about this many bytes. Two exist at a time.
-const WINDOW_BYTES: usize = 24 << 20;
-/// What a record costs beside its text and changes, in bytes: its packed and its unpacked form,
-/// and its part of the tables made for a window.
-const RECORD_BYTES: usize = 400;
-/// What a change costs beside its text, in bytes.
-const CHANGE_BYTES: usize = 48;
+/// A window is handed over at about this many bytes. Two exist at a time, one with tables of
+/// about its size.
+const WINDOW_BYTES: usize = 40 << 20;
+/// What a record takes in a batch beside its text and changes, in bytes.
+const RECORD_BYTES: usize = 72;
+/// What a change takes in a batch beside its text, in bytes.
+const CHANGE_BYTES: usize = 32;
 
 /// An import's changes, not yet visible.
 #[derive(Debug)]
