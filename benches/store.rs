@@ -190,7 +190,7 @@ fn profile_batch(
             set(0, Value::Text(&text[2])),
             set(1, Value::Text(&text[0])),
             set(2, Value::Text(&text[3])),
-            set(3, Value::Boolean(user % 2 == 0)),
+            set(3, Value::Boolean(user.is_multiple_of(2))),
             set(4, Value::Integer(random.below(100) as i64)),
             Change { property: 5, operation: Operation::Add, value: Value::Text(&text[4]) },
         ];

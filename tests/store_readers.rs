@@ -55,11 +55,11 @@ impl Sample {
 
     /// The whole file of a run that was cut off just before its rename.
     fn leave_what_a_crash_leaves(&self) {
-        let events = self.account_folder().join("events");
-        let unfinished = events.join(".import=sftp1-6.tmp");
-        fs::create_dir(&unfinished).unwrap();
         let part = "part-00000.parquet";
-        fs::copy(events.join("import=sftp1-1").join(part), unfinished.join(part)).unwrap();
+        let committed = self.account_folder().join("events/import=sftp1-1").join(part);
+        let unfinished = self.account_folder().join(".unfinished/import=sftp1-6");
+        fs::create_dir(&unfinished).unwrap();
+        fs::copy(committed, unfinished.join(part)).unwrap();
     }
 
     fn account_folder(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 //! An import's events on their way into Parquet files.
 //!
 //! Batches are gathered into groups of bounded size; a group becomes one row group. The files lie
-//! in a hidden folder that appears under its real name, complete and synced, by one rename.
+//! in an unfinished folder that appears among the events, complete and synced, by one rename.
 
 mod part;
 mod settings;
