@@ -315,10 +315,14 @@ fn a_wide_schema_is_kept(engine: &Engine<'_>) {
     let names: Vec<_> = (0..2000).map(|n| format!("property {n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let schema = event_schema(&names);
-    let batches = (0..4).map(|_| events(&schema, &["Wide"; 500], &[Some("value"); 500])).collect();
-    assert_eq!(engine.run(1, &Schema::Event(schema), batches).records, 2000);
+    let batch = events(&schema, &["Wide"; 300], &[Some("value"); 300]);
+    let schema = Schema::Event(schema);
+    let committed = engine.run(1, &schema, vec![batch; 4]);
+    assert_eq!(committed.records, 1200);
+    let again = engine.store.begin(&account(), &import(1), &schema).unwrap();
+    assert_eq!(again.commit().unwrap(), committed);
     let batches = engine.reader.events(&engine.path, &account());
-    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2000);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1200);
     for batch in batches {
         assert_eq!(batch.num_columns(), 2007);
         assert_eq!(strings(batch.column(2006))[0].as_deref(), Some("value"));

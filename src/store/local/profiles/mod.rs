@@ -127,7 +127,8 @@ impl Work for Profiles {
     fn work(&mut self, window: Window) -> Result<(), Error> {
         let records: Vec<_> = window.batches.iter().flat_map(ProfileBatch::iter).collect();
         let ids = Ids::gather(&records);
-        let known = self.database.look_up(ids.keys())?;
+        let by_key = database::in_key_order(ids.keys());
+        let known = self.database.look_up(ids.keys(), &by_key)?;
         let resolved = ids.resolve(&known, &mut self.last_profile);
         let mut order: Vec<_> = resolved.profiles.iter().copied().zip(0..records.len()).collect();
         order.sort_unstable();
@@ -135,7 +136,7 @@ impl Work for Profiles {
             let records = group.iter().map(|&(_, index)| &records[index]);
             self.merge(group[0].0, records)?;
         }
-        self.database.lead(ids.keys(), &known, &resolved.leads_to)?;
+        self.database.lead(ids.keys(), &by_key, &known, &resolved.leads_to)?;
         self.committed.records += records.len() as u64;
         self.committed.moved_ids += resolved.moved;
         Ok(())
