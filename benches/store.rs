@@ -84,16 +84,14 @@ fn product_page(random: &mut Random, schema: &Arc<ArrowSchema>, line: usize) -> 
     let mut columns = fixed_columns(random, BATCH, line);
     let names: Vec<_> =
         (0..BATCH).map(|_| format!("Awesome Ring - {}", random.below(5000))).collect();
-    let prices = (0..BATCH).map(|_| random.below(100_000) as f64 / 100.0);
-    let dates = (0..BATCH).map(|_| 1_589_272_032_000 + random.below(365) as i64 * 86_400_000);
+    let prices: Vec<_> = (0..BATCH).map(|_| random.below(100_000) as f64 / 100.0).collect();
+    let day = |n| 1_589_272_032_000 + n as i64 * 86_400_000;
+    let dates: Vec<_> = (0..BATCH).map(|_| day(random.below(365))).collect();
+    let delivered: Vec<_> = (0..BATCH).map(|_| random.below(2) == 1).collect();
     columns.push(Arc::new(StringArray::from(names)));
-    columns.push(Arc::new(Float64Array::from_iter_values(prices.collect::<Vec<_>>())));
-    columns.push(Arc::new(
-        TimestampMillisecondArray::from(dates.collect::<Vec<_>>()).with_timezone("UTC"),
-    ));
-    columns.push(Arc::new(BooleanArray::from(
-        (0..BATCH).map(|_| random.below(2) == 1).collect::<Vec<_>>(),
-    )));
+    columns.push(Arc::new(Float64Array::from(prices)));
+    columns.push(Arc::new(TimestampMillisecondArray::from(dates).with_timezone("UTC")));
+    columns.push(Arc::new(BooleanArray::from(delivered)));
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
 }
 
@@ -192,7 +190,7 @@ fn profile_batch(
             set(0, Value::Text(&text[2])),
             set(1, Value::Text(&text[0])),
             set(2, Value::Text(&text[3])),
-            set(3, Value::Boolean(user % 2 == 0)),
+            set(3, Value::Boolean(user.is_multiple_of(2))),
             set(4, Value::Integer(random.below(100) as i64)),
             Change { property: 5, operation: Operation::Add, value: Value::Text(&text[4]) },
         ];

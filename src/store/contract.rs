@@ -1,20 +1,18 @@
 //! What every engine promises, as tests. An engine takes part by one line of [`contract!`] and a
 //! [`Reader`] that looks at its data as a stranger would.
 
+mod make;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, new_null_array,
-};
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_array::RecordBatch;
 
+use self::make::*;
 use super::{Committed, Error, Store};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::records::{
-    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
-};
+use crate::records::{Batch, Schema, Value};
 
 /// Every contract, as one test for the named engine.
 macro_rules! contract {
@@ -104,80 +102,6 @@ impl Engine<'_> {
         self.reader.profiles(&self.path, &account())
     }
 }
-
-fn account() -> AccountId {
-    "TEST-ABC-123Z".parse().unwrap()
-}
-
-fn import(n: i64) -> ImportId {
-    ImportId::new("sftp1", n).unwrap()
-}
-
-fn strings(column: &ArrayRef) -> Vec<Option<String>> {
-    let column = column.as_any().downcast_ref::<StringArray>().unwrap();
-    column.iter().map(|value| value.map(str::to_owned)).collect()
-}
-
-/// The fixed columns, then string properties of these names.
-fn event_schema(properties: &[&str]) -> EventSchema {
-    let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let mut fields = vec![Field::new("event", DataType::Utf8, false), Field::new("ts", utc, false)];
-    for id in ["identity", "object_id", "fb_id", "gp_id"] {
-        fields.push(Field::new(id, DataType::Utf8, true));
-    }
-    fields.push(Field::new("source_line", DataType::Int64, false));
-    fields.extend(properties.iter().map(|name| Field::new(*name, DataType::Utf8, true)));
-    EventSchema { arrow: Arc::new(arrow_schema::Schema::new(fields)) }
-}
-
-/// One event per name; every property holds `values`.
-fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> Batch {
-    let n = names.len();
-    let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
-    let null = new_null_array(&DataType::Utf8, n);
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(names.to_vec())),
-        Arc::new(TimestampMillisecondArray::from(vec![1_578_503_667_000; n]).with_timezone("UTC")),
-        ids,
-        null.clone(),
-        null.clone(),
-        null,
-        Arc::new(Int64Array::from_iter_values(2..2 + n as i64)),
-    ];
-    let property: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
-    columns.resize(schema.arrow.fields().len(), property);
-    Batch::Events(RecordBatch::try_new(schema.arrow.clone(), columns).unwrap())
-}
-
-fn one_column(names: &[&str]) -> (Schema, Batch) {
-    let schema = event_schema(&[]);
-    let batch = events(&schema, names, &[]);
-    (Schema::Event(schema), batch)
-}
-
-fn properties(names: &[&str]) -> Arc<[Property]> {
-    names.iter().map(|name| Property { name: (*name).into(), kind: PropertyType::String }).collect()
-}
-
-/// Records of ids `[identity, fbId, gpId, objectId]` (empty: none) and changes, at 100, 101, …
-fn profiles(properties: &Arc<[Property]>, records: &[([&str; 4], &[Change<'_>])]) -> Batch {
-    let mut batch = ProfileBatch::new(Arc::clone(properties));
-    for ((ids, changes), n) in records.iter().zip(0..) {
-        let ids = ids.map(|id| Some(id).filter(|id| !id.is_empty()));
-        batch.push(2 + n, 100 + n as i64, ids, changes.iter().copied());
-    }
-    Batch::Profiles(batch)
-}
-
-fn set(property: usize, value: Value<'_>) -> Change<'_> {
-    Change { property, operation: Operation::Set, value }
-}
-
-fn add(property: usize, text: &str) -> Change<'_> {
-    Change { property, operation: Operation::Add, value: Value::Text(text) }
-}
-
-const A: [&str; 4] = ["a", "", "", ""];
 
 fn aborting_leaves_nothing(engine: &Engine<'_>) {
     let (schema, batch) = one_column(&["Purchased"]);
@@ -315,10 +239,14 @@ fn a_wide_schema_is_kept(engine: &Engine<'_>) {
     let names: Vec<_> = (0..2000).map(|n| format!("property {n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let schema = event_schema(&names);
-    let batches = (0..4).map(|_| events(&schema, &["Wide"; 500], &[Some("value"); 500])).collect();
-    assert_eq!(engine.run(1, &Schema::Event(schema), batches).records, 2000);
+    let batch = events(&schema, &["Wide"; 300], &[Some("value"); 300]);
+    let schema = Schema::Event(schema);
+    let committed = engine.run(1, &schema, vec![batch; 4]);
+    assert_eq!(committed.records, 1200);
+    let again = engine.store.begin(&account(), &import(1), &schema).unwrap();
+    assert_eq!(again.commit().unwrap(), committed);
     let batches = engine.reader.events(&engine.path, &account());
-    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2000);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1200);
     for batch in batches {
         assert_eq!(batch.num_columns(), 2007);
         assert_eq!(strings(batch.column(2006))[0].as_deref(), Some("value"));

@@ -41,7 +41,7 @@ pub struct Writer(Engine);
 
 #[derive(Debug)]
 enum Engine {
-    Local(Box<local::LocalWriter>),
+    Local(local::LocalWriter),
 }
 
 impl Store {
@@ -66,9 +66,9 @@ impl Store {
         schema: &Schema,
     ) -> Result<Writer, Error> {
         match self {
-            Self::Local(store) => store
-                .begin(account, import, schema)
-                .map(|writer| Writer(Engine::Local(Box::new(writer)))),
+            Self::Local(store) => {
+                store.begin(account, import, schema).map(|writer| Writer(Engine::Local(writer)))
+            }
         }
     }
 }

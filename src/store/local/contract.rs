@@ -18,7 +18,7 @@ pub struct Reader;
 impl contract::Reader for Reader {
     fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch> {
         let events = AccountFolder::new(data, account).events();
-        let imports = files(&events).into_iter().filter(|path| !is_hidden(path));
+        let imports = files(&events).into_iter();
         imports.flat_map(|import| files(&import)).flat_map(|part| read(&part)).collect()
     }
 
@@ -49,8 +49,8 @@ impl contract::Reader for Reader {
     }
 
     fn leftovers(&self, data: &Path, account: &AccountId) -> Vec<String> {
-        let paths = files(&AccountFolder::new(data, account).events());
-        paths.iter().filter(|path| is_hidden(path)).map(|path| path.display().to_string()).collect()
+        let paths = files(&AccountFolder::new(data, account).unfinished());
+        paths.iter().map(|path| path.display().to_string()).collect()
     }
 
     fn crash(&self, data: &Path, account: &AccountId, import: &ImportId) {
@@ -65,10 +65,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
-}
-
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().unwrap().to_str().unwrap().starts_with('.')
 }
 
 fn read(part: &Path) -> Vec<RecordBatch> {

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! <data>/<account>/events/import=<import>/part-00000.parquet
-//! <data>/<account>/events/.import=<import>.tmp/     an import being written, or cut off
+//! <data>/<account>/.unfinished/import=<import>/     events being written, or cut off
 //! <data>/<account>/profiles.db                      with -wal and -shm beside it
 //! ```
+//! Unfinished events lie outside `events`, because DuckDB's `events/**/*.parquet` finds hidden
+//! folders too.
 
 use std::path::{Path, PathBuf};
 
@@ -36,9 +38,14 @@ impl AccountFolder {
         self.events().join(format!("import={import}"))
     }
 
-    /// One import's events before that. Hidden, and without the prefix that readers glob for.
+    /// All events that are not committed, a folder per import; empty when no import runs.
+    pub fn unfinished(&self) -> PathBuf {
+        self.0.join(".unfinished")
+    }
+
+    /// One import's events before it is committed.
     pub fn unfinished_events_of(&self, import: &ImportId) -> PathBuf {
-        self.events().join(format!(".import={import}.tmp"))
+        self.unfinished().join(format!("import={import}"))
     }
 
     /// The profiles database.

@@ -38,8 +38,8 @@ pub struct LocalWriter {
 enum State {
     /// By an earlier run.
     Committed(Committed),
-    Events(EventsWriter),
-    Profiles(ProfilesWriter),
+    Events(Box<EventsWriter>),
+    Profiles(Box<ProfilesWriter>),
 }
 
 /// How an import begins.
@@ -52,9 +52,9 @@ enum Begun<W> {
 }
 
 impl<W> Begun<W> {
-    fn into_state(self, now: impl FnOnce(W) -> State) -> State {
+    fn into_state(self, now: impl FnOnce(Box<W>) -> State) -> State {
         match self {
-            Self::Now(writer) => now(writer),
+            Self::Now(writer) => now(Box::new(writer)),
             Self::Before(committed) => State::Committed(committed),
         }
     }

@@ -1,7 +1,7 @@
 //! An import's events on their way into Parquet files.
 //!
 //! Batches are gathered into groups of bounded size; a group becomes one row group. The files lie
-//! in a hidden folder that appears under its real name, complete and synced, by one rename.
+//! in an unfinished folder that appears among the events, complete and synced, by one rename.
 
 mod part;
 mod settings;
@@ -201,4 +201,58 @@ fn count(folder: &Path) -> Result<Committed, Error> {
         committed.records += part::count(&path)?;
     }
     Ok(committed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use arrow_array::{ArrayRef, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+
+    /// A batch of `width` columns that fills a group, with the schema it has.
+    fn full_group(width: usize) -> (EventSchema, RecordBatch) {
+        let text = "x".repeat(GROUP_BYTES / width / 16);
+        let column: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 17]));
+        let field = |n| Field::new(format!("{n}"), DataType::Utf8, true);
+        let arrow = Arc::new(Schema::new((0..width).map(field).collect::<Vec<_>>()));
+        let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![column; width]).unwrap();
+        (EventSchema { arrow }, batch)
+    }
+
+    #[test]
+    fn parts_and_row_groups_are_bounded_and_say_whose_they_are() {
+        let data = tempfile::tempdir().unwrap();
+        let (account, import) = ("acme".parse().unwrap(), "sftp1-7".parse().unwrap());
+        let folder = AccountFolder::new(data.path(), &account);
+        let (schema, batch) = full_group(2000);
+        let Begun::Now(mut writer) = begin(&folder, &account, &import, &schema).unwrap() else {
+            panic!("committed before it began");
+        };
+        for _ in 0..10 {
+            writer.push(batch.clone()).unwrap();
+        }
+        assert_eq!(writer.commit().unwrap().records, 170);
+        let mut row_groups = Vec::new();
+        for n in 0..2 {
+            let file = File::open(layout::part(&folder.events_of(&import), n)).unwrap();
+            let reader = SerializedFileReader::new(file).unwrap();
+            let metadata = reader.metadata().file_metadata();
+            assert_eq!(
+                metadata.created_by(),
+                Some(concat!("sftp-import ", env!("CARGO_PKG_VERSION")))
+            );
+            let of = |key: &str| {
+                let mut values = metadata.key_value_metadata().unwrap().iter();
+                values.find(|value| value.key == key).and_then(|value| value.value.as_deref())
+            };
+            assert_eq!(of("sftp-import.account"), Some("acme"));
+            assert_eq!(of("sftp-import.import"), Some("sftp1-7"));
+            row_groups.push(reader.num_row_groups());
+        }
+        assert_eq!(row_groups, [9, 1], "the tenth group went to a second part");
+    }
 }

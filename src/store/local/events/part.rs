@@ -2,25 +2,26 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arrow_array::RecordBatch;
-use parquet::arrow::ArrowWriter;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{FieldRef, Schema};
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::super::super::Error;
 use super::super::durable;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 
 /// How many threads encode a row group's columns. The reading side has its own; with two cores,
 /// two let whichever side is behind have both.
@@ -30,8 +31,7 @@ const ENCODERS: usize = 2;
 pub struct Part {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
-    encoders: ArrowRowGroupWriterFactory,
-    settings: Settings,
+    columns: Vec<Column>,
 }
 
 impl fmt::Debug for Part {
@@ -47,13 +47,12 @@ impl Part {
     /// It can't be made, or is there already.
     pub fn create(path: &Path, settings: &Settings) -> std::result::Result<Self, Error> {
         let file = BufWriter::with_capacity(256 << 10, durable::create_file(path)?);
-        let options =
-            ArrowWriterOptions::new().with_properties(settings.properties.as_ref().clone());
-        let (file, encoders) =
+        let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
+        let (file, _) =
             ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
                 .and_then(ArrowWriter::into_serialized_writer)
                 .map_err(|source| Error::WriteEvents { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file, encoders, settings: settings.clone() })
+        Ok(Self { path: path.to_owned(), file, columns: Vec::new() })
     }
 
     /// Writes `batches` as one row group.
@@ -67,7 +66,7 @@ impl Part {
 
     /// How many column chunks it has so far.
     pub fn chunks(&self) -> usize {
-        self.file.flushed_row_groups().len() * self.settings.schema.fields().len()
+        self.file.flushed_row_groups().len() * self.columns.len()
     }
 
     /// Writes the footer, brings the file to the disk and says how many records it holds.
@@ -83,8 +82,12 @@ impl Part {
     }
 
     fn write_group(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        let writers = self.encoders.create_column_writers(self.file.flushed_row_groups().len())?;
-        let chunks = encode(writers, batches)?;
+        if let (true, Some(first)) = (self.columns.is_empty(), batches.first()) {
+            let fields = first.schema_ref().fields().iter().zip(first.columns());
+            self.columns =
+                fields.map(|(f, values)| Column::new(f, values)).collect::<Result<_>>()?;
+        }
+        let chunks = encode(&self.columns, batches)?;
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
@@ -94,17 +97,48 @@ impl Part {
     }
 }
 
+/// Encodes one column. A column's writer is large (tables of a dictionary, of the compressor), so
+/// it lives for one chunk, and there are only as many as threads.
+#[derive(Debug)]
+struct Column {
+    field: FieldRef,
+    writers: ArrowRowGroupWriterFactory,
+}
+
+impl Column {
+    /// For a column that begins with `values`.
+    fn new(field: &FieldRef, values: &ArrayRef) -> Result<Self> {
+        let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
+        let properties = Arc::new(settings::column(values));
+        // The factory takes its settings from a file; nothing is written to this one.
+        let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties)?;
+        let writers = ArrowRowGroupWriterFactory::new(&file, schema);
+        Ok(Self { field: Arc::clone(field), writers })
+    }
+
+    fn encode<'a>(
+        &self,
+        arrays: impl Iterator<Item = &'a ArrayRef>,
+    ) -> Result<Vec<ArrowColumnChunk>> {
+        let mut writers = self.writers.create_column_writers(0)?;
+        for array in arrays {
+            for (leaf, writer) in compute_leaves(&self.field, array)?.iter().zip(&mut writers) {
+                writer.write(leaf)?;
+            }
+        }
+        writers.into_iter().map(ArrowColumnWriter::close).collect()
+    }
+}
+
 /// Encodes every column, [`ENCODERS`] at a time.
-fn encode(
-    writers: Vec<ArrowColumnWriter>,
-    batches: &[RecordBatch],
-) -> Result<Vec<ArrowColumnChunk>> {
-    let mut chunks: Vec<_> = writers.iter().map(|_| None).collect();
-    let columns = Mutex::new(writers.into_iter().zip(&mut chunks).enumerate());
-    let next = || columns.lock().unwrap_or_else(PoisonError::into_inner).next();
+fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>> {
+    let mut chunks: Vec<_> = columns.iter().map(|_| Vec::new()).collect();
+    let queue = Mutex::new(columns.iter().zip(&mut chunks).enumerate());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let encode_columns = || {
-        while let Some((index, (writer, chunk))) = next() {
-            *chunk = Some(encode_column(writer, index, batches)?);
+        while let Some((index, (column, chunk))) = next() {
+            *chunk = column.encode(batches.iter().map(|batch| batch.column(index)))?;
         }
         Ok::<_, ParquetError>(())
     };
@@ -115,21 +149,7 @@ fn encode(
             result.and(other.join().unwrap_or_else(|panic| resume_unwind(panic)))
         })
     })?;
-    // Every column was taken, and each that was taken is encoded, or an error was returned above.
     Ok(chunks.into_iter().flatten().collect())
-}
-
-fn encode_column(
-    mut writer: ArrowColumnWriter,
-    index: usize,
-    batches: &[RecordBatch],
-) -> Result<ArrowColumnChunk> {
-    for batch in batches {
-        for leaf in compute_leaves(batch.schema_ref().field(index), batch.column(index))? {
-            writer.write(&leaf)?;
-        }
-    }
-    writer.close()
 }
 
 /// How many records the file at `path` holds, by its footer.

@@ -115,16 +115,20 @@ impl Database {
             .map_err(self.failed("find the last profile"))
     }
 
-    /// Where each id leads.
+    /// Where each id leads. Taken in `order`, which is that of [`in_key_order`].
     ///
     /// # Errors
     /// SQLite's.
-    pub fn look_up(&self, ids: &[(IdKind, &str)]) -> Result<Vec<Option<i64>>, Error> {
+    pub fn look_up(
+        &self,
+        ids: &[(IdKind, &str)],
+        order: &[usize],
+    ) -> Result<Vec<Option<i64>>, Error> {
         let mut profiles = vec![None; ids.len()];
         let look_up = || {
             let sql = "SELECT profile_id FROM identity WHERE kind = ?1 AND value = ?2";
             let mut statement = self.connection.prepare_cached(sql)?;
-            for index in in_key_order(ids) {
+            for &index in order {
                 let (kind, value) = ids[index];
                 profiles[index] =
                     statement.query_row([kind.as_str(), value], |row| row.get(0)).optional()?;
@@ -135,13 +139,15 @@ impl Database {
         Ok(profiles)
     }
 
-    /// Makes each id lead to its profile, where that is not where it led `before`.
+    /// Makes each id lead to its profile, where that is not where it led `before`. Taken in
+    /// `order`, which is that of [`in_key_order`].
     ///
     /// # Errors
     /// SQLite's.
     pub fn lead(
         &self,
         ids: &[(IdKind, &str)],
+        order: &[usize],
         before: &[Option<i64>],
         profiles: &[i64],
     ) -> Result<(), Error> {
@@ -149,7 +155,7 @@ impl Database {
             let sql = "INSERT INTO identity (kind, value, profile_id) VALUES (?1, ?2, ?3)
                 ON CONFLICT (kind, value) DO UPDATE SET profile_id = excluded.profile_id";
             let mut statement = self.connection.prepare_cached(sql)?;
-            for index in in_key_order(ids) {
+            for &index in order {
                 let (kind, value) = ids[index];
                 if before[index] != Some(profiles[index]) {
                     statement.execute(params![kind.as_str(), value, profiles[index]])?;
@@ -218,22 +224,18 @@ impl Database {
             )?;
             self.connection.execute_batch("COMMIT")
         };
-        run(commit).map_err(self.failed("commit"))?;
-        self.empty_wal();
-        Ok(())
+        run(commit).map_err(self.failed("commit"))
     }
 
-    /// Moves everything into the database file. The commit is durable without; a reader who is
-    /// in the way leaves the rest to the next import.
-    fn empty_wal(&self) {
-        let emptied = self
-            .connection
-            .busy_timeout(Duration::ZERO)
-            .and_then(|()| self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
-        if let Err(error) = emptied {
-            let path = self.path.display();
-            tracing::debug!(%path, %error, "the write-ahead log could not be emptied");
+    /// Ends an open transaction, then moves everything into the database file and cuts the
+    /// `-wal` file, in which an aborted import may have left as much as a committed one.
+    fn rest(&self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
         }
+        // A reader in the way is not waited for.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     fn migrate(&self) -> Result<(), Error> {
@@ -261,6 +263,16 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Err(error) = self.rest() {
+            // A commit is durable without it, and the next import does it.
+            let path = self.path.display();
+            tracing::debug!(%path, %error, "the write-ahead log stays as it is");
+        }
+    }
+}
+
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -279,8 +291,13 @@ fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
 }
 
 /// The indices of `ids` as the table is sorted: neighbours are on one page.
-fn in_key_order(ids: &[(IdKind, &str)]) -> Vec<usize> {
-    let mut order: Vec<_> = (0..ids.len()).collect();
-    order.sort_unstable_by_key(|&index| (ids[index].0.as_str(), ids[index].1));
-    order
+pub fn in_key_order(ids: &[(IdKind, &str)]) -> Vec<usize> {
+    let mut keys: Vec<_> =
+        ids.iter().enumerate().map(|(n, (kind, value))| (kind.as_str(), *value, n)).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(.., n)| n).collect()
 }
+
+#[cfg(test)]
+#[path = "database_tests.rs"]
+mod tests;

@@ -21,23 +21,25 @@ use super::layout::AccountFolder;
 use crate::import_id::ImportId;
 use crate::records::{ProfileBatch, ProfileRecord, Property};
 
-/// A window is handed over at about this many bytes. Two exist at a time.
-const WINDOW_BYTES: usize = 24 << 20;
-/// What a record costs beside its text and changes, in bytes: its packed and its unpacked form,
-/// and its part of the tables made for a window.
-const RECORD_BYTES: usize = 400;
-/// What a change costs beside its text, in bytes.
-const CHANGE_BYTES: usize = 48;
+/// A window is merged at about this many bytes, and needs about half as much again for its
+/// tables. Every window goes through most of the database, so the larger the fewer.
+const WINDOW_BYTES: usize = 80 << 20;
+/// Batches are handed to the merging thread at about this many bytes.
+const PIECE_BYTES: usize = 2 << 20;
+/// What a record takes in a batch beside its text and changes, in bytes.
+const RECORD_BYTES: usize = 72;
+/// What a change takes in a batch beside its text, in bytes.
+const CHANGE_BYTES: usize = 32;
 
 /// An import's changes, not yet visible.
 #[derive(Debug)]
 pub struct ProfilesWriter {
     properties: Arc<[Property]>,
-    window: Window,
+    piece: Window,
     profiles: Background<Profiles>,
 }
 
-/// Batches that will be merged together.
+/// Batches that will be merged together, or a piece of them.
 #[derive(Debug, Default)]
 struct Window {
     batches: Vec<ProfileBatch>,
@@ -50,6 +52,7 @@ struct Profiles {
     import: ImportId,
     database: Database,
     merger: Merger,
+    window: Window,
     last_profile: i64,
     merged: Vec<u8>,
     committed: Committed,
@@ -74,12 +77,13 @@ pub fn begin(
         last_profile: database.last_profile()?,
         database,
         merger: Merger::new(properties),
+        window: Window::default(),
         merged: Vec::new(),
         committed: Committed::default(),
     };
     Ok(Begun::Now(ProfilesWriter {
         properties: Arc::clone(properties),
-        window: Window::default(),
+        piece: Window::default(),
         profiles: Background::new(profiles),
     }))
 }
@@ -90,16 +94,16 @@ impl ProfilesWriter {
         Arc::ptr_eq(batch.properties(), &self.properties) || *batch.properties() == self.properties
     }
 
-    /// Keeps `batch`; a full window is merged.
+    /// Keeps `batch`; enough of them go to the merging thread.
     ///
     /// # Errors
     /// An earlier window can't be merged or written.
     pub fn push(&mut self, batch: ProfileBatch) -> Result<(), Error> {
-        self.window.push(batch);
-        if self.window.bytes < WINDOW_BYTES {
+        self.piece.push(batch);
+        if self.piece.bytes < PIECE_BYTES {
             return Ok(());
         }
-        self.profiles.send(std::mem::take(&mut self.window))
+        self.profiles.send(std::mem::take(&mut self.piece))
     }
 
     /// Merges what is left and commits the transaction.
@@ -107,9 +111,10 @@ impl ProfilesWriter {
     /// # Errors
     /// The changes can't be merged or written.
     pub fn commit(self) -> Result<Committed, Error> {
-        let Profiles { import, database, committed, .. } = self.profiles.finish(self.window)?;
-        database.commit(&import, committed)?;
-        Ok(committed)
+        let mut profiles = self.profiles.finish(self.piece)?;
+        profiles.merge_window()?;
+        profiles.database.commit(&profiles.import, profiles.committed)?;
+        Ok(profiles.committed)
     }
 }
 
@@ -124,47 +129,64 @@ impl Window {
 impl Work for Profiles {
     type Piece = Window;
 
-    fn work(&mut self, window: Window) -> Result<(), Error> {
+    fn work(&mut self, piece: Window) -> Result<(), Error> {
+        self.window.bytes += piece.bytes;
+        self.window.batches.extend(piece.batches);
+        if self.window.bytes < WINDOW_BYTES {
+            return Ok(());
+        }
+        self.merge_window()
+    }
+}
+
+impl Profiles {
+    fn merge_window(&mut self) -> Result<(), Error> {
+        let window = std::mem::take(&mut self.window);
         let records: Vec<_> = window.batches.iter().flat_map(ProfileBatch::iter).collect();
+        let last_stored = self.last_profile;
         let ids = Ids::gather(&records);
-        let known = self.database.look_up(ids.keys())?;
+        let by_key = database::in_key_order(ids.keys());
+        let known = self.database.look_up(ids.keys(), &by_key)?;
         let resolved = ids.resolve(&known, &mut self.last_profile);
         let mut order: Vec<_> = resolved.profiles.iter().copied().zip(0..records.len()).collect();
         order.sort_unstable();
         for group in order.chunk_by(|(a, _), (b, _)| a == b) {
             let records = group.iter().map(|&(_, index)| &records[index]);
-            self.merge(group[0].0, records)?;
+            self.merge(group[0].0, last_stored, records)?;
         }
-        self.database.lead(ids.keys(), &known, &resolved.leads_to)?;
+        self.database.lead(ids.keys(), &by_key, &known, &resolved.leads_to)?;
         self.committed.records += records.len() as u64;
         self.committed.moved_ids += resolved.moved;
         Ok(())
     }
-}
 
-impl Profiles {
-    /// Applies `records`, in their order and at least one, to the profile `id`.
+    /// Applies `records`, in their order and at least one, to the profile `id`, which is new if
+    /// it is above `last_stored`.
     fn merge<'a>(
         &mut self,
         id: i64,
+        last_stored: i64,
         records: impl Iterator<Item = &'a ProfileRecord<'a>> + Clone,
     ) -> Result<(), Error> {
         let Self { database, merger, merged, .. } = self;
-        let path = database.path();
         let times = || records.clone().map(|record| record.at);
         let created_at = times().min().unwrap_or_default();
         let updated_at = times().max().unwrap_or_default();
+        let empty = Profile { properties: "{}", created_at, updated_at };
         let changes = records.clone().flat_map(ProfileRecord::changes);
         merged.clear();
-        let after = database.profile(id, |before| {
-            let before = before.unwrap_or(Profile { properties: "{}", created_at, updated_at });
+        let merge = |stored: Option<Profile<'_>>| {
+            let before = stored.unwrap_or(empty);
             merger
                 .merge(before.properties, changes, merged)
-                .map_err(|source| Error::Properties { path: path.into(), id, source })?;
-            Ok((before.created_at.min(created_at), before.updated_at.max(updated_at)))
-        })?;
-        let properties = std::str::from_utf8(merged).expect("serde_json writes UTF-8");
-        let (created_at, updated_at) = after;
-        database.store(id, Profile { properties, created_at, updated_at })
+                .map_err(|source| Error::Properties { path: database.path().into(), id, source })?;
+            let properties = std::str::from_utf8(merged).expect("serde_json writes UTF-8");
+            let created_at = before.created_at.min(created_at);
+            let updated_at = before.updated_at.max(updated_at);
+            let after = Profile { properties, created_at, updated_at };
+            Ok((stored != Some(after)).then_some(after))
+        };
+        let changed = if id > last_stored { merge(None) } else { database.profile(id, merge) }?;
+        changed.map_or(Ok(()), |after| database.store(id, after))
     }
 }

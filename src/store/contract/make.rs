@@ -1,0 +1,88 @@
+//! What the contracts push: accounts, imports, schemas and batches in a few words each.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, new_null_array,
+};
+use arrow_schema::{DataType, Field, TimeUnit};
+
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::records::{
+    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
+};
+
+pub fn account() -> AccountId {
+    "TEST-ABC-123Z".parse().unwrap()
+}
+
+pub fn import(n: i64) -> ImportId {
+    ImportId::new("sftp1", n).unwrap()
+}
+
+pub fn strings(column: &ArrayRef) -> Vec<Option<String>> {
+    let column = column.as_any().downcast_ref::<StringArray>().unwrap();
+    column.iter().map(|value| value.map(str::to_owned)).collect()
+}
+
+/// The fixed columns, then string properties of these names.
+pub fn event_schema(properties: &[&str]) -> EventSchema {
+    let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let mut fields = vec![Field::new("event", DataType::Utf8, false), Field::new("ts", utc, false)];
+    for id in ["identity", "object_id", "fb_id", "gp_id"] {
+        fields.push(Field::new(id, DataType::Utf8, true));
+    }
+    fields.push(Field::new("source_line", DataType::Int64, false));
+    fields.extend(properties.iter().map(|name| Field::new(*name, DataType::Utf8, true)));
+    EventSchema { arrow: Arc::new(arrow_schema::Schema::new(fields)) }
+}
+
+/// One event per name; every property holds `values`.
+pub fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> Batch {
+    let n = names.len();
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
+    let null = new_null_array(&DataType::Utf8, n);
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(names.to_vec())),
+        Arc::new(TimestampMillisecondArray::from(vec![1_578_503_667_000; n]).with_timezone("UTC")),
+        ids,
+        null.clone(),
+        null.clone(),
+        null,
+        Arc::new(Int64Array::from_iter_values(2..2 + n as i64)),
+    ];
+    let property: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    columns.resize(schema.arrow.fields().len(), property);
+    Batch::Events(RecordBatch::try_new(schema.arrow.clone(), columns).unwrap())
+}
+
+pub fn one_column(names: &[&str]) -> (Schema, Batch) {
+    let schema = event_schema(&[]);
+    let batch = events(&schema, names, &[]);
+    (Schema::Event(schema), batch)
+}
+
+pub fn properties(names: &[&str]) -> Arc<[Property]> {
+    names.iter().map(|name| Property { name: (*name).into(), kind: PropertyType::String }).collect()
+}
+
+/// Records of ids `[identity, fbId, gpId, objectId]` (empty: none) and changes, at 100, 101, …
+pub fn profiles(properties: &Arc<[Property]>, records: &[([&str; 4], &[Change<'_>])]) -> Batch {
+    let mut batch = ProfileBatch::new(Arc::clone(properties));
+    for ((ids, changes), n) in records.iter().zip(0..) {
+        let ids = ids.map(|id| Some(id).filter(|id| !id.is_empty()));
+        batch.push(2 + n, 100 + n as i64, ids, changes.iter().copied());
+    }
+    Batch::Profiles(batch)
+}
+
+pub fn set(property: usize, value: Value<'_>) -> Change<'_> {
+    Change { property, operation: Operation::Set, value }
+}
+
+pub fn add(property: usize, text: &str) -> Change<'_> {
+    Change { property, operation: Operation::Add, value: Value::Text(text) }
+}
+
+pub const A: [&str; 4] = ["a", "", "", ""];

@@ -1,0 +1,46 @@
+//! What stays of the database's files, and which files it refuses.
+
+use super::*;
+
+const PROFILE: Profile<'_> = Profile { properties: "{}", created_at: 0, updated_at: 0 };
+
+fn wal_len(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
+}
+
+/// Fills more than the page cache, so that pages are spilled.
+fn fill(database: &Database) {
+    let text = "x".repeat(1 << 20);
+    for id in 1..=(CACHE_KIB >> 10) + 16 {
+        let properties = &format!(r#"{{"p":"{text}"}}"#);
+        database.store(id, Profile { properties, ..PROFILE }).unwrap();
+    }
+}
+
+#[test]
+fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let aborted = Database::begin(&path).unwrap();
+    fill(&aborted);
+    assert!(wal_len(&path) > 0, "nothing was spilled");
+    drop(aborted);
+    assert_eq!(wal_len(&path), 0);
+    let database = Database::begin(&path).unwrap();
+    assert_eq!(database.last_profile().unwrap(), 0);
+    database.store(7, PROFILE).unwrap();
+    database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
+    assert_eq!(wal_len(&path), 0);
+    assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);
+}
+
+#[test]
+fn a_newer_database_and_what_is_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    drop(Database::begin(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Database::begin(&path), Err(Error::Newer { found: 99, .. })));
+    std::fs::write(&path, "not a database".repeat(100)).unwrap();
+    assert!(matches!(Database::begin(&path), Err(Error::Profiles { operation: "begin", .. })));
+}
