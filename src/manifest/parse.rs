@@ -130,10 +130,8 @@ impl Reader {
         check: impl FnOnce(&Json) -> Option<T>,
     ) -> Option<T> {
         if !self.entries.iter().any(|(name, value)| name == key && *value != Json::Null) {
-            let alike = self
-                .entries
-                .iter()
-                .find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
+            let alike =
+                self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
             let hint =
                 alike.map_or(String::new(), |(name, _)| format!(" (write {name:?} as {key:?})"));
             self.findings.push(format!("{key} is missing{hint}"));

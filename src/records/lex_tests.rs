@@ -82,7 +82,7 @@ fn raw_fields_keep_their_quotes() {
     let record = b"\"a,\"\"b\"x,,c\"d";
     let raw: Vec<_> = raw_fields(record, b',').into_iter().map(|f| &record[f]).collect();
     assert_eq!(raw, [&b"\"a,\"\"b\"x"[..], b"", b"c\"d"]);
-    assert_eq!(raw_fields(b"", b','), [0..0]);
+    assert_eq!(raw_fields(b"", b',').len(), 1, "one empty field");
 }
 
 proptest::proptest! {

@@ -46,11 +46,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn pieces_count_as_the_whole(text in "[a\r\n]{0,20}", at in 0_usize..20) {
+            let text = text.as_bytes();
             let at = at.min(text.len());
             let mut counter = LineCounter::default();
-            counter.push(text[..at].as_bytes());
-            counter.push(text[at..].as_bytes());
-            proptest::prop_assert_eq!(counter.lines, count_lines(text.as_bytes()));
+            counter.push(&text[..at]);
+            counter.push(&text[at..]);
+            proptest::prop_assert_eq!(counter.lines, count_lines(text));
         }
     }
 }

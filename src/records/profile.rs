@@ -44,7 +44,7 @@ struct Changes<'a> {
     dates: String,
 }
 
-/// The length of `2020-05-12T08:27:12Z`.
+/// The length of `2020-05-12T09:07:12Z`.
 const RFC3339: usize = 20;
 
 impl<'a> Changes<'a> {

@@ -60,7 +60,7 @@ pub struct Stopped {
     #[source]
     pub failure: Failure,
     /// What was read until then.
-    pub so_far: Summary,
+    pub so_far: Box<Summary>,
 }
 
 /// Reads a data file by its manifest and gives its records to `sink`.
@@ -84,7 +84,7 @@ pub fn read(
     let summary = delivery.summary(&meter);
     match outcome {
         Ok(()) => Ok(summary),
-        Err(failure) => Err(Stopped { failure, so_far: summary }),
+        Err(failure) => Err(Stopped { failure, so_far: Box::new(summary) }),
     }
 }
 

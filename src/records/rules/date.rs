@@ -104,7 +104,7 @@ fn hint(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// `seconds` as RFC 3339 in UTC, such as `2020-05-12T08:27:12Z`, appended to `text`.
+/// `seconds` as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`, appended to `text`.
 ///
 /// The year is 1 to 9999, see [`signed_epoch`].
 pub fn push_rfc3339(text: &mut String, seconds: i64) {
