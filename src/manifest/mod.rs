@@ -1,9 +1,21 @@
 //! The manifest: what a partner says about a data file, and what can be wrong with it. Pure.
+//!
+//! A [`Manifest`] that exists holds valid values only. A text that is no manifest gives
+//! [`ManifestErrors`]: every finding at once, and what could still be read of it, so that its
+//! author gets an answer.
+
+mod errors;
+mod json;
+mod parse;
 
 use std::collections::BTreeMap;
 
+use crate::config::Limits;
 use crate::records::PropertyType;
 use crate::report::DataType;
+
+pub use errors::ManifestErrors;
+pub(crate) use errors::is_address;
 
 /// A manifest whose every value is valid. Whether it fits its header is `records`' to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,4 +81,55 @@ pub enum DateFormat {
     YearMonthDay,
     /// `dd MMM yyyy`
     DayNameYear,
+}
+
+impl Manifest {
+    /// Reads a manifest: a UTF-8 JSON object, with or without a byte order mark.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestErrors> {
+        parse::parse(bytes, limits)
+    }
+}
+
+impl Encoding {
+    /// The encoding called `name`, in any case: the IANA name and its usual short form.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "utf-8" | "utf8" => Some(Self::Utf8),
+            "utf-16" | "utf16" | "utf-16le" | "utf16le" => Some(Self::Utf16Le),
+            "utf-16be" | "utf16be" => Some(Self::Utf16Be),
+            "windows-1252" | "cp1252" => Some(Self::Windows1252),
+            _ => None,
+        }
+    }
+}
+
+impl DateFormat {
+    /// All of them, in the order of the rules.
+    pub const ALL: [Self; 5] = [
+        Self::DayMonthYear,
+        Self::MonthDayYear,
+        Self::YearDayMonth,
+        Self::YearMonthDay,
+        Self::DayNameYear,
+    ];
+
+    /// As a manifest writes it, without the optional ` HH:mm:ss`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DayMonthYear => "dd/MM/yyyy",
+            Self::MonthDayYear => "MM/dd/yyyy",
+            Self::YearDayMonth => "yyyy/dd/MM",
+            Self::YearMonthDay => "yyyy/MM/dd",
+            Self::DayNameYear => "dd MMM yyyy",
+        }
+    }
+
+    /// The format that a manifest writes as `text`, with or without ` HH:mm:ss`.
+    pub fn named(text: &str) -> Option<Self> {
+        let date = text.strip_suffix(" HH:mm:ss").unwrap_or(text);
+        Self::ALL.into_iter().find(|format| format.as_str() == date)
+    }
 }

@@ -1,9 +1,50 @@
 //! Records: from a data file's bytes to typed columns, or to rejections with their reasons.
 //!
-//! Pure but for reading the given stream: no file paths, no SQL, no clock. [`read`] drives it.
+//! Pure but for reading the given stream: no file paths, no SQL, no clock. [`read`] drives it:
+//!
+//! | stage | file | thread |
+//! |---|---|---|
+//! | count and digest the bytes as uploaded | `source` | reader |
+//! | decompress | `decompress` | reader |
+//! | decode to UTF-8 | `decode` | reader |
+//! | split into blocks of whole records | `split`, `quotes` | reader |
+//! | find the cells | `lex`, `marks` | worker |
+//! | check by the `rules`, build the batch | `parse`, `event`, `profile` | worker |
+//! | deliver in file order | `read` | the caller's |
+//!
+//! What always holds: the same bytes give the same verdicts, however they arrive and whoever
+//! works on them; read = accepted + rejected; memory is bounded by the limits and the number of
+//! workers, never by the file.
 
 pub mod batch;
+mod columns;
+mod decode;
+mod decompress;
+mod error_file;
+mod errors_jsonl;
+mod event;
+mod lex;
+mod lines;
+mod marks;
+mod parse;
+mod profile;
+mod quotes;
+mod read;
+mod rejection;
+mod rules;
 pub mod schema;
+mod sink;
+mod source;
+mod split;
 
 pub use batch::{Batch, Change, Operation, ProfileBatch, ProfileRecord, Value};
+pub use decompress::Compression;
+pub use error_file::ErrorFile;
+pub use errors_jsonl::ErrorsJsonl;
+pub use read::{Options, Stopped, Summary, read};
+pub use rejection::{Rejection, Rule, describe};
 pub use schema::{EventSchema, IdKind, Property, PropertyType, Schema};
+pub use sink::{Progress, RejectedRecord, Sink, Start};
+
+#[cfg(test)]
+mod tests;

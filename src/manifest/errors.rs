@@ -1,0 +1,109 @@
+//! [`ManifestErrors`]: everything wrong with a manifest, and whom to tell.
+
+use std::fmt;
+
+use email_address::EmailAddress;
+
+use crate::report::{DataType, Failure, FailureText};
+
+/// Everything that is wrong with a manifest, and what could be read of it nevertheless.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManifestErrors {
+    /// What is wrong, one sentence each, in the order of the manifest's keys. Never empty.
+    pub findings: Vec<String>,
+    /// It is not JSON, or not UTF-8: it may still be in the middle of its upload.
+    pub syntax: bool,
+    /// `fileName`, if it could be read and is valid.
+    pub file_name: Option<String>,
+    /// `clientEmail`, if it could be read and is valid.
+    pub client_email: Option<String>,
+    /// `type`, if it could be read and is valid.
+    pub data_type: Option<DataType>,
+}
+
+impl ManifestErrors {
+    /// The failure that answers such a manifest; findings are joined by `; `.
+    pub fn into_failure(self) -> Failure {
+        Failure::new(FailureText::Manifest, self.findings.join("; "))
+    }
+
+    /// A text that is not JSON: `finding`, and the facts that a look for their keys brings.
+    pub(super) fn of_syntax(finding: String, text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        Self {
+            findings: vec![finding],
+            syntax: true,
+            file_name: string_after(&text, "fileName").filter(|name| is_plain_name(name)),
+            client_email: string_after(&text, "clientEmail").filter(|email| is_address(email)),
+            data_type: string_after(&text, "type").and_then(|text| data_type(&text)),
+        }
+    }
+}
+
+impl fmt::Display for ManifestErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.findings.join("; "))
+    }
+}
+
+impl std::error::Error for ManifestErrors {}
+
+/// The string that follows `"key":` in a text that is perhaps only the beginning of an object.
+fn string_after(text: &str, key: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("\"{key}\""))?;
+    let value = rest.trim_start().strip_prefix(':')?;
+    let mut values = serde_json::Deserializer::from_str(value).into_iter::<String>();
+    values.next()?.ok()
+}
+
+/// `event` or `profile`, in any case.
+pub(super) fn data_type(text: &str) -> Option<DataType> {
+    [DataType::Event, DataType::Profile]
+        .into_iter()
+        .find(|data_type| text.trim().eq_ignore_ascii_case(data_type.as_str()))
+}
+
+/// Whether `name` names a visible file in the manifest's own folder, on any system.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && !name.starts_with('.')
+        && !name.contains(['/', '\\'])
+        && !name.chars().any(char::is_control)
+}
+
+/// Whether `text` is one address that can stand in a mail's header as it is.
+pub(crate) fn is_address(text: &str) -> bool {
+    !text.chars().any(char::is_control) && EmailAddress::is_valid(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_uploaded_manifest_still_names_its_contact() {
+        let text = br#"{"type" : "Event","fileName":"e.csv", "clientEmail":"a@b.example", "colu"#;
+        let errors = ManifestErrors::of_syntax("cut".into(), text);
+        assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
+        assert_eq!(errors.file_name.as_deref(), Some("e.csv"));
+        assert_eq!(errors.data_type, Some(DataType::Event));
+    }
+
+    #[test]
+    fn what_it_could_read_is_checked_all_the_same() {
+        let text = br#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
+        let errors = ManifestErrors::of_syntax("cut".into(), text);
+        assert_eq!((errors.client_email, errors.file_name, errors.data_type), (None, None, None));
+    }
+
+    #[test]
+    fn takes_names_that_stay_in_the_folder() {
+        for name in ["e.csv", "a b.csv", "é.csv.gz", "a..b.csv"] {
+            assert!(is_plain_name(name), "{name:?}");
+        }
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", ".e.csv", "../e.csv", "/e.csv", "a/b", "a\\b", "a\n", &long] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
+    }
+}

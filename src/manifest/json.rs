@@ -1,0 +1,111 @@
+//! JSON as it was written: objects keep their order and every key, also one that comes twice.
+//!
+//! `serde_json::Value` keeps the last of two equal keys and says nothing; a manifest that maps a
+//! column twice has a mistake in it that its author wants to know.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Json {
+    Null,
+    Bool(bool),
+    /// A whole number of zero or more.
+    Whole(u64),
+    /// Any other number.
+    Number(f64),
+    Text(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl fmt::Display for Json {
+    /// The value as a message shows it: short, and never more than 64 characters of the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Whole(n) => n.fmt(f),
+            Self::Number(n) => n.fmt(f),
+            Self::Text(text) => write!(f, "{:?}", text.chars().take(64).collect::<String>()),
+            Self::Array(_) => f.write_str("a list"),
+            Self::Object(_) => f.write_str("an object"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AsWritten)
+    }
+}
+
+struct AsWritten;
+
+impl<'de> Visitor<'de> for AsWritten {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
+        Ok(Json::Whole(n))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
+        Ok(u64::try_from(n).map_or(Json::Number(n as f64), Json::Whole))
+    }
+
+    fn visit_f64<E>(self, n: f64) -> Result<Json, E> {
+        Ok(Json::Number(n))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element()? {
+            array.push(item);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            object.push(entry);
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_order_and_both_of_two_equal_keys() {
+        let json: Json = serde_json::from_str(r#"{"b":1,"a":-1,"b":[null,true,"x"]}"#).unwrap();
+        let list = Json::Array(vec![Json::Null, Json::Bool(true), Json::Text("x".into())]);
+        let entries = [("b", Json::Whole(1)), ("a", Json::Number(-1.0)), ("b", list)];
+        assert_eq!(json, Json::Object(entries.map(|(k, v)| (k.to_owned(), v)).into()));
+    }
+
+    #[test]
+    fn refuses_to_nest_without_end() {
+        assert!(serde_json::from_str::<Json>(&"[".repeat(100_000)).is_err());
+    }
+}

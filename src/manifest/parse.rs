@@ -1,0 +1,325 @@
+//! From a manifest's bytes to a [`Manifest`], collecting every finding on the way.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::errors::{self, ManifestErrors};
+use super::json::Json;
+use super::{Column, DateFormat, Encoding, Manifest};
+use crate::config::Limits;
+use crate::records::PropertyType;
+use crate::report::DataType;
+
+const KEYS: [&str; 10] = [
+    "type",
+    "fileName",
+    "clientEmail",
+    "columns",
+    "size",
+    "rows",
+    "sha256",
+    "delimiter",
+    "encoding",
+    "dryRun",
+];
+
+pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Manifest, ManifestErrors> {
+    let max = limits.max_manifest.bytes();
+    if bytes.len() as u64 > max {
+        let finding =
+            format!("the manifest is {} bytes long, at most {max} are allowed", bytes.len());
+        let findings = vec![finding];
+        return Err(ManifestErrors { findings, ..ManifestErrors::default() });
+    }
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let json = read_json(text).map_err(|finding| ManifestErrors::of_syntax(finding, text))?;
+    let Json::Object(entries) = json else {
+        let findings = vec![format!("the manifest is {json}, not a JSON object")];
+        return Err(ManifestErrors { findings, ..ManifestErrors::default() });
+    };
+    Reader::new(entries).manifest()
+}
+
+fn read_json(text: &[u8]) -> Result<Json, String> {
+    if let Err(error) = std::str::from_utf8(text) {
+        let line = 1 + text[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        return Err(format!("the manifest is not UTF-8 text: line {line}"));
+    }
+    serde_json::from_slice(text).map_err(|error| format!("the manifest is not valid JSON: {error}"))
+}
+
+/// Takes values out of the manifest's object and notes what is wrong with them.
+struct Reader {
+    entries: Vec<(String, Json)>,
+    findings: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    fn new(entries: Vec<(String, Json)>) -> Self {
+        Self { entries, findings: Vec::new(), warnings: Vec::new() }
+    }
+
+    fn manifest(mut self) -> Result<Manifest, ManifestErrors> {
+        self.note_keys_that_come_twice();
+        let data_type = self.data_type();
+        let file_name = self.file_name();
+        let client_email = self.client_email();
+        let columns = self.columns();
+        let size = self.whole_number("size", "the data file's size in bytes");
+        let rows = self.whole_number("rows", "the number of records after the header");
+        let sha256 = self.sha256();
+        let delimiter = self.delimiter();
+        let encoding = self.encoding();
+        let dry_run = self.dry_run();
+        self.warn_of_unknown_keys();
+        match (data_type, file_name, client_email, self.findings.is_empty()) {
+            (Some(data_type), Some(file_name), Some(client_email), true) => Ok(Manifest {
+                data_type,
+                file_name,
+                client_email,
+                columns,
+                size,
+                rows,
+                sha256,
+                delimiter: delimiter.unwrap_or(b','),
+                encoding,
+                dry_run: dry_run.unwrap_or(false),
+                warnings: self.warnings,
+            }),
+            (data_type, file_name, client_email, _) => Err(ManifestErrors {
+                findings: self.findings,
+                syntax: false,
+                file_name,
+                client_email,
+                data_type,
+            }),
+        }
+    }
+
+    fn note_keys_that_come_twice(&mut self) {
+        self.findings.extend(twice(&self.entries).map(|key| format!("key {key:?} comes twice")));
+    }
+
+    /// The value of `key`; a null is no value.
+    fn take(&mut self, key: &str) -> Option<Json> {
+        let at = self.entries.iter().position(|(name, _)| name == key)?;
+        let (_, value) = self.entries.remove(at);
+        (value != Json::Null).then_some(value)
+    }
+
+    /// The value of `key` as `check` reads it, or a finding that says what `wanted` is.
+    fn read<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        check: impl FnOnce(&Json) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.take(key)?;
+        let checked = check(&value);
+        if checked.is_none() {
+            self.findings.push(format!("{key} must be {wanted}, not {value}"));
+        }
+        checked
+    }
+
+    /// The same for a key that must be there.
+    fn require<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        check: impl FnOnce(&Json) -> Option<T>,
+    ) -> Option<T> {
+        if !self.entries.iter().any(|(name, value)| name == key && *value != Json::Null) {
+            let alike =
+                self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
+            let hint =
+                alike.map_or(String::new(), |(name, _)| format!(" (write {name:?} as {key:?})"));
+            self.findings.push(format!("{key} is missing{hint}"));
+            return None;
+        }
+        self.read(key, wanted, check)
+    }
+
+    fn data_type(&mut self) -> Option<DataType> {
+        self.require("type", "\"event\" or \"profile\"", |json| errors::data_type(text(json)?))
+    }
+
+    fn file_name(&mut self) -> Option<String> {
+        let wanted = "the plain name of a visible file in the manifest's own folder, at most 255 \
+                      bytes, without a path or control characters";
+        self.require("fileName", wanted, |json| {
+            text(json).filter(|name| errors::is_plain_name(name)).map(str::to_owned)
+        })
+    }
+
+    fn client_email(&mut self) -> Option<String> {
+        self.require("clientEmail", "one valid email address", |json| {
+            text(json).filter(|email| errors::is_address(email)).map(str::to_owned)
+        })
+    }
+
+    fn whole_number(&mut self, key: &str, what: &str) -> Option<u64> {
+        self.read(key, &format!("{what}, a whole number"), |json| match json {
+            Json::Whole(n) => Some(*n),
+            _ => None,
+        })
+    }
+
+    fn sha256(&mut self) -> Option<[u8; 32]> {
+        let wanted = "the data file's SHA-256, 64 hexadecimal digits";
+        self.read("sha256", wanted, |json| digest(text(json)?))
+    }
+
+    fn delimiter(&mut self) -> Option<u8> {
+        let wanted = "one ASCII character such as \",\", \";\", \"|\" or \"\\t\", and no letter, \
+                      digit, quote or line end";
+        self.read("delimiter", wanted, |json| match text(json)?.as_bytes() {
+            [b'"' | b'\r' | b'\n' | 0] => None,
+            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Some(*byte),
+            _ => None,
+        })
+    }
+
+    fn encoding(&mut self) -> Option<Encoding> {
+        let wanted = "one of utf-8, utf-16, utf-16le, utf-16be, windows-1252";
+        self.read("encoding", wanted, |json| Encoding::named(text(json)?.trim()))
+    }
+
+    fn dry_run(&mut self) -> Option<bool> {
+        self.read("dryRun", "true or false", |json| match json {
+            Json::Bool(value) => Some(*value),
+            _ => None,
+        })
+    }
+
+    fn warn_of_unknown_keys(&mut self) {
+        for (key, _) in std::mem::take(&mut self.entries) {
+            if !KEYS.contains(&key.as_str()) {
+                self.warnings.push(format!("the manifest's key {} is not known", shown(&key)));
+            }
+        }
+    }
+
+    fn columns(&mut self) -> BTreeMap<String, Column> {
+        let entries = match self.take("columns") {
+            None => return BTreeMap::new(),
+            Some(Json::Object(entries)) => entries,
+            Some(other) => {
+                self.findings.push(format!("columns must be an object, not {other}"));
+                return BTreeMap::new();
+            }
+        };
+        for key in twice(&entries) {
+            self.findings.push(format!("column {} is mapped twice", shown(key)));
+        }
+        entries.into_iter().map(|(header, value)| self.column(header, value)).collect()
+    }
+
+    fn column(&mut self, header: String, value: Json) -> (String, Column) {
+        let shown = shown(&header);
+        let entries = match value {
+            Json::Object(entries) => entries,
+            Json::Null => Vec::new(),
+            other => {
+                let wanted = "an object with ctName and dataType";
+                self.findings.push(format!("column {shown} must be {wanted}, not {other}"));
+                Vec::new()
+            }
+        };
+        let mut column = Column::default();
+        for key in twice(&entries) {
+            self.findings.push(format!("column {shown}: key {key:?} comes twice"));
+        }
+        for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
+            match key.as_str() {
+                "ctName" => column.ct_name = self.ct_name(&shown, value),
+                "dataType" => column.data_type = self.property_type(&shown, value),
+                "format" => column.format = self.date_format(&shown, value),
+                _ => self.warnings.push(format!("column {shown}: key {key:?} is not known")),
+            }
+        }
+        if column.format.is_some() && column.data_type != PropertyType::Date {
+            self.warnings.push(format!("column {shown}: format is for dataType DATE alone"));
+        }
+        (header, column)
+    }
+
+    fn ct_name(&mut self, column: &str, value: &Json) -> Option<String> {
+        let name = text(value).map(str::trim).filter(|name| !name.is_empty());
+        if name.is_none() {
+            self.findings.push(format!("column {column}: ctName must be a name, not {value}"));
+        }
+        name.map(str::to_owned)
+    }
+
+    fn property_type(&mut self, column: &str, value: &Json) -> PropertyType {
+        let name = text(value).unwrap_or_default().trim();
+        if let Some(found) = PropertyType::named(name) {
+            return found;
+        }
+        let hint = meant(name).map_or(String::new(), |kind| format!(" (say {})", kind.as_str()));
+        let allowed = PropertyType::ALL.map(PropertyType::as_str).join(", ");
+        self.findings.push(format!(
+            "column {column}: dataType {value} is not supported{hint}, it must be one of {allowed}"
+        ));
+        PropertyType::String
+    }
+
+    fn date_format(&mut self, column: &str, value: &Json) -> Option<DateFormat> {
+        let format = text(value).and_then(|text| DateFormat::named(text.trim()));
+        if format.is_none() {
+            let allowed = DateFormat::ALL.map(DateFormat::as_str).join(", ");
+            self.findings.push(format!(
+                "column {column}: format {value} is not supported, it must be one of {allowed}, \
+                 each with or without HH:mm:ss"
+            ));
+        }
+        format
+    }
+}
+
+fn text(json: &Json) -> Option<&str> {
+    match json {
+        Json::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A partner's name as messages show it: quoted, escaped, cut at 64 characters.
+fn shown(name: &str) -> String {
+    format!("{:?}", name.chars().take(64).collect::<String>())
+}
+
+/// The keys that come more than once, each once.
+fn twice(entries: &[(String, Json)]) -> impl Iterator<Item = &str> {
+    let mut seen = HashSet::new();
+    let mut told = HashSet::new();
+    entries
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .filter(move |key| !seen.insert(*key) && told.insert(*key))
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> =
+        hex.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    (digits.len() == 64).then(|| bytes.try_into().ok())?
+}
+
+/// The type that an author of `name` most likely meant.
+fn meant(name: &str) -> Option<PropertyType> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "int" | "int32" | "integer32" | "short" | "smallint" => PropertyType::Integer,
+        "int64" | "bigint" | "longint" => PropertyType::Long,
+        "double" | "decimal" | "number" | "numeric" | "real" | "float64" => PropertyType::Float,
+        "bool" => PropertyType::Boolean,
+        "str" | "text" | "varchar" | "char" => PropertyType::String,
+        "datetime" | "timestamp" | "time" => PropertyType::Date,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

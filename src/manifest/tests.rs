@@ -1,0 +1,183 @@
+//! Every sentence of the rules about the manifest alone.
+
+use super::*;
+
+fn read(text: &str) -> Result<Manifest, ManifestErrors> {
+    parse(text.as_bytes(), &Limits::default())
+}
+
+/// The smallest manifest, with `more` keys.
+fn with(more: &str) -> Result<Manifest, ManifestErrors> {
+    read(&format!(r#"{{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"{more}}}"#))
+}
+
+fn findings(text: &str) -> Vec<String> {
+    with(text).unwrap_err().findings
+}
+
+#[test]
+fn takes_the_smallest_one_and_a_byte_order_mark() {
+    let plain = with("").unwrap();
+    assert_eq!((plain.delimiter, plain.encoding, plain.dry_run), (b',', None, false));
+    let marked =
+        "\u{feff}{\"type\":\"EVENT\",\"fileName\":\"e.csv\",\"clientEmail\":\"a@b.example\"}";
+    assert_eq!(read(marked).unwrap(), plain);
+}
+
+#[test]
+fn takes_every_optional_key() {
+    let digest = "0123456789ABCDEFabcdef0123456789".repeat(2);
+    let manifest = with(&format!(
+        r#","columns":{{"d":{{"ctName":"When","dataType":"date","format":"dd/MM/yyyy HH:mm:ss"}},
+           "n":{{"dataType":"Long"}},"s":{{}}}},"size":12,"rows":3,"sha256":"{digest}",
+           "delimiter":"\t","encoding":"UTF-16","dryRun":true"#
+    ))
+    .unwrap();
+    let when = Column {
+        ct_name: Some("When".into()),
+        data_type: PropertyType::Date,
+        format: Some(DateFormat::DayMonthYear),
+    };
+    assert_eq!(manifest.columns["d"], when);
+    assert_eq!(manifest.columns["n"].data_type, PropertyType::Long);
+    assert_eq!(manifest.columns["s"], Column::default());
+    assert_eq!((manifest.size, manifest.rows, manifest.delimiter), (Some(12), Some(3), b'\t'));
+    assert_eq!((manifest.encoding, manifest.dry_run), (Some(Encoding::Utf16Le), true));
+    assert_eq!(manifest.sha256.unwrap()[..3], [0x01, 0x23, 0x45]);
+    assert_eq!(manifest.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn names_every_mistake_at_once() {
+    let errors = read(
+        r#"{"type":"events","filename":"e.csv","clientEmail":"nobody","size":-1,"rows":1.5,
+            "sha256":"ab","delimiter":"ab","encoding":"latin9","dryRun":"yes","columns":[]}"#,
+    )
+    .unwrap_err();
+    assert_eq!(
+        errors.findings,
+        [
+            r#"type must be "event" or "profile", not "events""#,
+            r#"fileName is missing (write "filename" as "fileName")"#,
+            r#"clientEmail must be one valid email address, not "nobody""#,
+            "columns must be an object, not a list",
+            "size must be the data file's size in bytes, a whole number, not -1",
+            "rows must be the number of records after the header, a whole number, not 1.5",
+            r#"sha256 must be the data file's SHA-256, 64 hexadecimal digits, not "ab""#,
+            r#"delimiter must be one ASCII character such as ",", ";", "|" or "\t", and no letter, digit, quote or line end, not "ab""#,
+            r#"encoding must be one of utf-8, utf-16, utf-16le, utf-16be, windows-1252, not "latin9""#,
+            r#"dryRun must be true or false, not "yes""#,
+        ]
+    );
+    assert!(!errors.syntax);
+    let failure = errors.into_failure();
+    assert_eq!(failure.message.as_str(), "Incorrect details in manifest file");
+    assert!(failure.detail.contains(r#"not "events"; fileName is missing"#));
+}
+
+#[test]
+fn the_three_mandatory_keys_are_missed() {
+    let errors = read(r#"{"type":null}"#).unwrap_err();
+    assert_eq!(
+        errors.findings,
+        ["type is missing", "fileName is missing", "clientEmail is missing"]
+    );
+}
+
+#[test]
+fn a_wrong_data_type_gets_a_hint() {
+    assert_eq!(
+        findings(r#","columns":{"age":{"dataType":"int"},"x":{"dataType":7}}"#),
+        [
+            r#"column "age": dataType "int" is not supported (say INTEGER), it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
+            r#"column "x": dataType 7 is not supported, it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
+        ]
+    );
+}
+
+#[test]
+fn keys_that_come_twice_are_noticed() {
+    assert_eq!(
+        findings(r#","type":"event","columns":{"a":{},"a":{"ctName":"x","ctName":"y"},"a":{}}"#),
+        [
+            r#"key "type" comes twice"#,
+            r#"column "a" is mapped twice"#,
+            r#"column "a": key "ctName" comes twice"#
+        ]
+    );
+}
+
+#[test]
+fn columns_are_objects_with_a_name_and_a_known_format() {
+    assert_eq!(
+        findings(r#","columns":{"a":"x","b":{"ctName":" "},"c":{"format":"yy/MM"}}"#),
+        [
+            r#"column "a" must be an object with ctName and dataType, not "x""#,
+            r#"column "b": ctName must be a name, not " ""#,
+            r#"column "c": format "yy/MM" is not supported, it must be one of dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd, dd MMM yyyy, each with or without HH:mm:ss"#,
+        ]
+    );
+}
+
+#[test]
+fn unknown_keys_are_warnings() {
+    let manifest = with(r#","owner":"x","columns":{"a":{"type":"x"}}"#).unwrap();
+    assert_eq!(
+        manifest.warnings,
+        [r#"column "a": key "type" is not known"#, r#"the manifest's key "owner" is not known"#]
+    );
+}
+
+#[test]
+fn syntax_errors_say_line_and_column() {
+    let errors = read("{\n  \"type\": event\n}").unwrap_err();
+    assert_eq!(
+        errors.findings,
+        ["the manifest is not valid JSON: expected value at line 2 column 11"]
+    );
+    assert!(errors.syntax);
+    let errors = parse(b"{\n\"type\xff\"", &Limits::default()).unwrap_err();
+    assert_eq!(errors.findings, ["the manifest is not UTF-8 text: line 2"]);
+    assert!(errors.syntax);
+    assert!(read("").unwrap_err().syntax);
+    assert!(!read("[]").unwrap_err().syntax);
+}
+
+#[test]
+fn a_header_cannot_be_injected_into_mail() {
+    for email in
+        [r"a@b.example\r\nBcc: c@d.example", r"a@b.example\u0000", "a@b.example, c@d.example", ""]
+    {
+        let text = format!(r#"{{"type":"event","fileName":"e.csv","clientEmail":"{email}"}}"#);
+        assert_eq!(read(&text).unwrap_err().findings.len(), 1, "{email:?}");
+    }
+}
+
+#[test]
+fn a_manifest_over_its_limit_is_not_parsed() {
+    let errors = parse(&vec![b' '; 1024 * 1024 + 1], &Limits::default()).unwrap_err();
+    assert_eq!(
+        errors.findings,
+        ["the manifest is 1048577 bytes long, at most 1048576 are allowed"]
+    );
+}
+
+#[test]
+fn partial_facts_survive_a_refusal() {
+    let errors = with(r#","size":"big""#).unwrap_err();
+    assert_eq!(errors.file_name.as_deref(), Some("e.csv"));
+    assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
+    assert_eq!(errors.data_type, Some(DataType::Event));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        let _ = parse(&bytes, &Limits::default());
+    }
+
+    #[test]
+    fn no_json_makes_it_panic(text in r#"\{("(type|fileName|columns|x)":(\[|\]|\{|\}|"[a-z.]*"|[0-9]|null|,)*,?){0,8}\}?"#) {
+        let _ = parse(text.as_bytes(), &Limits::default());
+    }
+}

@@ -1,0 +1,183 @@
+//! The error file: the header and every rejected record as they were, and why, in a last column.
+//!
+//! Mended and uploaded again under a manifest like the first one, it imports: the delimiter is the
+//! data file's, and a byte order mark says UTF-8 where the manifest or the data file said another
+//! encoding. A `Failure Description` that the data file has already is left out, so that there is
+//! one, and it is the last.
+
+use std::io::{self, Write};
+use std::ops::Range;
+
+use super::columns::FAILURE_DESCRIPTION;
+use super::lex::raw_fields;
+use super::rejection::describe;
+use super::rules::fold;
+use super::sink::{RejectedRecord, Start};
+
+/// Writes an error file.
+pub struct ErrorFile<W> {
+    out: W,
+    delimiter: u8,
+    line_end: &'static str,
+    /// The header's number of columns.
+    width: usize,
+    /// Columns of the data file that are left out.
+    dropped: Vec<usize>,
+    quote_formulas: bool,
+}
+
+impl<W: Write> ErrorFile<W> {
+    /// Begins an error file with its header.
+    ///
+    /// `quote_formulas` puts a `'` before cells that a spreadsheet would run.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(out: W, start: &Start, quote_formulas: bool) -> io::Result<Self> {
+        let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
+        let names = start.names.iter().enumerate();
+        let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
+        let mut file = Self {
+            out,
+            delimiter: start.delimiter,
+            line_end: start.line_end,
+            width: start.names.len(),
+            dropped,
+            quote_formulas,
+        };
+        if start.needs_mark {
+            file.out.write_all(b"\xEF\xBB\xBF")?;
+        }
+        file.fields(&start.header)?;
+        file.last_field(FAILURE_DESCRIPTION)?;
+        Ok(file)
+    }
+
+    /// Appends a rejected record. One that was too long to hold has empty fields.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
+        match record.raw {
+            Some(raw) => self.fields(raw)?,
+            None => {
+                let fields = self.width.saturating_sub(self.dropped.len());
+                let empty = vec![self.delimiter; fields.saturating_sub(1)];
+                self.out.write_all(&empty)?;
+            }
+        }
+        self.last_field(&describe(&record.reasons))
+    }
+
+    /// Flushes, and gives the output back.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn fields(&mut self, raw: &[u8]) -> io::Result<()> {
+        if self.dropped.is_empty() && !self.quote_formulas {
+            return self.out.write_all(raw);
+        }
+        let fields = raw_fields(raw, self.delimiter).into_iter().enumerate();
+        let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
+        for (n, field) in kept.collect::<Vec<Range<usize>>>().into_iter().enumerate() {
+            if n > 0 {
+                self.out.write_all(&[self.delimiter])?;
+            }
+            self.field(&raw[field])?;
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, field: &[u8]) -> io::Result<()> {
+        let text = field.strip_prefix(b"\"").unwrap_or(field);
+        let runs = matches!(text, [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..]);
+        if !(self.quote_formulas && runs) {
+            return self.out.write_all(field);
+        }
+        self.out.write_all(if text.len() < field.len() { b"\"'" } else { b"'" })?;
+        self.out.write_all(text)
+    }
+
+    fn last_field(&mut self, text: &str) -> io::Result<()> {
+        let quoted = text.replace('"', "\"\"");
+        self.out.write_all(&[self.delimiter])?;
+        write!(self.out, "\"{quoted}\"{}", self.line_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::schema::Schema;
+    use crate::records::{Rejection, rules};
+
+    fn start(names: &str) -> Start {
+        Start {
+            schema: Schema::Profile([].into()),
+            header: names.as_bytes().to_vec(),
+            names: names.split(',').map(str::to_owned).collect(),
+            delimiter: b',',
+            line_end: "\n",
+            needs_mark: false,
+        }
+    }
+
+    fn rejected(raw: Option<&[u8]>) -> RejectedRecord<'_> {
+        let rule = &rules::profile::PHONE;
+        let reason = Rejection {
+            text: rule.text(),
+            message: rule.text().to_owned(),
+            line: 2,
+            column: None,
+            value: Some("a\"b".into()),
+            help: None,
+        };
+        RejectedRecord { line: 2, raw, reasons: vec![reason] }
+    }
+
+    fn write(start: &Start, raw: Option<&[u8]>, quote_formulas: bool) -> String {
+        let mut file = ErrorFile::new(Vec::new(), start, quote_formulas).unwrap();
+        file.write(&rejected(raw)).unwrap();
+        String::from_utf8(file.finish().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn keeps_every_byte_and_quotes_the_reason() {
+        assert_eq!(
+            write(&start("a,b"), Some(b"\"x\"\"\ny\",+49 1"), false),
+            "a,b,\"Failure Description\"\n\"x\"\"\ny\",+49 1,\"Phone number is not valid - value a\"\"b\"\n"
+        );
+    }
+
+    #[test]
+    fn has_one_failure_description_and_it_is_the_last() {
+        assert_eq!(
+            write(&start("a,failure description,b"), Some(b"1,\"old, one\",2"), false),
+            "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
+        );
+    }
+
+    #[test]
+    fn marks_what_was_not_utf_8_and_ends_lines_like_the_file() {
+        let start = Start { needs_mark: true, line_end: "\r\n", ..start("a") };
+        let file = write(&start, Some("é".as_bytes()), false);
+        assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");
+    }
+
+    #[test]
+    fn a_record_that_nobody_held_has_empty_fields() {
+        let file = write(&start("a,b,c"), None, false);
+        assert!(file.contains("\n,,,\"Phone"), "{file:?}");
+    }
+
+    #[test]
+    fn formulas_are_quoted_when_asked() {
+        let file = write(&start("a,b,c,d"), Some(b"=1+1,\"@x,y\",+49,ok-1"), true);
+        assert!(file.contains("\n'=1+1,\"'@x,y\",'+49,ok-1,"), "{file:?}");
+    }
+}

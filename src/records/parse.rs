@@ -1,0 +1,235 @@
+//! One block to one batch and its rejections. Pure: a block's outcome depends on nothing else.
+
+use super::batch::{Batch, ProfileBatch};
+use super::columns::Columns;
+use super::lex::{Lexed, Record, Span, lex};
+use super::rejection::{Case, Finding, Rejection, Rule};
+use super::rules::event::Reserved;
+use super::rules::record::{FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG};
+use super::schema::Schema;
+use super::split::Block;
+use super::{RejectedRecord, event, profile};
+use crate::config::Limits;
+
+/// All that parsing a block needs to know; the same for a whole import.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub columns: Columns,
+    pub schema: Schema,
+    pub delimiter: u8,
+    pub limits: Limits,
+    pub reserved: Reserved,
+    /// What an empty `ts` means, in seconds since 1970 UTC.
+    pub processing_time: i64,
+}
+
+impl Plan {
+    pub fn width(&self) -> usize {
+        self.columns.header.len()
+    }
+
+    /// The rule that a record breaks before its cells mean anything.
+    fn broken_form(&self, record: &Record, cells: &[Span]) -> Option<Finding> {
+        let bytes = (record.end - record.start) as usize;
+        let max_field = self.limits.max_field.bytes();
+        let whole = |rule| Some(Finding { rule, column: None });
+        if bytes as u64 > self.limits.max_record.bytes() {
+            return whole(&RECORD_TOO_LONG);
+        }
+        if record.fields as usize != self.width() {
+            return whole(&FIELD_COUNT);
+        }
+        // A field is no longer than its record.
+        if bytes as u64 <= max_field {
+            return None;
+        }
+        let cells = &cells[record.cells as usize..][..self.width()];
+        let column = cells.iter().position(|cell| cell.len() as u64 > max_field)?;
+        Some(Finding { rule: &FIELD_TOO_LONG, column: Some(column as u32) })
+    }
+}
+
+/// A finding at a record of the block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub record: u32,
+    pub finding: Finding,
+}
+
+/// The records of a block that have the header's form, and their cells.
+pub(super) struct Rows<'a> {
+    pub text: &'a str,
+    cells: &'a [Span],
+    records: &'a [Record],
+    /// The line of the block's first byte.
+    first_line: u64,
+    /// Indexes into `records`.
+    rows: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The cells of one column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = &'a str> {
+        let (text, cells, records) = (self.text, self.cells, self.records);
+        self.rows.iter().map(move |row| {
+            let first = records[*row as usize].cells as usize;
+            &text[cells[first + column].range()]
+        })
+    }
+
+    pub fn cell(&self, row: usize, column: usize) -> &'a str {
+        let first = self.records[self.rows[row] as usize].cells as usize;
+        &self.text[self.cells[first + column].range()]
+    }
+
+    pub fn line(&self, row: usize) -> u64 {
+        self.first_line + u64::from(self.records[self.rows[row] as usize].line)
+    }
+
+    pub fn found(&self, row: usize, rule: &'static Rule, column: Option<usize>) -> Found {
+        let column = column.map(|column| column as u32);
+        Found { record: self.rows[row], finding: Finding { rule, column } }
+    }
+
+    /// Keeps the rows that are not `bad`.
+    pub fn drop_bad(&mut self, bad: &[bool]) {
+        let mut bad = bad.iter();
+        self.rows.retain(|_| !bad.next().is_some_and(|bad| *bad));
+    }
+}
+
+/// What became of a block.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub batch: Batch,
+    /// Records read.
+    pub read: u64,
+    /// Bytes of the file as uploaded that were read for it.
+    pub consumed: u64,
+    first_line: u64,
+    /// The block, and its unquoted cells after it.
+    text: Vec<u8>,
+    lexed: Lexed,
+    /// By record, in file order.
+    found: Vec<Found>,
+    /// Records with invalid bytes, as they were: where they begin, and their bytes.
+    invalid: Vec<(u32, Vec<u8>)>,
+}
+
+/// Parses a block by the plan.
+pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
+    let Block { mut text, first_line, consumed } = block;
+    let invalid = take_invalid(&mut text, plan);
+    let mut lexed = lex(&text, plan.delimiter, plan.width());
+    text.append(&mut lexed.unquoted);
+    let mut found = Vec::new();
+    let rows = well_formed(&lexed, &invalid, plan, &mut found);
+    let text_str = simdutf8::basic::from_utf8(&text).expect("invalid records were taken out");
+    let mut rows =
+        Rows { text: text_str, cells: &lexed.cells, records: &lexed.records, first_line, rows };
+    let batch = match &plan.schema {
+        Schema::Event(schema) => Batch::Events(event::build(plan, schema, &mut rows, &mut found)),
+        Schema::Profile(properties) => {
+            let batch = ProfileBatch::new(properties.clone());
+            Batch::Profiles(profile::build(plan, batch, &rows, &mut found))
+        }
+    };
+    found.sort_by_key(|found| found.record);
+    let read = lexed.records.len() as u64;
+    Parsed { batch, read, consumed, first_line, text, lexed, found, invalid }
+}
+
+/// The records of the header's form; what the others lack is added to `found`.
+fn well_formed(
+    lexed: &Lexed,
+    invalid: &[(u32, Vec<u8>)],
+    plan: &Plan,
+    found: &mut Vec<Found>,
+) -> Vec<u32> {
+    let mut rows = Vec::with_capacity(lexed.records.len());
+    let mut invalid = invalid.iter().peekable();
+    for (record, at) in lexed.records.iter().zip(0_u32..) {
+        let is_invalid = invalid.next_if(|(start, _)| *start == record.start).is_some();
+        let bytes = is_invalid.then_some(Finding { rule: &INVALID_BYTES, column: None });
+        match plan.broken_form(record, &lexed.cells).or(bytes) {
+            None => rows.push(at),
+            Some(finding) => found.push(Found { record: at, finding }),
+        }
+    }
+    rows
+}
+
+/// Takes the records that are not UTF-8 out of `text`: question marks stand in for their bytes, so
+/// that all of it is UTF-8 and every cell stays in its place.
+fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<(u32, Vec<u8>)> {
+    if simdutf8::basic::from_utf8(text).is_ok() {
+        return Vec::new();
+    }
+    let mut invalid = Vec::new();
+    for record in lex(text, plan.delimiter, 0).records {
+        let bytes = &mut text[record.start as usize..record.end as usize];
+        if std::str::from_utf8(bytes).is_err() {
+            invalid.push((record.start, bytes.to_vec()));
+            bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+        }
+    }
+    invalid
+}
+
+impl Parsed {
+    /// Gives every rejected record to `reject`, in file order.
+    pub fn rejected<E>(
+        &self,
+        plan: &Plan,
+        mut reject: impl FnMut(RejectedRecord<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for of_one in self.found.chunk_by(|a, b| a.record == b.record) {
+            reject(self.rejected_record(plan, of_one))?;
+        }
+        Ok(())
+    }
+
+    fn rejected_record(&self, plan: &Plan, found: &[Found]) -> RejectedRecord<'_> {
+        let record = &self.lexed.records[found[0].record as usize];
+        let line = self.first_line + u64::from(record.line);
+        let reasons =
+            found.iter().map(|found| self.reason(plan, record, line, found.finding)).collect();
+        let too_long = found.iter().any(|found| std::ptr::eq(found.finding.rule, &RECORD_TOO_LONG));
+        let raw = (!too_long).then(|| self.raw(record));
+        RejectedRecord { line, raw, reasons }
+    }
+
+    fn raw(&self, record: &Record) -> &[u8] {
+        match self.invalid.binary_search_by_key(&record.start, |(start, _)| *start) {
+            Ok(at) => &self.invalid[at].1,
+            Err(_) => &self.text[record.start as usize..record.end as usize],
+        }
+    }
+
+    fn reason(&self, plan: &Plan, record: &Record, line: u64, finding: Finding) -> Rejection {
+        let value = finding.column.map(|column| {
+            let cell = self.lexed.cells[record.cells as usize + column as usize];
+            std::str::from_utf8(&self.text[cell.range()]).expect("the block is UTF-8")
+        });
+        let column = finding.column.map(|column| plan.columns.header[column as usize].as_str());
+        let case = Case {
+            value,
+            fields: u64::from(record.fields),
+            width: plan.width() as u64,
+            bytes: u64::from(record.end - record.start),
+            limits: &plan.limits,
+        };
+        finding.rule.reject(line, column, &case)
+    }
+}
+
+/// The rejection of a record that nobody held.
+pub(super) fn too_long(plan: &Plan, line: u64, bytes: u64) -> RejectedRecord<'static> {
+    let width = plan.width() as u64;
+    let case = Case { value: None, fields: 0, width, bytes, limits: &plan.limits };
+    RejectedRecord { line, raw: None, reasons: vec![RECORD_TOO_LONG.reject(line, None, &case)] }
+}

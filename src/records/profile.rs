@@ -1,0 +1,112 @@
+//! Profiles: rows to changes, row by row.
+
+use super::batch::{Change, Operation, ProfileBatch, Value};
+use super::columns::PropertyColumn;
+use super::event::explain_user;
+use super::parse::{Found, Plan, Rows};
+use super::rules::id::id;
+use super::rules::profile::{NO_LIST, operation};
+use super::rules::timestamp::timestamp;
+use super::rules::{date, property};
+use super::schema::PropertyType;
+
+/// The batch of the rows that break no rule; what the others break is added to `found`.
+pub(super) fn build(
+    plan: &Plan,
+    mut batch: ProfileBatch,
+    rows: &Rows<'_>,
+    found: &mut Vec<Found>,
+) -> ProfileBatch {
+    let mut changes = Changes::default();
+    for row in 0..rows.len() {
+        let before = found.len();
+        explain_user(plan, rows, row, found);
+        changes.clear();
+        for (index, property) in plan.columns.properties.iter().enumerate() {
+            changes.read(plan, rows, row, (index, property), found);
+        }
+        if found.len() > before {
+            continue;
+        }
+        let at = plan.columns.timestamp.and_then(|c| timestamp(rows.cell(row, c)).ok().flatten());
+        let ids = plan.columns.ids.map(|c| c.and_then(|c| id(rows.cell(row, c)).ok().flatten()));
+        batch.push(rows.line(row), at.unwrap_or(plan.processing_time), ids, changes.iter());
+    }
+    batch
+}
+
+/// The changes of one row.
+#[derive(Default)]
+struct Changes<'a> {
+    /// Each with whether it is a date that is stored as text.
+    list: Vec<(Change<'a>, bool)>,
+    /// Those dates as RFC 3339, one after the other.
+    dates: String,
+}
+
+/// The length of `2020-05-12T09:07:12Z`.
+const RFC3339: usize = 20;
+
+impl<'a> Changes<'a> {
+    fn clear(&mut self) {
+        self.list.clear();
+        self.dates.clear();
+    }
+
+    /// Reads the cell of a property and that of its operation.
+    fn read(
+        &mut self,
+        plan: &Plan,
+        rows: &Rows<'a>,
+        row: usize,
+        (property, column): (usize, &PropertyColumn),
+        found: &mut Vec<Found>,
+    ) {
+        let operation = match operation(column.operation.map_or("", |at| rows.cell(row, at))) {
+            Ok(operation) => operation,
+            Err(rule) => return found.push(rows.found(row, rule, column.operation)),
+        };
+        if operation == Operation::Delete {
+            self.list.push((Change { property, operation, value: Value::None }, false));
+            return;
+        }
+        if operation != Operation::Set && column.known.is_some() {
+            found.push(rows.found(row, &NO_LIST, column.operation));
+        }
+        let cell = rows.cell(row, column.column);
+        let length = property::length(cell, plan.limits.max_property_value).err();
+        let value = property::of_type(cell, column.property.kind, column.format);
+        let known = column.known.filter(|_| !matches!(value, Ok(Value::None)));
+        let known = known.and_then(|known| known.check(cell).err());
+        match value {
+            Ok(Value::None) => {}
+            Ok(value) => self.push(column, Change { property, operation, value }),
+            Err(rule) => found.push(rows.found(row, rule, Some(column.column))),
+        }
+        let broken = length.into_iter().chain(known);
+        found.extend(broken.map(|rule| rows.found(row, rule, Some(column.column))));
+    }
+
+    fn push(&mut self, column: &PropertyColumn, change: Change<'a>) {
+        let as_text = match change.value {
+            Value::Date(seconds) if column.property.kind == PropertyType::String => {
+                date::push_rfc3339(&mut self.dates, seconds);
+                true
+            }
+            _ => false,
+        };
+        self.list.push((change, as_text));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Change<'_>> {
+        let mut dates = self.dates.as_str();
+        self.list.iter().map(move |(change, as_text)| {
+            if !as_text {
+                return *change;
+            }
+            let (date, rest) = dates.split_at(RFC3339);
+            dates = rest;
+            Change { value: Value::Text(date), ..*change }
+        })
+    }
+}

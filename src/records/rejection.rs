@@ -1,0 +1,168 @@
+//! Why a record is rejected: a [`Rule`] that it breaks, found at a cell, told as a [`Rejection`].
+//!
+//! While a block is checked a broken rule is a [`Finding`], a few bytes without allocation; it
+//! becomes a text only when the record is handed to the sink.
+
+use std::fmt;
+
+/// A rule for records: its fixed text, and what it can say beyond that about one case.
+///
+/// Each rule is one `static` beside its check, in the file of `rules` that is named after it.
+#[derive(Debug)]
+pub struct Rule {
+    text: &'static str,
+    numbers: fn(&Case<'_>) -> Option<String>,
+    help: fn(&Case<'_>) -> Option<String>,
+}
+
+/// The case in which a rule was broken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case<'a> {
+    /// The cell, where the rule is about one; cut if it is very long.
+    pub value: Option<&'a str>,
+    /// Fields of the record.
+    pub fields: u64,
+    /// Fields of the header.
+    pub width: u64,
+    /// The record's length in bytes, without its line end.
+    pub bytes: u64,
+    /// The limits in force.
+    pub limits: &'a crate::config::Limits,
+}
+
+impl Rule {
+    pub(super) const fn new(text: &'static str) -> Self {
+        Self { text, numbers: |_| None, help: |_| None }
+    }
+
+    /// With a text that has the case's numbers in it, where it differs from the fixed one.
+    pub(super) const fn with_numbers(mut self, numbers: fn(&Case<'_>) -> Option<String>) -> Self {
+        self.numbers = numbers;
+        self
+    }
+
+    /// With what else helps.
+    pub(super) const fn with_help(mut self, help: fn(&Case<'_>) -> Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// The fixed text, the same for every record that breaks the rule.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    pub(super) fn reject(&self, line: u64, column: Option<&str>, case: &Case<'_>) -> Rejection {
+        Rejection {
+            text: self.text,
+            message: (self.numbers)(case).unwrap_or_else(|| self.text.to_owned()),
+            line,
+            column: column.map(shown),
+            value: case.value.map(shown),
+            help: (self.help)(case),
+        }
+    }
+}
+
+/// A broken rule, on its way out of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finding {
+    pub rule: &'static Rule,
+    /// The column it is about, if it is about one.
+    pub column: Option<u32>,
+}
+
+/// One reason why a record was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The rule's fixed text: what rejections are counted by.
+    pub text: &'static str,
+    /// The text as it is told: the fixed one, with this case's numbers where it has any.
+    pub message: String,
+    /// The record's line in the data file; the header is line 1.
+    pub line: u64,
+    /// The column's header, cut at 64 characters.
+    pub column: Option<String>,
+    /// The cell, cut at 64 characters, control characters replaced.
+    pub value: Option<String>,
+    /// What else helps.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Rejection {
+    /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut separator = " - ";
+        let told = [("column ", &self.column), ("value ", &self.value), ("", &self.help)];
+        for (what, detail) in told {
+            let Some(detail) = detail.as_ref().filter(|detail| !detail.is_empty()) else {
+                continue;
+            };
+            write!(f, "{separator}{what}{detail}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// A record's reasons as `Failure Description` has them: joined by `; `.
+pub fn describe(reasons: &[Rejection]) -> String {
+    let mut text = String::new();
+    for (n, reason) in reasons.iter().enumerate() {
+        use fmt::Write;
+        let separator = if n == 0 { "" } else { "; " };
+        write!(text, "{separator}{reason}").expect("writing to a String does not fail");
+    }
+    text
+}
+
+/// How much of a partner's text a message shows, in characters.
+const SHOWN: usize = 64;
+
+/// A partner's text as messages show it: cut, and nothing in it that steers a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let plain = |c: char| if steers(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Control characters, and the marks that turn the direction of writing.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(column: Option<&str>, value: Option<&str>, help: Option<&str>) -> Rejection {
+        Rejection {
+            text: "No",
+            message: "No".into(),
+            line: 2,
+            column: column.map(str::to_owned),
+            value: value.map(str::to_owned),
+            help: help.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn tells_what_there_is_after_a_dash() {
+        assert_eq!(rejection(None, None, None).to_string(), "No");
+        assert_eq!(rejection(Some("c"), Some(""), None).to_string(), "No - column c");
+        let both = [rejection(Some("c"), Some("v"), Some("h")), rejection(None, None, Some("h"))];
+        assert_eq!(describe(&both), "No - column c, value v, h; No - h");
+    }
+
+    #[test]
+    fn shows_values_cut_and_harmless() {
+        assert_eq!(shown("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
+        assert_eq!(shown(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+        assert_eq!(shown(&"é".repeat(64)), "é".repeat(64));
+    }
+}

@@ -1,0 +1,249 @@
+//! DATE: five ways to write a day, each with an optional time, or epoch seconds; always UTC.
+//!
+//! Without a `format` in the manifest no day is guessed: 25/12/2020 can be read in one way only
+//! and is taken, 01/02/2020 can be read in two and is not.
+
+use super::{epoch, trim};
+use crate::manifest::DateFormat;
+use crate::records::rejection::{Case, Rule};
+
+pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
+
+/// The time of day that a date without one gets: 00:00:01.
+const NO_TIME: i64 = 1;
+
+/// The first and the last second that a date can have: the years 1 to 9999.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// The cell in seconds since 1970 UTC; none when it is empty.
+pub fn date(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
+    match trim(cell) {
+        "" => Ok(None),
+        text => signed_epoch(text).or_else(|| written(text, format)).map(Some).ok_or(&DATE),
+    }
+}
+
+/// Epoch seconds, where a day before 1970 has a minus sign.
+pub fn signed_epoch(text: &str) -> Option<i64> {
+    let seconds = match text.strip_prefix('-') {
+        Some(digits) => -epoch(digits)?,
+        None => epoch(text)?,
+    };
+    SECONDS.contains(&seconds).then_some(seconds)
+}
+
+fn written(text: &str, format: Option<DateFormat>) -> Option<i64> {
+    let (day, time) = split_time(text)?;
+    let days = match format {
+        Some(format) => days(day, format)?,
+        None => only_reading(day)?,
+    };
+    Some(days * 86_400 + time)
+}
+
+/// The date's text, and the seconds of its time of day.
+fn split_time(text: &str) -> Option<(&str, i64)> {
+    let Some((day, time)) = text.rsplit_once(' ').filter(|(_, time)| time.contains(':')) else {
+        return Some((text, NO_TIME));
+    };
+    let mut parts = time.split(':');
+    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
+    let (hour, minute, second) = (number(hour, 2)?, number(minute, 2)?, number(second, 2)?);
+    let valid = parts.next().is_none() && hour < 24 && minute < 60 && second < 60;
+    valid.then_some((day.trim_end(), hour * 3600 + minute * 60 + second))
+}
+
+/// The day that every reading agrees on.
+fn only_reading(day: &str) -> Option<i64> {
+    let mut readings = DateFormat::ALL.into_iter().filter_map(|format| days(day, format));
+    let first = readings.next()?;
+    readings.all(|other| other == first).then_some(first)
+}
+
+/// The days since 1970.
+fn days(text: &str, format: DateFormat) -> Option<i64> {
+    let separator = if format == DateFormat::DayNameYear { ' ' } else { '/' };
+    let mut parts = text.split(separator);
+    let parts = [parts.next()?, parts.next()?, parts.next()?, parts.next().unwrap_or_default()];
+    let [a, b, c, ""] = parts else { return None };
+    let (year, month, day) = match format {
+        DateFormat::DayMonthYear => (c, number(b, 2), a),
+        DateFormat::MonthDayYear => (c, number(a, 2), b),
+        DateFormat::YearDayMonth => (a, number(c, 2), b),
+        DateFormat::YearMonthDay => (a, number(b, 2), c),
+        DateFormat::DayNameYear => (c, month(b), a),
+    };
+    let year = number(year, 4).filter(|_| year.len() == 4)?;
+    let date = jiff::civil::Date::new(year as i16, month? as i8, number(day, 2)? as i8).ok()?;
+    let midnight = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+    (year > 0).then_some(midnight.as_second().div_euclid(86_400))
+}
+
+fn month(name: &str) -> Option<i64> {
+    let at = MONTHS.iter().position(|month| name.eq_ignore_ascii_case(month))?;
+    Some(at as i64 + 1)
+}
+
+/// 1 to `most` digits.
+fn number(text: &str, most: usize) -> Option<i64> {
+    if text.len() > most { None } else { epoch(text) }
+}
+
+fn hint(case: &Case<'_>) -> Option<String> {
+    let text = case.value?.trim();
+    let readable = |format| split_time(text).and_then(|(day, _)| days(day, format)).is_some();
+    let readings = DateFormat::ALL.into_iter().filter(|format| readable(*format)).count();
+    Some(if readings > 1 {
+        "day and month can be told apart only with a format in the manifest".to_owned()
+    } else {
+        let formats = DateFormat::ALL.map(DateFormat::as_str).join(", ");
+        format!("write {formats}, each with or without HH:mm:ss, or epoch seconds")
+    })
+}
+
+/// `seconds` as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`, appended to `text`.
+///
+/// The year is 1 to 9999, see [`signed_epoch`].
+pub fn push_rfc3339(text: &mut String, seconds: i64) {
+    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    push_padded(text, year, 4);
+    for (separator, number) in
+        [('-', month), ('-', day), ('T', time / 3600), (':', time / 60 % 60), (':', time % 60)]
+    {
+        text.push(separator);
+        push_padded(text, number, 2);
+    }
+    text.push('Z');
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
+///
+/// Counts from 1 March of year 0, so that a leap day is a year's last day: 146 097 days make 400
+/// years, and 153 days every five months from March on.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
+}
+
+fn push_padded(text: &mut String, number: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        text.push(char::from(b'0' + (number / 10_i64.pow(place) % 10) as u8));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> i64 {
+        text.parse::<jiff::Timestamp>().unwrap().as_second()
+    }
+
+    #[test]
+    fn reads_every_format_with_and_without_a_time() {
+        use DateFormat::*;
+        for (cell, format) in [
+            ("05/12/2020", DayMonthYear),
+            ("12/05/2020", MonthDayYear),
+            ("2020/05/12", YearDayMonth),
+            ("2020/12/05", YearMonthDay),
+            ("05 Dec 2020", DayNameYear),
+            ("5 DEC 2020", DayNameYear),
+        ] {
+            let day = date(cell, Some(format)).unwrap();
+            assert_eq!(day, Some(at("2020-12-05T00:00:01Z")), "{cell:?}");
+            let time = date(&format!(" {cell} 23:59:59 "), Some(format)).unwrap();
+            assert_eq!(time, Some(at("2020-12-05T23:59:59Z")), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn takes_an_epoch_whatever_the_format() {
+        for format in [None, Some(DateFormat::DayMonthYear)] {
+            assert_eq!(date("1589274432", format).unwrap(), Some(1_589_274_432));
+            assert_eq!(date("-86400", format).unwrap(), Some(-86_400));
+            assert_eq!(date("", format).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn does_not_guess_the_month() {
+        for (cell, day) in [
+            ("25/12/2020", Some("2020-12-25T00:00:01Z")),
+            ("12/25/2020", Some("2020-12-25T00:00:01Z")),
+            ("2020/25/12", Some("2020-12-25T00:00:01Z")),
+            ("11/11/2020", Some("2020-11-11T00:00:01Z")),
+            ("01 Feb 2020", Some("2020-02-01T00:00:01Z")),
+            ("01/02/2020", None),
+            ("2020/01/02", None),
+        ] {
+            assert_eq!(date(cell, None).ok().flatten(), day.map(at), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_day() {
+        for cell in [
+            "30/02/2020",
+            "29/02/2019",
+            "00/01/2020",
+            "01/13/2020",
+            "01/01/20",
+            "01-01-2020",
+            "01/01/2020 24:00:00",
+            "01/01/2020 10:00",
+            "01/01/2020/1",
+            "1/1/0000",
+            "x",
+            "$D_1",
+            "999999999999",
+            "01/01/2020T10:00:00",
+            "-99999999999",
+        ] {
+            let verdict = date(cell, Some(DateFormat::DayMonthYear));
+            assert_eq!(verdict.unwrap_err().text(), "DATE value expected", "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn writes_what_others_write() {
+        for seconds in [
+            0,
+            1,
+            -1,
+            1_589_274_432,
+            951_782_400,
+            951_868_799,
+            4_107_542_400,
+            -2_208_988_800,
+            *SECONDS.start(),
+            99_999_999_999,
+        ] {
+            let mut text = String::new();
+            push_rfc3339(&mut text, seconds);
+            let expected = jiff::Timestamp::from_second(seconds).unwrap().to_string();
+            assert_eq!(text, expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn writes_every_second_as_others_write_it(seconds in SECONDS) {
+            if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {
+                let mut text = String::new();
+                push_rfc3339(&mut text, seconds);
+                proptest::prop_assert_eq!(text, timestamp.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Events: their names, the number of their properties, and Charged.
+
+use std::collections::HashSet;
+
+use super::{fold, trim};
+use crate::records::rejection::Rule;
+
+pub static NAME_MISSING: Rule = Rule::new("Event name is mandatory");
+
+pub static NAME_RESERVED: Rule =
+    Rule::new("Event name belongs to CleverTap restricted system events")
+        .with_help(|_| Some("choose another name".to_owned()));
+
+pub static NAME_TOO_LONG: Rule = Rule::new("Event name is longer than 512 characters")
+    .with_help(|case| Some(format!("it has {} characters", case.value?.chars().count())));
+
+pub static NAME_CHARACTER: Rule = Rule::new("Event name has a character that is not allowed")
+    .with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.to_owned()));
+
+pub static TOO_MANY_PROPERTIES: Rule = Rule::new("Cannot have more than 100 event properties")
+    .with_numbers(|case| {
+        Some(format!("Cannot have more than {} event properties", case.limits.max_event_properties))
+    });
+
+pub static CHARGED_ITEMS: Rule = Rule::new("Charged items are not supported in file imports")
+    .with_help(|_| Some("leave the cell empty".to_owned()));
+
+/// The longest event name, in characters.
+const LONGEST_NAME: usize = 512;
+
+/// The product's own events.
+const RESERVED: [&str; 26] = [
+    "Notification Sent",
+    "Notification Viewed",
+    "Notification Clicked",
+    "Notification Delivered",
+    "Notification Replied",
+    "Notification Bounced",
+    "UTM Visited",
+    "App Launched",
+    "App Uninstalled",
+    "App Version Changed",
+    "Stayed",
+    "Reply Sent",
+    "Experiment Rendered",
+    "Reachable By",
+    "Identity Reset",
+    "Identity Set",
+    "Identity Error",
+    "Geocluster Entered",
+    "Geocluster Exited",
+    "SCOutgoing",
+    "SCIncoming",
+    "SCEnd",
+    "SCCampaignOptOut",
+    "wzrk_d",
+    "wzrk_fetch",
+    "Web Page Viewed",
+];
+
+/// Whether `c` may not stand in the name of an event or of a property.
+pub fn is_forbidden(c: char) -> bool {
+    matches!(c, '%' | '>' | '<' | '!' | '|' | '&' | '.' | ':' | ';' | '$' | '\'' | '"' | '\\')
+        || c.is_control()
+}
+
+/// The names that an event may not have, case and spaces ignored.
+#[derive(Clone, Debug)]
+pub struct Reserved(HashSet<String>);
+
+impl Reserved {
+    /// The product's own, and `more`.
+    pub fn new(more: &[String]) -> Self {
+        let names = RESERVED.into_iter().chain(more.iter().map(String::as_str));
+        Self(names.map(fold).collect())
+    }
+
+    /// The event's name in a cell.
+    pub fn name<'a>(&self, cell: &'a str) -> Result<&'a str, &'static Rule> {
+        let name = trim(cell);
+        if name.is_empty() {
+            Err(&NAME_MISSING)
+        } else if name.len() > LONGEST_NAME && name.chars().nth(LONGEST_NAME).is_some() {
+            Err(&NAME_TOO_LONG)
+        } else if name.contains(is_forbidden) {
+            Err(&NAME_CHARACTER)
+        } else if self.0.contains(&fold(name)) {
+            Err(&NAME_RESERVED)
+        } else {
+            Ok(name)
+        }
+    }
+}
+
+/// Whether `name` is the event that may have no items here.
+pub fn is_charged(name: &str) -> bool {
+    fold(name) == "charged"
+}
+
+/// Whether a property is the list of items that a Charged event has elsewhere.
+pub fn is_items(property: &str) -> bool {
+    fold(property) == "items"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(cell: &str) -> Result<&str, &'static str> {
+        Reserved::new(&["House Event".into()]).name(cell).map_err(Rule::text)
+    }
+
+    #[test]
+    fn names_are_not_empty() {
+        assert_eq!(name(" Purchased "), Ok("Purchased"));
+        assert_eq!(name("Charged"), Ok("Charged"));
+        for cell in ["", "  ", "\u{a0}"] {
+            assert_eq!(name(cell), Err("Event name is mandatory"), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn the_product_s_own_names_are_reserved() {
+        for reserved in RESERVED.iter().chain(&["House Event"]) {
+            for cell in [reserved.to_string(), reserved.to_uppercase(), fold(reserved)] {
+                let text = "Event name belongs to CleverTap restricted system events";
+                assert_eq!(name(&cell), Err(text), "{cell:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_have_a_length_and_forbidden_characters() {
+        let long = "é".repeat(512);
+        assert_eq!(name(&long), Ok(&*long));
+        assert_eq!(name(&(long.clone() + "x")), Err(NAME_TOO_LONG.text()));
+        for c in r#"%><!|&.:;$'"\"#.chars() {
+            assert_eq!(name(&format!("a{c}b")), Err(NAME_CHARACTER.text()), "{c:?}");
+        }
+        assert_eq!(name("a-b_c (d)/e"), Ok("a-b_c (d)/e"));
+    }
+}

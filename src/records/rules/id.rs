@@ -1,0 +1,81 @@
+//! The ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
+
+use super::trim;
+use crate::records::rejection::{Case, Rule};
+
+pub static ID: Rule = Rule::new(
+    "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \
+     the user",
+)
+.with_help(hint);
+
+/// The first length, in characters, that is too long.
+const TOO_LONG: usize = 1024;
+
+/// Values that count as no value, in any case.
+const ABSENT: [&str; 17] = [
+    "undefined",
+    "null",
+    "na",
+    "n/a",
+    "0",
+    "nil",
+    "-1",
+    "infinity",
+    "-infinity",
+    "inf",
+    "-inf",
+    "nan",
+    "-nan",
+    "empty",
+    "xxxxxx",
+    "none",
+    "",
+];
+
+/// The id in a cell, if it has one.
+pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
+    let id = trim(cell);
+    if id.len() >= TOO_LONG && id.chars().nth(TOO_LONG - 1).is_some() {
+        return Err(&ID);
+    }
+    Ok(if is_absent(id) { None } else { Some(id) })
+}
+
+fn is_absent(id: &str) -> bool {
+    id.len() <= "undefined".len() && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
+}
+
+fn hint(case: &Case<'_>) -> Option<String> {
+    let value = case.value?.trim();
+    if is_absent(value) {
+        (!value.is_empty()).then(|| "this value counts as absent".to_owned())
+    } else {
+        Some(format!("it has {} characters", value.chars().count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_any_text_under_1024_characters() {
+        let long = "é".repeat(1023);
+        for cell in ["a@b.example", "  x ", "00", "-11", "nulls", &long] {
+            assert_eq!(id(cell).unwrap(), Some(cell.trim()), "{cell:?}");
+        }
+        for cell in ["x".repeat(1024), "é".repeat(1024)] {
+            assert_eq!(id(&cell).unwrap_err().text(), ID.text());
+        }
+    }
+
+    #[test]
+    fn some_values_count_as_absent_in_any_case() {
+        for absent in ABSENT {
+            for cell in [absent.to_owned(), absent.to_uppercase(), format!(" {absent} ")] {
+                assert_eq!(id(&cell).unwrap(), None, "{cell:?}");
+            }
+        }
+    }
+}

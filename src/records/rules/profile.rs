@@ -1,0 +1,190 @@
+//! Profiles: the four operations, and the properties that every product knows.
+
+use super::fold;
+use crate::records::batch::Operation;
+use crate::records::rejection::Rule;
+
+pub static OPERATION: Rule =
+    Rule::new("Profile operation must be one of $add, $set, $remove, $delete");
+
+pub static NO_LIST: Rule =
+    Rule::new("Profile operation $add or $remove is not allowed on this property")
+        .with_help(|_| Some("use $set or $delete".to_owned()));
+
+pub static PHONE: Rule = Rule::new("Phone number is not valid")
+    .with_help(|_| Some("write + and 5 to 15 digits with the country code first".to_owned()));
+
+pub static EMAIL: Rule = Rule::new("Email is not valid");
+
+pub static GENDER: Rule = Rule::new("Gender is not valid")
+    .with_help(|_| Some("write M, F, O or U, or Male, Female, Other or Unknown".to_owned()));
+
+pub static AGE: Rule =
+    Rule::new("Age is not valid").with_help(|_| Some("write a number from 0 to 150".to_owned()));
+
+/// A property with a rule of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// `Phone`
+    Phone,
+    /// `Email`
+    Email,
+    /// `Gender`
+    Gender,
+    /// `Age`
+    Age,
+    /// `Name` and the like, and communication preferences: any value, but no list.
+    Scalar,
+}
+
+/// The product's own properties that hold one value, folded.
+const SCALARS: [&str; 9] =
+    ["name", "dob", "education", "employed", "married", "photo", "tz", "timezone", "customertype"];
+
+/// The communication preferences, as they are stored.
+const PREFERENCES: [&str; 7] = [
+    "MSG-sms",
+    "MSG-email",
+    "MSG-whatsapp",
+    "MSG-push",
+    "MSG-dndSMS",
+    "MSG-dndEmail",
+    "MSG-dndWhatsApp",
+];
+
+impl Known {
+    /// The rule of its own that the property called `name` has.
+    pub fn of(name: &str) -> Option<Self> {
+        match fold(name).as_str() {
+            "phone" => Some(Self::Phone),
+            "email" => Some(Self::Email),
+            "gender" => Some(Self::Gender),
+            "age" => Some(Self::Age),
+            name if SCALARS.contains(&name) || preference(name).is_some() => Some(Self::Scalar),
+            _ => None,
+        }
+    }
+
+    /// Checks a cell that is not empty.
+    pub fn check(self, cell: &str) -> Result<(), &'static Rule> {
+        let (valid, rule) = match self {
+            Self::Phone => (is_phone(cell), &PHONE),
+            Self::Email => (crate::manifest::is_address(cell.trim()), &EMAIL),
+            Self::Gender => (is_gender(cell.trim()), &GENDER),
+            Self::Age => (is_age(cell.trim()), &AGE),
+            Self::Scalar => return Ok(()),
+        };
+        if valid { Ok(()) } else { Err(rule) }
+    }
+}
+
+/// The operation in a cell; blank is `$set`.
+pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
+    match cell.trim() {
+        "" | "$set" => Ok(Operation::Set),
+        "$add" => Ok(Operation::Add),
+        "$remove" => Ok(Operation::Remove),
+        "$delete" => Ok(Operation::Delete),
+        _ => Err(&OPERATION),
+    }
+}
+
+/// The communication preference called `name`, in any case, as it is stored.
+pub fn preference(name: &str) -> Option<&'static str> {
+    let name = fold(name);
+    let name = if name == "msg-dndphone" { "msg-dndsms" } else { &name };
+    PREFERENCES.into_iter().find(|preference| preference.eq_ignore_ascii_case(name))
+}
+
+/// `+` and 5 to 15 digits; spaces, dashes and brackets are ignored.
+fn is_phone(cell: &str) -> bool {
+    let mut significant =
+        cell.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '(' | ')' | '[' | ']'));
+    let plus = significant.next() == Some('+');
+    let mut digits = 0;
+    plus && significant.all(|c| {
+        digits += 1;
+        c.is_ascii_digit()
+    }) && (5..=15).contains(&digits)
+}
+
+fn is_gender(text: &str) -> bool {
+    ["M", "F", "O", "U", "Male", "Female", "Other", "Unknown"]
+        .iter()
+        .any(|gender| text.eq_ignore_ascii_case(gender))
+}
+
+fn is_age(text: &str) -> bool {
+    super::value::float(text).is_ok_and(|age| (0.0..=150.0).contains(&age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_four_and_blank_sets() {
+        use Operation::*;
+        for (cell, expected) in [
+            ("", Set),
+            ("  ", Set),
+            ("$set", Set),
+            ("$add", Add),
+            ("$remove", Remove),
+            (" $delete ", Delete),
+        ] {
+            assert_eq!(operation(cell).unwrap(), expected, "{cell:?}");
+        }
+        for cell in ["add", "$ADD", "$append", "$", "$set $add"] {
+            assert_eq!(operation(cell).unwrap_err().text(), OPERATION.text(), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn phones_are_a_plus_and_5_to_15_digits() {
+        for cell in ["+918876543211", "+12345", "+123456789012345", "+49 (30) 123-456", " +12345 "]
+        {
+            assert!(is_phone(cell), "{cell:?}");
+        }
+        for cell in ["918876543211", "+1234", "+1234567890123456", "+12345x", "++12345", "+", ""] {
+            assert!(!is_phone(cell), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn emails_genders_and_ages() {
+        assert!(Known::Email.check("a@b.example").is_ok());
+        assert!(Known::Email.check("jane").is_err());
+        for cell in ["M", "f", "O", "u", "male", "Female", "OTHER", "unknown"] {
+            assert!(Known::Gender.check(cell).is_ok(), "{cell:?}");
+        }
+        assert!(Known::Gender.check("X").is_err());
+        for cell in ["0", "21", " 150 ", "21.5"] {
+            assert!(Known::Age.check(cell).is_ok(), "{cell:?}");
+        }
+        for cell in ["-1", "151", "old", "nan"] {
+            assert!(Known::Age.check(cell).is_err(), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn preferences_have_one_spelling() {
+        for (name, stored) in [
+            ("msg-SMS", "MSG-sms"),
+            ("MSG-DNDPHONE", "MSG-dndSMS"),
+            ("msg-dndsms", "MSG-dndSMS"),
+            ("Msg-DndWhatsapp", "MSG-dndWhatsApp"),
+        ] {
+            assert_eq!(preference(name), Some(stored));
+        }
+        assert_eq!(preference("MSG-fax"), None);
+    }
+
+    #[test]
+    fn known_properties_are_found_by_any_spelling() {
+        assert_eq!(Known::of("PHONE"), Some(Known::Phone));
+        assert_eq!(Known::of("Customer Type"), Some(Known::Scalar));
+        assert_eq!(Known::of("MSG-SMS"), Some(Known::Scalar));
+        assert_eq!(Known::of("Playlist"), None);
+    }
+}

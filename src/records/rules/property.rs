@@ -1,0 +1,134 @@
+//! What holds for the value of every property: its length, and `$D_<epoch>`, which is a date.
+
+use super::{date, trim, value};
+use crate::manifest::DateFormat;
+use crate::records::batch::Value;
+use crate::records::rejection::{Case, Rule};
+use crate::records::schema::PropertyType;
+
+pub static TOO_LONG: Rule = Rule::new("Property value is longer than 512 characters")
+    .with_numbers(|case| {
+        Some(format!("Property value is longer than {} characters", case.limits.max_property_value))
+    })
+    .with_help(|case: &Case<'_>| {
+        Some(format!("it has {} characters", case.value?.chars().count()))
+    });
+
+pub static DOLLAR_DATE: Rule = Rule::new("$D_ must be followed by an epoch")
+    .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".to_owned()));
+
+/// A property's value may have at most `max` characters.
+pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
+    // A text has no more characters than bytes.
+    if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
+}
+
+/// The seconds of `$D_<epoch>`; none when the cell is not written so.
+pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
+    match cell.strip_prefix("$D_") {
+        None => Ok(None),
+        Some(epoch) => date::signed_epoch(trim(epoch)).map(Some).ok_or(&DOLLAR_DATE),
+    }
+}
+
+/// The value of a STRING: its text as it is, or a date.
+pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
+    if cell.is_empty() {
+        return Ok(Value::None);
+    }
+    Ok(dollar_date(cell)?.map_or(Value::Text(cell), Value::Date))
+}
+
+/// The value of an INTEGER, LONG, FLOAT or BOOLEAN, as `parse` reads it.
+pub fn typed<T>(
+    cell: &str,
+    parse: fn(&str) -> Result<T, &'static Rule>,
+) -> Result<Option<T>, &'static Rule> {
+    let text = trim(cell);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // A date is none of these types, but one that is not written well has its own text.
+    dollar_date(text)?;
+    parse(text).map(Some)
+}
+
+/// The seconds of a DATE.
+pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
+    match dollar_date(trim(cell))? {
+        Some(seconds) => Ok(Some(seconds)),
+        None => date::date(cell, format),
+    }
+}
+
+/// The value in a cell of this type; [`Value::None`] when the cell is empty.
+pub fn of_type(
+    cell: &str,
+    kind: PropertyType,
+    format: Option<DateFormat>,
+) -> Result<Value<'_>, &'static Rule> {
+    let value = match kind {
+        PropertyType::String => return string(cell),
+        PropertyType::Integer => typed(cell, value::integer)?.map(i64::from).map(Value::Integer),
+        PropertyType::Long => typed(cell, value::long)?.map(Value::Integer),
+        PropertyType::Float => typed(cell, value::float)?.map(Value::Float),
+        PropertyType::Boolean => typed(cell, value::boolean)?.map(Value::Boolean),
+        PropertyType::Date => instant(cell, format)?.map(Value::Date),
+    };
+    Ok(value.unwrap_or(Value::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_is_in_characters() {
+        for cell in ["x".repeat(512), "é".repeat(512)] {
+            assert!(length(&cell, 512).is_ok());
+            assert_eq!(length(&(cell + "x"), 512).unwrap_err().text(), TOO_LONG.text());
+        }
+    }
+
+    #[test]
+    fn a_date_is_a_value_of_text_and_date_alone() {
+        for (kind, expected) in [
+            (PropertyType::String, Ok(Value::Date(7))),
+            (PropertyType::Date, Ok(Value::Date(7))),
+            (PropertyType::Integer, Err("INTEGER value expected")),
+            (PropertyType::Long, Err("LONG value expected")),
+            (PropertyType::Float, Err("FLOAT value expected")),
+            (PropertyType::Boolean, Err("BOOLEAN value expected")),
+        ] {
+            assert_eq!(of_type("$D_7", kind, None).map_err(Rule::text), expected);
+            let malformed = of_type("$D_x", kind, None).map_err(Rule::text);
+            assert_eq!(malformed, Err(DOLLAR_DATE.text()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn cells_are_kept_as_they_are_but_for_numbers_and_the_like() {
+        let read = |cell, kind| of_type(cell, kind, None).map_err(Rule::text);
+        assert_eq!(read(" a ", PropertyType::String), Ok(Value::Text(" a ")));
+        assert_eq!(read("  ", PropertyType::String), Ok(Value::Text("  ")));
+        assert_eq!(read(" 7 ", PropertyType::Integer), Ok(Value::Integer(7)));
+        assert_eq!(read(" 7.5 ", PropertyType::Float), Ok(Value::Float(7.5)));
+        assert_eq!(read(" y ", PropertyType::Boolean), Ok(Value::Boolean(true)));
+        for kind in PropertyType::ALL {
+            assert_eq!(read("", kind), Ok(Value::None), "{kind:?}");
+        }
+        assert_eq!(read("  ", PropertyType::Long), Ok(Value::None));
+    }
+
+    #[test]
+    fn dollar_d_is_a_date() {
+        assert_eq!(dollar_date("$D_1589274432").unwrap(), Some(1_589_274_432));
+        assert_eq!(dollar_date("$D_-1").unwrap(), Some(-1));
+        for cell in ["", "$D", "$d_1", " $D_1", "x"] {
+            assert_eq!(dollar_date(cell).unwrap(), None, "{cell:?}");
+        }
+        for cell in ["$D_", "$D_x", "$D_1589274432000", "$D_2020-01-01", "$D_1.5"] {
+            assert_eq!(dollar_date(cell).unwrap_err().text(), DOLLAR_DATE.text(), "{cell:?}");
+        }
+    }
+}

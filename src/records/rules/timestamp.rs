@@ -1,0 +1,47 @@
+//! `ts`: epoch seconds, 1 to 11 digits, or empty, which is the time of processing.
+
+use super::{epoch, trim};
+use crate::records::rejection::{Case, Rule};
+
+pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
+
+/// The cell in seconds since 1970 UTC; none when it is empty.
+pub fn timestamp(cell: &str) -> Result<Option<i64>, &'static Rule> {
+    match trim(cell) {
+        "" => Ok(None),
+        text => epoch(text).map(Some).ok_or(&TIMESTAMP),
+    }
+}
+
+fn hint(case: &Case<'_>) -> Option<String> {
+    let text = case.value?.trim();
+    let milliseconds = text.len() == 13 && text.bytes().all(|b| b.is_ascii_digit());
+    let hint = if milliseconds {
+        "these look like milliseconds, write seconds"
+    } else {
+        "write seconds since 1970 in 1 to 11 digits"
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_epoch_seconds_or_empty() {
+        for (cell, seconds) in [
+            ("1578503667", Some(1_578_503_667)),
+            (" 1578503667 ", Some(1_578_503_667)),
+            ("0", Some(0)),
+            ("99999999999", Some(99_999_999_999)),
+            ("", None),
+            ("  ", None),
+        ] {
+            assert_eq!(timestamp(cell).unwrap(), seconds, "{cell:?}");
+        }
+        for cell in ["1578503667000", "-1", "1.5", "2020-01-01", "$D_1578503667", "1e9", "x"] {
+            assert_eq!(timestamp(cell).unwrap_err().text(), TIMESTAMP.text(), "{cell:?}");
+        }
+    }
+}

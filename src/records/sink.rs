@@ -1,0 +1,62 @@
+//! [`Sink`]: who takes what [`super::read`] makes of a data file.
+
+use super::batch::Batch;
+use super::rejection::Rejection;
+use super::schema::Schema;
+use crate::report::Failure;
+
+/// Takes the records of one data file. Called on the thread that called [`super::read`].
+///
+/// Accepted and rejected records each come in file order; the two need not interleave as in the
+/// file. An error of any method ends the reading, and is what it ends with.
+pub trait Sink {
+    /// The header fits the manifest; records follow. Called once, before all else.
+    fn begin(&mut self, start: &Start) -> Result<(), Failure>;
+
+    /// Some accepted records.
+    fn accept(&mut self, batch: Batch) -> Result<(), Failure>;
+
+    /// One rejected record.
+    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure>;
+
+    /// How far it is. Called after every block, so that the caller can stop too.
+    fn progress(&mut self, progress: Progress) -> Result<(), Failure>;
+}
+
+/// What is known of a data file once its header is read.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// What the batches hold.
+    pub schema: Schema,
+    /// The header record in UTF-8, without its line end.
+    pub header: Vec<u8>,
+    /// The header's names.
+    pub names: Vec<String>,
+    /// What stands between two fields.
+    pub delimiter: u8,
+    /// How the header's line ends: `\r\n` or `\n`.
+    pub line_end: &'static str,
+    /// Whether an error file needs a byte order mark to be read as UTF-8 under the same manifest.
+    pub needs_mark: bool,
+}
+
+/// A record that was rejected.
+#[derive(Clone, Debug)]
+pub struct RejectedRecord<'a> {
+    /// Its line in the data file; the header is line 1.
+    pub line: u64,
+    /// Its bytes without the line end: UTF-8, except where they are invalid in the file's own
+    /// encoding. None for a record over `max-record`, which is never held.
+    pub raw: Option<&'a [u8]>,
+    /// Why, in the order of the rules; at least one.
+    pub reasons: Vec<Rejection>,
+}
+
+/// How far the reading is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the data file as uploaded that are behind us.
+    pub bytes: u64,
+    /// Records read.
+    pub records: u64,
+}

@@ -1,0 +1,217 @@
+//! Files as wholes: what makes one unreadable, encodings, completeness, lines, errors of the host.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::report::FailureText;
+
+fn plain() -> Manifest {
+    manifest("profile", "", "")
+}
+
+fn named(file_name: &str) -> Manifest {
+    Manifest { file_name: file_name.into(), ..plain() }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_cannot_be_read() {
+    for (bytes, detail) in [
+        (&b""[..], "the file is empty"),
+        (b"\n\r\n\n", "the file is empty"),
+        (b"\xEF\xBB\xBF", "the file is empty"),
+        (b"identity,a\n", "the file has a header and no records"),
+        (b"identity,a\n\n\n", "the file has a header and no records"),
+        (b"PK\x03\x04 and so on", "it is a zip file or a spreadsheet (.xlsx), not CSV"),
+        (
+            b"identity,caf\xe9\nj,1\n",
+            "the header has bytes that are invalid in the file's encoding: \
+          save the file as UTF-8, or name its encoding in the manifest",
+        ),
+        (
+            b"i\0d\0\n\0",
+            "the header has control characters, it is not CSV (for UTF-16, name the \
+          encoding in the manifest)",
+        ),
+        (
+            b"identity,a\nj,1\nk,\"2\nl,3\n",
+            "a quote in the record that begins in line 3 is never closed",
+        ),
+        (b"identity,\"a\nj,1\n", "a quote in the record that begins in line 1 is never closed"),
+    ] {
+        assert_eq!(
+            refuse(bytes, &plain()),
+            format!("File couldn't be read: {detail}"),
+            "{bytes:?}"
+        );
+    }
+}
+
+#[test]
+fn the_name_s_ending_says_how_it_is_compressed() {
+    let text = b"identity,a\nj,1\n";
+    for (name, bytes) in [
+        ("e.csv", text.to_vec()),
+        ("e.csv.gz", gzip(text)),
+        ("E.CSV.ZST", zstd::stream::encode_all(&text[..], 3).unwrap()),
+    ] {
+        let (kept, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
+        let summary = result.unwrap();
+        assert_eq!(kept.profiles().len(), 1, "{name}");
+        assert_eq!(summary.bytes, bytes.len() as u64, "as uploaded: {name}");
+        let digest = Sha256::digest(&bytes);
+        assert_eq!(summary.sha256.unwrap(), format!("{digest:x}"), "as uploaded: {name}");
+    }
+    assert_eq!(
+        refuse(text, &named("e.txt")),
+        "File couldn't be read: the data file's name must end in .csv, .csv.gz or .csv.zst"
+    );
+    assert_eq!(
+        refuse(&gzip(text), &named("e.csv")),
+        "File couldn't be read: it is a gzip file, whose name must end in .csv.gz"
+    );
+    for name in ["e.csv.gz", "e.csv.zst"] {
+        assert_eq!(refuse(b"", &named(name)), "File couldn't be read: the file is empty", "{name}");
+        let detail = refuse(text, &named(name));
+        assert!(
+            detail.starts_with("File couldn't be read: the compressed data is broken"),
+            "{detail}"
+        );
+    }
+}
+
+#[test]
+fn a_cut_stream_fails_and_says_how_far_it_came() {
+    let text = format!("identity,a\n{}", "jane,some value or other\n".repeat(100_000));
+    let bytes = gzip(text.as_bytes());
+    let cut = &bytes[..bytes.len() - 4];
+    let (_, result) = read_with(cut, &named("e.csv.gz"), &Limits::default(), 2);
+    let stopped = result.unwrap_err();
+    assert_eq!(stopped.failure.message, FailureText::Unreadable);
+    assert_eq!(stopped.so_far.bytes, cut.len() as u64);
+    assert!(stopped.so_far.counts.read > 0);
+}
+
+#[test]
+fn header_and_manifest_are_held_together_all_at_once() {
+    assert_eq!(
+        refuse(b"a,a\n1,2\n", &manifest("profile", r#""b":{}"#, "")),
+        "Incorrect details in manifest file: line 1, column 2: the header a is column 1 already; \
+         column b of the manifest is not in the header; \
+         no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
+    );
+}
+
+#[test]
+fn completeness() {
+    let text = b"identity,a\nj,1\nk,2\n";
+    let digest = format!("{:x}", Sha256::digest(text));
+    let right = format!(r#","size":{},"rows":2,"sha256":"{}""#, text.len(), digest.to_uppercase());
+    accept(text, &manifest("profile", "", &right));
+    let zeros = "0".repeat(64);
+    let wrong = format!(r#","size":7,"rows":3,"sha256":"{zeros}""#);
+    assert_eq!(
+        refuse(text, &manifest("profile", "", &wrong)),
+        format!(
+            "File couldn't be read: the manifest says size 7, the file has {}; the manifest says \
+             rows 3, the file has 2; the manifest says sha256 {zeros}, the file has {digest}",
+            text.len()
+        )
+    );
+}
+
+#[test]
+fn encodings_give_the_same_records_and_an_error_file_that_imports() {
+    let text = "identity;näme;n\r\njöhn;€;1\r\njane;é;x\r\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(text);
+    let marked = [b"\xEF\xBB\xBF", text.as_bytes()].concat();
+    let utf16_marked = [b"\xFF\xFE", &utf16[..]].concat();
+    for (bytes, encoding, mark) in [
+        (text.as_bytes(), "", false),
+        (&marked, "", true),
+        (&marked, r#","encoding":"windows-1252""#, true),
+        (&utf16_marked, "", true),
+        (&utf16, r#","encoding":"utf-16""#, true),
+        (&latin, r#","encoding":"cp1252""#, true),
+    ] {
+        let more = format!(r#","delimiter":";"{encoding}"#);
+        let manifest = manifest("profile", r#""n":{"dataType":"LONG"}"#, &more);
+        let kept = accept(bytes, &manifest);
+        let expected = r#"2 1600000000 jöhn - - - | Set näme Text("€"), Set n Integer(1)"#;
+        assert_eq!(kept.profiles(), [expected]);
+        let file = kept.error_file();
+        let begin = if mark { "\u{feff}" } else { "" };
+        let begin =
+            format!("{begin}identity;näme;n;\"Failure Description\"\r\njane;é;x;\"LONG value");
+        assert!(file.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&file));
+        let mended = String::from_utf8(file).unwrap().replacen(";x;", ";2;", 1);
+        let again = accept(mended.as_bytes(), &manifest);
+        let expected = r#"2 1600000000 jane - - - | Set näme Text("é"), Set n Integer(2)"#;
+        assert_eq!(again.profiles(), [expected]);
+    }
+}
+
+#[test]
+fn invalid_bytes_reject_their_record_and_the_file_goes_on() {
+    let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
+    let kept = accept(text, &plain());
+    assert_eq!(kept.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
+    let raw: Vec<_> = kept.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
+    assert_eq!(raw, [&b"j,caf\xe9"[..], b"k,\"x\"\"\xff\""]);
+    assert!(kept.descriptions().iter().all(|d| d.starts_with("Invalid bytes for the encoding - ")));
+    let mut utf16: Vec<u8> = "identity\nj\nk".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    utf16.push(0xD8);
+    let kept = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));
+    assert_eq!((kept.profiles().len(), kept.rejected[0].0), (1, 3));
+}
+
+#[test]
+fn lines_are_those_of_the_file() {
+    let text = b"\xEF\xBB\xBFidentity,\"\na\"\r\n\r\n,1\r\n\"\",\"x\r\ny\"\r\n,2\r,3\n";
+    let kept = accept(text, &plain());
+    let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
+    assert_eq!(lines, [4, 5, 7, 8]);
+}
+
+#[test]
+fn an_error_of_the_input_is_the_host_s() {
+    struct Broken(bool);
+    impl Read for Broken {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, true) {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            buffer[..4].copy_from_slice(b"iden");
+            Ok(4)
+        }
+    }
+    for name in ["e.csv", "e.csv.gz", "e.csv.zst"] {
+        let begun = !name.ends_with("csv");
+        let (_, result) = read_with(Broken(begun), &named(name), &Limits::default(), 1);
+        let failure = result.unwrap_err().failure;
+        assert_eq!(failure.message, FailureText::Infra, "{name}");
+        assert!(failure.detail.starts_with("reading the data file failed: "), "{failure}");
+    }
+}
+
+#[test]
+fn the_sink_can_stop_it() {
+    let text = format!("identity\n{}", "jane@acme.example\n".repeat(500_000));
+    for workers in 1..=3 {
+        let mut kept = Kept { stop_after: Some(1), ..Kept::default() };
+        let limits = Limits::default();
+        let options = Options { limits: &limits, processing_time: NOW, workers };
+        let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut kept).unwrap_err();
+        assert_eq!(stopped.failure.detail, "stopped");
+        assert!(stopped.so_far.counts.read < 500_000);
+        assert_eq!(stopped.so_far.sha256, None);
+    }
+}

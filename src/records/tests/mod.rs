@@ -1,0 +1,163 @@
+//! Whole files through [`read`]: what comes out of the door that everyone else uses.
+
+mod files;
+mod limits;
+mod properties;
+mod rules;
+mod samples;
+
+use std::io::Read;
+
+use super::*;
+use crate::config::Limits;
+use crate::manifest::Manifest;
+use crate::report::Failure;
+
+/// The time of processing in these tests.
+const NOW: i64 = 1_600_000_000;
+
+/// Keeps everything, and the error files too.
+#[derive(Default)]
+struct Kept {
+    batches: Vec<Batch>,
+    /// Line, raw bytes and description of each rejected record.
+    rejected: Vec<(u64, Option<Vec<u8>>, String)>,
+    error_file: Option<ErrorFile<Vec<u8>>>,
+    last_progress: Progress,
+    stop_after: Option<u64>,
+}
+
+impl Sink for Kept {
+    fn begin(&mut self, start: &Start) -> Result<(), Failure> {
+        self.error_file = Some(ErrorFile::new(Vec::new(), start, false).unwrap());
+        Ok(())
+    }
+
+    fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
+        self.error_file.as_mut().unwrap().write(record).unwrap();
+        let raw = record.raw.map(<[u8]>::to_vec);
+        self.rejected.push((record.line, raw, describe(&record.reasons)));
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
+        assert!(progress.bytes >= self.last_progress.bytes);
+        self.last_progress = progress;
+        match self.stop_after {
+            Some(records) if progress.records >= records => {
+                Err(Failure::new(crate::report::FailureText::Infra, "stopped"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Kept {
+    fn descriptions(&self) -> Vec<&str> {
+        self.rejected.iter().map(|(_, _, description)| description.as_str()).collect()
+    }
+
+    fn error_file(self) -> Vec<u8> {
+        self.error_file.unwrap().finish().unwrap()
+    }
+
+    /// Every event as text, cell by cell; a null is `-`.
+    fn events(&self) -> Vec<Vec<String>> {
+        let mut rows = Vec::new();
+        for batch in &self.batches {
+            let Batch::Events(batch) = batch else { panic!("not events") };
+            for row in 0..batch.num_rows() {
+                rows.push(batch.columns().iter().map(|c| cell(c, row)).collect());
+            }
+        }
+        rows
+    }
+
+    /// Every profile as text: line, time, ids, changes.
+    fn profiles(&self) -> Vec<String> {
+        let mut rows = Vec::new();
+        for batch in &self.batches {
+            let Batch::Profiles(batch) = batch else { panic!("not profiles") };
+            rows.extend(batch.iter().map(|record| {
+                let ids = record.ids.map(|id| id.unwrap_or("-")).join(" ");
+                let changes: Vec<_> = record
+                    .changes()
+                    .map(|change| {
+                        let name = &batch.properties()[change.property].name;
+                        format!("{:?} {name} {:?}", change.operation, change.value)
+                    })
+                    .collect();
+                format!("{} {} {ids} | {}", record.line, record.at, changes.join(", "))
+            }));
+        }
+        rows
+    }
+}
+
+/// One cell of an event column as text.
+fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
+    use arrow_array::types::*;
+    use arrow_array::{Array, cast::AsArray};
+    use arrow_schema::DataType;
+    if column.is_null(row) {
+        return "-".into();
+    }
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
+        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Boolean => column.as_boolean().value(row).to_string(),
+        DataType::Timestamp(..) => {
+            let millis = column.as_primitive::<TimestampMillisecondType>().value(row);
+            jiff::Timestamp::from_millisecond(millis).unwrap().to_string()
+        }
+        other => panic!("no column is {other}"),
+    }
+}
+
+/// A manifest for `e.csv`: `mapping` is the inside of its columns, `more` further keys.
+fn manifest(data_type: &str, mapping: &str, more: &str) -> Manifest {
+    let text = format!(
+        r#"{{"type":"{data_type}","fileName":"e.csv","clientEmail":"a@b.example",
+            "columns":{{{mapping}}}{more}}}"#
+    );
+    Manifest::parse(text.as_bytes(), &Limits::default()).unwrap()
+}
+
+fn read_with(
+    input: impl Read + Send,
+    manifest: &Manifest,
+    limits: &Limits,
+    workers: usize,
+) -> (Kept, Result<Summary, Stopped>) {
+    let mut kept = Kept::default();
+    let options = Options { limits, processing_time: NOW, workers };
+    let result = read(input, &manifest.file_name, manifest, &options, &mut kept);
+    let counts = match &result {
+        Ok(summary) => summary.counts,
+        Err(stopped) => stopped.so_far.counts,
+    };
+    assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
+    assert_eq!(counts.accepted, kept.batches.iter().map(|b| b.len() as u64).sum::<u64>());
+    assert_eq!(counts.rejected, kept.rejected.len() as u64);
+    (kept, result)
+}
+
+/// Reads what must not fail as a whole.
+fn accept(text: &[u8], manifest: &Manifest) -> Kept {
+    let (kept, result) = read_with(text, manifest, &Limits::default(), 2);
+    result.unwrap();
+    kept
+}
+
+/// Reads what must fail as a whole; the failure as `text: detail`.
+fn refuse(bytes: &[u8], manifest: &Manifest) -> String {
+    let (_, result) = read_with(bytes, manifest, &Limits::default(), 2);
+    result.unwrap_err().failure.to_string()
+}

@@ -1,0 +1,153 @@
+//! What holds for any bytes: no panic, the same verdicts however they arrive, and an error file
+//! that comes back.
+
+use std::io;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Size;
+
+/// Gives its bytes in pieces of these lengths, one after the other and again.
+struct InPieces<'a>(&'a [u8], Vec<usize>, usize);
+
+impl Read for InPieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.2 += 1;
+        let most = self.1[self.2 % self.1.len()].min(buffer.len());
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+/// All that a reading says, to compare it with another.
+fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> String {
+    let limits = Limits {
+        max_record: Size::from_bytes(200),
+        max_field: Size::from_bytes(100),
+        ..Limits::default()
+    };
+    let (kept, result) = read_with(input, manifest, &limits, workers);
+    let accepted = match kept.batches.first() {
+        Some(Batch::Events(_)) => format!("{:?}", kept.events()),
+        Some(Batch::Profiles(_)) => format!("{:?}", kept.profiles()),
+        None => String::new(),
+    };
+    format!("{accepted} {:?} {result:?}", kept.rejected)
+}
+
+/// Bodies that are nearly right, with everything that has a meaning somewhere.
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let cell = prop_oneof![
+        4 => "[a-c0-9 ]{0,4}".prop_map(String::into_bytes),
+        2 => "\"[a,\r\n]{0,3}(\"\")?\"".prop_map(String::into_bytes),
+        2 => prop::sample::select(vec![
+            &b"$D_1"[..], b"$D_x", b"1578503667", b"true", b"null", b"$add", b"\"", b"\xff",
+            b"\xc3\xa9", b"App Launched", b"Charged", b"\r", b"\n\n", b"\0",
+        ]).prop_map(<[u8]>::to_vec),
+        1 => (90_usize..250).prop_map(|n| vec![b'x'; n]),
+    ];
+    let end = prop::sample::select(vec![&b"\n"[..], b"\r\n", b"\r", b""]);
+    let record = (prop::collection::vec(cell, 1..7), end)
+        .prop_map(|(cells, end)| [&cells.join(&b','), end].concat());
+    prop::collection::vec(record, 0..12).prop_map(|records| records.concat())
+}
+
+fn manifests() -> [(Manifest, &'static [u8]); 2] {
+    let mapping = r#""n":{"dataType":"INTEGER"},"b":{"dataType":"BOOLEAN"}"#;
+    [
+        (manifest("event", mapping, ""), b"evtName,ts,identity,n,b,s\n"),
+        (manifest("profile", mapping, ""), b"identity,ts,n,b,s,s.operation\n"),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn verdicts_do_not_depend_on_pieces_or_workers(
+        body in body(),
+        pieces in prop::collection::vec(1_usize..40, 1..5),
+        workers in 1_usize..4,
+    ) {
+        for (manifest, header) in manifests() {
+            let text = [header, &body].concat();
+            let whole = verdicts(&text[..], &manifest, 1);
+            let other = verdicts(InPieces(&text, pieces.clone(), 0), &manifest, workers);
+            prop_assert_eq!(whole, other);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, name in "e\\.csv(\\.gz|\\.zst)?") {
+        for (mut manifest, header) in manifests() {
+            manifest.file_name.clone_from(&name);
+            let _ = verdicts(&bytes[..], &manifest, 1);
+            let _ = verdicts(&[header, &bytes].concat()[..], &manifest, 1);
+        }
+    }
+
+    #[test]
+    fn an_error_file_holds_the_same_rejections(body in body()) {
+        for (manifest, header) in manifests() {
+            let text = [header, &body].concat();
+            let (kept, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
+            // Records of another width than the header's have no column for the description.
+            let odd = kept.descriptions().iter().any(|d| d.contains("fields, the header has"));
+            if result.is_err() || kept.rejected.is_empty() || odd {
+                continue;
+            }
+            let told: Vec<_> = kept.descriptions().into_iter().map(str::to_owned).collect();
+            let file = kept.error_file();
+            let (again, result) = read_with(&file[..], &manifest, &Limits::default(), 1);
+            result.unwrap();
+            prop_assert_eq!(&told, &again.descriptions());
+            prop_assert_eq!(file, again.error_file());
+        }
+    }
+
+    #[test]
+    fn a_mended_error_file_imports(
+        names in prop::collection::vec("[a-z \",\n]{1,9}", 1..20),
+        wrong in prop::collection::vec(any::<bool>(), 20),
+    ) {
+        let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        let mapping = r#""n":{"dataType":"INTEGER"}"#;
+        let manifest = manifest("profile", mapping, "");
+        let mut text = "identity,n,s\n".to_owned();
+        for (name, wrong) in names.iter().zip(&wrong) {
+            let number = if *wrong { "WRONG" } else { "1" };
+            text.push_str(&format!("j,{number},{}\n", quoted(name)));
+        }
+        let kept = accept(text.as_bytes(), &manifest);
+        let rejected = kept.rejected.len();
+        prop_assert_eq!(rejected, wrong.iter().take(names.len()).filter(|wrong| **wrong).count());
+        if rejected > 0 {
+            let mended = String::from_utf8(kept.error_file()).unwrap().replace("j,WRONG,", "j,2,");
+            let again = accept(mended.as_bytes(), &manifest);
+            prop_assert_eq!(again.rejected.len(), 0);
+            prop_assert_eq!(again.profiles().len(), rejected);
+        }
+    }
+}
+
+#[test]
+fn many_blocks_come_in_order_with_the_lines_of_the_file() {
+    let mut text = "evtName,identity,n,s\n".to_owned();
+    for n in 0..60_000 {
+        let bad = if n % 1000 == 7 { "x" } else { "" };
+        text.push_str(&format!("Bought,user {n},{n}{bad},\"two\nlines\"\n"));
+    }
+    assert!(text.len() > 3 * super::super::split::BLOCK);
+    let manifest = manifest("event", r#""n":{"dataType":"LONG"}"#, "");
+    for workers in 1..=3 {
+        let (kept, result) = read_with(text.as_bytes(), &manifest, &Limits::default(), workers);
+        assert_eq!(result.unwrap().counts.rejected, 60);
+        let numbers = (0..60_000).filter(|n| n % 1000 != 7);
+        for (row, n) in kept.events().iter().zip(numbers) {
+            assert_eq!((&row[7], &row[6]), (&n.to_string(), &(2 + 2 * n).to_string()));
+        }
+        let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
+        assert_eq!(lines, (0..60).map(|k| 2 + 2 * (1000 * k + 7)).collect::<Vec<u64>>());
+        assert_eq!(kept.last_progress.bytes, text.len() as u64);
+    }
+}
