@@ -122,7 +122,10 @@ impl<'h> Account<'h> {
     #[track_caller]
     pub fn report_within(&self, stem: &str, patience: Duration) -> Value {
         let path = self.results().join(format!("{stem}.result.json"));
-        until(&format!("{} to be final", path.display()), patience, || final_report(&path))
+        until(&format!("{} to be final", path.display()), patience, || {
+            self.host.check_daemon();
+            final_report(&path)
+        })
     }
 
     /// Uploads `pair` and checks that all of its `count` records were accepted.

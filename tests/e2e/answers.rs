@@ -99,7 +99,12 @@ fn mail_arrives_with_the_error_file() {
     host.wait_until_quiet(SOON);
     let mails = host.catchers.mails();
     assert_eq!(mails.len(), 2, "picked up and completed: {mails:#?}");
-    assert!(mails.iter().all(|mail| mail.to.contains("e@example.com")), "{mails:#?}");
+    for mail in &mails {
+        assert!(mail.to.contains("e@example.com"), "{mail:#?}");
+        assert!(mail.subject.contains("e.csv") || mail.subject.contains("e.manifest"), "{mail:#?}");
+    }
+    let told = &mails.last().unwrap().text;
+    assert!(told.contains(NAME_MISSING), "{told}");
     let with_files: Vec<&Mail> = mails.iter().filter(|mail| !mail.attachments.is_empty()).collect();
     assert_eq!(with_files.len(), 1, "{mails:#?}");
     let (name, content) = &with_files[0].attachments[0];

@@ -56,13 +56,13 @@ fn openssh_scp() {
 fn rclone() {
     with_pair("e2e-client-rclone", |account, pair| {
         for file in [&pair.data, &pair.manifest] {
-            run("rclone", &rclone(account, file)).ok();
+            run("rclone", &copy(account, file)).ok();
         }
     });
 }
 
 /// `rclone copy FILE :sftp:`, with nothing set but how to log in.
-fn rclone(account: &Account<'_>, file: &Path) -> Vec<String> {
+fn copy(account: &Account<'_>, file: &Path) -> Vec<String> {
     let port = account.host.port.to_string();
     let key = text(&account.key);
     ["--config", "/dev/null", "--sftp-host", "127.0.0.1", "--sftp-port", &port]

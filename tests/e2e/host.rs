@@ -149,10 +149,18 @@ impl Host {
         .collect()
     }
 
+    /// Fails when the daemon was started and has ended by itself: no use in waiting for it.
+    #[track_caller]
+    pub fn check_daemon(&self) {
+        let ended = self.daemon().as_mut().and_then(Process::ended);
+        assert!(ended.is_none(), "the daemon ended: {ended:?}");
+    }
+
     /// Waits until no import is under way and no delivery is due.
     #[track_caller]
     pub fn wait_until_quiet(&self, patience: Duration) {
         until("imports and deliveries to end", patience, || {
+            self.check_daemon();
             let busy = self.query(
                 "SELECT (SELECT count(*) FROM import WHERE state NOT IN ('completed', 'failed'))
                       + (SELECT count(*) FROM delivery WHERE state = 'pending')",

@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::host::{Host, text};
 use crate::pair::Pair;
 use crate::process::run;
+use crate::unix::{changing_users, exists};
 
 /// sshd said no to the key: not a network error, not a session that failed.
 #[track_caller]
@@ -85,10 +86,10 @@ fn a_removed_account_leaves_no_user_and_no_folder() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());
-    crate::unix::changing_users(|| host.cli(&["account", "remove", &account.id, "--yes"])).ok();
-    refused(&account);
-    assert!(!crate::unix::exists("passwd", &account.id));
-    assert!(!crate::unix::exists("group", &account.id));
+    changing_users(|| host.cli(&["account", "remove", &account.id, "--yes"])).ok();
+    assert!(!account.can_log_in());
+    assert!(!exists("passwd", &account.id));
+    assert!(!exists("group", &account.id));
     assert!(!host.accounts().join(&account.id).exists());
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,9 @@ use nix::unistd::Pid;
 /// How long any single command may take.
 const PATIENCE: &str = "120";
 
-/// What a command that ended left.
+/// What a command that ended left. Printed when it isn't what a test wants.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the command is there to be printed")]
 pub struct Ran {
     /// What was run, for messages.
     pub command: String,
@@ -89,7 +90,6 @@ pub fn until<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Optio
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    log: PathBuf,
 }
 
 impl Process {
@@ -103,7 +103,7 @@ impl Process {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|e| panic!("{program}: {e}"));
-        Self { child, log: log.to_owned() }
+        Self { child }
     }
 
     /// Starts `program` and reads the port that it prints on its first line.
@@ -118,7 +118,7 @@ impl Process {
             .unwrap_or_else(|e| panic!("{program}: {e}"));
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let process = Self { child, log: log.to_owned() };
+        let process = Self { child };
         let digits: String = line.chars().filter(char::is_ascii_digit).collect();
         let port = digits.parse().unwrap_or_else(|_| panic!("{program} said {line:?}"));
         (process, port)
@@ -142,12 +142,6 @@ impl Process {
     #[track_caller]
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         until(&format!("process {} to end", self.child.id()), patience, || self.ended())
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read(&self.log)
-            .map(|b| String::from_utf8_lossy(&b).into_owned())
-            .unwrap_or_default()
     }
 }
 
