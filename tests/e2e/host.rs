@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::account::Account;
 use crate::catchers::Catchers;
 use crate::process::{Process, Ran, run, until};
-use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, remove_root};
+use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
 
 pub const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 /// How long anything that should happen at once may take on a loaded machine.
@@ -221,25 +221,22 @@ pub fn shipped(file: &str, root: &Path) -> String {
 
 /// Puts the programs where other users can run them, as a checkout may lie in a closed home.
 fn install_programs(root: &Path) {
-    static PROGRAMS: OnceLock<()> = OnceLock::new();
-    let store = PathBuf::from(format!("{ROOT_PREFIX}{}-programs", std::process::id()));
-    let built = [
+    static COPYING: Mutex<()> = Mutex::new(());
+    let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    let store = programs();
+    for built in [
         env!("CARGO_BIN_EXE_sftp-import"),
         env!("CARGO_BIN_EXE_sftp-importd"),
         env!("CARGO_BIN_EXE_sftp-import-authorized-keys"),
-    ];
-    let name = |program: &str| Path::new(program).file_name().unwrap().to_owned();
-    PROGRAMS.get_or_init(|| {
-        std::fs::create_dir_all(&store).unwrap();
-        for program in built {
-            let copy = store.join(name(program));
-            std::fs::copy(program, &copy).unwrap();
+    ] {
+        let name = Path::new(built).file_name().unwrap();
+        let copy = store.join(name);
+        if !copy.exists() {
+            std::fs::create_dir_all(&store).unwrap();
+            std::fs::copy(built, &copy).unwrap();
             set_mode(&copy, 0o755);
         }
-    });
-    for program in built {
-        std::fs::hard_link(store.join(name(program)), root.join("lib").join(name(program)))
-            .unwrap();
+        std::fs::hard_link(&copy, root.join("lib").join(name)).unwrap();
     }
 }
 

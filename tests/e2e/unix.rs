@@ -3,7 +3,7 @@
 //! The service users are made from the shipped sysusers file when the first host of this process
 //! needs them, and removed with the last one, unless the machine had them before.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::process::run;
@@ -51,8 +51,14 @@ impl Drop for ServiceUsers {
         *hosts -= 1;
         if *hosts == 0 {
             remove_made();
+            let _ = std::fs::remove_dir_all(programs());
         }
     }
+}
+
+/// Where this process keeps the built programs for its hosts.
+pub fn programs() -> PathBuf {
+    format!("{ROOT_PREFIX}{}-programs", std::process::id()).into()
 }
 
 /// Runs `work`, which changes /etc/passwd, alone in this process.
