@@ -17,10 +17,13 @@ need_root() {
     [ "$(id -u)" = 0 ] || die "it makes Unix users and starts an sshd: run it as root (sudo scripts/$(basename "$0"))"
 }
 
-# What the builds need; and what real uploads need.
+# What the builds need, what real uploads need, and what more the tests need.
+# shellcheck disable=SC2034 # used by who sources this
 BUILD_PACKAGES=(build-essential pkg-config)
-CLIENT_PACKAGES=(openssh-server openssh-client python3 python3-aiosmtpd sqlite3)
-TEST_PACKAGES=(rclone lftp python3-paramiko python3-venv strace shellcheck procps libcap2-bin)
+# shellcheck disable=SC2034
+CLIENT_PACKAGES=(openssh-server openssh-client systemd python3 python3-aiosmtpd python3-venv sqlite3)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(rclone lftp python3-paramiko strace shellcheck)
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -60,4 +63,13 @@ find_cargo() {
         return
     done
     die "no cargo: install a Rust toolchain first (https://rustup.rs)"
+}
+
+# Runs a command as who called sudo, so that target/ stays theirs.
+as_caller() {
+    if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+        runuser -u "$SUDO_USER" -- env PATH="$PATH" "$@"
+    else
+        "$@"
+    fi
 }

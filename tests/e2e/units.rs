@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use sftp_import::config::Config;
+
 use crate::host::{REPOSITORY, text};
 use crate::process::run;
 use crate::unix::SYSUSERS;
@@ -49,6 +51,17 @@ fn the_test_hosts_give_the_same_capabilities() {
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
     }
+}
+
+/// The sample configuration says the defaults, all of them that are shown, but for two names.
+#[test]
+fn the_sample_configuration_is_the_default_one() {
+    let sample = Path::new(REPOSITORY).join("samples/config.toml");
+    let mut config = Config::load(&sample).unwrap();
+    let default = Config::default();
+    config.node.name.clone_from(&default.node.name);
+    config.mail.from.clone_from(&default.mail.from);
+    assert_eq!(format!("{config:#?}"), format!("{default:#?}"));
 }
 
 /// sysusers and tmpfiles, run against an empty root.
