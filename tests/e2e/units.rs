@@ -40,6 +40,7 @@ fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
     assert_eq!(values("ReadWritePaths"), ["/srv/sftp-import /var/lib/sftp-import"]);
+    assert_eq!(values("ReadOnlyPaths"), ["/var/lib/sftp-import/published"]);
     assert_eq!(values("User"), ["sftp-import"]);
     assert_eq!(values("NoNewPrivileges"), ["yes"]);
 }
@@ -85,10 +86,9 @@ fn users_and_folders_are_made() {
         ("etc/sftp-import", 0o755, root_id, root_id),
         ("srv/sftp-import", 0o711, root_id, root_id),
         ("srv/sftp-import/.spool", 0o700, daemon, daemon),
-        ("var/lib/sftp-import", 0o771, root_id, daemon),
+        ("var/lib/sftp-import", 0o711, daemon, daemon),
         ("var/lib/sftp-import/data", 0o750, daemon, daemon),
-        ("var/lib/sftp-import/state.db", 0o600, daemon, daemon),
-        ("var/lib/sftp-import/published", 0o750, root_id, keys),
+        ("var/lib/sftp-import/published", 0o750, daemon, keys),
     ] {
         let found = std::fs::metadata(root.path().join(path)).unwrap();
         let found = (found.mode() & 0o7777, found.uid(), found.gid());
