@@ -53,7 +53,7 @@ fn check_digest(report: &Value, pair: &Pair) {
 fn check_error_file(errors: &str, data: &str) {
     let data: Vec<&str> = data.lines().collect();
     let errors: Vec<&str> = errors.lines().collect();
-    assert_eq!(errors[0], format!("{EVENTS_HEADER},Failure Description"));
+    assert_eq!(errors[0].replace('"', ""), format!("{EVENTS_HEADER},Failure Description"));
     assert_eq!(errors.len(), 3, "{errors:?}");
     for (error, original) in [(errors[1], data[2]), (errors[2], data[4])] {
         let reason =

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::account::Account;
 use crate::catchers::Catchers;
+use crate::notify::NotifySocket;
 use crate::process::{Process, Ran, run, until};
 use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
 
@@ -32,6 +33,7 @@ pub struct Host {
     pub port: u16,
     /// What mail and webhooks came.
     pub catchers: Catchers,
+    notify: NotifySocket,
     daemon: Mutex<Option<Process>>,
     sshd: Option<Process>,
     _users: ServiceUsers,
@@ -60,8 +62,9 @@ impl Host {
         let catchers = Catchers::start(&root);
         write_config(&root, n, catchers.smtp_port, config);
         let (sshd, port) = start_sshd(&root);
+        let notify = NotifySocket::bind(&root.join("notify"));
         let daemon = Mutex::new(None);
-        Self { root, port, catchers, daemon, sshd: Some(sshd), _users: users }
+        Self { root, port, catchers, notify, daemon, sshd: Some(sshd), _users: users }
     }
 
     /// The folder that stands for /srv/sftp-import.
@@ -93,15 +96,24 @@ impl Host {
         account
     }
 
-    /// Starts the daemon, with the user and capabilities that its unit gives it.
+    /// Starts the daemon, with the user and capabilities that its unit gives it, and waits until it
+    /// says that it is ready.
+    #[track_caller]
     pub fn start_daemon(&self) {
+        let before = self.notify.ready();
         self.start_daemon_under(&[]);
+        until("the daemon to be ready", SOON, || {
+            self.check_daemon();
+            (self.notify.ready() > before).then_some(())
+        });
     }
 
     /// Starts the daemon as the child of `tracer`, the first words of the command.
     pub fn start_daemon_under(&self, tracer: &[&str]) {
         let (program, config) = (self.root.join("lib/sftp-importd"), self.config());
-        let mut words: Vec<&str> = tracer.to_vec();
+        let notify = format!("NOTIFY_SOCKET={}", self.notify.path.display());
+        let mut words = vec!["env", &notify];
+        words.extend(tracer);
         words.extend(["setpriv", "--reuid=sftp-import", "--regid=sftp-import", "--clear-groups"]);
         words.extend([
             "--bounding-set=-all,+dac_read_search,+lease",

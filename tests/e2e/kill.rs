@@ -45,7 +45,10 @@ fn a_kill_at_any_step_changes_nothing() {
         let run = run_with_point(&account, &stem, &null);
         killed += usize::from(run.killed);
         host.start_daemon();
-        host.wait_until_quiet(SOON);
+        until(&format!("{stem}, killed at {call} number {n}"), SOON, || {
+            host.check_daemon();
+            all_is_done(host, &stem).then_some(())
+        });
         host.stop_daemon();
         assert_eq!(outcome(&account, &stem), expected, "killed at {call} number {n}");
     }
@@ -66,20 +69,24 @@ fn run_with_point(account: &Account<'_>, stem: &str, tracer: &[&str]) -> Run {
     account.upload(&Pair::events_with(&folder, &format!("{stem}-e"), EVENTS, &[3, 9]));
     account.upload(&Pair::profiles(&folder, &format!("{stem}-p"), PROFILES));
     host.start_daemon_under(tracer);
-    let of_stem = format!("manifest LIKE '{stem}-%'");
     let killed = until("the daemon to be killed or done", Duration::from_secs(120), || {
         let ended = host.daemon().as_mut().is_none_or(|daemon| daemon.ended().is_some());
-        let done = host.query(&format!(
-            "SELECT (SELECT count(*) FROM import WHERE state = 'completed' AND {of_stem})
-                  - (SELECT count(*) FROM delivery WHERE state = 'pending')"
-        ));
-        if ended { Some(true) } else { (done == ["2"]).then_some(false) }
+        if ended { Some(true) } else { all_is_done(host, stem).then_some(false) }
     });
     if let Some(daemon) = host.daemon().take() {
         daemon.signal(Signal::SIGTERM);
         drop(daemon); // and, as strace may outlive the signal, its whole family
     }
     Run { killed }
+}
+
+/// Both imports of `stem` are completed, and nothing is left to deliver.
+fn all_is_done(host: &Host, stem: &str) -> bool {
+    let done = host.query(&format!(
+        "SELECT (SELECT count(*) FROM import WHERE state = 'completed' AND manifest LIKE '{stem}-%')
+              - (SELECT count(*) FROM delivery WHERE state = 'pending')"
+    ));
+    done == ["2"]
 }
 
 /// Which calls to kill at: every kind of call that was seen, an even spread over its count in the

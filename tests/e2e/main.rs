@@ -8,6 +8,7 @@
 mod account;
 mod catchers;
 mod host;
+mod notify;
 mod pair;
 mod process;
 mod stored;

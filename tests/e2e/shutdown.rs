@@ -20,7 +20,7 @@ fn an_import_goes_on_after_sigterm() {
     host.stop_daemon();
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_eq!(state(), ["running"], "cut off, not finished: make RECORDS larger");
+    assert_ne!(state(), ["completed"], "it was not cut off: make RECORDS larger");
     host.start_daemon();
     let report = account.report_within("e", Duration::from_secs(300));
     assert_eq!(report["records"]["accepted"], RECORDS, "{report:#}");
