@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# Shared by the scripts beside it; sourced, not run. Needs bash and Debian 12 or later.
+
+say() { printf '\n== %s\n' "$*"; }
+warn() { printf 'WARNING: %s\n' "$*" >&2; }
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# Goes to the repository's root, whatever the caller's folder.
+enter_repository() {
+    cd "$(dirname "${BASH_SOURCE[0]}")/.." || die "cannot enter the repository"
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || die "it makes Unix users and starts an sshd: run it as root (sudo scripts/$(basename "$0"))"
+}
+
+# What the builds need, what real uploads need, and what more the tests need.
+# shellcheck disable=SC2034 # used by who sources this
+BUILD_PACKAGES=(build-essential pkg-config)
+# shellcheck disable=SC2034
+CLIENT_PACKAGES=(openssh-server openssh-client systemd python3 python3-aiosmtpd python3-venv sqlite3)
+# shellcheck disable=SC2034
+TEST_PACKAGES=(rclone lftp python3-paramiko strace shellcheck)
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Installs those of the given Debian packages that are missing, and says which.
+install_missing() {
+    local package missing=()
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "install these first: ${missing[*]}"
+    say "installing ${missing[*]}"
+    # No service may start by being installed: tests run an sshd of their own.
+    local policy=/usr/sbin/policy-rc.d made_policy=
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        made_policy=yes
+    fi
+    local status=0
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -q && apt-get install -qy --no-install-recommends "${missing[@]}"; } </dev/null || status=$?
+    [ -z "$made_policy" ] || rm -f "$policy"
+    [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
+}
+
+# sudo drops PATH: look for cargo where rustup puts it for this user and the one who called sudo.
+find_cargo() {
+    command -v cargo >/dev/null && return
+    local user home
+    for user in "${SUDO_USER:-}" "$(id -un)"; do
+        home=$(getent passwd "$user" | cut -d: -f6) || continue
+        [ -x "$home/.cargo/bin/cargo" ] || continue
+        export PATH="$home/.cargo/bin:$PATH" RUSTUP_HOME="${RUSTUP_HOME:-$home/.rustup}"
+        return
+    done
+    die "no cargo: install a Rust toolchain first (https://rustup.rs)"
+}
+
+# Runs a command as who called sudo, so that target/ stays theirs.
+as_caller() {
+    if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+        runuser -u "$SUDO_USER" -- env PATH="$PATH" "$@"
+    else
+        "$@"
+    fi
+}

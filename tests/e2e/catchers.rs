@@ -1,0 +1,82 @@
+//! What catches mail and webhooks: tests/catchers/smtp.py and webhook.py, and reads what came.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::host::{REPOSITORY, text};
+use crate::process::{Process, run};
+
+/// Debian's Python, which has Debian's aiosmtpd; another one on the PATH may not.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// A mail server and a web server that accept all and keep it.
+#[derive(Debug)]
+pub struct Catchers {
+    pub smtp_port: u16,
+    pub webhook_port: u16,
+    mail: PathBuf,
+    requests: PathBuf,
+    processes: Vec<Process>,
+}
+
+/// One mail, read by Python's own email package.
+#[derive(Debug, serde::Deserialize)]
+pub struct Mail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    /// File name and content of each attachment.
+    pub attachments: Vec<(String, String)>,
+}
+
+/// Prints every mail of a folder as one JSON list, oldest first.
+const READ_MAIL: &str = r#"
+import email, email.policy, json, pathlib, sys
+def mail(path):
+    m = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    body = m.get_body(("plain",))
+    attached = [(a.get_filename(), a.get_payload(decode=True).decode()) for a in m.iter_attachments()]
+    return {"to": str(m["to"]), "subject": str(m["subject"]),
+            "text": body.get_content() if body else "", "attachments": attached}
+files = sorted(pathlib.Path(sys.argv[1]).glob("*.eml"), key=lambda p: p.stat().st_mtime_ns)
+print(json.dumps([mail(p) for p in files]))
+"#;
+
+impl Catchers {
+    pub fn start(root: &Path) -> Self {
+        let (mail, requests) = (root.join("mail"), root.join("webhooks.jsonl"));
+        std::fs::create_dir(&mail).unwrap();
+        let log = |name: &str| root.join("log").join(name);
+        let start = |name: &str, option: &str, target: &Path| {
+            let script = format!("{REPOSITORY}/tests/catchers/{name}.py");
+            let args = [&script, "--port", "0", option, text(target)];
+            Process::start_server(PYTHON, &args, &log(name))
+        };
+        let (smtp, smtp_port) = start("smtp", "--folder", &mail);
+        let (webhook, webhook_port) = start("webhook", "--file", &requests);
+        Self { smtp_port, webhook_port, mail, requests, processes: vec![smtp, webhook] }
+    }
+
+    pub fn stop(&mut self) {
+        self.processes.clear();
+    }
+
+    /// The URL that leads to the webhook catcher.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/imports", self.webhook_port)
+    }
+
+    /// Every mail that came.
+    #[track_caller]
+    pub fn mails(&self) -> Vec<Mail> {
+        let ran = run(PYTHON, &["-c", READ_MAIL, text(&self.mail)]).ok();
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Every webhook request that came.
+    pub fn requests(&self) -> Vec<Value> {
+        let lines = std::fs::read_to_string(&self.requests).unwrap_or_default();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}

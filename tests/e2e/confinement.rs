@@ -1,0 +1,160 @@
+//! What an account can't do: leave its chroot, make links, get a shell, forward, touch others.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::host::{Host, SOON, free_port, text};
+use crate::process::{Process, until};
+
+/// Each request is refused by the server, and the session lives on.
+#[test]
+fn requests_that_are_refused() {
+    let host = Host::new("");
+    let account = host.account("e2e-confined");
+    let file = account.local().join("f.csv");
+    std::fs::write(&file, "x\n").unwrap();
+    account.sftp(&format!("put {}\n", file.display())).ok();
+    for request in [
+        "ln f.csv h.csv",
+        "symlink /etc/passwd s.csv",
+        "ln -s f.csv s.csv",
+        "mkdir folder",
+        "cp f.csv copy.csv",
+        "chmod 777 /incoming",
+        "chmod 777 /",
+        "chmod 777 /results",
+        "chown 0 f.csv",
+        "chgrp 0 f.csv",
+        "rmdir /incoming",
+        "rmdir /results",
+        "rename /incoming /elsewhere",
+        "rename f.csv /results/f.csv",
+        "rename f.csv /f.csv",
+        "put f.csv /results/f.csv",
+        "put f.csv /f.csv",
+        "get /etc/passwd",
+        "get ../../../../etc/passwd",
+        "ls /srv",
+        "cd ../..//srv",
+    ] {
+        let request = request.replace("put f.csv", &format!("put {}", file.display()));
+        let ran = account.sftp(&format!("{request}\n"));
+        assert_eq!(ran.code, Some(1), "{request}: {ran:#?}");
+        assert!(!ran.stderr.contains("Connection"), "{request}: {ran:#?}");
+    }
+    account.sftp("ls -l\n").ok();
+    assert_eq!(names(&account.incoming()), ["f.csv"]);
+    assert_eq!(names(&account.results()), [""; 0]);
+    assert_eq!(names(&host.accounts().join(&account.id)), ["incoming", "results"]);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// `/` is the chroot: what is seen there is the account's own.
+#[test]
+fn the_root_is_the_chroot() {
+    let host = Host::new("");
+    let (account, other) = (host.account("e2e-root"), host.account("e2e-root-other"));
+    let secret = other.local().join("secret.csv");
+    std::fs::write(&secret, "x\n").unwrap();
+    other.sftp(&format!("put {}\n", secret.display())).ok();
+    let listing = account.sftp("pwd\nls -1 /\nls -1 /..\n").ok().stdout;
+    let lines: Vec<&str> = listing.lines().filter(|line| !line.starts_with("sftp>")).collect();
+    let expected = [
+        "Remote working directory: /incoming",
+        "/incoming",
+        "/results",
+        "/../incoming",
+        "/../results",
+    ];
+    assert_eq!(lines, expected);
+    account.sftp(&format!("get {}\n", text(&other.incoming().join("secret.csv")))).refused();
+    account.sftp(&format!("ls ../../{}/incoming\n", other.id)).refused();
+}
+
+/// No shell and no command, with a terminal or without: sshd runs its sftp server, whatever is asked.
+#[test]
+fn no_shell() {
+    let host = Host::new("");
+    let account = host.account("e2e-shell");
+    for args in [&[][..], &["-tt"], &["-s"]] {
+        for command in [&[][..], &["id"], &["sh", "-c", "id"], &["/bin/sh"]] {
+            let ran = account.ssh(args, command);
+            assert_ne!(ran.code, Some(0), "{ran:#?}");
+            assert_ne!(ran.code, Some(124), "it hangs: {ran:#?}");
+            assert!(!ran.stdout.contains("uid="), "{ran:#?}");
+        }
+    }
+    let ran = account.ssh(&["-tt"], &[]);
+    assert!(ran.stderr.contains("PTY allocation request failed"), "{ran:#?}");
+}
+
+/// The password of an account is nothing one could know.
+#[test]
+fn no_password() {
+    let host = Host::new("");
+    let account = host.account("e2e-password");
+    let ran = account.ssh(&["-o", "PreferredAuthentications=password,keyboard-interactive"], &[]);
+    assert!(ran.stderr.contains("Permission denied (publickey)"), "{ran:#?}");
+}
+
+#[test]
+fn no_remote_forward_no_stdio_forward_no_tunnel() {
+    let host = Host::new("");
+    let account = host.account("e2e-forward");
+    let port = free_port();
+    let remote = format!("127.0.0.1:{port}:127.0.0.1:{}", host.port);
+    let target = format!("127.0.0.1:{}", host.port);
+    let strict = "ExitOnForwardFailure=yes";
+    account.ssh(&["-N", "-o", strict, "-R", &remote], &[]).refused();
+    account.ssh(&["-N", "-o", strict, "-R", &port.to_string()], &[]).refused();
+    account.ssh(&["-W", &target], &[]).refused();
+    account.ssh(&["-N", "-o", strict, "-w", "0:0"], &[]).refused();
+    let socket = format!("/incoming/socket:{target}");
+    account.ssh(&["-N", "-o", strict, "-R", &socket], &[]).refused();
+}
+
+/// The client listens, but what it would forward the server refuses: no byte comes through.
+#[test]
+fn no_local_forward() {
+    let host = Host::new("");
+    let account = host.account("e2e-local-forward");
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    target.set_nonblocking(true).unwrap();
+    let to = format!("127.0.0.1:{}", target.local_addr().unwrap().port());
+    let (local, dynamic) = (free_port(), free_port());
+    let mut args = account.options();
+    args.extend(["-p".into(), host.port.to_string(), "-N".into()]);
+    args.extend(["-L".into(), format!("{local}:{to}"), "-D".into(), dynamic.to_string()]);
+    args.push(account.login());
+    let _client = Process::start("ssh", &args, &host.root.join("log/forward-client"));
+    let mut stream =
+        until("the client to listen", SOON, || TcpStream::connect(("127.0.0.1", local)).ok());
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let read = std::io::Read::read(&mut stream, &mut [0; 1]);
+    assert_eq!(read.unwrap_or(0), 0, "the channel is closed");
+    assert!(target.accept().is_err(), "nobody reached the target");
+    let through_socks = crate::process::run(
+        "/usr/bin/python3",
+        &["-c", SOCKS, &dynamic.to_string(), to.rsplit(':').next().unwrap()],
+    );
+    assert_ne!(through_socks.stdout.trim(), "0", "{through_socks:#?}");
+    assert!(target.accept().is_err(), "nobody reached the target");
+}
+
+/// Asks a SOCKS 5 server (RFC 1928) for 127.0.0.1 and prints its reply; 0 would be success.
+const SOCKS: &str = r#"
+import socket, struct, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+s.sendall(b"\5\1\0"); s.recv(2)
+s.sendall(b"\5\1\0\1\x7f\0\0\1" + struct.pack(">H", int(sys.argv[2])))
+reply = s.recv(10)
+print(reply[1] if len(reply) > 1 else "closed")
+"#;

@@ -1,0 +1,319 @@
+//! A host of a test's own: folders, sshd, catchers and daemon, made from the files we ship.
+//!
+//! The shipped drop-in, tmpfiles and sysusers files are used as they are but for paths, so that
+//! what is tested is what is installed. Dropping a [`Host`] takes everything away again, and
+//! prints the logs when the test failed.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::account::Account;
+use crate::catchers::Catchers;
+use crate::notify::NotifySocket;
+use crate::process::{Process, Ran, run, until};
+use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
+
+pub const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
+/// How long anything that should happen at once may take on a loaded machine.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// A host with its own folders below /srv. See the module.
+#[derive(Debug)]
+pub struct Host {
+    /// Everything of this host.
+    pub root: PathBuf,
+    /// sshd's port on 127.0.0.1.
+    pub port: u16,
+    /// What mail and webhooks came.
+    pub catchers: Catchers,
+    notify: NotifySocket,
+    daemon: Mutex<Option<Process>>,
+    sshd: Option<Process>,
+    _users: ServiceUsers,
+}
+
+impl Host {
+    /// A host whose daemon runs.
+    pub fn running() -> Self {
+        let host = Self::new("");
+        host.start_daemon();
+        host
+    }
+
+    /// A host whose daemon doesn't run yet; `config` is appended to its configuration.
+    pub fn new(config: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let users = ServiceUsers::get();
+        let n = COUNT.fetch_add(1, Relaxed);
+        let root = PathBuf::from(format!("{ROOT_PREFIX}{}-{n}", std::process::id()));
+        for folder in ["", "log", "ssh", "lib", "local"] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+            set_mode(&root.join(folder), 0o755);
+        }
+        install_programs(&root);
+        make_folders(&root);
+        let catchers = Catchers::start(&root);
+        write_config(&root, n, catchers.smtp_port, config);
+        let (sshd, port) = start_sshd(&root);
+        let notify = NotifySocket::bind(&root.join("notify"));
+        let daemon = Mutex::new(None);
+        Self { root, port, catchers, notify, daemon, sshd: Some(sshd), _users: users }
+    }
+
+    /// The folder that stands for /srv/sftp-import.
+    pub fn accounts(&self) -> PathBuf {
+        self.root.join("accounts")
+    }
+
+    /// The folder that stands for /var/lib/sftp-import.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.root.join("etc/config.toml")
+    }
+
+    /// Runs `sftp-import` with `args`.
+    pub fn cli(&self, args: &[&str]) -> Ran {
+        let config = self.config();
+        let all: Vec<&str> = ["--config", text(&config)].iter().chain(args).copied().collect();
+        run(text(&self.root.join("lib/sftp-import")), &all)
+    }
+
+    /// Adds an account with one key, by which it can log in.
+    pub fn account<'h>(&'h self, id: &str) -> Account<'h> {
+        self.cli(&["account", "add", id]).ok();
+        let account = Account::new(self, id);
+        changing_users(|| account.add_key(&[])).ok();
+        account
+    }
+
+    /// Starts the daemon, with the user and capabilities that its unit gives it, and waits until it
+    /// says that it is ready.
+    #[track_caller]
+    pub fn start_daemon(&self) {
+        let before = self.notify.ready();
+        self.start_daemon_under(&[]);
+        until("the daemon to be ready", SOON, || {
+            self.check_daemon();
+            (self.notify.ready() > before).then_some(())
+        });
+    }
+
+    /// Starts the daemon as the child of `tracer`, the first words of the command.
+    pub fn start_daemon_under(&self, tracer: &[&str]) {
+        let (program, config) = (self.root.join("lib/sftp-importd"), self.config());
+        let notify = format!("NOTIFY_SOCKET={}", self.notify.path.display());
+        let mut words = vec!["env", &notify];
+        words.extend(tracer);
+        words.extend(["setpriv", "--reuid=sftp-import", "--regid=sftp-import", "--clear-groups"]);
+        words.extend([
+            "--bounding-set=-all,+dac_read_search,+lease",
+            "--inh-caps=-all,+dac_read_search,+lease",
+            "--ambient-caps=-all,+dac_read_search,+lease",
+            "--no-new-privs",
+            text(&program),
+            "--config",
+            text(&config),
+        ]);
+        let process = Process::start(words[0], &words[1..], &self.root.join("log/daemon"));
+        *self.daemon() = Some(process);
+    }
+
+    /// The daemon's process, if it was started.
+    pub fn daemon(&self) -> MutexGuard<'_, Option<Process>> {
+        self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends SIGTERM and waits for the end, which must be a good one.
+    #[track_caller]
+    pub fn stop_daemon(&self) {
+        let mut daemon = self.daemon().take().expect("the daemon runs");
+        daemon.signal(Signal::SIGTERM);
+        let status = daemon.wait(Duration::from_secs(10));
+        assert!(status.success(), "the daemon ended with {status}");
+    }
+
+    /// The state database, read-only.
+    pub fn state_db(&self) -> Connection {
+        open_read_only(&self.state().join("state.db"))
+    }
+
+    /// The first column of `sql`'s rows in the state database, as text.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> Vec<String> {
+        let db = self.state_db();
+        let mut statement = db.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+        rows.map(|value| match value.unwrap() {
+            rusqlite::types::Value::Integer(n) => n.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => format!("{other:?}"),
+        })
+        .collect()
+    }
+
+    /// Fails when the daemon was started and has ended by itself: no use in waiting for it.
+    #[track_caller]
+    pub fn check_daemon(&self) {
+        let ended = self.daemon().as_mut().and_then(Process::ended);
+        assert!(ended.is_none(), "the daemon ended: {ended:?}");
+    }
+
+    /// Waits until no import is under way and no delivery is due.
+    #[track_caller]
+    pub fn wait_until_quiet(&self, patience: Duration) {
+        until("imports and deliveries to end", patience, || {
+            self.check_daemon();
+            let busy = self.query(
+                "SELECT (SELECT count(*) FROM import WHERE state NOT IN ('completed', 'failed'))
+                      + (SELECT count(*) FROM delivery WHERE state = 'pending')",
+            );
+            (busy == ["0"]).then_some(())
+        });
+    }
+
+    fn print_logs(&self) {
+        for entry in std::fs::read_dir(self.root.join("log")).into_iter().flatten().flatten() {
+            let log = std::fs::read(entry.path()).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(60)..];
+            eprintln!("--- {}\n{}", entry.path().display(), last.join("\n"));
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_logs();
+        }
+        drop(self.daemon().take());
+        drop(self.sshd.take());
+        self.catchers.stop();
+        remove_root(&self.root);
+    }
+}
+
+/// A path as text; ours all are.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+pub fn open_read_only(path: &Path) -> Connection {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    db.busy_timeout(Duration::from_secs(10)).unwrap();
+    db
+}
+
+/// A shipped file with the installed paths replaced by this host's.
+pub fn shipped(file: &str, root: &Path) -> String {
+    let shipped = std::fs::read_to_string(Path::new(REPOSITORY).join(file)).unwrap();
+    let database = format!("--database {}/state/published/keys.db", root.display());
+    shipped
+        .replace("/srv/sftp-import", text(&root.join("accounts")))
+        .replace("/var/lib/sftp-import", text(&root.join("state")))
+        .replace("/etc/sftp-import", text(&root.join("etc")))
+        .replace("/usr/lib/sftp-import/", &format!("{}/lib/", root.display()))
+        .replace("authorized-keys %u %f", &format!("authorized-keys {database} %u %f"))
+}
+
+/// Puts the programs where other users can run them, as a checkout may lie in a closed home.
+fn install_programs(root: &Path) {
+    static COPYING: Mutex<()> = Mutex::new(());
+    let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    let store = programs();
+    for built in [
+        env!("CARGO_BIN_EXE_sftp-import"),
+        env!("CARGO_BIN_EXE_sftp-importd"),
+        env!("CARGO_BIN_EXE_sftp-import-authorized-keys"),
+    ] {
+        let name = Path::new(built).file_name().unwrap();
+        let copy = store.join(name);
+        if !copy.exists() {
+            std::fs::create_dir_all(&store).unwrap();
+            std::fs::copy(built, &copy).unwrap();
+            set_mode(&copy, 0o755);
+        }
+        std::fs::hard_link(&copy, root.join("lib").join(name)).unwrap();
+    }
+}
+
+fn make_folders(root: &Path) {
+    let file = root.join("tmpfiles.conf");
+    std::fs::write(&file, shipped("systemd/tmpfiles.d/sftp-import.conf", root)).unwrap();
+    run("systemd-tmpfiles", &["--create", text(&file)]).ok();
+}
+
+fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
+    let (accounts, state) = (root.join("accounts"), root.join("state"));
+    let first_uid = 1_000_000 + n * 1_000;
+    let config = format!(
+        "[node]\nname = \"e2e{n}\"\n\
+         [paths]\naccounts = {accounts:?}\nstate = {state:?}\n\
+         [accounts]\nfirst-uid = {first_uid}\nlast-uid = {}\n\
+         [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\n\n{more}\n",
+        first_uid + 999
+    );
+    std::fs::write(root.join("etc/config.toml"), config).unwrap();
+}
+
+/// An sshd with Debian's configuration and the drop-in, on a free port.
+fn start_sshd(root: &Path) -> (Process, u16) {
+    std::fs::create_dir_all("/run/sshd").unwrap();
+    let key = root.join("ssh/host_key");
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&key)]).ok();
+    let drop_in = root.join("ssh/50-sftp-import.conf");
+    std::fs::write(&drop_in, shipped("openssh/50-sftp-import.conf", root)).unwrap();
+    let config = root.join("ssh/sshd_config");
+    for _ in 0..10 {
+        let port = free_port();
+        std::fs::write(&config, sshd_config(root, port)).unwrap();
+        run("/usr/sbin/sshd", &["-t", "-f", text(&config)]).ok();
+        let args = ["-D", "-e", "-f", text(&config)];
+        let mut sshd = Process::start("/usr/sbin/sshd", &args, &root.join("log/sshd"));
+        if listens(&mut sshd, port) {
+            return (sshd, port);
+        }
+    }
+    panic!("sshd doesn't start; see {}", root.join("log/sshd").display());
+}
+
+/// As Debian's /etc/ssh/sshd_config, with what a second sshd on one machine needs.
+fn sshd_config(root: &Path, port: u16) -> String {
+    let ssh = root.join("ssh");
+    let ssh = ssh.display();
+    format!(
+        "Include {ssh}/50-sftp-import.conf\n\
+         Port {port}\nListenAddress 127.0.0.1\nHostKey {ssh}/host_key\nPidFile none\n\
+         MaxStartups 100:30:200\n\
+         KbdInteractiveAuthentication no\nUsePAM yes\nX11Forwarding yes\nPrintMotd no\n\
+         AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
+    )
+}
+
+fn listens(sshd: &mut Process, port: u16) -> bool {
+    until("sshd to listen or end", SOON, || {
+        if sshd.ended().is_some() {
+            return Some(false);
+        }
+        TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(true)
+    })
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,152 @@
+//! Who gets in and who doesn't. Every refusal is shown beside a login that works.
+
+use crate::account::Account;
+use crate::host::{Host, text};
+use crate::pair::Pair;
+use crate::process::run;
+use crate::unix::{changing_users, exists};
+
+/// sshd said no to the key: not a network error, not a session that failed.
+#[track_caller]
+fn refused(account: &Account<'_>) {
+    let ran = account.sftp("pwd\n").refused();
+    assert!(ran.stderr.contains("Permission denied (publickey)"), "{ran:#?}");
+}
+
+#[test]
+fn a_wrong_key() {
+    let host = Host::new("");
+    let account = host.account("e2e-wrong-key");
+    assert!(account.can_log_in());
+    refused(&account.with_another_key("stranger"));
+}
+
+/// A key opens its own account only.
+#[test]
+fn the_key_of_another_account() {
+    let host = Host::new("");
+    let (one, other) = (host.account("e2e-key-one"), host.account("e2e-key-other"));
+    assert!(one.can_log_in() && other.can_log_in());
+    refused(&Account { host: &host, id: one.id.clone(), key: other.key.clone() });
+}
+
+/// Revoking is in force when the command returns; the account's other keys go on working.
+#[test]
+fn a_revoked_key() {
+    let host = Host::new("");
+    let account = host.account("e2e-revoked");
+    let second = account.with_another_key("second");
+    second.add_key(&[]).ok();
+    assert!(account.can_log_in() && second.can_log_in());
+    host.cli(&["key", "revoke", &account.id, second.key_name()]).ok();
+    refused(&second);
+    assert!(account.can_log_in());
+}
+
+#[test]
+fn a_suspended_account_until_it_is_resumed() {
+    let host = Host::new("");
+    let account = host.account("e2e-suspended");
+    assert!(account.can_log_in());
+    host.cli(&["account", "suspend", &account.id]).ok();
+    refused(&account);
+    host.cli(&["account", "resume", &account.id]).ok();
+    assert!(account.can_log_in());
+}
+
+/// A key that works until its moment has come; nothing is published in between.
+#[test]
+fn an_expired_key() {
+    let host = Host::new("");
+    let account = host.account("e2e-expired");
+    let short = account.with_another_key("short");
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(6);
+    short.add_key(&["--expires", &format!("{end:.0}")]).ok();
+    assert!(short.can_log_in());
+    let left = end.duration_since(jiff::Timestamp::now()) + jiff::SignedDuration::from_secs(1);
+    std::thread::sleep(left.try_into().unwrap_or_default());
+    refused(&short);
+    assert!(account.can_log_in());
+}
+
+#[test]
+fn a_key_used_from_elsewhere() {
+    let host = Host::new("");
+    let account = host.account("e2e-from");
+    let (here, elsewhere) =
+        (account.with_another_key("here"), account.with_another_key("elsewhere"));
+    here.add_key(&["--from", "127.0.0.0/8"]).ok();
+    elsewhere.add_key(&["--from", "192.0.2.0/24"]).ok();
+    assert!(here.can_log_in());
+    refused(&elsewhere);
+}
+
+#[test]
+fn a_removed_account_leaves_no_user_and_no_folder() {
+    let host = Host::new("");
+    let account = host.account("e2e-removed");
+    assert!(account.can_log_in());
+    changing_users(|| host.cli(&["account", "remove", &account.id, "--yes"])).ok();
+    assert!(!account.can_log_in());
+    assert!(!exists("passwd", &account.id));
+    assert!(!exists("group", &account.id));
+    assert!(!host.accounts().join(&account.id).exists());
+}
+
+/// Logins need no daemon, and neither do uploads: what came meanwhile imports when it is back.
+#[test]
+fn logins_and_uploads_go_on_without_the_daemon() {
+    let host = Host::running();
+    let account = host.account("e2e-no-daemon");
+    host.stop_daemon();
+    let pair = Pair::events(&account.local(), "e", 2);
+    account.upload(&pair);
+    host.start_daemon();
+    account.expect_accepted(&pair, 2);
+}
+
+/// sshd asks for a user that isn't an account, or of nobody at all: the helper says nothing.
+#[test]
+fn the_helper_knows_accounts_only() {
+    let host = Host::new("");
+    let account = host.account("e2e-helper");
+    let helper = host.root.join("lib/sftp-import-authorized-keys");
+    let database = host.state().join("published/keys.db");
+    let fingerprint = run("ssh-keygen", &["-lf", text(&account.key)]).ok().stdout;
+    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
+    let ask = |user: &str, fingerprint: &str| {
+        let helper = [text(&helper), "--database", text(&database), user, fingerprint];
+        let as_user = ["--reuid=_sftp-import-keys", "--regid=_sftp-import-keys", "--init-groups"];
+        let words: Vec<&str> = as_user.iter().chain(&helper).copied().collect();
+        run("setpriv", &words).ok().stdout
+    };
+    let line = ask(&account.id, fingerprint);
+    assert!(line.contains("restrict") && line.lines().count() == 1, "{line:?}");
+    assert_eq!(ask("root", fingerprint), "");
+    assert_eq!(ask("E2E-HELPER", fingerprint), "");
+    assert_eq!(ask(&account.id, "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "");
+}
+
+/// The helper's user reads the published keys and nothing else of ours.
+#[test]
+fn the_helpers_user_reads_published_keys_only() {
+    let host = Host::running();
+    let account = host.account("e2e-helper-user");
+    account.import_all(&Pair::events(&account.local(), "e", 1), 1);
+    let of_ours = run("find", &[text(&host.state()), text(&host.accounts()), "-type", "f"]).ok();
+    let files: Vec<&str> = of_ours.stdout.lines().collect();
+    assert!(files.len() > 5, "state database, store, keys, results: {files:?}");
+    let readable = "for file; do if [ -r \"$file\" ]; then echo \"$file\"; fi; done";
+    let as_user = ["--reuid=_sftp-import-keys", "--regid=_sftp-import-keys", "--init-groups"];
+    let shell = ["sh", "-c", readable, "sh"];
+    let words: Vec<&str> = as_user.iter().chain(&shell).chain(&files).copied().collect();
+    let ran = run("setpriv", &words).ok();
+    let keys = host.state().join("published/keys.db");
+    let results = host.accounts().join(&account.id).join("results/e.result.json");
+    // Results are readable for the account, and so for all who get as far as its chroot.
+    let mut expected = [text(&keys), text(&results)];
+    expected.sort_unstable();
+    let mut found: Vec<&str> = ran.stdout.lines().collect();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}

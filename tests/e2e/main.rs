@@ -1,0 +1,37 @@
+//! End-to-end tests: the real programs behind a real sshd, driven by real clients.
+//!
+//! They need root, and make Unix users, folders below /srv and an sshd on 127.0.0.1, all of which
+//! go again. scripts/test installs the clients they use. Each test has a [`host::Host`] of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
+#![allow(clippy::print_stderr, reason = "logs of a failed test")]
+
+mod account;
+mod catchers;
+mod host;
+mod notify;
+mod pair;
+mod process;
+mod stored;
+mod unix;
+
+mod answers;
+mod clients;
+mod confinement;
+mod kill;
+mod load;
+mod logins;
+mod shutdown;
+mod sshd_config;
+mod units;
+mod upload_ways;
+
+/// No test file is forgotten: every file beside this one is a module above.
+#[test]
+fn every_file_is_a_module() {
+    let main = include_str!("main.rs");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs").expect("only Rust files lie here");
+        assert!(module == "main" || main.contains(&format!("mod {module};")), "{name}");
+    }
+}

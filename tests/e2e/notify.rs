@@ -1,0 +1,54 @@
+//! What systemd would hear from the daemon: a NOTIFY_SOCKET (sd_notify(3)) that is always read.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::JoinHandle;
+
+use crate::host::set_mode;
+
+/// The socket, and a thread that reads it until this is dropped.
+#[derive(Debug)]
+pub struct NotifySocket {
+    pub path: PathBuf,
+    ready: Arc<AtomicUsize>,
+    /// Connected to the socket, so that it reaches the reader when the path is gone.
+    end: UnixDatagram,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl NotifySocket {
+    pub fn bind(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        set_mode(path, 0o666);
+        let end = UnixDatagram::unbound().unwrap();
+        end.connect(path).unwrap();
+        let ready = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&ready);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = socket.recv(&mut buffer) {
+                let said = String::from_utf8_lossy(&buffer[..length]);
+                if said.lines().any(|line| line == "READY=1") {
+                    counter.fetch_add(1, SeqCst);
+                }
+            }
+        });
+        Self { path: path.to_owned(), ready, end, reader: Some(reader) }
+    }
+
+    /// How many times a daemon has said that it is ready.
+    pub fn ready(&self) -> usize {
+        self.ready.load(SeqCst)
+    }
+}
+
+impl Drop for NotifySocket {
+    fn drop(&mut self) {
+        // Nothing at all tells the reader to end.
+        if let (Ok(_), Some(reader)) = (self.end.send(&[]), self.reader.take()) {
+            let _ = reader.join();
+        }
+    }
+}

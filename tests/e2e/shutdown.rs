@@ -1,0 +1,48 @@
+//! SIGTERM in the middle of an import: a quick, clean end, and the import goes on at the next start.
+
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, SOON};
+use crate::pair::Pair;
+use crate::process::until;
+
+const RECORDS: usize = 400_000;
+
+#[test]
+fn an_import_goes_on_after_sigterm() {
+    let host = Host::running();
+    let account = host.account("e2e-shutdown");
+    let pair = Pair::events(&account.local(), "e", RECORDS);
+    account.upload(&pair);
+    let state = || host.query("SELECT state FROM import");
+    until("the import to run", SOON, || (state() == ["running"]).then_some(()));
+    let asked = Instant::now();
+    host.stop_daemon();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_ne!(state(), ["completed"], "it was not cut off: make RECORDS larger");
+    host.start_daemon();
+    let report = account.report_within("e", Duration::from_secs(300));
+    assert_eq!(report["records"]["accepted"], RECORDS, "{report:#}");
+    let imports = host.query("SELECT id FROM import");
+    assert_eq!(imports.len(), 1);
+    assert_eq!(account.events(&imports[0]).len(), RECORDS);
+    assert_eq!(account.event_folders(), [format!("import={}", imports[0])]);
+    host.wait_until_quiet(SOON);
+    let picked_up = "SELECT count(*) FROM activity WHERE action = 'import.picked_up'";
+    assert_eq!(host.query(picked_up), ["1"]);
+}
+
+/// With nothing to do the end is at once, and a second start finds everything as it was.
+#[test]
+fn an_idle_daemon_ends_at_once() {
+    let host = Host::running();
+    let account = host.account("e2e-idle");
+    account.import_all(&Pair::events(&account.local(), "one", 1), 1);
+    host.wait_until_quiet(SOON);
+    let asked = Instant::now();
+    host.stop_daemon();
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    host.start_daemon();
+    account.import_all(&Pair::events(&account.local(), "two", 1), 1);
+}

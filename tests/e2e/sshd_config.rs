@@ -1,0 +1,154 @@
+//! The drop-in as sshd understands it: what it says for accounts, and that it says nothing for
+//! others. openssh/README.md's table of who wins over whom is held here.
+
+use std::path::PathBuf;
+
+use crate::host::{Host, REPOSITORY, shipped, text};
+use crate::process::run;
+
+const ACCOUNT: &str = "e2e-sshd-config";
+
+/// A host with one account, and a folder to write sshd configurations to.
+struct Setup {
+    host: Host,
+    folder: PathBuf,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let host = Host::new("");
+        host.account(ACCOUNT);
+        let folder = host.root.join("sshd_config.d");
+        std::fs::create_dir(&folder).unwrap();
+        let setup = Self { host, folder };
+        setup.write(
+            "50-sftp-import.conf",
+            &shipped("openssh/50-sftp-import.conf", &setup.host.root),
+        );
+        setup
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.folder.join(name), content).unwrap();
+    }
+
+    /// What sshd would use for `user`, with `main` as its sshd_config; INCLUDE stands for ours.
+    #[track_caller]
+    fn effective(&self, main: &str, user: &str) -> Effective {
+        let include = format!("Include {}/*.conf\n", self.folder.display());
+        let path = self.host.root.join("ssh/main");
+        let host_key = format!("HostKey {}/ssh/host_key\n", self.host.root.display());
+        std::fs::write(&path, host_key + &main.replace("INCLUDE\n", &include)).unwrap();
+        let config = text(&path);
+        run("/usr/sbin/sshd", &["-t", "-f", config]).ok();
+        let connection = format!("user={user},host=client.example,addr=192.0.2.1");
+        Effective(run("/usr/sbin/sshd", &["-T", "-f", config, "-C", &connection]).ok().stdout)
+    }
+}
+
+struct Effective(String);
+
+impl Effective {
+    #[track_caller]
+    fn get(&self, key: &str) -> &str {
+        let mut lines = self.0.lines();
+        lines
+            .find_map(|line| line.strip_prefix(&format!("{key} ")))
+            .unwrap_or_else(|| panic!("{key}"))
+    }
+}
+
+const DEBIAN: &str = "INCLUDE\nUsePAM yes\nX11Forwarding yes\nPermitTunnel yes\nPermitTTY yes\n\
+    PasswordAuthentication yes\nTrustedUserCAKeys /etc/ssh/ca.pub\nPubkeyAuthentication no\n\
+    Subsystem sftp /usr/lib/openssh/sftp-server\n";
+
+#[test]
+fn sshd_takes_the_shipped_file_as_it_is() {
+    let setup = Setup::new();
+    let drop_in =
+        std::fs::read_to_string(format!("{REPOSITORY}/openssh/50-sftp-import.conf")).unwrap();
+    setup.write("50-sftp-import.conf", &drop_in);
+    let account = setup.effective(DEBIAN, ACCOUNT);
+    assert_eq!(account.get("chrootdirectory"), "/srv/sftp-import/%u");
+    let helper = "/usr/lib/sftp-import/sftp-import-authorized-keys %u %f";
+    assert_eq!(account.get("authorizedkeyscommand"), helper);
+    assert_eq!(account.get("authorizedkeyscommanduser"), "_sftp-import-keys");
+}
+
+#[test]
+fn an_account_gets_all_of_it() {
+    let account = Setup::new().effective(DEBIAN, ACCOUNT);
+    let command = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
+    for (key, value) in [
+        ("forcecommand", command),
+        ("pubkeyauthentication", "yes"),
+        ("authenticationmethods", "publickey"),
+        ("authorizedkeysfile", "none"),
+        ("trustedusercakeys", "none"),
+        ("passwordauthentication", "no"),
+        ("kbdinteractiveauthentication", "no"),
+        ("disableforwarding", "yes"),
+        ("permittunnel", "no"),
+        ("permittty", "no"),
+        ("permituserrc", "no"),
+        ("clientaliveinterval", "30"),
+        ("clientalivecountmax", "4"),
+        ("maxsessions", "4"),
+        ("loglevel", "VERBOSE"),
+    ] {
+        assert_eq!(account.get(key), value, "{key}");
+    }
+}
+
+/// For everybody else the configuration is, line by line, what it is without the drop-in.
+#[test]
+fn others_get_nothing_of_it() {
+    let setup = Setup::new();
+    let without = DEBIAN.replace("INCLUDE\n", "");
+    for user in ["root", "nobody", "sftp-import", "nosuchuser"] {
+        let (with, without) = (setup.effective(DEBIAN, user), setup.effective(&without, user));
+        assert_eq!(with.0, without.0, "{user}");
+    }
+}
+
+/// A global value loses wherever it stands; a `Match` of an earlier file wins; of a later one loses.
+#[test]
+fn who_wins_over_whom() {
+    let setup = Setup::new();
+    let agreed = |main: &str| setup.effective(main, ACCOUNT).get("permittty").to_owned();
+    assert_eq!(agreed("PermitTTY yes\nINCLUDE\n"), "no", "global, before");
+    assert_eq!(agreed("INCLUDE\nPermitTTY yes\n"), "no", "global, after");
+    assert_eq!(agreed("INCLUDE\nMatch all\nPermitTTY yes\n"), "no", "Match in sshd_config, after");
+    assert_eq!(agreed("Match all\nPermitTTY yes\nMatch all\nINCLUDE\n"), "yes", "Match, before");
+    setup.write("90-site.conf", "Match all\nPermitTTY yes\n");
+    assert_eq!(agreed("INCLUDE\n"), "no", "Match in a later file");
+    setup.write("10-site.conf", "PermitTTY yes\n");
+    assert_eq!(agreed("INCLUDE\n"), "no", "global in an earlier file");
+    setup.write("10-site.conf", "Match all\nPermitTTY yes\n");
+    assert_eq!(agreed("INCLUDE\n"), "yes", "Match in an earlier file");
+}
+
+#[test]
+fn a_match_ends_with_its_file() {
+    let setup = Setup::new();
+    setup.write("60-site.conf", "PermitTunnel ethernet\n");
+    let root = setup.effective("INCLUDE\nPort 2022\nX11Forwarding yes\n", "root");
+    assert_eq!(root.get("permittunnel"), "ethernet");
+    assert_eq!((root.get("port"), root.get("x11forwarding")), ("2022", "yes"));
+}
+
+#[test]
+fn an_include_in_a_match_counts_only_there() {
+    let setup = Setup::new();
+    let account = |main: &str| setup.effective(main, ACCOUNT).get("permittty").to_owned();
+    assert_eq!(account("Match user somebody\nINCLUDE\n"), "yes");
+    assert_eq!(account(&format!("Match user {ACCOUNT}\nINCLUDE\n")), "no");
+}
+
+/// What the README says stays the sysadmin's.
+#[test]
+fn allow_lists_stay_in_force() {
+    let setup = Setup::new();
+    let account = setup.effective("INCLUDE\nAllowGroups admins\n", ACCOUNT);
+    assert_eq!(account.get("allowgroups"), "admins");
+}

@@ -1,0 +1,118 @@
+//! The systemd files: valid, least privilege, and making the folders that DESIGN describes.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use sftp_import::config::Config;
+
+use crate::host::{REPOSITORY, text};
+use crate::process::run;
+use crate::unix::SYSUSERS;
+
+const UNIT: &str = include_str!("../../systemd/sftp-importd.service");
+
+/// The values of `key` in the unit, in order.
+fn values(key: &str) -> Vec<&'static str> {
+    UNIT.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+}
+
+/// systemd finds nothing wrong with it. Only the program's path is replaced, as it isn't installed.
+#[test]
+fn the_unit_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sftp-importd.service");
+    std::fs::write(&path, UNIT.replace("/usr/sbin/sftp-importd", "/bin/true")).unwrap();
+    let ran = run("systemd-analyze", &["verify", "--man=no", text(&path)]).ok();
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn the_unit_is_well_locked_up() {
+    let unit = format!("{REPOSITORY}/systemd/sftp-importd.service");
+    // In tenths: 15 is an exposure of 1.5.
+    let args = ["security", "--offline=true", "--threshold=15", "--no-pager", &unit];
+    run("systemd-analyze", &args).ok();
+}
+
+#[test]
+fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
+    let two = ["CAP_DAC_READ_SEARCH CAP_LEASE"];
+    assert_eq!(values("AmbientCapabilities"), two);
+    assert_eq!(values("CapabilityBoundingSet"), two);
+    assert_eq!(values("ReadWritePaths"), ["/srv/sftp-import /var/lib/sftp-import"]);
+    assert_eq!(values("ReadOnlyPaths"), ["/var/lib/sftp-import/published"]);
+    assert_eq!(values("User"), ["sftp-import"]);
+    assert_eq!(values("NoNewPrivileges"), ["yes"]);
+}
+
+/// The test hosts start the daemon with what the unit gives it.
+#[test]
+fn the_test_hosts_give_the_same_capabilities() {
+    let harness = include_str!("host.rs");
+    for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
+        assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
+    }
+}
+
+/// The sample configuration says the defaults, all of them that are shown, but for two names.
+#[test]
+fn the_sample_configuration_is_the_default_one() {
+    let sample = Path::new(REPOSITORY).join("samples/config.toml");
+    let mut config = Config::load(&sample).unwrap();
+    let default = Config::default();
+    config.node.name.clone_from(&default.node.name);
+    config.mail.from.clone_from(&default.mail.from);
+    assert_eq!(format!("{config:#?}"), format!("{default:#?}"));
+}
+
+/// sysusers and tmpfiles, run against an empty root.
+#[test]
+fn users_and_folders_are_made() {
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["etc", "srv", "var/lib"] {
+        std::fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    let in_root = format!("--root={}", root.path().display());
+    let tmpfiles = format!("{REPOSITORY}/systemd/tmpfiles.d/sftp-import.conf");
+    run("systemd-sysusers", &[&in_root, SYSUSERS]).ok();
+    run("systemd-tmpfiles", &[&in_root, "--create", &tmpfiles]).ok();
+    let ids = Ids::read(root.path());
+    let (root_id, daemon, keys) = (0, ids.of("sftp-import"), ids.of("_sftp-import-keys"));
+    assert!(
+        ids.groups.contains("\nsftp-import-accounts:")
+            || ids.groups.starts_with("sftp-import-accounts:")
+    );
+    for (path, mode, uid, gid) in [
+        ("etc/sftp-import", 0o755, root_id, root_id),
+        ("srv/sftp-import", 0o711, root_id, root_id),
+        ("srv/sftp-import/.spool", 0o700, daemon, daemon),
+        ("var/lib/sftp-import", 0o711, daemon, daemon),
+        ("var/lib/sftp-import/data", 0o750, daemon, daemon),
+        ("var/lib/sftp-import/state.db", 0o600, daemon, daemon),
+        ("var/lib/sftp-import/published", 0o750, daemon, keys),
+    ] {
+        let found = std::fs::metadata(root.path().join(path)).unwrap();
+        let found = (found.mode() & 0o7777, found.uid(), found.gid());
+        assert_eq!(found, (mode, uid, gid), "{path}");
+    }
+}
+
+/// The users and groups of an /etc that isn't this machine's.
+struct Ids {
+    users: String,
+    groups: String,
+}
+
+impl Ids {
+    fn read(root: &Path) -> Self {
+        let read = |file: &str| std::fs::read_to_string(root.join("etc").join(file)).unwrap();
+        Self { users: read("passwd"), groups: read("group") }
+    }
+
+    /// The id of a user; its group has the same one here.
+    fn of(&self, name: &str) -> u32 {
+        let line = self.users.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
+        assert!(line.ends_with("/usr/sbin/nologin"), "{line}");
+        line.split(':').nth(2).unwrap().parse().unwrap()
+    }
+}

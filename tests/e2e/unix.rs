@@ -1,0 +1,127 @@
+//! Unix users and groups that the tests make, and what a killed run left behind.
+//!
+//! The service users are made from the shipped sysusers file when the first host of this process
+//! needs them, and removed with the last one, unless the machine had them before.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::process::run;
+
+pub const SYSUSERS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sysusers.d/sftp-import.conf");
+/// Every host's folder begins so; `<process>-<n>` follows.
+pub const ROOT_PREFIX: &str = "/srv/sftp-import-e2e-";
+/// Names, one a line, what the tests made and must remove, even when a run was killed.
+const MADE: &str = "/run/sftp-import-e2e.made";
+const USERS: [&str; 2] = ["sftp-import", "_sftp-import-keys"];
+const GROUP: &str = "sftp-import-accounts";
+
+static HOSTS: Mutex<usize> = Mutex::new(0);
+/// useradd and userdel lock /etc/passwd and don't wait for each other.
+static PASSWD: Mutex<()> = Mutex::new(());
+
+/// Holds the service users; the last one dropped removes them.
+#[derive(Debug)]
+pub struct ServiceUsers;
+
+impl ServiceUsers {
+    pub fn get() -> Self {
+        let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if *hosts == 0 {
+            assert!(nix::unistd::geteuid().is_root(), "the end-to-end tests need root");
+            sweep();
+            let missing: Vec<_> =
+                USERS.into_iter().filter(|name| !exists("passwd", name)).collect();
+            let group = (!exists("group", GROUP)).then_some(GROUP);
+            let made: Vec<_> = missing.into_iter().chain(group).collect();
+            if !made.is_empty() {
+                std::fs::write(MADE, made.join("\n")).unwrap();
+                run("systemd-sysusers", &[SYSUSERS]).ok();
+            }
+        }
+        *hosts += 1;
+        Self
+    }
+}
+
+impl Drop for ServiceUsers {
+    fn drop(&mut self) {
+        let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
+        *hosts -= 1;
+        if *hosts == 0 {
+            remove_made();
+            let _ = std::fs::remove_dir_all(programs());
+        }
+    }
+}
+
+/// Where this process keeps the built programs for its hosts.
+pub fn programs() -> PathBuf {
+    format!("{ROOT_PREFIX}{}-programs", std::process::id()).into()
+}
+
+/// Runs `work`, which changes /etc/passwd, alone in this process.
+pub fn changing_users<T>(work: impl FnOnce() -> T) -> T {
+    let _alone = PASSWD.lock().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
+/// Removes an account's Unix user and its own group, if they are there.
+pub fn remove_user(name: &str) {
+    changing_users(|| {
+        if exists("passwd", name) {
+            run("userdel", &["-f", name]);
+        }
+        if exists("group", name) {
+            run("groupdel", &[name]);
+        }
+    });
+}
+
+pub fn exists(database: &str, name: &str) -> bool {
+    run("getent", &[database, name]).code == Some(0)
+}
+
+fn remove_made() {
+    for name in std::fs::read_to_string(MADE).unwrap_or_default().lines() {
+        if name == GROUP {
+            run("groupdel", &[name]);
+        } else {
+            remove_user(name);
+        }
+    }
+    let _ = std::fs::remove_file(MADE);
+}
+
+/// Takes away what runs left that were killed: their accounts, folders and service users.
+fn sweep() {
+    let (parent, prefix) = ROOT_PREFIX.rsplit_once('/').unwrap();
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let process = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next());
+        let Some(process) = process else { continue };
+        if !Path::new("/proc").join(process).exists() {
+            remove_root(&entry.path());
+        }
+    }
+    if !other_run_is_alive(parent, prefix) {
+        remove_made();
+    }
+}
+
+fn other_run_is_alive(parent: &str, prefix: &str) -> bool {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    entries.into_iter().any(|e| e.file_name().to_string_lossy().starts_with(prefix))
+}
+
+/// Removes a host's folder, and the Unix users of the accounts in it.
+pub fn remove_root(root: &Path) {
+    for account in std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten() {
+        let name = account.file_name().into_string().unwrap_or_default();
+        if !name.starts_with('.') {
+            remove_user(&name);
+        }
+    }
+    let _ = std::fs::remove_dir_all(root);
+}

@@ -1,0 +1,133 @@
+//! The ways in which clients put a file: modes, temporary names, cut and resumed transfers.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, set_mode, text};
+use crate::pair::Pair;
+use crate::process::{Process, run, until};
+
+/// sftp sends the local file's mode: the daemon then owns a folder with a file it may not read.
+#[test]
+fn closed_local_modes() {
+    let host = Host::running();
+    let account = host.account("e2e-mode");
+    for (stem, mode, put) in
+        [("plain", 0o600, "put"), ("kept", 0o600, "put -p"), ("none", 0o400, "put -p")]
+    {
+        let pair = Pair::events(&account.local(), stem, 2);
+        set_mode(&pair.data, mode);
+        set_mode(&pair.manifest, mode);
+        let (data, manifest) = (pair.data.display(), pair.manifest.display());
+        account.sftp(&format!("{put} {data}\n{put} {manifest}\n")).ok();
+        account.expect_accepted(&pair, 2);
+    }
+}
+
+/// WinSCP uploads to `.filepart`, rclone to `.partial`, others to a hidden name; then they rename.
+#[test]
+fn temporary_name_then_rename() {
+    let host = Host::running();
+    let account = host.account("e2e-rename");
+    for (stem, before, after) in [("winscp", "", ".filepart"), ("other", ".", ".tmp")] {
+        let pair = Pair::events(&account.local(), stem, 2);
+        let steps: String = [&pair.data, &pair.manifest]
+            .map(|file| {
+                let name = file.file_name().unwrap().to_str().unwrap();
+                let temporary = format!("{before}{name}{after}");
+                format!("put {} {temporary}\nrename {temporary} {name}\n", file.display())
+            })
+            .concat();
+        account.sftp(&steps).ok();
+        account.expect_accepted(&pair, 2);
+    }
+}
+
+/// A client that overwrites its own earlier upload by rename, before the manifest comes.
+#[test]
+fn rename_over_an_earlier_upload() {
+    let host = Host::running();
+    let account = host.account("e2e-rename-over");
+    let pair = Pair::events(&account.local(), "e", 4);
+    let old = Pair::events(&account.local(), "old", 1);
+    let (old, data, manifest) = (old.data.display(), pair.data.display(), pair.manifest.display());
+    account.sftp(&format!("put {old} e.csv\nput {data} t\nrename t e.csv\nput {manifest}\n")).ok();
+    account.expect_accepted(&pair, 4);
+}
+
+/// The manifest may come first: it waits for its data file.
+#[test]
+fn manifest_before_data() {
+    let host = Host::running();
+    let account = host.account("e2e-manifest-first");
+    let pair = Pair::events(&account.local(), "e", 2);
+    account.sftp(&format!("put {}\n", pair.manifest.display())).ok();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!host.query("SELECT state FROM import").contains(&"failed".to_owned()));
+    account.sftp(&format!("put {}\n", pair.data.display())).ok();
+    account.expect_accepted(&pair, 2);
+}
+
+/// The connection dies in the middle of the data file; `reput` brings the rest, then the manifest.
+#[test]
+fn reput_after_a_cut_connection() {
+    let host = Host::running();
+    let account = host.account("e2e-reput");
+    let pair = Pair::events(&account.local(), "e", 60_000);
+    let size = std::fs::metadata(&pair.data).unwrap().len();
+    let uploaded = account.incoming().join("e.csv");
+    cut_upload(&account, &pair.data, &uploaded);
+    let cut = std::fs::metadata(&uploaded).unwrap().len();
+    assert!(0 < cut && cut < size, "{cut} of {size} bytes arrived");
+    let (data, manifest) = (pair.data.display(), pair.manifest.display());
+    account.sftp(&format!("reput {data}\nput {manifest}\n")).ok();
+    account.expect_accepted(&pair, 60_000);
+}
+
+/// Uploads slowly, and kills the client once some bytes have arrived.
+fn cut_upload(account: &Account<'_>, file: &Path, uploaded: &Path) {
+    let batch = account.local().join("batch");
+    std::fs::write(&batch, format!("put {}\n", file.display())).unwrap();
+    let mut args = account.options();
+    let port = account.host.port.to_string();
+    // 4 Mbit/s: half a megabyte each second of the file's three.
+    args.extend(["-l", "4000", "-P", &port, "-b", text(&batch)].map(String::from));
+    args.push(account.login());
+    let client = Process::start("sftp", &args, &account.host.root.join("log/cut-client"));
+    until("the first bytes", SOON, || {
+        (std::fs::metadata(uploaded).ok()?.len() > 200_000).then_some(())
+    });
+    drop(client); // with SIGKILL, the ssh below it too
+}
+
+/// Ids as one real product has them: upper case, dashes, a digit first.
+#[test]
+fn account_ids_of_all_shapes() {
+    let host = Host::running();
+    for id in
+        ["TEST-ABC-123Z", "8R5-4K5-466Z", "e2e_under_score", "E2e-32-characters-is-the-longest"]
+    {
+        let account = host.account(id);
+        let pair = Pair::events(&account.local(), "e", 2);
+        account.import_all(&pair, 2);
+    }
+}
+
+/// The protocol of scp before OpenSSH 9 needs a shell: it must end, not hang, and leave nothing.
+#[test]
+fn old_scp_is_refused_at_once() {
+    let host = Host::running();
+    let account = host.account("e2e-old-scp");
+    let pair = Pair::events(&account.local(), "e", 2);
+    let mut args = account.options();
+    args.extend(["-O".into(), "-P".into(), host.port.to_string()]);
+    args.extend([text(&pair.data).into(), format!("{}:", account.login())]);
+    let ran = run("scp", &args).refused();
+    assert!(
+        ran.stdout.contains("sftp connections only")
+            || ran.stderr.contains("sftp connections only"),
+        "{ran:?}"
+    );
+    assert_eq!(std::fs::read_dir(account.incoming()).unwrap().count(), 0);
+}
