@@ -47,7 +47,7 @@ fn a_kill_at_any_step_changes_nothing() {
         host.start_daemon();
         until(&format!("{stem}, killed at {call} number {n}"), SOON, || {
             host.check_daemon();
-            all_is_done(host, &stem).then_some(())
+            all_is_done(&host, &stem).then_some(())
         });
         host.stop_daemon();
         assert_eq!(outcome(&account, &stem), expected, "killed at {call} number {n}");
