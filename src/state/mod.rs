@@ -196,11 +196,11 @@ mod tests {
 
     /// As when two commands are the first ones on a new host.
     #[test]
-    fn a_new_database_that_another_reads_is_waited_for() {
+    fn a_new_database_that_another_writes_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let other = Connection::open(&path).unwrap();
-        other.execute_batch("CREATE TABLE t (x); BEGIN; SELECT * FROM t").unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN IMMEDIATE").unwrap();
         std::thread::scope(|scope| {
             let opened = scope.spawn(|| State::open(&path));
             std::thread::sleep(Duration::from_millis(200));
