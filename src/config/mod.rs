@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_example_says_the_defaults() {
-        let text = include_str!("../../examples/config.toml");
+        let text = include_str!("../../samples/config.toml");
         let config: Config = toml::from_str(text).unwrap();
         config.check().unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));

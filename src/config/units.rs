@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, de};
 
-/// A length of time of zero or more, in config `"90s"`, `"2h"`, `"1h 30m"`.
+/// A length of time of zero or more, in config `"90s"`, `"2h"`, `"1h 30m"`, `"7d"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(Duration);
 
@@ -31,10 +31,13 @@ impl Period {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed: SignedDuration =
+        let span: Span =
             text.parse().map_err(|e| de::Error::custom(format!("{e}; write it as \"2h\"")))?;
-        let duration = parsed.try_into().map_err(|_| de::Error::custom("is negative"))?;
-        Ok(Self(duration))
+        // Months and years have no one length; days and weeks do, where no clock is changed.
+        let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| {
+            de::Error::custom("a month or a year has no one length; write it in days")
+        })?;
+        Ok(Self(length.try_into().map_err(|_| de::Error::custom("is negative"))?))
     }
 }
 

@@ -126,7 +126,7 @@ pub fn run<R: Read + Send>(
     }
     let (summary, mut failure) = match read {
         Ok(summary) => (summary, None),
-        Err(stopped) => (stopped.so_far, Some(stopped.failure)),
+        Err(stopped) => (*stopped.so_far, Some(stopped.failure)),
     };
     let mut warnings = source.manifest.warnings.clone();
     warnings.extend(summary.warnings);
