@@ -21,9 +21,9 @@ use super::layout::AccountFolder;
 use crate::import_id::ImportId;
 use crate::records::{ProfileBatch, ProfileRecord, Property};
 
-/// A window is merged at about this many bytes, and needs about half as much again for its
-/// tables. Every window goes through most of the database, so the larger the fewer.
-const WINDOW_BYTES: usize = 80 << 20;
+/// A window is merged at about this many bytes; its tables need twice as much again. Every window
+/// goes through most of the database: the larger, the fewer.
+const WINDOW_BYTES: usize = 48 << 20;
 /// Batches are handed to the merging thread at about this many bytes.
 const PIECE_BYTES: usize = 2 << 20;
 /// What a record takes in a batch beside its text and changes, in bytes.
