@@ -4,6 +4,8 @@
 //! pairs into one account's incoming, one after the other, and prints the milliseconds from the
 //! close of the manifest to the activity log's line, which is in the database when it counts.
 
+#![allow(clippy::print_stdout)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

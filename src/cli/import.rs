@@ -75,9 +75,10 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
         ImportCommand::Watch { import } => watch(&state, &import, context),
         ImportCommand::Errors { import } => {
             let row = get(&state, &import)?;
-            let name = row.report.and_then(|report| report.error_file).ok_or_else(|| {
-                CliError::new(format_args!("import {import} has no error file"))
-            })?;
+            let name = row
+                .report
+                .and_then(|report| report.error_file)
+                .ok_or_else(|| CliError::new(format_args!("import {import} has no error file")))?;
             let layout = Layout::new(&config.paths);
             let path = layout.results(&row.account).join(name);
             context.output().json(&serde_json::json!({ "errorFile": path }))?;
@@ -86,7 +87,12 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
         }
         ImportCommand::Retry { import } => {
             let row = get(&state, &import)?;
-            crate::import::retry(&state, &Layout::new(&config.paths), &row, jiff::Timestamp::now())?;
+            crate::import::retry(
+                &state,
+                &Layout::new(&config.paths),
+                &row,
+                jiff::Timestamp::now(),
+            )?;
             context.output().json(&serde_json::json!({ "import": row.id, "state": "queued" }))?;
             context.output().line(&format!("{import} is queued again; `import watch {import}`"))?;
             Ok(true)

@@ -62,7 +62,10 @@ fn lines(report: &Report) -> Vec<String> {
             1 => "once".into(),
             n => format!("{n} times"),
         };
-        field(name, format!("{} ({times}, first in line {})", rejection.message, rejection.first_line));
+        field(
+            name,
+            format!("{} ({times}, first in line {})", rejection.message, rejection.first_line),
+        );
     }
     for warning in &report.warnings {
         field("warning", warning.clone());

@@ -340,7 +340,8 @@ mod tests {
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         // … and every key: the fields of the Debug text, in the example's spelling.
         let debug = format!("{config:?}").replace(['{', ','], "\n");
-        let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
+        let keys =
+            debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
         for key in keys {
             let written = key.replace('_', "-");
             assert!(text.contains(&written), "the example does not say {written}");

@@ -178,12 +178,8 @@ impl Supervisor {
         while self.running.len() < self.engine.config.imports.worker_count()
             && let Some(next) = self.queue.next(Instant::now())
         {
-            let run = Run {
-                account: next.account,
-                id: next.id,
-                n: next.n,
-                monitor: Arc::default(),
-            };
+            let run =
+                Run { account: next.account, id: next.id, n: next.n, monitor: Arc::default() };
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
@@ -237,10 +233,13 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        [self.looks.next_alarm(), self.queue.next_retry()].into_iter().flatten().fold(far, |a, b| {
-            // A retry that is due but finds no free worker must not spin the loop.
-            if b > Instant::now() { a.min(b) } else { a }
-        })
+        [self.looks.next_alarm(), self.queue.next_retry()].into_iter().flatten().fold(
+            far,
+            |a, b| {
+                // A retry that is due but finds no free worker must not spin the loop.
+                if b > Instant::now() { a.min(b) } else { a }
+            },
+        )
     }
 
     fn status(&self) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::outbox::Attachments;
-use crate::spool::{Layout, Results};
+use crate::spool::{Arrivals, Layout, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
@@ -24,6 +24,8 @@ pub struct Engine {
     pub store: Store,
     /// Where accounts' folders are.
     pub layout: Layout,
+    /// In which order manifests came; the watcher notes it.
+    pub arrivals: Arc<Arrivals>,
     memories: Mutex<Memories>,
 }
 
@@ -37,6 +39,7 @@ impl Engine {
             state: Arc::new(State::open(&config.paths.state_db())?),
             store: Store::local(config.paths.data()),
             layout: Layout::new(&config.paths),
+            arrivals: Arc::default(),
             memories: Mutex::default(),
             config,
         })
@@ -58,8 +61,9 @@ struct ErrorFiles(Layout);
 impl Attachments for ErrorFiles {
     fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
         let account: AccountId = account.parse().map_err(io::Error::other)?;
-        let file: File =
-            Results::open(&self.0, &account).and_then(|r| r.read(name)).map_err(io::Error::other)?;
+        let file: File = Results::open(&self.0, &account)
+            .and_then(|r| r.read(name))
+            .map_err(io::Error::other)?;
         let length = file.metadata()?.len();
         Ok((Box::new(file), length))
     }

@@ -4,7 +4,7 @@
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::spool::pair::{self, Known, Take, Verdict};
-use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, ScanError, Seen};
+use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
@@ -23,6 +23,9 @@ use crate::state::{self, accounts, activity};
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
+
+/// The watcher reads an event that is in the kernel's queue within this, or not at all.
+const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
 /// What a look at an account found.
 #[derive(Debug, Default)]
@@ -89,9 +92,10 @@ impl Engine {
             looked.look_again(TRY_AGAIN);
         }
         let spent = self.spent(account, &seen)?;
-        let periods = &self.config.pairing;
-        let decisions =
-            pair::decide(&seen.sight, Timestamp::now(), periods, |name| spent.get(name).cloned());
+        let order = self.order(account, &seen);
+        let (now, periods) = (Timestamp::now(), &self.config.pairing);
+        let spent = |name: &str| spent.get(name).cloned();
+        let decisions = pair::decide(&seen.sight, &order, now, periods, spent);
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
@@ -99,6 +103,7 @@ impl Engine {
             if !self.take(account, take, &mut looked)? {
                 break; // the order of uploads is kept
             }
+            self.arrivals.forget(account, &take.manifest.name);
         }
         Ok(looked)
     }
@@ -117,6 +122,20 @@ impl Engine {
         });
         self.memories().insert(row.id.clone(), memory);
         Ok(Some(seen?))
+    }
+
+    /// In which order manifests came, as far as the watcher has told by now. For those of one tick
+    /// it waits a moment: their events are in the kernel's queue already.
+    fn order(&self, account: &AccountId, seen: &Seen) -> Order {
+        let began = Instant::now();
+        loop {
+            let order = self.arrivals.order(account);
+            let open = pair::order_is_open(&seen.sight, &order, Timestamp::now());
+            if !open || began.elapsed() > EVENTS_WITHIN {
+                return order;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Which of the manifests' names are spent, and by which imports.
@@ -163,11 +182,7 @@ impl Engine {
     }
 
     /// Carries out the claims that a crash or the host cut off. False: one still can't be.
-    fn finish_claims(
-        &self,
-        account: &AccountId,
-        looked: &mut Looked,
-    ) -> Result<bool, IntakeError> {
+    fn finish_claims(&self, account: &AccountId, looked: &mut Looked) -> Result<bool, IntakeError> {
         let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
         for row in rows {
             let Origin::Claim(claim) = &row.origin else { continue };
@@ -238,7 +253,7 @@ impl Engine {
     /// # Errors
     /// The state database's.
     pub fn queued(&self) -> state::Result<Vec<(i64, ImportId, AccountId)>> {
-        let rows: Vec<ImportRow> = self.state.read(|tx| imports::unfinished(tx))?;
+        let rows: Vec<ImportRow> = self.state.read(imports::unfinished)?;
         Ok(rows
             .into_iter()
             .filter(|row| row.state != ImportState::Claiming)

@@ -47,11 +47,10 @@ impl Queue {
 
     /// Takes the next import to run, if any account may run one at `now`.
     pub fn next(&mut self, now: Instant) -> Option<Next> {
-        let (account, _) = self
-            .accounts
-            .iter()
-            .filter(|(_, lane)| lane.may_run(now))
-            .min_by_key(|(_, lane)| (lane.last_served, lane.waiting.first().map(|(n, _)| *n)))?;
+        let (account, _) =
+            self.accounts.iter().filter(|(_, lane)| lane.may_run(now)).min_by_key(
+                |(_, lane)| (lane.last_served, lane.waiting.first().map(|(n, _)| *n)),
+            )?;
         let account = account.clone();
         let lane = self.accounts.get_mut(&account)?;
         let (n, id) = lane.waiting.pop_first()?;
@@ -88,13 +87,19 @@ impl Queue {
 
     /// When the first import that was put back may run.
     pub fn next_retry(&self) -> Option<Instant> {
-        self.accounts.values().filter(|lane| lane.running.is_none()).filter_map(|l| l.not_before).min()
+        self.accounts
+            .values()
+            .filter(|lane| lane.running.is_none())
+            .filter_map(|l| l.not_before)
+            .min()
     }
 }
 
 impl Lane {
     fn may_run(&self, now: Instant) -> bool {
-        self.running.is_none() && !self.waiting.is_empty() && self.not_before.is_none_or(|at| at <= now)
+        self.running.is_none()
+            && !self.waiting.is_empty()
+            && self.not_before.is_none_or(|at| at <= now)
     }
 }
 

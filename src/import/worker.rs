@@ -125,8 +125,7 @@ impl Engine {
                     limits: &self.config.limits,
                     processing_time: started_at.as_second(),
                 };
-                let target =
-                    Target { store: &self.store, account: &row.account, import: &row.id };
+                let target = Target { store: &self.store, account: &row.account, import: &row.id };
                 let outcome = pipeline::run(source, Some(target), &mut answers, monitor);
                 (Some(manifest), outcome)
             }

@@ -6,6 +6,7 @@
 //! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
 //! [`spooled`] reads them there → [`results`] takes the answers.
 
+pub mod arrivals;
 pub mod claim;
 pub mod entry;
 pub mod folder;
@@ -19,6 +20,7 @@ pub mod watch;
 #[cfg(test)]
 mod test_host;
 
+pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::arrivals::Order;
 use super::claim::{Claim, FileId};
 use super::entry::{Entry, Kind, data_ending};
 use super::results;
@@ -21,6 +22,9 @@ const MAX_SIMILAR: usize = 5;
 
 /// How much of a name a refusal quotes, in characters.
 const MAX_QUOTED: usize = 64;
+
+/// Events of older changes have long been read, or were before our time.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What could be read of a manifest, for the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,7 +161,8 @@ pub struct Waiting {
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// What to take now, in the order of upload: the manifest's last change, then its name.
+    /// What to take now, in the order of upload: the manifest's last change, then its
+    /// arrival, then its name.
     pub take: Vec<Take>,
     /// What stays, in the same order.
     pub waiting: Vec<Waiting>,
@@ -170,15 +175,34 @@ impl Decisions {
     }
 }
 
-/// Decides about every manifest in `sight`. `spent` tells which import has had a manifest name.
+/// Whether the order of some manifests of one tick is not known yet, though it will be: the
+/// event of a close is in the kernel's queue before anybody can see the closed file.
+pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
+    let mut ticks: HashMap<Timestamp, (usize, usize)> = HashMap::new();
+    for ManifestSeen { entry, .. } in &sight.manifests {
+        if now.duration_since(entry.ctime).unsigned_abs() < FRESH {
+            let (all, known) = ticks.entry(entry.ctime).or_default();
+            *all += 1;
+            *known += usize::from(order.contains_key(&entry.name));
+        }
+    }
+    ticks.values().any(|(all, known)| *all > 1 && known < all)
+}
+
+/// Decides about every manifest in `sight`. `order` tells apart what came in one tick; `spent`
+/// tells which import has had a manifest name.
 pub fn decide(
     sight: &Sight,
+    order: &Order,
     now: Timestamp,
     periods: &Pairing,
     spent: impl Fn(&str) -> Option<ImportId>,
 ) -> Decisions {
     let mut manifests: Vec<_> = sight.manifests.iter().collect();
-    manifests.sort_by(|a, b| (a.entry.ctime, &a.entry.name).cmp(&(b.entry.ctime, &b.entry.name)));
+    manifests.sort_by_key(|manifest| {
+        let entry = &manifest.entry;
+        (entry.ctime, order.get(&entry.name).copied().unwrap_or(u64::MAX), &entry.name)
+    });
     let mut judge = Judge {
         files: sight.files.iter().map(|file| (file.name.as_str(), file)).collect(),
         being_written: &sight.being_written,

@@ -1,6 +1,7 @@
 //! Every decision, by table, with a clock that stands at second 1000.
 
 use super::*;
+use crate::spool::Order;
 
 const NOW: i64 = 1000;
 
@@ -48,7 +49,7 @@ fn spent(name: &str) -> Option<ImportId> {
 
 /// The decisions in one line each: `take`, `refuse` or `wait`, in order.
 fn lines(sight: &Sight) -> Vec<String> {
-    let decisions = decide(sight, second(NOW), &Pairing::default(), spent);
+    let decisions = decide(sight, &Order::new(), second(NOW), &Pairing::default(), spent);
     let take = decisions.take.iter().map(|take| match &take.data {
         Ok(data) => format!("take {} with {}", take.manifest.name, data.name),
         Err(failure) => format!("refuse {}: {failure}", take.manifest.name),
@@ -237,7 +238,7 @@ fn a_spent_name_is_not_judged_before_it_is_whole_and_keeps_the_earlier_answers()
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
         ..Sight::default()
     };
-    let decisions = decide(&refused, second(NOW), &Pairing::default(), spent);
+    let decisions = decide(&refused, &Order::new(), second(NOW), &Pairing::default(), spent);
     let import = "sftp1-9".parse().unwrap();
     assert_eq!(decisions.take[0].stem(&import), "sftp1-9");
     assert_eq!(decisions.take[0].known.client_email.as_deref(), Some("a@example.com"));
@@ -273,7 +274,7 @@ fn a_grace_of_nothing_refuses_at_once() {
     let sight =
         Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
     let none = Pairing { data_file_grace: crate::config::Period::seconds(0), ..Pairing::default() };
-    let decisions = decide(&sight, second(NOW), &none, spent);
+    let decisions = decide(&sight, &Order::new(), second(NOW), &none, spent);
     assert!(decisions.take[0].data.is_err());
     assert_eq!(decisions.look_again_in(), None);
 }
@@ -301,7 +302,25 @@ fn looks_again_at_the_first_end_of_a_wait() {
         ],
         ..Sight::default()
     };
-    let decisions = decide(&sight, second(NOW), &Pairing::default(), spent);
+    let decisions = decide(&sight, &Order::new(), second(NOW), &Pairing::default(), spent);
     assert_eq!(decisions.look_again_in(), Some(Duration::from_secs(1)));
     assert_eq!(decisions.waiting.len(), 3);
+}
+
+#[test]
+fn what_came_in_one_tick_goes_by_arrival_then_by_name() {
+    let sight = Sight {
+        manifests: ["a.manifest", "b.manifest", "c.manifest"]
+            .map(|name| manifest(name, NOW, Content::NotPlain))
+            .into(),
+        ..Sight::default()
+    };
+    let order = Order::from([("c.manifest".to_owned(), 1), ("b.manifest".to_owned(), 2)]);
+    let decided = decide(&sight, &order, second(NOW), &Pairing::default(), |_| None);
+    let names: Vec<_> = decided.take.iter().map(|take| take.manifest.name.as_str()).collect();
+    assert_eq!(names, ["c.manifest", "b.manifest", "a.manifest"]);
+    assert!(order_is_open(&sight, &order, second(NOW)), "a's event is on its way");
+    assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would be here by now");
+    let all = Order::from(["a", "b", "c"].map(|name| (format!("{name}.manifest"), 1)));
+    assert!(!order_is_open(&sight, &all, second(NOW)));
 }

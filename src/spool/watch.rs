@@ -9,11 +9,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
-use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
 use nix::libc;
 
+use super::arrivals::Arrivals;
+use super::entry::MANIFEST_ENDING;
 use super::layout::Layout;
 use crate::account::AccountId;
 
@@ -76,6 +79,7 @@ pub struct Watcher {
     root: WatchDescriptor,
     watched: HashMap<AccountId, Watch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
+    arrivals: Arc<Arrivals>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +90,12 @@ struct Watch {
 }
 
 impl Watcher {
-    /// Begins to watch for accounts; inside a tokio runtime.
+    /// Begins to watch for accounts; inside a tokio runtime. The order in which manifests come is
+    /// noted in `arrivals`.
     ///
     /// # Errors
     /// The host has no inotify instance left, or the accounts' folder can't be watched.
-    pub fn new(layout: &Layout) -> Result<Self, WatchError> {
+    pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
         let inotify = Inotify::init().map_err(WatchError::Start)?;
         let root = add(&mut inotify.watches(), layout.root(), root_mask())?;
         Ok(Self {
@@ -99,6 +104,7 @@ impl Watcher {
             root,
             watched: HashMap::new(),
             accounts: HashMap::new(),
+            arrivals,
         })
     }
 
@@ -143,7 +149,7 @@ impl Watcher {
             // What has gathered goes in one answer, a pause in it ends it.
             loop {
                 let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
-                looks.extend(self.look(&this.wd, this.mask));
+                looks.extend(self.look(&this));
                 match self.events.next().now_or_never() {
                     Some(next) => event = next,
                     None => break,
@@ -154,8 +160,10 @@ impl Watcher {
     }
 
     /// What an event tells to look at.
-    fn look(&mut self, descriptor: &WatchDescriptor, mask: EventMask) -> Option<Look> {
+    fn look(&mut self, event: &EventOwned) -> Option<Look> {
+        let (descriptor, mask) = (&event.wd, event.mask);
         if mask.contains(EventMask::Q_OVERFLOW) {
+            self.arrivals.clear();
             return Some(Look::All);
         }
         if *descriptor == self.root {
@@ -171,6 +179,10 @@ impl Watcher {
         }
         if mask.intersects(ended) || !incoming {
             return Some(Look::Accounts);
+        }
+        let name = event.name.as_ref().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| name.ends_with(MANIFEST_ENDING)) {
+            self.arrivals.note(&account, name);
         }
         Some(Look::Account(account))
     }
@@ -241,7 +253,7 @@ fn root_mask() -> WatchMask {
 }
 
 /// The stream says so by ending; inotify(7) never does.
-fn closed() -> io::Result<inotify::EventOwned> {
+fn closed() -> io::Result<EventOwned> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 

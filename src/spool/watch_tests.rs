@@ -24,7 +24,7 @@ fn only(account: &AccountId) -> Vec<AccountId> {
 /// A host and its watcher, which follows the account.
 fn followed() -> (TestHost, Watcher) {
     let host = TestHost::new();
-    let mut watcher = Watcher::new(&host.layout).unwrap();
+    let mut watcher = Watcher::new(&host.layout, Arc::default()).unwrap();
     let followed = watcher.follow([host.account.clone()]);
     assert_eq!(followed.look, only(&host.account));
     assert!(followed.errors.is_empty(), "{:?}", followed.errors);

@@ -120,8 +120,11 @@ pub fn insert<C: Serialize>(
     ])?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
-    tx.prepare_cached("UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3")?
-        .execute(params![id.as_str(), (new.stem)(&id), n])?;
+    tx.prepare_cached("UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3")?.execute(params![
+        id.as_str(),
+        (new.stem)(&id),
+        n
+    ])?;
     tx.prepare_cached(
         "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",
     )?
@@ -138,7 +141,10 @@ pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result
         .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?
         .query_row(params![account.as_str(), name], |row| row.get(0))
         .optional()?;
-    import.map(|id| id.parse()).transpose().map_err(|e: InvalidImportId| Error::Value(e.to_string()))
+    import
+        .map(|id| id.parse())
+        .transpose()
+        .map_err(|e: InvalidImportId| Error::Value(e.to_string()))
 }
 
 /// Takes back an import whose claim could not be made: the row and the name it spent.
@@ -158,11 +164,7 @@ pub fn take_back(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
 ///
 /// # Errors
 /// SQLite's, or it was not `claiming`.
-pub fn set_queued(
-    tx: &Transaction<'_>,
-    id: &ImportId,
-    refusal: Option<&Failure>,
-) -> Result<()> {
+pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>) -> Result<()> {
     let rows = tx
         .prepare_cached(
             "UPDATE import SET state = 'queued', refusal = coalesce(?2, refusal)

@@ -18,13 +18,13 @@ const LAYERS: &[&[&str]] = &[
 
 /// What may be used from inside its own layer, with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    ("import_id", "account"),   // words
-    ("config", "import_id"),    // words
-    ("manifest", "records"),    // a manifest speaks of property types
-    ("records", "manifest"),    // and records apply a manifest
-    ("provision", "key"),       // removing an account unpublishes its keys
-    ("key", "provision"),       // the first key makes the Unix user
-    ("spool", "manifest"),      // lower anyway; said for the reader
+    ("import_id", "account"), // words
+    ("config", "import_id"),  // words
+    ("manifest", "records"),  // a manifest speaks of property types
+    ("records", "manifest"),  // and records apply a manifest
+    ("provision", "key"),     // removing an account unpublishes its keys
+    ("key", "provision"),     // the first key makes the Unix user
+    ("spool", "manifest"),    // lower anyway; said for the reader
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

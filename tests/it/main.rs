@@ -1,5 +1,7 @@
 //! Integration tests that need no second user and no sshd: `cargo test --test it`.
 
+#![allow(clippy::unwrap_used)]
+
 mod house;
 
 /// A file in this folder that `main.rs` does not name would never run.
