@@ -4,6 +4,7 @@
 //! [`ManifestErrors`]: every finding at once, and what could still be read of it, so that its
 //! author gets an answer.
 
+mod columns;
 mod errors;
 mod json;
 mod parse;
