@@ -36,14 +36,16 @@ impl Reader {
         };
         let mut column = Column::default();
         for key in twice(&entries) {
-            self.findings.push(format!("column {shown}: key {key:?} comes twice"));
+            self.findings.push(format!("column {shown}: key {} comes twice", self::shown(key)));
         }
         for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
             match key.as_str() {
                 "ctName" => column.ct_name = self.ct_name(&shown, value),
                 "dataType" => column.data_type = self.property_type(&shown, value),
                 "format" => column.format = self.date_format(&shown, value),
-                _ => self.warnings.push(format!("column {shown}: key {key:?} is not known")),
+                _ => self
+                    .warnings
+                    .push(format!("column {shown}: key {} is not known", self::shown(key))),
             }
         }
         if column.format.is_some() && column.data_type != PropertyType::Date {

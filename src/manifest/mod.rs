@@ -16,7 +16,7 @@ use crate::records::PropertyType;
 use crate::report::DataType;
 
 pub use errors::ManifestErrors;
-pub(crate) use errors::is_address;
+pub(crate) use errors::{failure_of, is_address};
 
 /// A manifest whose every value is valid. Whether it fits its header is `records`' to say.
 #[derive(Clone, Debug, PartialEq)]

@@ -96,7 +96,8 @@ impl Reader {
     }
 
     fn note_keys_that_come_twice(&mut self) {
-        self.findings.extend(twice(&self.entries).map(|key| format!("key {key:?} comes twice")));
+        self.findings
+            .extend(twice(&self.entries).map(|key| format!("key {} comes twice", shown(key))));
     }
 
     /// The value of `key`; a null is no value.
@@ -131,8 +132,8 @@ impl Reader {
         if !self.entries.iter().any(|(name, value)| name == key && *value != Json::Null) {
             let alike =
                 self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
-            let hint =
-                alike.map_or(String::new(), |(name, _)| format!(" (write {name:?} as {key:?})"));
+            let hint = alike
+                .map_or(String::new(), |(name, _)| format!(" (write {} as {key:?})", shown(name)));
             self.findings.push(format!("{key} is missing{hint}"));
             return None;
         }

@@ -15,7 +15,7 @@ use super::sink::Start;
 use super::source::{Meter, Source, failure};
 use super::split::{Block, Piece, SplitError, Splitter};
 use crate::config::Limits;
-use crate::manifest::{Encoding, Manifest};
+use crate::manifest::{Encoding, Manifest, failure_of};
 use crate::report::{DataType, Failure, FailureText};
 
 /// The longest record there can be: places in a block are 32-bit numbers.
@@ -125,8 +125,7 @@ fn header_names(
 }
 
 fn plan(names: Vec<String>, manifest: &Manifest, options: &Options<'_>) -> Result<Plan, Failure> {
-    let columns = Columns::new(names, manifest)
-        .map_err(|findings| Failure::new(FailureText::Manifest, findings.join("; ")))?;
+    let columns = Columns::new(names, manifest).map_err(|findings| failure_of(&findings))?;
     let properties: Vec<Property> =
         columns.properties.iter().map(|column| column.property.clone()).collect();
     let schema = match manifest.data_type {
