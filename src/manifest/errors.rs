@@ -24,7 +24,7 @@ pub struct ManifestErrors {
 impl ManifestErrors {
     /// The failure that answers such a manifest; findings are joined by `; `.
     pub fn into_failure(self) -> Failure {
-        Failure::new(FailureText::Manifest, self.findings.join("; "))
+        failure_of(&self.findings)
     }
 
     /// A text that is not JSON: `finding`, and the facts that a look for their keys brings.
@@ -42,11 +42,27 @@ impl ManifestErrors {
 
 impl fmt::Display for ManifestErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.findings.join("; "))
+        f.write_str(&join(&self.findings))
     }
 }
 
 impl std::error::Error for ManifestErrors {}
+
+/// The failure of a manifest, or of a manifest and its header, with these findings.
+pub(crate) fn failure_of(findings: &[String]) -> Failure {
+    Failure::new(FailureText::Manifest, join(findings))
+}
+
+/// How many findings are told; a hostile manifest can have a hundred thousand.
+const MAX_FINDINGS: usize = 100;
+
+fn join(findings: &[String]) -> String {
+    let told = findings[..findings.len().min(MAX_FINDINGS)].join("; ");
+    match findings.len().saturating_sub(MAX_FINDINGS) {
+        0 => told,
+        more => format!("{told}; and {more} more"),
+    }
+}
 
 /// The string that follows `"key":` in a text that is perhaps only the beginning of an object.
 fn string_after(text: &str, key: &str) -> Option<String> {
@@ -94,6 +110,13 @@ mod tests {
         let text = br#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!((errors.client_email, errors.file_name, errors.data_type), (None, None, None));
+    }
+
+    #[test]
+    fn a_hundred_findings_are_told_and_the_rest_counted() {
+        let findings: Vec<_> = (0..103).map(|n| n.to_string()).collect();
+        let detail = failure_of(&findings).detail;
+        assert!(detail.starts_with("0; 1; ") && detail.ends_with("; 99; and 3 more"), "{detail}");
     }
 
     #[test]

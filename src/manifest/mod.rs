@@ -4,6 +4,7 @@
 //! [`ManifestErrors`]: every finding at once, and what could still be read of it, so that its
 //! author gets an answer.
 
+mod columns;
 mod errors;
 mod json;
 mod parse;
@@ -15,7 +16,7 @@ use crate::records::PropertyType;
 use crate::report::DataType;
 
 pub use errors::ManifestErrors;
-pub(crate) use errors::is_address;
+pub(crate) use errors::{failure_of, is_address};
 
 /// A manifest whose every value is valid. Whether it fits its header is `records`' to say.
 #[derive(Clone, Debug, PartialEq)]

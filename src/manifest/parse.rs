@@ -1,12 +1,11 @@
 //! From a manifest's bytes to a [`Manifest`], collecting every finding on the way.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::errors::{self, ManifestErrors};
 use super::json::Json;
-use super::{Column, DateFormat, Encoding, Manifest};
+use super::{Encoding, Manifest};
 use crate::config::Limits;
-use crate::records::PropertyType;
 use crate::report::DataType;
 
 const KEYS: [&str; 10] = [
@@ -48,10 +47,10 @@ fn read_json(text: &[u8]) -> Result<Json, String> {
 }
 
 /// Takes values out of the manifest's object and notes what is wrong with them.
-struct Reader {
+pub(super) struct Reader {
     entries: Vec<(String, Json)>,
-    findings: Vec<String>,
-    warnings: Vec<String>,
+    pub findings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Reader {
@@ -97,11 +96,12 @@ impl Reader {
     }
 
     fn note_keys_that_come_twice(&mut self) {
-        self.findings.extend(twice(&self.entries).map(|key| format!("key {key:?} comes twice")));
+        self.findings
+            .extend(twice(&self.entries).map(|key| format!("key {} comes twice", shown(key))));
     }
 
     /// The value of `key`; a null is no value.
-    fn take(&mut self, key: &str) -> Option<Json> {
+    pub fn take(&mut self, key: &str) -> Option<Json> {
         let at = self.entries.iter().position(|(name, _)| name == key)?;
         let (_, value) = self.entries.remove(at);
         (value != Json::Null).then_some(value)
@@ -132,8 +132,8 @@ impl Reader {
         if !self.entries.iter().any(|(name, value)| name == key && *value != Json::Null) {
             let alike =
                 self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
-            let hint =
-                alike.map_or(String::new(), |(name, _)| format!(" (write {name:?} as {key:?})"));
+            let hint = alike
+                .map_or(String::new(), |(name, _)| format!(" (write {} as {key:?})", shown(name)));
             self.findings.push(format!("{key} is missing{hint}"));
             return None;
         }
@@ -199,86 +199,9 @@ impl Reader {
             }
         }
     }
-
-    fn columns(&mut self) -> BTreeMap<String, Column> {
-        let entries = match self.take("columns") {
-            None => return BTreeMap::new(),
-            Some(Json::Object(entries)) => entries,
-            Some(other) => {
-                self.findings.push(format!("columns must be an object, not {other}"));
-                return BTreeMap::new();
-            }
-        };
-        for key in twice(&entries) {
-            self.findings.push(format!("column {} is mapped twice", shown(key)));
-        }
-        entries.into_iter().map(|(header, value)| self.column(header, value)).collect()
-    }
-
-    fn column(&mut self, header: String, value: Json) -> (String, Column) {
-        let shown = shown(&header);
-        let entries = match value {
-            Json::Object(entries) => entries,
-            Json::Null => Vec::new(),
-            other => {
-                let wanted = "an object with ctName and dataType";
-                self.findings.push(format!("column {shown} must be {wanted}, not {other}"));
-                Vec::new()
-            }
-        };
-        let mut column = Column::default();
-        for key in twice(&entries) {
-            self.findings.push(format!("column {shown}: key {key:?} comes twice"));
-        }
-        for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
-            match key.as_str() {
-                "ctName" => column.ct_name = self.ct_name(&shown, value),
-                "dataType" => column.data_type = self.property_type(&shown, value),
-                "format" => column.format = self.date_format(&shown, value),
-                _ => self.warnings.push(format!("column {shown}: key {key:?} is not known")),
-            }
-        }
-        if column.format.is_some() && column.data_type != PropertyType::Date {
-            self.warnings.push(format!("column {shown}: format is for dataType DATE alone"));
-        }
-        (header, column)
-    }
-
-    fn ct_name(&mut self, column: &str, value: &Json) -> Option<String> {
-        let name = text(value).map(str::trim).filter(|name| !name.is_empty());
-        if name.is_none() {
-            self.findings.push(format!("column {column}: ctName must be a name, not {value}"));
-        }
-        name.map(str::to_owned)
-    }
-
-    fn property_type(&mut self, column: &str, value: &Json) -> PropertyType {
-        let name = text(value).unwrap_or_default().trim();
-        if let Some(found) = PropertyType::named(name) {
-            return found;
-        }
-        let hint = meant(name).map_or(String::new(), |kind| format!(" (say {})", kind.as_str()));
-        let allowed = PropertyType::ALL.map(PropertyType::as_str).join(", ");
-        self.findings.push(format!(
-            "column {column}: dataType {value} is not supported{hint}, it must be one of {allowed}"
-        ));
-        PropertyType::String
-    }
-
-    fn date_format(&mut self, column: &str, value: &Json) -> Option<DateFormat> {
-        let format = text(value).and_then(|text| DateFormat::named(text.trim()));
-        if format.is_none() {
-            let allowed = DateFormat::ALL.map(DateFormat::as_str).join(", ");
-            self.findings.push(format!(
-                "column {column}: format {value} is not supported, it must be one of {allowed}, \
-                 each with or without HH:mm:ss"
-            ));
-        }
-        format
-    }
 }
 
-fn text(json: &Json) -> Option<&str> {
+pub(super) fn text(json: &Json) -> Option<&str> {
     match json {
         Json::Text(text) => Some(text),
         _ => None,
@@ -286,12 +209,12 @@ fn text(json: &Json) -> Option<&str> {
 }
 
 /// A partner's name as messages show it: quoted, escaped, cut at 64 characters.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     format!("{:?}", name.chars().take(64).collect::<String>())
 }
 
 /// The keys that come more than once, each once.
-fn twice(entries: &[(String, Json)]) -> impl Iterator<Item = &str> {
+pub(super) fn twice(entries: &[(String, Json)]) -> impl Iterator<Item = &str> {
     let mut seen = HashSet::new();
     let mut told = HashSet::new();
     entries
@@ -305,19 +228,6 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
         hex.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     (digits.len() == 64).then(|| bytes.try_into().ok())?
-}
-
-/// The type that an author of `name` most likely meant.
-fn meant(name: &str) -> Option<PropertyType> {
-    Some(match name.to_ascii_lowercase().as_str() {
-        "int" | "int32" | "integer32" | "short" | "smallint" => PropertyType::Integer,
-        "int64" | "bigint" | "longint" => PropertyType::Long,
-        "double" | "decimal" | "number" | "numeric" | "real" | "float64" => PropertyType::Float,
-        "bool" => PropertyType::Boolean,
-        "str" | "text" | "varchar" | "char" => PropertyType::String,
-        "datetime" | "timestamp" | "time" => PropertyType::Date,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Every sentence of the rules about the manifest alone.
 
 use super::*;
+use crate::manifest::{Column, DateFormat};
+use crate::records::PropertyType;
 
 fn read(text: &str) -> Result<Manifest, ManifestErrors> {
     parse(text.as_bytes(), &Limits::default())

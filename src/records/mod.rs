@@ -8,8 +8,9 @@
 //! | decompress | `decompress` | reader |
 //! | decode to UTF-8 | `decode` | reader |
 //! | split into blocks of whole records | `split`, `quotes` | reader |
+//! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
-//! | check by the `rules`, build the batch | `parse`, `event`, `profile` | worker |
+//! | check by the `rules`, build the batch | `parse`, `event`, `profile`, `explain` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
 //! What always holds: the same bytes give the same verdicts, however they arrive and whoever
@@ -23,9 +24,11 @@ mod decompress;
 mod error_file;
 mod errors_jsonl;
 mod event;
+mod explain;
 mod lex;
 mod lines;
 mod marks;
+mod open;
 mod parse;
 mod profile;
 mod quotes;

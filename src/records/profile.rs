@@ -2,7 +2,7 @@
 
 use super::batch::{Change, Operation, ProfileBatch, Value};
 use super::columns::PropertyColumn;
-use super::event::explain_user;
+use super::explain::explain_user;
 use super::parse::{Found, Plan, Rows};
 use super::rules::id::id;
 use super::rules::profile::{NO_LIST, operation};

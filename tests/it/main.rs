@@ -1,8 +1,13 @@
 //! Integration tests that need no second user and no sshd: `cargo test --test it`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 
+mod accounts;
+mod cli_outbox;
+mod common;
+mod helper_closure;
 mod house;
+mod store_readers;
 
 /// A file in this folder that `main.rs` does not name would never run.
 #[test]

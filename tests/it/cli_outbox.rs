@@ -1,5 +1,4 @@
 //! `sftp-import webhook` and `delivery`, as a sysadmin sees them: what they print, how they end.
-#![allow(clippy::unwrap_used)] // a test's helpers panic as its test does
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

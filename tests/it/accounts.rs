@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
-mod common;
+
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{KEYS, SERVICE, TestHost, helper, tool};
+use super::common::{KEYS, SERVICE, TestHost, helper, tool};
 use nix::unistd::{Group, User};
 
 const ED25519: &str = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";

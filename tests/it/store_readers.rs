@@ -1,8 +1,6 @@
 //! The local store as strangers see it: DuckDB, Polars and sqlite3, the real ones from PyPI.
 //!
 //! `scripts/venv` installs them; `SFTP_IMPORT_TEST_PYTHON` names another Python that has them.
-#![cfg(feature = "daemon")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,0 +1,108 @@
+//! How fast `records::read` is with every rule on, in MB/s, into a sink that drops everything.
+//!
+//! `cargo bench --bench records [MB]`: the product page's event shape, made in memory from a fixed
+//! seed, one record in 1000 rejected. No store, no disk: this is reading, checking and typing.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use sftp_import::config::Limits;
+use sftp_import::manifest::Manifest;
+use sftp_import::records::{Batch, Options, Progress, RejectedRecord, Sink, Start, read};
+use sftp_import::report::Failure;
+
+const MANIFEST: &[u8] = br#"{
+    "fileName": "events.csv", "type": "event", "clientEmail": "jane@acme.example",
+    "columns": {
+        "event_name": { "ctName": "evtName" },
+        "time_stamp": { "ctName": "ts", "dataType": "INTEGER" },
+        "cookie_id": { "ctName": "objectId" },
+        "item_name": { "ctName": "Name" },
+        "item_price": { "ctName": "Price", "dataType": "FLOAT" },
+        "item_delivery_date": { "ctName": "DeliveryDate" },
+        "status_delivered": { "ctName": "DeliveryStatus", "dataType": "BOOLEAN" }
+    }
+}"#;
+
+const ROUNDS: usize = 5;
+
+struct Dropped;
+
+impl Sink for Dropped {
+    fn begin(&mut self, _: &Start) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
+        drop(std::hint::black_box(batch));
+        Ok(())
+    }
+
+    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
+        std::hint::black_box(record);
+        Ok(())
+    }
+
+    fn progress(&mut self, _: Progress) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() -> io::Result<()> {
+    let megabytes: usize =
+        std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200);
+    let limits = Limits::default();
+    let manifest = Manifest::parse(MANIFEST, &limits).map_err(io::Error::other)?;
+    let clean = events(megabytes * 1_000_000, 1000)?;
+    let wrong = events(megabytes * 1_000_000, 1)?;
+    let mut out = io::stdout().lock();
+    for (what, text) in [("1 in 1000 rejected", &clean), ("all rejected", &wrong)] {
+        for workers in [1, 2] {
+            let options = Options { limits: &limits, processing_time: 1_600_000_000, workers };
+            let mut seconds: Vec<f64> = Vec::new();
+            let mut records = 0;
+            for _ in 0..ROUNDS {
+                let begin = Instant::now();
+                let summary = read(&text[..], "events.csv", &manifest, &options, &mut Dropped)
+                    .map_err(|stopped| io::Error::other(stopped.failure))?;
+                seconds.push(begin.elapsed().as_secs_f64());
+                records = summary.counts.read;
+            }
+            seconds.sort_by(f64::total_cmp);
+            let median = seconds[ROUNDS / 2];
+            let speed = text.len() as f64 / 1e6 / median;
+            writeln!(out, "{what}, {workers} workers: {records} records, {speed:.0} MB/s")?;
+        }
+    }
+    Ok(())
+}
+
+/// Events of which one in `every` has a price that is no number.
+fn events(bytes: usize, every: u64) -> io::Result<Vec<u8>> {
+    let mut text = b"event_name,time_stamp,identity,cookie_id,item_name,item_price,\
+                     item_delivery_date,status_delivered\n"
+        .to_vec();
+    let mut seed = 42_u64;
+    let mut number = 0;
+    while text.len() < bytes {
+        number += 1;
+        // Knuth's constants for a 64-bit linear congruential generator (MMIX).
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let any = seed >> 33;
+        let event = ["Purchased", "Viewed", "Added To Cart", "Searched"][any as usize % 4];
+        let price = if number % every == 0 { "none" } else { "" };
+        writeln!(
+            text,
+            "{event},{},user{}@acme.example,cookie_{},Awesome Ring - {},{}.{:02}{price},$D_{},{}",
+            1_578_503_667 + any % 10_000_000,
+            any % 1_000_000,
+            any % 5_000_000,
+            any % 1000,
+            any % 500,
+            any % 100,
+            1_589_274_432 + any % 1_000_000,
+            ["true", "false", "1", "0"][any as usize / 7 % 4],
+        )?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,102 @@
+//! The manifest's `columns`: what it says of each column of the data file.
+
+use std::collections::BTreeMap;
+
+use super::json::Json;
+use super::parse::{Reader, shown, text, twice};
+use super::{Column, DateFormat};
+use crate::records::PropertyType;
+
+impl Reader {
+    pub fn columns(&mut self) -> BTreeMap<String, Column> {
+        let entries = match self.take("columns") {
+            None => return BTreeMap::new(),
+            Some(Json::Object(entries)) => entries,
+            Some(other) => {
+                self.findings.push(format!("columns must be an object, not {other}"));
+                return BTreeMap::new();
+            }
+        };
+        for key in twice(&entries) {
+            self.findings.push(format!("column {} is mapped twice", shown(key)));
+        }
+        entries.into_iter().map(|(header, value)| self.column(header, value)).collect()
+    }
+
+    fn column(&mut self, header: String, value: Json) -> (String, Column) {
+        let shown = shown(&header);
+        let entries = match value {
+            Json::Object(entries) => entries,
+            Json::Null => Vec::new(),
+            other => {
+                let wanted = "an object with ctName and dataType";
+                self.findings.push(format!("column {shown} must be {wanted}, not {other}"));
+                Vec::new()
+            }
+        };
+        let mut column = Column::default();
+        for key in twice(&entries) {
+            self.findings.push(format!("column {shown}: key {} comes twice", self::shown(key)));
+        }
+        for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
+            match key.as_str() {
+                "ctName" => column.ct_name = self.ct_name(&shown, value),
+                "dataType" => column.data_type = self.property_type(&shown, value),
+                "format" => column.format = self.date_format(&shown, value),
+                _ => self
+                    .warnings
+                    .push(format!("column {shown}: key {} is not known", self::shown(key))),
+            }
+        }
+        if column.format.is_some() && column.data_type != PropertyType::Date {
+            self.warnings.push(format!("column {shown}: format is for dataType DATE alone"));
+        }
+        (header, column)
+    }
+
+    fn ct_name(&mut self, column: &str, value: &Json) -> Option<String> {
+        let name = text(value).map(str::trim).filter(|name| !name.is_empty());
+        if name.is_none() {
+            self.findings.push(format!("column {column}: ctName must be a name, not {value}"));
+        }
+        name.map(str::to_owned)
+    }
+
+    fn property_type(&mut self, column: &str, value: &Json) -> PropertyType {
+        let name = text(value).unwrap_or_default().trim();
+        if let Some(found) = PropertyType::named(name) {
+            return found;
+        }
+        let hint = meant(name).map_or(String::new(), |kind| format!(" (say {})", kind.as_str()));
+        let allowed = PropertyType::ALL.map(PropertyType::as_str).join(", ");
+        self.findings.push(format!(
+            "column {column}: dataType {value} is not supported{hint}, it must be one of {allowed}"
+        ));
+        PropertyType::String
+    }
+
+    fn date_format(&mut self, column: &str, value: &Json) -> Option<DateFormat> {
+        let format = text(value).and_then(|text| DateFormat::named(text.trim()));
+        if format.is_none() {
+            let allowed = DateFormat::ALL.map(DateFormat::as_str).join(", ");
+            self.findings.push(format!(
+                "column {column}: format {value} is not supported, it must be one of {allowed}, \
+                 each with or without HH:mm:ss"
+            ));
+        }
+        format
+    }
+}
+
+/// The type that an author of `name` most likely meant.
+fn meant(name: &str) -> Option<PropertyType> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "int" | "int32" | "integer32" | "short" | "smallint" => PropertyType::Integer,
+        "int64" | "bigint" | "longint" => PropertyType::Long,
+        "double" | "decimal" | "number" | "numeric" | "real" | "float64" => PropertyType::Float,
+        "bool" => PropertyType::Boolean,
+        "str" | "text" | "varchar" | "char" => PropertyType::String,
+        "datetime" | "timestamp" | "time" => PropertyType::Date,
+        _ => return None,
+    })
+}
