@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
-
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
