@@ -108,16 +108,22 @@ fn hint(case: &Case<'_>) -> Option<String> {
 ///
 /// The year is 1 to 9999, see [`signed_epoch`].
 pub fn push_rfc3339(text: &mut String, seconds: i64) {
-    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
     let (year, month, day) = civil(days);
-    push_padded(text, year, 4);
-    for (separator, number) in
-        [('-', month), ('-', day), ('T', time / 3600), (':', time / 60 % 60), (':', time % 60)]
-    {
-        text.push(separator);
-        push_padded(text, number, 2);
+    let mut digits = *b"0000-00-00T00:00:00Z";
+    for (at, number) in [
+        (0, year as u32 / 100),
+        (2, year as u32 % 100),
+        (5, month as u32),
+        (8, day as u32),
+        (11, time / 3600),
+        (14, time / 60 % 60),
+        (17, time % 60),
+    ] {
+        digits[at] = b'0' + (number / 10) as u8;
+        digits[at + 1] = b'0' + (number % 10) as u8;
     }
-    text.push('Z');
+    text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
 }
 
 /// Year, month and day of a number of days since 1970, in the Gregorian calendar.
@@ -133,12 +139,6 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day = day - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     (era * 400 + year + i64::from(month <= 2), month, day)
-}
-
-fn push_padded(text: &mut String, number: i64, digits: u32) {
-    for place in (0..digits).rev() {
-        text.push(char::from(b'0' + (number / 10_i64.pow(place) % 10) as u8));
-    }
 }
 
 #[cfg(test)]
