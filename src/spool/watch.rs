@@ -125,6 +125,9 @@ impl Watcher {
                     }
                     kept.insert(account, watch);
                 }
+                // It has no folder yet, or no more; the watch on the root tells when it comes.
+                Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                }
                 Err(error) => {
                     // Its old watch, if it has one, is better than none.
                     let old = self.watched.get(&account).cloned();

@@ -100,11 +100,15 @@ async fn incoming_moved_away_and_made_again_is_followed() {
 }
 
 #[tokio::test]
-async fn a_missing_account_is_an_error_of_its_own_only() {
+async fn an_account_without_a_folder_is_watched_once_it_has_one() {
     let (host, mut watcher) = followed();
-    let missing: AccountId = "missing".parse().unwrap();
-    let followed = watcher.follow([missing, host.account.clone()]);
-    assert!(matches!(followed.errors[..], [WatchError::Add { .. }]), "{:?}", followed.errors);
+    let late: AccountId = "late".parse().unwrap();
+    let both = || [late.clone(), host.account.clone()];
+    let before = watcher.follow(both());
+    assert!(before.errors.is_empty() && before.look.is_empty(), "{before:?}");
+    std::fs::create_dir_all(host.layout.incoming(&late)).unwrap();
+    assert_eq!(next(&mut watcher).await, [Look::Accounts]);
+    assert_eq!(watcher.follow(both()).look, std::slice::from_ref(&late));
     host.put("e.csv", "x");
     assert_eq!(next(&mut watcher).await, [Look::Account(host.account.clone())]);
 }

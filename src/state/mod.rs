@@ -144,15 +144,23 @@ impl State {
 /// of the folder, so that the sidecar can open what a sysadmin's command made before its first
 /// start. SQLite gives the files beside it the same owner and mode.
 fn create_private(path: &Path) -> io::Result<()> {
-    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        file => file?,
-    };
+    if path.exists() {
+        return Ok(());
+    }
+    // Complete before it has its name: who opens it in between must not find it root's.
+    let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&hidden)?;
     if let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) {
         let folder = std::fs::metadata(folder)?;
         fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
     }
-    Ok(())
+    let named = match std::fs::hard_link(&hidden, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        named => named,
+    };
+    std::fs::remove_file(&hidden)?;
+    named
 }
 
 /// Puts the database into WAL mode. The first time this needs the database to itself, and SQLite
