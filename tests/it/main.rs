@@ -6,6 +6,7 @@ mod accounts;
 mod check;
 mod cli_outbox;
 mod common;
+mod docs;
 mod fuzz;
 mod helper_closure;
 mod house;
