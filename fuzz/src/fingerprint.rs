@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use super::key::is_one_line;
 
 /// Inputs to begin with.
-#[allow(dead_code, reason = "libFuzzer has a corpus of its own")]
 pub const SEEDS: &[&[u8]] = &[
     b"acme\nSHA256:a",
     b"acme\nSHA256:b",

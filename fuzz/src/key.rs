@@ -4,7 +4,6 @@ use sftp_import::authorized_keys::line::{Key, key_line};
 use sftp_import::key::PublicKey;
 
 /// Inputs to begin with.
-#[allow(dead_code, reason = "libFuzzer has a corpus of its own")]
 pub const SEEDS: &[&[u8]] = &[
     include_bytes!("../../tests/keys/ed25519.pub"),
     include_bytes!("../../tests/keys/ecdsa-256.pub"),

@@ -4,7 +4,6 @@ use sftp_import::config::Limits;
 use sftp_import::manifest::Manifest;
 
 /// Inputs to begin with.
-#[allow(dead_code, reason = "libFuzzer has a corpus of its own")]
 pub const SEEDS: &[&[u8]] = &[
     include_bytes!("../../samples/events.manifest"),
     include_bytes!("../../samples/profiles.manifest"),

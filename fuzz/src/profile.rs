@@ -8,7 +8,6 @@ use sftp_import::records::{Change, Operation, Property, PropertyType, Value};
 use sftp_import::store::local::Merger;
 
 /// Inputs to begin with.
-#[allow(dead_code, reason = "libFuzzer has a corpus of its own")]
 pub const SEEDS: &[&[u8]] = &[
     b"",
     b"{\"Playlist\":[\"Rock\"],\"Age\":21,\"other\":1e400}\0\x01\x00a\x02\x00a\x03\x00b\x00\x01c",

@@ -10,7 +10,6 @@ use sftp_import::records::{Batch, Options, Progress, RejectedRecord, Sink, Start
 use sftp_import::report::Failure;
 
 /// Inputs to begin with: two bytes of settings, then the file.
-#[allow(dead_code, reason = "libFuzzer has a corpus of its own")]
 pub const SEEDS: &[&[u8]] = &[
     b"\x00\x00evtName,ts,identity,n,b,d,s\na,1578503667,x,1,true,25/12/2020,$D_1\n,,,x,y,z,\n",
     b"\x01\x03identity,n,s,s.operation\nx,1,a,$add\ny,q,\"a,\n\"\"\",$x\n",

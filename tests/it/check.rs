@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,6 +99,54 @@ fn in_colours() {
     let mut command = laptop.command(&all);
     let output = command.env("NO_COLOR", "1").output().unwrap();
     assert!(!output.stdout.contains(&0x1b));
+}
+
+/// What `check` writes to a terminal, which `script` of util-linux plays; none without it.
+fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<String> {
+    let check = format!("{} check {manifest}", env!("CARGO_BIN_EXE_sftp-import"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &check, "/dev/null"]).current_dir(laptop.0.path());
+    script.env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null());
+    if no_color {
+        script.env("NO_COLOR", "1");
+    }
+    match script.output() {
+        Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
+        Err(error) => {
+            eprintln!("SKIPPED: no terminal without script(1): {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_terminal_has_colours_unless_it_wants_none() {
+    let laptop = Laptop::with_samples();
+    let Some(said) = on_a_terminal(&laptop, "events.manifest", false) else { return };
+    assert!(said.contains("\x1b[32mwould import whole"), "{said:?}");
+    assert!(!said.contains("eta"), "short work shows no bar: {said:?}");
+    let said = on_a_terminal(&laptop, "events.manifest", true).unwrap();
+    assert!(said.contains("events.manifest: would import whole"), "{said:?}");
+    assert!(!said.contains("\x1b[3"), "{said:?}");
+}
+
+#[test]
+fn a_long_file_shows_a_bar() {
+    let laptop = Laptop::new();
+    let manifest = r#"{"type":"event","fileName":"e.csv","clientEmail":"jane@example.com"}"#;
+    laptop.write("e.manifest", manifest);
+    let mut file = "evtName,identity,a,b,c\n".to_owned();
+    // How long it takes is the machine's: twice as much until it is long enough.
+    for records in (18..24).map(|power| 1 << power) {
+        file.push_str(&"Purchased,jane@example.com,1,2,3\n".repeat(records));
+        laptop.write("e.csv", &file);
+        let Some(said) = on_a_terminal(&laptop, "e.manifest", false) else { return };
+        if said.contains("records eta") {
+            assert!(said.trim_end().rsplit_once("\x1b[2K").is_some(), "it goes away: {said:?}");
+            return;
+        }
+    }
+    panic!("no bar after 16 million records");
 }
 
 #[test]
