@@ -2,6 +2,7 @@
 //!
 //! `SFTP_IMPORT_FUZZ_SECONDS` says how long each runs: 2 when unset, 60 in the long form.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -18,6 +19,15 @@ enum Edit {
     Insert(Index, Vec<u8>),
     Remove(Index, Index),
     Repeat(Index, Index),
+}
+
+/// An input, shown as Rust writes it, to be taken over as a seed.
+struct Bytes(Vec<u8>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
 }
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
@@ -66,13 +76,13 @@ fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
     let end = Instant::now() + Duration::from_secs(seconds);
     seeds.iter().for_each(|seed| target(seed));
     let from_seed = (select(seeds), edits()).prop_map(|(seed, edits)| edited(seed, &edits));
-    let bytes = prop_oneof![9 => from_seed, 1 => any::<Vec<u8>>()];
+    let bytes = prop_oneof![9 => from_seed, 1 => any::<Vec<u8>>()].prop_map(Bytes);
     let config = ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() };
     let mut cases = 0_u64;
     while Instant::now() < end {
         // A runner counts its cases over all its runs: each round has its own.
         let result = TestRunner::new(config.clone()).run(&bytes, |bytes| {
-            target(&bytes);
+            target(&bytes.0);
             Ok(())
         });
         result.unwrap_or_else(|failure| panic!("{failure}"));
