@@ -14,7 +14,7 @@
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
 //! | workflows | `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
-//! | pure | `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
+//! | pure | `advice`, `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
 //! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
@@ -32,6 +32,8 @@ pub use with_daemon::*;
 #[cfg(feature = "daemon")]
 #[path = "."]
 mod with_daemon {
+    #[forbid(unsafe_code)]
+    pub mod advice;
     #[forbid(unsafe_code)]
     pub mod cli;
     #[forbid(unsafe_code)]

@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
-/// `text` with control characters (newline and tab too) and bidirectional overrides escaped, so
-/// that a name chosen by a partner can't steer a terminal, begin a line or turn what follows round.
+/// Whether `c` does something to a terminal beside standing there: control characters (newline and
+/// tab too) and what turns the direction of writing.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` with every character that [`steers`] escaped, so that a name chosen by a partner can't
+/// steer a terminal, begin a line or turn what follows round.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let steers = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if steers {
+        if steers(c) {
             let _ = write!(out, "{}", c.escape_unicode()); // a String takes every write
         } else {
             out.push(c);

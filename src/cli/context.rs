@@ -39,6 +39,13 @@ impl CliError {
         self.hint = hint.map(|hint| hint.to_string());
         self
     }
+
+    /// Says it on standard error, unless nobody is left to hear it.
+    pub fn print(&self, output: &Output) {
+        if !self.broken_pipe {
+            output.error(&self.message, self.hint.as_deref());
+        }
+    }
 }
 
 impl<E: Error + 'static> From<E> for CliError {
@@ -110,7 +117,7 @@ impl Context {
             Ok(false) => ExitCode::FAILURE,
             Err(error) if error.broken_pipe => ExitCode::SUCCESS,
             Err(error) => {
-                self.output.error(&error.message, error.hint.as_deref());
+                error.print(&self.output);
                 ExitCode::FAILURE
             }
         }

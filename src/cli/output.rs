@@ -1,12 +1,51 @@
 //! Printing: text for people, JSON for programs, and no partner-chosen byte a terminal obeys.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::printable::printable;
+use crate::printable::{printable, steers};
+
+/// It went well.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// It went well in part.
+pub const FAIR: Style = AnsiColor::Yellow.on_default().bold();
+/// It went wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What stands out.
+pub const STRONG: Style = Style::new().bold();
+/// What stands back: labels.
+pub const FAINT: Style = Style::new().dimmed();
+/// As it is.
+pub const PLAIN: Style = Style::new();
+
+/// One line of text in styles; no text in it can begin a style, or another line.
+#[derive(Clone, Debug, Default)]
+pub struct Line(Vec<(Style, String)>);
+
+impl Line {
+    /// A line that begins with `text`.
+    pub fn new(style: Style, text: impl fmt::Display) -> Self {
+        Self::default().and(style, text)
+    }
+
+    /// The same line, and `text` after it.
+    #[must_use]
+    pub fn and(mut self, style: Style, text: impl fmt::Display) -> Self {
+        self.0.push((style, printable(&text.to_string())));
+        self
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(style, text)| write!(f, "{style}{text}{style:#}"))
+    }
+}
 
 /// Where a command's results go. Every text passes [`printable`].
 #[derive(Debug)]
@@ -41,6 +80,18 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{}", printable(text))
     }
 
+    /// A line of text in styles, for people only; plain where nobody sees colours, and where
+    /// `NO_COLOR` is set.
+    ///
+    /// # Errors
+    /// Standard output's.
+    pub fn styled(&self, line: &Line) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        writeln!(anstream::stdout().lock(), "{line}")
+    }
+
     /// `value` as JSON, when JSON is wanted.
     ///
     /// # Errors
@@ -49,9 +100,7 @@ impl Output {
         if !self.json {
             return Ok(());
         }
-        let mut stdout = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut stdout, value)?;
-        writeln!(stdout)
+        writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string_pretty(value)?))
     }
 
     /// A list: `values` as a JSON array, or `rows` under `titles`; `empty` when there are none.
@@ -92,5 +141,42 @@ impl Output {
         if let Some(hint) = hint {
             let _ = writeln!(stderr, "  try: {}", printable(hint));
         }
+    }
+}
+
+/// The same JSON with every character escaped that a terminal obeys: JSON has only those below
+/// U+0020 escaped by itself. Outside its texts it has none of them but newlines.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && steers(c) {
+            // All of them are below U+10000: one unit of UTF-16.
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_no_escapes_but_its_own() {
+        let line = Line::new(BAD, "a\x1b[2J").and(PLAIN, "b\n").and(FAINT, "\u{9b}31m");
+        assert_eq!(
+            line.to_string(),
+            "\x1b[1m\x1b[31ma\\u{1b}[2J\x1b[0mb\\u{a}\x1b[2m\\u{9b}31m\x1b[0m"
+        );
+    }
+
+    #[test]
+    fn json_is_the_same_and_harmless() {
+        let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é"});
+        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains(|c: char| c != '\n' && steers(c)), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

@@ -1,7 +1,9 @@
 //! A progress bar on a terminal, while an import runs in this process.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -11,16 +13,34 @@ use crate::import::Monitor;
 /// Shorter work shows no bar.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 
+/// How often it is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Runs `work` and shows how far `monitor` says it is. Draws on standard error, and only when
 /// that is a terminal.
 pub fn shown<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return work();
+    }
     let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| draw(monitor, &done));
-        let result = work();
-        done.store(true, Relaxed);
-        result
+    thread::scope(|scope| {
+        let drawing = scope.spawn(|| draw(monitor, &done));
+        let _end = End { done: &done, drawing: drawing.thread() };
+        work()
     })
+}
+
+/// Ends the drawing when the work ends, in a panic too: the scope waits for it.
+struct End<'a> {
+    done: &'a AtomicBool,
+    drawing: &'a Thread,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.done.store(true, Relaxed);
+        self.drawing.unpark();
+    }
 }
 
 fn draw(monitor: &Monitor, done: &AtomicBool) {
@@ -35,7 +55,7 @@ fn draw(monitor: &Monitor, done: &AtomicBool) {
             bar.set_position(progress.bytes);
             bar.set_message(format!("{} records", HumanCount(progress.records)));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        thread::park_timeout(TICK);
     }
     bar.finish_and_clear();
 }

@@ -82,7 +82,7 @@ struct Letter {
     rejections: Vec<Rejection>,
     more_rejections: usize,
     failure: Option<Failure>,
-    next: &'static str,
+    next: String,
     warnings: Vec<Shown>,
     error_file: Option<File>,
     facts: Vec<Fact>,

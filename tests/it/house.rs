@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["sys"],
     &["account", "import_id", "config"],
     &["report"],
-    &["manifest", "records"],
+    &["advice", "manifest", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
     &["import"],

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod check;
 mod cli_outbox;
 mod common;
+mod docs;
+mod fuzz;
 mod helper_closure;
 mod house;
 mod store_readers;

@@ -138,11 +138,11 @@ fn the_counts_in_words_reconcile() {
 fn each_failure_has_its_next_step() {
     let mut report = report();
     for (text, expected) in [
-        (FailureText::NoDataFile, "Upload the data file"),
+        (FailureText::NoDataFile, "The data file must lie"),
         (FailureText::Unreadable, "Mend the data file"),
         (FailureText::Manifest, "Mend the manifest"),
-        (FailureText::Infra, "The fault is ours"),
-        (FailureText::Internal, "The fault is ours"),
+        (FailureText::Infra, "The fault is not in your files"),
+        (FailureText::Internal, "The fault is not in your files"),
     ] {
         report.failure = Some(ReportFailure::new(text, "x"));
         assert!(next_step(&report).starts_with(expected), "{text:?}");

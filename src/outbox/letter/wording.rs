@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::milestone::Milestone;
 use super::{Fact, MAX_TEXT, shown};
+use crate::advice;
 use crate::config::Size;
 use crate::report::{FailureText, Report};
 
@@ -34,8 +35,8 @@ pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     }
 }
 
-/// What the partner does now, by the troubleshooting table of the import rules.
-pub(super) fn next_step(report: &Report) -> &'static str {
+/// What the partner does now: what to mend, and what to upload.
+pub(super) fn next_step(report: &Report) -> String {
     let Some(failure) = &report.failure else {
         return if report.records.accepted == 0 {
             "Mend the records in the error file, or the manifest if it names the wrong columns. \
@@ -44,25 +45,23 @@ pub(super) fn next_step(report: &Report) -> &'static str {
             "Mend the records in the error file and upload it, and after it a new manifest under a \
              name not used before. The column Failure Description may stay: it is ignored. Leave \
              out what was accepted: it would be imported twice."
-        };
-    };
-    match failure.message {
-        FailureText::NoDataFile => {
-            "Upload the data file, and after it a new manifest under a name not used before."
         }
-        FailureText::Unreadable => {
-            "Mend the data file: CSV with a header line, named .csv, .csv.gz or .csv.zst. Upload \
-             it again, and after it a new manifest under a name not used before."
+        .to_owned();
+    };
+    let upload = match failure.message {
+        FailureText::NoDataFile | FailureText::Unreadable => {
+            "Upload it again, and after it a new manifest under a name not used before."
         }
         FailureText::Manifest => {
-            "Mend the manifest. Upload the data file again, and after it the manifest under a name \
-             not used before. `sftp-import check` finds such mistakes before you upload."
+            "Upload the data file again, and after it the manifest under a name not used before. \
+             `sftp-import check` finds such mistakes before you upload."
         }
         FailureText::Infra | FailureText::Internal => {
-            "The fault is ours, not yours. Upload the data file again, and after it a new manifest \
-             under a name not used before. If it fails again, tell us the import's name."
+            "Upload the data file again, and after it a new manifest under a name not used \
+             before. If it fails again, tell us the import's name."
         }
-    }
+    };
+    format!("{} {upload}", advice::on_failure(failure.message))
 }
 
 /// What is known of the import, in the order of its life.

@@ -11,6 +11,8 @@ mod events;
 mod layout;
 mod profiles;
 
+pub use profiles::Merger;
+
 use std::path::PathBuf;
 
 use self::events::EventsWriter;

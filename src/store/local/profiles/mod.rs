@@ -11,7 +11,7 @@ mod resolve;
 use std::sync::Arc;
 
 use self::database::{Database, Profile};
-use self::merge::Merger;
+pub use self::merge::Merger;
 use self::resolve::Ids;
 use super::super::{Committed, Error};
 use super::Begun;
