@@ -1,13 +1,16 @@
 //! The working loop: wake-ups in, looks and imports out, watchdog and status on the way.
 //!
 //! It decides nothing about files or records; `Looks` and `Queue` say what is next, `Engine` does
-//! it on a blocking thread, and the loop carries results back. Nothing blocking runs here, so a
-//! loop that has stopped coming round is one the watchdog should end.
+//! it on a blocking thread, and the loop carries results back. Nothing runs here that waits for a
+//! disk or a lock (setting an inotify watch looks up one path), so a loop that has stopped coming
+//! round is one the watchdog should end; and so is one all of whose looks hang.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
@@ -16,23 +19,47 @@ use super::looks::Looks;
 use super::notify::Notify;
 use crate::account::AccountId;
 use crate::import::queue::Queue;
-use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError};
+use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
 use crate::spool::{Look, WatchError, Watcher};
+use crate::state;
 
 /// How many accounts are looked at side by side.
 const LOOKS_SIDE_BY_SIDE: usize = 2;
 /// How often the loop comes round when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
-/// How long running imports get to stop at SIGTERM, below the unit's TimeoutStopSec.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
+/// below the unit's TimeoutStopSec.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// A look takes seconds at most. When all of them take this long the watchdog is not fed.
+const HANGS: Duration = Duration::from_secs(5 * 60);
+/// How often files that have served are swept out of the spool.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+/// What failed for want of the state database or of inotify is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
 /// An account that could not be looked at is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a blocking thread brings back.
 enum Done {
+    /// With whether to look at all accounts.
+    Survey(bool, Option<state::Result<Option<Survey>>>),
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
+    Sweep,
+}
+
+/// Which survey of the state database is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wanted {
+    /// None.
+    Nothing,
+    /// If somebody else changed it.
+    IfChanged,
+    /// In any case.
+    Survey,
+    /// And then a look at every account.
+    LookAtAll,
 }
 
 /// One import under way.
@@ -50,14 +77,24 @@ pub struct Supervisor {
     looks: Looks,
     queue: Queue,
     running: HashMap<AccountId, Run>,
-    looking: usize,
+    /// The looks under way, and since when.
+    looking: HashMap<AccountId, Instant>,
     tasks: JoinSet<Done>,
     wake_relay: Arc<tokio::sync::Notify>,
     notify: Notify,
+    wanted: Wanted,
+    surveying: bool,
+    /// No survey before this.
+    survey_at: Instant,
     data_version: Option<i64>,
-    last_scan: Instant,
+    rescan_at: Instant,
+    /// None while one is under way.
+    sweep_at: Option<Instant>,
     watcher: Watcher,
+    /// inotify failed: no events are read before this.
+    deaf_until: Option<Instant>,
     watched: usize,
+    hangs: bool,
 }
 
 impl Supervisor {
@@ -73,22 +110,30 @@ impl Supervisor {
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
-            looking: 0,
+            looking: HashMap::new(),
             tasks: JoinSet::new(),
             wake_relay,
             notify,
+            wanted: Wanted::LookAtAll,
+            surveying: false,
+            survey_at: Instant::now(),
             data_version: None,
-            last_scan: Instant::now(),
+            rescan_at: Instant::now(),
+            sweep_at: Some(Instant::now()),
             watcher,
+            deaf_until: None,
             watched: 0,
+            hangs: false,
         }
     }
 
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        self.follow(true);
-        self.reload_queue();
+        // The first survey comes before "ready": what is uploaded from then on is seen at once.
+        let surveyed = self.engine.survey(None);
+        self.surveyed(true, Some(surveyed));
+        self.wanted = Wanted::Nothing;
         self.notify.ready();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -96,9 +141,10 @@ impl Supervisor {
             self.start_work();
             self.notify.status(self.status());
             let alarm = self.next_alarm();
+            let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
                 () = &mut stop => break,
-                looks = self.watcher.next() => self.wake(looks),
+                looks = self.watcher.next(), if listening => self.wake(looks),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
                 _ = tick.tick() => self.tick(),
@@ -110,23 +156,51 @@ impl Supervisor {
     fn wake(&mut self, looks: Result<Vec<Look>, WatchError>) {
         let looks = looks.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
+            self.deaf_until = Some(Instant::now() + PAUSE);
             vec![Look::All]
         });
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
-                Look::Accounts => self.follow(false),
-                Look::All => self.follow(true),
+                Look::Accounts => self.want(Wanted::Survey),
+                Look::All => self.want(Wanted::LookAtAll),
             }
         }
     }
 
-    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
-    fn follow(&mut self, look_at_all: bool) {
-        let accounts = match self.engine.accounts() {
-            Ok(accounts) => accounts,
-            Err(error) => return tracing::error!("cannot list the accounts: {}", chain(&error)),
+    fn want(&mut self, survey: Wanted) {
+        self.wanted = self.wanted.max(survey);
+    }
+
+    /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
+    /// crash or an error left behind.
+    fn surveyed(&mut self, look_at_all: bool, surveyed: Option<state::Result<Option<Survey>>>) {
+        self.surveying = false;
+        let survey = match surveyed {
+            Some(Ok(None)) => return,
+            Some(Ok(Some(survey))) => survey,
+            failed => {
+                if let Some(Err(error)) = failed {
+                    tracing::error!("cannot survey accounts and imports: {}", chain(&error));
+                }
+                self.want(if look_at_all { Wanted::LookAtAll } else { Wanted::Survey });
+                self.survey_at = Instant::now() + PAUSE;
+                return;
+            }
         };
+        for (n, id, account) in &survey.queued {
+            self.queue.add(account, *n, id);
+        }
+        survey.leftover.into_iter().for_each(|account| self.looks.request(account));
+        self.follow(survey.accounts, look_at_all);
+        if self.data_version != Some(survey.version) {
+            self.data_version = Some(survey.version);
+            self.wake_relay.notify_one();
+        }
+    }
+
+    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
+    fn follow(&mut self, accounts: Vec<AccountId>, look_at_all: bool) {
         let followed = self.watcher.follow(accounts.iter().cloned());
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
@@ -136,45 +210,82 @@ impl Supervisor {
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
 
-    /// Takes up what other processes changed: `import retry`, and what a crash left.
-    fn reload_queue(&mut self) {
-        match self.engine.queued() {
-            Ok(imports) => {
-                for (n, id, account) in imports {
-                    self.queue.add(&account, n, &id);
-                }
-            }
-            Err(error) => tracing::error!("cannot read the queue: {}", chain(&error)),
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if !self.looks_hang(now) {
+            self.notify.beat();
+        }
+        self.want(Wanted::IfChanged);
+        if self.rescan_at <= now {
+            self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
+            self.want(Wanted::LookAtAll);
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.start_sweep();
         }
     }
 
-    fn tick(&mut self) {
-        self.notify.beat();
-        if self.last_scan.elapsed() >= self.engine.config.pairing.rescan_every.get() {
-            self.last_scan = Instant::now();
-            self.follow(true);
+    /// Whether no account can be looked at any more, because no look comes back.
+    fn looks_hang(&mut self, now: Instant) -> bool {
+        let hanging = self.looking.iter().filter(|(_, since)| now.duration_since(**since) >= HANGS);
+        let hang = hanging.clone().count() >= LOOKS_SIDE_BY_SIDE;
+        if hang && !self.hangs {
+            for (account, since) in hanging {
+                tracing::error!(%account, "a look has not come back for {} s; \
+                    the watchdog is not fed any more", now.duration_since(*since).as_secs());
+            }
         }
-        let version = self.engine.state.data_version().ok();
-        if version != self.data_version {
-            self.data_version = version;
-            self.follow(false);
-            self.reload_queue();
-            self.wake_relay.notify_one();
-        }
+        self.hangs = hang;
+        hang
     }
 
     fn start_work(&mut self) {
+        self.start_survey();
+        self.start_looks();
+        self.start_imports();
+    }
+
+    fn start_survey(&mut self) {
+        let wanted = self.wanted;
+        if self.surveying || wanted == Wanted::Nothing || self.survey_at > Instant::now() {
+            return;
+        }
+        self.surveying = true;
+        self.wanted = Wanted::Nothing;
+        let known = self.data_version.filter(|_| wanted == Wanted::IfChanged);
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn_blocking(move || {
+            let surveyed = guarded(|| engine.survey(known));
+            Done::Survey(wanted == Wanted::LookAtAll, surveyed)
+        });
+    }
+
+    fn start_looks(&mut self) {
         self.looks.ring(Instant::now());
-        while self.looking < LOOKS_SIDE_BY_SIDE
+        while self.looking.len() < LOOKS_SIDE_BY_SIDE
             && let Some(account) = self.looks.next()
         {
-            self.looking += 1;
+            self.looking.insert(account.clone(), Instant::now());
             let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || {
-                let looked = engine.look(&account);
-                Done::Look(account, looked)
+                let looked = guarded(|| engine.look(&account));
+                Done::Look(account, looked.unwrap_or(Err(IntakeError::Panicked)))
             });
         }
+    }
+
+    fn start_sweep(&mut self) {
+        self.sweep_at = None;
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn_blocking(move || {
+            if let Some(Err(error)) = guarded(|| engine.sweep(Timestamp::now())) {
+                tracing::error!("cannot sweep the spool: {}", chain(&error));
+            }
+            Done::Sweep
+        });
+    }
+
+    fn start_imports(&mut self) {
         while self.running.len() < self.engine.config.imports.worker_count()
             && let Some(next) = self.queue.next(Instant::now())
         {
@@ -184,23 +295,26 @@ impl Supervisor {
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
             self.tasks.spawn_blocking(move || {
-                let ended = engine.run_guarded(&run.id, &run.monitor, &|| wake_relay.notify_one());
-                Done::Run(run, ended)
+                let wake = || wake_relay.notify_one();
+                let ended = guarded(|| engine.run_guarded(&run.id, &run.monitor, &wake));
+                Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
             });
         }
     }
 
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
+            Ok(Done::Survey(look_at_all, surveyed)) => self.surveyed(look_at_all, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
-            // Both kinds of work catch their own panics; only the runtime's end comes here.
+            Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            // Every kind of work catches its own panics; only the runtime's end comes here.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
     }
 
     fn looked(&mut self, account: AccountId, looked: Result<Looked, IntakeError>) {
-        self.looking -= 1;
+        self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
                 for (n, id) in looked.queued {
@@ -210,6 +324,7 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
+                self.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)
             }
         };
@@ -225,7 +340,13 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
-                self.queue.put_back(&run.account, run.n, &run.id, Instant::now() + LOOK_AGAIN);
+                match error {
+                    RunError::Unknown(_) => self.queue.ended(&run.account),
+                    _ => {
+                        let again = Instant::now() + self.engine.pause_after_error(&run.id);
+                        self.queue.put_back(&run.account, run.n, &run.id, again);
+                    }
+                }
             }
         }
         self.wake_relay.notify_one();
@@ -233,13 +354,11 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        [self.looks.next_alarm(), self.queue.next_retry()].into_iter().flatten().fold(
-            far,
-            |a, b| {
-                // A retry that is due but finds no free worker must not spin the loop.
-                if b > Instant::now() { a.min(b) } else { a }
-            },
-        )
+        let alarms = [self.looks.next_alarm(), self.queue.next_retry()];
+        alarms.into_iter().flatten().fold(far, |a, b| {
+            // A retry that is due but finds no free worker must not spin the loop.
+            if b > Instant::now() { a.min(b) } else { a }
+        })
     }
 
     fn status(&self) -> String {
@@ -263,13 +382,27 @@ impl Supervisor {
 
     /// Lets running imports stop: they are queued again and nothing of them is stored.
     async fn finish(mut self) {
+        tracing::info!("stopping");
         self.notify.stopping();
         for run in self.running.values() {
             run.monitor.stop();
         }
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let tasks = &mut self.tasks;
+        let all = async {
+            while let Some(done) = tasks.join_next().await {
+                if let Ok(Done::Run(run, Err(error))) = done {
+                    tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
+                }
+            }
+        };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
             tracing::warn!("an import did not stop in time; it goes on at the next start");
         }
     }
+}
+
+/// What `work` returns; none when it panicked, which has written where and why to standard error.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // What the work shares with others is behind locks that say what a panic leaves of them.
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -12,13 +12,17 @@ mod monitor;
 pub mod pipeline;
 pub mod queue;
 pub mod state;
+mod sweep;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use engine::Engine;
 pub use finish::retry;
-pub use intake::{IntakeError, Looked};
+pub use intake::{IntakeError, Looked, Survey};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};
+pub use sweep::SweepError;
 pub use worker::{Ended, RunError};
 
 /// An import as the state database has it, with what its claim moved.

@@ -18,9 +18,15 @@ use super::{Engine, ImportRow, chain};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport, Temp};
+use crate::spool::{
+    self, FolderError, Results, ResultsError, SpooledData, SpooledError, SpooledImport, Temp,
+};
 use crate::state::{self, imports};
 use crate::sys::LeaseError;
+
+/// The purposes that tell an import's error files on their way apart.
+const ERROR_FILE: &str = "errors.csv";
+const ERROR_LINES: &str = "errors.jsonl";
 
 const CHANGED: &str = "the data file was changed while it was being read";
 
@@ -50,6 +56,9 @@ pub enum RunError {
     /// The answer can't be written into results/.
     #[error("cannot answer in results/")]
     Results(#[from] ResultsError),
+    /// A bug of ours, twice; what panicked has said where.
+    #[error("a bug of ours ended the import and the answer to it")]
+    Panicked,
 }
 
 impl Engine {
@@ -69,11 +78,13 @@ impl Engine {
             let row = self.row(id)?;
             tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
             let failure = Failure::new(FailureText::Internal, "the log of the server says more");
-            self.answer(&row, None, Outcome::failed(failure), None)
+            let answered = self.answer(&row, None, Outcome::failed(failure), None);
+            self.uncounted_on_error(&row, answered)
         })
     }
 
-    /// Runs one queued import to its end.
+    /// Runs one queued import to its end. One that has ended already stays as it is: whoever says
+    /// that it waits may have looked before it ran.
     ///
     /// # Errors
     /// The state database or results/ can't be written; the import stays as it is.
@@ -84,7 +95,10 @@ impl Engine {
         wake_relay: &dyn Fn(),
     ) -> Result<Ended, RunError> {
         let row = self.row(id)?;
-        let now = Timestamp::now();
+        if matches!(row.state, ImportState::Completed | ImportState::Failed) {
+            return Ok(Ended::Finished);
+        }
+        let now = state::timestamp(state::millis(Timestamp::now()))?; // as exact as it is stored
         let started_at = row.started_at.unwrap_or(now);
         let start =
             decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
@@ -92,10 +106,38 @@ impl Engine {
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
-        if let Start::Answer(failure) = start {
-            return self.answer(&row, None, Outcome::failed(failure), None);
+        let ended = match start {
+            Start::Run => self.import(&row, started_at, monitor),
+            Start::Answer(failure) => {
+                self.clear_store(&row);
+                self.answer(&row, None, Outcome::failed(failure), None)
+            }
+        };
+        self.uncounted_on_error(&row, ended)
+    }
+
+    /// The host's failure is no sign of a poisoned import: the start is not counted. What was
+    /// stored by then stays stored, and setting the import aside would deny it.
+    fn uncounted_on_error(
+        &self,
+        row: &ImportRow,
+        ended: Result<Ended, RunError>,
+    ) -> Result<Ended, RunError> {
+        if ended.is_err() {
+            // Should it be refused as well, the error that is returned says enough.
+            let _ = self.state.write(|tx| imports::set_stopped(tx, &row.id));
         }
-        self.import(&row, started_at, monitor)
+        ended
+    }
+
+    /// Takes away what cut-off runs of an import left that will not run again.
+    fn clear_store(&self, row: &ImportRow) {
+        if row.starts > 0
+            && let Err(error) = self.store.abandon(&row.account, &row.id)
+        {
+            tracing::warn!(account = %row.account, import = %row.id,
+                "what a cut-off run stored stays on disk, unseen: {}", chain(&error));
+        }
     }
 
     fn row(&self, id: &ImportId) -> Result<ImportRow, RunError> {
@@ -136,30 +178,32 @@ impl Engine {
                 self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
                 Ok(Ended::Stopped)
             }
-            Ok(outcome) => match self.after_host_failure(row, started_at, &outcome) {
+            Ok(outcome) => match self.after_host_failure(row, &outcome)? {
                 Some(pause) => Ok(Ended::Again(pause)),
                 None => self.answer(row, manifest.as_ref(), outcome, Some(temps)),
             },
         }
     }
 
-    /// How long to wait when the host failed and the retry window is open.
+    /// How long to wait when the host failed and the retry window, which begins with the first
+    /// failure in a row, is open.
     fn after_host_failure(
         &self,
         row: &ImportRow,
-        started_at: Timestamp,
         outcome: &Outcome,
-    ) -> Option<Duration> {
-        let failure = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra)?;
-        let elapsed = Timestamp::now().duration_since(started_at).unsigned_abs();
+    ) -> Result<Option<Duration>, RunError> {
+        let failed = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra);
+        let Some(failure) = failed else { return Ok(None) };
+        let trouble = self.trouble(&row.id);
         let window = self.config.imports.retry_for.get();
-        match decide::after_host_failure(row.starts + 1, elapsed, window) {
-            AfterHostFailure::GiveUp => None,
+        match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
+            AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
-                self.state.write(|tx| imports::set_stopped(tx, &row.id)).ok().map(|()| pause)
+                self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
+                Ok(Some(pause))
             }
         }
     }
@@ -204,10 +248,14 @@ impl Engine {
         match Results::open(&self.layout, &row.account) {
             Ok(results) => self.publish(&results, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
-            Err(error) => tracing::warn!(account = %row.account, import = %row.id,
-                "the answer is in the state database only: {}", chain(&error)),
+            Err(error) if is_missing(&error) => {
+                tracing::warn!(account = %row.account, import = %row.id,
+                "the answer is in the state database only: {}", chain(&error))
+            }
+            Err(error) => return Err(error.into()),
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
+        self.forget_trouble(&row.id);
         log_end(row, &report);
         if report.state == ImportState::Completed
             && let Err(error) = spool::discard(&self.layout, &row.id)
@@ -225,6 +273,9 @@ impl Engine {
         report: &mut Report,
         temps: Option<[Option<Temp>; 2]>,
     ) -> Result<(), RunError> {
+        if temps.is_none() && row.starts > 0 {
+            clear_temps(results, row);
+        }
         let [errors, lines] = temps.unwrap_or_default();
         if let Some(temp) = errors {
             let name = format!("{}.errors.csv", row.stem);
@@ -241,6 +292,21 @@ impl Engine {
         results.write(&row.id, &name, &json)?;
         Ok(())
     }
+}
+
+/// Takes away the error files that cut-off runs began and this answer does not come with.
+fn clear_temps(results: &Results, row: &ImportRow) {
+    for purpose in [ERROR_FILE, ERROR_LINES] {
+        let cleared = results.create_temp(&row.id, purpose).and_then(|t| results.discard(t));
+        if let Err(error) = cleared {
+            tracing::warn!(account = %row.account, import = %row.id,
+                "part of an error file may stay in results/: {}", chain(&error));
+        }
+    }
+}
+
+fn is_missing(error: &ResultsError) -> bool {
+    matches!(error, ResultsError::Folder(FolderError::Missing { .. }))
 }
 
 /// The report of an import that is running.
@@ -284,23 +350,36 @@ struct InResults<'a> {
 impl InResults<'_> {
     fn create(&mut self, place: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
         if self.results.is_none() {
-            let opened = Results::open(&self.engine.layout, &self.row.account);
-            self.results = Some(opened.map_err(io::Error::other)?);
+            match Results::open(&self.engine.layout, &self.row.account) {
+                Ok(results) => self.results = Some(results),
+                // The account was removed: nobody is left to read it, and the records are good.
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(unanswerable(error)),
+            }
         }
-        let Some(results) = &self.results else { return Err(io::ErrorKind::NotFound.into()) };
-        let temp = results.create_temp(&self.row.id, purpose).map_err(io::Error::other)?;
+        let Some(results) = &self.results else { return Ok(Box::new(io::sink())) };
+        let temp = results.create_temp(&self.row.id, purpose).map_err(unanswerable)?;
         let file = temp.try_clone()?;
         self.temps[place] = Some(temp);
         Ok(Box::new(file))
     }
 }
 
+fn unanswerable(error: ResultsError) -> io::Error {
+    let kind = match &error {
+        ResultsError::Io { source, .. }
+        | ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
+        ResultsError::Folder(FolderError::Missing { .. }) => io::ErrorKind::NotFound,
+    };
+    io::Error::new(kind, error)
+}
+
 impl Answers for InResults<'_> {
     fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(0, "errors.csv")
+        self.create(0, ERROR_FILE)
     }
 
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(1, "errors.jsonl")
+        self.create(1, ERROR_LINES)
     }
 }
