@@ -18,7 +18,7 @@ mod tests;
 mod worker;
 
 pub use engine::Engine;
-pub use finish::retry;
+pub use finish::{RetryError, retry};
 pub use intake::{IntakeError, Looked, Survey};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};
