@@ -6,7 +6,10 @@ mod logging;
 mod looks;
 mod notify;
 mod preflight;
+mod status;
 mod supervisor;
+mod surveys;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,21 +6,21 @@
 //! round is one the watchdog should end; and so is one all of whose looks hang.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 use super::logging::chain;
 use super::looks::Looks;
 use super::notify::Notify;
+use super::status::status;
+use super::surveys::{Order, Surveys, Wanted};
+use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
-use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
-use crate::import_id::ImportId;
+use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::spool::{Look, WatchError, Watcher};
 use crate::state;
 
@@ -35,41 +35,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 const HANGS: Duration = Duration::from_secs(5 * 60);
 /// How often files that have served are swept out of the spool.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-/// What failed for want of the state database or of inotify is tried again after this.
-const PAUSE: Duration = Duration::from_secs(5);
+/// When inotify fails, it is asked again after this.
+const DEAF_FOR: Duration = Duration::from_secs(5);
 /// An account that could not be looked at is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-
-/// What a blocking thread brings back.
-enum Done {
-    /// With whether to look at all accounts.
-    Survey(bool, Option<state::Result<Option<Survey>>>),
-    Look(AccountId, Result<Looked, IntakeError>),
-    Run(Run, Result<Ended, RunError>),
-    Sweep,
-}
-
-/// Which survey of the state database is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Wanted {
-    /// None.
-    Nothing,
-    /// If somebody else changed it.
-    IfChanged,
-    /// In any case.
-    Survey,
-    /// And then a look at every account.
-    LookAtAll,
-}
-
-/// One import under way.
-#[derive(Clone)]
-struct Run {
-    account: AccountId,
-    id: ImportId,
-    n: i64,
-    monitor: Arc<Monitor>,
-}
 
 /// The working loop's state.
 pub struct Supervisor {
@@ -82,11 +51,7 @@ pub struct Supervisor {
     tasks: JoinSet<Done>,
     wake_relay: Arc<tokio::sync::Notify>,
     notify: Notify,
-    wanted: Wanted,
-    surveying: bool,
-    /// No survey before this.
-    survey_at: Instant,
-    data_version: Option<i64>,
+    surveys: Surveys,
     rescan_at: Instant,
     /// None while one is under way.
     sweep_at: Option<Instant>,
@@ -105,6 +70,7 @@ impl Supervisor {
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
+        let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
         Self {
             engine,
             looks: Looks::default(),
@@ -114,11 +80,8 @@ impl Supervisor {
             tasks: JoinSet::new(),
             wake_relay,
             notify,
-            wanted: Wanted::LookAtAll,
-            surveying: false,
-            survey_at: Instant::now(),
-            data_version: None,
-            rescan_at: Instant::now(),
+            surveys: Surveys::default(),
+            rescan_at,
             sweep_at: Some(Instant::now()),
             watcher,
             deaf_until: None,
@@ -131,15 +94,18 @@ impl Supervisor {
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
-        let surveyed = self.engine.survey(None);
-        self.surveyed(true, Some(surveyed));
-        self.wanted = Wanted::Nothing;
+        self.surveys.want(Wanted::LookAtAll);
+        if let Some(order) = self.surveys.begin(Instant::now()) {
+            self.done(Ok(work::survey(&self.engine, order)));
+        }
         self.notify.ready();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.start_work();
-            self.notify.status(self.status());
+            let runs: Vec<_> = self.running.values().collect();
+            let status = status(&runs, self.queue.waiting(), self.watched);
+            self.notify.status(status);
             let alarm = self.next_alarm();
             let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
@@ -156,45 +122,37 @@ impl Supervisor {
     fn wake(&mut self, looks: Result<Vec<Look>, WatchError>) {
         let looks = looks.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
-            self.deaf_until = Some(Instant::now() + PAUSE);
+            self.deaf_until = Some(Instant::now() + DEAF_FOR);
             vec![Look::All]
         });
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
-                Look::Accounts => self.want(Wanted::Survey),
-                Look::All => self.want(Wanted::LookAtAll),
+                Look::Accounts => self.surveys.want(Wanted::Survey),
+                Look::All => self.surveys.want(Wanted::LookAtAll),
             }
         }
     }
 
-    fn want(&mut self, survey: Wanted) {
-        self.wanted = self.wanted.max(survey);
-    }
-
     /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
     /// crash or an error left behind.
-    fn surveyed(&mut self, look_at_all: bool, surveyed: Option<state::Result<Option<Survey>>>) {
-        self.surveying = false;
+    fn surveyed(&mut self, order: Order, surveyed: Option<state::Result<Option<Survey>>>) {
         let survey = match surveyed {
-            Some(Ok(None)) => return,
+            Some(Ok(None)) => return self.surveys.unchanged(),
             Some(Ok(Some(survey))) => survey,
             failed => {
                 if let Some(Err(error)) = failed {
                     tracing::error!("cannot survey accounts and imports: {}", chain(&error));
                 }
-                self.want(if look_at_all { Wanted::LookAtAll } else { Wanted::Survey });
-                self.survey_at = Instant::now() + PAUSE;
-                return;
+                return self.surveys.failed(Instant::now());
             }
         };
         for (n, id, account) in &survey.queued {
             self.queue.add(account, *n, id);
         }
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        self.follow(survey.accounts, look_at_all);
-        if self.data_version != Some(survey.version) {
-            self.data_version = Some(survey.version);
+        self.follow(survey.accounts, order.look_at_all);
+        if self.surveys.done(survey.version) {
             self.wake_relay.notify_one();
         }
     }
@@ -215,10 +173,10 @@ impl Supervisor {
         if !self.looks_hang(now) {
             self.notify.beat();
         }
-        self.want(Wanted::IfChanged);
+        self.surveys.want(Wanted::IfChanged);
         if self.rescan_at <= now {
             self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
-            self.want(Wanted::LookAtAll);
+            self.surveys.want(Wanted::LookAtAll);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
@@ -246,18 +204,10 @@ impl Supervisor {
     }
 
     fn start_survey(&mut self) {
-        let wanted = self.wanted;
-        if self.surveying || wanted == Wanted::Nothing || self.survey_at > Instant::now() {
-            return;
+        if let Some(order) = self.surveys.begin(Instant::now()) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::survey(&engine, order));
         }
-        self.surveying = true;
-        self.wanted = Wanted::Nothing;
-        let known = self.data_version.filter(|_| wanted == Wanted::IfChanged);
-        let engine = Arc::clone(&self.engine);
-        self.tasks.spawn_blocking(move || {
-            let surveyed = guarded(|| engine.survey(known));
-            Done::Survey(wanted == Wanted::LookAtAll, surveyed)
-        });
     }
 
     fn start_looks(&mut self) {
@@ -267,22 +217,8 @@ impl Supervisor {
         {
             self.looking.insert(account.clone(), Instant::now());
             let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || {
-                let looked = guarded(|| engine.look(&account));
-                Done::Look(account, looked.unwrap_or(Err(IntakeError::Panicked)))
-            });
+            self.tasks.spawn_blocking(move || work::look(&engine, account));
         }
-    }
-
-    fn start_sweep(&mut self) {
-        self.sweep_at = None;
-        let engine = Arc::clone(&self.engine);
-        self.tasks.spawn_blocking(move || {
-            if let Some(Err(error)) = guarded(|| engine.sweep(Timestamp::now())) {
-                tracing::error!("cannot sweep the spool: {}", chain(&error));
-            }
-            Done::Sweep
-        });
     }
 
     fn start_imports(&mut self) {
@@ -294,17 +230,19 @@ impl Supervisor {
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
-            self.tasks.spawn_blocking(move || {
-                let wake = || wake_relay.notify_one();
-                let ended = guarded(|| engine.run_guarded(&run.id, &run.monitor, &wake));
-                Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
-            });
+            self.tasks.spawn_blocking(move || work::run(&engine, run, &|| wake_relay.notify_one()));
         }
+    }
+
+    fn start_sweep(&mut self) {
+        self.sweep_at = None;
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
-            Ok(Done::Survey(look_at_all, surveyed)) => self.surveyed(look_at_all, surveyed),
+            Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
@@ -324,7 +262,7 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
-                self.want(Wanted::Survey); // what it had queued by then
+                self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)
             }
         };
@@ -361,25 +299,6 @@ impl Supervisor {
         })
     }
 
-    fn status(&self) -> String {
-        let waiting = self.queue.waiting();
-        let mut runs: Vec<_> = self.running.values().collect();
-        runs.sort_by_key(|run| run.n);
-        let Some(first) = runs.first() else {
-            return format!("{waiting} imports waiting; watching {} accounts", self.watched);
-        };
-        let progress = first.monitor.progress();
-        let more = match runs.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n - 1),
-        };
-        let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
-        format!(
-            "Importing {} of {} ({share} %, {} records){more}; {waiting} waiting",
-            first.id, first.account, progress.records
-        )
-    }
-
     /// Lets running imports stop: they are queued again and nothing of them is stored.
     async fn finish(mut self) {
         tracing::info!("stopping");
@@ -399,10 +318,4 @@ impl Supervisor {
             tracing::warn!("an import did not stop in time; it goes on at the next start");
         }
     }
-}
-
-/// What `work` returns; none when it panicked, which has written where and why to standard error.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // What the work shares with others is behind locks that say what a panic leaves of them.
-    catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::verdict::verdict;
 use super::{Engine, ImportRow, chain};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState};
-use crate::spool::pair::{self, Known, Take, Verdict};
+use crate::spool::pair::{self, Take};
 use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
@@ -290,75 +291,5 @@ impl Engine {
     }
 }
 
-/// What a parsed manifest means for pairing, by the account's recipient rule.
-fn verdict(
-    parsed: Result<Manifest, crate::manifest::ManifestErrors>,
-    domains: Option<&[String]>,
-) -> Verdict {
-    match parsed {
-        Ok(manifest) => match recipient_refused(&manifest.client_email, domains) {
-            None => Verdict::Valid {
-                data_type: manifest.data_type,
-                data_file: manifest.file_name,
-                client_email: manifest.client_email,
-            },
-            Some(findings) => Verdict::Invalid {
-                findings,
-                known: Known {
-                    data_type: Some(manifest.data_type),
-                    data_file: Some(manifest.file_name),
-                    client_email: None,
-                },
-            },
-        },
-        Err(errors) => {
-            let client_email = errors
-                .client_email
-                .clone()
-                .filter(|email| recipient_refused(email, domains).is_none());
-            Verdict::Invalid {
-                known: Known {
-                    data_type: errors.data_type,
-                    data_file: errors.file_name.clone(),
-                    client_email,
-                },
-                findings: errors.into_failure().detail,
-            }
-        }
-    }
-}
-
-/// Why mail must not go to `email`, by the account's recipient rule.
-fn recipient_refused(email: &str, domains: Option<&[String]>) -> Option<String> {
-    let domains = domains?;
-    let domain = email.rsplit('@').next().unwrap_or_default();
-    let allowed = domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain));
-    (!allowed).then(|| {
-        format!(
-            "clientEmail is {email}, but mail about this account goes to addresses at {} only",
-            domains.join(", ")
-        )
-    })
-}
-
 /// What is remembered of manifests between looks, by account.
 pub(super) type Memories = HashMap<AccountId, Memory>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_recipient_rule_is_by_whole_domain() {
-        let domains = ["example.com".to_owned(), "example.org".to_owned()];
-        for (email, refused) in [
-            ("a@example.com", false),
-            ("a@EXAMPLE.org", false),
-            ("a@evil-example.com", true),
-            ("a@example.com.evil.net", true),
-        ] {
-            assert_eq!(recipient_refused(email, Some(&domains)).is_some(), refused, "{email}");
-        }
-        assert_eq!(recipient_refused("a@anywhere.net", None), None);
-    }
-}

@@ -4,7 +4,6 @@
 //! results/ gets the same answer by rename, and the finishing transaction happens once.
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -12,21 +11,16 @@ use jiff::Timestamp;
 
 use super::finish;
 use super::monitor::Monitor;
-use super::pipeline::{self, Answers, Outcome, Source, Stopped, Target};
+use super::pipeline::{self, Outcome, Source, Stopped, Target};
+use super::results::{self, InResults, Temps};
 use super::state::{self as decide, AfterHostFailure, Start};
 use super::{Engine, ImportRow, chain};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::{
-    self, FolderError, Results, ResultsError, SpooledData, SpooledError, SpooledImport, Temp,
-};
+use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
 use crate::sys::LeaseError;
-
-/// The purposes that tell an import's error files on their way apart.
-const ERROR_FILE: &str = "errors.csv";
-const ERROR_LINES: &str = "errors.jsonl";
 
 const CHANGED: &str = "the data file was changed while it was being read";
 
@@ -151,7 +145,7 @@ impl Engine {
         started_at: Timestamp,
         monitor: &Monitor,
     ) -> Result<Ended, RunError> {
-        let mut answers = InResults { results: None, row, engine: self, temps: [None, None] };
+        let mut answers = InResults::new(&self.layout, row);
         let (manifest, outcome) = match self.open_spooled(row, monitor) {
             Err(failure) => (None, Ok(Outcome::failed(failure))),
             Ok((manifest, data, reader)) => {
@@ -172,7 +166,7 @@ impl Engine {
                 (Some(manifest), outcome)
             }
         };
-        let temps = std::mem::take(&mut answers.temps);
+        let temps = answers.into_temps();
         match outcome {
             Err(Stopped) => {
                 self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
@@ -230,7 +224,7 @@ impl Engine {
         row: &ImportRow,
         manifest: Option<&Manifest>,
         outcome: Outcome,
-        temps: Option<[Option<Temp>; 2]>,
+        temps: Option<Temps>,
     ) -> Result<Ended, RunError> {
         let mut report = Report {
             data_type: manifest.map(|m| m.data_type).or(row.data_type),
@@ -246,9 +240,9 @@ impl Engine {
             ..running(row, row.started_at.unwrap_or(row.received_at))
         };
         match Results::open(&self.layout, &row.account) {
-            Ok(results) => self.publish(&results, row, &mut report, temps)?,
+            Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
-            Err(error) if is_missing(&error) => {
+            Err(error) if results::is_missing(&error) => {
                 tracing::warn!(account = %row.account, import = %row.id,
                 "the answer is in the state database only: {}", chain(&error))
             }
@@ -265,48 +259,6 @@ impl Engine {
         }
         Ok(Ended::Finished)
     }
-
-    fn publish(
-        &self,
-        results: &Results,
-        row: &ImportRow,
-        report: &mut Report,
-        temps: Option<[Option<Temp>; 2]>,
-    ) -> Result<(), RunError> {
-        if temps.is_none() && row.starts > 0 {
-            clear_temps(results, row);
-        }
-        let [errors, lines] = temps.unwrap_or_default();
-        if let Some(temp) = errors {
-            let name = format!("{}.errors.csv", row.stem);
-            results.publish(temp, &name)?;
-            report.error_file = Some(name);
-        }
-        if let Some(temp) = lines {
-            let name = format!("{}.errors.jsonl", row.stem);
-            results.publish(temp, &name)?;
-        }
-        // Serialising a report cannot fail: it has no map with other keys than text.
-        let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-        let name = format!("{}.result.json", row.stem);
-        results.write(&row.id, &name, &json)?;
-        Ok(())
-    }
-}
-
-/// Takes away the error files that cut-off runs began and this answer does not come with.
-fn clear_temps(results: &Results, row: &ImportRow) {
-    for purpose in [ERROR_FILE, ERROR_LINES] {
-        let cleared = results.create_temp(&row.id, purpose).and_then(|t| results.discard(t));
-        if let Err(error) = cleared {
-            tracing::warn!(account = %row.account, import = %row.id,
-                "part of an error file may stay in results/: {}", chain(&error));
-        }
-    }
-}
-
-fn is_missing(error: &ResultsError) -> bool {
-    matches!(error, ResultsError::Folder(FolderError::Missing { .. }))
 }
 
 /// The report of an import that is running.
@@ -336,50 +288,5 @@ fn log_end(row: &ImportRow, report: &Report) {
             accepted = counts.accepted, rejected = counts.rejected, "{}", report.state.as_str()),
         Some(failure) => tracing::info!(account = %row.account, import = %row.id,
             "failed: {}: {}", failure.message.as_str(), failure.detail.escape_debug()),
-    }
-}
-
-/// Error files on their way into results/.
-struct InResults<'a> {
-    results: Option<Results>,
-    row: &'a ImportRow,
-    engine: &'a Engine,
-    temps: [Option<Temp>; 2],
-}
-
-impl InResults<'_> {
-    fn create(&mut self, place: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
-        if self.results.is_none() {
-            match Results::open(&self.engine.layout, &self.row.account) {
-                Ok(results) => self.results = Some(results),
-                // The account was removed: nobody is left to read it, and the records are good.
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(unanswerable(error)),
-            }
-        }
-        let Some(results) = &self.results else { return Ok(Box::new(io::sink())) };
-        let temp = results.create_temp(&self.row.id, purpose).map_err(unanswerable)?;
-        let file = temp.try_clone()?;
-        self.temps[place] = Some(temp);
-        Ok(Box::new(file))
-    }
-}
-
-fn unanswerable(error: ResultsError) -> io::Error {
-    let kind = match &error {
-        ResultsError::Io { source, .. }
-        | ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
-        ResultsError::Folder(FolderError::Missing { .. }) => io::ErrorKind::NotFound,
-    };
-    io::Error::new(kind, error)
-}
-
-impl Answers for InResults<'_> {
-    fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(0, ERROR_FILE)
-    }
-
-    fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(1, ERROR_LINES)
     }
 }

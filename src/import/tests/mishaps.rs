@@ -207,7 +207,7 @@ fn a_claim_under_way_when_its_account_goes_is_answered() {
     let import = claiming(&host);
     host.remove_account();
     let survey = host.engine.survey(None).unwrap().unwrap();
-    assert_eq!(survey.leftover, [host.account.clone()]);
+    assert_eq!(survey.leftover, std::slice::from_ref(&host.account));
     assert!(survey.queued.is_empty());
     assert_eq!(host.claim(), import);
     assert_eq!(host.try_run(&import).unwrap(), Ended::Finished);
