@@ -5,7 +5,11 @@
 mod logging;
 mod looks;
 mod notify;
+mod preflight;
+mod status;
 mod supervisor;
+mod surveys;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +53,7 @@ type Failure = Box<dyn std::error::Error>;
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
     let config = Arc::new(Config::load_or_default(&arguments.config)?);
+    let _alone = preflight::check(&config.paths)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(config));
     // A mail server that hangs must not keep us: what was under way is sent again.
@@ -63,12 +68,16 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
     let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
-    let relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
+    let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
-    Supervisor::new(engine, watcher, wake_relay, Notify::new()).run(stop).await;
-    tracing::info!("stopping");
+    let supervisor = Supervisor::new(engine, watcher, wake_relay, Notify::new());
+    tokio::select! {
+        () = supervisor.run(stop) => {}
+        // Its end before ours is a bug of ours. Everything else would go on and nobody hear of it.
+        _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
+    }
     drop(stop_relay); // its end is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     Ok(())

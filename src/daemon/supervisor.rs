@@ -1,8 +1,9 @@
 //! The working loop: wake-ups in, looks and imports out, watchdog and status on the way.
 //!
 //! It decides nothing about files or records; `Looks` and `Queue` say what is next, `Engine` does
-//! it on a blocking thread, and the loop carries results back. Nothing blocking runs here, so a
-//! loop that has stopped coming round is one the watchdog should end.
+//! it on a blocking thread, and the loop carries results back. Nothing runs here that waits for a
+//! disk or a lock (setting an inotify watch looks up one path), so a loop that has stopped coming
+//! round is one the watchdog should end; and so is one all of whose looks hang.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,35 +15,30 @@ use tokio::time::sleep_until;
 use super::logging::chain;
 use super::looks::Looks;
 use super::notify::Notify;
+use super::status::status;
+use super::surveys::{Order, Surveys, Wanted};
+use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
-use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError};
-use crate::import_id::ImportId;
+use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::spool::{Look, WatchError, Watcher};
+use crate::state;
 
 /// How many accounts are looked at side by side.
 const LOOKS_SIDE_BY_SIDE: usize = 2;
 /// How often the loop comes round when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
-/// How long running imports get to stop at SIGTERM, below the unit's TimeoutStopSec.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
+/// below the unit's TimeoutStopSec.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// A look takes seconds at most. When all of them take this long the watchdog is not fed.
+const HANGS: Duration = Duration::from_secs(5 * 60);
+/// How often files that have served are swept out of the spool.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+/// When inotify fails, it is asked again after this.
+const DEAF_FOR: Duration = Duration::from_secs(5);
 /// An account that could not be looked at is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-
-/// What a blocking thread brings back.
-enum Done {
-    Look(AccountId, Result<Looked, IntakeError>),
-    Run(Run, Result<Ended, RunError>),
-}
-
-/// One import under way.
-#[derive(Clone)]
-struct Run {
-    account: AccountId,
-    id: ImportId,
-    n: i64,
-    monitor: Arc<Monitor>,
-}
 
 /// The working loop's state.
 pub struct Supervisor {
@@ -50,14 +46,20 @@ pub struct Supervisor {
     looks: Looks,
     queue: Queue,
     running: HashMap<AccountId, Run>,
-    looking: usize,
+    /// The looks under way, and since when.
+    looking: HashMap<AccountId, Instant>,
     tasks: JoinSet<Done>,
     wake_relay: Arc<tokio::sync::Notify>,
     notify: Notify,
-    data_version: Option<i64>,
-    last_scan: Instant,
+    surveys: Surveys,
+    rescan_at: Instant,
+    /// None while one is under way.
+    sweep_at: Option<Instant>,
     watcher: Watcher,
+    /// inotify failed: no events are read before this.
+    deaf_until: Option<Instant>,
     watched: usize,
+    hangs: bool,
 }
 
 impl Supervisor {
@@ -68,37 +70,47 @@ impl Supervisor {
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
+        let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
         Self {
             engine,
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
-            looking: 0,
+            looking: HashMap::new(),
             tasks: JoinSet::new(),
             wake_relay,
             notify,
-            data_version: None,
-            last_scan: Instant::now(),
+            surveys: Surveys::default(),
+            rescan_at,
+            sweep_at: Some(Instant::now()),
             watcher,
+            deaf_until: None,
             watched: 0,
+            hangs: false,
         }
     }
 
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        self.follow(true);
-        self.reload_queue();
+        // The first survey comes before "ready": what is uploaded from then on is seen at once.
+        self.surveys.want(Wanted::LookAtAll);
+        if let Some(order) = self.surveys.begin(Instant::now()) {
+            self.done(Ok(work::survey(&self.engine, order)));
+        }
         self.notify.ready();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.start_work();
-            self.notify.status(self.status());
+            let runs: Vec<_> = self.running.values().collect();
+            let status = status(&runs, self.queue.waiting(), self.watched);
+            self.notify.status(status);
             let alarm = self.next_alarm();
+            let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
                 () = &mut stop => break,
-                looks = self.watcher.next() => self.wake(looks),
+                looks = self.watcher.next(), if listening => self.wake(looks),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
                 _ = tick.tick() => self.tick(),
@@ -110,23 +122,43 @@ impl Supervisor {
     fn wake(&mut self, looks: Result<Vec<Look>, WatchError>) {
         let looks = looks.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
+            self.deaf_until = Some(Instant::now() + DEAF_FOR);
             vec![Look::All]
         });
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
-                Look::Accounts => self.follow(false),
-                Look::All => self.follow(true),
+                Look::Accounts => self.surveys.want(Wanted::Survey),
+                Look::All => self.surveys.want(Wanted::LookAtAll),
             }
         }
     }
 
-    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
-    fn follow(&mut self, look_at_all: bool) {
-        let accounts = match self.engine.accounts() {
-            Ok(accounts) => accounts,
-            Err(error) => return tracing::error!("cannot list the accounts: {}", chain(&error)),
+    /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
+    /// crash or an error left behind.
+    fn surveyed(&mut self, order: Order, surveyed: Option<state::Result<Option<Survey>>>) {
+        let survey = match surveyed {
+            Some(Ok(None)) => return self.surveys.unchanged(),
+            Some(Ok(Some(survey))) => survey,
+            failed => {
+                if let Some(Err(error)) = failed {
+                    tracing::error!("cannot survey accounts and imports: {}", chain(&error));
+                }
+                return self.surveys.failed(Instant::now());
+            }
         };
+        for (n, id, account) in &survey.queued {
+            self.queue.add(account, *n, id);
+        }
+        survey.leftover.into_iter().for_each(|account| self.looks.request(account));
+        self.follow(survey.accounts, order.look_at_all);
+        if self.surveys.done(survey.version) {
+            self.wake_relay.notify_one();
+        }
+    }
+
+    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
+    fn follow(&mut self, accounts: Vec<AccountId>, look_at_all: bool) {
         let followed = self.watcher.follow(accounts.iter().cloned());
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
@@ -136,45 +168,60 @@ impl Supervisor {
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
 
-    /// Takes up what other processes changed: `import retry`, and what a crash left.
-    fn reload_queue(&mut self) {
-        match self.engine.queued() {
-            Ok(imports) => {
-                for (n, id, account) in imports {
-                    self.queue.add(&account, n, &id);
-                }
-            }
-            Err(error) => tracing::error!("cannot read the queue: {}", chain(&error)),
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if !self.looks_hang(now) {
+            self.notify.beat();
+        }
+        self.surveys.want(Wanted::IfChanged);
+        if self.rescan_at <= now {
+            self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
+            self.surveys.want(Wanted::LookAtAll);
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.start_sweep();
         }
     }
 
-    fn tick(&mut self) {
-        self.notify.beat();
-        if self.last_scan.elapsed() >= self.engine.config.pairing.rescan_every.get() {
-            self.last_scan = Instant::now();
-            self.follow(true);
+    /// Whether no account can be looked at any more, because no look comes back.
+    fn looks_hang(&mut self, now: Instant) -> bool {
+        let hanging = self.looking.iter().filter(|(_, since)| now.duration_since(**since) >= HANGS);
+        let hang = hanging.clone().count() >= LOOKS_SIDE_BY_SIDE;
+        if hang && !self.hangs {
+            for (account, since) in hanging {
+                tracing::error!(%account, "a look has not come back for {} s; \
+                    the watchdog is not fed any more", now.duration_since(*since).as_secs());
+            }
         }
-        let version = self.engine.state.data_version().ok();
-        if version != self.data_version {
-            self.data_version = version;
-            self.follow(false);
-            self.reload_queue();
-            self.wake_relay.notify_one();
-        }
+        self.hangs = hang;
+        hang
     }
 
     fn start_work(&mut self) {
+        self.start_survey();
+        self.start_looks();
+        self.start_imports();
+    }
+
+    fn start_survey(&mut self) {
+        if let Some(order) = self.surveys.begin(Instant::now()) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::survey(&engine, order));
+        }
+    }
+
+    fn start_looks(&mut self) {
         self.looks.ring(Instant::now());
-        while self.looking < LOOKS_SIDE_BY_SIDE
+        while self.looking.len() < LOOKS_SIDE_BY_SIDE
             && let Some(account) = self.looks.next()
         {
-            self.looking += 1;
+            self.looking.insert(account.clone(), Instant::now());
             let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || {
-                let looked = engine.look(&account);
-                Done::Look(account, looked)
-            });
+            self.tasks.spawn_blocking(move || work::look(&engine, account));
         }
+    }
+
+    fn start_imports(&mut self) {
         while self.running.len() < self.engine.config.imports.worker_count()
             && let Some(next) = self.queue.next(Instant::now())
         {
@@ -183,24 +230,29 @@ impl Supervisor {
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
-            self.tasks.spawn_blocking(move || {
-                let ended = engine.run_guarded(&run.id, &run.monitor, &|| wake_relay.notify_one());
-                Done::Run(run, ended)
-            });
+            self.tasks.spawn_blocking(move || work::run(&engine, run, &|| wake_relay.notify_one()));
         }
+    }
+
+    fn start_sweep(&mut self) {
+        self.sweep_at = None;
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
+            Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
-            // Both kinds of work catch their own panics; only the runtime's end comes here.
+            Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            // Every kind of work catches its own panics; only the runtime's end comes here.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
     }
 
     fn looked(&mut self, account: AccountId, looked: Result<Looked, IntakeError>) {
-        self.looking -= 1;
+        self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
                 for (n, id) in looked.queued {
@@ -210,6 +262,7 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
+                self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)
             }
         };
@@ -225,7 +278,13 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
-                self.queue.put_back(&run.account, run.n, &run.id, Instant::now() + LOOK_AGAIN);
+                match error {
+                    RunError::Unknown(_) => self.queue.ended(&run.account),
+                    _ => {
+                        let again = Instant::now() + self.engine.pause_after_error(&run.id);
+                        self.queue.put_back(&run.account, run.n, &run.id, again);
+                    }
+                }
             }
         }
         self.wake_relay.notify_one();
@@ -233,41 +292,28 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        [self.looks.next_alarm(), self.queue.next_retry()].into_iter().flatten().fold(
-            far,
-            |a, b| {
-                // A retry that is due but finds no free worker must not spin the loop.
-                if b > Instant::now() { a.min(b) } else { a }
-            },
-        )
-    }
-
-    fn status(&self) -> String {
-        let waiting = self.queue.waiting();
-        let mut runs: Vec<_> = self.running.values().collect();
-        runs.sort_by_key(|run| run.n);
-        let Some(first) = runs.first() else {
-            return format!("{waiting} imports waiting; watching {} accounts", self.watched);
-        };
-        let progress = first.monitor.progress();
-        let more = match runs.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n - 1),
-        };
-        let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
-        format!(
-            "Importing {} of {} ({share} %, {} records){more}; {waiting} waiting",
-            first.id, first.account, progress.records
-        )
+        let alarms = [self.looks.next_alarm(), self.queue.next_retry()];
+        alarms.into_iter().flatten().fold(far, |a, b| {
+            // A retry that is due but finds no free worker must not spin the loop.
+            if b > Instant::now() { a.min(b) } else { a }
+        })
     }
 
     /// Lets running imports stop: they are queued again and nothing of them is stored.
     async fn finish(mut self) {
+        tracing::info!("stopping");
         self.notify.stopping();
         for run in self.running.values() {
             run.monitor.stop();
         }
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let tasks = &mut self.tasks;
+        let all = async {
+            while let Some(done) = tasks.join_next().await {
+                if let Ok(Done::Run(run, Err(error))) = done {
+                    tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
+                }
+            }
+        };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
             tracing::warn!("an import did not stop in time; it goes on at the next start");
         }

@@ -1,17 +1,21 @@
 //! What every step of an import needs, opened once.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 use crate::config::Config;
+use crate::import_id::ImportId;
 use crate::outbox::Attachments;
 use crate::spool::{Arrivals, Layout, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
 use super::intake::Memories;
+use super::state as decide;
 
 /// The opened state database, store and folders.
 #[derive(Debug)]
@@ -27,6 +31,17 @@ pub struct Engine {
     /// In which order manifests came; the watcher notes it.
     pub arrivals: Arc<Arrivals>,
     memories: Mutex<Memories>,
+    troubles: Mutex<HashMap<ImportId, Trouble>>,
+}
+
+/// Tries of one import, one after the other, that came to nothing. Forgotten at a restart, which
+/// may have been what mended the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    /// When the first of them ended.
+    pub(super) since: Instant,
+    /// How many there were.
+    pub(super) tries: u32,
 }
 
 impl Engine {
@@ -41,6 +56,7 @@ impl Engine {
             layout: Layout::new(&config.paths),
             arrivals: Arc::default(),
             memories: Mutex::default(),
+            troubles: Mutex::default(),
             config,
         })
     }
@@ -48,6 +64,30 @@ impl Engine {
     pub(super) fn memories(&self) -> MutexGuard<'_, Memories> {
         // What is remembered is only ever a whole entry, put in or taken out.
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes one more try of `import` that came to nothing.
+    pub(super) fn trouble(&self, import: &ImportId) -> Trouble {
+        let mut troubles = self.troubles();
+        let new = Trouble { since: Instant::now(), tries: 0 };
+        let trouble = troubles.entry(import.clone()).or_insert(new);
+        trouble.tries += 1;
+        *trouble
+    }
+
+    /// `import` has ended.
+    pub(super) fn forget_trouble(&self, import: &ImportId) {
+        self.troubles().remove(import);
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, HashMap<ImportId, Trouble>> {
+        // An entry that a panic left behind is one try more or less.
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long to wait before `import` is tried again, which could be neither run nor answered.
+    pub fn pause_after_error(&self, import: &ImportId) -> Duration {
+        decide::pause(self.trouble(import).tries)
     }
 
     /// Opens error files for the mails that carry them.

@@ -76,12 +76,13 @@ pub fn retry(
     if row.state != ImportState::Failed {
         return Err(RetryError::NotFailed(row.id.clone()));
     }
-    if row.refusal.is_some() || !layout.spooled(&row.id).exists() {
-        return Err(RetryError::NotSpooled(row.id.clone()));
-    }
     state.write(|tx| {
+        // Inside, as the sweep takes files away in a transaction of its own.
+        if row.refusal.is_some() || !layout.spooled(&row.id).exists() {
+            return Err(RetryError::NotSpooled(row.id.clone()));
+        }
         imports::set_retry(tx, &row.id)?;
-        activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")
-    })?;
-    Ok(())
+        activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")?;
+        Ok(())
+    })
 }

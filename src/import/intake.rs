@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::verdict::verdict;
 use super::{Engine, ImportRow, chain};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState};
-use crate::spool::pair::{self, Known, Take, Verdict};
+use crate::spool::pair::{self, Take};
 use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
@@ -23,6 +24,10 @@ use crate::state::{self, accounts, activity};
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many pairs one look takes, each at the price of some syncs: one account's ten thousand
+/// leave room for others' looks between theirs.
+const TAKEN_BY_ONE_LOOK: usize = 100;
 
 /// The watcher reads an event that is in the kernel's queue within this, or not at all.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
@@ -51,6 +56,22 @@ pub enum IntakeError {
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// A bug of ours; what panicked has said where.
+    #[error("a bug of ours ended the look")]
+    Panicked,
+}
+
+/// What there is to do, by the state database.
+#[derive(Debug)]
+pub struct Survey {
+    /// [`State::data_version`](crate::state::State::data_version) before the rest was read.
+    pub version: i64,
+    /// The accounts whose folders are looked at.
+    pub accounts: Vec<AccountId>,
+    /// Every import that is claimed and has not ended, in the order of claims.
+    pub queued: Vec<(i64, ImportId, AccountId)>,
+    /// Accounts that were removed while a claim was under way, which a look at them ends.
+    pub leftover: Vec<AccountId>,
 }
 
 /// What became of one claim.
@@ -64,13 +85,31 @@ enum Claiming {
 }
 
 impl Engine {
-    /// The accounts whose folders are looked at.
+    /// What there is to do, by the state database; none when nobody else has changed it since
+    /// `known`.
     ///
     /// # Errors
     /// The state database's.
-    pub fn accounts(&self) -> state::Result<Vec<AccountId>> {
-        let rows = self.state.read(accounts::list)?;
-        Ok(rows.into_iter().filter(|row| row.uid.is_some()).map(|row| row.id).collect())
+    pub fn survey(&self, known: Option<i64>) -> state::Result<Option<Survey>> {
+        let version = self.state.data_version()?;
+        if known == Some(version) {
+            return Ok(None);
+        }
+        let (accounts, rows) = self.state.read(|tx| {
+            let rows: Vec<ImportRow> = imports::unfinished(tx)?;
+            Ok::<_, state::Error>((accounts::list(tx)?, rows))
+        })?;
+        let (claiming, queued): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.state == ImportState::Claiming);
+        let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
+        leftover.retain(|id| !accounts.iter().any(|row| row.id == *id && row.uid.is_some()));
+        leftover.dedup();
+        Ok(Some(Survey {
+            version,
+            accounts: accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect(),
+            queued: queued.into_iter().map(|row| (row.n, row.id, row.account)).collect(),
+            leftover,
+        }))
     }
 
     /// Looks at `account`, and claims what is ready.
@@ -79,13 +118,13 @@ impl Engine {
     /// The state database's, or incoming can't be looked at. Nothing is half done.
     pub fn look(&self, account: &AccountId) -> Result<Looked, IntakeError> {
         let mut looked = Looked::default();
-        let Some(row) = self.state.read(|tx| accounts::get(tx, account))? else {
-            return Ok(looked);
-        };
         if !self.finish_claims(account, &mut looked)? {
-            looked.look_again(TRY_AGAIN);
             return Ok(looked);
         }
+        let Some(row) = self.state.read(|tx| accounts::get(tx, account))? else {
+            self.memories().remove(account);
+            return Ok(looked);
+        };
         let Some(seen) = self.see(&row)? else { return Ok(looked) };
         for problem in &seen.problems {
             tracing::error!(%account, "{}", chain(problem));
@@ -99,11 +138,14 @@ impl Engine {
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
-        for take in &decisions.take {
+        for take in decisions.take.iter().take(TAKEN_BY_ONE_LOOK) {
             if !self.take(account, take, &mut looked)? {
-                break; // the order of uploads is kept
+                return Ok(looked); // the order of uploads is kept
             }
             self.arrivals.forget(account, &take.manifest.name);
+        }
+        if decisions.take.len() > TAKEN_BY_ONE_LOOK && !looked.queued.is_empty() {
+            looked.look_again(Duration::ZERO);
         }
         Ok(looked)
     }
@@ -247,90 +289,7 @@ impl Engine {
         })?;
         Ok(Claiming::Queued)
     }
-
-    /// Every import that is claimed and has not ended, in the order of claims.
-    ///
-    /// # Errors
-    /// The state database's.
-    pub fn queued(&self) -> state::Result<Vec<(i64, ImportId, AccountId)>> {
-        let rows: Vec<ImportRow> = self.state.read(imports::unfinished)?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| row.state != ImportState::Claiming)
-            .map(|row| (row.n, row.id, row.account))
-            .collect())
-    }
-}
-
-/// What a parsed manifest means for pairing, by the account's recipient rule.
-fn verdict(
-    parsed: Result<Manifest, crate::manifest::ManifestErrors>,
-    domains: Option<&[String]>,
-) -> Verdict {
-    match parsed {
-        Ok(manifest) => match recipient_refused(&manifest.client_email, domains) {
-            None => Verdict::Valid {
-                data_type: manifest.data_type,
-                data_file: manifest.file_name,
-                client_email: manifest.client_email,
-            },
-            Some(findings) => Verdict::Invalid {
-                findings,
-                known: Known {
-                    data_type: Some(manifest.data_type),
-                    data_file: Some(manifest.file_name),
-                    client_email: None,
-                },
-            },
-        },
-        Err(errors) => {
-            let client_email = errors
-                .client_email
-                .clone()
-                .filter(|email| recipient_refused(email, domains).is_none());
-            Verdict::Invalid {
-                known: Known {
-                    data_type: errors.data_type,
-                    data_file: errors.file_name.clone(),
-                    client_email,
-                },
-                findings: errors.into_failure().detail,
-            }
-        }
-    }
-}
-
-/// Why mail must not go to `email`, by the account's recipient rule.
-fn recipient_refused(email: &str, domains: Option<&[String]>) -> Option<String> {
-    let domains = domains?;
-    let domain = email.rsplit('@').next().unwrap_or_default();
-    let allowed = domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain));
-    (!allowed).then(|| {
-        format!(
-            "clientEmail is {email}, but mail about this account goes to addresses at {} only",
-            domains.join(", ")
-        )
-    })
 }
 
 /// What is remembered of manifests between looks, by account.
 pub(super) type Memories = HashMap<AccountId, Memory>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_recipient_rule_is_by_whole_domain() {
-        let domains = ["example.com".to_owned(), "example.org".to_owned()];
-        for (email, refused) in [
-            ("a@example.com", false),
-            ("a@EXAMPLE.org", false),
-            ("a@evil-example.com", true),
-            ("a@example.com.evil.net", true),
-        ] {
-            assert_eq!(recipient_refused(email, Some(&domains)).is_some(), refused, "{email}");
-        }
-        assert_eq!(recipient_refused("a@anywhere.net", None), None);
-    }
-}

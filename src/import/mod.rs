@@ -1,8 +1,9 @@
 //! Imports: from a look at an account to a finished report.
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
-//! `pipeline` and answers in results/, `finish` ends it in one transaction; `local` is the same
-//! pipeline on a laptop's or a sysadmin's own files. Decisions are in `state` and `queue`, pure.
+//! `pipeline` and answers in `results`, `finish` ends it in one transaction; `sweep` takes away
+//! what has served. `local` is the same pipeline on a laptop's or a sysadmin's own files.
+//! Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod engine;
 mod finish;
@@ -11,14 +12,20 @@ mod local;
 mod monitor;
 pub mod pipeline;
 pub mod queue;
+mod results;
 pub mod state;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod verdict;
 mod worker;
 
 pub use engine::Engine;
-pub use finish::retry;
-pub use intake::{IntakeError, Looked};
+pub use finish::{RetryError, retry};
+pub use intake::{IntakeError, Looked, Survey};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};
+pub use sweep::SweepError;
 pub use worker::{Ended, RunError};
 
 /// An import as the state database has it, with what its claim moved.

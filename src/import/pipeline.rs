@@ -6,7 +6,7 @@
 use std::io::{self, BufWriter, Read, Write};
 
 use super::monitor::Monitor;
-use super::state;
+use super::{chain, state};
 use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import_id::ImportId;
@@ -188,24 +188,52 @@ impl Pipeline<'_> {
         Ok(errors.as_mut())
     }
 
+    fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
+        if let Some(errors) = self.errors()? {
+            errors.file.write(record)?;
+            errors.lines.write(record)?;
+        }
+        Ok(())
+    }
+
     fn close_errors(&mut self) -> Result<(), Failure> {
         let Some((_, Some(errors))) = self.errors.take() else { return Ok(()) };
-        errors.file.finish().map_err(unwritable)?;
-        errors.lines.finish().map_err(unwritable)?;
-        Ok(())
+        let finished = errors.file.finish().and_then(|_| errors.lines.finish());
+        finished.map(drop).map_err(|error| self.unwritable(&error))
     }
 
     /// Commits, and returns how many ids moved to another profile.
     fn commit(&mut self) -> Result<u64, Failure> {
         let Some(writer) = self.writer.take() else { return Ok(0) };
-        Ok(writer.commit().map_err(unstorable)?.moved_ids)
+        Ok(writer.commit().map_err(|error| self.unstorable(&error))?.moved_ids)
+    }
+
+    /// The partner learns that it was the host; the causes, with their paths, are the log's.
+    fn unstorable(&self, error: &store::Error) -> Failure {
+        let (account, import) = self.names();
+        tracing::error!(account, import, "the records cannot be stored: {}", chain(error));
+        Failure::new(FailureText::Infra, "the records could not be stored")
+    }
+
+    /// As [`Self::unstorable`] for an error file.
+    fn unwritable(&self, error: &io::Error) -> Failure {
+        let (account, import) = self.names();
+        tracing::error!(account, import, "the error file cannot be written: {}", chain(error));
+        let kind = error.kind();
+        Failure::new(FailureText::Infra, format_args!("the error file cannot be written: {kind}"))
+    }
+
+    fn names(&self) -> (Option<&str>, Option<&str>) {
+        let of = self.target.map(|target| (target.account.as_str(), target.import.as_str()));
+        of.unzip()
     }
 }
 
 impl Sink for Pipeline<'_> {
     fn begin(&mut self, start: &Start) -> Result<(), Failure> {
         if let Some(Target { store, account, import }) = self.target {
-            self.writer = Some(store.begin(account, import, &start.schema).map_err(unstorable)?);
+            let begun = store.begin(account, import, &start.schema);
+            self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
         self.errors = Some((start.clone(), None));
         Ok(())
@@ -213,17 +241,14 @@ impl Sink for Pipeline<'_> {
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
         match &mut self.writer {
-            Some(writer) => writer.push(batch).map_err(unstorable),
+            Some(writer) => writer.push(batch),
             None => Ok(()),
         }
+        .map_err(|error| self.unstorable(&error))
     }
 
     fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        if let Some(errors) = self.errors().map_err(unwritable)? {
-            errors.file.write(record).map_err(unwritable)?;
-            errors.lines.write(record).map_err(unwritable)?;
-        }
-        Ok(())
+        self.write(record).map_err(|error| self.unwritable(&error))
     }
 
     fn progress(&mut self, progress: records::Progress) -> Result<(), Failure> {
@@ -233,14 +258,4 @@ impl Sink for Pipeline<'_> {
         }
         Ok(())
     }
-}
-
-fn unwritable(error: io::Error) -> Failure {
-    Failure::new(FailureText::Infra, format_args!("the error file cannot be written: {error}"))
-}
-
-fn unstorable(error: store::Error) -> Failure {
-    // The partner learns that it was the host; the causes, with their paths, are the log's.
-    tracing::error!("{}", crate::import::chain(&error));
-    Failure::new(FailureText::Infra, "the records could not be stored")
 }

@@ -15,6 +15,9 @@ use crate::import_id::ImportId;
 pub struct Queue {
     accounts: HashMap<AccountId, Lane>,
     served: u64,
+    /// By account, also of those that wait for nothing now: one that comes with a file at a time
+    /// would else go first every time.
+    last_served: HashMap<AccountId, u64>,
 }
 
 /// The import that goes next.
@@ -32,7 +35,6 @@ pub struct Next {
 struct Lane {
     waiting: BTreeSet<(i64, ImportId)>,
     running: Option<ImportId>,
-    last_served: u64,
     not_before: Option<Instant>,
 }
 
@@ -47,15 +49,15 @@ impl Queue {
 
     /// Takes the next import to run, if any account may run one at `now`.
     pub fn next(&mut self, now: Instant) -> Option<Next> {
-        let (account, _) =
-            self.accounts.iter().filter(|(_, lane)| lane.may_run(now)).min_by_key(
-                |(_, lane)| (lane.last_served, lane.waiting.first().map(|(n, _)| *n)),
-            )?;
+        let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now));
+        let (account, _) = ready.min_by_key(|(account, lane)| {
+            (self.last_served.get(*account), lane.waiting.first().map(|(n, _)| *n))
+        })?;
         let account = account.clone();
         let lane = self.accounts.get_mut(&account)?;
         let (n, id) = lane.waiting.pop_first()?;
         self.served += 1;
-        lane.last_served = self.served;
+        self.last_served.insert(account.clone(), self.served);
         lane.running = Some(id.clone());
         lane.not_before = None;
         Some(Next { account, n, id })
@@ -154,6 +156,20 @@ mod tests {
         queue.ended(&account("small"));
         assert_eq!(next(&mut queue, now), Some(id(2)));
         assert_eq!(next(&mut queue, now), Some(id(1002)), "side by side with big");
+    }
+
+    #[test]
+    fn accounts_with_one_file_at_a_time_do_not_starve_one_with_many() {
+        let mut queue = queue(&[("big", 1), ("big", 2)]);
+        let now = Instant::now();
+        assert_eq!(next(&mut queue, now), Some(id(1)));
+        queue.ended(&account("big"));
+        for n in 3..=4 {
+            queue.add(&account("small"), n, &id(n));
+            let served = queue.next(now).unwrap();
+            queue.ended(&served.account);
+            assert_eq!(served.id, [id(3), id(2)][n as usize - 3]);
+        }
     }
 
     #[test]

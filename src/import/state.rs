@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
 /// What to do with an import that is about to run.
@@ -46,11 +48,37 @@ pub enum AfterHostFailure {
     GiveUp,
 }
 
-/// Whether an import that the host failed for the `tries`th time (from 1), `elapsed` after its
-/// first start, is tried again: after 1, 2, 4 … at most 60 s, until `window` is over.
+/// How long to wait after the `tries`th try (from 1) in a row that came to nothing: 1, 2, 4 … at
+/// most 60 s.
+pub fn pause(tries: u32) -> Duration {
+    Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE)
+}
+
+/// Whether an import that the host failed for the `tries`th time in a row (from 1), `elapsed`
+/// after the first of them, is tried again: after [`pause`], until `window` is over.
 pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> AfterHostFailure {
-    let pause = Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE);
+    let pause = pause(tries);
     if elapsed + pause > window { AfterHostFailure::GiveUp } else { AfterHostFailure::Retry(pause) }
+}
+
+/// Whether an import's spooled files have served: it completed, or failed longer than
+/// `keep_failed` ago. Files that no import knows were last `changed` as long ago: they are somebody's
+/// uploads, and a state database that was put back from a backup does not make them worthless.
+pub fn is_spent(
+    import: Option<(ImportState, Option<Timestamp>)>,
+    changed: Timestamp,
+    now: Timestamp,
+    keep_failed: Duration,
+) -> bool {
+    let over = |since: Timestamp| {
+        now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= keep_failed)
+    };
+    match import {
+        None => over(changed),
+        Some((ImportState::Completed, _)) => true,
+        Some((ImportState::Failed, finished_at)) => finished_at.is_some_and(over),
+        Some((ImportState::Claiming | ImportState::Queued | ImportState::Running, _)) => false,
+    }
 }
 
 /// The longest pause between two tries.
@@ -93,5 +121,20 @@ mod tests {
             AfterHostFailure::Retry(seconds(60))
         );
         assert_eq!(after_host_failure(9, seconds(590), window), AfterHostFailure::GiveUp);
+    }
+
+    #[test]
+    fn spooled_files_are_kept_as_long_as_somebody_may_want_them() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let spent = |import, now| is_spent(import, at(0), at(now), Duration::from_secs(100));
+        for state in [ImportState::Claiming, ImportState::Queued, ImportState::Running] {
+            assert!(!spent(Some((state, None)), 1000), "{state:?}");
+        }
+        assert!(spent(Some((ImportState::Completed, Some(at(0)))), 0));
+        assert!(!spent(Some((ImportState::Failed, Some(at(50)))), 149));
+        assert!(spent(Some((ImportState::Failed, Some(at(50)))), 150));
+        assert!(!spent(Some((ImportState::Failed, Some(at(50)))), 0), "the clock was set back");
+        assert!(!spent(None, 99));
+        assert!(spent(None, 100));
     }
 }

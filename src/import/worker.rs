@@ -4,7 +4,6 @@
 //! results/ gets the same answer by rename, and the finishing transaction happens once.
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -12,13 +11,14 @@ use jiff::Timestamp;
 
 use super::finish;
 use super::monitor::Monitor;
-use super::pipeline::{self, Answers, Outcome, Source, Stopped, Target};
+use super::pipeline::{self, Outcome, Source, Stopped, Target};
+use super::results::{self, InResults, Temps};
 use super::state::{self as decide, AfterHostFailure, Start};
 use super::{Engine, ImportRow, chain};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport, Temp};
+use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
 use crate::sys::LeaseError;
 
@@ -50,6 +50,9 @@ pub enum RunError {
     /// The answer can't be written into results/.
     #[error("cannot answer in results/")]
     Results(#[from] ResultsError),
+    /// A bug of ours, twice; what panicked has said where.
+    #[error("a bug of ours ended the import and the answer to it")]
+    Panicked,
 }
 
 impl Engine {
@@ -69,11 +72,13 @@ impl Engine {
             let row = self.row(id)?;
             tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
             let failure = Failure::new(FailureText::Internal, "the log of the server says more");
-            self.answer(&row, None, Outcome::failed(failure), None)
+            let answered = self.answer(&row, None, Outcome::failed(failure), None);
+            self.uncounted_on_error(&row, answered)
         })
     }
 
-    /// Runs one queued import to its end.
+    /// Runs one queued import to its end. One that has ended already stays as it is: whoever says
+    /// that it waits may have looked before it ran.
     ///
     /// # Errors
     /// The state database or results/ can't be written; the import stays as it is.
@@ -84,7 +89,10 @@ impl Engine {
         wake_relay: &dyn Fn(),
     ) -> Result<Ended, RunError> {
         let row = self.row(id)?;
-        let now = Timestamp::now();
+        if matches!(row.state, ImportState::Completed | ImportState::Failed) {
+            return Ok(Ended::Finished);
+        }
+        let now = state::timestamp(state::millis(Timestamp::now()))?; // as exact as it is stored
         let started_at = row.started_at.unwrap_or(now);
         let start =
             decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
@@ -92,10 +100,38 @@ impl Engine {
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
-        if let Start::Answer(failure) = start {
-            return self.answer(&row, None, Outcome::failed(failure), None);
+        let ended = match start {
+            Start::Run => self.import(&row, started_at, monitor),
+            Start::Answer(failure) => {
+                self.clear_store(&row);
+                self.answer(&row, None, Outcome::failed(failure), None)
+            }
+        };
+        self.uncounted_on_error(&row, ended)
+    }
+
+    /// The host's failure is no sign of a poisoned import: the start is not counted. What was
+    /// stored by then stays stored, and setting the import aside would deny it.
+    fn uncounted_on_error(
+        &self,
+        row: &ImportRow,
+        ended: Result<Ended, RunError>,
+    ) -> Result<Ended, RunError> {
+        if ended.is_err() {
+            // Should it be refused as well, the error that is returned says enough.
+            let _ = self.state.write(|tx| imports::set_stopped(tx, &row.id));
         }
-        self.import(&row, started_at, monitor)
+        ended
+    }
+
+    /// Takes away what cut-off runs of an import left that will not run again.
+    fn clear_store(&self, row: &ImportRow) {
+        if row.starts > 0
+            && let Err(error) = self.store.abandon(&row.account, &row.id)
+        {
+            tracing::warn!(account = %row.account, import = %row.id,
+                "what a cut-off run stored stays on disk, unseen: {}", chain(&error));
+        }
     }
 
     fn row(&self, id: &ImportId) -> Result<ImportRow, RunError> {
@@ -109,7 +145,7 @@ impl Engine {
         started_at: Timestamp,
         monitor: &Monitor,
     ) -> Result<Ended, RunError> {
-        let mut answers = InResults { results: None, row, engine: self, temps: [None, None] };
+        let mut answers = InResults::new(&self.layout, row);
         let (manifest, outcome) = match self.open_spooled(row, monitor) {
             Err(failure) => (None, Ok(Outcome::failed(failure))),
             Ok((manifest, data, reader)) => {
@@ -130,36 +166,38 @@ impl Engine {
                 (Some(manifest), outcome)
             }
         };
-        let temps = std::mem::take(&mut answers.temps);
+        let temps = answers.into_temps();
         match outcome {
             Err(Stopped) => {
                 self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
                 Ok(Ended::Stopped)
             }
-            Ok(outcome) => match self.after_host_failure(row, started_at, &outcome) {
+            Ok(outcome) => match self.after_host_failure(row, &outcome)? {
                 Some(pause) => Ok(Ended::Again(pause)),
                 None => self.answer(row, manifest.as_ref(), outcome, Some(temps)),
             },
         }
     }
 
-    /// How long to wait when the host failed and the retry window is open.
+    /// How long to wait when the host failed and the retry window, which begins with the first
+    /// failure in a row, is open.
     fn after_host_failure(
         &self,
         row: &ImportRow,
-        started_at: Timestamp,
         outcome: &Outcome,
-    ) -> Option<Duration> {
-        let failure = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra)?;
-        let elapsed = Timestamp::now().duration_since(started_at).unsigned_abs();
+    ) -> Result<Option<Duration>, RunError> {
+        let failed = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra);
+        let Some(failure) = failed else { return Ok(None) };
+        let trouble = self.trouble(&row.id);
         let window = self.config.imports.retry_for.get();
-        match decide::after_host_failure(row.starts + 1, elapsed, window) {
-            AfterHostFailure::GiveUp => None,
+        match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
+            AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
-                self.state.write(|tx| imports::set_stopped(tx, &row.id)).ok().map(|()| pause)
+                self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
+                Ok(Some(pause))
             }
         }
     }
@@ -186,7 +224,7 @@ impl Engine {
         row: &ImportRow,
         manifest: Option<&Manifest>,
         outcome: Outcome,
-        temps: Option<[Option<Temp>; 2]>,
+        temps: Option<Temps>,
     ) -> Result<Ended, RunError> {
         let mut report = Report {
             data_type: manifest.map(|m| m.data_type).or(row.data_type),
@@ -202,12 +240,16 @@ impl Engine {
             ..running(row, row.started_at.unwrap_or(row.received_at))
         };
         match Results::open(&self.layout, &row.account) {
-            Ok(results) => self.publish(&results, row, &mut report, temps)?,
+            Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
-            Err(error) => tracing::warn!(account = %row.account, import = %row.id,
-                "the answer is in the state database only: {}", chain(&error)),
+            Err(error) if results::is_missing(&error) => {
+                tracing::warn!(account = %row.account, import = %row.id,
+                "the answer is in the state database only: {}", chain(&error))
+            }
+            Err(error) => return Err(error.into()),
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
+        self.forget_trouble(&row.id);
         log_end(row, &report);
         if report.state == ImportState::Completed
             && let Err(error) = spool::discard(&self.layout, &row.id)
@@ -216,30 +258,6 @@ impl Engine {
                 "the spooled files stay: {}", chain(&error));
         }
         Ok(Ended::Finished)
-    }
-
-    fn publish(
-        &self,
-        results: &Results,
-        row: &ImportRow,
-        report: &mut Report,
-        temps: Option<[Option<Temp>; 2]>,
-    ) -> Result<(), RunError> {
-        let [errors, lines] = temps.unwrap_or_default();
-        if let Some(temp) = errors {
-            let name = format!("{}.errors.csv", row.stem);
-            results.publish(temp, &name)?;
-            report.error_file = Some(name);
-        }
-        if let Some(temp) = lines {
-            let name = format!("{}.errors.jsonl", row.stem);
-            results.publish(temp, &name)?;
-        }
-        // Serialising a report cannot fail: it has no map with other keys than text.
-        let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-        let name = format!("{}.result.json", row.stem);
-        results.write(&row.id, &name, &json)?;
-        Ok(())
     }
 }
 
@@ -270,37 +288,5 @@ fn log_end(row: &ImportRow, report: &Report) {
             accepted = counts.accepted, rejected = counts.rejected, "{}", report.state.as_str()),
         Some(failure) => tracing::info!(account = %row.account, import = %row.id,
             "failed: {}: {}", failure.message.as_str(), failure.detail.escape_debug()),
-    }
-}
-
-/// Error files on their way into results/.
-struct InResults<'a> {
-    results: Option<Results>,
-    row: &'a ImportRow,
-    engine: &'a Engine,
-    temps: [Option<Temp>; 2],
-}
-
-impl InResults<'_> {
-    fn create(&mut self, place: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
-        if self.results.is_none() {
-            let opened = Results::open(&self.engine.layout, &self.row.account);
-            self.results = Some(opened.map_err(io::Error::other)?);
-        }
-        let Some(results) = &self.results else { return Err(io::ErrorKind::NotFound.into()) };
-        let temp = results.create_temp(&self.row.id, purpose).map_err(io::Error::other)?;
-        let file = temp.try_clone()?;
-        self.temps[place] = Some(temp);
-        Ok(Box::new(file))
-    }
-}
-
-impl Answers for InResults<'_> {
-    fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(0, "errors.csv")
-    }
-
-    fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
-        self.create(1, "errors.jsonl")
     }
 }

@@ -28,5 +28,5 @@ pub use layout::Layout;
 pub use pair::{Decisions, Known, Take, Verdict};
 pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, ScanError, Seen};
-pub use spooled::{SpooledData, SpooledError, SpooledImport, discard};
+pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
 pub use watch::{Look, WatchError, Watcher};

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use nix::errno::Errno;
 
 use super::claim::{DATA, MANIFEST};
@@ -191,6 +192,30 @@ impl Stamp {
             nlink: metadata.nlink(),
         })
     }
+}
+
+/// The imports that have a folder in the spool, and when it last changed. What has no import's
+/// name is not ours and is left out.
+///
+/// # Errors
+/// The spool can't be listed.
+pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError> {
+    let path = layout.spool();
+    let failed = |source| SpooledError::Read { path: path.clone(), source };
+    let mut imports = Vec::new();
+    for entry in std::fs::read_dir(&path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(import) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let changed = match entry.metadata().and_then(|metadata| metadata.modified()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // just finished
+            changed => changed.map_err(failed)?,
+        };
+        // A time that a timestamp can't hold is the host's clock gone wrong: as good as new.
+        imports.push((import, changed.try_into().unwrap_or(Timestamp::MAX)));
+    }
+    Ok(imports)
 }
 
 /// Removes a claimed import's files; no error when they are gone already.

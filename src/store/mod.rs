@@ -71,6 +71,17 @@ impl Store {
             }
         }
     }
+
+    /// Removes what a crashed run of `import` left behind, when it will not begin again. What it
+    /// committed stays.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
+        match self {
+            Self::Local(store) => store.abandon(account, import),
+        }
+    }
 }
 
 impl Writer {

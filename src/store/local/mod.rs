@@ -89,6 +89,15 @@ impl LocalStore {
         };
         Ok(LocalWriter { import: import.clone(), state })
     }
+
+    /// See [`super::Store::abandon`]. Profiles leave nothing: their transaction went with the run.
+    ///
+    /// # Errors
+    /// The unfinished folder can't be removed.
+    pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
+        let folder = AccountFolder::new(&self.data, account);
+        durable::remove_folder(&folder.unfinished_events_of(import))
+    }
 }
 
 impl LocalWriter {

@@ -1,0 +1,72 @@
+//! What runs on blocking threads, and what each brings back to the loop.
+//!
+//! Always holds: every piece of work brings something back, also when it panics; a look or an
+//! import that the loop never heard of again would hold its place for ever.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::logging::chain;
+use super::surveys::Order;
+use crate::account::AccountId;
+use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
+use crate::import_id::ImportId;
+use crate::state;
+
+/// What a blocking thread brings back.
+pub enum Done {
+    /// None: it panicked.
+    Survey(Order, Option<state::Result<Option<Survey>>>),
+    Look(AccountId, Result<Looked, IntakeError>),
+    Run(Run, Result<Ended, RunError>),
+    Sweep,
+}
+
+/// One import under way.
+#[derive(Clone)]
+pub struct Run {
+    pub account: AccountId,
+    pub id: ImportId,
+    pub n: i64,
+    pub monitor: Arc<Monitor>,
+}
+
+pub fn survey(engine: &Engine, order: Order) -> Done {
+    Done::Survey(order, guarded(|| engine.survey(order.known)))
+}
+
+pub fn look(engine: &Engine, account: AccountId) -> Done {
+    let looked = guarded(|| engine.look(&account));
+    Done::Look(account, looked.unwrap_or(Err(IntakeError::Panicked)))
+}
+
+pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
+    let ended = guarded(|| engine.run_guarded(&run.id, &run.monitor, wake_relay));
+    Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
+}
+
+pub fn sweep(engine: &Engine) -> Done {
+    if let Some(Err(error)) = guarded(|| engine.sweep(Timestamp::now())) {
+        tracing::error!("cannot sweep the spool: {}", chain(&error));
+    }
+    Done::Sweep
+}
+
+/// What `work` returns; none when it panicked, which has written where and why to standard error.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // What the work shares with others is behind locks that say what a panic leaves of them.
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guarded;
+
+    #[test]
+    fn a_panic_is_an_answer() {
+        assert_eq!(guarded(|| 1), Some(1));
+        assert_eq!(guarded(|| -> i32 { panic!("a test of what a panic does") }), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! A host with one account and no sidecar, in a temporary folder: tests look and run by hand.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::account::AccountId;
+use crate::config::{Config, Paths, Period};
+use crate::import::{Ended, Engine, ImportRow, Looked, Monitor, RunError};
+use crate::import_id::ImportId;
+use crate::state::{Error, accounts, imports};
+use crate::sys::ReadLease;
+
+/// Removed when dropped.
+pub struct Host {
+    _folder: tempfile::TempDir,
+    pub engine: Engine,
+    pub account: AccountId,
+}
+
+/// Two events, the second without a name.
+pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
+
+impl Host {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With a configuration of its own; pairs need not wait.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let mut config = Config::default();
+        config.node.name = "t".into();
+        config.paths = Paths { accounts: root.join("srv"), state: root.join("var") };
+        config.pairing.data_file_grace = Period::seconds(0);
+        config.pairing.manifest_quiet_period = Period::seconds(0);
+        change(&mut config);
+        fs::create_dir_all(&config.paths.state).unwrap();
+        let engine = Engine::open(Arc::new(config)).unwrap();
+        fs::create_dir_all(engine.layout.spool()).unwrap();
+        let host = Self { _folder: folder, engine, account: "ACME-1".parse().unwrap() };
+        host.add_account(&[]);
+        host
+    }
+
+    pub fn add_account(&self, domains: &[String]) {
+        let (engine, at) = (&self.engine, Timestamp::now());
+        engine.state.write(|tx| accounts::add(tx, at, &self.account, None, domains)).unwrap();
+        for folder in [engine.layout.incoming(&self.account), engine.layout.results(&self.account)]
+        {
+            fs::create_dir_all(folder).unwrap();
+        }
+    }
+
+    /// As `account remove` leaves it.
+    pub fn remove_account(&self) {
+        fs::remove_dir_all(self.engine.layout.account(&self.account)).unwrap();
+        self.sql("DELETE FROM account");
+    }
+
+    /// Uploads `<stem>.csv` and its manifest, the data first.
+    pub fn upload(&self, stem: &str, kind: &str, csv: &str) {
+        self.put(&format!("{stem}.csv"), csv);
+        self.put_manifest(stem, kind);
+    }
+
+    pub fn put_manifest(&self, stem: &str, kind: &str) {
+        let manifest = serde_json::json!({
+            "fileName": format!("{stem}.csv"), "type": kind, "clientEmail": "p@example.com",
+        });
+        self.put(&format!("{stem}.manifest"), &manifest.to_string());
+    }
+
+    fn put(&self, name: &str, content: &str) {
+        let path = self.engine.layout.incoming(&self.account).join(name);
+        fs::write(&path, content).unwrap();
+        // A child that another test forks holds our handle until its exec.
+        while ReadLease::take(File::open(&path).unwrap()).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn look(&self) -> Looked {
+        self.engine.look(&self.account).unwrap()
+    }
+
+    /// Looks once, and returns the one import that it queued.
+    pub fn claim(&self) -> ImportId {
+        let queued = self.look().queued;
+        assert_eq!(queued.len(), 1, "{queued:?}");
+        queued.into_iter().next().unwrap().1
+    }
+
+    pub fn try_run(&self, import: &ImportId) -> Result<Ended, RunError> {
+        self.engine.run_guarded(import, &Monitor::default(), &|| {})
+    }
+
+    /// Runs `import` to its end, and returns its report in results/.
+    #[track_caller]
+    pub fn run(&self, import: &ImportId) -> Value {
+        assert_eq!(self.try_run(import).unwrap(), Ended::Finished);
+        let stem = self.row(import).stem;
+        let report = fs::read(self.results(&format!("{stem}.result.json"))).unwrap();
+        serde_json::from_slice(&report).unwrap()
+    }
+
+    pub fn row(&self, import: &ImportId) -> ImportRow {
+        self.engine.state.read(|tx| imports::get(tx, import.as_str())).unwrap().unwrap()
+    }
+
+    /// The activity log's actions about `import`, in order.
+    pub fn log(&self, import: &ImportId) -> Vec<String> {
+        let sql = "SELECT action FROM activity WHERE import = ?1 ORDER BY id";
+        self.column(sql, import)
+    }
+
+    /// The mails about `import`, by milestone, in order.
+    pub fn mails(&self, import: &ImportId) -> Vec<String> {
+        let sql = "SELECT type FROM milestone JOIN delivery ON milestone = milestone.id
+                   WHERE import = ?1 ORDER BY delivery.id";
+        self.column(sql, import)
+    }
+
+    fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
+        let read = self.engine.state.read(|tx| {
+            let mut statement = tx.prepare(sql)?;
+            let rows = statement.query_map([import.as_str()], |row| row.get(0))?;
+            Ok::<_, Error>(rows.collect::<Result<_, _>>()?)
+        });
+        read.unwrap()
+    }
+
+    pub fn sql(&self, sql: &str) {
+        self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn results(&self, name: &str) -> PathBuf {
+        self.engine.layout.results(&self.account).join(name)
+    }
+
+    pub fn spooled(&self, import: &ImportId) -> PathBuf {
+        self.engine.layout.spooled(import)
+    }
+
+    /// The local store's folder of the account.
+    pub fn stored(&self) -> PathBuf {
+        self.engine.config.paths.data().join(self.account.as_str())
+    }
+
+    /// The imports whose events are in the store, sorted.
+    pub fn stored_events(&self) -> Vec<String> {
+        names(self.stored().join("events"))
+    }
+}
+
+/// The names in `folder`, hidden ones too, sorted; none when it is missing.
+pub fn names(folder: PathBuf) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

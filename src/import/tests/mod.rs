@@ -1,0 +1,96 @@
+//! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
+
+mod host;
+mod mishaps;
+mod sweep;
+
+use self::host::{EVENTS, Host, names};
+use crate::report::FailureText;
+
+#[test]
+fn an_event_pair_ends_in_the_store_and_in_results() {
+    let host = Host::new();
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["state"], "completed", "{report:#}");
+    assert_eq!(report["records"]["accepted"], 1);
+    assert_eq!(report["errorFile"], "e.errors.csv");
+    let errors = std::fs::read_to_string(host.results("e.errors.csv")).unwrap();
+    assert!(errors.contains(",b@example.com,2,\"Event name is mandatory"), "{errors}");
+    let answers = ["e.errors.csv", "e.errors.jsonl", "e.result.json"];
+    assert_eq!(names(host.results("")), answers);
+    assert_eq!(host.stored_events(), [format!("import={import}")]);
+    assert!(names(host.engine.layout.incoming(&host.account)).is_empty());
+    assert!(names(host.engine.layout.spool()).is_empty(), "a completed import leaves no files");
+    let milestones = ["import.picked_up", "import.completed"];
+    assert_eq!(host.mails(&import), milestones);
+    assert_eq!(host.log(&import)[1..], milestones);
+}
+
+#[test]
+fn a_profile_pair_ends_in_the_profiles() {
+    let host = Host::new();
+    host.upload("p", "profile", "identity,City\na,Rome\na,Oslo\n");
+    let report = host.run(&host.claim());
+    assert_eq!(
+        (&report["state"], &report["records"]["accepted"]),
+        (&"completed".into(), &2.into())
+    );
+    let profiles = rusqlite::Connection::open(host.stored().join("profiles.db")).unwrap();
+    let sql = "SELECT count(*) || ' ' || max(properties) FROM profile";
+    let stored: String = profiles.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, r#"1 {"City":"Oslo"}"#);
+}
+
+#[test]
+fn a_refused_pair_is_answered_but_not_picked_up() {
+    let host = Host::new();
+    host.put_manifest("e", "event");
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["failure"]["message"], FailureText::NoDataFile.as_str());
+    assert_eq!(host.mails(&import), ["import.failed"]);
+}
+
+#[test]
+fn a_manifest_name_is_taken_once() {
+    let host = Host::new();
+    host.upload("e", "event", EVENTS);
+    let first = host.claim();
+    host.run(&first);
+    let answer = std::fs::read(host.results("e.result.json")).unwrap();
+    host.upload("e", "event", EVENTS);
+    let second = host.claim();
+    let report = host.run(&second);
+    assert_eq!(report["failure"]["message"], FailureText::Manifest.as_str());
+    assert!(report["failure"]["detail"].as_str().unwrap().contains(first.as_str()), "{report:#}");
+    assert_eq!(std::fs::read(host.results("e.result.json")).unwrap(), answer, "it stays as it was");
+    assert_eq!(host.stored_events(), [format!("import={first}")]);
+}
+
+#[test]
+fn mail_goes_where_the_account_allows() {
+    let host = Host::new();
+    host.sql("DELETE FROM account");
+    host.add_account(&["example.org".into()]);
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["failure"]["message"], FailureText::Manifest.as_str());
+    assert!(host.mails(&import).is_empty());
+}
+
+#[test]
+fn one_look_takes_a_hundred_and_asks_for_the_next() {
+    let host = Host::new();
+    for n in 0..102 {
+        host.put_manifest(&format!("m{n:03}"), "event");
+    }
+    let first = host.look();
+    assert_eq!((first.queued.len(), first.again), (100, Some(std::time::Duration::ZERO)));
+    let second = host.look();
+    assert_eq!((second.queued.len(), second.again), (2, None));
+    let last = host.row(&second.queued[1].1);
+    assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
+}

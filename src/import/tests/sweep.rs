@@ -1,0 +1,51 @@
+//! What the sweep takes away, and what it leaves.
+
+use std::fs;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::host::{EVENTS, Host, names};
+use crate::import::RetryError;
+
+#[test]
+fn sweeps_what_has_served_and_nothing_else() {
+    let host = Host::new();
+    let week = host.engine.config.imports.keep_failed.get();
+    host.put_manifest("failed", "event");
+    let failed = host.claim();
+    host.run(&failed);
+    host.upload("done", "event", EVENTS);
+    let done = host.claim();
+    host.run(&done);
+    fs::create_dir(host.spooled(&done)).unwrap(); // its removal was cut off
+    host.upload("waiting", "event", EVENTS);
+    let waiting = host.claim();
+    let (unknown, foreign) = ("t-99", "lost+found");
+    fs::create_dir(host.engine.layout.spool().join(unknown)).unwrap();
+    fs::create_dir(host.engine.layout.spool().join(foreign)).unwrap();
+
+    let sweep = |now| {
+        host.engine.sweep(now).unwrap();
+        names(host.engine.layout.spool())
+    };
+    let now = Timestamp::now();
+    assert_eq!(sweep(now), [foreign, failed.as_str(), waiting.as_str(), unknown]);
+    let almost = now + (week - Duration::from_secs(60));
+    assert_eq!(sweep(almost), [foreign, failed.as_str(), waiting.as_str(), unknown]);
+    let later = now + week + Duration::from_secs(60);
+    assert_eq!(sweep(later), [foreign, waiting.as_str()]);
+    assert_eq!(host.run(&waiting)["state"], "completed");
+}
+
+#[test]
+fn what_was_swept_cannot_be_run_again() {
+    let host = Host::new();
+    host.upload("e", "event", "evtName,identity\n,a\n"); // every record is rejected
+    let import = host.claim();
+    host.run(&import);
+    let (row, now) = (host.row(&import), Timestamp::now());
+    host.engine.sweep(now + host.engine.config.imports.keep_failed.get()).unwrap();
+    let error = crate::import::retry(&host.engine.state, &host.engine.layout, &row, now);
+    assert!(matches!(error, Err(RetryError::NotSpooled(_))), "{error:?}");
+}
