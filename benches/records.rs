@@ -1,6 +1,6 @@
 //! How fast `records::read` is with every rule on, in MB/s, into a sink that drops everything.
 //!
-//! `cargo bench --bench records [MB]`: the product page's event shape, made in memory from a fixed
+//! `cargo bench --bench records [MB] [clean|wrong]`: the product page's event shape, made in memory from a fixed
 //! seed, one record in 1000 rejected. No store, no disk: this is reading, checking and typing.
 
 use std::io::{self, Write};
@@ -56,7 +56,13 @@ fn main() -> io::Result<()> {
     let clean = events(megabytes * 1_000_000, 1000)?;
     let wrong = events(megabytes * 1_000_000, 1)?;
     let mut out = io::stdout().lock();
-    for (what, text) in [("1 in 1000 rejected", &clean), ("all rejected", &wrong)] {
+    let only = |name: &str| std::env::args().any(|arg| arg == name);
+    for (name, what, text) in
+        [("clean", "1 in 1000 rejected", &clean), ("wrong", "all rejected", &wrong)]
+    {
+        if !only(name) && (only("clean") || only("wrong")) {
+            continue;
+        }
         for workers in [1, 2] {
             let options = Options { limits: &limits, processing_time: 1_600_000_000, workers };
             let mut seconds: Vec<f64> = Vec::new();

@@ -15,7 +15,7 @@ use arrow_schema::DataType;
 
 use super::batch::Value;
 use super::columns::PropertyColumn;
-use super::explain::{explain, has_charged_items, items_columns, too_many_properties};
+use super::explain::{explain, has_charged_items, too_many_properties};
 use super::parse::{Found, Plan, Rows};
 use super::rejection::Rule;
 use super::rules::id::id;
@@ -217,10 +217,9 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     fn check_items(&mut self) {
-        for items in items_columns(self.plan) {
-            for row in 0..self.rows.len() {
-                self.bad[row] |= has_charged_items(self.plan, self.rows, row, items);
-            }
+        let Some(items) = self.plan.items else { return };
+        for row in 0..self.rows.len() {
+            self.bad[row] |= has_charged_items(self.plan, self.rows, row, items);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::columns::PropertyColumn;
 use super::parse::{Found, Plan, Rows};
-use super::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES, is_charged, is_items};
+use super::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES, is_charged};
 use super::rules::id::{ID, id};
 use super::rules::property;
 use super::rules::timestamp::timestamp;
@@ -15,11 +15,6 @@ pub(super) fn too_many_properties(plan: &Plan, rows: &Rows<'_>, row: usize) -> b
         if is_text { !cell.is_empty() } else { !cell.trim().is_empty() }
     };
     plan.columns.properties.iter().filter(is_set).count() > plan.limits.max_event_properties
-}
-
-pub(super) fn items_columns(plan: &Plan) -> impl Iterator<Item = usize> {
-    let properties = plan.columns.properties.iter();
-    properties.filter(|p| is_items(&p.property.name)).map(|p| p.column)
 }
 
 pub(super) fn has_charged_items(plan: &Plan, rows: &Rows<'_>, row: usize, items: usize) -> bool {
@@ -43,7 +38,7 @@ pub(super) fn explain(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut Vec<
     if too_many_properties(plan, rows, row) {
         found.push(rows.found(row, &TOO_MANY_PROPERTIES, None));
     }
-    for items in items_columns(plan).filter(|items| has_charged_items(plan, rows, row, *items)) {
+    if let Some(items) = plan.items.filter(|items| has_charged_items(plan, rows, row, *items)) {
         found.push(rows.found(row, &CHARGED_ITEMS, Some(items)));
     }
 }

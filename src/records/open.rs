@@ -9,7 +9,7 @@ use super::lex::lex;
 use super::lines::count_lines;
 use super::parse::Plan;
 use super::read::Options;
-use super::rules::event::Reserved;
+use super::rules::event::{Reserved, is_items};
 use super::schema::{EventSchema, Property, Schema};
 use super::sink::Start;
 use super::source::{Meter, Source, failure};
@@ -132,7 +132,9 @@ fn plan(names: Vec<String>, manifest: &Manifest, options: &Options<'_>) -> Resul
         DataType::Event => Schema::Event(EventSchema::new(&properties)),
         DataType::Profile => Schema::Profile(properties.into()),
     };
+    let items = columns.properties.iter().find(|column| is_items(&column.property.name));
     Ok(Plan {
+        items: items.map(|items| items.column),
         columns,
         schema,
         delimiter: manifest.delimiter,

@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub delimiter: u8,
     pub limits: Limits,
     pub reserved: Reserved,
+    /// The column of a Charged event's items.
+    pub items: Option<usize>,
     /// What an empty `ts` means, in seconds since 1970 UTC.
     pub processing_time: i64,
 }

@@ -122,6 +122,9 @@ const SHOWN: usize = 64;
 
 /// A partner's text as messages show it: cut, and nothing in it that steers a terminal.
 pub(super) fn shown(text: &str) -> String {
+    if text.len() <= SHOWN && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let plain = |c: char| if steers(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
     if text.chars().nth(SHOWN).is_some() {
