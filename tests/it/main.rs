@@ -5,6 +5,8 @@
 mod accounts;
 mod cli_outbox;
 mod common;
+mod conformance;
+mod corpus;
 mod helper_closure;
 mod house;
 mod store_readers;
