@@ -70,7 +70,8 @@ impl Case {
     pub fn manifest_text(&self) -> String {
         let Self { data_type, more, .. } = self;
         self.manifest.clone().unwrap_or_else(|| {
-            let columns = self.columns.as_ref().map_or(String::new(), |c| format!(",\"columns\":{c}"));
+            let columns =
+                self.columns.as_ref().map_or(String::new(), |c| format!(",\"columns\":{c}"));
             let name = self.data_file_name();
             format!(
                 "{{\"type\":{data_type:?},\"fileName\":{name:?},\"clientEmail\":\"a@b.example\"\

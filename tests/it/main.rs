@@ -5,6 +5,7 @@
 mod accounts;
 mod cli_outbox;
 mod common;
+mod completeness;
 mod conformance;
 mod corpus;
 mod helper_closure;
