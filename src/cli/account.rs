@@ -307,10 +307,10 @@ fn confirmed(id: &AccountId) -> Result<bool, CliError> {
 }
 
 fn checked_email(text: &str) -> Result<String, CliError> {
-    match text.parse::<email_address::EmailAddress>() {
-        Ok(address) if !text.contains(char::is_control) => Ok(address.to_string()),
-        _ => Err(CliError::new(format_args!("{text:?} is not an email address"))),
+    if crate::manifest::is_address(text) {
+        return Ok(text.to_owned());
     }
+    Err(CliError::new(format_args!("{text:?} is not an email address")))
 }
 
 /// A domain in lower case.

@@ -116,7 +116,9 @@ impl Local {
             Err(failure) => return Ok((None, Outcome::failed(failure))),
         };
         let outcome = match self.data(&manifest) {
-            Err(failure) => Outcome::failed(failure),
+            Err(failure) => {
+                Outcome { warnings: manifest.warnings.clone(), ..Outcome::failed(failure) }
+            }
             Ok(data) => {
                 monitor.set_total(data.metadata().map_or(0, |m| m.len()));
                 let source = Source {

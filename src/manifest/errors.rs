@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use email_address::EmailAddress;
+use email_address::{EmailAddress, Options};
 
 use crate::report::{DataType, Failure, FailureText};
 
@@ -87,9 +87,11 @@ pub(super) fn is_plain_name(name: &str) -> bool {
         && !name.chars().any(char::is_control)
 }
 
-/// Whether `text` is one address that can stand in a mail's header as it is.
+/// Whether `text` is one address that can stand in a mail's header as it is, with no name around
+/// it: what comes after its last `@` is its domain.
 pub(crate) fn is_address(text: &str) -> bool {
-    !text.chars().any(char::is_control) && EmailAddress::is_valid(text)
+    let bare = Options::default().without_display_text();
+    !text.chars().any(char::is_control) && EmailAddress::parse_with_options(text, bare).is_ok()
 }
 
 #[cfg(test)]
@@ -117,6 +119,18 @@ mod tests {
         let findings: Vec<_> = (0..103).map(|n| n.to_string()).collect();
         let detail = failure_of(&findings).detail;
         assert!(detail.starts_with("0; 1; ") && detail.ends_with("; 99; and 3 more"), "{detail}");
+    }
+
+    #[test]
+    fn an_address_has_no_name_around_it() {
+        for text in ["a@b.example", "a.b+c@b.example", "\"a b\"@b.example", "é@b.example"] {
+            assert!(is_address(text), "{text:?}");
+        }
+        for text in
+            ["a@b.example>", "Jane <a@b.example>", "<a@b.example>", "a@", "a@b, c@d", "a@b\n"]
+        {
+            assert!(!is_address(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Whole files through [`read`]: what comes out of the door that everyone else uses.
 
-mod conformance;
 mod files;
 mod limits;
 mod properties;

@@ -1,0 +1,89 @@
+//! What a single pair can't show: names used before, and manifests that are not called so.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// A host with a folder of pairs.
+struct Host(TempDir);
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("state")).unwrap();
+        let config = format!("[paths]\nstate = {:?}\n", folder.path().join("state"));
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        Self(folder)
+    }
+
+    /// Writes a pair.
+    fn pair(&self, manifest: &str, data: &str) {
+        let text = r#"{"type":"profile","fileName":"e.csv","clientEmail":"a@b.example"}"#;
+        fs::write(self.0.path().join(manifest), text).unwrap();
+        fs::write(self.0.path().join("e.csv"), data).unwrap();
+    }
+
+    /// Ingests it for an account: the report, and the exit code.
+    fn ingest(&self, account: &str, manifest: &str) -> (Json, i32) {
+        let output = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
+            .current_dir(self.0.path())
+            .args(["--config", "config.toml", "--json", "ingest", "--account", account, manifest])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let report =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+        (report, output.status.code().unwrap())
+    }
+
+    fn profiles(&self, account: &str) -> i64 {
+        let path = self.0.path().join("state/data").join(account).join("profiles.db");
+        let database = rusqlite::Connection::open(path).unwrap();
+        database.query_row("SELECT count(*) FROM profile", [], |row| row.get(0)).unwrap()
+    }
+}
+
+#[test]
+fn a_name_is_used_once() {
+    let host = Host::new();
+    host.pair("e.manifest", "identity\nj\n");
+    let (first, code) = host.ingest("acme", "e.manifest");
+    assert_eq!((first["state"].as_str(), code), (Some("completed"), 0));
+    host.pair("e.manifest", "identity\nk\n");
+    let (second, code) = host.ingest("acme", "e.manifest");
+    assert_eq!((second["state"].as_str(), code), (Some("failed"), 1));
+    assert_eq!(second["failure"]["message"], "Incorrect details in manifest file");
+    let detail = second["failure"]["detail"].as_str().unwrap();
+    assert!(detail.contains("e.manifest was used before, by import"), "{detail}");
+    assert!(detail.contains(first["import"].as_str().unwrap()), "{detail}");
+    assert_eq!(host.profiles("acme"), 1);
+    // Another account's names are its own, and so is another name.
+    assert_eq!(host.ingest("other", "e.manifest").1, 0);
+    host.pair("f.manifest", "identity\nk\n");
+    assert_eq!(host.ingest("acme", "f.manifest").1, 0);
+    assert_eq!(host.profiles("acme"), 2);
+}
+
+/// A name is spent by an import that failed too.
+#[test]
+fn a_failed_name_is_spent() {
+    let host = Host::new();
+    host.pair("e.manifest", "identity\n");
+    assert_eq!(host.ingest("acme", "e.manifest").1, 1);
+    host.pair("e.manifest", "identity\nj\n");
+    let (second, code) = host.ingest("acme", "e.manifest");
+    assert_eq!(code, 1);
+    assert_eq!(second["failure"]["message"], "Incorrect details in manifest file");
+}
+
+#[test]
+fn a_manifest_is_called_so() {
+    let host = Host::new();
+    host.pair("e.json", "identity\nj\n");
+    let (report, code) = host.ingest("acme", "e.json");
+    assert_eq!(code, 1);
+    assert_eq!(report["failure"]["message"], "Incorrect details in manifest file");
+    assert_eq!(report["failure"]["detail"], "the name \"e.json\" does not end in .manifest");
+}

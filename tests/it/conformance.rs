@@ -1,0 +1,395 @@
+//! The conformance corpus through `check` and through `ingest`: the same verdict twice, and what
+//! was accepted is in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, ArrayRef, cast::AsArray};
+use arrow_schema::DataType;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value as Json, json};
+use sftp_import::account::AccountId;
+use sftp_import::config::Config;
+use sftp_import::import::{Engine, ErrorFolder, Local, Monitor, check, ingest};
+use sftp_import::report::{ImportState, Report};
+use tempfile::TempDir;
+
+use super::corpus::{Case, groups};
+
+/// What a way of checking a pair says.
+#[derive(Debug, PartialEq)]
+struct Answer {
+    /// Without what differs by nature: ids, times, paths.
+    report: Json,
+    error_file: Option<String>,
+    error_lines: Vec<Json>,
+}
+
+/// A case's pair on disk, and an engine to import it with.
+struct Bench {
+    folder: TempDir,
+    engine: Engine,
+    account: AccountId,
+}
+
+impl Bench {
+    fn new(case: &Case) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config =
+            Config { limits: toml::from_str(&case.limits).unwrap(), ..Config::default() };
+        config.node.name = "sftp1".into();
+        config.paths.state = folder.path().join("state");
+        for name in ["state", "pair", "checked", "ingested"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let text = format!(
+            "[node]\nname = 'sftp1'\n[paths]\nstate = {:?}\n[limits]\n{}\n",
+            config.paths.state, case.limits
+        );
+        fs::write(folder.path().join("config.toml"), text).unwrap();
+        let engine = Engine::open(Arc::new(config)).unwrap();
+        let bench = Self { folder, engine, account: "TEST-ABC-123Z".parse().unwrap() };
+        if let Some(before) = &case.before {
+            let manifest = bench.write("before.manifest", case, Some(before.clone().into_bytes()));
+            let report = bench.ingested(&manifest, "ingested");
+            assert_eq!(report.state, ImportState::Completed, "before: {report:?}");
+        }
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the pair, and gives the manifest's path.
+    fn write(&self, manifest: &str, case: &Case, data: Option<Vec<u8>>) -> PathBuf {
+        if let Some(data) = data {
+            fs::write(self.path("pair").join(case.data_file_name()), data).unwrap();
+        }
+        let path = self.path("pair").join(manifest);
+        fs::write(&path, case.manifest_text()).unwrap();
+        path
+    }
+
+    fn checked(&self, manifest: &Path) -> Answer {
+        let limits = &self.engine.config.limits;
+        let local = Local::open(manifest, limits).unwrap();
+        let folder = self.path("checked");
+        let mut errors = ErrorFolder::create(&folder, local.stem()).unwrap();
+        let report = check(&local, limits, &mut errors, &Monitor::default()).unwrap();
+        errors.keep().unwrap();
+        answer(&serde_json::to_value(report).unwrap(), &folder)
+    }
+
+    fn ingested(&self, manifest: &Path, folder: &str) -> Report {
+        let local = Local::open(manifest, &self.engine.config.limits).unwrap();
+        let mut errors = ErrorFolder::create(&self.path(folder), local.stem()).unwrap();
+        let monitor = Monitor::default();
+        let report = ingest(&self.engine, &self.account, &local, &mut errors, &monitor).unwrap();
+        errors.keep().unwrap();
+        report.unwrap()
+    }
+
+    /// One of the real programs: what it printed, and how it ended.
+    fn program(&self, command: &[&str], manifest: &Path, folder: &str) -> (Answer, i32) {
+        let folder = self.path(folder);
+        let output = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .args(command)
+            .arg(manifest)
+            .arg("--json")
+            .arg("--errors")
+            .arg(&folder)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let report = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {:?}{said}", String::from_utf8_lossy(&output.stdout)));
+        (answer(&report, &folder), output.status.code().unwrap())
+    }
+
+    fn account_folder(&self) -> PathBuf {
+        self.path("state/data").join(self.account.as_str())
+    }
+}
+
+fn answer(report: &Json, folder: &Path) -> Answer {
+    let mut report = report.clone();
+    for key in ["import", "account", "receivedAt", "startedAt", "finishedAt", "errorFile"] {
+        report.as_object_mut().unwrap().remove(key);
+    }
+    let read = |name| fs::read_to_string(folder.join(name)).ok();
+    let lines = read("e.errors.jsonl").unwrap_or_default();
+    let error_lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    Answer { report, error_file: read("e.errors.csv"), error_lines }
+}
+
+/// What the store has, in an order of its own.
+struct Stored {
+    /// Records of the import, by the store's own count.
+    records: u64,
+    content: Json,
+}
+
+fn stored(bench: &Bench, import: &str) -> Stored {
+    let events = bench.account_folder().join("events");
+    let mut rows = Vec::new();
+    let mut records = 0;
+    for folder in fs::read_dir(events).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+        let of_import = events_in(&folder.join("part-00000.parquet"));
+        if folder.ends_with(format!("import={import}")) {
+            records = of_import.len() as u64;
+        }
+        rows.extend(of_import);
+    }
+    let profiles = bench.account_folder().join("profiles.db");
+    if profiles.exists() {
+        let database = rusqlite::Connection::open(profiles).unwrap();
+        let sql = "SELECT coalesce(sum(records), 0) FROM checkpoint WHERE import = ?1";
+        let of_import: i64 = database.query_row(sql, [import], |row| row.get(0)).unwrap();
+        records += of_import.cast_unsigned();
+        rows.extend(profiles_in(&database));
+    }
+    Stored { records, content: Json::Array(rows) }
+}
+
+/// Every event without its line and what it has not.
+fn events_in(part: &Path) -> Vec<Json> {
+    let file = fs::File::open(part).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut rows = Vec::new();
+    for batch in reader.map(Result::unwrap) {
+        for row in 0..batch.num_rows() {
+            let schema = batch.schema();
+            let columns = schema.fields().iter().zip(batch.columns());
+            let set = columns.filter(|(f, c)| f.name() != "source_line" && !c.is_null(row));
+            let event: Map<_, _> = set.map(|(f, c)| (f.name().clone(), cell(c, row))).collect();
+            rows.push(event.into());
+        }
+    }
+    rows
+}
+
+fn cell(column: &ArrayRef, row: usize) -> Json {
+    match column.data_type() {
+        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
+        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Boolean => json!(column.as_boolean().value(row)),
+        DataType::Timestamp(..) => {
+            let at = column.as_primitive::<TimestampMillisecondType>().value(row);
+            json!(jiff::Timestamp::from_millisecond(at).unwrap().to_string())
+        }
+        other => panic!("no column is {other}"),
+    }
+}
+
+/// Every profile that has an id: its ids as `kind value`, its properties.
+fn profiles_in(database: &rusqlite::Connection) -> Vec<Json> {
+    let sql = "SELECT properties, group_concat(kind || ' ' || value, ', ') FROM
+               (SELECT * FROM profile JOIN identity ON profile_id = id ORDER BY kind, value)
+               GROUP BY id ORDER BY id";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let properties: String = row.get(0)?;
+        Ok(json!({
+            "ids": row.get::<_, String>(1)?,
+            "properties": serde_json::from_str::<Json>(&properties).unwrap(),
+        }))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+impl Case {
+    fn run(&self, with_programs: bool) {
+        let bench = Bench::new(self);
+        let manifest = bench.write("e.manifest", self, self.data_file());
+        let checked = bench.checked(&manifest);
+        self.verify(&checked);
+        if with_programs {
+            self.run_programs(&checked);
+        }
+        let report = bench.ingested(&manifest, "ingested");
+        let mut ingested = answer(&serde_json::to_value(&report).unwrap(), &bench.path("ingested"));
+        // Where ids led before is the store's to know: `check` can't say it.
+        let moved = "ids belonged to another profile";
+        let warnings = ingested.report["warnings"].as_array_mut().unwrap();
+        self.verify_warnings(warnings);
+        warnings.retain(|warning| !warning.as_str().unwrap().contains(moved));
+        assert_eq!(checked, ingested, "check and ingest differ");
+        self.verify_stored(&bench, &report);
+    }
+
+    /// Both programs, on a host of their own, say the same.
+    fn run_programs(&self, checked: &Answer) {
+        let bench = Bench::new(self);
+        let manifest = bench.write("e.manifest", self, self.data_file());
+        let (said, code) = bench.program(&["check"], &manifest, "checked");
+        assert_eq!(*checked, said, "the program's check differs");
+        let clean = self.fail.is_none() && self.findings.is_none() && self.reject.is_empty();
+        assert_eq!(code == 0, clean && self.manifest.is_none(), "exit {code}");
+        let account = ["ingest", "--account", self_account()];
+        let (said, code) = bench.program(&account, &manifest, "ingested");
+        assert_eq!(checked.error_file, said.error_file);
+        assert_eq!(checked.report["records"], said.report["records"]);
+        assert_eq!(checked.report["failure"], said.report["failure"]);
+        assert_eq!(code == 0, said.report["state"] == "completed", "exit {code}");
+    }
+
+    fn verify(&self, answer: &Answer) {
+        let Answer { report, error_file, .. } = answer;
+        let records = |key: &str| report["records"][key].as_u64().unwrap();
+        assert_eq!(records("read"), records("accepted") + records("rejected"));
+        if let Some(fail) = self.expected_failure() {
+            let said = &report["failure"];
+            let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+            let (message, detail) = (text("message"), text("detail"));
+            assert_eq!(format!("{message}: {detail}"), fail);
+            assert_eq!((records("accepted"), &report["state"]), (0, &json!("failed")));
+            return;
+        }
+        assert_eq!(report["failure"], Json::Null);
+        let rejections = report["rejections"].as_array().unwrap();
+        let told: BTreeSet<_> = rejections.iter().map(|r| r["message"].as_str().unwrap()).collect();
+        assert_eq!(told, self.reject.iter().map(String::as_str).collect());
+        let rejected = self.rejected.unwrap_or(u64::from(!self.reject.is_empty()));
+        assert_eq!(records("rejected"), rejected);
+        let state = if records("accepted") > 0 { "completed" } else { "failed" };
+        assert_eq!(report["state"], state);
+        self.verify_file(report);
+        assert_eq!(error_file.is_some(), rejected > 0, "an error file exactly when rejected");
+        if let Some(file) = error_file {
+            self.verify_error_file(file, answer);
+        }
+    }
+
+    /// What the report says of the data file's bytes.
+    fn verify_file(&self, report: &Json) {
+        use sha2::Digest;
+        let bytes = self.data_file().unwrap();
+        assert_eq!(report["bytes"], bytes.len());
+        assert_eq!(report["sha256"], format!("{:x}", sha2::Sha256::digest(&bytes)));
+    }
+
+    fn expected_failure(&self) -> Option<String> {
+        let findings = self.findings.as_deref().unwrap_or_default();
+        match (&self.fail, &self.manifest) {
+            (Some(fail), _) => Some(fail.clone()),
+            (None, Some(_)) if findings.is_empty() => {
+                let name = self.data_file_name_in_manifest();
+                let missing = "No such file or directory (os error 2)";
+                Some(format!("No data file found: {name}: {missing}"))
+            }
+            (None, Some(_)) => {
+                Some(format!("Incorrect details in manifest file: {}", findings.join("; ")))
+            }
+            (None, None) if self.absent => panic!("a case without its data file fails"),
+            (None, None) => None,
+        }
+    }
+
+    fn data_file_name_in_manifest(&self) -> String {
+        let text = self.manifest_text();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let manifest: Json = serde_json::from_str(text).unwrap();
+        manifest["fileName"].as_str().unwrap().to_owned()
+    }
+
+    fn verify_warnings(&self, warnings: &[Json]) {
+        let expected = self.warnings.clone().unwrap_or_default();
+        assert_eq!(*warnings, expected.into_iter().map(Json::String).collect::<Vec<_>>());
+    }
+
+    fn verify_error_file(&self, file: &str, answer: &Answer) {
+        if let Some(expected) = &self.error_file {
+            assert_eq!(file, expected);
+        }
+        let manifest: Json = serde_json::from_str(&self.manifest_text()).unwrap();
+        let delimiter = manifest["delimiter"].as_str().unwrap_or(",").as_bytes()[0];
+        let text = file.strip_prefix('\u{feff}').unwrap_or(file);
+        let mut reader = csv::ReaderBuilder::new();
+        let mut reader = reader.delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+        assert_eq!(reader.headers().unwrap().iter().last(), Some("Failure Description"));
+        let told: Vec<String> =
+            reader.records().map(|r| r.unwrap().iter().last().unwrap().to_owned()).collect();
+        let lines: Vec<String> = described(&answer.error_lines).into_values().collect();
+        assert_eq!(told, lines, "error file and errors.jsonl differ");
+        if let Some(description) = &self.description {
+            assert_eq!(told, [description.as_str()]);
+        } else if told.len() == 1 {
+            self.verify_order(&told[0]);
+        }
+    }
+
+    /// The fixed texts stand in the description in this order.
+    fn verify_order(&self, description: &str) {
+        let mut rest = description;
+        for text in self.reject.iter().filter(|text| !text.contains(" N ")) {
+            let at = rest.find(text.as_str()).unwrap_or_else(|| panic!("{text} in {rest}"));
+            rest = &rest[at + text.len()..];
+        }
+    }
+
+    fn verify_stored(&self, bench: &Bench, report: &Report) {
+        let import = report.import.as_ref().unwrap();
+        let stored = stored(bench, import.as_str());
+        let kept = if report.dry_run { 0 } else { report.records.accepted };
+        assert_eq!(stored.records, kept, "records in the store");
+        if let Some(expected) = &self.stored {
+            let expected: Json = serde_json::from_str(expected).unwrap();
+            assert_eq!(stored.content, expected);
+        }
+    }
+}
+
+fn self_account() -> &'static str {
+    "TEST-ABC-123Z"
+}
+
+/// The lines of errors.jsonl as the error file tells them, by line of the data file.
+fn described(lines: &[Json]) -> BTreeMap<u64, String> {
+    let mut told = BTreeMap::<u64, String>::new();
+    for line in lines {
+        let text = |key: &str| line[key].as_str().filter(|text| !text.is_empty());
+        let details = [("column ", text("column")), ("value ", text("value")), ("", text("help"))];
+        let details: Vec<_> =
+            details.iter().filter_map(|(what, d)| Some(format!("{what}{}", (*d)?))).collect();
+        let mut reason = text("message").unwrap().to_owned();
+        if !details.is_empty() {
+            reason = format!("{reason} - {}", details.join(", "));
+        }
+        let description = told.entry(line["line"].as_u64().unwrap()).or_default();
+        let separator = if description.is_empty() { "" } else { "; " };
+        description.push_str(&format!("{separator}{reason}"));
+    }
+    told
+}
+
+#[test]
+fn every_case_has_its_verdict_by_check_and_by_ingest() {
+    let groups = groups();
+    let failed: usize = std::thread::scope(|scope| {
+        let run = |(name, cases): (&String, &Vec<Case>)| {
+            let mut failed = 0;
+            for (n, case) in cases.iter().enumerate() {
+                // Every rule's first case also goes through the real programs.
+                let first = cases[..n].iter().all(|earlier| earlier.rule != case.rule);
+                if catch_unwind(AssertUnwindSafe(|| case.run(first))).is_err() {
+                    eprintln!("{name}.toml, case {}: {case:?}\n", n + 1);
+                    failed += 1;
+                }
+            }
+            failed
+        };
+        let threads: Vec<_> = groups.iter().map(|group| scope.spawn(move || run(group))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(failed, 0, "cases that failed");
+}

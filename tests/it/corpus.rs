@@ -1,0 +1,188 @@
+//! The conformance corpus as data: its cases, and the rules that docs/rules.md names.
+//!
+//! tests/conformance/README.md says what the keys of a case mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// One file of the corpus.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    case: Vec<Case>,
+}
+
+/// One verdict.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Case {
+    pub rule: String,
+    #[serde(rename = "type")]
+    pub data_type: String,
+    pub columns: Option<String>,
+    pub more: String,
+    pub name: Option<String>,
+    pub header: String,
+    pub record: String,
+    pub file: Option<String>,
+    pub encode: Option<String>,
+    pub compress: Option<String>,
+    pub cut: usize,
+    pub append: String,
+    pub absent: bool,
+    pub limits: String,
+    pub before: Option<String>,
+    pub manifest: Option<String>,
+    pub fail: Option<String>,
+    pub findings: Option<Vec<String>>,
+    pub reject: Vec<String>,
+    pub rejected: Option<u64>,
+    pub description: Option<String>,
+    pub warnings: Option<Vec<String>>,
+    pub error_file: Option<String>,
+    pub stored: Option<String>,
+}
+
+/// The files of the corpus by their names without `.toml`, in order.
+pub fn groups() -> BTreeMap<String, Vec<Case>> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != "elsewhere"))
+        .map(|path| {
+            let group: Group = toml::from_str(&fs::read_to_string(&path).unwrap())
+                .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), group.case)
+        })
+        .collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
+}
+
+impl Case {
+    /// The manifest; the same for the pair before.
+    pub fn manifest_text(&self) -> String {
+        let Self { data_type, more, .. } = self;
+        self.manifest.clone().unwrap_or_else(|| {
+            let columns =
+                self.columns.as_ref().map_or(String::new(), |c| format!(",\"columns\":{c}"));
+            let name = self.data_file_name();
+            format!(
+                "{{\"type\":{data_type:?},\"fileName\":{name:?},\"clientEmail\":\"a@b.example\"\
+                 {columns}{more}}}"
+            )
+        })
+    }
+
+    pub fn data_file_name(&self) -> &str {
+        self.name.as_deref().unwrap_or("e.csv")
+    }
+
+    /// The data file as uploaded; none when it isn't.
+    pub fn data_file(&self) -> Option<Vec<u8>> {
+        if self.absent || self.manifest.is_some() {
+            return None;
+        }
+        let text =
+            self.file.clone().unwrap_or_else(|| format!("{}\n{}\n", self.header, self.record));
+        let mut bytes = self.compressed(&self.encoded(&text));
+        bytes.truncate(bytes.len() - self.cut);
+        bytes.extend_from_slice(self.append.as_bytes());
+        Some(bytes)
+    }
+
+    fn encoded(&self, text: &str) -> Vec<u8> {
+        let units = || text.encode_utf16();
+        match self.encode.as_deref() {
+            None => text.as_bytes().to_vec(),
+            Some("utf-16le") => units().flat_map(u16::to_le_bytes).collect(),
+            Some("utf-16be") => units().flat_map(u16::to_be_bytes).collect(),
+            Some("windows-1252") => encoding_rs::WINDOWS_1252.encode(text).0.into_owned(),
+            Some(other) => panic!("no case is in {other}"),
+        }
+    }
+
+    fn compressed(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.compress.as_deref() {
+            None => bytes.to_vec(),
+            Some("zstd") => zstd::stream::encode_all(bytes, 3).unwrap(),
+            Some("gzip") => {
+                let level = flate2::Compression::default();
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Some(other) => panic!("no case is compressed with {other}"),
+        }
+    }
+}
+
+/// The names of the rules in docs/rules.md, `group.rule`, in its order.
+fn rules() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let text = fs::read_to_string(path).unwrap();
+    let name = |line: &str| Some(line.strip_prefix("- `")?.split_once("`: ")?.0.to_owned());
+    text.lines().filter_map(name).collect()
+}
+
+/// Rules that no pair alone can show, and the test that does: `file: function`.
+fn elsewhere() -> BTreeMap<String, String> {
+    toml::from_str(&fs::read_to_string(folder().join("elsewhere.toml")).unwrap()).unwrap()
+}
+
+#[test]
+fn every_rule_has_a_case_and_every_case_a_rule() {
+    let rules = rules();
+    let named: BTreeSet<String> = rules.iter().cloned().collect();
+    assert_eq!(named.len(), rules.len(), "a rule is there twice");
+    let mut tested: BTreeSet<String> = elsewhere().into_keys().collect();
+    let mut cases = 0;
+    for (group, of_group) in groups() {
+        cases += of_group.len();
+        tested.extend(of_group.iter().map(|case| format!("{group}.{}", case.rule)));
+    }
+    let untested: Vec<_> = named.difference(&tested).collect();
+    assert!(untested.is_empty(), "rules without a case: {untested:?}");
+    let unnamed: Vec<_> = tested.difference(&named).collect();
+    assert!(unnamed.is_empty(), "not in docs/rules.md: {unnamed:?}");
+    assert!(cases >= 450, "{cases} cases");
+}
+
+#[test]
+fn the_tests_that_are_elsewhere_exist() {
+    for (rule, test) in elsewhere() {
+        let (file, function) = test.split_once(": ").unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{rule}: {file}: {e}"));
+        let (before, _) = text
+            .split_once(&format!("fn {function}("))
+            .unwrap_or_else(|| panic!("{rule}: {file} has no test {function}"));
+        let attributes = &before[before.len().saturating_sub(300)..];
+        assert!(attributes.contains("test"), "{rule}: {function} is no test");
+    }
+}
+
+/// Every fixed text that the code can say is in docs/rules.md, verbatim.
+#[test]
+fn every_text_is_in_the_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules = fs::read_to_string(root.join("docs/rules.md")).unwrap();
+    let mut texts = 0;
+    for entry in fs::read_dir(root.join("src/records/rules")).unwrap() {
+        let path = entry.unwrap().path();
+        let code = fs::read_to_string(&path).unwrap().replace("\\\n", "");
+        for begun in code.split("Rule::new(").skip(1) {
+            let text = begun.split('"').nth(1).unwrap();
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(rules.contains(&text), "{}: {text:?} is not in docs/rules.md", path.display());
+            texts += 1;
+        }
+    }
+    assert!(texts >= 25, "{texts} texts");
+}
