@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -14,6 +15,10 @@ use crate::spool::Layout;
 
 /// The file that one sidecar holds locked while it runs.
 const LOCK: &str = "daemon.lock";
+
+/// How long a sidecar that is ending may take to let go of the lock: one that was killed is still
+/// a process for a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why this process can't be the sidecar.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +111,7 @@ pub fn check(paths: &Paths) -> Result<Alone, Unfit> {
     if let Some(capability) = missing_capability(&status) {
         return Err(Unfit::Capability(capability));
     }
-    lock(&paths.state)
+    lock(&paths.state, PATIENCE)
 }
 
 fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
@@ -121,15 +126,21 @@ fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
 }
 
 /// A lock that goes with the process, however it ends (flock(2)).
-fn lock(state: &Path) -> Result<Alone, Unfit> {
+fn lock(state: &Path, patience: Duration) -> Result<Alone, Unfit> {
     let path = state.join(LOCK);
     let failed = |source| Unfit::Lock { path: path.clone(), source };
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-    match Flock::lock(file.map_err(failed)?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Alone { _lock: lock }),
-        Err((_, Errno::EWOULDBLOCK)) => Err(Unfit::Running { state: state.to_owned() }),
-        Err((_, errno)) => Err(failed(errno.into())),
+    let mut file = file.map_err(failed)?;
+    let begun = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Alone { _lock: lock }),
+            Err((unlocked, Errno::EWOULDBLOCK)) if begun.elapsed() < patience => file = unlocked,
+            Err((_, Errno::EWOULDBLOCK)) => return Err(Unfit::Running { state: state.to_owned() }),
+            Err((_, errno)) => return Err(failed(errno.into())),
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -163,12 +174,17 @@ mod tests {
     #[test]
     fn a_second_sidecar_is_refused_until_the_first_is_gone() {
         let (_folder, paths) = host();
-        let first = lock(&paths.state).unwrap();
-        let refused = lock(&paths.state).unwrap_err();
+        let first = lock(&paths.state, PATIENCE).unwrap();
+        let refused = lock(&paths.state, Duration::ZERO).unwrap_err();
         let text = format!("another sftp-importd is running on {}", paths.state.display());
         assert_eq!(refused.to_string(), text);
-        drop(first);
-        drop(lock(&paths.state).unwrap());
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| lock(&paths.state, PATIENCE));
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!second.is_finished());
+            drop(first);
+            drop(second.join().unwrap().unwrap());
+        });
     }
 
     #[test]
