@@ -1,4 +1,5 @@
-//! [`printable`]: text of a stranger, made safe to show. A word that every module shares.
+//! Text to show: [`printable`] makes a stranger's safe, [`chain`] puts an error on one line. Words
+//! that every module shares.
 
 use std::fmt::Write as _;
 
@@ -21,6 +22,17 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// An error and its causes, outermost first, joined by `: `.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}"); // a String takes every write
+        source = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]

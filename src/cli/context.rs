@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::output::Output;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_PATH};
 use crate::state::State;
 
 /// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.
@@ -66,14 +66,14 @@ impl<E: Error + 'static> From<E> for CliError {
 /// What every command gets.
 #[derive(Debug)]
 pub struct Context {
-    config_path: PathBuf,
+    asked: Option<PathBuf>,
     output: Output,
 }
 
 impl Context {
-    /// For a configuration at `config_path`, which is read when a command asks for it.
-    pub fn new(config_path: PathBuf, json: bool) -> Self {
-        Self { config_path, output: Output::new(json) }
+    /// For the configuration that was `asked` for, if one was; read when a command needs it.
+    pub fn new(asked: Option<PathBuf>, json: bool) -> Self {
+        Self { asked, output: Output::new(json) }
     }
 
     /// Where results go.
@@ -83,7 +83,7 @@ impl Context {
 
     /// Where the configuration lies.
     pub fn config_path(&self) -> &Path {
-        &self.config_path
+        self.asked.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
     }
 
     /// The configuration; the defaults when the file doesn't exist.
@@ -91,7 +91,7 @@ impl Context {
     /// # Errors
     /// It can't be read or can't work.
     pub fn config(&self) -> Result<Config, CliError> {
-        Ok(Config::load_or_default(&self.config_path)?)
+        Ok(Config::load_or_default(self.asked.as_deref())?)
     }
 
     /// The state database of `config`; its folder is made when it is missing.

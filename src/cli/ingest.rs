@@ -1,6 +1,7 @@
 //! `sftp-import ingest`: one import, now, from local files, through the same pipeline.
 
 use std::fs::{self, File};
+use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,13 @@ pub struct IngestArguments {
 /// # Errors
 /// The manifest, the error files, the configuration or the state database can't be opened.
 pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
+    // What the report tells a partner in a word has its causes here.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     let config = context.config()?;
     let local = Local::open(&arguments.manifest, &config.limits)?;
     let _alone = lock(&config.paths.state)?;

@@ -28,9 +28,9 @@ pub use output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
-    config: PathBuf,
+    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,

@@ -278,12 +278,21 @@ impl Config {
         Ok(config)
     }
 
-    /// As [`Config::load`], with the defaults when there is no file.
+    /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when
+    /// nothing was asked for and there is no such file.
     ///
     /// # Errors
-    /// As [`Config::load`].
-    pub fn load_or_default(path: &Path) -> Result<Self, ConfigError> {
-        if path.exists() { Self::load(path) } else { Ok(Self::default()) }
+    /// As [`Config::load`]; a file that was asked for must be there.
+    pub fn load_or_default(asked: Option<&Path>) -> Result<Self, ConfigError> {
+        let loaded = Self::load(asked.unwrap_or(Path::new(DEFAULT_PATH)));
+        match loaded {
+            Err(ConfigError::Read { source, .. })
+                if asked.is_none() && source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(Self::default())
+            }
+            loaded => loaded,
+        }
     }
 
     /// Whether every value can work; what a type can't say.
@@ -356,6 +365,13 @@ mod tests {
         .unwrap();
         assert_eq!(config.milestones.still_processing_every.get().as_secs(), 5400);
         assert_eq!(config.limits.max_data_file.bytes(), 2_000_000_000);
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_must_be_there() {
+        let missing = Path::new("/nonexistent/config.toml");
+        let error = Config::load_or_default(Some(missing)).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/config.toml"), "{error}");
     }
 
     #[test]

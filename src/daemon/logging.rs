@@ -1,5 +1,7 @@
 //! Logs: to the journal with fields when systemd runs us, to standard error otherwise.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -18,18 +20,7 @@ pub fn start() {
         tracing_subscriber::registry().with(filter()).with(journal).init();
         return;
     }
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let ansi = std::io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).with_target(false);
     tracing_subscriber::registry().with(filter()).with(lines).init();
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

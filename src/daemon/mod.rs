@@ -19,21 +19,21 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::logging::chain;
 use self::notify::Notify;
 use self::supervisor::Supervisor;
 use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
+use crate::printable::chain;
 use crate::spool::Watcher;
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Configuration file
-    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
-    config: PathBuf,
+    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Runs the sidecar until SIGTERM or SIGINT.
@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
-    let config = Arc::new(Config::load_or_default(&arguments.config)?);
+    let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
     let _alone = preflight::check(&config.paths)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(config));

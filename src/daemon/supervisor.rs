@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-use super::logging::chain;
 use super::looks::Looks;
 use super::notify::Notify;
 use super::status::status;
@@ -21,6 +20,7 @@ use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
 use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
+use crate::printable::chain;
 use crate::spool::{Look, WatchError, Watcher};
 use crate::state;
 

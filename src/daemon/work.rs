@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::logging::chain;
 use super::surveys::Order;
 use crate::account::AccountId;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
+use crate::printable::chain;
 use crate::state;
 
 /// What a blocking thread brings back.

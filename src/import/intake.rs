@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::verdict::verdict;
-use super::{Engine, ImportRow, chain};
+use super::{Engine, ImportRow};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
+use crate::printable::chain;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::spool::pair::{self, Take};
 use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen};
@@ -216,7 +217,7 @@ impl Engine {
             stem: &|import| take.stem(import),
             origin: Origin::Claim(claim.clone()),
             refusal: take.data.as_ref().err(),
-            received_at: Timestamp::now(),
+            received_at: state::now(),
         };
         let node = &self.config.node.name;
         let (n, import) = self.state.write(|tx| imports::insert(tx, node, &new))?;

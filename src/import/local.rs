@@ -144,7 +144,7 @@ fn report(base: Report, manifest: Option<&Manifest>, outcome: Outcome) -> Report
         records: outcome.counts,
         bytes: outcome.bytes,
         sha256: outcome.sha256,
-        finished_at: Some(Timestamp::now()),
+        finished_at: Some(state::now()),
         failure: outcome.failure,
         rejections: outcome.rejections,
         warnings: outcome.warnings,
@@ -159,7 +159,7 @@ pub fn check(
     answers: &mut ErrorFolder,
     monitor: &Monitor,
 ) -> Option<Report> {
-    let at = Timestamp::now();
+    let at = state::now();
     let (manifest, outcome) = local.run(limits, None, at, answers, monitor).ok()?;
     let base = Report { started_at: Some(at), ..Report::queued(&local.name, at) };
     let report = report(base, manifest.as_ref(), outcome);
@@ -180,7 +180,7 @@ pub fn ingest(
     answers: &mut ErrorFolder,
     monitor: &Monitor,
 ) -> Result<Option<Report>, LocalError> {
-    let now = Timestamp::now();
+    let now = state::now();
     let row = engine.state.write(|tx| begin(tx, engine, account, local, now))?;
     let at = row.started_at.unwrap_or(now);
     let base = Report {

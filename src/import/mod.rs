@@ -30,15 +30,3 @@ pub use worker::{Ended, RunError};
 
 /// An import as the state database has it, with what its claim moved.
 pub type ImportRow = crate::state::imports::ImportRow<crate::spool::Claim>;
-
-/// An error and its causes on one line, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

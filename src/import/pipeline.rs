@@ -6,11 +6,12 @@
 use std::io::{self, BufWriter, Read, Write};
 
 use super::monitor::Monitor;
-use super::{chain, state};
+use super::state;
 use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
+use crate::printable::chain;
 use crate::records::{self, Batch, ErrorFile, ErrorsJsonl, RejectedRecord, Sink, Start};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount};
 use crate::store::{self, Store, Writer};

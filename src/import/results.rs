@@ -5,8 +5,9 @@
 
 use std::io::{self, Write};
 
+use super::ImportRow;
 use super::pipeline::Answers;
-use super::{ImportRow, chain};
+use crate::printable::chain;
 use crate::report::Report;
 use crate::spool::{FolderError, Layout, Results, ResultsError, Temp};
 

@@ -7,8 +7,9 @@
 use jiff::Timestamp;
 
 use super::state as decide;
-use super::{Engine, ImportRow, chain};
+use super::{Engine, ImportRow};
 use crate::import_id::ImportId;
+use crate::printable::chain;
 use crate::spool::{self, SpooledError};
 use crate::state::{self, Transaction, imports};
 

@@ -14,10 +14,11 @@ use super::monitor::Monitor;
 use super::pipeline::{self, Outcome, Source, Stopped, Target};
 use super::results::{self, InResults, Temps};
 use super::state::{self as decide, AfterHostFailure, Start};
-use super::{Engine, ImportRow, chain};
+use super::{Engine, ImportRow};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
-use crate::report::{Failure, FailureText, ImportState, Report};
+use crate::printable::chain;
+use crate::report::{Counts, Failure, FailureText, ImportState, Report};
 use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
 use crate::sys::LeaseError;
@@ -92,7 +93,7 @@ impl Engine {
         if matches!(row.state, ImportState::Completed | ImportState::Failed) {
             return Ok(Ended::Finished);
         }
-        let now = state::timestamp(state::millis(Timestamp::now()))?; // as exact as it is stored
+        let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
         let start =
             decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
@@ -233,7 +234,7 @@ impl Engine {
             records: outcome.counts,
             bytes: outcome.bytes,
             sha256: outcome.sha256,
-            finished_at: Some(Timestamp::now()),
+            finished_at: Some(state::now()),
             failure: outcome.failure,
             rejections: outcome.rejections,
             warnings: outcome.warnings,
@@ -282,11 +283,15 @@ fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
 }
 
 fn log_end(row: &ImportRow, report: &Report) {
-    let counts = report.records;
+    // Whole in itself: `systemctl status` and `journalctl` show the message without the fields.
+    let (account, import, state) = (&row.account, &row.id, report.state.as_str());
+    let Counts { read, accepted, rejected } = report.records;
     match &report.failure {
-        None => tracing::info!(account = %row.account, import = %row.id, read = counts.read,
-            accepted = counts.accepted, rejected = counts.rejected, "{}", report.state.as_str()),
-        Some(failure) => tracing::info!(account = %row.account, import = %row.id,
-            "failed: {}: {}", failure.message.as_str(), failure.detail.escape_debug()),
+        None => tracing::info!(%account, %import, read, accepted, rejected,
+            "import {import} of {account} {state}: \
+             {read} read, {accepted} accepted, {rejected} rejected"),
+        Some(failure) => tracing::info!(%account, %import,
+            "import {import} of {account} {state}: {}: {}",
+            failure.message.as_str(), failure.detail.escape_debug()),
     }
 }

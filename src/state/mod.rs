@@ -180,7 +180,13 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Now, in the unit of every time column: milliseconds since 1970 UTC.
+/// Now, as exact as the state database keeps it: to the millisecond.
+pub fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    timestamp(millis(now)).unwrap_or(now)
+}
+
+/// A time in the unit of every time column: milliseconds since 1970 UTC.
 pub fn millis(time: jiff::Timestamp) -> i64 {
     time.as_millisecond()
 }

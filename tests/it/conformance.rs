@@ -316,9 +316,9 @@ impl Case {
         let text = file.strip_prefix('\u{feff}').unwrap_or(file);
         let mut reader = csv::ReaderBuilder::new();
         let mut reader = reader.delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
-        assert_eq!(reader.headers().unwrap().iter().last(), Some("Failure Description"));
+        assert_eq!(reader.headers().unwrap().iter().next_back(), Some("Failure Description"));
         let told: Vec<String> =
-            reader.records().map(|r| r.unwrap().iter().last().unwrap().to_owned()).collect();
+            reader.records().map(|r| r.unwrap().iter().next_back().unwrap().to_owned()).collect();
         let lines: Vec<String> = described(&answer.error_lines).into_values().collect();
         assert_eq!(told, lines, "error file and errors.jsonl differ");
         if let Some(description) = &self.description {
