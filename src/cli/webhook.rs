@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
 use crate::outbox::retry::Outcome;
-use crate::outbox::{Request, Secret, Sender, check_name, check_url, message_id};
+use crate::outbox::{Guard, Lookup, Request, Secret, Sender, check_name, check_url, message_id};
 use crate::state::endpoints::{self, Added, Endpoint};
 use crate::state::{self, activity};
 
@@ -66,7 +66,9 @@ pub fn run(command: WebhookCommand, context: &Context) -> CliResult {
 fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResult {
     check_name(name)?;
     check_url(url)?;
-    let state = context.state(&context.config()?)?;
+    let config = context.config()?;
+    let lookup = Guard::new(&config.webhooks.allow).check_host(url)?;
+    let state = context.state(&config)?;
     let (at, secret) = (Timestamp::now(), Secret::generate()?.reveal());
     let added = state.write(|tx| {
         let added = endpoints::add(tx, at, account, name, url, &secret)?;
@@ -90,6 +92,9 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
     out.json(&serde_json::json!({
         "account": account.as_str(), "name": name, "url": url, "secret": secret,
     }))?;
+    if let Lookup::Unresolved(why) = lookup {
+        out.line(&format!("Its host has no address now; every request looks again. {why}"))?;
+    }
     out.line(&format!("Added {name} to {account}. Its secret, which is not shown again:"))?;
     out.line(&format!("  {secret}"))?;
     out.line("Milestones go there once the account chooses it:")?;
@@ -132,7 +137,7 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
     })
     .to_string();
     let request = Request { url: &target.url, secret: &secret, id: &id, now, body: &body };
-    let outcome = Sender::new(config.webhooks.timeout.get()).send(&request);
+    let outcome = Sender::new(&config.webhooks).send(&request);
     let delivered = matches!(outcome, Outcome::Delivered(_));
     let out = context.output();
     out.json(&serde_json::json!({

@@ -9,6 +9,7 @@ mod units;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use limits::Limits;
@@ -153,11 +154,13 @@ impl Default for Mail {
 pub struct Webhooks {
     /// How long one request may take in all.
     pub timeout: Period,
+    /// Networks that endpoints may lie in although they are not public: `10.1.0.0/16`.
+    pub allow: Vec<IpNet>,
 }
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { timeout: Period::seconds(20) }
+        Self { timeout: Period::seconds(20), allow: Vec::new() }
     }
 }
 

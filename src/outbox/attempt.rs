@@ -44,7 +44,7 @@ impl Courier {
         Self {
             state,
             mailer: Mailer::new(&config.mail),
-            sender: Sender::new(config.webhooks.timeout.get()),
+            sender: Sender::new(&config.webhooks),
             attachments,
             attach_up_to: config.mail.attach_up_to,
         }

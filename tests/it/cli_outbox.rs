@@ -18,7 +18,10 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = format!("[paths]\nstate = {:?}\n", folder.path());
+        let config = format!(
+            "[paths]\nstate = {:?}\n[webhooks]\nallow = [\"127.0.0.1/32\"]\n",
+            folder.path()
+        );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let host = Self { folder };
         let connection = rusqlite(&host);
@@ -52,6 +55,7 @@ fn rusqlite(host: &Host) -> rusqlite::Connection {
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
+    settings.add_filter(r"looks again\. .*", "looks again. WHY");
     settings.add_filter(r"msg_[0-9a-f]{32}", "msg_ID");
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE");
@@ -95,6 +99,8 @@ fn an_endpoint_from_add_to_remove() {
         format!("webhook add acme crm {url}/in"),
         format!("webhook add acme gone {url}/410"),
         "webhook add acme bad ftp://example.com/".to_owned(),
+        "webhook add acme inside http://169.254.169.254/latest".to_owned(),
+        "webhook add acme later http://name.invalid/".to_owned(),
         "webhook add acme b/d https://example.com/".to_owned(),
         "webhook list acme".to_owned(),
         "--json webhook list acme".to_owned(),

@@ -283,3 +283,30 @@ async fn removing_an_endpoint_gives_up_what_is_pending() {
     relay.stop().await;
     assert!(bench.requests().is_empty());
 }
+
+/// However an endpoint came to lie inside: a name that has changed since it was saved, for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_an_inside_address_is_not_connected_to() {
+    let mut bench = Bench::new();
+    bench.config.webhooks.allow.clear();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/in");
+    bench.account("other");
+    bench.endpoint("other", &http, "/in");
+    bench.write(|tx| {
+        let renamed = "UPDATE endpoint SET url = replace(url, '127.0.0.1', 'localhost')
+                       WHERE account = 'other'";
+        tx.execute(renamed, [])?;
+        Ok(())
+    });
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    bench.enqueue("other", 2, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "both attempts", || bench.deliveries().iter().all(|d| d.attempts == 1)).await;
+    relay.stop().await;
+    for delivery in bench.deliveries() {
+        let why = delivery.last_error.unwrap();
+        assert!(why.contains("is loopback; only [webhooks] allow can permit it"), "{why}");
+    }
+    assert!(bench.requests().is_empty());
+}
