@@ -18,6 +18,7 @@ use lettre::{Address, SmtpTransport, Transport as _};
 
 use super::letter::{self, ErrorFile};
 use super::milestone::Milestone;
+use super::notice::EndpointDisabled;
 use super::retry::Outcome;
 use crate::config::Mail;
 use crate::printable::printable;
@@ -29,8 +30,8 @@ const MAX_KEPT: usize = 300;
 /// One mail to one address.
 #[derive(Debug)]
 pub(super) struct Letter<'a> {
-    /// What it tells.
-    pub milestone: Milestone,
+    /// What it tells of.
+    pub about: About<'a>,
     /// `msg_…`
     pub message: &'a str,
     /// The delivery's number; with `message` it makes the Message-ID.
@@ -39,10 +40,17 @@ pub(super) struct Letter<'a> {
     pub at: Timestamp,
     /// The address.
     pub to: &'a str,
-    /// What it tells of.
-    pub report: &'a Report,
     /// The error file, where there is one.
     pub error_file: Enclosure,
+}
+
+/// What a mail tells of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum About<'a> {
+    /// A milestone of an import.
+    Import(Milestone, &'a Report),
+    /// An endpoint that gets nothing more.
+    Endpoint(&'a EndpointDisabled),
 }
 
 /// What goes with a mail.
@@ -130,7 +138,7 @@ impl Mailer {
     /// where the error file lies than not told at all.
     pub(super) fn send(&self, letter: &Letter<'_>) -> Outcome {
         if self.url.is_empty() {
-            return Outcome::Never("no mail server is configured: [mail] url is empty".into());
+            return Outcome::NoMail;
         }
         match self.send_once(letter) {
             Err(error) if too_large(&error) && letter.error_file.is_attached() => {
@@ -207,7 +215,10 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
     let to: Address =
         letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
     let mention = letter.error_file.mention();
-    let texts = letter::texts(letter.milestone, letter.at, letter.report, &mention)?;
+    let texts = match letter.about {
+        About::Import(milestone, report) => letter::texts(milestone, letter.at, report, &mention),
+        About::Endpoint(notice) => letter::disabled_texts(notice),
+    }?;
     let id = format!("{}.d{}", letter.message, letter.delivery);
     let alternative = MultiPart::alternative()
         .boundary(format!("=_a_{id}"))

@@ -4,11 +4,13 @@
 //! character and no bidirectional override is left in it. HTML is escaped by its templates, text
 //! needs no more, and the subject is built of nothing else.
 
+mod disabled;
 mod wording;
 
 use std::fmt;
 
 use askama::Template;
+pub(super) use disabled::disabled_texts;
 use jiff::Timestamp;
 use wording::{facts, headline, next_step, thousands};
 

@@ -13,6 +13,8 @@ mod enqueue;
 mod guard;
 mod letter;
 mod milestone;
+mod notice;
+mod record;
 mod relay;
 pub mod retry;
 mod signature;

@@ -27,8 +27,8 @@ const MAX_KEPT: usize = 200;
 pub struct Request<'a> {
     /// Where to.
     pub url: &'a str,
-    /// What it is signed with.
-    pub secret: &'a Secret,
+    /// What it is signed with, the present one first: one signature each.
+    pub secrets: &'a [Secret],
     /// `msg_…`: stays the same in every attempt.
     pub id: &'a str,
     /// The time of this attempt.
@@ -68,10 +68,7 @@ impl Sender {
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", request.id)
             .header("webhook-timestamp", request.now.as_second().to_string())
-            .header(
-                "webhook-signature",
-                request.secret.sign(request.id, request.now, request.body.as_bytes()),
-            )
+            .header("webhook-signature", signatures(request))
             .send(request.body);
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
@@ -80,6 +77,12 @@ impl Sender {
             Err(error) => Outcome::later(shortened(&error.to_string())),
         }
     }
+}
+
+/// Separated by spaces, so that a receiver that knows one of the secrets finds its own.
+fn signatures(request: &Request<'_>) -> String {
+    let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
+    request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
 /// What an answer means: its status decides, whatever its body.

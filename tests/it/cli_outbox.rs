@@ -64,7 +64,7 @@ fn settings() -> insta::Settings {
 }
 
 /// Ends its child however the test ends.
-struct Killed(Child);
+pub struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -73,12 +73,12 @@ impl Drop for Killed {
     }
 }
 
-fn catcher(host: &Host) -> (Killed, String) {
+pub fn catcher(folder: &Path) -> (Killed, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers/webhook.py");
     let mut child = Command::new("/usr/bin/python3")
         .arg(script)
         .arg("--file")
-        .arg(host.folder.path().join("requests.jsonl"))
+        .arg(folder.join("requests.jsonl"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -91,7 +91,7 @@ fn catcher(host: &Host) -> (Killed, String) {
 #[test]
 fn an_endpoint_from_add_to_remove() {
     let host = Host::new();
-    let (_catcher, url) = catcher(&host);
+    let (_catcher, url) = catcher(host.folder.path());
     let lines = [
         "webhook list".to_owned(),
         format!("webhook add nobody crm {url}/in"),
@@ -108,6 +108,8 @@ fn an_endpoint_from_add_to_remove() {
         "webhook test acme gone".to_owned(),
         "--json webhook test acme gone".to_owned(),
         "webhook test acme none".to_owned(),
+        "webhook rotate acme crm".to_owned(),
+        "webhook rotate acme none".to_owned(),
         "webhook enable acme gone".to_owned(),
         "webhook remove acme gone".to_owned(),
         "webhook remove acme gone".to_owned(),

@@ -24,12 +24,11 @@ fn formatted(to: &str, name: &str, from: &str) -> String {
     let report = report(name);
     let content = b"evtName,ts,Failure Description\n,1,Event name is mandatory\n".to_vec();
     let letter = Letter {
-        milestone: Milestone::Completed,
+        about: About::Import(Milestone::Completed, &report),
         message: "msg_0",
         delivery: 7,
         at: "2026-01-02T03:04:06.7Z".parse().unwrap(),
         to,
-        report: &report,
         error_file: Enclosure::Attached(format!("{name}.errors.csv"), content),
     };
     String::from_utf8(build(from, &letter).unwrap().formatted()).unwrap()
@@ -131,12 +130,11 @@ fn an_address_that_is_none_never_leaves() {
         let mailer = Mailer::new(&Mail::default());
         let report = report("events");
         let outcome = mailer.send(&Letter {
-            milestone: Milestone::Failed,
+            about: About::Import(Milestone::Failed, &report),
             message: "msg_0",
             delivery: 1,
             at: Timestamp::UNIX_EPOCH,
             to,
-            report: &report,
             error_file: Enclosure::None,
         });
         assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
