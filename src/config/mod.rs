@@ -4,6 +4,7 @@
 //! [`Config::load`] returned has passed [`Config::check`].
 
 mod limits;
+mod mail;
 mod units;
 
 use std::io;
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use limits::Limits;
+pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use units::{Period, Size};
 
 use crate::import_id::is_node_name;
@@ -116,34 +118,6 @@ impl Default for Accounts {
             last_uid: 99_999,
             group: "sftp-import-accounts".into(),
             service_user: "sftp-import".into(),
-        }
-    }
-}
-
-/// `[mail]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Mail {
-    /// `smtp://host:port`, `smtp://…?tls=required` (STARTTLS) or `smtps://user@host`. Empty: no mail.
-    pub url: String,
-    /// Holds the password of the user in `url`, on its first line.
-    pub password_file: Option<PathBuf>,
-    /// The sender, as in a `From:` header.
-    pub from: String,
-    /// Error files over this are only named in the mail, with where they lie in results/.
-    pub attach_up_to: Size,
-    /// How long one SMTP conversation may be silent.
-    pub timeout: Period,
-}
-
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            url: "smtp://127.0.0.1:25".into(),
-            password_file: None,
-            from: "Data imports <imports@localhost>".into(),
-            attach_up_to: Size::mb(8),
-            timeout: Period::seconds(60),
         }
     }
 }
@@ -316,9 +290,7 @@ impl Config {
         if self.accounts.first_uid < 1000 || self.accounts.first_uid > self.accounts.last_uid {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
-        if self.mail.from.parse::<lettre::message::Mailbox>().is_err() {
-            return wrong("mail.from", "must be an address such as Imports <imports@example.com>");
-        }
+        self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
@@ -386,6 +358,7 @@ mod tests {
             ("[paths]\nstate='x'", "paths.state"),
             ("[accounts]\nfirst-uid=0", "accounts.first-uid"),
             ("[mail]\nfrom='x'", "mail.from"),
+            ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
         ] {

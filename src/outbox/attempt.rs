@@ -12,10 +12,11 @@ use uuid::Uuid;
 use super::email::{About, Enclosure, Letter, Mailer};
 use super::milestone::{Body, Milestone};
 use super::notice;
+use super::packing::Packing;
 use super::record::Made;
 use super::retry::{Outcome, judge};
 use super::webhook::{Request, Sender};
-use crate::config::{Config, Period, Size};
+use crate::config::{Config, Period};
 use crate::import_id::ImportId;
 use crate::report::Report;
 use crate::state::deliveries::{self, Attempt, Channel, Task};
@@ -36,7 +37,7 @@ pub struct Courier {
     mailer: Mailer,
     sender: Sender,
     attachments: Arc<dyn Attachments>,
-    attach_up_to: Size,
+    packing: Packing,
     disable_after: Period,
 }
 
@@ -48,7 +49,7 @@ impl Courier {
             mailer: Mailer::new(&config.mail),
             sender: Sender::new(&config.webhooks),
             attachments,
-            attach_up_to: config.mail.attach_up_to,
+            packing: Packing::new(&config.mail),
             disable_after: config.webhooks.disable_after,
         }
     }
@@ -122,19 +123,12 @@ impl Courier {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Enclosure::None;
         };
-        let max = self.attach_up_to.bytes();
-        let read = || -> io::Result<Option<Vec<u8>>> {
-            let (file, len) = self.attachments.open(account, name)?;
-            if len > max {
-                return Ok(None);
-            }
-            let mut content = Vec::new();
-            file.take(max + 1).read_to_end(&mut content)?;
-            Ok((content.len() as u64 <= max).then_some(content))
-        };
-        match read() {
-            Ok(Some(content)) => Enclosure::Attached(name.clone(), content),
-            Ok(None) => Enclosure::Named(format!("larger than {}", self.attach_up_to)),
+        match self
+            .attachments
+            .open(account, name)
+            .and_then(|(file, len)| self.packing.pack(name, file, len))
+        {
+            Ok(enclosure) => enclosure,
             Err(error) => {
                 let import = report.import.as_ref().map(ImportId::as_str);
                 warn!(account, import, %error, "the error file can't be attached");

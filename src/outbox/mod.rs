@@ -14,6 +14,7 @@ mod guard;
 mod letter;
 mod milestone;
 mod notice;
+mod packing;
 mod record;
 mod relay;
 pub mod retry;

@@ -125,7 +125,7 @@ impl Made<'_> {
             Verdict::RetryAt(next) => {
                 warn!(account, import, delivery, channel, to, milestone, why, %next, "not delivered yet");
             }
-            // The sysadmin's wish, and said by `config check`.
+            // The sysadmin's wish.
             Verdict::GiveUp if *self.outcome == Outcome::NoMail => {
                 debug!(account, import, delivery, channel, to, milestone, why, "mail is off");
             }

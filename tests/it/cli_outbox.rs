@@ -9,6 +9,7 @@ use sftp_import::outbox::{Milestone, Recipients, enqueue};
 use sftp_import::report::Report;
 use sftp_import::state::State;
 use sftp_import::state::deliveries::{self, After, Attempt};
+use sftp_import::state::endpoints;
 use tempfile::TempDir;
 
 struct Host {
@@ -132,12 +133,16 @@ fn a_delivery_from_list_to_retry() {
             enqueue(tx, at, Milestone::PickedUp, &report, &to)?;
             enqueue(tx, at, Milestone::Completed, &report, &to)?;
             deliveries::record(tx, 1, &refused, After::Failed)?;
+            let (acme, url) = ("acme".parse().unwrap(), "https://crm.example.com/in");
+            endpoints::add(tx, at, &acme, "crm", url, "whsec_x")?;
+            endpoints::disable(tx, at, "acme", "crm", "410 Gone \u{1b}[2J")?;
             Ok::<_, sftp_import::outbox::Error>(())
         })
         .unwrap();
     let said: String = [
         "delivery list",
         "delivery list --pending",
+        "delivery list --failed",
         "delivery list --failed --account other",
         "--json delivery list --failed --account acme",
         "delivery list --pending --failed",

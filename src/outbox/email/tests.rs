@@ -140,31 +140,3 @@ fn an_address_that_is_none_never_leaves() {
         assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
     }
 }
-
-#[test]
-fn reads_the_user_of_a_url() {
-    for (url, expected) in [
-        ("smtp://127.0.0.1:25", None),
-        ("smtps://imports@mail.example:465", Some("imports")),
-        ("smtps://imports%40acme.example@mail.example?tls=x", Some("imports@acme.example")),
-        ("smtps://a:b@mail.example/", Some("a")),
-        ("smtps://%zz@mail.example", None),
-        ("smtps://%c3%a9@mail.example", Some("é")),
-        ("smtps://%é@mail.example", None),
-    ] {
-        assert_eq!(user(url).as_deref(), expected, "{url}");
-    }
-}
-
-#[test]
-fn a_password_file_goes_with_a_user() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("password");
-    let mut config = Mail { password_file: Some(path.clone()), ..Mail::default() };
-    config.url = "smtp://imports@127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("cannot read"));
-    fs::write(&path, "secret\n").unwrap();
-    assert!(Mailer::new(&config).transport().is_ok());
-    config.url = "smtp://127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("names no user"));
-}

@@ -1,6 +1,7 @@
 //! The relay against a real SMTP server and a real HTTP server, over a state database on disk.
 
 mod bench;
+mod mail;
 
 use std::time::{Duration, Instant};
 
