@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
 use crate::state::deliveries::{self, Attempt, Delivery, Filter};
-use crate::state::{self, activity};
+use crate::state::{self, State, activity, endpoints};
 
 /// What can be done with deliveries.
 #[derive(Debug, clap::Subcommand)]
@@ -62,8 +62,34 @@ fn list(context: &Context, filter: &Filter) -> CliResult {
     let state = context.state(&context.config()?)?;
     let deliveries = state.read(|tx| deliveries::list(tx, filter))?;
     let titles = ["ID", "ACCOUNT", "IMPORT", "MILESTONE", "BY", "TO", "STATE", "TRIES", "NEXT"];
-    context.output().list(&deliveries, &titles, "There are no deliveries.", row)?;
+    let out = context.output();
+    out.list(&deliveries, &titles, "There are no deliveries.", row)?;
+    if filter.state == Some("failed") {
+        tell_why(context, &state, &deliveries, filter)?;
+    }
     Ok(true)
+}
+
+/// Why deliveries were given up, and which endpoints get nothing more. For people: JSON has the
+/// first in each delivery, the second in `webhook list`.
+fn tell_why(
+    context: &Context,
+    state: &State,
+    deliveries: &[Delivery],
+    filter: &Filter,
+) -> Result<(), CliError> {
+    let out = context.output();
+    for delivery in deliveries {
+        let why = delivery.last_error.as_deref().unwrap_or("no reason is known");
+        out.line(&format!("{}: {why}", delivery.id))?;
+    }
+    for endpoint in state.read(|tx| endpoints::list(tx, None))? {
+        let is_wanted = filter.account.as_ref().is_none_or(|account| *account == endpoint.account);
+        let Some(reason) = endpoint.disabled_reason.filter(|_| is_wanted) else { continue };
+        let (account, name) = (&endpoint.account, &endpoint.name);
+        out.line(&format!("The endpoint {name} of {account} is disabled: {reason}"))?;
+    }
+    Ok(())
 }
 
 fn row(delivery: &Delivery) -> Vec<String> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
 use crate::outbox::retry::Outcome;
-use crate::outbox::{Request, Secret, Sender, check_name, check_url, message_id};
+use crate::outbox::{Guard, Lookup, Request, Secret, Sender, check_name, check_url, message_id};
 use crate::state::endpoints::{self, Added, Endpoint};
 use crate::state::{self, activity};
 
@@ -28,6 +28,13 @@ pub enum WebhookCommand {
     },
     /// Send one signed test message now, and say what came back
     Test {
+        /// The account
+        account: AccountId,
+        /// The endpoint's name
+        name: String,
+    },
+    /// Give an endpoint a new secret, and print it: it is not shown again
+    Rotate {
         /// The account
         account: AccountId,
         /// The endpoint's name
@@ -58,6 +65,7 @@ pub fn run(command: WebhookCommand, context: &Context) -> CliResult {
         WebhookCommand::Add { account, name, url } => add(context, &account, &name, &url),
         WebhookCommand::List { account } => list(context, account.as_ref()),
         WebhookCommand::Test { account, name } => test(context, &account, &name),
+        WebhookCommand::Rotate { account, name } => rotate(context, &account, &name),
         WebhookCommand::Enable { account, name } => enable(context, &account, &name),
         WebhookCommand::Remove { account, name } => remove(context, &account, &name),
     }
@@ -66,7 +74,9 @@ pub fn run(command: WebhookCommand, context: &Context) -> CliResult {
 fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResult {
     check_name(name)?;
     check_url(url)?;
-    let state = context.state(&context.config()?)?;
+    let config = context.config()?;
+    let lookup = Guard::new(&config.webhooks.allow).check_host(url)?;
+    let state = context.state(&config)?;
     let (at, secret) = (Timestamp::now(), Secret::generate()?.reveal());
     let added = state.write(|tx| {
         let added = endpoints::add(tx, at, account, name, url, &secret)?;
@@ -90,6 +100,9 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
     out.json(&serde_json::json!({
         "account": account.as_str(), "name": name, "url": url, "secret": secret,
     }))?;
+    if let Lookup::Unresolved(why) = lookup {
+        out.line(&format!("Its host has no address now; every request looks again. {why}"))?;
+    }
     out.line(&format!("Added {name} to {account}. Its secret, which is not shown again:"))?;
     out.line(&format!("  {secret}"))?;
     out.line("Milestones go there once the account chooses it:")?;
@@ -120,19 +133,19 @@ fn list(context: &Context, account: Option<&AccountId>) -> CliResult {
 }
 
 fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
-    let config = context.config()?;
+    let (config, now) = (context.config()?, Timestamp::now());
     let state = context.state(&config)?;
     let target = state
-        .read(|tx| endpoints::target(tx, account.as_str(), name))?
+        .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
         .ok_or_else(|| unknown(account, name))?;
     drop(state); // nobody waits for a slow endpoint
-    let (now, id, secret) = (Timestamp::now(), message_id(), target.secret.parse()?);
+    let (id, secrets) = (message_id(), target.secrets()?);
     let body = serde_json::json!({
         "type": "test", "timestamp": format!("{now:.3}"), "data": {"account": account.as_str()},
     })
     .to_string();
-    let request = Request { url: &target.url, secret: &secret, id: &id, now, body: &body };
-    let outcome = Sender::new(config.webhooks.timeout.get()).send(&request);
+    let request = Request { url: &target.url, secrets: &secrets, id: &id, now, body: &body };
+    let outcome = Sender::new(&config.webhooks).send(&request);
     let delivered = matches!(outcome, Outcome::Delivered(_));
     let out = context.output();
     out.json(&serde_json::json!({
@@ -145,6 +158,31 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
         out.line(&format!("  sftp-import webhook enable {account} {name}"))?;
     }
     Ok(delivered)
+}
+
+fn rotate(context: &Context, account: &AccountId, name: &str) -> CliResult {
+    let config = context.config()?;
+    let (state, at, secret) =
+        (context.state(&config)?, Timestamp::now(), Secret::generate()?.reveal());
+    let until = at.checked_add(config.webhooks.old_secret_for.get())?;
+    let found = state.write(|tx| {
+        let found = endpoints::rotate(tx, account, name, &secret, until)?;
+        if found {
+            activity::log(tx, at, Some(account), None, "webhook.rotated", name)?;
+        }
+        Ok::<_, state::Error>(found)
+    })?;
+    if !found {
+        return Err(unknown(account, name));
+    }
+    let out = context.output();
+    out.json(&serde_json::json!({
+        "account": account.as_str(), "name": name, "secret": secret, "oldSecretUntil": until,
+    }))?;
+    out.line(&format!("The new secret of {name} of {account}, which is not shown again:"))?;
+    out.line(&format!("  {secret}"))?;
+    out.line(&format!("The old one signs as well until {}.", until.strftime("%F %T UTC")))?;
+    Ok(true)
 }
 
 fn enable(context: &Context, account: &AccountId, name: &str) -> CliResult {

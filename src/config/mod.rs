@@ -4,14 +4,17 @@
 //! [`Config::load`] returned has passed [`Config::check`].
 
 mod limits;
+mod mail;
 mod units;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use limits::Limits;
+pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use units::{Period, Size};
 
 use crate::import_id::is_node_name;
@@ -119,45 +122,28 @@ impl Default for Accounts {
     }
 }
 
-/// `[mail]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Mail {
-    /// `smtp://host:port`, `smtp://…?tls=required` (STARTTLS) or `smtps://user@host`. Empty: no mail.
-    pub url: String,
-    /// Holds the password of the user in `url`, on its first line.
-    pub password_file: Option<PathBuf>,
-    /// The sender, as in a `From:` header.
-    pub from: String,
-    /// Error files over this are only named in the mail, with where they lie in results/.
-    pub attach_up_to: Size,
-    /// How long one SMTP conversation may be silent.
-    pub timeout: Period,
-}
-
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            url: "smtp://127.0.0.1:25".into(),
-            password_file: None,
-            from: "Data imports <imports@localhost>".into(),
-            attach_up_to: Size::mb(8),
-            timeout: Period::seconds(60),
-        }
-    }
-}
-
 /// `[webhooks]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Webhooks {
     /// How long one request may take in all.
     pub timeout: Period,
+    /// An endpoint that has failed for so long, without a success in between, is disabled.
+    pub disable_after: Period,
+    /// After `webhook rotate` the old secret signs as well for so long.
+    pub old_secret_for: Period,
+    /// Networks that endpoints may lie in although they are not public: `10.1.0.0/16`.
+    pub allow: Vec<IpNet>,
 }
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { timeout: Period::seconds(20) }
+        Self {
+            timeout: Period::seconds(20),
+            disable_after: Period::seconds(3 * 24 * 60 * 60),
+            old_secret_for: Period::seconds(24 * 60 * 60),
+            allow: Vec::new(),
+        }
     }
 }
 
@@ -313,9 +299,7 @@ impl Config {
         if self.accounts.first_uid < 1000 || self.accounts.first_uid > self.accounts.last_uid {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
-        if self.mail.from.parse::<lettre::message::Mailbox>().is_err() {
-            return wrong("mail.from", "must be an address such as Imports <imports@example.com>");
-        }
+        self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
@@ -390,6 +374,7 @@ mod tests {
             ("[paths]\nstate='x'", "paths.state"),
             ("[accounts]\nfirst-uid=0", "accounts.first-uid"),
             ("[mail]\nfrom='x'", "mail.from"),
+            ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
         ] {

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
-use super::email::{Enclosure, Letter, Mailer};
+use super::email::{About, Enclosure, Letter, Mailer};
 use super::milestone::{Body, Milestone};
-use super::retry::{Outcome, Verdict, judge};
+use super::notice;
+use super::packing::Packing;
+use super::record::Made;
+use super::retry::{Outcome, judge};
 use super::webhook::{Request, Sender};
-use crate::account::AccountId;
-use crate::config::{Config, Size};
+use crate::config::{Config, Period};
 use crate::import_id::ImportId;
 use crate::report::Report;
-use crate::state::deliveries::{self, After, Attempt, Channel, Task};
-use crate::state::{self, State, activity, endpoints};
+use crate::state::deliveries::{self, Attempt, Channel, Task};
+use crate::state::{self, State, endpoints};
 
 /// Where the error files lie; the outbox does not know.
 pub trait Attachments: Send + Sync {
@@ -35,7 +37,8 @@ pub struct Courier {
     mailer: Mailer,
     sender: Sender,
     attachments: Arc<dyn Attachments>,
-    attach_up_to: Size,
+    packing: Packing,
+    disable_after: Period,
 }
 
 impl Courier {
@@ -44,9 +47,10 @@ impl Courier {
         Self {
             state,
             mailer: Mailer::new(&config.mail),
-            sender: Sender::new(config.webhooks.timeout.get()),
+            sender: Sender::new(&config.webhooks),
             attachments,
-            attach_up_to: config.mail.attach_up_to,
+            packing: Packing::new(&config.mail),
+            disable_after: config.webhooks.disable_after,
         }
     }
 
@@ -69,8 +73,9 @@ impl Courier {
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
         let verdict = judge(&outcome, task.attempts + 1, Timestamp::now(), chance());
-        self.state.write(|tx| record(tx, delivery, &task, &attempt, verdict))?;
-        tell(delivery, &task, &attempt, verdict);
+        let made = Made { delivery, task: &task, attempt: &attempt, outcome: &outcome, verdict };
+        let disabled = self.state.write(|tx| made.record(tx, self.disable_after))?;
+        made.tell(disabled);
         Ok(())
     }
 
@@ -82,19 +87,35 @@ impl Courier {
     }
 
     fn mail(&self, delivery: i64, task: &Task) -> Outcome {
-        let body: Body<Milestone> = match serde_json::from_str(&task.milestone.body) {
-            Ok(body) => body,
-            Err(error) => return Outcome::Never(format!("the milestone can't be read: {error}")),
+        let sent = match task.milestone.kind.as_str() {
+            notice::KIND => self.mail_notice(delivery, task),
+            _ => self.mail_milestone(delivery, task),
         };
-        self.mailer.send(&Letter {
-            milestone: body.milestone,
+        sent.unwrap_or_else(|error| Outcome::Never(format!("the milestone can't be read: {error}")))
+    }
+
+    fn mail_notice(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
+        let body: notice::Body = serde_json::from_str(&task.milestone.body)?;
+        Ok(self.mailer.send(&Letter {
+            about: About::Endpoint(&body.data),
             message: &task.milestone.id,
             delivery,
             at: task.milestone.at,
             to: &task.destination,
-            report: &body.data,
+            error_file: Enclosure::None,
+        }))
+    }
+
+    fn mail_milestone(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
+        let body: Body<Milestone> = serde_json::from_str(&task.milestone.body)?;
+        Ok(self.mailer.send(&Letter {
+            about: About::Import(body.milestone, &body.data),
+            message: &task.milestone.id,
+            delivery,
+            at: task.milestone.at,
+            to: &task.destination,
             error_file: self.enclosure(&body.data),
-        })
+        }))
     }
 
     /// The error file of `report`, or why it doesn't go with the mail.
@@ -102,19 +123,12 @@ impl Courier {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Enclosure::None;
         };
-        let max = self.attach_up_to.bytes();
-        let read = || -> io::Result<Option<Vec<u8>>> {
-            let (file, len) = self.attachments.open(account, name)?;
-            if len > max {
-                return Ok(None);
-            }
-            let mut content = Vec::new();
-            file.take(max + 1).read_to_end(&mut content)?;
-            Ok((content.len() as u64 <= max).then_some(content))
-        };
-        match read() {
-            Ok(Some(content)) => Enclosure::Attached(name.clone(), content),
-            Ok(None) => Enclosure::Named(format!("larger than {}", self.attach_up_to)),
+        match self
+            .attachments
+            .open(account, name)
+            .and_then(|(file, len)| self.packing.pack(name, file, len))
+        {
+            Ok(enclosure) => enclosure,
             Err(error) => {
                 let import = report.import.as_ref().map(ImportId::as_str);
                 warn!(account, import, %error, "the error file can't be attached");
@@ -125,72 +139,19 @@ impl Courier {
 
     fn post(&self, task: &Task, now: Timestamp) -> state::Result<Outcome> {
         let (account, name) = (&task.milestone.account, &task.destination);
-        let Some(target) = self.state.read(|tx| endpoints::target(tx, account, name))? else {
+        let target = self.state.read(|tx| endpoints::target(tx, account, name, now))?;
+        let Some(target) = target else {
             return Ok(Outcome::Never("the endpoint was removed".into()));
         };
         if let Some(reason) = target.disabled {
             return Ok(Outcome::Never(format!("the endpoint is disabled: {reason}")));
         }
-        let secret = match target.secret.parse() {
-            Ok(secret) => secret,
+        let secrets = match target.secrets() {
+            Ok(secrets) => secrets,
             Err(error) => return Ok(Outcome::Never(format!("the endpoint's secret: {error}"))),
         };
         let (id, body) = (&task.milestone.id, &task.milestone.body);
-        Ok(self.sender.send(&Request { url: &target.url, secret: &secret, id, now, body }))
-    }
-}
-
-/// Writes an attempt, what it leaves the delivery in, and what else follows, in one transaction.
-fn record(
-    tx: &state::Transaction<'_>,
-    delivery: i64,
-    task: &Task,
-    attempt: &Attempt,
-    verdict: Verdict,
-) -> state::Result<()> {
-    let after = match verdict {
-        Verdict::Delivered => After::Delivered,
-        Verdict::RetryAt(at) => After::Retry(at),
-        Verdict::GiveUp | Verdict::DisableEndpoint => After::Failed,
-    };
-    deliveries::record(tx, delivery, attempt, after)?;
-    let (milestone, to) = (&task.milestone, &task.destination);
-    let account: Option<AccountId> = milestone.account.parse().ok();
-    let import: Option<ImportId> = milestone.import.as_ref().and_then(|id| id.parse().ok());
-    let log = |action, detail: &str| {
-        activity::log(tx, attempt.at, account.as_ref(), import.as_ref(), action, detail)
-    };
-    if after == After::Failed {
-        let (kind, channel, why) = (&milestone.kind, task.channel.as_str(), &attempt.outcome);
-        log("delivery.failed", &format!("{kind} by {channel} to {to}: {why}"))?;
-    }
-    if verdict == Verdict::DisableEndpoint
-        && endpoints::disable(tx, attempt.at, &milestone.account, to, &attempt.outcome)?
-    {
-        log("webhook.disabled", &format!("{to}: {}", attempt.outcome))?;
-    }
-    Ok(())
-}
-
-/// The one line that the daemon's log has on an attempt.
-fn tell(delivery: i64, task: &Task, attempt: &Attempt, verdict: Verdict) {
-    let account = task.milestone.account.as_str();
-    let import = task.milestone.import.as_deref();
-    let (channel, to) = (task.channel.as_str(), task.destination.as_str());
-    let (milestone, why) = (task.milestone.kind.as_str(), attempt.outcome.as_str());
-    match verdict {
-        Verdict::Delivered => {
-            info!(account, import, delivery, channel, to, milestone, "delivered");
-        }
-        Verdict::RetryAt(next) => {
-            warn!(account, import, delivery, channel, to, milestone, why, %next, "not delivered yet");
-        }
-        Verdict::GiveUp => {
-            error!(account, import, delivery, channel, to, milestone, why, "delivery given up");
-        }
-        Verdict::DisableEndpoint => {
-            error!(account, import, delivery, channel, to, milestone, why, "endpoint disabled");
-        }
+        Ok(self.sender.send(&Request { url: &target.url, secrets: &secrets, id, now, body }))
     }
 }
 

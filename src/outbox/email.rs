@@ -1,23 +1,28 @@
-//! Builds a milestone's mail and hands it to the SMTP server of `[mail]`.
+//! Builds a milestone's mail and hands it to the server of `[mail]`.
 //!
 //! A mail's bytes depend on its delivery alone: a second attempt sends the same Message-ID, Date
 //! and boundaries, so that a server that has it already can tell. Every attempt has a connection of
 //! its own, and reads the password file again.
 
-use std::fs;
+mod sendmail;
+mod transport;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use lettre::Address;
 use lettre::message::header::{self, ContentTransferEncoding, Header, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::{Address, SmtpTransport, Transport as _};
+
+use sendmail::SendmailError;
+use transport::Hatch;
 
 use super::letter::{self, ErrorFile};
 use super::milestone::Milestone;
+use super::notice::EndpointDisabled;
 use super::retry::Outcome;
 use crate::config::Mail;
 use crate::printable::printable;
@@ -26,11 +31,14 @@ use crate::report::Report;
 /// How much of what a server said is kept, in characters.
 const MAX_KEPT: usize = 300;
 
+/// What gzip begins with (RFC 1952); no CSV in UTF-8 does.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// One mail to one address.
 #[derive(Debug)]
 pub(super) struct Letter<'a> {
-    /// What it tells.
-    pub milestone: Milestone,
+    /// What it tells of.
+    pub about: About<'a>,
     /// `msg_…`
     pub message: &'a str,
     /// The delivery's number; with `message` it makes the Message-ID.
@@ -39,10 +47,17 @@ pub(super) struct Letter<'a> {
     pub at: Timestamp,
     /// The address.
     pub to: &'a str,
-    /// What it tells of.
-    pub report: &'a Report,
     /// The error file, where there is one.
     pub error_file: Enclosure,
+}
+
+/// What a mail tells of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum About<'a> {
+    /// A milestone of an import.
+    Import(Milestone, &'a Report),
+    /// An endpoint that gets nothing more.
+    Endpoint(&'a EndpointDisabled),
 }
 
 /// What goes with a mail.
@@ -64,6 +79,7 @@ impl Enclosure {
     fn mention(&self) -> ErrorFile {
         match self {
             Self::None => ErrorFile::None,
+            Self::Attached(_, content) if content.starts_with(&GZIP) => ErrorFile::Gzipped,
             Self::Attached(..) => ErrorFile::Attached,
             Self::Named(why) => ErrorFile::Named(why.clone()),
         }
@@ -88,40 +104,33 @@ enum BuildError {
 enum SendError {
     #[error(transparent)]
     Build(#[from] BuildError),
-    #[error("[mail] url can't be used")]
-    Url(#[source] SmtpError),
-    #[error("cannot read [mail] password-file {}", path.display())]
+    #[error("[mail] url {0}")]
+    Url(String),
+    #[error("[mail] password-credential: {0}")]
+    Credential(String),
+    #[error("cannot read the password {}", path.display())]
     PasswordFile { path: PathBuf, source: io::Error },
-    #[error("[mail] password-file is set, but url names no user")]
-    NoUser,
+    #[error("[mail] url names a user, and there is no password")]
+    NoPassword,
+    #[error("cannot use [mail] ca-file {}", path.display())]
+    CaFile { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Sendmail(#[from] SendmailError),
     #[error("{0}")] // its Display says its sources
     Smtp(SmtpError),
 }
 
-impl From<SmtpError> for SendError {
-    fn from(error: SmtpError) -> Self {
-        Self::Smtp(error)
-    }
-}
-
-/// Sends mail by SMTP.
+/// Sends mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mailer {
-    url: String,
-    password_file: Option<PathBuf>,
+    hatch: Hatch,
     from: String,
-    timeout: Duration,
 }
 
 impl Mailer {
     /// By the server of `config`.
     pub(super) fn new(config: &Mail) -> Self {
-        Self {
-            url: config.url.clone(),
-            password_file: config.password_file.clone(),
-            from: config.from.clone(),
-            timeout: config.timeout.get(),
-        }
+        Self { hatch: Hatch::new(config), from: config.from.clone() }
     }
 
     /// Sends `letter`, and says what came of it.
@@ -129,8 +138,8 @@ impl Mailer {
     /// A server that finds it too large gets it once more without the attachment: better told
     /// where the error file lies than not told at all.
     pub(super) fn send(&self, letter: &Letter<'_>) -> Outcome {
-        if self.url.is_empty() {
-            return Outcome::Never("no mail server is configured: [mail] url is empty".into());
+        if self.hatch.is_off() {
+            return Outcome::NoMail;
         }
         match self.send_once(letter) {
             Err(error) if too_large(&error) && letter.error_file.is_attached() => {
@@ -144,37 +153,8 @@ impl Mailer {
 
     fn send_once(&self, letter: &Letter<'_>) -> Result<String, SendError> {
         let message = build(&self.from, letter)?;
-        let answer = self.transport()?.send(&message)?;
-        let said = answer.message().collect::<Vec<_>>().join(" ");
-        Ok(shortened(&format!("{} {said}", answer.code())))
+        Ok(shortened(&self.hatch.send(&message)?))
     }
-
-    fn transport(&self) -> Result<SmtpTransport, SendError> {
-        let builder =
-            SmtpTransport::from_url(&self.url).map_err(SendError::Url)?.timeout(Some(self.timeout));
-        let Some(path) = &self.password_file else { return Ok(builder.build()) };
-        let content = fs::read_to_string(path)
-            .map_err(|source| SendError::PasswordFile { path: path.clone(), source })?;
-        let password = content.lines().next().unwrap_or_default().to_owned();
-        let user = user(&self.url).ok_or(SendError::NoUser)?;
-        Ok(builder.credentials(Credentials::new(user, password)).build())
-    }
-}
-
-/// The user that `url` names, percent-decoded.
-fn user(url: &str) -> Option<String> {
-    let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
-    let (userinfo, _) = authority.rsplit_once('@')?;
-    let user = userinfo.split(':').next().filter(|user| !user.is_empty())?;
-    let mut bytes = Vec::new();
-    let mut rest = user;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
-        rest = &after[2..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok()
 }
 
 /// What a failure to send means. A mail that can't be built never can; 4xx, trouble with the
@@ -184,6 +164,7 @@ fn judge(error: SendError) -> Outcome {
     let why = chain(&error);
     match error {
         SendError::Build(_) => Outcome::Never(why),
+        SendError::Sendmail(e) if e.is_final() => Outcome::Never(why),
         SendError::Smtp(e) if e.is_permanent() => match code(&e) {
             Some(530 | 534 | 535 | 538) => Outcome::later(why),
             _ => Outcome::Never(why),
@@ -207,7 +188,10 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
     let to: Address =
         letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
     let mention = letter.error_file.mention();
-    let texts = letter::texts(letter.milestone, letter.at, letter.report, &mention)?;
+    let texts = match letter.about {
+        About::Import(milestone, report) => letter::texts(milestone, letter.at, report, &mention),
+        About::Endpoint(notice) => letter::disabled_texts(notice),
+    }?;
     let id = format!("{}.d{}", letter.message, letter.delivery);
     let alternative = MultiPart::alternative()
         .boundary(format!("=_a_{id}"))
@@ -240,9 +224,10 @@ fn date(at: Timestamp) -> SystemTime {
 fn attachment(name: &str, content: &[u8]) -> SinglePart {
     let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
         .unwrap_or_else(|_| unreachable!("base64 takes any bytes"));
-    let csv = header::ContentType::parse("text/csv; charset=utf-8")
-        .expect("a constant that is a valid content type");
-    Attachment::new(file_name(name)).body(body, csv)
+    let kind =
+        if content.starts_with(&GZIP) { "application/gzip" } else { "text/csv; charset=utf-8" };
+    let kind = header::ContentType::parse(kind).expect("two constants that are content types");
+    Attachment::new(file_name(name)).body(body, kind)
 }
 
 /// `name` as a mail program may save it: no separator, quote or control character.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::Transaction;
 
-use super::milestone::{Body, Milestone, message_id};
+use super::milestone::{self, Milestone, message_id};
 use crate::account::{AccountId, InvalidAccountId};
 use crate::report::Report;
 use crate::state::deliveries::{self, Channel};
@@ -69,14 +69,13 @@ pub fn enqueue(
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
     let at = state::timestamp(state::millis(at))?; // as exact as it is stored
-    let body = Body { milestone, timestamp: at, data: report.clone() };
     let row = deliveries::Milestone {
         id: message_id(),
         import: Some(import.to_string()),
         account: account.to_string(),
         kind: milestone.as_str().to_owned(),
         at,
-        body: serde_json::to_string(&body)?,
+        body: milestone::body(milestone, at, report)?,
     };
     if !deliveries::add_milestone(tx, &row)? {
         return Ok(false);
@@ -85,7 +84,7 @@ pub fn enqueue(
         deliveries::add(tx, &row, Channel::Email, address)?;
     }
     if let Some(name) = &recipients.webhook {
-        let target = endpoints::target(tx, account.as_str(), name)?;
+        let target = endpoints::target(tx, account.as_str(), name, at)?;
         if target.is_some_and(|target| target.disabled.is_none()) {
             deliveries::add(tx, &row, Channel::Webhook, name)?;
         }

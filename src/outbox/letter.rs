@@ -4,11 +4,13 @@
 //! character and no bidirectional override is left in it. HTML is escaped by its templates, text
 //! needs no more, and the subject is built of nothing else.
 
+mod disabled;
 mod wording;
 
 use std::fmt;
 
 use askama::Template;
+pub(super) use disabled::disabled_texts;
 use jiff::Timestamp;
 use wording::{facts, headline, next_step, thousands};
 
@@ -53,6 +55,8 @@ pub(super) enum ErrorFile {
     None,
     /// It is attached.
     Attached,
+    /// It is attached, gzipped.
+    Gzipped,
     /// It isn't, and why.
     Named(String),
 }
@@ -101,8 +105,7 @@ struct Failure {
 
 struct File {
     name: Shown,
-    attached: bool,
-    why_not: String,
+    how: String,
 }
 
 struct Fact {
@@ -215,12 +218,13 @@ impl Failure {
 
 impl File {
     fn new(name: &str, error_file: &ErrorFile) -> Option<Self> {
-        let (attached, why_not) = match error_file {
+        let how = match error_file {
             ErrorFile::None => return None,
-            ErrorFile::Attached => (true, String::new()),
-            ErrorFile::Named(why) => (false, why.clone()),
+            ErrorFile::Attached => "attached to this mail".to_owned(),
+            ErrorFile::Gzipped => "attached to this mail, gzipped".to_owned(),
+            ErrorFile::Named(why) => format!("fetch it over SFTP; {why}"),
         };
-        Some(Self { name: shown(name, MAX_TEXT), attached, why_not })
+        Some(Self { name: shown(name, MAX_TEXT), how })
     }
 }
 

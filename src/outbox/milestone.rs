@@ -47,6 +47,54 @@ pub(super) struct Body<T> {
     pub data: Report,
 }
 
+/// Bodies up to this many bytes are told whole; shortened ones have at most 256 KiB.
+const MAX_WHOLE: usize = 64 * 1024;
+
+/// How many warnings and how much of each text are left in a shortened report; at six bytes a
+/// character (\u0000) and with the names they stay below 256 KiB.
+const KEPT_WARNINGS: usize = 20;
+const KEPT_TEXT: usize = 200;
+const KEPT_DETAIL: usize = 4000;
+
+/// The body that tells `milestone`, reached at `timestamp`, as JSON of at most 256 KiB.
+///
+/// # Errors
+/// The report can't be written as JSON.
+pub(super) fn body(
+    milestone: Milestone,
+    timestamp: Timestamp,
+    report: &Report,
+) -> serde_json::Result<String> {
+    let whole = serde_json::to_string(&Body { milestone, timestamp, data: report.clone() })?;
+    if whole.len() <= MAX_WHOLE {
+        return Ok(whole);
+    }
+    serde_json::to_string(&Body { milestone, timestamp, data: shortened(report.clone()) })
+}
+
+/// `report` with what has no bound of its own cut; results/ has all of it.
+fn shortened(mut report: Report) -> Report {
+    let more = report.warnings.len().saturating_sub(KEPT_WARNINGS);
+    report.warnings.truncate(KEPT_WARNINGS);
+    report.warnings.iter_mut().for_each(|text| cut(text, KEPT_TEXT));
+    if more > 0 {
+        report.warnings.push(format!("and {more} more, in the report in results/"));
+    }
+    report.rejections.iter_mut().for_each(|rejection| cut(&mut rejection.message, KEPT_TEXT));
+    if let Some(failure) = &mut report.failure {
+        cut(&mut failure.detail, KEPT_DETAIL);
+    }
+    report
+}
+
+/// Cuts `text` to `max` characters, and says so.
+fn cut(text: &mut String, max: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// A new message id: `msg_` and a UUID of version 7, so that ids sort by time.
 pub fn message_id() -> String {
     format!("msg_{}", Uuid::now_v7().simple())
@@ -55,6 +103,7 @@ pub fn message_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Failure, FailureText, MAX_REJECTIONS, RejectionCount};
 
     #[test]
     fn type_is_its_json() {
@@ -62,6 +111,28 @@ mod tests {
         for milestone in [PickedUp, StillProcessing, Completed, Failed] {
             assert_eq!(serde_json::to_value(milestone).unwrap(), milestone.as_str());
         }
+    }
+
+    #[test]
+    fn a_body_is_whole_or_shortened_to_its_bound() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut report = Report::queued("e.manifest", at);
+        report.warnings = vec!["unknown key".into(); 30];
+        let whole = body(Milestone::Failed, at, &report).unwrap();
+        assert_eq!(whole.matches("unknown key").count(), 30);
+
+        report.warnings = vec!["\u{1}".repeat(1000); 1000];
+        let detail = "\u{1}".repeat(100_000);
+        report.failure = Some(Failure::new(FailureText::Manifest, detail));
+        let message = "\u{1}".repeat(1000);
+        report.rejections =
+            vec![RejectionCount { message, count: 1, first_line: 2 }; MAX_REJECTIONS];
+        report.data_file = Some("\u{1}".repeat(255)); // NAME_MAX
+        let short = body(Milestone::Failed, at, &report).unwrap();
+        assert!(short.len() <= 256 * 1024, "{}", short.len());
+        let read: Body<Milestone> = serde_json::from_str(&short).unwrap();
+        assert_eq!(read.data.warnings.len(), 21);
+        assert!(read.data.warnings[20].starts_with("and 980 more"));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Outcome {
     Never(String),
     /// The endpoint wants nothing more, ever (410 Gone).
     Gone(String),
+    /// The configuration wants no mail.
+    NoMail,
 }
 
 impl Outcome {
@@ -53,6 +55,7 @@ impl Outcome {
         match self {
             Self::Delivered(text) | Self::Never(text) | Self::Gone(text) => text,
             Self::Later { why, .. } => why,
+            Self::NoMail => "no mail server is configured: [mail] url is empty",
         }
     }
 }
@@ -74,7 +77,7 @@ pub enum Verdict {
 pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => Verdict::Delivered,
-        Outcome::Never(_) => Verdict::GiveUp,
+        Outcome::Never(_) | Outcome::NoMail => Verdict::GiveUp,
         Outcome::Gone(_) => Verdict::DisableEndpoint,
         Outcome::Later { retry_after, .. } => {
             let Some(wait) = SCHEDULE.get((n.max(1) - 1) as usize) else { return Verdict::GiveUp };
@@ -84,6 +87,11 @@ pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict 
             Verdict::RetryAt(at)
         }
     }
+}
+
+/// Whether what has failed since `since` has at `now` done so for `long`.
+pub fn has_failed_for(since: Timestamp, now: Timestamp, long: Duration) -> bool {
+    now.duration_since(since) >= SignedDuration::try_from(long).unwrap_or(SignedDuration::MAX)
 }
 
 /// How long a `Retry-After` header asks to wait: seconds, or an HTTP date (RFC 9110, 10.2.3).
@@ -149,6 +157,20 @@ mod tests {
         assert_eq!(judge(&Outcome::Delivered("200".into()), 1, now, 0.0), Verdict::Delivered);
         assert_eq!(judge(&Outcome::Never("550".into()), 1, now, 0.0), Verdict::GiveUp);
         assert_eq!(judge(&Outcome::Gone("410".into()), 1, now, 0.0), Verdict::DisableEndpoint);
+    }
+
+    /// The last attempt at a delivery finds an endpoint dead that has failed since the first.
+    #[test]
+    fn a_schedule_takes_longer_than_an_endpoint_may_fail() {
+        let all: Duration = SCHEDULE.iter().sum();
+        let disable_after = crate::config::Webhooks::default().disable_after.get();
+        let since = at("2026-01-01T00:00:00Z");
+        assert!(has_failed_for(
+            since,
+            since + SignedDuration::try_from(all).unwrap(),
+            disable_after
+        ));
+        assert!(!has_failed_for(since, since + SignedDuration::from_hours(71), disable_after));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
+use crate::state::endpoints::Target;
+
 const PREFIX: &str = "whsec_";
 
 /// A new secret's length in bytes; the standard asks for 24 to 64.
@@ -50,6 +52,20 @@ impl Secret {
         mac.update(format!("{id}.{}.", at.as_second()).as_bytes());
         mac.update(body);
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+impl Target {
+    /// What a request to it is signed with, the present secret first.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn secrets(&self) -> Result<Vec<Secret>, InvalidSecret> {
+        [Some(&self.secret), self.old_secret.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|s| s.parse())
+            .collect()
     }
 }
 

@@ -1,17 +1,19 @@
 //! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0. Says what came back.
 //!
-//! Redirects are not followed, proxies of the environment are not used, and no more of the answer
-//! is read than is worth keeping.
+//! Redirects are not followed, proxies of the environment are not used, no address is connected to
+//! that the [`Guard`] forbids, and no more of the answer is read than is worth keeping.
 
 use std::io::Read as _;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use ureq::http::{Response, header};
-use ureq::{Agent, Body};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, Error};
 
+use super::guard::{Guard, GuardedResolver};
 use super::retry::{Outcome, retry_after};
 use super::signature::Secret;
+use crate::config::Webhooks;
 use crate::printable::printable;
 
 /// How much of an answer's body is read, in bytes.
@@ -25,8 +27,8 @@ const MAX_KEPT: usize = 200;
 pub struct Request<'a> {
     /// Where to.
     pub url: &'a str,
-    /// What it is signed with.
-    pub secret: &'a Secret,
+    /// What it is signed with, the present one first: one signature each.
+    pub secrets: &'a [Secret],
     /// `msg_…`: stays the same in every attempt.
     pub id: &'a str,
     /// The time of this attempt.
@@ -42,10 +44,11 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// For requests that may take `timeout` in all, from looking the host up to the last byte.
-    pub fn new(timeout: Duration) -> Self {
+    /// With the timeout of `webhooks`, from looking the host up to the last byte, and to the
+    /// addresses that it allows.
+    pub fn new(webhooks: &Webhooks) -> Self {
         let config = Agent::config_builder()
-            .timeout_global(Some(timeout))
+            .timeout_global(Some(webhooks.timeout.get()))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -53,7 +56,8 @@ impl Sender {
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: config.new_agent() }
+        let resolver = GuardedResolver::new(Guard::new(&webhooks.allow));
+        Self { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 
     /// Posts `request`, and says what came of it.
@@ -64,16 +68,21 @@ impl Sender {
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", request.id)
             .header("webhook-timestamp", request.now.as_second().to_string())
-            .header(
-                "webhook-signature",
-                request.secret.sign(request.id, request.now, request.body.as_bytes()),
-            )
+            .header("webhook-signature", signatures(request))
             .send(request.body);
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
+            // What the guard says; a name can have other addresses later.
+            Err(Error::Other(error)) => Outcome::later(shortened(&error.to_string())),
             Err(error) => Outcome::later(shortened(&error.to_string())),
         }
     }
+}
+
+/// Separated by spaces, so that a receiver that knows one of the secrets finds its own.
+fn signatures(request: &Request<'_>) -> String {
+    let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
+    request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
 /// What an answer means: its status decides, whatever its body.

@@ -27,6 +27,10 @@ pub struct Endpoint {
     pub disabled_at: Option<Timestamp>,
     /// Why it was disabled.
     pub disabled_reason: Option<String>,
+    /// Since when every attempt at it has failed.
+    pub failing_since: Option<Timestamp>,
+    /// Until when the secret before the present one signs as well.
+    pub old_secret_until: Option<Timestamp>,
 }
 
 /// What sending to an endpoint takes.
@@ -35,6 +39,8 @@ pub struct Target {
     pub url: String,
     /// `whsec_…`
     pub secret: String,
+    /// The one before it, while it signs as well.
+    pub old_secret: Option<String>,
     /// Why nothing must be sent, if so.
     pub disabled: Option<String>,
 }
@@ -82,7 +88,7 @@ pub fn add(
 pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<Endpoint>> {
     let mut statement = tx.prepare_cached(
         "SELECT e.account, e.name, e.url, a.webhook IS e.name, e.created_at, e.disabled_at,
-                e.disabled_reason
+                e.disabled_reason, e.failing_since, e.old_secret_until
          FROM endpoint e JOIN account a ON a.id = e.account
          WHERE ?1 IS NULL OR e.account = ?1 ORDER BY e.account, e.name",
     )?;
@@ -95,31 +101,95 @@ pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<End
 }
 
 fn endpoint(row: &Row<'_>) -> Result<Endpoint> {
+    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
     Ok(Endpoint {
         account: row.get(0)?,
         name: row.get(1)?,
         url: row.get(2)?,
         chosen: row.get(3)?,
         created_at: timestamp(row.get(4)?)?,
-        disabled_at: row.get::<_, Option<i64>>(5)?.map(timestamp).transpose()?,
+        disabled_at: time(5)?,
         disabled_reason: row.get(6)?,
+        failing_since: time(7)?,
+        old_secret_until: time(8)?,
     })
 }
 
-/// What sending to the endpoint `name` of `account` takes; none: there is no such endpoint.
+/// What sending to the endpoint `name` of `account` takes `now`; none: there is no such endpoint.
 ///
 /// # Errors
 /// SQLite's.
-pub fn target(tx: &Transaction<'_>, account: &str, name: &str) -> Result<Option<Target>> {
+pub fn target(
+    tx: &Transaction<'_>,
+    account: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<Option<Target>> {
     tx.prepare_cached(
-        "SELECT url, secret, CASE WHEN disabled_at IS NOT NULL THEN coalesce(disabled_reason, '') END
+        "SELECT url, secret, CASE WHEN old_secret_until > ?3 THEN old_secret END,
+                CASE WHEN disabled_at IS NOT NULL THEN coalesce(disabled_reason, '') END
          FROM endpoint WHERE account = ?1 AND name = ?2",
     )?
-    .query_row([account, name], |row| {
-        Ok(Target { url: row.get(0)?, secret: row.get(1)?, disabled: row.get(2)? })
+    .query_row(params![account, name, millis(now)], |row| {
+        let (url, secret) = (row.get(0)?, row.get(1)?);
+        Ok(Target { url, secret, old_secret: row.get(2)?, disabled: row.get(3)? })
     })
     .optional()
     .map_err(Error::from)
+}
+
+/// Gives an endpoint the new `secret`; the present one signs as well until `old_until`.
+///
+/// A secret before the present one is forgotten. Returns whether there is such an endpoint.
+///
+/// # Errors
+/// SQLite's.
+pub fn rotate(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name: &str,
+    secret: &str,
+    old_until: Timestamp,
+) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE endpoint SET old_secret = secret, old_secret_until = ?4, secret = ?3
+         WHERE account = ?1 AND name = ?2",
+        params![account.as_str(), name, secret, millis(old_until)],
+    )?;
+    Ok(changed == 1)
+}
+
+/// An attempt at an endpoint failed at `at`. Returns since when all have.
+///
+/// # Errors
+/// SQLite's.
+pub fn failed(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &str,
+    name: &str,
+) -> Result<Option<Timestamp>> {
+    tx.prepare_cached(
+        "UPDATE endpoint SET failing_since = coalesce(failing_since, ?3)
+         WHERE account = ?1 AND name = ?2 RETURNING failing_since",
+    )?
+    .query_row(params![account, name, millis(at)], |row| row.get(0))
+    .optional()?
+    .map(timestamp)
+    .transpose()
+}
+
+/// An attempt at an endpoint succeeded.
+///
+/// # Errors
+/// SQLite's.
+pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE endpoint SET failing_since = NULL
+         WHERE account = ?1 AND name = ?2 AND failing_since IS NOT NULL",
+    )?
+    .execute([account, name])?;
+    Ok(())
 }
 
 /// Sends nothing more to an endpoint: pending deliveries to it fail with `reason`.
@@ -151,7 +221,7 @@ pub fn disable(
 /// SQLite's.
 pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<bool> {
     let changed = tx.execute(
-        "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL
+        "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
          WHERE account = ?1 AND name = ?2",
         [account.as_str(), name],
     )?;
@@ -198,14 +268,45 @@ mod tests {
                 assert!(!serde_json::to_string(&listed)?.contains("s3cr"));
                 assert!(disable(tx, at, "acme", "crm", "gone")?);
                 assert!(!disable(tx, at, "acme", "crm", "gone again")?);
-                assert_eq!(target(tx, "acme", "crm")?.unwrap().disabled.unwrap(), "gone");
+                assert_eq!(target(tx, "acme", "crm", at)?.unwrap().disabled.unwrap(), "gone");
                 assert!(enable(tx, &acme, "crm")?);
-                assert!(target(tx, "acme", "crm")?.unwrap().disabled.is_none());
+                assert!(target(tx, "acme", "crm", at)?.unwrap().disabled.is_none());
                 assert!(remove(tx, at, &acme, "crm")?);
                 assert!(!remove(tx, at, &acme, "crm")?);
                 let chosen: Option<String> =
                     tx.query_row("SELECT webhook FROM account", [], |row| row.get(0))?;
                 assert_eq!(chosen, None);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn an_old_secret_signs_until_its_time_and_a_success_ends_a_failing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let at = |s| Timestamp::from_second(s).unwrap();
+        let acme = "acme".parse().unwrap();
+        state
+            .write(|tx| {
+                tx.execute("INSERT INTO account (id, created_at) VALUES ('acme', 0)", [])?;
+                add(tx, at(0), &acme, "crm", "https://a.example", "s1")?;
+                assert!(rotate(tx, &acme, "crm", "s2", at(100))?);
+                assert!(!rotate(tx, &acme, "none", "s2", at(100))?);
+                let secrets = |now| {
+                    let target = target(tx, "acme", "crm", at(now))?.unwrap();
+                    Ok::<_, Error>((target.secret, target.old_secret))
+                };
+                assert_eq!(secrets(99)?, ("s2".into(), Some("s1".into())));
+                assert_eq!(secrets(100)?, ("s2".into(), None));
+                assert!(rotate(tx, &acme, "crm", "s3", at(200))?);
+                assert_eq!(secrets(100)?, ("s3".into(), Some("s2".into())));
+
+                assert_eq!(failed(tx, at(5), "acme", "crm")?, Some(at(5)));
+                assert_eq!(failed(tx, at(9), "acme", "crm")?, Some(at(5)));
+                worked(tx, "acme", "crm")?;
+                assert_eq!(failed(tx, at(12), "acme", "crm")?, Some(at(12)));
+                assert_eq!(failed(tx, at(12), "acme", "none")?, None);
                 Ok::<_, Error>(())
             })
             .unwrap();

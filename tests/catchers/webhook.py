@@ -3,8 +3,8 @@
 
     webhook.py --file requests.jsonl [--port 0] [--status 204] [--secret whsec_…]
 
-A path such as /410, /500 or /302 is answered with that status, /hang never, and
-/429?retry-after=120 with that header. With --secret every signature is checked, as Standard
+A path such as /410, /500 or /302 is answered with that status, /hang never, /endless
+with a 500 that doesn't end, and /429?retry-after=120 with that header. With --secret every signature is checked, as Standard
 Webhooks 1.0 says, by Python's own hmac: "verified" is true or false, and what fails gets a 401.
 Prints its port. Ends on SIGTERM and when its parent dies.
 """
@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         self.keep(headers, body, verified, status)
         if urlsplit(self.path).path == "/hang":
             threading.Event().wait()
+        if urlsplit(self.path).path == "/endless":
+            self.answer_without_end()
         self.send_response(status)
         for name, value in extra.items():
             self.send_header(name, value)
@@ -61,6 +63,13 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def answer_without_end(self):
+        """Until the other side has had enough."""
+        self.send_response(500)
+        self.end_headers()
+        while True:
+            self.wfile.write(b"x" * 65536)
 
     def answer(self, verified):
         if verified is False:

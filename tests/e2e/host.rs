@@ -265,7 +265,8 @@ fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
         "[node]\nname = \"e2e{n}\"\n\
          [paths]\naccounts = {accounts:?}\nstate = {state:?}\n\
          [accounts]\nfirst-uid = {first_uid}\nlast-uid = {}\n\
-         [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\n\n{more}\n",
+         [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\n\
+         [webhooks]\nallow = [\"127.0.0.0/8\"]\n\n{more}\n",
         first_uid + 999
     );
     std::fs::write(root.join("etc/config.toml"), config).unwrap();

@@ -9,6 +9,7 @@ use sftp_import::outbox::{Milestone, Recipients, enqueue};
 use sftp_import::report::Report;
 use sftp_import::state::State;
 use sftp_import::state::deliveries::{self, After, Attempt};
+use sftp_import::state::endpoints;
 use tempfile::TempDir;
 
 struct Host {
@@ -18,7 +19,10 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = format!("[paths]\nstate = {:?}\n", folder.path());
+        let config = format!(
+            "[paths]\nstate = {:?}\n[webhooks]\nallow = [\"127.0.0.1/32\"]\n",
+            folder.path()
+        );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let host = Self { folder };
         let connection = rusqlite(&host);
@@ -52,6 +56,7 @@ fn rusqlite(host: &Host) -> rusqlite::Connection {
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
+    settings.add_filter(r"looks again\. .*", "looks again. WHY");
     settings.add_filter(r"msg_[0-9a-f]{32}", "msg_ID");
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE");
@@ -60,7 +65,7 @@ fn settings() -> insta::Settings {
 }
 
 /// Ends its child however the test ends.
-struct Killed(Child);
+pub struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -69,12 +74,12 @@ impl Drop for Killed {
     }
 }
 
-fn catcher(host: &Host) -> (Killed, String) {
+pub fn catcher(folder: &Path) -> (Killed, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers/webhook.py");
     let mut child = Command::new("/usr/bin/python3")
         .arg(script)
         .arg("--file")
-        .arg(host.folder.path().join("requests.jsonl"))
+        .arg(folder.join("requests.jsonl"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -87,7 +92,7 @@ fn catcher(host: &Host) -> (Killed, String) {
 #[test]
 fn an_endpoint_from_add_to_remove() {
     let host = Host::new();
-    let (_catcher, url) = catcher(&host);
+    let (_catcher, url) = catcher(host.folder.path());
     let lines = [
         "webhook list".to_owned(),
         format!("webhook add nobody crm {url}/in"),
@@ -95,6 +100,8 @@ fn an_endpoint_from_add_to_remove() {
         format!("webhook add acme crm {url}/in"),
         format!("webhook add acme gone {url}/410"),
         "webhook add acme bad ftp://example.com/".to_owned(),
+        "webhook add acme inside http://169.254.169.254/latest".to_owned(),
+        "webhook add acme later http://name.invalid/".to_owned(),
         "webhook add acme b/d https://example.com/".to_owned(),
         "webhook list acme".to_owned(),
         "--json webhook list acme".to_owned(),
@@ -102,6 +109,8 @@ fn an_endpoint_from_add_to_remove() {
         "webhook test acme gone".to_owned(),
         "--json webhook test acme gone".to_owned(),
         "webhook test acme none".to_owned(),
+        "webhook rotate acme crm".to_owned(),
+        "webhook rotate acme none".to_owned(),
         "webhook enable acme gone".to_owned(),
         "webhook remove acme gone".to_owned(),
         "webhook remove acme gone".to_owned(),
@@ -124,12 +133,16 @@ fn a_delivery_from_list_to_retry() {
             enqueue(tx, at, Milestone::PickedUp, &report, &to)?;
             enqueue(tx, at, Milestone::Completed, &report, &to)?;
             deliveries::record(tx, 1, &refused, After::Failed)?;
+            let (acme, url) = ("acme".parse().unwrap(), "https://crm.example.com/in");
+            endpoints::add(tx, at, &acme, "crm", url, "whsec_x")?;
+            endpoints::disable(tx, at, "acme", "crm", "410 Gone \u{1b}[2J")?;
             Ok::<_, sftp_import::outbox::Error>(())
         })
         .unwrap();
     let said: String = [
         "delivery list",
         "delivery list --pending",
+        "delivery list --failed",
         "delivery list --failed --account other",
         "--json delivery list --failed --account acme",
         "delivery list --pending --failed",

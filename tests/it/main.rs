@@ -14,6 +14,7 @@ mod fuzz;
 mod helper_closure;
 mod house;
 mod store_readers;
+mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.
 #[test]

@@ -80,7 +80,7 @@ impl Sample {
     }
 }
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("SFTP_IMPORT_TEST_PYTHON") {
         return python.into();
     }

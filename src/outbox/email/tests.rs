@@ -24,12 +24,11 @@ fn formatted(to: &str, name: &str, from: &str) -> String {
     let report = report(name);
     let content = b"evtName,ts,Failure Description\n,1,Event name is mandatory\n".to_vec();
     let letter = Letter {
-        milestone: Milestone::Completed,
+        about: About::Import(Milestone::Completed, &report),
         message: "msg_0",
         delivery: 7,
         at: "2026-01-02T03:04:06.7Z".parse().unwrap(),
         to,
-        report: &report,
         error_file: Enclosure::Attached(format!("{name}.errors.csv"), content),
     };
     String::from_utf8(build(from, &letter).unwrap().formatted()).unwrap()
@@ -131,42 +130,13 @@ fn an_address_that_is_none_never_leaves() {
         let mailer = Mailer::new(&Mail::default());
         let report = report("events");
         let outcome = mailer.send(&Letter {
-            milestone: Milestone::Failed,
+            about: About::Import(Milestone::Failed, &report),
             message: "msg_0",
             delivery: 1,
             at: Timestamp::UNIX_EPOCH,
             to,
-            report: &report,
             error_file: Enclosure::None,
         });
         assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
     }
-}
-
-#[test]
-fn reads_the_user_of_a_url() {
-    for (url, expected) in [
-        ("smtp://127.0.0.1:25", None),
-        ("smtps://imports@mail.example:465", Some("imports")),
-        ("smtps://imports%40acme.example@mail.example?tls=x", Some("imports@acme.example")),
-        ("smtps://a:b@mail.example/", Some("a")),
-        ("smtps://%zz@mail.example", None),
-        ("smtps://%c3%a9@mail.example", Some("é")),
-        ("smtps://%é@mail.example", None),
-    ] {
-        assert_eq!(user(url).as_deref(), expected, "{url}");
-    }
-}
-
-#[test]
-fn a_password_file_goes_with_a_user() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("password");
-    let mut config = Mail { password_file: Some(path.clone()), ..Mail::default() };
-    config.url = "smtp://imports@127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("cannot read"));
-    fs::write(&path, "secret\n").unwrap();
-    assert!(Mailer::new(&config).transport().is_ok());
-    config.url = "smtp://127.0.0.1:25".into();
-    assert!(Mailer::new(&config).transport().unwrap_err().to_string().contains("names no user"));
 }

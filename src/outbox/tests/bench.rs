@@ -101,6 +101,7 @@ impl Bench {
         let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
         let mut config = Config::default();
         config.mail.url = "smtp://127.0.0.1:1".into();
+        config.webhooks.allow = vec!["127.0.0.0/8".parse().unwrap()];
         let secret = Secret::generate().unwrap();
         let error_file = "evtName,Failure Description\n,Event name is mandatory\n".to_owned();
         let bench = Self { folder, state, config, secret, error_file };

@@ -1,6 +1,7 @@
 //! The relay against a real SMTP server and a real HTTP server, over a state database on disk.
 
 mod bench;
+mod mail;
 
 use std::time::{Duration, Instant};
 
@@ -282,4 +283,122 @@ async fn removing_an_endpoint_gives_up_what_is_pending() {
     within(10, "given up", || bench.deliveries()[0].state == "failed").await;
     relay.stop().await;
     assert!(bench.requests().is_empty());
+}
+
+/// However an endpoint came to lie inside: a name that has changed since it was saved, for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_an_inside_address_is_not_connected_to() {
+    let mut bench = Bench::new();
+    bench.config.webhooks.allow.clear();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/in");
+    bench.account("other");
+    bench.endpoint("other", &http, "/in");
+    bench.write(|tx| {
+        let renamed = "UPDATE endpoint SET url = replace(url, '127.0.0.1', 'localhost')
+                       WHERE account = 'other'";
+        tx.execute(renamed, [])?;
+        Ok(())
+    });
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    bench.enqueue("other", 2, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "both attempts", || bench.deliveries().iter().all(|d| d.attempts == 1)).await;
+    relay.stop().await;
+    for delivery in bench.deliveries() {
+        let why = delivery.last_error.unwrap();
+        assert!(why.contains("is loopback; only [webhooks] allow can permit it"), "{why}");
+    }
+    assert!(bench.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told() {
+    let mut bench = Bench::new();
+    let (_smtp, http) = (bench.smtp(&[]), bench.http());
+    bench.endpoint("acme", &http, "/503");
+    bench.write(|tx| {
+        tx.execute("UPDATE account SET email = 'ops@acme.example'", [])?;
+        let days_ago = Timestamp::now() - jiff::SignedDuration::from_hours(71);
+        endpoints::failed(tx, days_ago, "acme", "crm")
+    });
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "an attempt", || bench.requests().len() == 1).await;
+    within(10, "its record", || bench.deliveries()[0].attempts == 1).await;
+    relay.stop().await;
+    let endpoint = bench.write(|tx| endpoints::list(tx, None)).remove(0);
+    assert!(endpoint.disabled_at.is_none(), "71 hours are not three days");
+
+    for n in 2..=3 {
+        bench.enqueue("acme", n, Milestone::Completed, &webhook());
+    }
+    bench.write(|tx| {
+        tx.execute("UPDATE endpoint SET failing_since = failing_since - 2 * 3600000", [])?;
+        deliveries::retry(tx, 1, Timestamp::UNIX_EPOCH) // before the others
+    });
+    let relay = bench.relay();
+    within(10, "the mail", || bench.mails().len() == 1).await;
+    within(10, "its record", || bench.deliveries().iter().any(|d| d.state == "delivered")).await;
+    relay.stop().await;
+    assert_eq!(bench.requests().len(), 2, "nothing is sent to a disabled endpoint");
+    let endpoint = bench.write(|tx| endpoints::list(tx, None)).remove(0);
+    assert!(endpoint.disabled_reason.unwrap().starts_with("503"));
+    assert!(
+        bench.deliveries()[..3].iter().all(|d| d.state == "failed"),
+        "{:?}",
+        bench.deliveries()
+    );
+    let mail = bench.mails().remove(0);
+    assert_eq!(header(&mail, "To"), "ops@acme.example");
+    assert_eq!(header(&mail, "Subject"), "Webhooks to crm are switched off");
+    assert!(mail.contains("503 Service Unavailable"), "{mail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_ends_a_failing() {
+    let bench = Bench::new();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/in");
+    bench.write(|tx| endpoints::failed(tx, Timestamp::UNIX_EPOCH, "acme", "crm"));
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "delivered", || bench.deliveries()[0].state == "delivered").await;
+    relay.stop().await;
+    assert_eq!(bench.write(|tx| endpoints::list(tx, None))[0].failing_since, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_and_the_old_one_both_sign() {
+    let bench = Bench::new();
+    let http = bench.http(); // which knows the first secret alone, and refuses what it didn't sign
+    bench.endpoint("acme", &http, "/in");
+    let (account, new) = ("acme".parse().unwrap(), super::Secret::generate().unwrap().reveal());
+    let until = Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    assert!(bench.write(|tx| endpoints::rotate(tx, &account, "crm", &new, until)));
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "delivered", || bench.deliveries()[0].state == "delivered").await;
+    let signatures = bench.requests()[0]["headers"]["webhook-signature"].to_string();
+    assert_eq!(signatures.matches("v1,").count(), 2, "{signatures}");
+
+    bench.write(|tx| endpoints::rotate(tx, &account, "crm", &new, Timestamp::now()));
+    bench.enqueue("acme", 2, Milestone::Completed, &webhook());
+    relay.wake.notify_one();
+    within(10, "refused", || bench.deliveries()[1].attempts == 1).await;
+    relay.stop().await;
+    assert!(bench.deliveries()[1].last_error.as_ref().unwrap().starts_with("401"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let bench = Bench::new();
+    let http = bench.http();
+    bench.endpoint("acme", &http, "/endless");
+    bench.enqueue("acme", 1, Milestone::Completed, &webhook());
+    let relay = bench.relay();
+    within(10, "the attempt's end", || bench.deliveries()[0].attempts == 1).await;
+    relay.stop().await;
+    let why = bench.deliveries()[0].last_error.clone().unwrap();
+    assert!(why.starts_with("500") && why.contains("xxx") && why.len() < 300, "{why}");
 }

@@ -1,0 +1,279 @@
+//! [`Guard`]: keeps webhooks away from what only this host can reach.
+//!
+//! An endpoint's URL is a partner's wish, and the sidecar stands inside a network that the partner
+//! doesn't see. So an endpoint lies at public unicast addresses, or at those that `[webhooks]
+//! allow` names. That is looked at twice: when an endpoint is saved, and whenever it is connected
+//! to. The second look resolves once and connects to the addresses that it has checked and to no
+//! other: a name that changes in between gains nothing.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix)
+}
+
+/// IPv4 that is no public unicast address: IANA's special-purpose registry (RFC 6890), multicast
+/// and what is reserved, and the metadata service that a cloud has at a public address.
+const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
+    (v4(0, 0, 0, 0, 8), "of this host itself"),
+    (v4(10, 0, 0, 0, 8), "private"),
+    (v4(100, 64, 0, 0, 10), "of a carrier's shared network"),
+    (v4(127, 0, 0, 0, 8), "loopback"),
+    (v4(168, 63, 129, 16, 32), "a cloud's metadata service"), // Azure's wire server
+    (v4(169, 254, 0, 0, 16), "link-local"),                   // 169.254.169.254: metadata
+    (v4(172, 16, 0, 0, 12), "private"),
+    (v4(192, 0, 0, 0, 24), "reserved"),
+    (v4(192, 0, 2, 0, 24), "for documentation"),
+    (v4(192, 88, 99, 0, 24), "reserved"), // the 6to4 relays of old
+    (v4(192, 168, 0, 0, 16), "private"),
+    (v4(198, 18, 0, 0, 15), "for benchmarks"),
+    (v4(198, 51, 100, 0, 24), "for documentation"),
+    (v4(203, 0, 113, 0, 24), "for documentation"),
+    (v4(224, 0, 0, 0, 4), "multicast"),
+    (v4(240, 0, 0, 0, 4), "reserved"),
+];
+
+/// IPv6 that is no public unicast address. [`PUBLIC_V6`] is looked at last: what neither names is
+/// not assigned.
+const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
+    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
+    (v6(0xfe80, 0, 10), "link-local"),
+    (v6(0xfec0, 0, 10), "site-local"),
+    (v6(0xfc00, 0, 7), "unique-local"),
+    (v6(0xff00, 0, 8), "multicast"),
+    (v6(0x2001, 0, 23), "reserved"), // Teredo, ORCHID, benchmarks
+    (v6(0x2001, 0xdb8, 32), "for documentation"),
+    (v6(0x2002, 0, 16), "reserved"), // 6to4: holds an IPv4 address of anybody's choice
+    (v6(0x3fff, 0, 20), "for documentation"),
+];
+
+const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
+
+/// NAT64 (RFC 6052): the last 32 bits are the IPv4 address that is reached.
+const NAT64: Ipv6Net = v6(0x64, 0xff9b, 96);
+
+/// An endpoint lies where webhooks must not go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address {address} is {what}; only [webhooks] allow can permit it")]
+pub struct Forbidden {
+    /// Where it lies.
+    pub address: IpAddr,
+    /// What that address is.
+    pub what: &'static str,
+}
+
+/// What is known of the addresses of an endpoint that may be saved.
+#[derive(Debug)]
+pub enum Lookup {
+    /// It has some, and webhooks may go to all.
+    Good,
+    /// Its name has no address now.
+    Unresolved(io::Error),
+}
+
+/// Where webhooks may go; cheap to clone next to a request.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    allow: Vec<IpNet>,
+}
+
+impl Guard {
+    /// To public addresses, and to the networks `allow`.
+    pub fn new(allow: &[IpNet]) -> Self {
+        Self { allow: allow.to_vec() }
+    }
+
+    /// Whether webhooks may go to `address`.
+    ///
+    /// # Errors
+    /// What it is that forbids it.
+    pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
+        let reached = reached(address);
+        let allowed = |net: &IpNet| net.contains(&address) || net.contains(&reached);
+        match special(reached) {
+            Some(what) if !self.allow.iter().any(allowed) => Err(Forbidden { address, what }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks the host of `url` up, which [`super::check_url`] passed, and checks all its addresses.
+    ///
+    /// # Errors
+    /// The first address that is forbidden.
+    pub fn check_host(&self, url: &str) -> Result<Lookup, Forbidden> {
+        let found = url
+            .parse::<Uri>()
+            .ok()
+            .and_then(|uri| DefaultResolver::host_and_port(uri.scheme()?, uri.authority()?))
+            .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+            .and_then(|host| host.to_socket_addrs());
+        match found {
+            Ok(mut addresses) => {
+                addresses.try_for_each(|address| self.check(address.ip())).map(|()| Lookup::Good)
+            }
+            Err(error) => Ok(Lookup::Unresolved(error)),
+        }
+    }
+}
+
+/// The address that a connection to `address` ends at, where it says another one.
+fn reached(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if NAT64.contains(&v6) => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        canonical => canonical,
+    }
+}
+
+/// What `address` is, unless it is a public unicast address.
+fn special(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(ip) => {
+            SPECIAL_V4.iter().find(|(net, _)| net.contains(&ip)).map(|(_, what)| *what)
+        }
+        IpAddr::V6(ip) => SPECIAL_V6
+            .iter()
+            .find(|(net, _)| net.contains(&ip))
+            .map(|(_, what)| *what)
+            .or_else(|| (!PUBLIC_V6.contains(&ip)).then_some("not assigned to anybody")),
+    }
+}
+
+/// Looks a host up once; a connection is made to an address that the guard has passed.
+///
+/// One forbidden address forbids all: a name that has both is no receiver's.
+#[derive(Default)]
+pub(super) struct GuardedResolver {
+    guard: Guard,
+    resolver: DefaultResolver,
+}
+
+impl GuardedResolver {
+    /// That asks `guard`.
+    pub(super) fn new(guard: Guard) -> Self {
+        Self { guard, resolver: DefaultResolver::default() }
+    }
+}
+
+impl fmt::Debug for GuardedResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GuardedResolver").field(&self.guard).finish()
+    }
+}
+
+impl Resolver for GuardedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let addresses = self.resolver.resolve(uri, config, timeout)?;
+        for address in addresses.iter() {
+            self.guard.check(address.ip()).map_err(|error| Error::Other(Box::new(error)))?;
+        }
+        Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what(guard: &Guard, address: &str) -> Option<&'static str> {
+        guard.check(address.parse().unwrap()).err().map(|forbidden| forbidden.what)
+    }
+
+    #[test]
+    fn public_addresses_and_no_others() {
+        let guard = Guard::default();
+        for address in
+            ["1.1.1.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101"]
+        {
+            assert_eq!(what(&guard, address), None, "{address}");
+        }
+        for (address, expected) in [
+            ("0.0.0.0", "of this host itself"),
+            ("10.255.255.255", "private"),
+            ("100.64.0.1", "of a carrier's shared network"),
+            ("100.100.100.200", "of a carrier's shared network"),
+            ("127.0.0.1", "loopback"),
+            ("127.255.255.254", "loopback"),
+            ("168.63.129.16", "a cloud's metadata service"),
+            ("169.254.169.254", "link-local"),
+            ("172.16.0.1", "private"),
+            ("172.31.255.255", "private"),
+            ("192.0.0.192", "reserved"),
+            ("192.168.1.1", "private"),
+            ("224.0.0.1", "multicast"),
+            ("239.255.255.255", "multicast"),
+            ("255.255.255.255", "reserved"),
+            ("::", "not assigned to anybody"),
+            ("::1", "loopback"),
+            ("::ffff:10.0.0.1", "private"),
+            ("::127.0.0.1", "not assigned to anybody"),
+            ("64:ff9b::a00:1", "private"),
+            ("64:ff9b:1::1", "not assigned to anybody"),
+            ("fe80::1", "link-local"),
+            ("fec0::1", "site-local"),
+            ("fd00:ec2::254", "unique-local"),
+            ("ff02::1", "multicast"),
+            ("2001:db8::1", "for documentation"),
+            ("2001::1", "reserved"),
+            ("2002:7f00:1::", "reserved"),
+            ("4000::1", "not assigned to anybody"),
+        ] {
+            assert_eq!(what(&guard, address), Some(expected), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_allows_its_networks_and_no_more() {
+        let guard = Guard::new(&["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        for address in ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1"] {
+            assert_eq!(what(&guard, address), None, "{address}");
+        }
+        assert_eq!(what(&guard, "10.2.0.1"), Some("private"));
+        assert_eq!(what(&guard, "::1"), Some("loopback"));
+    }
+
+    /// What a URL parser and the C library take for addresses, whatever it looks like.
+    #[test]
+    fn every_spelling_of_an_address_is_seen_through() {
+        let guard = Guard::default();
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "LOCALHOST",
+            "[fe80::1]",
+            "169.254.169.254:80",
+        ] {
+            let url = format!("http://{host}/latest/meta-data");
+            assert!(guard.check_host(&url).is_err(), "{url}");
+        }
+        assert!(matches!(guard.check_host("https://1.1.1.1/"), Ok(Lookup::Good)));
+        let unresolved = guard.check_host("https://name.invalid/");
+        assert!(matches!(unresolved, Ok(Lookup::Unresolved(_))), "{unresolved:?}");
+    }
+}
