@@ -124,7 +124,11 @@ fn answer(report: &Json, folder: &Path) -> Answer {
     for key in ["import", "account", "receivedAt", "startedAt", "finishedAt", "errorFile"] {
         report.as_object_mut().unwrap().remove(key);
     }
-    let read = |name| fs::read_to_string(folder.join(name)).ok();
+    // A record with invalid bytes has them in the error file too.
+    let read = |name| {
+        let bytes = fs::read(folder.join(name)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
     let lines = read("e.errors.jsonl").unwrap_or_default();
     let error_lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     Answer { report, error_file: read("e.errors.csv"), error_lines }

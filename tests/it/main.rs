@@ -10,6 +10,7 @@ mod conformance;
 mod corpus;
 mod helper_closure;
 mod house;
+mod memory;
 mod store_readers;
 
 /// A file in this folder that `main.rs` does not name would never run.

@@ -27,12 +27,56 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
         ..Limits::default()
     };
     let (kept, result) = read_with(input, manifest, &limits, workers);
-    let accepted = match kept.batches.first() {
+    format!("{} {:?} {result:?}", accepted(&kept), kept.rejected)
+}
+
+/// The same without what is the bytes' own: size and digest.
+fn told(input: impl Read + Send, manifest: &Manifest) -> String {
+    let (kept, result) = read_with(input, manifest, &Limits::default(), 2);
+    let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
+    let described: Vec<_> = kept.rejected.iter().map(|(line, _, told)| (line, told)).collect();
+    format!("{failure:?} {described:?} {}", accepted(&kept))
+}
+
+fn accepted(kept: &Kept) -> String {
+    match kept.batches.first() {
         Some(Batch::Events(_)) => format!("{:?}", kept.events()),
         Some(Batch::Profiles(_)) => format!("{:?}", kept.profiles()),
         None => String::new(),
-    };
-    format!("{accepted} {:?} {result:?}", kept.rejected)
+    }
+}
+
+/// What is said of `body` when so many empty lines come before it; lines count from the body on.
+fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
+    let text = [header, &b"\n".repeat(lines), body].concat();
+    let (kept, result) = read_with(&text[..], manifest, &Limits::default(), 1);
+    let failure = result.map(|_| ()).map_err(|stopped| stopped.failure.message);
+    let line = |line: u64| line - lines as u64;
+    let rejected: Vec<_> =
+        kept.rejected.iter().map(|(at, raw, told)| (line(*at), raw, told)).collect();
+    let mut lines_of_accepted = Vec::new();
+    let mut rows = Vec::new();
+    for batch in &kept.batches {
+        let one = Kept { batches: vec![batch.clone()], ..Kept::default() };
+        match batch {
+            Batch::Events(_) => rows.extend(one.events().into_iter().map(|mut row| {
+                lines_of_accepted.push(line(row.remove(6).parse().unwrap()));
+                format!("{row:?}")
+            })),
+            Batch::Profiles(batch) => {
+                lines_of_accepted.extend(batch.iter().map(|record| line(record.line)));
+                rows.extend(
+                    one.profiles().into_iter().map(|row| row.split_once(' ').unwrap().1.to_owned()),
+                );
+            }
+        }
+    }
+    format!("{failure:?} {rejected:?} {lines_of_accepted:?} {rows:?}")
+}
+
+/// A character in UTF-16, little end first.
+fn utf16_units(c: char) -> Vec<u8> {
+    c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect()
 }
 
 /// Bodies that are nearly right, with everything that has a meaning somewhere.
@@ -74,6 +118,33 @@ proptest! {
             let whole = verdicts(&text[..], &manifest, 1);
             let other = verdicts(InPieces(&text, pieces.clone(), 0), &manifest, workers);
             prop_assert_eq!(whole, other);
+        }
+    }
+
+    #[test]
+    fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
+        // Empty lines are no records: they only move the end of the first block through the body.
+        let lines = super::super::split::BLOCK - before;
+        for (manifest, header) in manifests() {
+            let near = verdicts_after(header, 1, &body, &manifest);
+            prop_assert_eq!(near, verdicts_after(header, lines, &body, &manifest));
+        }
+    }
+
+    #[test]
+    fn verdicts_do_not_depend_on_encoding_or_compression(
+        body in body(),
+        pieces in prop::collection::vec(1_usize..40, 1..5),
+    ) {
+        for (mut manifest, header) in manifests() {
+            let text = String::from_utf8_lossy(&[header, &body].concat()).into_owned();
+            let plain = told(text.as_bytes(), &manifest);
+            let utf16: Vec<u8> =
+                "\u{feff}".chars().chain(text.chars()).flat_map(utf16_units).collect();
+            prop_assert_eq!(&plain, &told(InPieces(&utf16, pieces.clone(), 0), &manifest));
+            manifest.file_name = "e.csv.zst".into();
+            let zstd = zstd::stream::encode_all(&utf16[..], 1).unwrap();
+            prop_assert_eq!(&plain, &told(InPieces(&zstd, pieces.clone(), 0), &manifest));
         }
     }
 
