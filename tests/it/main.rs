@@ -12,6 +12,7 @@ mod helper_closure;
 mod house;
 mod memory;
 mod store_readers;
+mod stored;
 
 /// A file in this folder that `main.rs` does not name would never run.
 #[test]
