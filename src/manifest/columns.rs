@@ -17,7 +17,8 @@ impl Reader {
                 return BTreeMap::new();
             }
         };
-        for key in twice(&entries) {
+        // Spaces around a header mean nothing.
+        for key in twice(entries.iter().map(|(header, _)| header.trim())) {
             self.findings.push(format!("column {} is mapped twice", shown(key)));
         }
         entries.into_iter().map(|(header, value)| self.column(header, value)).collect()
@@ -35,7 +36,7 @@ impl Reader {
             }
         };
         let mut column = Column::default();
-        for key in twice(&entries) {
+        for key in twice(entries.iter().map(|(key, _)| key.as_str())) {
             self.findings.push(format!("column {shown}: key {} comes twice", self::shown(key)));
         }
         for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {

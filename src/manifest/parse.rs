@@ -96,8 +96,8 @@ impl Reader {
     }
 
     fn note_keys_that_come_twice(&mut self) {
-        self.findings
-            .extend(twice(&self.entries).map(|key| format!("key {} comes twice", shown(key))));
+        let keys = self.entries.iter().map(|(key, _)| key.as_str());
+        self.findings.extend(twice(keys).map(|key| format!("key {} comes twice", shown(key))));
     }
 
     /// The value of `key`; a null is no value.
@@ -214,13 +214,10 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The keys that come more than once, each once.
-pub(super) fn twice(entries: &[(String, Json)]) -> impl Iterator<Item = &str> {
+pub(super) fn twice<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
     let mut told = HashSet::new();
-    entries
-        .iter()
-        .map(|(key, _)| key.as_str())
-        .filter(move |key| !seen.insert(*key) && told.insert(*key))
+    keys.filter(move |key| !seen.insert(*key) && told.insert(*key))
 }
 
 fn digest(hex: &str) -> Option<[u8; 32]> {

@@ -234,6 +234,12 @@ fn targets(named: &[Named<'_>], data_type: DataType, findings: &mut Vec<String>)
             .iter()
             .position(|other| fold(other.header) == fold(base) || fold(other.name()) == fold(base));
         match of.filter(|of| targets[*of] == Target::Property) {
+            Some(of) if targets.contains(&Target::OperationOf(of)) => {
+                targets[at] = Target::Ignored;
+                let (header, base) = (shown(name.header), shown(base));
+                findings
+                    .push(format!("column {header}: {base} has a column of operations already"));
+            }
             Some(of) => targets[at] = Target::OperationOf(of),
             None => {
                 targets[at] = Target::Ignored;

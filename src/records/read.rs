@@ -39,8 +39,6 @@ pub struct Summary {
     pub sha256: Option<String>,
     /// Rejections by text, most frequent first.
     pub rejections: Vec<RejectionCount>,
-    /// What is worth knowing; the manifest's own warnings are not repeated.
-    pub warnings: Vec<String>,
 }
 
 /// The file as a whole cannot be imported.
@@ -205,7 +203,6 @@ impl Delivery {
             bytes: meter.bytes(),
             sha256: meter.sha256().map(|digest| hex(&digest)),
             rejections: self.tally.into_counts(),
-            warnings: Vec::new(),
         }
     }
 }

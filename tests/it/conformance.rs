@@ -8,11 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, cast::AsArray};
-use arrow_schema::DataType;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use sftp_import::account::AccountId;
 use sftp_import::config::Config;
 use sftp_import::import::{Engine, ErrorFolder, Local, Monitor, check, ingest};
@@ -20,6 +16,9 @@ use sftp_import::report::{ImportState, Report};
 use tempfile::TempDir;
 
 use super::corpus::{Case, groups};
+use super::stored::stored;
+
+const ACCOUNT: &str = "TEST-ABC-123Z";
 
 /// What a way of checking a pair says.
 #[derive(Debug, PartialEq)]
@@ -53,7 +52,7 @@ impl Bench {
         );
         fs::write(folder.path().join("config.toml"), text).unwrap();
         let engine = Engine::open(Arc::new(config)).unwrap();
-        let bench = Self { folder, engine, account: "TEST-ABC-123Z".parse().unwrap() };
+        let bench = Self { folder, engine, account: ACCOUNT.parse().unwrap() };
         if let Some(before) = &case.before {
             let manifest = bench.write("before.manifest", case, Some(before.clone().into_bytes()));
             let report = bench.ingested(&manifest, "ingested");
@@ -124,87 +123,14 @@ fn answer(report: &Json, folder: &Path) -> Answer {
     for key in ["import", "account", "receivedAt", "startedAt", "finishedAt", "errorFile"] {
         report.as_object_mut().unwrap().remove(key);
     }
-    let read = |name| fs::read_to_string(folder.join(name)).ok();
+    // A record with invalid bytes has them in the error file too.
+    let read = |name| {
+        let bytes = fs::read(folder.join(name)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
     let lines = read("e.errors.jsonl").unwrap_or_default();
     let error_lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     Answer { report, error_file: read("e.errors.csv"), error_lines }
-}
-
-/// What the store has, in an order of its own.
-struct Stored {
-    /// Records of the import, by the store's own count.
-    records: u64,
-    content: Json,
-}
-
-fn stored(bench: &Bench, import: &str) -> Stored {
-    let events = bench.account_folder().join("events");
-    let mut rows = Vec::new();
-    let mut records = 0;
-    for folder in fs::read_dir(events).into_iter().flatten().map(|entry| entry.unwrap().path()) {
-        let of_import = events_in(&folder.join("part-00000.parquet"));
-        if folder.ends_with(format!("import={import}")) {
-            records = of_import.len() as u64;
-        }
-        rows.extend(of_import);
-    }
-    let profiles = bench.account_folder().join("profiles.db");
-    if profiles.exists() {
-        let database = rusqlite::Connection::open(profiles).unwrap();
-        let sql = "SELECT coalesce(sum(records), 0) FROM checkpoint WHERE import = ?1";
-        let of_import: i64 = database.query_row(sql, [import], |row| row.get(0)).unwrap();
-        records += of_import.cast_unsigned();
-        rows.extend(profiles_in(&database));
-    }
-    Stored { records, content: Json::Array(rows) }
-}
-
-/// Every event without its line and what it has not.
-fn events_in(part: &Path) -> Vec<Json> {
-    let file = fs::File::open(part).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-    let mut rows = Vec::new();
-    for batch in reader.map(Result::unwrap) {
-        for row in 0..batch.num_rows() {
-            let schema = batch.schema();
-            let columns = schema.fields().iter().zip(batch.columns());
-            let set = columns.filter(|(f, c)| f.name() != "source_line" && !c.is_null(row));
-            let event: Map<_, _> = set.map(|(f, c)| (f.name().clone(), cell(c, row))).collect();
-            rows.push(event.into());
-        }
-    }
-    rows
-}
-
-fn cell(column: &ArrayRef, row: usize) -> Json {
-    match column.data_type() {
-        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
-        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
-        DataType::Boolean => json!(column.as_boolean().value(row)),
-        DataType::Timestamp(..) => {
-            let at = column.as_primitive::<TimestampMillisecondType>().value(row);
-            json!(jiff::Timestamp::from_millisecond(at).unwrap().to_string())
-        }
-        other => panic!("no column is {other}"),
-    }
-}
-
-/// Every profile that has an id: its ids as `kind value`, its properties.
-fn profiles_in(database: &rusqlite::Connection) -> Vec<Json> {
-    let sql = "SELECT properties, group_concat(kind || ' ' || value, ', ') FROM
-               (SELECT * FROM profile JOIN identity ON profile_id = id ORDER BY kind, value)
-               GROUP BY id ORDER BY id";
-    let mut statement = database.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| {
-        let properties: String = row.get(0)?;
-        Ok(json!({
-            "ids": row.get::<_, String>(1)?,
-            "properties": serde_json::from_str::<Json>(&properties).unwrap(),
-        }))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
 }
 
 impl Case {
@@ -235,7 +161,7 @@ impl Case {
         assert_eq!(*checked, said, "the program's check differs");
         let clean = self.fail.is_none() && self.findings.is_none() && self.reject.is_empty();
         assert_eq!(code == 0, clean && self.manifest.is_none(), "exit {code}");
-        let account = ["ingest", "--account", self_account()];
+        let account = ["ingest", "--account", ACCOUNT];
         let (said, code) = bench.program(&account, &manifest, "ingested");
         assert_eq!(checked.error_file, said.error_file);
         assert_eq!(checked.report["records"], said.report["records"]);
@@ -339,7 +265,7 @@ impl Case {
 
     fn verify_stored(&self, bench: &Bench, report: &Report) {
         let import = report.import.as_ref().unwrap();
-        let stored = stored(bench, import.as_str());
+        let stored = stored(&bench.account_folder(), import.as_str());
         let kept = if report.dry_run { 0 } else { report.records.accepted };
         assert_eq!(stored.records, kept, "records in the store");
         if let Some(expected) = &self.stored {
@@ -347,10 +273,6 @@ impl Case {
             assert_eq!(stored.content, expected);
         }
     }
-}
-
-fn self_account() -> &'static str {
-    "TEST-ABC-123Z"
 }
 
 /// The lines of errors.jsonl as the error file tells them, by line of the data file.

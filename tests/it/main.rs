@@ -13,7 +13,9 @@ mod docs;
 mod fuzz;
 mod helper_closure;
 mod house;
+mod memory;
 mod store_readers;
+mod stored;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.

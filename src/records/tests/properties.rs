@@ -27,12 +27,56 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
         ..Limits::default()
     };
     let (kept, result) = read_with(input, manifest, &limits, workers);
-    let accepted = match kept.batches.first() {
+    format!("{} {:?} {result:?}", accepted(&kept), kept.rejected)
+}
+
+/// The same without what is the bytes' own: size and digest.
+fn told(input: impl Read + Send, manifest: &Manifest) -> String {
+    let (kept, result) = read_with(input, manifest, &Limits::default(), 2);
+    let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
+    let described: Vec<_> = kept.rejected.iter().map(|(line, _, told)| (line, told)).collect();
+    format!("{failure:?} {described:?} {}", accepted(&kept))
+}
+
+fn accepted(kept: &Kept) -> String {
+    match kept.batches.first() {
         Some(Batch::Events(_)) => format!("{:?}", kept.events()),
         Some(Batch::Profiles(_)) => format!("{:?}", kept.profiles()),
         None => String::new(),
-    };
-    format!("{accepted} {:?} {result:?}", kept.rejected)
+    }
+}
+
+/// What is said of `body` when so many empty lines come before it; lines count from the body on.
+fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
+    let text = [header, &b"\n".repeat(lines), body].concat();
+    let (kept, result) = read_with(&text[..], manifest, &Limits::default(), 1);
+    let failure = result.map(|_| ()).map_err(|stopped| stopped.failure.message);
+    let line = |line: u64| line - lines as u64;
+    let rejected: Vec<_> =
+        kept.rejected.iter().map(|(at, raw, told)| (line(*at), raw, told)).collect();
+    let mut lines_of_accepted = Vec::new();
+    let mut rows = Vec::new();
+    for batch in &kept.batches {
+        let one = Kept { batches: vec![batch.clone()], ..Kept::default() };
+        match batch {
+            Batch::Events(_) => rows.extend(one.events().into_iter().map(|mut row| {
+                lines_of_accepted.push(line(row.remove(6).parse().unwrap()));
+                format!("{row:?}")
+            })),
+            Batch::Profiles(batch) => {
+                lines_of_accepted.extend(batch.iter().map(|record| line(record.line)));
+                rows.extend(
+                    one.profiles().into_iter().map(|row| row.split_once(' ').unwrap().1.to_owned()),
+                );
+            }
+        }
+    }
+    format!("{failure:?} {rejected:?} {lines_of_accepted:?} {rows:?}")
+}
+
+/// A character in UTF-16, little end first.
+fn utf16_units(c: char) -> Vec<u8> {
+    c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect()
 }
 
 /// Bodies that are nearly right, with everything that has a meaning somewhere.
@@ -78,6 +122,23 @@ proptest! {
     }
 
     #[test]
+    fn verdicts_do_not_depend_on_encoding_or_compression(
+        body in body(),
+        pieces in prop::collection::vec(1_usize..40, 1..5),
+    ) {
+        for (mut manifest, header) in manifests() {
+            let text = String::from_utf8_lossy(&[header, &body].concat()).into_owned();
+            let plain = told(text.as_bytes(), &manifest);
+            let utf16: Vec<u8> =
+                "\u{feff}".chars().chain(text.chars()).flat_map(utf16_units).collect();
+            prop_assert_eq!(&plain, &told(InPieces(&utf16, pieces.clone(), 0), &manifest));
+            manifest.file_name = "e.csv.zst".into();
+            let zstd = zstd::stream::encode_all(&utf16[..], 1).unwrap();
+            prop_assert_eq!(&plain, &told(InPieces(&zstd, pieces.clone(), 0), &manifest));
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, name in "e\\.csv(\\.gz|\\.zst)?") {
         for (mut manifest, header) in manifests() {
             manifest.file_name.clone_from(&name);
@@ -107,25 +168,55 @@ proptest! {
 
     #[test]
     fn a_mended_error_file_imports(
-        names in prop::collection::vec("[a-z \",\n]{1,9}", 1..20),
+        names in prop::collection::vec("[a-zé€ \",;\n]{1,9}", 1..20),
         wrong in prop::collection::vec(any::<bool>(), 20),
+        delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
+        line_end in prop::sample::select(vec!["\n", "\r\n"]),
+        encoding in prop::sample::select(vec!["utf-8", "utf-16", "windows-1252"]),
     ) {
-        let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
-        let mapping = r#""n":{"dataType":"INTEGER"}"#;
-        let manifest = manifest("profile", mapping, "");
-        let mut text = "identity,n,s\n".to_owned();
+        let d = delimiter;
+        let more = format!(r#","encoding":"{encoding}","delimiter":{:?}"#, d.to_string());
+        let manifest = manifest("profile", r#""n":{"dataType":"INTEGER"}"#, &more);
+        let mut text = format!("identity{d}n{d}s{line_end}");
         for (name, wrong) in names.iter().zip(&wrong) {
             let number = if *wrong { "WRONG" } else { "1" };
-            text.push_str(&format!("j,{number},{}\n", quoted(name)));
+            let name = name.replace('"', "\"\"");
+            text.push_str(&format!("j{d}{number}{d}\"{name}\"{line_end}"));
         }
-        let kept = accept(text.as_bytes(), &manifest);
-        let rejected = kept.rejected.len();
-        prop_assert_eq!(rejected, wrong.iter().take(names.len()).filter(|wrong| **wrong).count());
-        if rejected > 0 {
-            let mended = String::from_utf8(kept.error_file()).unwrap().replace("j,WRONG,", "j,2,");
-            let again = accept(mended.as_bytes(), &manifest);
-            prop_assert_eq!(again.rejected.len(), 0);
-            prop_assert_eq!(again.profiles().len(), rejected);
+        let bytes = match encoding {
+            "utf-16" => text.chars().flat_map(utf16_units).collect(),
+            "windows-1252" => encoding_rs::WINDOWS_1252.encode(&text).0.into_owned(),
+            _ => text.into_bytes(),
+        };
+        let kept = accept(&bytes, &manifest);
+        let rejected: Vec<_> = names.iter().zip(&wrong).filter(|(_, wrong)| **wrong).collect();
+        prop_assert_eq!(kept.rejected.len(), rejected.len());
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        let file = String::from_utf8(kept.error_file()).unwrap();
+        let mended = file.replace(&format!("j{d}WRONG{d}"), &format!("j{d}2{d}"));
+        let again = accept(mended.as_bytes(), &manifest);
+        prop_assert_eq!(again.rejected.len(), 0);
+        for (profile, (name, _)) in again.profiles().iter().zip(&rejected) {
+            let changes = format!("Set n Integer(2), Set s Text({name:?})");
+            prop_assert!(profile.ends_with(&changes), "{} {}", profile, changes);
+        }
+        prop_assert_eq!(again.profiles().len(), rejected.len());
+    }
+}
+
+proptest! {
+    // Half a megabyte each.
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
+        // Empty lines are no records: they only move the end of the first block through the body.
+        let lines = super::super::split::BLOCK - before;
+        for (manifest, header) in manifests() {
+            let near = verdicts_after(header, 1, &body, &manifest);
+            prop_assert_eq!(near, verdicts_after(header, lines, &body, &manifest));
         }
     }
 }

@@ -1,0 +1,173 @@
+//! The limits hold in bounded memory: hostile files of gigabytes through the real `check`.
+//!
+//! A gigabyte each; five, as a partner may upload by default, with `SFTP_IMPORT_TEST_LONG=1`.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// What a file may take, whatever is in it.
+const MOST_MEMORY: u64 = 200_000_000;
+
+/// The size of a data file, in bytes, and the limit in force.
+fn size() -> u64 {
+    if std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some() { 5_000_000_000 } else { 1_000_000_000 }
+}
+
+/// What `check` said.
+struct Checked {
+    report: Json,
+}
+
+/// Checks a pair whose data file `write` writes.
+fn check(name: &str, write: impl FnOnce(&mut File)) -> Checked {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest =
+        format!(r#"{{"type":"profile","fileName":{name:?},"clientEmail":"a@b.example"}}"#);
+    fs::write(folder.path().join("e.manifest"), manifest).unwrap();
+    write(&mut File::create(folder.path().join(name)).unwrap());
+    checked(&folder)
+}
+
+fn checked(folder: &TempDir) -> Checked {
+    let config = format!("[limits]\nmax-data-file = '{}B'\n", size());
+    fs::write(folder.path().join("config.toml"), config).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
+        .current_dir(folder.path())
+        .args(["--config", "config.toml", "--json", "check", "e.manifest"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        peak = peak.max(peak_memory(child.id()));
+        thread::sleep(Duration::from_millis(2));
+    }
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let report = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let megabytes = peak / 1_000_000;
+    eprintln!("{megabytes} MB at the most");
+    assert!(peak > 1_000_000, "nothing was measured");
+    assert!(peak < MOST_MEMORY, "{megabytes} MB at the most: {report}");
+    Checked { report }
+}
+
+/// The most memory that a process has had (proc_pid_status(5), VmHWM); 0 when it has ended.
+fn peak_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
+    kib.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() * 1024)
+}
+
+impl Checked {
+    fn failure(&self) -> String {
+        let text = |key: &str| self.report["failure"][key].as_str().unwrap_or_default();
+        format!("{}: {}", text("message"), text("detail"))
+    }
+
+    fn records(&self, key: &str) -> u64 {
+        self.report["records"][key].as_u64().unwrap()
+    }
+}
+
+/// Writes `head`, zeros that take no room on the disk, and `tail`: [`size`] bytes in all.
+fn sparse(file: &mut File, head: &str, tail: &str) {
+    file.write_all(head.as_bytes()).unwrap();
+    file.seek(SeekFrom::Start(size() - tail.len() as u64)).unwrap();
+    file.write_all(tail.as_bytes()).unwrap();
+    file.set_len(size()).unwrap();
+    assert!(file.metadata().unwrap().blocks() < 1000, "it is sparse");
+}
+
+#[test]
+fn one_line() {
+    let checked = check("e.csv", |file| sparse(file, "identity,a\nj,", ""));
+    assert_eq!((checked.records("read"), checked.records("rejected")), (1, 1));
+    assert_eq!(checked.report["rejections"][0]["message"], "Record is too long");
+    assert_eq!(checked.report["bytes"], size());
+    assert!(checked.report["sha256"].is_string());
+}
+
+#[test]
+fn one_quoted_field() {
+    let checked = check("e.csv", |file| sparse(file, "identity,a\nj,\"", "\"\nk,1\n"));
+    assert_eq!((checked.records("accepted"), checked.records("rejected")), (1, 1));
+    let checked = check("e.csv", |file| sparse(file, "identity,a\nj,\"", "k,1\n"));
+    let unclosed = "File couldn't be read: a quote in the record that begins in line 2 is never \
+                    closed";
+    assert_eq!(checked.failure(), unclosed);
+}
+
+#[test]
+fn one_header() {
+    let checked = check("e.csv", |file| sparse(file, "identity,", ""));
+    assert_eq!(checked.failure(), "File couldn't be read: the header is too long");
+}
+
+/// Ten times what is allowed, in members and frames of ten million zeros.
+#[test]
+fn bombs() {
+    let zeros = vec![0; 10_000_000];
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::stream::encode_all(bytes, 1).unwrap();
+    for (name, compress) in [("e.csv.gz", &gzip as &dyn Fn(&[u8]) -> Vec<u8>), ("e.csv.zst", &zstd)]
+    {
+        let checked = check(name, |file| {
+            file.write_all(&compress(b"identity,a\nj,")).unwrap();
+            let member = compress(&zeros);
+            (0..size() / 1_000_000).for_each(|_| file.write_all(&member).unwrap());
+        });
+        let failure = checked.failure();
+        assert!(
+            failure.starts_with("File couldn't be read: the file is larger than "),
+            "{failure}"
+        );
+        assert!(failure.ends_with(" when decompressed"), "{failure}");
+    }
+}
+
+/// A frame says how much memory its reader must have.
+#[test]
+fn a_frame_that_asks_for_too_much() {
+    let checked = check("e.csv.zst", |file| {
+        let mut encoder = zstd::stream::write::Encoder::new(file, 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(b"identity,a\nj,1\n").unwrap();
+        encoder.flush().unwrap();
+        encoder.write_all(&vec![b'\n'; 1 << 20]).unwrap();
+        encoder.finish().unwrap();
+    });
+    let failure = checked.failure();
+    assert!(failure.contains("requires too much memory"), "{failure}");
+}
+
+/// Everything is rejected, and nothing of it kept: more than what is in flight at a time.
+#[test]
+fn the_shortest_records() {
+    let checked = check("e.csv", |file| {
+        file.write_all(b"identity,a\n").unwrap();
+        file.write_all(&b"x\n".repeat(2_000_000)).unwrap();
+    });
+    assert_eq!(checked.records("rejected"), 2_000_000);
+}
+
+#[test]
+fn a_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = File::create(folder.path().join("e.manifest")).unwrap();
+    manifest.set_len(size()).unwrap();
+    let failure = checked(&folder).failure();
+    assert!(failure.contains("at most 1048576 are allowed"), "{failure}");
+}
