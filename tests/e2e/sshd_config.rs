@@ -2,25 +2,29 @@
 //! others. openssh/README.md's table of who wins over whom is held here.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::host::{Host, REPOSITORY, shipped, text};
 use crate::process::run;
 
-const ACCOUNT: &str = "e2e-sshd-config";
+/// Tells the hosts of these tests apart: their accounts are Unix users of one machine.
+static SETUPS: AtomicU32 = AtomicU32::new(0);
 
 /// A host with one account, and a folder to write sshd configurations to.
 struct Setup {
     host: Host,
     folder: PathBuf,
+    account: String,
 }
 
 impl Setup {
     fn new() -> Self {
         let host = Host::new("");
-        host.account(ACCOUNT);
+        let account = format!("e2e-sshd-config-{}", SETUPS.fetch_add(1, Ordering::Relaxed));
+        host.account(&account);
         let folder = host.root.join("sshd_config.d");
         std::fs::create_dir(&folder).unwrap();
-        let setup = Self { host, folder };
+        let setup = Self { host, folder, account };
         setup.write(
             "50-sftp-import.conf",
             &shipped("openssh/50-sftp-import.conf", &setup.host.root),
@@ -68,7 +72,7 @@ fn sshd_takes_the_shipped_file_as_it_is() {
     let drop_in =
         std::fs::read_to_string(format!("{REPOSITORY}/openssh/50-sftp-import.conf")).unwrap();
     setup.write("50-sftp-import.conf", &drop_in);
-    let account = setup.effective(DEBIAN, ACCOUNT);
+    let account = setup.effective(DEBIAN, &setup.account);
     assert_eq!(account.get("chrootdirectory"), "/srv/sftp-import/%u");
     let helper = "/usr/lib/sftp-import/sftp-import-authorized-keys %u %f";
     assert_eq!(account.get("authorizedkeyscommand"), helper);
@@ -77,7 +81,8 @@ fn sshd_takes_the_shipped_file_as_it_is() {
 
 #[test]
 fn an_account_gets_all_of_it() {
-    let account = Setup::new().effective(DEBIAN, ACCOUNT);
+    let setup = Setup::new();
+    let account = setup.effective(DEBIAN, &setup.account);
     let command = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
     for (key, value) in [
         ("forcecommand", command),
@@ -115,7 +120,7 @@ fn others_get_nothing_of_it() {
 #[test]
 fn who_wins_over_whom() {
     let setup = Setup::new();
-    let agreed = |main: &str| setup.effective(main, ACCOUNT).get("permittty").to_owned();
+    let agreed = |main: &str| setup.effective(main, &setup.account).get("permittty").to_owned();
     assert_eq!(agreed("PermitTTY yes\nINCLUDE\n"), "no", "global, before");
     assert_eq!(agreed("INCLUDE\nPermitTTY yes\n"), "no", "global, after");
     assert_eq!(agreed("INCLUDE\nMatch all\nPermitTTY yes\n"), "no", "Match in sshd_config, after");
@@ -140,15 +145,15 @@ fn a_match_ends_with_its_file() {
 #[test]
 fn an_include_in_a_match_counts_only_there() {
     let setup = Setup::new();
-    let account = |main: &str| setup.effective(main, ACCOUNT).get("permittty").to_owned();
+    let account = |main: &str| setup.effective(main, &setup.account).get("permittty").to_owned();
     assert_eq!(account("Match user somebody\nINCLUDE\n"), "yes");
-    assert_eq!(account(&format!("Match user {ACCOUNT}\nINCLUDE\n")), "no");
+    assert_eq!(account(&format!("Match user {}\nINCLUDE\n", setup.account)), "no");
 }
 
 /// What the README says stays the sysadmin's.
 #[test]
 fn allow_lists_stay_in_force() {
     let setup = Setup::new();
-    let account = setup.effective("INCLUDE\nAllowGroups admins\n", ACCOUNT);
+    let account = setup.effective("INCLUDE\nAllowGroups admins\n", &setup.account);
     assert_eq!(account.get("allowgroups"), "admins");
 }
