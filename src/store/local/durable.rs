@@ -110,6 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn a_nameless_file_replaces_what_a_crash_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "left").unwrap();
+        let file = create_nameless(&path).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn a_file_in_the_way_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");

@@ -13,10 +13,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
 use super::super::durable;
-use super::ids::Ids;
-use super::resolve::UNKNOWN;
+use super::rows::{Profile, Profiles};
 use crate::import_id::ImportId;
-use crate::records::IdKind;
 
 /// Version of [`SCHEMA`], kept in `user_version`.
 const VERSION: i64 = 1;
@@ -54,10 +52,7 @@ const CACHE_KIB: i64 = 24 << 10;
 const PAGE_BYTES: i64 = 16 << 10;
 
 /// A table is read from end to end if at least one row in this many is wanted.
-const SWEEP: i64 = 4;
-
-/// How many ids are looked for in memory at once.
-const AT_ONCE: usize = 128;
+pub(super) const SWEEP: i64 = 4;
 
 /// How many rows one statement stores.
 const ROWS: usize = 32;
@@ -66,58 +61,7 @@ const ROWS: usize = 32;
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    connection: Connection,
-}
-
-/// A profile as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Profile<'a> {
-    /// At least 1.
-    pub id: i64,
-    /// A JSON object.
-    pub properties: &'a str,
-    /// Seconds since 1970 UTC.
-    pub created_at: i64,
-    /// Seconds since 1970 UTC.
-    pub updated_at: i64,
-}
-
-/// Some profiles, packed, by rising ids.
-#[derive(Debug, Default)]
-pub struct Profiles {
-    /// Their properties, one after the other.
-    pub text: String,
-    rows: Vec<Row>,
-}
-
-#[derive(Debug)]
-struct Row {
-    id: i64,
-    end: usize,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl Profiles {
-    /// Ends a profile: its properties are what was appended to the text since the last.
-    pub fn end(&mut self, id: i64, created_at: i64, updated_at: i64) {
-        self.rows.push(Row { id, end: self.text.len(), created_at, updated_at });
-    }
-
-    /// Takes back what was appended to the text since the last profile ended.
-    pub fn undo(&mut self) {
-        self.text.truncate(self.rows.last().map_or(0, |row| row.end));
-    }
-
-    /// The profiles in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Profile<'_>> {
-        let mut start = 0;
-        self.rows.iter().map(move |&Row { id, end, created_at, updated_at }| {
-            let properties = &self.text[start..end];
-            start = end;
-            Profile { id, properties, created_at, updated_at }
-        })
-    }
+    pub(super) connection: Connection,
 }
 
 impl Database {
@@ -167,72 +111,6 @@ impl Database {
         self.connection
             .query_row("SELECT coalesce(max(id), 0) FROM profile", [], |row| row.get(0))
             .map_err(self.failed("find the last profile"))
-    }
-
-    /// Where each of the ids leads, by their numbers; [`UNKNOWN`] for one that isn't there.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn look_up(&self, ids: &Ids, last_profile: i64) -> Result<Vec<i64>, Error> {
-        let mut leads = vec![UNKNOWN; ids.len()];
-        let look_up = || match last_profile {
-            0 => Ok(()),
-            // There are about as many ids as profiles, or a few times more.
-            last if last / SWEEP < ids.len() as i64 => self.sweep_ids(ids, &mut leads),
-            _ => self.look_up_each(ids, &mut leads),
-        };
-        run(look_up).map_err(self.failed("look up ids"))?;
-        Ok(leads)
-    }
-
-    /// Reads the whole table, in the order of its pages.
-    fn sweep_ids(&self, ids: &Ids, leads: &mut [i64]) -> rusqlite::Result<()> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT kind, value, profile_id FROM identity")?;
-        let mut rows = statement.raw_query();
-        let mut found = Found::default();
-        while let Some(row) = rows.next()? {
-            let name = row.get_ref(0)?.as_str()?;
-            // A kind of ours; a sysadmin may add others.
-            if let Some(kind) = IdKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
-                found.push(kind, row.get_ref(1)?.as_str()?, row.get(2)?);
-            }
-            if found.rows.len() == AT_ONCE {
-                found.note(ids, leads);
-            }
-        }
-        found.note(ids, leads);
-        Ok(())
-    }
-
-    fn look_up_each(&self, ids: &Ids, leads: &mut [i64]) -> rusqlite::Result<()> {
-        let sql = "SELECT profile_id FROM identity WHERE kind = ?1 AND value = ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        for number in ids.in_key_order(|_| true) {
-            let (kind, value) = ids.get(number);
-            let found = statement.query_row([kind.as_str(), value], |row| row.get(0)).optional()?;
-            leads[number as usize] = found.unwrap_or(UNKNOWN);
-        }
-        Ok(())
-    }
-
-    /// Makes each id lead to its profile. They come in [`Ids::in_key_order`].
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn lead<'a>(
-        &self,
-        leads: impl ExactSizeIterator<Item = (IdKind, &'a str, i64)>,
-    ) -> Result<(), Error> {
-        let bind = |statement: &mut Statement<'_>,
-                    at: usize,
-                    (kind, value, profile): (IdKind, &str, i64)| {
-            statement.raw_bind_parameter(at, kind.as_str())?;
-            statement.raw_bind_parameter(at + 1, value)?;
-            statement.raw_bind_parameter(at + 2, profile)
-        };
-        self.replace_into("identity (kind, value, profile_id)", 3, leads, bind)
-            .map_err(self.failed("store ids"))
     }
 
     /// The profiles of these ids, which rise; those that aren't there are left out.
@@ -297,7 +175,7 @@ impl Database {
 
     /// Stores rows of `width` values, [`ROWS`] a statement: within one, SQLite goes from a key to
     /// the next without a search from the root.
-    fn replace_into<T>(
+    pub(super) fn replace_into<T>(
         &self,
         columns: &str,
         width: usize,
@@ -364,7 +242,10 @@ impl Database {
         }
     }
 
-    fn failed(&self, operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Error + use<'_> {
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+    ) -> impl FnOnce(rusqlite::Error) -> Error + use<'_> {
         move |source| Error::Profiles { operation, path: self.path.clone(), source }
     }
 
@@ -397,39 +278,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Some rows of `identity`.
-#[derive(Default)]
-struct Found {
-    text: String,
-    rows: Vec<(IdKind, usize, i64)>,
-}
-
-impl Found {
-    fn push(&mut self, kind: IdKind, value: &str, profile: i64) {
-        self.text.push_str(value);
-        self.rows.push((kind, self.text.len(), profile));
-    }
-
-    /// Notes those that are wanted, and is empty again.
-    fn note(&mut self, ids: &Ids, leads: &mut [i64]) {
-        let mut start = 0;
-        let keys = self
-            .rows
-            .iter()
-            .map(|&(kind, end, _)| (kind, &self.text[std::mem::replace(&mut start, end)..end]));
-        let numbers = ids.find_all(&keys.collect::<Vec<_>>());
-        for (number, &(.., profile)) in numbers.into_iter().zip(&self.rows) {
-            if let Some(number) = number {
-                leads[number as usize] = profile;
-            }
-        }
-        self.text.clear();
-        self.rows.clear();
-    }
-}
-
 /// Gives `?` in a closure its error type.
-fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+pub(super) fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     work()
 }
 

@@ -6,9 +6,11 @@
 //! into windows. One transaction holds the whole import.
 
 mod database;
+mod id_table;
 mod ids;
 mod merge;
 mod resolve;
+mod rows;
 mod scratch;
 mod staged;
 mod sweep;

@@ -7,13 +7,15 @@
 
 use std::ops::Range;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::super::super::Error;
-use super::database::{Database, Profile, Profiles};
+use super::database::Database;
 use super::merge::Merger;
+use super::rows::{Profile, Profiles};
 use super::scratch::{Scratch, Spill};
 use super::staged;
 
@@ -40,7 +42,7 @@ enum Request {
 struct Merging<'a> {
     sweep: Sweep,
     scratch: &'a Scratch,
-    database: &'a std::path::Path,
+    database: &'a Path,
     merger: &'a mut Merger,
     requests: Sender<Request>,
     loaded: Receiver<Profiles>,

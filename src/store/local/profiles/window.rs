@@ -36,7 +36,7 @@ impl Default for Limits {
 /// How many records' ids are numbered at once.
 const AT_ONCE: usize = 64;
 
-/// A record file of this many parts needs as many buffers.
+/// An import too large for this many parts goes through a part several times.
 const MAX_PARTS: usize = 64;
 
 /// Some of an import's records, in file order.
