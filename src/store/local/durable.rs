@@ -44,6 +44,28 @@ pub fn create_file(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// Makes a file that has the name `path` for a moment only, for reading and writing; one that a
+/// crash left under it is replaced.
+pub fn create_nameless(path: &Path) -> Result<File, Error> {
+    remove_file(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::io("create", path))?;
+    remove_file(path)?;
+    Ok(file)
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Brings a file's bytes, or a folder's names, to the disk.
 pub fn sync(path: &Path) -> Result<(), Error> {
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
@@ -85,6 +107,16 @@ mod tests {
         assert_eq!([mode(&deep), mode(&folder.path().join("a"))], [FOLDER_MODE; 2]);
         assert_eq!(mode(&file), FILE_MODE);
         assert!(create_file(&file).is_err(), "never over another file");
+    }
+
+    #[test]
+    fn a_nameless_file_replaces_what_a_crash_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "left").unwrap();
+        let file = create_nameless(&path).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        assert!(!path.exists());
     }
 
     #[test]

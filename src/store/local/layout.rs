@@ -4,6 +4,7 @@
 //! <data>/<account>/events/import=<import>/part-00000.parquet
 //! <data>/<account>/.unfinished/import=<import>/     events being written, or cut off
 //! <data>/<account>/profiles.db                      with -wal and -shm beside it
+//! <data>/<account>/.profiles-scratch                for a moment: a file loses its name at once
 //! ```
 //! Unfinished events lie outside `events`, because DuckDB's `events/**/*.parquet` finds hidden
 //! folders too.
@@ -51,6 +52,11 @@ impl AccountFolder {
     /// The profiles database.
     pub fn profiles(&self) -> PathBuf {
         self.0.join("profiles.db")
+    }
+
+    /// The moment's name of the file that an import's changes wait in.
+    pub fn profiles_scratch(&self) -> PathBuf {
+        self.0.join(".profiles-scratch")
     }
 }
 

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
 use super::super::durable;
+use super::rows::{Profile, Profiles};
 use crate::import_id::ImportId;
-use crate::records::IdKind;
 
 /// Version of [`SCHEMA`], kept in `user_version`.
 const VERSION: i64 = 1;
@@ -46,24 +46,22 @@ const SCHEMA: &str = "
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
-const CACHE_KIB: i64 = 64 << 10;
+const CACHE_KIB: i64 = 24 << 10;
+
+/// Bytes of a page, in a database that is made now. Pages are written one by one.
+const PAGE_BYTES: i64 = 16 << 10;
+
+/// A table is read from end to end if at least one row in this many is wanted.
+pub(super) const SWEEP: i64 = 4;
+
+/// How many rows one statement stores.
+const ROWS: usize = 32;
 
 /// An open database inside a transaction: dropped before [`Database::commit`], it rolls back.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    connection: Connection,
-}
-
-/// A profile as stored, without its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Profile<'a> {
-    /// A JSON object.
-    pub properties: &'a str,
-    /// Seconds since 1970 UTC.
-    pub created_at: i64,
-    /// Seconds since 1970 UTC.
-    pub updated_at: i64,
+    pub(super) connection: Connection,
 }
 
 impl Database {
@@ -115,97 +113,88 @@ impl Database {
             .map_err(self.failed("find the last profile"))
     }
 
-    /// Where each id leads. Taken in `order`, which is that of [`in_key_order`].
+    /// The profiles of these ids, which rise; those that aren't there are left out.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn look_up(
-        &self,
-        ids: &[(IdKind, &str)],
-        order: &[usize],
-    ) -> Result<Vec<Option<i64>>, Error> {
-        let mut profiles = vec![None; ids.len()];
-        let look_up = || {
-            let sql = "SELECT profile_id FROM identity WHERE kind = ?1 AND value = ?2";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            for &index in order {
-                let (kind, value) = ids[index];
-                profiles[index] =
-                    statement.query_row([kind.as_str(), value], |row| row.get(0)).optional()?;
+    pub fn load(&self, ids: &[i64]) -> Result<Profiles, Error> {
+        let load = || {
+            let mut found = Profiles::default();
+            let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else { return Ok(found) };
+            if last.abs_diff(first) / SWEEP as u64 <= ids.len() as u64 {
+                self.load_between(first, last, &mut ids.iter().copied(), &mut found)?;
+            } else {
+                ids.iter().try_for_each(|&id| {
+                    self.load_between(id, id, &mut std::iter::once(id), &mut found)
+                })?;
             }
-            Ok(())
+            Ok(found)
         };
-        run(look_up).map_err(self.failed("look up ids"))?;
-        Ok(profiles)
+        run(load).map_err(self.failed("load profiles"))
     }
 
-    /// Makes each id lead to its profile, where that is not where it led `before`. Taken in
-    /// `order`, which is that of [`in_key_order`].
+    fn load_between(
+        &self,
+        first: i64,
+        last: i64,
+        ids: &mut dyn Iterator<Item = i64>,
+        found: &mut Profiles,
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT id, created_at, updated_at, properties FROM profile
+            WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([first, last])?;
+        let mut wanted = ids.next();
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            while wanted.is_some_and(|wanted| wanted < id) {
+                wanted = ids.next();
+            }
+            if wanted == Some(id) {
+                found.text.push_str(row.get_ref(3)?.as_str()?);
+                found.end(id, row.get(1)?, row.get(2)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores these profiles, new or not. Their ids rise.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn lead(
+    pub fn store(&self, profiles: &Profiles) -> Result<(), Error> {
+        let bind = |statement: &mut Statement<'_>, at: usize, profile: Profile<'_>| {
+            statement.raw_bind_parameter(at, profile.id)?;
+            statement.raw_bind_parameter(at + 1, profile.properties)?;
+            statement.raw_bind_parameter(at + 2, profile.created_at)?;
+            statement.raw_bind_parameter(at + 3, profile.updated_at)
+        };
+        let columns = "profile (id, properties, created_at, updated_at)";
+        self.replace_into(columns, 4, profiles.iter(), bind).map_err(self.failed("store profiles"))
+    }
+
+    /// Stores rows of `width` values, [`ROWS`] a statement: within one, SQLite goes from a key to
+    /// the next without a search from the root.
+    pub(super) fn replace_into<T>(
         &self,
-        ids: &[(IdKind, &str)],
-        order: &[usize],
-        before: &[Option<i64>],
-        profiles: &[i64],
-    ) -> Result<(), Error> {
-        let lead = || {
-            let sql = "INSERT INTO identity (kind, value, profile_id) VALUES (?1, ?2, ?3)
-                ON CONFLICT (kind, value) DO UPDATE SET profile_id = excluded.profile_id";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            for &index in order {
-                let (kind, value) = ids[index];
-                if before[index] != Some(profiles[index]) {
-                    statement.execute(params![kind.as_str(), value, profiles[index]])?;
+        columns: &str,
+        width: usize,
+        mut rows: impl ExactSizeIterator<Item = T>,
+        bind: impl Fn(&mut Statement<'_>, usize, T) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let row = format!("({})", vec!["?"; width].join(","));
+        for count in [ROWS, 1] {
+            let values = vec![row.as_str(); count].join(",");
+            let sql = format!("REPLACE INTO {columns} VALUES {values}");
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            while rows.len() >= count {
+                for (n, row) in rows.by_ref().take(count).enumerate() {
+                    bind(&mut statement, n * width + 1, row)?;
                 }
+                statement.raw_execute()?;
             }
-            Ok(())
-        };
-        run(lead).map_err(self.failed("store ids"))
-    }
-
-    /// Gives the profile `id` to `read`, if it is there.
-    ///
-    /// # Errors
-    /// SQLite's, or those of `read`.
-    pub fn profile<T>(
-        &self,
-        id: i64,
-        read: impl FnOnce(Option<Profile<'_>>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let load = || self.failed("load a profile");
-        let sql = "SELECT properties, created_at, updated_at FROM profile WHERE id = ?1";
-        let mut statement = self.connection.prepare_cached(sql).map_err(load())?;
-        let mut rows = statement.query([id]).map_err(load())?;
-        let Some(row) = rows.next().map_err(load())? else { return read(None) };
-        let profile = || {
-            Ok(Profile {
-                properties: row.get_ref(0)?.as_str()?,
-                created_at: row.get(1)?,
-                updated_at: row.get(2)?,
-            })
-        };
-        read(Some(run(profile).map_err(load())?))
-    }
-
-    /// Stores the profile `id`, new or not.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn store(&self, id: i64, profile: Profile<'_>) -> Result<(), Error> {
-        let store = || {
-            let sql = "INSERT INTO profile (id, properties, created_at, updated_at)
-                VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET
-                properties = excluded.properties, created_at = excluded.created_at,
-                updated_at = excluded.updated_at";
-            let Profile { properties, created_at, updated_at } = profile;
-            self.connection
-                .prepare_cached(sql)?
-                .execute(params![id, properties, created_at, updated_at])
-        };
-        run(store).map_err(self.failed("store a profile")).map(|_| ())
+        }
+        Ok(())
     }
 
     /// Commits, with `import` noted as committed.
@@ -253,7 +242,10 @@ impl Database {
         }
     }
 
-    fn failed(&self, operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Error + use<'_> {
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+    ) -> impl FnOnce(rusqlite::Error) -> Error + use<'_> {
         move |source| Error::Profiles { operation, path: self.path.clone(), source }
     }
 
@@ -278,6 +270,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -286,16 +279,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Gives `?` in a closure its error type.
-fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+pub(super) fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     work()
-}
-
-/// The indices of `ids` as the table is sorted: neighbours are on one page.
-pub fn in_key_order(ids: &[(IdKind, &str)]) -> Vec<usize> {
-    let mut keys: Vec<_> =
-        ids.iter().enumerate().map(|(n, (kind, value))| (kind.as_str(), *value, n)).collect();
-    keys.sort_unstable();
-    keys.into_iter().map(|(.., n)| n).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,12 @@
 
 use super::*;
 
-const PROFILE: Profile<'_> = Profile { properties: "{}", created_at: 0, updated_at: 0 };
+fn store(database: &Database, id: i64, properties: &str) {
+    let mut profiles = Profiles::default();
+    profiles.text.push_str(properties);
+    profiles.end(id, 0, 0);
+    database.store(&profiles).unwrap();
+}
 
 fn wal_len(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
@@ -12,8 +17,7 @@ fn wal_len(path: &Path) -> u64 {
 fn fill(database: &Database) {
     let text = "x".repeat(1 << 20);
     for id in 1..=(CACHE_KIB >> 10) + 16 {
-        let properties = &format!(r#"{{"p":"{text}"}}"#);
-        database.store(id, Profile { properties, ..PROFILE }).unwrap();
+        store(database, id, &format!(r#"{{"p":"{text}"}}"#));
     }
 }
 
@@ -28,7 +32,7 @@ fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
     assert_eq!(wal_len(&path), 0);
     let database = Database::begin(&path).unwrap();
     assert_eq!(database.last_profile().unwrap(), 0);
-    database.store(7, PROFILE).unwrap();
+    store(&database, 7, "{}");
     database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
     assert_eq!(wal_len(&path), 0);
     assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);

@@ -65,7 +65,7 @@ impl Merger {
         &'a mut self,
         before: &'a str,
         mut changes: impl Iterator<Item = Change<'c>>,
-        after: &mut Vec<u8>,
+        after: &mut String,
     ) -> serde_json::Result<()> {
         let Self { properties, by_name, places } = self;
         let mut entries: Entries<'_> = serde_json::from_str(before)?;
@@ -84,7 +84,8 @@ impl Merger {
             Err(_) => places.fill(ABSENT),
         }
         changed?;
-        serde_json::to_writer(after, &entries)
+        after.push_str(&serde_json::to_string(&entries)?);
+        Ok(())
     }
 }
 
@@ -246,4 +247,4 @@ impl Serialize for Held<'_> {
 
 #[cfg(test)]
 #[path = "merge_tests.rs"]
-mod tests;
+pub(super) mod tests;

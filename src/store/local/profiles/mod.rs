@@ -1,29 +1,34 @@
 //! An import's profile changes on their way into an account's `profiles.db`.
 //!
-//! Batches are gathered into windows of bounded size. Within a window ids are looked up once
-//! each, and each profile is read, merged and written once, all in the order of their keys. The
-//! result is the same however records fall into windows. One transaction holds the whole import.
+//! Records are gathered into a [`window`], as large as its ids fit into memory; for most imports
+//! that is all of it. Then ids are looked up once each, and each profile is read, merged and
+//! written about once, in the order of the tables. The result is the same however records fall
+//! into windows. One transaction holds the whole import.
 
 mod database;
+mod id_table;
+mod ids;
 mod merge;
 mod resolve;
+mod rows;
+mod scratch;
+mod staged;
+mod sweep;
+mod window;
 
 use std::sync::Arc;
 
-use self::database::{Database, Profile};
+use self::database::Database;
 pub use self::merge::Merger;
-use self::resolve::Ids;
+use self::window::{Limits, Window};
 use super::super::{Committed, Error};
 use super::Begun;
 use super::background::{Background, Work};
 use super::durable;
 use super::layout::AccountFolder;
 use crate::import_id::ImportId;
-use crate::records::{ProfileBatch, ProfileRecord, Property};
+use crate::records::{ProfileBatch, Property};
 
-/// A window is merged at about this many bytes; its tables need twice as much again. Every window
-/// goes through most of the database: the larger, the fewer.
-const WINDOW_BYTES: usize = 48 << 20;
 /// Batches are handed to the merging thread at about this many bytes.
 const PIECE_BYTES: usize = 2 << 20;
 /// What a record takes in a batch beside its text and changes, in bytes.
@@ -35,13 +40,13 @@ const CHANGE_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct ProfilesWriter {
     properties: Arc<[Property]>,
-    piece: Window,
+    piece: Piece,
     profiles: Background<Profiles>,
 }
 
-/// Batches that will be merged together, or a piece of them.
+/// Batches on their way to the other thread.
 #[derive(Debug, Default)]
-struct Window {
+struct Piece {
     batches: Vec<ProfileBatch>,
     bytes: usize,
 }
@@ -54,7 +59,6 @@ struct Profiles {
     merger: Merger,
     window: Window,
     last_profile: i64,
-    merged: Vec<u8>,
     committed: Committed,
 }
 
@@ -63,6 +67,15 @@ struct Profiles {
 /// # Errors
 /// The account's folder or database can't be made or opened.
 pub fn begin(
+    folder: &AccountFolder,
+    import: &ImportId,
+    properties: &Arc<[Property]>,
+) -> Result<Begun<ProfilesWriter>, Error> {
+    begin_within(Limits::default(), folder, import, properties)
+}
+
+fn begin_within(
+    limits: Limits,
     folder: &AccountFolder,
     import: &ImportId,
     properties: &Arc<[Property]>,
@@ -77,13 +90,12 @@ pub fn begin(
         last_profile: database.last_profile()?,
         database,
         merger: Merger::new(properties),
-        window: Window::default(),
-        merged: Vec::new(),
+        window: Window::new(folder.profiles_scratch(), limits),
         committed: Committed::default(),
     };
     Ok(Begun::Now(ProfilesWriter {
         properties: Arc::clone(properties),
-        piece: Window::default(),
+        piece: Piece::default(),
         profiles: Background::new(profiles),
     }))
 }
@@ -118,7 +130,7 @@ impl ProfilesWriter {
     }
 }
 
-impl Window {
+impl Piece {
     fn push(&mut self, batch: ProfileBatch) {
         let changes: usize = batch.iter().map(|record| record.changes().size_hint().0).sum();
         self.bytes += batch.text_len() + batch.len() * RECORD_BYTES + changes * CHANGE_BYTES;
@@ -127,66 +139,27 @@ impl Window {
 }
 
 impl Work for Profiles {
-    type Piece = Window;
+    type Piece = Piece;
 
-    fn work(&mut self, piece: Window) -> Result<(), Error> {
-        self.window.bytes += piece.bytes;
-        self.window.batches.extend(piece.batches);
-        if self.window.bytes < WINDOW_BYTES {
-            return Ok(());
+    fn work(&mut self, piece: Piece) -> Result<(), Error> {
+        for batch in piece.batches {
+            self.window.push(&batch)?;
+            if self.window.is_full() {
+                self.merge_window()?;
+            }
         }
-        self.merge_window()
+        Ok(())
     }
 }
 
 impl Profiles {
     fn merge_window(&mut self) -> Result<(), Error> {
-        let window = std::mem::take(&mut self.window);
-        let records: Vec<_> = window.batches.iter().flat_map(ProfileBatch::iter).collect();
-        let last_stored = self.last_profile;
-        let ids = Ids::gather(&records);
-        let by_key = database::in_key_order(ids.keys());
-        let known = self.database.look_up(ids.keys(), &by_key)?;
-        let resolved = ids.resolve(&known, &mut self.last_profile);
-        let mut order: Vec<_> = resolved.profiles.iter().copied().zip(0..records.len()).collect();
-        order.sort_unstable();
-        for group in order.chunk_by(|(a, _), (b, _)| a == b) {
-            let records = group.iter().map(|&(_, index)| &records[index]);
-            self.merge(group[0].0, last_stored, records)?;
-        }
-        self.database.lead(ids.keys(), &by_key, &known, &resolved.leads_to)?;
-        self.committed.records += records.len() as u64;
-        self.committed.moved_ids += resolved.moved;
+        let merged = self.window.merge(&self.database, &mut self.merger, &mut self.last_profile)?;
+        self.committed.records += merged.records;
+        self.committed.moved_ids += merged.moved_ids;
         Ok(())
     }
-
-    /// Applies `records`, in their order and at least one, to the profile `id`, which is new if
-    /// it is above `last_stored`.
-    fn merge<'a>(
-        &mut self,
-        id: i64,
-        last_stored: i64,
-        records: impl Iterator<Item = &'a ProfileRecord<'a>> + Clone,
-    ) -> Result<(), Error> {
-        let Self { database, merger, merged, .. } = self;
-        let times = || records.clone().map(|record| record.at);
-        let created_at = times().min().unwrap_or_default();
-        let updated_at = times().max().unwrap_or_default();
-        let empty = Profile { properties: "{}", created_at, updated_at };
-        let changes = records.clone().flat_map(ProfileRecord::changes);
-        merged.clear();
-        let merge = |stored: Option<Profile<'_>>| {
-            let before = stored.unwrap_or(empty);
-            merger
-                .merge(before.properties, changes, merged)
-                .map_err(|source| Error::Properties { path: database.path().into(), id, source })?;
-            let properties = std::str::from_utf8(merged).expect("serde_json writes UTF-8");
-            let created_at = before.created_at.min(created_at);
-            let updated_at = before.updated_at.max(updated_at);
-            let after = Profile { properties, created_at, updated_at };
-            Ok((stored != Some(after)).then_some(after))
-        };
-        let changed = if id > last_stored { merge(None) } else { database.profile(id, merge) }?;
-        changed.map_or(Ok(()), |after| database.store(id, after))
-    }
 }
+
+#[cfg(test)]
+mod tests;

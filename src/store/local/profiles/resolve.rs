@@ -3,100 +3,90 @@
 //! An id that is known brings its profile. When several known ones disagree, the strongest wins
 //! (identity, fbId, gpId, objectId) and the others move to its profile, as unknown ones do.
 
-use std::collections::HashMap;
+/// Marks an id that leads nowhere yet. SQLite gives no profile this id.
+pub const UNKNOWN: i64 = i64::MIN;
 
-use crate::records::{IdKind, ProfileRecord};
-
-/// The ids of some records, each once.
+/// Where ids lead, by their numbers, while records are taken in file order.
 #[derive(Debug)]
-pub struct Ids<'a> {
-    keys: Vec<(IdKind, &'a str)>,
-    /// Per record, strongest first: indices into `keys`.
-    of_records: Vec<[Option<u32>; 4]>,
+pub struct Leads {
+    to: Vec<i64>,
+    changed: Vec<bool>,
+    last_profile: i64,
+    moved: u64,
 }
 
-/// What the records' ids come to.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The profile of every record.
-    pub profiles: Vec<i64>,
-    /// Where every id leads at the end, as [`Ids::keys`] are ordered.
-    pub leads_to: Vec<i64>,
-    /// How often a known id moved to another profile.
-    pub moved: u64,
-}
-
-impl<'a> Ids<'a> {
-    /// The ids of `records`.
-    pub fn gather(records: &[ProfileRecord<'a>]) -> Self {
-        let mut keys = Vec::new();
-        let mut known: HashMap<_, u32> = HashMap::with_capacity(records.len());
-        let mut number = |key| {
-            *known.entry(key).or_insert_with(|| {
-                keys.push(key);
-                keys.len() as u32 - 1
-            })
-        };
-        let of_records = records
-            .iter()
-            .map(|record| IdKind::ALL.map(|kind| record.id(kind).map(|id| number((kind, id)))))
-            .collect();
-        Self { keys, of_records }
+impl Leads {
+    /// `known` is where every id leads before the records, or [`UNKNOWN`]; new profiles get the
+    /// numbers after `last_profile`.
+    pub fn new(known: Vec<i64>, last_profile: i64) -> Self {
+        Self { changed: vec![false; known.len()], to: known, last_profile, moved: 0 }
     }
 
-    /// Every id, in the order of its first record.
-    pub fn keys(&self) -> &[(IdKind, &'a str)] {
-        &self.keys
-    }
-
-    /// Takes the records in order. `known` is where every id led before them; new profiles get
-    /// the numbers after `last_profile`, which goes up with them.
-    pub fn resolve(&self, known: &[Option<i64>], last_profile: &mut i64) -> Resolved {
-        let mut leads_to = known.to_vec();
-        let mut moved = 0;
-        let mut resolve_record = |ids: &[Option<u32>; 4]| {
-            let ids = || ids.iter().flatten().map(|&id| id as usize);
-            let profile = ids().find_map(|id| leads_to[id]).unwrap_or_else(|| {
-                *last_profile += 1;
-                *last_profile
-            });
-            for id in ids() {
-                let before = leads_to[id].replace(profile);
-                moved += u64::from(before.is_some_and(|before| before != profile));
+    /// The profile of the record that has these `ids`, at least one, strongest first; they all
+    /// lead to it from now on.
+    pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
+        let ids = || ids.clone().map(|id| id as usize);
+        let known = ids().map(|id| self.to[id]).find(|&profile| profile != UNKNOWN);
+        let profile = known.unwrap_or_else(|| {
+            self.last_profile += 1;
+            self.last_profile
+        });
+        for id in ids() {
+            let before = std::mem::replace(&mut self.to[id], profile);
+            if before != profile {
+                self.changed[id] = true;
+                self.moved += u64::from(before != UNKNOWN);
             }
-            profile
-        };
-        let profiles = self.of_records.iter().map(&mut resolve_record).collect();
-        // Every id is some record's, and each of a record's ids was set above.
-        let leads_to = leads_to.into_iter().flatten().collect();
-        Resolved { profiles, leads_to, moved }
+        }
+        profile
+    }
+
+    /// Where this id leads.
+    pub fn to(&self, id: u32) -> i64 {
+        self.to[id as usize]
+    }
+
+    /// Whether a record changed where this id leads.
+    pub fn is_changed(&self, id: u32) -> bool {
+        self.changed[id as usize]
+    }
+
+    /// The greatest profile id given out.
+    pub fn last_profile(&self) -> i64 {
+        self.last_profile
+    }
+
+    /// How often a known id moved to another profile.
+    pub fn moved(&self) -> u64 {
+        self.moved
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ids::Ids;
     use super::*;
-    use crate::records::ProfileBatch;
+    use crate::records::IdKind;
 
     /// Ids are given as `[identity, fbId, gpId, objectId]`, empty for none.
     fn resolve(
         records: &[[&str; 4]],
         known: &[(&str, i64)],
     ) -> (Vec<i64>, Vec<(String, i64)>, u64) {
-        let mut batch = ProfileBatch::new([].into());
-        for ids in records {
-            batch.push(2, 0, ids.map(|id| Some(id).filter(|id| !id.is_empty())), []);
-        }
-        let records: Vec<_> = batch.iter().collect();
-        let ids = Ids::gather(&records);
-        let stored: Vec<_> = ids
-            .keys()
-            .iter()
-            .map(|(_, id)| known.iter().find(|(known, _)| known == id).map(|(_, n)| *n))
-            .collect();
-        let resolved = ids.resolve(&stored, &mut 10);
-        let names = ids.keys().iter().map(|(_, id)| (*id).to_owned());
-        (resolved.profiles, names.zip(resolved.leads_to).collect(), resolved.moved)
+        let mut ids = Ids::default();
+        let numbers = records.iter().map(|record| {
+            let ids_of = IdKind::ALL.into_iter().zip(record).filter(|(_, id)| !id.is_empty());
+            ids_of.map(|(kind, id)| ids.number(kind, id)).collect()
+        });
+        let numbers: Vec<Vec<_>> = numbers.collect();
+        let stored = ids.iter().map(|(_, id)| {
+            known.iter().find(|(known, _)| *known == id).map_or(UNKNOWN, |(_, n)| *n)
+        });
+        let mut leads = Leads::new(stored.collect(), 10);
+        let profiles =
+            numbers.iter().map(|numbers| leads.resolve(numbers.iter().copied())).collect();
+        let to = ids.iter().zip(0..).map(|((_, id), n)| (id.to_owned(), leads.to(n))).collect();
+        (profiles, to, leads.moved())
     }
 
     fn leads(pairs: &[(&str, i64)]) -> Vec<(String, i64)> {

@@ -1,0 +1,72 @@
+//! Profiles on their way from and to the table, many in one allocation.
+
+/// A profile as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile<'a> {
+    /// At least 1.
+    pub id: i64,
+    /// A JSON object.
+    pub properties: &'a str,
+    /// Seconds since 1970 UTC.
+    pub created_at: i64,
+    /// Seconds since 1970 UTC.
+    pub updated_at: i64,
+}
+
+/// Some profiles, packed, by rising ids.
+#[derive(Debug, Default)]
+pub struct Profiles {
+    /// Their properties, one after the other.
+    pub text: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: i64,
+    end: usize,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl Profiles {
+    /// Ends a profile: its properties are what was appended to the text since the last.
+    pub fn end(&mut self, id: i64, created_at: i64, updated_at: i64) {
+        self.rows.push(Row { id, end: self.text.len(), created_at, updated_at });
+    }
+
+    /// Takes back what was appended to the text since the last profile ended.
+    pub fn undo(&mut self) {
+        self.text.truncate(self.rows.last().map_or(0, |row| row.end));
+    }
+
+    /// The profiles in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Profile<'_>> {
+        let mut start = 0;
+        self.rows.iter().map(move |&Row { id, end, created_at, updated_at }| {
+            let properties = &self.text[start..end];
+            start = end;
+            Profile { id, properties, created_at, updated_at }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undone_profile_leaves_no_trace() {
+        let mut profiles = Profiles::default();
+        profiles.text.push_str("{}");
+        profiles.undo();
+        profiles.text.push_str(r#"{"p":1}"#);
+        profiles.end(7, 1, 2);
+        profiles.text.push('x');
+        profiles.undo();
+        profiles.end(8, 3, 4);
+        let found: Vec<_> = profiles.iter().collect();
+        let seven = Profile { id: 7, properties: r#"{"p":1}"#, created_at: 1, updated_at: 2 };
+        assert_eq!(found, [seven, Profile { id: 8, properties: "", created_at: 3, updated_at: 4 }]);
+    }
+}

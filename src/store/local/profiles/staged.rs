@@ -1,0 +1,220 @@
+//! Records as bytes, while they wait for their profile.
+//!
+//! A record is staged twice: with the numbers of its ids until those are resolved, then with its
+//! profile. Its body (time and changes) is the same bytes both times. Only this process reads
+//! them, from its memory or from a file without a name, so they are not checked again.
+//!
+//! ```text
+//! with ids        count u8 | id u32 … | length u32 | body
+//! with a profile  profile i64 | length u32 | body
+//! body            at i64 | changes to the end
+//! change          property, operation and type (varint) | value
+//! ```
+
+use crate::records::{Change, Operation, ProfileRecord, Value};
+
+const WHOLE: &str = "staged records are read as they were written";
+
+/// A record whose ids have numbers.
+pub struct WithIds<'a> {
+    ids: &'a [u8],
+    /// Time and changes.
+    pub body: &'a [u8],
+}
+
+/// Appends `record`, whose ids have these numbers.
+pub fn push_with_ids(
+    out: &mut Vec<u8>,
+    ids: impl Iterator<Item = u32>,
+    record: &ProfileRecord<'_>,
+) {
+    let count = out.len();
+    out.push(0);
+    for id in ids {
+        out.extend(id.to_le_bytes());
+        out[count] += 1;
+    }
+    let length = out.len();
+    out.extend([0; 4]);
+    out.extend(record.at.to_le_bytes());
+    record.changes().for_each(|change| push_change(out, change));
+    let body = (out.len() - length - 4) as u32;
+    out[length..length + 4].copy_from_slice(&body.to_le_bytes());
+}
+
+/// Appends a record of `profile`.
+pub fn push_with_profile(out: &mut Vec<u8>, profile: i64, body: &[u8]) {
+    out.extend(profile.to_le_bytes());
+    out.extend((body.len() as u32).to_le_bytes());
+    out.extend_from_slice(body);
+}
+
+/// Takes the next record with ids, if there is one.
+pub fn next_with_ids<'a>(rest: &mut &'a [u8]) -> Option<WithIds<'a>> {
+    let (&count, after) = rest.split_first()?;
+    *rest = after;
+    let ids = take(rest, count as usize * 4);
+    Some(WithIds { ids, body: take_body(rest) })
+}
+
+/// Takes the next record with a profile, if there is one.
+pub fn next_with_profile<'a>(rest: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
+    if rest.is_empty() {
+        return None;
+    }
+    let profile = i64::from_le_bytes(take_array(rest));
+    Some((profile, take_body(rest)))
+}
+
+impl<'a> WithIds<'a> {
+    /// The numbers of its ids, strongest first.
+    pub fn ids(&self) -> impl Iterator<Item = u32> + Clone + use<'a> {
+        self.ids.as_chunks().0.iter().map(|&id| u32::from_le_bytes(id))
+    }
+}
+
+/// A body's time.
+pub fn at(mut body: &[u8]) -> i64 {
+    i64::from_le_bytes(take_array(&mut body))
+}
+
+/// A body's changes, in their order.
+pub fn changes(mut body: &[u8]) -> impl Iterator<Item = Change<'_>> {
+    let _at: [u8; 8] = take_array(&mut body);
+    std::iter::from_fn(move || (!body.is_empty()).then(|| take_change(&mut body)))
+}
+
+fn push_change(out: &mut Vec<u8>, Change { property, operation, value }: Change<'_>) {
+    let kind = match value {
+        Value::None => 0,
+        Value::Text(_) => 1,
+        Value::Integer(_) => 2,
+        Value::Float(_) => 3,
+        Value::Boolean(_) => 4,
+        Value::Date(_) => 5,
+    };
+    let operation = match operation {
+        Operation::Set => 0,
+        Operation::Add => 1,
+        Operation::Remove => 2,
+        Operation::Delete => 3,
+    };
+    push_number(out, (property as u64) << 5 | operation << 3 | kind);
+    match value {
+        Value::None => {}
+        Value::Text(text) => {
+            push_number(out, text.len() as u64);
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Integer(n) | Value::Date(n) => push_number(out, (n << 1 ^ n >> 63).cast_unsigned()),
+        Value::Float(n) => out.extend(n.to_le_bytes()),
+        Value::Boolean(b) => out.push(b.into()),
+    }
+}
+
+fn take_change<'a>(rest: &mut &'a [u8]) -> Change<'a> {
+    let head = take_number(rest);
+    let operation = match head >> 3 & 3 {
+        0 => Operation::Set,
+        1 => Operation::Add,
+        2 => Operation::Remove,
+        _ => Operation::Delete,
+    };
+    let signed = |n: u64| (n >> 1).cast_signed() ^ -(n & 1).cast_signed();
+    let value = match head & 7 {
+        0 => Value::None,
+        1 => {
+            let len = take_number(rest) as usize;
+            Value::Text(std::str::from_utf8(take(rest, len)).expect(WHOLE))
+        }
+        2 => Value::Integer(signed(take_number(rest))),
+        3 => Value::Float(f64::from_le_bytes(take_array(rest))),
+        4 => Value::Boolean(take(rest, 1) != [0]),
+        _ => Value::Date(signed(take_number(rest))),
+    };
+    Change { property: (head >> 5) as usize, operation, value }
+}
+
+/// A varint, as in LEB128: seven bits a byte, the lowest first.
+fn push_number(out: &mut Vec<u8>, mut n: u64) {
+    while n > 0x7f {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn take_number(rest: &mut &[u8]) -> u64 {
+    let mut n = 0;
+    for shift in (0..).step_by(7) {
+        let [byte] = take_array(rest);
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    n
+}
+
+fn take_body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let len = u32::from_le_bytes(take_array(rest));
+    take(rest, len as usize)
+}
+
+fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
+    rest.split_off(..len).expect(WHOLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::ProfileBatch;
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let values = [
+            Value::None,
+            Value::Text(""),
+            Value::Text("é😀\0"),
+            Value::Integer(i64::MIN),
+            Value::Integer(i64::MAX),
+            Value::Integer(-1),
+            Value::Float(-0.1),
+            Value::Boolean(true),
+            Value::Boolean(false),
+            Value::Date(i64::MIN),
+            Value::Date(0),
+        ];
+        let operations =
+            [Operation::Set, Operation::Add, Operation::Remove, Operation::Delete].into_iter();
+        let expected: Vec<_> = operations
+            .flat_map(|operation| values.map(|value| (operation, value)))
+            .zip([0, 1, 127, 128, 1999].into_iter().cycle())
+            .map(|((operation, value), property)| Change { property, operation, value })
+            .collect();
+        let mut batch = ProfileBatch::new([].into());
+        batch.push(2, -7, [Some("a"), None, None, Some("b")], expected.iter().copied());
+        batch.push(3, 8, [Some("a"), None, None, None], []);
+        let mut bytes = Vec::new();
+        batch
+            .iter()
+            .for_each(|record| push_with_ids(&mut bytes, [9, u32::MAX].into_iter(), &record));
+        let mut rest = bytes.as_slice();
+        let mut routed = Vec::new();
+        while let Some(record) = next_with_ids(&mut rest) {
+            assert_eq!(record.ids().collect::<Vec<_>>(), [9, u32::MAX]);
+            push_with_profile(&mut routed, i64::MAX, record.body);
+        }
+        let mut rest = routed.as_slice();
+        let (profile, body) = next_with_profile(&mut rest).unwrap();
+        assert_eq!((profile, at(body)), (i64::MAX, -7));
+        assert_eq!(changes(body).collect::<Vec<_>>(), expected);
+        let (_, body) = next_with_profile(&mut rest).unwrap();
+        assert_eq!((at(body), changes(body).count()), (8, 0));
+        assert!(next_with_profile(&mut rest).is_none());
+    }
+}

@@ -1,0 +1,241 @@
+//! One pass over the profile table: SQLite on this thread, merging on another.
+//!
+//! The other thread takes the records part by part, brings each slice into the order of profiles,
+//! and asks for profiles a chunk ahead of the one that it merges. Requests are served in their
+//! order, and no chunk is asked for before the slice before it is sent to be stored; so a profile
+//! is read after its last write.
+
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::super::super::Error;
+use super::database::Database;
+use super::merge::Merger;
+use super::rows::{Profile, Profiles};
+use super::scratch::{Scratch, Spill};
+use super::staged;
+
+/// How many profiles are read, merged and stored at once.
+const CHUNK: usize = 256;
+
+/// What a pass needs to know.
+#[derive(Clone, Copy)]
+pub struct Sweep {
+    /// The greatest id of a profile that may be in the table.
+    pub last_stored: i64,
+    /// Bytes of records that are merged at once.
+    pub slice: usize,
+}
+
+/// What the merging thread wants.
+enum Request {
+    /// Profiles of these ids.
+    Load(Vec<i64>),
+    Store(Profiles),
+}
+
+/// The merging thread.
+struct Merging<'a> {
+    sweep: Sweep,
+    scratch: &'a Scratch,
+    database: &'a Path,
+    merger: &'a mut Merger,
+    requests: Sender<Request>,
+    loaded: Receiver<Profiles>,
+}
+
+/// The other thread met an error, which is returned there.
+struct Stopped;
+
+/// Why merging ends early.
+enum End {
+    Failed(Error),
+    Stopped,
+}
+
+/// Records of one slice by profile, in file order within one.
+struct Slice {
+    bytes: Vec<u8>,
+    /// Profile, and where its record starts.
+    order: Vec<(i64, u32)>,
+}
+
+impl Sweep {
+    /// Merges the records of `parts` into the table. Gives what `last` does on the merging thread
+    /// at its end.
+    pub fn run<T: Send>(
+        self,
+        parts: Vec<Spill>,
+        scratch: &Scratch,
+        database: &Database,
+        merger: &mut Merger,
+        last: impl FnOnce() -> T + Send,
+    ) -> Result<T, Error> {
+        let (requests, inbox) = crossbeam_channel::bounded(2);
+        let (answers, loaded) = crossbeam_channel::unbounded();
+        let path = database.path();
+        thread::scope(|scope| {
+            let merging =
+                thread::Builder::new().name("merge".into()).spawn_scoped(scope, move || {
+                    let merging =
+                        Merging { sweep: self, scratch, database: path, merger, requests, loaded };
+                    merging.run(parts)?;
+                    Ok(last())
+                });
+            let merging = merging.map_err(|source| Error::Thread { source })?;
+            let served = serve(database, inbox, answers);
+            match merging.join().unwrap_or_else(|panic| resume_unwind(panic)) {
+                Ok(last) => served.map(|()| last),
+                Err(End::Failed(error)) => Err(error),
+                Err(End::Stopped) => Err(served.err().unwrap_or(Error::FailedBefore)),
+            }
+        })
+    }
+}
+
+fn serve(
+    database: &Database,
+    inbox: Receiver<Request>,
+    answers: Sender<Profiles>,
+) -> Result<(), Error> {
+    for request in inbox {
+        match request {
+            // When nobody waits for it, the merging thread has its reason.
+            Request::Load(ids) => drop(answers.send(database.load(&ids)?)),
+            Request::Store(profiles) => database.store(&profiles)?,
+        }
+    }
+    Ok(())
+}
+
+impl Merging<'_> {
+    fn run(mut self, parts: Vec<Spill>) -> Result<(), End> {
+        for part in parts {
+            // What the part's first slice finds above the last stored profile is new.
+            let mut last_stored = self.sweep.last_stored;
+            let mut pieces = part.pieces();
+            while let Some(bytes) = pieces.next(self.scratch, self.sweep.slice)? {
+                self.merge_slice(&Slice::new(bytes), last_stored)?;
+                last_stored = i64::MAX;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_slice(&mut self, slice: &Slice, last_stored: i64) -> Result<(), End> {
+        let chunks = slice.chunks();
+        let request = |chunk: Option<&Range<usize>>| -> Result<bool, Stopped> {
+            let ids = chunk.map_or(Vec::new(), |chunk| slice.profiles(chunk, last_stored));
+            let is_needed = !ids.is_empty();
+            if is_needed {
+                self.requests.send(Request::Load(ids)).map_err(|_| Stopped)?;
+            }
+            Ok(is_needed)
+        };
+        let mut is_loading = request(chunks.first())?;
+        for (n, chunk) in chunks.iter().enumerate() {
+            let is_next_loading = request(chunks.get(n + 1))?;
+            let before = match std::mem::replace(&mut is_loading, is_next_loading) {
+                true => self.loaded.recv().map_err(|_| Stopped)?,
+                false => Profiles::default(),
+            };
+            let after =
+                merge_chunk(self.merger, slice, chunk, &before).map_err(|(id, source)| {
+                    Error::Properties { path: self.database.into(), id, source }
+                })?;
+            self.requests.send(Request::Store(after)).map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the records of `chunk` make of the profiles `before`: those that changed.
+fn merge_chunk(
+    merger: &mut Merger,
+    slice: &Slice,
+    chunk: &Range<usize>,
+    before: &Profiles,
+) -> Result<Profiles, (i64, serde_json::Error)> {
+    let mut stored = before.iter().peekable();
+    let mut after = Profiles::default();
+    for group in slice.order[chunk.clone()].chunk_by(|(a, _), (b, _)| a == b) {
+        let id = group[0].0;
+        let bodies = || group.iter().map(|&(_, at)| slice.body(at));
+        let times = || bodies().map(staged::at);
+        let mut created_at = times().min().unwrap_or_default();
+        let mut updated_at = times().max().unwrap_or_default();
+        let before = stored.next_if(|profile| profile.id == id);
+        if let Some(before) = before {
+            created_at = created_at.min(before.created_at);
+            updated_at = updated_at.max(before.updated_at);
+        }
+        let start = after.text.len();
+        let properties = before.map_or("{}", |before| before.properties);
+        let changes = bodies().flat_map(staged::changes);
+        merger.merge(properties, changes, &mut after.text).map_err(|source| (id, source))?;
+        let properties = &after.text[start..];
+        match before == Some(Profile { id, properties, created_at, updated_at }) {
+            true => after.undo(),
+            false => after.end(id, created_at, updated_at),
+        }
+    }
+    Ok(after)
+}
+
+impl Slice {
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut order = Vec::new();
+        let mut rest = bytes.as_slice();
+        loop {
+            let at = (bytes.len() - rest.len()) as u32;
+            let Some((profile, _)) = staged::next_with_profile(&mut rest) else { break };
+            order.push((profile, at));
+        }
+        order.sort_unstable();
+        Self { bytes, order }
+    }
+
+    fn body(&self, at: u32) -> &[u8] {
+        let mut rest = &self.bytes[at as usize..];
+        staged::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
+    }
+
+    /// Whole profiles, [`CHUNK`] in each but the last.
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let mut chunks = Vec::new();
+        let mut end = 0;
+        let mut groups = self.order.chunk_by(|(a, _), (b, _)| a == b);
+        loop {
+            let len: usize = groups.by_ref().take(CHUNK).map(<[_]>::len).sum();
+            if len == 0 {
+                return chunks;
+            }
+            chunks.push(end..end + len);
+            end += len;
+        }
+    }
+
+    /// The profiles of a chunk up to `last`, each once.
+    fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
+        let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
+        ids.dedup();
+        ids.truncate(ids.partition_point(|&id| id <= last));
+        ids
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Stopped> for End {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}

@@ -1,0 +1,141 @@
+//! Whole imports against a naive model: any ids, changes and cuts, small windows, forced spills.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use rusqlite::OpenFlags;
+use serde_json::{Map, Value as Json};
+
+use super::merge::tests::naive;
+use super::*;
+use crate::records::{Change, IdKind, Operation, PropertyType, Value};
+
+/// Ids by kind (small numbers, so that records meet), time, changes.
+type Record = ([Option<u8>; 4], i64, Vec<(usize, Operation, u8)>);
+
+const NAMES: [&str; 3] = ["p", "", "é\""];
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    ids: BTreeMap<(String, String), i64>,
+    profiles: BTreeMap<i64, (Map<String, Json>, i64, i64)>,
+}
+
+impl Model {
+    /// RULES' "Identity" and "Rows apply in file order", record by record. Gives how many ids
+    /// moved.
+    fn apply(&mut self, (ids, at, changes): &Record) -> u64 {
+        let keys: Vec<_> = keys(ids).map(|(kind, id)| (kind.as_str().to_owned(), id)).collect();
+        let known = keys.iter().find_map(|key| self.ids.get(key).copied());
+        let id = known.unwrap_or(self.profiles.len() as i64 + 1);
+        let before = keys.into_iter().filter_map(|key| self.ids.insert(key, id));
+        let moved = before.filter(|&before| before != id).count();
+        let profile = self.profiles.entry(id).or_insert((Map::new(), *at, *at));
+        profile.1 = profile.1.min(*at);
+        profile.2 = profile.2.max(*at);
+        for change in changes {
+            let text = change.2.to_string();
+            naive(&mut profile.0, NAMES[change.0], made(*change, &text));
+        }
+        moved as u64
+    }
+
+    /// What a stranger reads.
+    fn stored(path: &std::path::Path) -> Self {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+        let mut ids = connection.prepare("SELECT kind, value, profile_id FROM identity").unwrap();
+        let ids = ids.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
+        let sql = "SELECT id, properties, created_at, updated_at FROM profile";
+        let mut profiles = connection.prepare(sql).unwrap();
+        let profiles = profiles.query_map([], |row| {
+            let properties: String = row.get(1)?;
+            let object = serde_json::from_str(&properties).unwrap();
+            Ok((row.get(0)?, (object, row.get(2)?, row.get(3)?)))
+        });
+        Self {
+            ids: ids.map(Result::unwrap).collect(),
+            profiles: profiles.unwrap().map(Result::unwrap).collect(),
+        }
+    }
+}
+
+fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
+    let ids = IdKind::ALL.into_iter().zip(ids);
+    ids.filter_map(|(kind, id)| id.map(|id| (kind, format!("a long id of someone: {id}"))))
+}
+
+fn made((property, operation, seed): (usize, Operation, u8), text: &str) -> Change<'_> {
+    let value = match (operation, seed % 3) {
+        (Operation::Delete, _) => Value::None,
+        (_, 0) => Value::Integer(seed.into()),
+        (_, 1) => Value::Boolean(seed > 99),
+        _ => Value::Text(text),
+    };
+    Change { property, operation, value }
+}
+
+fn batch(properties: &Arc<[Property]>, records: &[Record]) -> ProfileBatch {
+    let mut batch = ProfileBatch::new(Arc::clone(properties));
+    for (ids, at, changes) in records {
+        let texts: Vec<_> = changes.iter().map(|change| change.2.to_string()).collect();
+        let changes = changes.iter().zip(&texts).map(|(&change, text)| made(change, text));
+        let named: Vec<_> = keys(ids).collect();
+        let ids = IdKind::ALL
+            .map(|kind| named.iter().find(|(named, _)| *named == kind).map(|(_, id)| id.as_str()));
+        batch.push(2, *at, ids, changes);
+    }
+    batch
+}
+
+fn records() -> impl Strategy<Value = Vec<Record>> {
+    use Operation::{Add, Delete, Remove, Set};
+    let id = || prop::option::weighted(0.4, 0..12_u8);
+    let ids = [id(), id(), id(), id()]
+        .prop_map(|ids| if ids == [None; 4] { [Some(0), None, None, None] } else { ids });
+    let operation = prop::sample::select(vec![Set, Add, Add, Remove, Delete]);
+    let changes = prop::collection::vec((0..NAMES.len(), operation, any::<u8>()), 0..4);
+    prop::collection::vec((ids, -50..50_i64, changes), 0..60)
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let small = |most: usize| prop_oneof![1..most, Just(1), Just(1_usize << 20)];
+    (small(1500), small(600), small(900)).prop_map(|(ids, staged, slice)| Limits {
+        ids,
+        staged,
+        slice,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn agrees_with_the_naive_model_however_it_is_cut(
+        imports in prop::collection::vec((records(), limits(), 1..20_usize), 1..4),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+        let kind = PropertyType::String;
+        let properties: Arc<[_]> =
+            NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect();
+        let mut model = Model::default();
+        for ((records, limits, cut), n) in imports.iter().zip(1..) {
+            let import = ImportId::new("sftp1", n).unwrap();
+            let Begun::Now(mut writer) =
+                begin_within(*limits, &folder, &import, &properties).unwrap()
+            else {
+                panic!("{import} is new")
+            };
+            for records in records.chunks(*cut) {
+                writer.push(batch(&properties, records)).unwrap();
+            }
+            let before = Model::stored(&folder.profiles());
+            prop_assert_eq!(&before, &model, "visible before its commit");
+            let moved_ids = records.iter().map(|record| model.apply(record)).sum();
+            let expected = Committed { records: records.len() as u64, moved_ids };
+            prop_assert_eq!(writer.commit().unwrap(), expected);
+            prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
+        }
+        prop_assert!(!folder.profiles_scratch().exists());
+    }
+}
