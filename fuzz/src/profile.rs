@@ -84,9 +84,9 @@ fn change<'a>(bytes: &[u8], text: &'a str) -> Change<'a> {
 }
 
 fn merge(merger: &mut Merger, before: &str, changes: &[Change<'_>]) -> Option<String> {
-    let mut after = Vec::new();
+    let mut after = String::new();
     merger.merge(before, changes.iter().copied(), &mut after).ok()?;
-    Some(String::from_utf8(after).expect("JSON is UTF-8"))
+    Some(after)
 }
 
 fn holds(after: &str, changes: &[Change<'_>]) {

@@ -1,11 +1,12 @@
 //! Imports: from a look at an account to a finished report.
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
-//! `pipeline` and answers in `results`, `finish` ends it in one transaction; `sweep` takes away
-//! what has served. `local` is the same pipeline on a laptop's or a sysadmin's own files.
-//! Decisions are in `state`, `queue` and `verdict`, pure.
+//! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
+//! transaction; `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
+//! a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod engine;
+mod errors;
 mod finish;
 mod intake;
 mod local;

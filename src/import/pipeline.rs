@@ -3,8 +3,9 @@
 //! Always holds: the store is committed only after the whole file was read and found good, and
 //! nothing is committed when every record was rejected, in a dry run, or after a failure.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 
+use super::errors::Errors;
 use super::monitor::Monitor;
 use super::state;
 use crate::account::AccountId;
@@ -12,7 +13,7 @@ use crate::config::Limits;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
-use crate::records::{self, Batch, ErrorFile, ErrorsJsonl, RejectedRecord, Sink, Start};
+use crate::records::{self, Batch, RejectedRecord, Sink, Start};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount};
 use crate::store::{self, Store, Writer};
 
@@ -124,6 +125,7 @@ pub fn run<R: Read + Send>(
         writer: None,
         answers,
         errors: None,
+        left_out: 0,
         limits: source.limits,
         monitor,
     };
@@ -137,6 +139,13 @@ pub fn run<R: Read + Send>(
         Err(stopped) => (*stopped.so_far, Some(stopped.failure)),
     };
     let mut warnings = source.manifest.warnings.clone();
+    if sink.left_out > 0 {
+        warnings.push(format!(
+            "{} more rejected records are not in the error file, which is never larger than a \
+             data file may be",
+            sink.left_out
+        ));
+    }
     if failure.is_none() {
         failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
     }
@@ -167,16 +176,13 @@ fn unstored(counts: Counts) -> Counts {
     Counts { read: counts.rejected, accepted: 0, rejected: counts.rejected }
 }
 
-struct Errors {
-    file: ErrorFile<BufWriter<Box<dyn Write>>>,
-    lines: ErrorsJsonl<BufWriter<Box<dyn Write>>>,
-}
-
 struct Pipeline<'a> {
     target: Option<Target<'a>>,
     writer: Option<Writer>,
     answers: &'a mut dyn Answers,
     errors: Option<(Start, Option<Errors>)>,
+    /// Rejected records that are not in the error files.
+    left_out: u64,
     limits: &'a Limits,
     monitor: &'a Monitor,
 }
@@ -185,28 +191,23 @@ impl Pipeline<'_> {
     fn errors(&mut self) -> io::Result<Option<&mut Errors>> {
         let Some((start, errors)) = &mut self.errors else { return Ok(None) };
         if errors.is_none() {
-            let file = BufWriter::new(self.answers.error_file()?);
-            let lines = BufWriter::new(self.answers.error_lines()?);
-            *errors = Some(Errors {
-                file: ErrorFile::new(file, start, self.limits.quote_formulas)?,
-                lines: ErrorsJsonl::new(lines),
-            });
+            *errors = Some(Errors::new(self.answers, start, self.limits)?);
         }
         Ok(errors.as_mut())
     }
 
     fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
+        let limits = self.limits;
         if let Some(errors) = self.errors()? {
-            errors.file.write(record)?;
-            errors.lines.write(record)?;
+            let written = errors.write(record, limits)?;
+            self.left_out += u64::from(!written);
         }
         Ok(())
     }
 
     fn close_errors(&mut self) -> Result<(), Failure> {
         let Some((_, Some(errors))) = self.errors.take() else { return Ok(()) };
-        let finished = errors.file.finish().and_then(|_| errors.lines.finish());
-        finished.map(drop).map_err(|error| self.unwritable(&error))
+        errors.finish().map_err(|error| self.unwritable(&error))
     }
 
     /// Commits, and returns how many ids moved to another profile.

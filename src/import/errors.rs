@@ -1,0 +1,73 @@
+//! The error files of one import: the same rejected records in both, and neither without end.
+//!
+//! Each may become as large as a data file, and the record that makes it so is its last: a larger
+//! one could not be uploaded again, and two bytes of data can be rejected with two hundred.
+
+use std::cell::Cell;
+use std::io::{self, BufWriter, Write};
+use std::rc::Rc;
+
+use super::pipeline::Answers;
+use crate::config::Limits;
+use crate::records::{ErrorFile, ErrorsJsonl, RejectedRecord, Start};
+
+/// Both files, open.
+pub(super) struct Errors {
+    file: ErrorFile<Counted>,
+    lines: ErrorsJsonl<Counted>,
+    file_bytes: Rc<Cell<u64>>,
+    lines_bytes: Rc<Cell<u64>>,
+}
+
+impl Errors {
+    /// Begins both files.
+    pub fn new(answers: &mut dyn Answers, start: &Start, limits: &Limits) -> io::Result<Self> {
+        let (file, file_bytes) = Counted::new(answers.error_file()?);
+        let (lines, lines_bytes) = Counted::new(answers.error_lines()?);
+        let file = ErrorFile::new(file, start, limits.quote_formulas)?;
+        Ok(Self { file, lines: ErrorsJsonl::new(lines), file_bytes, lines_bytes })
+    }
+
+    /// Appends a record to both, or to neither when one of them is full.
+    pub fn write(&mut self, record: &RejectedRecord<'_>, limits: &Limits) -> io::Result<bool> {
+        let bytes = self.file_bytes.get().max(self.lines_bytes.get());
+        if bytes >= limits.max_data_file.bytes() {
+            return Ok(false);
+        }
+        self.file.write(record)?;
+        self.lines.write(record)?;
+        Ok(true)
+    }
+
+    /// Flushes both.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.finish()?;
+        self.lines.finish()?;
+        Ok(())
+    }
+}
+
+/// An output that says how many bytes it got.
+struct Counted {
+    out: BufWriter<Box<dyn Write>>,
+    bytes: Rc<Cell<u64>>,
+}
+
+impl Counted {
+    fn new(out: Box<dyn Write>) -> (Self, Rc<Cell<u64>>) {
+        let bytes = Rc::default();
+        (Self { out: BufWriter::new(out), bytes: Rc::clone(&bytes) }, bytes)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes.set(self.bytes.get() + written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
