@@ -2,7 +2,7 @@
 //!
 //! A key that is in the state database has passed [`parse`]: it is of a kind sshd takes, strong
 //! enough, and written in one way. What is in the state database counts for sshd only after
-//! [`publish`], so whoever changes keys or accounts publishes before saying that it is done.
+//! [`publish()`], so whoever changes keys or accounts publishes before saying that it is done.
 
 mod limits;
 pub mod parse;

@@ -1,6 +1,6 @@
 //! Records: from a data file's bytes to typed columns, or to rejections with their reasons.
 //!
-//! Pure but for reading the given stream: no file paths, no SQL, no clock. [`read`] drives it:
+//! Pure but for reading the given stream: no file paths, no SQL, no clock. [`read()`] drives it:
 //!
 //! | stage | file | thread |
 //! |---|---|---|

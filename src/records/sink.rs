@@ -1,11 +1,11 @@
-//! [`Sink`]: who takes what [`super::read`] makes of a data file.
+//! [`Sink`]: who takes what [`super::read()`] makes of a data file.
 
 use super::batch::Batch;
 use super::rejection::Rejection;
 use super::schema::Schema;
 use crate::report::Failure;
 
-/// Takes the records of one data file. Called on the thread that called [`super::read`].
+/// Takes the records of one data file. Called on the thread that called [`super::read()`].
 ///
 /// Accepted and rejected records each come in file order; the two need not interleave as in the
 /// file. An error of any method ends the reading, and is what it ends with.
