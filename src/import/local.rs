@@ -135,23 +135,6 @@ impl Local {
     }
 }
 
-fn report(base: Report, manifest: Option<&Manifest>, outcome: Outcome) -> Report {
-    Report {
-        data_type: manifest.map(|m| m.data_type),
-        data_file: manifest.map(|m| m.file_name.clone()),
-        dry_run: manifest.is_some_and(|m| m.dry_run),
-        state: outcome.state,
-        records: outcome.counts,
-        bytes: outcome.bytes,
-        sha256: outcome.sha256,
-        finished_at: Some(state::now()),
-        failure: outcome.failure,
-        rejections: outcome.rejections,
-        warnings: outcome.warnings,
-        ..base
-    }
-}
-
 /// Validates a local pair and stores nothing. `None` when `monitor` was asked to stop.
 pub fn check(
     local: &Local,
@@ -162,7 +145,7 @@ pub fn check(
     let at = state::now();
     let (manifest, outcome) = local.run(limits, None, at, answers, monitor).ok()?;
     let base = Report { started_at: Some(at), ..Report::queued(&local.name, at) };
-    let report = report(base, manifest.as_ref(), outcome);
+    let report = outcome.report(base, manifest.as_ref(), state::now());
     Some(Report { error_file: answers.written(), ..report })
 }
 
@@ -195,7 +178,7 @@ pub fn ingest(
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
-    let report = report(base, manifest.as_ref(), outcome);
+    let report = outcome.report(base, manifest.as_ref(), state::now());
     let report = Report { error_file: answers.written(), ..report };
     engine.state.write(|tx| finish::finish(tx, &row, &report))?;
     Ok(Some(report))

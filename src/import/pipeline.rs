@@ -5,6 +5,8 @@
 
 use std::io::{self, Read, Write};
 
+use jiff::Timestamp;
+
 use super::errors::Errors;
 use super::monitor::Monitor;
 use super::state;
@@ -14,7 +16,7 @@ use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
 use crate::records::{self, Batch, RejectedRecord, Sink, Start};
-use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount};
+use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
 use crate::store::{self, Store, Writer};
 
 /// The data file to read.
@@ -95,6 +97,24 @@ impl Outcome {
             failure: Some(failure),
             rejections: Vec::new(),
             warnings: Vec::new(),
+        }
+    }
+
+    /// The finished report of an import that `begun` describes so far.
+    pub fn report(self, begun: Report, manifest: Option<&Manifest>, at: Timestamp) -> Report {
+        Report {
+            data_type: manifest.map(|m| m.data_type).or(begun.data_type),
+            data_file: manifest.map(|m| m.file_name.clone()).or(begun.data_file),
+            dry_run: manifest.is_some_and(|m| m.dry_run),
+            state: self.state,
+            records: self.counts,
+            bytes: self.bytes,
+            sha256: self.sha256,
+            finished_at: Some(at),
+            failure: self.failure,
+            rejections: self.rejections,
+            warnings: self.warnings,
+            ..begun
         }
     }
 }

@@ -227,19 +227,8 @@ impl Engine {
         outcome: Outcome,
         temps: Option<Temps>,
     ) -> Result<Ended, RunError> {
-        let mut report = Report {
-            data_type: manifest.map(|m| m.data_type).or(row.data_type),
-            dry_run: manifest.is_some_and(|m| m.dry_run),
-            state: outcome.state,
-            records: outcome.counts,
-            bytes: outcome.bytes,
-            sha256: outcome.sha256,
-            finished_at: Some(state::now()),
-            failure: outcome.failure,
-            rejections: outcome.rejections,
-            warnings: outcome.warnings,
-            ..running(row, row.started_at.unwrap_or(row.received_at))
-        };
+        let begun = running(row, row.started_at.unwrap_or(row.received_at));
+        let mut report = outcome.report(begun, manifest, state::now());
         match Results::open(&self.layout, &row.account) {
             Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
