@@ -8,6 +8,7 @@ use super::retry::{Outcome, Verdict, has_failed_for};
 use crate::account::AccountId;
 use crate::config::Period;
 use crate::import_id::ImportId;
+use crate::printable::printable;
 use crate::state::deliveries::{self, After, Attempt, Channel, Task};
 use crate::state::{self, Transaction, activity, endpoints};
 
@@ -114,23 +115,25 @@ impl Made<'_> {
         let account = task.milestone.account.as_str();
         let import = task.milestone.import.as_deref();
         let (channel, to) = (task.channel.as_str(), task.destination.as_str());
-        let (milestone, why) = (task.milestone.kind.as_str(), attempt.outcome.as_str());
+        // The other side's words.
+        let (milestone, why) = (task.milestone.kind.as_str(), printable(&attempt.outcome));
+        // Whole in itself: `systemctl status` shows the message without the fields.
+        let what =
+            format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
         match self.verdict {
             _ if endpoint_disabled => {
-                error!(account, import, delivery, channel, to, milestone, why, "endpoint disabled");
+                error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");
             }
-            Verdict::Delivered => {
-                info!(account, import, delivery, channel, to, milestone, "delivered");
-            }
+            Verdict::Delivered => info!(account, import, delivery, "{what}: delivered"),
             Verdict::RetryAt(next) => {
-                warn!(account, import, delivery, channel, to, milestone, why, %next, "not delivered yet");
+                warn!(account, import, delivery, "{what}: {why}; tried again at {next:.0}");
             }
             // The sysadmin's wish.
             Verdict::GiveUp if *self.outcome == Outcome::NoMail => {
-                debug!(account, import, delivery, channel, to, milestone, why, "mail is off");
+                debug!(account, import, delivery, "{what}: mail is off");
             }
             Verdict::GiveUp | Verdict::DisableEndpoint => {
-                error!(account, import, delivery, channel, to, milestone, why, "delivery given up");
+                error!(account, import, delivery, "{what}: given up: {why}");
             }
         }
     }
