@@ -5,6 +5,7 @@
 
 mod limits;
 mod mail;
+mod per_account;
 mod units;
 
 use std::io;
@@ -15,8 +16,10 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use per_account::PerAccount;
 pub use units::{Period, Size};
 
+use crate::account::AccountId;
 use crate::import_id::is_node_name;
 
 /// Where the configuration lies unless `--config` says otherwise.
@@ -42,8 +45,10 @@ pub struct Config {
     pub pairing: Pairing,
     /// How imports run.
     pub imports: Imports,
-    /// The (c) of the import rules.
+    /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
+    /// What is different for single accounts.
+    pub account: PerAccount,
 }
 
 /// `[node]`
@@ -258,10 +263,25 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        let config = Self::parse(&text)
+            .map_err(|message| ConfigError::Parse { path: path.to_owned(), message })?;
         config.check()?;
         Ok(config)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        Ok(Self { account: PerAccount::read(text)?, ..config })
+    }
+
+    /// The limits in force for `account`.
+    pub fn limits_of(&self, account: &AccountId) -> &Limits {
+        self.account.limits(account).unwrap_or(&self.limits)
+    }
+
+    /// The pairing periods in force for `account`.
+    pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
+        self.account.pairing(account).unwrap_or(&self.pairing)
     }
 
     /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when

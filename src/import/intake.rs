@@ -133,7 +133,7 @@ impl Engine {
         }
         let spent = self.spent(account, &seen)?;
         let order = self.order(account, &seen);
-        let (now, periods) = (Timestamp::now(), &self.config.pairing);
+        let (now, periods) = (Timestamp::now(), self.config.pairing_of(account));
         let spent = |name: &str| spent.get(name).cloned();
         let decisions = pair::decide(&seen.sight, &order, now, periods, spent);
         if let Some(pause) = decisions.look_again_in() {
@@ -157,7 +157,7 @@ impl Engine {
             Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
             incoming => incoming?,
         };
-        let limits = &self.config.limits;
+        let limits = self.config.limits_of(&row.id);
         let mut memory = self.memories().remove(&row.id).unwrap_or_default();
         let seen = incoming.look(&mut memory, limits.max_manifest, |bytes| {
             let domains = row.recipient_domains.as_deref();

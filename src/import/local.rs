@@ -174,7 +174,7 @@ pub fn ingest(
         Some(refusal) => Ok((None, Outcome::failed(refusal.clone()))),
         None => {
             let target = Target { store: &engine.store, account, import: &row.id };
-            local.run(&engine.config.limits, Some(target), at, answers, monitor)
+            local.run(engine.config.limits_of(account), Some(target), at, answers, monitor)
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
@@ -221,7 +221,7 @@ fn insert(
         let detail = format!("the name {} was used before, by import {import}", local.name);
         Failure::new(FailureText::Manifest, detail)
     });
-    let manifest = local.manifest(&engine.config.limits).ok();
+    let manifest = local.manifest(engine.config.limits_of(account)).ok();
     let email = manifest.as_ref().map(|m| m.client_email.as_str());
     let new = NewImport::<crate::spool::Claim> {
         account,

@@ -159,7 +159,7 @@ impl Engine {
                     manifest: &manifest,
                     data: reader,
                     unchanged: &unchanged,
-                    limits: &self.config.limits,
+                    limits: self.config.limits_of(&row.account),
                     processing_time: started_at.as_second(),
                 };
                 let target = Target { store: &self.store, account: &row.account, import: &row.id };
@@ -210,7 +210,7 @@ impl Engine {
     ) -> Result<(Manifest, SpooledData, File), Failure> {
         let host = |error: SpooledError| unreadable(row, &error);
         let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
-        let limits = &self.config.limits;
+        let limits = self.config.limits_of(&row.account);
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
         let data = spooled.data().map_err(host)?;
