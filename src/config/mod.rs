@@ -176,6 +176,9 @@ pub struct Pairing {
     pub open_file_grace: Period,
     /// How long a manifest that doesn't parse must lie unchanged before it is refused.
     pub manifest_quiet_period: Period,
+    /// How long a manifest must lie unchanged before it is taken. Zero takes it at once, and a
+    /// client that sets its time after closing it (rclone, unless told not to) finds it gone.
+    pub settle: Period,
     /// Every account is looked at this often even when nothing wakes us.
     pub rescan_every: Period,
 }
@@ -186,6 +189,7 @@ impl Default for Pairing {
             data_file_grace: Period::seconds(60),
             open_file_grace: Period::seconds(30 * 60),
             manifest_quiet_period: Period::seconds(2),
+            settle: Period::seconds(0),
             rescan_every: Period::seconds(60),
         }
     }

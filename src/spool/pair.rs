@@ -139,6 +139,8 @@ impl Take {
 pub enum Reason {
     /// It is being written.
     ManifestBeingWritten,
+    /// Its client may not be done with it: some set its time when it is closed.
+    Settling,
     /// It can't be parsed, and may not be whole yet.
     ManifestNotWhole,
     /// Its data file is not there.
@@ -265,6 +267,9 @@ impl<'a> Judge<'a> {
             }
             Content::Read(verdict) => verdict,
         };
+        if let Some(left) = self.left(manifest, self.periods.settle.get()) {
+            return Judgement::Wait(Reason::Settling, Some(left));
+        }
         if let Verdict::Invalid { .. } = verdict
             && let Some(left) = self.left(manifest, self.periods.manifest_quiet_period.get())
         {

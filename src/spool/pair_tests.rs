@@ -1,6 +1,7 @@
 //! Every decision, by table, with a clock that stands at second 1000.
 
 use super::*;
+use crate::config::Period;
 use crate::spool::Order;
 
 const NOW: i64 = 1000;
@@ -323,4 +324,27 @@ fn what_came_in_one_tick_goes_by_arrival_then_by_name() {
     assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would be here by now");
     let all = Order::from(["a", "b", "c"].map(|name| (format!("{name}.manifest"), 1)));
     assert!(!order_is_open(&sight, &all, second(NOW)));
+}
+
+#[test]
+fn a_manifest_settles_before_it_is_taken_where_that_is_asked_for() {
+    let file = entry("e.csv", NOW - 9);
+    let periods = Pairing { settle: Period::seconds(2), ..Pairing::default() };
+    for (age, waits) in
+        [(0, Some(Duration::from_secs(2))), (1, Some(Duration::from_secs(1))), (2, None)]
+    {
+        let valid = Verdict::Valid {
+            data_type: DataType::Event,
+            data_file: "e.csv".into(),
+            client_email: "a@example.com".into(),
+        };
+        let sight = Sight {
+            manifests: vec![manifest("e.manifest", NOW - age, Content::Read(valid))],
+            files: vec![file.clone()],
+            ..Sight::default()
+        };
+        let decided = decide(&sight, &Order::new(), second(NOW), &periods, |_| None);
+        assert_eq!(decided.look_again_in(), waits);
+        assert_eq!(decided.take.len(), usize::from(waits.is_none()));
+    }
 }
