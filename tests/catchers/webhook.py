@@ -46,7 +46,12 @@ class Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        length = int(self.headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Whoever sent it was killed on the way: no request came, and nobody waits for an answer.
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         verified = verify(self.options.secret, headers, body) if self.options.secret else None
         status, extra = self.answer(verified)
