@@ -19,6 +19,8 @@ pub const SEEDS: &[&[u8]] = &[
     b"\x10\x01\x28\xb5\x2f\xfd\x04\x00\x41\x00\x00identity",
     b"\x20\x02\xff\xfei\x00d\x00e\x00n\x00t\x00i\x00t\x00y\x00\n\x00\x00\xd8",
     b"\x40\x04\xef\xbb\xbfidentity;n\nx;1\n",
+    // The library's word for what is broken in it depended on where a read ended.
+    b"\x10\x01(\xb5/\xfd$\x00A\x00\x00identity\x00A\x00\x00i",
 ];
 
 /// Reads the same file twice, at once and in pieces.
