@@ -94,7 +94,13 @@ pub(super) fn failure(error: &io::Error) -> Failure {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
         Some(limit) => Failure::new(FailureText::Unreadable, limit),
-        // The libraries' own words depend on where a read happened to end.
+        // libzstd's ZSTD_error_frameParameter_windowTooLarge, which the crate gives as text alone.
+        None if error.to_string().contains("too much memory") => Failure::new(
+            FailureText::Unreadable,
+            "the zstd frame asks for a window over 32 MiB, which requires too much memory; \
+             compress it without --long",
+        ),
+        // The libraries' other words depend on where a read happened to end.
         None => Failure::new(FailureText::Unreadable, "the compressed data is broken or cut"),
     }
 }
