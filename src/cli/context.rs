@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use super::output::Output;
 use crate::config::{Config, DEFAULT_PATH};
+use crate::printable::chain;
 use crate::state::State;
 
 /// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.
@@ -50,13 +51,7 @@ impl CliError {
 
 impl<E: Error + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let message = chain(&error);
         let io = (&error as &dyn Error).downcast_ref::<io::Error>();
         let broken_pipe = io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
         Self { message, hint: None, broken_pipe }
