@@ -3,11 +3,9 @@
 //! A gigabyte each; five, as a partner may upload by default, with `SFTP_IMPORT_TEST_LONG=1`.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -38,20 +36,19 @@ fn check(name: &str, write: impl FnOnce(&mut File)) -> Checked {
 fn checked(folder: &TempDir) -> Checked {
     let config = format!("[limits]\nmax-data-file = '{}B'\n", size());
     fs::write(folder.path().join("config.toml"), config).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
+    let peak = folder.path().join("peak");
+    let output = Command::new("time")
         .current_dir(folder.path())
+        .args(["--quiet", "--format", "%M", "--output"])
+        .arg(&peak)
+        .arg(env!("CARGO_BIN_EXE_sftp-import"))
         .args(["--config", "config.toml", "--json", "check", "e.manifest"])
-        .stdout(Stdio::piped())
-        .spawn()
+        .stderr(Stdio::inherit())
+        .output()
         .unwrap();
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        peak = peak.max(peak_memory(child.id()));
-        thread::sleep(Duration::from_millis(2));
-    }
-    let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    let report = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let report: Json = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let peak = most_memory(&fs::read_to_string(peak).unwrap());
     let megabytes = peak / 1_000_000;
     eprintln!("{megabytes} MB at the most");
     assert!(peak > 1_000_000, "nothing was measured");
@@ -59,12 +56,9 @@ fn checked(folder: &TempDir) -> Checked {
     Checked { report }
 }
 
-/// The most memory that a process has had (proc_pid_status(5), VmHWM); 0 when it has ended.
-fn peak_memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
-    kib.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() * 1024)
+/// The most memory that the process had, in bytes: what time(1) wrote with `%M`, in KiB.
+fn most_memory(written: &str) -> u64 {
+    written.trim().parse::<u64>().unwrap() * 1024
 }
 
 impl Checked {
