@@ -1,10 +1,12 @@
 //! Unix users and groups that the tests make, and what a killed run left behind.
 //!
 //! The service users are made from the shipped sysusers file when the first host of this process
-//! needs them, and removed with the last one, unless the machine had them before.
+//! needs them, and removed with the last one, unless the machine had them before. They are the
+//! machine's, so one process runs these tests at a time; others wait for it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::process::run;
 
@@ -14,6 +16,8 @@ pub const SYSUSERS: &str =
 pub const ROOT_PREFIX: &str = "/srv/sftp-import-e2e-";
 /// Names, one a line, what the tests made and must remove, even when a run was killed.
 const MADE: &str = "/run/sftp-import-e2e.made";
+/// Locked from the first host of a process to its end.
+const LOCK: &str = "/run/lock/sftp-import-e2e";
 const USERS: [&str; 2] = ["sftp-import", "_sftp-import-keys"];
 const GROUP: &str = "sftp-import-accounts";
 
@@ -30,6 +34,7 @@ impl ServiceUsers {
         let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
         if *hosts == 0 {
             assert!(nix::unistd::geteuid().is_root(), "the end-to-end tests need root");
+            wait_for_other_runs();
             sweep();
             let missing: Vec<_> =
                 USERS.into_iter().filter(|name| !exists("passwd", name)).collect();
@@ -94,25 +99,25 @@ fn remove_made() {
     let _ = std::fs::remove_file(MADE);
 }
 
+fn wait_for_other_runs() {
+    static LOCKED: OnceLock<File> = OnceLock::new();
+    LOCKED.get_or_init(|| {
+        std::fs::create_dir_all("/run/lock").unwrap();
+        let file = File::create(LOCK).unwrap();
+        file.lock().unwrap();
+        file
+    });
+}
+
 /// Takes away what runs left that were killed: their accounts, folders and service users.
 fn sweep() {
     let (parent, prefix) = ROOT_PREFIX.rsplit_once('/').unwrap();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().into_string().unwrap_or_default();
-        let process = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next());
-        let Some(process) = process else { continue };
-        if !Path::new("/proc").join(process).exists() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
             remove_root(&entry.path());
         }
     }
-    if !other_run_is_alive(parent, prefix) {
-        remove_made();
-    }
-}
-
-fn other_run_is_alive(parent: &str, prefix: &str) -> bool {
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    entries.into_iter().any(|e| e.file_name().to_string_lossy().starts_with(prefix))
+    remove_made();
 }
 
 /// Removes a host's folder, and the Unix users of the accounts in it.
