@@ -3,6 +3,7 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod account;
+mod backup;
 mod check;
 mod config;
 mod context;
@@ -64,6 +65,10 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring Unix users, folders and published keys to what the state database says
     Provision,
+    /// Copy the state database to a new file, while everything goes on
+    Backup(backup::BackupArguments),
+    /// Put a copy of the state database in its place; the sidecar must be stopped
+    Restore(backup::RestoreArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -80,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
+        Command::Backup(arguments) => backup::run(&arguments, &context),
+        Command::Restore(arguments) => backup::restore(&arguments, &context),
     };
     context.finish(result)
 }

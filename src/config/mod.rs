@@ -6,6 +6,7 @@
 mod limits;
 mod mail;
 mod per_account;
+mod retention;
 mod units;
 
 use std::io;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use per_account::PerAccount;
+pub use retention::Retention;
 pub use units::{Period, Size};
 
 use crate::account::AccountId;
@@ -45,6 +47,8 @@ pub struct Config {
     pub pairing: Pairing,
     /// How imports run.
     pub imports: Imports,
+    /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
+    pub retention: Retention,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
     /// What is different for single accounts.
@@ -205,18 +209,11 @@ pub struct Imports {
     pub max_starts: u32,
     /// An import that the host failed (disk full, I/O error) is tried again for this long.
     pub retry_for: Period,
-    /// The spooled files of failed imports are kept this long, for `import retry`.
-    pub keep_failed: Period,
 }
 
 impl Default for Imports {
     fn default() -> Self {
-        Self {
-            workers: 0,
-            max_starts: 3,
-            retry_for: Period::seconds(10 * 60),
-            keep_failed: Period::seconds(7 * 24 * 60 * 60),
-        }
+        Self { workers: 0, max_starts: 3, retry_for: Period::seconds(10 * 60) }
     }
 }
 
@@ -286,6 +283,11 @@ impl Config {
     /// The pairing periods in force for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
         self.account.pairing(account).unwrap_or(&self.pairing)
+    }
+
+    /// How long what has served is kept for `account`.
+    pub fn retention_of(&self, account: &AccountId) -> &Retention {
+        self.account.retention(account).unwrap_or(&self.retention)
     }
 
     /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when

@@ -2,9 +2,11 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction; `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
+//! transaction; `sweep` and `retention` take away what has served, `adopt` goes on
+//! from a state database that was put back. `local` is the same pipeline on a laptop's or
 //! a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
+mod adopt;
 mod engine;
 mod errors;
 mod finish;
@@ -14,6 +16,7 @@ mod monitor;
 pub mod pipeline;
 pub mod queue;
 mod results;
+mod retention;
 pub mod state;
 mod sweep;
 #[cfg(test)]
@@ -21,6 +24,7 @@ mod tests;
 mod verdict;
 mod worker;
 
+pub use adopt::{AdoptError, Adopted};
 pub use engine::Engine;
 pub use finish::{RetryError, retry};
 pub use intake::{IntakeError, Looked, Survey};

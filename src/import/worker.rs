@@ -242,6 +242,7 @@ impl Engine {
         self.forget_trouble(&row.id);
         log_end(row, &report);
         if report.state == ImportState::Completed
+            && self.config.retention_of(&row.account).completed_uploads.is_zero()
             && let Err(error) = spool::discard(&self.layout, &row.id)
         {
             tracing::warn!(account = %row.account, import = %row.id,

@@ -132,6 +132,21 @@ pub fn insert<C: Serialize>(
     Ok((n, id))
 }
 
+/// Gives the next import a running number above `n`, and above all that there are.
+///
+/// # Errors
+/// SQLite's.
+pub fn continue_after(tx: &Transaction<'_>, n: i64) -> Result<()> {
+    // sqlite.org/autoinc.html: the row is there once an import has been.
+    tx.execute(
+        "INSERT INTO sqlite_sequence (name, seq)
+         SELECT 'import', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import')",
+        [],
+    )?;
+    tx.execute("UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'import'", [n])?;
+    Ok(())
+}
+
 /// Which import spent this manifest name.
 ///
 /// # Errors

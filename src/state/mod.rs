@@ -6,11 +6,15 @@
 
 pub mod accounts;
 pub mod activity;
+mod alone;
+pub mod copy;
 pub mod deliveries;
 pub mod endpoints;
 pub mod imports;
 pub mod keys;
 mod migrations;
+mod replace;
+pub mod retention;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -21,6 +25,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+pub use alone::{Alone, NotAlone};
+pub use replace::{Replaced, replace};
 pub use rusqlite::Transaction;
 
 /// How long to wait for another process's write, such as a sysadmin's command.
@@ -47,8 +53,9 @@ pub enum Error {
     },
     /// A newer program has been here.
     #[error(
-        "the state database {} has schema {found}, this program knows up to {known}; \
-         install the newer version again", path.display()
+        "the state database {} has schema {found}, this program knows up to {known}: install the \
+         newer version again, or put back what was copied before the upgrade, with \
+         `sftp-import restore {}`", path.display(), older.display()
     )]
     Newer {
         /// The database file.
@@ -57,7 +64,12 @@ pub enum Error {
         found: i64,
         /// Ours.
         known: i64,
+        /// The newest copy that this program could restore, or what such copies are called.
+        older: PathBuf,
     },
+    /// The copy that comes before an upgrade can't be made; the database is as it was.
+    #[error("cannot copy the state database before its schema is brought forward")]
+    Copy(#[from] copy::CopyError),
     /// A statement failed.
     #[error("the state database refused a statement")]
     Sql(#[from] rusqlite::Error),

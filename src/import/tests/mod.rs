@@ -1,7 +1,9 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
+mod adopt;
 mod host;
 mod mishaps;
+mod retention;
 mod sweep;
 
 use self::host::{EVENTS, Host, names};
