@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod context;
 mod delivery;
+mod export;
 mod import;
 mod ingest;
 mod key;

@@ -9,6 +9,7 @@ pub mod activity;
 mod alone;
 pub mod copy;
 pub mod deliveries;
+pub mod dump;
 pub mod endpoints;
 pub mod imports;
 pub mod keys;
@@ -136,6 +137,15 @@ impl State {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(Error::from)?;
         work(&transaction)
+    }
+
+    /// Brings all that was written into the database file, and empties the one beside it, unless
+    /// somebody is reading it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn checkpoint(&self) -> Result<()> {
+        Ok(self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     /// A number that changes whenever another process has committed a change.

@@ -10,6 +10,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod docs;
+mod erase;
 mod fuzz;
 mod helper_closure;
 mod house;
