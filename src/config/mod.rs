@@ -7,6 +7,7 @@ mod limits;
 mod mail;
 mod per_account;
 mod retention;
+mod secret;
 mod units;
 
 use std::io;
@@ -19,6 +20,7 @@ pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use per_account::PerAccount;
 pub use retention::Retention;
+pub use secret::SecretError;
 pub use units::{Period, Size};
 
 use crate::account::AccountId;

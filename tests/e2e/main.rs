@@ -15,11 +15,13 @@ mod stored;
 mod unix;
 
 mod answers;
+mod care;
 mod clients;
 mod confinement;
 mod kill;
 mod load;
 mod logins;
+mod secrets;
 mod shutdown;
 mod sshd_config;
 mod units;
