@@ -102,7 +102,7 @@ fn an_export_under_uploads_holds_whole_imports() {
                     (Some("completed"), Some("event")) => assert!(events.exists(), "{import:#}"),
                     (Some("completed"), _) => {
                         let sql = "SELECT records FROM checkpoint WHERE import = ?1";
-                        let records: u64 = profiles.query_row(sql, [id], |row| row.get(0)).unwrap();
+                        let records: i64 = profiles.query_row(sql, [id], |row| row.get(0)).unwrap();
                         assert_eq!(records, 10, "{import:#}");
                     }
                     _ => assert!(!events.exists(), "{import:#}"),

@@ -23,6 +23,7 @@ mod load;
 mod logins;
 mod secrets;
 mod shutdown;
+mod soak;
 mod sshd_config;
 mod units;
 mod upload_ways;

@@ -10,7 +10,7 @@ use crate::account::Account;
 use crate::catchers::PYTHON;
 use crate::host::{Host, REPOSITORY, SOON, set_mode, text};
 use crate::pair::Pair;
-use crate::process::{Process, Ran, run, until};
+use crate::process::{Process, Ran, run};
 
 const HELPER: &str = "_sftp-import-keys";
 const PASSWORD: &str = "correct-horse-battery-staple";
