@@ -16,7 +16,7 @@ use wording::{facts, headline, next_step, thousands};
 
 use super::milestone::Milestone;
 use crate::printable::printable;
-use crate::report::Report;
+use crate::report::{ImportState, Report};
 
 /// How many rejection texts a mail lists.
 const TOP_REJECTIONS: usize = 5;
@@ -79,6 +79,7 @@ struct Letter {
     subject_file: Shown,
     colour: &'static str,
     headline: String,
+    is_queued: bool,
     read: String,
     accepted: String,
     rejected: String,
@@ -184,6 +185,7 @@ impl Letter {
                 Milestone::Failed => "#b3261e",
             },
             headline: headline(milestone, report),
+            is_queued: report.state == ImportState::Queued,
             read: thousands(report.records.read),
             accepted: thousands(report.records.accepted),
             rejected: thousands(report.records.rejected),
@@ -194,7 +196,7 @@ impl Letter {
             next: next_step(report),
             warnings: lines(report.warnings.iter().map(String::as_str)),
             error_file: report.error_file.as_deref().and_then(|name| File::new(name, error_file)),
-            facts: facts(milestone, at, report),
+            facts: facts(report),
         }
     }
 }

@@ -58,7 +58,22 @@ fn picked_up() {
 #[test]
 fn still_processing() {
     let mut report = report();
-    report.records.read = 12_345_678;
+    report.records = crate::report::Counts { read: 12_345_678, accepted: 12_345_678, rejected: 0 };
+    report.bytes = 4_000_000_000;
+    report.progress = Some(crate::report::Progress {
+        at: time("2026-01-02T05:04:06Z"),
+        bytes_read: 1_000_000_000,
+        records_per_second: 1_714,
+        estimated_end: Some(time("2026-01-02T11:04:06Z")),
+    });
+    insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
+}
+
+#[test]
+fn still_queued() {
+    let mut report = report();
+    (report.state, report.place) = (ImportState::Queued, Some(1_002));
+    (report.started_at, report.bytes) = (None, 0);
     insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
 }
 
