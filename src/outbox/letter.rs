@@ -11,7 +11,6 @@ use std::fmt;
 
 use askama::Template;
 pub(super) use disabled::disabled_texts;
-use jiff::Timestamp;
 use wording::{facts, headline, next_step, thousands};
 
 use super::milestone::Milestone;
@@ -141,17 +140,16 @@ macro_rules! render {
     }};
 }
 
-/// The texts of the mail that tells `milestone`, reached at `at`.
+/// The texts of the mail that tells `milestone`.
 ///
 /// # Errors
 /// A template failed.
 pub(super) fn texts(
     milestone: Milestone,
-    at: Timestamp,
     report: &Report,
     error_file: &ErrorFile,
 ) -> Result<Texts, askama::Error> {
-    let letter = &Letter::new(milestone, at, report, error_file);
+    let letter = &Letter::new(milestone, report, error_file);
     match milestone {
         Milestone::PickedUp => {
             render!(letter, "picked_up/subject.txt", "picked_up/body.txt", "picked_up/body.html")
@@ -172,7 +170,7 @@ pub(super) fn texts(
 }
 
 impl Letter {
-    fn new(milestone: Milestone, at: Timestamp, report: &Report, error_file: &ErrorFile) -> Self {
+    fn new(milestone: Milestone, report: &Report, error_file: &ErrorFile) -> Self {
         let file = report.data_file.as_ref().unwrap_or(&report.manifest);
         let top = report.rejections.iter().take(TOP_REJECTIONS);
         Self {
