@@ -99,7 +99,8 @@ fn check_told(host: &Host) {
     assert_eq!(milestones, logged);
     let mails = host.catchers.mails();
     let of = |word: &str| mails.iter().filter(|mail| mail.subject.contains(word)).count();
-    assert_eq!(of("still running") + of("waiting for its turn"), milestones, "{mails:#?}");
+    // More, if what was under way at the kill was sent again.
+    assert!(of("still running") + of("waiting for its turn") >= milestones, "{mails:#?}");
     let running = mails.iter().find(|mail| mail.subject.contains("still running")).unwrap();
     assert!(running.text.contains("Read so far"), "{running:#?}");
     let waiting = mails.iter().find(|mail| mail.subject.contains("waiting for its turn")).unwrap();
@@ -108,7 +109,7 @@ fn check_told(host: &Host) {
     let bodies = requests.iter().map(|r| r["body"].as_str().unwrap());
     let bodies: Vec<Value> = bodies.map(|body| serde_json::from_str(body).unwrap()).collect();
     let still = bodies.iter().filter(|body| body["type"] == "import.still_processing");
-    assert_eq!(still.count(), milestones);
+    assert!(still.count() >= milestones, "{requests:#?}");
 }
 
 /// The script of docs/results.md, as it stands there.
@@ -149,7 +150,10 @@ fn the_script_in_the_docs_waits_for_the_answer_and_exits_by_it() {
         names.pop()
     };
 
-    let good = Pair::events(&account.local(), "a good one", 3);
+    let mut good = Pair::events(&account.local(), "good", 3);
+    let renamed = account.local().join("a good one.manifest");
+    std::fs::rename(&good.manifest, &renamed).unwrap();
+    good.manifest = renamed;
     for _ in 0..2 {
         // Twice: a nightly job has the same names every night.
         let ran = run_script(&account, &good, text(&answers)).ok();
