@@ -11,6 +11,8 @@ pub mod endpoints;
 pub mod imports;
 pub mod keys;
 mod migrations;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;

@@ -20,6 +20,7 @@ mod confinement;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
 mod shutdown;
 mod sshd_config;
 mod units;
