@@ -19,6 +19,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waiting;
 mod worker;
 
 pub use engine::Engine;
