@@ -14,6 +14,7 @@ use tokio::time::sleep_until;
 
 use super::looks::Looks;
 use super::notify::Notify;
+use super::places;
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
 use super::telling::Telling;
@@ -227,11 +228,12 @@ impl Supervisor {
     }
 
     fn start_imports(&mut self) {
-        while self.running.len() < self.engine.config.imports.worker_count()
+        let workers = self.engine.config.imports.worker_count();
+        while places::is_free(workers, self.running.values().map(|run| run.since.elapsed()))
             && let Some(next) = self.queue.next(Instant::now())
         {
-            let run =
-                Run { account: next.account, id: next.id, n: next.n, monitor: Arc::default() };
+            let (since, monitor) = (Instant::now(), Arc::default());
+            let run = Run { account: next.account, id: next.id, n: next.n, since, monitor };
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);

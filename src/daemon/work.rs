@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -32,6 +33,7 @@ pub struct Run {
     pub account: AccountId,
     pub id: ImportId,
     pub n: i64,
+    pub since: Instant,
     pub monitor: Arc<Monitor>,
 }
 

@@ -20,6 +20,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waiting;
 mod worker;
 
 pub use engine::Engine;

@@ -9,6 +9,7 @@ pub mod activity;
 pub mod deliveries;
 pub mod endpoints;
 pub mod imports;
+pub mod incoming_full;
 pub mod keys;
 mod migrations;
 pub mod unclaimed;

@@ -75,7 +75,7 @@ impl Host {
         self.put(&format!("{stem}.manifest"), &manifest.to_string());
     }
 
-    fn put(&self, name: &str, content: &str) {
+    pub fn put(&self, name: &str, content: &str) {
         let path = self.engine.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.
@@ -136,6 +136,10 @@ impl Host {
 
     pub fn sql(&self, sql: &str) {
         self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn incoming(&self) -> PathBuf {
+        self.engine.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {
