@@ -6,6 +6,7 @@ mod logging;
 mod looks;
 mod notify;
 mod preflight;
+mod space;
 mod status;
 mod supervisor;
 mod surveys;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::space::{self, Line, Room};
 use super::surveys::Order;
 use crate::account::AccountId;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
 use crate::printable::chain;
-use crate::state;
+use crate::state::{self, activity};
 
 /// What a blocking thread brings back.
 pub enum Done {
@@ -22,6 +23,8 @@ pub enum Done {
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
+    /// How much room there is, and how many lines the activity log took.
+    Space(Vec<Room>, usize),
 }
 
 /// One import under way.
@@ -52,6 +55,20 @@ pub fn sweep(engine: &Engine) -> Done {
         tracing::error!("cannot sweep the spool: {}", chain(&error));
     }
     Done::Sweep
+}
+
+pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {
+    let rooms = space::measure(&space::folders(&engine.config));
+    if untold.is_empty() {
+        return Done::Space(rooms, 0);
+    }
+    let told = guarded(|| {
+        engine.state.write(|tx| {
+            untold.iter().try_for_each(|l| activity::log(tx, l.at, None, None, l.action, &l.detail))
+        })
+    });
+    // A disk that is full may not take them yet.
+    Done::Space(rooms, if matches!(told, Some(Ok(()))) { untold.len() } else { 0 })
 }
 
 /// What `work` returns; none when it panicked, which has written where and why to standard error.

@@ -7,8 +7,11 @@
 
 mod account;
 mod catchers;
+mod disk;
 mod host;
+mod injection;
 mod notify;
+mod outcome;
 mod pair;
 mod process;
 mod stored;
@@ -17,6 +20,8 @@ mod unix;
 mod answers;
 mod clients;
 mod confinement;
+mod faults;
+mod full_disk;
 mod kill;
 mod load;
 mod logins;

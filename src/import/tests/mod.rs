@@ -2,6 +2,7 @@
 
 mod host;
 mod mishaps;
+mod stored;
 mod sweep;
 
 use self::host::{EVENTS, Host, names};
