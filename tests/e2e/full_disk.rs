@@ -18,22 +18,25 @@ impl Filler {
     fn new(folder: &Path, left: u64) -> Self {
         let path = folder.join("filler");
         let file = File::create(&path).unwrap();
-        let room = Disk::free(folder);
-        // The last blocks are found one by one: a file system needs some for itself.
-        let mut step = 1 << 20;
-        let mut size = room.saturating_sub(left) / step * step;
-        let fill = |size: u64| {
-            nix::fcntl::fallocate(&file, nix::fcntl::FallocateFlags::empty(), 0, size as i64)
-        };
-        while step >= 4096 {
-            if Disk::free(folder) > left && fill(size).is_ok() {
+        let mut size = 0;
+        for step in [1 << 20, 1 << 16, 1 << 12] {
+            while Disk::free(folder) >= left + step && file.allocate(size, step) {
                 size += step;
-            } else {
-                step /= 4;
-                size = size.saturating_sub(step * 3);
             }
         }
         Self(path)
+    }
+}
+
+trait Allocate {
+    /// Takes `length` bytes of disk from `at` on; whether there was room.
+    fn allocate(&self, at: u64, length: u64) -> bool;
+}
+
+impl Allocate for File {
+    fn allocate(&self, at: u64, length: u64) -> bool {
+        use std::os::unix::fs::FileExt as _;
+        self.write_all_at(&vec![1; length.try_into().unwrap()], at).is_ok()
     }
 }
 
@@ -56,7 +59,8 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
     for disk in [host.accounts(), host.state()] {
         let before = activity(&host).len();
         let full = Filler::new(&disk, 2_000_000);
-        let held = format!("free at {}, less than imports.free-space-floor = 4 MB", disk.display());
+        let held =
+            format!("free at {}, less than imports.free-space-floor = 4.0 MB", disk.display());
         until("the status to say that the queue is held", SOON, || {
             host.check_daemon();
             host.status().contains(&held).then_some(())

@@ -68,7 +68,16 @@ pub struct Tracer {
 impl Tracer {
     /// Sees the durable calls on the files of the account's next imports; strikes at `point`.
     pub fn new(account: &Account<'_>, point: Option<&Point>) -> Self {
-        let log = account.host.root.join("log/strace");
+        Self::over(account.host, point, &paths(account))
+    }
+
+    /// Strikes at a call on one of these files.
+    pub fn on(host: &Host, point: &Point, paths: &[PathBuf]) -> Self {
+        Self::over(host, Some(point), paths)
+    }
+
+    fn over(host: &Host, point: Option<&Point>, paths: &[PathBuf]) -> Self {
+        let log = host.root.join("log/strace");
         let call = point.map_or(CALLS, |point| &point.call);
         let mut words: Vec<String> =
             ["strace", "-f", "-qq", "-y", "-e", "signal=none", "-o", text(&log)]
@@ -76,8 +85,8 @@ impl Tracer {
                 .into();
         words.extend(["-e".into(), format!("trace={call}")]);
         words.extend(point.map(|point| ["-e".into(), point.injection()]).into_iter().flatten());
-        for path in paths(account) {
-            words.extend(["-P".into(), text(&path).into()]);
+        for path in paths {
+            words.extend(["-P".into(), text(path).into()]);
         }
         Self { words, log }
     }

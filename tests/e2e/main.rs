@@ -25,8 +25,10 @@ mod full_disk;
 mod kill;
 mod load;
 mod logins;
+mod poison;
 mod shutdown;
 mod sshd_config;
+mod torn;
 mod units;
 mod upload_ways;
 
