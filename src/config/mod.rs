@@ -211,6 +211,9 @@ pub struct Imports {
     pub retry_for: Period,
     /// The spooled files of failed imports are kept this long, for `import retry`.
     pub keep_failed: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
@@ -220,6 +223,7 @@ impl Default for Imports {
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
             keep_failed: Period::seconds(7 * 24 * 60 * 60),
+            free_space_floor: Size::mb(500),
         }
     }
 }
