@@ -9,6 +9,7 @@ mod per_account;
 mod retention;
 mod secret;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use per_account::PerAccount;
 pub use retention::Retention;
 pub use secret::SecretError;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -47,6 +49,8 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
     /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
@@ -211,11 +215,19 @@ pub struct Imports {
     pub max_starts: u32,
     /// An import that the host failed (disk full, I/O error) is tried again for this long.
     pub retry_for: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
     fn default() -> Self {
-        Self { workers: 0, max_starts: 3, retry_for: Period::seconds(10 * 60) }
+        Self {
+            workers: 0,
+            max_starts: 3,
+            retry_for: Period::seconds(10 * 60),
+            free_space_floor: Size::mb(500),
+        }
     }
 }
 
@@ -333,6 +345,9 @@ impl Config {
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");

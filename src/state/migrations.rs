@@ -10,13 +10,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::copy::{self, copy};
 use super::replace::with_ending;
-use super::{Error, Result};
+use super::{Error, Result, soundness};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 /// The newest schema that this program knows.
@@ -45,6 +47,11 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         // Read by another connection: SQLite copies from none that is about to write.
         copy(&copy::open(path)?, &copy_of(path, found), copy::owner_in(folder)?)?;
+    }
+    if found == 0
+        && let Some(witness) = soundness::witness(path)
+    {
+        return Err(Error::Lost { path: path.to_owned(), witness });
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

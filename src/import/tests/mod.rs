@@ -1,9 +1,11 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
 mod adopt;
-mod host;
+pub(super) mod host;
+mod meanwhile;
 mod mishaps;
 mod retention;
+mod stored;
 mod sweep;
 
 use self::host::{EVENTS, Host, names};
