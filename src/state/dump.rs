@@ -42,7 +42,7 @@ pub fn each_row<E: From<super::Error>>(
     for (table, condition) in tables(tx)? {
         let query = format!("SELECT * FROM {table} WHERE {condition} ORDER BY 1");
         let mut statement = tx.prepare(&query).map_err(sql)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(Into::into).collect();
+        let columns: Vec<String> = statement.column_names().map(Into::into).collect();
         let mut rows = statement.query([account.as_str()]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             each(&table, object(row, &columns)?)?;
