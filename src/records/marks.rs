@@ -79,8 +79,10 @@ impl<'a, const N: usize> Marks<'a, N> {
 /// bytes' verdicts are then gathered into eight bits by a multiplication.
 #[inline]
 fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
-    let is_mark = |byte: u8| marks.iter().fold(false, |is, mark| is | (byte == *mark));
-    let verdicts = window.map(|byte| u8::from(is_mark(byte)));
+    let mut verdicts = [0_u8; WINDOW];
+    for (verdict, byte) in verdicts.iter_mut().zip(window) {
+        *verdict = marks.iter().fold(0, |is, mark| is | u8::from(byte == mark));
+    }
     verdicts.as_chunks::<8>().0.iter().zip(0..).fold(0, |found, (eight, at)| {
         found | (u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56) << (8 * at)
     })
