@@ -12,7 +12,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
-//! | workflows | `import`, `outbox`, `key`, `provision` |
+//! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
 //! | pure | `advice`, `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
 //! | words | `account`, `import_id`, `printable`, `config` |
@@ -40,6 +40,8 @@ mod with_daemon {
     pub mod config;
     #[forbid(unsafe_code)]
     pub mod daemon;
+    #[forbid(unsafe_code)]
+    pub mod doctor;
     #[forbid(unsafe_code)]
     pub mod import;
     #[forbid(unsafe_code)]

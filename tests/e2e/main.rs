@@ -17,6 +17,7 @@ mod unix;
 mod answers;
 mod clients;
 mod confinement;
+mod doctor;
 mod kill;
 mod load;
 mod logins;

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["advice", "manifest", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
-    &["import"],
+    &["doctor", "import"],
     &["cli", "daemon"],
 ];
 
