@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod activity;
 pub mod deliveries;
 pub mod endpoints;
+pub mod figures;
 pub mod health;
 pub mod imports;
 pub mod keys;

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["sys"],
     &["account", "import_id", "config"],
     &["report"],
-    &["advice", "manifest", "records"],
+    &["advice", "manifest", "metrics", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
     &["doctor", "import"],
