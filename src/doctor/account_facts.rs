@@ -173,7 +173,8 @@ impl Keys {
 pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
     use crate::provision::host::{Found, Owned};
     let folder = |uid, gid, mode| Found::Folder(Owned { uid, gid, mode });
-    let link = |path: &str| Link { path: path.into(), uid: 0, mode: 0o755, is_folder: true };
+    let link =
+        |path: &str| Link { path: path.into(), uid: 0, gid: 0, mode: 0o755, is_folder: true };
     AccountFacts {
         row: AccountRow {
             id: id.parse().unwrap(),

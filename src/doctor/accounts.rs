@@ -188,14 +188,8 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
     let wrong = wrong.into_iter().filter(|(_, found, want)| *found != Found::Folder(*want));
     wrong
         .map(|(name, found, want)| {
-            let finding = Finding::fail("account-folders", folder_trouble(name, found, want));
-            let finding = match (name, found) {
-                ("incoming", Found::Missing) => {
-                    finding.log("chdir to \"/incoming\" failed: No such file or directory")
-                }
-                _ => finding,
-            };
-            finding.fix("sftp-import provision")
+            Finding::fail("account-folders", folder_trouble(name, found, want))
+                .fix("sftp-import provision")
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use nix::unistd::User;
 
 use super::account_facts::AccountFacts;
 use super::confinement::HELPER;
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::paths::{Link, chain};
 use super::sshd::Effective;
 use crate::account::AccountId;
@@ -52,11 +52,12 @@ pub(super) fn check(
     // sshd follows links first (misc.c, `safe_path`).
     let real = call.program.canonicalize().unwrap_or_else(|_| call.program.clone());
     let found = judge_program(&call.program, chain(&real).map_err(|(path, _)| path));
-    if !found.is_empty() {
+    if found.iter().any(|finding| finding.level == Level::Fail) {
         return found;
     }
     let good = format!("sshd would run {}", call.program.display());
-    vec![Finding::ok(PROGRAM, good), ask(&call, account)]
+    let good = found.is_empty().then(|| Finding::ok(PROGRAM, good));
+    found.into_iter().chain(good).chain([ask(&call, account)]).collect()
 }
 
 /// What of the program and the folders above it would keep sshd from running it.
@@ -74,6 +75,10 @@ fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Findi
     };
     let unsafe_links = links.iter().filter_map(|link| {
         let (message, fix) = link.trouble()?;
+        if link.is_roots_group_alone() {
+            let message = format!("{message}: Debian's sshd lets that pass, others refuse it");
+            return Some(Finding::warn(PROGRAM, message).fix(fix));
+        }
         let kind = if link.is_folder { "directory" } else { "file" };
         let log =
             format!("Unsafe AuthorizedKeysCommand \"{name}\": bad ownership or modes for {kind}");
@@ -148,10 +153,9 @@ fn judge_answer(call: &Call, asked: Option<&AccountId>, said: Result<Said, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::finding::Level;
 
     fn link(path: &str, uid: u32, mode: u32) -> Link {
-        Link { path: path.into(), uid, mode, is_folder: !path.ends_with("keys") }
+        Link { path: path.into(), uid, gid: uid, mode, is_folder: !path.ends_with("keys") }
     }
 
     #[test]
@@ -160,13 +164,15 @@ mod tests {
         let good = [link("/", 0, 0o755), link("/opt", 0, 0o755), link("/opt/x/keys", 0, 0o755)];
         assert!(judge_program(program, Ok(good.to_vec())).is_empty());
         let mut bad = good.to_vec();
-        bad[1] = link("/opt", 0, 0o775);
+        bad[1] = link("/opt", 0, 0o777);
         bad[2] = link("/opt/x/keys", 1000, 0o750);
         let found = judge_program(program, Ok(bad));
         let fixes: Vec<_> = found.iter().map(|f| f.fix.as_deref().unwrap()).collect();
         assert_eq!(fixes, ["chmod go-w /opt", "chown root /opt/x/keys", "chmod a+rx /opt/x/keys"]);
         assert!(found[0].log.as_ref().unwrap().ends_with("modes for directory"));
         assert!(found[1].log.as_ref().unwrap().ends_with("modes for file"));
+        let by_group = judge_program(program, Ok(vec![link("/opt", 0, 0o775)])).remove(0);
+        assert_eq!(by_group.level, Level::Warn);
         let missing = judge_program(program, Err("/opt".into())).pop().unwrap();
         assert_eq!(missing.message, "/opt is not there");
     }

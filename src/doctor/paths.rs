@@ -15,6 +15,8 @@ pub(super) struct Link {
     pub path: PathBuf,
     /// The owner's user id.
     pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
     /// Permission bits.
     pub mode: u32,
     /// Whether it is a folder.
@@ -33,6 +35,12 @@ impl Link {
             (_, 0) => Some((message, format!("chown root {path}"))),
             _ => Some((message, format!("chown root {path} && chmod go-w {path}"))),
         }
+    }
+
+    /// Whether all that is wrong is that root's own group may write: Debian's sshd lets that pass for
+    /// the program that it asks for keys (its user-group-modes.patch), others don't.
+    pub fn is_roots_group_alone(&self) -> bool {
+        self.uid == 0 && self.gid == 0 && self.mode & 0o022 == 0o020
     }
 
     /// Whether who is neither its owner nor in its group can pass through or run it.
@@ -56,6 +64,7 @@ fn look(path: &Path) -> io::Result<Link> {
     Ok(Link {
         path: path.to_owned(),
         uid: found.uid(),
+        gid: found.gid(),
         mode: found.mode() & 0o7777,
         is_folder: found.is_dir(),
     })
@@ -67,12 +76,13 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_and_what_mends_it() {
-        let link = |uid, mode| Link { path: "/srv/x".into(), uid, mode, is_folder: true };
+        let link = |uid, mode| Link { path: "/srv/x".into(), uid, gid: 0, mode, is_folder: true };
         assert_eq!(link(0, 0o755).trouble(), None);
         let fix = |uid, mode| link(uid, mode).trouble().unwrap().1;
         assert_eq!(fix(0, 0o775), "chmod go-w /srv/x");
         assert_eq!(fix(1000, 0o755), "chown root /srv/x");
         assert_eq!(fix(1000, 0o757), "chown root /srv/x && chmod go-w /srv/x");
+        assert!(link(0, 0o775).is_roots_group_alone() && !link(0, 0o777).is_roots_group_alone());
         assert!(link(0, 0o1777).trouble().unwrap().0.contains("mode 1777"));
     }
 

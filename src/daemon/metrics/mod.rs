@@ -18,21 +18,20 @@ use crate::config::{Config, Listen};
 /// an alarm on `up` tells.
 pub async fn serve(config: Arc<Config>) {
     let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
+    let named = config.metrics.listen.clone();
     let page = Arc::new(Page::new(config));
-    let ended = match &listen {
+    let failed = match &listen {
         Listen::Off => return,
         Listen::Tcp(address) => match TcpListener::bind(address).await {
-            Ok(listener) => Ok(server::serve_tcp(listener, page).await),
-            Err(error) => Err(error),
+            Ok(listener) => return server::serve_tcp(listener, page).await,
+            Err(error) => error,
         },
         Listen::Unix(path) => match bind(path) {
-            Ok(listener) => Ok(server::serve_unix(listener, page).await),
-            Err(error) => Err(error),
+            Ok(listener) => return server::serve_unix(listener, page).await,
+            Err(error) => error,
         },
     };
-    if let Err(error) = ended {
-        tracing::error!("cannot give figures at {listen:?} ([metrics] listen): {error}");
-    }
+    tracing::error!("cannot give figures at {named} ([metrics] listen): {failed}");
 }
 
 /// Binds `path` in place of a socket that an earlier process left. Anybody local may ask, as on a
