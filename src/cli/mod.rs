@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod provision;
 mod report;
+mod watch;
 mod webhook;
 
 use std::path::PathBuf;

@@ -87,9 +87,11 @@ fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Findi
     let closed = links.iter().filter(|link| !link.is_open_to_others()).map(|link| {
         let path = link.path.display();
         let message = format!("{path} has mode {:04o}: the helper's user can't run it", link.mode);
-        Finding::fail(PROGRAM, message)
-            .log(format!("AuthorizedKeysCommand {name}"))
-            .fix(format!("chmod a+rx {path}"))
+        let log = match link.is_folder {
+            true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
+            false => "Failed publickey for".to_owned(), // that it could not be run is told to nobody
+        };
+        Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });
     unsafe_links.chain(closed).collect()
 }
@@ -130,7 +132,7 @@ fn judge_answer(call: &Call, asked: Option<&AccountId>, said: Result<Said, Strin
     let status = |code: Option<i32>| code.map_or("a signal".into(), |code| code.to_string());
     match said {
         Err(error) => Finding::fail(ANSWER, format!("{user} can't run {program}: {error}"))
-            .log(format!("AuthorizedKeysCommand {program}"))
+            .log("Failed publickey for")
             .fix(format!("chmod 0755 {program}, and x for all on every folder above it")),
         Ok(Said { worked: false, code, .. }) => {
             let status = status(code);

@@ -13,6 +13,8 @@ pub mod health;
 pub mod imports;
 pub mod keys;
 mod migrations;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;

@@ -164,6 +164,11 @@ fn the_helper_as_sshd_sees_it() {
         sshd_says(&account, &log);
     }
     {
+        let _closed = Mode::set(program.clone(), 0o700);
+        let log = examine(&host).failed("helper-program", "the helper's user can't run it");
+        sshd_says(&account, &log);
+    }
+    {
         let away = host.root.join("away");
         std::fs::rename(&program, &away).unwrap();
         let log = examine(&host).failed("helper-program", "is not there");

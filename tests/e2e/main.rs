@@ -21,6 +21,7 @@ mod doctor;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
 mod metrics;
 mod shutdown;
 mod sshd_config;
