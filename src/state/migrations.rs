@@ -16,6 +16,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
 ];
 
+/// The newest schema that this program knows.
+pub(super) fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
 /// Applies what is missing.
 ///
 /// # Errors

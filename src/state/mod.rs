@@ -8,6 +8,8 @@ pub mod accounts;
 pub mod activity;
 pub mod deliveries;
 pub mod endpoints;
+pub mod figures;
+pub mod health;
 pub mod imports;
 pub mod incoming_full;
 pub mod keys;
