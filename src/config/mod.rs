@@ -7,6 +7,7 @@ mod limits;
 mod mail;
 mod per_account;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use per_account::PerAccount;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -43,6 +45,8 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
@@ -329,6 +333,9 @@ impl Config {
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");

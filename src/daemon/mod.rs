@@ -5,10 +5,12 @@
 mod logging;
 mod looks;
 mod notify;
+mod places;
 mod preflight;
 mod status;
 mod supervisor;
 mod surveys;
+mod telling;
 mod work;
 
 use std::path::PathBuf;
@@ -63,7 +65,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Arc::clone(&config))?);
-    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals))?;
+    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
     let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
     let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -9,8 +9,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, Result};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// Applies what is missing.
 ///

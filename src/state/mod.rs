@@ -9,8 +9,11 @@ pub mod activity;
 pub mod deliveries;
 pub mod endpoints;
 pub mod imports;
+pub mod incoming_full;
 pub mod keys;
 mod migrations;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;

@@ -11,18 +11,25 @@ mod host;
 mod notify;
 mod pair;
 mod process;
+mod sftp_script;
 mod stored;
 mod unix;
 
 mod answers;
 mod clients;
 mod confinement;
+mod fairness;
+mod file_size;
+mod flood;
+mod hostile;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
 mod shutdown;
 mod sshd_config;
 mod units;
+mod upload_states;
 mod upload_ways;
 
 /// No test file is forgotten: every file beside this one is a module above.
