@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod context;
 mod delivery;
+mod doctor;
 mod export;
 mod import;
 mod ingest;
@@ -16,6 +17,7 @@ mod output;
 mod progress;
 mod provision;
 mod report;
+mod watch;
 mod webhook;
 
 use std::path::PathBuf;
@@ -66,6 +68,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring Unix users, folders and published keys to what the state database says
     Provision,
+    /// Examine every link of the chain, and say how to mend the one that doesn't hold
+    Doctor(doctor::DoctorArguments),
     /// Copy the state database to a new file, while everything goes on
     Backup(backup::BackupArguments),
     /// Put a copy of the state database in its place; the sidecar must be stopped
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
+        Command::Doctor(arguments) => return doctor::run(arguments, &context),
         Command::Backup(arguments) => backup::run(&arguments, &context),
         Command::Restore(arguments) => backup::restore(&arguments, &context),
     };

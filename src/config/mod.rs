@@ -5,6 +5,7 @@
 
 mod limits;
 mod mail;
+mod metrics;
 mod per_account;
 mod retention;
 mod secret;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
 pub use retention::Retention;
 pub use secret::SecretError;
@@ -59,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is different for single accounts.
     pub account: PerAccount,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// `[node]`
@@ -340,6 +344,8 @@ impl Config {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let listen = self.metrics.listener().map(drop);
+        listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
@@ -420,6 +426,7 @@ mod tests {
             ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
+            ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let error = config.check().unwrap_err().to_string();

@@ -4,6 +4,7 @@
 
 mod logging;
 mod looks;
+mod metrics;
 mod notify;
 mod places;
 mod preflight;
@@ -77,6 +78,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
+    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // it ends with the runtime
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
     let supervisor = Supervisor::new(engine, watcher, wake_relay, Notify::new());

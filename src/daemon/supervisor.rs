@@ -176,6 +176,7 @@ impl Supervisor {
             tracing::error!("{}", chain(error));
         }
         self.watched = accounts.len();
+        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
         let wanted = if look_at_all { accounts } else { followed.look };
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
@@ -319,6 +320,7 @@ impl Supervisor {
                 looked.again
             }
             Err(error) => {
+                crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
                 self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)

@@ -109,6 +109,9 @@ impl Engine {
         };
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
+        if row.started_at.is_none() {
+            crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+        }
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
         let ended = match start {
@@ -204,6 +207,7 @@ impl Engine {
         match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
             AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
+                crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
@@ -252,6 +256,7 @@ impl Engine {
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
+        crate::metrics::ended(&report);
         log_end(row, &report);
         if report.state == ImportState::Completed
             && self.config.retention_of(&row.account).completed_uploads.is_zero()

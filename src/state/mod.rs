@@ -11,6 +11,8 @@ pub mod copy;
 pub mod deliveries;
 pub mod dump;
 pub mod endpoints;
+pub mod figures;
+pub mod health;
 pub mod imports;
 pub mod incoming_full;
 pub mod keys;
