@@ -101,7 +101,8 @@ fn what_was_upgraded_reads_as_it_should() {
             assert_eq!(accounts::list(tx)?.len(), 2);
             assert_eq!(keys::list(tx, Some(&acme), true)?.len(), 2);
             assert_eq!(endpoints::list(tx, Some(&acme))?.len(), 2);
-            let rows: Vec<ImportRow<serde_json::Value>> = imports::list(tx, None, None, 9)?;
+            let all = imports::Filter { limit: 9, ..Default::default() };
+            let rows: Vec<ImportRow<serde_json::Value>> = imports::list(tx, &all)?;
             let states: Vec<_> = rows.iter().map(|row| row.state).collect();
             let expected = [ImportState::Running, ImportState::Queued, ImportState::Completed];
             assert_eq!(states, expected);
