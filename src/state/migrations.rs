@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Error, Result, soundness};
+use super::{Error, Result};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
 const MIGRATIONS: &[&str] =
@@ -25,11 +25,6 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let found = version(&transaction)?; // another process may have been first
     if found > known {
         return Err(Error::Newer { path: path.to_owned(), found, known });
-    }
-    if found == 0
-        && let Some(witness) = soundness::witness(path)
-    {
-        return Err(Error::Lost { path: path.to_owned(), witness });
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;
