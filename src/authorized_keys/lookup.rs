@@ -95,7 +95,7 @@ fn query(
 fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
-    if length == 0 || length % u64::from(page) != 0 {
+    if length == 0 || !length.is_multiple_of(u64::from(page)) {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         let said = format!("{length} bytes are not whole pages");
         return Err(rusqlite::Error::SqliteFailure(corrupt, Some(said)));
