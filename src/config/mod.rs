@@ -5,8 +5,10 @@
 
 mod limits;
 mod mail;
+mod metrics;
 mod per_account;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,10 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -43,12 +47,16 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
     /// What is different for single accounts.
     pub account: PerAccount,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// `[node]`
@@ -328,11 +336,16 @@ impl Config {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let listen = self.metrics.listener().map(drop);
+        listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");
@@ -405,6 +418,7 @@ mod tests {
             ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
+            ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let error = config.check().unwrap_err().to_string();

@@ -14,9 +14,11 @@ use tokio::time::sleep_until;
 
 use super::looks::Looks;
 use super::notify::Notify;
+use super::places;
 use super::space::{self, Change, Room, Space};
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
+use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
@@ -56,6 +58,7 @@ pub struct Supervisor {
     rescan_at: Instant,
     /// None while one is under way.
     sweep_at: Option<Instant>,
+    telling: Telling,
     watcher: Watcher,
     /// inotify failed: no events are read before this.
     deaf_until: Option<Instant>,
@@ -73,6 +76,7 @@ impl Supervisor {
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
+        let telling = Telling::new(engine.config.milestones.still_processing_every.get());
         let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
         let space = Space::new(engine.config.imports.free_space_floor);
         Self {
@@ -89,6 +93,7 @@ impl Supervisor {
             surveys: Surveys::default(),
             rescan_at,
             sweep_at: Some(Instant::now()),
+            telling,
             watcher,
             deaf_until: None,
             watched: 0,
@@ -171,6 +176,7 @@ impl Supervisor {
             tracing::error!("{}", chain(error));
         }
         self.watched = accounts.len();
+        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
         let wanted = if look_at_all { accounts } else { followed.look };
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
@@ -221,6 +227,7 @@ impl Supervisor {
             self.start_looks();
             self.start_imports();
         }
+        self.start_telling();
     }
 
     fn start_survey(&mut self) {
@@ -242,11 +249,12 @@ impl Supervisor {
     }
 
     fn start_imports(&mut self) {
-        while self.running.len() < self.engine.config.imports.worker_count()
+        let workers = self.engine.config.imports.worker_count();
+        while places::is_free(workers, self.running.values().map(|run| run.since.elapsed()))
             && let Some(next) = self.queue.next(Instant::now())
         {
-            let run =
-                Run { account: next.account, id: next.id, n: next.n, monitor: Arc::default() };
+            let (since, monitor) = (Instant::now(), Arc::default());
+            let run = Run { account: next.account, id: next.id, n: next.n, since, monitor };
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
@@ -260,6 +268,16 @@ impl Supervisor {
         self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
+    fn start_telling(&mut self) {
+        let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
+        if self.telling.begin(Instant::now(), is_busy) {
+            let runs = self.running.values();
+            let running: Vec<_> = runs.map(|r| (r.id.clone(), Arc::clone(&r.monitor))).collect();
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::tell(&engine, &running));
+        }
+    }
+
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
@@ -271,6 +289,12 @@ impl Supervisor {
                 self.measured(&rooms);
             }
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            Ok(Done::Told(deliver)) => {
+                self.telling.done(Instant::now());
+                if deliver {
+                    self.wake_relay.notify_one();
+                }
+            }
             // Every kind of work catches its own panics; only the runtime's end comes here.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
@@ -280,12 +304,16 @@ impl Supervisor {
         self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
+                if !looked.queued.is_empty() {
+                    self.telling.soon(Instant::now());
+                }
                 for (n, id) in looked.queued {
                     self.queue.add(&account, n, &id);
                 }
                 looked.again
             }
             Err(error) => {
+                crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
                 self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)
@@ -317,7 +345,7 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        let alarms = [self.looks.next_alarm(), self.queue.next_retry()];
+        let alarms = [self.looks.next_alarm(), self.queue.next_retry(), self.telling.next()];
         alarms.into_iter().flatten().fold(far, |a, b| {
             // A retry that is due but finds no free worker must not spin the loop.
             if b > Instant::now() { a.min(b) } else { a }

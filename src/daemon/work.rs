@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,8 @@ pub enum Done {
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
+    /// Whether there is something to deliver.
+    Told(bool),
     /// How much room there is, and how many lines the activity log took.
     Space(Vec<Room>, usize),
 }
@@ -33,6 +36,7 @@ pub struct Run {
     pub account: AccountId,
     pub id: ImportId,
     pub n: i64,
+    pub since: Instant,
     pub monitor: Arc<Monitor>,
 }
 
@@ -55,6 +59,14 @@ pub fn sweep(engine: &Engine) -> Done {
         tracing::error!("cannot sweep the spool: {}", chain(&error));
     }
     Done::Sweep
+}
+
+pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
+    let told = guarded(|| engine.tell_meanwhile(running));
+    if let Some(Err(error)) = &told {
+        tracing::error!("cannot tell how far imports are: {}", chain(error));
+    }
+    Done::Told(matches!(told, Some(Ok(true))))
 }
 
 pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {

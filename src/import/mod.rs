@@ -2,15 +2,16 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction, `stored` keeps it from denying what the store has; `sweep` takes away what has
-//! served. `local` is the same pipeline on a laptop's or a sysadmin's own files. Decisions are in
-//! `state`, `queue` and `verdict`, pure.
+//! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
+//! then. `sweep` takes away what has served. `local` is the same pipeline on a laptop's or a
+//! sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod engine;
 mod errors;
 mod finish;
 mod intake;
 mod local;
+mod meanwhile;
 mod monitor;
 pub mod pipeline;
 pub mod queue;
@@ -21,6 +22,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waiting;
 mod worker;
 
 pub use engine::Engine;

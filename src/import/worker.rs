@@ -109,6 +109,9 @@ impl Engine {
         };
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
+        if row.started_at.is_none() {
+            crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+        }
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
         let ended = match start {
@@ -204,6 +207,7 @@ impl Engine {
         match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
             AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
+                crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
@@ -240,6 +244,7 @@ impl Engine {
         let begun = running(row, row.started_at.unwrap_or(row.received_at));
         let outcome = self.not_denied(&row.account, &row.id, outcome)?;
         let mut report = outcome.report(begun, manifest, state::now());
+        let _answering = self.answering(&row.id);
         match Results::open(&self.layout, &row.account) {
             Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
@@ -251,6 +256,7 @@ impl Engine {
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
+        crate::metrics::ended(&report);
         log_end(row, &report);
         if report.state == ImportState::Completed
             && let Err(error) = spool::discard(&self.layout, &row.id)
@@ -263,7 +269,7 @@ impl Engine {
 }
 
 /// The report of an import that is running.
-fn running(row: &ImportRow, started_at: Timestamp) -> Report {
+pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,
         data_file: row.data_file.clone(),

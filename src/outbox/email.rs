@@ -24,12 +24,15 @@ use super::letter::{self, ErrorFile};
 use super::milestone::Milestone;
 use super::notice::EndpointDisabled;
 use super::retry::Outcome;
-use crate::config::Mail;
+use crate::config::{Mail, Period};
 use crate::printable::printable;
 use crate::report::Report;
 
 /// How much of what a server said is kept, in characters.
 const MAX_KEPT: usize = 300;
+
+/// How long a greeting may be silent, in seconds: somebody waits for it.
+const GREETING_WITHIN: u64 = 15;
 
 /// What gzip begins with (RFC 1952); no CSV in UTF-8 does.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -120,6 +123,16 @@ enum SendError {
     Smtp(SmtpError),
 }
 
+/// Connects to the mail server of `config` as for a mail, up to and with logging in; sends nothing.
+///
+/// # Errors
+/// What stands between us and a mail, in words.
+pub fn greet_mail_server(config: &Mail) -> Result<(), String> {
+    let patience = Period::seconds(config.timeout.get().as_secs().min(GREETING_WITHIN));
+    let config = Mail { timeout: patience, ..config.clone() };
+    Hatch::new(&config).greet().map_err(|error| printable(&crate::printable::chain(&error)))
+}
+
 /// Sends mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mailer {
@@ -189,7 +202,7 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
         letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
     let mention = letter.error_file.mention();
     let texts = match letter.about {
-        About::Import(milestone, report) => letter::texts(milestone, letter.at, report, &mention),
+        About::Import(milestone, report) => letter::texts(milestone, report, &mention),
         About::Endpoint(notice) => letter::disabled_texts(notice),
     }?;
     let id = format!("{}.d{}", letter.message, letter.delivery);

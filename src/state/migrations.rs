@@ -9,8 +9,17 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, Result};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
+
+/// The newest schema that this program knows.
+pub(super) fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
 
 /// Applies what is missing.
 ///

@@ -8,10 +8,15 @@ pub mod accounts;
 pub mod activity;
 pub mod deliveries;
 pub mod endpoints;
+pub mod figures;
+pub mod health;
 pub mod imports;
+pub mod incoming_full;
 pub mod keys;
 mod migrations;
 mod soundness;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;

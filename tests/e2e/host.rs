@@ -150,6 +150,20 @@ impl Host {
         *self.daemon() = Some(process);
     }
 
+    /// Has sshd read its configuration again (SIGHUP), and waits until it listens.
+    #[track_caller]
+    pub fn reload_sshd(&self) {
+        let listens = || self.sshd_log().matches("Server listening on").count();
+        let before = listens();
+        self.sshd.as_ref().expect("sshd runs").signal(Signal::SIGHUP);
+        until("sshd to listen again", SOON, || (listens() > before).then_some(()));
+    }
+
+    /// What sshd has logged.
+    pub fn sshd_log(&self) -> String {
+        std::fs::read_to_string(self.root.join("log/sshd")).unwrap_or_default()
+    }
+
     /// The daemon's process, if it was started.
     pub fn daemon(&self) -> MutexGuard<'_, Option<Process>> {
         self.daemon.lock().unwrap_or_else(PoisonError::into_inner)

@@ -14,22 +14,31 @@ mod notify;
 mod outcome;
 mod pair;
 mod process;
+mod sftp_script;
 mod stored;
 mod unix;
 
 mod answers;
 mod clients;
 mod confinement;
+mod doctor;
+mod fairness;
 mod faults;
+mod file_size;
+mod flood;
 mod full_disk;
+mod hostile;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
+mod metrics;
 mod poison;
 mod shutdown;
 mod sshd_config;
 mod torn;
 mod units;
+mod upload_states;
 mod upload_ways;
 
 /// No test file is forgotten: every file beside this one is a module above.

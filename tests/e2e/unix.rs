@@ -17,6 +17,8 @@ pub const SYSUSERS: &str =
 pub const ROOT_PREFIX: &str = "/srv/sftp-import-e2e-";
 /// Names, one a line, what the tests made and must remove, even when a run was killed.
 const MADE: &str = "/run/sftp-import-e2e.made";
+/// Where a test puts the limits file that we ship, for pam_limits to read.
+pub const LIMITS_FILE: &str = "/etc/security/limits.d/50-sftp-import-e2e.conf";
 /// Locked from the first host of a process to its end.
 const LOCK: &str = "/run/lock/sftp-import-e2e";
 const USERS: [&str; 2] = ["sftp-import", "_sftp-import-keys"];
@@ -118,6 +120,7 @@ fn sweep() {
             remove_root(&entry.path());
         }
     }
+    let _ = std::fs::remove_file(LIMITS_FILE);
     remove_made();
 }
 

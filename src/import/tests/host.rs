@@ -81,7 +81,7 @@ impl Host {
         self.put(&format!("{stem}.manifest"), &manifest.to_string());
     }
 
-    fn put(&self, name: &str, content: &str) {
+    pub fn put(&self, name: &str, content: &str) {
         let path = self.engine.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.
@@ -131,7 +131,7 @@ impl Host {
         self.column(sql, import)
     }
 
-    fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
+    pub fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
         let read = self.engine.state.read(|tx| {
             let mut statement = tx.prepare(sql)?;
             let rows = statement.query_map([import.as_str()], |row| row.get(0))?;
@@ -142,6 +142,10 @@ impl Host {
 
     pub fn sql(&self, sql: &str) {
         self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn incoming(&self) -> PathBuf {
+        self.engine.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {
