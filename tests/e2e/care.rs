@@ -60,9 +60,10 @@ fn a_backup_is_made_under_uploads_and_restored_without_losing_them() {
         let at_backup = rows();
         until("an import that it doesn't know", SOON, || (rows() > at_backup).then_some(()));
     });
+    let all = || host.query("SELECT id FROM import ORDER BY n");
+    until("all to be claimed", SOON, || (all().len() == 2 * uploaded).then_some(()));
     host.wait_until_quiet(SOON);
-    let imports = host.query("SELECT id FROM import ORDER BY n");
-    assert_eq!(imports.len(), 2 * uploaded);
+    let imports = all();
     let rows: usize = imports.iter().map(|import| account.events(import).len()).sum();
     host.stop_daemon();
     host.cli(&["restore", text(&saved)]).ok();

@@ -43,7 +43,11 @@ fn held(host: &Host) -> Held {
 
 /// What it holds once idle threads have ended and what they had open is closed: a pool's idle
 /// threads end after ten seconds (tokio's keep-alive), so it is what stays so for longer.
-fn at_rest(host: &Host) -> Held {
+/// `uploaded` is how many imports there are to be.
+fn at_rest(host: &Host, uploaded: usize) -> Held {
+    until("all to be claimed", Duration::from_secs(600), || {
+        (host.query("SELECT count(*) FROM import") == [uploaded.to_string()]).then_some(())
+    });
     host.wait_until_quiet(Duration::from_secs(600));
     let (mut least, mut since) = (held(host), Instant::now());
     until("threads and files to become no fewer", Duration::from_secs(600), || {
@@ -125,11 +129,11 @@ fn memory_files_and_threads_are_flat_after_many_uploads() {
     let host = Host::running();
     let accounts: Vec<_> = (0..ACCOUNTS).map(|i| host.account(&format!("e2e-soak-{i}"))).collect();
     let warm = phase(&accounts, "w", length / 2);
-    let before = at_rest(&host);
+    let before = at_rest(&host, warm);
     let mut uploaded = 0;
     for name in phases {
         uploaded += phase(&accounts, name, length);
-        let after = at_rest(&host);
+        let after = at_rest(&host, warm + uploaded);
         eprintln!("after {warm} and {uploaded} uploads: {before:?}, {after:?}");
         let most = before.memory_kib + MEMORY_SLACK;
         assert!(after.memory_kib <= most, "memory grew: {before:?}, {after:?}");
