@@ -124,10 +124,13 @@ fn an_account_is_erased_under_its_running_import() {
     other.import_all(&Pair::events(&other.local(), "mine", 3), 3);
     let mine = host.query("SELECT id FROM import WHERE account = 'e2e-erase-other'").remove(0);
     account.import_all(&Pair::profiles(&account.local(), "first", 10), 20);
-    account.upload(&Pair::events(&account.local(), "large", RECORDS));
-    for n in 0..3 {
-        account.upload(&Pair::events(&account.local(), &format!("behind{n}"), 3));
-    }
+    let mut pairs = vec![Pair::events(&account.local(), "large", RECORDS)];
+    pairs.extend((0..3).map(|n| Pair::events(&account.local(), &format!("behind{n}"), 3)));
+    // The manifests at once, as the first import must not be over when the last comes.
+    let data = pairs.iter().map(|pair| &pair.data);
+    let files = data.chain(pairs.iter().map(|pair| &pair.manifest));
+    let batch: Vec<String> = files.map(|file| format!("put {}\n", file.display())).collect();
+    account.sftp(&batch.concat()).ok();
     let running = "SELECT count(*) FROM import WHERE state = 'running'";
     until("the import to run", SOON, || (host.query(running) == ["1"]).then_some(()));
     let said = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
@@ -141,7 +144,10 @@ fn an_account_is_erased_under_its_running_import() {
     }
     assert!(!host.state().join("data").join(&account.id).exists());
     assert!(!host.accounts().join(&account.id).exists());
-    assert_eq!(fs::read_dir(host.accounts().join(".spool")).unwrap().count(), 0);
+    until("the spool to be empty", SOON, || {
+        let spool = fs::read_dir(host.accounts().join(".spool")).unwrap();
+        (spool.count() == 0).then_some(())
+    });
     assert!(!account.can_log_in());
 
     // The sidecar goes on, and nothing of the account comes back.
