@@ -99,14 +99,7 @@ impl Engine {
         }
         let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
-        let start =
-            decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
-        let start = match start {
-            Start::SetAside(_) if self.runs_for_its_answer(&row.account, id, row.starts)? => {
-                Start::Run
-            }
-            start => start,
-        };
+        let start = self.start(&row)?;
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
         if row.started_at.is_none() {

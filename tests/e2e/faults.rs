@@ -23,7 +23,7 @@ const EVERY: usize = 7;
 fn a_disk_that_fails_at_any_step_changes_nothing() {
     let host = Host::new("");
     let account = account(&host, "e2e-fault");
-    let (expected, counts) = undisturbed(&account);
+    let (expected, counts, _) = undisturbed(&account);
     let points: Vec<Point> = if long() {
         let all = spread(&counts, usize::MAX).into_iter();
         let repeated = spread(&counts, REPEATED).into_iter().enumerate();
