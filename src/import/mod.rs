@@ -19,6 +19,7 @@ pub mod state;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verdict;
 mod worker;
 

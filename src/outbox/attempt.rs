@@ -15,6 +15,7 @@ use super::notice;
 use super::packing::Packing;
 use super::record::Made;
 use super::retry::{Outcome, judge};
+use super::unclaimed;
 use super::webhook::{Request, Sender};
 use crate::config::{Config, Period};
 use crate::import_id::ImportId;
@@ -88,34 +89,44 @@ impl Courier {
 
     fn mail(&self, delivery: i64, task: &Task) -> Outcome {
         let sent = match task.milestone.kind.as_str() {
-            notice::KIND => self.mail_notice(delivery, task),
+            notice::KIND => self.mail_endpoint(delivery, task),
+            unclaimed::KIND => self.mail_unclaimed(delivery, task),
             _ => self.mail_milestone(delivery, task),
         };
         sent.unwrap_or_else(|error| Outcome::Never(format!("the milestone can't be read: {error}")))
     }
 
-    fn mail_notice(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
+    fn mail_endpoint(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
         let body: notice::Body = serde_json::from_str(&task.milestone.body)?;
-        Ok(self.mailer.send(&Letter {
-            about: About::Endpoint(&body.data),
-            message: &task.milestone.id,
-            delivery,
-            at: task.milestone.at,
-            to: &task.destination,
-            error_file: Enclosure::None,
-        }))
+        Ok(self.mail_about(delivery, task, About::Endpoint(&body.data), Enclosure::None))
+    }
+
+    fn mail_unclaimed(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
+        let body: unclaimed::Body = serde_json::from_str(&task.milestone.body)?;
+        Ok(self.mail_about(delivery, task, About::Unclaimed(&body.data), Enclosure::None))
     }
 
     fn mail_milestone(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
         let body: Body<Milestone> = serde_json::from_str(&task.milestone.body)?;
-        Ok(self.mailer.send(&Letter {
-            about: About::Import(body.milestone, &body.data),
+        let about = About::Import(body.milestone, &body.data);
+        Ok(self.mail_about(delivery, task, about, self.enclosure(&body.data)))
+    }
+
+    fn mail_about(
+        &self,
+        delivery: i64,
+        task: &Task,
+        about: About<'_>,
+        error_file: Enclosure,
+    ) -> Outcome {
+        self.mailer.send(&Letter {
+            about,
             message: &task.milestone.id,
             delivery,
             at: task.milestone.at,
             to: &task.destination,
-            error_file: self.enclosure(&body.data),
-        }))
+            error_file,
+        })
     }
 
     /// The error file of `report`, or why it doesn't go with the mail.

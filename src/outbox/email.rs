@@ -24,6 +24,7 @@ use super::letter::{self, ErrorFile};
 use super::milestone::Milestone;
 use super::notice::EndpointDisabled;
 use super::retry::Outcome;
+use super::unclaimed::FilesUnclaimed;
 use crate::config::Mail;
 use crate::printable::printable;
 use crate::report::Report;
@@ -58,6 +59,8 @@ pub(super) enum About<'a> {
     Import(Milestone, &'a Report),
     /// An endpoint that gets nothing more.
     Endpoint(&'a EndpointDisabled),
+    /// Data files that no manifest claimed.
+    Unclaimed(&'a FilesUnclaimed),
 }
 
 /// What goes with a mail.
@@ -191,6 +194,7 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
     let texts = match letter.about {
         About::Import(milestone, report) => letter::texts(milestone, report, &mention),
         About::Endpoint(notice) => letter::disabled_texts(notice),
+        About::Unclaimed(notice) => letter::unclaimed_texts(notice),
     }?;
     let id = format!("{}.d{}", letter.message, letter.delivery);
     let alternative = MultiPart::alternative()

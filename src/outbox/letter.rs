@@ -5,12 +5,14 @@
 //! needs no more, and the subject is built of nothing else.
 
 mod disabled;
+mod unclaimed;
 mod wording;
 
 use std::fmt;
 
 use askama::Template;
 pub(super) use disabled::disabled_texts;
+pub(super) use unclaimed::unclaimed_texts;
 use wording::{facts, headline, next_step, thousands};
 
 use super::milestone::Milestone;

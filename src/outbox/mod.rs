@@ -21,6 +21,7 @@ pub mod retry;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod webhook;
 
 pub use attempt::{Attachments, Courier};
@@ -30,4 +31,5 @@ pub use guard::{Forbidden, Guard, Lookup};
 pub use milestone::{Milestone, message_id};
 pub use relay::Relay;
 pub use signature::{InvalidSecret, Secret};
+pub use unclaimed::{FilesUnclaimed, enqueue_unclaimed};
 pub use webhook::{Request, Sender};

@@ -15,6 +15,7 @@ pub mod pair;
 pub mod results;
 pub mod scan;
 pub mod spooled;
+pub mod unclaimed;
 pub mod watch;
 
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use pair::{Decisions, Known, Take, Verdict};
 pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, ScanError, Seen};
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

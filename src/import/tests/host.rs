@@ -47,6 +47,17 @@ impl Host {
         host
     }
 
+    pub fn set_unclaimed_after(&mut self, after: Period) {
+        let mut config = (*self.engine.config).clone();
+        config.pairing.unclaimed_after = after;
+        self.engine.config = Arc::new(config);
+    }
+
+    /// As a restart of the sidecar: what was only in memory is gone.
+    pub fn restart(&mut self) {
+        self.engine = Engine::open(Arc::clone(&self.engine.config)).unwrap();
+    }
+
     pub fn add_account(&self, domains: &[String]) {
         let (engine, at) = (&self.engine, Timestamp::now());
         engine.state.write(|tx| accounts::add(tx, at, &self.account, None, domains)).unwrap();
@@ -75,7 +86,7 @@ impl Host {
         self.put(&format!("{stem}.manifest"), &manifest.to_string());
     }
 
-    fn put(&self, name: &str, content: &str) {
+    pub fn put(&self, name: &str, content: &str) {
         let path = self.engine.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.

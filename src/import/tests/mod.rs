@@ -4,6 +4,7 @@ mod host;
 mod meanwhile;
 mod mishaps;
 mod sweep;
+mod unclaimed;
 
 use self::host::{EVENTS, Host, names};
 use crate::report::FailureText;

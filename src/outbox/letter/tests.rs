@@ -212,6 +212,10 @@ fn numbers_are_readable() {
     for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
         assert_eq!(thousands(n), text);
     }
+    let lengths = [(1, "1 s"), (5400, "90 min"), (86_400, "a day"), (172_800, "2 days")];
+    for (seconds, text) in lengths {
+        assert_eq!(wording::length(seconds), text);
+    }
     for (seconds, text) in [
         (0, "in less than a second"),
         (59, "after 59 s"),

@@ -130,6 +130,17 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// A length of time in its largest whole unit: `a day`, `90 min`.
+pub(super) fn length(seconds: u64) -> String {
+    match seconds {
+        86_400 => "a day".to_owned(),
+        n if n > 0 && n % 86_400 == 0 => format!("{} days", n / 86_400),
+        n if n > 0 && n % 3600 == 0 => format!("{} h", n / 3600),
+        n if n > 0 && n % 60 == 0 => format!("{} min", n / 60),
+        n => format!("{n} s"),
+    }
+}
+
 /// How long it took, to be read after a time.
 pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
