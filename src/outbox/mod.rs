@@ -12,15 +12,19 @@ mod endpoint;
 mod enqueue;
 mod guard;
 mod letter;
+mod mailing;
 mod milestone;
 mod notice;
 mod packing;
 mod record;
 mod relay;
 pub mod retry;
+mod samples;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod together;
+mod told;
 mod unclaimed;
 mod webhook;
 

@@ -4,12 +4,14 @@
 //! here decides when to try again: that is `outbox::retry`'s.
 
 mod list;
+mod together;
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
 
 pub use list::{Delivery, Filter, attempts, find, list};
+pub use together::{companions, postpone};
 
 use super::{Error, Result, millis, timestamp};
 
@@ -229,7 +231,12 @@ pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
     )?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Task {
+    read_task(row).map(Some)
+}
+
+/// A task, by columns in the order of [`task`].
+fn read_task(row: &Row<'_>) -> Result<Task> {
+    Ok(Task {
         milestone: Milestone {
             id: row.get(0)?,
             import: row.get(1)?,
@@ -241,7 +248,7 @@ pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
         channel: Channel::parse(&row.get::<_, String>(6)?)?,
         destination: row.get(7)?,
         attempts: row.get(8)?,
-    }))
+    })
 }
 
 /// Writes an attempt and what it leaves the delivery in, unless that was finished meanwhile.
