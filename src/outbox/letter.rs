@@ -15,7 +15,7 @@ use askama::Template;
 pub(super) use digest::digest_texts;
 pub(super) use disabled::disabled_texts;
 pub(super) use unclaimed::unclaimed_texts;
-use wording::{facts, headline, next_step, thousands};
+use wording::{facts, headline, next_step, percent, thousands};
 
 use super::milestone::Milestone;
 use super::told::Told;
@@ -87,6 +87,8 @@ struct Letter {
     colour: &'static str,
     headline: String,
     is_queued: bool,
+    /// How much of the data file was read.
+    percent: Option<u64>,
     read: String,
     accepted: String,
     rejected: String,
@@ -189,6 +191,7 @@ impl Letter {
                 Milestone::Failed => "#b3261e",
             },
             headline: headline(milestone, report),
+            percent: report.progress.as_ref().and_then(|p| percent(p.bytes_read, report.bytes)),
             is_queued: report.state == ImportState::Queued,
             read: thousands(report.records.read),
             accepted: thousands(report.records.accepted),
