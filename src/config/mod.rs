@@ -5,8 +5,12 @@
 
 mod limits;
 mod mail;
+mod metrics;
 mod per_account;
+mod retention;
+mod secret;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,12 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
+pub use retention::Retention;
+pub use secret::SecretError;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -43,12 +51,18 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
+    /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
+    pub retention: Retention,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
     /// What is different for single accounts.
     pub account: PerAccount,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// `[node]`
@@ -208,8 +222,9 @@ pub struct Imports {
     pub max_starts: u32,
     /// An import that the host failed (disk full, I/O error) is tried again for this long.
     pub retry_for: Period,
-    /// The spooled files of failed imports are kept this long, for `import retry`.
-    pub keep_failed: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
@@ -218,7 +233,7 @@ impl Default for Imports {
             workers: 0,
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
-            keep_failed: Period::seconds(7 * 24 * 60 * 60),
+            free_space_floor: Size::mb(500),
         }
     }
 }
@@ -291,6 +306,11 @@ impl Config {
         self.account.pairing(account).unwrap_or(&self.pairing)
     }
 
+    /// How long what has served is kept for `account`.
+    pub fn retention_of(&self, account: &AccountId) -> &Retention {
+        self.account.retention(account).unwrap_or(&self.retention)
+    }
+
     /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when
     /// nothing was asked for and there is no such file.
     ///
@@ -327,11 +347,16 @@ impl Config {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let listen = self.metrics.listener().map(drop);
+        listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");
@@ -404,6 +429,7 @@ mod tests {
             ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
+            ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let error = config.check().unwrap_err().to_string();

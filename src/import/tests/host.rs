@@ -24,6 +24,12 @@ pub struct Host {
 /// Two events, the second without a name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
+/// What a crash before the finishing transaction leaves, whatever was done by then.
+pub const NOT_FINISHED: &str =
+    "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
+    DELETE FROM milestone WHERE type <> 'import.picked_up';
+    DELETE FROM activity WHERE action = 'import.completed'";
+
 impl Host {
     pub fn new() -> Self {
         Self::with(|_| {})
@@ -53,9 +59,13 @@ impl Host {
         self.engine.config = Arc::new(config);
     }
 
-    /// As a restart of the sidecar: what was only in memory is gone.
-    pub fn restart(&mut self) {
-        self.engine = Engine::open(Arc::clone(&self.engine.config)).unwrap();
+    /// The same host after `work` that nobody has the state database open in.
+    pub fn reopened(self, work: impl FnOnce()) -> Self {
+        let Self { _folder, engine, account } = self;
+        let config = Arc::clone(&engine.config);
+        drop(engine);
+        work();
+        Self { _folder, engine: Engine::open(config).unwrap(), account }
     }
 
     pub fn add_account(&self, domains: &[String]) {
@@ -147,6 +157,10 @@ impl Host {
 
     pub fn sql(&self, sql: &str) {
         self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn incoming(&self) -> PathBuf {
+        self.engine.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {

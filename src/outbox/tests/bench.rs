@@ -216,9 +216,10 @@ pub fn webhook() -> Recipients {
 
 /// Waits until `done`: `seconds` at most on an idle machine, more on one that is slow or loaded.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(seconds * 6);
+    let patience = Duration::from_secs(seconds * 6);
+    let end = Instant::now() + patience;
     while !done() {
-        assert!(Instant::now() < end, "not within {seconds} s: {what}");
+        assert!(Instant::now() < end, "not within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
