@@ -75,12 +75,17 @@ mod tests {
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         state
             .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO account (id, created_at) VALUES ('acme', 0), ('other', 0)",
+                )?;
                 tell(tx, &acme, &file("e.csv", 1, 1), at(5))?;
                 tell(tx, &acme, &file("e.csv", u64::MAX, 2), at(6))?;
                 tell(tx, &other, &file("f.csv", 2, 1), at(6))?;
                 assert_eq!(list(tx, &acme)?, [file("e.csv", u64::MAX, 2)]);
                 forget(tx, &acme, "f.csv")?;
                 assert_eq!(list(tx, &other)?.len(), 1);
+                tx.execute("DELETE FROM account WHERE id = 'other'", [])?;
+                assert_eq!(list(tx, &other)?, [], "it goes with its account");
                 forget(tx, &acme, "e.csv")?;
                 assert_eq!(list(tx, &acme)?, []);
                 Ok::<_, Error>(())
