@@ -16,7 +16,7 @@ fn all_delivered(bench: &Bench) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
-    let mut bench = digesting(3);
+    let mut bench = digesting(3600);
     let _smtp = bench.smtp(&[]);
     bench.account("other");
     bench.enqueue("acme", 1, Milestone::PickedUp, &client());
@@ -30,6 +30,13 @@ async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
     for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
         bench.enqueue("acme", n, milestone, &client());
     }
+    bench.write(|tx| {
+        tx.execute_batch(
+            "UPDATE milestone SET at = at - 3600000;
+             UPDATE delivery SET next_attempt_at = next_attempt_at - 3600000",
+        )?; // an hour later
+        Ok(())
+    });
     let relay = bench.relay();
     within(30, "all delivered", || all_delivered(&bench)).await;
     relay.stop().await;
