@@ -41,10 +41,17 @@ pub enum DeliveryCommand {
         /// Its number, as in `delivery list`
         id: i64,
     },
-    /// Make a delivery again, whatever became of it
+    /// Make a delivery again, whatever became of it; or all that were given up
     Retry {
         /// Its number, as in `delivery list`
-        id: i64,
+        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        id: Option<i64>,
+        /// All that were given up, as after days without a mail server
+        #[arg(long)]
+        failed: bool,
+        /// Of these, only this account's
+        #[arg(long, requires = "failed")]
+        account: Option<AccountId>,
     },
 }
 
@@ -62,7 +69,8 @@ pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
             list(context, &Filter { account, import, channel: by, state, limit })
         }
         DeliveryCommand::Show { id } => show(context, id),
-        DeliveryCommand::Retry { id } => retry(context, id),
+        DeliveryCommand::Retry { id: Some(id), .. } => retry(context, id),
+        DeliveryCommand::Retry { id: None, account, .. } => retry_failed(context, account),
     }
 }
 
@@ -178,6 +186,27 @@ fn retry(context: &Context, id: i64) -> CliResult {
         "Delivery {id} to {} is due now: the sidecar makes it within 30 seconds.",
         delivery.destination
     ))?;
+    Ok(true)
+}
+
+fn retry_failed(context: &Context, account: Option<AccountId>) -> CliResult {
+    let state = context.state(&context.config()?)?;
+    let at = Timestamp::now();
+    let ids = state.write(|tx| {
+        let ids = deliveries::retry_failed(tx, account.as_ref().map(AccountId::as_str), at)?;
+        if !ids.is_empty() {
+            let detail = format!("{} that were given up", ids.len());
+            activity::log(tx, at, account.as_ref(), None, "delivery.retried", &detail)?;
+        }
+        Ok::<_, state::Error>(ids)
+    })?;
+    let out = context.output();
+    out.json(&serde_json::json!({"ids": ids, "nextAttemptAt": at}))?;
+    out.line(&match ids.len() {
+        0 => "No delivery was given up.".to_owned(),
+        1 => "1 delivery is due now: the sidecar makes it within 30 seconds.".to_owned(),
+        n => format!("{n} deliveries are due now: the sidecar makes them within 30 seconds."),
+    })?;
     Ok(true)
 }
 

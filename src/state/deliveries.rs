@@ -3,6 +3,7 @@
 //! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
 //! here decides when to try again: that is `outbox::retry`'s.
 
+mod again;
 mod list;
 mod together;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
 
+pub use again::{retry, retry_failed};
 pub use list::{Delivery, Filter, attempts, find, list};
 pub use together::{companions, postpone};
 
@@ -296,21 +298,6 @@ pub fn fail_pending(
          WHERE state = 'pending' AND lane = ?3",
         params![millis(at), why, lane],
     )?)
-}
-
-/// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
-///
-/// Returns whether there is such a delivery.
-///
-/// # Errors
-/// SQLite's.
-pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
-    let changed = tx.execute(
-        "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
-                finished_at = NULL WHERE id = ?1",
-        params![id, millis(at)],
-    )?;
-    Ok(changed == 1)
 }
 
 #[cfg(test)]
