@@ -136,6 +136,9 @@ impl Engine {
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
+        if decisions.take.is_empty() {
+            self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
+        }
         for take in &decisions.take {
             if !self.take(account, take, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept

@@ -26,6 +26,7 @@ mod stored;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verdict;
 mod waiting;
 mod worker;

@@ -21,6 +21,7 @@ pub mod results;
 pub mod scan;
 pub mod scan_error;
 pub mod spooled;
+pub mod unclaimed;
 pub mod watch;
 
 #[cfg(test)]
@@ -38,4 +39,5 @@ pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, Seen};
 pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

@@ -28,6 +28,7 @@ mod faults;
 mod file_size;
 mod flood;
 mod full_disk;
+mod hanging;
 mod hostile;
 mod kill;
 mod load;

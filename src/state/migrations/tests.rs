@@ -8,7 +8,7 @@ use super::{MIGRATIONS, known};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::report::ImportState;
-use crate::state::imports::ImportRow;
+use crate::state::imports::{Filter, ImportRow};
 use crate::state::{Error, State, accounts, activity, copy, deliveries, endpoints, imports, keys};
 
 const DATA: &str = include_str!("../../../tests/upgrade/schema-1.sql");
@@ -101,15 +101,15 @@ fn what_was_upgraded_reads_as_it_should() {
             assert_eq!(accounts::list(tx)?.len(), 2);
             assert_eq!(keys::list(tx, Some(&acme), true)?.len(), 2);
             assert_eq!(endpoints::list(tx, Some(&acme))?.len(), 2);
-            let all = imports::Filter { limit: 9, ..Default::default() };
-            let rows: Vec<ImportRow<serde_json::Value>> = imports::list(tx, &all)?;
+            let rows: Vec<ImportRow<serde_json::Value>> =
+                imports::list(tx, &Filter { limit: 9, ..Filter::default() })?;
             let states: Vec<_> = rows.iter().map(|row| row.state).collect();
             let expected = [ImportState::Running, ImportState::Queued, ImportState::Completed];
             assert_eq!(states, expected);
             assert_eq!(rows[2].report.as_ref().unwrap().records.accepted, 3);
             let spent = imports::spent_by(tx, &acme, "e.manifest")?;
             assert_eq!(spent.as_ref().map(ImportId::as_str), Some("sftp1-41"));
-            let all = deliveries::Filter { account: None, state: None, limit: 9 };
+            let all = deliveries::Filter { limit: 9, ..Default::default() };
             assert_eq!(deliveries::list(tx, &all)?.len(), 2);
             assert_eq!(deliveries::attempts(tx, 2)?.len(), 1);
             assert_eq!(activity::recent(tx, Some(&acme), 9)?.len(), 2);
