@@ -9,6 +9,7 @@ mod engine;
 mod errors;
 mod finish;
 mod intake;
+mod journal;
 mod local;
 mod meanwhile;
 mod monitor;

@@ -18,6 +18,7 @@ mod answers;
 mod clients;
 mod confinement;
 mod doctor;
+mod journal;
 mod kill;
 mod load;
 mod logins;
@@ -27,6 +28,7 @@ mod shutdown;
 mod sshd_config;
 mod units;
 mod upload_ways;
+mod watch;
 
 /// No test file is forgotten: every file beside this one is a module above.
 #[test]
