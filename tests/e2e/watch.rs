@@ -56,7 +56,7 @@ fn an_import_is_watched_over_a_restart_to_its_end() {
             rows.as_array().unwrap().iter().map(|row| row["import"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
-    assert_eq!(listed(&["--state", "failed", "--since", "1h"]), [failed.clone()]);
+    assert_eq!(listed(&["--state", "failed", "--since", "1h"]), std::slice::from_ref(&failed));
     assert_eq!(listed(&["--state", "failed", "--state", "completed"]), [failed, import.clone()]);
     assert_eq!(listed(&["--manifest", "w1", "--type", "event"]), [import]);
     assert_eq!(listed(&["--since", "2100-01-01"]), [""; 0]);
