@@ -8,6 +8,7 @@ mod mail;
 mod metrics;
 mod per_account;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -45,6 +47,8 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
@@ -211,6 +215,9 @@ pub struct Imports {
     pub retry_for: Period,
     /// The spooled files of failed imports are kept this long, for `import retry`.
     pub keep_failed: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
@@ -220,6 +227,7 @@ impl Default for Imports {
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
             keep_failed: Period::seconds(7 * 24 * 60 * 60),
+            free_space_floor: Size::mb(500),
         }
     }
 }
@@ -335,6 +343,9 @@ impl Config {
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");

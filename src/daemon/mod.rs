@@ -6,7 +6,9 @@ mod logging;
 mod looks;
 mod metrics;
 mod notify;
+mod places;
 mod preflight;
+mod space;
 mod status;
 mod supervisor;
 mod surveys;
@@ -65,7 +67,8 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Arc::clone(&config))?);
-    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals))?;
+    engine.state.check()?;
+    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
     let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
     let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();

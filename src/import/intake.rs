@@ -20,15 +20,12 @@ use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, Scan
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
+use crate::store;
 
 /// What the host would not let us do is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
-
-/// How many pairs one look takes, each at the price of some syncs: one account's ten thousand
-/// leave room for others' looks between theirs.
-const TAKEN_BY_ONE_LOOK: usize = 100;
 
 /// The watcher reads an event that is in the kernel's queue within this, or not at all.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
@@ -57,6 +54,9 @@ pub enum IntakeError {
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// Nobody can tell whether the store has an import of the id.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// A bug of ours; what panicked has said where.
     #[error("a bug of ours ended the look")]
     Panicked,
@@ -131,6 +131,7 @@ impl Engine {
             tracing::error!(%account, "{}", chain(problem));
             looked.look_again(TRY_AGAIN);
         }
+        self.tell_if_full(account, seen.held)?;
         let spent = self.spent(account, &seen)?;
         let order = self.order(account, &seen);
         let (now, periods) = (Timestamp::now(), self.config.pairing_of(account));
@@ -139,13 +140,14 @@ impl Engine {
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
-        for take in decisions.take.iter().take(TAKEN_BY_ONE_LOOK) {
+        for take in &decisions.take {
             if !self.take(account, take, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
             }
             self.arrivals.forget(account, &take.manifest.name);
         }
-        if decisions.take.len() > TAKEN_BY_ONE_LOOK && !looked.queued.is_empty() {
+        let more = seen.unread || seen.held.cut || decisions.more;
+        if seen.unread || (more && !looked.queued.is_empty()) {
             looked.look_again(Duration::ZERO);
         }
         Ok(looked)
@@ -159,7 +161,7 @@ impl Engine {
         };
         let limits = self.config.limits_of(&row.id);
         let mut memory = self.memories().remove(&row.id).unwrap_or_default();
-        let seen = incoming.look(&mut memory, limits.max_manifest, |bytes| {
+        let seen = incoming.look(&mut memory, limits, |bytes| {
             let domains = row.recipient_domains.as_deref();
             verdict(Manifest::parse(bytes, limits), domains)
         });
@@ -220,8 +222,23 @@ impl Engine {
             received_at: state::now(),
         };
         let node = &self.config.node.name;
-        let (n, import) = self.state.write(|tx| imports::insert(tx, node, &new))?;
+        let (n, import) = self.state.write(|tx| loop {
+            let (n, import) = imports::insert(tx, node, &new)?;
+            if self.is_unused(account, &import)? {
+                return Ok::<_, IntakeError>((n, import));
+            }
+            tracing::warn!(%account, %import, "the id is left out: the spool or the store has it \
+                from an import that the state database doesn't know");
+            imports::take_back(tx, &import)?;
+        })?;
         self.claim(account, n, &import, &claim, looked)
+    }
+
+    /// Whether the spool and the store know nothing by this id. A state database that was put back
+    /// from a backup numbers again; the store would take the new import for the old one.
+    fn is_unused(&self, account: &AccountId, import: &ImportId) -> Result<bool, IntakeError> {
+        let spooled = self.layout.spooled(import).symlink_metadata().is_ok();
+        Ok(!spooled && self.store.committed(account, import)?.is_none())
     }
 
     /// Carries out the claims that a crash or the host cut off. False: one still can't be.

@@ -6,8 +6,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use nix::libc;
+use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::super::folder::Folder;
+use super::super::listing::Listing;
 use super::super::spooled::{self, SpooledError, SpooledImport};
 use super::super::test_host::TestHost;
 use super::*;
@@ -398,8 +401,8 @@ fn unprivileged(root: &Path) {
     let paths = crate::config::Paths { accounts: root.into(), state: root.into() };
     let layout = Layout::new(&paths);
     let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
-    let (entries, _) =
-        super::super::scan::Incoming::open(&layout, &account).unwrap().list().unwrap();
+    let incoming = Folder::open(&layout.incoming(&account)).unwrap();
+    let entries = Listing::read(&incoming, 100).unwrap().entries;
     let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
     let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };
     match claim.execute(&layout, &account, &import) {

@@ -9,11 +9,16 @@
 pub mod arrivals;
 pub mod claim;
 pub mod entry;
+mod events;
 pub mod folder;
+mod judge;
 pub mod layout;
+mod listing;
+mod mover;
 pub mod pair;
 pub mod results;
 pub mod scan;
+pub mod scan_error;
 pub mod spooled;
 pub mod watch;
 
@@ -25,8 +30,10 @@ pub use claim::{Claim, ClaimError, Claimed, FileId};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
+pub use listing::Held;
 pub use pair::{Decisions, Known, Take, Verdict};
 pub use results::{Results, ResultsError, Temp};
-pub use scan::{Incoming, Memory, ScanError, Seen};
+pub use scan::{Incoming, Memory, Seen};
+pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
 pub use watch::{Look, WatchError, Watcher};

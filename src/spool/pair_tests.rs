@@ -1,5 +1,6 @@
 //! Every decision, by table, with a clock that stands at second 1000.
 
+use super::super::entry::Kind;
 use super::*;
 use crate::config::Period;
 use crate::spool::Order;

@@ -93,7 +93,10 @@ impl Results {
     /// # Errors
     /// It can't be created.
     pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
-        let name = format!(".{import}.{purpose}.tmp");
+        self.temp(format!(".{import}.{purpose}.tmp"))
+    }
+
+    fn temp(&self, name: String) -> Result<Temp, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
         // Whatever the umask took away.
         fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
@@ -129,7 +132,30 @@ impl Results {
     /// # Errors
     /// It can't be created, written, synced or renamed.
     pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        let mut temp = self.create_temp(import, ANSWER)?;
+        self.fill(self.create_temp(import, ANSWER)?, name, bytes)
+    }
+
+    /// Leaves `bytes` as `name`, an answer of no import, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be created, written, synced or renamed.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
+    }
+
+    /// Removes the answer `name`, durably; it may be gone already.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
+        match self.folder.remove(name) {
+            Ok(()) => self.folder.sync().map_err(|e| self.error("sync the folder of", name, e)),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error("remove", name, errno)),
+        }
+    }
+
+    fn fill(&self, mut temp: Temp, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         temp.write_all(bytes).map_err(|source| ResultsError::Io {
             operation: "write",
             path: self.folder.path().join(&temp.name),

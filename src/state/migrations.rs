@@ -6,13 +6,14 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Error, Result};
+use super::{Error, Result, soundness};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// The newest schema that this program knows.
@@ -33,6 +34,11 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let found = version(&transaction)?; // another process may have been first
     if found > known {
         return Err(Error::Newer { path: path.to_owned(), found, known });
+    }
+    if found == 0
+        && let Some(witness) = soundness::witness(path)
+    {
+        return Err(Error::Lost { path: path.to_owned(), witness });
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

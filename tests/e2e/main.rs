@@ -7,10 +7,14 @@
 
 mod account;
 mod catchers;
+mod disk;
 mod host;
+mod injection;
 mod notify;
+mod outcome;
 mod pair;
 mod process;
+mod sftp_script;
 mod stored;
 mod unix;
 
@@ -18,15 +22,24 @@ mod answers;
 mod clients;
 mod confinement;
 mod doctor;
+mod fairness;
+mod faults;
+mod file_size;
+mod flood;
+mod full_disk;
+mod hostile;
 mod journal;
 mod kill;
 mod load;
 mod logins;
 mod meanwhile;
 mod metrics;
+mod poison;
 mod shutdown;
 mod sshd_config;
+mod torn;
 mod units;
+mod upload_states;
 mod upload_ways;
 mod watch;
 

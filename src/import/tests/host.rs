@@ -24,6 +24,12 @@ pub struct Host {
 /// Two events, the second without a name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
+/// What a crash before the finishing transaction leaves, whatever was done by then.
+pub const NOT_FINISHED: &str =
+    "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
+    DELETE FROM milestone WHERE type <> 'import.picked_up';
+    DELETE FROM activity WHERE action = 'import.completed'";
+
 impl Host {
     pub fn new() -> Self {
         Self::with(|_| {})
@@ -75,7 +81,7 @@ impl Host {
         self.put(&format!("{stem}.manifest"), &manifest.to_string());
     }
 
-    fn put(&self, name: &str, content: &str) {
+    pub fn put(&self, name: &str, content: &str) {
         let path = self.engine.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.
@@ -136,6 +142,10 @@ impl Host {
 
     pub fn sql(&self, sql: &str) {
         self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn incoming(&self) -> PathBuf {
+        self.engine.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {

@@ -1,8 +1,9 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
-mod host;
+pub(super) mod host;
 mod meanwhile;
 mod mishaps;
+mod stored;
 mod sweep;
 
 use self::host::{EVENTS, Host, names};
