@@ -202,7 +202,9 @@ impl Supervisor {
 
     /// Holds the queue, or lets it go, and says so.
     fn measured(&mut self, rooms: &[Room]) {
-        match self.space.update(rooms, state::now()) {
+        let change = self.space.update(rooms, state::now());
+        crate::metrics::set_queue_held(self.space.is_held());
+        match change {
             Some(Change::Held(reason)) => tracing::error!(
                 "the queue is held: {reason}; it goes on by itself when there is room"
             ),

@@ -142,6 +142,14 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
 /// None: there is room.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
+    let floor = config.imports.free_space_floor;
+    if disk.free < floor.bytes() {
+        let free = ByteSize::b(disk.free);
+        let message =
+            format!("{path}: {free} free, less than imports.free-space-floor: the queue is held");
+        let fix = format!("make room, or grow it: df -h {path}");
+        return Some(Finding::fail(SPACE, message).log("the queue is held").fix(fix));
+    }
     let share = |part: u64, all: u64| (part * 100).checked_div(all).unwrap_or(100);
     let blocks = share(disk.free, disk.size);
     let inodes = share(disk.free_inodes, disk.inodes);
@@ -240,6 +248,8 @@ mod tests {
         assert_eq!((little.level, little.message.ends_with("5 %")), (Level::Warn, true));
         let none = of(Disk { free_inodes: 1, ..disk() }).unwrap();
         assert_eq!((none.level, none.message.contains("inodes")), (Level::Fail, true));
+        let held = of(Disk { free: 400_000_000, ..disk() }).unwrap();
+        assert_eq!((held.level, held.log.as_deref()), (Level::Fail, Some("the queue is held")));
         let small = of(Disk { free: 4_000_000_000, size: 8_000_000_000, ..disk() }).unwrap();
         assert!(small.message.contains("less than one largest data file"), "{}", small.message);
     }
