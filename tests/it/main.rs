@@ -11,6 +11,7 @@ mod conformance;
 mod corpus;
 mod docs;
 mod doctor;
+mod erase;
 mod fuzz;
 mod helper_closure;
 mod house;
@@ -20,6 +21,7 @@ mod prometheus;
 mod promises;
 mod store_readers;
 mod stored;
+mod upgrade;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.
