@@ -20,7 +20,7 @@ const SPACE: &str = "free-space";
 
 /// Below this share of blocks or inodes there is a warning.
 const LITTLE_PERCENT: u64 = 10;
-/// Below this share it is a failure: SQLite and uploads will meet the end soon.
+/// Below this share of inodes it is a failure.
 const NOTHING_PERCENT: u64 = 2;
 
 /// One folder's file system.
@@ -167,7 +167,8 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         }
         _ => return None,
     };
-    let finding = match blocks.min(inodes) < NOTHING_PERCENT {
+    // Of blocks, the floor above says when it is too late.
+    let finding = match inodes < NOTHING_PERCENT {
         true => Finding::fail(SPACE, message),
         false => Finding::warn(SPACE, message),
     };
