@@ -202,7 +202,9 @@ impl Supervisor {
 
     /// Holds the queue, or lets it go, and says so.
     fn measured(&mut self, rooms: &[Room]) {
-        if self.space.update(rooms, state::now()) == Some(Change::Released) {
+        let change = self.space.update(rooms, state::now());
+        crate::metrics::set_queue_held(self.space.is_held());
+        if change == Some(Change::Released) {
             self.engine.forget_troubles(); // they get the whole retry window
         }
     }

@@ -14,6 +14,7 @@ mod errors;
 mod export;
 mod finish;
 mod intake;
+mod journal;
 mod local;
 mod meanwhile;
 mod monitor;

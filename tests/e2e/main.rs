@@ -30,6 +30,7 @@ mod flood;
 mod full_disk;
 mod hanging;
 mod hostile;
+mod journal;
 mod kill;
 mod load;
 mod logins;
@@ -44,6 +45,7 @@ mod torn;
 mod units;
 mod upload_states;
 mod upload_ways;
+mod watch;
 
 /// No test file is forgotten: every file beside this one is a module above.
 #[test]
