@@ -15,6 +15,7 @@ mod helper_closure;
 mod house;
 mod memory;
 mod pages;
+mod promises;
 mod store_readers;
 mod stored;
 mod webhooks;
