@@ -76,7 +76,7 @@ pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) ->
 enum View {
     Bar(ProgressBar),
     Lines(Shown),
-    Json(Option<Report>),
+    Json(Option<Box<Report>>),
 }
 
 impl View {
@@ -108,9 +108,9 @@ impl View {
                     context.output().line(&line)?;
                 }
             }
-            Self::Json(last) if last.as_ref() != Some(report) => {
+            Self::Json(last) if last.as_deref() != Some(report) => {
                 context.output().json_line(report)?;
-                *last = Some(report.clone());
+                *last = Some(Box::new(report.clone()));
             }
             Self::Json(_) => {}
         }
