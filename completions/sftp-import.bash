@@ -28,6 +28,9 @@ _sftp__import() {
             sftp__import,delivery)
                 cmd="sftp__import__subcmd__delivery"
                 ;;
+            sftp__import,doctor)
+                cmd="sftp__import__subcmd__doctor"
+                ;;
             sftp__import,help)
                 cmd="sftp__import__subcmd__help"
                 ;;
@@ -141,6 +144,9 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__help,delivery)
                 cmd="sftp__import__subcmd__help__subcmd__delivery"
+                ;;
+            sftp__import__subcmd__help,doctor)
+                cmd="sftp__import__subcmd__help__subcmd__doctor"
                 ;;
             sftp__import__subcmd__help,help)
                 cmd="sftp__import__subcmd__help__subcmd__help"
@@ -353,7 +359,7 @@ _sftp__import() {
 
     case "${cmd}" in
         sftp__import)
-            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision help"
+            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -906,8 +912,38 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__doctor)
+            opts="-h --account --sshd-config --from --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sshd-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__help)
-            opts="account key import webhook delivery check ingest config provision help"
+            opts="account key import webhook delivery check ingest config provision doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1119,6 +1155,20 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__help__subcmd__delivery__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1573,7 +1623,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__import__subcmd__list)
-            opts="-h --account --state --limit --config --json --help"
+            opts="-h --account --state --since --type --manifest --limit --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1584,6 +1634,18 @@ _sftp__import() {
                     return 0
                     ;;
                 --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -37,6 +37,7 @@ complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "check" -d '
 complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "ingest" -d 'Import local files now, for an account'
 complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "config" -d 'The configuration file'
 complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "provision" -d 'Bring Unix users, folders and published keys to what the state database says'
+complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "doctor" -d 'Examine every link of the chain, and say how to mend the one that doesn\'t hold'
 complete -c sftp-import -n "__fish_sftp_import_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand account; and not __fish_seen_subcommand_from add list show set suspend resume remove help" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand account; and not __fish_seen_subcommand_from add list show set suspend resume remove help" -l json -d 'Print JSON instead of text'
@@ -113,13 +114,16 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not 
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "list" -d 'List imports, newest first'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "show" -d 'Show one import\'s report'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "watch" -d 'Wait for an import to end, then show its report'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "watch" -d 'Show how far an import is until it ends, then its report; exit status 1 when it failed'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "errors" -d 'Print the path of an import\'s error file'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "retry" -d 'Run a failed import again from its spooled files'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "log" -d 'Show the activity log, oldest first'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and not __fish_seen_subcommand_from list show watch errors retry log help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l account -d 'Only this account\'s' -r
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l state -d 'Only those in this state' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l state -d 'Only those in this state; may be given several times' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l since -d 'Only those received since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l type -d 'Only those of events, or of profiles' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l manifest -d 'Only those whose manifest\'s name contains this' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l limit -d 'At most so many' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from list" -l json -d 'Print JSON instead of text'
@@ -143,7 +147,7 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fi
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "list" -d 'List imports, newest first'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one import\'s report'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "watch" -d 'Wait for an import to end, then show its report'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "watch" -d 'Show how far an import is until it ends, then its report; exit status 1 when it failed'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "errors" -d 'Print the path of an import\'s error file'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Run a failed import again from its spooled files'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "log" -d 'Show the activity log, oldest first'
@@ -229,16 +233,23 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand config; and __fi
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand provision" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand provision" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand provision" -s h -l help -d 'Print help'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "account" -d 'Partners: who may upload'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "key" -d 'The keys that accounts log in with'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "import" -d 'What became of the uploads'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "webhook" -d 'Endpoints that hear of an account\'s imports'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "delivery" -d 'Mails and webhook messages, sent and waiting'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "check" -d 'Check local files by the rules of an import; nothing is stored'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "ingest" -d 'Import local files now, for an account'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "config" -d 'The configuration file'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "provision" -d 'Bring Unix users, folders and published keys to what the state database says'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l account -d 'Only this account, and all that it depends on' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l sshd-config -d 'The configuration of the sshd that accounts log in to' -r -F
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l from -d 'The address that an account comes from, where sshd\'s `Match` looks at it' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l json -d 'Print JSON instead of text'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "account" -d 'Partners: who may upload'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "key" -d 'The keys that accounts log in with'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "import" -d 'What became of the uploads'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "webhook" -d 'Endpoints that hear of an account\'s imports'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "delivery" -d 'Mails and webhook messages, sent and waiting'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "check" -d 'Check local files by the rules of an import; nothing is stored'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "ingest" -d 'Import local files now, for an account'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "config" -d 'The configuration file'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "provision" -d 'Bring Unix users, folders and published keys to what the state database says'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "doctor" -d 'Examine every link of the chain, and say how to mend the one that doesn\'t hold'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery check ingest config provision doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from account" -f -a "add" -d 'Add an account; its Unix user and folders are made with its first key'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from account" -f -a "list" -d 'List all accounts'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from account" -f -a "show" -d 'Show an account: its user, folder, keys and last activity'
@@ -251,7 +262,7 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "revoke" -d 'Revoke a key: when this returns, no login with it succeeds. Sessions that are open go on (`account suspend` ends them)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "list" -d 'List imports, newest first'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "show" -d 'Show one import\'s report'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "watch" -d 'Wait for an import to end, then show its report'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "watch" -d 'Show how far an import is until it ends, then its report; exit status 1 when it failed'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "errors" -d 'Print the path of an import\'s error file'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "retry" -d 'Run a failed import again from its spooled files'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "log" -d 'Show the activity log, oldest first'
