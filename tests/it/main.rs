@@ -10,6 +10,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod docs;
+mod erase;
 mod fuzz;
 mod helper_closure;
 mod house;
@@ -18,6 +19,7 @@ mod pages;
 mod promises;
 mod store_readers;
 mod stored;
+mod upgrade;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.
