@@ -19,6 +19,9 @@ _sftp__import() {
             sftp__import,account)
                 cmd="sftp__import__subcmd__account"
                 ;;
+            sftp__import,backup)
+                cmd="sftp__import__subcmd__backup"
+                ;;
             sftp__import,check)
                 cmd="sftp__import__subcmd__check"
                 ;;
@@ -46,11 +49,20 @@ _sftp__import() {
             sftp__import,provision)
                 cmd="sftp__import__subcmd__provision"
                 ;;
+            sftp__import,restore)
+                cmd="sftp__import__subcmd__restore"
+                ;;
             sftp__import,webhook)
                 cmd="sftp__import__subcmd__webhook"
                 ;;
             sftp__import__subcmd__account,add)
                 cmd="sftp__import__subcmd__account__subcmd__add"
+                ;;
+            sftp__import__subcmd__account,erase)
+                cmd="sftp__import__subcmd__account__subcmd__erase"
+                ;;
+            sftp__import__subcmd__account,export)
+                cmd="sftp__import__subcmd__account__subcmd__export"
                 ;;
             sftp__import__subcmd__account,help)
                 cmd="sftp__import__subcmd__account__subcmd__help"
@@ -75,6 +87,12 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__account__subcmd__help,add)
                 cmd="sftp__import__subcmd__account__subcmd__help__subcmd__add"
+                ;;
+            sftp__import__subcmd__account__subcmd__help,erase)
+                cmd="sftp__import__subcmd__account__subcmd__help__subcmd__erase"
+                ;;
+            sftp__import__subcmd__account__subcmd__help,export)
+                cmd="sftp__import__subcmd__account__subcmd__help__subcmd__export"
                 ;;
             sftp__import__subcmd__account__subcmd__help,help)
                 cmd="sftp__import__subcmd__account__subcmd__help__subcmd__help"
@@ -136,6 +154,9 @@ _sftp__import() {
             sftp__import__subcmd__help,account)
                 cmd="sftp__import__subcmd__help__subcmd__account"
                 ;;
+            sftp__import__subcmd__help,backup)
+                cmd="sftp__import__subcmd__help__subcmd__backup"
+                ;;
             sftp__import__subcmd__help,check)
                 cmd="sftp__import__subcmd__help__subcmd__check"
                 ;;
@@ -163,11 +184,20 @@ _sftp__import() {
             sftp__import__subcmd__help,provision)
                 cmd="sftp__import__subcmd__help__subcmd__provision"
                 ;;
+            sftp__import__subcmd__help,restore)
+                cmd="sftp__import__subcmd__help__subcmd__restore"
+                ;;
             sftp__import__subcmd__help,webhook)
                 cmd="sftp__import__subcmd__help__subcmd__webhook"
                 ;;
             sftp__import__subcmd__help__subcmd__account,add)
                 cmd="sftp__import__subcmd__help__subcmd__account__subcmd__add"
+                ;;
+            sftp__import__subcmd__help__subcmd__account,erase)
+                cmd="sftp__import__subcmd__help__subcmd__account__subcmd__erase"
+                ;;
+            sftp__import__subcmd__help__subcmd__account,export)
+                cmd="sftp__import__subcmd__help__subcmd__account__subcmd__export"
                 ;;
             sftp__import__subcmd__help__subcmd__account,list)
                 cmd="sftp__import__subcmd__help__subcmd__account__subcmd__list"
@@ -359,7 +389,7 @@ _sftp__import() {
 
     case "${cmd}" in
         sftp__import)
-            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision doctor help"
+            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -377,7 +407,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account)
-            opts="-h --config --json --help add list show set suspend resume remove help"
+            opts="-h --config --json --help add list show set suspend resume remove export erase help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -420,8 +450,44 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__account__subcmd__erase)
+            opts="-h --yes --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__export)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__account__subcmd__help)
-            opts="add list show set suspend resume remove help"
+            opts="add list show set suspend resume remove export erase help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -435,6 +501,34 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__erase)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -647,6 +741,24 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__account__subcmd__suspend)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__backup)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -943,7 +1055,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help)
-            opts="account key import webhook delivery check ingest config provision doctor help"
+            opts="account key import webhook delivery check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -957,7 +1069,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__account)
-            opts="add list show set suspend resume remove"
+            opts="add list show set suspend resume remove export erase"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -971,6 +1083,34 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__erase)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1057,6 +1197,20 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__suspend)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1363,6 +1517,20 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__provision)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1925,6 +2093,24 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__provision)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__restore)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
