@@ -25,7 +25,8 @@ fn entry(name: &str, ctime: i64) -> Entry {
 }
 
 fn manifest(name: &str, ctime: i64, content: Content) -> ManifestSeen {
-    ManifestSeen { entry: entry(name, ctime), content, seen_for: Duration::ZERO }
+    let age = Age { then: Age::by_clock(second(ctime), second(NOW)), since: Duration::ZERO };
+    ManifestSeen { entry: entry(name, ctime), content, age }
 }
 
 fn valid(data_file: &str) -> Content {
@@ -51,7 +52,7 @@ fn spent(name: &str) -> Option<ImportId> {
 
 /// The decisions in one line each: `take`, `refuse` or `wait`, in order.
 fn lines(sight: &Sight) -> Vec<String> {
-    let decisions = decide(sight, &Order::new(), second(NOW), &Pairing::default(), spent);
+    let decisions = decide(sight, &Order::new(), &Pairing::default(), spent);
     let take = decisions.take.iter().map(|take| match &take.data {
         Ok(data) => format!("take {} with {}", take.manifest.name, data.name),
         Err(failure) => format!("refuse {}: {failure}", take.manifest.name),
@@ -240,7 +241,7 @@ fn a_spent_name_is_not_judged_before_it_is_whole_and_keeps_the_earlier_answers()
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
         ..Sight::default()
     };
-    let decisions = decide(&refused, &Order::new(), second(NOW), &Pairing::default(), spent);
+    let decisions = decide(&refused, &Order::new(), &Pairing::default(), spent);
     let import = "sftp1-9".parse().unwrap();
     assert_eq!(decisions.take[0].stem(&import), "sftp1-9");
     assert_eq!(decisions.take[0].known.client_email.as_deref(), Some("a@example.com"));
@@ -276,7 +277,7 @@ fn a_grace_of_nothing_refuses_at_once() {
     let sight =
         Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
     let none = Pairing { data_file_grace: crate::config::Period::seconds(0), ..Pairing::default() };
-    let decisions = decide(&sight, &Order::new(), second(NOW), &none, spent);
+    let decisions = decide(&sight, &Order::new(), &none, spent);
     assert!(decisions.take[0].data.is_err());
     assert_eq!(decisions.look_again_in(), None);
 }
@@ -288,10 +289,28 @@ fn a_clock_set_back_makes_nobody_wait_longer_than_the_period() {
         ..Sight::default()
     };
     assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 60000ms"]);
-    sight.manifests[0].seen_for = Duration::from_secs(59);
+    sight.manifests[0].age.since = Duration::from_secs(59);
     assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 1000ms"]);
-    sight.manifests[0].seen_for = Duration::from_secs(60);
+    sight.manifests[0].age.since = Duration::from_secs(60);
     assert!(lines(&sight)[0].starts_with("refuse"), "{:?}", lines(&sight));
+}
+
+/// An hour forward (or a year) while a manifest waits: what counts is for how long it has waited.
+#[test]
+fn a_clock_set_forward_refuses_nobody_early() {
+    let mut sight =
+        Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
+    sight.manifests[0].age.since = Duration::from_secs(2);
+    assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 58000ms"]);
+    // First seen after a restart: what the host's clock says is all there is.
+    sight.manifests[0].age = Age { then: Duration::from_secs(59), since: Duration::from_secs(1) };
+    assert!(lines(&sight)[0].starts_with("refuse"), "{:?}", lines(&sight));
+}
+
+#[test]
+fn an_age_is_what_the_clock_says_or_nothing() {
+    let seconds = |ctime, now| Age::by_clock(second(ctime), second(now)).as_secs();
+    assert_eq!((seconds(5, 7), seconds(7, 7), seconds(8, 7)), (2, 0, 0));
 }
 
 #[test]
@@ -304,7 +323,7 @@ fn looks_again_at_the_first_end_of_a_wait() {
         ],
         ..Sight::default()
     };
-    let decisions = decide(&sight, &Order::new(), second(NOW), &Pairing::default(), spent);
+    let decisions = decide(&sight, &Order::new(), &Pairing::default(), spent);
     assert_eq!(decisions.look_again_in(), Some(Duration::from_secs(1)));
     assert_eq!(decisions.waiting.len(), 3);
 }
@@ -318,7 +337,7 @@ fn what_came_in_one_tick_goes_by_arrival_then_by_name() {
         ..Sight::default()
     };
     let order = Order::from([("c.manifest".to_owned(), 1), ("b.manifest".to_owned(), 2)]);
-    let decided = decide(&sight, &order, second(NOW), &Pairing::default(), |_| None);
+    let decided = decide(&sight, &order, &Pairing::default(), |_| None);
     let names: Vec<_> = decided.take.iter().map(|take| take.manifest.name.as_str()).collect();
     assert_eq!(names, ["c.manifest", "b.manifest", "a.manifest"]);
     assert!(order_is_open(&sight, &order, second(NOW)), "a's event is on its way");
@@ -344,7 +363,7 @@ fn a_manifest_settles_before_it_is_taken_where_that_is_asked_for() {
             files: vec![file.clone()],
             ..Sight::default()
         };
-        let decided = decide(&sight, &Order::new(), second(NOW), &periods, |_| None);
+        let decided = decide(&sight, &Order::new(), &periods, |_| None);
         assert_eq!(decided.look_again_in(), waits);
         assert_eq!(decided.take.len(), usize::from(waits.is_none()));
     }

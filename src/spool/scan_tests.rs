@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
 use super::super::entry::Kind;
 use super::super::folder::FolderError;
@@ -123,12 +122,12 @@ fn reads_a_manifest_once_until_it_changes() {
     assert_eq!(contents(&look(&host)), ["e.manifest bad"]);
     std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
     let second = look(&host);
-    assert!(second.sight.manifests[0].seen_for >= Duration::from_millis(15));
+    assert!(second.sight.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
     host.put("e.manifest", "e.csv");
     let third = look(&host);
     assert_eq!(contents(&third), ["e.manifest names e.csv"]);
-    assert!(third.sight.manifests[0].seen_for < Duration::from_secs(1));
+    assert!(third.sight.manifests[0].age.since < Duration::from_secs(1));
     assert_eq!(reads.get(), 2);
     std::fs::remove_file(host.incoming().join("e.manifest")).unwrap();
     look(&host);

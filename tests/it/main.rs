@@ -16,6 +16,7 @@ mod house;
 mod memory;
 mod store_readers;
 mod stored;
+mod threat_model;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.
