@@ -10,6 +10,7 @@ mod preflight;
 mod status;
 mod supervisor;
 mod surveys;
+mod telling;
 mod work;
 
 use std::path::PathBuf;

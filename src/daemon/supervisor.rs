@@ -17,6 +17,7 @@ use super::notify::Notify;
 use super::places;
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
+use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
@@ -56,6 +57,7 @@ pub struct Supervisor {
     rescan_at: Instant,
     /// None while one is under way.
     sweep_at: Option<Instant>,
+    telling: Telling,
     watcher: Watcher,
     /// inotify failed: no events are read before this.
     deaf_until: Option<Instant>,
@@ -71,6 +73,7 @@ impl Supervisor {
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
+        let telling = Telling::new(engine.config.milestones.still_processing_every.get());
         let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
         Self {
             engine,
@@ -84,6 +87,7 @@ impl Supervisor {
             surveys: Surveys::default(),
             rescan_at,
             sweep_at: Some(Instant::now()),
+            telling,
             watcher,
             deaf_until: None,
             watched: 0,
@@ -202,6 +206,7 @@ impl Supervisor {
         self.start_survey();
         self.start_looks();
         self.start_imports();
+        self.start_telling();
     }
 
     fn start_survey(&mut self) {
@@ -242,12 +247,28 @@ impl Supervisor {
         self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
+    fn start_telling(&mut self) {
+        let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
+        if self.telling.begin(Instant::now(), is_busy) {
+            let runs = self.running.values();
+            let running: Vec<_> = runs.map(|r| (r.id.clone(), Arc::clone(&r.monitor))).collect();
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::tell(&engine, &running));
+        }
+    }
+
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            Ok(Done::Told(deliver)) => {
+                self.telling.done(Instant::now());
+                if deliver {
+                    self.wake_relay.notify_one();
+                }
+            }
             // Every kind of work catches its own panics; only the runtime's end comes here.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
@@ -257,6 +278,9 @@ impl Supervisor {
         self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
+                if !looked.queued.is_empty() {
+                    self.telling.soon(Instant::now());
+                }
                 for (n, id) in looked.queued {
                     self.queue.add(&account, n, &id);
                 }
@@ -294,7 +318,7 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        let alarms = [self.looks.next_alarm(), self.queue.next_retry()];
+        let alarms = [self.looks.next_alarm(), self.queue.next_retry(), self.telling.next()];
         alarms.into_iter().flatten().fold(far, |a, b| {
             // A retry that is due but finds no free worker must not spin the loop.
             if b > Instant::now() { a.min(b) } else { a }

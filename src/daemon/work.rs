@@ -23,6 +23,8 @@ pub enum Done {
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
+    /// Whether there is something to deliver.
+    Told(bool),
 }
 
 /// One import under way.
@@ -54,6 +56,14 @@ pub fn sweep(engine: &Engine) -> Done {
         tracing::error!("cannot sweep the spool: {}", chain(&error));
     }
     Done::Sweep
+}
+
+pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
+    let told = guarded(|| engine.tell_meanwhile(running));
+    if let Some(Err(error)) = &told {
+        tracing::error!("cannot tell how far imports are: {}", chain(error));
+    }
+    Done::Told(matches!(told, Some(Ok(true))))
 }
 
 /// What `work` returns; none when it panicked, which has written where and why to standard error.

@@ -6,7 +6,7 @@ use super::ImportRow;
 use crate::outbox::{self, Milestone, Recipients};
 use crate::report::{ImportState, Report};
 use crate::spool::Layout;
-use crate::state::{self, State, Transaction, accounts, activity, imports};
+use crate::state::{self, State, Transaction, accounts, activity, imports, waiting};
 
 /// Why an import can't begin or end in the state database.
 pub type FinishError = outbox::Error;
@@ -49,6 +49,16 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// The import has not ended. Returns whether this was not told of the same moment before.
+pub(super) fn still_processing(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    at: Timestamp,
+    report: &Report,
+) -> Result<bool, FinishError> {
+    outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
+}
+
 /// Why an import can't be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
@@ -82,6 +92,7 @@ pub fn retry(
             return Err(RetryError::NotSpooled(row.id.clone()));
         }
         imports::set_retry(tx, &row.id)?;
+        waiting::note_retry(tx, &row.id, at)?;
         activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")?;
         Ok(())
     })

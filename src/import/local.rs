@@ -89,11 +89,12 @@ impl Local {
     fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
         let path = self.folder.join(&manifest.file_name);
         let missing = |error: io::Error| {
-            let text = match error.kind() {
-                io::ErrorKind::NotFound => FailureText::NoDataFile,
-                _ => FailureText::Unreadable,
-            };
-            Failure::new(text, format_args!("{}: {error}", manifest.file_name))
+            let name = &manifest.file_name;
+            if error.kind() == io::ErrorKind::NotFound {
+                let detail = format!("{name} does not lie beside the manifest");
+                return Failure::new(FailureText::NoDataFile, detail);
+            }
+            Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))
         };
         // Opening a FIFO would wait for its writer: look first; these are the caller's own files.
         if !fs::metadata(&path).map_err(missing)?.is_file() {

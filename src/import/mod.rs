@@ -2,7 +2,7 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction; `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
+//! transaction; `meanwhile` tells of it until then. `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
 //! a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod engine;
@@ -10,6 +10,7 @@ mod errors;
 mod finish;
 mod intake;
 mod local;
+mod meanwhile;
 mod monitor;
 pub mod pipeline;
 pub mod queue;

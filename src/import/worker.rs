@@ -234,6 +234,7 @@ impl Engine {
     ) -> Result<Ended, RunError> {
         let begun = running(row, row.started_at.unwrap_or(row.received_at));
         let mut report = outcome.report(begun, manifest, state::now());
+        let _answering = self.answering(&row.id);
         match Results::open(&self.layout, &row.account) {
             Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
@@ -257,7 +258,7 @@ impl Engine {
 }
 
 /// The report of an import that is running.
-fn running(row: &ImportRow, started_at: Timestamp) -> Report {
+pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,
         data_file: row.data_file.clone(),

@@ -189,7 +189,7 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
         letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
     let mention = letter.error_file.mention();
     let texts = match letter.about {
-        About::Import(milestone, report) => letter::texts(milestone, letter.at, report, &mention),
+        About::Import(milestone, report) => letter::texts(milestone, report, &mention),
         About::Endpoint(notice) => letter::disabled_texts(notice),
     }?;
     let id = format!("{}.d{}", letter.message, letter.delivery);

@@ -11,12 +11,11 @@ use std::fmt;
 
 use askama::Template;
 pub(super) use disabled::disabled_texts;
-use jiff::Timestamp;
 use wording::{facts, headline, next_step, thousands};
 
 use super::milestone::Milestone;
 use crate::printable::printable;
-use crate::report::Report;
+use crate::report::{ImportState, Report};
 
 /// How many rejection texts a mail lists.
 const TOP_REJECTIONS: usize = 5;
@@ -79,6 +78,7 @@ struct Letter {
     subject_file: Shown,
     colour: &'static str,
     headline: String,
+    is_queued: bool,
     read: String,
     accepted: String,
     rejected: String,
@@ -140,17 +140,16 @@ macro_rules! render {
     }};
 }
 
-/// The texts of the mail that tells `milestone`, reached at `at`.
+/// The texts of the mail that tells `milestone`.
 ///
 /// # Errors
 /// A template failed.
 pub(super) fn texts(
     milestone: Milestone,
-    at: Timestamp,
     report: &Report,
     error_file: &ErrorFile,
 ) -> Result<Texts, askama::Error> {
-    let letter = &Letter::new(milestone, at, report, error_file);
+    let letter = &Letter::new(milestone, report, error_file);
     match milestone {
         Milestone::PickedUp => {
             render!(letter, "picked_up/subject.txt", "picked_up/body.txt", "picked_up/body.html")
@@ -171,7 +170,7 @@ pub(super) fn texts(
 }
 
 impl Letter {
-    fn new(milestone: Milestone, at: Timestamp, report: &Report, error_file: &ErrorFile) -> Self {
+    fn new(milestone: Milestone, report: &Report, error_file: &ErrorFile) -> Self {
         let file = report.data_file.as_ref().unwrap_or(&report.manifest);
         let top = report.rejections.iter().take(TOP_REJECTIONS);
         Self {
@@ -184,6 +183,7 @@ impl Letter {
                 Milestone::Failed => "#b3261e",
             },
             headline: headline(milestone, report),
+            is_queued: report.state == ImportState::Queued,
             read: thousands(report.records.read),
             accepted: thousands(report.records.accepted),
             rejected: thousands(report.records.rejected),
@@ -194,7 +194,7 @@ impl Letter {
             next: next_step(report),
             warnings: lines(report.warnings.iter().map(String::as_str)),
             error_file: report.error_file.as_deref().and_then(|name| File::new(name, error_file)),
-            facts: facts(milestone, at, report),
+            facts: facts(report),
         }
     }
 }

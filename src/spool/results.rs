@@ -20,6 +20,9 @@ use crate::import_id::ImportId;
 /// The longest ending that an answer's name gets after its stem, in bytes.
 const MAX_ENDING: usize = ".errors.jsonl".len();
 
+/// The purpose of an import's report on its way.
+const ANSWER: &str = "answer";
+
 /// What answers are: readable by the account, through the group or not.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
@@ -129,7 +132,7 @@ impl Results {
     /// # Errors
     /// It can't be created, written, synced or renamed.
     pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        self.fill(self.create_temp(import, "answer")?, name, bytes)
+        self.fill(self.create_temp(import, ANSWER)?, name, bytes)
     }
 
     /// Leaves `bytes` as `name`, an answer of no import, durably; a file of that name is replaced.
@@ -159,6 +162,29 @@ impl Results {
             source,
         })?;
         self.publish(temp, name)
+    }
+
+    /// Leaves `bytes` as `name` until the next write there: whole for whoever looks, but not
+    /// durable, as a crash makes it worthless anyway. Not while [`Self::write`] runs for `import`.
+    ///
+    /// # Errors
+    /// It can't be created, written or renamed.
+    pub fn write_for_now(
+        &self,
+        import: &ImportId,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), ResultsError> {
+        // The hidden name of the final answer: what a crash leaves of this one goes with that.
+        let mut temp = self.create_temp(import, ANSWER)?;
+        temp.write_all(bytes).map_err(|source| ResultsError::Io {
+            operation: "write",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.folder
+            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
+            .map_err(|errno| self.error("rename to", name, errno))
     }
 
     /// Opens the answer `name`, to send it along.

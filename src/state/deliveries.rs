@@ -114,8 +114,10 @@ pub enum After {
 pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
     let added = tx
         .prepare_cached(
-            "INSERT INTO milestone (id, import, account, type, at, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            "INSERT INTO milestone (id, import, account, type, at, body, retry)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+                     coalesce((SELECT retries FROM import WHERE id = ?2), 0))
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             milestone.id,

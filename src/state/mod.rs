@@ -12,6 +12,8 @@ pub mod imports;
 pub mod incoming_full;
 pub mod keys;
 mod migrations;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;

@@ -25,6 +25,7 @@ mod hostile;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
 mod shutdown;
 mod sshd_config;
 mod units;

@@ -125,7 +125,7 @@ impl Host {
         self.column(sql, import)
     }
 
-    fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
+    pub fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
         let read = self.engine.state.read(|tx| {
             let mut statement = tx.prepare(sql)?;
             let rows = statement.query_map([import.as_str()], |row| row.get(0))?;

@@ -1,6 +1,7 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
 pub(super) mod host;
+mod meanwhile;
 mod mishaps;
 mod sweep;
 

@@ -1,6 +1,6 @@
 //! Every mail as a snapshot; and what a hostile partner gets into none of them.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::wording::period;
 use super::*;
@@ -46,7 +46,7 @@ fn ended(report: &mut Report, state: ImportState) {
 
 /// Subject, text and HTML in one snapshot.
 fn whole(milestone: Milestone, report: &Report, error_file: &ErrorFile) -> String {
-    let texts = texts(milestone, time("2026-01-02T05:04:06Z"), report, error_file).unwrap();
+    let texts = texts(milestone, report, error_file).unwrap();
     format!("Subject: {}\n\n{}\n{}", texts.subject, texts.text, texts.html)
 }
 
@@ -58,7 +58,22 @@ fn picked_up() {
 #[test]
 fn still_processing() {
     let mut report = report();
-    report.records.read = 12_345_678;
+    report.records = crate::report::Counts { read: 12_345_678, accepted: 12_345_678, rejected: 0 };
+    report.bytes = 4_000_000_000;
+    report.progress = Some(crate::report::Progress {
+        at: time("2026-01-02T05:04:06Z"),
+        bytes_read: 1_000_000_000,
+        records_per_second: 1_714,
+        estimated_end: Some(time("2026-01-02T11:04:06Z")),
+    });
+    insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
+}
+
+#[test]
+fn still_queued() {
+    let mut report = report();
+    (report.state, report.place) = (ImportState::Queued, Some(1_002));
+    (report.started_at, report.bytes) = (None, 0);
     insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
 }
 
@@ -169,7 +184,7 @@ fn a_hostile_name_breaks_out_of_nothing() {
     let report = hostile(evil);
     use Milestone::*;
     for milestone in [PickedUp, StillProcessing, Completed, Failed] {
-        let texts = texts(milestone, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
+        let texts = texts(milestone, &report, &ErrorFile::Attached).unwrap();
         for text in [&texts.subject, &texts.text, &texts.html] {
             assert!(!text.contains(['\r', '\u{1b}', '\u{202e}', '\0']), "{text}");
             assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
@@ -186,7 +201,7 @@ fn a_long_name_and_a_thousand_findings_are_cut() {
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));
     report.warnings = vec!["a warning".to_owned(); 1000];
-    let texts = texts(Milestone::Failed, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
+    let texts = texts(Milestone::Failed, &report, &ErrorFile::Attached).unwrap();
     assert!(texts.subject.chars().count() < 120, "{}", texts.subject);
     assert!(texts.text.contains("and 980 more"));
     assert!(texts.text.len() < 20_000 && texts.html.len() < 30_000);

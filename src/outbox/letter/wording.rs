@@ -6,13 +6,16 @@ use super::super::milestone::Milestone;
 use super::{Fact, MAX_TEXT, shown};
 use crate::advice;
 use crate::config::Size;
-use crate::report::{FailureText, Report};
+use crate::report::{FailureText, ImportState, Report};
 
 /// The mail's first sentence.
 pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
     match milestone {
         Milestone::PickedUp => "Your import has begun.".to_owned(),
+        Milestone::StillProcessing if report.state == ImportState::Queued => {
+            "Your import is waiting for its turn.".to_owned()
+        }
         Milestone::StillProcessing => "Your import is still running.".to_owned(),
         Milestone::Completed => {
             let (accepted, read) = (thousands(counts.accepted), thousands(counts.read));
@@ -65,7 +68,7 @@ pub(super) fn next_step(report: &Report) -> String {
 }
 
 /// What is known of the import, in the order of its life.
-pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec<Fact> {
+pub(super) fn facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
     add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -82,8 +85,17 @@ pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec
         };
         add("Data file", format!("{name}{size}"));
     }
-    if milestone == Milestone::StillProcessing {
-        add("Read so far", progress(at, report));
+    if let Some(place) = report.place {
+        add("Place", place_in_queue(place));
+    }
+    if let Some(progress) = &report.progress {
+        let records = thousands(report.records.read);
+        let rate = thousands(progress.records_per_second);
+        add("Read so far", format!("{records} records, {rate} a second"));
+        add("Of the file", share(progress.bytes_read, report.bytes));
+        if let Some(end) = progress.estimated_end {
+            add("Expected", format!("to end about {}", clock(end)));
+        }
     }
     add("Received", clock(report.received_at));
     if let Some(started) = report.started_at {
@@ -96,15 +108,21 @@ pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec
     facts
 }
 
-/// Records read so far, and how fast.
-fn progress(at: Timestamp, report: &Report) -> String {
-    let read = report.records.read;
-    let seconds = report.started_at.map_or(0, |started| at.duration_since(started).as_secs());
-    match u64::try_from(seconds) {
-        Ok(seconds) if seconds > 0 && read > 0 => {
-            format!("{} records, {} a second", thousands(read), thousands(read / seconds))
-        }
-        _ => format!("{} records", thousands(read)),
+/// What a partner makes of a place in the account's queue.
+fn place_in_queue(place: u64) -> String {
+    match place {
+        0 | 1 => "1: it is your next".to_owned(),
+        2 => "2: after one other import of yours".to_owned(),
+        n => format!("{}: after {} other imports of yours", thousands(n), thousands(n - 1)),
+    }
+}
+
+/// `done` of `all` bytes, in the unit that people read.
+fn share(done: u64, all: u64) -> String {
+    let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
+    match done.saturating_mul(100).checked_div(all) {
+        Some(percent) => format!("{done_of_all} ({percent} %)"),
+        None => done_of_all,
     }
 }
 
