@@ -8,6 +8,7 @@
 mod engine;
 mod errors;
 mod finish;
+mod incoming_full;
 mod intake;
 mod local;
 mod meanwhile;
@@ -20,7 +21,6 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod waiting;
 mod worker;
 
 pub use engine::Engine;

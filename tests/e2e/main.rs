@@ -31,6 +31,7 @@ mod sshd_config;
 mod units;
 mod upload_states;
 mod upload_ways;
+mod watching;
 
 /// No test file is forgotten: every file beside this one is a module above.
 #[test]
