@@ -39,7 +39,9 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read the published keys {}: {}", self.database.display(), self.source)
+        let (database, source) = (self.database.display(), &self.source);
+        write!(f, "cannot read the published keys {database}: {source}; ")?;
+        f.write_str("`sftp-import provision` publishes them again")
     }
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod context;
 mod delivery;
+mod doctor;
 mod import;
 mod ingest;
 mod key;
@@ -14,6 +15,7 @@ mod output;
 mod progress;
 mod provision;
 mod report;
+mod watch;
 mod webhook;
 
 use std::path::PathBuf;
@@ -64,6 +66,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring Unix users, folders and published keys to what the state database says
     Provision,
+    /// Examine every link of the chain, and say how to mend the one that doesn't hold
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
+        Command::Doctor(arguments) => return doctor::run(arguments, &context),
     };
     context.finish(result)
 }

@@ -5,6 +5,7 @@
 
 mod limits;
 mod mail;
+mod metrics;
 mod per_account;
 mod units;
 mod watch;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
 pub use units::{Period, Size};
 pub use watch::{Method, Watch};
@@ -53,6 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is different for single accounts.
     pub account: PerAccount,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// `[node]`
@@ -212,6 +216,9 @@ pub struct Imports {
     pub retry_for: Period,
     /// The spooled files of failed imports are kept this long, for `import retry`.
     pub keep_failed: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
@@ -221,6 +228,7 @@ impl Default for Imports {
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
             keep_failed: Period::seconds(7 * 24 * 60 * 60),
+            free_space_floor: Size::mb(500),
         }
     }
 }
@@ -329,6 +337,8 @@ impl Config {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let listen = self.metrics.listener().map(drop);
+        listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
@@ -409,6 +419,7 @@ mod tests {
             ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
+            ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let error = config.check().unwrap_err().to_string();

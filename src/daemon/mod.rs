@@ -4,9 +4,11 @@
 
 mod logging;
 mod looks;
+mod metrics;
 mod notify;
 mod places;
 mod preflight;
+mod space;
 mod status;
 mod supervisor;
 mod surveys;
@@ -70,6 +72,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
         Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // a full disk, say
         Ok(()) => {}
     }
+    engine.state.check()?;
     let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
     let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
@@ -77,6 +80,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
+    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // it ends with the runtime
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
     let supervisor = Supervisor::new(engine, watcher, wake_relay, Notify::new());

@@ -15,6 +15,7 @@ use tokio::time::sleep_until;
 use super::looks::Looks;
 use super::notify::Notify;
 use super::places;
+use super::space::{self, Change, Room, Space};
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
 use super::telling::Telling;
@@ -63,6 +64,8 @@ pub struct Supervisor {
     deaf_until: Option<Instant>,
     watched: usize,
     hangs: bool,
+    space: Space,
+    measuring: bool,
 }
 
 impl Supervisor {
@@ -75,8 +78,11 @@ impl Supervisor {
     ) -> Self {
         let telling = Telling::new(engine.config.milestones.still_processing_every.get());
         let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
+        let space = Space::new(engine.config.imports.free_space_floor);
         Self {
             engine,
+            space,
+            measuring: false,
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
@@ -98,6 +104,7 @@ impl Supervisor {
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        self.measured(&space::measure(&space::folders(&self.engine.config)));
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
         self.surveys.want(Wanted::LookAtAll);
         if let Some(order) = self.surveys.begin(Instant::now()) {
@@ -110,7 +117,7 @@ impl Supervisor {
             self.start_work();
             let runs: Vec<_> = self.running.values().collect();
             let status = status(&runs, self.queue.waiting(), self.watched);
-            self.notify.status(status);
+            self.notify.status(self.space.explain(status));
             let alarm = self.next_alarm();
             let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
@@ -169,6 +176,7 @@ impl Supervisor {
             tracing::error!("{}", chain(error));
         }
         self.watched = accounts.len();
+        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
         let wanted = if look_at_all { accounts } else { followed.look };
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
@@ -185,6 +193,24 @@ impl Supervisor {
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
+        }
+        if !std::mem::replace(&mut self.measuring, true) {
+            let (engine, untold) = (Arc::clone(&self.engine), self.space.untold());
+            self.tasks.spawn_blocking(move || work::space(&engine, untold));
+        }
+    }
+
+    /// Holds the queue, or lets it go, and says so.
+    fn measured(&mut self, rooms: &[Room]) {
+        match self.space.update(rooms, state::now()) {
+            Some(Change::Held(reason)) => tracing::error!(
+                "the queue is held: {reason}; it goes on by itself when there is room"
+            ),
+            Some(Change::Released) => {
+                tracing::info!("the queue goes on: there is room again");
+                self.engine.forget_troubles(); // they get the whole retry window
+            }
+            None => {}
         }
     }
 
@@ -204,8 +230,10 @@ impl Supervisor {
 
     fn start_work(&mut self) {
         self.start_survey();
-        self.start_looks();
-        self.start_imports();
+        if !self.space.is_held() {
+            self.start_looks();
+            self.start_imports();
+        }
         self.start_telling();
     }
 
@@ -262,6 +290,11 @@ impl Supervisor {
             Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
+            Ok(Done::Space(rooms, told)) => {
+                self.measuring = false;
+                self.space.told(told);
+                self.measured(&rooms);
+            }
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
             Ok(Done::Told(deliver)) => {
                 self.telling.done(Instant::now());
@@ -287,6 +320,7 @@ impl Supervisor {
                 looked.again
             }
             Err(error) => {
+                crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
                 self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)

@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::space::{self, Line, Room};
 use super::surveys::Order;
 use crate::account::AccountId;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
 use crate::printable::chain;
-use crate::state;
+use crate::state::{self, activity};
 
 /// What a blocking thread brings back.
 pub enum Done {
@@ -25,6 +26,8 @@ pub enum Done {
     Sweep,
     /// Whether there is something to deliver.
     Told(bool),
+    /// How much room there is, and how many lines the activity log took.
+    Space(Vec<Room>, usize),
 }
 
 /// One import under way.
@@ -64,6 +67,20 @@ pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
         tracing::error!("cannot tell how far imports are: {}", chain(error));
     }
     Done::Told(matches!(told, Some(Ok(true))))
+}
+
+pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {
+    let rooms = space::measure(&space::folders(&engine.config));
+    if untold.is_empty() {
+        return Done::Space(rooms, 0);
+    }
+    let told = guarded(|| {
+        engine.state.write(|tx| {
+            untold.iter().try_for_each(|l| activity::log(tx, l.at, None, None, l.action, &l.detail))
+        })
+    });
+    // A disk that is full may not take them yet.
+    Done::Space(rooms, if matches!(told, Some(Ok(()))) { untold.len() } else { 0 })
 }
 
 /// What `work` returns; none when it panicked, which has written where and why to standard error.

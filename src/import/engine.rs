@@ -83,6 +83,11 @@ impl Engine {
         self.troubles().remove(import);
     }
 
+    /// What was in the way of all of them is gone.
+    pub fn forget_troubles(&self) {
+        self.troubles().clear();
+    }
+
     fn troubles(&self) -> MutexGuard<'_, HashMap<ImportId, Trouble>> {
         // An entry that a panic left behind is one try more or less.
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)

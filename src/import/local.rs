@@ -18,6 +18,7 @@ use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, Report};
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction};
+use crate::store;
 
 /// A manifest on this machine, and the data file in the same folder.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub enum LocalError {
     /// The import can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] finish::FinishError),
+    /// Nobody can tell whether the store has it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl Local {
@@ -179,6 +183,7 @@ pub fn ingest(
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
+    let outcome = engine.not_denied(account, &row.id, outcome)?;
     let report = outcome.report(base, manifest.as_ref(), state::now());
     let report = Report { error_file: answers.written(), ..report };
     engine.state.write(|tx| finish::finish(tx, &row, &report))?;

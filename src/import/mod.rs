@@ -2,8 +2,9 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction; `meanwhile` tells of it until then. `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
-//! a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
+//! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
+//! then. `sweep` takes away what has served. `local` is the same pipeline on a laptop's or a
+//! sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod engine;
 mod errors;
@@ -17,6 +18,7 @@ pub mod pipeline;
 pub mod queue;
 mod results;
 pub mod state;
+mod stored;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ pub enum Start {
     Run,
     /// Answer it with this failure, without touching its data.
     Answer(Failure),
+    /// The same for one that was cut off too often, unless it is stored.
+    SetAside(Failure),
 }
 
 /// Whether an import that was cut off `starts` times before may begin once more.
@@ -25,9 +27,15 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
     }
     if starts >= max_starts {
         let detail = format!("it was cut off {starts} times and is set aside; the log says why");
-        return Start::Answer(Failure::new(FailureText::Internal, detail));
+        return Start::SetAside(Failure::new(FailureText::Internal, detail));
     }
     Start::Run
+}
+
+/// Whether an import that is stored already, and was cut off `starts` times, is run again for its
+/// answer: as often as another is run at all. Then it is answered by what the store says.
+pub fn may_run_for_its_answer(starts: u32, max_starts: u32) -> bool {
+    starts < max_starts.saturating_mul(2)
 }
 
 /// How an import ends: failed when the file as a whole failed or every record was rejected.
@@ -97,8 +105,9 @@ mod tests {
     #[test]
     fn a_poisoned_import_is_set_aside() {
         assert_eq!(on_start(None, 2, 3), Start::Run);
-        let Start::Answer(failure) = on_start(None, 3, 3) else { panic!("ran a fourth time") };
+        let Start::SetAside(failure) = on_start(None, 3, 3) else { panic!("ran a fourth time") };
         assert_eq!(failure.message, FailureText::Internal);
+        assert!(may_run_for_its_answer(5, 3) && !may_run_for_its_answer(6, 3));
     }
 
     #[test]

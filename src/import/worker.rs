@@ -21,6 +21,7 @@ use crate::printable::chain;
 use crate::report::{Counts, Failure, FailureText, ImportState, Report};
 use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
+use crate::store;
 use crate::sys::LeaseError;
 
 const CHANGED: &str = "the data file was changed while it was being read";
@@ -48,6 +49,9 @@ pub enum RunError {
     /// It can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] finish::FinishError),
+    /// Nobody can tell whether the store has it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// The answer can't be written into results/.
     #[error("cannot answer in results/")]
     Results(#[from] ResultsError),
@@ -97,13 +101,22 @@ impl Engine {
         let started_at = row.started_at.unwrap_or(now);
         let start =
             decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
+        let start = match start {
+            Start::SetAside(_) if self.runs_for_its_answer(&row.account, id, row.starts)? => {
+                Start::Run
+            }
+            start => start,
+        };
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
         self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
+        if row.started_at.is_none() {
+            crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+        }
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
         let ended = match start {
             Start::Run => self.import(&row, started_at, monitor),
-            Start::Answer(failure) => {
+            Start::Answer(failure) | Start::SetAside(failure) => {
                 self.clear_store(&row);
                 self.answer(&row, None, Outcome::failed(failure), None)
             }
@@ -194,6 +207,7 @@ impl Engine {
         match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
             AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
+                crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
@@ -233,6 +247,7 @@ impl Engine {
         temps: Option<Temps>,
     ) -> Result<Ended, RunError> {
         let begun = running(row, row.started_at.unwrap_or(row.received_at));
+        let outcome = self.not_denied(&row.account, &row.id, outcome)?;
         let mut report = outcome.report(begun, manifest, state::now());
         let _answering = self.answering(&row.id);
         match Results::open(&self.layout, &row.account) {
@@ -246,6 +261,7 @@ impl Engine {
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
+        crate::metrics::ended(&report);
         log_end(row, &report);
         if report.state == ImportState::Completed
             && let Err(error) = spool::discard(&self.layout, &row.id)

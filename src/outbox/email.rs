@@ -24,12 +24,15 @@ use super::letter::{self, ErrorFile};
 use super::milestone::Milestone;
 use super::notice::EndpointDisabled;
 use super::retry::Outcome;
-use crate::config::Mail;
+use crate::config::{Mail, Period};
 use crate::printable::printable;
 use crate::report::Report;
 
 /// How much of what a server said is kept, in characters.
 const MAX_KEPT: usize = 300;
+
+/// How long a greeting may be silent, in seconds: somebody waits for it.
+const GREETING_WITHIN: u64 = 15;
 
 /// What gzip begins with (RFC 1952); no CSV in UTF-8 does.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -118,6 +121,16 @@ enum SendError {
     Sendmail(#[from] SendmailError),
     #[error("{0}")] // its Display says its sources
     Smtp(SmtpError),
+}
+
+/// Connects to the mail server of `config` as for a mail, up to and with logging in; sends nothing.
+///
+/// # Errors
+/// What stands between us and a mail, in words.
+pub fn greet_mail_server(config: &Mail) -> Result<(), String> {
+    let patience = Period::seconds(config.timeout.get().as_secs().min(GREETING_WITHIN));
+    let config = Mail { timeout: patience, ..config.clone() };
+    Hatch::new(&config).greet().map_err(|error| printable(&crate::printable::chain(&error)))
 }
 
 /// Sends mail.

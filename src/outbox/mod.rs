@@ -24,6 +24,7 @@ mod tests;
 mod webhook;
 
 pub use attempt::{Attachments, Courier};
+pub use email::greet_mail_server;
 pub use endpoint::{InvalidEndpoint, check_name, check_url};
 pub use enqueue::{Error, Recipients, enqueue};
 pub use guard::{Forbidden, Guard, Lookup};

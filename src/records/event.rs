@@ -1,47 +1,59 @@
-//! Events: rows to Arrow columns, column by column.
+//! Events: rows to Arrow columns, column by column. With the lexer, the hot loop of an import.
 //!
-//! The fast way builds every column and marks the rows that break a rule. Only when there are
-//! some, each is explained cell by cell with the same rules, and the columns are built again
-//! without them.
+//! Every column is built whole, and the rows that break a rule are marked. Only these are then
+//! explained cell by cell, with the same rules, and taken out of the batch.
+//!
+//! Invariants: each column gets one value, or null, for each row, in the rows' order, whether the
+//! row is bad or not. A cell that a `plain` test lets pass is what the rule itself would give,
+//! which property tests hold; every other cell is the rule's.
 
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Int64Builder, PrimitiveBuilder, StringBuilder, TimestampMillisecondBuilder,
+use arrow_array::types::{
+    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
 };
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type};
-use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_array::{
+    ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, TimestampMillisecondArray, new_null_array,
+};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
+use arrow_select::filter::filter_record_batch;
 
 use super::batch::Value;
 use super::columns::PropertyColumn;
 use super::explain::{explain, has_charged_items, too_many_properties};
+use super::lex::Span;
 use super::parse::{Found, Plan, Rows};
 use super::rejection::Rule;
-use super::rules::id::id;
-use super::rules::timestamp::timestamp;
-use super::rules::{date, property, value};
+use super::rules::calendar::Calendar;
+use super::rules::id::{self, id};
+use super::rules::timestamp::{self, timestamp};
+use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
+use super::texts::{Nulls, Texts};
 
 /// The batch of the rows that break no rule; what the others break is added to `found`.
 pub(super) fn build(
     plan: &Plan,
     schema: &EventSchema,
-    rows: &mut Rows<'_>,
+    rows: &Rows<'_>,
     found: &mut Vec<Found>,
 ) -> RecordBatch {
     let mut builder = Builder::new(plan, rows);
-    let mut columns = builder.columns();
+    let columns = builder.columns();
+    let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
+        .expect("one column of its type for each field of the schema");
     let bad = builder.bad;
-    if bad.contains(&true) {
-        for row in (0..bad.len()).filter(|row| bad[*row]) {
-            explain(plan, rows, row, found);
+    let explained = (0..bad.len()).filter(|row| bad[*row]);
+    match explained.map(|row| explain(plan, rows, row, found)).count() {
+        0 => batch,
+        all if all == bad.len() => RecordBatch::new_empty(batch.schema()),
+        _ => {
+            let good = BooleanBuffer::collect_bool(bad.len(), |row| !bad[row]);
+            filter_record_batch(&batch, &BooleanArray::new(good, None))
+                .expect("one verdict for each row")
         }
-        rows.drop_bad(&bad);
-        columns = Builder::new(plan, rows).columns();
     }
-    RecordBatch::try_new(schema.arrow.clone(), columns)
-        .expect("one column of its type for each field of the schema")
 }
 
 struct Builder<'a, 'r> {
@@ -49,11 +61,12 @@ struct Builder<'a, 'r> {
     rows: &'a Rows<'r>,
     /// Rows that break a rule.
     bad: Vec<bool>,
+    calendar: Calendar,
 }
 
 impl<'a, 'r> Builder<'a, 'r> {
     fn new(plan: &'a Plan, rows: &'a Rows<'r>) -> Self {
-        Self { plan, rows, bad: vec![false; rows.len()] }
+        Self { plan, rows, bad: vec![false; rows.len()], calendar: Calendar::default() }
     }
 
     fn columns(&mut self) -> Vec<ArrayRef> {
@@ -72,34 +85,39 @@ impl<'a, 'r> Builder<'a, 'r> {
             return new_null_array(&DataType::Utf8, self.rows.len());
         };
         let mut recent = RecentNames::default();
-        let mut names = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * 16);
-        for (cell, bad) in self.rows.column(column).zip(&mut self.bad) {
-            match recent.get_or(cell, |cell| self.plan.reserved.name(cell)) {
-                Ok(name) => names.append_value(name),
+        let mut names = self.texts(column);
+        for (cell, bad) in self.rows.spans(column).zip(&mut self.bad) {
+            if recent.holds(self.rows.bytes(cell)) {
+                names.push_cell(cell);
+                continue;
+            }
+            match self.plan.reserved.name(self.rows.text(cell)) {
+                Ok(name) => {
+                    names.push(name);
+                    recent.add(name.as_bytes());
+                }
                 Err(_) => {
                     *bad = true;
-                    names.append_value("");
+                    names.push("");
                 }
             }
         }
-        Arc::new(names.finish())
+        names.finish()
     }
 
     fn timestamps(&mut self) -> ArrayRef {
         let now = self.plan.processing_time;
-        let mut instants = instants(self.rows.len());
         let Some(column) = self.plan.columns.timestamp else {
-            instants.append_value_n(now * 1000, self.rows.len());
-            return Arc::new(instants.finish());
+            return instants(vec![now * 1000; self.rows.len()], Nulls::default());
         };
-        for (cell, bad) in self.rows.column(column).zip(&mut self.bad) {
-            let seconds = timestamp(cell).unwrap_or_else(|_| {
-                *bad = true;
-                None
-            });
-            instants.append_value(seconds.unwrap_or(now) * 1000);
-        }
-        Arc::new(instants.finish())
+        let at = |(cell, bad): (Span, &mut bool)| {
+            let plain = timestamp::plain(self.rows.bytes(cell));
+            let seconds = plain.map_or_else(|| timestamp(self.rows.text(cell)), |at| Ok(Some(at)));
+            *bad |= seconds.is_err();
+            seconds.ok().flatten().unwrap_or(now) * 1000
+        };
+        let times = self.rows.spans(column).zip(&mut self.bad).map(at).collect();
+        instants(times, Nulls::default())
     }
 
     /// The four id columns in the schema's order.
@@ -117,23 +135,31 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
-        let mut ids = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * 24);
+        let mut ids = self.texts(column);
         let marks = self.bad.iter_mut().zip(has_one);
-        for (cell, (bad, has_one)) in self.rows.column(column).zip(marks) {
-            let id = id(cell).unwrap_or_else(|_| {
-                *bad = true;
-                None
-            });
-            *has_one |= id.is_some();
-            ids.append_option(id);
+        for (cell, (bad, has_one)) in self.rows.spans(column).zip(marks) {
+            if id::is_plain(self.rows.bytes(cell)) {
+                *has_one = true;
+                ids.push_cell(cell);
+                continue;
+            }
+            match id(self.rows.text(cell)) {
+                Ok(Some(id)) => {
+                    *has_one = true;
+                    ids.push(id);
+                }
+                absent => {
+                    *bad |= absent.is_err();
+                    ids.push_null();
+                }
+            }
         }
-        Arc::new(ids.finish())
+        ids.finish()
     }
 
     fn lines(&self) -> ArrayRef {
-        let mut lines = Int64Builder::with_capacity(self.rows.len());
-        (0..self.rows.len()).for_each(|row| lines.append_value(self.rows.line(row) as i64));
-        Arc::new(lines.finish())
+        let lines = (0..self.rows.len()).map(|row| self.rows.line(row) as i64);
+        Arc::new(lines.collect::<PrimitiveArray<Int64Type>>())
     }
 
     fn property(&mut self, property: &PropertyColumn) -> ArrayRef {
@@ -148,62 +174,91 @@ impl<'a, 'r> Builder<'a, 'r> {
         }
     }
 
-    /// Gives every cell of a column to `append`; a row that breaks a rule is marked, and `append`
-    /// is told to give it nothing.
-    fn each<T>(
-        &mut self,
-        column: usize,
-        read: impl Fn(&'r str) -> Result<T, &'static Rule>,
-        mut append: impl FnMut(Option<T>),
-    ) {
-        let max = self.plan.limits.max_property_value;
-        for (cell, bad) in self.rows.column(column).zip(&mut self.bad) {
-            let value = property::length(cell, max).and_then(|()| read(cell));
-            *bad |= value.is_err();
-            append(value.ok());
-        }
-    }
-
     fn strings(&mut self, column: usize) -> ArrayRef {
-        let mut strings = StringBuilder::with_capacity(self.rows.len(), self.rows.len() * 16);
-        let mut text = String::new();
-        self.each(column, property::string, |value| match value {
-            Some(Value::Text(text)) => strings.append_value(text),
-            Some(Value::Date(seconds)) => {
-                text.clear();
-                date::push_rfc3339(&mut text, seconds);
-                strings.append_value(&text);
+        let max = self.plan.limits.max_property_value;
+        let mut strings = self.texts(column);
+        for (cell, bad) in self.rows.spans(column).zip(&mut self.bad) {
+            if property::is_plain(self.rows.bytes(cell), max) {
+                strings.push_cell(cell);
+                continue;
             }
-            _ => strings.append_null(),
-        });
-        Arc::new(strings.finish())
+            let text = self.rows.text(cell);
+            match property::length(text, max).and_then(|()| property::string(text)) {
+                Ok(Value::Text(_)) => strings.push_cell(cell),
+                Ok(Value::Date(at)) => strings.push_ascii(&self.calendar.rfc3339(at)),
+                other => {
+                    *bad |= other.is_err();
+                    strings.push_null();
+                }
+            }
+        }
+        strings.finish()
     }
 
-    fn numbers<T: ArrowPrimitiveType>(
+    /// The values of a column, where `parse` reads a cell without white space around it.
+    #[inline]
+    fn typed<T: Default>(
         &mut self,
         column: usize,
-        parse: fn(&str) -> Result<T::Native, &'static Rule>,
+        parse: impl Fn(&str) -> Result<T, &'static Rule>,
+    ) -> (Vec<T>, Nulls) {
+        let max = self.plan.limits.max_property_value;
+        let (mut values, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        for (row, cell) in self.rows.spans(column).enumerate() {
+            let text = self.rows.text(cell);
+            let plain = if text.len() <= max { parse(text).ok() } else { None };
+            let value = plain.map_or_else(
+                || property::length(text, max).and_then(|()| property::typed(text, &parse)),
+                |value| Ok(Some(value)),
+            );
+            self.bad[row] |= value.is_err();
+            values.push(value.ok().flatten().unwrap_or_else(|| {
+                nulls.push(row);
+                T::default()
+            }));
+        }
+        (values, nulls)
+    }
+
+    #[inline]
+    fn numbers<T: ArrowPrimitiveType<Native: Default>>(
+        &mut self,
+        column: usize,
+        parse: impl Fn(&str) -> Result<T::Native, &'static Rule>,
     ) -> ArrayRef {
-        let mut numbers = PrimitiveBuilder::<T>::with_capacity(self.rows.len());
-        let read = |cell| property::typed(cell, parse);
-        self.each(column, read, |value| numbers.append_option(value.flatten()));
-        Arc::new(numbers.finish())
+        let (numbers, nulls) = self.typed(column, parse);
+        let nulls = nulls.finish(numbers.len());
+        Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls))
     }
 
     fn booleans(&mut self, column: usize) -> ArrayRef {
-        let mut booleans = BooleanBuilder::with_capacity(self.rows.len());
-        let read = |cell| property::typed(cell, value::boolean);
-        self.each(column, read, |value| booleans.append_option(value.flatten()));
-        Arc::new(booleans.finish())
+        let (booleans, nulls) = self.typed(column, value::boolean);
+        let nulls = nulls.finish(booleans.len());
+        let bits = BooleanBuffer::collect_bool(booleans.len(), |row| booleans[row]);
+        Arc::new(BooleanArray::new(bits, nulls))
     }
 
     fn dates(&mut self, property: &PropertyColumn) -> ArrayRef {
-        let mut dates = instants(self.rows.len());
-        let read = |cell| property::instant(cell, property.format);
-        self.each(property.column, read, |value| {
-            dates.append_option(value.flatten().map(|seconds| seconds * 1000));
-        });
-        Arc::new(dates.finish())
+        let max = self.plan.limits.max_property_value;
+        let (mut times, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
+            let cell = self.rows.text(cell);
+            let instant =
+                property::length(cell, max).and_then(|()| property::instant(cell, property.format));
+            self.bad[row] |= instant.is_err();
+            let seconds = instant.ok().flatten();
+            if seconds.is_none() {
+                nulls.push(row);
+            }
+            times.push(seconds.unwrap_or_default() * 1000);
+        }
+        instants(times, nulls)
+    }
+
+    /// A column of texts, with room for the cells of `column`.
+    fn texts(&self, column: usize) -> Texts<'r> {
+        let bytes = self.rows.spans(column).map(Span::len).sum();
+        Texts::new(self.rows.block(), self.rows.len(), bytes)
     }
 
     /// Marks rows with too many properties, where there are columns enough for that.
@@ -224,28 +279,30 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 }
 
-fn instants(capacity: usize) -> TimestampMillisecondBuilder {
-    TimestampMillisecondBuilder::with_capacity(capacity).with_timezone("UTC")
+fn instants(milliseconds: Vec<i64>, nulls: Nulls) -> ArrayRef {
+    let nulls = nulls.finish(milliseconds.len());
+    let times = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), nulls);
+    Arc::new(TimestampMillisecondArray::with_timezone(times, "UTC"))
 }
 
-/// Valid event names seen lately: a file has few, and checking one costs an allocation.
+/// Cells seen lately that are valid event names as they stand: a file has few, and checking one
+/// costs an allocation.
 #[derive(Default)]
-struct RecentNames<'a>([Option<(&'a str, &'a str)>; 16]);
+struct RecentNames<'a>([Option<&'a [u8]>; 16]);
 
 impl<'a> RecentNames<'a> {
-    fn get_or(
-        &mut self,
-        cell: &'a str,
-        check: impl FnOnce(&'a str) -> Result<&'a str, &'static Rule>,
-    ) -> Result<&'a str, &'static Rule> {
-        let bytes = cell.as_bytes();
-        let ends = [bytes.first(), bytes.last()].map(|byte| byte.map_or(0, |b| *b as usize));
-        let slot = &mut self.0[(bytes.len() + ends[0] + 3 * ends[1]) % 16];
-        if let Some((_, name)) = slot.filter(|(seen, _)| *seen == cell) {
-            return Ok(name);
-        }
-        let name = check(cell)?;
-        *slot = Some((cell, name));
-        Ok(name)
+    #[inline]
+    fn holds(&self, cell: &[u8]) -> bool {
+        self.0[Self::slot(cell)].is_some_and(|name| name == cell)
+    }
+
+    fn add(&mut self, name: &'a [u8]) {
+        self.0[Self::slot(name)] = Some(name);
+    }
+
+    #[inline]
+    fn slot(cell: &[u8]) -> usize {
+        let ends = [cell.first(), cell.last()].map(|byte| byte.map_or(0, |b| *b as usize));
+        (cell.len() + ends[0] + 3 * ends[1]) % 16
     }
 }

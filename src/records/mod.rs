@@ -10,7 +10,7 @@
 //! | split into blocks of whole records | `split`, `quotes` | reader |
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
-//! | check by the `rules`, build the batch | `parse`, `event`, `profile`, `explain` | worker |
+//! | check by the `rules`, build the batch | `parse`, `event`, `texts`, `profile`, `explain` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
 //! What always holds: the same bytes give the same verdicts, however they arrive and whoever
@@ -39,6 +39,7 @@ pub mod schema;
 mod sink;
 mod source;
 mod split;
+mod texts;
 
 pub use batch::{Batch, Change, Operation, ProfileBatch, ProfileRecord, Value};
 pub use decompress::Compression;

@@ -60,13 +60,21 @@ pub(super) struct Found {
 
 /// The records of a block that have the header's form, and their cells.
 pub(super) struct Rows<'a> {
-    pub text: &'a str,
+    text: &'a str,
     cells: &'a [Span],
     records: &'a [Record],
     /// The line of the block's first byte.
     first_line: u64,
-    /// Indexes into `records`.
-    rows: Vec<u32>,
+    rows: Vec<Row>,
+}
+
+/// A record of the header's form.
+#[derive(Clone, Copy)]
+struct Row {
+    /// Which record of the block.
+    record: u32,
+    /// Its first cell's index.
+    cells: u32,
 }
 
 impl<'a> Rows<'a> {
@@ -74,33 +82,41 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
-    /// The cells of one column.
-    pub fn column(&self, column: usize) -> impl Iterator<Item = &'a str> {
-        let (text, cells, records) = (self.text, self.cells, self.records);
-        self.rows.iter().map(move |row| {
-            let first = records[*row as usize].cells as usize;
-            &text[cells[first + column].range()]
-        })
+    /// The block that the cells lie in, and its unquoted cells after it.
+    pub fn block(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// Where the cells of one column are.
+    #[inline]
+    pub fn spans(&self, column: usize) -> impl Iterator<Item = Span> + use<'_, 'a> {
+        let cells = self.cells;
+        self.rows.iter().map(move |row| cells[row.cells as usize + column])
+    }
+
+    /// A cell, as bytes.
+    #[inline]
+    pub fn bytes(&self, cell: Span) -> &'a [u8] {
+        &self.text.as_bytes()[cell.range()]
+    }
+
+    /// A cell, as text.
+    #[inline]
+    pub fn text(&self, cell: Span) -> &'a str {
+        &self.text[cell.range()]
     }
 
     pub fn cell(&self, row: usize, column: usize) -> &'a str {
-        let first = self.records[self.rows[row] as usize].cells as usize;
-        &self.text[self.cells[first + column].range()]
+        self.text(self.cells[self.rows[row].cells as usize + column])
     }
 
     pub fn line(&self, row: usize) -> u64 {
-        self.first_line + u64::from(self.records[self.rows[row] as usize].line)
+        self.first_line + u64::from(self.records[self.rows[row].record as usize].line)
     }
 
     pub fn found(&self, row: usize, rule: &'static Rule, column: Option<usize>) -> Found {
         let column = column.map(|column| column as u32);
-        Found { record: self.rows[row], finding: Finding { rule, column } }
-    }
-
-    /// Keeps the rows that are not `bad`.
-    pub fn drop_bad(&mut self, bad: &[bool]) {
-        let mut bad = bad.iter();
-        self.rows.retain(|_| !bad.next().is_some_and(|bad| *bad));
+        Found { record: self.rows[row].record, finding: Finding { rule, column } }
     }
 }
 
@@ -125,16 +141,14 @@ pub(super) struct Parsed {
 /// Parses a block by the plan.
 pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
     let Block { mut text, first_line, consumed } = block;
-    let invalid = take_invalid(&mut text, plan);
-    let mut lexed = lex(&text, plan.delimiter, plan.width());
-    text.append(&mut lexed.unquoted);
+    let (lexed, invalid) = lex_valid(&mut text, plan);
     let mut found = Vec::new();
     let rows = well_formed(&lexed, &invalid, plan, &mut found);
     let text_str = simdutf8::basic::from_utf8(&text).expect("invalid records were taken out");
-    let mut rows =
+    let rows =
         Rows { text: text_str, cells: &lexed.cells, records: &lexed.records, first_line, rows };
     let batch = match &plan.schema {
-        Schema::Event(schema) => Batch::Events(event::build(plan, schema, &mut rows, &mut found)),
+        Schema::Event(schema) => Batch::Events(event::build(plan, schema, &rows, &mut found)),
         Schema::Profile(properties) => {
             let batch = ProfileBatch::new(properties.clone());
             Batch::Profiles(profile::build(plan, batch, &rows, &mut found))
@@ -145,13 +159,21 @@ pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
     Parsed { batch, read, consumed, first_line, text, lexed, found, invalid }
 }
 
+/// Finds the cells of a block, puts the unquoted ones after it and takes invalid records out.
+fn lex_valid(text: &mut Vec<u8>, plan: &Plan) -> (Lexed, Vec<(u32, Vec<u8>)>) {
+    let invalid = take_invalid(text, plan);
+    let mut lexed = lex(text, plan.delimiter, plan.width());
+    text.append(&mut lexed.unquoted);
+    (lexed, invalid)
+}
+
 /// The records of the header's form; what the others lack is added to `found`.
 fn well_formed(
     lexed: &Lexed,
     invalid: &[(u32, Vec<u8>)],
     plan: &Plan,
     found: &mut Vec<Found>,
-) -> Vec<u32> {
+) -> Vec<Row> {
     let mut rows = Vec::with_capacity(lexed.records.len());
     let mut invalid = invalid.iter().peekable();
     for (record, at) in lexed.records.iter().zip(0_u32..) {
@@ -160,7 +182,7 @@ fn well_formed(
             bytes.map(|(_, raw)| Finding { rule: &INVALID_BYTES, column: invalid_in(raw, plan) })
         };
         match plan.broken_form(record, &lexed.cells).or_else(invalid_bytes) {
-            None => rows.push(at),
+            None => rows.push(Row { record: at, cells: record.cells }),
             Some(finding) => found.push(Found { record: at, finding }),
         }
     }

@@ -4,10 +4,11 @@ use super::batch::{Change, Operation, ProfileBatch, Value};
 use super::columns::PropertyColumn;
 use super::explain::explain_user;
 use super::parse::{Found, Plan, Rows};
+use super::rules::calendar::Calendar;
 use super::rules::id::id;
 use super::rules::profile::{NO_LIST, operation};
+use super::rules::property;
 use super::rules::timestamp::timestamp;
-use super::rules::{date, property};
 use super::schema::PropertyType;
 
 /// The batch of the rows that break no rule; what the others break is added to `found`.
@@ -42,6 +43,7 @@ struct Changes<'a> {
     list: Vec<(Change<'a>, bool)>,
     /// Those dates as RFC 3339, one after the other.
     dates: String,
+    calendar: Calendar,
 }
 
 /// The length of `2020-05-12T09:07:12Z`.
@@ -90,7 +92,7 @@ impl<'a> Changes<'a> {
     fn push(&mut self, column: &PropertyColumn, change: Change<'a>) {
         let as_text = match change.value {
             Value::Date(seconds) if column.property.kind == PropertyType::String => {
-                date::push_rfc3339(&mut self.dates, seconds);
+                self.calendar.push_rfc3339(&mut self.dates, seconds);
                 true
             }
             _ => false,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Error, Result};
+use super::{Error, Result, soundness};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
 const MIGRATIONS: &[&str] = &[
@@ -15,6 +15,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
 ];
+
+/// The newest schema that this program knows.
+pub(super) fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
 
 /// Applies what is missing.
 ///
@@ -29,6 +34,11 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let found = version(&transaction)?; // another process may have been first
     if found > known {
         return Err(Error::Newer { path: path.to_owned(), found, known });
+    }
+    if found == 0
+        && let Some(witness) = soundness::witness(path)
+    {
+        return Err(Error::Lost { path: path.to_owned(), witness });
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

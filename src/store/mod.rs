@@ -72,6 +72,21 @@ impl Store {
         }
     }
 
+    /// What `import` came to in the store, if an earlier run committed it. Changes nothing; on
+    /// return a commit that was found is durable.
+    ///
+    /// # Errors
+    /// It can't be found out.
+    pub fn committed(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<Committed>, Error> {
+        match self {
+            Self::Local(store) => store.committed(account, import),
+        }
+    }
+
     /// Removes what a crashed run of `import` left behind, when it will not begin again. What it
     /// committed stays.
     ///

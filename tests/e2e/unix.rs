@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::disk::unmount_below;
 use crate::process::run;
 
 pub const SYSUSERS: &str =
@@ -125,7 +126,12 @@ fn sweep() {
 
 /// Removes a host's folder, and the Unix users of the accounts in it.
 pub fn remove_root(root: &Path) {
-    for account in std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten() {
+    // Before the accounts are read: a disk of a killed run may hold them, and hides what it was
+    // mounted on.
+    let accounts: Vec<_> =
+        std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten().collect();
+    unmount_below(root);
+    for account in accounts {
         let name = account.file_name().into_string().unwrap_or_default();
         if !name.starts_with('.') {
             remove_user(&name);

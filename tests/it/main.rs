@@ -14,6 +14,8 @@ mod fuzz;
 mod helper_closure;
 mod house;
 mod memory;
+mod pages;
+mod promises;
 mod store_readers;
 mod stored;
 mod threat_model;

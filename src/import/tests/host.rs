@@ -24,6 +24,12 @@ pub struct Host {
 /// Two events, the second without a name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
+/// What a crash before the finishing transaction leaves, whatever was done by then.
+pub const NOT_FINISHED: &str =
+    "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
+    DELETE FROM milestone WHERE type <> 'import.picked_up';
+    DELETE FROM activity WHERE action = 'import.completed'";
+
 impl Host {
     pub fn new() -> Self {
         Self::with(|_| {})

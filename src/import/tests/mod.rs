@@ -3,6 +3,7 @@
 pub(super) mod host;
 mod meanwhile;
 mod mishaps;
+mod stored;
 mod sweep;
 
 use self::host::{EVENTS, Host, names};

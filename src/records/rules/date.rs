@@ -13,7 +13,7 @@ pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
 const NO_TIME: i64 = 1;
 
 /// The first and the last second that a date can have: the years 1 to 9999.
-const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+pub const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -104,44 +104,6 @@ fn hint(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// `seconds` as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`, appended to `text`.
-///
-/// The year is 1 to 9999, see [`signed_epoch`].
-pub fn push_rfc3339(text: &mut String, seconds: i64) {
-    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
-    let (year, month, day) = civil(days);
-    let mut digits = *b"0000-00-00T00:00:00Z";
-    for (at, number) in [
-        (0, year / 100),
-        (2, year % 100),
-        (5, month),
-        (8, day),
-        (11, time / 3600),
-        (14, time / 60 % 60),
-        (17, time % 60),
-    ] {
-        digits[at] = b'0' + (number / 10) as u8;
-        digits[at + 1] = b'0' + (number % 10) as u8;
-    }
-    text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
-}
-
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar; years 1 to 9999.
-///
-/// Counts from 1 March of year 0, so that a leap day is a year's last day: 146 097 days make 400
-/// years, and 153 days every five months from March on. All of it fits 32 bits unsigned, whose
-/// divisions cost least.
-fn civil(days: i64) -> (u32, u32, u32) {
-    let days = (days + 719_468) as u32;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u32::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,38 +175,6 @@ mod tests {
         ] {
             let verdict = date(cell, Some(DateFormat::DayMonthYear));
             assert_eq!(verdict.unwrap_err().text(), "DATE value expected", "{cell:?}");
-        }
-    }
-
-    #[test]
-    fn writes_what_others_write() {
-        for seconds in [
-            0,
-            1,
-            -1,
-            1_589_274_432,
-            951_782_400,
-            951_868_799,
-            4_107_542_400,
-            -2_208_988_800,
-            *SECONDS.start(),
-            99_999_999_999,
-        ] {
-            let mut text = String::new();
-            push_rfc3339(&mut text, seconds);
-            let expected = jiff::Timestamp::from_second(seconds).unwrap().to_string();
-            assert_eq!(text, expected);
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn writes_every_second_as_others_write_it(seconds in SECONDS) {
-            if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {
-                let mut text = String::new();
-                push_rfc3339(&mut text, seconds);
-                proptest::prop_assert_eq!(text, timestamp.to_string());
-            }
         }
     }
 }

@@ -33,6 +33,9 @@ const ABSENT: [&str; 17] = [
     "",
 ];
 
+/// The longest of [`ABSENT`], in bytes.
+const LONGEST_ABSENT: usize = "undefined".len();
+
 /// The id in a cell, if it has one.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     let id = trim(cell);
@@ -42,8 +45,18 @@ pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     Ok(if is_absent(id) { None } else { Some(id) })
 }
 
+/// Whether a cell is an id as it stands, seen from its length and its ends alone; one that is not
+/// may be an id still.
+#[inline]
+pub fn is_plain(cell: &[u8]) -> bool {
+    let visible = |byte: Option<&u8>| byte.is_some_and(|b| (0x21..0x7f).contains(b));
+    (LONGEST_ABSENT + 1..TOO_LONG).contains(&cell.len())
+        && visible(cell.first())
+        && visible(cell.last())
+}
+
 fn is_absent(id: &str) -> bool {
-    id.len() <= "undefined".len() && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
+    id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
 }
 
 fn hint(case: &Case<'_>) -> Option<String> {
@@ -70,8 +83,18 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn plain_ids_are_ids_as_they_stand(cell in "[ ~a-z0\u{a0}é]{0,12}|[0-9a-z]{1020,1030}") {
+            if is_plain(cell.as_bytes()) {
+                proptest::prop_assert_eq!(id(&cell).ok().flatten(), Some(&*cell));
+            }
+        }
+    }
+
     #[test]
     fn some_values_count_as_absent_in_any_case() {
+        assert_eq!(ABSENT.iter().map(|absent| absent.len()).max(), Some(LONGEST_ABSENT));
         for absent in ABSENT {
             for cell in [absent.to_owned(), absent.to_uppercase(), format!(" {absent} ")] {
                 assert_eq!(id(&cell).unwrap(), None, "{cell:?}");

@@ -23,6 +23,14 @@ pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
     if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
 }
 
+/// Whether a STRING's cell is its value as it stands, seen from its length and first byte alone;
+/// one that is not may be a value still. `max` is in characters, of which there are no more than
+/// bytes.
+#[inline]
+pub fn is_plain(cell: &[u8], max: usize) -> bool {
+    cell.len() <= max && cell.first().is_some_and(|first| *first != b'$')
+}
+
 /// The seconds of `$D_<epoch>`; none when the cell is not written so.
 pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match cell.strip_prefix("$D_") {
@@ -42,7 +50,7 @@ pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
 /// The value of an INTEGER, LONG, FLOAT or BOOLEAN, as `parse` reads it.
 pub fn typed<T>(
     cell: &str,
-    parse: fn(&str) -> Result<T, &'static Rule>,
+    parse: impl Fn(&str) -> Result<T, &'static Rule>,
 ) -> Result<Option<T>, &'static Rule> {
     let text = trim(cell);
     if text.is_empty() {
@@ -87,6 +95,16 @@ mod tests {
         for cell in ["x".repeat(512), "é".repeat(512)] {
             assert!(length(&cell, 512).is_ok());
             assert_eq!(length(&(cell + "x"), 512).unwrap_err().text(), TOO_LONG.text());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_texts_are_values_as_they_stand(cell in "[ $D_é0-9]{0,8}", max in 0_usize..10) {
+            if is_plain(cell.as_bytes(), max) {
+                proptest::prop_assert!(length(&cell, max).is_ok());
+                proptest::prop_assert_eq!(string(&cell).map_err(Rule::text), Ok(Value::Text(&cell)));
+            }
         }
     }
 

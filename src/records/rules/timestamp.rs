@@ -1,6 +1,6 @@
 //! `ts`: epoch seconds, 1 to 11 digits, or empty, which is the time of processing.
 
-use super::{epoch, trim};
+use super::{digits, epoch, trim};
 use crate::records::rejection::{Case, Rule};
 
 pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
@@ -11,6 +11,12 @@ pub fn timestamp(cell: &str) -> Result<Option<i64>, &'static Rule> {
         "" => Ok(None),
         text => epoch(text).map(Some).ok_or(&TIMESTAMP),
     }
+}
+
+/// The seconds of a cell that is digits alone; another cell may have some still.
+#[inline]
+pub fn plain(cell: &[u8]) -> Option<i64> {
+    if cell.len() > 11 { None } else { digits(cell) }
 }
 
 fn hint(case: &Case<'_>) -> Option<String> {
@@ -39,9 +45,11 @@ mod tests {
             ("  ", None),
         ] {
             assert_eq!(timestamp(cell).unwrap(), seconds, "{cell:?}");
+            assert_eq!(plain(cell.as_bytes()).or(seconds), seconds, "{cell:?}");
         }
         for cell in ["1578503667000", "-1", "1.5", "2020-01-01", "$D_1578503667", "1e9", "x"] {
             assert_eq!(timestamp(cell).unwrap_err().text(), TIMESTAMP.text(), "{cell:?}");
+            assert_eq!(plain(cell.as_bytes()), None, "{cell:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each function takes a cell without white space around it that is not empty.
 
+use super::digits;
 use crate::records::rejection::Rule;
 
 pub static INTEGER: Rule = Rule::new("INTEGER value expected")
@@ -18,30 +19,66 @@ pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected")
     .with_help(|_| Some("write true, false, 1, 0, Y or N".to_owned()));
 
 /// A whole number of 32 bits.
+#[inline]
 pub fn integer(text: &str) -> Result<i32, &'static Rule> {
-    text.parse().map_err(|_| &INTEGER)
+    let usual = digits(text.as_bytes()).and_then(|number| number.try_into().ok());
+    usual.map_or_else(|| text.parse().map_err(|_| &INTEGER), Ok)
 }
 
 /// A whole number of 64 bits.
+#[inline]
 pub fn long(text: &str) -> Result<i64, &'static Rule> {
-    text.parse().map_err(|_| &LONG)
+    digits(text.as_bytes()).map_or_else(|| text.parse().map_err(|_| &LONG), Ok)
 }
 
 /// A finite decimal number; `inf` and `nan` are words, and words are not numbers here.
+#[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
+    short_decimal(text.as_bytes()).map_or_else(|| any_float(text), Ok)
+}
+
+fn any_float(text: &str) -> Result<f64, &'static Rule> {
     if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E')) {
         return Err(&FLOAT);
     }
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
+/// The number that at most 15 digits make, with a point before none to eight of the last.
+///
+/// Digits and power of ten are then exact as floats, and a division rounds once: the result is
+/// the nearest float, as `parse` gives it.
+#[inline]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    const TENS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+    if text.is_empty() || text.len() > 16 || *text.first()? == b'.' {
+        return None;
+    }
+    let (mut number, mut decimals) = (0_u64, None);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            number = number * 10 + u64::from(digit);
+            decimals = decimals.map(|n| n + 1);
+        } else if *byte == b'.' && decimals.is_none() {
+            decimals = Some(0);
+        } else {
+            return None;
+        }
+    }
+    let all = text.len() - usize::from(decimals.is_some());
+    let ten = TENS.get(decimals.unwrap_or(0)).filter(|_| all <= 15)?;
+    Some(number as f64 / ten)
+}
+
 /// true/false, 1/0, Y/N, in any case.
+#[inline]
 pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     match text.as_bytes() {
         [b'1' | b'Y' | b'y'] => Ok(true),
         [b'0' | b'N' | b'n'] => Ok(false),
-        word if word.eq_ignore_ascii_case(b"true") => Ok(true),
-        word if word.eq_ignore_ascii_case(b"false") => Ok(false),
+        [b't' | b'T', b'r' | b'R', b'u' | b'U', b'e' | b'E'] => Ok(true),
+        [b'f' | b'F', b'a' | b'A', b'l' | b'L', b's' | b'S', b'e' | b'E'] => Ok(false),
         _ => Err(&BOOLEAN),
     }
 }
@@ -79,6 +116,18 @@ mod tests {
         }
         for text in ["inf", "-infinity", "NaN", "1e999", "12,5", "0x10", ".", "e", ""] {
             assert_eq!(float(text).unwrap_err().text(), "FLOAT value expected", "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn short_numbers_are_what_parse_makes_of_them(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
+            if let Some(number) = short_decimal(text.as_bytes()) {
+                proptest::prop_assert_eq!(Ok(number.to_bits()), text.parse().map(f64::to_bits));
+            }
+            proptest::prop_assert_eq!(float(&text).ok(), any_float(&text).ok());
+            proptest::prop_assert_eq!(long(&text).ok(), text.parse().ok());
+            proptest::prop_assert_eq!(integer(&text).ok(), text.parse().ok());
         }
     }
 

@@ -90,6 +90,22 @@ impl LocalStore {
         Ok(LocalWriter { import: import.clone(), state })
     }
 
+    /// See [`super::Store::committed`].
+    ///
+    /// # Errors
+    /// What is stored can't be read.
+    pub fn committed(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<Committed>, Error> {
+        let folder = AccountFolder::new(&self.data, account);
+        match events::committed(&folder, import)? {
+            None => profiles::committed(&folder, import),
+            committed => Ok(committed),
+        }
+    }
+
     /// See [`super::Store::abandon`]. Profiles leave nothing: their transaction went with the run.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod staged;
 mod sweep;
 mod window;
 
+use std::fs;
 use std::sync::Arc;
 
 use self::database::Database;
@@ -98,6 +99,19 @@ fn begin_within(
         piece: Piece::default(),
         profiles: Background::new(profiles),
     }))
+}
+
+/// What an earlier run of `import` committed.
+///
+/// # Errors
+/// The account's database can't be opened or read.
+pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
+    let path = folder.profiles();
+    match fs::metadata(&path) {
+        Err(error) if durable::is_missing(&error) => Ok(None),
+        Err(error) => Err(Error::io("look at", &path)(error)),
+        Ok(_) => Database::peek(&path, import),
+    }
 }
 
 impl ProfilesWriter {

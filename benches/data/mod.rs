@@ -1,0 +1,103 @@
+//! Data files for measurements, the same bytes for the same arguments: the product page's shapes.
+//!
+//! No figure in them repeats in step with another, so that no column helps to compress the next.
+
+use std::io::{self, Write};
+
+/// How the eight columns of [`events`] are to be read.
+pub const EVENTS_MANIFEST: &str = r#"{
+    "fileName": "events.csv", "type": "event", "clientEmail": "jane@acme.example",
+    "columns": {
+        "event_name": { "ctName": "evtName" },
+        "time_stamp": { "ctName": "ts", "dataType": "INTEGER" },
+        "cookie_id": { "ctName": "objectId" },
+        "item_name": { "ctName": "Name" },
+        "item_price": { "ctName": "Price", "dataType": "FLOAT" },
+        "item_delivery_date": { "ctName": "DeliveryDate" },
+        "status_delivered": { "ctName": "DeliveryStatus", "dataType": "BOOLEAN" }
+    }
+}
+"#;
+
+/// How the columns of [`profiles`] are to be read.
+pub const PROFILES_MANIFEST: &str = r#"{
+    "fileName": "profiles.csv", "type": "profile", "clientEmail": "jane@acme.example",
+    "columns": {
+        "time_stamp": { "ctName": "ts", "dataType": "INTEGER" },
+        "cookie_id": { "ctName": "objectId" },
+        "id_name": { "ctName": "Name" },
+        "id_email": { "ctName": "Email" },
+        "id_phone": { "ctName": "Phone" },
+        "is_married": { "ctName": "Married", "dataType": "BOOLEAN" },
+        "age": { "ctName": "Age", "dataType": "INTEGER" }
+    }
+}
+"#;
+
+/// A small, seeded source of numbers (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number from 0 to `n` - 1.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+/// Writes `records` events of about 100 bytes each; one in `every` has a price that is no number,
+/// none when it is 0.
+pub fn events(mut to: impl Write, records: u64, every: u64) -> io::Result<()> {
+    to.write_all(
+        b"event_name,time_stamp,identity,cookie_id,item_name,item_price,item_delivery_date,\
+          status_delivered\n",
+    )?;
+    let mut random = Random(42);
+    for number in 1..=records {
+        let wrong = every > 0 && number % every == 0;
+        writeln!(
+            to,
+            "{},{},user{}@acme.example,cookie_{},Awesome Ring - {},{}.{:02}{},$D_{},{}",
+            ["Purchased", "Viewed", "Added To Cart", "Searched"][random.below(4) as usize],
+            1_578_503_667 + random.below(10_000_000),
+            random.below(1_000_000),
+            random.below(5_000_000),
+            random.below(1000),
+            random.below(500),
+            random.below(100),
+            if wrong { " EUR" } else { "" },
+            1_589_274_432 + random.below(1_000_000),
+            ["true", "false", "1", "0"][random.below(4) as usize],
+        )?;
+    }
+    to.flush()
+}
+
+/// Writes `records` profile records, about 130 bytes each, over `profiles` profiles, each with a
+/// value for a list.
+#[allow(dead_code, reason = "not every measurement has profiles")]
+pub fn profiles(mut to: impl Write, records: u64, profiles: u64) -> io::Result<()> {
+    to.write_all(
+        b"time_stamp,identity,cookie_id,id_name,id_email,id_phone,is_married,age,Playlist,\
+          Playlist.operation\n",
+    )?;
+    let mut random = Random(43);
+    for _ in 0..records {
+        let user = random.below(profiles);
+        writeln!(
+            to,
+            "{},user{user}@acme.example,cookie_{user},John Doe {},user{user}@acme.example,\
+             +9188765{:05},{},{},{},$add",
+            1_574_668_407 + random.below(10_000_000),
+            random.below(10_000),
+            random.below(100_000),
+            ["true", "false"][random.below(2) as usize],
+            random.below(100),
+            ["Rock", "Pop", "Jazz", "Folk"][random.below(4) as usize],
+        )?;
+    }
+    to.flush()
+}

@@ -1,0 +1,130 @@
+//! Seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
+
+/// How many days are remembered: an events file is of some weeks, or goes from day to day.
+const DAYS: usize = 512;
+
+/// Writes seconds, and remembers the days it wrote.
+#[derive(Debug, Default)]
+pub struct Calendar(Vec<Day>);
+
+#[derive(Clone, Copy, Debug)]
+struct Day {
+    /// Since 1970.
+    number: i32,
+    text: [u8; 10],
+}
+
+impl Calendar {
+    /// `seconds` since 1970, in ASCII. The years are 1 to 9999, see [`super::date::SECONDS`].
+    #[inline]
+    pub fn rfc3339(&mut self, seconds: i64) -> [u8; 20] {
+        let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
+        let mut text = *b"0000-00-00T00:00:00Z";
+        text[..10].copy_from_slice(self.day(days as i32));
+        for (at, number) in [(11, time / 3600), (14, time / 60 % 60), (17, time % 60)] {
+            text[at..at + 2].copy_from_slice(&two_digits(number));
+        }
+        text
+    }
+
+    /// As [`Self::rfc3339`], appended to `text`.
+    pub fn push_rfc3339(&mut self, text: &mut String, seconds: i64) {
+        let digits = self.rfc3339(seconds);
+        text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
+    }
+
+    #[inline]
+    fn day(&mut self, number: i32) -> &[u8; 10] {
+        if self.0.is_empty() {
+            self.0 = vec![Day::new(0); DAYS];
+        }
+        let slot = &mut self.0[number.rem_euclid(DAYS as i32) as usize];
+        if slot.number != number {
+            *slot = Day::new(number);
+        }
+        &slot.text
+    }
+}
+
+impl Day {
+    fn new(number: i32) -> Self {
+        let (year, month, day) = civil(number);
+        let mut text = *b"0000-00-00";
+        for (at, number) in [(0, year / 100), (2, year % 100), (5, month), (8, day)] {
+            text[at..at + 2].copy_from_slice(&two_digits(number));
+        }
+        Self { number, text }
+    }
+}
+
+/// A number below 100.
+#[inline]
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar; years 1 to 9999.
+///
+/// Counts from 1 March of year 0, so that a leap day is a year's last day: 146 097 days make 400
+/// years, and 153 days every five months from March on. All of it fits 32 bits unsigned, whose
+/// divisions cost least.
+fn civil(days: i32) -> (u32, u32, u32) {
+    let days = (days + 719_468) as u32;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u32::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::rules::date::SECONDS;
+
+    fn written(calendar: &mut Calendar, seconds: i64) -> String {
+        let mut text = String::new();
+        calendar.push_rfc3339(&mut text, seconds);
+        text
+    }
+
+    #[test]
+    fn writes_what_others_write() {
+        let mut calendar = Calendar::default();
+        for seconds in [
+            0,
+            1,
+            -1,
+            1_589_274_432,
+            951_782_400,
+            951_868_799,
+            4_107_542_400,
+            -2_208_988_800,
+            *SECONDS.start(),
+            99_999_999_999,
+        ] {
+            let expected = jiff::Timestamp::from_second(seconds).unwrap().to_string();
+            assert_eq!(written(&mut calendar, seconds), expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn writes_every_second_as_others_write_it(
+            seconds in proptest::collection::vec(SECONDS, 1..5),
+            days in proptest::collection::vec(0..3_i64, 5),
+        ) {
+            let mut calendar = Calendar::default();
+            // Days a whole table apart share a place in it.
+            let apart = days.iter().map(|days| days * 86_400 * DAYS as i64);
+            for seconds in seconds.iter().cycle().zip(apart).map(|(seconds, days)| seconds + days) {
+                if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {
+                    let text = written(&mut calendar, seconds);
+                    proptest::prop_assert_eq!(text, timestamp.to_string());
+                }
+            }
+        }
+    }
+}

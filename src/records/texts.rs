@@ -1,0 +1,145 @@
+//! Builds a column of texts out of a block's cells.
+//!
+//! Always holds: every text is a cell of the block or was given as text, so the column is UTF-8.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, StringArray};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
+
+use super::lex::Span;
+
+/// Most cells are no longer than this, in bytes. So much is copied of each, whatever its length:
+/// a copy of fixed length is two instructions, and the next cell overwrites what was too much.
+const STRIDE: usize = 32;
+
+/// A column on its way.
+pub(super) struct Texts<'a> {
+    block: &'a [u8],
+    values: Vec<u8>,
+    /// Where each text ends.
+    offsets: Vec<i32>,
+    nulls: Nulls,
+}
+
+impl<'a> Texts<'a> {
+    /// For about `rows` texts with `bytes` in all, cut out of `block`.
+    pub fn new(block: &'a [u8], rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        let values = Vec::with_capacity(bytes + STRIDE);
+        Self { block, values, offsets, nulls: Nulls::default() }
+    }
+
+    /// A cell as it stands.
+    #[inline]
+    pub fn push_cell(&mut self, cell: Span) {
+        let (from, length) = (cell.start as usize, cell.len());
+        match self.block[from..].first_chunk::<STRIDE>() {
+            Some(more) if length <= STRIDE => {
+                let end = self.values.len() + length;
+                self.values.extend_from_slice(more);
+                self.values.truncate(end);
+            }
+            _ => self.values.extend_from_slice(&self.block[from..from + length]),
+        }
+        self.end_text();
+    }
+
+    /// Another text.
+    #[inline]
+    pub fn push(&mut self, text: &str) {
+        self.values.extend_from_slice(text.as_bytes());
+        self.end_text();
+    }
+
+    /// Another text, of ASCII alone.
+    #[inline]
+    pub fn push_ascii<const N: usize>(&mut self, text: &[u8; N]) {
+        self.values.extend_from_slice(text);
+        self.end_text();
+    }
+
+    /// No text.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.nulls.push(self.offsets.len() - 1);
+        self.end_text();
+    }
+
+    #[inline]
+    fn end_text(&mut self) {
+        self.offsets.push(self.values.len() as i32);
+    }
+
+    /// The column.
+    pub fn finish(self) -> ArrayRef {
+        let nulls = self.nulls.finish(self.offsets.len() - 1);
+        assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
+        let offsets = OffsetBuffer::new(self.offsets.into());
+        let texts = StringArray::try_new(offsets, Buffer::from_vec(self.values), nulls);
+        Arc::new(texts.expect("texts of a text, one after the other"))
+    }
+}
+
+/// Which rows of a column have no value: few, as a rule none or nearly all.
+#[derive(Debug, Default)]
+pub(super) struct Nulls(Vec<u32>);
+
+impl Nulls {
+    /// A row without a value; rows come in order.
+    #[inline]
+    pub fn push(&mut self, row: usize) {
+        self.0.push(row as u32);
+    }
+
+    /// As a column of `rows` wants it.
+    pub fn finish(self, rows: usize) -> Option<NullBuffer> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut set = BooleanBufferBuilder::new(rows);
+        set.append_n(rows, true);
+        self.0.iter().for_each(|row| set.set_bit(*row as usize, false));
+        Some(NullBuffer::new(set.finish()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn keeps_every_text_and_its_place(
+            cells in proptest::collection::vec(proptest::option::of("[aé]{0,40}"), 0..20),
+        ) {
+            let block: String = cells.iter().flatten().map(String::as_str).collect();
+            let mut texts = Texts::new(block.as_bytes(), 0, 0);
+            let mut start = 0;
+            for (n, cell) in cells.iter().enumerate() {
+                let Some(cell) = cell else {
+                    texts.push_null();
+                    continue;
+                };
+                let end = start + cell.len() as u32;
+                if n % 3 == 0 { texts.push(cell) } else { texts.push_cell(Span { start, end }) }
+                start = end;
+            }
+            let column = texts.finish();
+            let column: Vec<_> = column.as_string::<i32>().iter().collect();
+            let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
+            proptest::prop_assert_eq!(column, cells);
+        }
+    }
+
+    #[test]
+    fn without_an_empty_cell_there_is_no_null() {
+        let mut texts = Texts::new(b"", 1, 0);
+        texts.push("a");
+        assert!(texts.finish().nulls().is_none());
+    }
+}
