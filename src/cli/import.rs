@@ -96,6 +96,12 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
                 .and_then(|report| report.error_file)
                 .ok_or_else(|| CliError::new(format_args!("import {import} has no error file")))?;
             let path = layout.results(&row.account).join(name);
+            if !path.exists() {
+                let gone = format_args!("the error file of import {import} is not kept any more");
+                return Err(
+                    CliError::new(gone).hint(format_args!("sftp-import import show {import}"))
+                );
+            }
             context.output().json(&serde_json::json!({ "errorFile": path }))?;
             context.output().line(&path.display().to_string())?;
             Ok(true)

@@ -3,11 +3,13 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod account;
+mod backup;
 mod check;
 mod config;
 mod context;
 mod delivery;
 mod doctor;
+mod export;
 mod import;
 mod ingest;
 mod key;
@@ -68,6 +70,10 @@ enum Command {
     Provision,
     /// Examine every link of the chain, and say how to mend the one that doesn't hold
     Doctor(doctor::DoctorArguments),
+    /// Copy the state database to a new file, while everything goes on
+    Backup(backup::BackupArguments),
+    /// Put a copy of the state database in its place; the sidecar must be stopped
+    Restore(backup::RestoreArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -85,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
         Command::Doctor(arguments) => return doctor::run(arguments, &context),
+        Command::Backup(arguments) => backup::run(&arguments, &context),
+        Command::Restore(arguments) => backup::restore(&arguments, &context),
     };
     context.finish(result)
 }

@@ -7,6 +7,8 @@ mod limits;
 mod mail;
 mod metrics;
 mod per_account;
+mod retention;
+mod secret;
 mod units;
 mod watch;
 
@@ -20,6 +22,8 @@ pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
+pub use retention::Retention;
+pub use secret::SecretError;
 pub use units::{Period, Size};
 pub use watch::{Method, Watch};
 
@@ -51,6 +55,8 @@ pub struct Config {
     pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
+    /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
+    pub retention: Retention,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
     /// What is different for single accounts.
@@ -214,8 +220,6 @@ pub struct Imports {
     pub max_starts: u32,
     /// An import that the host failed (disk full, I/O error) is tried again for this long.
     pub retry_for: Period,
-    /// The spooled files of failed imports are kept this long, for `import retry`.
-    pub keep_failed: Period,
     /// With less than this free on the disk of accounts, state or store nothing is claimed or
     /// begun. Zero: never held.
     pub free_space_floor: Size,
@@ -227,7 +231,6 @@ impl Default for Imports {
             workers: 0,
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
-            keep_failed: Period::seconds(7 * 24 * 60 * 60),
             free_space_floor: Size::mb(500),
         }
     }
@@ -299,6 +302,11 @@ impl Config {
     /// The pairing periods in force for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
         self.account.pairing(account).unwrap_or(&self.pairing)
+    }
+
+    /// How long what has served is kept for `account`.
+    pub fn retention_of(&self, account: &AccountId) -> &Retention {
+        self.account.retention(account).unwrap_or(&self.retention)
     }
 
     /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when

@@ -58,6 +58,9 @@ type Failure = Box<dyn std::error::Error>;
 fn start(arguments: Arguments) -> Result<(), Failure> {
     let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
     let _alone = preflight::check(&config.paths)?;
+    if let Err(error) = config.check_secrets() {
+        tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(config));
     // A mail server that hangs must not keep us: what was under way is sent again.

@@ -65,8 +65,14 @@ pub enum RetryError {
     /// It has not failed.
     #[error("import {0} has not failed; only a failed import can run again")]
     NotFailed(crate::import_id::ImportId),
-    /// Its data file never came, or is not kept any more.
-    #[error("the files of import {0} are not in the spool; the partner must upload them again")]
+    /// It was never read: its data file did not come, or its manifest was wrong.
+    #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
+    Refused(crate::import_id::ImportId),
+    /// Its files are not kept any more.
+    #[error(
+        "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
+         partner must upload them again, with a new manifest"
+    )]
     NotSpooled(crate::import_id::ImportId),
     /// The state database's.
     #[error(transparent)]
@@ -88,7 +94,10 @@ pub fn retry(
     }
     state.write(|tx| {
         // Inside, as the sweep takes files away in a transaction of its own.
-        if row.refusal.is_some() || !layout.spooled(&row.id).exists() {
+        if row.refusal.is_some() {
+            return Err(RetryError::Refused(row.id.clone()));
+        }
+        if !layout.spooled(&row.id).exists() {
             return Err(RetryError::NotSpooled(row.id.clone()));
         }
         imports::set_retry(tx, &row.id)?;

@@ -50,6 +50,11 @@ pub(super) fn result_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
 
+/// The names that the answer to an import with this stem can have in results/.
+pub(super) fn answer_names(stem: &str) -> [String; 3] {
+    [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
+}
+
 /// Takes away the error files that cut-off runs began and this answer does not come with.
 fn clear_temps(results: &Results, row: &ImportRow) {
     for purpose in [ERROR_FILE, ERROR_LINES] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::{Period, Retention};
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
 /// What to do with an import that is about to run.
@@ -69,22 +70,28 @@ pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> Af
     if elapsed + pause > window { AfterHostFailure::GiveUp } else { AfterHostFailure::Retry(pause) }
 }
 
-/// Whether an import's spooled files have served: it completed, or failed longer than
-/// `keep_failed` ago. Files that no import knows were last `changed` as long ago: they are somebody's
-/// uploads, and a state database that was put back from a backup does not make them worthless.
+/// Whether an import's spooled files have served: it completed, or failed, and they were kept for
+/// their time. Files that no import knows are kept as those of failed ones are, since they were
+/// last `changed`: they are somebody's uploads, and a state database that was put back from a
+/// backup does not make them worthless.
 pub fn is_spent(
     import: Option<(ImportState, Option<Timestamp>)>,
     changed: Timestamp,
     now: Timestamp,
-    keep_failed: Duration,
+    retention: &Retention,
 ) -> bool {
-    let over = |since: Timestamp| {
-        now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= keep_failed)
+    let over = |since: Timestamp, kept: Period| {
+        kept.is_zero()
+            || now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= kept.get())
     };
     match import {
-        None => over(changed),
-        Some((ImportState::Completed, _)) => true,
-        Some((ImportState::Failed, finished_at)) => finished_at.is_some_and(over),
+        None => over(changed, retention.failed_uploads),
+        Some((ImportState::Completed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.completed_uploads))
+        }
+        Some((ImportState::Failed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.failed_uploads))
+        }
         Some((ImportState::Claiming | ImportState::Queued | ImportState::Running, _)) => false,
     }
 }
@@ -135,7 +142,12 @@ mod tests {
     #[test]
     fn spooled_files_are_kept_as_long_as_somebody_may_want_them() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let spent = |import, now| is_spent(import, at(0), at(now), Duration::from_secs(100));
+        let kept = |completed_uploads, failed_uploads| Retention {
+            completed_uploads: Period::seconds(completed_uploads),
+            failed_uploads: Period::seconds(failed_uploads),
+            ..Retention::default()
+        };
+        let spent = |import, now| is_spent(import, at(0), at(now), &kept(0, 100));
         for state in [ImportState::Claiming, ImportState::Queued, ImportState::Running] {
             assert!(!spent(Some((state, None)), 1000), "{state:?}");
         }
@@ -145,5 +157,8 @@ mod tests {
         assert!(!spent(Some((ImportState::Failed, Some(at(50)))), 0), "the clock was set back");
         assert!(!spent(None, 99));
         assert!(spent(None, 100));
+        let completed = Some((ImportState::Completed, Some(at(50))));
+        assert!(!is_spent(completed, at(0), at(59), &kept(10, 0)));
+        assert!(is_spent(completed, at(0), at(60), &kept(10, 0)));
     }
 }

@@ -264,6 +264,7 @@ impl Engine {
         crate::metrics::ended(&report);
         log_end(row, &report);
         if report.state == ImportState::Completed
+            && self.config.retention_of(&row.account).completed_uploads.is_zero()
             && let Err(error) = spool::discard(&self.layout, &row.id)
         {
             tracing::warn!(account = %row.account, import = %row.id,

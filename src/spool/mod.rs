@@ -8,6 +8,7 @@
 
 pub mod arrivals;
 pub mod claim;
+pub mod copy;
 pub mod entry;
 mod events;
 pub mod folder;
@@ -28,6 +29,7 @@ mod test_host;
 
 pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
+pub use copy::{CopyError, copy_folder};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;

@@ -164,6 +164,22 @@ impl Results {
         self.publish(temp, name)
     }
 
+    /// Removes those of the answers `names` that are there. Returns how many.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget(&self, names: &[String]) -> Result<usize, ResultsError> {
+        let mut removed = 0;
+        for name in names {
+            match self.folder.remove(name) {
+                Ok(()) => removed += 1,
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(self.error("remove", name, errno)),
+            }
+        }
+        Ok(removed)
+    }
+
     /// Leaves `bytes` as `name` until the next write there: whole for whoever looks, but not
     /// durable, as a crash makes it worthless anyway. Not while [`Self::write`] runs for `import`.
     ///

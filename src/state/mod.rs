@@ -6,7 +6,10 @@
 
 pub mod accounts;
 pub mod activity;
+mod alone;
+pub mod copy;
 pub mod deliveries;
+pub mod dump;
 pub mod endpoints;
 pub mod figures;
 pub mod health;
@@ -14,6 +17,8 @@ pub mod imports;
 pub mod incoming_full;
 pub mod keys;
 mod migrations;
+mod replace;
+pub mod retention;
 mod soundness;
 pub mod unclaimed;
 pub mod waiting;
@@ -29,6 +34,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use alone::{Alone, NotAlone};
+pub use replace::{Replaced, replace};
 pub use rusqlite::Transaction;
 pub use soundness::Damage;
 
@@ -56,8 +63,9 @@ pub enum Error {
     },
     /// A newer program has been here.
     #[error(
-        "the state database {} has schema {found}, this program knows up to {known}; \
-         install the newer version again", path.display()
+        "the state database {} has schema {found}, this program knows up to {known}: install the \
+         newer version again, or put back what was copied before the upgrade, with \
+         `sftp-import restore {}`", path.display(), older.display()
     )]
     Newer {
         /// The database file.
@@ -66,10 +74,15 @@ pub enum Error {
         found: i64,
         /// Ours.
         known: i64,
+        /// The newest copy that this program could restore, or what such copies are called.
+        older: PathBuf,
     },
+    /// The copy that comes before an upgrade can't be made; the database is as it was.
+    #[error("cannot copy the state database before its schema is brought forward")]
+    Copy(#[from] copy::CopyError),
     /// What it holds is not what was written.
     #[error(
-        "the state database {0} is damaged; nothing was changed. Put a backup of it in its place, \
+        "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
          or save what can be read with `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
     )]
     Damaged {
@@ -81,7 +94,7 @@ pub enum Error {
     /// It is empty, and was not.
     #[error(
         "the state database {} is missing or empty, but {} is there: it was lost. Nothing was \
-         changed. Put a backup of it in its place; to begin anew, move the latter away",
+         changed. `sftp-import restore` a backup of it; to begin anew, move the latter away",
         path.display(), witness.display()
     )]
     Lost {
@@ -174,6 +187,15 @@ impl State {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(Error::from)?;
         work(&transaction)
+    }
+
+    /// Brings all that was written into the database file, and empties the one beside it, unless
+    /// somebody is reading it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn checkpoint(&self) -> Result<()> {
+        Ok(self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     /// A number that changes whenever another process has committed a change.

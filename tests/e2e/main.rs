@@ -19,6 +19,7 @@ mod stored;
 mod unix;
 
 mod answers;
+mod care;
 mod clients;
 mod confinement;
 mod doctor;
@@ -34,7 +35,9 @@ mod logins;
 mod meanwhile;
 mod metrics;
 mod poison;
+mod secrets;
 mod shutdown;
+mod soak;
 mod sshd_config;
 mod torn;
 mod units;

@@ -10,6 +10,7 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod docs;
+mod erase;
 mod fuzz;
 mod helper_closure;
 mod house;
@@ -19,6 +20,7 @@ mod promises;
 mod store_readers;
 mod stored;
 mod threat_model;
+mod upgrade;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.

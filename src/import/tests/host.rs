@@ -53,6 +53,15 @@ impl Host {
         host
     }
 
+    /// The same host after `work` that nobody has the state database open in.
+    pub fn reopened(self, work: impl FnOnce()) -> Self {
+        let Self { _folder, engine, account } = self;
+        let config = Arc::clone(&engine.config);
+        drop(engine);
+        work();
+        Self { _folder, engine: Engine::open(config).unwrap(), account }
+    }
+
     pub fn add_account(&self, domains: &[String]) {
         let (engine, at) = (&self.engine, Timestamp::now());
         engine.state.write(|tx| accounts::add(tx, at, &self.account, None, domains)).unwrap();

@@ -1,8 +1,10 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
+mod adopt;
 pub(super) mod host;
 mod meanwhile;
 mod mishaps;
+mod retention;
 mod stored;
 mod sweep;
 

@@ -3,6 +3,7 @@
 //! Both halves do their heavy work on their own thread ([`background`]) in pieces of bounded
 //! size, so memory does not grow with the import.
 
+mod account;
 mod background;
 #[cfg(test)]
 pub(super) mod contract;

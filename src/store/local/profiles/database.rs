@@ -43,7 +43,7 @@ const SCHEMA: &str = "
 ";
 
 /// How long to wait for another writer, such as a sysadmin's `ingest`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
 const CACHE_KIB: i64 = 24 << 10;

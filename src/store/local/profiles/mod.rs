@@ -5,6 +5,7 @@
 //! written about once, in the order of the tables. The result is the same however records fall
 //! into windows. One transaction holds the whole import.
 
+mod copy;
 mod database;
 mod id_table;
 mod ids;
@@ -19,6 +20,7 @@ mod window;
 use std::fs;
 use std::sync::Arc;
 
+pub use self::copy::{copy, imports};
 use self::database::Database;
 pub use self::merge::Merger;
 use self::window::{Limits, Window};
