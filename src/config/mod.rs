@@ -216,7 +216,8 @@ impl Default for Pairing {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Imports {
-    /// How many imports run side by side, one per account at most. 0: one per core.
+    /// How many imports run side by side, one per account at most. 0: one per core. One that has
+    /// run for five seconds gives its place to the next: up to as many more, at least two.
     pub workers: usize,
     /// A running import that was cut off this often (crash, power) is set aside as failed.
     pub max_starts: u32,

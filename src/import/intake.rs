@@ -130,9 +130,9 @@ impl Engine {
         self.tell_if_full(account, seen.held)?;
         let spent = self.spent(account, &seen)?;
         let order = self.order(account, &seen);
-        let (now, periods) = (Timestamp::now(), self.config.pairing_of(account));
+        let periods = self.config.pairing_of(account);
         let spent = |name: &str| spent.get(name).cloned();
-        let decisions = pair::decide(&seen.sight, &order, now, periods, spent);
+        let decisions = pair::decide(&seen.sight, &order, periods, spent);
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }

@@ -13,6 +13,7 @@ mod erase;
 mod errors;
 mod export;
 mod finish;
+mod incoming_full;
 mod intake;
 mod journal;
 mod local;
@@ -29,7 +30,6 @@ mod sweep;
 mod tests;
 mod unclaimed;
 mod verdict;
-mod waiting;
 mod worker;
 
 pub use adopt::{AdoptError, Adopted};

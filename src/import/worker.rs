@@ -222,6 +222,11 @@ impl Engine {
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
         let data = spooled.data().map_err(host)?;
+        let max = limits.max_data_file.bytes();
+        if data.size() > max {
+            let detail = format!("the file has {} bytes, {max} are allowed", data.size());
+            return Err(Failure::new(FailureText::Unreadable, detail));
+        }
         let reader = data.reader().map_err(host)?;
         monitor.set_total(data.size());
         Ok((manifest, data, reader))
