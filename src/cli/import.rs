@@ -215,9 +215,9 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(since_word("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
         assert_eq!(since_word("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
-        for (word, hours) in [("3d", 72), ("2h", 2)] {
-            let since = since_word(word).unwrap();
-            assert_eq!(Timestamp::now().duration_since(since).as_hours(), hours, "{word}");
+        for (text, hours) in [("3d", 72), ("2h", 2)] {
+            let since = since_word(text).unwrap();
+            assert_eq!(Timestamp::now().duration_since(since).as_hours(), hours);
         }
         assert!(since_word("yesterday").is_err());
     }
