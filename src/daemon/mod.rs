@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
 use crate::printable::chain;
-use crate::spool::Watcher;
+use crate::spool::{self, ProbeError, Watcher};
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
@@ -70,6 +70,11 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Arc::clone(&config))?);
+    match spool::gives_leases(&engine.layout) {
+        Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
+        Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // a full disk, say
+        Ok(()) => {}
+    }
     engine.state.check()?;
     let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());

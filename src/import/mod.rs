@@ -13,6 +13,7 @@ mod erase;
 mod errors;
 mod export;
 mod finish;
+mod incoming_full;
 mod intake;
 mod journal;
 mod local;
@@ -27,8 +28,8 @@ mod stored;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verdict;
-mod waiting;
 mod worker;
 
 pub use adopt::{AdoptError, Adopted};

@@ -100,14 +100,7 @@ impl Engine {
         }
         let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
-        let start =
-            decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
-        let start = match start {
-            Start::SetAside(_) if self.runs_for_its_answer(&row.account, id, row.starts)? => {
-                Start::Run
-            }
-            start => start,
-        };
+        let start = self.start(&row)?;
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
         if self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))? {
             crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
@@ -229,6 +222,11 @@ impl Engine {
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
         let data = spooled.data().map_err(host)?;
+        let max = limits.max_data_file.bytes();
+        if data.size() > max {
+            let detail = format!("the file has {} bytes, {max} are allowed", data.size());
+            return Err(Failure::new(FailureText::Unreadable, detail));
+        }
         let reader = data.reader().map_err(host)?;
         monitor.set_total(data.size());
         Ok((manifest, data, reader))

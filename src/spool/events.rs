@@ -24,6 +24,9 @@ use crate::account::AccountId;
 /// Room for some hundred events; one alone takes at most 272 bytes (inotify(7)).
 const BUFFER: usize = 64 * 1024;
 
+/// How many events one answer takes up at most: as many as the kernel queues by default.
+const MOST_GATHERED: u32 = 16_384;
+
 /// Watches the accounts' folder, and every account's incoming.
 pub(super) struct Events {
     stream: EventStream<Vec<u8>>,
@@ -109,10 +112,14 @@ impl Events {
         let mut looks = BTreeSet::new();
         while looks.is_empty() {
             let mut event = self.stream.next().await;
-            // What has gathered goes in one answer, a pause in it ends it.
-            loop {
+            // What has gathered goes in one answer; a pause in it ends it, or an account that
+            // brings events without one.
+            for gathered in 1.. {
                 let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
                 looks.extend(self.look(&this));
+                if gathered == MOST_GATHERED {
+                    break;
+                }
                 match self.stream.next().now_or_never() {
                     Some(next) => event = next,
                     None => break,

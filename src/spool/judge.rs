@@ -6,8 +6,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::entry::{Entry, Kind, data_ending};
 use super::pair::{Content, ManifestSeen, Reason, Verdict};
 use crate::config::Pairing;
@@ -41,7 +39,6 @@ pub(super) struct Judge<'a> {
     /// The data files already given away, with the manifest that got each.
     pub(super) given: HashMap<&'a str, &'a str>,
     pub(super) periods: &'a Pairing,
-    pub(super) now: Timestamp,
 }
 
 impl<'a> Judge<'a> {
@@ -135,10 +132,9 @@ impl<'a> Judge<'a> {
 
     /// What is left of `period` since the manifest's last change; none when it is over.
     fn left(&self, manifest: &ManifestSeen, period: Duration) -> Option<Duration> {
-        let since = self.now.duration_since(manifest.entry.ctime);
-        // A change in the future was made before the clock was set back: age unknown.
-        let age = Duration::try_from(since).unwrap_or(Duration::ZERO).max(manifest.seen_for);
-        period.checked_sub(age).filter(|left| !left.is_zero())
+        period
+            .checked_sub(manifest.age.then.saturating_add(manifest.age.since))
+            .filter(|left| !left.is_zero())
     }
 
     /// Names that a partner may have meant by `name`, in order, quoted.

@@ -17,10 +17,12 @@ pub mod layout;
 mod listing;
 mod mover;
 pub mod pair;
+mod probe;
 pub mod results;
 pub mod scan;
 pub mod scan_error;
 pub mod spooled;
+pub mod unclaimed;
 pub mod watch;
 
 #[cfg(test)]
@@ -34,8 +36,10 @@ pub use folder::FolderError;
 pub use layout::Layout;
 pub use listing::Held;
 pub use pair::{Decisions, Known, Take, Verdict};
+pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, Seen};
 pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

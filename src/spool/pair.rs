@@ -2,7 +2,7 @@
 //! refuse, or wait. Pure.
 //!
 //! The same sight gives the same decisions, and a wait is never longer than its period from now,
-//! whatever the clock did. Texts that a partner gets quote names escaped.
+//! whatever the clock did ([`Age`]). Texts that a partner gets quote names escaped.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -89,9 +89,27 @@ pub struct ManifestSeen {
     pub entry: Entry,
     /// What it holds.
     pub content: Content,
-    /// For how long it is known to lie there unchanged, by the monotonic clock: a wall clock that
-    /// was set back makes nobody wait for ever.
-    pub seen_for: Duration,
+    /// For how long it has lain there unchanged.
+    pub age: Age,
+}
+
+/// How old a manifest's last change is. The host's clock is asked once, when it is first seen; from
+/// then on the monotonic clock counts. So a clock that jumps while a manifest waits neither ends
+/// its time early, which would refuse a good upload, nor makes it endless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// By the host's clock, when it was first seen.
+    pub then: Duration,
+    /// Since it was first seen.
+    pub since: Duration,
+}
+
+impl Age {
+    /// How old a change at `ctime` is at `now`. A change in the future was made before the clock
+    /// was set back: its age is not known.
+    pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
+    }
 }
 
 /// All of an account's incoming that decisions need.
@@ -197,7 +215,6 @@ pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
 pub fn decide(
     sight: &Sight,
     order: &Order,
-    now: Timestamp,
     periods: &Pairing,
     spent: impl Fn(&str) -> Option<ImportId>,
 ) -> Decisions {
@@ -211,7 +228,6 @@ pub fn decide(
         being_written: &sight.being_written,
         given: HashMap::new(),
         periods,
-        now,
     };
     let mut decisions = Decisions::default();
     for manifest in manifests {

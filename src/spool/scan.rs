@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -21,7 +21,7 @@ use super::entry::Entry;
 use super::folder::Folder;
 use super::layout::Layout;
 use super::listing::{Held, Listing};
-use super::pair::{Content, Known, ManifestSeen, Sight, Verdict};
+use super::pair::{Age, Content, Known, ManifestSeen, Sight, Verdict};
 use super::scan_error::ScanError;
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
@@ -64,6 +64,7 @@ struct Version {
 #[derive(Clone, Debug)]
 struct Remembered {
     first_seen: Instant,
+    age_then: Duration,
     verdict: Option<Verdict>,
 }
 
@@ -131,7 +132,8 @@ impl Incoming {
         let mut read = 0;
         for entry in manifests {
             let version = Version::of(&entry);
-            let mut remembered = memory.0.remove(&version).unwrap_or_else(Remembered::now);
+            let mut remembered =
+                memory.0.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
             if remembered.verdict.is_none() && entry.is_plain() {
                 if read > READ_BY_ONE_LOOK {
                     seen.unread = true;
@@ -141,8 +143,8 @@ impl Incoming {
             }
             match self.content(&entry, &mut remembered, max, &parse) {
                 Ok(Some(content)) => {
-                    let seen_for = remembered.first_seen.elapsed();
-                    seen.sight.manifests.push(ManifestSeen { entry, content, seen_for });
+                    let age = remembered.age();
+                    seen.sight.manifests.push(ManifestSeen { entry, content, age });
                 }
                 Ok(None) => {}
                 Err(problem) => seen.problems.push(problem),
@@ -270,8 +272,13 @@ impl Version {
 }
 
 impl Remembered {
-    fn now() -> Self {
-        Self { first_seen: Instant::now(), verdict: None }
+    fn now(entry: &Entry) -> Self {
+        let age_then = Age::by_clock(entry.ctime, Timestamp::now());
+        Self { first_seen: Instant::now(), age_then, verdict: None }
+    }
+
+    fn age(&self) -> Age {
+        Age { then: self.age_then, since: self.first_seen.elapsed() }
     }
 }
 

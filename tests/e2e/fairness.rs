@@ -9,12 +9,13 @@ use crate::host::{Host, SOON};
 use crate::pair::{EVENTS_HEADER, Pair};
 use crate::process::until;
 
-/// The huge file's size before compression.
-const HUGE: usize = 2_000_000_000;
-
-/// How many small files: a thousand with SFTP_IMPORT_TEST_LONG.
-fn small_files() -> usize {
-    if std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some() { 1000 } else { 60 }
+/// The huge file's size before compression, and how many small ones there are: a thousand with
+/// SFTP_IMPORT_TEST_LONG, beside the largest file there may be.
+fn sizes() -> (usize, usize) {
+    match std::env::var_os("SFTP_IMPORT_TEST_LONG") {
+        Some(_) => (4_900_000_000, 1000),
+        None => (2_000_000_000, 60),
+    }
 }
 
 /// Events of `size` bytes, compressed: it is the records that take time, not the disk.
@@ -35,12 +36,13 @@ fn huge_file(path: &Path, size: usize) {
 /// wait for its end. Told by what happened in which order; nothing here is measured.
 #[test]
 fn small_imports_finish_while_a_huge_one_runs() {
+    let (size, small_files) = sizes();
     let host = Host::new("[imports]\nworkers = 1\n");
     host.start_daemon();
     let (huge, small) = (host.account("e2e-fair-huge"), host.account("e2e-fair-small"));
     let pair = Pair::events(&huge.local(), "huge", 1);
     let data = huge.local().join("huge.csv.zst");
-    huge_file(&data, HUGE);
+    huge_file(&data, size);
     let manifest = std::fs::read_to_string(&pair.manifest).unwrap();
     std::fs::write(&pair.manifest, manifest.replace("huge.csv", "huge.csv.zst")).unwrap();
     huge.sftp(&format!("put {}\nput {}\n", data.display(), pair.manifest.display())).ok();
@@ -48,7 +50,7 @@ fn small_imports_finish_while_a_huge_one_runs() {
     until("the huge import to run", SOON, || (host.query(state) == ["running"]).then_some(()));
 
     let mut batch = String::new();
-    for n in 0..small_files() {
+    for n in 0..small_files {
         let pair = Pair::events(&small.local(), &format!("s{n}"), 2);
         writeln!(batch, "put {}\nput {}", pair.data.display(), pair.manifest.display()).unwrap();
     }
@@ -57,7 +59,7 @@ fn small_imports_finish_while_a_huge_one_runs() {
                      WHERE account = 'e2e-fair-small' AND state = 'completed'";
     until("the small imports to finish", Duration::from_secs(600), || {
         host.check_daemon();
-        let done = host.query(completed) == [small_files().to_string()];
+        let done = host.query(completed) == [small_files.to_string()];
         // Asked after the other: what is running now was running then.
         assert_eq!(host.query(state), ["running"], "the huge import runs all the while");
         done.then_some(())

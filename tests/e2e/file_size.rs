@@ -34,8 +34,10 @@ fn write_up_to(account: &Account<'_>, name: &str, end: u64, bytes: u64) -> Ran {
 struct LimitsFile;
 
 impl LimitsFile {
-    fn install() -> Self {
-        std::fs::copy(format!("{REPOSITORY}/{SHIPPED}"), LIMITS_FILE).unwrap();
+    /// `more` is what a sysadmin has added.
+    fn install(more: &str) -> Self {
+        let shipped = std::fs::read_to_string(format!("{REPOSITORY}/{SHIPPED}")).unwrap();
+        std::fs::write(LIMITS_FILE, shipped + more).unwrap();
         Self
     }
 }
@@ -53,7 +55,8 @@ fn a_file_over_the_limit_ends_the_session() {
     assert!(allowed > defaults.max_data_file.bytes(), "what may be imported may be uploaded");
     let host = Host::new("");
     let account = host.account("e2e-file-size");
-    let _limits = LimitsFile::install();
+    let own = host.account("e2e-file-size-own");
+    let _limits = LimitsFile::install(&format!("{}  -  fsize  100\n", own.id));
     write_up_to(&account, "largest.csv", allowed, 1000).ok();
     write_up_to(&account, "larger.csv", allowed + 1, 1000).refused();
     let size = |name: &str| account.incoming().join(name).metadata().unwrap().size();
@@ -63,6 +66,9 @@ fn a_file_over_the_limit_ends_the_session() {
     assert_eq!(size("largest.csv"), allowed);
     assert!(account.can_log_in(), "the next session is as good as any");
     the_session_alone_is_limited(&account, allowed);
+    // A line of an account's own wins over the group's.
+    write_up_to(&own, "largest.csv", 100 * 1024, 1000).ok();
+    write_up_to(&own, "larger.csv", 100 * 1024 + 1, 1000).refused();
 }
 
 /// The processes of the account's session have the limit, the sshd that listens has none.

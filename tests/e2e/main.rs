@@ -28,6 +28,7 @@ mod faults;
 mod file_size;
 mod flood;
 mod full_disk;
+mod hanging;
 mod hostile;
 mod journal;
 mod kill;
@@ -45,6 +46,7 @@ mod units;
 mod upload_states;
 mod upload_ways;
 mod watch;
+mod watching;
 
 /// No test file is forgotten: every file beside this one is a module above.
 #[test]

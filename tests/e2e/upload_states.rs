@@ -184,18 +184,3 @@ fn empty_and_sparse_files() {
     assert_eq!(report["records"]["accepted"], 1, "{report:#}");
     assert!(report["records"]["rejected"].as_u64().unwrap() > 0, "{report:#}");
 }
-
-/// Where another host writes to the folder, a timer looks: the same uploads, the same answers.
-#[test]
-fn without_inotify() {
-    let host = Host::new("[watch]\nmethod = \"poll\"\npoll-every = \"100ms\"\n");
-    host.start_daemon();
-    let account = host.account("e2e-poll");
-    account.import_all(&Pair::events(&account.local(), "e", 3), 3);
-    let pair = Pair::events(&account.local(), "f", 2);
-    let (data, manifest) = (pair.data.display(), pair.manifest.display());
-    account.sftp(&format!("put {manifest}\nput {data} .f\nrename .f f.csv\n")).ok();
-    account.expect_accepted(&pair, 2);
-    let late = host.account("e2e-poll-late");
-    late.import_all(&Pair::events(&late.local(), "e", 1), 1);
-}

@@ -21,6 +21,7 @@ mod prometheus;
 mod promises;
 mod store_readers;
 mod stored;
+mod threat_model;
 mod upgrade;
 mod webhooks;
 

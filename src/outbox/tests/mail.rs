@@ -168,7 +168,7 @@ async fn a_server_that_hangs_up_in_the_middle_or_hangs_is_tried_again() {
         bench.config.mail.timeout = Period::seconds(1);
         let (state, why) = first_attempt(&bench).await;
         assert_eq!(state, "pending", "{option}: {why}");
-        assert!((5..=6).contains(&wait_of(&bench, &bench.deliveries()[0])), "{option}: {why}");
+        assert!(wait_of(&bench, &bench.deliveries()[0]) >= 5, "{option}: {why}");
         assert!(bench.mails().is_empty(), "{option}");
     }
 }
