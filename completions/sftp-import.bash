@@ -19,6 +19,9 @@ _sftp__import() {
             sftp__import,account)
                 cmd="sftp__import__subcmd__account"
                 ;;
+            sftp__import,backup)
+                cmd="sftp__import__subcmd__backup"
+                ;;
             sftp__import,check)
                 cmd="sftp__import__subcmd__check"
                 ;;
@@ -27,6 +30,9 @@ _sftp__import() {
                 ;;
             sftp__import,delivery)
                 cmd="sftp__import__subcmd__delivery"
+                ;;
+            sftp__import,doctor)
+                cmd="sftp__import__subcmd__doctor"
                 ;;
             sftp__import,help)
                 cmd="sftp__import__subcmd__help"
@@ -43,11 +49,20 @@ _sftp__import() {
             sftp__import,provision)
                 cmd="sftp__import__subcmd__provision"
                 ;;
+            sftp__import,restore)
+                cmd="sftp__import__subcmd__restore"
+                ;;
             sftp__import,webhook)
                 cmd="sftp__import__subcmd__webhook"
                 ;;
             sftp__import__subcmd__account,add)
                 cmd="sftp__import__subcmd__account__subcmd__add"
+                ;;
+            sftp__import__subcmd__account,erase)
+                cmd="sftp__import__subcmd__account__subcmd__erase"
+                ;;
+            sftp__import__subcmd__account,export)
+                cmd="sftp__import__subcmd__account__subcmd__export"
                 ;;
             sftp__import__subcmd__account,help)
                 cmd="sftp__import__subcmd__account__subcmd__help"
@@ -72,6 +87,12 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__account__subcmd__help,add)
                 cmd="sftp__import__subcmd__account__subcmd__help__subcmd__add"
+                ;;
+            sftp__import__subcmd__account__subcmd__help,erase)
+                cmd="sftp__import__subcmd__account__subcmd__help__subcmd__erase"
+                ;;
+            sftp__import__subcmd__account__subcmd__help,export)
+                cmd="sftp__import__subcmd__account__subcmd__help__subcmd__export"
                 ;;
             sftp__import__subcmd__account__subcmd__help,help)
                 cmd="sftp__import__subcmd__account__subcmd__help__subcmd__help"
@@ -133,6 +154,9 @@ _sftp__import() {
             sftp__import__subcmd__help,account)
                 cmd="sftp__import__subcmd__help__subcmd__account"
                 ;;
+            sftp__import__subcmd__help,backup)
+                cmd="sftp__import__subcmd__help__subcmd__backup"
+                ;;
             sftp__import__subcmd__help,check)
                 cmd="sftp__import__subcmd__help__subcmd__check"
                 ;;
@@ -141,6 +165,9 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__help,delivery)
                 cmd="sftp__import__subcmd__help__subcmd__delivery"
+                ;;
+            sftp__import__subcmd__help,doctor)
+                cmd="sftp__import__subcmd__help__subcmd__doctor"
                 ;;
             sftp__import__subcmd__help,help)
                 cmd="sftp__import__subcmd__help__subcmd__help"
@@ -157,11 +184,20 @@ _sftp__import() {
             sftp__import__subcmd__help,provision)
                 cmd="sftp__import__subcmd__help__subcmd__provision"
                 ;;
+            sftp__import__subcmd__help,restore)
+                cmd="sftp__import__subcmd__help__subcmd__restore"
+                ;;
             sftp__import__subcmd__help,webhook)
                 cmd="sftp__import__subcmd__help__subcmd__webhook"
                 ;;
             sftp__import__subcmd__help__subcmd__account,add)
                 cmd="sftp__import__subcmd__help__subcmd__account__subcmd__add"
+                ;;
+            sftp__import__subcmd__help__subcmd__account,erase)
+                cmd="sftp__import__subcmd__help__subcmd__account__subcmd__erase"
+                ;;
+            sftp__import__subcmd__help__subcmd__account,export)
+                cmd="sftp__import__subcmd__help__subcmd__account__subcmd__export"
                 ;;
             sftp__import__subcmd__help__subcmd__account,list)
                 cmd="sftp__import__subcmd__help__subcmd__account__subcmd__list"
@@ -353,7 +389,7 @@ _sftp__import() {
 
     case "${cmd}" in
         sftp__import)
-            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision help"
+            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -371,7 +407,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account)
-            opts="-h --config --json --help add list show set suspend resume remove help"
+            opts="-h --config --json --help add list show set suspend resume remove export erase help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -414,8 +450,44 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__account__subcmd__erase)
+            opts="-h --yes --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__export)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__account__subcmd__help)
-            opts="add list show set suspend resume remove help"
+            opts="add list show set suspend resume remove export erase help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -429,6 +501,34 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__erase)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__account__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -641,6 +741,24 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__account__subcmd__suspend)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__backup)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -906,8 +1024,38 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__doctor)
+            opts="-h --account --sshd-config --from --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sshd-config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__help)
-            opts="account key import webhook delivery check ingest config provision help"
+            opts="account key import webhook delivery check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -921,7 +1069,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__account)
-            opts="add list show set suspend resume remove"
+            opts="add list show set suspend resume remove export erase"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -935,6 +1083,34 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__erase)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1021,6 +1197,20 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__suspend)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1119,6 +1309,20 @@ _sftp__import() {
         sftp__subcmd__import__subcmd__help__subcmd__delivery__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1313,6 +1517,20 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__provision)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1573,7 +1791,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__import__subcmd__list)
-            opts="-h --account --state --limit --config --json --help"
+            opts="-h --account --state --since --type --manifest --limit --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1584,6 +1802,18 @@ _sftp__import() {
                     return 0
                     ;;
                 --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1863,6 +2093,24 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__provision)
+            opts="-h --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__restore)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

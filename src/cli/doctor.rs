@@ -13,6 +13,9 @@ use super::require_root;
 use crate::account::AccountId;
 use crate::doctor::{Finding, Level, Request, examine};
 
+/// Of how many accounts people see what a check found wrong.
+const SHOWN: usize = 3;
+
 /// Exit status: 0 all holds, 1 there are warnings, 2 something doesn't hold.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
@@ -62,15 +65,35 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     let verdict = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
     output.json(&Examined { verdict, findings })?;
     let mut group = None;
-    for finding in findings {
-        if finding.group() != group {
-            group = finding.group();
+    for alike in findings.chunk_by(are_alike) {
+        if alike[0].group() != group {
+            group = alike[0].group();
             output.styled(&Line::new(STRONG, group.map_or("", |group| group.title())))?;
         }
-        lines(finding).iter().try_for_each(|line| output.styled(line))?;
+        folded(alike).iter().try_for_each(|line| output.styled(line))?;
     }
     output.styled(&summary(findings))?;
     Ok(verdict)
+}
+
+/// Whether both say the same kind of thing about accounts.
+fn are_alike(a: &Finding, b: &Finding) -> bool {
+    (a.check, a.level) == (b.check, b.level) && a.account.is_some() && b.account.is_some()
+}
+
+/// What holds, once for all accounts; what doesn't, for the first of them.
+fn folded(alike: &[Finding]) -> Vec<Line> {
+    if alike[0].level == Level::Ok && alike.len() > 1 {
+        let message = format!("{} ({} accounts)", alike[0].message, alike.len());
+        return lines(&Finding { account: None, message, ..alike[0].clone() });
+    }
+    let mut folded: Vec<Line> = alike.iter().take(SHOWN).flat_map(lines).collect();
+    if alike.len() > SHOWN {
+        let more =
+            format!("{:26} and {} more accounts; --json lists them", "", alike.len() - SHOWN);
+        folded.push(Line::new(FAINT, more));
+    }
+    folded
 }
 
 fn lines(finding: &Finding) -> Vec<Line> {
@@ -140,6 +163,13 @@ mod tests {
             "{said}"
         );
         assert_eq!(plain(Level::Ok).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_is_alike_for_many_accounts_is_said_once() {
+        let of = |level, n| folded(&vec![finding(level); n]).len();
+        assert_eq!((of(Level::Ok, 1), of(Level::Ok, 500)), (1, 1));
+        assert_eq!((of(Level::Warn, 3), of(Level::Warn, 500)), (9, 10));
     }
 
     #[test]

@@ -193,6 +193,8 @@ pub struct Pairing {
     /// How long a manifest must lie unchanged before it is taken. Zero takes it at once, and a
     /// client that sets its time after closing it (rclone, unless told not to) finds it gone.
     pub settle: Period,
+    /// A data file that no manifest named for so long is told of, once. Zero: never.
+    pub unclaimed_after: Period,
     /// Every account is looked at this often even when nothing wakes us.
     pub rescan_every: Period,
 }
@@ -204,6 +206,7 @@ impl Default for Pairing {
             open_file_grace: Period::seconds(30 * 60),
             manifest_quiet_period: Period::seconds(2),
             settle: Period::seconds(0),
+            unclaimed_after: Period::seconds(24 * 60 * 60),
             rescan_every: Period::seconds(60),
         }
     }
@@ -283,8 +286,10 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config = Self::parse(&text)
-            .map_err(|message| ConfigError::Parse { path: path.to_owned(), message })?;
+        let config = Self::parse(&text).map_err(|message| ConfigError::Parse {
+            path: path.to_owned(),
+            message: secret::without_secrets(&message),
+        })?;
         config.check()?;
         Ok(config)
     }

@@ -1,4 +1,4 @@
-//! Files that hold secrets, and who can read them.
+//! Secrets: the files that hold them, who can read those, and what is written where none belongs.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -51,4 +51,57 @@ fn check(path: &Path) -> Result<(), SecretError> {
         return Err(SecretError::Exposed(path.to_owned()));
     }
     Ok(())
+}
+
+/// What is said of a configuration that can't be parsed, without what somebody wrote as a secret:
+/// `password = "…"` is no key of ours, and the message shows its line.
+pub(super) fn without_secrets(message: &str) -> String {
+    let shown = message.lines().map(|line| match line.split_once('=') {
+        Some((key, _)) if names_a_secret(key) => format!("{key}= …"),
+        _ => line.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (text, told) in [
+            ("[mail]\npassword = 'hunter2'\n", "password"),
+            ("[mail]\nPassWord='hunter2'\n", "PassWord"),
+            ("[webhooks]\nsecret = \"hunter2\n", "line 2"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::load(&path).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && error.contains(told), "{error}");
+        }
+        std::fs::write(&path, "[mail]\nfrm = 'x'\n").unwrap();
+        assert!(Config::load(&path).unwrap_err().to_string().contains("frm = 'x'"));
+    }
+
+    #[test]
+    fn a_password_that_everybody_can_read_is_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let mut config = Config::default();
+        config.check_secrets().unwrap();
+        config.mail.password_file = Some(path.clone());
+        assert!(matches!(config.check_secrets(), Err(SecretError::Look { .. })));
+        std::fs::write(&path, "x").unwrap();
+        for (mode, fits) in [(0o600, true), (0o640, true), (0o644, false), (0o604, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(config.check_secrets().is_ok(), fits, "{mode:o}");
+        }
+    }
 }

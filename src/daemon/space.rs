@@ -1,4 +1,5 @@
-//! Room on the disks: below the configured floor the queue is held. Pure but for [`measure`].
+//! Room on the disks: below the configured floor the queue is held. Pure but for [`measure`] and
+//! the log.
 //!
 //! Always holds: while it is held nothing is claimed and no import begins; what runs goes on, mail
 //! and webhooks too. It is let go when there is a tenth more than the floor, so that a disk at the
@@ -61,7 +62,7 @@ impl Space {
         self.held.is_some()
     }
 
-    /// Takes a measurement of every disk.
+    /// Takes a measurement of every disk; a change is logged.
     pub fn update(&mut self, rooms: &[Room], at: Timestamp) -> Option<Change> {
         let scarcest = rooms.iter().min_by_key(|room| room.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
@@ -73,8 +74,16 @@ impl Space {
             _ => return None,
         };
         let (action, detail) = match &change {
-            Change::Held(reason) => ("queue.held", reason.clone()),
-            Change::Released => ("queue.released", String::new()),
+            Change::Held(reason) => {
+                tracing::error!(
+                    "the queue is held: {reason}; it goes on by itself when there is room"
+                );
+                ("queue.held", reason.clone())
+            }
+            Change::Released => {
+                tracing::info!("the queue goes on: there is room again");
+                ("queue.released", String::new())
+            }
         };
         self.untold.push(Line { at, action, detail });
         Some(change)

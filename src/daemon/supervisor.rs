@@ -202,15 +202,10 @@ impl Supervisor {
 
     /// Holds the queue, or lets it go, and says so.
     fn measured(&mut self, rooms: &[Room]) {
-        match self.space.update(rooms, state::now()) {
-            Some(Change::Held(reason)) => tracing::error!(
-                "the queue is held: {reason}; it goes on by itself when there is room"
-            ),
-            Some(Change::Released) => {
-                tracing::info!("the queue goes on: there is room again");
-                self.engine.forget_troubles(); // they get the whole retry window
-            }
-            None => {}
+        let change = self.space.update(rooms, state::now());
+        crate::metrics::set_queue_held(self.space.is_held());
+        if change == Some(Change::Released) {
+            self.engine.forget_troubles(); // they get the whole retry window
         }
     }
 

@@ -26,16 +26,28 @@ const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 /// The process that holds the sidecar's lock.
 pub(super) fn process_id(config: &Config) -> Option<i32> {
     let lock = fs::metadata(config.paths.state.join(LOCK)).ok()?;
-    let file = format!("{:02x}:{:02x}:{}", major(lock.dev()), minor(lock.dev()), lock.ino());
-    holder(&fs::read_to_string("/proc/locks").ok()?, &file)
+    let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let is_sidecar = |process: i32| {
+        let name = fs::read_to_string(format!("/proc/{process}/comm"));
+        name.is_ok_and(|name| name.trim() == "sftp-importd")
+    };
+    holder(&locks, &device, lock.ino(), is_sidecar)
 }
 
-/// Who holds a flock(2) on `file`, as /proc/locks writes it (proc(5)).
-fn holder(locks: &str, file: &str) -> Option<i32> {
-    let held = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut held = held.filter(|words| !words.contains(&"->")); // waits for it
-    held.find(|words| words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&file))
-        .and_then(|words| words.get(4)?.parse().ok())
+/// Who holds a flock(2) on a file, by /proc/locks (proc(5)). btrfs and overlayfs have another device
+/// there than stat(2) says: then the inode counts, and what the process is called.
+fn holder(locks: &str, device: &str, inode: u64, is_sidecar: impl Fn(i32) -> bool) -> Option<i32> {
+    let held = locks.lines().filter_map(|line| {
+        // 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; one that waits has -> after the number.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["FLOCK", _, _, process, file, ..] = words.get(1..)? else { return None };
+        let (on, number) = file.rsplit_once(':')?;
+        (number.parse() == Ok(inode)).then_some((process.parse().ok()?, on))
+    });
+    let held: Vec<(i32, &str)> = held.collect();
+    let exact = held.iter().find(|(_, on)| *on == device);
+    exact.or_else(|| held.iter().find(|(process, _)| is_sidecar(*process))).map(|held| held.0)
 }
 
 /// The checks of this group.
@@ -147,8 +159,11 @@ mod tests {
         let locks = "1: POSIX  ADVISORY  WRITE 11 08:01:5 0 EOF\n\
                      2: FLOCK  ADVISORY  WRITE 22 08:01:5 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 33 08:01:5 0 EOF\n";
-        assert_eq!(holder(locks, "08:01:5"), Some(22));
-        assert_eq!(holder(locks, "08:01:6"), None);
+        let on = |device, inode, sidecar| holder(locks, device, inode, |id| id == sidecar);
+        assert_eq!(on("08:01", 5, 0), Some(22));
+        assert_eq!(on("08:01", 6, 22), None);
+        assert_eq!(on("00:2f", 5, 0), None);
+        assert_eq!(on("00:2f", 5, 22), Some(22), "as on btrfs");
     }
 
     #[test]

@@ -8,15 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use nix::unistd::User;
 
 use super::finding::Finding;
+use crate::account::AccountId;
 use crate::config::Config;
 use crate::key::{Difference, PublishError, difference};
 use crate::printable::chain;
 use crate::state::health::{self, Backlog, Health};
-use crate::state::{self, State};
+use crate::state::{self, State, incoming_full};
 
 const STATE: &str = "state-database";
 const KEYS: &str = "published-keys";
 const WAITING: &str = "imports-waiting";
+const FULL: &str = "incoming-full";
 
 /// An import that has waited or run so long is told.
 const LONG: SignedDuration = SignedDuration::from_hours(2);
@@ -30,6 +32,8 @@ pub(super) struct Databases {
     file: io::Result<(u32, u32)>,
     difference: Option<Result<Difference, PublishError>>,
     backlog: Option<Backlog>,
+    /// Accounts with too much in incoming, since when.
+    full: Option<Vec<(AccountId, Timestamp)>>,
     now: Timestamp,
 }
 
@@ -46,6 +50,7 @@ pub(super) fn gather(config: &Config, now: Timestamp) -> Databases {
         file: fs::metadata(&path).map(|found| (found.uid(), found.mode() & 0o7777)),
         difference: state.as_ref().map(compare),
         backlog: state.as_ref().and_then(backlog),
+        full: state.as_ref().and_then(|state| state.read(incoming_full::list).ok()),
         state,
         now,
     }
@@ -60,6 +65,7 @@ impl Databases {
         let mut findings = vec![judge_state(&self.health, file, owner)];
         findings.extend(self.difference.as_ref().map(judge_keys));
         findings.extend(self.backlog.as_ref().map(|backlog| judge_waiting(backlog, self.now)));
+        findings.extend(self.full.as_deref().into_iter().flat_map(judge_full));
         findings
     }
 }
@@ -144,6 +150,22 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
         .fix("sftp-import import list --state queued; journalctl -u sftp-importd -p warning")
 }
 
+fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
+    let told = full.iter().map(|(id, since)| {
+        let message =
+            format!("too much waits in incoming since {}", since.strftime("%F %H:%M UTC"));
+        let fix = format!(
+            "ask the partner for the missing manifests; sftp-import import log --account {id}"
+        );
+        Finding::warn(FULL, message).log("too much waits in incoming").fix(fix).of(id)
+    });
+    let told: Vec<_> = told.collect();
+    match told.is_empty() {
+        true => vec![Finding::ok(FULL, "no account's incoming is over its limit")],
+        false => told,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +197,14 @@ mod tests {
         assert_eq!(of(0, 0).message, "as the state database says: 4");
         assert!(of(1, 0).message.contains("not published (1)"));
         assert!(of(1, 2).message.contains("still let in that should not (2)"));
+    }
+
+    #[test]
+    fn an_incoming_that_is_full() {
+        assert_eq!(judge_full(&[])[0].level, Level::Ok);
+        let told = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
+        assert_eq!(told[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
+        assert_eq!(told[0].account.as_deref(), Some("acme"));
     }
 
     #[test]

@@ -89,6 +89,7 @@ pub const CHECKS: &[Check] = &[
     check("state-database", Group::Databases),
     check("published-keys", Group::Databases),
     check("imports-waiting", Group::Databases),
+    check("incoming-full", Group::Databases),
     check("mail", Group::Notices),
     check("webhooks", Group::Notices),
     check("deliveries", Group::Notices),

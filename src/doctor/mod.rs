@@ -62,7 +62,7 @@ pub fn examine(config: &Config, request: &Request) -> Vec<Finding> {
     findings.extend(delivery::check(config, database.state.as_ref(), now));
     findings.extend(host::check(database.state.as_ref(), now));
     let place = |finding: &Finding| CHECKS.iter().position(|check| check.name == finding.check);
-    findings.sort_by_key(place);
+    findings.sort_by_key(|finding| (place(finding), finding.level));
     findings
 }
 

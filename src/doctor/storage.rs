@@ -20,7 +20,7 @@ const SPACE: &str = "free-space";
 
 /// Below this share of blocks or inodes there is a warning.
 const LITTLE_PERCENT: u64 = 10;
-/// Below this share it is a failure: SQLite and uploads will meet the end soon.
+/// Below this share of inodes it is a failure.
 const NOTHING_PERCENT: u64 = 2;
 
 /// One folder's file system.
@@ -142,6 +142,14 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
 /// None: there is room.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
+    let floor = config.imports.free_space_floor;
+    if disk.free < floor.bytes() {
+        let free = ByteSize::b(disk.free);
+        let message =
+            format!("{path}: {free} free, less than imports.free-space-floor: the queue is held");
+        let fix = format!("make room, or grow it: df -h {path}");
+        return Some(Finding::fail(SPACE, message).log("the queue is held").fix(fix));
+    }
     let share = |part: u64, all: u64| (part * 100).checked_div(all).unwrap_or(100);
     let blocks = share(disk.free, disk.size);
     let inodes = share(disk.free_inodes, disk.inodes);
@@ -159,7 +167,8 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         }
         _ => return None,
     };
-    let finding = match blocks.min(inodes) < NOTHING_PERCENT {
+    // Of blocks, the floor above says when it is too late.
+    let finding = match inodes < NOTHING_PERCENT {
         true => Finding::fail(SPACE, message),
         false => Finding::warn(SPACE, message),
     };
@@ -240,6 +249,8 @@ mod tests {
         assert_eq!((little.level, little.message.ends_with("5 %")), (Level::Warn, true));
         let none = of(Disk { free_inodes: 1, ..disk() }).unwrap();
         assert_eq!((none.level, none.message.contains("inodes")), (Level::Fail, true));
+        let held = of(Disk { free: 400_000_000, ..disk() }).unwrap();
+        assert_eq!((held.level, held.log.as_deref()), (Level::Fail, Some("the queue is held")));
         let small = of(Disk { free: 4_000_000_000, size: 8_000_000_000, ..disk() }).unwrap();
         assert!(small.message.contains("less than one largest data file"), "{}", small.message);
     }

@@ -19,18 +19,16 @@ fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients
     Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
 }
 
-/// The import begins to run; the first time, it is picked up.
+/// The import begins to run; the first time, it is picked up. Returns whether this was it.
 pub(super) fn begin(
     tx: &Transaction<'_>,
     row: &ImportRow,
     at: Timestamp,
     picked_up: Option<&Report>,
-) -> Result<(), FinishError> {
+) -> Result<bool, FinishError> {
     imports::set_running(tx, &row.id, at)?;
-    if let Some(report) = picked_up {
-        outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)?;
-    }
-    Ok(())
+    let Some(report) = picked_up else { return Ok(false) };
+    outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
 }
 
 /// The import ends as `report` says: state, counts, activity and deliveries at once.

@@ -20,7 +20,6 @@ use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, Scan
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
-use crate::store;
 
 /// What the host would not let us do is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -54,9 +53,6 @@ pub enum IntakeError {
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// Nobody can tell whether the store has an import of the id.
-    #[error(transparent)]
-    Store(#[from] store::Error),
     /// A bug of ours; what panicked has said where.
     #[error("a bug of ours ended the look")]
     Panicked,
@@ -140,6 +136,9 @@ impl Engine {
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
+        if decisions.take.is_empty() {
+            self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
+        }
         for take in &decisions.take {
             if !self.take(account, take, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
@@ -221,24 +220,8 @@ impl Engine {
             refusal: take.data.as_ref().err(),
             received_at: state::now(),
         };
-        let node = &self.config.node.name;
-        let (n, import) = self.state.write(|tx| loop {
-            let (n, import) = imports::insert(tx, node, &new)?;
-            if self.is_unused(account, &import)? {
-                return Ok::<_, IntakeError>((n, import));
-            }
-            tracing::warn!(%account, %import, "the id is left out: the spool or the store has it \
-                from an import that the state database doesn't know");
-            imports::take_back(tx, &import)?;
-        })?;
+        let (n, import) = self.insert(&new)?;
         self.claim(account, n, &import, &claim, looked)
-    }
-
-    /// Whether the spool and the store know nothing by this id. A state database that was put back
-    /// from a backup numbers again; the store would take the new import for the old one.
-    fn is_unused(&self, account: &AccountId, import: &ImportId) -> Result<bool, IntakeError> {
-        let spooled = self.layout.spooled(import).symlink_metadata().is_ok();
-        Ok(!spooled && self.store.committed(account, import)?.is_none())
     }
 
     /// Carries out the claims that a crash or the host cut off. False: one still can't be.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::monitor::{Monitor, Progress};
 use super::results::{is_missing, result_name};
-use super::{Engine, ImportRow, finish, worker};
+use super::{Engine, ImportRow, finish, journal, worker};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::printable::chain;
@@ -181,13 +181,19 @@ impl Engine {
                 let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
                 match row {
                     Some(row) if waiting::is_silent_since(tx, then, &import)? => {
-                        finish::still_processing(tx, &row, now, &standing.report(&row, now))
+                        let report = standing.report(&row, now);
+                        let is_new = finish::still_processing(tx, &row, now, &report)?;
+                        Ok::<_, finish::FinishError>(is_new.then_some((row, report)))
                     }
-                    _ => Ok(false), // it ended, or was told of, since we asked
+                    _ => Ok(None), // it ended, or was told of, since we asked
                 }
             });
             match tell {
-                Ok(is_new) => told |= is_new,
+                Ok(Some((row, report))) => {
+                    told = true;
+                    journal::still_processing(&row, &report);
+                }
+                Ok(None) => {}
                 Err(error) => tracing::error!(%import,
                     "nobody is told that the import is still processing: {}", chain(&error)),
             }

@@ -15,6 +15,7 @@ mod export;
 mod finish;
 mod incoming_full;
 mod intake;
+mod journal;
 mod local;
 mod meanwhile;
 mod monitor;
@@ -27,6 +28,7 @@ mod stored;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verdict;
 mod worker;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::finish;
+use super::journal;
 use super::monitor::Monitor;
 use super::pipeline::{self, Outcome, Source, Stopped, Target};
 use super::results::{self, InResults, Temps};
@@ -18,7 +19,7 @@ use super::{Engine, ImportRow};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
-use crate::report::{Counts, Failure, FailureText, ImportState, Report};
+use crate::report::{Failure, FailureText, ImportState, Report};
 use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
 use crate::store;
@@ -99,18 +100,11 @@ impl Engine {
         }
         let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
-        let start =
-            decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
-        let start = match start {
-            Start::SetAside(_) if self.runs_for_its_answer(&row.account, id, row.starts)? => {
-                Start::Run
-            }
-            start => start,
-        };
+        let start = self.start(&row)?;
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
-        self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
-        if row.started_at.is_none() {
+        if self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))? {
             crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+            journal::picked_up(&row);
         }
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
@@ -262,7 +256,7 @@ impl Engine {
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
         crate::metrics::ended(&report);
-        log_end(row, &report);
+        journal::ended(row, &report);
         if report.state == ImportState::Completed
             && self.config.retention_of(&row.account).completed_uploads.is_zero()
             && let Err(error) = spool::discard(&self.layout, &row.id)
@@ -292,18 +286,4 @@ fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
     }
     tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
     Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
-}
-
-fn log_end(row: &ImportRow, report: &Report) {
-    // Whole in itself: `systemctl status` and `journalctl` show the message without the fields.
-    let (account, import, state) = (&row.account, &row.id, report.state.as_str());
-    let Counts { read, accepted, rejected } = report.records;
-    match &report.failure {
-        None => tracing::info!(%account, %import, read, accepted, rejected,
-            "import {import} of {account} {state}: \
-             {read} read, {accepted} accepted, {rejected} rejected"),
-        Some(failure) => tracing::info!(%account, %import,
-            "import {import} of {account} {state}: {}: {}",
-            failure.message.as_str(), failure.detail.escape_debug()),
-    }
 }

@@ -32,6 +32,7 @@ pub struct Gauges {
     size: GaugeVec,
     watched: Gauge,
     database_up: Gauge,
+    queue_held: Gauge,
     keys_published: Gauge,
     process: [Gauge; 4],
     cpu: Counter,
@@ -82,6 +83,11 @@ impl Gauges {
             size: many(r, "sftp_import_filesystem_size_bytes", "Of the file system.", &["folder"]),
             watched: one(r, "sftp_import_watched_accounts", "Accounts that inotify watches."),
             database_up: one(r, "sftp_import_state_database_up", "1: the state database answered."),
+            queue_held: one(
+                r,
+                "sftp_import_queue_held",
+                "1: nothing is claimed or begun, for want of room.",
+            ),
             keys_published: one(
                 r,
                 "sftp_import_keys_published_timestamp_seconds",
@@ -134,6 +140,11 @@ impl Gauges {
     /// Whether the state database answered.
     pub fn database_up(&self, up: bool) {
         self.database_up.set(f64::from(u8::from(up)));
+    }
+
+    /// Whether nothing is claimed or begun.
+    pub fn queue_held(&self, held: bool) {
+        self.queue_held.set(f64::from(u8::from(held)));
     }
 
     /// When keys were published last, in seconds since 1970 UTC.

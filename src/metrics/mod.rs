@@ -7,7 +7,7 @@
 mod counters;
 mod gauges;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 pub use gauges::{Gauges, Process};
@@ -55,6 +55,17 @@ pub fn watched() -> usize {
     WATCHED.load(Relaxed)
 }
 
+/// Whether nothing is claimed and begun, for want of room.
+pub fn set_queue_held(held: bool) {
+    HELD.store(held, Relaxed);
+}
+
+/// Whether it is.
+pub fn is_queue_held() -> bool {
+    HELD.load(Relaxed)
+}
+
+static HELD: AtomicBool = AtomicBool::new(false);
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
 /// The page that Prometheus reads (its text format 0.0.4): the counters, and `gauges` as set.

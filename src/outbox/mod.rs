@@ -12,15 +12,20 @@ mod endpoint;
 mod enqueue;
 mod guard;
 mod letter;
+mod mailing;
 mod milestone;
 mod notice;
 mod packing;
 mod record;
 mod relay;
 pub mod retry;
+mod samples;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod together;
+mod told;
+mod unclaimed;
 mod webhook;
 
 pub use attempt::{Attachments, Courier};
@@ -31,4 +36,5 @@ pub use guard::{Forbidden, Guard, Lookup};
 pub use milestone::{Milestone, message_id};
 pub use relay::Relay;
 pub use signature::{InvalidSecret, Secret};
+pub use unclaimed::{FilesUnclaimed, enqueue_unclaimed};
 pub use webhook::{Request, Sender};

@@ -22,6 +22,7 @@ pub mod results;
 pub mod scan;
 pub mod scan_error;
 pub mod spooled;
+pub mod unclaimed;
 pub mod watch;
 
 #[cfg(test)]
@@ -40,4 +41,5 @@ pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, Seen};
 pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Result, millis, timestamp};
+use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
 
 /// Since when `account` has been told, if it is.
@@ -16,6 +16,24 @@ pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timesta
         .query_row([account.as_str()], |row| row.get(0))
         .optional()?;
     since.map(timestamp).transpose()
+}
+
+/// Every account that is told, and since when, by id.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
+    let mut statement =
+        tx.prepare_cached("SELECT account, since FROM incoming_full ORDER BY account")?;
+    let mut rows = statement.query([])?;
+    let mut told = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account: String = row.get(0)?;
+        let id =
+            account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
+        told.push((id, timestamp(row.get(1)?)?));
+    }
+    Ok(told)
 }
 
 /// `account` is told. False: it was already, or is being removed.

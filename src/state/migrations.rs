@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::copy::{self, copy};
 use super::replace::with_ending;
-use super::{Error, Result, soundness};
+use super::{Error, Result};
 
 /// Every migration, in order; the nth brings schema n-1 to n.
 const MIGRATIONS: &[&str] = &[
@@ -47,11 +47,6 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         // Read by another connection: SQLite copies from none that is about to write.
         copy(&copy::open(path)?, &copy_of(path, found), copy::owner_in(folder)?)?;
-    }
-    if found == 0
-        && let Some(witness) = soundness::witness(path)
-    {
-        return Err(Error::Lost { path: path.to_owned(), witness });
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

@@ -1,11 +1,9 @@
 //! Data files that no manifest claimed, and that were told of. One row a file, while it lies there.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::{Result, millis};
+use super::{Result, millis, timestamp};
 use crate::account::AccountId;
 
 /// A file in incoming: another one of the same name has another inode or another last change.
@@ -15,46 +13,42 @@ pub struct File {
     pub name: String,
     /// Its inode.
     pub inode: u64,
-    /// Its last change.
+    /// Its last change, to the millisecond.
     pub changed: Timestamp,
 }
 
-/// Notes that `files` are told of at `at`. Returns those that were not told of before.
+/// Notes that `file` is told of at `at`; an earlier one of its name is forgotten.
 ///
 /// # Errors
 /// SQLite's.
-pub fn tell(
-    tx: &Transaction<'_>,
-    account: &AccountId,
-    files: &[File],
-    at: Timestamp,
-) -> Result<Vec<File>> {
-    let mut statement = tx.prepare_cached(
-        "INSERT INTO unclaimed (account, name, inode, changed_at, told_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (account, name) DO UPDATE SET inode = ?3, changed_at = ?4, told_at = ?5
-             WHERE inode <> ?3 OR changed_at <> ?4",
-    )?;
-    let mut new = Vec::new();
-    for file in files {
-        let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
-        let changed = millis(file.changed);
-        let row = params![account.as_str(), file.name, inode, changed, millis(at)];
-        if statement.execute(row)? == 1 {
-            new.push(file.clone());
-        }
-    }
-    Ok(new)
+pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestamp) -> Result<()> {
+    let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO unclaimed (account, name, inode, changed_at, told_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![account.as_str(), file.name, inode, millis(file.changed), millis(at)])?;
+    Ok(())
 }
 
-/// The names that were told of in `account`.
+/// The files of `account` that were told of.
 ///
 /// # Errors
 /// SQLite's.
-pub fn names(tx: &Transaction<'_>, account: &AccountId) -> Result<HashSet<String>> {
-    let mut statement = tx.prepare_cached("SELECT name FROM unclaimed WHERE account = ?1")?;
-    let names = statement.query_map([account.as_str()], |row| row.get(0))?;
-    Ok(names.collect::<rusqlite::Result<_>>()?)
+pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name",
+    )?;
+    let mut rows = statement.query([account.as_str()])?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        files.push(File {
+            name: row.get(0)?,
+            inode: row.get::<_, i64>(1)?.cast_unsigned(),
+            changed: timestamp(row.get(2)?)?,
+        });
+    }
+    Ok(files)
 }
 
 /// Forgets a file that is gone.
@@ -73,7 +67,7 @@ mod tests {
     use crate::state::{Error, State};
 
     #[test]
-    fn a_file_is_told_of_once_and_another_one_of_its_name_again() {
+    fn what_was_told_of_is_an_accounts_own_and_the_newest_of_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
@@ -81,15 +75,19 @@ mod tests {
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         state
             .write(|tx| {
-                let first = [file("e.csv", u64::MAX, 1), file("f.csv", 2, 1)];
-                assert_eq!(tell(tx, &acme, &first, at(5))?, first);
-                assert_eq!(tell(tx, &acme, &first, at(6))?, []);
-                assert_eq!(tell(tx, &other, &first[..1], at(6))?, first[..1]);
-                let again = [file("e.csv", 7, 1), file("f.csv", 2, 3)];
-                assert_eq!(tell(tx, &acme, &again, at(7))?, again);
+                tx.execute_batch(
+                    "INSERT INTO account (id, created_at) VALUES ('acme', 0), ('other', 0)",
+                )?;
+                tell(tx, &acme, &file("e.csv", 1, 1), at(5))?;
+                tell(tx, &acme, &file("e.csv", u64::MAX, 2), at(6))?;
+                tell(tx, &other, &file("f.csv", 2, 1), at(6))?;
+                assert_eq!(list(tx, &acme)?, [file("e.csv", u64::MAX, 2)]);
+                forget(tx, &acme, "f.csv")?;
+                assert_eq!(list(tx, &other)?.len(), 1);
+                tx.execute("DELETE FROM account WHERE id = 'other'", [])?;
+                assert_eq!(list(tx, &other)?, [], "it goes with its account");
                 forget(tx, &acme, "e.csv")?;
-                assert_eq!(names(tx, &acme)?, HashSet::from(["f.csv".to_owned()]));
-                assert_eq!(tell(tx, &acme, &again, at(8))?, again[..1]);
+                assert_eq!(list(tx, &acme)?, []);
                 Ok::<_, Error>(())
             })
             .unwrap();

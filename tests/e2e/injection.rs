@@ -5,7 +5,7 @@
 //! thread, and which thread does what differs from run to run: an undisturbed run says how many
 //! there are, and its log afterwards which step was struck.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -111,6 +111,24 @@ impl Tracer {
         self.lines().iter().filter(|line| line.ends_with("(INJECTED)")).count()
     }
 
+    /// The kinds of steps that were taken: which call on which file.
+    pub fn steps(&self, stem: &str) -> BTreeSet<String> {
+        self.lines().iter().filter_map(|line| step(line, stem)).collect()
+    }
+
+    /// The step at which `point` struck first.
+    pub fn struck(&self, point: &Point, stem: &str) -> Option<String> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let lines = self.lines();
+        let nth = lines.iter().find(|line| {
+            let Some((thread, call)) = thread_and_call(line) else { return false };
+            let count = counts.entry(thread.to_owned()).or_default();
+            *count += usize::from(call == point.call);
+            call == point.call && *count == point.n
+        });
+        step(nth?, stem)
+    }
+
     fn lines(&self) -> Vec<String> {
         // A name of a stranger's is escaped by strace: this is text.
         let log = std::fs::read_to_string(&self.log).unwrap();
@@ -124,6 +142,30 @@ fn thread_and_call(line: &str) -> Option<(&str, &str)> {
     let (call, _) = rest.trim_start().split_once('(')?;
     let is_name = !call.is_empty() && call.bytes().all(|b| b.is_ascii_alphanumeric());
     is_name.then_some((thread, call))
+}
+
+/// `renameat2 e#e-kill/incoming STEM-e.csv …`: the call and the ends of the paths it names, without
+/// what differs from run to run.
+fn step(line: &str, stem: &str) -> Option<String> {
+    let (_, call) = thread_and_call(line)?;
+    let asked = line.split(" = ").next()?;
+    // A descriptor is shown as `3</its/path>`; names stand in quotes, and so do written bytes.
+    let has_names = !call.contains("write");
+    let shown = asked.split([' ', '(']).filter_map(|word| {
+        let of_descriptor = word.split_once('<').map(|(_, path)| path.trim_end_matches([',', '>']));
+        let name = || word.strip_prefix('"').filter(|_| has_names)?.split('"').next();
+        of_descriptor.filter(|path| path.starts_with('/')).or_else(name)
+    });
+    let ends: Vec<String> = shown
+        .map(|path| {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            format!(" {}/{name}", folder.rsplit('/').next().unwrap_or_default())
+        })
+        .collect();
+    let step = format!("{call}{}", ends.concat()).replace(stem, "STEM");
+    let numberless: Vec<&str> =
+        step.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
+    Some(numberless.join("#"))
 }
 
 /// Every file and folder that the account's next imports touch.

@@ -4,6 +4,7 @@
 //! call of one kind on a file of ours; the next one must end it as an undisturbed run does.
 //! A spread of the points by default, all of them with SFTP_IMPORT_TEST_LONG=1.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -21,20 +22,26 @@ const POINTS: usize = 45;
 fn a_kill_at_any_step_changes_nothing() {
     let host = Host::new("");
     let account = account(&host, "e2e-kill");
-    let (expected, counts) = undisturbed(&account);
+    let (expected, counts, steps) = undisturbed(&account);
     let count = if long() { usize::MAX } else { POINTS };
     let points = spread(&counts, count);
-    let mut killed = 0;
+    let (mut killed, mut struck) = (0, BTreeSet::new());
     for (i, (call, n)) in points.iter().enumerate() {
         let point = Point { call: call.clone(), n: *n, every: None, fault: Fault::Kill };
         let stem = format!("k{i}");
         outcome::upload(&account, &stem);
-        killed += usize::from(run_under(&account, &stem, &Tracer::new(&account, Some(&point))));
+        let tracer = Tracer::new(&account, Some(&point));
+        if run_under(&account, &stem, &tracer) {
+            killed += 1;
+            struck.extend(tracer.struck(&point, &stem));
+        }
         ends_well(&account, &stem, &point, &expected);
     }
-    // Counts differ a little from run to run, so a late point may lie behind the end.
-    assert!(killed * 10 >= points.len() * 8, "only {killed} of the points were reached");
-    eprintln!("{killed} kills survived, at {} kinds of calls", counts.len());
+    // Which thread does what differs from run to run, so that a late point may not be reached.
+    assert!(killed * 2 >= points.len(), "only {killed} of the points were reached");
+    let missed: Vec<_> = steps.difference(&struck).collect();
+    eprintln!("{killed} kills survived, at {} of {} steps", struck.len(), steps.len());
+    assert!(!long() || missed.len() * 5 < steps.len(), "never struck: {missed:#?}");
 }
 
 pub fn long() -> bool {
@@ -49,14 +56,14 @@ pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
     account
 }
 
-/// What a batch comes to, and how often each kind of call is made on the way.
-pub fn undisturbed(account: &Account<'_>) -> (Outcome, std::collections::BTreeMap<String, usize>) {
+/// What a batch comes to, how often each kind of call is made on the way, and the steps of it.
+pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, BTreeSet<String>) {
     outcome::upload(account, "base");
     let tracer = Tracer::new(account, None);
     assert!(!run_under(account, "base", &tracer), "nothing was to strike");
     let expected = Outcome::of(account, "base");
     expected.check_sound();
-    (expected, tracer.counts())
+    (expected, tracer.counts(), tracer.steps("base"))
 }
 
 /// Runs a daemon under `tracer` until it has ended, which is returned, or has done everything.

@@ -28,7 +28,9 @@ mod faults;
 mod file_size;
 mod flood;
 mod full_disk;
+mod hanging;
 mod hostile;
+mod journal;
 mod kill;
 mod load;
 mod logins;
@@ -43,6 +45,7 @@ mod torn;
 mod units;
 mod upload_states;
 mod upload_ways;
+mod watch;
 mod watching;
 
 /// No test file is forgotten: every file beside this one is a module above.

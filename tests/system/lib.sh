@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Shared by the phases of the system test; sourced by `inside`.
 
+export DEBIAN_FRONTEND=noninteractive
 readonly ACCOUNT=TEST-ABC-123Z
 readonly KEY=/root/partner
 # shellcheck disable=SC2034 # used by phases
@@ -70,7 +71,7 @@ upload_long() {
     systemctl set-property --runtime sftp-importd CPUQuota=5%
     {
         echo "event_name,identity,note"
-        yes "Purchased,jane@example.com,$(head -c 400 /dev/zero | tr '\0' x)" | head -n "$LONG_RECORDS" || true
+        yes "Purchased,jane@example.com,$(head -c 400 /dev/zero | tr '\0' x)" 2>/dev/null | head -n "$LONG_RECORDS" || true
     } >"/root/$1.csv"
     cat >"/root/$1.manifest" <<EOM
 {"fileName": "$1.csv", "type": "event", "clientEmail": "data@example.com",

@@ -53,6 +53,12 @@ impl Host {
         host
     }
 
+    pub fn set_unclaimed_after(&mut self, after: Period) {
+        let mut config = (*self.engine.config).clone();
+        config.pairing.unclaimed_after = after;
+        self.engine.config = Arc::new(config);
+    }
+
     /// The same host after `work` that nobody has the state database open in.
     pub fn reopened(self, work: impl FnOnce()) -> Self {
         let Self { _folder, engine, account } = self;

@@ -7,6 +7,7 @@ mod mishaps;
 mod retention;
 mod stored;
 mod sweep;
+mod unclaimed;
 
 use self::host::{EVENTS, Host, names};
 use crate::report::FailureText;

@@ -8,6 +8,9 @@ use crate::advice;
 use crate::config::Size;
 use crate::report::{FailureText, ImportState, Report};
 
+/// Keeps a number and its unit on one line.
+const NBSP: char = '\u{a0}';
+
 /// The mail's first sentence.
 pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
@@ -57,7 +60,7 @@ pub(super) fn next_step(report: &Report) -> String {
         }
         FailureText::Manifest => {
             "Upload the data file again, and after it the manifest under a name not used before. \
-             `sftp-import check` finds such mistakes before you upload."
+             The command sftp-import check finds such mistakes before you upload."
         }
         FailureText::Infra | FailureText::Internal => {
             "Upload the data file again, and after it a new manifest under a name not used \
@@ -117,10 +120,15 @@ fn place_in_queue(place: u64) -> String {
     }
 }
 
+/// How many hundredths of `all` are `done`, at most all.
+pub(super) fn percent(done: u64, all: u64) -> Option<u64> {
+    Some(done.saturating_mul(100).checked_div(all)?.min(100))
+}
+
 /// `done` of `all` bytes, in the unit that people read.
 fn share(done: u64, all: u64) -> String {
     let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
-    match done.saturating_mul(100).checked_div(all) {
+    match percent(done, all) {
         Some(percent) => format!("{done_of_all} ({percent} %)"),
         None => done_of_all,
     }
@@ -130,14 +138,25 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// A length of time in its largest whole unit: `a day`, `90 min`.
+pub(super) fn length(seconds: u64) -> String {
+    match seconds {
+        86_400 => "a day".to_owned(),
+        n if n > 0 && n % 86_400 == 0 => format!("{} days", n / 86_400),
+        n if n > 0 && n % 3600 == 0 => format!("{} h", n / 3600),
+        n if n > 0 && n % 60 == 0 => format!("{} min", n / 60),
+        n => format!("{n} s"),
+    }
+}
+
 /// How long it took, to be read after a time.
 pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0) => "in less than a second".to_owned(),
-        (0, 0, s) => format!("after {s} s"),
-        (0, m, s) => format!("after {m} min {s} s"),
-        (h, m, _) => format!("after {h} h {m} min"),
+        (0, 0, s) => format!("after {s}{NBSP}s"),
+        (0, m, s) => format!("after {m}{NBSP}min {s}{NBSP}s"),
+        (h, m, _) => format!("after {h}{NBSP}h {m}{NBSP}min"),
     }
 }
 

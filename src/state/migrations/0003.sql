@@ -10,7 +10,7 @@ CREATE UNIQUE INDEX milestone_once ON milestone (import, type, retry)
 
 -- What lies in incoming and was told of; rows go with their files.
 CREATE TABLE unclaimed (
-    account          TEXT NOT NULL,
+    account          TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     name             TEXT NOT NULL,
     inode            INTEGER NOT NULL,           -- with changed_at: another file of that name is new
     changed_at       INTEGER NOT NULL,

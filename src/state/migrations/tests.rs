@@ -109,7 +109,7 @@ fn what_was_upgraded_reads_as_it_should() {
             assert_eq!(rows[2].report.as_ref().unwrap().records.accepted, 3);
             let spent = imports::spent_by(tx, &acme, "e.manifest")?;
             assert_eq!(spent.as_ref().map(ImportId::as_str), Some("sftp1-41"));
-            let all = deliveries::Filter { account: None, state: None, limit: 9 };
+            let all = deliveries::Filter { limit: 9, ..Default::default() };
             assert_eq!(deliveries::list(tx, &all)?.len(), 2);
             assert_eq!(deliveries::attempts(tx, 2)?.len(), 1);
             assert_eq!(activity::recent(tx, Some(&acme), 9)?.len(), 2);
