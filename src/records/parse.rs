@@ -120,12 +120,13 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// A record with invalid bytes, as it was: where it begins, and its bytes.
+type Invalid = (u32, Vec<u8>);
+
 /// What became of a block.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub batch: Batch,
-    /// Records read.
-    pub read: u64,
     /// Bytes of the file as uploaded that were read for it.
     pub consumed: u64,
     first_line: u64,
@@ -134,19 +135,44 @@ pub(super) struct Parsed {
     lexed: Lexed,
     /// By record, in file order.
     found: Vec<Found>,
-    /// Records with invalid bytes, as they were: where they begin, and their bytes.
-    invalid: Vec<(u32, Vec<u8>)>,
+    invalid: Vec<Invalid>,
 }
 
 /// Parses a block by the plan.
 pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
     let Block { mut text, first_line, consumed } = block;
-    let (lexed, invalid) = lex_valid(&mut text, plan);
+    let bytes = text.len();
+    let lexed = find_cells(&mut text, plan);
+    if let Ok(valid) = simdutf8::basic::from_utf8(&text) {
+        let (batch, found) = build(plan, valid, &lexed, &[], first_line);
+        return Parsed { batch, consumed, first_line, text, lexed, found, invalid: Vec::new() };
+    }
+    text.truncate(bytes);
+    let invalid = take_invalid(&mut text, plan);
+    let lexed = find_cells(&mut text, plan);
+    let valid = std::str::from_utf8(&text).expect("invalid records were taken out");
+    let (batch, found) = build(plan, valid, &lexed, &invalid, first_line);
+    Parsed { batch, consumed, first_line, text, lexed, found, invalid }
+}
+
+/// The cells of a block, those with quotes inside them put after it.
+fn find_cells(text: &mut Vec<u8>, plan: &Plan) -> Lexed {
+    let mut lexed = lex(text, plan.delimiter, plan.width());
+    text.append(&mut lexed.unquoted);
+    lexed
+}
+
+/// The batch of the records that break no rule, and what the others break, by record.
+fn build(
+    plan: &Plan,
+    text: &str,
+    lexed: &Lexed,
+    invalid: &[Invalid],
+    first_line: u64,
+) -> (Batch, Vec<Found>) {
     let mut found = Vec::new();
-    let rows = well_formed(&lexed, &invalid, plan, &mut found);
-    let text_str = simdutf8::basic::from_utf8(&text).expect("invalid records were taken out");
-    let rows =
-        Rows { text: text_str, cells: &lexed.cells, records: &lexed.records, first_line, rows };
+    let rows = well_formed(lexed, invalid, plan, &mut found);
+    let rows = Rows { text, cells: &lexed.cells, records: &lexed.records, first_line, rows };
     let batch = match &plan.schema {
         Schema::Event(schema) => Batch::Events(event::build(plan, schema, &rows, &mut found)),
         Schema::Profile(properties) => {
@@ -155,22 +181,13 @@ pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
         }
     };
     found.sort_by_key(|found| found.record);
-    let read = lexed.records.len() as u64;
-    Parsed { batch, read, consumed, first_line, text, lexed, found, invalid }
-}
-
-/// Finds the cells of a block, puts the unquoted ones after it and takes invalid records out.
-fn lex_valid(text: &mut Vec<u8>, plan: &Plan) -> (Lexed, Vec<(u32, Vec<u8>)>) {
-    let invalid = take_invalid(text, plan);
-    let mut lexed = lex(text, plan.delimiter, plan.width());
-    text.append(&mut lexed.unquoted);
-    (lexed, invalid)
+    (batch, found)
 }
 
 /// The records of the header's form; what the others lack is added to `found`.
 fn well_formed(
     lexed: &Lexed,
-    invalid: &[(u32, Vec<u8>)],
+    invalid: &[Invalid],
     plan: &Plan,
     found: &mut Vec<Found>,
 ) -> Vec<Row> {
@@ -200,10 +217,7 @@ fn invalid_in(record: &[u8], plan: &Plan) -> Option<u32> {
 
 /// Takes the records that are not UTF-8 out of `text`: question marks stand in for their bytes, so
 /// that all of it is UTF-8 and every cell stays in its place.
-fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<(u32, Vec<u8>)> {
-    if simdutf8::basic::from_utf8(text).is_ok() {
-        return Vec::new();
-    }
+fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<Invalid> {
     let mut invalid = Vec::new();
     for record in lex(text, plan.delimiter, 0).records {
         let bytes = &mut text[record.start as usize..record.end as usize];
@@ -216,6 +230,11 @@ fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<(u32, Vec<u8>)> {
 }
 
 impl Parsed {
+    /// Records read.
+    pub fn read(&self) -> u64 {
+        self.lexed.records.len() as u64
+    }
+
     /// Gives every rejected record to `reject`, in file order.
     pub fn rejected<E>(
         &self,

@@ -155,7 +155,7 @@ impl Delivery {
                 self.reject(&too_long(plan, line, bytes), sink)
             }
             Done::Parsed(parsed) => {
-                self.counts.read += parsed.read;
+                self.counts.read += parsed.read();
                 parsed.rejected(plan, |record| self.reject(&record, sink))?;
                 self.counts.accepted += parsed.batch.len() as u64;
                 let progress = Progress { bytes: parsed.consumed, records: self.counts.read };

@@ -10,7 +10,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, SchemaRef};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
@@ -50,7 +50,20 @@ impl Settings {
 
 /// The settings for a column that begins with `values`.
 pub fn column(values: &ArrayRef) -> WriterProperties {
-    common().set_dictionary_enabled(repeats(values)).build()
+    let kind = values.data_type();
+    let settings = common().set_dictionary_enabled(repeats(values));
+    match kind {
+        // Lengths apart from letters: zstd finds more in less time. Nobody asks for a range of
+        // ids or names, and to find the least and the greatest cost a tenth of the encoding.
+        DataType::Utf8 => settings
+            .set_encoding(Encoding::DELTA_LENGTH_BYTE_ARRAY)
+            .set_statistics_enabled(EnabledStatistics::None),
+        DataType::Int32 | DataType::Int64 | DataType::Timestamp(_, _) => {
+            settings.set_encoding(Encoding::DELTA_BINARY_PACKED)
+        }
+        _ => settings,
+    }
+    .build()
 }
 
 fn common() -> WriterPropertiesBuilder {

@@ -1,0 +1,185 @@
+"""Runs sftp-import and its peers in turn, on the same data, and writes the table of it.
+
+    python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE]
+
+Every round runs each of them once, so that a machine whose speed drifts is unfair to none; ratios
+are of one round, and medians are given. Times and memory are the operating system's (wait4).
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import stages
+
+PEERS = Path(__file__).with_name("peers.py")
+BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
+
+
+class Bench:
+    def __init__(self, program, make_data, folder, quick):
+        self.program, self.make_data, self.folder = program, make_data, folder
+        self.scale = 10 if quick else 1
+        self.rounds = 3
+        self.runs = {}
+
+    def data(self, name, kind, records, more):
+        """The folder with `kind`.csv and its manifest, made once."""
+        folder = self.folder / f"{name}-{records}"
+        if not (folder / f"{kind}.manifest").exists():
+            subprocess.run(
+                [self.make_data, folder, kind, str(records), str(more)], check=True
+            )
+        return folder
+
+    def ours(self, data, kind, home):
+        """`ingest` into a sidecar's folders below `home`; its manifest's name is used once."""
+        home.mkdir(exist_ok=True)
+        config = home / "config.toml"
+        config.write_text(
+            f"[paths]\naccounts = '{home}/accounts'\nstate = '{home}/state'\n[mail]\nurl = ''\n"
+        )
+        (home / "state").mkdir(exist_ok=True)
+        manifest = data / f"{kind}-{time.monotonic_ns()}.manifest"
+        shutil.copy(data / f"{kind}.manifest", manifest)
+        command = [self.program, "--config", config, "ingest", "--account", "bench"]
+        try:
+            return measure([*command, "--errors", home, manifest], may_reject=True)
+        finally:
+            manifest.unlink()
+
+    def peer(self, job, csv, out):
+        return measure([sys.executable, PEERS, job, csv, out])
+
+    def note(self, what, who, run):
+        self.runs.setdefault((what, who), []).append(run)
+        seconds, cpu, peak = run
+        print(f"{what}: {who}: {seconds:.2f} s, {cpu:.2f} s CPU, {peak} MB", flush=True)
+
+    def events(self):
+        records = 10_000_000 // self.scale
+        clean = self.data("clean", "events", records, 0)
+        usual = self.data("usual", "events", records, 1000)
+        wrong = self.data("wrong", "events", records, 1)
+        five = self.data("five", "events", 5 * records, 1000)
+        peers = ["polars_events", "duckdb_events", "clickhouse_events", "sqlite_events"]
+        for n in range(self.rounds):
+            for peer in peers if n == 0 else peers[:3]:
+                with Scratch(self.folder) as home:
+                    self.note("events", peer, self.peer(peer, clean / "events.csv", home / "out"))
+            for what, data in [
+                ("events", usual),
+                ("events, every record rejected", wrong),
+                ("events, no record rejected", clean),
+                ("events, five times as many", five),
+            ]:
+                with Scratch(self.folder) as home:
+                    self.note(what, "sftp-import", self.ours(data, "events", home))
+
+    def profiles(self):
+        data = self.data("all", "profiles", 3_000_000 // self.scale, 1_000_000 // self.scale)
+        csv = data / "profiles.csv"
+        for n in range(self.rounds):
+            with Scratch(self.folder) as home:
+                for what in ["profiles, first load", "profiles, again"]:
+                    self.note(what, "sftp-import", self.ours(data, "profiles", home))
+            for peer in ["duckdb_profiles", "sqlite_profiles"]:
+                with Scratch(self.folder) as home:
+                    for what in ["profiles, first load", "profiles, again"]:
+                        self.note(what, peer, self.peer(peer, csv, home / "out"))
+
+    def median(self, what, who, at):
+        return statistics.median(run[at] for run in self.runs[what, who])
+
+    def ratio(self, what, who):
+        """How many times as long as sftp-import, by wall clock, round by round."""
+        ours = self.runs[what, "sftp-import"]
+        return statistics.median(a[0] / b[0] for a, b in zip(self.runs[what, who], ours))
+
+    def table(self):
+        lines = [
+            "| work | who | seconds | CPU seconds | peak memory | times sftp-import's seconds |",
+            "|---|---|---|---|---|---|",
+        ]
+        for what, who in sorted(self.runs, key=lambda key: (key[0], key[1] != "sftp-import")):
+            seconds, cpu, peak = (self.median(what, who, at) for at in range(3))
+            ratio = "" if who == "sftp-import" else f"{self.ratio(what, who):.1f}"
+            name = who.split("_")[0]
+            lines.append(f"| {what} | {name} | {seconds:.1f} | {cpu:.1f} | {peak:.0f} MB | {ratio} |")
+        return "\n".join(lines)
+
+
+class Scratch:
+    """A folder that is there for one run."""
+
+    def __init__(self, folder):
+        self.path = folder / "run"
+
+    def __enter__(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir()
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def measure(command, may_reject=False):
+    """Wall-clock seconds, CPU seconds and peak memory in MB of a command that must succeed.
+
+    sftp-import says with 1 that records were rejected.
+    """
+    begin = time.monotonic()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - begin
+    if os.waitstatus_to_exitcode(status) not in ((0, 1) if may_reject else (0,)):
+        sys.exit(f"{command}\n{said.decode()}")
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(": ")[1].strip() for line in info if "model name" in line), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} × {model or platform.machine()}, {memory} GB, Linux"
+        f" {platform.release().split('-')[0]}, load {load:.1f} at the end"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", type=Path)
+    parser.add_argument("make_data", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", type=Path)
+    args = parser.parse_args()
+    bench = Bench(args.program, args.make_data, args.folder, args.quick)
+    bench.events()
+    bench.profiles()
+    size = "a tenth of the data, " if args.quick else ""
+    text = f"{machine()}; {size}medians of {bench.rounds} rounds.\n\n{bench.table()}\n"
+    print(text)
+    if args.write:
+        page = args.write.read_text()
+        before, rest = page.split(BEGIN, 1)
+        after = rest.split(END, 1)[1]
+        args.write.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        picture = args.write.with_name("performance-stages.svg")
+        usual = bench.data("usual", "events", 10_000_000 // bench.scale, 1000)
+        with Scratch(args.folder) as home:
+            stages.draw(bench, usual, home, picture)
+
+
+if __name__ == "__main__":
+    main()

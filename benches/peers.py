@@ -1,0 +1,83 @@
+"""One job of another tool, the fastest way its documentation gives, as a process of its own.
+
+    python benches/peers.py JOB CSV OUT
+
+No peer checks anything but the types it infers, computes no digest, writes no error file, and
+brings nothing to the disk for certain (fsync). DuckDB and SQLite commit a transaction for profiles.
+"""
+
+import subprocess
+import sys
+
+PROFILE_COLUMNS = "time_stamp, cookie_id, id_name, id_email, id_phone, is_married, age, Playlist"
+
+
+def polars_events(csv, out):
+    import polars
+
+    polars.scan_csv(csv).sink_parquet(out, compression="zstd")
+
+
+def duckdb_events(csv, out):
+    import duckdb
+
+    # Threads write as they come; the order of the file is not kept, which is faster.
+    duckdb.sql("SET preserve_insertion_order = false")
+    duckdb.sql(f"COPY (FROM read_csv('{csv}')) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def clickhouse_events(csv, out):
+    from chdb import session
+
+    run = session.Session(out).query
+    run("CREATE DATABASE IF NOT EXISTS bench")
+    run(
+        "CREATE TABLE bench.events ENGINE = MergeTree ORDER BY tuple()"
+        f" AS SELECT * FROM file('{csv}', CSVWithNames)"
+    )
+
+
+def sqlite_events(csv, out):
+    pragmas = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+    sqlite(out, f"{pragmas}\n.import --csv {csv} events\n")
+
+
+def duckdb_profiles(csv, out):
+    """A plain upsert: the last record of a profile wins, there are no lists."""
+    import duckdb
+
+    names = PROFILE_COLUMNS.split(", ")
+    last = ", ".join(f"last({name}) AS {name}" for name in names)
+    database = duckdb.connect(out)
+    select = f"SELECT identity, {last} FROM read_csv('{csv}') GROUP BY identity"
+    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    database.sql("CREATE UNIQUE INDEX IF NOT EXISTS by_identity ON profile (identity)")
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+    database.sql(f"INSERT INTO profile {select} ON CONFLICT (identity) DO UPDATE SET {changes}")
+    database.close()
+
+
+def sqlite_profiles(csv, out):
+    """Staged, then upserted record by record, as SQLite's documentation has it."""
+    changes = ", ".join(f"{n} = excluded.{n}" for n in PROFILE_COLUMNS.split(", "))
+    columns = "identity TEXT PRIMARY KEY, " + PROFILE_COLUMNS
+    sqlite(
+        out,
+        f"""PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = NORMAL;
+        CREATE TABLE IF NOT EXISTS profile ({columns}) WITHOUT ROWID;
+        .import --csv --schema temp {csv} stage
+        INSERT INTO profile (identity, {PROFILE_COLUMNS})
+        SELECT identity, {PROFILE_COLUMNS} FROM temp.stage WHERE true
+        ON CONFLICT (identity) DO UPDATE SET {changes};
+        """,
+    )
+
+
+def sqlite(path, script):
+    lines = "\n".join(line.strip() for line in script.splitlines())
+    subprocess.run(["sqlite3", path], input=lines, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
