@@ -38,6 +38,12 @@ impl ImportId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its running number, if it is an import of `node`.
+    pub fn number_at(&self, node: &str) -> Option<i64> {
+        let (own, n) = self.0.rsplit_once('-')?;
+        if own == node { n.parse().ok() } else { None }
+    }
 }
 
 impl FromStr for ImportId {

@@ -12,9 +12,9 @@
 //! | layer | modules |
 //! |---|---|
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
-//! | workflows | `import`, `outbox`, `key`, `provision` |
+//! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
-//! | pure | `advice`, `manifest`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
+//! | pure | `advice`, `manifest`, `metrics`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
 //! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
@@ -41,6 +41,8 @@ mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod daemon;
     #[forbid(unsafe_code)]
+    pub mod doctor;
+    #[forbid(unsafe_code)]
     pub mod import;
     #[forbid(unsafe_code)]
     pub mod import_id;
@@ -48,6 +50,8 @@ mod with_daemon {
     pub mod key;
     #[forbid(unsafe_code)]
     pub mod manifest;
+    #[forbid(unsafe_code)]
+    pub mod metrics;
     #[forbid(unsafe_code)]
     pub mod outbox;
     #[forbid(unsafe_code)]

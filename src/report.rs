@@ -168,6 +168,20 @@ impl RejectionTally {
     }
 }
 
+/// How far a running import was at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// When it was so far.
+    pub at: Timestamp,
+    /// Bytes of the data file that were read, of the report's `bytes`.
+    pub bytes_read: u64,
+    /// Records a second, since it last began to run.
+    pub records_per_second: u64,
+    /// When it ends if it goes on like this; none: nobody can tell yet.
+    pub estimated_end: Option<Timestamp>,
+}
+
 /// What an import came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -185,6 +199,12 @@ pub struct Report {
     pub data_file: Option<String>,
     /// Where the import is.
     pub state: ImportState,
+    /// While it is queued: which of the account's imports, which run one after the other, it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
+    /// While it is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// The manifest asked to validate and report, and to store nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -220,6 +240,8 @@ impl Report {
             manifest: manifest.to_owned(),
             data_file: None,
             state: ImportState::Queued,
+            place: None,
+            progress: None,
             dry_run: false,
             records: Counts::default(),
             bytes: 0,

@@ -39,7 +39,9 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot read the published keys {}: {}", self.database.display(), self.source)
+        let (database, source) = (self.database.display(), &self.source);
+        write!(f, "cannot read the published keys {database}: {source}; ")?;
+        f.write_str("`sftp-import provision` publishes them again")
     }
 }
 
@@ -74,6 +76,7 @@ fn query(
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(immutable_uri(database), flags)?;
+    whole(&connection, database)?;
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     connection
         .query_row(FIND, params![account.as_str(), fingerprint, now], |row| {
@@ -85,6 +88,19 @@ fn query(
             })
         })
         .optional()
+}
+
+/// Finds a file that was cut within a page, whose missing part SQLite takes for zeros. One that
+/// lacks whole pages it finds by itself.
+fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
+    let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
+    if length == 0 || !length.is_multiple_of(u64::from(page)) {
+        let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        let said = format!("{length} bytes are not whole pages");
+        return Err(rusqlite::Error::SqliteFailure(corrupt, Some(said)));
+    }
+    Ok(())
 }
 
 /// `path` as an SQLite URI (sqlite.org/uri.html), every byte that could mean something escaped.
@@ -172,6 +188,13 @@ mod tests {
         assert!(find(&path, &acme, "x", 0).is_err(), "empty");
         std::fs::write(&path, "not a database at all, but long enough to be taken for one")
             .unwrap();
-        assert!(find(&path, &acme, "x", 0).is_err(), "text");
+        let error = find(&path, &acme, "x", 0).unwrap_err().to_string();
+        assert!(error.contains("`sftp-import provision`"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        published(folder.path());
+        for length in [8191, 5000, 4096, 100] {
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+            assert!(find(&path, &acme, "x", 0).is_err(), "{length} bytes of it");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::export::{self, EraseArguments, ExportArguments};
 use super::key::{publish, shown_keys};
 use super::{CliError, CliResult, Context, require_root};
 use crate::account::AccountId;
@@ -70,6 +71,11 @@ pub enum AccountCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Copy all that there is of an account into a new folder, while everything goes on
+    Export(ExportArguments),
+    /// Erase an account: all that `remove` takes, and its imports, what they stored, its deliveries
+    /// and its activity. An import that is running is waited for
+    Erase(EraseArguments),
 }
 
 /// Runs the command.
@@ -82,6 +88,8 @@ pub fn run(command: AccountCommand, context: &Context) -> CliResult {
     let state = context.state(&config)?;
     let host = Host { context, config, state };
     match command {
+        AccountCommand::Export(arguments) => export::export(&arguments, context),
+        AccountCommand::Erase(arguments) => export::erase(&arguments, context),
         AccountCommand::Add { id, email, recipient_domain } => {
             host.add(&id, email.as_deref(), &recipient_domain)
         }
@@ -255,7 +263,8 @@ impl Host<'_> {
 
     fn remove(&self, id: &AccountId, yes: bool, force: bool) -> CliResult {
         self.state.read(|tx| removable(tx, id, force))?;
-        if !yes && !confirmed(id)? {
+        let question = format!("Remove account {id} with all that lies in its folder?");
+        if !yes && !confirmed(id, &question)? {
             return Err(CliError::new(format_args!("account {id} is not removed"))
                 .hint(format_args!("sftp-import account remove {id} --yes")));
         }
@@ -294,12 +303,12 @@ fn removable(tx: &Transaction<'_>, id: &AccountId, force: bool) -> Result<(), Cl
 }
 
 /// Asks on a terminal; elsewhere the answer is no.
-fn confirmed(id: &AccountId) -> Result<bool, CliError> {
+pub(super) fn confirmed(id: &AccountId, question: &str) -> Result<bool, CliError> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
     let mut stderr = io::stderr().lock();
-    write!(stderr, "Remove account {id} with all that lies in its folder? Type its id: ")?;
+    write!(stderr, "{question} Type its id: ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

@@ -1,6 +1,6 @@
 //! `sftp-import config …`
 
-use super::context::{CliResult, Context};
+use super::context::{CliError, CliResult, Context};
 
 /// What `config` can do.
 #[derive(Debug, clap::Subcommand)]
@@ -18,6 +18,10 @@ pub fn run(command: ConfigCommand, context: &Context) -> CliResult {
     let config = context.config()?;
     let path = context.config_path().display().to_string();
     let exists = context.config_path().exists();
+    config.check_secrets().map_err(|error| {
+        let hint = error.hint();
+        CliError::from(error).hint(hint)
+    })?;
     context.output().json(&serde_json::json!({
         "file": path, "exists": exists, "node": config.node.name,
         "accounts": config.paths.accounts, "state": config.paths.state,

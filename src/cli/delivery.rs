@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
-use crate::state::deliveries::{self, Attempt, Delivery, Filter};
+use crate::import_id::ImportId;
+use crate::state::deliveries::{self, Attempt, Channel, Delivery, Filter};
 use crate::state::{self, State, activity, endpoints};
 
 /// What can be done with deliveries.
@@ -16,9 +17,18 @@ pub enum DeliveryCommand {
         /// Only this account's
         #[arg(long)]
         account: Option<AccountId>,
+        /// Only this import's
+        #[arg(long)]
+        import: Option<ImportId>,
+        /// Only mails, or only webhooks
+        #[arg(long, value_name = "email|webhook", value_parser = channel)]
+        by: Option<Channel>,
         /// Only those that are still to be made
-        #[arg(long, conflicts_with = "failed")]
+        #[arg(long, conflicts_with_all = ["failed", "delivered"])]
         pending: bool,
+        /// Only those that were made
+        #[arg(long, conflicts_with = "failed")]
+        delivered: bool,
         /// Only those that were given up
         #[arg(long)]
         failed: bool,
@@ -31,10 +41,17 @@ pub enum DeliveryCommand {
         /// Its number, as in `delivery list`
         id: i64,
     },
-    /// Make a delivery again, whatever became of it
+    /// Make a delivery again, whatever became of it; or all that were given up
     Retry {
         /// Its number, as in `delivery list`
-        id: i64,
+        #[arg(required_unless_present = "failed", conflicts_with = "failed")]
+        id: Option<i64>,
+        /// All that were given up, as after days without a mail server
+        #[arg(long)]
+        failed: bool,
+        /// Of these, only this account's
+        #[arg(long, requires = "failed")]
+        account: Option<AccountId>,
     },
 }
 
@@ -44,18 +61,23 @@ pub enum DeliveryCommand {
 /// It failed, and why.
 pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
     match command {
-        DeliveryCommand::List { account, pending, failed, limit } => {
-            let state = match (pending, failed) {
-                (true, _) => Some("pending"),
-                (_, true) => Some("failed"),
-                _ => None,
-            };
+        DeliveryCommand::List { account, import, by, pending, delivered, failed, limit } => {
+            let states = [(pending, "pending"), (delivered, "delivered"), (failed, "failed")];
+            let state = states.into_iter().find(|(wanted, _)| *wanted).map(|(_, state)| state);
             let account = account.map(|account| account.to_string());
-            list(context, &Filter { account, state, limit })
+            let import = import.map(|import| import.to_string());
+            list(context, &Filter { account, import, channel: by, state, limit })
         }
         DeliveryCommand::Show { id } => show(context, id),
-        DeliveryCommand::Retry { id } => retry(context, id),
+        DeliveryCommand::Retry { id: Some(id), .. } => retry(context, id),
+        DeliveryCommand::Retry { id: None, account, .. } => retry_failed(context, account),
     }
+}
+
+fn channel(word: &str) -> Result<Channel, String> {
+    let channels = [Channel::Email, Channel::Webhook];
+    let found = channels.into_iter().find(|channel| channel.as_str() == word);
+    found.ok_or_else(|| "is email or webhook".to_owned())
 }
 
 fn list(context: &Context, filter: &Filter) -> CliResult {
@@ -136,9 +158,9 @@ fn show(context: &Context, id: i64) -> CliResult {
     if let Some(next) = delivery.next_attempt_at {
         out.line(&format!("  next     {}", clock(next)))?;
     }
-    for attempt in log {
-        let took = attempt.took_ms;
-        out.line(&format!("  {}  {took:>6} ms  {}", clock(attempt.at), attempt.outcome))?;
+    for (n, attempt) in log.iter().enumerate() {
+        let (n, at, took) = (n + 1, clock(attempt.at), attempt.took_ms);
+        out.line(&format!("  try {n:<4} {at}  after {took} ms: {}", attempt.outcome))?;
     }
     Ok(true)
 }
@@ -164,6 +186,27 @@ fn retry(context: &Context, id: i64) -> CliResult {
         "Delivery {id} to {} is due now: the sidecar makes it within 30 seconds.",
         delivery.destination
     ))?;
+    Ok(true)
+}
+
+fn retry_failed(context: &Context, account: Option<AccountId>) -> CliResult {
+    let state = context.state(&context.config()?)?;
+    let at = Timestamp::now();
+    let ids = state.write(|tx| {
+        let ids = deliveries::retry_failed(tx, account.as_ref().map(AccountId::as_str), at)?;
+        if !ids.is_empty() {
+            let detail = format!("{} that were given up", ids.len());
+            activity::log(tx, at, account.as_ref(), None, "delivery.retried", &detail)?;
+        }
+        Ok::<_, state::Error>(ids)
+    })?;
+    let out = context.output();
+    out.json(&serde_json::json!({"ids": ids, "nextAttemptAt": at}))?;
+    out.line(&match ids.len() {
+        0 => "No delivery was given up.".to_owned(),
+        1 => "1 delivery is due now: the sidecar makes it within 30 seconds.".to_owned(),
+        n => format!("{n} deliveries are due now: the sidecar makes them within 30 seconds."),
+    })?;
     Ok(true)
 }
 

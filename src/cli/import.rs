@@ -1,16 +1,18 @@
 //! `sftp-import import …`: what became of the uploads.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use indicatif::HumanCount;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde::Serialize;
 
 use super::context::{CliError, CliResult, Context};
 use super::report;
+use super::watch::{get, report_on, watch};
 use crate::account::AccountId;
 use crate::import::ImportRow;
-use crate::report::{ImportState, Report};
+use crate::report::{DataType, ImportState};
 use crate::spool::Layout;
 use crate::state::{State, activity, imports};
 
@@ -22,9 +24,18 @@ pub enum ImportCommand {
         /// Only this account's
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only those in this state
+        /// Only those in this state; may be given several times
         #[arg(long, value_parser = state_word)]
-        state: Option<ImportState>,
+        state: Vec<ImportState>,
+        /// Only those received since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = since_word)]
+        since: Option<Timestamp>,
+        /// Only those of events, or of profiles
+        #[arg(long = "type", value_name = "TYPE", value_parser = type_word)]
+        data_type: Option<DataType>,
+        /// Only those whose manifest's name contains this
+        #[arg(long, value_name = "TEXT")]
+        manifest: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -34,7 +45,7 @@ pub enum ImportCommand {
         /// The import, such as sftp1-42
         import: String,
     },
-    /// Wait for an import to end, then show its report
+    /// Show how far an import is until it ends, then its report; exit status 1 when it failed
     Watch {
         /// The import, such as sftp1-42
         import: String,
@@ -67,32 +78,37 @@ pub enum ImportCommand {
 pub fn run(command: ImportCommand, context: &Context) -> CliResult {
     let config = context.config()?;
     let state = context.state(&config)?;
+    let layout = Layout::new(&config.paths);
     match command {
-        ImportCommand::List { account, state: wanted, limit } => {
-            list(&state, account.as_ref(), wanted, limit, context)
+        ImportCommand::List { account, state: states, since, data_type, manifest, limit } => {
+            let filter = imports::Filter { account, states, since, data_type, manifest, limit };
+            list(&state, &filter, context)
         }
-        ImportCommand::Show { import } => show(&get(&state, &import)?, context),
-        ImportCommand::Watch { import } => watch(&state, &import, context),
+        ImportCommand::Show { import } => {
+            report::print(&report_on(&get(&state, &import)?, &layout), context.output())?;
+            Ok(true)
+        }
+        ImportCommand::Watch { import } => watch(&state, &layout, &import, context),
         ImportCommand::Errors { import } => {
             let row = get(&state, &import)?;
             let name = row
                 .report
                 .and_then(|report| report.error_file)
                 .ok_or_else(|| CliError::new(format_args!("import {import} has no error file")))?;
-            let layout = Layout::new(&config.paths);
             let path = layout.results(&row.account).join(name);
+            if !path.exists() {
+                let gone = format_args!("the error file of import {import} is not kept any more");
+                return Err(
+                    CliError::new(gone).hint(format_args!("sftp-import import show {import}"))
+                );
+            }
             context.output().json(&serde_json::json!({ "errorFile": path }))?;
             context.output().line(&path.display().to_string())?;
             Ok(true)
         }
         ImportCommand::Retry { import } => {
             let row = get(&state, &import)?;
-            crate::import::retry(
-                &state,
-                &Layout::new(&config.paths),
-                &row,
-                jiff::Timestamp::now(),
-            )?;
+            crate::import::retry(&state, &layout, &row, Timestamp::now())?;
             context.output().json(&serde_json::json!({ "import": row.id, "state": "queued" }))?;
             context.output().line(&format!("{import} is queued again; `import watch {import}`"))?;
             Ok(true)
@@ -106,11 +122,20 @@ fn state_word(word: &str) -> Result<ImportState, String> {
         .map_err(|_| "one of claiming, queued, running, completed, failed".into())
 }
 
-fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
-    state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
-        CliError::new(format_args!("there is no import {import}"))
-            .hint("`sftp-import import list` shows the newest")
-    })
+fn type_word(word: &str) -> Result<DataType, String> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "event or profile".into())
+}
+
+/// A moment, a day (UTC), or so long ago.
+fn since_word(word: &str) -> Result<Timestamp, String> {
+    let day =
+        || Some(word.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
+    let ago = || {
+        let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
+        Some(now.checked_sub(word.parse::<Span>().ok()?.abs()).ok()?.timestamp())
+    };
+    let moment = word.parse().ok().or_else(day).or_else(ago);
+    moment.ok_or_else(|| "like 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
 }
 
 /// A line of `import list`.
@@ -124,23 +149,17 @@ struct Line {
     read: u64,
     accepted: u64,
     rejected: u64,
-    received_at: jiff::Timestamp,
-    finished_at: Option<jiff::Timestamp>,
+    received_at: Timestamp,
+    finished_at: Option<Timestamp>,
     failure: Option<String>,
 }
 
-fn list(
-    state: &State,
-    account: Option<&AccountId>,
-    wanted: Option<ImportState>,
-    limit: u32,
-    context: &Context,
-) -> CliResult {
-    let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, account, wanted, limit))?;
+fn list(state: &State, filter: &imports::Filter, context: &Context) -> CliResult {
+    let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, filter))?;
     let lines: Vec<Line> = rows.into_iter().map(line).collect();
     let titles =
         ["IMPORT", "ACCOUNT", "MANIFEST", "STATE", "READ", "ACCEPTED", "REJECTED", "RECEIVED", ""];
-    context.output().list(&lines, &titles, "no imports yet", |l| {
+    context.output().list(&lines, &titles, "there are no such imports", |l| {
         vec![
             l.import.clone(),
             l.account.clone(),
@@ -172,37 +191,6 @@ fn line(row: ImportRow) -> Line {
     }
 }
 
-fn show(row: &ImportRow, context: &Context) -> CliResult {
-    let report = row.report.clone().unwrap_or_else(|| unfinished(row));
-    report::print(&report, context.output())?;
-    Ok(true)
-}
-
-/// The report of an import that has not ended: what is known so far.
-fn unfinished(row: &ImportRow) -> Report {
-    Report {
-        data_type: row.data_type,
-        data_file: row.data_file.clone(),
-        state: row.state,
-        started_at: row.started_at,
-        ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
-    }
-}
-
-fn watch(state: &State, import: &str, context: &Context) -> CliResult {
-    let spinner = indicatif::ProgressBar::new_spinner();
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    loop {
-        let row = get(state, import)?;
-        if row.report.is_some() {
-            spinner.finish_and_clear();
-            return show(&row, context);
-        }
-        spinner.set_message(format!("{import} is {}", row.state.as_str()));
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &Context) -> CliResult {
     let lines = state.read(|tx| activity::recent(tx, account, limit))?;
     let titles = ["TIME", "ACCOUNT", "IMPORT", "ACTION", ""];
@@ -216,4 +204,20 @@ fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &Context
         ]
     })?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_moment_a_day_or_so_long_ago() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(since_word("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
+        assert_eq!(since_word("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
+        let hours = |since: Timestamp| Timestamp::now().duration_since(since).as_hours();
+        assert_eq!(hours(since_word("3d").unwrap()), 72);
+        assert_eq!(hours(since_word("2h").unwrap()), 2);
+        assert!(since_word("yesterday").is_err());
+    }
 }

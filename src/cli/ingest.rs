@@ -63,7 +63,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
 }
 
 /// Waits until no other ingest runs: one that was cut off can then be told from one that runs.
-fn lock(state: &Path) -> Result<Flock<File>, CliError> {
+pub(super) fn lock(state: &Path) -> Result<Flock<File>, CliError> {
     let path = state.join("ingest.lock");
     let file = File::create(&path)
         .map_err(|e| CliError::new(format_args!("cannot create {}: {e}", path.display())))?;

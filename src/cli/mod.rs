@@ -3,10 +3,13 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod account;
+mod backup;
 mod check;
 mod config;
 mod context;
 mod delivery;
+mod doctor;
+mod export;
 mod import;
 mod ingest;
 mod key;
@@ -14,6 +17,7 @@ mod output;
 mod progress;
 mod provision;
 mod report;
+mod watch;
 mod webhook;
 
 use std::path::PathBuf;
@@ -64,6 +68,12 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring Unix users, folders and published keys to what the state database says
     Provision,
+    /// Examine every link of the chain, and say how to mend the one that doesn't hold
+    Doctor(doctor::DoctorArguments),
+    /// Copy the state database to a new file, while everything goes on
+    Backup(backup::BackupArguments),
+    /// Put a copy of the state database in its place; the sidecar must be stopped
+    Restore(backup::RestoreArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -80,6 +90,9 @@ pub fn main() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
+        Command::Doctor(arguments) => return doctor::run(arguments, &context),
+        Command::Backup(arguments) => backup::run(&arguments, &context),
+        Command::Restore(arguments) => backup::restore(&arguments, &context),
     };
     context.finish(result)
 }

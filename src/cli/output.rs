@@ -103,6 +103,17 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string_pretty(value)?))
     }
 
+    /// `value` as JSON on one line, when JSON is wanted: for what comes one after the other.
+    ///
+    /// # Errors
+    /// Standard output's.
+    pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
+        if !self.json {
+            return Ok(());
+        }
+        writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string(value)?))
+    }
+
     /// A list: `values` as a JSON array, or `rows` under `titles`; `empty` when there are none.
     ///
     /// # Errors

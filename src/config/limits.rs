@@ -12,6 +12,11 @@ pub struct Limits {
     pub max_data_file: Size,
     /// A manifest.
     pub max_manifest: Size,
+    /// Files that may wait in incoming; over it the account is told, and what is beyond it is not
+    /// looked at.
+    pub max_waiting_files: usize,
+    /// Bytes that may wait in incoming; over it the account is told.
+    pub max_waiting_bytes: Size,
     /// One field of a record.
     pub max_field: Size,
     /// One record.
@@ -33,6 +38,8 @@ impl Default for Limits {
         Self {
             max_data_file: Size::mb(5_000),
             max_manifest: Size::mib(1),
+            max_waiting_files: 100_000,
+            max_waiting_bytes: Size::mb(100_000),
             max_field: Size::mib(1),
             max_record: Size::mib(4),
             max_columns: 2_000,

@@ -27,6 +27,8 @@ pub struct Mail {
     /// Error files that are still over this are only named in the mail, with where they lie in
     /// results/.
     pub attach_up_to: Size,
+    /// The end of an import waits so long for others, to be told in one mail. Zero: each in its own.
+    pub digest: Period,
     /// How long one SMTP conversation may be silent, or a sendmail may run.
     pub timeout: Period,
 }
@@ -41,6 +43,7 @@ impl Default for Mail {
             from: "Data imports <imports@localhost>".into(),
             gzip_over: Size::mb(1),
             attach_up_to: Size::mb(8),
+            digest: Period::seconds(0),
             timeout: Period::seconds(60),
         }
     }

@@ -5,8 +5,12 @@
 
 mod limits;
 mod mail;
+mod metrics;
 mod per_account;
+mod retention;
+mod secret;
 mod units;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,12 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
+pub use metrics::{Listen, Metrics};
 pub use per_account::PerAccount;
+pub use retention::Retention;
+pub use secret::SecretError;
 pub use units::{Period, Size};
+pub use watch::{Method, Watch};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
@@ -43,12 +51,18 @@ pub struct Config {
     pub milestones: Milestones,
     /// When a pair is complete.
     pub pairing: Pairing,
+    /// How uploads are noticed.
+    pub watch: Watch,
     /// How imports run.
     pub imports: Imports,
+    /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
+    pub retention: Retention,
     /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
     pub limits: Limits,
     /// What is different for single accounts.
     pub account: PerAccount,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// `[node]`
@@ -179,6 +193,8 @@ pub struct Pairing {
     /// How long a manifest must lie unchanged before it is taken. Zero takes it at once, and a
     /// client that sets its time after closing it (rclone, unless told not to) finds it gone.
     pub settle: Period,
+    /// A data file that no manifest named for so long is told of, once. Zero: never.
+    pub unclaimed_after: Period,
     /// Every account is looked at this often even when nothing wakes us.
     pub rescan_every: Period,
 }
@@ -190,6 +206,7 @@ impl Default for Pairing {
             open_file_grace: Period::seconds(30 * 60),
             manifest_quiet_period: Period::seconds(2),
             settle: Period::seconds(0),
+            unclaimed_after: Period::seconds(24 * 60 * 60),
             rescan_every: Period::seconds(60),
         }
     }
@@ -199,14 +216,16 @@ impl Default for Pairing {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Imports {
-    /// How many imports run side by side, one per account at most. 0: one per core.
+    /// How many imports run side by side, one per account at most. 0: one per core. One that has
+    /// run for five seconds gives its place to the next: up to as many more, at least two.
     pub workers: usize,
     /// A running import that was cut off this often (crash, power) is set aside as failed.
     pub max_starts: u32,
     /// An import that the host failed (disk full, I/O error) is tried again for this long.
     pub retry_for: Period,
-    /// The spooled files of failed imports are kept this long, for `import retry`.
-    pub keep_failed: Period,
+    /// With less than this free on the disk of accounts, state or store nothing is claimed or
+    /// begun. Zero: never held.
+    pub free_space_floor: Size,
 }
 
 impl Default for Imports {
@@ -215,7 +234,7 @@ impl Default for Imports {
             workers: 0,
             max_starts: 3,
             retry_for: Period::seconds(10 * 60),
-            keep_failed: Period::seconds(7 * 24 * 60 * 60),
+            free_space_floor: Size::mb(500),
         }
     }
 }
@@ -267,8 +286,10 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config = Self::parse(&text)
-            .map_err(|message| ConfigError::Parse { path: path.to_owned(), message })?;
+        let config = Self::parse(&text).map_err(|message| ConfigError::Parse {
+            path: path.to_owned(),
+            message: secret::without_secrets(&message),
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -286,6 +307,11 @@ impl Config {
     /// The pairing periods in force for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
         self.account.pairing(account).unwrap_or(&self.pairing)
+    }
+
+    /// How long what has served is kept for `account`.
+    pub fn retention_of(&self, account: &AccountId) -> &Retention {
+        self.account.retention(account).unwrap_or(&self.retention)
     }
 
     /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when
@@ -324,11 +350,16 @@ impl Config {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");
         }
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
+        let listen = self.metrics.listener().map(drop);
+        listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
             return wrong("milestones.still-processing-every", "must be longer than nothing");
         }
         if self.pairing.rescan_every.is_zero() {
             return wrong("pairing.rescan-every", "must be longer than nothing");
+        }
+        if self.watch.poll_every.is_zero() {
+            return wrong("watch.poll-every", "must be longer than nothing");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");
@@ -401,6 +432,7 @@ mod tests {
             ("[mail]\nurl='mail.example.com'", "mail.url"),
             ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
             ("[imports]\nmax-starts=0", "imports.max-starts"),
+            ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let error = config.check().unwrap_err().to_string();

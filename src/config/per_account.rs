@@ -1,6 +1,7 @@
-//! `[account.ID.limits]` and `[account.ID.pairing]`: what is different for one account.
+//! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: what is different for
+//! one account.
 //!
-//! What an account's section leaves out is as in `[limits]` and `[pairing]`.
+//! What an account's section leaves out is as in `[limits]`, `[pairing]` and `[retention]`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
-use super::{Limits, Pairing};
+use super::{Limits, Pairing, Retention};
 use crate::account::AccountId;
 
 /// The accounts that have sections of their own.
@@ -19,6 +20,7 @@ pub struct PerAccount(HashMap<AccountId, Section>);
 struct Section {
     limits: Limits,
     pairing: Pairing,
+    retention: Retention,
 }
 
 /// An account's section as written: only what differs.
@@ -27,6 +29,7 @@ struct Section {
 struct Written {
     limits: Table,
     pairing: Table,
+    retention: Table,
 }
 
 /// The parts of the file that matter here.
@@ -35,6 +38,7 @@ struct Written {
 struct File {
     limits: Table,
     pairing: Table,
+    retention: Table,
     account: BTreeMap<String, Written>,
 }
 
@@ -55,6 +59,8 @@ impl PerAccount {
                     .map_err(|error| format!("[account.{id}.limits]: {error}"))?,
                 pairing: merged(&file.pairing, &written.pairing)
                     .map_err(|error| format!("[account.{id}.pairing]: {error}"))?,
+                retention: merged(&file.retention, &written.retention)
+                    .map_err(|error| format!("[account.{id}.retention]: {error}"))?,
             };
             accounts.insert(account, section);
         }
@@ -67,6 +73,10 @@ impl PerAccount {
 
     pub(super) fn pairing(&self, account: &AccountId) -> Option<&Pairing> {
         self.0.get(account).map(|section| &section.pairing)
+    }
+
+    pub(super) fn retention(&self, account: &AccountId) -> Option<&Retention> {
+        self.0.get(account).map(|section| &section.retention)
     }
 }
 
@@ -95,7 +105,8 @@ mod tests {
         let config = Config::parse(
             "[limits]\nmax-columns = 7\nmax-property-value = 9\n[pairing]\ndata-file-grace = '5s'\n\
              [account.ACME-1.limits]\nmax-property-value = 2048\n\
-             [account.ACME-1.pairing]\nopen-file-grace = '1h'\n",
+             [account.ACME-1.pairing]\nopen-file-grace = '1h'\n\
+             [retention]\nresults = '3d'\n[account.ACME-1.retention]\nactivity = '9d'\n",
         )
         .unwrap();
         let account = |id: &str| id.parse::<AccountId>().unwrap();
@@ -108,6 +119,11 @@ mod tests {
             (5, 3600)
         );
         assert_eq!(config.pairing_of(&account("other")).open_file_grace.get().as_secs(), 1800);
+        let days = |id| {
+            let retention = config.retention_of(&account(id));
+            [retention.results, retention.activity].map(|kept| kept.get().as_secs() / 86_400)
+        };
+        assert_eq!((days("ACME-1"), days("other")), ([3, 9], [3, 365]));
     }
 
     #[test]

@@ -4,11 +4,15 @@
 
 mod logging;
 mod looks;
+mod metrics;
 mod notify;
+mod places;
 mod preflight;
+mod space;
 mod status;
 mod supervisor;
 mod surveys;
+mod telling;
 mod work;
 
 use std::path::PathBuf;
@@ -25,7 +29,7 @@ use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
 use crate::printable::chain;
-use crate::spool::Watcher;
+use crate::spool::{self, ProbeError, Watcher};
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
@@ -54,6 +58,9 @@ type Failure = Box<dyn std::error::Error>;
 fn start(arguments: Arguments) -> Result<(), Failure> {
     let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
     let _alone = preflight::check(&config.paths)?;
+    if let Err(error) = config.check_secrets() {
+        tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(config));
     // A mail server that hangs must not keep us: what was under way is sent again.
@@ -63,13 +70,20 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
 
 async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let engine = Arc::new(Engine::open(Arc::clone(&config))?);
-    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals))?;
+    match spool::gives_leases(&engine.layout) {
+        Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
+        Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // a full disk, say
+        Ok(()) => {}
+    }
+    engine.state.check()?;
+    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
     let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
     let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
+    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // it ends with the runtime
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
     let supervisor = Supervisor::new(engine, watcher, wake_relay, Notify::new());

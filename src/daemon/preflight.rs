@@ -1,20 +1,16 @@
 //! What must be so before the first upload: said at the start, with the fix, not at that upload.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
 use crate::config::Paths;
 use crate::spool::Layout;
-
-/// The file that one sidecar holds locked while it runs.
-const LOCK: &str = "daemon.lock";
+use crate::state::{Alone, NotAlone};
 
 /// How long a sidecar that is ending may take to let go of the lock: one that was killed is still
 /// a process for a moment.
@@ -67,27 +63,9 @@ pub enum Unfit {
          the unit's AmbientCapabilities= and CapabilityBoundingSet= give it"
     )]
     Capability(&'static str),
-    /// The lock file can't be made.
-    #[error("cannot open {}", path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another sidecar has this state folder.
-    #[error("another sftp-importd is running on {}", state.display())]
-    Running {
-        /// The state folder.
-        state: PathBuf,
-    },
-}
-
-/// Held while the sidecar runs.
-#[derive(Debug)]
-#[must_use = "dropped, it lets another sidecar begin"]
-pub struct Alone {
-    _lock: Flock<File>,
+    /// Somebody else has the state folder.
+    #[error(transparent)]
+    NotAlone(#[from] NotAlone),
 }
 
 /// Finds that this process can be the sidecar, and the only one on its state folder.
@@ -111,7 +89,7 @@ pub fn check(paths: &Paths) -> Result<Alone, Unfit> {
     if let Some(capability) = missing_capability(&status) {
         return Err(Unfit::Capability(capability));
     }
-    lock(&paths.state, PATIENCE)
+    Ok(Alone::take(&paths.state, PATIENCE)?)
 }
 
 fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
@@ -122,25 +100,6 @@ fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
             Err(Unfit::Missing { path: path.to_owned() })
         }
         Err(source) => Err(Unfit::Look { path: path.to_owned(), source }),
-    }
-}
-
-/// A lock that goes with the process, however it ends (flock(2)).
-fn lock(state: &Path, patience: Duration) -> Result<Alone, Unfit> {
-    let path = state.join(LOCK);
-    let failed = |source| Unfit::Lock { path: path.clone(), source };
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let mut file = file.map_err(failed)?;
-    let begun = Instant::now();
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Alone { _lock: lock }),
-            Err((unlocked, Errno::EWOULDBLOCK)) if begun.elapsed() < patience => file = unlocked,
-            Err((_, Errno::EWOULDBLOCK)) => return Err(Unfit::Running { state: state.to_owned() }),
-            Err((_, errno)) => return Err(failed(errno.into())),
-        }
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -169,22 +128,6 @@ mod tests {
         fs::create_dir_all(Layout::new(&paths).spool()).unwrap();
         fs::create_dir(&paths.state).unwrap();
         (folder, paths)
-    }
-
-    #[test]
-    fn a_second_sidecar_is_refused_until_the_first_is_gone() {
-        let (_folder, paths) = host();
-        let first = lock(&paths.state, PATIENCE).unwrap();
-        let refused = lock(&paths.state, Duration::ZERO).unwrap_err();
-        let text = format!("another sftp-importd is running on {}", paths.state.display());
-        assert_eq!(refused.to_string(), text);
-        std::thread::scope(|scope| {
-            let second = scope.spawn(|| lock(&paths.state, PATIENCE));
-            std::thread::sleep(Duration::from_millis(50));
-            assert!(!second.is_finished());
-            drop(first);
-            drop(second.join().unwrap().unwrap());
-        });
     }
 
     #[test]

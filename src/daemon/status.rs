@@ -25,7 +25,8 @@ mod tests {
 
     fn run(n: i64) -> Run {
         let id = format!("t-{n}").parse().unwrap();
-        Run { account: "acme".parse().unwrap(), id, n, monitor: Default::default() }
+        let (account, since) = ("acme".parse().unwrap(), std::time::Instant::now());
+        Run { account, id, n, since, monitor: Default::default() }
     }
 
     #[test]

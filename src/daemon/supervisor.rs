@@ -14,8 +14,11 @@ use tokio::time::sleep_until;
 
 use super::looks::Looks;
 use super::notify::Notify;
+use super::places;
+use super::space::{self, Change, Room, Space};
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
+use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
 use crate::import::queue::Queue;
@@ -55,11 +58,14 @@ pub struct Supervisor {
     rescan_at: Instant,
     /// None while one is under way.
     sweep_at: Option<Instant>,
+    telling: Telling,
     watcher: Watcher,
     /// inotify failed: no events are read before this.
     deaf_until: Option<Instant>,
     watched: usize,
     hangs: bool,
+    space: Space,
+    measuring: bool,
 }
 
 impl Supervisor {
@@ -70,9 +76,13 @@ impl Supervisor {
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
+        let telling = Telling::new(engine.config.milestones.still_processing_every.get());
         let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
+        let space = Space::new(engine.config.imports.free_space_floor);
         Self {
             engine,
+            space,
+            measuring: false,
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
@@ -83,6 +93,7 @@ impl Supervisor {
             surveys: Surveys::default(),
             rescan_at,
             sweep_at: Some(Instant::now()),
+            telling,
             watcher,
             deaf_until: None,
             watched: 0,
@@ -93,6 +104,7 @@ impl Supervisor {
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        self.measured(&space::measure(&space::folders(&self.engine.config)));
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
         self.surveys.want(Wanted::LookAtAll);
         if let Some(order) = self.surveys.begin(Instant::now()) {
@@ -105,7 +117,7 @@ impl Supervisor {
             self.start_work();
             let runs: Vec<_> = self.running.values().collect();
             let status = status(&runs, self.queue.waiting(), self.watched);
-            self.notify.status(status);
+            self.notify.status(self.space.explain(status));
             let alarm = self.next_alarm();
             let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
@@ -164,6 +176,7 @@ impl Supervisor {
             tracing::error!("{}", chain(error));
         }
         self.watched = accounts.len();
+        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
         let wanted = if look_at_all { accounts } else { followed.look };
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
@@ -180,6 +193,19 @@ impl Supervisor {
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
+        }
+        if !std::mem::replace(&mut self.measuring, true) {
+            let (engine, untold) = (Arc::clone(&self.engine), self.space.untold());
+            self.tasks.spawn_blocking(move || work::space(&engine, untold));
+        }
+    }
+
+    /// Holds the queue, or lets it go, and says so.
+    fn measured(&mut self, rooms: &[Room]) {
+        let change = self.space.update(rooms, state::now());
+        crate::metrics::set_queue_held(self.space.is_held());
+        if change == Some(Change::Released) {
+            self.engine.forget_troubles(); // they get the whole retry window
         }
     }
 
@@ -199,8 +225,11 @@ impl Supervisor {
 
     fn start_work(&mut self) {
         self.start_survey();
-        self.start_looks();
-        self.start_imports();
+        if !self.space.is_held() {
+            self.start_looks();
+            self.start_imports();
+        }
+        self.start_telling();
     }
 
     fn start_survey(&mut self) {
@@ -222,11 +251,12 @@ impl Supervisor {
     }
 
     fn start_imports(&mut self) {
-        while self.running.len() < self.engine.config.imports.worker_count()
+        let workers = self.engine.config.imports.worker_count();
+        while places::is_free(workers, self.running.values().map(|run| run.since.elapsed()))
             && let Some(next) = self.queue.next(Instant::now())
         {
-            let run =
-                Run { account: next.account, id: next.id, n: next.n, monitor: Arc::default() };
+            let (since, monitor) = (Instant::now(), Arc::default());
+            let run = Run { account: next.account, id: next.id, n: next.n, since, monitor };
             self.running.insert(run.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
@@ -240,12 +270,33 @@ impl Supervisor {
         self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
+    fn start_telling(&mut self) {
+        let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
+        if self.telling.begin(Instant::now(), is_busy) {
+            let runs = self.running.values();
+            let running: Vec<_> = runs.map(|r| (r.id.clone(), Arc::clone(&r.monitor))).collect();
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::tell(&engine, &running));
+        }
+    }
+
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
+            Ok(Done::Space(rooms, told)) => {
+                self.measuring = false;
+                self.space.told(told);
+                self.measured(&rooms);
+            }
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            Ok(Done::Told(deliver)) => {
+                self.telling.done(Instant::now());
+                if deliver {
+                    self.wake_relay.notify_one();
+                }
+            }
             // Every kind of work catches its own panics; only the runtime's end comes here.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
@@ -255,12 +306,16 @@ impl Supervisor {
         self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
+                if !looked.queued.is_empty() {
+                    self.telling.soon(Instant::now());
+                }
                 for (n, id) in looked.queued {
                     self.queue.add(&account, n, &id);
                 }
                 looked.again
             }
             Err(error) => {
+                crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
                 self.surveys.want(Wanted::Survey); // what it had queued by then
                 Some(LOOK_AGAIN)
@@ -292,7 +347,7 @@ impl Supervisor {
 
     fn next_alarm(&self) -> Instant {
         let far = Instant::now() + TICK;
-        let alarms = [self.looks.next_alarm(), self.queue.next_retry()];
+        let alarms = [self.looks.next_alarm(), self.queue.next_retry(), self.telling.next()];
         alarms.into_iter().flatten().fold(far, |a, b| {
             // A retry that is due but finds no free worker must not spin the loop.
             if b > Instant::now() { a.min(b) } else { a }

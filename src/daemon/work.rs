@@ -5,15 +5,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::space::{self, Line, Room};
 use super::surveys::Order;
 use crate::account::AccountId;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
 use crate::printable::chain;
-use crate::state;
+use crate::state::{self, activity};
 
 /// What a blocking thread brings back.
 pub enum Done {
@@ -22,6 +24,10 @@ pub enum Done {
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
+    /// Whether there is something to deliver.
+    Told(bool),
+    /// How much room there is, and how many lines the activity log took.
+    Space(Vec<Room>, usize),
 }
 
 /// One import under way.
@@ -30,6 +36,7 @@ pub struct Run {
     pub account: AccountId,
     pub id: ImportId,
     pub n: i64,
+    pub since: Instant,
     pub monitor: Arc<Monitor>,
 }
 
@@ -52,6 +59,28 @@ pub fn sweep(engine: &Engine) -> Done {
         tracing::error!("cannot sweep the spool: {}", chain(&error));
     }
     Done::Sweep
+}
+
+pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
+    let told = guarded(|| engine.tell_meanwhile(running));
+    if let Some(Err(error)) = &told {
+        tracing::error!("cannot tell how far imports are: {}", chain(error));
+    }
+    Done::Told(matches!(told, Some(Ok(true))))
+}
+
+pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {
+    let rooms = space::measure(&space::folders(&engine.config));
+    if untold.is_empty() {
+        return Done::Space(rooms, 0);
+    }
+    let told = guarded(|| {
+        engine.state.write(|tx| {
+            untold.iter().try_for_each(|l| activity::log(tx, l.at, None, None, l.action, &l.detail))
+        })
+    });
+    // A disk that is full may not take them yet.
+    Done::Space(rooms, if matches!(told, Some(Ok(()))) { untold.len() } else { 0 })
 }
 
 /// What `work` returns; none when it panicked, which has written where and why to standard error.

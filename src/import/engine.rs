@@ -15,6 +15,7 @@ use crate::state::{self, State};
 use crate::store::Store;
 
 use super::intake::Memories;
+use super::meanwhile::Meanwhile;
 use super::state as decide;
 
 /// The opened state database, store and folders.
@@ -32,6 +33,7 @@ pub struct Engine {
     pub arrivals: Arc<Arrivals>,
     memories: Mutex<Memories>,
     troubles: Mutex<HashMap<ImportId, Trouble>>,
+    pub(super) meanwhile: Mutex<Meanwhile>,
 }
 
 /// Tries of one import, one after the other, that came to nothing. Forgotten at a restart, which
@@ -57,6 +59,7 @@ impl Engine {
             arrivals: Arc::default(),
             memories: Mutex::default(),
             troubles: Mutex::default(),
+            meanwhile: Mutex::default(),
             config,
         })
     }
@@ -78,6 +81,11 @@ impl Engine {
     /// `import` has ended.
     pub(super) fn forget_trouble(&self, import: &ImportId) {
         self.troubles().remove(import);
+    }
+
+    /// What was in the way of all of them is gone.
+    pub fn forget_troubles(&self) {
+        self.troubles().clear();
     }
 
     fn troubles(&self) -> MutexGuard<'_, HashMap<ImportId, Trouble>> {

@@ -6,7 +6,7 @@ use super::ImportRow;
 use crate::outbox::{self, Milestone, Recipients};
 use crate::report::{ImportState, Report};
 use crate::spool::Layout;
-use crate::state::{self, State, Transaction, accounts, activity, imports};
+use crate::state::{self, State, Transaction, accounts, activity, imports, waiting};
 
 /// Why an import can't begin or end in the state database.
 pub type FinishError = outbox::Error;
@@ -19,18 +19,16 @@ fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients
     Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
 }
 
-/// The import begins to run; the first time, it is picked up.
+/// The import begins to run; the first time, it is picked up. Returns whether this was it.
 pub(super) fn begin(
     tx: &Transaction<'_>,
     row: &ImportRow,
     at: Timestamp,
     picked_up: Option<&Report>,
-) -> Result<(), FinishError> {
+) -> Result<bool, FinishError> {
     imports::set_running(tx, &row.id, at)?;
-    if let Some(report) = picked_up {
-        outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)?;
-    }
-    Ok(())
+    let Some(report) = picked_up else { return Ok(false) };
+    outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
 }
 
 /// The import ends as `report` says: state, counts, activity and deliveries at once.
@@ -49,14 +47,30 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// The import has not ended. Returns whether this was not told of the same moment before.
+pub(super) fn still_processing(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    at: Timestamp,
+    report: &Report,
+) -> Result<bool, FinishError> {
+    outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
+}
+
 /// Why an import can't be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// It has not failed.
     #[error("import {0} has not failed; only a failed import can run again")]
     NotFailed(crate::import_id::ImportId),
-    /// Its data file never came, or is not kept any more.
-    #[error("the files of import {0} are not in the spool; the partner must upload them again")]
+    /// It was never read: its data file did not come, or its manifest was wrong.
+    #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
+    Refused(crate::import_id::ImportId),
+    /// Its files are not kept any more.
+    #[error(
+        "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
+         partner must upload them again, with a new manifest"
+    )]
     NotSpooled(crate::import_id::ImportId),
     /// The state database's.
     #[error(transparent)]
@@ -78,10 +92,14 @@ pub fn retry(
     }
     state.write(|tx| {
         // Inside, as the sweep takes files away in a transaction of its own.
-        if row.refusal.is_some() || !layout.spooled(&row.id).exists() {
+        if row.refusal.is_some() {
+            return Err(RetryError::Refused(row.id.clone()));
+        }
+        if !layout.spooled(&row.id).exists() {
             return Err(RetryError::NotSpooled(row.id.clone()));
         }
         imports::set_retry(tx, &row.id)?;
+        waiting::note_retry(tx, &row.id, at)?;
         activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")?;
         Ok(())
     })

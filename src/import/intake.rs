@@ -26,10 +26,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
-/// How many pairs one look takes, each at the price of some syncs: one account's ten thousand
-/// leave room for others' looks between theirs.
-const TAKEN_BY_ONE_LOOK: usize = 100;
-
 /// The watcher reads an event that is in the kernel's queue within this, or not at all.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
@@ -131,21 +127,26 @@ impl Engine {
             tracing::error!(%account, "{}", chain(problem));
             looked.look_again(TRY_AGAIN);
         }
+        self.tell_if_full(account, seen.held)?;
         let spent = self.spent(account, &seen)?;
         let order = self.order(account, &seen);
-        let (now, periods) = (Timestamp::now(), self.config.pairing_of(account));
+        let periods = self.config.pairing_of(account);
         let spent = |name: &str| spent.get(name).cloned();
-        let decisions = pair::decide(&seen.sight, &order, now, periods, spent);
+        let decisions = pair::decide(&seen.sight, &order, periods, spent);
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
-        for take in decisions.take.iter().take(TAKEN_BY_ONE_LOOK) {
+        if decisions.take.is_empty() {
+            self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
+        }
+        for take in &decisions.take {
             if !self.take(account, take, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
             }
             self.arrivals.forget(account, &take.manifest.name);
         }
-        if decisions.take.len() > TAKEN_BY_ONE_LOOK && !looked.queued.is_empty() {
+        let more = seen.unread || seen.held.cut || decisions.more;
+        if seen.unread || (more && !looked.queued.is_empty()) {
             looked.look_again(Duration::ZERO);
         }
         Ok(looked)
@@ -159,7 +160,7 @@ impl Engine {
         };
         let limits = self.config.limits_of(&row.id);
         let mut memory = self.memories().remove(&row.id).unwrap_or_default();
-        let seen = incoming.look(&mut memory, limits.max_manifest, |bytes| {
+        let seen = incoming.look(&mut memory, limits, |bytes| {
             let domains = row.recipient_domains.as_deref();
             verdict(Manifest::parse(bytes, limits), domains)
         });
@@ -219,8 +220,7 @@ impl Engine {
             refusal: take.data.as_ref().err(),
             received_at: state::now(),
         };
-        let node = &self.config.node.name;
-        let (n, import) = self.state.write(|tx| imports::insert(tx, node, &new))?;
+        let (n, import) = self.insert(&new)?;
         self.claim(account, n, &import, &claim, looked)
     }
 

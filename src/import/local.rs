@@ -18,6 +18,7 @@ use crate::manifest::Manifest;
 use crate::report::{Failure, FailureText, Report};
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction};
+use crate::store;
 
 /// A manifest on this machine, and the data file in the same folder.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub enum LocalError {
     /// The import can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] finish::FinishError),
+    /// Nobody can tell whether the store has it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 impl Local {
@@ -89,11 +93,12 @@ impl Local {
     fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
         let path = self.folder.join(&manifest.file_name);
         let missing = |error: io::Error| {
-            let text = match error.kind() {
-                io::ErrorKind::NotFound => FailureText::NoDataFile,
-                _ => FailureText::Unreadable,
-            };
-            Failure::new(text, format_args!("{}: {error}", manifest.file_name))
+            let name = &manifest.file_name;
+            if error.kind() == io::ErrorKind::NotFound {
+                let detail = format!("{name} does not lie beside the manifest");
+                return Failure::new(FailureText::NoDataFile, detail);
+            }
+            Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))
         };
         // Opening a FIFO would wait for its writer: look first; these are the caller's own files.
         if !fs::metadata(&path).map_err(missing)?.is_file() {
@@ -178,6 +183,7 @@ pub fn ingest(
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
+    let outcome = engine.not_denied(account, &row.id, outcome)?;
     let report = outcome.report(base, manifest.as_ref(), state::now());
     let report = Report { error_file: answers.written(), ..report };
     engine.state.write(|tx| finish::finish(tx, &row, &report))?;

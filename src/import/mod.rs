@@ -2,26 +2,40 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction; `sweep` takes away what has served. `local` is the same pipeline on a laptop's or
-//! a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
+//! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
+//! then. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
+//! that was put back, `export` and `erase` take all of one account. `local` is the same pipeline on
+//! a laptop's or a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
+mod adopt;
 mod engine;
+mod erase;
 mod errors;
+mod export;
 mod finish;
+mod incoming_full;
 mod intake;
+mod journal;
 mod local;
+mod meanwhile;
 mod monitor;
 pub mod pipeline;
 pub mod queue;
 mod results;
+mod retention;
 pub mod state;
+mod stored;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verdict;
 mod worker;
 
+pub use adopt::{AdoptError, Adopted};
 pub use engine::Engine;
+pub use erase::EraseError;
+pub use export::{ExportError, Listed, Listing};
 pub use finish::{RetryError, retry};
 pub use intake::{IntakeError, Looked, Survey};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};

@@ -3,10 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::report::{self, Counts};
+
 /// One running import's progress.
 #[derive(Debug)]
 pub struct Monitor {
     records: AtomicU64,
+    rejected: AtomicU64,
     bytes: AtomicU64,
     total_bytes: AtomicU64,
     stop: AtomicBool,
@@ -18,6 +23,8 @@ pub struct Monitor {
 pub struct Progress {
     /// Records read so far.
     pub records: u64,
+    /// Of these, rejected.
+    pub rejected: u64,
     /// Bytes of the data file read so far.
     pub bytes: u64,
     /// Its size in bytes.
@@ -30,6 +37,7 @@ impl Default for Monitor {
     fn default() -> Self {
         Self {
             records: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             total_bytes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -50,6 +58,11 @@ impl Monitor {
         self.bytes.store(bytes, Relaxed);
     }
 
+    /// Counts one more rejected record.
+    pub fn reject(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+
     /// Asks the import to stop soon, with nothing stored; it will run again from its start.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
@@ -64,6 +77,7 @@ impl Monitor {
     pub fn progress(&self) -> Progress {
         Progress {
             records: self.records.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),
             seconds: self.since.elapsed().as_secs_f64(),
@@ -77,6 +91,24 @@ impl Progress {
         if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
     }
 
+    /// These figures as a report has them, at `now`.
+    pub fn told(self, now: Timestamp) -> report::Progress {
+        let left =
+            self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
+        report::Progress {
+            at: now,
+            bytes_read: self.bytes,
+            records_per_second: self.rate() as u64,
+            estimated_end: left.and_then(|left| now.checked_add(left).ok()).map(to_the_second),
+        }
+    }
+
+    /// The counts so far; what is not rejected is fit to be stored, and nothing is stored yet.
+    pub fn counts(self) -> Counts {
+        let rejected = self.rejected.min(self.records);
+        Counts { read: self.records, accepted: self.records - rejected, rejected }
+    }
+
     /// Seconds until it is done, when that can be said.
     pub fn seconds_left(self) -> Option<f64> {
         let known = self.bytes > 0 && self.total_bytes >= self.bytes;
@@ -84,15 +116,29 @@ impl Progress {
     }
 }
 
+/// An estimate is no better than that.
+fn to_the_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Progress;
+    use super::{Counts, Progress};
 
     #[test]
     fn estimates_from_the_bytes_left() {
-        let progress = Progress { records: 100, bytes: 250, total_bytes: 1000, seconds: 2.0 };
+        let progress =
+            Progress { records: 100, rejected: 0, bytes: 250, total_bytes: 1000, seconds: 2.0 };
         assert_eq!((progress.rate(), progress.seconds_left()), (50.0, Some(6.0)));
-        let nothing = Progress { records: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
+        let told = progress.told("2026-01-02T03:04:05.9Z".parse().unwrap());
+        assert_eq!(told.estimated_end, Some("2026-01-02T03:04:11Z".parse().unwrap()));
+        let nothing = Progress { records: 0, rejected: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
         assert_eq!((nothing.rate(), nothing.seconds_left()), (0.0, None));
+    }
+
+    #[test]
+    fn counts_reconcile_though_the_figures_come_one_by_one() {
+        let progress = Progress { records: 3, rejected: 4, bytes: 9, total_bytes: 9, seconds: 1.0 };
+        assert_eq!(progress.counts(), Counts { read: 3, accepted: 0, rejected: 3 });
     }
 }

@@ -276,6 +276,7 @@ impl Sink for Pipeline<'_> {
     }
 
     fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
+        self.monitor.reject();
         self.write(record).map_err(|error| self.unwritable(&error))
     }
 

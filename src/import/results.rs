@@ -42,7 +42,17 @@ pub(super) fn publish(
     }
     // Serialising a report cannot fail: it has no map with other keys than text.
     let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-    results.write(&row.id, &format!("{}.result.json", row.stem), &json)
+    results.write(&row.id, &result_name(row), &json)
+}
+
+/// The report's name in results/, while the import lasts and when it has ended.
+pub(super) fn result_name(row: &ImportRow) -> String {
+    format!("{}.result.json", row.stem)
+}
+
+/// The names that the answer to an import with this stem can have in results/.
+pub(super) fn answer_names(stem: &str) -> [String; 3] {
+    [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
 }
 
 /// Takes away the error files that cut-off runs began and this answer does not come with.

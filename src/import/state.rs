@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::{Period, Retention};
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
 /// What to do with an import that is about to run.
@@ -13,6 +14,8 @@ pub enum Start {
     Run,
     /// Answer it with this failure, without touching its data.
     Answer(Failure),
+    /// The same for one that was cut off too often, unless it is stored.
+    SetAside(Failure),
 }
 
 /// Whether an import that was cut off `starts` times before may begin once more.
@@ -25,9 +28,15 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
     }
     if starts >= max_starts {
         let detail = format!("it was cut off {starts} times and is set aside; the log says why");
-        return Start::Answer(Failure::new(FailureText::Internal, detail));
+        return Start::SetAside(Failure::new(FailureText::Internal, detail));
     }
     Start::Run
+}
+
+/// Whether an import that is stored already, and was cut off `starts` times, is run again for its
+/// answer: as often as another is run at all. Then it is answered by what the store says.
+pub fn may_run_for_its_answer(starts: u32, max_starts: u32) -> bool {
+    starts < max_starts.saturating_mul(2)
 }
 
 /// How an import ends: failed when the file as a whole failed or every record was rejected.
@@ -61,22 +70,28 @@ pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> Af
     if elapsed + pause > window { AfterHostFailure::GiveUp } else { AfterHostFailure::Retry(pause) }
 }
 
-/// Whether an import's spooled files have served: it completed, or failed longer than
-/// `keep_failed` ago. Files that no import knows were last `changed` as long ago: they are somebody's
-/// uploads, and a state database that was put back from a backup does not make them worthless.
+/// Whether an import's spooled files have served: it completed, or failed, and they were kept for
+/// their time. Files that no import knows are kept as those of failed ones are, since they were
+/// last `changed`: they are somebody's uploads, and a state database that was put back from a
+/// backup does not make them worthless.
 pub fn is_spent(
     import: Option<(ImportState, Option<Timestamp>)>,
     changed: Timestamp,
     now: Timestamp,
-    keep_failed: Duration,
+    retention: &Retention,
 ) -> bool {
-    let over = |since: Timestamp| {
-        now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= keep_failed)
+    let over = |since: Timestamp, kept: Period| {
+        kept.is_zero()
+            || now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= kept.get())
     };
     match import {
-        None => over(changed),
-        Some((ImportState::Completed, _)) => true,
-        Some((ImportState::Failed, finished_at)) => finished_at.is_some_and(over),
+        None => over(changed, retention.failed_uploads),
+        Some((ImportState::Completed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.completed_uploads))
+        }
+        Some((ImportState::Failed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.failed_uploads))
+        }
         Some((ImportState::Claiming | ImportState::Queued | ImportState::Running, _)) => false,
     }
 }
@@ -97,8 +112,9 @@ mod tests {
     #[test]
     fn a_poisoned_import_is_set_aside() {
         assert_eq!(on_start(None, 2, 3), Start::Run);
-        let Start::Answer(failure) = on_start(None, 3, 3) else { panic!("ran a fourth time") };
+        let Start::SetAside(failure) = on_start(None, 3, 3) else { panic!("ran a fourth time") };
         assert_eq!(failure.message, FailureText::Internal);
+        assert!(may_run_for_its_answer(5, 3) && !may_run_for_its_answer(6, 3));
     }
 
     #[test]
@@ -126,7 +142,12 @@ mod tests {
     #[test]
     fn spooled_files_are_kept_as_long_as_somebody_may_want_them() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let spent = |import, now| is_spent(import, at(0), at(now), Duration::from_secs(100));
+        let kept = |completed_uploads, failed_uploads| Retention {
+            completed_uploads: Period::seconds(completed_uploads),
+            failed_uploads: Period::seconds(failed_uploads),
+            ..Retention::default()
+        };
+        let spent = |import, now| is_spent(import, at(0), at(now), &kept(0, 100));
         for state in [ImportState::Claiming, ImportState::Queued, ImportState::Running] {
             assert!(!spent(Some((state, None)), 1000), "{state:?}");
         }
@@ -136,5 +157,8 @@ mod tests {
         assert!(!spent(Some((ImportState::Failed, Some(at(50)))), 0), "the clock was set back");
         assert!(!spent(None, 99));
         assert!(spent(None, 100));
+        let completed = Some((ImportState::Completed, Some(at(50))));
+        assert!(!is_spent(completed, at(0), at(59), &kept(10, 0)));
+        assert!(is_spent(completed, at(0), at(60), &kept(10, 0)));
     }
 }

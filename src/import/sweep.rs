@@ -1,8 +1,9 @@
 //! The sweep: takes files out of the spool that have served.
 //!
-//! A completed import's files go when it finishes; here go those that stayed after a crash or an
-//! error, those of imports that failed longer than `imports.keep-failed` ago, and folders of that
-//! age that no import knows. It takes no input and can be cut off anywhere.
+//! A completed import's files go when it finishes, unless they are kept for a time; here go those
+//! that stayed after a crash or an error, those of imports that ended longer than
+//! `retention.completed-uploads` or `failed-uploads` ago, and folders of the latter age that no
+//! import knows. It takes no input and can be cut off anywhere.
 
 use jiff::Timestamp;
 
@@ -25,12 +26,17 @@ pub enum SweepError {
 }
 
 impl Engine {
-    /// Takes away, and logs, what has served by `now`. One folder that can't be removed keeps no
-    /// other from it.
+    /// Takes away, and logs, what has served by `now`.
     ///
     /// # Errors
     /// The spool can't be listed, or the state database's.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
+        self.sweep_spool(now)?;
+        self.sweep_kept(now)
+    }
+
+    /// One folder that can't be removed keeps no other from it.
+    fn sweep_spool(&self, now: Timestamp) -> Result<(), SweepError> {
         for (import, changed) in spool::list(&self.layout)? {
             let spent = self.state.read(|tx| self.is_spent(tx, &import, changed, now))?;
             if spent.is_none() {
@@ -70,7 +76,8 @@ impl Engine {
     ) -> state::Result<Option<Option<ImportRow>>> {
         let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
         let ended = row.as_ref().map(|row| (row.state, row.finished_at));
-        let keep_failed = self.config.imports.keep_failed.get();
-        Ok(decide::is_spent(ended, changed, now, keep_failed).then_some(row))
+        let retention = row.as_ref().map(|row| self.config.retention_of(&row.account));
+        let retention = retention.unwrap_or(&self.config.retention);
+        Ok(decide::is_spent(ended, changed, now, retention).then_some(row))
     }
 }

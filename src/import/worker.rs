@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::finish;
+use super::journal;
 use super::monitor::Monitor;
 use super::pipeline::{self, Outcome, Source, Stopped, Target};
 use super::results::{self, InResults, Temps};
@@ -18,9 +19,10 @@ use super::{Engine, ImportRow};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
-use crate::report::{Counts, Failure, FailureText, ImportState, Report};
+use crate::report::{Failure, FailureText, ImportState, Report};
 use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
 use crate::state::{self, imports};
+use crate::store;
 use crate::sys::LeaseError;
 
 const CHANGED: &str = "the data file was changed while it was being read";
@@ -48,6 +50,9 @@ pub enum RunError {
     /// It can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] finish::FinishError),
+    /// Nobody can tell whether the store has it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// The answer can't be written into results/.
     #[error("cannot answer in results/")]
     Results(#[from] ResultsError),
@@ -95,15 +100,17 @@ impl Engine {
         }
         let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
-        let start =
-            decide::on_start(row.refusal.as_ref(), row.starts, self.config.imports.max_starts);
+        let start = self.start(&row)?;
         let picked_up = (start == Start::Run).then(|| running(&row, started_at));
-        self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))?;
+        if self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))? {
+            crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+            journal::picked_up(&row);
+        }
         wake_relay();
         let row = ImportRow { started_at: Some(started_at), ..row };
         let ended = match start {
             Start::Run => self.import(&row, started_at, monitor),
-            Start::Answer(failure) => {
+            Start::Answer(failure) | Start::SetAside(failure) => {
                 self.clear_store(&row);
                 self.answer(&row, None, Outcome::failed(failure), None)
             }
@@ -194,6 +201,7 @@ impl Engine {
         match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
             AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
+                crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // A try that the host failed is no sign of a poisoned import.
@@ -214,6 +222,11 @@ impl Engine {
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
         let data = spooled.data().map_err(host)?;
+        let max = limits.max_data_file.bytes();
+        if data.size() > max {
+            let detail = format!("the file has {} bytes, {max} are allowed", data.size());
+            return Err(Failure::new(FailureText::Unreadable, detail));
+        }
         let reader = data.reader().map_err(host)?;
         monitor.set_total(data.size());
         Ok((manifest, data, reader))
@@ -228,7 +241,9 @@ impl Engine {
         temps: Option<Temps>,
     ) -> Result<Ended, RunError> {
         let begun = running(row, row.started_at.unwrap_or(row.received_at));
+        let outcome = self.not_denied(&row.account, &row.id, outcome)?;
         let mut report = outcome.report(begun, manifest, state::now());
+        let _answering = self.answering(&row.id);
         match Results::open(&self.layout, &row.account) {
             Ok(folder) => results::publish(&folder, row, &mut report, temps)?,
             // Its account was removed while it ran: there is nobody to read an answer there.
@@ -240,8 +255,10 @@ impl Engine {
         }
         self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
-        log_end(row, &report);
+        crate::metrics::ended(&report);
+        journal::ended(row, &report);
         if report.state == ImportState::Completed
+            && self.config.retention_of(&row.account).completed_uploads.is_zero()
             && let Err(error) = spool::discard(&self.layout, &row.id)
         {
             tracing::warn!(account = %row.account, import = %row.id,
@@ -252,7 +269,7 @@ impl Engine {
 }
 
 /// The report of an import that is running.
-fn running(row: &ImportRow, started_at: Timestamp) -> Report {
+pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,
         data_file: row.data_file.clone(),
@@ -269,18 +286,4 @@ fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
     }
     tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
     Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
-}
-
-fn log_end(row: &ImportRow, report: &Report) {
-    // Whole in itself: `systemctl status` and `journalctl` show the message without the fields.
-    let (account, import, state) = (&row.account, &row.id, report.state.as_str());
-    let Counts { read, accepted, rejected } = report.records;
-    match &report.failure {
-        None => tracing::info!(%account, %import, read, accepted, rejected,
-            "import {import} of {account} {state}: \
-             {read} read, {accepted} accepted, {rejected} rejected"),
-        Some(failure) => tracing::info!(%account, %import,
-            "import {import} of {account} {state}: {}: {}",
-            failure.message.as_str(), failure.detail.escape_debug()),
-    }
 }

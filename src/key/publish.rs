@@ -38,6 +38,9 @@ pub enum PublishError {
     /// The new database couldn't be written.
     #[error("cannot write the published keys")]
     Write(#[source] rusqlite::Error),
+    /// What is published couldn't be read.
+    #[error("cannot read the published keys")]
+    Read(#[source] rusqlite::Error),
     /// The state database couldn't be read.
     #[error(transparent)]
     State(#[from] state::Error),

@@ -1,4 +1,4 @@
-//! One attempt at one delivery, from the state database and back into it. Blocking.
+//! One attempt at one delivery, or at those that go together, from the state database and back into it. Blocking.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,20 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use tracing::warn;
 use uuid::Uuid;
 
-use super::email::{About, Enclosure, Letter, Mailer};
-use super::milestone::{Body, Milestone};
-use super::notice;
+use super::email::Mailer;
 use super::packing::Packing;
 use super::record::Made;
 use super::retry::{Outcome, judge};
 use super::webhook::{Request, Sender};
 use crate::config::{Config, Period};
-use crate::import_id::ImportId;
-use crate::report::Report;
-use crate::state::deliveries::{self, Attempt, Channel, Task};
+use crate::state::deliveries::{Attempt, Channel, Task};
 use crate::state::{self, State, endpoints};
 
 /// Where the error files lie; the outbox does not know.
@@ -34,10 +29,12 @@ pub trait Attachments: Send + Sync {
 /// Makes attempts; shared by the threads that make them.
 pub struct Courier {
     state: Arc<State>,
-    mailer: Mailer,
+    pub(super) mailer: Mailer,
     sender: Sender,
-    attachments: Arc<dyn Attachments>,
-    packing: Packing,
+    pub(super) attachments: Arc<dyn Attachments>,
+    pub(super) packing: Packing,
+    /// How long ends of imports wait for each other.
+    pub(super) digest: Period,
     disable_after: Period,
 }
 
@@ -50,6 +47,7 @@ impl Courier {
             sender: Sender::new(&config.webhooks),
             attachments,
             packing: Packing::new(&config.mail),
+            digest: config.mail.digest,
             disable_after: config.webhooks.disable_after,
         }
     }
@@ -63,77 +61,35 @@ impl Courier {
     /// # Errors
     /// The state database's: then the delivery is due still, and may be made again.
     pub fn attempt(&self, delivery: i64) -> state::Result<()> {
-        let Some(task) = self.state.read(|tx| deliveries::task(tx, delivery))? else {
-            return Ok(());
-        };
         let (at, began) = (Timestamp::now(), Instant::now());
+        let tasks = self.load(delivery, at)?;
+        if tasks.is_empty() {
+            return Ok(());
+        }
         // A bug in here is one delivery's failure, not the end of all deliveries.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(delivery, &task, at)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&tasks, at)))
             .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))?;
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
-        let verdict = judge(&outcome, task.attempts + 1, Timestamp::now(), chance());
-        let made = Made { delivery, task: &task, attempt: &attempt, outcome: &outcome, verdict };
-        let disabled = self.state.write(|tx| made.record(tx, self.disable_after))?;
-        made.tell(disabled);
+        let (now, chance) = (Timestamp::now(), chance()); // one for all: they stay together
+        let made = tasks.iter().map(|(delivery, task)| {
+            let verdict = judge(&outcome, task.attempts + 1, now, chance);
+            Made { delivery: *delivery, task, attempt: &attempt, outcome: &outcome, verdict }
+        });
+        let made: Vec<_> = made.collect();
+        let disabled: Vec<bool> = self.state.write(|tx| {
+            made.iter()
+                .map(|made| made.record(tx, self.disable_after))
+                .collect::<state::Result<_>>()
+        })?;
+        made.iter().zip(disabled).for_each(|(made, disabled)| made.tell(disabled));
         Ok(())
     }
 
-    fn make(&self, delivery: i64, task: &Task, now: Timestamp) -> state::Result<Outcome> {
-        match task.channel {
-            Channel::Email => Ok(self.mail(delivery, task)),
-            Channel::Webhook => self.post(task, now),
-        }
-    }
-
-    fn mail(&self, delivery: i64, task: &Task) -> Outcome {
-        let sent = match task.milestone.kind.as_str() {
-            notice::KIND => self.mail_notice(delivery, task),
-            _ => self.mail_milestone(delivery, task),
-        };
-        sent.unwrap_or_else(|error| Outcome::Never(format!("the milestone can't be read: {error}")))
-    }
-
-    fn mail_notice(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
-        let body: notice::Body = serde_json::from_str(&task.milestone.body)?;
-        Ok(self.mailer.send(&Letter {
-            about: About::Endpoint(&body.data),
-            message: &task.milestone.id,
-            delivery,
-            at: task.milestone.at,
-            to: &task.destination,
-            error_file: Enclosure::None,
-        }))
-    }
-
-    fn mail_milestone(&self, delivery: i64, task: &Task) -> serde_json::Result<Outcome> {
-        let body: Body<Milestone> = serde_json::from_str(&task.milestone.body)?;
-        Ok(self.mailer.send(&Letter {
-            about: About::Import(body.milestone, &body.data),
-            message: &task.milestone.id,
-            delivery,
-            at: task.milestone.at,
-            to: &task.destination,
-            error_file: self.enclosure(&body.data),
-        }))
-    }
-
-    /// The error file of `report`, or why it doesn't go with the mail.
-    fn enclosure(&self, report: &Report) -> Enclosure {
-        let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
-            return Enclosure::None;
-        };
-        match self
-            .attachments
-            .open(account, name)
-            .and_then(|(file, len)| self.packing.pack(name, file, len))
-        {
-            Ok(enclosure) => enclosure,
-            Err(error) => {
-                let import = report.import.as_ref().map(ImportId::as_str);
-                warn!(account, import, %error, "the error file can't be attached");
-                Enclosure::Named("it could not be attached".to_owned())
-            }
+    fn make(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {
+        match &tasks[0].1 {
+            task if task.channel == Channel::Webhook => self.post(task, now),
+            _ => Ok(self.mail(tasks)),
         }
     }
 

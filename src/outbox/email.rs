@@ -21,15 +21,18 @@ use sendmail::SendmailError;
 use transport::Hatch;
 
 use super::letter::{self, ErrorFile};
-use super::milestone::Milestone;
 use super::notice::EndpointDisabled;
 use super::retry::Outcome;
-use crate::config::Mail;
+use super::told::Told;
+use super::unclaimed::FilesUnclaimed;
+use crate::config::{Mail, Period};
 use crate::printable::printable;
-use crate::report::Report;
 
 /// How much of what a server said is kept, in characters.
 const MAX_KEPT: usize = 300;
+
+/// How long a greeting may be silent, in seconds: somebody waits for it.
+const GREETING_WITHIN: u64 = 15;
 
 /// What gzip begins with (RFC 1952); no CSV in UTF-8 does.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -39,25 +42,27 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub(super) struct Letter<'a> {
     /// What it tells of.
     pub about: About<'a>,
-    /// `msg_…`
-    pub message: &'a str,
-    /// The delivery's number; with `message` it makes the Message-ID.
-    pub delivery: i64,
+    /// What makes the Message-ID: the same for the same mail, `msg_….d7`.
+    pub id: &'a str,
     /// When the milestone was reached: the mail's Date.
     pub at: Timestamp,
     /// The address.
     pub to: &'a str,
-    /// The error file, where there is one.
-    pub error_file: Enclosure,
+    /// The error file of each import that it tells of.
+    pub error_files: Vec<Enclosure>,
 }
 
 /// What a mail tells of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum About<'a> {
     /// A milestone of an import.
-    Import(Milestone, &'a Report),
+    Import(&'a Told),
+    /// The ends of several imports of one account.
+    Several(&'a [Told]),
     /// An endpoint that gets nothing more.
     Endpoint(&'a EndpointDisabled),
+    /// Data files that no manifest claimed.
+    Unclaimed(&'a FilesUnclaimed),
 }
 
 /// What goes with a mail.
@@ -74,6 +79,22 @@ pub(super) enum Enclosure {
 impl Enclosure {
     fn is_attached(&self) -> bool {
         matches!(self, Self::Attached(..))
+    }
+
+    /// How many bytes of it go with the mail.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Attached(_, content) => content.len() as u64,
+            Self::None | Self::Named(_) => 0,
+        }
+    }
+
+    /// The same for a server that finds the mail too large.
+    fn only_named(&self) -> Self {
+        match self {
+            Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
+            other => other.clone(),
+        }
     }
 
     fn mention(&self) -> ErrorFile {
@@ -120,6 +141,16 @@ enum SendError {
     Smtp(SmtpError),
 }
 
+/// Connects to the mail server of `config` as for a mail, up to and with logging in; sends nothing.
+///
+/// # Errors
+/// What stands between us and a mail, in words.
+pub fn greet_mail_server(config: &Mail) -> Result<(), String> {
+    let patience = Period::seconds(config.timeout.get().as_secs().min(GREETING_WITHIN));
+    let config = Mail { timeout: patience, ..config.clone() };
+    Hatch::new(&config).greet().map_err(|error| printable(&crate::printable::chain(&error)))
+}
+
 /// Sends mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mailer {
@@ -142,9 +173,11 @@ impl Mailer {
             return Outcome::NoMail;
         }
         match self.send_once(letter) {
-            Err(error) if too_large(&error) && letter.error_file.is_attached() => {
-                let why = "too large for the mail server".to_owned();
-                let lighter = Letter { error_file: Enclosure::Named(why), ..*letter };
+            Err(error)
+                if too_large(&error) && letter.error_files.iter().any(Enclosure::is_attached) =>
+            {
+                let error_files = letter.error_files.iter().map(Enclosure::only_named).collect();
+                let lighter = Letter { error_files, ..*letter };
                 self.send_once(&lighter).map_or_else(judge, Outcome::Delivered)
             }
             result => result.map_or_else(judge, Outcome::Delivered),
@@ -187,22 +220,23 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =
         letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
-    let mention = letter.error_file.mention();
-    let texts = match letter.about {
-        About::Import(milestone, report) => letter::texts(milestone, letter.at, report, &mention),
-        About::Endpoint(notice) => letter::disabled_texts(notice),
-    }?;
-    let id = format!("{}.d{}", letter.message, letter.delivery);
+    let texts = texts(letter)?;
+    let id = letter.id;
     let alternative = MultiPart::alternative()
         .boundary(format!("=_a_{id}"))
         .singlepart(SinglePart::plain(texts.text))
         .singlepart(SinglePart::html(texts.html));
-    let parts = match &letter.error_file {
-        Enclosure::Attached(name, content) => MultiPart::mixed()
-            .boundary(format!("=_m_{id}"))
-            .multipart(alternative)
-            .singlepart(attachment(name, content)),
-        Enclosure::None | Enclosure::Named(_) => alternative,
+    let attached = letter.error_files.iter().filter_map(|error_file| match error_file {
+        Enclosure::Attached(name, content) => Some(attachment(name, content)),
+        Enclosure::None | Enclosure::Named(_) => None,
+    });
+    let mut attached = attached.peekable();
+    let parts = match attached.peek() {
+        None => alternative,
+        Some(_) => attached.fold(
+            MultiPart::mixed().boundary(format!("=_m_{id}")).multipart(alternative),
+            MultiPart::singlepart,
+        ),
     };
     let message_id = format!("<{id}@{}>", from.email.domain());
     Ok(Message::builder()
@@ -213,6 +247,19 @@ fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
         .message_id(Some(message_id))
         .header(AutoSubmitted)
         .multipart(parts)?)
+}
+
+fn texts(letter: &Letter<'_>) -> Result<letter::Texts, askama::Error> {
+    let mention = |n: usize| letter.error_files.get(n).map_or(ErrorFile::None, Enclosure::mention);
+    match letter.about {
+        About::Import(told) => letter::texts(told, &mention(0)),
+        About::Several(told) => {
+            let each = told.iter().enumerate().map(|(n, told)| (told.clone(), mention(n)));
+            letter::digest_texts(&each.collect::<Vec<_>>())
+        }
+        About::Endpoint(notice) => letter::disabled_texts(notice),
+        About::Unclaimed(notice) => letter::unclaimed_texts(notice),
+    }
 }
 
 /// Mail knows whole seconds since 1970.

@@ -95,7 +95,15 @@ pub fn enqueue(
 
 /// What the activity log says of a milestone.
 fn detail(report: &Report) -> String {
-    let counts = report.records;
+    let (manifest, counts) = (&report.manifest, report.records);
+    if let Some(progress) = &report.progress {
+        let (done, all, rate) = (progress.bytes_read, report.bytes, progress.records_per_second);
+        let read = counts.read;
+        return format!("{manifest}: {read} read, {rate} a second; {done} of {all} bytes");
+    }
+    if let Some(place) = report.place {
+        return format!("{manifest}: queued, place {place}");
+    }
     match &report.failure {
         Some(failure) => format!("{}: {failure}", report.manifest),
         None if counts.read == 0 => report.manifest.clone(),

@@ -157,26 +157,25 @@ fn special(address: IpAddr) -> Option<&'static str> {
 /// Looks a host up once; a connection is made to an address that the guard has passed.
 ///
 /// One forbidden address forbids all: a name that has both is no receiver's.
-#[derive(Default)]
-pub(super) struct GuardedResolver {
+pub(super) struct GuardedResolver<R> {
     guard: Guard,
-    resolver: DefaultResolver,
+    resolver: R,
 }
 
-impl GuardedResolver {
-    /// That asks `guard`.
-    pub(super) fn new(guard: Guard) -> Self {
-        Self { guard, resolver: DefaultResolver::default() }
+impl<R> GuardedResolver<R> {
+    /// Looks up by `resolver`, and asks `guard`.
+    pub(super) fn new(guard: Guard, resolver: R) -> Self {
+        Self { guard, resolver }
     }
 }
 
-impl fmt::Debug for GuardedResolver {
+impl<R> fmt::Debug for GuardedResolver<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("GuardedResolver").field(&self.guard).finish()
     }
 }
 
-impl Resolver for GuardedResolver {
+impl<R: Resolver> Resolver for GuardedResolver<R> {
     fn resolve(
         &self,
         uri: &Uri,

@@ -4,28 +4,35 @@
 //! character and no bidirectional override is left in it. HTML is escaped by its templates, text
 //! needs no more, and the subject is built of nothing else.
 
+mod digest;
 mod disabled;
+mod unclaimed;
 mod wording;
 
 use std::fmt;
 
 use askama::Template;
+pub(super) use digest::digest_texts;
 pub(super) use disabled::disabled_texts;
-use jiff::Timestamp;
-use wording::{facts, headline, next_step, thousands};
+pub(super) use unclaimed::unclaimed_texts;
+use wording::{facts, headline, next_step, percent, thousands};
 
 use super::milestone::Milestone;
+use super::told::Told;
 use crate::printable::printable;
-use crate::report::Report;
+use crate::report::ImportState;
 
 /// How many rejection texts a mail lists.
-const TOP_REJECTIONS: usize = 5;
+pub(super) const TOP_REJECTIONS: usize = 5;
 
 /// How many warnings, or findings of a failure, a mail lists.
 const MAX_LINES: usize = 20;
 
 /// How much of one partner-chosen text a mail shows, in characters.
 const MAX_TEXT: usize = 500;
+
+/// How much of a sample record a mail shows, in characters.
+const MAX_SAMPLE: usize = 160;
 
 /// How much of a file's name a subject shows, in characters.
 const MAX_SUBJECT_NAME: usize = 60;
@@ -79,6 +86,9 @@ struct Letter {
     subject_file: Shown,
     colour: &'static str,
     headline: String,
+    is_queued: bool,
+    /// How much of the data file was read.
+    percent: Option<u64>,
     read: String,
     accepted: String,
     rejected: String,
@@ -96,6 +106,7 @@ struct Rejection {
     count: String,
     message: Shown,
     first_line: u64,
+    sample: Option<Shown>,
 }
 
 struct Failure {
@@ -140,18 +151,13 @@ macro_rules! render {
     }};
 }
 
-/// The texts of the mail that tells `milestone`, reached at `at`.
+/// The texts of the mail that tells of one milestone.
 ///
 /// # Errors
 /// A template failed.
-pub(super) fn texts(
-    milestone: Milestone,
-    at: Timestamp,
-    report: &Report,
-    error_file: &ErrorFile,
-) -> Result<Texts, askama::Error> {
-    let letter = &Letter::new(milestone, at, report, error_file);
-    match milestone {
+pub(super) fn texts(told: &Told, error_file: &ErrorFile) -> Result<Texts, askama::Error> {
+    let letter = &Letter::new(told, error_file);
+    match told.milestone {
         Milestone::PickedUp => {
             render!(letter, "picked_up/subject.txt", "picked_up/body.txt", "picked_up/body.html")
         }
@@ -171,9 +177,10 @@ pub(super) fn texts(
 }
 
 impl Letter {
-    fn new(milestone: Milestone, at: Timestamp, report: &Report, error_file: &ErrorFile) -> Self {
+    fn new(told: &Told, error_file: &ErrorFile) -> Self {
+        let Told { milestone, ref report, .. } = *told;
         let file = report.data_file.as_ref().unwrap_or(&report.manifest);
-        let top = report.rejections.iter().take(TOP_REJECTIONS);
+        let top = told.rejections(TOP_REJECTIONS);
         Self {
             import: shown(report.import.as_ref().map_or("", |id| id.as_str()), MAX_TEXT),
             account: shown(report.account.as_deref().unwrap_or_default(), MAX_TEXT),
@@ -184,27 +191,30 @@ impl Letter {
                 Milestone::Failed => "#b3261e",
             },
             headline: headline(milestone, report),
+            percent: report.progress.as_ref().and_then(|p| percent(p.bytes_read, report.bytes)),
+            is_queued: report.state == ImportState::Queued,
             read: thousands(report.records.read),
             accepted: thousands(report.records.accepted),
             rejected: thousands(report.records.rejected),
             has_rejections: report.records.rejected > 0,
-            rejections: top.map(Rejection::new).collect(),
+            rejections: top.map(|(count, sample)| Rejection::new(count, sample)).collect(),
             more_rejections: report.rejections.len().saturating_sub(TOP_REJECTIONS),
             failure: report.failure.as_ref().map(Failure::new),
             next: next_step(report),
             warnings: lines(report.warnings.iter().map(String::as_str)),
             error_file: report.error_file.as_deref().and_then(|name| File::new(name, error_file)),
-            facts: facts(milestone, at, report),
+            facts: facts(report),
         }
     }
 }
 
 impl Rejection {
-    fn new(count: &crate::report::RejectionCount) -> Self {
+    fn new(count: &crate::report::RejectionCount, sample: Option<&str>) -> Self {
         Self {
             count: thousands(count.count),
             message: shown(&count.message, MAX_TEXT),
             first_line: count.first_line,
+            sample: sample.map(|sample| shown(sample, MAX_SAMPLE)),
         }
     }
 }

@@ -33,6 +33,16 @@ impl Milestone {
             Self::Failed => "import.failed",
         }
     }
+
+    /// The journal's MESSAGE_ID of this milestone (systemd.journal-fields(7)): the same for ever.
+    pub fn journal_id(self) -> &'static str {
+        match self {
+            Self::PickedUp => "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1",
+            Self::StillProcessing => "5f2e7c04b8d94c5e8a1c2f9d07b6e3a2",
+            Self::Completed => "a94c6e1f3b7d4a28b5d0e8c71f42d9b3",
+            Self::Failed => "c7e80b52d91f4e6fa3b6495c8e20f1d4",
+        }
+    }
 }
 
 /// A milestone as a webhook tells it (Standard Webhooks 1.0, "payload structure").

@@ -24,6 +24,11 @@ impl Packing {
         Self { gzip_over: config.gzip_over, attach_up_to: config.attach_up_to }
     }
 
+    /// Whether `content` may go with a mail that has so many bytes `attached`.
+    pub(super) fn has_room(&self, attached: u64, content: &[u8]) -> bool {
+        attached.saturating_add(content.len() as u64) <= self.attach_up_to.bytes()
+    }
+
     /// The file `name` of `len` bytes; the same bytes give the same enclosure.
     pub(super) fn pack(&self, name: &str, file: impl Read, len: u64) -> io::Result<Enclosure> {
         let max = self.attach_up_to.bytes();

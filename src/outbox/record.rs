@@ -109,6 +109,15 @@ impl Made<'_> {
         activity::log(tx, self.attempt.at, account.as_ref(), import.as_ref(), action, detail)
     }
 
+    /// As metrics count it.
+    fn counted(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Delivered => "delivered",
+            Verdict::RetryAt(_) => "retried",
+            Verdict::GiveUp | Verdict::DisableEndpoint => "failed",
+        }
+    }
+
     /// The one line that the daemon's log has on an attempt.
     pub(super) fn tell(&self, endpoint_disabled: bool) {
         let Self { delivery, task, attempt, .. } = self;
@@ -120,6 +129,7 @@ impl Made<'_> {
         // Whole in itself: `systemctl status` shows the message without the fields.
         let what =
             format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
+        crate::metrics::attempted(channel, milestone, self.counted());
         match self.verdict {
             _ if endpoint_disabled => {
                 error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");

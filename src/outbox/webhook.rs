@@ -7,6 +7,7 @@ use std::io::Read as _;
 
 use jiff::Timestamp;
 use ureq::http::{Response, header};
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Error};
 
@@ -47,6 +48,11 @@ impl Sender {
     /// With the timeout of `webhooks`, from looking the host up to the last byte, and to the
     /// addresses that it allows.
     pub fn new(webhooks: &Webhooks) -> Self {
+        Self::resolving_by(webhooks, DefaultResolver::default())
+    }
+
+    /// The same, with hosts looked up by `resolver`.
+    pub(super) fn resolving_by(webhooks: &Webhooks, resolver: impl Resolver) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(webhooks.timeout.get()))
             .http_status_as_error(false)
@@ -56,7 +62,7 @@ impl Sender {
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
-        let resolver = GuardedResolver::new(Guard::new(&webhooks.allow));
+        let resolver = GuardedResolver::new(Guard::new(&webhooks.allow), resolver);
         Self { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 

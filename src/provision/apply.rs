@@ -21,6 +21,7 @@ pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), 
             Step::AddGroup { account, gid } => tools.add_group(account, *gid)?,
             Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
             Step::MendUser(account) => tools.mend_user(account)?,
+            Step::AddMembers(accounts) => tools.add_members(accounts)?,
             Step::AddFolders { account, want } => folders::add(root, account, want)?,
             Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
             Step::EndSessions { uid } => {

@@ -54,13 +54,13 @@ pub enum ProvisionError {
         /// Last of the range.
         last: u32,
     },
-    /// One of useradd, groupadd, usermod, userdel, groupdel.
-    #[error("{tool} failed for {account}: {message}")]
+    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel.
+    #[error("{tool} failed for {name}: {message}")]
     Tool {
         /// The tool's name.
         tool: &'static str,
-        /// For whom.
-        account: String,
+        /// For which user or group.
+        name: String,
         /// What it said.
         message: String,
     },

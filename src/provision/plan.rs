@@ -27,8 +27,10 @@ pub enum Step {
         /// Its id, and its group's.
         uid: u32,
     },
-    /// Give the account's Unix user its shell and its membership again.
+    /// Give the account's Unix user its shell again.
     MendUser(AccountId),
+    /// Put the accounts' Unix users into the group that sshd_config matches.
+    AddMembers(Vec<AccountId>),
     /// Make the account's chroot with all that is in it, complete from its first moment.
     AddFolders {
         /// Whose.
@@ -64,6 +66,10 @@ impl fmt::Display for Step {
             Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) made"),
             Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) made"),
             Self::MendUser(account) => write!(f, "user {account} mended"),
+            Self::AddMembers(accounts) => match accounts.as_slice() {
+                [one] => write!(f, "user {one} made a member"),
+                many => write!(f, "{} users made members", many.len()),
+            },
             Self::AddFolders { account, .. } => write!(f, "folders of {account} made"),
             Self::MendFolders { account, .. } => write!(f, "folders of {account} mended"),
             Self::EndSessions { uid } => write!(f, "sessions of user id {uid} ended"),
@@ -137,13 +143,28 @@ pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
     if host.spool != Found::Folder(spool) {
         plan.steps.push(Step::Spool(spool));
     }
+    let mut members = Vec::new();
     for account in accounts {
         match steps_for(account, host) {
-            Ok(steps) => plan.steps.extend(steps),
+            Ok(steps) => {
+                plan.steps.extend(steps);
+                members.extend(lacks_membership(account, host).then(|| account.id.clone()));
+            }
             Err(refusal) => plan.refusals.push(refusal),
         }
     }
+    plan.steps.extend(members.chunks(MEMBERS_AT_ONCE).map(|some| Step::AddMembers(some.to_vec())));
     plan
+}
+
+/// How many users one call of groupmod(8) gets: names of 32 bytes stay under Linux's limit of
+/// 128 KiB an argument (execve(2)).
+const MEMBERS_AT_ONCE: usize = 1000;
+
+/// Whether the account's Unix user, which is there or about to be, is not in the group.
+fn lacks_membership(row: &AccountRow, host: &Host) -> bool {
+    let has_user = row.uid.is_some() && row.state != AccountState::Removing;
+    has_user && !host.members.contains(row.id.as_str())
 }
 
 /// The folder of all accounts: anyone passes through, no one lists who our partners are.
@@ -234,16 +255,12 @@ fn user_steps(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, R
     }
     match user {
         None => steps.push(Step::AddUser { account: account.clone(), uid }),
-        Some(user) if !is_whole(account, user, host) => {
+        Some(user) if user.shell.as_os_str() != SHELL => {
             steps.push(Step::MendUser(account.clone()));
         }
         Some(_) => {}
     }
     Ok(steps)
-}
-
-fn is_whole(account: &AccountId, user: &UnixUser, host: &Host) -> bool {
-    user.shell.as_os_str() == SHELL && host.members.contains(account.as_str())
 }
 
 fn is_as_wanted(found: &AccountFolders, want: Wanted) -> bool {

@@ -89,6 +89,7 @@ fn a_new_account_gets_all_and_then_nothing() {
             Step::AddGroup { account: acme(), gid: UID },
             Step::AddUser { account: acme(), uid: UID },
             Step::AddFolders { account: acme(), want: WANTED },
+            Step::AddMembers(vec![acme()]),
         ]
     );
     assert_eq!(steps(AccountState::Active, &complete()), []);
@@ -118,6 +119,10 @@ fn a_creation_that_was_cut_off_goes_on() {
 fn drift_is_mended() {
     let mut host = complete();
     host.members.clear();
+    assert_eq!(steps(AccountState::Active, &host), [Step::AddMembers(vec![acme()])]);
+
+    let mut host = complete();
+    host.users.get_mut("acme").unwrap().shell = "/bin/bash".into();
     assert_eq!(steps(AccountState::Active, &host), [Step::MendUser(acme())]);
 
     let mut host = complete();
@@ -132,6 +137,27 @@ fn drift_is_mended() {
     (host.root, host.spool) = (Found::Missing, Found::Missing);
     let steps = steps(AccountState::Active, &host);
     assert!(matches!(*steps, [Step::Root(_), Step::Spool(_)]), "{steps:?}");
+}
+
+/// One call of groupmod for many: with a call for each, ten thousand accounts take hours.
+#[test]
+fn memberships_are_given_by_the_thousand() {
+    let rows: Vec<AccountRow> = (0..2500)
+        .map(|n| AccountRow {
+            id: format!("A-{n}").parse().unwrap(),
+            uid: Some(UID + n),
+            ..row(AccountState::Active)
+        })
+        .collect();
+    let steps = plan(&rows, &bare()).steps;
+    let members = steps.iter().filter_map(|step| match step {
+        Step::AddMembers(accounts) => Some(accounts.len()),
+        _ => None,
+    });
+    assert_eq!(members.collect::<Vec<_>>(), [1000, 1000, 500]);
+    let removing = [AccountRow { state: AccountState::Removing, ..row(AccountState::Active) }];
+    let steps = plan(&removing, &bare()).steps;
+    assert!(!steps.iter().any(|step| matches!(step, Step::AddMembers(_))), "{steps:?}");
 }
 
 #[test]

@@ -2,6 +2,11 @@
 //!
 //! They take the locks on /etc/passwd and its companions, write them safely and tell nscd and
 //! sssd. Names that get here are account ids, which cannot be taken for options.
+//!
+//! Each call reads and writes these files whole, so ten thousand accounts are a matter of what one
+//! call costs when all are there. Measured on shadow 4.13 with 10,000 users: groupadd 0.07 s,
+//! useradd 0.09 s, but 0.75 s when it has a membership to write too. Hence the memberships are
+//! groupmod's, for many users at once.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -28,7 +33,7 @@ pub(super) struct Tools<'a> {
 impl Tools<'_> {
     /// groupadd(8).
     pub fn add_group(&self, account: &AccountId, gid: u32) -> Result<(), ProvisionError> {
-        self.run("groupadd", account, &["--gid", &gid.to_string()])
+        self.run("groupadd", account.as_str(), &["--gid", &gid.to_string()])
     }
 
     /// useradd(8), for a user that has no password, no home, no shell and no subordinate ids.
@@ -39,28 +44,34 @@ impl Tools<'_> {
     pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<(), ProvisionError> {
         let uid = uid.to_string();
         let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];
-        options.extend(["--groups", self.accounts_group, "--comment", GECOS, "--shell", SHELL]);
+        options.extend(["--comment", GECOS, "--shell", SHELL]);
         options.extend(["--home-dir", "/nonexistent", "--no-create-home", "--no-log-init"]);
         options.extend(["--password", "*", "--inactive", "-1", "--expiredate", ""]);
         options.extend(["--key", "PASS_MAX_DAYS=-1"]);
         options.extend(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]);
-        self.run("useradd", account, &options)
+        self.run("useradd", account.as_str(), &options)
     }
 
-    /// usermod(8): shell and membership again.
+    /// usermod(8): the shell again.
     pub fn mend_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
-        let options = ["--shell", SHELL, "--append", "--groups", self.accounts_group];
-        self.run("usermod", account, &options)
+        self.run("usermod", account.as_str(), &["--shell", SHELL])
+    }
+
+    /// groupmod(8): who is a member stays one.
+    pub fn add_members(&self, accounts: &[AccountId]) -> Result<(), ProvisionError> {
+        let names: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
+        let options = ["--append", "--users", &names.join(",")];
+        self.run("groupmod", self.accounts_group, &options)
     }
 
     /// userdel(8). It takes the group of the same name along when the site says so (login.defs).
     pub fn remove_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
-        self.run("userdel", account, &[])
+        self.run("userdel", account.as_str(), &[])
     }
 
     /// groupdel(8). That userdel took it along is fine.
     pub fn remove_group(&self, account: &AccountId) -> Result<(), ProvisionError> {
-        match self.run("groupdel", account, &[]) {
+        match self.run("groupdel", account.as_str(), &[]) {
             Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => {
                 Ok(())
             }
@@ -69,36 +80,26 @@ impl Tools<'_> {
     }
 
     /// Runs a tool, and again while another one holds the lock on its files.
-    fn run(
-        &self,
-        tool: &'static str,
-        account: &AccountId,
-        options: &[&str],
-    ) -> Result<(), ProvisionError> {
+    fn run(&self, tool: &'static str, name: &str, options: &[&str]) -> Result<(), ProvisionError> {
         let begun = Instant::now();
         loop {
-            let message = match self.attempt(tool, account, options) {
+            let message = match self.attempt(tool, name, options) {
                 Ok(None) => return Ok(()),
                 Ok(Some(message)) => message,
                 Err(error) => error.to_string(),
             };
             if !message.contains("cannot lock") || begun.elapsed() > PATIENCE {
-                return Err(ProvisionError::Tool { tool, account: account.to_string(), message });
+                return Err(ProvisionError::Tool { tool, name: name.to_owned(), message });
             }
             sleep(Duration::from_millis(100));
         }
     }
 
     /// Runs a tool once. None: it did what it should, else what it said.
-    fn attempt(
-        &self,
-        tool: &str,
-        account: &AccountId,
-        options: &[&str],
-    ) -> io::Result<Option<String>> {
+    fn attempt(&self, tool: &str, name: &str, options: &[&str]) -> io::Result<Option<String>> {
         let output = Command::new(format!("/usr/sbin/{tool}"))
             .args(options)
-            .arg(account.as_str())
+            .arg(name)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C") // the message is looked at

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, ProfileBatch};
 use super::columns::Columns;
-use super::lex::{Lexed, Record, Span, lex};
+use super::lex::{Lexed, Record, Span, lex, raw_fields};
 use super::rejection::{Case, Finding, Rejection, Rule};
 use super::rules::event::Reserved;
 use super::rules::record::{FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG};
@@ -194,14 +194,25 @@ fn well_formed(
     let mut rows = Vec::with_capacity(lexed.records.len());
     let mut invalid = invalid.iter().peekable();
     for (record, at) in lexed.records.iter().zip(0_u32..) {
-        let is_invalid = invalid.next_if(|(start, _)| *start == record.start).is_some();
-        let bytes = is_invalid.then_some(Finding { rule: &INVALID_BYTES, column: None });
-        match plan.broken_form(record, &lexed.cells).or(bytes) {
+        let bytes = invalid.next_if(|(start, _)| *start == record.start);
+        let invalid_bytes = || {
+            bytes.map(|(_, raw)| Finding { rule: &INVALID_BYTES, column: invalid_in(raw, plan) })
+        };
+        match plan.broken_form(record, &lexed.cells).or_else(invalid_bytes) {
             None => rows.push(Row { record: at, cells: record.cells }),
             Some(finding) => found.push(Found { record: at, finding }),
         }
     }
     rows
+}
+
+/// The first column of `record` with bytes that are not UTF-8.
+fn invalid_in(record: &[u8], plan: &Plan) -> Option<u32> {
+    let fields = raw_fields(record, plan.delimiter).into_iter();
+    (0..)
+        .zip(fields)
+        .find(|(_, field)| std::str::from_utf8(&record[field.clone()]).is_err())
+        .map(|(column, _)| column)
 }
 
 /// Takes the records that are not UTF-8 out of `text`: question marks stand in for their bytes, so

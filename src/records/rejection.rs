@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::printable::steers;
+
 /// A rule for records: its fixed text, and what it can say beyond that about one case.
 ///
 /// Each rule is one `static` beside its check, in the file of `rules` that is named after it.
@@ -131,12 +133,6 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// Control characters, and the marks that turn the direction of writing.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

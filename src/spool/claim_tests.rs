@@ -1,17 +1,21 @@
-//! Claims on a real file system: every step, every crash, every trick of an account holder.
+//! Claims on a real file system: every step, every crash, every writer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use nix::libc;
-use nix::unistd::mkfifo;
 
+use super::super::folder::Folder;
 use super::super::spooled::{self, SpooledError, SpooledImport};
 use super::super::test_host::TestHost;
 use super::*;
 use crate::config::Size;
+
+#[path = "claim_capability_tests.rs"]
+mod capabilities;
+#[path = "claim_trick_tests.rs"]
+mod tricks;
 
 impl TestHost {
     fn claim(&self) -> Claim {
@@ -194,98 +198,6 @@ fn a_claimed_file_never_changes_however_writers_race() {
 }
 
 #[test]
-fn what_is_not_the_file_that_was_seen_stays() {
-    type Trick = fn(&Path);
-    let tricks: [(&str, Trick); 6] = [
-        ("hard link", |file| std::fs::hard_link(file, file.with_file_name("other")).unwrap()),
-        ("symbolic link", |file| {
-            std::fs::remove_file(file).unwrap();
-            symlink("/etc/passwd", file).unwrap();
-        }),
-        ("FIFO", |file| {
-            std::fs::remove_file(file).unwrap();
-            mkfifo(file, Mode::S_IRWXU).unwrap();
-        }),
-        ("folder", |file| {
-            std::fs::remove_file(file).unwrap();
-            std::fs::create_dir(file).unwrap();
-        }),
-        ("another file", |file| {
-            std::fs::write(file.with_file_name("new"), "identity\n1\n").unwrap();
-            std::fs::rename(file.with_file_name("new"), file).unwrap();
-        }),
-        ("other content, same size", |file| std::fs::write(file, "identity\n2\n").unwrap()),
-    ];
-    for (what, trick) in tricks {
-        for name in ["e.csv", "e.manifest"] {
-            let (host, claim) = pair();
-            // Later than the claim by more than a tick of the file system's clock.
-            std::thread::sleep(std::time::Duration::from_millis(15));
-            trick(&host.incoming().join(name));
-            let error = host.execute(&claim).unwrap_err();
-            let changed = matches!(&error, ClaimError::Changed { name: n } if n == name);
-            assert!(changed, "{what}, {name}: {error:?}");
-            assert!(host.names("incoming").contains(&name.to_owned()), "{what}, {name}");
-            assert!(host.spool_is_empty(), "{what}, {name}");
-        }
-    }
-}
-
-#[test]
-fn a_deleted_file_is_gone_and_the_other_stays() {
-    for (name, other) in [("e.csv", "e.manifest"), ("e.manifest", "e.csv")] {
-        let (host, claim) = pair();
-        std::fs::remove_file(host.incoming().join(name)).unwrap();
-        let error = host.execute(&claim).unwrap_err();
-        assert!(matches!(&error, ClaimError::Gone { name: n } if n == name), "{error:?}");
-        assert_eq!(host.names("incoming"), [other]);
-        assert!(host.spool_is_empty());
-    }
-}
-
-#[test]
-fn never_over_a_new_file_of_the_same_name() {
-    let (host, claim) = pair();
-    let path = host.incoming().join("e.csv");
-    let writer = OpenOptions::new().append(true).open(&path).unwrap();
-    drop(host.mover());
-    std::fs::rename(&path, host.spooled().join(DATA)).unwrap();
-    host.put("e.csv", "new");
-    let error = host.execute(&claim).unwrap_err();
-    assert!(matches!(error, ClaimError::Stranded { .. }), "{error:?}");
-    assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    assert_eq!(std::fs::read(host.spooled().join(DATA)).unwrap(), b"identity\n1\n");
-    drop(writer);
-}
-
-#[test]
-fn an_odd_manifest_is_moved_unopened() {
-    let make: [fn(&Path); 3] = [
-        |path| symlink("/etc/passwd", path).unwrap(),
-        |path| mkfifo(path, Mode::S_IRWXU).unwrap(),
-        |path| {
-            std::fs::write(path, "{}").unwrap();
-            std::fs::hard_link(path, path.with_file_name("other")).unwrap();
-        },
-    ];
-    for make in make {
-        let host = TestHost::new();
-        make(&host.incoming().join("odd.manifest"));
-        let claim = Claim { data: None, manifest: FileId::of(&host.entry("odd.manifest")) };
-        assert!(!claim.manifest.plain);
-        for _ in 0..2 {
-            host.execute(&claim).unwrap();
-        }
-        assert!(!host.names("incoming").contains(&"odd.manifest".to_owned()));
-        let spooled = SpooledImport::open(&host.layout, &host.import).unwrap();
-        let refused = spooled.manifest(Size::mib(1));
-        assert!(matches!(refused, Err(SpooledError::NotPlain { .. })), "{refused:?}");
-        spooled::discard(&host.layout, &host.import).unwrap();
-    }
-    assert!(Path::new("/etc/passwd").exists());
-}
-
-#[test]
 fn reads_what_was_claimed_and_notices_a_change() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
@@ -341,77 +253,4 @@ fn a_missing_spool_is_named() {
     std::fs::remove_dir(host.layout.spool()).unwrap();
     let error = host.execute(&claim).unwrap_err();
     assert!(matches!(error, ClaimError::Folder(FolderError::Missing { .. })), "{error:?}");
-}
-
-/// Set in the process that [`two_capabilities_are_enough`] starts.
-const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
-
-/// As the service runs: not root, owner of incoming and spool, with two capabilities; uploads are
-/// another user's, with mode 0600.
-#[test]
-fn two_capabilities_are_enough() {
-    if let Some(root) = std::env::var_os(RERUN) {
-        return unprivileged(Path::new(&root));
-    }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root can take another user's place");
-        return;
-    }
-    let (host, _) = pair();
-    let service = Some(nix::unistd::Uid::from_raw(65534));
-    let partner = Some(nix::unistd::Uid::from_raw(70123));
-    for folder in [host.layout.spool(), host.incoming()] {
-        nix::unistd::chown(&folder, service, None).unwrap();
-    }
-    for name in ["e.csv", "e.manifest"] {
-        let path = host.incoming().join(name);
-        nix::unistd::chown(&path, partner, None).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    std::fs::set_permissions(host.layout.root(), std::fs::Permissions::from_mode(0o711)).unwrap();
-    let program = std::env::current_exe().unwrap();
-    let writer = OpenOptions::new().append(true).open(host.incoming().join("e.csv")).unwrap();
-    let run = |expected: &str| {
-        let output = std::process::Command::new("setpriv")
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .args(["--inh-caps", "-all,+dac_read_search,+lease"])
-            .args(["--ambient-caps", "-all,+dac_read_search,+lease"])
-            .arg(&program)
-            .args(["--exact", "--nocapture", TEST_NAME])
-            .env(RERUN, host.layout.root())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains(expected), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    };
-    run("unprivileged: still being written");
-    drop(writer);
-    host.closed("e.csv");
-    run("unprivileged: claimed 11 bytes and read them");
-    let data = File::open(host.spooled().join(DATA)).unwrap();
-    assert_eq!(data.metadata().unwrap().len(), 11);
-}
-
-const TEST_NAME: &str = "with_daemon::spool::claim::tests::two_capabilities_are_enough";
-
-fn unprivileged(root: &Path) {
-    let paths = crate::config::Paths { accounts: root.into(), state: root.into() };
-    let layout = Layout::new(&paths);
-    let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
-    let (entries, _) =
-        super::super::scan::Incoming::open(&layout, &account).unwrap().list().unwrap();
-    let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
-    let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };
-    match claim.execute(&layout, &account, &import) {
-        Err(ClaimError::StillWritten { .. }) => println!("unprivileged: still being written"),
-        Err(error) => panic!("{error:?}"),
-        Ok(claimed) => {
-            let data = SpooledImport::open(&layout, &import).unwrap().data().unwrap();
-            let mut bytes = Vec::new();
-            data.reader().unwrap().read_to_end(&mut bytes).unwrap();
-            assert!(data.unchanged().unwrap());
-            assert_eq!(claimed.data_size, Some(bytes.len() as u64));
-            println!("unprivileged: claimed {} bytes and read them", bytes.len());
-        }
-    }
 }

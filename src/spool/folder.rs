@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::NixPath;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
@@ -68,7 +69,7 @@ impl Folder {
     }
 
     /// What the name `name` is; of a symbolic link, the link.
-    pub(super) fn stat(&self, name: &str) -> nix::Result<FileStat> {
+    pub(super) fn stat<N: NixPath + ?Sized>(&self, name: &N) -> nix::Result<FileStat> {
         fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 

@@ -8,13 +8,21 @@
 
 pub mod arrivals;
 pub mod claim;
+pub mod copy;
 pub mod entry;
+mod events;
 pub mod folder;
+mod judge;
 pub mod layout;
+mod listing;
+mod mover;
 pub mod pair;
+mod probe;
 pub mod results;
 pub mod scan;
+pub mod scan_error;
 pub mod spooled;
+pub mod unclaimed;
 pub mod watch;
 
 #[cfg(test)]
@@ -22,11 +30,16 @@ mod test_host;
 
 pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
+pub use copy::{CopyError, copy_folder};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
+pub use listing::Held;
 pub use pair::{Decisions, Known, Take, Verdict};
+pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};
-pub use scan::{Incoming, Memory, ScanError, Seen};
+pub use scan::{Incoming, Memory, Seen};
+pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

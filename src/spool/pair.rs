@@ -2,7 +2,7 @@
 //! refuse, or wait. Pure.
 //!
 //! The same sight gives the same decisions, and a wait is never longer than its period from now,
-//! whatever the clock did. Texts that a partner gets quote names escaped.
+//! whatever the clock did ([`Age`]). Texts that a partner gets quote names escaped.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,17 +11,16 @@ use jiff::Timestamp;
 
 use super::arrivals::Order;
 use super::claim::{Claim, FileId};
-use super::entry::{Entry, Kind, data_ending};
+use super::entry::Entry;
+use super::judge::{Judge, Judgement};
 use super::results;
 use crate::config::Pairing;
 use crate::import_id::ImportId;
-use crate::report::{DataType, Failure, FailureText};
+use crate::report::{DataType, Failure};
 
-/// How many similarly named files a refusal lists.
-const MAX_SIMILAR: usize = 5;
-
-/// How much of a name a refusal quotes, in characters.
-const MAX_QUOTED: usize = 64;
+/// How many manifests one look takes, each at the price of some syncs: one account's ten thousand
+/// leave room for others' looks between theirs. Also what a look's refusals cost is bounded so.
+pub const TAKEN_BY_ONE_LOOK: usize = 100;
 
 /// Events of older changes have long been read, or were before our time.
 const FRESH: Duration = Duration::from_secs(1);
@@ -90,9 +89,27 @@ pub struct ManifestSeen {
     pub entry: Entry,
     /// What it holds.
     pub content: Content,
-    /// For how long it is known to lie there unchanged, by the monotonic clock: a wall clock that
-    /// was set back makes nobody wait for ever.
-    pub seen_for: Duration,
+    /// For how long it has lain there unchanged.
+    pub age: Age,
+}
+
+/// How old a manifest's last change is. The host's clock is asked once, when it is first seen; from
+/// then on the monotonic clock counts. So a clock that jumps while a manifest waits neither ends
+/// its time early, which would refuse a good upload, nor makes it endless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// By the host's clock, when it was first seen.
+    pub then: Duration,
+    /// Since it was first seen.
+    pub since: Duration,
+}
+
+impl Age {
+    /// How old a change at `ctime` is at `now`. A change in the future was made before the clock
+    /// was set back: its age is not known.
+    pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
+    }
 }
 
 /// All of an account's incoming that decisions need.
@@ -168,6 +185,8 @@ pub struct Decisions {
     pub take: Vec<Take>,
     /// What stays, in the same order.
     pub waiting: Vec<Waiting>,
+    /// There are more to decide about, when these are taken.
+    pub more: bool,
 }
 
 impl Decisions {
@@ -191,12 +210,11 @@ pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
     ticks.values().any(|(all, known)| *all > 1 && known < all)
 }
 
-/// Decides about every manifest in `sight`. `order` tells apart what came in one tick; `spent`
+/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to take. `order` tells apart what came in one tick; `spent`
 /// tells which import has had a manifest name.
 pub fn decide(
     sight: &Sight,
     order: &Order,
-    now: Timestamp,
     periods: &Pairing,
     spent: impl Fn(&str) -> Option<ImportId>,
 ) -> Decisions {
@@ -210,10 +228,13 @@ pub fn decide(
         being_written: &sight.being_written,
         given: HashMap::new(),
         periods,
-        now,
     };
     let mut decisions = Decisions::default();
     for manifest in manifests {
+        if decisions.take.len() == TAKEN_BY_ONE_LOOK {
+            decisions.more = true;
+            break;
+        }
         let earlier = spent(&manifest.entry.name);
         match judge.manifest(manifest, earlier.as_ref()) {
             Judgement::Wait(reason, at_most) => decisions.waiting.push(Waiting {
@@ -233,151 +254,6 @@ pub fn decide(
         }
     }
     decisions
-}
-
-/// What becomes of one manifest.
-enum Judgement {
-    Take(Result<Entry, Failure>),
-    Wait(Reason, Option<Duration>),
-}
-
-impl Judgement {
-    fn refuse(text: FailureText, detail: String) -> Self {
-        Self::Take(Err(Failure::new(text, detail)))
-    }
-}
-
-/// Judges manifests one after the other, earliest first.
-struct Judge<'a> {
-    files: HashMap<&'a str, &'a Entry>,
-    being_written: &'a HashSet<String>,
-    /// The data files already given away, with the manifest that got each.
-    given: HashMap<&'a str, &'a str>,
-    periods: &'a Pairing,
-    now: Timestamp,
-}
-
-impl<'a> Judge<'a> {
-    fn manifest(&mut self, manifest: &'a ManifestSeen, earlier: Option<&ImportId>) -> Judgement {
-        let verdict = match &manifest.content {
-            Content::BeingWritten => return Judgement::Wait(Reason::ManifestBeingWritten, None),
-            Content::NotPlain => {
-                let detail = not_plain("manifest", &manifest.entry);
-                return Judgement::refuse(FailureText::Unreadable, detail);
-            }
-            Content::Read(verdict) => verdict,
-        };
-        if let Some(left) = self.left(manifest, self.periods.settle.get()) {
-            return Judgement::Wait(Reason::Settling, Some(left));
-        }
-        if let Verdict::Invalid { .. } = verdict
-            && let Some(left) = self.left(manifest, self.periods.manifest_quiet_period.get())
-        {
-            return Judgement::Wait(Reason::ManifestNotWhole, Some(left));
-        }
-        if let Some(import) = earlier {
-            let detail = format!(
-                "the name {} was used before, by import {import}; \
-                 create a new manifest file with a new name",
-                quote(&manifest.entry.name)
-            );
-            return Judgement::refuse(FailureText::Manifest, detail);
-        }
-        match verdict {
-            Verdict::Invalid { findings, .. } => {
-                Judgement::refuse(FailureText::Manifest, findings.clone())
-            }
-            Verdict::Valid { data_file, .. } => self.data(manifest, data_file),
-        }
-    }
-
-    fn data(&mut self, manifest: &'a ManifestSeen, name: &'a str) -> Judgement {
-        if data_ending(name).is_none() {
-            let detail = format!(
-                "a data file's name ends in .csv, .csv.gz or .csv.zst; {} does not",
-                quote(name)
-            );
-            return Judgement::refuse(FailureText::Unreadable, detail);
-        }
-        let file = match self.files.get(name) {
-            Some(file) if !self.given.contains_key(name) => *file,
-            _ => return self.no_data_file(manifest, name),
-        };
-        if !file.is_plain() {
-            return Judgement::refuse(FailureText::Unreadable, not_plain("data file", file));
-        }
-        if self.being_written.contains(name) {
-            return self.data_file_being_written(manifest, name);
-        }
-        self.given.insert(name, &manifest.entry.name);
-        Judgement::Take(Ok(file.clone()))
-    }
-
-    fn no_data_file(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
-        if let Some(left) = self.left(manifest, self.periods.data_file_grace.get()) {
-            return Judgement::Wait(Reason::NoDataFile, Some(left));
-        }
-        let mut detail = match self.given.get(name) {
-            Some(other) => format!("{} was taken for the manifest {}", quote(name), quote(other)),
-            None => format!("{} is not in incoming", quote(name)),
-        };
-        let similar = self.similar(name);
-        if !similar.is_empty() {
-            detail += &format!("; similar names there: {}", similar.join(", "));
-        }
-        Judgement::refuse(FailureText::NoDataFile, detail)
-    }
-
-    fn data_file_being_written(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
-        let period = self.periods.open_file_grace.get();
-        if let Some(left) = self.left(manifest, period) {
-            return Judgement::Wait(Reason::DataFileBeingWritten, Some(left));
-        }
-        let detail = format!(
-            "{} is still being written {period:?} after its manifest came; \
-             upload the manifest when the data file is whole",
-            quote(name)
-        );
-        Judgement::refuse(FailureText::NoDataFile, detail)
-    }
-
-    /// What is left of `period` since the manifest's last change; none when it is over.
-    fn left(&self, manifest: &ManifestSeen, period: Duration) -> Option<Duration> {
-        let since = self.now.duration_since(manifest.entry.ctime);
-        // A change in the future was made before the clock was set back: age unknown.
-        let age = Duration::try_from(since).unwrap_or(Duration::ZERO).max(manifest.seen_for);
-        period.checked_sub(age).filter(|left| !left.is_zero())
-    }
-
-    /// Names that a partner may have meant by `name`, in order, quoted.
-    fn similar(&self, name: &str) -> Vec<String> {
-        let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
-        let mut names: Vec<_> =
-            self.files.keys().filter(|other| **other != name && begins_with(other, stem)).collect();
-        names.sort_unstable_by_key(|other| (other.len().abs_diff(name.len()), **other));
-        names.into_iter().take(MAX_SIMILAR).map(|other| quote(other)).collect()
-    }
-}
-
-fn begins_with(name: &str, stem: &str) -> bool {
-    name.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem))
-}
-
-fn not_plain(role: &str, entry: &Entry) -> String {
-    let what = match entry.kind {
-        Kind::Regular => format!("has {} names (hard links)", entry.nlink),
-        Kind::Folder => "is a folder".to_owned(),
-        Kind::Other => "is not a regular file".to_owned(),
-    };
-    format!("the {role} {} {what}; upload it as a file of its own", quote(&entry.name))
-}
-
-/// `name` in quotation marks, escaped, its end left out when it is long.
-fn quote(name: &str) -> String {
-    match name.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => format!("{:?}…", &name[..end]),
-        None => format!("{name:?}"),
-    }
 }
 
 #[cfg(test)]

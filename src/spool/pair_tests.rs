@@ -1,8 +1,12 @@
 //! Every decision, by table, with a clock that stands at second 1000.
 
+use super::super::entry::Kind;
 use super::*;
 use crate::config::Period;
 use crate::spool::Order;
+
+#[path = "pair_time_tests.rs"]
+mod time;
 
 const NOW: i64 = 1000;
 
@@ -24,7 +28,8 @@ fn entry(name: &str, ctime: i64) -> Entry {
 }
 
 fn manifest(name: &str, ctime: i64, content: Content) -> ManifestSeen {
-    ManifestSeen { entry: entry(name, ctime), content, seen_for: Duration::ZERO }
+    let age = Age { then: Age::by_clock(second(ctime), second(NOW)), since: Duration::ZERO };
+    ManifestSeen { entry: entry(name, ctime), content, age }
 }
 
 fn valid(data_file: &str) -> Content {
@@ -50,7 +55,7 @@ fn spent(name: &str) -> Option<ImportId> {
 
 /// The decisions in one line each: `take`, `refuse` or `wait`, in order.
 fn lines(sight: &Sight) -> Vec<String> {
-    let decisions = decide(sight, &Order::new(), second(NOW), &Pairing::default(), spent);
+    let decisions = decide(sight, &Order::new(), &Pairing::default(), spent);
     let take = decisions.take.iter().map(|take| match &take.data {
         Ok(data) => format!("take {} with {}", take.manifest.name, data.name),
         Err(failure) => format!("refuse {}: {failure}", take.manifest.name),
@@ -239,7 +244,7 @@ fn a_spent_name_is_not_judged_before_it_is_whole_and_keeps_the_earlier_answers()
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
         ..Sight::default()
     };
-    let decisions = decide(&refused, &Order::new(), second(NOW), &Pairing::default(), spent);
+    let decisions = decide(&refused, &Order::new(), &Pairing::default(), spent);
     let import = "sftp1-9".parse().unwrap();
     assert_eq!(decisions.take[0].stem(&import), "sftp1-9");
     assert_eq!(decisions.take[0].known.client_email.as_deref(), Some("a@example.com"));
@@ -268,83 +273,4 @@ fn quoted_names_are_escaped_and_cut() {
     let text = line(valid(&format!("\u{202e}\"{}.csv", "x".repeat(200))), 0, &[], &[]);
     let expected = format!(r#""\u{{202e}}\"{}"… is not in incoming"#, "x".repeat(62));
     assert!(text.ends_with(&expected), "{text}");
-}
-
-#[test]
-fn a_grace_of_nothing_refuses_at_once() {
-    let sight =
-        Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
-    let none = Pairing { data_file_grace: crate::config::Period::seconds(0), ..Pairing::default() };
-    let decisions = decide(&sight, &Order::new(), second(NOW), &none, spent);
-    assert!(decisions.take[0].data.is_err());
-    assert_eq!(decisions.look_again_in(), None);
-}
-
-#[test]
-fn a_clock_set_back_makes_nobody_wait_longer_than_the_period() {
-    let mut sight = Sight {
-        manifests: vec![manifest("e.manifest", NOW + 1_000_000, valid("e.csv"))],
-        ..Sight::default()
-    };
-    assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 60000ms"]);
-    sight.manifests[0].seen_for = Duration::from_secs(59);
-    assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 1000ms"]);
-    sight.manifests[0].seen_for = Duration::from_secs(60);
-    assert!(lines(&sight)[0].starts_with("refuse"), "{:?}", lines(&sight));
-}
-
-#[test]
-fn looks_again_at_the_first_end_of_a_wait() {
-    let sight = Sight {
-        manifests: vec![
-            manifest("a.manifest", NOW - 10, valid("a.csv")),
-            manifest("b.manifest", NOW - 1, invalid()),
-            manifest("c.manifest", NOW, Content::BeingWritten),
-        ],
-        ..Sight::default()
-    };
-    let decisions = decide(&sight, &Order::new(), second(NOW), &Pairing::default(), spent);
-    assert_eq!(decisions.look_again_in(), Some(Duration::from_secs(1)));
-    assert_eq!(decisions.waiting.len(), 3);
-}
-
-#[test]
-fn what_came_in_one_tick_goes_by_arrival_then_by_name() {
-    let sight = Sight {
-        manifests: ["a.manifest", "b.manifest", "c.manifest"]
-            .map(|name| manifest(name, NOW, Content::NotPlain))
-            .into(),
-        ..Sight::default()
-    };
-    let order = Order::from([("c.manifest".to_owned(), 1), ("b.manifest".to_owned(), 2)]);
-    let decided = decide(&sight, &order, second(NOW), &Pairing::default(), |_| None);
-    let names: Vec<_> = decided.take.iter().map(|take| take.manifest.name.as_str()).collect();
-    assert_eq!(names, ["c.manifest", "b.manifest", "a.manifest"]);
-    assert!(order_is_open(&sight, &order, second(NOW)), "a's event is on its way");
-    assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would be here by now");
-    let all = Order::from(["a", "b", "c"].map(|name| (format!("{name}.manifest"), 1)));
-    assert!(!order_is_open(&sight, &all, second(NOW)));
-}
-
-#[test]
-fn a_manifest_settles_before_it_is_taken_where_that_is_asked_for() {
-    let file = entry("e.csv", NOW - 9);
-    let periods = Pairing { settle: Period::seconds(2), ..Pairing::default() };
-    for (age, waits) in
-        [(0, Some(Duration::from_secs(2))), (1, Some(Duration::from_secs(1))), (2, None)]
-    {
-        let valid = Verdict::Valid {
-            data_type: DataType::Event,
-            data_file: "e.csv".into(),
-            client_email: "a@example.com".into(),
-        };
-        let sight = Sight {
-            manifests: vec![manifest("e.manifest", NOW - age, Content::Read(valid))],
-            files: vec![file.clone()],
-            ..Sight::default()
-        };
-        let decided = decide(&sight, &Order::new(), second(NOW), &periods, |_| None);
-        assert_eq!(decided.look_again_in(), waits);
-        assert_eq!(decided.take.len(), usize::from(waits.is_none()));
-    }
 }

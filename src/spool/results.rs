@@ -20,6 +20,9 @@ use crate::import_id::ImportId;
 /// The longest ending that an answer's name gets after its stem, in bytes.
 const MAX_ENDING: usize = ".errors.jsonl".len();
 
+/// The purpose of an import's report on its way.
+const ANSWER: &str = "answer";
+
 /// What answers are: readable by the account, through the group or not.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
@@ -90,7 +93,10 @@ impl Results {
     /// # Errors
     /// It can't be created.
     pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
-        let name = format!(".{import}.{purpose}.tmp");
+        self.temp(format!(".{import}.{purpose}.tmp"))
+    }
+
+    fn temp(&self, name: String) -> Result<Temp, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
         // Whatever the umask took away.
         fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
@@ -126,13 +132,75 @@ impl Results {
     /// # Errors
     /// It can't be created, written, synced or renamed.
     pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        let mut temp = self.create_temp(import, "answer")?;
+        self.fill(self.create_temp(import, ANSWER)?, name, bytes)
+    }
+
+    /// Leaves `bytes` as `name`, an answer of no import, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be created, written, synced or renamed.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
+    }
+
+    /// Removes the answer `name`, durably; it may be gone already.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
+        match self.folder.remove(name) {
+            Ok(()) => self.folder.sync().map_err(|e| self.error("sync the folder of", name, e)),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error("remove", name, errno)),
+        }
+    }
+
+    fn fill(&self, mut temp: Temp, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         temp.write_all(bytes).map_err(|source| ResultsError::Io {
             operation: "write",
             path: self.folder.path().join(&temp.name),
             source,
         })?;
         self.publish(temp, name)
+    }
+
+    /// Removes those of the answers `names` that are there. Returns how many.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget(&self, names: &[String]) -> Result<usize, ResultsError> {
+        let mut removed = 0;
+        for name in names {
+            match self.folder.remove(name) {
+                Ok(()) => removed += 1,
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(self.error("remove", name, errno)),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Leaves `bytes` as `name` until the next write there: whole for whoever looks, but not
+    /// durable, as a crash makes it worthless anyway. Not while [`Self::write`] runs for `import`.
+    ///
+    /// # Errors
+    /// It can't be created, written or renamed.
+    pub fn write_for_now(
+        &self,
+        import: &ImportId,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), ResultsError> {
+        // The hidden name of the final answer: what a crash leaves of this one goes with that.
+        let mut temp = self.create_temp(import, ANSWER)?;
+        temp.write_all(bytes).map_err(|source| ResultsError::Io {
+            operation: "write",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.folder
+            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
+            .map_err(|errno| self.error("rename to", name, errno))
     }
 
     /// Opens the answer `name`, to send it along.

@@ -3,70 +3,35 @@
 //! Changes nothing. A manifest is opened once per content: what was read of it is kept in the
 //! account's [`Memory`] until it changes or goes. A file that changes under the look is left out
 //! of it: the change itself wakes us again.
+//!
+//! What one look costs is bounded, whatever an account put there: names by its limit, manifests by
+//! [`MAX_MANIFESTS`], bytes read by [`READ_BY_ONE_LOOK`]. The earliest manifests go first, so what
+//! is left for the next look never overtakes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
-use super::entry::{Entry, usable_name};
-use super::folder::{Folder, FolderError};
+use super::entry::Entry;
+use super::folder::Folder;
 use super::layout::Layout;
-use super::pair::{Content, Known, ManifestSeen, Sight, Verdict};
+use super::listing::{Held, Listing};
+use super::pair::{Age, Content, Known, ManifestSeen, Sight, Verdict};
+use super::scan_error::ScanError;
 use crate::account::AccountId;
-use crate::config::Size;
+use crate::config::{Limits, Size};
 use crate::sys::{LeaseError, ReadLease};
 
-/// Why incoming, or one file in it, could not be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    /// incoming itself can't be opened.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// incoming can't be listed.
-    #[error("cannot list {}", path.display())]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file can't be opened; `EACCES` means that `CAP_DAC_READ_SEARCH` is missing.
-    #[error("cannot open {name:?} in {}", path.display())]
-    Open {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file can't be read.
-    #[error("cannot read {name:?} in {}", path.display())]
-    Read {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nobody can tell whether a file is still being written.
-    #[error("cannot tell whether {name:?} in {} is being written", path.display())]
-    Lease {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: LeaseError,
-    },
-}
+/// How many manifests one look considers; a verdict with its findings takes some kilobytes.
+const MAX_MANIFESTS: usize = 10_000;
+
+/// How many bytes of manifests one look reads, and one manifest more: some seconds of parsing.
+const READ_BY_ONE_LOOK: u64 = 64 * 1024 * 1024;
 
 /// What was seen, and what could not be.
 #[derive(Debug, Default)]
@@ -75,6 +40,10 @@ pub struct Seen {
     pub sight: Sight,
     /// Names that are not usable (not UTF-8, control characters); hidden ones don't count.
     pub unusable: usize,
+    /// How much lies in incoming.
+    pub held: Held,
+    /// Not every manifest was read: look again at once.
+    pub unread: bool,
     /// Files that the host would not let us look at; their manifests are left out of `sight`.
     pub problems: Vec<ScanError>,
 }
@@ -95,6 +64,7 @@ struct Version {
 #[derive(Clone, Debug)]
 struct Remembered {
     first_seen: Instant,
+    age_then: Duration,
     verdict: Option<Verdict>,
 }
 
@@ -121,55 +91,60 @@ impl Incoming {
         Ok(Self { folder: Folder::open(&layout.incoming(account))? })
     }
 
-    /// Everything with a usable name, in no order, and how many names are unusable.
-    ///
-    /// # Errors
-    /// The folder can't be read.
-    pub fn list(&self) -> Result<(Vec<Entry>, usize), ScanError> {
-        let failed = |errno: Errno| ScanError::List {
-            path: self.folder.path().to_owned(),
-            source: errno.into(),
-        };
-        let (mut entries, mut unusable) = (Vec::new(), 0);
-        for entry in self.folder.entries().map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let bytes = entry.file_name().to_bytes();
-            let Some(name) = usable_name(bytes) else {
-                unusable += usize::from(!bytes.starts_with(b"."));
-                continue;
-            };
-            match self.folder.stat(name) {
-                Ok(stat) => entries.push(Entry::new(name, &stat)),
-                Err(Errno::ENOENT) => {} // gone since it was listed
-                Err(errno) => return Err(failed(errno)),
-            }
-        }
-        Ok((entries, unusable))
-    }
-
-    /// Looks at everything. `max_manifest` bounds what is read of a manifest; `parse` judges it.
+    /// Looks at everything, as far as `limits` let an account fill its incoming; `parse` judges a
+    /// manifest.
     ///
     /// # Errors
     /// The folder can't be read. What is wrong with single files is in [`Seen::problems`].
     pub fn look(
         &self,
         memory: &mut Memory,
-        max_manifest: Size,
+        limits: &Limits,
         parse: impl Fn(&[u8]) -> Verdict,
     ) -> Result<Seen, ScanError> {
-        let (entries, unusable) = self.list()?;
-        let mut seen = Seen { unusable, ..Seen::default() };
-        let (manifests, files): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(Entry::is_manifest);
+        let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(|errno| {
+            ScanError::List { path: self.folder.path().to_owned(), source: errno.into() }
+        })?;
+        let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
+        let (mut manifests, files): (Vec<_>, Vec<_>) =
+            listing.entries.into_iter().partition(Entry::is_manifest);
         seen.sight.files = files;
+        manifests.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
+        manifests.truncate(MAX_MANIFESTS);
+        self.read_manifests(manifests, memory, limits.max_manifest, &parse, &mut seen);
+        if seen.held.cut {
+            self.find_data_files(&mut seen);
+        }
+        self.ask_for_writers(&mut seen);
+        Ok(seen)
+    }
+
+    /// Reads those manifests that are new, the earliest first, until it has read enough.
+    fn read_manifests(
+        &self,
+        manifests: Vec<Entry>,
+        memory: &mut Memory,
+        max: Size,
+        parse: impl Fn(&[u8]) -> Verdict,
+        seen: &mut Seen,
+    ) {
         let mut kept = HashMap::with_capacity(manifests.len());
+        let mut read = 0;
         for entry in manifests {
             let version = Version::of(&entry);
-            let mut remembered = memory.0.remove(&version).unwrap_or_else(Remembered::now);
-            match self.content(&entry, &mut remembered, max_manifest, &parse) {
+            let mut remembered =
+                memory.0.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
+            if remembered.verdict.is_none() && entry.is_plain() {
+                if read > READ_BY_ONE_LOOK {
+                    seen.unread = true;
+                    break; // what came later waits for its turn
+                }
+                read += entry.size.min(max.bytes());
+            }
+            match self.content(&entry, &mut remembered, max, &parse) {
                 Ok(Some(content)) => {
-                    let seen_for = remembered.first_seen.elapsed();
-                    seen.sight.manifests.push(ManifestSeen { entry, content, seen_for });
+                    let age = remembered.age();
+                    seen.sight.manifests.push(ManifestSeen { entry, content, age });
                 }
                 Ok(None) => {}
                 Err(problem) => seen.problems.push(problem),
@@ -177,8 +152,20 @@ impl Incoming {
             kept.insert(version, remembered);
         }
         memory.0 = kept;
-        self.ask_for_writers(&mut seen);
-        Ok(seen)
+    }
+
+    /// Asks by name for the data files of manifests in a listing that was cut short.
+    fn find_data_files(&self, seen: &mut Seen) {
+        let listed: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+        let named = seen.sight.manifests.iter().filter_map(|manifest| match &manifest.content {
+            Content::Read(Verdict::Valid { data_file, .. }) => Some(data_file),
+            _ => None,
+        });
+        let found: Vec<_> = named
+            .filter(|name| !listed.contains(name.as_str()))
+            .filter_map(|name| Some(Entry::new(name, &self.folder.stat(name.as_str()).ok()?)))
+            .collect();
+        seen.sight.files.extend(found);
     }
 
     /// What a manifest holds; none if it changed since it was listed.
@@ -285,8 +272,13 @@ impl Version {
 }
 
 impl Remembered {
-    fn now() -> Self {
-        Self { first_seen: Instant::now(), verdict: None }
+    fn now(entry: &Entry) -> Self {
+        let age_then = Age::by_clock(entry.ctime, Timestamp::now());
+        Self { first_seen: Instant::now(), age_then, verdict: None }
+    }
+
+    fn age(&self) -> Age {
+        Age { then: self.age_then, since: self.first_seen.elapsed() }
     }
 }
 

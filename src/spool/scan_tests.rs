@@ -1,13 +1,12 @@
 //! Looks at a real folder.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
 use super::super::entry::Kind;
+use super::super::folder::FolderError;
 use super::super::test_host::TestHost;
 use super::*;
 use crate::report::DataType;
@@ -22,8 +21,12 @@ fn parse(bytes: &[u8]) -> Verdict {
     Verdict::Valid { data_type: DataType::Event, data_file: text, client_email }
 }
 
+fn limits() -> Limits {
+    Limits { max_manifest: Size::from_bytes(100), max_waiting_files: 50, ..Limits::default() }
+}
+
 fn look(host: &TestHost, memory: &mut Memory) -> Seen {
-    host.open().look(memory, Size::from_bytes(100), parse).unwrap()
+    host.open().look(memory, &limits(), parse).unwrap()
 }
 
 /// Each manifest with its content, sorted.
@@ -113,18 +116,18 @@ fn reads_a_manifest_once_until_it_changes() {
             reads.set(reads.get() + 1);
             parse(bytes)
         };
-        host.open().look(&mut memory, Size::from_bytes(100), counted).unwrap()
+        host.open().look(&mut memory, &limits(), counted).unwrap()
     };
     host.put("e.manifest", "bad");
     assert_eq!(contents(&look(&host)), ["e.manifest bad"]);
     std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
     let second = look(&host);
-    assert!(second.sight.manifests[0].seen_for >= Duration::from_millis(15));
+    assert!(second.sight.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
     host.put("e.manifest", "e.csv");
     let third = look(&host);
     assert_eq!(contents(&third), ["e.manifest names e.csv"]);
-    assert!(third.sight.manifests[0].seen_for < Duration::from_secs(1));
+    assert!(third.sight.manifests[0].age.since < Duration::from_secs(1));
     assert_eq!(reads.get(), 2);
     std::fs::remove_file(host.incoming().join("e.manifest")).unwrap();
     look(&host);
@@ -173,4 +176,60 @@ fn a_removed_account_is_its_own_error() {
     std::fs::remove_dir(host.incoming()).unwrap();
     let error = Incoming::open(&host.layout, &host.account).unwrap_err();
     assert!(matches!(error, ScanError::Folder(FolderError::Missing { .. })), "{error:?}");
+}
+
+#[test]
+fn a_cut_listing_still_finds_the_data_files_that_manifests_name() {
+    let host = TestHost::new();
+    for n in 0..40 {
+        host.put(&format!("{n}.csv"), "x");
+        host.put(&format!("{n}.manifest"), format!("{n}.csv"));
+    }
+    let seen = look(&host, &mut Memory::default());
+    assert_eq!((seen.held.files, seen.held.cut), (51, true), "{:?}", seen.held);
+    assert!(!seen.sight.manifests.is_empty());
+    let files: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+    for manifest in &seen.sight.manifests {
+        let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else {
+            panic!("{manifest:?}");
+        };
+        assert!(files.contains(data_file.as_str()), "{data_file}");
+    }
+}
+
+#[test]
+fn one_look_reads_so_much_and_the_next_goes_on_with_the_earliest() {
+    let host = TestHost::new();
+    let limits = Limits { max_manifest: Size::from_bytes(READ_BY_ONE_LOOK), ..Limits::default() };
+    let names = ["c.manifest", "b.manifest", "a.manifest"];
+    for name in names {
+        let file = std::fs::File::create(host.incoming().join(name)).unwrap();
+        file.set_len(READ_BY_ONE_LOOK * 3 / 4).unwrap(); // a hole: nothing is written
+        drop(file);
+        host.closed(name);
+        std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
+    }
+    let short = |_: &[u8]| parse(b"x");
+    let mut memory = Memory::default();
+    for (unread, expected) in [(true, &names[..2]), (false, &names)] {
+        let seen = host.open().look(&mut memory, &limits, short).unwrap();
+        let read: Vec<_> = seen.sight.manifests.iter().map(|m| m.entry.name.as_str()).collect();
+        assert_eq!((seen.unread, &read[..]), (unread, expected));
+    }
+}
+
+/// A million with SFTP_IMPORT_TEST_LONG: what a look keeps depends on the limit alone.
+#[test]
+fn a_flood_of_files_is_seen_up_to_the_limit() {
+    let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
+    let (count, max) = if long { (1_000_000, 100_000) } else { (20_000, 2_000) };
+    let host = if long { TestHost::new() } else { TestHost::roomy() };
+    std::fs::write(host.incoming().join("e.manifest"), "0.csv").unwrap();
+    for n in 0..count {
+        std::fs::write(host.incoming().join(format!("{n}.csv")), "").unwrap();
+    }
+    let limits = Limits { max_waiting_files: max, ..limits() };
+    let seen = host.open().look(&mut Memory::default(), &limits, parse).unwrap();
+    assert_eq!((seen.held.files, seen.held.cut), (max + 1, true));
+    assert!(seen.sight.files.len() <= max + 1, "{}", seen.sight.files.len());
 }

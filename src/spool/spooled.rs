@@ -194,8 +194,8 @@ impl Stamp {
     }
 }
 
-/// The imports that have a folder in the spool, and when it last changed. What has no import's
-/// name is not ours and is left out.
+/// The imports that have a folder in the spool, and when it last changed; none when there is no
+/// spool yet. What has no import's name is not ours and is left out.
 ///
 /// # Errors
 /// The spool can't be listed.
@@ -203,7 +203,11 @@ pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError>
     let path = layout.spool();
     let failed = |source| SpooledError::Read { path: path.clone(), source };
     let mut imports = Vec::new();
-    for entry in std::fs::read_dir(&path).map_err(failed)? {
+    let entries = match std::fs::read_dir(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(imports),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(failed)?;
         let Some(import) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;

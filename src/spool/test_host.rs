@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::entry::Entry;
+use super::folder::Folder;
 use super::layout::Layout;
+use super::listing::Listing;
 use super::scan::Incoming;
 use crate::account::AccountId;
 use crate::config::Paths;
@@ -21,7 +23,15 @@ pub(super) struct TestHost {
 
 impl TestHost {
     pub(super) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::below(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory, where there is such a folder: for many files.
+    pub(super) fn roomy() -> Self {
+        Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn below(root: tempfile::TempDir) -> Self {
         let paths = Paths { accounts: root.path().into(), state: root.path().join("state") };
         let layout = Layout::new(&paths);
         std::fs::create_dir(layout.spool()).unwrap();
@@ -71,8 +81,12 @@ impl TestHost {
 
     /// The entry called `name` in incoming.
     pub(super) fn entry(&self, name: &str) -> Entry {
-        let (entries, _) = self.open().list().unwrap();
-        entries.into_iter().find(|entry| entry.name == name).unwrap()
+        self.list(usize::MAX).entries.into_iter().find(|entry| entry.name == name).unwrap()
+    }
+
+    pub(super) fn list(&self, max_files: usize) -> Listing {
+        let folder = Folder::open(&self.incoming()).unwrap();
+        Listing::read(&folder, max_files).unwrap()
     }
 
     /// The names in a folder of the account, hidden ones too, sorted.

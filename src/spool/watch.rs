@@ -1,27 +1,28 @@
-//! inotify: which account to look at. Wake-ups carry no data: a lost one costs latency only.
+//! Which account to look at: told by the kernel, or by a timer where it tells nothing.
 //!
-//! The kernel's queue is the channel: [`Watcher::next`] takes all that has gathered in it, once
-//! per account. What is not certain becomes a wider look: an overflow says "look at all", a watch
-//! that ended says "look which accounts there are". Then [`Watcher::follow`] sets the watches
-//! right and names the accounts whose watch is new: those are looked at after their watch began,
-//! so that nothing slips between.
+//! Always holds: an account that is followed has a watch, or is polled; nothing is missed, and a
+//! lost event costs latency only. Wake-ups carry no data.
+//!
+//! Polling is a look at every such account, which compares with what the state database knows.
+//! A poller that remembers files and compares their times, as the notify crate's `PollWatcher`
+//! does, would be worse in each respect: its table grows with what an account puts there, its
+//! times (in notify 8.2) are whole seconds and must grow, so it misses a close in the second of
+//! the last round, and an upload that brings its file's older time along; and all that to save a
+//! listing that it makes itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
-use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
-use nix::libc;
+use tokio::time::{Instant, sleep_until};
 
 use super::arrivals::Arrivals;
-use super::entry::MANIFEST_ENDING;
+use super::events::Events;
 use super::layout::Layout;
 use crate::account::AccountId;
-
-/// Room for some hundred events; one alone takes at most 272 bytes (inotify(7)).
-const BUFFER: usize = 64 * 1024;
+use crate::config::{Method, Watch};
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +35,18 @@ pub enum Look {
     Account(AccountId),
 }
 
-/// Why something is not watched; until it is, the timer alone makes us look.
+/// Why something is not watched; until it is, it is polled.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// No inotify instance.
-    #[error("cannot use inotify; is fs.inotify.max_user_instances (sysctl) reached?")]
+    #[error(
+        "cannot use inotify, all accounts are polled until the next start; \
+         is fs.inotify.max_user_instances (sysctl) reached?"
+    )]
     Start(#[source] io::Error),
     /// The limit of watches is reached.
     #[error(
-        "cannot watch {}: the limit of inotify watches is reached; \
+        "cannot watch {}: the limit of inotify watches is reached, what has none is polled; \
          raise fs.inotify.max_user_watches (sysctl), one watch an account is needed",
         path.display()
     )]
@@ -68,25 +72,21 @@ pub enum WatchError {
 pub struct Followed {
     /// The accounts whose watch is new: look at them.
     pub look: Vec<AccountId>,
-    /// What is not watched.
+    /// What became unwatched, each told once.
     pub errors: Vec<WatchError>,
 }
 
-/// Watches the accounts' folder, and every account's incoming.
+/// Watches the accounts' folder and every account's incoming, or polls them.
 pub struct Watcher {
-    events: EventStream<Vec<u8>>,
-    layout: Layout,
-    root: WatchDescriptor,
-    watched: HashMap<AccountId, Watch>,
-    accounts: HashMap<WatchDescriptor, AccountId>,
-    arrivals: Arc<Arrivals>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Watch {
-    descriptor: WatchDescriptor,
-    /// False: the account has no incoming, and its folder is watched for one to appear.
-    incoming: bool,
+    /// None where the configuration wants none, or the host has none.
+    events: Option<Events>,
+    polled: BTreeSet<AccountId>,
+    every: Duration,
+    next_poll: Instant,
+    /// Why there are no events, until it is told.
+    start: Option<WatchError>,
+    /// Whether the limit of watches was told, since it was last not reached.
+    limit_told: bool,
 }
 
 impl Watcher {
@@ -94,177 +94,74 @@ impl Watcher {
     /// noted in `arrivals`.
     ///
     /// # Errors
-    /// The host has no inotify instance left, or the accounts' folder can't be watched.
-    pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
-        let inotify = Inotify::init().map_err(WatchError::Start)?;
-        let root = add(&mut inotify.watches(), layout.root(), root_mask())?;
-        Ok(Self {
-            events: inotify.into_event_stream(vec![0; BUFFER]).map_err(WatchError::Start)?,
-            layout: layout.clone(),
-            root,
-            watched: HashMap::new(),
-            accounts: HashMap::new(),
-            arrivals,
-        })
+    /// The accounts' folder can't be watched. Without an inotify instance everything is polled.
+    pub fn new(
+        layout: &Layout,
+        arrivals: Arc<Arrivals>,
+        watch: &Watch,
+    ) -> Result<Self, WatchError> {
+        let (events, start) = match watch.method {
+            Method::Poll => (None, None),
+            Method::Inotify => match Events::new(layout, arrivals) {
+                Ok(events) => (Some(events), None),
+                Err(error @ WatchError::Start(_)) => (None, Some(error)),
+                Err(error) => return Err(error),
+            },
+        };
+        let every = watch.poll_every.get();
+        let (polled, next_poll) = (BTreeSet::new(), Instant::now() + every);
+        Ok(Self { events, polled, every, next_poll, start, limit_told: false })
     }
 
-    /// Watches exactly `accounts`: adds what is missing or was made anew, ends what is gone.
+    /// Follows exactly `accounts`: watches what is missing or was made anew, ends what is gone,
+    /// polls what can't be watched.
     pub fn follow(&mut self, accounts: impl IntoIterator<Item = AccountId>) -> Followed {
-        let mut followed = Followed::default();
-        match add(&mut self.events.watches(), self.layout.root(), root_mask()) {
-            Ok(root) => self.root = root, // another one only if the folder was made anew
-            Err(error) => followed.add_error(error),
-        }
-        let mut kept = HashMap::with_capacity(self.watched.len());
-        for account in accounts {
-            match self.watch(&account) {
-                Ok(watch) => {
-                    // Watching the same folder twice is one watch: a known one is not new.
-                    if self.watched.get(&account) != Some(&watch) && watch.incoming {
-                        followed.look.push(account.clone());
-                    }
-                    kept.insert(account, watch);
-                }
-                // It has no folder yet, or no more; the watch on the root tells when it comes.
-                Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                }
-                Err(error) => {
-                    // Its old watch, if it has one, is better than none.
-                    let old = self.watched.get(&account).cloned();
-                    kept.extend(old.map(|watch| (account, watch)));
-                    followed.add_error(error);
-                }
+        let Some(events) = &mut self.events else {
+            let before = std::mem::replace(&mut self.polled, accounts.into_iter().collect());
+            let look = self.polled.difference(&before).cloned().collect();
+            return Followed { look, errors: self.start.take().into_iter().collect() };
+        };
+        let (look, root, unwatched) = events.follow(accounts);
+        let mut followed = Followed { look, errors: Vec::new() };
+        followed.errors.extend(root);
+        let before = std::mem::take(&mut self.polled);
+        let mut limit = false;
+        for (account, error) in unwatched {
+            let at_limit = matches!(error, WatchError::Limit { .. });
+            if !before.contains(&account) {
+                followed.look.push(account.clone()); // whatever came before it was polled
             }
+            if if at_limit { !limit && !self.limit_told } else { !before.contains(&account) } {
+                followed.errors.push(error);
+            }
+            limit |= at_limit;
+            self.polled.insert(account);
         }
-        self.replace(kept);
+        self.limit_told = limit;
         followed
     }
 
-    /// Waits for events and says what to look at, each thing once. Can be cancelled and called
-    /// again; nothing gets lost.
+    /// Waits for events or the next round of polling, and says what to look at, each thing once.
+    /// Can be cancelled and called again; nothing gets lost.
     ///
     /// # Errors
     /// The kernel gives no events any more.
     pub async fn next(&mut self) -> Result<Vec<Look>, WatchError> {
-        let mut looks = BTreeSet::new();
-        while looks.is_empty() {
-            let mut event = self.events.next().await;
-            // What has gathered goes in one answer, a pause in it ends it.
-            loop {
-                let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
-                looks.extend(self.look(&this));
-                match self.events.next().now_or_never() {
-                    Some(next) => event = next,
-                    None => break,
-                }
+        tokio::select! {
+            looks = next_event(self.events.as_mut()) => looks,
+            () = sleep_until(self.next_poll), if !self.polled.is_empty() => {
+                self.next_poll = Instant::now() + self.every;
+                Ok(self.polled.iter().cloned().map(Look::Account).collect())
             }
         }
-        Ok(looks.into_iter().collect())
-    }
-
-    /// What an event tells to look at.
-    fn look(&mut self, event: &EventOwned) -> Option<Look> {
-        let (descriptor, mask) = (&event.wd, event.mask);
-        if mask.contains(EventMask::Q_OVERFLOW) {
-            self.arrivals.clear();
-            return Some(Look::All);
-        }
-        if *descriptor == self.root {
-            return Some(Look::Accounts);
-        }
-        let account = self.accounts.get(descriptor)?.clone();
-        let incoming = self.watched.get(&account).is_some_and(|watch| watch.incoming);
-        let ended = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF;
-        if mask.contains(EventMask::IGNORED) {
-            // The kernel has ended this watch; the folder may be made anew.
-            self.accounts.remove(descriptor);
-            self.watched.remove(&account);
-        }
-        if mask.intersects(ended) || !incoming {
-            return Some(Look::Accounts);
-        }
-        let name = event.name.as_ref().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| name.ends_with(MANIFEST_ENDING)) {
-            self.arrivals.note(&account, name);
-        }
-        Some(Look::Account(account))
-    }
-
-    /// Watches an account's incoming, or, where there is none, for it to appear.
-    fn watch(&self, account: &AccountId) -> Result<Watch, WatchError> {
-        let incoming = || self.watch_incoming(account);
-        if let Some(watch) = incoming()? {
-            return Ok(watch);
-        }
-        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
-        let descriptor = add(&mut self.events.watches(), &self.layout.account(account), mask)?;
-        // It may have appeared before this watch began.
-        if let Some(watch) = incoming()? {
-            // It fails for a folder that is gone, whose watch went with it.
-            let _ = self.events.watches().remove(descriptor);
-            return Ok(watch);
-        }
-        Ok(Watch { descriptor, incoming: false })
-    }
-
-    fn watch_incoming(&self, account: &AccountId) -> Result<Option<Watch>, WatchError> {
-        let mask = WatchMask::CLOSE_WRITE
-            | WatchMask::MOVED_TO
-            | WatchMask::DELETE_SELF
-            | WatchMask::MOVE_SELF
-            | WatchMask::ONLYDIR
-            | WatchMask::DONT_FOLLOW;
-        match add(&mut self.events.watches(), &self.layout.incoming(account), mask) {
-            Ok(descriptor) => Ok(Some(Watch { descriptor, incoming: true })),
-            Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Ends the watches that are not in `kept`.
-    fn replace(&mut self, kept: HashMap<AccountId, Watch>) {
-        let accounts: HashMap<_, _> =
-            kept.iter().map(|(id, watch)| (watch.descriptor.clone(), id.clone())).collect();
-        for descriptor in self.accounts.keys().filter(|known| !accounts.contains_key(known)) {
-            // It fails for a folder that is gone, whose watch went with it.
-            let _ = self.events.watches().remove(descriptor.clone());
-        }
-        self.accounts = accounts;
-        self.watched = kept;
     }
 }
 
-impl Followed {
-    /// Notes `error`; of a limit, only the first folder that it hits.
-    fn add_error(&mut self, error: WatchError) {
-        let limit = |error: &WatchError| matches!(error, WatchError::Limit { .. });
-        if !(limit(&error) && self.errors.iter().any(limit)) {
-            self.errors.push(error);
-        }
+async fn next_event(events: Option<&mut Events>) -> Result<Vec<Look>, WatchError> {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
     }
-}
-
-/// Accounts come and go.
-fn root_mask() -> WatchMask {
-    WatchMask::CREATE
-        | WatchMask::MOVED_TO
-        | WatchMask::DELETE
-        | WatchMask::MOVED_FROM
-        | WatchMask::ONLYDIR
-}
-
-/// The stream says so by ending; inotify(7) never does.
-fn closed() -> io::Result<EventOwned> {
-    Err(io::ErrorKind::UnexpectedEof.into())
-}
-
-fn add(watches: &mut Watches, path: &Path, mask: WatchMask) -> Result<WatchDescriptor, WatchError> {
-    watches.add(path, mask).map_err(|source| match source.raw_os_error() {
-        Some(libc::ENOSPC) => WatchError::Limit { path: path.to_owned() },
-        _ => WatchError::Add { path: path.to_owned(), source },
-    })
 }
 
 #[cfg(test)]

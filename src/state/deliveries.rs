@@ -3,13 +3,17 @@
 //! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
 //! here decides when to try again: that is `outbox::retry`'s.
 
+mod again;
 mod list;
+mod together;
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
 
+pub use again::{retry, retry_failed};
 pub use list::{Delivery, Filter, attempts, find, list};
+pub use together::{companions, postpone};
 
 use super::{Error, Result, millis, timestamp};
 
@@ -114,8 +118,10 @@ pub enum After {
 pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
     let added = tx
         .prepare_cached(
-            "INSERT INTO milestone (id, import, account, type, at, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            "INSERT INTO milestone (id, import, account, type, at, body, retry)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+                     coalesce((SELECT retries FROM import WHERE id = ?2), 0))
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             milestone.id,
@@ -227,7 +233,12 @@ pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
     )?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Task {
+    read_task(row).map(Some)
+}
+
+/// A task, by columns in the order of [`task`].
+fn read_task(row: &Row<'_>) -> Result<Task> {
+    Ok(Task {
         milestone: Milestone {
             id: row.get(0)?,
             import: row.get(1)?,
@@ -239,7 +250,7 @@ pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
         channel: Channel::parse(&row.get::<_, String>(6)?)?,
         destination: row.get(7)?,
         attempts: row.get(8)?,
-    }))
+    })
 }
 
 /// Writes an attempt and what it leaves the delivery in, unless that was finished meanwhile.
@@ -287,21 +298,6 @@ pub fn fail_pending(
          WHERE state = 'pending' AND lane = ?3",
         params![millis(at), why, lane],
     )?)
-}
-
-/// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
-///
-/// Returns whether there is such a delivery.
-///
-/// # Errors
-/// SQLite's.
-pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
-    let changed = tx.execute(
-        "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
-                finished_at = NULL WHERE id = ?1",
-        params![id, millis(at)],
-    )?;
-    Ok(changed == 1)
 }
 
 #[cfg(test)]

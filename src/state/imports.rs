@@ -3,12 +3,18 @@
 //! The states' order is held by the statements themselves: each moves an import only from the
 //! state it may come from, and says so when there was nothing to move.
 
+mod list;
+mod whole;
+
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use list::{Filter, list};
+pub use whole::{continue_after, ids_of, set_aside, unfinished_of};
 
 use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
@@ -283,23 +289,6 @@ pub fn claiming<C: DeserializeOwned>(
 /// As [`get`].
 pub fn unfinished_ingests<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(tx, "state = 'running' AND claim = '\"ingest\"' ORDER BY n", &[])
-}
-
-/// The newest `limit` imports, newest first, of `account` and in `state` where given.
-///
-/// # Errors
-/// As [`get`].
-pub fn list<C: DeserializeOwned>(
-    tx: &Transaction<'_>,
-    account: Option<&AccountId>,
-    state: Option<ImportState>,
-    limit: u32,
-) -> Result<Vec<ImportRow<C>>> {
-    select(
-        tx,
-        "(?1 IS NULL OR account = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY n DESC LIMIT ?3",
-        &[&account.map(AccountId::as_str), &state.map(ImportState::as_str), &limit],
-    )
 }
 
 fn select<C: DeserializeOwned>(

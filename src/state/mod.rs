@@ -6,22 +6,38 @@
 
 pub mod accounts;
 pub mod activity;
+mod alone;
+pub mod copy;
 pub mod deliveries;
+pub mod dump;
 pub mod endpoints;
+pub mod figures;
+pub mod health;
 pub mod imports;
+pub mod incoming_full;
 pub mod keys;
 mod migrations;
+mod replace;
+pub mod retention;
+mod soundness;
+pub mod unclaimed;
+pub mod waiting;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
+pub use alone::{Alone, NotAlone};
+pub use replace::{Replaced, replace};
 pub use rusqlite::Transaction;
+pub use soundness::Damage;
 
 /// How long to wait for another process's write, such as a sysadmin's command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,8 +63,9 @@ pub enum Error {
     },
     /// A newer program has been here.
     #[error(
-        "the state database {} has schema {found}, this program knows up to {known}; \
-         install the newer version again", path.display()
+        "the state database {} has schema {found}, this program knows up to {known}: install the \
+         newer version again, or put back what was copied before the upgrade, with \
+         `sftp-import restore {}`", path.display(), older.display()
     )]
     Newer {
         /// The database file.
@@ -57,6 +74,40 @@ pub enum Error {
         found: i64,
         /// Ours.
         known: i64,
+        /// The newest copy that this program could restore, or what such copies are called.
+        older: PathBuf,
+    },
+    /// The copy that comes before an upgrade can't be made; the database is as it was.
+    #[error("cannot copy the state database before its schema is brought forward")]
+    Copy(#[from] copy::CopyError),
+    /// What it holds is not what was written.
+    #[error(
+        "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
+         or save what can be read with `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
+    )]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// How that was seen.
+        source: Damage,
+    },
+    /// It is empty, and was not.
+    #[error(
+        "the state database {} is missing or empty, but {} is there: it was lost. Nothing was \
+         changed. `sftp-import restore` a backup of it; to begin anew, move the latter away",
+        path.display(), witness.display()
+    )]
+    Lost {
+        /// The database file.
+        path: PathBuf,
+        /// What can't be there without it.
+        witness: PathBuf,
+    },
+    /// It could be opened for reading only.
+    #[error("the state database {} cannot be opened for writing", path.display())]
+    ReadOnly {
+        /// The database file.
+        path: PathBuf,
     },
     /// A statement failed.
     #[error("the state database refused a statement")]
@@ -75,25 +126,32 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The open state database. Share it by reference; calls take turns.
 #[derive(Debug)]
 pub struct State {
+    path: PathBuf,
     connection: Mutex<Connection>,
+    /// The connection was found unable to write.
+    stuck: AtomicBool,
 }
 
 impl State {
     /// Opens `path`, creating and migrating it as needed. It is readable by its owner only.
     ///
     /// # Errors
-    /// It can't be opened, isn't a database, or was written by a newer version.
+    /// It can't be opened, is damaged, lost, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self> {
-        let opened = |source| Error::Open { path: path.to_owned(), source };
         create_private(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
-        let mut connection = Connection::open(path).map_err(opened)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
-        use_wal(&connection).map_err(opened)?;
-        connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        migrations::run(&mut connection, path)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let mut connection = soundness::connect(path)?;
+        migrations::run(&mut connection, path).map_err(|error| soundness::explain(error, path))?;
+        let connection = Mutex::new(connection);
+        Ok(Self { path: path.to_owned(), connection, stuck: AtomicBool::new(false) })
+    }
+
+    /// Reads all of it, and finds whether it is as it was written. Takes about a second for each
+    /// 500 MB.
+    ///
+    /// # Errors
+    /// It is damaged, or can't be read.
+    pub fn check(&self) -> Result<()> {
+        soundness::check(&self.lock(), &self.path)
     }
 
     /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
@@ -105,8 +163,13 @@ impl State {
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let mut connection = self.lock();
+        if self.stuck.load(Relaxed) {
+            *connection = soundness::connect(&self.path)?;
+            self.stuck.store(false, Relaxed);
+        }
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
+            .inspect_err(|error| self.stuck.store(soundness::is_stuck(error), Relaxed))
             .map_err(Error::from)?;
         let value = work(&transaction)?;
         transaction.commit().map_err(Error::from)?;
@@ -124,6 +187,15 @@ impl State {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(Error::from)?;
         work(&transaction)
+    }
+
+    /// Brings all that was written into the database file, and empties the one beside it, unless
+    /// somebody is reading it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn checkpoint(&self) -> Result<()> {
+        Ok(self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     /// A number that changes whenever another process has committed a change.
@@ -161,23 +233,6 @@ fn create_private(path: &Path) -> io::Result<()> {
     };
     std::fs::remove_file(&hidden)?;
     named
-}
-
-/// Puts the database into WAL mode. The first time this needs the database to itself, and SQLite
-/// doesn't wait for that (it could be a deadlock), so that commands at once on a new host do here.
-fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let begun = Instant::now();
-    loop {
-        match connection.pragma_update(None, "journal_mode", "wal") {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && begun.elapsed() < BUSY_TIMEOUT =>
-            {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            result => return result,
-        }
-    }
 }
 
 /// Now, as exact as the state database keeps it: to the millisecond.

@@ -176,7 +176,9 @@ fn a_second_run_discards_and_commits_the_same(engine: &Engine<'_>) {
         (2, schema, batch, Committed { records: 2, moved_ids: 0 }),
         (3, profile_schema, moving, Committed { records: 1, moved_ids: 1 }),
     ] {
+        assert_eq!(engine.store.committed(&account(), &import(n)).unwrap(), None);
         assert_eq!(engine.run(n, &schema, vec![batch.clone()]), committed);
+        assert_eq!(engine.store.committed(&account(), &import(n)).unwrap(), Some(committed));
         let seen = (engine.events(), engine.profiles());
         let mut again = engine.store.begin(&account(), &import(n), &schema).unwrap();
         assert!(again.is_committed());

@@ -11,7 +11,7 @@ mod contract;
 mod error;
 pub mod local;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use error::Error;
 
@@ -72,6 +72,21 @@ impl Store {
         }
     }
 
+    /// What `import` came to in the store, if an earlier run committed it. Changes nothing; on
+    /// return a commit that was found is durable.
+    ///
+    /// # Errors
+    /// It can't be found out.
+    pub fn committed(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<Committed>, Error> {
+        match self {
+            Self::Local(store) => store.committed(account, import),
+        }
+    }
+
     /// Removes what a crashed run of `import` left behind, when it will not begin again. What it
     /// committed stays.
     ///
@@ -80,6 +95,45 @@ impl Store {
     pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         match self {
             Self::Local(store) => store.abandon(account, import),
+        }
+    }
+}
+
+impl Store {
+    /// The imports that it holds records of, of all accounts, in no order; one may come twice.
+    ///
+    /// # Errors
+    /// Its folders or databases can't be read.
+    pub fn imports(&self) -> Result<Vec<ImportId>, Error> {
+        match self {
+            Self::Local(store) => store.imports(),
+        }
+    }
+
+    /// Copies what it holds of `account` into the new folder `to`: whole imports, without those
+    /// that `leave_out` names. Profiles are those of one moment, with all that is in them by then.
+    /// Returns whether it holds anything.
+    ///
+    /// # Errors
+    /// It can't be read, or `to` can't be written.
+    pub fn export(
+        &self,
+        account: &AccountId,
+        to: &Path,
+        leave_out: &dyn Fn(&ImportId) -> bool,
+    ) -> Result<bool, Error> {
+        match self {
+            Self::Local(store) => store.export(account, to, leave_out),
+        }
+    }
+
+    /// Removes all that it holds of `account`. No import of the account may run.
+    ///
+    /// # Errors
+    /// It can't be removed; done again, it goes on.
+    pub fn erase(&self, account: &AccountId) -> Result<(), Error> {
+        match self {
+            Self::Local(store) => store.erase(account),
         }
     }
 }

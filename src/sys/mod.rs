@@ -114,6 +114,9 @@ fn set_signal(file: BorrowedFd<'_>, signal: libc::c_int) -> Result<(), Errno> {
 const F_SETSIG: libc::c_int = 10;
 
 #[cfg(test)]
+mod valgrind;
+
+#[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
     use std::os::unix::fs::OpenOptionsExt;

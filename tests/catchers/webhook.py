@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """An HTTP server that writes every request it gets to a file, one JSON object a line.
 
-    webhook.py --file requests.jsonl [--port 0] [--status 204] [--secret whsec_…]
+    webhook.py --file requests.jsonl [--port 0] [--status 204] [--secret whsec_… | --secret-file FILE]
 
 A path such as /410, /500 or /302 is answered with that status, /hang never, /endless
-with a 500 that doesn't end, and /429?retry-after=120 with that header. With --secret every signature is checked, as Standard
-Webhooks 1.0 says, by Python's own hmac: "verified" is true or false, and what fails gets a 401.
+with a 500 that doesn't end, and /429?retry-after=120 with that header. With a secret, which a file
+may hold that comes later, every signature is checked, as Standard Webhooks 1.0 says, by Python's
+own hmac: "verified" is true or false, and what fails gets a 401.
 Prints its port. Ends on SIGTERM and when its parent dies.
 """
 
@@ -53,7 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        verified = verify(self.options.secret, headers, body) if self.options.secret else None
+        secret = self.secret()
+        verified = verify(secret, headers, body) if secret else None
         status, extra = self.answer(verified)
         self.keep(headers, body, verified, status)
         if urlsplit(self.path).path == "/hang":
@@ -68,6 +70,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def secret(self):
+        if not self.options.secret_file:
+            return self.options.secret
+        with open(self.options.secret_file, encoding="ascii") as file:
+            return file.read().strip()
 
     def answer_without_end(self):
         """Until the other side has had enough."""
@@ -111,6 +119,7 @@ def main():
     parser.add_argument("--file", required=True, help="where the requests go")
     parser.add_argument("--status", type=int, default=204, help="the answer to any other path")
     parser.add_argument("--secret", help="whsec_…: check signatures")
+    parser.add_argument("--secret-file", help="the same, in a file, read when a request comes")
     Handler.options = parser.parse_args()
     open(Handler.options.file, "a", encoding="utf-8").close()
     common.end_with_parent()

@@ -74,6 +74,19 @@ impl Catchers {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
+    /// Every mail that came, by the first address it went to, as it came.
+    pub fn raw_mails(&self) -> Vec<(String, String)> {
+        let files = std::fs::read_dir(&self.mail).unwrap().map(|file| file.unwrap().path());
+        let mails = files.filter_map(|path| {
+            // The catcher names a mail `<number>-<address>.eml` once it is whole.
+            let name = path.file_name()?.to_str()?.strip_suffix(".eml")?.to_owned();
+            let (_, to) = name.split_once('-')?;
+            let mail = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            Some((to.to_owned(), mail))
+        });
+        mails.collect()
+    }
+
     /// Every webhook request that came.
     pub fn requests(&self) -> Vec<Value> {
         let lines = std::fs::read_to_string(&self.requests).unwrap_or_default();

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::account::Account;
 use crate::catchers::Catchers;
+use crate::disk::Disk;
 use crate::notify::NotifySocket;
 use crate::process::{Process, Ran, run, until};
 use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
@@ -36,6 +37,8 @@ pub struct Host {
     notify: NotifySocket,
     daemon: Mutex<Option<Process>>,
     sshd: Option<Process>,
+    /// Unmounted when dropped; [`remove_root`] needs what lies on them before.
+    _disks: Vec<Disk>,
     _users: ServiceUsers,
 }
 
@@ -49,6 +52,15 @@ impl Host {
 
     /// A host whose daemon doesn't run yet; `config` is appended to its configuration.
     pub fn new(config: &str) -> Self {
+        Self::on(config, |_| Vec::new())
+    }
+
+    /// The same with its accounts and its state on a small disk each.
+    pub fn on_small_disks(config: &str) -> Self {
+        Self::on(config, |root| ["accounts", "state"].map(|f| Disk::mount(&root.join(f))).into())
+    }
+
+    fn on(config: &str, disks: impl FnOnce(&Path) -> Vec<Disk>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let users = ServiceUsers::get();
         let n = COUNT.fetch_add(1, Relaxed);
@@ -58,13 +70,23 @@ impl Host {
             set_mode(&root.join(folder), 0o755);
         }
         install_programs(&root);
+        let disks = disks(&root);
         make_folders(&root);
         let catchers = Catchers::start(&root);
         write_config(&root, n, catchers.smtp_port, config);
         let (sshd, port) = start_sshd(&root);
         let notify = NotifySocket::bind(&root.join("notify"));
         let daemon = Mutex::new(None);
-        Self { root, port, catchers, notify, daemon, sshd: Some(sshd), _users: users }
+        Self {
+            root,
+            port,
+            catchers,
+            notify,
+            daemon,
+            sshd: Some(sshd),
+            _disks: disks,
+            _users: users,
+        }
     }
 
     /// The folder that stands for /srv/sftp-import.
@@ -128,6 +150,20 @@ impl Host {
         *self.daemon() = Some(process);
     }
 
+    /// Has sshd read its configuration again (SIGHUP), and waits until it listens.
+    #[track_caller]
+    pub fn reload_sshd(&self) {
+        let listens = || self.sshd_log().matches("Server listening on").count();
+        let before = listens();
+        self.sshd.as_ref().expect("sshd runs").signal(Signal::SIGHUP);
+        until("sshd to listen again", SOON, || (listens() > before).then_some(()));
+    }
+
+    /// What sshd has logged.
+    pub fn sshd_log(&self) -> String {
+        std::fs::read_to_string(self.root.join("log/sshd")).unwrap_or_default()
+    }
+
     /// The daemon's process, if it was started.
     pub fn daemon(&self) -> MutexGuard<'_, Option<Process>> {
         self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
@@ -140,6 +176,11 @@ impl Host {
         daemon.signal(Signal::SIGTERM);
         let status = daemon.wait(Duration::from_secs(10));
         assert!(status.success(), "the daemon ended with {status}");
+    }
+
+    /// The last STATUS that the daemon told systemd.
+    pub fn status(&self) -> String {
+        self.notify.status()
     }
 
     /// The state database, read-only.

@@ -7,23 +7,46 @@
 
 mod account;
 mod catchers;
+mod disk;
 mod host;
+mod injection;
 mod notify;
+mod outcome;
 mod pair;
 mod process;
+mod sftp_script;
 mod stored;
 mod unix;
 
 mod answers;
+mod care;
 mod clients;
 mod confinement;
+mod doctor;
+mod fairness;
+mod faults;
+mod file_size;
+mod flood;
+mod full_disk;
+mod hanging;
+mod hostile;
+mod journal;
 mod kill;
 mod load;
 mod logins;
+mod meanwhile;
+mod metrics;
+mod poison;
+mod secrets;
 mod shutdown;
+mod soak;
 mod sshd_config;
+mod torn;
 mod units;
+mod upload_states;
 mod upload_ways;
+mod watch;
+mod watching;
 
 /// No test file is forgotten: every file beside this one is a module above.
 #[test]

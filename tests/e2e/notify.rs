@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::host::set_mode;
@@ -13,6 +13,7 @@ use crate::host::set_mode;
 pub struct NotifySocket {
     pub path: PathBuf,
     ready: Arc<AtomicUsize>,
+    status: Arc<Mutex<String>>,
     /// Connected to the socket, so that it reaches the reader when the path is gone.
     end: UnixDatagram,
     reader: Option<JoinHandle<()>>,
@@ -26,6 +27,8 @@ impl NotifySocket {
         end.connect(path).unwrap();
         let ready = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&ready);
+        let status = Arc::<Mutex<String>>::default();
+        let last = Arc::clone(&status);
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = socket.recv(&mut buffer) {
@@ -33,9 +36,17 @@ impl NotifySocket {
                 if said.lines().any(|line| line == "READY=1") {
                     counter.fetch_add(1, SeqCst);
                 }
+                if let Some(status) = said.lines().find_map(|l| l.strip_prefix("STATUS=")) {
+                    status.clone_into(&mut last.lock().unwrap());
+                }
             }
         });
-        Self { path: path.to_owned(), ready, end, reader: Some(reader) }
+        Self { path: path.to_owned(), ready, status, end, reader: Some(reader) }
+    }
+
+    /// The last STATUS that a daemon gave.
+    pub fn status(&self) -> String {
+        self.status.lock().unwrap().clone()
     }
 
     /// How many times a daemon has said that it is ready.

@@ -26,6 +26,36 @@ fn the_unit_is_valid() {
     assert_eq!(ran.stderr, "");
 }
 
+/// The other units too, each with the programs that they start replaced.
+#[test]
+fn the_units_around_it_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = Vec::new();
+    for entry in std::fs::read_dir(format!("{REPOSITORY}/systemd")).unwrap() {
+        let from = entry.unwrap().path();
+        if from.is_file() {
+            let unit = std::fs::read_to_string(&from).unwrap();
+            let to = folder.path().join(from.file_name().unwrap());
+            let unit = unit.replace("/usr/sbin/sftp-importd", "/bin/true");
+            std::fs::write(&to, unit.replace("/usr/sbin/sftp-import", "/bin/true")).unwrap();
+            units.push(text(&to).to_owned());
+        }
+    }
+    assert!(units.len() >= 5, "{units:?}");
+    let mut args = vec!["verify", "--man=no"];
+    args.extend(units.iter().map(String::as_str));
+    let ran = run("systemd-analyze", &args).ok();
+    assert_eq!(ran.stderr, "");
+}
+
+/// It is root, as it makes users; all else is taken from it.
+#[test]
+fn the_unit_that_provisions_is_locked_up() {
+    let unit = format!("{REPOSITORY}/systemd/sftp-import-provision.service");
+    let args = ["security", "--offline=true", "--threshold=35", "--no-pager", &unit];
+    run("systemd-analyze", &args).ok();
+}
+
 #[test]
 fn the_unit_is_well_locked_up() {
     let unit = format!("{REPOSITORY}/systemd/sftp-importd.service");

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::disk::unmount_below;
 use crate::process::run;
 
 pub const SYSUSERS: &str =
@@ -16,6 +17,8 @@ pub const SYSUSERS: &str =
 pub const ROOT_PREFIX: &str = "/srv/sftp-import-e2e-";
 /// Names, one a line, what the tests made and must remove, even when a run was killed.
 const MADE: &str = "/run/sftp-import-e2e.made";
+/// Where a test puts the limits file that we ship, for pam_limits to read.
+pub const LIMITS_FILE: &str = "/etc/security/limits.d/50-sftp-import-e2e.conf";
 /// Locked from the first host of a process to its end.
 const LOCK: &str = "/run/lock/sftp-import-e2e";
 const USERS: [&str; 2] = ["sftp-import", "_sftp-import-keys"];
@@ -117,12 +120,18 @@ fn sweep() {
             remove_root(&entry.path());
         }
     }
+    let _ = std::fs::remove_file(LIMITS_FILE);
     remove_made();
 }
 
 /// Removes a host's folder, and the Unix users of the accounts in it.
 pub fn remove_root(root: &Path) {
-    for account in std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten() {
+    // Before the accounts are read: a disk of a killed run may hold them, and hides what it was
+    // mounted on.
+    let accounts: Vec<_> =
+        std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten().collect();
+    unmount_below(root);
+    for account in accounts {
         let name = account.file_name().into_string().unwrap_or_default();
         if !name.starts_with('.') {
             remove_user(&name);

@@ -112,13 +112,13 @@ fn a_key_expires_by_the_clock() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id]);
-    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3)).to_string();
+    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(10)).to_string();
     let file = key_file("ed25519.pub");
     host.done(&["key", "add", &id, &file, "--name", "laptop", "--expires", &soon]);
     assert!(!host.helper(&id, ED25519).out.is_empty());
     let begun = Instant::now();
     while !host.helper(&id, ED25519).out.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it never expired");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never expired");
         std::thread::sleep(Duration::from_millis(100));
     }
     let answer = host.helper(&id, ED25519);

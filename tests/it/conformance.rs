@@ -210,8 +210,7 @@ impl Case {
             (Some(fail), _) => Some(fail.clone()),
             (None, Some(_)) if findings.is_empty() => {
                 let name = self.data_file_name_in_manifest();
-                let missing = "No such file or directory (os error 2)";
-                Some(format!("No data file found: {name}: {missing}"))
+                Some(format!("No data file found: {name} does not lie beside the manifest"))
             }
             (None, Some(_)) => {
                 Some(format!("Incorrect details in manifest file: {}", findings.join("; ")))

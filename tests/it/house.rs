@@ -9,10 +9,10 @@ const LAYERS: &[&[&str]] = &[
     &["sys"],
     &["account", "import_id", "config"],
     &["report"],
-    &["advice", "manifest", "records"],
+    &["advice", "manifest", "metrics", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
-    &["import"],
+    &["doctor", "import"],
     &["cli", "daemon"],
 ];
 

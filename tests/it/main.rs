@@ -10,12 +10,19 @@ mod completeness;
 mod conformance;
 mod corpus;
 mod docs;
+mod doctor;
+mod erase;
 mod fuzz;
 mod helper_closure;
 mod house;
 mod memory;
+mod pages;
+mod prometheus;
+mod promises;
 mod store_readers;
 mod stored;
+mod threat_model;
+mod upgrade;
 mod webhooks;
 
 /// A file in this folder that `main.rs` does not name would never run.

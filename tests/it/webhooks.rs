@@ -12,7 +12,7 @@ use sftp_import::outbox::{
     Attachments, Courier, Milestone, Recipients, Request, Secret, Sender, enqueue, message_id,
 };
 use sftp_import::report::{
-    Counts, DataType, Failure, FailureText, ImportState, RejectionCount, Report,
+    Counts, DataType, Failure, FailureText, ImportState, Progress, RejectionCount, Report,
 };
 use sftp_import::state::{State, endpoints};
 
@@ -35,6 +35,9 @@ fn full(n: i64, state: ImportState) -> Report {
     report.data_type = Some(DataType::Profile);
     report.data_file = Some("\u{1b}é\".csv".into());
     report.state = state;
+    report.place = Some(3);
+    report.progress =
+        Some(Progress { at, bytes_read: 7, records_per_second: 1, estimated_end: Some(at) });
     report.dry_run = true;
     report.records = Counts { read: 2, accepted: 1, rejected: 1 };
     report.sha256 = Some("0".repeat(64));

@@ -24,6 +24,12 @@ pub struct Host {
 /// Two events, the second without a name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
+/// What a crash before the finishing transaction leaves, whatever was done by then.
+pub const NOT_FINISHED: &str =
+    "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
+    DELETE FROM milestone WHERE type <> 'import.picked_up';
+    DELETE FROM activity WHERE action = 'import.completed'";
+
 impl Host {
     pub fn new() -> Self {
         Self::with(|_| {})
@@ -45,6 +51,21 @@ impl Host {
         let host = Self { _folder: folder, engine, account: "ACME-1".parse().unwrap() };
         host.add_account(&[]);
         host
+    }
+
+    pub fn set_unclaimed_after(&mut self, after: Period) {
+        let mut config = (*self.engine.config).clone();
+        config.pairing.unclaimed_after = after;
+        self.engine.config = Arc::new(config);
+    }
+
+    /// The same host after `work` that nobody has the state database open in.
+    pub fn reopened(self, work: impl FnOnce()) -> Self {
+        let Self { _folder, engine, account } = self;
+        let config = Arc::clone(&engine.config);
+        drop(engine);
+        work();
+        Self { _folder, engine: Engine::open(config).unwrap(), account }
     }
 
     pub fn add_account(&self, domains: &[String]) {
@@ -75,7 +96,7 @@ impl Host {
         self.put(&format!("{stem}.manifest"), &manifest.to_string());
     }
 
-    fn put(&self, name: &str, content: &str) {
+    pub fn put(&self, name: &str, content: &str) {
         let path = self.engine.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.
@@ -125,7 +146,7 @@ impl Host {
         self.column(sql, import)
     }
 
-    fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
+    pub fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
         let read = self.engine.state.read(|tx| {
             let mut statement = tx.prepare(sql)?;
             let rows = statement.query_map([import.as_str()], |row| row.get(0))?;
@@ -136,6 +157,10 @@ impl Host {
 
     pub fn sql(&self, sql: &str) {
         self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    pub fn incoming(&self) -> PathBuf {
+        self.engine.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {

@@ -3,15 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use super::host::{EVENTS, Host, names};
+use super::host::{EVENTS, Host, NOT_FINISHED, names};
 use crate::import::{Ended, Monitor, RunError};
 use crate::report::{FailureText, ImportState};
 use crate::state::imports::{self, NewImport, Origin};
-
-/// What a crash before the finishing transaction leaves, whatever was done by then.
-const NOT_FINISHED: &str = "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
-    DELETE FROM milestone WHERE type <> 'import.picked_up';
-    DELETE FROM activity WHERE action = 'import.completed'";
 
 #[test]
 fn a_run_that_was_cut_off_before_its_end_is_done_again_to_the_same_end() {

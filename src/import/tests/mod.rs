@@ -1,8 +1,13 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
-mod host;
+mod adopt;
+pub(super) mod host;
+mod meanwhile;
 mod mishaps;
+mod retention;
+mod stored;
 mod sweep;
+mod unclaimed;
 
 use self::host::{EVENTS, Host, names};
 use crate::report::FailureText;

@@ -11,7 +11,7 @@ use crate::import::RetryError;
 #[test]
 fn sweeps_what_has_served_and_nothing_else() {
     let host = Host::new();
-    let week = host.engine.config.imports.keep_failed.get();
+    let week = host.engine.config.retention.failed_uploads.get();
     host.put_manifest("failed", "event");
     let failed = host.claim();
     host.run(&failed);
@@ -45,7 +45,7 @@ fn what_was_swept_cannot_be_run_again() {
     let import = host.claim();
     host.run(&import);
     let (row, now) = (host.row(&import), Timestamp::now());
-    host.engine.sweep(now + host.engine.config.imports.keep_failed.get()).unwrap();
+    host.engine.sweep(now + host.engine.config.retention.failed_uploads.get()).unwrap();
     let error = crate::import::retry(&host.engine.state, &host.engine.layout, &row, now);
     assert!(matches!(error, Err(RetryError::NotSpooled(_))), "{error:?}");
 }

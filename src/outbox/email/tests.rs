@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::outbox::milestone::Milestone;
+use crate::report::Report;
 
 fn report(name: &str) -> Report {
     let received = "2026-01-02T03:04:05Z".parse().unwrap();
@@ -20,16 +22,19 @@ fn report(name: &str) -> Report {
     report
 }
 
+fn told(milestone: Milestone, report: Report) -> Told {
+    Told { milestone, report, samples: Vec::new() }
+}
+
 fn formatted(to: &str, name: &str, from: &str) -> String {
-    let report = report(name);
+    let told = told(Milestone::Completed, report(name));
     let content = b"evtName,ts,Failure Description\n,1,Event name is mandatory\n".to_vec();
     let letter = Letter {
-        about: About::Import(Milestone::Completed, &report),
-        message: "msg_0",
-        delivery: 7,
+        about: About::Import(&told),
+        id: "msg_0.d7",
         at: "2026-01-02T03:04:06.7Z".parse().unwrap(),
         to,
-        error_file: Enclosure::Attached(format!("{name}.errors.csv"), content),
+        error_files: vec![Enclosure::Attached(format!("{name}.errors.csv"), content)],
     };
     String::from_utf8(build(from, &letter).unwrap().formatted()).unwrap()
 }
@@ -128,14 +133,13 @@ fn another_implementation_reads_what_was_meant_whatever_the_name() {
 fn an_address_that_is_none_never_leaves() {
     for to in ["", "a", "a@b\r\nBcc: c@d.example", "a b@c.example", "<a@b.example>", "a@b, c@d"] {
         let mailer = Mailer::new(&Mail::default());
-        let report = report("events");
+        let told = told(Milestone::Failed, report("events"));
         let outcome = mailer.send(&Letter {
-            about: About::Import(Milestone::Failed, &report),
-            message: "msg_0",
-            delivery: 1,
+            about: About::Import(&told),
+            id: "msg_0.d1",
             at: Timestamp::UNIX_EPOCH,
             to,
-            error_file: Enclosure::None,
+            error_files: Vec::new(),
         });
         assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
     }

@@ -49,6 +49,20 @@ impl Hatch {
         }
     }
 
+    /// Connects, greets, encrypts and logs in as [`Hatch::send`] does, and sends nothing.
+    pub(super) fn greet(&self) -> Result<(), SendError> {
+        match &self.server {
+            Err(problem) => Err(SendError::Url(problem.clone())),
+            Ok(MailServer::Off | MailServer::Sendmail(_)) => Ok(()),
+            Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
+                true => Ok(()),
+                false => {
+                    Err(SendError::Url("names a server that hung up after the greeting".into()))
+                }
+            },
+        }
+    }
+
     fn smtp(&self, server: &Smtp) -> Result<SmtpTransport, SendError> {
         let mut builder = SmtpTransport::builder_dangerous(&server.host) // checked by Mail::check
             .port(server.port)

@@ -1,10 +1,10 @@
 //! Every mail as a snapshot; and what a hostile partner gets into none of them.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::wording::period;
 use super::*;
-use crate::report::{Failure as ReportFailure, FailureText, ImportState, RejectionTally};
+use crate::report::{Failure as ReportFailure, FailureText, ImportState, RejectionTally, Report};
 
 const RECEIVED: &str = "2026-01-02T03:04:05.6Z";
 
@@ -12,7 +12,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn report() -> Report {
+pub(super) fn report() -> Report {
     let import = "sftp1-42".parse().unwrap();
     let mut report =
         Report::queued("events.manifest", time(RECEIVED)).of(&import, &"acme".parse().unwrap());
@@ -24,7 +24,7 @@ fn report() -> Report {
     report
 }
 
-fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
+pub(super) fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
     let mut tally = RejectionTally::default();
     let mut line = 1;
     for &(text, count) in texts {
@@ -39,14 +39,20 @@ fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
     report.error_file = Some("events.errors.csv".into());
 }
 
-fn ended(report: &mut Report, state: ImportState) {
+pub(super) fn ended(report: &mut Report, state: ImportState) {
     report.state = state;
     report.finished_at = Some(time("2026-01-02T03:06:09Z"));
 }
 
+/// With a sample for the first reason: the text itself, which a hostile partner chose.
+fn told(milestone: Milestone, report: &Report) -> Told {
+    let sample = report.rejections.first().map(|first| format!(",1578503667,{}", first.message));
+    Told { milestone, report: report.clone(), samples: vec![sample] }
+}
+
 /// Subject, text and HTML in one snapshot.
 fn whole(milestone: Milestone, report: &Report, error_file: &ErrorFile) -> String {
-    let texts = texts(milestone, time("2026-01-02T05:04:06Z"), report, error_file).unwrap();
+    let texts = texts(&told(milestone, report), error_file).unwrap();
     format!("Subject: {}\n\n{}\n{}", texts.subject, texts.text, texts.html)
 }
 
@@ -58,7 +64,22 @@ fn picked_up() {
 #[test]
 fn still_processing() {
     let mut report = report();
-    report.records.read = 12_345_678;
+    report.records = crate::report::Counts { read: 12_345_678, accepted: 12_345_678, rejected: 0 };
+    report.bytes = 4_000_000_000;
+    report.progress = Some(crate::report::Progress {
+        at: time("2026-01-02T05:04:06Z"),
+        bytes_read: 1_000_000_000,
+        records_per_second: 1_714,
+        estimated_end: Some(time("2026-01-02T11:04:06Z")),
+    });
+    insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
+}
+
+#[test]
+fn still_queued() {
+    let mut report = report();
+    (report.state, report.place) = (ImportState::Queued, Some(1_002));
+    (report.started_at, report.bytes) = (None, 0);
     insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
 }
 
@@ -150,7 +171,7 @@ fn each_failure_has_its_next_step() {
 }
 
 /// Every text that a partner, or a file of theirs, chooses.
-fn hostile(text: &str) -> Report {
+pub(super) fn hostile(text: &str) -> Report {
     let mut report = report();
     report.manifest = format!("{text}.manifest");
     report.data_file = Some(format!("{text}.csv"));
@@ -169,7 +190,7 @@ fn a_hostile_name_breaks_out_of_nothing() {
     let report = hostile(evil);
     use Milestone::*;
     for milestone in [PickedUp, StillProcessing, Completed, Failed] {
-        let texts = texts(milestone, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
+        let texts = texts(&told(milestone, &report), &ErrorFile::Attached).unwrap();
         for text in [&texts.subject, &texts.text, &texts.html] {
             assert!(!text.contains(['\r', '\u{1b}', '\u{202e}', '\0']), "{text}");
             assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
@@ -186,7 +207,7 @@ fn a_long_name_and_a_thousand_findings_are_cut() {
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));
     report.warnings = vec!["a warning".to_owned(); 1000];
-    let texts = texts(Milestone::Failed, time(RECEIVED), &report, &ErrorFile::Attached).unwrap();
+    let texts = texts(&told(Milestone::Failed, &report), &ErrorFile::Attached).unwrap();
     assert!(texts.subject.chars().count() < 120, "{}", texts.subject);
     assert!(texts.text.contains("and 980 more"));
     assert!(texts.text.len() < 20_000 && texts.html.len() < 30_000);
@@ -197,12 +218,16 @@ fn numbers_are_readable() {
     for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
         assert_eq!(thousands(n), text);
     }
+    let lengths = [(1, "1 s"), (5400, "90 min"), (86_400, "a day"), (172_800, "2 days")];
+    for (seconds, text) in lengths {
+        assert_eq!(wording::length(seconds), text);
+    }
     for (seconds, text) in [
         (0, "in less than a second"),
         (59, "after 59 s"),
         (3599, "after 59 min 59 s"),
         (7260, "after 2 h 1 min"),
     ] {
-        assert_eq!(period(SignedDuration::from_secs(seconds)), text);
+        assert_eq!(period(SignedDuration::from_secs(seconds)).replace('\u{a0}', " "), text);
     }
 }

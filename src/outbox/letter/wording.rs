@@ -6,13 +6,19 @@ use super::super::milestone::Milestone;
 use super::{Fact, MAX_TEXT, shown};
 use crate::advice;
 use crate::config::Size;
-use crate::report::{FailureText, Report};
+use crate::report::{FailureText, ImportState, Report};
+
+/// Keeps a number and its unit on one line.
+const NBSP: char = '\u{a0}';
 
 /// The mail's first sentence.
 pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
     match milestone {
         Milestone::PickedUp => "Your import has begun.".to_owned(),
+        Milestone::StillProcessing if report.state == ImportState::Queued => {
+            "Your import is waiting for its turn.".to_owned()
+        }
         Milestone::StillProcessing => "Your import is still running.".to_owned(),
         Milestone::Completed => {
             let (accepted, read) = (thousands(counts.accepted), thousands(counts.read));
@@ -54,7 +60,7 @@ pub(super) fn next_step(report: &Report) -> String {
         }
         FailureText::Manifest => {
             "Upload the data file again, and after it the manifest under a name not used before. \
-             `sftp-import check` finds such mistakes before you upload."
+             The command sftp-import check finds such mistakes before you upload."
         }
         FailureText::Infra | FailureText::Internal => {
             "Upload the data file again, and after it a new manifest under a name not used \
@@ -65,7 +71,7 @@ pub(super) fn next_step(report: &Report) -> String {
 }
 
 /// What is known of the import, in the order of its life.
-pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec<Fact> {
+pub(super) fn facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
     add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -82,8 +88,17 @@ pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec
         };
         add("Data file", format!("{name}{size}"));
     }
-    if milestone == Milestone::StillProcessing {
-        add("Read so far", progress(at, report));
+    if let Some(place) = report.place {
+        add("Place", place_in_queue(place));
+    }
+    if let Some(progress) = &report.progress {
+        let records = thousands(report.records.read);
+        let rate = thousands(progress.records_per_second);
+        add("Read so far", format!("{records} records, {rate} a second"));
+        add("Of the file", share(progress.bytes_read, report.bytes));
+        if let Some(end) = progress.estimated_end {
+            add("Expected", format!("to end about {}", clock(end)));
+        }
     }
     add("Received", clock(report.received_at));
     if let Some(started) = report.started_at {
@@ -96,15 +111,26 @@ pub(super) fn facts(milestone: Milestone, at: Timestamp, report: &Report) -> Vec
     facts
 }
 
-/// Records read so far, and how fast.
-fn progress(at: Timestamp, report: &Report) -> String {
-    let read = report.records.read;
-    let seconds = report.started_at.map_or(0, |started| at.duration_since(started).as_secs());
-    match u64::try_from(seconds) {
-        Ok(seconds) if seconds > 0 && read > 0 => {
-            format!("{} records, {} a second", thousands(read), thousands(read / seconds))
-        }
-        _ => format!("{} records", thousands(read)),
+/// What a partner makes of a place in the account's queue.
+fn place_in_queue(place: u64) -> String {
+    match place {
+        0 | 1 => "1: it is your next".to_owned(),
+        2 => "2: after one other import of yours".to_owned(),
+        n => format!("{}: after {} other imports of yours", thousands(n), thousands(n - 1)),
+    }
+}
+
+/// How many hundredths of `all` are `done`, at most all.
+pub(super) fn percent(done: u64, all: u64) -> Option<u64> {
+    Some(done.saturating_mul(100).checked_div(all)?.min(100))
+}
+
+/// `done` of `all` bytes, in the unit that people read.
+fn share(done: u64, all: u64) -> String {
+    let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
+    match percent(done, all) {
+        Some(percent) => format!("{done_of_all} ({percent} %)"),
+        None => done_of_all,
     }
 }
 
@@ -112,14 +138,25 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// A length of time in its largest whole unit: `a day`, `90 min`.
+pub(super) fn length(seconds: u64) -> String {
+    match seconds {
+        86_400 => "a day".to_owned(),
+        n if n > 0 && n % 86_400 == 0 => format!("{} days", n / 86_400),
+        n if n > 0 && n % 3600 == 0 => format!("{} h", n / 3600),
+        n if n > 0 && n % 60 == 0 => format!("{} min", n / 60),
+        n => format!("{n} s"),
+    }
+}
+
 /// How long it took, to be read after a time.
 pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0) => "in less than a second".to_owned(),
-        (0, 0, s) => format!("after {s} s"),
-        (0, m, s) => format!("after {m} min {s} s"),
-        (h, m, _) => format!("after {h} h {m} min"),
+        (0, 0, s) => format!("after {s}{NBSP}s"),
+        (0, m, s) => format!("after {m}{NBSP}min {s}{NBSP}s"),
+        (h, m, _) => format!("after {h}{NBSP}h {m}{NBSP}min"),
     }
 }
 

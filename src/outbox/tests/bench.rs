@@ -75,12 +75,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops it; returns how long that took.
-    pub async fn stop(self) -> Duration {
-        let began = Instant::now();
+    /// Stops it.
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
-        began.elapsed()
     }
 }
 
@@ -103,7 +101,8 @@ impl Bench {
         config.mail.url = "smtp://127.0.0.1:1".into();
         config.webhooks.allow = vec!["127.0.0.0/8".parse().unwrap()];
         let secret = Secret::generate().unwrap();
-        let error_file = "evtName,Failure Description\n,Event name is mandatory\n".to_owned();
+        let error_file =
+            "evtName,ts,\"Failure Description\"\n,17,\"Event name is mandatory\"\n".to_owned();
         let bench = Self { folder, state, config, secret, error_file };
         bench.account("acme");
         bench
@@ -215,11 +214,12 @@ pub fn webhook() -> Recipients {
     Recipients { webhook: Some("crm".into()), ..Recipients::default() }
 }
 
-/// Waits until `done`, for `seconds` at most.
+/// Waits until `done`: `seconds` at most on an idle machine, more on one that is slow or loaded.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let patience = Duration::from_secs(seconds * 6);
+    let end = Instant::now() + patience;
     while !done() {
-        assert!(Instant::now() < end, "not within {seconds} s: {what}");
+        assert!(Instant::now() < end, "not within {patience:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -166,7 +166,11 @@ fn invalid_bytes_reject_their_record_and_the_file_goes_on() {
     assert_eq!(kept.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
     let raw: Vec<_> = kept.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
     assert_eq!(raw, [&b"j,caf\xe9"[..], b"k,\"x\"\"\xff\""]);
-    assert!(kept.descriptions().iter().all(|d| d.starts_with("Invalid bytes for the encoding - ")));
+    let descriptions = kept.descriptions();
+    for (description, value) in descriptions.iter().zip(["caf?", "x\"?"]) {
+        let start = format!("Invalid bytes for the encoding - column a, value {value}, ");
+        assert!(description.starts_with(&start), "{description}");
+    }
     let mut utf16: Vec<u8> = "identity\nj\nk".encode_utf16().flat_map(u16::to_le_bytes).collect();
     utf16.push(0xD8);
     let kept = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));

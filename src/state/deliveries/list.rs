@@ -45,6 +45,10 @@ pub struct Delivery {
 pub struct Filter {
     /// Only this account's.
     pub account: Option<String>,
+    /// Only this import's.
+    pub import: Option<String>,
+    /// Only those that travel so.
+    pub channel: Option<Channel>,
     /// Only `pending`, `delivered` or `failed` ones.
     pub state: Option<&'static str>,
     /// At most this many, the newest.
@@ -62,9 +66,12 @@ const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel,
 pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
+           AND (?4 IS NULL OR m.import = ?4) AND (?5 IS NULL OR d.channel = ?5)
          ORDER BY d.id DESC LIMIT ?3"
     ))?;
-    let mut rows = statement.query(params![filter.account, filter.state, filter.limit])?;
+    let Filter { account, import, channel, state, limit } = filter;
+    let channel = channel.map(Channel::as_str);
+    let mut rows = statement.query(params![account, state, limit, import, channel])?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
         deliveries.push(delivery(row)?);

@@ -1,7 +1,7 @@
 //! Files and folders that survive a power cut: made with their mode, fsynced, renamed, in order.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -74,6 +74,11 @@ pub fn sync(path: &Path) -> Result<(), Error> {
 /// Brings the name `path` to the disk.
 pub fn sync_parent(path: &Path) -> Result<(), Error> {
     path.parent().map_or(Ok(()), sync)
+}
+
+/// Whether a path leads to nothing, a file in the way of a folder included.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Renames the folder `from`, whose files are synced, to `to`, which is not there yet.

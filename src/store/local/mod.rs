@@ -3,6 +3,7 @@
 //! Both halves do their heavy work on their own thread ([`background`]) in pieces of bounded
 //! size, so memory does not grow with the import.
 
+mod account;
 mod background;
 #[cfg(test)]
 pub(super) mod contract;
@@ -88,6 +89,22 @@ impl LocalStore {
             }
         };
         Ok(LocalWriter { import: import.clone(), state })
+    }
+
+    /// See [`super::Store::committed`].
+    ///
+    /// # Errors
+    /// What is stored can't be read.
+    pub fn committed(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<Committed>, Error> {
+        let folder = AccountFolder::new(&self.data, account);
+        match events::committed(&folder, import)? {
+            None => profiles::committed(&folder, import),
+            committed => Ok(committed),
+        }
     }
 
     /// See [`super::Store::abandon`]. Profiles leave nothing: their transaction went with the run.

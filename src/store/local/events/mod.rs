@@ -79,10 +79,8 @@ pub fn begin(
     };
     durable::create_folders(&folder.events())?;
     durable::remove_folder(&folders.unfinished)?;
-    if folders.committed.is_dir() {
-        // The run that renamed it may have been cut off before its name was on disk.
-        durable::sync(&folder.events())?;
-        return Ok(Begun::Before(count(&folders.committed)?));
+    if let Some(committed) = committed(folder, import)? {
+        return Ok(Begun::Before(committed));
     }
     durable::create_folders(&folders.unfinished)?;
     let parts = Parts {
@@ -98,6 +96,21 @@ pub fn begin(
         parts: Background::new(parts),
         folders,
     }))
+}
+
+/// What an earlier run of `import` committed, made durable.
+///
+/// # Errors
+/// The committed files can't be read.
+pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
+    let events = folder.events_of(import);
+    match fs::metadata(&events) {
+        Err(error) if durable::is_missing(&error) => return Ok(None),
+        found => found.map_err(Error::io("look at", &events))?,
+    };
+    // The run that renamed it may have been cut off before its name was on disk.
+    durable::sync(&folder.events())?;
+    count(&events).map(Some)
 }
 
 impl EventsWriter {

@@ -43,7 +43,7 @@ const SCHEMA: &str = "
 ";
 
 /// How long to wait for another writer, such as a sysadmin's `ingest`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
 const CACHE_KIB: i64 = 24 << 10;
@@ -85,22 +85,27 @@ impl Database {
         Ok(database)
     }
 
+    /// What an earlier run of `import` committed to `path`, asked outside of any transaction: a
+    /// running import is not waited for.
+    ///
+    /// # Errors
+    /// It can't be opened or isn't a database.
+    pub fn peek(path: &Path, import: &ImportId) -> Result<Option<Committed>, Error> {
+        let failed =
+            |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
+        let connection = open(path).map_err(failed)?;
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failed)?;
+        if version == 0 { Ok(None) } else { committed(&connection, import).map_err(failed) }
+    }
+
     /// What an earlier run of `import` committed.
     ///
     /// # Errors
     /// SQLite's.
     pub fn committed(&self, import: &ImportId) -> Result<Option<Committed>, Error> {
-        self.connection
-            .query_row(
-                "SELECT records, moved_ids FROM checkpoint WHERE import = ?1",
-                [import.as_str()],
-                |row| {
-                    let count = |column| row.get(column).map(i64::cast_unsigned);
-                    Ok(Committed { records: count(0)?, moved_ids: count(1)? })
-                },
-            )
-            .optional()
-            .map_err(self.failed("look up the import"))
+        committed(&self.connection, import).map_err(self.failed("look up the import"))
     }
 
     /// The greatest profile id in use; 0 when there is none.
@@ -263,6 +268,15 @@ impl Drop for Database {
             tracing::debug!(%path, %error, "the write-ahead log stays as it is");
         }
     }
+}
+
+fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Option<Committed>> {
+    let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
+    let read = |row: &rusqlite::Row<'_>| {
+        let count = |column| row.get(column).map(i64::cast_unsigned);
+        Ok(Committed { records: count(0)?, moved_ids: count(1)? })
+    };
+    connection.query_row(sql, [import.as_str()], read).optional()
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

@@ -5,6 +5,7 @@
 //! written about once, in the order of the tables. The result is the same however records fall
 //! into windows. One transaction holds the whole import.
 
+mod copy;
 mod database;
 mod id_table;
 mod ids;
@@ -16,8 +17,10 @@ mod staged;
 mod sweep;
 mod window;
 
+use std::fs;
 use std::sync::Arc;
 
+pub use self::copy::{copy, imports};
 use self::database::Database;
 pub use self::merge::Merger;
 use self::window::{Limits, Window};
@@ -98,6 +101,19 @@ fn begin_within(
         piece: Piece::default(),
         profiles: Background::new(profiles),
     }))
+}
+
+/// What an earlier run of `import` committed.
+///
+/// # Errors
+/// The account's database can't be opened or read.
+pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
+    let path = folder.profiles();
+    match fs::metadata(&path) {
+        Err(error) if durable::is_missing(&error) => Ok(None),
+        Err(error) => Err(Error::io("look at", &path)(error)),
+        Ok(_) => Database::peek(&path, import),
+    }
 }
 
 impl ProfilesWriter {

@@ -1,0 +1,213 @@
+//! `sftp-import import watch`: how far an import is, until it ends.
+//!
+//! It asks the state database and the report in results/, which outlive the sidecar: a restart in
+//! between is an import that is queued again. A bar on a terminal; else a line for each change.
+
+use std::io::{self, IsTerminal};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::context::{CliError, CliResult, Context};
+use super::report;
+use crate::import::ImportRow;
+use crate::report::{ImportState, Report};
+use crate::spool::{Layout, Results};
+use crate::state::{State, imports};
+
+/// Between two looks; the sidecar writes every two seconds.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Lines that only say how far it is come no faster than this.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The import of that id.
+pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
+    state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
+        CliError::new(format_args!("there is no import {import}"))
+            .hint("`sftp-import import list` shows the newest")
+    })
+}
+
+/// The report on `row` as it is now: the final one, the one in results/, or what its row says.
+pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
+    let known = || Report {
+        data_type: row.data_type,
+        data_file: row.data_file.clone(),
+        state: row.state,
+        started_at: row.started_at,
+        ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
+    };
+    row.report.clone().or_else(|| meanwhile(row, layout)).unwrap_or_else(known)
+}
+
+/// What results/ says until the end. Another import's, or a final one that a retry has outlived,
+/// is not it.
+fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
+    let results = Results::open(layout, &row.account).ok()?;
+    let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
+    let report: Report = serde_json::from_reader(io::BufReader::new(file)).ok()?;
+    let is_this = report.import.as_ref() == Some(&row.id) && report.state == row.state;
+    is_this.then_some(report)
+}
+
+/// Shows how far `import` is until it ends; then its report. Good when it completed.
+///
+/// # Errors
+/// There is no such import, or the state database's.
+pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) -> CliResult {
+    let mut view = View::new(context);
+    loop {
+        let row = get(state, import)?;
+        let report = report_on(&row, layout);
+        if row.report.is_some() {
+            view.end();
+            context.output().json_line(&report)?;
+            report::print_text(&report, context.output())?;
+            return Ok(report.state == ImportState::Completed);
+        }
+        view.show(&report, Instant::now(), context)?;
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// How it is shown.
+enum View {
+    Bar(ProgressBar),
+    Lines(Shown),
+    Json(Option<Box<Report>>),
+}
+
+impl View {
+    fn new(context: &Context) -> Self {
+        if context.output().is_json() {
+            return Self::Json(None);
+        }
+        if !io::stderr().is_terminal() {
+            return Self::Lines(Shown::default());
+        }
+        let style = ProgressStyle::with_template("{spinner} {bar:30} {percent:>3} % {msg}");
+        let bar = ProgressBar::no_length();
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self::Bar(bar)
+    }
+
+    fn show(&mut self, report: &Report, now: Instant, context: &Context) -> io::Result<()> {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_length(report.bytes.max(1));
+                bar.set_position(
+                    report.progress.as_ref().map_or(0, |progress| progress.bytes_read),
+                );
+                bar.set_message(said(report));
+            }
+            Self::Lines(shown) => {
+                if let Some(line) = shown.next(report, now) {
+                    context.output().line(&line)?;
+                }
+            }
+            Self::Json(last) if last.as_deref() != Some(report) => {
+                context.output().json_line(report)?;
+                *last = Some(Box::new(report.clone()));
+            }
+            Self::Json(_) => {}
+        }
+        Ok(())
+    }
+
+    fn end(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// What was shown last, and when.
+#[derive(Default)]
+struct Shown {
+    stands: Option<(ImportState, Option<u64>)>,
+    line: String,
+    at: Option<Instant>,
+}
+
+impl Shown {
+    /// The line to show now, if any: a new state or place at once, the rest from time to time.
+    fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
+        let (stands, line) = (Some((report.state, report.place)), said(report));
+        let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
+        if self.stands == stands && !(due && self.line != line) {
+            return None;
+        }
+        (self.stands, self.at) = (stands, Some(now));
+        self.line.clone_from(&line);
+        Some(line)
+    }
+}
+
+/// How far it is, in words.
+fn said(report: &Report) -> String {
+    let import = report.import.as_ref().map(ToString::to_string).unwrap_or_default();
+    let state = report.state.as_str();
+    match (&report.progress, report.place) {
+        (Some(progress), _) => {
+            let records = HumanCount(report.records.read);
+            let rate = HumanCount(progress.records_per_second);
+            let share = (progress.bytes_read * 100).checked_div(report.bytes).unwrap_or_default();
+            let end = progress.estimated_end;
+            let end = end.map(|at| at.strftime(", ends about %H:%M:%S UTC").to_string());
+            let end = end.unwrap_or_default();
+            format!("{import} is {state}: {records} records, {share} %, {rate} a second{end}")
+        }
+        (None, Some(place)) => format!("{import} is {state}: place {place} of its account"),
+        (None, None) => format!("{import} is {state}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Counts, Progress};
+
+    fn queued(place: u64) -> Report {
+        let at = "2026-11-23T20:00:00Z".parse().unwrap();
+        let (import, account) = ("t-4".parse().unwrap(), "acme".parse().unwrap());
+        Report { place: Some(place), ..Report::queued("e.manifest", at).of(&import, &account) }
+    }
+
+    fn running(bytes_read: u64) -> Report {
+        let at = "2026-11-23T20:00:00Z".parse().unwrap();
+        let progress =
+            Progress { at, bytes_read, records_per_second: 2_000, estimated_end: Some(at) };
+        Report {
+            state: ImportState::Running,
+            place: None,
+            bytes: 1000,
+            records: Counts { read: 12_000, accepted: 12_000, rejected: 0 },
+            progress: Some(progress),
+            ..queued(1)
+        }
+    }
+
+    #[test]
+    fn says_how_far_it_is() {
+        assert_eq!(said(&queued(3)), "t-4 is queued: place 3 of its account");
+        assert_eq!(
+            said(&running(450)),
+            "t-4 is running: 12,000 records, 45 %, 2,000 a second, ends about 20:00:00 UTC"
+        );
+    }
+
+    #[test]
+    fn a_new_place_is_said_at_once_and_progress_from_time_to_time() {
+        let (mut shown, begun) = (Shown::default(), Instant::now());
+        assert!(shown.next(&queued(3), begun).is_some());
+        assert_eq!(shown.next(&queued(3), begun + LINE_EVERY), None, "nothing new");
+        assert!(shown.next(&queued(2), begun + LINE_EVERY).is_some());
+        let now = begun + LINE_EVERY * 2;
+        assert!(shown.next(&running(10), now).is_some());
+        assert_eq!(shown.next(&running(20), now + LINE_EVERY / 2), None, "too early");
+        assert!(shown.next(&running(30), now + LINE_EVERY).is_some());
+    }
+}

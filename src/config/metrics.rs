@@ -1,0 +1,80 @@
+//! `[metrics]`: where Prometheus asks for figures. Never outside the machine: there is no login.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Metrics {
+    /// What [`Metrics::listener`] reads. Empty: nowhere.
+    pub listen: String,
+}
+
+/// Where figures are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// On a loopback address.
+    Tcp(SocketAddr),
+    /// On a socket in the file system.
+    Unix(PathBuf),
+}
+
+impl Metrics {
+    /// What `listen` names: `127.0.0.1:9469`, `[::1]:9469`, `unix:/path`, or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be read after "listen".
+    pub fn listener(&self) -> Result<Listen, String> {
+        if self.listen.is_empty() {
+            return Ok(Listen::Off);
+        }
+        if let Some(path) = self.listen.strip_prefix("unix:") {
+            let absolute = Path::new(path).is_absolute();
+            let path = absolute.then(|| Listen::Unix(path.into()));
+            return path.ok_or_else(|| "must name an absolute path after unix:".into());
+        }
+        let address: SocketAddr = self
+            .listen
+            .parse()
+            .map_err(|_| "must be like 127.0.0.1:9469 or unix:/run/sftp-import/metrics.sock")?;
+        if !address.ip().is_loopback() {
+            return Err("must be a loopback address: anybody who reaches it can read".into());
+        }
+        Ok(Listen::Tcp(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(listen: &str) -> Result<Listen, String> {
+        Metrics { listen: listen.into() }.listener()
+    }
+
+    #[test]
+    fn reads_where_to_listen() {
+        assert_eq!(listener(""), Ok(Listen::Off));
+        assert_eq!(listener("unix:/run/x"), Ok(Listen::Unix("/run/x".into())));
+        for address in ["127.0.0.1:9469", "[::1]:9469"] {
+            assert_eq!(listener(address), Ok(Listen::Tcp(address.parse().unwrap())));
+        }
+    }
+
+    #[test]
+    fn says_what_cannot_work() {
+        for (listen, why) in [
+            ("unix:run/x", "must name an absolute path"),
+            ("localhost:9469", "must be like"),
+            ("0.0.0.0:9469", "must be a loopback address"),
+            ("[::]:9469", "must be a loopback address"),
+        ] {
+            assert!(listener(listen).unwrap_err().starts_with(why), "{listen}");
+        }
+    }
+}

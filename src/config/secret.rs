@@ -1,0 +1,107 @@
+//! Secrets: the files that hold them, who can read those, and what is written where none belongs.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+
+/// Why a secret is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Its file can't be looked at.
+    #[error("cannot look at {}, which [mail] password-file names", path.display())]
+    Look {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its file's mode lets everybody read it.
+    #[error("{} holds a password and can be read by everybody", .0.display())]
+    Exposed(PathBuf),
+}
+
+impl SecretError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Look { .. } => {
+                "write the password on its first line, or name another file".into()
+            }
+            Self::Exposed(path) => format!("chmod 0640 {}", path.display()),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the files with secrets that the configuration names can be read by everybody here.
+    ///
+    /// # Errors
+    /// The first that can, or that is not there.
+    pub fn check_secrets(&self) -> Result<(), SecretError> {
+        self.mail.password_file.as_deref().map_or(Ok(()), check)
+    }
+}
+
+fn check(path: &Path) -> Result<(), SecretError> {
+    let looked = std::fs::metadata(path);
+    let metadata = looked.map_err(|source| SecretError::Look { path: path.to_owned(), source })?;
+    if metadata.mode() & 0o004 != 0 {
+        return Err(SecretError::Exposed(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// What is said of a configuration that can't be parsed, without what somebody wrote as a secret:
+/// `password = "…"` is no key of ours, and the message shows its line.
+pub(super) fn without_secrets(message: &str) -> String {
+    let shown = message.lines().map(|line| match line.split_once('=') {
+        Some((key, _)) if names_a_secret(key) => format!("{key}= …"),
+        _ => line.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "passwd", "secret", "token"].iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for (text, told) in [
+            ("[mail]\npassword = 'hunter2'\n", "password"),
+            ("[mail]\nPassWord='hunter2'\n", "PassWord"),
+            ("[webhooks]\nsecret = \"hunter2\n", "line 2"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::load(&path).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && error.contains(told), "{error}");
+        }
+        std::fs::write(&path, "[mail]\nfrm = 'x'\n").unwrap();
+        assert!(Config::load(&path).unwrap_err().to_string().contains("frm = 'x'"));
+    }
+
+    #[test]
+    fn a_password_that_everybody_can_read_is_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let mut config = Config::default();
+        config.check_secrets().unwrap();
+        config.mail.password_file = Some(path.clone());
+        assert!(matches!(config.check_secrets(), Err(SecretError::Look { .. })));
+        std::fs::write(&path, "x").unwrap();
+        for (mode, fits) in [(0o600, true), (0o640, true), (0o644, false), (0o604, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(config.check_secrets().is_ok(), fits, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Finds out whether every link of the chain holds, and says how to mend the one that doesn't.
+//!
+//! One file a group of checks. Each check gathers facts from the host and then decides on them
+//! alone (pure), so that what it says can be tested without the fault. Nothing here changes the
+//! host: a file that a check makes to try something goes again before it ends.
+
+mod access;
+mod account_facts;
+mod accounts;
+mod confinement;
+mod daemon;
+mod database;
+mod delivery;
+mod finding;
+mod helper;
+mod host;
+mod limits;
+mod paths;
+mod sshd;
+mod sshd_files;
+mod storage;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+pub use finding::{CHECKS, Check, Finding, Group, Level};
+
+use self::account_facts::Gathering;
+use self::accounts::Accounts;
+use self::sshd::Sshd;
+use crate::account::AccountId;
+use crate::config::Config;
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Only this account, and all that it depends on; else every account.
+    pub account: Option<AccountId>,
+    /// The sshd_config of the sshd that accounts log in to.
+    pub sshd_config: PathBuf,
+    /// The address that an account is taken to come from, for `Match Address`.
+    pub from: String,
+}
+
+/// Of how many accounts sshd's effective configuration is asked: each takes some 10 ms, and they
+/// differ only where a `Match` of the site's tells accounts apart. `--account` asks for any.
+const ASKED_OF_SSHD: usize = 20;
+
+/// Runs every check on this host, and returns what it found in the order of [`CHECKS`].
+pub fn examine(config: &Config, request: &Request) -> Vec<Finding> {
+    let now = Timestamp::now();
+    let database = database::gather(config, now);
+    let gathering = Gathering::new(config, database.state.as_ref(), now);
+    let accounts = Accounts::gather(&gathering, request.account.as_ref());
+    let mut findings = sshd_findings(config, request, &accounts);
+    findings.extend(accounts.judge());
+    findings.extend(storage::check(config));
+    findings.push(limits::check(config, accounts.with_user()));
+    findings.extend(daemon::check(config));
+    findings.extend(database.judge(config));
+    findings.extend(delivery::check(config, database.state.as_ref(), now));
+    findings.extend(host::check(database.state.as_ref(), now));
+    let place = |finding: &Finding| CHECKS.iter().position(|check| check.name == finding.check);
+    findings.sort_by_key(|finding| (place(finding), finding.level));
+    findings
+}
+
+fn sshd_findings(config: &Config, request: &Request, accounts: &Accounts) -> Vec<Finding> {
+    let sshd = Sshd::new(request.sshd_config.clone(), request.from.clone());
+    if let Some(refused) = sshd.judge_test() {
+        return vec![refused];
+    }
+    let mut findings = vec![sshd.accepted()];
+    let files = sshd_files::read(&request.sshd_config);
+    let asked = accounts.in_sshd().take(ASKED_OF_SSHD);
+    let mut first = None;
+    for account in asked {
+        let effective = match sshd.effective(account.id()) {
+            Ok(effective) => effective,
+            Err(finding) => {
+                findings.push(finding);
+                continue;
+            }
+        };
+        findings.extend(confinement::judge(account.id(), &effective, &files, config));
+        findings.extend(access::judge(account, &effective, &request.from));
+        first.get_or_insert((account, effective));
+    }
+    let (account, effective) = first.unzip();
+    findings.extend(helper::check(config, account, effective.as_ref()));
+    findings
+}

@@ -1,0 +1,118 @@
+//! After a state database was put back: brings it and what has happened since to one story.
+//!
+//! The store, the spool and results/ are newer than the database then. A running number that the
+//! store knows must not be given again (it would take the new import for one that it has), and an
+//! import that ended since has its answer in results/ already: it is not run again.
+
+use std::io::Read;
+
+use jiff::Timestamp;
+
+use super::results::answer_names;
+use super::{Engine, ImportRow};
+use crate::import_id::ImportId;
+use crate::printable::chain;
+use crate::report::{ImportState, Report};
+use crate::spool::{self, Results, SpooledError};
+use crate::state::{self, activity, imports};
+use crate::store;
+
+/// The most that is read of a report.
+const MAX_REPORT: u64 = 16 << 20;
+
+/// Why what has happened since can't be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The store can't say which imports it has.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The spool can't be listed.
+    #[error(transparent)]
+    Spool(#[from] SpooledError),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+/// What had happened since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Imports that ended, by their answers in results/.
+    pub ended: Vec<ImportId>,
+    /// Imports whose files lie in the spool, and which the state database doesn't know.
+    pub unknown: Vec<ImportId>,
+}
+
+impl Engine {
+    /// Takes up what has happened since the state database was copied. `last_import` is the last
+    /// running number that the one before it knew.
+    ///
+    /// # Errors
+    /// The store or the spool can't be read, or the state database's; done again, it goes on.
+    pub fn adopt(&self, last_import: Option<i64>, now: Timestamp) -> Result<Adopted, AdoptError> {
+        let spooled = spool::list(&self.layout)?;
+        let node = &self.config.node.name;
+        let stored = self.store.imports()?;
+        let known = stored.iter().chain(spooled.iter().map(|(import, _)| import));
+        let last = known.filter_map(|import| import.number_at(node)).max();
+        let waiting: Vec<ImportRow> = self.state.read(imports::unfinished)?;
+        let ended: Vec<_> = waiting
+            .into_iter()
+            .filter(|row| !spooled.iter().any(|(import, _)| *import == row.id))
+            .filter_map(|row| self.answer_of(&row).map(|report| (row, report)))
+            .collect();
+        self.state.write(|tx| {
+            imports::continue_after(tx, last.max(last_import).unwrap_or(0))?;
+            for (row, report) in &ended {
+                end(tx, row, report, now)?;
+            }
+            activity::log(tx, now, None, None, "state.restored", "")
+        })?;
+        let unknown = |import: &ImportId| {
+            let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
+            Ok::<_, state::Error>(row.is_none())
+        };
+        let mut adopted = Adopted::default();
+        for (import, _) in spooled {
+            if unknown(&import)? {
+                adopted.unknown.push(import);
+            }
+        }
+        adopted.ended = ended.into_iter().map(|(row, _)| row.id).collect();
+        Ok(adopted)
+    }
+
+    /// The final report on an import, when results/ has it.
+    fn answer_of(&self, row: &ImportRow) -> Option<Report> {
+        let [.., name] = answer_names(&row.stem);
+        let file = Results::open(&self.layout, &row.account).and_then(|r| r.read(&name)).ok()?;
+        let mut json = Vec::new();
+        file.take(MAX_REPORT).read_to_end(&mut json).ok()?;
+        let report: Report = match serde_json::from_slice(&json) {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::warn!(account = %row.account, import = %row.id,
+                    "the report in results/ can't be read: {}", chain(&error));
+                return None;
+            }
+        };
+        let is_final = matches!(report.state, ImportState::Completed | ImportState::Failed);
+        (is_final && report.import.as_ref() == Some(&row.id)).then_some(report)
+    }
+}
+
+/// Ends an import as its report says. Who was to be told was told then.
+fn end(
+    tx: &state::Transaction<'_>,
+    row: &ImportRow,
+    report: &Report,
+    now: Timestamp,
+) -> state::Result<()> {
+    if row.state == ImportState::Claiming {
+        imports::set_queued(tx, &row.id, None)?;
+    }
+    imports::set_running(tx, &row.id, report.started_at.unwrap_or(now))?;
+    imports::set_finished(tx, &row.id, report, report.finished_at.unwrap_or(now))?;
+    let detail = "it had ended since the state database was copied, by its answer in results/";
+    activity::log(tx, now, Some(&row.account), Some(&row.id), "import.adopted", detail)
+}

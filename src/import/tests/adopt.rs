@@ -1,0 +1,67 @@
+//! A state database that was put back, beside a store, a spool and results/ that are newer.
+
+use std::fs;
+
+use jiff::Timestamp;
+
+use super::host::{EVENTS, Host};
+use crate::report::ImportState;
+use crate::state::{copy, replace};
+
+/// Puts `saved` back, as `sftp-import restore` does.
+fn restore(host: Host, saved: &std::path::Path) -> Host {
+    let database = host.engine.config.paths.state_db();
+    host.reopened(|| {
+        replace(&database, saved, Timestamp::now()).unwrap();
+    })
+}
+
+#[test]
+fn a_number_that_the_store_knows_is_not_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    let host = Host::new();
+    copy::backup(&host.engine.config.paths.state_db(), &saved).unwrap();
+    host.upload("e", "event", EVENTS);
+    let event = host.claim();
+    host.run(&event);
+    host.upload("p", "profile", "identity,City\na,Rome\n");
+    let profile = host.claim();
+    host.run(&profile);
+    let host = restore(host, &saved);
+    let adopted = host.engine.adopt(None, Timestamp::now()).unwrap();
+    assert_eq!(adopted, Default::default());
+    host.upload("p2", "profile", "identity,City\na,Oslo\n");
+    let next = host.claim();
+    assert!(![&event, &profile].contains(&&next), "{next} would be taken for what is stored");
+    assert_eq!(host.run(&next)["records"]["accepted"], 1);
+    let profiles = rusqlite::Connection::open(host.stored().join("profiles.db")).unwrap();
+    let stored: String =
+        profiles.query_row("SELECT properties FROM profile", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, r#"{"City":"Oslo"}"#);
+}
+
+#[test]
+fn what_ended_since_is_ended_and_what_waits_still_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    let host = Host::new();
+    host.upload("done", "event", EVENTS);
+    let done = host.claim();
+    host.upload("waits", "event", EVENTS);
+    let waits = host.claim();
+    copy::backup(&host.engine.config.paths.state_db(), &saved).unwrap();
+    let report = host.run(&done);
+    host.upload("later", "event", EVENTS);
+    let later = host.claim();
+    let host = restore(host, &saved);
+    let adopted = host.engine.adopt(None, Timestamp::now()).unwrap();
+    assert_eq!((&*adopted.ended, &*adopted.unknown), (&[done.clone()][..], &[later.clone()][..]));
+    let row = host.row(&done);
+    assert_eq!(row.state, ImportState::Completed);
+    assert_eq!(serde_json::to_value(row.report).unwrap(), report);
+    assert!(host.mails(&done).is_empty(), "who was to be told was told");
+    assert_eq!(host.run(&waits)["state"], "completed");
+    assert!(fs::exists(host.spooled(&later)).unwrap(), "an upload is nobody's to remove");
+    assert_eq!(host.engine.adopt(None, Timestamp::now()).unwrap().ended, []);
+}

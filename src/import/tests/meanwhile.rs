@@ -1,0 +1,127 @@
+//! What is told of an import while it waits and runs, and that no round writes over its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::host::{EVENTS, Host, names};
+use crate::config::Period;
+use crate::import::Monitor;
+
+fn answer(host: &Host, stem: &str) -> Value {
+    let json = std::fs::read(host.results(&format!("{stem}.result.json"))).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+#[test]
+fn a_report_is_there_from_the_claim_on_and_says_the_place() {
+    let host = Host::new();
+    for stem in ["a", "b", "c"] {
+        host.upload(stem, "event", EVENTS);
+        std::thread::sleep(Duration::from_millis(10)); // another tick of the clock of files
+    }
+    let queued = host.look().queued;
+    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "nothing to deliver yet");
+    for (place, stem) in [(1, "a"), (2, "b"), (3, "c")] {
+        let answer = answer(&host, stem);
+        assert_eq!((&answer["state"], &answer["place"]), (&"queued".into(), &place.into()));
+        assert_eq!(answer["dataFile"], format!("{stem}.csv"));
+        assert_eq!(answer["startedAt"], Value::Null);
+    }
+    assert_eq!(host.run(&queued[0].1)["state"], "completed");
+    host.engine.tell_meanwhile(&[]).unwrap();
+    assert_eq!(answer(&host, "a")["state"], "completed", "no round writes over an end");
+    assert_eq!(answer(&host, "a").get("place"), None);
+    assert_eq!(answer(&host, "b")["place"], 1);
+    let answers = ["a.errors.csv", "a.errors.jsonl", "a.result.json", "b.result.json"];
+    assert_eq!(names(host.results(""))[..4], answers, "nothing hidden stays");
+}
+
+#[test]
+fn a_running_import_says_how_far_it_is() {
+    let host = Host::new();
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    let monitor = Arc::new(Monitor::default());
+    monitor.set_total(1000);
+    monitor.set(8, 250);
+    monitor.reject();
+    host.sql("UPDATE import SET state = 'running', started_at = 1000");
+    let running = [(import.clone(), monitor)];
+    host.engine.tell_meanwhile(&running).unwrap();
+    let told = answer(&host, "e");
+    assert_eq!(told["state"], "running");
+    assert_eq!(told["records"], serde_json::json!({"read": 8, "accepted": 7, "rejected": 1}));
+    assert_eq!((&told["bytes"], &told["progress"]["bytesRead"]), (&1000.into(), &250.into()));
+    let end: Timestamp = told["progress"]["estimatedEnd"].as_str().unwrap().parse().unwrap();
+    assert!(
+        end >= told["progress"]["at"].as_str().unwrap().parse::<Timestamp>().unwrap()
+            - jiff::SignedDuration::from_secs(1)
+    );
+
+    // As a crash leaves it: the process that knew the monitor is gone.
+    host.engine.tell_meanwhile(&[]).unwrap();
+    let told = answer(&host, "e");
+    assert_eq!((&told["state"], told.get("progress")), (&"queued".into(), None));
+
+    // Its end is being answered: whoever comes late writes nothing.
+    let row = host.row(&import);
+    let answering = host.engine.answering(&row.id);
+    host.engine.tell_meanwhile(&running).unwrap();
+    assert_eq!(answer(&host, "e")["state"], "queued");
+    drop(answering);
+    host.engine.tell_meanwhile(&running).unwrap();
+    assert_eq!(answer(&host, "e")["state"], "running");
+}
+
+#[test]
+fn still_processing_is_told_of_what_nobody_heard_of_for_long() {
+    let host = Host::with(|config| config.milestones.still_processing_every = Period::seconds(60));
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    assert!(!host.engine.tell_meanwhile(&[]).unwrap());
+    host.sql("UPDATE import SET received_at = received_at - 61000");
+    assert!(host.engine.tell_meanwhile(&[]).unwrap());
+    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "once in that time");
+    assert_eq!(host.mails(&import), ["import.still_processing"]);
+    assert_eq!(host.log(&import)[1..], ["import.still_processing"]);
+    let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
+    assert_eq!(details[1], "e.manifest: queued, place 1");
+
+    // A restart forgets nothing: what was told, and when, is in the state database.
+    host.sql("UPDATE milestone SET at = at - 61000");
+    let monitor = Arc::new(Monitor::default());
+    monitor.set_total(1000);
+    monitor.set(8, 250);
+    assert!(host.engine.tell_meanwhile(&[(import.clone(), monitor)]).unwrap());
+    let bodies = host.column("SELECT body FROM milestone WHERE import = ?1 ORDER BY at", &import);
+    let body: Value = serde_json::from_str(&bodies[1]).unwrap();
+    assert_eq!(body["type"], "import.still_processing");
+    assert_eq!(
+        (&body["data"]["state"], &body["data"]["records"]["read"]),
+        (&"running".into(), &8.into())
+    );
+    assert_eq!(body["data"]["progress"]["bytesRead"], 250);
+
+    host.run(&import);
+    host.sql("UPDATE milestone SET at = at - 61000");
+    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "it has ended");
+}
+
+#[test]
+fn an_import_that_is_retried_is_told_of_anew() {
+    let host = Host::with(|config| config.milestones.still_processing_every = Period::seconds(60));
+    host.upload("e", "event", "evtName,identity\n,a\n");
+    let import = host.claim();
+    assert_eq!(host.run(&import)["state"], "failed");
+    host.sql("UPDATE milestone SET at = at - 61000; UPDATE import SET received_at = 0");
+    let (state, layout) = (&host.engine.state, &host.engine.layout);
+    crate::import::retry(state, layout, &host.row(&import), Timestamp::now()).unwrap();
+    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "it waits only since then");
+    assert_eq!(answer(&host, "e")["state"], "queued");
+    assert_eq!(host.run(&import)["state"], "failed");
+    let twice = ["import.picked_up", "import.failed", "import.picked_up", "import.failed"];
+    assert_eq!(host.mails(&import), twice);
+}

@@ -1,0 +1,108 @@
+//! What is removed by its age, and what is not, however old.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::host::{EVENTS, Host, names};
+use crate::config::Period;
+use crate::state::Error;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn count(host: &Host, sql: &str) -> i64 {
+    host.engine.state.read(|tx| Ok::<_, Error>(tx.query_row(sql, [], |row| row.get(0))?)).unwrap()
+}
+
+/// One completed import with answers, its deliveries made.
+fn told(host: &Host, stem: &str) {
+    host.upload(stem, "event", EVENTS);
+    host.run(&host.claim());
+    host.sql(
+        "UPDATE delivery SET state = 'delivered', next_attempt_at = NULL,
+         finished_at = (SELECT at FROM milestone WHERE id = milestone) WHERE state = 'pending'",
+    );
+}
+
+#[test]
+fn everything_goes_in_its_time_and_a_name_stays_spent() {
+    let host = Host::new();
+    told(&host, "e");
+    let now = Timestamp::now();
+    let sweep = |days: u32| host.engine.sweep(now + DAY * days).unwrap();
+    let rows = || {
+        let tables = ["import", "milestone", "delivery"];
+        tables.map(|table| count(&host, &format!("SELECT count(*) FROM {table}")))
+    };
+    sweep(89);
+    assert_eq!((names(host.results("")).len(), rows()), (3, [1, 2, 2]));
+    sweep(91);
+    assert_eq!((names(host.results("")).len(), rows()), (0, [1, 0, 0]));
+    let said = "SELECT count(*) FROM activity WHERE action = 'retention.removed'
+                AND detail LIKE '1 answers in results/, 2 milestones%'";
+    assert_eq!(count(&host, said), 1);
+    sweep(366);
+    assert_eq!(rows(), [0, 0, 0]);
+    assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action LIKE 'import.%'"), 0);
+    assert_eq!(host.stored_events().len(), 1, "what was stored is not ours to remove");
+    host.upload("e", "event", EVENTS);
+    let report = host.run(&host.claim());
+    assert_eq!(report["failure"]["message"], "Incorrect details in manifest file", "{report:#}");
+}
+
+#[test]
+fn what_is_still_needed_stays_however_old() {
+    let host = Host::new();
+    host.upload("pending", "event", EVENTS);
+    host.run(&host.claim()); // its deliveries are to be made
+    host.upload("waiting", "event", EVENTS);
+    let waiting = host.claim();
+    host.upload("cut", "event", EVENTS);
+    let cut = host.claim();
+    host.sql(&format!("UPDATE import SET state = 'running' WHERE id = '{cut}'"));
+    host.engine.sweep(Timestamp::now() + DAY * 4000).unwrap();
+    assert_eq!(count(&host, "SELECT count(*) FROM import"), 3);
+    assert_eq!(count(&host, "SELECT count(*) FROM delivery WHERE state = 'pending'"), 2);
+    assert_eq!(names(host.results("")).len(), 3, "the error file goes with a mail to come");
+    for import in [&waiting, &cut] {
+        assert_eq!(host.run(import)["state"], "completed");
+    }
+}
+
+#[test]
+fn more_than_a_batch_goes_in_one_sweep() {
+    let host = Host::new();
+    host.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234)
+         INSERT INTO activity (at, account, action) SELECT 0, 'ACME-1', 'x' FROM n",
+    );
+    host.sql("INSERT INTO activity (at, account, action) VALUES (0, NULL, 'x')");
+    host.engine.sweep(Timestamp::now()).unwrap();
+    assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action = 'x'"), 0);
+}
+
+#[test]
+fn a_removed_accounts_things_go_as_well() {
+    let host = Host::new();
+    told(&host, "e");
+    host.remove_account();
+    host.engine.sweep(Timestamp::now() + DAY * 366).unwrap();
+    assert_eq!(count(&host, "SELECT count(*) FROM import"), 0);
+}
+
+#[test]
+fn an_account_and_completed_uploads_can_be_kept_longer() {
+    let host = Host::with(|config| {
+        config.retention.completed_uploads = Period::seconds(3600);
+        config.retention.results = Period::seconds(0);
+        config.retention.deliveries = Period::seconds(0);
+    });
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    host.run(&import);
+    let now = Timestamp::now();
+    host.engine.sweep(now).unwrap();
+    assert_eq!(names(host.engine.layout.spool()), [import.as_str()]);
+    host.engine.sweep(now + Duration::from_secs(3601)).unwrap();
+    assert!(names(host.engine.layout.spool()).is_empty());
+}

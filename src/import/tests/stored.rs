@@ -1,0 +1,93 @@
+//! What is stored is never called failed, whatever comes between the store and the answer.
+
+use std::fs;
+
+use super::host::{EVENTS, Host, NOT_FINISHED};
+use crate::config::Period;
+use crate::import_id::ImportId;
+use crate::report::FailureText;
+
+const PROFILES: &str = "identity,A\na,1\n,2\n";
+
+/// Runs an import of `csv` to its end, then takes back all of it but what is in the store, the
+/// spool and results/, as after `starts` crashes before the finishing transaction.
+fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
+    host.upload("x", kind, csv);
+    let import = host.claim();
+    let folder = host.spooled(&import);
+    let files = ["data", "manifest"].map(|name| (name, fs::read(folder.join(name)).unwrap()));
+    assert_eq!(host.run(&import)["state"], "completed");
+    host.sql(NOT_FINISHED);
+    host.sql(&format!("UPDATE import SET starts = {starts}"));
+    fs::create_dir(&folder).unwrap();
+    for (name, content) in files {
+        fs::write(folder.join(name), content).unwrap();
+    }
+    import
+}
+
+/// Once, three crashes between the store's commit and the end set it aside as failed.
+#[test]
+fn an_import_cut_off_after_it_was_stored_is_run_for_its_answer() {
+    for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
+        let host = Host::new();
+        let import = cut_off(&host, kind, csv, 3);
+        let report = host.run(&import);
+        assert_eq!(report["state"], "completed", "{report:#}");
+        assert_eq!(report["records"], serde_json::json!({"read": 2, "accepted": 1, "rejected": 1}));
+        assert_eq!(report["warnings"], serde_json::json!([]));
+        assert_eq!(report["errorFile"], "x.errors.csv");
+    }
+}
+
+/// The run itself may be what crashes: it isn't tried for ever.
+#[test]
+fn an_import_that_is_stored_and_never_gets_to_its_end_is_answered_by_the_store() {
+    for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
+        let host = Host::new();
+        let import = cut_off(&host, kind, csv, 6);
+        let report = host.run(&import);
+        assert_eq!(report["state"], "completed", "{report:#}");
+        assert_eq!(report["records"]["accepted"], 1);
+        let warning = report["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("records are stored") && warning.contains("6 times"), "{warning}");
+        assert_eq!(host.mails(&import), ["import.picked_up", "import.completed"]);
+    }
+}
+
+#[test]
+fn an_import_that_is_stored_is_not_failed_when_its_files_are_lost() {
+    let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
+    let import = cut_off(&host, "event", EVENTS, 1);
+    fs::remove_dir_all(host.spooled(&import)).unwrap();
+    let report = host.run(&import);
+    assert_eq!(report["state"], "completed", "{report:#}");
+    assert_eq!(report["records"]["accepted"], 1);
+    assert_eq!(host.stored_events(), [format!("import={import}")]);
+}
+
+/// What the store can't say, nobody says.
+#[test]
+fn an_import_is_not_failed_while_the_store_cannot_be_asked() {
+    let host = Host::new();
+    let import = cut_off(&host, "profile", PROFILES, 6);
+    let database = host.stored().join("profiles.db");
+    let aside = host.stored().join("aside");
+    fs::rename(&database, &aside).unwrap();
+    fs::write(&database, "not a database, but long enough to be taken for one by a reader")
+        .unwrap();
+    host.try_run(&import).unwrap_err();
+    assert_eq!(host.row(&import).starts, 6, "not counted");
+    fs::rename(&aside, &database).unwrap();
+    assert_eq!(host.run(&import)["state"], "completed");
+}
+
+#[test]
+fn what_is_not_stored_is_failed() {
+    let host = Host::new();
+    host.upload("x", "event", EVENTS);
+    let import = host.claim();
+    host.sql("UPDATE import SET state = 'running', starts = 3");
+    assert_eq!(host.run(&import)["failure"]["message"], FailureText::Internal.as_str());
+    assert!(host.stored_events().is_empty());
+}

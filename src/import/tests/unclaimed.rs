@@ -1,0 +1,63 @@
+//! A data file that no manifest claims is told of once: the contact by mail, and the activity log.
+
+use super::host::{EVENTS, Host};
+use crate::config::Period;
+
+fn host(contact: bool) -> Host {
+    let host = Host::with(|config| config.pairing.unclaimed_after = Period::seconds(3600));
+    if contact {
+        host.sql("UPDATE account SET email = 'ops@acme.example'");
+    }
+    host
+}
+
+/// Looks; then the lines in the activity log, and the mails to the contact.
+fn told(host: &Host) -> (i64, i64) {
+    host.look();
+    let count = |sql: &str| {
+        host.engine
+            .state
+            .read(|tx| Ok::<_, crate::state::Error>(tx.query_row(sql, [], |row| row.get(0))?))
+            .unwrap()
+    };
+    (
+        count("SELECT count(*) FROM activity WHERE action = 'file.unclaimed'"),
+        count("SELECT count(*) FROM delivery WHERE destination = 'ops@acme.example'"),
+    )
+}
+
+#[test]
+fn a_file_is_told_of_once_and_a_new_one_of_its_name_again() {
+    let mut host = host(true);
+    host.put("e.csv", EVENTS);
+    host.put("notes.txt", "none of ours");
+    assert_eq!(told(&host), (0, 0), "not old enough");
+    host.set_unclaimed_after(Period::seconds(0));
+    assert_eq!(told(&host), (0, 0), "nobody wants to know");
+
+    host.set_unclaimed_after(SHORT);
+    std::thread::sleep(SHORT.get());
+    assert_eq!(told(&host), (1, 1));
+    assert_eq!(told(&host), (1, 1), "once");
+    let host = host.reopened(|| {});
+    assert_eq!(told(&host), (1, 1), "once, whatever restarts come");
+    host.put("e.csv", "another one");
+    std::thread::sleep(SHORT.get());
+    assert_eq!(told(&host), (2, 2), "another file");
+    host.put_manifest("e", "event");
+    host.run(&host.claim());
+    host.look();
+    let left = host.engine.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
+    assert_eq!(left.unwrap(), [], "what is gone is forgotten");
+}
+
+#[test]
+fn without_a_contact_the_activity_log_has_it() {
+    let mut host = host(false);
+    host.set_unclaimed_after(SHORT);
+    host.put("e.csv", EVENTS);
+    std::thread::sleep(SHORT.get());
+    assert_eq!(told(&host), (1, 0));
+}
+
+const SHORT: Period = Period::seconds(1);

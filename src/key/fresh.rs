@@ -1,0 +1,67 @@
+//! Whether what is published is what the state database says: the helper reads nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::PublishError;
+use crate::state::keys::each_usable;
+use crate::state::{self, State};
+
+/// How the published keys differ from the state database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Keys that should work and are not published.
+    pub missing: usize,
+    /// Keys that are published and should not work any more: revoked, or of a suspended account.
+    pub revoked: usize,
+    /// Keys that are published as they should be.
+    pub right: usize,
+}
+
+type Row = (String, String, String, Option<String>, Option<i64>);
+
+/// Compares `database` with what `state` says at `now`.
+///
+/// # Errors
+/// Either can't be read.
+pub fn difference(
+    state: &State,
+    database: &Path,
+    now: Timestamp,
+) -> Result<Difference, PublishError> {
+    let mut wanted = BTreeSet::new();
+    state.read(|tx| {
+        each_usable(tx, now, |key| {
+            wanted.insert((
+                key.account.to_owned(),
+                key.fingerprint.to_owned(),
+                key.public_key.to_owned(),
+                key.from.map(str::to_owned),
+                key.expires_at,
+            ));
+            Ok::<_, state::Error>(())
+        })
+    })?;
+    let mut published = published(database).map_err(PublishError::Read)?;
+    // One that has expired since is not wanted, and does no harm: the helper looks at the time.
+    published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
+    Ok(Difference {
+        missing: wanted.difference(&published).count(),
+        revoked: published.difference(&wanted).count(),
+        right: wanted.intersection(&published).count(),
+    })
+}
+
+fn published(database: &Path) -> rusqlite::Result<BTreeSet<Row>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    let mut statement = connection
+        .prepare("SELECT account, fingerprint, public_key, from_hosts, expires_at FROM key")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,233 @@
+//! Gauges: what is now. Set by whoever gathers it, when Prometheus asks.
+
+use std::path::Path;
+
+use prometheus::{Counter, Gauge, GaugeVec, Opts, Registry};
+
+/// What the kernel says of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Process {
+    /// CPU time so far, in seconds.
+    pub cpu_seconds: f64,
+    /// Memory that is in RAM, in bytes.
+    pub resident_bytes: f64,
+    /// Address space, in bytes.
+    pub virtual_bytes: f64,
+    /// Open file descriptors.
+    pub open_fds: f64,
+    /// How many there may be.
+    pub max_fds: f64,
+}
+
+/// All of them.
+pub struct Gauges {
+    pub(super) registry: Registry,
+    imports: GaugeVec,
+    oldest_import: GaugeVec,
+    accounts: GaugeVec,
+    deliveries: GaugeVec,
+    oldest_delivery: GaugeVec,
+    endpoints: GaugeVec,
+    free: GaugeVec,
+    size: GaugeVec,
+    watched: Gauge,
+    database_up: Gauge,
+    queue_held: Gauge,
+    keys_published: Gauge,
+    process: [Gauge; 4],
+    cpu: Counter,
+}
+
+const VALID: &str = "names and labels are valid and unique: the tests make all of them";
+
+impl Gauges {
+    /// For a process that began at `start`, in seconds since 1970 UTC.
+    pub fn new(start: f64) -> Self {
+        let registry = Registry::new();
+        let r = &registry;
+        let build = many(r, "sftp_import_build_info", "1; the version is a label.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        one(r, "process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
+        let age = "Age of the oldest of them.";
+        let cpu = Counter::new("process_cpu_seconds_total", "CPU time of this process.");
+        let cpu = cpu.expect(VALID);
+        registry.register(Box::new(cpu.clone())).expect(VALID);
+        Self {
+            imports: many(
+                r,
+                "sftp_import_unfinished_imports",
+                "Imports that have not ended.",
+                &["state"],
+            ),
+            oldest_import: many(
+                r,
+                "sftp_import_oldest_unfinished_import_age_seconds",
+                age,
+                &["state"],
+            ),
+            accounts: many(r, "sftp_import_accounts", "Accounts.", &["state"]),
+            deliveries: many(
+                r,
+                "sftp_import_pending_deliveries",
+                "Deliveries still to be made.",
+                &["channel"],
+            ),
+            oldest_delivery: many(
+                r,
+                "sftp_import_oldest_pending_delivery_age_seconds",
+                age,
+                &["channel"],
+            ),
+            endpoints: many(r, "sftp_import_endpoints", "Endpoints of webhooks.", &["state"]),
+            free: many(r, "sftp_import_filesystem_free_bytes", "Free to the sidecar.", &["folder"]),
+            size: many(r, "sftp_import_filesystem_size_bytes", "Of the file system.", &["folder"]),
+            watched: one(r, "sftp_import_watched_accounts", "Accounts that inotify watches."),
+            database_up: one(r, "sftp_import_state_database_up", "1: the state database answered."),
+            queue_held: one(
+                r,
+                "sftp_import_queue_held",
+                "1: nothing is claimed or begun, for want of room.",
+            ),
+            keys_published: one(
+                r,
+                "sftp_import_keys_published_timestamp_seconds",
+                "When keys were published last, since 1970 UTC.",
+            ),
+            process: [
+                one(r, "process_resident_memory_bytes", "Memory of this process that is in RAM."),
+                one(r, "process_virtual_memory_bytes", "Address space of this process."),
+                one(r, "process_open_fds", "Open file descriptors of this process."),
+                one(r, "process_max_fds", "How many file descriptors this process may have."),
+            ],
+            cpu,
+            registry,
+        }
+    }
+
+    /// Imports in `state`, and the oldest one's age in seconds.
+    pub fn imports(&self, state: &'static str, count: f64, age: f64) {
+        self.imports.with_label_values(&[state]).set(count);
+        self.oldest_import.with_label_values(&[state]).set(age);
+    }
+
+    /// Accounts in `state`.
+    pub fn accounts(&self, state: &'static str, count: f64) {
+        self.accounts.with_label_values(&[state]).set(count);
+    }
+
+    /// Deliveries by `channel` still to be made, and the oldest one's age in seconds.
+    pub fn deliveries(&self, channel: &'static str, count: f64, age: f64) {
+        self.deliveries.with_label_values(&[channel]).set(count);
+        self.oldest_delivery.with_label_values(&[channel]).set(age);
+    }
+
+    /// Endpoints in `state`.
+    pub fn endpoints(&self, state: &'static str, count: f64) {
+        self.endpoints.with_label_values(&[state]).set(count);
+    }
+
+    /// Bytes of the file system that has `folder`, a fixed word.
+    pub fn file_system(&self, folder: &'static str, free: f64, size: f64) {
+        self.free.with_label_values(&[folder]).set(free);
+        self.size.with_label_values(&[folder]).set(size);
+    }
+
+    /// How many accounts are watched.
+    pub fn watched(&self, accounts: usize) {
+        self.watched.set(accounts as f64);
+    }
+
+    /// Whether the state database answered.
+    pub fn database_up(&self, up: bool) {
+        self.database_up.set(f64::from(u8::from(up)));
+    }
+
+    /// Whether nothing is claimed or begun.
+    pub fn queue_held(&self, held: bool) {
+        self.queue_held.set(f64::from(u8::from(held)));
+    }
+
+    /// When keys were published last, in seconds since 1970 UTC.
+    pub fn keys_published(&self, at: f64) {
+        self.keys_published.set(at);
+    }
+
+    /// What the kernel says of this process.
+    pub fn process(&self, process: Process) {
+        let Process { cpu_seconds, resident_bytes, virtual_bytes, open_fds, max_fds } = process;
+        let values = [resident_bytes, virtual_bytes, open_fds, max_fds];
+        self.process.iter().zip(values).for_each(|(gauge, value)| gauge.set(value));
+        self.cpu.inc_by((cpu_seconds - self.cpu.get()).max(0.0));
+    }
+}
+
+impl Process {
+    /// From /proc/self. What can't be read is 0. `ticks` a second (CLK_TCK), `page` in bytes.
+    pub fn read(ticks: f64, page: f64) -> Self {
+        let text = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name));
+        let entries = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        let parsed = Self::parse(&text("stat").unwrap_or_default(), ticks, page);
+        let limits = text("limits").unwrap_or_default();
+        let max = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let max = max.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        Self { open_fds: entries as f64, max_fds: max.unwrap_or_default(), ..parsed }
+    }
+
+    /// `stat` is /proc/self/stat (proc_pid_stat(5)): fields 14, 15, 23 and 24.
+    fn parse(stat: &str, ticks: f64, page: f64) -> Self {
+        // The name in brackets, field 2, may hold anything.
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<f64> = rest.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect();
+        let field = |n: usize| fields.get(n - 3).copied().unwrap_or_default();
+        Self {
+            cpu_seconds: (field(14) + field(15)) / ticks,
+            virtual_bytes: field(23),
+            resident_bytes: field(24) * page,
+            ..Self::default()
+        }
+    }
+}
+
+fn one(registry: &Registry, name: &str, help: &str) -> Gauge {
+    let made = Gauge::new(name, help).expect(VALID);
+    registry.register(Box::new(made.clone())).expect(VALID);
+    made
+}
+
+fn many(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    let made = GaugeVec::new(Opts::new(name, help), labels).expect(VALID);
+    registry.register(Box::new(made.clone())).expect(VALID);
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_stat_as_the_kernel_writes_it() {
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 1 0 100 4096000 25 18446";
+        let process = Process::parse(stat, 100.0, 4096.0);
+        assert_eq!(process.cpu_seconds, 2.0);
+        assert_eq!((process.virtual_bytes, process.resident_bytes), (4_096_000.0, 102_400.0));
+        assert_eq!(Process::parse("", 100.0, 4096.0), Process::default());
+        let own = Process::read(100.0, 4096.0);
+        assert!(own.resident_bytes > 0.0 && own.open_fds > 2.0 && own.max_fds > 2.0, "{own:?}");
+    }
+
+    #[test]
+    fn a_page_has_them_all() {
+        let gauges = Gauges::new(1.5);
+        gauges.imports("queued", 2.0, 3.0);
+        gauges.process(Process { cpu_seconds: 4.0, ..Process::default() });
+        let page = super::super::page(&gauges);
+        for line in [
+            "sftp_import_unfinished_imports{state=\"queued\"} 2",
+            "process_cpu_seconds_total 4",
+            "process_start_time_seconds 1.5",
+            "# TYPE sftp_import_pickup_latency_seconds histogram",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Several imports that end within a minute, told in one mail: none lost, none told twice.
+
+use super::bench::{Bench, client, header, within};
+use crate::config::{Period, Size};
+use crate::outbox::Milestone;
+
+fn digesting(seconds: u64) -> Bench {
+    let mut bench = Bench::new();
+    bench.config.mail.digest = Period::seconds(seconds);
+    bench
+}
+
+fn all_delivered(bench: &Bench) -> bool {
+    bench.deliveries().iter().all(|delivery| delivery.state == "delivered")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
+    let mut bench = digesting(3600);
+    let _smtp = bench.smtp(&[]);
+    bench.account("other");
+    bench.enqueue("acme", 1, Milestone::PickedUp, &client());
+    bench.enqueue("acme", 1, Milestone::Completed, &client());
+    bench.enqueue("other", 2, Milestone::Completed, &client());
+    let relay = bench.relay();
+    within(10, "the mail that waits for nothing", || bench.mails().len() == 1).await;
+    assert!(header(&bench.mails()[0], "Subject").contains("has begun"));
+    // A restart while they wait loses nothing: they are in the state database.
+    relay.stop().await;
+    for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
+        bench.enqueue("acme", n, milestone, &client());
+    }
+    bench.write(|tx| {
+        tx.execute_batch(
+            "UPDATE milestone SET at = at - 3600000;
+             UPDATE delivery SET next_attempt_at = next_attempt_at - 3600000",
+        )?; // an hour later
+        Ok(())
+    });
+    let relay = bench.relay();
+    within(30, "all delivered", || all_delivered(&bench)).await;
+    relay.stop().await;
+    let mails = bench.mails();
+    let subjects: Vec<_> = mails.iter().map(|mail| header(mail, "Subject")).collect();
+    assert_eq!(mails.len(), 3, "{subjects:?}");
+    let digest = mails.iter().find(|mail| mail.contains("3 of your imports have ended.")).unwrap();
+    assert!(header(digest, "Subject").starts_with("2 imports are complete, 1 failed"), "{digest}");
+    assert_eq!(digest.matches("Content-Disposition: attachment").count(), 3, "{digest}");
+    for import in ["sftp1-1", "sftp1-3", "sftp1-4"] {
+        assert!(digest.contains(import), "{digest}");
+    }
+    assert!(!digest.contains("sftp1-2"), "another account's: {digest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_deferred_comes_again_whole() {
+    let mut bench = digesting(1);
+    bench.config.mail.attach_up_to = Size::from_bytes(100);
+    let _smtp = bench.smtp(&["--defer", "1"]);
+    for n in 1..=3 {
+        bench.enqueue("acme", n, Milestone::Completed, &client());
+    }
+    let relay = bench.relay();
+    within(30, "deferred", || bench.deliveries().iter().all(|d| d.attempts == 1)).await;
+    assert!(bench.deliveries()[2].last_error.as_ref().unwrap().contains("greylisted"));
+    within(60, "delivered", || all_delivered(&bench)).await;
+    relay.stop().await;
+    let mails = bench.mails();
+    assert_eq!(mails.len(), 1);
+    assert!(mails[0].contains("3 of your imports have ended."), "{}", mails[0]);
+    // 63 bytes each: there is room for one, the others are named with where they lie.
+    assert_eq!(mails[0].matches("Content-Disposition: attachment").count(), 1, "{}", mails[0]);
+    assert!(mails[0].contains("too large together with the others"), "{}", mails[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_end_is_told_as_always() {
+    let mut bench = digesting(1);
+    let _smtp = bench.smtp(&[]);
+    bench.enqueue("acme", 1, Milestone::Completed, &client());
+    let relay = bench.relay();
+    within(30, "delivered", || all_delivered(&bench)).await;
+    relay.stop().await;
+    let mail = bench.mails().remove(0);
+    assert!(header(&mail, "Subject").starts_with("Import sftp1-1 is complete"), "{mail}");
+    assert!(mail.contains("for example"), "a sample from the error file: {mail}");
+}

@@ -1,0 +1,88 @@
+//! A name that has a good address when it is looked at and another one when it is connected to.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use jiff::Timestamp;
+use ureq::config::Config as UreqConfig;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use crate::config::Webhooks;
+use crate::outbox::retry::Outcome;
+use crate::outbox::{Request, Secret, Sender};
+
+const GOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const FORBIDDEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Answers with the nth list at the nth look-up, and with the last one ever after.
+#[derive(Debug)]
+struct Rebinding {
+    answers: Vec<Vec<IpAddr>>,
+    port: u16,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Resolver for Rebinding {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &UreqConfig,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let n = self.asked.fetch_add(1, SeqCst).min(self.answers.len() - 1);
+        let mut addresses = self.empty();
+        self.answers[n].iter().for_each(|ip| addresses.push(SocketAddr::new(*ip, self.port)));
+        Ok(addresses)
+    }
+}
+
+/// A server that takes everything; counts its connections.
+fn server(listener: TcpListener) -> Arc<AtomicUsize> {
+    let came = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&came);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counter.fetch_add(1, SeqCst);
+            let _ = stream.read(&mut [0; 65536]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+        }
+    });
+    came
+}
+
+#[test]
+fn only_the_address_that_was_checked_is_connected_to() {
+    let good = TcpListener::bind((GOOD, 0)).unwrap();
+    let port = good.local_addr().unwrap().port();
+    // The port may be another program's there; whoever it is must not be connected to either.
+    let forbidden = TcpListener::bind((FORBIDDEN, port)).ok().map(server);
+    let good = server(good);
+    let allow = Webhooks { allow: vec!["127.0.0.2/32".parse().unwrap()], ..Webhooks::default() };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answers = vec![vec![GOOD], vec![FORBIDDEN], vec![GOOD, FORBIDDEN], vec![GOOD]];
+    let resolver = Rebinding { answers, port, asked: Arc::clone(&asked) };
+    let sender = Sender::resolving_by(&allow, resolver);
+    let secrets = [Secret::generate().unwrap()];
+    let url = "http://rebinding.example.com/in";
+    let send = || {
+        let (id, now, body) = ("msg_0", Timestamp::now(), "{}");
+        sender.send(&Request { url, secrets: &secrets, id, now, body })
+    };
+    let refused = |outcome: Outcome| {
+        let Outcome::Later { why, .. } = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains("127.0.0.1 is loopback"), "{why}");
+    };
+    assert!(matches!(send(), Outcome::Delivered(_)));
+    assert_eq!(asked.load(SeqCst), 1, "looked up once: nothing can change in between");
+    refused(send()); // the name has moved: the old address' good name is worth nothing
+    refused(send()); // one bad address among good ones is enough
+    assert!(matches!(send(), Outcome::Delivered(_)), "a name can become good again");
+    assert_eq!((asked.load(SeqCst), good.load(SeqCst)), (4, 2));
+    assert_eq!(forbidden.map_or(0, |came| came.load(SeqCst)), 0);
+}

@@ -1,0 +1,97 @@
+//! [`FilesUnclaimed`]: tells an account's contact by mail of data files that no manifest claimed.
+//!
+//! As a disabled endpoint's notice it is no milestone of an import, but travels as one does.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+
+use super::milestone::message_id;
+use crate::account::AccountId;
+use crate::state;
+use crate::state::deliveries::{self, Channel};
+
+/// The notice's type, beside those of the milestones.
+pub(super) const KIND: &str = "file.unclaimed";
+
+/// How many files a notice names; the others it counts.
+const NAMED: usize = 20;
+
+/// What there is to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesUnclaimed {
+    pub(super) account: String,
+    /// After how many seconds a file counts as unclaimed.
+    pub(super) after_seconds: u64,
+    pub(super) files: Vec<UnclaimedFile>,
+    /// How many more there are.
+    pub(super) more: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnclaimedFile {
+    pub name: String,
+    pub bytes: u64,
+    pub since: Timestamp,
+}
+
+impl FilesUnclaimed {
+    /// Of `account`: files by name, size in bytes and last change, unclaimed for `after`.
+    pub fn new<'a>(
+        account: &AccountId,
+        after: Duration,
+        files: impl ExactSizeIterator<Item = (&'a str, u64, Timestamp)>,
+    ) -> Self {
+        let more = files.len().saturating_sub(NAMED) as u64;
+        let file = |(name, bytes, since): (&str, _, _)| UnclaimedFile {
+            name: name.to_owned(),
+            bytes,
+            since,
+        };
+        Self {
+            account: account.to_string(),
+            after_seconds: after.as_secs(),
+            files: files.take(NAMED).map(file).collect(),
+            more,
+        }
+    }
+}
+
+/// The stored body of a notice.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Body {
+    #[serde(rename = "type")]
+    kind: String,
+    timestamp: Timestamp,
+    /// What it tells.
+    pub data: FilesUnclaimed,
+}
+
+/// Writes the notice and its delivery to `contact`, in the caller's transaction.
+///
+/// # Errors
+/// The state database's.
+pub fn enqueue_unclaimed(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &AccountId,
+    contact: &str,
+    notice: &FilesUnclaimed,
+) -> state::Result<()> {
+    let body = Body { kind: KIND.to_owned(), timestamp: at, data: notice.clone() };
+    let row = deliveries::Milestone {
+        id: message_id(),
+        import: None,
+        account: account.to_string(),
+        kind: KIND.to_owned(),
+        at,
+        body: serde_json::to_string(&body)?,
+    };
+    deliveries::add_milestone(tx, &row)?;
+    deliveries::add(tx, &row, Channel::Email, contact)
+}

@@ -1,0 +1,44 @@
+//! Deliveries that a sysadmin wants made again.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::{Result, millis};
+
+/// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
+///
+/// Returns whether there is such a delivery.
+///
+/// # Errors
+/// SQLite's.
+pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
+                finished_at = NULL WHERE id = ?1",
+        params![id, millis(at)],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Makes every delivery that was given up due at `at`, of `account` or of all, as [`retry`] does.
+/// Returns their numbers.
+///
+/// # Errors
+/// SQLite's.
+pub fn retry_failed(
+    tx: &Transaction<'_>,
+    account: Option<&str>,
+    at: Timestamp,
+) -> Result<Vec<i64>> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
+                finished_at = NULL
+         WHERE state = 'failed' AND (?1 IS NULL OR milestone IN
+                (SELECT id FROM milestone WHERE account = ?1))
+         RETURNING id",
+    )?;
+    let ids = statement.query_map(params![account, millis(at)], |row| row.get(0))?;
+    let mut ids: Vec<i64> = ids.collect::<rusqlite::Result<_>>()?;
+    ids.sort_unstable(); // SQLite promises no order
+    Ok(ids)
+}

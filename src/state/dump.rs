@@ -1,0 +1,226 @@
+//! All that the state database holds of one account, whatever the schema: read out, or removed.
+//!
+//! A table belongs to accounts when it has a column `account`; the few that hang on another table
+//! are named here. A table added later is in both, or a test says so.
+
+use jiff::Timestamp;
+use rusqlite::types::ValueRef;
+use rusqlite::{Row, Transaction};
+use serde_json::{Map, Value};
+
+use super::{Result, activity, timestamp};
+use crate::account::AccountId;
+
+/// Tables of accounts without a column `account`, and which rows are an account's (`?1`).
+const OTHERS: &[(&str, &str)] = &[
+    ("account", "id = ?1"),
+    ("delivery", "milestone IN (SELECT id FROM milestone WHERE account = ?1)"),
+    (
+        "attempt",
+        "delivery IN (SELECT d.id FROM delivery d JOIN milestone m ON m.id = d.milestone
+                      WHERE m.account = ?1)",
+    ),
+];
+
+/// Columns that never leave.
+const SECRETS: &[&str] = &["secret", "old_secret"];
+
+/// Columns that hold JSON.
+const JSON: &[&str] = &["recipient_domains", "claim", "refusal", "report", "body"];
+
+/// Gives `each` every row that is `account`'s, with its table's name, tables one after the other.
+/// Times are RFC 3339; secrets are left out.
+///
+/// # Errors
+/// SQLite's, or what `each` returned.
+pub fn each_row<E: From<super::Error>>(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    mut each: impl FnMut(&str, Map<String, Value>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let sql = super::Error::Sql;
+    for (table, condition) in tables(tx)? {
+        let query = format!("SELECT * FROM {table} WHERE {condition} ORDER BY 1");
+        let mut statement = tx.prepare(&query).map_err(sql)?;
+        let columns: Vec<String> = statement.column_names().map(Into::into).collect();
+        let mut rows = statement.query([account.as_str()]).map_err(sql)?;
+        while let Some(row) = rows.next().map_err(sql)? {
+            each(&table, object(row, &columns)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes every row that is `account`'s, and overwrites where it lay; the activity log keeps one
+/// line that says so. Returns how many rows of which tables, where there were any.
+///
+/// # Errors
+/// SQLite's.
+pub fn erase(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    at: Timestamp,
+) -> Result<Vec<(String, usize)>> {
+    tx.pragma_update(None, "secure_delete", true)?;
+    let mut removed = Vec::new();
+    // What hangs on others goes before these.
+    for (table, condition) in tables(tx)?.into_iter().rev() {
+        let rows =
+            tx.execute(&format!("DELETE FROM {table} WHERE {condition}"), [account.as_str()])?;
+        if rows > 0 {
+            removed.push((table, rows));
+        }
+    }
+    if !removed.is_empty() {
+        let counts: Vec<_> =
+            removed.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+        let detail = format!("rows of {}", counts.join(", "));
+        activity::log(tx, at, Some(account), None, "account.erased", &detail)?;
+    }
+    Ok(removed)
+}
+
+/// Tables that hold rows of accounts, those that hang on others last; with the condition.
+fn tables(tx: &Transaction<'_>) -> Result<Vec<(String, String)>> {
+    let mut statement = tx.prepare(
+        "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+         WHERE t.type = 'table' AND c.name = 'account' ORDER BY t.name",
+    )?;
+    let own = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let own = own.map(|table| Ok((table?, "account = ?1".to_owned())));
+    let (account, hanging) = (&OTHERS[..1], &OTHERS[1..]);
+    let named = |tables: &[(&str, &str)]| {
+        let named =
+            tables.iter().map(|(table, condition)| Ok(((*table).into(), (*condition).into())));
+        named.collect::<Vec<_>>()
+    };
+    named(account).into_iter().chain(own).chain(named(hanging)).collect()
+}
+
+fn object(row: &Row<'_>, columns: &[String]) -> Result<Map<String, Value>> {
+    let mut object = Map::new();
+    for (place, column) in columns.iter().enumerate() {
+        if !SECRETS.contains(&column.as_str()) {
+            object.insert(column.clone(), value(column, row.get_ref(place)?)?);
+        }
+    }
+    Ok(object)
+}
+
+fn value(column: &str, value: ValueRef<'_>) -> Result<Value> {
+    let is_time = ["at", "until", "since"].iter().any(|end| {
+        column == *end || column.strip_suffix(end).is_some_and(|start| start.ends_with('_'))
+    });
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(millis) if is_time => timestamp(millis)?.to_string().into(),
+        ValueRef::Integer(n) => n.into(),
+        ValueRef::Real(n) => n.into(),
+        ValueRef::Text(text) if JSON.contains(&column) => serde_json::from_slice(text)?,
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => format!("{bytes:02x?}").into(), // no table has any
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Error, State};
+
+    /// A state database with two accounts, of which the fixture's `ACME-1` has rows everywhere.
+    fn state(folder: &tempfile::TempDir) -> State {
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let data = include_str!("../../tests/upgrade/schema-1.sql");
+        state.write(|tx| Ok::<_, Error>(tx.execute_batch(data)?)).unwrap();
+        state
+    }
+
+    fn acme() -> AccountId {
+        "ACME-1".parse().unwrap()
+    }
+
+    #[test]
+    fn every_table_belongs_to_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        state
+            .read(|tx| {
+                let known = tables(tx)?;
+                let mut all = tx.prepare(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+                )?;
+                for table in all.query_map([], |row| row.get::<_, String>(0))? {
+                    let table = table?;
+                    assert!(known.iter().any(|(name, _)| *name == table), "{table}");
+                }
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn all_of_an_account_is_read_out_but_its_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rows = Vec::new();
+        state(&folder)
+            .read(|tx| {
+                each_row(tx, &acme(), |table, row| {
+                    rows.push((table.to_owned(), Value::from(row)));
+                    Ok::<_, Error>(())
+                })
+            })
+            .unwrap();
+        let of = |table: &str| rows.iter().filter(|(name, _)| name == table).collect::<Vec<_>>();
+        let counts = [
+            "account",
+            "key",
+            "import",
+            "manifest_name",
+            "endpoint",
+            "milestone",
+            "delivery",
+            "attempt",
+            "activity",
+        ]
+        .map(|table| of(table).len());
+        assert_eq!(counts, [1, 2, 2, 2, 2, 1, 2, 2, 2]);
+        assert_eq!(of("account")[0].1["created_at"], "2026-01-01T00:00:00Z");
+        assert_eq!(of("import")[0].1["report"]["records"]["accepted"], 3);
+        let text = format!("{rows:?}");
+        assert!(!text.contains("whsec_") && !text.contains("gone@"), "{text}");
+    }
+
+    #[test]
+    fn nothing_of_an_erased_account_stays_but_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        let at = Timestamp::UNIX_EPOCH;
+        let removed = state.write(|tx| erase(tx, &acme(), at)).unwrap();
+        assert_eq!(removed.iter().map(|(_, rows)| rows).sum::<usize>(), 16);
+        let again = state.write(|tx| erase(tx, &"nobody".parse().unwrap(), at)).unwrap();
+        assert!(again.is_empty());
+        state.checkpoint().unwrap();
+        let mut left = Vec::new();
+        let read = |tx: &Transaction<'_>| {
+            each_row(tx, &acme(), |table, row| {
+                left.push(format!("{table} {}", row["action"]));
+                Ok::<_, Error>(())
+            })
+        };
+        state.read(read).unwrap();
+        assert_eq!(left, ["activity \"account.erased\""]);
+        let gone: AccountId = "gone".parse().unwrap();
+        let mut others = 0;
+        let count = |_: &str, _| {
+            others += 1;
+            Ok::<_, Error>(())
+        };
+        state.read(|tx| each_row(tx, &gone, count)).unwrap();
+        assert_eq!(others, 2, "another's rows stay");
+        drop(state);
+        let bytes = std::fs::read(folder.path().join("state.db")).unwrap();
+        let found = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+        assert!(!found(b"data@acme.example") && !found(b"crm.acme.example"), "overwritten");
+        assert!(found(b"x@gone.example"), "the search finds what is there");
+    }
+}

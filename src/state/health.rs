@@ -1,0 +1,144 @@
+//! What a sysadmin asks about the state database as a whole. Reads only; creates and migrates
+//! nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Transaction};
+
+use super::{Error, Result, migrations, millis, timestamp};
+
+/// The state of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its schema.
+    pub schema: i64,
+    /// The newest schema that this program knows.
+    pub known: i64,
+    /// What SQLite's quick check found; empty when nothing.
+    pub problems: Vec<String>,
+}
+
+/// Opens `path` for reading and checks it (sqlite.org/pragma.html#pragma_quick_check): a second for
+/// some hundred MB.
+///
+/// # Errors
+/// It isn't there, can't be opened, or isn't a database.
+pub fn examine(path: &Path) -> Result<Health> {
+    let opened = |source| Error::Open { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(opened)?;
+    let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let schema = schema.map_err(opened)?;
+    let mut problems = Vec::new();
+    connection
+        .pragma_query(None, "quick_check", |row| {
+            problems.push(row.get::<_, String>(0)?);
+            Ok(())
+        })
+        .map_err(opened)?;
+    problems.retain(|problem| problem != "ok");
+    Ok(Health { schema, known: migrations::known(), problems })
+}
+
+/// Figures that say whether work gets stuck.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Imports that have not ended.
+    pub imports: u32,
+    /// When the oldest of them was seen to be ready.
+    pub oldest_import: Option<Timestamp>,
+    /// Deliveries still to be made that have been tried.
+    pub retried: u32,
+    /// When the milestone of the oldest of these was reached.
+    pub oldest_retried: Option<Timestamp>,
+    /// Deliveries given up since the time that was asked about.
+    pub given_up: u32,
+    /// The newest line of the activity log.
+    pub newest_activity: Option<Timestamp>,
+}
+
+/// What is stuck; deliveries given up since `since`.
+///
+/// # Errors
+/// SQLite's.
+pub fn backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
+    let pair =
+        |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {
+            let (count, at): (u32, Option<i64>) =
+                tx.query_row(sql, parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((count, at.map(timestamp).transpose()?))
+        };
+    let (imports, oldest_import) = pair(
+        "SELECT count(*), min(received_at) FROM import
+         WHERE state IN ('claiming', 'queued', 'running')",
+        &[],
+    )?;
+    let (retried, oldest_retried) = pair(
+        "SELECT count(*), min(m.at) FROM delivery d JOIN milestone m ON m.id = d.milestone
+         WHERE d.state = 'pending' AND d.attempts > 0",
+        &[],
+    )?;
+    let (given_up, _) = pair(
+        "SELECT count(*), NULL FROM delivery WHERE state = 'failed' AND finished_at >= ?1",
+        &[&millis(since)],
+    )?;
+    let (_, newest_activity) =
+        pair("SELECT 0, (SELECT at FROM activity ORDER BY id DESC LIMIT 1)", &[])?;
+    Ok(Backlog { imports, oldest_import, retried, oldest_retried, given_up, newest_activity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::State;
+
+    #[test]
+    fn a_damaged_file_and_another_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        assert!(examine(&path).is_err());
+        assert!(!path.exists());
+        drop(State::open(&path).unwrap());
+        let health = examine(&path).unwrap();
+        assert_eq!((health.schema, health.problems.len()), (health.known, 0));
+        std::fs::write(&path, "not a database, but long enough to be taken for one").unwrap();
+        assert!(examine(&path).is_err());
+    }
+
+    #[test]
+    fn nothing_is_stuck_in_an_empty_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let found = state.read(|tx| backlog(tx, Timestamp::UNIX_EPOCH)).unwrap();
+        assert_eq!(found, Backlog::default());
+    }
+
+    #[test]
+    fn what_waits_and_what_was_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let found = state
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
+                     VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', 5000);
+                     INSERT INTO milestone (id, account, type, at, body)
+                     VALUES ('m1', 'a', 't', 7000, '{}');
+                     INSERT INTO delivery (milestone, channel, destination, lane, attempts, next_attempt_at)
+                     VALUES ('m1', 'email', 'x', 'l', 2, 9000), ('m1', 'email', 'y', 'l', 0, 9000);
+                     INSERT INTO delivery (milestone, channel, destination, lane, state, finished_at)
+                     VALUES ('m1', 'email', 'z', 'l', 'failed', 8000), ('m1', 'email', 'w', 'l', 'failed', 1);
+                     INSERT INTO activity (at, action) VALUES (6000, 'x')",
+                )?;
+                backlog(tx, timestamp(8000)?)
+            })
+            .unwrap();
+        let at = |second| Some(Timestamp::from_second(second).unwrap());
+        assert_eq!((found.imports, found.oldest_import), (1, at(5)));
+        assert_eq!((found.retried, found.oldest_retried), (1, at(7)));
+        assert_eq!((found.given_up, found.newest_activity), (1, at(6)));
+    }
+}

@@ -1,0 +1,86 @@
+//! Imports as a sysadmin asks for them: newest first, those that pass a filter.
+
+use jiff::Timestamp;
+use rusqlite::Transaction;
+use serde::de::DeserializeOwned;
+
+use super::super::{Result, millis};
+use super::{ImportRow, select};
+use crate::account::AccountId;
+use crate::report::{DataType, ImportState};
+
+/// Which imports to list; what is none or empty takes all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this account's.
+    pub account: Option<AccountId>,
+    /// Only those in one of these states.
+    pub states: Vec<ImportState>,
+    /// Only those received at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only those of this type.
+    pub data_type: Option<DataType>,
+    /// Only those whose manifest's name contains this.
+    pub manifest: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// The newest imports that pass `filter`, newest first.
+///
+/// # Errors
+/// As [`get`](super::get).
+pub fn list<C: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    filter: &Filter,
+) -> Result<Vec<ImportRow<C>>> {
+    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+    let states = (!states.is_empty()).then(|| serde_json::to_string(&states)).transpose()?;
+    select(
+        tx,
+        "(?1 IS NULL OR account = ?1)
+         AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2)))
+         AND (?3 IS NULL OR received_at >= ?3) AND (?4 IS NULL OR type = ?4)
+         AND (?5 IS NULL OR instr(manifest, ?5) > 0) ORDER BY n DESC LIMIT ?6",
+        &[
+            &filter.account.as_ref().map(AccountId::as_str),
+            &states,
+            &filter.since.map(millis),
+            &filter.data_type.map(DataType::as_str),
+            &filter.manifest,
+            &filter.limit,
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Error, State, timestamp};
+
+    #[test]
+    fn filters_narrow_and_join() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let rows =
+            "INSERT INTO import (id, account, manifest, type, state, claim, stem, received_at)
+            VALUES ('a-1', 'acme', 'old.manifest', 'event', 'queued', '\"ingest\"', 's', 1000),
+                   ('a-2', 'acme', 'new.manifest', 'profile', 'running', '\"ingest\"', 's', 2000),
+                   ('a-3', 'bond', 'new.manifest', 'event', 'claiming', '\"ingest\"', 's', 3000)";
+        state.write(|tx| tx.execute(rows, []).map_err(Error::from)).unwrap();
+        let of = |change: &dyn Fn(&mut Filter)| {
+            let mut filter = Filter { limit: 10, ..Filter::default() };
+            change(&mut filter);
+            let rows: Vec<ImportRow<String>> = state.read(|tx| list(tx, &filter)).unwrap();
+            rows.into_iter().map(|row| row.n).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&|_| {}), [3, 2, 1]);
+        assert_eq!(of(&|f| f.limit = 1), [3]);
+        assert_eq!(of(&|f| f.account = "acme".parse().ok()), [2, 1]);
+        assert_eq!(of(&|f| f.states = vec![ImportState::Queued, ImportState::Claiming]), [3, 1]);
+        assert_eq!(of(&|f| f.since = timestamp(2000).ok()), [3, 2]);
+        assert_eq!(of(&|f| f.data_type = Some(DataType::Profile)), [2]);
+        assert_eq!(of(&|f| f.manifest = Some("new".into())), [3, 2]);
+        assert_eq!(of(&|f| f.manifest = Some("%".into())), [0i64; 0], "no wildcards");
+    }
+}

@@ -1,0 +1,70 @@
+//! Imports as a whole: how they go on to be numbered, and all of one account's.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+use serde::de::DeserializeOwned;
+
+use super::super::{Error, Result, millis};
+use super::{ImportRow, moved, select};
+use crate::account::AccountId;
+use crate::import_id::{ImportId, InvalidImportId};
+use crate::report::Report;
+
+/// Gives the next import a running number above `n`, and above all that there are.
+///
+/// # Errors
+/// SQLite's.
+pub fn continue_after(tx: &Transaction<'_>, n: i64) -> Result<()> {
+    // sqlite.org/autoinc.html: the row is there once an import has been.
+    tx.execute(
+        "INSERT INTO sqlite_sequence (name, seq)
+         SELECT 'import', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import')",
+        [],
+    )?;
+    tx.execute("UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'import'", [n])?;
+    Ok(())
+}
+
+/// Any state before the end → `failed`, whoever was at it: it is not to run any more.
+///
+/// # Errors
+/// SQLite's, or it has ended.
+pub fn set_aside(
+    tx: &Transaction<'_>,
+    id: &ImportId,
+    report: &Report,
+    at: Timestamp,
+) -> Result<()> {
+    let rows = tx
+        .prepare_cached(
+            "UPDATE import SET state = 'failed', finished_at = ?2, report = ?3
+             WHERE id = ?1 AND state IN ('claiming', 'queued', 'running')",
+        )?
+        .execute(params![id.as_str(), millis(at), serde_json::to_string(report)?])?;
+    moved(rows, id, "claiming, queued or running")
+}
+
+/// The account's imports that have not ended, `ingest`s too, in the order of claims.
+///
+/// # Errors
+/// As [`get`](super::get).
+pub fn unfinished_of<C: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Vec<ImportRow<C>>> {
+    select(
+        tx,
+        "account = ?1 AND state IN ('claiming', 'queued', 'running') ORDER BY n",
+        &[&account.as_str()],
+    )
+}
+
+/// The ids of all of the account's imports.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn ids_of(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<ImportId>> {
+    let mut statement = tx.prepare_cached("SELECT id FROM import WHERE account = ?1 ORDER BY n")?;
+    let ids = statement.query_map([account.as_str()], |row| row.get::<_, String>(0))?;
+    ids.map(|id| id?.parse().map_err(|e: InvalidImportId| Error::Value(e.to_string()))).collect()
+}

@@ -1,0 +1,55 @@
+//! Which accounts were told that too much waits in their incoming.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Error, Result, millis, timestamp};
+use crate::account::AccountId;
+
+/// Since when `account` has been told, if it is.
+///
+/// # Errors
+/// SQLite's.
+pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timestamp>> {
+    let since: Option<i64> = tx
+        .prepare_cached("SELECT since FROM incoming_full WHERE account = ?1")?
+        .query_row([account.as_str()], |row| row.get(0))
+        .optional()?;
+    since.map(timestamp).transpose()
+}
+
+/// Every account that is told, and since when, by id.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
+    let mut statement =
+        tx.prepare_cached("SELECT account, since FROM incoming_full ORDER BY account")?;
+    let mut rows = statement.query([])?;
+    let mut told = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account: String = row.get(0)?;
+        let id =
+            account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
+        told.push((id, timestamp(row.get(1)?)?));
+    }
+    Ok(told)
+}
+
+/// `account` is told. False: it was already, or is being removed.
+///
+/// # Errors
+/// SQLite's.
+pub fn begin(tx: &Transaction<'_>, account: &AccountId, at: Timestamp) -> Result<bool> {
+    let sql = "INSERT OR IGNORE INTO incoming_full (account, since)
+               SELECT id, ?2 FROM account WHERE id = ?1";
+    Ok(tx.execute(sql, params![account.as_str(), millis(at)])? == 1)
+}
+
+/// It is less again. False: nobody was told.
+///
+/// # Errors
+/// SQLite's.
+pub fn end(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM incoming_full WHERE account = ?1", [account.as_str()])? == 1)
+}

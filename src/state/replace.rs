@@ -1,0 +1,121 @@
+//! Putting a copy of the state database in the place of the present one, which is kept beside it.
+//!
+//! There is a whole state database under its name at every moment; what a crash leaves besides is
+//! a copy without a use. The caller holds [`super::Alone`].
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+
+use super::copy::{self, CopyError};
+
+/// How long a command that is just ending may have the database open.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was put in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Where the one before lies now; none when there was none.
+    pub kept: Option<PathBuf>,
+    /// The schema that the copy has.
+    pub schema: i64,
+    /// The running number of the last import that the one before knew, if it could still say.
+    pub last_import: Option<i64>,
+}
+
+/// Puts a copy of `from` in the place of `database`, a damaged one too.
+///
+/// # Errors
+/// `from` can't be the state database, another process has `database` open, or a file operation
+/// failed; then `database` is what it was.
+pub fn replace(database: &Path, from: &Path, now: Timestamp) -> Result<Replaced, CopyError> {
+    let schema = copy::check(from)?;
+    let new = with_ending(database, "restoring");
+    remove(&new)?; // what a crash left
+    let folder = database.parent().unwrap_or(Path::new("/"));
+    copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?)?;
+    let (held, last_import) = hold(database)?;
+    let kept = keep(database, held.is_none(), now)?;
+    fs::rename(&new, database).map_err(copy::failed("replace", database))?;
+    copy::sync_folder(database)?;
+    Ok(Replaced { kept, schema, last_import })
+}
+
+/// Brings the present database into one file and locks it, so that no command writes to what is
+/// put away; and the last import that it knows. A damaged one can't be locked.
+fn hold(database: &Path) -> Result<(Option<Connection>, Option<i64>), CopyError> {
+    if !database.exists() {
+        return Ok((None, None));
+    }
+    let alone = || {
+        let connection = copy::open(database).map_err(|_| rusqlite::Error::InvalidQuery)?;
+        connection.busy_timeout(PATIENCE)?;
+        // Leaving WAL mode needs the database to itself.
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))?;
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        let last = connection
+            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'import'", [], |row| {
+                row.get(0)
+            })
+            .ok();
+        Ok::<_, rusqlite::Error>((mode, connection, last))
+    };
+    match alone() {
+        Ok((mode, connection, last)) if mode == "delete" => Ok((Some(connection), last)),
+        Ok(_) => Err(CopyError::InUse(database.to_owned())),
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ) =>
+        {
+            Err(CopyError::InUse(database.to_owned()))
+        }
+        Err(_) => Ok((None, None)),
+    }
+}
+
+/// Gives the present database a second name; the files beside a damaged one go with it, as they
+/// must not meet another database.
+fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    fs::hard_link(database, &kept).map_err(copy::failed("keep the present database as", &kept))?;
+    for beside in ["-wal", "-shm"].into_iter().filter(|_| damaged) {
+        let (from, to) = (appended(database, beside), appended(&kept, beside));
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(copy::failed("put away", &from)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(kept))
+}
+
+/// `state.db` with `.ending` after it.
+pub(super) fn with_ending(database: &Path, ending: &str) -> PathBuf {
+    appended(database, &format!(".{ending}"))
+}
+
+fn appended(path: &Path, text: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(text);
+    path.with_file_name(name)
+}
+
+fn remove(path: &Path) -> Result<(), CopyError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(copy::failed("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,95 @@
+//! Data files that no manifest claimed, and that were told of. One row a file, while it lies there.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::{Result, millis, timestamp};
+use crate::account::AccountId;
+
+/// A file in incoming: another one of the same name has another inode or another last change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its inode.
+    pub inode: u64,
+    /// Its last change, to the millisecond.
+    pub changed: Timestamp,
+}
+
+/// Notes that `file` is told of at `at`; an earlier one of its name is forgotten.
+///
+/// # Errors
+/// SQLite's.
+pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestamp) -> Result<()> {
+    let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO unclaimed (account, name, inode, changed_at, told_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![account.as_str(), file.name, inode, millis(file.changed), millis(at)])?;
+    Ok(())
+}
+
+/// The files of `account` that were told of.
+///
+/// # Errors
+/// SQLite's.
+pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name",
+    )?;
+    let mut rows = statement.query([account.as_str()])?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        files.push(File {
+            name: row.get(0)?,
+            inode: row.get::<_, i64>(1)?.cast_unsigned(),
+            changed: timestamp(row.get(2)?)?,
+        });
+    }
+    Ok(files)
+}
+
+/// Forgets a file that is gone.
+///
+/// # Errors
+/// SQLite's.
+pub fn forget(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
+    tx.prepare_cached("DELETE FROM unclaimed WHERE account = ?1 AND name = ?2")?
+        .execute([account.as_str(), name])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Error, State};
+
+    #[test]
+    fn what_was_told_of_is_an_accounts_own_and_the_newest_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        let file = |name: &str, inode, ms| File { name: name.into(), inode, changed: at(ms) };
+        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        state
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO account (id, created_at) VALUES ('acme', 0), ('other', 0)",
+                )?;
+                tell(tx, &acme, &file("e.csv", 1, 1), at(5))?;
+                tell(tx, &acme, &file("e.csv", u64::MAX, 2), at(6))?;
+                tell(tx, &other, &file("f.csv", 2, 1), at(6))?;
+                assert_eq!(list(tx, &acme)?, [file("e.csv", u64::MAX, 2)]);
+                forget(tx, &acme, "f.csv")?;
+                assert_eq!(list(tx, &other)?.len(), 1);
+                tx.execute("DELETE FROM account WHERE id = 'other'", [])?;
+                assert_eq!(list(tx, &other)?, [], "it goes with its account");
+                forget(tx, &acme, "e.csv")?;
+                assert_eq!(list(tx, &acme)?, []);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+}

@@ -1,0 +1,66 @@
+//! Whole copies of a profiles database, and which imports are in one.
+
+use std::path::Path;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::super::Error;
+use super::super::durable;
+use super::database::BUSY_TIMEOUT;
+use crate::import_id::ImportId;
+
+/// The imports that the profiles database at `path` has; none when there is no database.
+///
+/// # Errors
+/// SQLite's.
+pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
+    let Some(connection) = open(path)? else { return Ok(Vec::new()) };
+    let failed = |source| Error::Profiles { operation: "list imports", path: path.into(), source };
+    let mut statement = match connection.prepare("SELECT import FROM checkpoint") {
+        // A crash came between the file and its tables.
+        Err(rusqlite::Error::SqliteFailure(_, Some(why))) if why.contains("no such table") => {
+            return Ok(Vec::new());
+        }
+        statement => statement.map_err(failed)?,
+    };
+    let ids = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+    let ids = ids.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Copies the database at `path`, if there is one, to the new file `to`: as of one moment, in one
+/// file, synced.
+///
+/// # Errors
+/// SQLite's, or `to` can't be made.
+pub fn copy(path: &Path, to: &Path) -> Result<(), Error> {
+    let Some(source) = open(path)? else { return Ok(()) };
+    drop(durable::create_file(to)?);
+    let failed = |source| Error::Profiles { operation: "copy profiles", path: to.into(), source };
+    let mut target = Connection::open(to).map_err(failed)?;
+    let backup = Backup::new(&source, &mut target).map_err(failed)?;
+    while backup.step(-1).map_err(failed)? != StepResult::Done {
+        std::thread::yield_now(); // a checkpoint is on its way
+    }
+    drop(backup);
+    target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
+    target.close().map_err(|(_, error)| failed(error))?;
+    durable::sync(to)?;
+    durable::sync_parent(to)
+}
+
+fn open(path: &Path) -> Result<Option<Connection>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let failed = |source| Error::Profiles { operation: "open", path: path.into(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    // The files beside it stay for readers who can't make them, as `database` says.
+    let stay = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(stay, true).map_err(failed)?;
+    Ok(Some(connection))
+}

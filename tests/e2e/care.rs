@@ -1,0 +1,159 @@
+//! Looking after a running host: backup and restore, an account's export and erasure, while
+//! partners go on uploading.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, text};
+use crate::pair::Pair;
+use crate::process::until;
+
+/// Ends what runs beside a test, in a panic too: a scope waits for it.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Runs `work` while `account` uploads one pair after the other; returns how many were uploaded.
+fn while_uploading(account: &Account<'_>, work: impl FnOnce()) -> usize {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let uploads = scope.spawn(|| {
+            let mut n = 0;
+            while !stop.load(Relaxed) {
+                let (event, profile) = (format!("e{n:03}"), format!("p{n:03}"));
+                account.upload(&Pair::events(&account.local(), &event, 20));
+                account.upload(&Pair::profiles(&account.local(), &profile, 5));
+                n += 1;
+            }
+            n
+        });
+        let stopping = StopOnDrop(&stop);
+        work();
+        drop(stopping);
+        uploads.join().unwrap()
+    })
+}
+
+fn completed(host: &Host) -> usize {
+    host.query("SELECT count(*) FROM import WHERE state = 'completed'")[0].parse().unwrap()
+}
+
+#[test]
+fn a_backup_is_made_under_uploads_and_restored_without_losing_them() {
+    let host = Host::running();
+    let account = host.account("e2e-backup");
+    let saved = host.root.join("saved.db");
+    let uploaded = while_uploading(&account, || {
+        until("a few imports", SOON, || (completed(&host) >= 3).then_some(()));
+        host.cli(&["backup", text(&saved)]).ok();
+        let refused = host.cli(&["restore", text(&saved)]).refused();
+        assert!(refused.stderr.contains("the sidecar is running"), "{refused:#?}");
+        let rows = || host.query("SELECT count(*) FROM import")[0].parse::<usize>().unwrap();
+        let at_backup = rows();
+        until("an import that it doesn't know", SOON, || (rows() > at_backup).then_some(()));
+    });
+    let all = || host.query("SELECT id FROM import ORDER BY n");
+    until("all to be claimed", SOON, || (all().len() == 2 * uploaded).then_some(()));
+    host.wait_until_quiet(SOON);
+    let imports = all();
+    let rows: usize = imports.iter().map(|import| account.events(import).len()).sum();
+    host.stop_daemon();
+    host.cli(&["restore", text(&saved)]).ok();
+    assert!(completed(&host) < imports.len(), "the backup is from before the last uploads");
+    host.start_daemon();
+    assert!(account.can_log_in());
+
+    // Uploads go on under numbers that the store doesn't know, and nothing of it changes.
+    account.import_all(&Pair::events(&account.local(), "after", 7), 7);
+    host.wait_until_quiet(SOON);
+    let after = host.query("SELECT id FROM import WHERE manifest = 'after.manifest'");
+    assert!(!imports.contains(&after[0]), "{after:?} was given before");
+    assert_eq!(account.events(&after[0]).len(), 7);
+    let still: usize = imports.iter().map(|import| account.events(import).len()).sum();
+    assert_eq!((still, rows), (rows, 20 * uploaded));
+    assert_eq!(host.query("SELECT count(*) FROM import WHERE state = 'failed'"), ["0"]);
+}
+
+#[test]
+fn an_export_under_uploads_holds_whole_imports() {
+    let host = Host::running();
+    let account = host.account("e2e-export");
+    while_uploading(&account, || {
+        for n in 0..3 {
+            let before = completed(&host);
+            until("an import", SOON, || (completed(&host) > before).then_some(()));
+            let to = host.root.join(format!("export-{n}"));
+            host.cli(&["account", "export", &account.id, text(&to)]).ok();
+            let imports = fs::read_to_string(to.join("state/import.jsonl")).unwrap();
+            let imports: Vec<Value> =
+                imports.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let profiles = rusqlite::Connection::open(to.join("store/profiles.db")).unwrap();
+            for import in imports {
+                let id = import["id"].as_str().unwrap();
+                let events = to.join(format!("store/events/import={id}/part-00000.parquet"));
+                match (import["state"].as_str(), import["type"].as_str()) {
+                    (Some("completed"), Some("event")) => assert!(events.exists(), "{import:#}"),
+                    (Some("completed"), _) => {
+                        let sql = "SELECT records FROM checkpoint WHERE import = ?1";
+                        let records: i64 = profiles.query_row(sql, [id], |row| row.get(0)).unwrap();
+                        assert_eq!(records, 10, "{import:#}");
+                    }
+                    _ => assert!(!events.exists(), "{import:#}"),
+                }
+            }
+        }
+    });
+    host.wait_until_quiet(SOON);
+}
+
+/// Large enough to be at work still when the erasure comes.
+const RECORDS: usize = 600_000;
+
+#[test]
+fn an_account_is_erased_under_its_running_import() {
+    let host = Host::running();
+    let (account, other) = (host.account("e2e-erase"), host.account("e2e-erase-other"));
+    other.import_all(&Pair::events(&other.local(), "mine", 3), 3);
+    let mine = host.query("SELECT id FROM import WHERE account = 'e2e-erase-other'").remove(0);
+    account.import_all(&Pair::profiles(&account.local(), "first", 10), 20);
+    let mut pairs = vec![Pair::events(&account.local(), "large", RECORDS)];
+    pairs.extend((0..3).map(|n| Pair::events(&account.local(), &format!("behind{n}"), 3)));
+    // The manifests at once, as the first import must not be over when the last comes.
+    let data = pairs.iter().map(|pair| &pair.data);
+    let files = data.chain(pairs.iter().map(|pair| &pair.manifest));
+    let batch: Vec<String> = files.map(|file| format!("put {}\n", file.display())).collect();
+    account.sftp(&batch.concat()).ok();
+    let running = "SELECT count(*) FROM import WHERE state = 'running'";
+    until("the import to run", SOON, || (host.query(running) == ["1"]).then_some(()));
+    let said = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
+    eprintln!("it was waited for: {}", said.stdout.contains("waiting for import"));
+    let left = "SELECT group_concat(action) FROM activity WHERE account = 'e2e-erase'";
+    assert_eq!(host.query(left), ["account.erased"]);
+    for table in ["import", "milestone", "manifest_name", "key", "account"] {
+        let column = if table == "account" { "id" } else { "account" };
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} = 'e2e-erase'");
+        assert_eq!(host.query(&sql), ["0"], "{table}");
+    }
+    assert!(!host.state().join("data").join(&account.id).exists());
+    assert!(!host.accounts().join(&account.id).exists());
+    until("the spool to be empty", SOON, || {
+        let spool = fs::read_dir(host.accounts().join(".spool")).unwrap();
+        (spool.count() == 0).then_some(())
+    });
+    assert!(!account.can_log_in());
+
+    // The sidecar goes on, and nothing of the account comes back.
+    other.import_all(&Pair::events(&other.local(), "again", 3), 3);
+    host.wait_until_quiet(Duration::from_secs(120));
+    assert!(!host.state().join("data").join(&account.id).exists());
+    assert_eq!(other.events(&mine).len(), 3);
+    assert_eq!(host.query(left), ["account.erased"]);
+}

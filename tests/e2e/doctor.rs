@@ -1,0 +1,401 @@
+//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor says of it, and, where
+//! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, set_mode, text};
+use crate::process::{Ran, run, until};
+use crate::unix::changing_users;
+
+/// The options that make doctor look at this host's sshd.
+fn arguments(host: &Host) -> [String; 5] {
+    let sshd_config = host.root.join("ssh/sshd_config");
+    ["doctor", "--json", "--from=127.0.0.1", "--sshd-config", text(&sshd_config)].map(String::from)
+}
+
+/// What doctor finds, and how it exits.
+#[track_caller]
+fn examine(host: &Host) -> Findings {
+    let arguments = arguments(host);
+    Findings::of(&host.cli(&arguments.each_ref().map(String::as_str)))
+}
+
+/// The same after `script`, in a mount namespace that goes with it.
+#[track_caller]
+fn examine_under(host: &Host, script: &str) -> Findings {
+    let doctor = arguments(host).join(" ");
+    let program = host.root.join("lib/sftp-import");
+    let doctor = format!("{} --config {} {doctor}", text(&program), text(&host.config()));
+    let script = format!("set -e; {script}; exec {doctor}");
+    Findings::of(&run("unshare", &["--mount", "sh", "-c", &script]))
+}
+
+struct Findings {
+    code: Option<i32>,
+    all: Vec<Value>,
+}
+
+impl Findings {
+    #[track_caller]
+    fn of(ran: &Ran) -> Self {
+        let said = ran.json();
+        let verdict = ["ok", "warn", "fail"].iter().position(|word| said["verdict"] == *word);
+        assert_eq!(ran.code, verdict.map(|place| i32::try_from(place).unwrap()), "{ran:#?}");
+        Self { code: ran.code, all: said["findings"].as_array().unwrap().clone() }
+    }
+
+    /// The worst finding of `check`, as `level: message`.
+    #[track_caller]
+    fn said(&self, check: &str) -> String {
+        let finding = self.get(check);
+        format!("{}: {}", finding["level"].as_str().unwrap(), finding["message"].as_str().unwrap())
+    }
+
+    #[track_caller]
+    fn get(&self, check: &str) -> &Value {
+        let of_check = self.all.iter().filter(|finding| finding["check"] == check);
+        let level = |finding: &&Value| {
+            ["fail", "warn", "ok"].iter().position(|word| finding["level"] == *word)
+        };
+        of_check.min_by_key(level).unwrap_or_else(|| panic!("nothing of {check}: {:#?}", self.all))
+    }
+
+    /// `check` must have failed, saying `message`, with a fix; returns what the log is to show.
+    #[track_caller]
+    fn failed(&self, check: &str, message: &str) -> String {
+        let said = self.said(check);
+        assert!(said.starts_with("fail: ") && said.contains(message), "{check}: {said}");
+        assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
+        self.get(check)["log"].as_str().unwrap_or_default().to_owned()
+    }
+
+    #[track_caller]
+    fn warned(&self, check: &str, message: &str) {
+        let said = self.said(check);
+        assert!(said.starts_with("warn: ") && said.contains(message), "{check}: {said}");
+        assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
+    }
+}
+
+/// Tries a session, which may fail, and waits for sshd to log `words`.
+#[track_caller]
+fn sshd_says(account: &Account<'_>, words: &str) -> Ran {
+    let before = account.host.sshd_log().len();
+    let ran = account.sftp("pwd\n");
+    until(&format!("sshd to log {words:?}"), SOON, || {
+        account.host.sshd_log()[before..].contains(words).then_some(())
+    });
+    ran
+}
+
+/// No check fails: what warns is what a test host can't have.
+#[track_caller]
+fn expect_content(host: &Host) {
+    let findings = examine(host);
+    for finding in &findings.all {
+        assert_ne!(finding["level"], "fail", "{finding:#}");
+        let lacking = ["sidecar-privileges", "sidecar-unit", "free-space", "file-systems", "clock"];
+        let check = finding["check"].as_str().unwrap();
+        assert!(finding["level"] == "ok" || lacking.contains(&check), "{finding:#}");
+    }
+    assert_ne!(findings.code, Some(2));
+}
+
+/// Mends by dropping.
+struct Mode(PathBuf, u32);
+
+impl Mode {
+    fn set(path: PathBuf, mode: u32) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let before = std::fs::metadata(&path).unwrap().permissions().mode();
+        set_mode(&path, mode);
+        Self(path, before)
+    }
+}
+
+impl Drop for Mode {
+    fn drop(&mut self) {
+        set_mode(&self.0, self.1 & 0o7777);
+    }
+}
+
+#[test]
+fn a_whole_host_and_what_people_see() {
+    let host = Host::running();
+    host.account("e2e-doctor-whole");
+    expect_content(&host);
+    let mut words = arguments(&host).to_vec();
+    words.retain(|word| word != "--json");
+    words.extend(["--account".into(), "e2e-doctor-whole".into()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let said = host.cli(&words).stdout;
+    assert!(said.contains("\n  ok   account-chroot"), "{said}");
+    assert!(said.contains("the helper names a key that works"), "{said}");
+    assert!(said.contains(" 0 fail"), "{said}");
+    let absent = host.cli(&["doctor", "--account", "e2e-doctor-absent"]);
+    assert_eq!(absent.code, Some(2), "{absent:#?}");
+    assert!(absent.stdout.contains("there is no such account"), "{absent:#?}");
+}
+
+#[test]
+fn the_helper_as_sshd_sees_it() {
+    let host = Host::running();
+    let account = host.account("e2e-doctor-helper");
+    let program = host.root.join("lib/sftp-import-authorized-keys");
+    {
+        let _open = Mode::set(host.root.join("lib"), 0o775);
+        examine(&host).warned("helper-program", "Debian's sshd lets that pass");
+        assert!(account.can_log_in(), "doctor is right");
+    }
+    {
+        let _open = Mode::set(host.root.join("lib"), 0o757);
+        let log = examine(&host).failed("helper-program", "has mode 0757");
+        assert!(log.starts_with("Unsafe AuthorizedKeysCommand"), "{log}");
+        let ran = sshd_says(&account, &log);
+        assert!(ran.stderr.contains("Permission denied (publickey)"), "{ran:#?}");
+    }
+    {
+        let _closed = Mode::set(host.root.join("lib"), 0o700);
+        let log = examine(&host).failed("helper-program", "the helper's user can't run it");
+        sshd_says(&account, &log);
+    }
+    {
+        let _closed = Mode::set(program.clone(), 0o700);
+        let log = examine(&host).failed("helper-program", "the helper's user can't run it");
+        sshd_says(&account, &log);
+    }
+    {
+        let away = host.root.join("away");
+        std::fs::rename(&program, &away).unwrap();
+        let log = examine(&host).failed("helper-program", "is not there");
+        sshd_says(&account, &log);
+        std::fs::rename(&away, &program).unwrap();
+    }
+    {
+        let _closed = Mode::set(host.state().join("published/keys.db"), 0o600);
+        let log = examine(&host).failed("helper-answer", "it can't read");
+        sshd_says(&account, &log);
+    }
+    expect_content(&host);
+}
+
+#[test]
+fn chroots_and_folders_as_sshd_and_clients_see_them() {
+    let host = Host::running();
+    let account = host.account("e2e-doctor-chroot");
+    let chroot = host.accounts().join(&account.id);
+    {
+        let _open = Mode::set(host.accounts(), 0o731);
+        let log = examine(&host).failed("account-chroot", "has mode 0731");
+        assert!(log.contains("component"), "{log}");
+        let ran = sshd_says(&account, &log);
+        assert!(
+            ran.stderr.contains("Connection") || ran.stderr.contains("Broken pipe"),
+            "{ran:#?}"
+        );
+    }
+    chown(&chroot, Some(65534), None).unwrap();
+    let log = examine(&host).failed("account-chroot", "belongs to user id 65534");
+    sshd_says(&account, &log);
+    chown(&chroot, Some(0), None).unwrap();
+    let away = host.root.join("away");
+    std::fs::rename(&chroot, &away).unwrap();
+    let log = examine(&host).failed("account-chroot", "No such file or directory");
+    sshd_says(&account, &log);
+    std::fs::rename(&away, &chroot).unwrap();
+    {
+        let _closed = Mode::set(account.incoming(), 0o750);
+        examine(&host).failed("account-folders", "incoming is ");
+        let file = account.local().join("x.csv");
+        std::fs::write(&file, "x\n").unwrap();
+        let ran = account.sftp(&format!("put {}\n", file.display()));
+        assert!(ran.stderr.contains("open \"/incoming/x.csv\": Permission denied"), "{ran:#?}");
+    }
+    std::fs::rename(account.incoming(), &away).unwrap();
+    examine(&host).failed("account-folders", "incoming is missing");
+    let ran = account.sftp("pwd\n");
+    assert!(ran.stdout.contains("Remote working directory: /\n"), "sshd says nothing: {ran:#?}");
+    std::fs::rename(&away, account.incoming()).unwrap();
+    expect_content(&host);
+}
+
+#[test]
+fn unix_users_and_groups() {
+    let host = Host::running();
+    let account = host.account("e2e-doctor-user");
+    changing_users(|| run("gpasswd", &["-d", &account.id, "sftp-import-accounts"])).ok();
+    let findings = examine(&host);
+    let log = findings.failed("account-group", "is not in the group sftp-import-accounts");
+    findings.failed("sshd-drop-in", "says it for `Match Group sftp-import-accounts`");
+    sshd_says(&account, &log);
+    changing_users(|| host.cli(&["provision"])).ok();
+    expect_content(&host);
+    changing_users(|| run("userdel", &["-f", &account.id])).ok();
+    let log = examine(&host).failed("account-user", "no Unix user of that name");
+    assert_eq!(log, format!("Invalid user {}", account.id));
+    sshd_says(&account, &log);
+    changing_users(|| host.cli(&["provision"])).ok();
+    expect_content(&host);
+    host.cli(&["account", "suspend", &account.id]).ok();
+    examine(&host).warned("account-keys", "it is suspended");
+    host.cli(&["account", "resume", &account.id]).ok();
+    expect_content(&host);
+}
+
+#[test]
+fn sshds_configuration() {
+    let host = Host::running();
+    let account = host.account("e2e-doctor-sshd");
+    let (config, drop_in) = ("ssh/sshd_config", "ssh/50-sftp-import.conf");
+    let with = |file: &str, change: &dyn Fn(String) -> String, then: &dyn Fn(Findings)| {
+        let path = host.root.join(file);
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(before.clone())).unwrap();
+        then(examine(&host));
+        std::fs::write(&path, before).unwrap();
+    };
+    with(config, &|text| text + "NoSuchKeyword yes\n", &|found| {
+        found.failed("sshd-config", "NoSuchKeyword");
+    });
+    with(config, &|text| format!("Match all\nPermitTTY yes\nMatch all\n{text}"), &|found| {
+        found.failed("sshd-drop-in", "permittty is yes, not no");
+    });
+    let site = host.root.join("ssh/10-site.conf");
+    let rule = "Match Group sftp-import-accounts\nChrootDirectory /srv/%u\n";
+    std::fs::write(&site, rule).unwrap();
+    with(config, &|text| format!("Include {}\n{text}", site.display()), &|found| {
+        let by = format!("by {} line 2, which sshd reads first", site.display());
+        found.failed("sshd-drop-in", &by);
+    });
+    with(drop_in, &|_| "# empty\n".into(), &|found| {
+        found.failed("sshd-drop-in", "no file that sshd reads has it");
+    });
+    with(config, &|text| text + "FingerprintHash md5\n", &|found| {
+        let log = found.failed("sshd-access", "FingerprintHash is md5");
+        host.reload_sshd();
+        sshd_says(&account, &log);
+    });
+    let refused = |rule: &str, message: &str| {
+        with(config, &|text| format!("{rule}\n{text}"), &|found| {
+            let log = found.failed("sshd-access", message);
+            host.reload_sshd();
+            sshd_says(&account, &log);
+        });
+    };
+    refused("AllowGroups root", "AllowGroups in sshd's configuration refuses it");
+    refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses it");
+    host.reload_sshd();
+    assert!(account.can_log_in());
+    expect_content(&host);
+}
+
+#[test]
+fn databases_and_the_sidecar() {
+    let host = Host::running();
+    let account = host.account("e2e-doctor-state");
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
+        db.busy_timeout(SOON).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    change("UPDATE key SET revoked_at = 1");
+    examine(&host).failed("published-keys", "keys still let in that should not (1)");
+    assert!(account.can_log_in(), "doctor is right");
+    change("UPDATE key SET revoked_at = NULL");
+    let keys = host.state().join("published/keys.db");
+    std::fs::rename(&keys, host.root.join("away")).unwrap();
+    examine(&host).failed("published-keys", "they can't be read");
+    std::fs::rename(host.root.join("away"), &keys).unwrap();
+
+    change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");
+    examine(&host).failed("clock", "it has been turned back");
+    change("DELETE FROM activity WHERE action = 'x'");
+    change("UPDATE endpoint SET disabled_at = 1"); // none yet
+    host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
+    change("UPDATE endpoint SET disabled_at = 1, disabled_reason = '410 Gone'");
+    examine(&host).warned("webhooks", "crm is disabled since 1970-01-01: 410 Gone");
+    change("DELETE FROM endpoint");
+    change(
+        "INSERT INTO milestone (id, account, type, at, body) VALUES ('m', 'a', 'test', 1, '{}');
+            INSERT INTO delivery (milestone, channel, destination, lane, state, finished_at)
+            VALUES ('m', 'email', 'x', 'l', 'failed', unixepoch() * 1000)",
+    );
+    examine(&host).warned("deliveries", "1 given up in the last 24 h");
+    change("DELETE FROM milestone");
+
+    let daemon = host.root.join("lib/sftp-importd");
+    let copy = std::fs::read(&daemon).unwrap();
+    std::fs::remove_file(&daemon).unwrap();
+    std::fs::write(&daemon, copy).unwrap();
+    examine(&host).warned("sidecar-running", "it runs a program that has been replaced");
+    host.stop_daemon();
+    examine(&host).failed("sidecar-running", "no sftp-importd runs on this state folder");
+    change(
+        "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
+         VALUES ('a-1', 'a', 'm', 'queued', '\"ingest\"', 's', 1)",
+    );
+    examine(&host).warned("imports-waiting", "1 not ended, the oldest for");
+    change("DELETE FROM import");
+    set_mode(&host.state().join("state.db"), 0o644);
+    examine(&host).warned("state-database", "others can read webhooks' secrets");
+    set_mode(&host.state().join("state.db"), 0o600);
+    chown(host.state().join("state.db"), Some(0), None).unwrap();
+    examine(&host).failed("state-database", "the sidecar can't write it");
+    change("PRAGMA user_version = 99");
+    let log = examine(&host).failed("state-database", "it has schema 99, this program knows up to");
+    assert!(host.cli(&["account", "list"]).stderr.contains(&log));
+}
+
+#[test]
+fn mail_that_is_not_taken() {
+    let host = Host::running();
+    host.account("e2e-doctor-mail");
+    let config = std::fs::read_to_string(host.config()).unwrap();
+    let with = |url: &str| {
+        let from = format!("smtp://127.0.0.1:{}", host.catchers.smtp_port);
+        std::fs::write(host.config(), config.replace(&from, url)).unwrap();
+        examine(&host)
+    };
+    with("smtp://127.0.0.1:1").failed("mail", "Connection refused");
+    with("smtps://127.0.0.1:1").failed("mail", "Connection refused");
+    let not_smtp = format!("smtp://127.0.0.1:{}", host.catchers.webhook_port);
+    with(&not_smtp).failed("mail", "");
+    let no_tls = format!("smtp://127.0.0.1:{}?tls=required", host.catchers.smtp_port);
+    with(&no_tls).failed("mail", "STARTTLS");
+    with("sendmail:/nonexistent/sendmail").failed("mail", "is not there");
+    with("").warned("mail", "no mail is sent");
+}
+
+/// File systems and access control, each in a mount namespace of its own.
+#[test]
+fn what_lies_under_the_folders() {
+    let host = Host::running();
+    host.account("e2e-doctor-disk");
+    let (accounts, state) = (host.accounts(), host.state());
+    let spool = accounts.join(".spool");
+    let tmpfs = |at: &Path, size: &str| format!("mount -t tmpfs -o size={size} x {}", text(at));
+    let found = examine_under(&host, &tmpfs(&spool, "1m"));
+    found.failed("file-systems", "are two file systems: a claim must be a rename");
+    let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", text(&accounts));
+    let found = examine_under(&host, &read_only);
+    found.failed("file-systems", "is mounted read-only");
+    found.failed("leases", "cannot take a lease");
+    let keep = host.root.join("keep");
+    let full = format!(
+        "cp -a {state} {keep}; {}; cp -a {keep}/. {state}/; dd if=/dev/zero of={state}/fill 2>/dev/null || true",
+        tmpfs(&state, "16m"),
+        state = text(&state),
+        keep = text(&keep),
+    );
+    let found = examine_under(&host, &full);
+    found.failed("free-space", "0 B free, less than imports.free-space-floor: the queue is held");
+    found.failed("sidecar-running", "no sftp-importd runs");
+    let confined = "mount -t tmpfs x /sys/kernel; mkdir -p /sys/kernel/security/apparmor; \
+                    echo '/usr/sbin/sshd (enforce)' >/sys/kernel/security/apparmor/profiles";
+    examine_under(&host, confined).warned("mandatory-access", "AppArmor enforces /usr/sbin/sshd");
+    expect_content(&host);
+}

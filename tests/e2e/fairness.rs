@@ -1,0 +1,67 @@
+//! One account never hurts another: small files finish while a huge one runs.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::host::{Host, SOON};
+use crate::pair::{EVENTS_HEADER, Pair};
+use crate::process::until;
+
+/// The huge file's size before compression, and how many small ones there are: a thousand with
+/// SFTP_IMPORT_TEST_LONG, beside the largest file there may be.
+fn sizes() -> (usize, usize) {
+    match std::env::var_os("SFTP_IMPORT_TEST_LONG") {
+        Some(_) => (4_900_000_000, 1000),
+        None => (2_000_000_000, 60),
+    }
+}
+
+/// Events of `size` bytes, compressed: it is the records that take time, not the disk.
+fn huge_file(path: &Path, size: usize) {
+    let mut block = String::new();
+    for n in 0..10_000 {
+        writeln!(block, "Purchased,{},user{n}@example.com,{n}.5,x", 1_600_000_000 + n).unwrap();
+    }
+    let mut file = zstd::Encoder::new(std::fs::File::create(path).unwrap(), 1).unwrap();
+    writeln!(file, "{EVENTS_HEADER}").unwrap();
+    for _ in 0..size / block.len() {
+        file.write_all(block.as_bytes()).unwrap();
+    }
+    file.finish().unwrap();
+}
+
+/// With a single worker, which the huge import takes first: the small account's thousand need not
+/// wait for its end. Told by what happened in which order; nothing here is measured.
+#[test]
+fn small_imports_finish_while_a_huge_one_runs() {
+    let (size, small_files) = sizes();
+    let host = Host::new("[imports]\nworkers = 1\n");
+    host.start_daemon();
+    let (huge, small) = (host.account("e2e-fair-huge"), host.account("e2e-fair-small"));
+    let pair = Pair::events(&huge.local(), "huge", 1);
+    let data = huge.local().join("huge.csv.zst");
+    huge_file(&data, size);
+    let manifest = std::fs::read_to_string(&pair.manifest).unwrap();
+    std::fs::write(&pair.manifest, manifest.replace("huge.csv", "huge.csv.zst")).unwrap();
+    huge.sftp(&format!("put {}\nput {}\n", data.display(), pair.manifest.display())).ok();
+    let state = "SELECT state FROM import WHERE account = 'e2e-fair-huge'";
+    until("the huge import to run", SOON, || (host.query(state) == ["running"]).then_some(()));
+
+    let mut batch = String::new();
+    for n in 0..small_files {
+        let pair = Pair::events(&small.local(), &format!("s{n}"), 2);
+        writeln!(batch, "put {}\nput {}", pair.data.display(), pair.manifest.display()).unwrap();
+    }
+    small.sftp(&batch).ok();
+    let completed = "SELECT count(*) FROM import
+                     WHERE account = 'e2e-fair-small' AND state = 'completed'";
+    until("the small imports to finish", Duration::from_secs(600), || {
+        host.check_daemon();
+        let done = host.query(completed) == [small_files.to_string()];
+        // Asked after the other: what is running now was running then.
+        assert_eq!(host.query(state), ["running"], "the huge import runs all the while");
+        done.then_some(())
+    });
+}

@@ -1,0 +1,77 @@
+//! A mail server and an endpoint that both hang: no import waits for them, and nobody else's
+//! webhook.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use crate::host::{Host, SOON};
+use crate::pair::Pair;
+use crate::process::until;
+
+const IMPORTS: usize = 6;
+
+/// A server that takes connections and says nothing. Returns its port, and its connections, to be
+/// kept.
+fn silent() -> (u16, mpsc::Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, connections) = mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            if sender.send(connection).is_err() {
+                return;
+            }
+        }
+    });
+    (port, connections)
+}
+
+/// A host whose mail goes to `mail_port`, and who waits for an hour before it gives up on anybody:
+/// what happens at all happens without waiting.
+fn patient(mail_port: u16) -> Host {
+    let host = Host::new("");
+    let config = std::fs::read_to_string(host.config()).unwrap();
+    let config = config
+        .replace(&format!(":{}\"", host.catchers.smtp_port), &format!(":{mail_port}\""))
+        .replace("[mail]\n", "[mail]\ntimeout = \"1h\"\n")
+        .replace("[webhooks]\n", "[webhooks]\ntimeout = \"1h\"\n");
+    std::fs::write(host.config(), config).unwrap();
+    host.start_daemon();
+    host
+}
+
+#[test]
+fn a_mail_server_and_an_endpoint_that_hang_slow_nobody() {
+    let ((mail_port, _mail), (web_port, _web)) = (silent(), silent());
+    let host = patient(mail_port);
+    let (stuck, free) = (host.account("e2e-stuck"), host.account("e2e-free"));
+    let hanging = format!("http://127.0.0.1:{web_port}/");
+    for (account, url) in [(&stuck, &hanging), (&free, &host.catchers.url())] {
+        host.cli(&["webhook", "add", &account.id, "crm", url]).ok();
+        host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
+    }
+    for n in 0..IMPORTS {
+        for account in [&stuck, &free] {
+            let pair = Pair::events(&account.local(), &format!("{}{n}", &account.id[4..]), 3);
+            account.import_all(&pair, 3);
+        }
+    }
+    // Two milestones an import; the mail of both accounts and the other endpoint hang all along.
+    until("the free account's webhooks", SOON, || {
+        host.check_daemon();
+        (host.catchers.requests().len() == 2 * IMPORTS).then_some(())
+    });
+    let of = |channel: &str, account: &str, state: &str| {
+        host.query(&format!(
+            "SELECT count(*) FROM delivery JOIN milestone ON milestone.id = delivery.milestone
+             WHERE channel = '{channel}' AND account LIKE '{account}' AND state = '{state}'"
+        ))
+    };
+    let wanted = (2 * IMPORTS).to_string();
+    until("what came to be recorded", SOON, || {
+        (of("webhook", "e2e-free", "delivered") == [wanted.as_str()]).then_some(())
+    });
+    assert_eq!(of("webhook", "e2e-stuck", "pending"), [wanted.as_str()]);
+    assert_eq!(of("email", "%", "pending"), [(4 * IMPORTS).to_string()]);
+    assert!(host.catchers.mails().is_empty());
+}

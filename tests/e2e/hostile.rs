@@ -1,0 +1,268 @@
+//! What a hostile account can put into its incoming, and what root could: nothing of it is opened
+//! that shouldn't be, stops the sidecar, or steers a sysadmin's terminal; honest uploads go on.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, text};
+use crate::pair::Pair;
+
+fn impatient() -> Host {
+    let host = Host::new("[pairing]\ndata-file-grace = \"0s\"\nmanifest-quiet-period = \"0s\"\n");
+    host.start_daemon();
+    host
+}
+
+fn manifest(data_file: &str, client_email: &str) -> String {
+    let manifest = serde_json::json!({
+        "fileName": data_file, "type": "event", "clientEmail": client_email,
+        "columns": {"event_name": {"ctName": "evtName"}, "time_stamp": {"ctName": "ts"}},
+    });
+    manifest.to_string()
+}
+
+/// Puts a file of the account's own, whole, as a client's rename does.
+fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
+    let incoming = account.incoming();
+    let temporary = incoming.join(".temporary");
+    std::fs::write(&temporary, content).unwrap();
+    std::fs::rename(temporary, incoming.join(OsStr::from_bytes(name))).unwrap();
+}
+
+/// Everything that a name can stand for, made by root where an account can't.
+fn odd_things(incoming: &Path, ending: &str) {
+    let at = |name: &str| incoming.join(format!("{name}{ending}"));
+    symlink("/etc/shadow", at("link")).unwrap();
+    let original = incoming.join(format!("original-{}", ending.trim_start_matches('.')));
+    std::fs::write(&original, "{}").unwrap();
+    std::fs::hard_link(&original, at("hard")).unwrap();
+    nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(at("socket")).unwrap());
+    // Containers without the right to make devices have none to be afraid of.
+    let _ = mknod(&at("device"), SFlag::S_IFCHR, Mode::S_IRUSR, makedev(1, 5));
+    std::fs::create_dir(at("folder")).unwrap();
+    let mut deep = at("deep");
+    for _ in 0..200 {
+        deep.push("d");
+    }
+    std::fs::create_dir_all(deep).unwrap();
+}
+
+/// Each manifest names something that is not a plain file: refused, and the next pair imports.
+#[test]
+fn what_is_not_a_plain_file_is_refused_and_stops_nobody() {
+    let host = impatient();
+    let account = host.account("e2e-odd");
+    let incoming = account.incoming();
+    odd_things(&incoming, ".csv");
+    odd_things(&incoming, ".manifest");
+    let kinds = ["link", "hard", "fifo", "socket", "folder", "deep"];
+    for kind in kinds {
+        let name = format!("about-{kind}.manifest");
+        put(
+            &account,
+            name.as_bytes(),
+            manifest(&format!("{kind}.csv"), "p@example.com").as_bytes(),
+        );
+    }
+    for kind in kinds {
+        let report = account.report(&format!("about-{kind}"));
+        assert_eq!(report["failure"]["message"], "File couldn't be read", "{report:#}");
+    }
+    for kind in ["link", "hard", "fifo", "socket"] {
+        let report = account.report(kind); // the manifest of that name
+        assert_eq!(report["failure"]["message"], "File couldn't be read", "{report:#}");
+    }
+    assert!(incoming.join("folder.manifest").is_dir(), "a folder stays where it is");
+    assert!(Path::new("/etc/shadow").exists());
+    account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
+}
+
+/// Mode 000, of the account's own: the sidecar reads it all the same.
+#[test]
+fn a_closed_mode_hides_nothing() {
+    let host = impatient();
+    let account = host.account("e2e-closed");
+    let pair = Pair::events(&account.local(), "e", 2);
+    let (data, manifest) = (pair.data.display(), pair.manifest.display());
+    let batch = format!(
+        "put {data} e.csv\nchmod 000 e.csv\nput {manifest} .m\nchmod 000 .m\nrename .m e.manifest\n"
+    );
+    account.sftp(&batch).ok();
+    account.expect_accepted(&pair, 2);
+}
+
+/// Names of every kind, each of a manifest: a usable one is answered, no other is touched.
+#[test]
+fn names_of_every_kind() {
+    let host = impatient();
+    let account = host.account("e2e-names");
+    let longest = format!("{}.manifest", "n".repeat(255 - ".manifest".len()));
+    let usable =
+        ["-rf.manifest", "é 日本.manifest", "$(id);`id`.manifest", "a..b.manifest", &longest];
+    let unusable: [&[u8]; 4] =
+        [b"\x1b[2J.manifest", b"a\nb.manifest", b"\xff\xfe.manifest", b"a\xc2\x9b2Jb.manifest"];
+    for name in usable.iter().map(|name| name.as_bytes()).chain(unusable) {
+        put(&account, name, manifest("nothing.csv", "p@example.com").as_bytes());
+    }
+    account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
+    host.wait_until_quiet(SOON);
+    let answered = host.query("SELECT manifest FROM import WHERE state = 'failed' ORDER BY n");
+    assert_eq!(answered.len(), usable.len(), "{answered:?}");
+    assert!(usable.iter().all(|name| answered.contains(&(*name).to_owned())), "{answered:?}");
+    for name in unusable {
+        assert!(account.incoming().join(OsStr::from_bytes(name)).exists(), "{name:?}");
+    }
+}
+
+/// Nested, long and doubled: each manifest is an answer within its limits.
+#[test]
+fn json_bombs() {
+    let host = impatient();
+    let account = host.account("e2e-bombs");
+    let deep = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
+    let objects = "{\"a\":".repeat(150_000);
+    let doubled = format!("{{{}\"type\":\"event\"}}", "\"type\":\"event\",".repeat(50_000));
+    let keys: Vec<_> = (0..60_000).map(|n| format!("\"k{n}\":0")).collect();
+    let keys = format!("{{{}}}", keys.join(","));
+    let columns: Vec<_> = (0..30_000).map(|n| format!("\"c{n}\":{{\"dataType\":\"x\"}}")).collect();
+    let columns = format!("{{\"columns\":{{{}}}}}", columns.join(","));
+    let number = format!("{{\"size\":{}}}", "9".repeat(1_000_000));
+    let large = " ".repeat(2 << 20);
+    for (stem, text) in [
+        ("deep", &deep),
+        ("objects", &objects),
+        ("doubled", &doubled),
+        ("keys", &keys),
+        ("columns", &columns),
+        ("number", &number),
+        ("large", &large),
+    ] {
+        put(&account, format!("{stem}.manifest").as_bytes(), text.as_bytes());
+        let report = account.report(stem);
+        assert_eq!(report["failure"]["message"], "Incorrect details in manifest file");
+        let detail = report["failure"]["detail"].as_str().unwrap();
+        assert!(detail.len() < 50_000, "{stem}: an answer of {} bytes", detail.len());
+    }
+    account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
+}
+
+/// An address that would begin a header, or name a second recipient, gets no mail at all.
+#[test]
+fn mail_headers_are_not_injected() {
+    let host = impatient();
+    let account = host.account("e2e-mail-injection");
+    let addresses = [
+        "p@example.com\r\nBcc: victim@example.com",
+        "p@example.com\nSubject: x",
+        "p@example.com, victim@example.com",
+        "p@example.com>,<victim@example.com",
+        "\"a\r\nBcc: victim@example.com\"@example.com",
+    ];
+    for (n, address) in addresses.iter().enumerate() {
+        let text = manifest("x.csv", address);
+        put(&account, format!("m{n}.manifest").as_bytes(), text.as_bytes());
+        let report = account.report(&format!("m{n}"));
+        assert_eq!(report["failure"]["message"], "Incorrect details in manifest file", "{address}");
+    }
+    // A file name becomes part of a subject.
+    let subject = manifest("x\r\nBcc: victim@example.com.csv", "p@example.com");
+    put(&account, b"subject.manifest", subject.as_bytes());
+    account.report("subject");
+    account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
+    host.wait_until_quiet(SOON);
+    let mails = host.catchers.mails();
+    assert!(!mails.is_empty());
+    for mail in mails {
+        assert!(!mail.to.contains("victim"), "{mail:#?}");
+        assert!(!mail.subject.contains(['\r', '\n']), "{mail:#?}");
+    }
+}
+
+/// Escape sequences and turned writing, wherever a partner can put text: not one list, report or
+/// log line brings them to a terminal.
+#[test]
+fn nothing_steers_a_terminal() {
+    let host = impatient();
+    let account = host.account("e2e-terminal");
+    let (escape, turned) = ("\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m", "\u{202e}vsc.gpj\u{2066}");
+    put(
+        &account,
+        format!("{turned}.manifest").as_bytes(),
+        manifest("x.csv", "p@example.com").as_bytes(),
+    );
+    put(&account, b"name.manifest", manifest(&format!("{escape}.csv"), "p@example.com").as_bytes());
+    put(
+        &account,
+        b"key.manifest",
+        format!("{{{:?}: 1}}", "\\u001b[2J").replace("\\\\", "\\").as_bytes(),
+    );
+    put(&account, b"text.manifest", escape.as_bytes());
+    let csv = format!("{escape}{turned},identity,{escape}{turned}\nx,1,{escape}\n{escape},2\n");
+    put(&account, b"cells.csv", csv.as_bytes());
+    put(&account, b"cells.manifest", manifest("cells.csv", "p@example.com").as_bytes());
+    let events = format!("event_name,identity,n\n{escape},,{turned}\nok,1,{escape}\n");
+    put(&account, b"events.csv", events.as_bytes());
+    put(&account, b"events.manifest", manifest("events.csv", "p@example.com").as_bytes());
+    for stem in ["name", "key", "text", "cells", "events"] {
+        account.report(stem);
+    }
+    host.wait_until_quiet(SOON);
+    let ids = host.query("SELECT id FROM import");
+    assert_eq!(ids.len(), 6, "{ids:?}");
+    let mut lists: Vec<Vec<&str>> =
+        ["account list", "import list", "import log", "delivery list", "webhook list", "key list"]
+            .map(|list| list.split(' ').collect())
+            .into();
+    lists.push(vec!["account", "show", &account.id]);
+    lists.extend(
+        ids.iter().flat_map(|id| [vec!["import", "show", id], vec!["import", "watch", id]]),
+    );
+    let deliveries = host.query("SELECT CAST(id AS TEXT) FROM delivery");
+    lists.extend(deliveries.iter().map(|id| vec!["delivery", "show", id]));
+    for list in lists {
+        let ran = host.cli(&list);
+        unsteered(&list.join(" "), &format!("{}{}", ran.stdout, ran.stderr));
+    }
+    check_locally(&account, &csv);
+    let log = std::fs::read(host.root.join("log/daemon")).unwrap();
+    unsteered("the sidecar's log", &String::from_utf8_lossy(&log));
+}
+
+/// `check`, on the partner's own machine, shows what it found in the same files.
+fn check_locally(account: &Account<'_>, csv: &str) {
+    let folder = account.local();
+    std::fs::write(folder.join("cells.csv"), csv).unwrap();
+    std::fs::write(folder.join("cells.manifest"), manifest("cells.csv", "p@example.com")).unwrap();
+    let ran = account.host.cli(&["check", text(&folder.join("cells.manifest"))]);
+    unsteered("check", &format!("{}{}", ran.stdout, ran.stderr));
+}
+
+#[track_caller]
+fn unsteered(what: &str, output: &str) {
+    assert!(!output.is_empty(), "{what} says nothing");
+    let steering = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    assert!(!output.contains(steering), "{what}: {output:?}");
+}
+
+/// JSON keeps what was sent, escaped as JSON does it: a script gets the name, a terminal nothing.
+#[test]
+fn json_output_is_escaped() {
+    let host = impatient();
+    let account = host.account("e2e-json");
+    put(&account, b"e.manifest", manifest("\u{1b}[2J.csv", "p@example.com").as_bytes());
+    account.report("e");
+    let ran = host.cli(&["--json", "import", "list"]).ok();
+    assert!(!ran.stdout.contains('\u{1b}'), "{ran:#?}");
+    let list: Value = ran.json();
+    assert!(list.to_string().contains("e.manifest"), "{list:#}");
+}

@@ -1,0 +1,106 @@
+//! What journald gets: a socket of ours stands in for its own, where no journal runs. Where one
+//! does, the system test asks journalctl for the same.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::host::{Host, SOON, set_mode};
+use crate::pair::Pair;
+use crate::process::until;
+
+/// Where journald listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// The stand-in, which goes with its path.
+struct Journal(UnixDatagram);
+
+impl Journal {
+    /// None: a journal runs here.
+    fn bind() -> Option<Self> {
+        let path = Path::new(SOCKET);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.exists() {
+            if UnixDatagram::unbound().unwrap().connect(path).is_ok() {
+                return None;
+            }
+            std::fs::remove_file(path).unwrap(); // a killed run's
+        }
+        let socket = UnixDatagram::bind(path).unwrap();
+        set_mode(path, 0o666);
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        Some(Self(socket))
+    }
+
+    /// Fields of the next entry, if one comes soon.
+    fn next(&self) -> Option<BTreeMap<String, String>> {
+        let mut buffer = vec![0; 256 * 1024];
+        let length = self.0.recv(&mut buffer).ok()?;
+        Some(fields(&buffer[..length]))
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(SOCKET);
+    }
+}
+
+/// `KEY=value` lines, or `KEY`, a length in 8 bytes, and the value.
+fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    while let Some(end) = entry.iter().position(|byte| *byte == b'\n') {
+        let line = String::from_utf8(entry[..end].to_vec()).unwrap();
+        entry = &entry[end + 1..];
+        let (key, value) = match line.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => {
+                let (length, rest) = entry.split_at(8);
+                let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
+                entry = &rest[length + 1..];
+                (line, String::from_utf8(rest[..length].to_vec()).unwrap())
+            }
+        };
+        fields.insert(key, value);
+    }
+    fields
+}
+
+#[test]
+fn each_milestone_has_its_fields() {
+    let Some(journal) = Journal::bind() else {
+        eprintln!("SKIPPED: a journal runs here; scripts/system-test asks it");
+        return;
+    };
+    let host = Host::new("");
+    let account = host.account("e2e-journal");
+    host.start_daemon_under(&["env", "JOURNAL_STREAM=1:1"]);
+    let folder = account.local();
+    account.upload(&Pair::events(&folder, "j1", 3));
+    account.upload(&Pair::events_with(&folder, "j2", 1, &[0]));
+    let mut told = BTreeMap::new();
+    until("four milestones in the journal", SOON, || {
+        while let Some(entry) = journal.next() {
+            if let Some(id) = entry.get("MESSAGE_ID").filter(|_| entry.contains_key("IMPORT")) {
+                told.insert((entry["IMPORT"].clone(), id.clone()), entry.clone());
+            }
+        }
+        (told.len() == 4).then_some(())
+    });
+    let imports = host.query("SELECT id FROM import ORDER BY n");
+    let entry = |import: usize, id: &str| &told[&(imports[import].clone(), id.to_owned())];
+    let picked_up = "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1";
+    let ends = [
+        (0, "a94c6e1f3b7d4a28b5d0e8c71f42d9b3", "completed: 3 read, 3 accepted, 0 rejected"),
+        (1, "c7e80b52d91f4e6fa3b6495c8e20f1d4", "failed: 1 read, 0 accepted, 1 rejected"),
+    ];
+    for (import, id, words) in ends {
+        let begun = entry(import, picked_up);
+        assert!(begun["MESSAGE"].ends_with("picked up"), "{begun:#?}");
+        let ended = entry(import, id);
+        assert_eq!((ended["ACCOUNT"].as_str(), ended["PRIORITY"].as_str()), ("e2e-journal", "5"));
+        assert_eq!(ended["SYSLOG_IDENTIFIER"], "sftp-importd");
+        assert!(ended["MESSAGE"].ends_with(words), "{ended:#?}");
+    }
+}

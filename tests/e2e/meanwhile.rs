@@ -1,0 +1,181 @@
+//! What a partner sees and hears until an import ends, and the script in docs/results.md.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::host::{Host, REPOSITORY, text};
+use crate::pair::Pair;
+use crate::process::{Ran, run, until};
+
+/// An unoptimised program needs some seconds for so many.
+const MANY: usize = 300_000;
+
+/// How long such an import may take on a slow machine.
+const LONG: Duration = Duration::from_secs(600);
+
+fn standing(account: &Account<'_>, stem: &str) -> Option<Value> {
+    let path = account.results().join(format!("{stem}.result.json"));
+    let report = std::fs::read_to_string(path).ok()?;
+    Some(serde_json::from_str(&report).expect("a report is never half there"))
+}
+
+#[track_caller]
+fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) -> Value {
+    until(&format!("the report of {stem}"), LONG, || {
+        account.host.check_daemon();
+        standing(account, stem).filter(&what)
+    })
+}
+
+/// How often `still_processing` was told of `manifest` in this state, `%` for any.
+fn told(host: &Host, manifest: &str, state: &str) -> usize {
+    let found = host.query(&format!(
+        "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import
+         WHERE milestone.type = 'import.still_processing' AND manifest = '{manifest}.manifest'
+           AND json_extract(body, '$.data.state') LIKE '{state}'"
+    ));
+    found[0].parse().unwrap()
+}
+
+/// Lets more time pass than may pass without a word, and none of it for the import: so it doesn't
+/// end first on a machine that is quicker than any we know.
+fn hold(host: &Host) {
+    let send = |signal| host.daemon().as_ref().unwrap().signal(signal);
+    send(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(1500));
+    send(Signal::SIGCONT);
+}
+
+#[test]
+fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
+    let host = Host::new("[milestones]\nstill-processing-every = \"1s\"\n");
+    host.start_daemon();
+    let account = host.account("e2e-meanwhile");
+    host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
+    host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
+    account.upload(&Pair::events(&account.local(), "big", MANY));
+    account.upload(&Pair::events(&account.local(), "next", 1));
+
+    let running = wait_for(&account, "big", |r| r["state"] == "running");
+    let queued = wait_for(&account, "next", |r| r["state"] == "queued");
+    assert_eq!(queued["place"], 2, "{queued:#}");
+    assert!(running["progress"]["bytesRead"].is_u64(), "{running:#}");
+    hold(&host);
+    until("both to be told of", LONG, || {
+        host.check_daemon();
+        (told(&host, "big", "running") > 0 && told(&host, "next", "queued") > 0).then_some(())
+    });
+
+    // Killed while it runs: the next process knows, and says so again.
+    host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
+    let killed = host.daemon().take();
+    drop(killed);
+    let before = told(&host, "big", "%");
+    host.start_daemon();
+    let again = wait_for(&account, "big", |r| r["state"] == "running" && *r != running);
+    assert_eq!(again["import"], running["import"]);
+    hold(&host);
+    until("it to be told of again", LONG, || {
+        host.check_daemon();
+        (told(&host, "big", "%") > before).then_some(())
+    });
+    let report = account.report_within("big", LONG);
+    assert_eq!(report["records"]["accepted"], MANY, "{report:#}");
+    assert_eq!((report.get("place"), report.get("progress")), (None, None), "{report:#}");
+    assert_eq!(account.report("next")["state"], "completed");
+    host.wait_until_quiet(LONG);
+    check_told(&host);
+}
+
+/// Mail, webhook and activity log tell the same.
+fn check_told(host: &Host) {
+    let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
+    let milestones = count("SELECT count(*) FROM milestone WHERE type = 'import.still_processing'");
+    let logged = count("SELECT count(*) FROM activity WHERE action = 'import.still_processing'");
+    assert_eq!(milestones, logged);
+    let mails = host.catchers.mails();
+    let of = |word: &str| mails.iter().filter(|mail| mail.subject.contains(word)).count();
+    // More, if what was under way at the kill was sent again.
+    assert!(of("still running") + of("waiting for its turn") >= milestones, "{mails:#?}");
+    let running = mails.iter().find(|mail| mail.subject.contains("still running")).unwrap();
+    assert!(running.text.contains("Read so far"), "{running:#?}");
+    let waiting = mails.iter().find(|mail| mail.subject.contains("waiting for its turn")).unwrap();
+    assert!(waiting.text.contains("after one other import of yours"), "{waiting:#?}");
+    let requests = host.catchers.requests();
+    let bodies = requests.iter().map(|r| r["body"].as_str().unwrap());
+    let bodies: Vec<Value> = bodies.map(|body| serde_json::from_str(body).unwrap()).collect();
+    let still = bodies.iter().filter(|body| body["type"] == "import.still_processing");
+    assert!(still.count() >= milestones, "{requests:#?}");
+}
+
+/// The script of docs/results.md, as it stands there.
+fn script(host: &Host) -> PathBuf {
+    let page = std::fs::read_to_string(format!("{REPOSITORY}/docs/results.md")).unwrap();
+    let (_, script) = page.split_once("```sh import.sh\n").expect("the page has the script");
+    let (script, _) = script.split_once("\n```\n").unwrap();
+    let path = host.root.join("local/import.sh");
+    std::fs::write(&path, format!("{script}\n")).unwrap();
+    path
+}
+
+/// Runs it as cron would: in the folder of the answers, with no terminal.
+fn run_script(account: &Account<'_>, pair: &Pair, answers: &str) -> Ran {
+    let script = script(account.host);
+    let port = account.host.port;
+    let options = format!("SFTP_OPTIONS={} -P {port}", account.options().join(" "));
+    let answers = format!("ANSWERS={answers}");
+    let (data, manifest) = (text(&pair.data), text(&pair.manifest));
+    let login = account.login();
+    run(
+        "env",
+        &[&options, &answers, "EVERY=1", "TRIES=100", "sh", text(&script), &login, data, manifest],
+    )
+}
+
+#[test]
+fn the_script_in_the_docs_waits_for_the_answer_and_exits_by_it() {
+    let host = Host::new("[pairing]\nmanifest-quiet-period = \"0s\"\n");
+    host.start_daemon();
+    let account = host.account("e2e-script");
+    let answers = account.local().join("answers");
+    std::fs::create_dir(&answers).unwrap();
+    let fetched = |ending: &str| {
+        let names = std::fs::read_dir(&answers).unwrap().map(|e| e.unwrap().path());
+        let mut names: Vec<_> = names.filter(|path| text(path).ends_with(ending)).collect();
+        names.sort();
+        names.pop()
+    };
+
+    let mut good = Pair::events(&account.local(), "good", 3);
+    let renamed = account.local().join("a good one.manifest");
+    std::fs::rename(&good.manifest, &renamed).unwrap();
+    good.manifest = renamed;
+    for _ in 0..2 {
+        // Twice: a nightly job has the same names every night.
+        let ran = run_script(&account, &good, text(&answers)).ok();
+        assert_eq!(ran.stderr, "", "{ran:#?}");
+    }
+    let report = std::fs::read_to_string(fetched(".result.json").unwrap()).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["records"]["accepted"], 3, "{report:#}");
+    assert_eq!(fetched(".errors.csv"), None);
+
+    let mixed = Pair::events_with(&account.local(), "mixed", 3, &[1]);
+    let ran = run_script(&account, &mixed, text(&answers));
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let errors = std::fs::read_to_string(fetched(".errors.csv").expect("the error file")).unwrap();
+    assert!(errors.contains("Event name is mandatory"), "{errors}");
+
+    let broken = Pair::events(&account.local(), "broken", 1);
+    std::fs::write(&broken.manifest, "{").unwrap();
+    let ran = run_script(&account, &broken, text(&answers));
+    assert!(ran.code == Some(1) && ran.stderr.contains("failed: see"), "{ran:#?}");
+
+    let stranger = account.with_another_key("stranger");
+    let ran = run_script(&stranger, &good, text(&answers));
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+}

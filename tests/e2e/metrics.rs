@@ -1,0 +1,141 @@
+//! The page for Prometheus after real imports: the names by promtool, the values by what was
+//! uploaded; and clients that are slow or many hurt nobody.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, SOON, free_port, text};
+use crate::pair::Pair;
+use crate::process::{run, run_with, until};
+
+/// The body that a GET of `path` gets, and its status line.
+fn get(mut stream: impl Read + Write, path: &str) -> (String, String) {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+/// The value of a line of the page.
+#[track_caller]
+fn value(page: &str, name: &str) -> f64 {
+    let lines = page.lines().filter_map(|line| line.rsplit_once(' '));
+    let mut found = lines.filter(|(key, _)| *key == name).map(|(_, value)| value.parse().unwrap());
+    found.next().unwrap_or_else(|| panic!("no {name} in\n{page}"))
+}
+
+#[test]
+fn figures_after_imports_are_what_was_uploaded() {
+    let port = free_port();
+    let host = Host::new(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let account = host.account("e2e-metrics");
+    host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
+    host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
+    host.start_daemon();
+    let folder = account.local();
+    account.upload(&Pair::events_with(&folder, "m1", 10, &[2, 5]));
+    account.upload(&Pair::profiles(&folder, "m2", 3));
+    account.upload(&Pair::events_with(&folder, "m3", 1, &[0]));
+    for stem in ["m1", "m2", "m3"] {
+        account.report(stem);
+    }
+    host.wait_until_quiet(SOON);
+    let ask = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    // A page is given again for a second.
+    let page = until("the page to have every delivery", SOON, || {
+        let (status, page) = get(ask(), "/metrics");
+        assert_eq!(status, "HTTP/1.1 200 OK");
+        let done = value(
+            &page,
+            "sftp_import_delivery_attempts_total{channel=\"webhook\",outcome=\"delivered\"}",
+        );
+        (done == 6.0).then_some(page)
+    });
+    let checked = run_with("promtool", &["check", "metrics"], &page);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked:#?}");
+    for (name, expected) in [
+        ("sftp_import_imports_total{state=\"completed\",type=\"event\"}", 1.0),
+        ("sftp_import_imports_total{state=\"failed\",type=\"event\"}", 1.0),
+        ("sftp_import_imports_total{state=\"completed\",type=\"profile\"}", 1.0),
+        ("sftp_import_import_failures_total{reason=\"all_rejected\"}", 1.0),
+        ("sftp_import_records_read_total", 17.0),
+        ("sftp_import_records_accepted_total", 14.0),
+        ("sftp_import_records_rejected_total", 3.0),
+        ("sftp_import_import_duration_seconds_count{type=\"event\"}", 2.0),
+        ("sftp_import_pickup_latency_seconds_count", 3.0),
+        (
+            "sftp_import_deliveries_total{channel=\"webhook\",kind=\"import.failed\",outcome=\"delivered\"}",
+            1.0,
+        ),
+        (
+            "sftp_import_deliveries_total{channel=\"email\",kind=\"import.picked_up\",outcome=\"delivered\"}",
+            3.0,
+        ),
+        ("sftp_import_pending_deliveries{channel=\"email\"}", 0.0),
+        ("sftp_import_unfinished_imports{state=\"running\"}", 0.0),
+        ("sftp_import_accounts{state=\"active\"}", 1.0),
+        ("sftp_import_endpoints{state=\"enabled\"}", 1.0),
+        ("sftp_import_watched_accounts", 1.0),
+        ("sftp_import_state_database_up", 1.0),
+    ] {
+        assert_eq!(value(&page, name), expected, "{name}");
+    }
+    let bytes = ["m1", "m2", "m3"].map(|stem| account.report(stem)["bytes"].as_f64().unwrap());
+    assert_eq!(value(&page, "sftp_import_read_bytes_total"), bytes.iter().sum::<f64>());
+    assert!(value(&page, "sftp_import_keys_published_timestamp_seconds") > 1.6e9);
+    assert!(value(&page, "sftp_import_filesystem_free_bytes{folder=\"accounts\"}") > 0.0);
+    assert!(value(&page, "process_cpu_seconds_total") > 0.0);
+    let labels = page.lines().filter(|line| !line.starts_with('#'));
+    assert!(!labels.into_iter().any(|line| line.contains(&account.id)), "no account is a label");
+    assert_eq!(get(ask(), "/").0, "HTTP/1.1 404 Not Found");
+    hold_open(port);
+    account.import_all(&Pair::events(&folder, "m4", 5), 5);
+    until("a slot for one who asks", SOON, || {
+        let mut stream = ask();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    });
+}
+
+/// Forty connections that say nothing, and never go by themselves while the test runs.
+fn hold_open(port: u16) {
+    let silent: Vec<_> =
+        (0..40).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    std::mem::forget(silent);
+}
+
+#[test]
+fn a_unix_socket_survives_a_kill_and_an_address_in_use_stops_nothing() {
+    let host = Host::new("");
+    let socket = host.state().join("metrics.sock");
+    let config = std::fs::read_to_string(host.config()).unwrap();
+    let listen = format!("[metrics]\nlisten = \"unix:{}\"\n", text(&socket));
+    std::fs::write(host.config(), format!("{config}\n{listen}")).unwrap();
+    for _ in 0..2 {
+        host.start_daemon();
+        let page = until("the socket to answer", SOON, || {
+            UnixStream::connect(&socket).ok().map(|stream| get(stream, "/metrics").1)
+        });
+        assert_eq!(value(&page, "sftp_import_watched_accounts"), 0.0);
+        host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
+        drop(host.daemon().take());
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("[metrics]\nlisten = \"{}\"\n", taken.local_addr().unwrap());
+    std::fs::write(host.config(), format!("{config}\n{listen}")).unwrap();
+    host.start_daemon();
+    until("the log to say so", SOON, || {
+        let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
+        log.contains("Address already in use").then_some(())
+    });
+    host.stop_daemon();
+    assert_eq!(run("test", &["-S", text(&socket)]).code, Some(0), "the old one was left alone");
+}

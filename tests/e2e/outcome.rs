@@ -1,0 +1,186 @@
+//! What an upload came to, in words that are the same for every upload: what is compared after a
+//! fault.
+//!
+//! A batch is a pair of events, two of them rejected, and a pair of profiles, both told by mail and
+//! webhook. Each has a stem of its own, so that the state database, the store and results/ grow
+//! through all of a test and are compared for each batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use nix::unistd::User;
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::host::{Host, set_mode};
+use crate::pair::Pair;
+
+const EVENTS: usize = 40;
+const PROFILES: usize = 10;
+
+/// Uploads the batch `stem` as sshd leaves it: files of the account's, mode 0600, manifests last.
+pub fn upload(account: &Account<'_>, stem: &str) {
+    let folder = account.local();
+    let events = Pair::events_with(&folder, &format!("{stem}-e"), EVENTS, &[3, 9]);
+    let profiles = Pair::profiles(&folder, &format!("{stem}-p"), PROFILES);
+    let user = User::from_name(&account.id).unwrap().expect("the account's Unix user");
+    for file in [&events.data, &events.manifest, &profiles.data, &profiles.manifest] {
+        set_mode(file, 0o600);
+        std::os::unix::fs::chown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        std::fs::rename(file, account.incoming().join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Both imports of `stem` are completed, and nothing is left to deliver.
+pub fn is_done(host: &Host, stem: &str) -> bool {
+    let done = host.query(&format!(
+        "SELECT (SELECT count(*) FROM import WHERE state = 'completed' AND manifest LIKE '{stem}-%')
+              - (SELECT count(*) FROM delivery WHERE state = 'pending')"
+    ));
+    done == ["2"]
+}
+
+/// What a batch came to.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    /// Rows of the import table.
+    imports: Vec<String>,
+    /// Names that the batch spent.
+    spent: Vec<String>,
+    /// The activity log about each import.
+    activity: Vec<String>,
+    events: Vec<String>,
+    event_folders: usize,
+    profiles: Vec<String>,
+    reports: Vec<Value>,
+    error_files: Vec<String>,
+    /// Everything in results/ of the batch, and what is hidden there.
+    results: Vec<String>,
+    /// Per import, milestone and channel: how it stands, and how many ids came at least once.
+    deliveries: Vec<String>,
+    webhooks: BTreeMap<String, usize>,
+    mails: BTreeMap<String, usize>,
+    left_in_incoming: Vec<String>,
+    left_in_spool: Vec<String>,
+    left_in_store: Vec<String>,
+}
+
+impl Outcome {
+    pub fn of(account: &Account<'_>, stem: &str) -> Self {
+        let host = account.host;
+        let of_batch = format!("manifest LIKE '{stem}-%'");
+        let ids = host.query(&format!("SELECT id FROM import WHERE {of_batch} ORDER BY manifest"));
+        let plain = |text: &str| text.replace(stem, "STEM");
+        let query = |sql: &str| -> Vec<String> {
+            host.query(&sql.replace("{batch}", &of_batch)).iter().map(|row| plain(row)).collect()
+        };
+        let (results, store) = (account.results(), host.state().join("data").join(&account.id));
+        let read = |name: &str| std::fs::read_to_string(results.join(name)).unwrap_or_default();
+        let folders = account.event_folders();
+        let mut seen = names(&results, &format!("{stem}-"));
+        seen.extend(names(&results, "."));
+        let mut left_in_store = names(&store.join(".unfinished"), "");
+        left_in_store.extend(names(&store, ".profiles"));
+        Self {
+            imports: query(
+                "SELECT manifest || ' ' || state || ' ' || data_file || ' ' || type || ' ' || stem
+                 FROM import WHERE {batch} ORDER BY manifest",
+            ),
+            spent: query(
+                "SELECT name FROM manifest_name m JOIN import i ON i.id = m.import
+                 WHERE {batch} ORDER BY name",
+            ),
+            activity: query(
+                "SELECT i.manifest || ' ' || action FROM activity a JOIN import i ON i.id = a.import
+                 WHERE {batch} ORDER BY i.manifest, a.id",
+            ),
+            events: ids.iter().flat_map(|import| account.events(import)).collect(),
+            event_folders: ids
+                .iter()
+                .filter(|id| folders.contains(&format!("import={id}")))
+                .count(),
+            profiles: account
+                .profiles(&format!("{stem}-p."))
+                .iter()
+                .map(|row| plain(row))
+                .collect(),
+            reports: ["e", "p"]
+                .map(|kind| timeless(account.report(&format!("{stem}-{kind}")), stem))
+                .into(),
+            error_files: vec![
+                read(&format!("{stem}-e.errors.csv")),
+                read(&format!("{stem}-e.errors.jsonl")),
+            ],
+            results: seen.iter().map(|name| plain(name)).collect(),
+            deliveries: query(
+                "SELECT i.manifest || ' ' || m.type || ' ' || d.channel || ' ' || d.state
+                 FROM delivery d JOIN milestone m ON m.id = d.milestone
+                 JOIN import i ON i.id = m.import WHERE {batch} ORDER BY i.manifest, d.id",
+            ),
+            webhooks: webhooks(host, &ids),
+            mails: mails(host, stem),
+            left_in_incoming: names(&account.incoming(), ""),
+            left_in_spool: names(&host.accounts().join(".spool"), ""),
+            left_in_store,
+        }
+    }
+
+    /// That this, of an undisturbed run, is what the batch should come to.
+    #[track_caller]
+    pub fn check_sound(&self) {
+        assert_eq!(self.imports.len(), 2, "{self:#?}");
+        assert_eq!(self.events.len(), EVENTS - 2, "{self:#?}");
+        assert_eq!(self.profiles.len(), PROFILES, "{self:#?}");
+        assert_eq!(self.deliveries.len(), 8, "two imports, milestones, channels: {self:#?}");
+        assert_eq!((self.webhooks.len(), self.mails.len()), (4, 2), "{self:#?}");
+        assert!(self.webhooks.values().all(|&ids| ids == 1), "{self:#?}");
+        assert!(self.mails.values().all(|&ids| ids == 2), "two milestones: {self:#?}");
+        assert_eq!(self.error_files[0].lines().count(), 3, "{self:#?}");
+        assert_eq!(self.error_files[1].lines().count(), 2, "{self:#?}");
+        let left = [&self.left_in_incoming, &self.left_in_spool, &self.left_in_store];
+        assert!(left.iter().all(|names| names.is_empty()), "{self:#?}");
+    }
+}
+
+/// A report without what must differ: the id and the times.
+fn timeless(mut report: Value, stem: &str) -> Value {
+    for key in ["import", "receivedAt", "startedAt", "finishedAt", "sha256", "bytes"] {
+        report.as_object_mut().unwrap().remove(key);
+    }
+    serde_json::from_str(&report.to_string().replace(stem, "STEM")).unwrap()
+}
+
+/// The names in `folder` that begin with `prefix`, sorted; none when it is missing.
+pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().file_name());
+    let names = entries.map(|name| name.into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
+}
+
+/// How many different webhook-ids came for each milestone of these imports.
+fn webhooks(host: &Host, imports: &[String]) -> BTreeMap<String, usize> {
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for request in host.catchers.requests() {
+        let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+        let import = body["data"]["import"].as_str().unwrap();
+        if let Some(place) = imports.iter().position(|id| id == import) {
+            let key = format!("{place} {}", body["type"].as_str().unwrap());
+            ids.entry(key).or_default().insert(request["headers"]["webhook-id"].to_string());
+        }
+    }
+    ids.into_iter().map(|(key, ids)| (key, ids.len())).collect()
+}
+
+/// How many different Message-IDs came for each address of the batch.
+fn mails(host: &Host, stem: &str) -> BTreeMap<String, usize> {
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (to, mail) in host.catchers.raw_mails() {
+        if let Some(kind) = to.strip_prefix(&format!("{stem}-")) {
+            let id = mail.lines().find(|line| line.starts_with("Message-ID:"));
+            ids.entry(kind.to_owned()).or_default().insert(id.unwrap().to_owned());
+        }
+    }
+    ids.into_iter().map(|(kind, ids)| (kind, ids.len())).collect()
+}

@@ -1,0 +1,258 @@
+//! What each program can reach, and where secrets never go.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::catchers::PYTHON;
+use crate::host::{Host, REPOSITORY, SOON, set_mode, text};
+use crate::pair::Pair;
+use crate::process::{Process, Ran, run};
+
+const HELPER: &str = "_sftp-import-keys";
+const PASSWORD: &str = "correct-horse-battery-staple";
+
+/// Runs a command as the user that sshd runs the helper as.
+fn as_helper(command: &[&str]) -> Ran {
+    let mut words = vec!["-u", HELPER, "--"];
+    words.extend(command);
+    run("runuser", &words)
+}
+
+/// Every file and folder that the helper's user has no business with.
+fn out_of_reach(host: &Host, account: &Account<'_>) -> Vec<PathBuf> {
+    let (state, accounts) = (host.state(), host.accounts());
+    let mut paths: Vec<PathBuf> =
+        ["state.db", "state.db-wal", "state.db-shm", "daemon.lock", "data"]
+            .iter()
+            .map(|name| state.join(name))
+            .collect();
+    let mut folders = vec![state.join("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path.clone());
+            }
+            paths.push(path);
+        }
+    }
+    paths.extend([account.incoming(), accounts.join(".spool"), host.root.join("etc/password")]);
+    paths
+}
+
+#[test]
+fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
+    let host = Host::running();
+    let account = host.account("e2e-helper");
+    account.import_all(&Pair::profiles(&account.local(), "p", 2), 4);
+    account.import_all(&Pair::events(&account.local(), "e", 2), 2);
+    let password = host.root.join("etc/password");
+    fs::write(&password, PASSWORD).unwrap();
+    set_mode(&password, 0o640);
+    let helper = host.root.join("lib/sftp-import-authorized-keys");
+    let keys = host.state().join("published/keys.db");
+    let fingerprint = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
+    let fingerprint = fingerprint.stdout.split_whitespace().nth(1).unwrap().to_owned();
+    let said = as_helper(&[text(&helper), "--database", text(&keys), &account.id, &fingerprint]);
+    assert!(said.ok().stdout.starts_with("restrict ssh-ed25519 "));
+    as_helper(&["cat", text(&keys)]).ok();
+
+    let paths = out_of_reach(&host, &account);
+    assert!(paths.iter().any(|path| path.ends_with("part-00000.parquet")), "{paths:?}");
+    for path in paths {
+        assert!(path.exists(), "{} is not there to be refused", path.display());
+        let tool = if path.is_dir() { "ls" } else { "cat" };
+        let said = as_helper(&[tool, text(&path)]);
+        assert_ne!(said.code, Some(0), "{said:#?}");
+        assert!(said.stderr.contains("Permission denied"), "{said:#?}");
+    }
+    for path in [keys.clone(), keys.with_file_name("new"), host.state().join("new")] {
+        let said = as_helper(&["sh", "-c", &format!("echo x >> {}", path.display())]);
+        assert!(said.stderr.contains("Permission denied"), "{said:#?}");
+    }
+    as_helper(&["rm", "-f", text(&keys)]).refused();
+    assert!(account.can_log_in());
+}
+
+/// By its own word in /proc, whatever started it.
+#[test]
+fn the_sidecar_has_two_capabilities_and_its_own_files_open() {
+    let host = Host::running();
+    let account = host.account("e2e-process");
+    account.import_all(&Pair::events(&account.local(), "e", 2), 2);
+    host.wait_until_quiet(SOON);
+    let process = format!("/proc/{}", host.daemon().as_ref().unwrap().id());
+    let status = fs::read_to_string(format!("{process}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+        line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // CAP_DAC_READ_SEARCH is 2, CAP_LEASE is 28 (capabilities(7)).
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(set), "0000000010000004", "{set}");
+    }
+    let owner = fs::metadata(host.state().join("state.db")).unwrap();
+    assert_eq!(field("Uid"), vec![owner.uid().to_string(); 4].join(" "));
+    assert_eq!(field("Gid"), vec![owner.gid().to_string(); 4].join(" "));
+    assert_eq!((field("Groups").as_str(), field("NoNewPrivs").as_str()), ("", "1"));
+
+    let own = [host.state(), host.accounts(), host.root.join("log"), host.root.join("etc")];
+    for entry in fs::read_dir(format!("{process}/fd")).unwrap().flatten() {
+        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed meanwhile
+        let name = target.to_string_lossy();
+        let is_no_file = ["socket:", "pipe:", "anon_inode:", "/dev/null"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        assert!(is_no_file || own.iter().any(|path| target.starts_with(path)), "{name}");
+        assert!(!name.contains("/published/"), "the sidecar has no business with {name}");
+    }
+}
+
+/// A host that logs in to its mail server and signs webhooks, and logs all there is to log.
+fn telling_host() -> (Host, Process) {
+    let host = Host::new("");
+    let (mail, log) = (host.root.join("mail-login"), host.root.join("log/smtp-login"));
+    let script = format!("{REPOSITORY}/tests/catchers/smtp.py");
+    let login = format!("imports:{PASSWORD}");
+    let args = [&script, "--port", "0", "--folder", text(&mail), "--login", &login];
+    let (catcher, port) = Process::start_server(PYTHON, &args, &log);
+    let password = host.root.join("etc/password");
+    fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    let owner = fs::metadata(host.state()).unwrap();
+    chown(&password, Some(0), Some(owner.gid())).unwrap();
+    set_mode(&password, 0o640);
+    let config = fs::read_to_string(host.config()).unwrap();
+    let url = format!("url = \"smtp://127.0.0.1:{}\"", host.catchers.smtp_port);
+    let with_login = format!(
+        "url = \"smtp://imports@127.0.0.1:{port}\"\npassword-file = \"{}\"",
+        password.display()
+    );
+    fs::write(host.config(), config.replace(&url, &with_login)).unwrap();
+    (host, catcher)
+}
+
+/// The forms that a secret could be written in by somebody who meant no harm.
+fn forms(secret: &str) -> Vec<String> {
+    let base64 = |text: &str| {
+        run(
+            PYTHON,
+            &[
+                "-c",
+                "import base64,sys; print(base64.b64encode(sys.argv[1].encode().\
+            decode('unicode_escape').encode('latin-1')).decode())",
+                text,
+            ],
+        )
+        .ok()
+        .stdout
+        .trim()
+        .to_owned()
+    };
+    let plain = base64(&format!("\\0imports\\0{secret}"));
+    let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+    vec![secret.to_owned(), base64(secret), plain, bytes.join(", ")]
+}
+
+#[test]
+fn no_secret_reaches_a_log_or_a_list() {
+    let (host, _catcher) = telling_host();
+    let account = host.account("e2e-secrets");
+    let added =
+        host.cli(&["--json", "webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
+    let webhook = added.json()["secret"].as_str().unwrap().to_owned();
+    host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
+    host.start_daemon_under(&["env", "SFTP_IMPORT_LOG=trace", "RUST_LOG=trace"]);
+    account.import_all(&Pair::events(&account.local(), "e", 2), 2);
+    host.wait_until_quiet(SOON);
+    let rotated = host.cli(&["--json", "webhook", "rotate", &account.id, "crm"]).ok();
+    let rotated = rotated.json()["secret"].as_str().unwrap().to_owned();
+    account.import_all(&Pair::events(&account.local(), "e2", 2), 2);
+    host.wait_until_quiet(SOON);
+    let told = host.query("SELECT DISTINCT channel || state FROM delivery ORDER BY 1");
+    assert_eq!(told, ["emaildelivered", "webhookdelivered"], "both secrets were used");
+
+    let daemon = fs::read_to_string(host.root.join("log/daemon")).unwrap();
+    assert!(daemon.contains("delivered"), "it logs what it tells: {daemon}");
+    let environment = format!("/proc/{}/environ", host.daemon().as_ref().unwrap().id());
+    let environment = String::from_utf8(fs::read(environment).unwrap()).unwrap();
+    assert!(environment.contains("SFTP_IMPORT_LOG=trace"), "and all there is to log");
+    let mut sinks = vec![("the sidecar's log".to_owned(), daemon)];
+    let export = host.root.join("export");
+    let lists: &[&[&str]] = &[
+        &["account", "list"],
+        &["account", "show", &account.id],
+        &["key", "list"],
+        &["webhook", "list"],
+        &["delivery", "list"],
+        &["delivery", "show", "1"],
+        &["import", "list"],
+        &["import", "log"],
+        &["config", "check"],
+        &["webhook", "test", &account.id, "crm"],
+        &["account", "export", &account.id, text(&export)],
+    ];
+    for words in lists {
+        for json in [false, true] {
+            let mut words = words.to_vec();
+            if json {
+                if words.contains(&"export") {
+                    continue;
+                }
+                words.insert(0, "--json");
+            }
+            let said = host.cli(&words);
+            sinks.push((words.join(" "), said.stdout + &said.stderr));
+        }
+    }
+    sinks.push(("the export".into(), all_text(&export)));
+    sinks.push(("results/".into(), all_text(&account.results())));
+    sinks.push(("mails".into(), all_text(&host.root.join("mail-login"))));
+    let bare = |secret: &str| secret.trim_start_matches("whsec_").to_owned();
+    for secret in [PASSWORD.to_owned(), bare(&webhook), bare(&rotated)] {
+        for form in forms(&secret) {
+            for (name, text) in &sinks {
+                assert!(!text.contains(&form), "{name} holds a secret, as {form}");
+            }
+        }
+    }
+    let command = fs::read(format!("/proc/{}/cmdline", host.daemon().as_ref().unwrap().id()));
+    assert!(!String::from_utf8_lossy(&command.unwrap()).contains(PASSWORD));
+}
+
+fn all_text(folder: &Path) -> String {
+    let mut text = String::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                text.push_str(&String::from_utf8_lossy(&fs::read(&path).unwrap()));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn a_password_that_others_can_read_is_refused() {
+    let (host, _catcher) = telling_host();
+    let checked = host.cli(&["--json", "config", "check"]).ok();
+    assert_eq!(checked.json()["exists"], Value::from(true));
+    let password = host.root.join("etc/password");
+    set_mode(&password, 0o644);
+    let said = host.cli(&["config", "check"]).refused();
+    let fix = format!("chmod 0640 {}", password.display());
+    assert!(
+        said.stderr.contains("can be read by everybody") && said.stderr.contains(&fix),
+        "{said:#?}"
+    );
+    fs::remove_file(&password).unwrap();
+    let said = host.cli(&["config", "check"]).refused();
+    assert!(said.stderr.contains("cannot"), "{said:#?}");
+}

@@ -1,0 +1,151 @@
+//! An hour's worth of mixed uploads compressed into a short time, by real clients, side by side;
+//! at the end the sidecar holds no more memory, file descriptors and threads than early on.
+//!
+//! In short: 10 s of uploads after half as many to warm up. `SFTP_IMPORT_TEST_LONG=1`: a quarter of an
+//! hour in three parts.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::account::Account;
+use crate::host::{Host, SOON};
+use crate::pair::Pair;
+use crate::process::until;
+
+const ACCOUNTS: usize = 3;
+/// What a process's memory may differ by with the same work behind it: what the allocator keeps of
+/// the largest imports that happened to run side by side, in KiB.
+const MEMORY_SLACK: u64 = 48 << 10;
+
+/// A look or a survey that happens to be under way: some hundred uploads that each left one thing
+/// open would be far beyond it.
+const SLACK: usize = 3;
+
+/// What the sidecar holds when nothing is to be done.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    memory_kib: u64,
+    files: usize,
+    threads: u64,
+}
+
+fn held(host: &Host) -> Held {
+    let process = format!("/proc/{}", host.daemon().as_ref().unwrap().id());
+    let status = fs::read_to_string(format!("{process}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let files = fs::read_dir(format!("{process}/fd")).unwrap().count();
+    Held { memory_kib: field("VmRSS:"), files, threads: field("Threads:") }
+}
+
+/// What it holds once idle threads have ended and what they had open is closed: a pool's idle
+/// threads end after ten seconds (tokio's keep-alive), so it is what stays so for longer.
+/// `uploaded` is how many imports there are to be.
+fn at_rest(host: &Host, uploaded: usize) -> Held {
+    until("all to be claimed", Duration::from_secs(600), || {
+        (host.query("SELECT count(*) FROM import") == [uploaded.to_string()]).then_some(())
+    });
+    host.wait_until_quiet(Duration::from_secs(600));
+    let (mut least, mut since) = (held(host), Instant::now());
+    until("threads and files to become no fewer", Duration::from_secs(600), || {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = held(host);
+        if now.files < least.files || now.threads < least.threads {
+            since = Instant::now();
+        }
+        least = Held {
+            memory_kib: now.memory_kib,
+            files: least.files.min(now.files),
+            threads: least.threads.min(now.threads),
+        };
+        (since.elapsed() > Duration::from_secs(12)).then_some(())
+    });
+    least
+}
+
+/// Uploads one pair after the other, of all kinds in turn, until `end`. Returns how many.
+fn upload_mixed(account: &Account<'_>, phase: &str, end: Instant) -> usize {
+    let folder = account.local();
+    let mut n = 0;
+    while n < 8 || Instant::now() < end {
+        let stem = format!("{phase}{n:04}");
+        match n % 8 {
+            0 => account.upload(&Pair::events(&folder, &stem, 20_000)),
+            1 => account.upload(&Pair::profiles(&folder, &stem, 3_000)),
+            2 => account.upload(&Pair::events_with(&folder, &stem, 2_000, &[0, 7, 1999])),
+            3 => refused_manifest(account, &stem),
+            4 => not_a_data_file(account, &stem),
+            5 => cut_and_resumed(account, &stem),
+            _ => account.upload(&Pair::events(&folder, &stem, 10)),
+        }
+        n += 1;
+    }
+    n
+}
+
+fn refused_manifest(account: &Account<'_>, stem: &str) {
+    let pair = Pair::events(&account.local(), stem, 1);
+    fs::write(&pair.manifest, "{\"fileName\": \"../x.csv\", \"type\": \"event\"}").unwrap();
+    account.sftp(&format!("put {}\n", pair.manifest.display())).ok();
+}
+
+fn not_a_data_file(account: &Account<'_>, stem: &str) {
+    let pair = Pair::events(&account.local(), stem, 1);
+    fs::write(&pair.data, [0xff; 4096]).unwrap();
+    account.upload(&pair);
+}
+
+/// The data file arrives by half, then whole, then the manifest.
+fn cut_and_resumed(account: &Account<'_>, stem: &str) {
+    let pair = Pair::events(&account.local(), stem, 3_000);
+    let whole = fs::read(&pair.data).unwrap();
+    fs::write(&pair.data, &whole[..whole.len() / 2]).unwrap();
+    account.sftp(&format!("put {}\n", pair.data.display())).ok();
+    fs::write(&pair.data, &whole).unwrap();
+    let (data, manifest) = (pair.data.display(), pair.manifest.display());
+    account.sftp(&format!("reput {data}\nput {manifest}\n")).ok();
+}
+
+/// Every account uploads for `length` side by side.
+fn phase(accounts: &[Account<'_>], name: &str, length: Duration) -> usize {
+    let (end, uploaded) = (Instant::now() + length, AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for account in accounts {
+            let uploaded = &uploaded;
+            scope.spawn(move || uploaded.fetch_add(upload_mixed(account, name, end), Relaxed));
+        }
+    });
+    uploaded.into_inner()
+}
+
+#[test]
+fn memory_files_and_threads_are_flat_after_many_uploads() {
+    let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
+    let length = Duration::from_secs(if long { 300 } else { 10 });
+    let phases: &[&str] = if long { &["a", "b", "c"] } else { &["a"] };
+    let host = Host::running();
+    let accounts: Vec<_> = (0..ACCOUNTS).map(|i| host.account(&format!("e2e-soak-{i}"))).collect();
+    let warm = phase(&accounts, "w", length / 2);
+    let before = at_rest(&host, warm);
+    let mut uploaded = 0;
+    for name in phases {
+        uploaded += phase(&accounts, name, length);
+        let after = at_rest(&host, warm + uploaded);
+        eprintln!("after {warm} and {uploaded} uploads: {before:?}, {after:?}");
+        let most = before.memory_kib + MEMORY_SLACK;
+        assert!(after.memory_kib <= most, "memory grew: {before:?}, {after:?}");
+        let fits =
+            after.files <= before.files + SLACK && after.threads <= before.threads + SLACK as u64;
+        assert!(fits, "files or threads grew: {before:?}, {after:?}");
+    }
+    let ended = host.query("SELECT count(*) FROM import WHERE state IN ('completed', 'failed')");
+    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload came to an end");
+    let infra = "SELECT count(*) FROM import WHERE report LIKE '%nternal%'";
+    assert_eq!(host.query(infra), ["0"], "and none by a fault of ours");
+    until("nothing to be left in incoming", SOON, || {
+        accounts.iter().all(|a| a.incoming().read_dir().unwrap().count() == 0).then_some(())
+    });
+}

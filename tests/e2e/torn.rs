@@ -1,0 +1,174 @@
+//! Files of ours that are missing, torn or somebody else's: said with the next step, nothing
+//! overwritten, logins go on or are refused, and all goes on when they are mended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::host::{Host, SOON, text};
+use crate::outcome::names;
+use crate::pair::Pair;
+use crate::process::{Ran, run, until};
+
+type Break = fn(&Path);
+
+#[test]
+fn published_keys_that_are_torn_let_nobody_in_and_are_published_again() {
+    let host = Host::running();
+    let account = host.account("e2e-torn");
+    let keys = host.state().join("published/keys.db");
+    let breaks: [Break; 4] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::write(path, "not keys".repeat(500)).unwrap(),
+        |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(5000).unwrap(),
+    ];
+    for (n, tear) in breaks.iter().enumerate() {
+        tear(&keys);
+        assert!(!account.can_log_in(), "{n}");
+        let asked = helper(&host, &keys, &account.id);
+        assert_eq!((asked.code, asked.stdout.as_str()), (Some(1), ""), "{n}: {asked:?}");
+        host.cli(&["provision"]).ok();
+        assert!(account.can_log_in(), "{n}");
+    }
+    account.import_all(&Pair::events(&account.local(), "after", 2), 2);
+}
+
+fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
+    let program = host.root.join("lib/sftp-import-authorized-keys");
+    run(text(&program), &["--database", text(keys), account, "SHA256:x"])
+}
+
+#[test]
+fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
+    let host = Host::running();
+    let account = host.account("e2e-state");
+    account.import_all(&Pair::events(&account.local(), "before", 2), 2);
+    host.wait_until_quiet(SOON);
+    host.stop_daemon();
+    let (database, good) = (host.state().join("state.db"), host.root.join("good.db"));
+    fs::copy(&database, &good).unwrap();
+    let keys = fs::read(host.state().join("published/keys.db")).unwrap();
+    let breaks: [(Break, &str); 5] = [
+        (|path| fs::write(path, "not a database").unwrap(), "is damaged"),
+        (|path| truncate(path, 8192), "is damaged"),
+        (|path| overwrite(path, 4096), "is damaged"),
+        (|path| truncate(path, 0), "it was lost"),
+        (|path| fs::remove_file(path).unwrap(), "it was lost"),
+    ];
+    for (n, (tear, said)) in breaks.iter().enumerate() {
+        tear(&database);
+        let torn = fs::read(&database).unwrap_or_default();
+        let message = daemon_refuses(&host);
+        assert!(message.contains(said) && message.contains("backup"), "{n}: {message}");
+        // Where one page of many is rubbish, a command may not come by it.
+        let commands = [&["provision"][..], &["account", "list"], &["key", "list"]];
+        for command in &commands[..if n == 2 { 1 } else { 3 }] {
+            let ran = host.cli(command).refused();
+            assert!(n == 2 || ran.stderr.contains(said), "{n}: {ran:#?}");
+        }
+        assert_eq!(fs::read(&database).unwrap_or_default(), torn, "{n}: it was written to");
+        assert_eq!(fs::read(host.state().join("published/keys.db")).unwrap(), keys, "{n}");
+        let pair = Pair::events(&account.local(), &format!("torn{n}"), 3);
+        account.upload(&pair);
+        assert_eq!(names(&account.incoming(), "torn").len(), 2, "{n}: waits");
+        put_back(&good, &database);
+        host.start_daemon();
+        account.expect_accepted(&pair, 3);
+        host.wait_until_quiet(SOON);
+        host.stop_daemon();
+        fs::copy(&database, &good).unwrap();
+    }
+    assert_eq!(account.event_folders().len(), 1 + breaks.len());
+}
+
+/// Starts a daemon that must end by itself, and returns what it said.
+fn daemon_refuses(host: &Host) -> String {
+    let log = host.root.join("log/daemon");
+    let before = fs::read(&log).unwrap().len();
+    host.start_daemon_under(&[]);
+    let mut daemon = host.daemon().take().unwrap();
+    let status = daemon.wait(SOON);
+    assert_eq!(status.code(), Some(1));
+    String::from_utf8(fs::read(&log).unwrap()[before..].to_vec()).unwrap()
+}
+
+fn truncate(path: &Path, length: u64) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+}
+
+/// A page of rubbish from `at` on.
+fn overwrite(path: &Path, at: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0xff; 4096], at).unwrap();
+}
+
+/// As a sysadmin does: the files that belong to the torn one go too.
+fn put_back(good: &Path, database: &Path) {
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(database.with_file_name(name));
+    }
+    fs::copy(good, database).unwrap();
+    let owner = run("chown", &["sftp-import:sftp-import", text(database)]);
+    owner.ok();
+    crate::host::set_mode(database, 0o600);
+}
+
+/// A state database from a backup numbers imports again: those that the spool and the store have
+/// must not be taken for new ones, nor the other way round.
+#[test]
+fn a_state_database_from_a_backup_gives_no_id_twice() {
+    let host = Host::running();
+    let account = host.account("e2e-again");
+    host.stop_daemon();
+    let (database, backup) = (host.state().join("state.db"), host.root.join("backup.db"));
+    fs::copy(&database, &backup).unwrap();
+    host.start_daemon();
+    account.import_all(&Pair::events(&account.local(), "e", 2), 2);
+    account.import_all(&Pair::profiles(&account.local(), "p", 2), 4);
+    host.wait_until_quiet(SOON);
+    host.stop_daemon();
+    put_back(&backup, &database);
+    host.start_daemon();
+    account.import_all(&Pair::events(&account.local(), "new", 5), 5);
+    account.import_all(&Pair::profiles(&account.local(), "q", 2), 4);
+    let import = account.report("new")["import"].as_str().unwrap().to_owned();
+    assert_eq!(account.events(&import).len(), 5);
+    assert_eq!(account.event_folders().len(), 2);
+    assert_eq!((account.profiles("p.").len(), account.profiles("q.").len()), (2, 2));
+}
+
+#[test]
+fn strangers_in_the_spool_are_left_alone() {
+    let host = Host::new("");
+    let account = host.account("e2e-stray");
+    let spool = host.accounts().join(".spool");
+    let node = fs::read_to_string(host.config()).unwrap();
+    let node = node.split('"').nth(1).unwrap().to_owned();
+    let strays: [PathBuf; 5] = [
+        "notes.txt".into(),
+        "lost+found/#12".into(),
+        ".hidden".into(),
+        format!("{node}-1/data").into(),   // of the next import
+        format!("{node}-900/data").into(), // of one that nobody knows
+    ];
+    for stray in &strays {
+        let path = spool.join(stray);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "a stranger's").unwrap();
+    }
+    std::os::unix::fs::symlink("/etc", spool.join(format!("{node}-2"))).unwrap();
+    host.start_daemon();
+    for n in 0..3 {
+        account.import_all(&Pair::events(&account.local(), &format!("e{n}"), 3), 3);
+    }
+    let swept = || {
+        let left = names(&spool, "");
+        left.iter().all(|name| strays.iter().any(|s| s.starts_with(name)) || name.ends_with("-2"))
+    };
+    until("the imports to leave the spool", SOON, || swept().then_some(()));
+    for stray in &strays {
+        assert_eq!(fs::read_to_string(spool.join(stray)).unwrap(), "a stranger's", "{stray:?}");
+    }
+    assert!(Path::new("/etc/passwd").exists());
+}

@@ -1,0 +1,63 @@
+//! `import watch` beside a real import: lines and JSON, a restart of the sidecar in between, and how
+//! it ends.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::host::{Host, SOON, text};
+use crate::pair::Pair;
+use crate::process::{Process, until};
+
+/// `import watch` in the background; what it prints goes to a file.
+fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf) {
+    let log = host.root.join(format!("watch-{import}-{json}"));
+    let (program, config) = (host.root.join("lib/sftp-import"), host.config());
+    let mut words = vec!["--config", text(&config), "import", "watch", import];
+    words.extend(json.then_some("--json"));
+    (Process::start(text(&program), &words, &log), log)
+}
+
+#[test]
+fn an_import_is_watched_over_a_restart_to_its_end() {
+    let host = Host::running();
+    let account = host.account("e2e-watch");
+    let folder = account.local();
+    account.upload(&Pair::events(&folder, "w1", 400_000));
+    let first = |sql: &str| host.query(sql).into_iter().next();
+    let import = until("an import", SOON, || first("SELECT id FROM import"));
+    let (mut lines, lines_log) = watch(&host, false, &import);
+    let (mut json, json_log) = watch(&host, true, &import);
+    let said = |log: &std::path::Path| std::fs::read_to_string(log).unwrap();
+    until("both to say something", SOON, || {
+        (said(&lines_log).contains(" is ") && said(&json_log).contains("\"state\"")).then_some(())
+    });
+    host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
+    drop(host.daemon().take());
+    host.start_daemon();
+    assert_eq!(lines.wait(SOON * 3).code(), Some(0), "{}", said(&lines_log));
+    assert_eq!(json.wait(SOON * 3).code(), Some(0), "{}", said(&json_log));
+    assert!(said(&lines_log).contains("400,000 read = 400,000 accepted"), "{}", said(&lines_log));
+    let objects: Vec<Value> =
+        said(&json_log).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = objects.last().unwrap();
+    assert_eq!((&last["state"], &last["import"]), (&"completed".into(), &import.clone().into()));
+    assert!(objects.len() >= 2 && objects[0]["finishedAt"].is_null(), "{objects:#?}");
+
+    account.upload(&Pair::events_with(&folder, "w2", 1, &[0]));
+    account.report("w2");
+    let failed = until("the second", SOON, || first("SELECT id FROM import WHERE n = 2"));
+    assert_eq!(host.cli(&["import", "watch", &failed]).code, Some(1));
+    assert_eq!(host.cli(&["import", "watch", "e2e-77"]).code, Some(1));
+
+    let listed = |words: &[&str]| {
+        let all: Vec<&str> = ["--json", "import", "list"].iter().chain(words).copied().collect();
+        let rows = host.cli(&all).ok().json();
+        let ids =
+            rows.as_array().unwrap().iter().map(|row| row["import"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--state", "failed", "--since", "1h"]), std::slice::from_ref(&failed));
+    assert_eq!(listed(&["--state", "failed", "--state", "completed"]), [failed, import.clone()]);
+    assert_eq!(listed(&["--manifest", "w1", "--type", "event"]), [import]);
+    assert_eq!(listed(&["--since", "2100-01-01"]), [""; 0]);
+}

@@ -1,0 +1,67 @@
+//! How uploads are noticed: by inotify, after its queue overflowed, and without it.
+//!
+//! `rescan-every` is long in each, so that the rescan can't find what the watching missed.
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, SOON};
+use crate::pair::Pair;
+use crate::process::until;
+
+const INOTIFY: &str = "[pairing]\nrescan-every = \"1d\"\n";
+const POLL: &str =
+    "[pairing]\nrescan-every = \"1d\"\n[watch]\nmethod = \"poll\"\npoll-every = \"100ms\"\n";
+
+/// Accounts come, go and come again while the sidecar runs; temporary names, the manifest first.
+#[test]
+fn the_same_uploads_either_way() {
+    for (method, config) in [("inotify", INOTIFY), ("poll", POLL)] {
+        let host = Host::new(config);
+        host.start_daemon();
+        let account = host.account(&format!("e2e-{method}"));
+        account.import_all(&Pair::events(&account.local(), "e", 3), 3);
+        let pair = Pair::events(&account.local(), "f", 2);
+        let (data, manifest) = (pair.data.display(), pair.manifest.display());
+        account.sftp(&format!("put {manifest}\nput {data} .f\nrename .f f.csv\n")).ok();
+        account.expect_accepted(&pair, 2);
+        host.cli(&["account", "remove", &account.id, "--yes"]).ok();
+        assert!(!account.incoming().exists());
+        let again = host.account(&account.id);
+        again.import_all(&Pair::events(&again.local(), "again", 1), 1);
+    }
+}
+
+/// While the sidecar is stopped (SIGSTOP) more files are closed than the kernel queues events
+/// for: the last pair's are lost, and the overflow alone tells of it.
+#[test]
+fn an_overflow_of_the_queue_loses_nothing() {
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    if limit > 100_000 {
+        eprintln!("skipped: this host queues {limit} events");
+        return;
+    }
+    let host = Host::new(INOTIFY);
+    host.start_daemon();
+    let account = host.account("e2e-overflow");
+    account.import_all(&Pair::events(&account.local(), "before", 1), 1);
+    let stop = |signal| host.daemon().as_ref().unwrap().signal(signal);
+    stop(Signal::SIGSTOP);
+    let first = Pair::events(&account.local(), "first", 2);
+    account.upload(&first);
+    for n in 0..20_000.max(limit + 1) {
+        std::fs::write(account.incoming().join(format!("{n}.csv")), "").unwrap();
+    }
+    let last = Pair::events(&account.local(), "last", 2);
+    account.upload(&last);
+    stop(Signal::SIGCONT);
+    account.expect_accepted(&first, 2);
+    account.expect_accepted(&last, 2);
+    until("no manifest to be left", SOON, || {
+        let entries = std::fs::read_dir(account.incoming()).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        (!names.into_iter().any(|name| name.ends_with(".manifest"))).then_some(())
+    });
+    // Events are heard again.
+    account.import_all(&Pair::events(&account.local(), "after", 1), 1);
+}

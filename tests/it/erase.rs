@@ -1,0 +1,145 @@
+//! An account's data out, and gone: by the programs, with real users and a real store.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::common::TestHost;
+
+/// Imports a pair of `samples/` for an account, which needs no upload.
+fn ingest(host: &TestHost, id: &str, sample: &str) {
+    let folder = host.config().with_file_name("samples");
+    fs::create_dir_all(&folder).unwrap();
+    for ending in ["csv", "manifest"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+        let name = format!("{sample}.{ending}");
+        fs::copy(from.join(&name), folder.join(&name)).unwrap();
+    }
+    let manifest = folder.join(format!("{sample}.manifest"));
+    host.done(&["ingest", "--account", id, manifest.to_str().unwrap()]);
+}
+
+/// An account with something of everything.
+fn full_account(host: &mut TestHost) -> String {
+    let id = host.account_with_key("ed25519.pub");
+    host.done(&["webhook", "add", &id, "crm", "https://8.8.8.8/in"]);
+    host.done(&["account", "set", &id, "--webhook", "crm", "--email", "ops@example.com"]);
+    ingest(host, &id, "events");
+    ingest(host, &id, "profiles");
+    fs::write(host.accounts_root().join(&id).join("results/answer.csv"), "x").unwrap();
+    fs::write(host.accounts_root().join(&id).join("incoming/data.csv"), "x").unwrap();
+    id
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_below(&path, found) } else { found.push(path) }
+    }
+}
+
+#[test]
+fn an_export_is_whole_and_private_and_says_what_it_holds() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = full_account(&mut host);
+    let other = host.account_with_key("rsa-3072.pub");
+    let to = host.config().with_file_name("export");
+    let said = host.done(&["account", "export", &id, to.to_str().unwrap(), "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let listing: Value =
+        serde_json::from_slice(&fs::read(to.join("listing.json")).unwrap()).unwrap();
+    let listed = listing["files"].as_array().unwrap();
+    assert_eq!(said["files"], listed.len());
+    let mut files = Vec::new();
+    files_below(&to, &mut files);
+    assert_eq!(files.len(), listed.len() + 1, "{files:?}");
+    for file in listed {
+        let bytes = fs::read(to.join(file["path"].as_str().unwrap())).unwrap();
+        assert_eq!(file["sha256"], format!("{:x}", Sha256::digest(&bytes)));
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("whsec_") && !text.contains(&other), "{file}");
+    }
+    let has = |part: &str| listed.iter().any(|file| file["path"].as_str().unwrap().contains(part));
+    for part in [
+        "state/account.jsonl",
+        "state/key.jsonl",
+        "state/import.jsonl",
+        "state/delivery.jsonl",
+        "state/activity.jsonl",
+        "state/endpoint.jsonl",
+        "store/events/import=sftp1-1/part-00000.parquet",
+        "store/profiles.db",
+        "results/answer.csv",
+        "incoming/data.csv",
+    ] {
+        assert!(has(part), "{part}: {listing:#}");
+    }
+    let profiles = rusqlite::Connection::open(to.join("store/profiles.db")).unwrap();
+    let count: i64 =
+        profiles.query_row("SELECT count(*) FROM profile", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 5);
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o700);
+    let again = host.run(&["account", "export", &id, to.to_str().unwrap()]);
+    assert!(again.code == Some(1) && again.err.contains("not there yet"), "{again:?}");
+    let nobody = host.config().with_file_name("nobody");
+    let said = host.run(&["account", "export", "nobody-1", nobody.to_str().unwrap()]);
+    assert!(said.code == Some(1) && !nobody.exists(), "{said:?}");
+}
+
+/// Everything but the line that says so.
+fn expect_erased(host: &TestHost, id: &str) {
+    assert!(nix::unistd::User::from_name(id).unwrap().is_none());
+    assert!(!host.accounts_root().join(id).exists());
+    assert!(!host.state().join("data").join(id).exists());
+    let lines = host.done(&["import", "log", "--account", id, "--json"]);
+    let lines: Value = serde_json::from_str(&lines).unwrap();
+    let actions: Vec<_> = lines.as_array().unwrap().iter().map(|line| &line["action"]).collect();
+    assert_eq!(actions, ["account.erased"], "{lines:#}");
+    for list in [["import", "list", "--json"], ["delivery", "list", "--json"]] {
+        assert!(!host.done(&list).contains(id), "{list:?}");
+    }
+    let said = host.run(&["account", "erase", id, "--yes"]);
+    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+}
+
+#[test]
+fn an_erased_account_leaves_one_line() {
+    let Some(mut host) = TestHost::new() else { return };
+    let (id, other) = (full_account(&mut host), host.account_with_key("rsa-3072.pub"));
+    let said = host.run(&["account", "erase", &id]);
+    assert!(said.code == Some(1) && said.err.contains("is not erased"), "{said:?}");
+    assert!(host.done(&["account", "show", &id]).contains("active"), "nothing without a yes");
+    let said = host.done(&["account", "erase", &id, "--yes"]);
+    assert!(said.contains("is erased"), "{said}");
+    expect_erased(&host, &id);
+    assert!(host.done(&["account", "show", &other]).contains("active"));
+    host.done(&["account", "add", &id]);
+    ingest(&host, &id, "events");
+    assert!(host.done(&["import", "list"]).contains("sftp1-3"), "its numbers are not given again");
+}
+
+/// Killed anywhere, the same command goes on.
+#[test]
+fn an_erasure_that_was_cut_off_goes_on() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = full_account(&mut host);
+    for delay in (5..125).step_by(17).map(Duration::from_millis) {
+        host.killed_after(delay, &["account", "erase", &id, "--yes"]);
+        // Whatever is left, a provisioning in between does no harm.
+        host.run(&["provision"]);
+        let said = host.run(&["account", "erase", &id, "--yes"]);
+        assert!(said.code == Some(0) || said.err.contains("nothing of"), "{delay:?}: {said:?}");
+        expect_erased(&host, &id);
+        host.done(&["account", "add", &id]);
+        let key = format!("{}/ed25519.pub", super::common::KEYS);
+        host.done(&["key", "add", &id, &key, "--name", "laptop"]);
+        ingest(&host, &id, "events");
+        host.run(&["import", "list"]);
+    }
+}

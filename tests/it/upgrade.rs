@@ -1,0 +1,83 @@
+//! Upgrades, downgrades, backups and restores of the state database, by the programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::common::TestHost;
+
+/// Puts a state database of the first schema where the host's would be.
+fn put_first_schema(host: &TestHost) {
+    let database = Connection::open(host.state().join("state.db")).unwrap();
+    database.execute_batch(include_str!("../../src/state/migrations/0001.sql")).unwrap();
+    database.execute_batch(include_str!("../upgrade/schema-1.sql")).unwrap();
+    database.pragma_update(None, "user_version", 1).unwrap();
+}
+
+fn beside(host: &TestHost, part: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(host.state()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.to_string_lossy().contains(part)).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn an_upgrade_can_be_taken_back_by_its_copy() {
+    let Some(host) = TestHost::new() else { return };
+    put_first_schema(&host);
+    let listed = host.done(&["account", "list"]);
+    assert!(listed.contains("ACME-1") && listed.contains("ops@acme.example"), "{listed}");
+    let shown = host.done(&["import", "show", "sftp1-41"]);
+    assert!(shown.contains("Event name is mandatory"), "{shown}");
+    let copies = beside(&host, "state.db.schema-1-");
+    assert_eq!(copies.len(), 1, "{copies:?}");
+
+    let database = Connection::open(host.state().join("state.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let said = host.run(&["account", "list"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("has schema 99"), "{said:?}");
+    let way_back = format!("sftp-import restore {}", copies[0].display());
+    assert!(said.err.contains(&way_back), "{said:?}");
+    let restored = host.done(&["restore", text(&copies[0]), "--json"]);
+    let restored: serde_json::Value = serde_json::from_str(&restored).unwrap();
+    assert_eq!(restored["schema"], 1);
+    assert!(host.done(&["account", "list"]).contains("ACME-1"));
+    assert_eq!(beside(&host, "state.db.replaced-").len(), 1);
+}
+
+#[test]
+fn a_backup_that_is_restored_brings_the_keys_back() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_with_key("ed25519.pub");
+    let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
+    let saved = host.config().with_file_name("saved.db");
+    let said = host.done(&["backup", text(&saved), "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["bytes"], fs::metadata(&saved).unwrap().len());
+    let again = host.run(&["backup", text(&saved)]);
+    assert_eq!(again.code, Some(1));
+    assert!(again.err.contains("is not overwritten"), "{again:?}");
+
+    host.done(&["key", "revoke", &id, "laptop"]);
+    assert!(host.helper(&id, key).out.is_empty());
+    let said = host.done(&["restore", text(&saved)]);
+    assert!(said.contains("works again (key list)") && said.contains("provision"), "{said}");
+    assert!(host.helper(&id, key).out.starts_with("restrict "));
+    assert!(host.done(&["import", "log"]).contains("state.restored"));
+    for file in ["state.db", "daemon.lock"] {
+        let meta = fs::metadata(host.state().join(file)).unwrap();
+        let folder = fs::metadata(host.state()).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        let expected = (folder.uid(), folder.gid(), 0o600);
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), expected, "{file}");
+    }
+    fs::write(&saved, "no database").unwrap();
+    let said = host.run(&["restore", text(&saved)]);
+    assert!(said.code == Some(1) && said.err.contains("is damaged"), "{said:?}");
+    assert!(!host.helper(&id, key).out.is_empty(), "nothing is changed");
+}
