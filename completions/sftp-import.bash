@@ -963,13 +963,21 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__delivery__subcmd__list)
-            opts="-h --account --pending --failed --limit --config --json --help"
+            opts="-h --account --import --by --pending --delivered --failed --limit --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --import)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -989,12 +997,16 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__delivery__subcmd__retry)
-            opts="-h --config --json --help"
+            opts="-h --failed --account --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -205,24 +205,29 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and no
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -f -a "list" -d 'List deliveries, the newest last'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -f -a "show" -d 'Show a delivery and every attempt at it'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -f -a "retry" -d 'Make a delivery again, whatever became of it'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -f -a "retry" -d 'Make a delivery again, whatever became of it; or all that were given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and not __fish_seen_subcommand_from list show retry help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l account -d 'Only this account\'s' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l import -d 'Only this import\'s' -r
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l by -d 'Only mails, or only webhooks' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l limit -d 'At most this many' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l pending -d 'Only those that are still to be made'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l delivered -d 'Only those that were made'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l failed -d 'Only those that were given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from show" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from show" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from retry" -l account -d 'Of these, only this account\'s' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from retry" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from retry" -l failed -d 'All that were given up, as after days without a mail server'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from retry" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from help" -f -a "list" -d 'List deliveries, the newest last'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a delivery and every attempt at it'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Make a delivery again, whatever became of it'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Make a delivery again, whatever became of it; or all that were given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand delivery; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand check" -l errors -d 'Write the error files into this folder' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand check" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
@@ -297,5 +302,5 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from webhook" -f -a "remove" -d 'Remove an endpoint; what is pending for it is given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from delivery" -f -a "list" -d 'List deliveries, the newest last'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from delivery" -f -a "show" -d 'Show a delivery and every attempt at it'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from delivery" -f -a "retry" -d 'Make a delivery again, whatever became of it'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from delivery" -f -a "retry" -d 'Make a delivery again, whatever became of it; or all that were given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the configuration file, and say what it sets'

@@ -37,7 +37,7 @@ pub fn unclaimed(sight: &Sight, now: Timestamp, after: Duration) -> Vec<&Entry> 
 #[cfg(test)]
 mod tests {
     use super::super::entry::Kind;
-    use super::super::pair::{Known, ManifestSeen, Verdict};
+    use super::super::pair::{Age, Known, ManifestSeen, Verdict};
     use super::*;
 
     fn entry(name: &str, second: i64) -> Entry {
@@ -52,7 +52,7 @@ mod tests {
         let manifest = ManifestSeen {
             entry: entry("e.manifest", 0),
             content: Content::Read(verdict),
-            seen_for: Duration::ZERO,
+            age: Age { then: Duration::ZERO, since: Duration::ZERO },
         };
         let sight = Sight {
             manifests: vec![manifest],
