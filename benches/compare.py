@@ -7,6 +7,7 @@ are of one round, and medians are given. Times and memory are the operating syst
 """
 
 import argparse
+import json
 import os
 import platform
 import shutil
@@ -48,9 +49,9 @@ class Bench:
         (home / "state").mkdir(exist_ok=True)
         manifest = data / f"{kind}-{time.monotonic_ns()}.manifest"
         shutil.copy(data / f"{kind}.manifest", manifest)
-        command = [self.program, "--config", config, "ingest", "--account", "bench"]
+        command = [self.program, "--config", config, "--json", "ingest", "--account"]
         try:
-            return measure([*command, "--errors", home, manifest], may_reject=True)
+            return measure([*command, "bench", "--errors", home, manifest], said_by_us)
         finally:
             manifest.unlink()
 
@@ -130,17 +131,19 @@ class Scratch:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def measure(command, may_reject=False):
-    """Wall-clock seconds, CPU seconds and peak memory in MB of a command that must succeed.
+def said_by_us(status, said):
+    """Whether the import read the file to its end; it ends with 1 when records were rejected."""
+    return status in (0, 1) and said.startswith(b"{") and json.loads(said)["records"]["read"] > 0
 
-    sftp-import says with 1 that records were rejected.
-    """
+
+def measure(command, succeeded=lambda status, _: status == 0):
+    """Wall-clock seconds, CPU seconds and peak memory in MB of a command that must succeed."""
     begin = time.monotonic()
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
+    said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begin
-    if os.waitstatus_to_exitcode(status) not in ((0, 1) if may_reject else (0,)):
+    if not succeeded(os.waitstatus_to_exitcode(status), said):
         sys.exit(f"{command}\n{said.decode()}")
     return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
 
