@@ -1,21 +1,29 @@
 //! Which accounts to look at, and when. Pure.
 //!
 //! Always holds: an account is looked at by one thread at a time, and a request that comes while
-//! it is being looked at makes one more look afterwards, so that no change slips between.
+//! it is being looked at makes one more look afterwards, so that no change slips between. A few are
+//! looked at side by side; when none of these looks comes back, they hang.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
+/// How many accounts are looked at side by side.
+const SIDE_BY_SIDE: usize = 2;
+/// A look takes seconds at most.
+const HANGS: Duration = Duration::from_secs(5 * 60);
+
 /// Requests, looks under way and looks to come.
 #[derive(Debug, Default)]
 pub struct Looks {
     order: VecDeque<AccountId>,
     requested: HashSet<AccountId>,
-    under_way: HashSet<AccountId>,
+    /// Since when.
+    under_way: HashMap<AccountId, Instant>,
     alarms: BTreeSet<(Instant, AccountId)>,
     alarm_of: HashMap<AccountId, Instant>,
+    hang: bool,
 }
 
 impl Looks {
@@ -26,12 +34,15 @@ impl Looks {
         }
     }
 
-    /// The next account to look at, first requested first.
-    pub fn next(&mut self) -> Option<AccountId> {
-        let place = self.order.iter().position(|a| !self.under_way.contains(a))?;
+    /// The next account to look at, first requested first, if another look may begin.
+    pub fn next(&mut self, now: Instant) -> Option<AccountId> {
+        if self.under_way.len() >= SIDE_BY_SIDE {
+            return None;
+        }
+        let place = self.order.iter().position(|a| !self.under_way.contains_key(a))?;
         let account = self.order.remove(place)?;
         self.requested.remove(&account);
-        self.under_way.insert(account.clone());
+        self.under_way.insert(account.clone(), now);
         self.forget_alarm(&account);
         Some(account)
     }
@@ -44,6 +55,22 @@ impl Looks {
             self.alarms.insert((now + pause, account.clone()));
             self.alarm_of.insert(account.clone(), now + pause);
         }
+    }
+
+    /// Whether no account can be looked at any more, because no look comes back. Logged once.
+    pub fn hang(&mut self, now: Instant) -> bool {
+        let since = |began: &Instant| now.saturating_duration_since(*began);
+        let hang = self.under_way.len() >= SIDE_BY_SIDE
+            && self.under_way.values().all(|began| since(began) >= HANGS);
+        if hang && !self.hang {
+            for (account, began) in &self.under_way {
+                let seconds = since(began).as_secs();
+                tracing::error!(%account, "a look has not come back for {seconds} s; \
+                    the watchdog is not fed any more");
+            }
+        }
+        self.hang = hang;
+        hang
     }
 
     /// Turns the alarms that are due into requests.
@@ -79,26 +106,26 @@ mod tests {
 
     #[test]
     fn a_request_during_a_look_makes_one_more() {
-        let mut looks = Looks::default();
+        let (mut looks, now) = (Looks::default(), Instant::now());
         looks.request(account("a"));
-        assert_eq!(looks.next(), Some(account("a")));
+        assert_eq!(looks.next(now), Some(account("a")));
         looks.request(account("a"));
         looks.request(account("a"));
-        assert_eq!(looks.next(), None, "one thread at a time");
+        assert_eq!(looks.next(now), None, "one thread at a time");
         looks.done(&account("a"), Instant::now(), None);
-        assert_eq!(looks.next(), Some(account("a")));
+        assert_eq!(looks.next(now), Some(account("a")));
         looks.done(&account("a"), Instant::now(), None);
-        assert_eq!(looks.next(), None, "requests are coalesced");
+        assert_eq!(looks.next(now), None, "requests are coalesced");
     }
 
     #[test]
     fn one_account_under_way_does_not_hold_up_another() {
-        let mut looks = Looks::default();
+        let (mut looks, now) = (Looks::default(), Instant::now());
         looks.request(account("a"));
-        looks.next();
+        looks.next(now);
         looks.request(account("a"));
         looks.request(account("b"));
-        assert_eq!(looks.next(), Some(account("b")));
+        assert_eq!(looks.next(now), Some(account("b")));
     }
 
     #[test]
@@ -107,11 +134,25 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(2);
         looks.request(account("a"));
-        looks.next();
+        looks.next(now);
         looks.done(&account("a"), now, Some(Duration::from_secs(2)));
         looks.ring(now);
-        assert_eq!((looks.next(), looks.next_alarm()), (None, Some(later)));
+        assert_eq!((looks.next(now), looks.next_alarm()), (None, Some(later)));
         looks.ring(later);
-        assert_eq!((looks.next_alarm(), looks.next()), (None, Some(account("a"))));
+        assert_eq!((looks.next_alarm(), looks.next(now)), (None, Some(account("a"))));
+    }
+
+    #[test]
+    fn looks_of_which_none_comes_back_hang() {
+        let (mut looks, now) = (Looks::default(), Instant::now());
+        ["a", "b", "c"].into_iter().for_each(|id| looks.request(account(id)));
+        assert_eq!(looks.next(now), Some(account("a")));
+        assert!(!looks.hang(now + HANGS), "another one may begin");
+        assert_eq!(looks.next(now + HANGS), Some(account("b")));
+        assert_eq!(looks.next(now + HANGS), None, "two side by side");
+        assert!(!looks.hang(now + HANGS));
+        assert!(looks.hang(now + 2 * HANGS));
+        looks.done(&account("a"), now + 2 * HANGS, None);
+        assert!(!looks.hang(now + 2 * HANGS));
     }
 }

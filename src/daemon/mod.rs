@@ -2,6 +2,7 @@
 //!
 //! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
 
+mod ears;
 mod logging;
 mod looks;
 mod metrics;

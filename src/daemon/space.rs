@@ -40,6 +40,7 @@ pub struct Space {
     floor: Size,
     held: Option<Room>,
     untold: Vec<Line>,
+    measuring: bool,
 }
 
 /// What a measurement changed.
@@ -54,7 +55,7 @@ pub enum Change {
 impl Space {
     /// With nothing measured: not held.
     pub fn new(floor: Size) -> Self {
-        Self { floor, held: None, untold: Vec::new() }
+        Self { floor, held: None, untold: Vec::new(), measuring: false }
     }
 
     /// Whether nothing may be claimed or begun.
@@ -62,8 +63,20 @@ impl Space {
         self.held.is_some()
     }
 
-    /// Takes a measurement of every disk; a change is logged.
-    pub fn update(&mut self, rooms: &[Room], at: Timestamp) -> Option<Change> {
+    /// The lines to tell with the next measurement; none while one is under way.
+    pub fn begin(&mut self) -> Option<Vec<Line>> {
+        (!std::mem::replace(&mut self.measuring, true)).then(|| self.untold.clone())
+    }
+
+    /// A measurement of every disk is done, and the activity log has the first `told` lines.
+    pub fn done(&mut self, rooms: &[Room], told: usize, at: Timestamp) -> Option<Change> {
+        self.measuring = false;
+        self.untold.drain(..told.min(self.untold.len()));
+        self.update(rooms, at)
+    }
+
+    /// Takes a measurement; a change is logged.
+    fn update(&mut self, rooms: &[Room], at: Timestamp) -> Option<Change> {
         let scarcest = rooms.iter().min_by_key(|room| room.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
         let wanted = if was_held { floor.saturating_add(floor / 10) } else { floor };
@@ -87,16 +100,6 @@ impl Space {
         };
         self.untold.push(Line { at, action, detail });
         Some(change)
-    }
-
-    /// Lines that the activity log doesn't have yet.
-    pub fn untold(&self) -> Vec<Line> {
-        self.untold.clone()
-    }
-
-    /// The activity log has the first `count` of them.
-    pub fn told(&mut self, count: usize) {
-        self.untold.drain(..count.min(self.untold.len()));
     }
 
     /// `status` with the reason before it, while the queue is held.
@@ -164,10 +167,13 @@ mod tests {
         assert!(space.explain("Idle".into()).starts_with("Queue held, 0 B free at /a"));
         space.update(&[room("/a", 99)], at);
         assert_eq!(space.explain("Idle".into()), "Idle");
-        let actions = |space: &Space| space.untold().iter().map(|l| l.action).collect::<Vec<_>>();
+        let actions = |space: &Space| space.untold.iter().map(|l| l.action).collect::<Vec<_>>();
         assert_eq!(actions(&space), ["queue.held", "queue.released"]);
-        space.told(1);
+        assert_eq!(space.begin(), Some(space.untold.clone()));
+        assert_eq!(space.begin(), None, "one at a time");
+        space.done(&[room("/a", 99)], 1, at);
         assert_eq!(actions(&space), ["queue.released"]);
+        assert_eq!(space.begin().map(|lines| lines.len()), Some(1));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
+use super::ears::Ears;
 use super::looks::Looks;
 use super::notify::Notify;
 use super::places;
@@ -24,22 +25,16 @@ use crate::account::AccountId;
 use crate::import::queue::Queue;
 use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::printable::chain;
-use crate::spool::{Look, WatchError, Watcher};
+use crate::spool::{Look, Watcher};
 use crate::state;
 
-/// How many accounts are looked at side by side.
-const LOOKS_SIDE_BY_SIDE: usize = 2;
 /// How often the loop comes round when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
 /// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
 /// below the unit's TimeoutStopSec.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// A look takes seconds at most. When all of them take this long the watchdog is not fed.
-const HANGS: Duration = Duration::from_secs(5 * 60);
 /// How often files that have served are swept out of the spool.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-/// When inotify fails, it is asked again after this.
-const DEAF_FOR: Duration = Duration::from_secs(5);
 /// An account that could not be looked at is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -49,8 +44,6 @@ pub struct Supervisor {
     looks: Looks,
     queue: Queue,
     running: HashMap<AccountId, Run>,
-    /// The looks under way, and since when.
-    looking: HashMap<AccountId, Instant>,
     tasks: JoinSet<Done>,
     wake_relay: Arc<tokio::sync::Notify>,
     notify: Notify,
@@ -59,13 +52,8 @@ pub struct Supervisor {
     /// None while one is under way.
     sweep_at: Option<Instant>,
     telling: Telling,
-    watcher: Watcher,
-    /// inotify failed: no events are read before this.
-    deaf_until: Option<Instant>,
-    watched: usize,
-    hangs: bool,
+    ears: Ears,
     space: Space,
-    measuring: bool,
 }
 
 impl Supervisor {
@@ -82,11 +70,9 @@ impl Supervisor {
         Self {
             engine,
             space,
-            measuring: false,
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
-            looking: HashMap::new(),
             tasks: JoinSet::new(),
             wake_relay,
             notify,
@@ -94,17 +80,14 @@ impl Supervisor {
             rescan_at,
             sweep_at: Some(Instant::now()),
             telling,
-            watcher,
-            deaf_until: None,
-            watched: 0,
-            hangs: false,
+            ears: Ears::new(watcher),
         }
     }
 
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        self.measured(&space::measure(&space::folders(&self.engine.config)));
+        self.measured(&space::measure(&space::folders(&self.engine.config)), 0);
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
         self.surveys.want(Wanted::LookAtAll);
         if let Some(order) = self.surveys.begin(Instant::now()) {
@@ -116,13 +99,12 @@ impl Supervisor {
         loop {
             self.start_work();
             let runs: Vec<_> = self.running.values().collect();
-            let status = status(&runs, self.queue.waiting(), self.watched);
+            let status = status(&runs, self.queue.waiting(), self.ears.watched());
             self.notify.status(self.space.explain(status));
             let alarm = self.next_alarm();
-            let listening = self.deaf_until.is_none_or(|until| until <= Instant::now());
             tokio::select! {
                 () = &mut stop => break,
-                looks = self.watcher.next(), if listening => self.wake(looks),
+                looks = self.ears.next() => self.wake(looks),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
                 _ = tick.tick() => self.tick(),
@@ -131,12 +113,7 @@ impl Supervisor {
         self.finish().await;
     }
 
-    fn wake(&mut self, looks: Result<Vec<Look>, WatchError>) {
-        let looks = looks.unwrap_or_else(|error| {
-            tracing::error!("{}", chain(&error));
-            self.deaf_until = Some(Instant::now() + DEAF_FOR);
-            vec![Look::All]
-        });
+    fn wake(&mut self, looks: Vec<Look>) {
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
@@ -171,19 +148,14 @@ impl Supervisor {
 
     /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
     fn follow(&mut self, accounts: Vec<AccountId>, look_at_all: bool) {
-        let followed = self.watcher.follow(accounts.iter().cloned());
-        for error in &followed.errors {
-            tracing::error!("{}", chain(error));
-        }
-        self.watched = accounts.len();
-        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
-        let wanted = if look_at_all { accounts } else { followed.look };
+        let new = self.ears.follow(&accounts);
+        let wanted = if look_at_all { accounts } else { new };
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
-        if !self.looks_hang(now) {
+        if !self.looks.hang(now) {
             self.notify.beat();
         }
         self.surveys.want(Wanted::IfChanged);
@@ -194,33 +166,19 @@ impl Supervisor {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
         }
-        if !std::mem::replace(&mut self.measuring, true) {
-            let (engine, untold) = (Arc::clone(&self.engine), self.space.untold());
+        if let Some(untold) = self.space.begin() {
+            let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || work::space(&engine, untold));
         }
     }
 
     /// Holds the queue, or lets it go, and says so.
-    fn measured(&mut self, rooms: &[Room]) {
-        let change = self.space.update(rooms, state::now());
+    fn measured(&mut self, rooms: &[Room], told: usize) {
+        let change = self.space.done(rooms, told, state::now());
         crate::metrics::set_queue_held(self.space.is_held());
         if change == Some(Change::Released) {
             self.engine.forget_troubles(); // they get the whole retry window
         }
-    }
-
-    /// Whether no account can be looked at any more, because no look comes back.
-    fn looks_hang(&mut self, now: Instant) -> bool {
-        let hanging = self.looking.iter().filter(|(_, since)| now.duration_since(**since) >= HANGS);
-        let hang = hanging.clone().count() >= LOOKS_SIDE_BY_SIDE;
-        if hang && !self.hangs {
-            for (account, since) in hanging {
-                tracing::error!(%account, "a look has not come back for {} s; \
-                    the watchdog is not fed any more", now.duration_since(*since).as_secs());
-            }
-        }
-        self.hangs = hang;
-        hang
     }
 
     fn start_work(&mut self) {
@@ -240,11 +198,9 @@ impl Supervisor {
     }
 
     fn start_looks(&mut self) {
-        self.looks.ring(Instant::now());
-        while self.looking.len() < LOOKS_SIDE_BY_SIDE
-            && let Some(account) = self.looks.next()
-        {
-            self.looking.insert(account.clone(), Instant::now());
+        let now = Instant::now();
+        self.looks.ring(now);
+        while let Some(account) = self.looks.next(now) {
             let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || work::look(&engine, account));
         }
@@ -285,11 +241,7 @@ impl Supervisor {
             Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
-            Ok(Done::Space(rooms, told)) => {
-                self.measuring = false;
-                self.space.told(told);
-                self.measured(&rooms);
-            }
+            Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
             Ok(Done::Told(deliver)) => {
                 self.telling.done(Instant::now());
@@ -303,7 +255,6 @@ impl Supervisor {
     }
 
     fn looked(&mut self, account: AccountId, looked: Result<Looked, IntakeError>) {
-        self.looking.remove(&account);
         let again = match looked {
             Ok(looked) => {
                 if !looked.queued.is_empty() {
