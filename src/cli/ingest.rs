@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,7 +65,14 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
 /// Waits until no other ingest runs: one that was cut off can then be told from one that runs.
 pub(super) fn lock(state: &Path) -> Result<Flock<File>, CliError> {
     let path = state.join("ingest.lock");
-    let file = File::create(&path)
+    // The folder is the sidecar's: a link there leads root nowhere else.
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(&path)
         .map_err(|e| CliError::new(format_args!("cannot create {}: {e}", path.display())))?;
     Flock::lock(file, FlockArg::LockExclusive)
         .map_err(|(_, e)| CliError::new(format_args!("cannot lock {}: {e}", path.display())))

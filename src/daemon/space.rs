@@ -8,6 +8,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::sys::statvfs::statvfs;
@@ -41,6 +42,8 @@ pub struct Space {
     held: Option<Room>,
     untold: Vec<Line>,
     measuring: bool,
+    /// Since when it is held.
+    since: Option<Instant>,
 }
 
 /// What a measurement changed.
@@ -48,14 +51,14 @@ pub struct Space {
 pub enum Change {
     /// From now on the queue is held, for the reason given.
     Held(String),
-    /// It goes on.
-    Released,
+    /// It goes on, after so long.
+    Released(Duration),
 }
 
 impl Space {
     /// With nothing measured: not held.
     pub fn new(floor: Size) -> Self {
-        Self { floor, held: None, untold: Vec::new(), measuring: false }
+        Self { floor, held: None, untold: Vec::new(), measuring: false, since: None }
     }
 
     /// Whether nothing may be claimed or begun.
@@ -83,17 +86,21 @@ impl Space {
         self.held = (scarcest.free < wanted).then(|| scarcest.clone());
         let change = match (was_held, &self.held) {
             (false, Some(_)) => Change::Held(self.reason().unwrap_or_default()),
-            (true, None) => Change::Released,
+            (true, None) => {
+                let since = self.since.take();
+                Change::Released(since.map_or(Duration::ZERO, |since| since.elapsed()))
+            }
             _ => return None,
         };
         let (action, detail) = match &change {
             Change::Held(reason) => {
+                self.since = Some(Instant::now());
                 tracing::error!(
                     "the queue is held: {reason}; it goes on by itself when there is room"
                 );
                 ("queue.held", reason.clone())
             }
-            Change::Released => {
+            Change::Released(_) => {
                 tracing::info!("the queue goes on: there is room again");
                 ("queue.released", String::new())
             }
@@ -155,7 +162,7 @@ mod tests {
         assert_eq!(update(5_000, 0), None, "told once");
         assert_eq!(update(0, 5_000), None, "another disk is no change");
         assert_eq!(update(1_099, 5_000), None, "not yet");
-        assert_eq!(update(1_100, 5_000), Some(Change::Released));
+        assert!(matches!(update(1_100, 5_000), Some(Change::Released(_))));
         assert_eq!(update(1_000, 5_000), None);
     }
 

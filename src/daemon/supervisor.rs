@@ -176,8 +176,10 @@ impl Supervisor {
     fn measured(&mut self, rooms: &[Room], told: usize) {
         let change = self.space.done(rooms, told, state::now());
         crate::metrics::set_queue_held(self.space.is_held());
-        if change == Some(Change::Released) {
-            self.engine.forget_troubles(); // they get the whole retry window
+        if let Some(Change::Released(held)) = change {
+            // Not the whole time for retries anew: an import that fills the disk itself, and frees
+            // it when it fails, would be tried for ever.
+            self.engine.excuse_troubles(held);
         }
     }
 

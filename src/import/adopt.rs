@@ -14,7 +14,7 @@ use crate::import_id::ImportId;
 use crate::printable::chain;
 use crate::report::{ImportState, Report};
 use crate::spool::{self, Results, SpooledError};
-use crate::state::{self, activity, imports};
+use crate::state::{self, activity, imports, waiting};
 use crate::store;
 
 /// The most that is read of a report.
@@ -44,6 +44,25 @@ pub struct Adopted {
 }
 
 impl Engine {
+    /// The imports that had not ended when the copy was made, and have by their answers. One that
+    /// failed has its files in the spool still, and is not run again by this.
+    fn ended_since(&self) -> state::Result<Vec<(ImportRow, Report)>> {
+        let waiting = self.state.read(|tx| {
+            let rows: Vec<ImportRow> = imports::unfinished(tx)?;
+            rows.into_iter()
+                .map(|row| Ok((waiting::retried_at(tx, &row.id)?, row)))
+                .collect::<state::Result<Vec<_>>>()
+        })?;
+        let ended = waiting.into_iter().filter_map(|(retried, row)| {
+            let report = self.answer_of(&row)?;
+            // A report from before `import retry` is not this run's end.
+            let is_its_end =
+                retried.is_none_or(|at| report.finished_at.is_some_and(|end| end > at));
+            is_its_end.then_some((row, report))
+        });
+        Ok(ended.collect())
+    }
+
     /// Takes up what has happened since the state database was copied. `last_import` is the last
     /// running number that the one before it knew.
     ///
@@ -55,12 +74,7 @@ impl Engine {
         let stored = self.store.imports()?;
         let known = stored.iter().chain(spooled.iter().map(|(import, _)| import));
         let last = known.filter_map(|import| import.number_at(node)).max();
-        let waiting: Vec<ImportRow> = self.state.read(imports::unfinished)?;
-        let ended: Vec<_> = waiting
-            .into_iter()
-            .filter(|row| !spooled.iter().any(|(import, _)| *import == row.id))
-            .filter_map(|row| self.answer_of(&row).map(|report| (row, report)))
-            .collect();
+        let ended = self.ended_since()?;
         self.state.write(|tx| {
             imports::continue_after(tx, last.max(last_import).unwrap_or(0))?;
             for (row, report) in &ended {

@@ -83,9 +83,12 @@ impl Engine {
         self.troubles().remove(import);
     }
 
-    /// What was in the way of all of them is gone.
-    pub fn forget_troubles(&self) {
-        self.troubles().clear();
+    /// The queue was held for so long: that doesn't count against the time for retries.
+    pub fn excuse_troubles(&self, held: Duration) {
+        let now = Instant::now();
+        for trouble in self.troubles().values_mut() {
+            trouble.since = (trouble.since + held).min(now);
+        }
     }
 
     fn troubles(&self) -> MutexGuard<'_, HashMap<ImportId, Trouble>> {

@@ -240,7 +240,7 @@ fn insert(
         refusal: refusal.as_ref(),
         received_at: now,
     };
-    Ok(imports::insert(tx, &engine.config.node.name, &new)?.1)
+    Ok(engine.insert_unused(tx, &new)?.1)
 }
 
 /// Where a local import leaves its error files: a folder, or nowhere.

@@ -12,8 +12,8 @@ use crate::import_id::ImportId;
 use crate::printable::chain;
 use crate::report::{Counts, ImportState};
 use crate::spool::Claim;
-use crate::state;
 use crate::state::imports::{self, NewImport};
+use crate::state::{self, Transaction};
 use crate::store::{self, Committed};
 
 impl Engine {
@@ -36,15 +36,25 @@ impl Engine {
     /// # Errors
     /// The state database's.
     pub(super) fn insert(&self, new: &NewImport<'_, Claim>) -> state::Result<(i64, ImportId)> {
-        self.state.write(|tx| {
-            loop {
-                let (n, import) = imports::insert(tx, &self.config.node.name, new)?;
-                if !self.is_used(new.account, &import) {
-                    return Ok((n, import));
-                }
-                imports::take_back(tx, &import)?;
+        self.state.write(|tx| self.insert_unused(tx, new))
+    }
+
+    /// As [`Self::insert`], as part of a transaction.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub(super) fn insert_unused(
+        &self,
+        tx: &Transaction<'_>,
+        new: &NewImport<'_, Claim>,
+    ) -> state::Result<(i64, ImportId)> {
+        loop {
+            let (n, import) = imports::insert(tx, &self.config.node.name, new)?;
+            if !self.is_used(new.account, &import) {
+                return Ok((n, import));
             }
-        })
+            imports::take_back(tx, &import)?;
+        }
     }
 
     /// Whether an import that the state database doesn't know has this new id in the spool or the

@@ -1,6 +1,6 @@
 //! Data files that no manifest claimed are told of: once a file, whatever restarts come.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -23,13 +23,18 @@ impl Engine {
         let (now, id) = (state::now(), &account.id);
         let told = self.state.read(|tx| unclaimed::list(tx, id))?;
         let here: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
-        let gone = told.iter().filter(|file| !here.contains(file.name.as_str()));
+        // Of a listing that was cut short nobody knows what is gone.
+        let is_gone = |name: &str| !seen.held.cut && !here.contains(name);
+        let gone = told.iter().filter(|file| is_gone(&file.name));
         let gone: Vec<_> = gone.map(|file| &file.name).collect();
+        let known: HashMap<_, _> = told.iter().map(|file| (file.name.as_str(), file)).collect();
         let new: Vec<_> = match after.is_zero() {
             true => Vec::new(),
             false => spool::unclaimed(&seen.sight, now, after.get())
                 .into_iter()
-                .filter(|entry| !told.contains(&file(entry)))
+                .filter(|entry| {
+                    known.get(entry.name.as_str()).is_none_or(|told| **told != file(entry))
+                })
                 .take(TOLD_BY_ONE_LOOK)
                 .collect(),
         };

@@ -16,12 +16,13 @@ const DURATION: &[f64] =
     &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0];
 
 /// Milestones and notices that deliveries tell of.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     "import.picked_up",
     "import.still_processing",
     "import.completed",
     "import.failed",
-    "endpoint.disabled",
+    "webhook.disabled",
+    "file.unclaimed",
 ];
 
 /// All of them.

@@ -62,13 +62,16 @@ impl Courier {
     /// The state database's: then the delivery is due still, and may be made again.
     pub fn attempt(&self, delivery: i64) -> state::Result<()> {
         let (at, began) = (Timestamp::now(), Instant::now());
-        let tasks = self.load(delivery, at)?;
+        let mut tasks = self.load(delivery, at)?;
         if tasks.is_empty() {
             return Ok(());
         }
-        // A bug in here is one delivery's failure, not the end of all deliveries.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.make(&tasks, at)))
-            .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))?;
+        let mut outcome = self.make_guarded(&tasks, at)?;
+        if tasks.len() > 1 && matches!(outcome, Outcome::Never(_)) {
+            // What is in one of them may be to blame: this one goes alone, the others later.
+            tasks.truncate(1);
+            outcome = self.make_guarded(&tasks, at)?;
+        }
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
         let (now, chance) = (Timestamp::now(), chance()); // one for all: they stay together
@@ -84,6 +87,12 @@ impl Courier {
         })?;
         made.iter().zip(disabled).for_each(|(made, disabled)| made.tell(disabled));
         Ok(())
+    }
+
+    /// A bug in here is one delivery's failure, not the end of all deliveries.
+    fn make_guarded(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {
+        catch_unwind(AssertUnwindSafe(|| self.make(tasks, now)))
+            .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))
     }
 
     fn make(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {

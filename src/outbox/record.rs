@@ -42,8 +42,8 @@ impl Made<'_> {
             Verdict::RetryAt(at) => After::Retry(at),
             Verdict::GiveUp | Verdict::DisableEndpoint => After::Failed,
         };
-        deliveries::record(tx, self.delivery, self.attempt, after)?;
-        if after == After::Failed && *self.outcome != Outcome::NoMail {
+        let is_recorded = deliveries::record(tx, self.delivery, self.attempt, after)?;
+        if is_recorded && after == After::Failed && *self.outcome != Outcome::NoMail {
             let (kind, to) = (&self.task.milestone.kind, &self.task.destination);
             let (channel, why) = (self.task.channel.as_str(), &self.attempt.outcome);
             self.log(tx, "delivery.failed", &format!("{kind} by {channel} to {to}: {why}"))?;

@@ -253,11 +253,12 @@ fn read_task(row: &Row<'_>) -> Result<Task> {
     })
 }
 
-/// Writes an attempt and what it leaves the delivery in, unless that was finished meanwhile.
+/// Writes an attempt and what it leaves the delivery in. False: the delivery was finished
+/// meanwhile, or is gone with its account.
 ///
 /// # Errors
 /// SQLite's.
-pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) -> Result<()> {
+pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) -> Result<bool> {
     let end = millis(attempt.at) + attempt.took_ms;
     let (state, next, finished) = match after {
         After::Delivered => ("delivered", None, Some(end)),
@@ -265,19 +266,20 @@ pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) ->
         After::Failed => ("failed", None, Some(end)),
     };
     let error = (after != After::Delivered).then_some(&attempt.outcome);
-    tx.prepare_cached(
-        "UPDATE delivery SET state = ?2, attempts = attempts + 1, next_attempt_at = ?3,
+    let changed = tx
+        .prepare_cached(
+            "UPDATE delivery SET state = ?2, attempts = attempts + 1, next_attempt_at = ?3,
                 finished_at = ?4, last_error = ?5
          WHERE id = ?1 AND state = 'pending'",
-    )?
-    .execute(params![id, state, next, finished, error])?;
+        )?
+        .execute(params![id, state, next, finished, error])?;
     tx.prepare_cached(
         "INSERT INTO attempt (delivery, n, at, took_ms, outcome)
          SELECT id, (SELECT coalesce(max(n), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4
          FROM delivery WHERE id = ?1",
     )?
     .execute(params![id, millis(attempt.at), attempt.took_ms, attempt.outcome])?;
-    Ok(())
+    Ok(changed == 1)
 }
 
 /// Fails every pending delivery to an endpoint, with `why`. Returns how many.

@@ -153,13 +153,17 @@ pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result
         .map_err(|e: InvalidImportId| Error::Value(e.to_string()))
 }
 
-/// Takes back an import whose claim could not be made: the row and the name it spent.
+/// Takes back an import whose claim could not be made, or an ingest that has not begun: the row
+/// and the name it spent.
 ///
 /// # Errors
-/// SQLite's, or the import is past `claiming`.
+/// SQLite's, or the import is past that.
 pub fn take_back(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let gone = tx
-        .prepare_cached("DELETE FROM import WHERE id = ?1 AND state = 'claiming'")?
+        .prepare_cached(
+            "DELETE FROM import WHERE id = ?1
+             AND (state = 'claiming' OR (state = 'running' AND starts = 0))",
+        )?
         .execute([id.as_str()])?;
     moved(gone, id, "claiming")?;
     tx.prepare_cached("DELETE FROM manifest_name WHERE import = ?1")?.execute([id.as_str()])?;
@@ -242,7 +246,8 @@ pub fn set_finished(
 pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx
         .prepare_cached(
-            "UPDATE import SET state = 'queued', starts = 0, finished_at = NULL, report = NULL
+            "UPDATE import SET state = 'queued', starts = 0, finished_at = NULL, report = NULL,
+                               answer_removed_at = NULL
              WHERE id = ?1 AND state = 'failed'",
         )?
         .execute([id.as_str()])?;

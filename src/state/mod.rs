@@ -221,8 +221,13 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
     // Complete before it has its name: who opens it in between must not find it root's.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&hidden)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW) // the folder is the sidecar's, and root may be here
+        .open(&hidden)?;
     if let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) {
         let folder = std::fs::metadata(folder)?;
         fchown(&file, Some(folder.uid()), Some(folder.gid()))?;

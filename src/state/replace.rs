@@ -39,10 +39,26 @@ pub fn replace(database: &Path, from: &Path, now: Timestamp) -> Result<Replaced,
     let folder = database.parent().unwrap_or(Path::new("/"));
     copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?)?;
     let (held, last_import) = hold(database)?;
+    if let Some(last) = last_import {
+        number_after(&new, last)?;
+    }
     let kept = keep(database, held.is_none(), now)?;
     fs::rename(&new, database).map_err(copy::failed("replace", database))?;
     copy::sync_folder(database)?;
     Ok(Replaced { kept, schema, last_import })
+}
+
+/// No import of the database `new` gets a number up to `last`. Before it takes the other's place: a
+/// command that is cut off after that has forgotten no number.
+fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
+    let numbered = copy::open(new)?.execute_batch(&format!(
+        "BEGIN;
+         INSERT INTO sqlite_sequence (name, seq) SELECT 'import', 0
+         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import');
+         UPDATE sqlite_sequence SET seq = max(seq, {last}) WHERE name = 'import';
+         COMMIT"
+    ));
+    numbered.map_err(copy::refused("write", new))
 }
 
 /// Brings the present database into one file and locks it, so that no command writes to what is

@@ -66,8 +66,10 @@ pub fn answered(
 /// # Errors
 /// SQLite's.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
-    tx.prepare_cached("UPDATE import SET answer_removed_at = ?2 WHERE id = ?1")?
-        .execute(params![import.as_str(), millis(at)])?;
+    tx.prepare_cached(
+        "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
+    )?
+    .execute(params![import.as_str(), millis(at)])?;
     Ok(())
 }
 

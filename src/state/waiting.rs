@@ -31,6 +31,17 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
     Ok(imports)
 }
 
+/// When `import` was last queued again by hand.
+///
+/// # Errors
+/// SQLite's.
+pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Timestamp>> {
+    let at: Option<i64> = tx
+        .prepare_cached("SELECT retried_at FROM import WHERE id = ?1")?
+        .query_row([import.as_str()], |row| row.get(0))?;
+    at.map(super::timestamp).transpose()
+}
+
 /// The first `limit` imports of which nothing was told since `then`: neither a milestone, nor that
 /// they were received, nor that they were queued again.
 ///

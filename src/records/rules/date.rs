@@ -78,8 +78,9 @@ fn days(text: &str, format: DateFormat) -> Option<i64> {
     };
     let year = number(year, 4).filter(|_| year.len() == 4)?;
     let date = jiff::civil::Date::new(year as i16, month? as i8, number(day, 2)? as i8).ok()?;
-    let midnight = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
-    (year > 0).then_some(midnight.as_second().div_euclid(86_400))
+    // Not by way of a Timestamp, which ends a day before the year 9999 does.
+    let since_1970 = date.duration_since(jiff::civil::date(1970, 1, 1));
+    (year > 0).then_some(since_1970.as_secs().div_euclid(86_400))
 }
 
 fn month(name: &str) -> Option<i64> {
@@ -127,6 +128,13 @@ mod tests {
             assert_eq!(day, Some(at("2020-12-05T00:00:01Z")), "{cell:?}");
             let time = date(&format!(" {cell} 23:59:59 "), Some(format)).unwrap();
             assert_eq!(time, Some(at("2020-12-05T23:59:59Z")), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_day_is_a_date() {
+        for cell in ["31/12/9999 23:59:59", "9999/12/31 23:59:59", "31 Dec 9999 23:59:59"] {
+            assert_eq!(date(cell, None).unwrap(), Some(253_402_300_799), "{cell:?}");
         }
     }
 

@@ -187,13 +187,14 @@ fn text_of(value: Value<'_>) -> Option<Cow<'_, str>> {
 }
 
 /// The first second of the year 0, the first that RFC 3339 can write; its last, that of 9999, is
-/// also jiff's.
+/// also the last of jiff's civil time.
 const YEAR_0: i64 = -62_167_219_200;
 
 /// `2020-05-12T08:27:12Z`; the seconds themselves where RFC 3339 has no way to write them.
 fn rfc3339(seconds: i64) -> String {
-    match jiff::Timestamp::from_second(seconds) {
-        Ok(time) if seconds >= YEAR_0 => time.to_string(),
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    match epoch.checked_add(jiff::SignedDuration::from_secs(seconds)) {
+        Ok(time) if seconds >= YEAR_0 => format!("{time}Z"),
         _ => seconds.to_string(),
     }
 }
