@@ -44,11 +44,12 @@ install_missing() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
         made_policy=yes
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     local status=0
     export DEBIAN_FRONTEND=noninteractive
     { apt-get update -q && apt-get install -qy --no-install-recommends "${missing[@]}"; } </dev/null || status=$?
-    [ -z "$made_policy" ] || rm -f "$policy"
+    [ -z "$made_policy" ] || { rm -f "$policy" && trap - EXIT; }
     [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
 }
 

@@ -46,6 +46,13 @@ fn mail(config: &Config) -> Finding {
         Ok(MailServer::Off) => Finding::warn(MAIL, "no mail is sent: mail.url is empty")
             .fix("set mail.url, unless webhooks and results/ are all that partners get"),
         Ok(MailServer::Sendmail(program)) => judge_sendmail(&program, mode(&program)),
+        Ok(MailServer::Smtp(_))
+            if config.mail.password_credential.is_some()
+                && std::env::var_os("CREDENTIALS_DIRECTORY").is_none() =>
+        {
+            Finding::warn(MAIL, "not tried: its password is a credential, which only the unit has")
+                .fix("`sftp-import delivery list --pending` says whether mail gets out")
+        }
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
             Ok(()) => Finding::ok(MAIL, format!("{url} takes us")),
             Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))

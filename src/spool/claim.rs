@@ -7,7 +7,7 @@
 //!    kernel counts no writer on the inode; a writable mapping counts as one until it is gone.
 //!    The lease is taken before the rename, and asked again after it: had anybody opened the file
 //!    for writing or truncated it in between, the lease would be broken, or its renewal refused
-//!    ([`ReadLease::is_whole`]). A broken lease delays that open(2) until we give the lease back,
+//!    (`ReadLease::is_whole`). A broken lease delays that open(2) until we give the lease back,
 //!    at most `/proc/sys/fs/lease-break-time` seconds (45): by then the file is back in incoming,
 //!    and nothing is lost.
 //! 2. Nobody can open it any more. Its one name (link count 1, asked before and after) lies in a
