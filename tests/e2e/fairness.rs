@@ -49,12 +49,15 @@ fn small_imports_finish_while_a_huge_one_runs() {
     let state = "SELECT state FROM import WHERE account = 'e2e-fair-huge'";
     until("the huge import to run", SOON, || (host.query(state) == ["running"]).then_some(()));
 
-    let mut batch = String::new();
-    for n in 0..small_files {
-        let pair = Pair::events(&small.local(), &format!("s{n}"), 2);
-        writeln!(batch, "put {}\nput {}", pair.data.display(), pair.manifest.display()).unwrap();
+    let puts: Vec<String> = (0..small_files)
+        .map(|n| {
+            let pair = Pair::events(&small.local(), &format!("s{n}"), 2);
+            format!("put {}\nput {}\n", pair.data.display(), pair.manifest.display())
+        })
+        .collect();
+    for session in puts.chunks(60) {
+        small.sftp(&session.concat()).ok();
     }
-    small.sftp(&batch).ok();
     let completed = "SELECT count(*) FROM import
                      WHERE account = 'e2e-fair-small' AND state = 'completed'";
     until("the small imports to finish", Duration::from_secs(600), || {
