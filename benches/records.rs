@@ -11,18 +11,8 @@ use sftp_import::manifest::Manifest;
 use sftp_import::records::{Batch, Options, Progress, RejectedRecord, Sink, Start, read};
 use sftp_import::report::Failure;
 
-const MANIFEST: &[u8] = br#"{
-    "fileName": "events.csv", "type": "event", "clientEmail": "jane@acme.example",
-    "columns": {
-        "event_name": { "ctName": "evtName" },
-        "time_stamp": { "ctName": "ts", "dataType": "INTEGER" },
-        "cookie_id": { "ctName": "objectId" },
-        "item_name": { "ctName": "Name" },
-        "item_price": { "ctName": "Price", "dataType": "FLOAT" },
-        "item_delivery_date": { "ctName": "DeliveryDate" },
-        "status_delivered": { "ctName": "DeliveryStatus", "dataType": "BOOLEAN" }
-    }
-}"#;
+#[path = "data/mod.rs"]
+mod data;
 
 const ROUNDS: usize = 5;
 
@@ -52,7 +42,8 @@ fn main() -> io::Result<()> {
     let megabytes: usize =
         std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200);
     let limits = Limits::default();
-    let manifest = Manifest::parse(MANIFEST, &limits).map_err(io::Error::other)?;
+    let manifest =
+        Manifest::parse(data::EVENTS_MANIFEST.as_bytes(), &limits).map_err(io::Error::other)?;
     let clean = events(megabytes * 1_000_000, 1000)?;
     let wrong = events(megabytes * 1_000_000, 1)?;
     let mut out = io::stdout().lock();
@@ -83,32 +74,9 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Events of which one in `every` has a price that is no number.
+/// About `bytes` of events, of which one in `every` has a price that is no number.
 fn events(bytes: usize, every: u64) -> io::Result<Vec<u8>> {
-    let mut text = b"event_name,time_stamp,identity,cookie_id,item_name,item_price,\
-                     item_delivery_date,status_delivered\n"
-        .to_vec();
-    let mut seed = 42_u64;
-    let mut number = 0;
-    while text.len() < bytes {
-        number += 1;
-        // Knuth's constants for a 64-bit linear congruential generator (MMIX).
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let any = seed >> 33;
-        let event = ["Purchased", "Viewed", "Added To Cart", "Searched"][any as usize % 4];
-        let price = if number % every == 0 { "none" } else { "" };
-        writeln!(
-            text,
-            "{event},{},user{}@acme.example,cookie_{},Awesome Ring - {},{}.{:02}{price},$D_{},{}",
-            1_578_503_667 + any % 10_000_000,
-            any % 1_000_000,
-            any % 5_000_000,
-            any % 1000,
-            any % 500,
-            any % 100,
-            1_589_274_432 + any % 1_000_000,
-            ["true", "false", "1", "0"][any as usize / 7 % 4],
-        )?;
-    }
+    let mut text = Vec::with_capacity(bytes);
+    data::events(&mut text, bytes as u64 / 103, every)?;
     Ok(text)
 }

@@ -20,6 +20,7 @@ pub const EVENTS_MANIFEST: &str = r#"{
 "#;
 
 /// How the columns of [`profiles`] are to be read.
+#[allow(dead_code, reason = "not every measurement has profiles")]
 pub const PROFILES_MANIFEST: &str = r#"{
     "fileName": "profiles.csv", "type": "profile", "clientEmail": "jane@acme.example",
     "columns": {

@@ -8,10 +8,11 @@ use super::attempt::Courier;
 use super::email::{About, Enclosure, Letter};
 use super::letter::TOP_REJECTIONS;
 use super::milestone::{Body, Milestone};
+use super::notice::{self, EndpointDisabled};
 use super::retry::Outcome;
 use super::samples::{self, samples};
 use super::told::Told;
-use super::{notice, unclaimed};
+use super::unclaimed::{self, FilesUnclaimed};
 use crate::import_id::ImportId;
 use crate::report::Report;
 use crate::state::deliveries::Task;
@@ -31,12 +32,13 @@ impl Courier {
     }
 
     fn mail_endpoint(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
-        let body: notice::Body = serde_json::from_str(&tasks[0].1.milestone.body)?;
+        let body: notice::Body<EndpointDisabled> =
+            serde_json::from_str(&tasks[0].1.milestone.body)?;
         Ok(self.mail_about(tasks, About::Endpoint(&body.data), Vec::new()))
     }
 
     fn mail_unclaimed(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
-        let body: unclaimed::Body = serde_json::from_str(&tasks[0].1.milestone.body)?;
+        let body: notice::Body<FilesUnclaimed> = serde_json::from_str(&tasks[0].1.milestone.body)?;
         Ok(self.mail_about(tasks, About::Unclaimed(&body.data), Vec::new()))
     }
 

@@ -31,14 +31,14 @@ pub(super) struct EndpointDisabled {
     pub failing_since: Option<Timestamp>,
 }
 
-/// The stored body of a notice.
+/// The stored body of any notice.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Body {
+pub(super) struct Body<T> {
     #[serde(rename = "type")]
     kind: String,
     timestamp: Timestamp,
     /// What it tells.
-    pub data: EndpointDisabled,
+    pub data: T,
 }
 
 /// Writes the notice and its delivery to the account's contact, if it has one.
@@ -54,15 +54,30 @@ pub(super) fn enqueue(
     let Some(contact) = accounts::get(tx, account)?.and_then(|account| account.email) else {
         return Ok(());
     };
-    let body = Body { kind: KIND.to_owned(), timestamp: at, data: notice.clone() };
+    mail_to(tx, at, account, &contact, KIND, notice)
+}
+
+/// Writes a notice of any kind and its delivery to `contact`, in the caller's transaction.
+///
+/// # Errors
+/// The state database's.
+pub(super) fn mail_to<T: Serialize>(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &AccountId,
+    contact: &str,
+    kind: &str,
+    data: T,
+) -> state::Result<()> {
+    let body = Body { kind: kind.to_owned(), timestamp: at, data };
     let row = deliveries::Milestone {
         id: message_id(),
         import: None,
         account: account.to_string(),
-        kind: KIND.to_owned(),
+        kind: kind.to_owned(),
         at,
         body: serde_json::to_string(&body)?,
     };
     deliveries::add_milestone(tx, &row)?;
-    deliveries::add(tx, &row, Channel::Email, &contact)
+    deliveries::add(tx, &row, Channel::Email, contact)
 }

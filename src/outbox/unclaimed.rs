@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
-use super::milestone::message_id;
+use super::notice;
 use crate::account::AccountId;
 use crate::state;
-use crate::state::deliveries::{self, Channel};
 
 /// The notice's type, beside those of the milestones.
 pub(super) const KIND: &str = "file.unclaimed";
@@ -62,16 +61,6 @@ impl FilesUnclaimed {
     }
 }
 
-/// The stored body of a notice.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Body {
-    #[serde(rename = "type")]
-    kind: String,
-    timestamp: Timestamp,
-    /// What it tells.
-    pub data: FilesUnclaimed,
-}
-
 /// Writes the notice and its delivery to `contact`, in the caller's transaction.
 ///
 /// # Errors
@@ -81,17 +70,7 @@ pub fn enqueue_unclaimed(
     at: Timestamp,
     account: &AccountId,
     contact: &str,
-    notice: &FilesUnclaimed,
+    told: &FilesUnclaimed,
 ) -> state::Result<()> {
-    let body = Body { kind: KIND.to_owned(), timestamp: at, data: notice.clone() };
-    let row = deliveries::Milestone {
-        id: message_id(),
-        import: None,
-        account: account.to_string(),
-        kind: KIND.to_owned(),
-        at,
-        body: serde_json::to_string(&body)?,
-    };
-    deliveries::add_milestone(tx, &row)?;
-    deliveries::add(tx, &row, Channel::Email, contact)
+    notice::mail_to(tx, at, account, contact, KIND, told)
 }

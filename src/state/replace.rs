@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{self, CopyError};
+use super::imports;
 
 /// How long a command that is just ending may have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,14 +52,11 @@ pub fn replace(database: &Path, from: &Path, now: Timestamp) -> Result<Replaced,
 /// No import of the database `new` gets a number up to `last`. Before it takes the other's place: a
 /// command that is cut off after that has forgotten no number.
 fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
-    let numbered = copy::open(new)?.execute_batch(&format!(
-        "BEGIN;
-         INSERT INTO sqlite_sequence (name, seq) SELECT 'import', 0
-         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import');
-         UPDATE sqlite_sequence SET seq = max(seq, {last}) WHERE name = 'import';
-         COMMIT"
-    ));
-    numbered.map_err(copy::refused("write", new))
+    let refused = copy::refused("write", new);
+    let mut connection = copy::open(new)?;
+    let tx = connection.transaction().map_err(&refused)?;
+    imports::continue_after(&tx, last).map_err(&refused)?;
+    tx.commit().map_err(&refused)
 }
 
 /// Brings the present database into one file and locks it, so that no command writes to what is

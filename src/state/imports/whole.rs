@@ -14,7 +14,7 @@ use crate::report::Report;
 ///
 /// # Errors
 /// SQLite's.
-pub fn continue_after(tx: &Transaction<'_>, n: i64) -> Result<()> {
+pub fn continue_after(tx: &Transaction<'_>, n: i64) -> rusqlite::Result<()> {
     // sqlite.org/autoinc.html: the row is there once an import has been.
     tx.execute(
         "INSERT INTO sqlite_sequence (name, seq)
