@@ -3,7 +3,6 @@
 //! Pure data. One object serves `check --json`, `ingest --json`, `results/<stem>.result.json` and
 //! a milestone's `data`. A finished report always reconciles: read = accepted + rejected.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -137,16 +136,27 @@ pub struct RejectionCount {
     pub first_line: u64,
 }
 
-/// Counts rejections by text, most frequent first.
+/// Counts rejections by text, most frequent first. There are some dozens of texts at most.
 #[derive(Clone, Debug, Default)]
-pub struct RejectionTally(HashMap<&'static str, (u64, u64)>);
+pub struct RejectionTally(Vec<Tallied>);
+
+#[derive(Clone, Debug)]
+struct Tallied {
+    message: &'static str,
+    count: u64,
+    first_line: u64,
+}
 
 impl RejectionTally {
     /// Counts one more record rejected with `message` at `line`.
     pub fn add(&mut self, message: &'static str, line: u64) {
-        let entry = self.0.entry(message).or_insert((0, line));
-        entry.0 += 1;
-        entry.1 = entry.1.min(line);
+        match self.0.iter_mut().find(|tallied| tallied.message == message) {
+            Some(tallied) => {
+                tallied.count += 1;
+                tallied.first_line = tallied.first_line.min(line);
+            }
+            None => self.0.push(Tallied { message, count: 1, first_line: line }),
+        }
     }
 
     /// The counts, most frequent first, then by first line and text: always the same order.
@@ -154,7 +164,7 @@ impl RejectionTally {
         let mut counts: Vec<_> = self
             .0
             .into_iter()
-            .map(|(message, (count, first_line))| RejectionCount {
+            .map(|Tallied { message, count, first_line }| RejectionCount {
                 message: message.to_owned(),
                 count,
                 first_line,

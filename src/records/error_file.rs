@@ -14,9 +14,11 @@ use super::rejection::describe;
 use super::rules::fold;
 use super::sink::{RejectedRecord, Start};
 
-/// Writes an error file.
+/// Writes an error file, a record at a time.
 pub struct ErrorFile<W> {
     out: W,
+    /// The record in hand.
+    line: Vec<u8>,
     delimiter: u8,
     line_end: &'static str,
     /// The header's number of columns.
@@ -39,6 +41,7 @@ impl<W: Write> ErrorFile<W> {
         let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
         let mut file = Self {
             out,
+            line: Vec::new(),
             delimiter: start.delimiter,
             line_end: start.line_end,
             width: start.names.len(),
@@ -46,10 +49,10 @@ impl<W: Write> ErrorFile<W> {
             quote_formulas,
         };
         if start.needs_mark {
-            file.out.write_all(b"\xEF\xBB\xBF")?;
+            file.line.extend_from_slice(b"\xEF\xBB\xBF");
         }
-        file.fields(&start.header)?;
-        file.last_field(FAILURE_DESCRIPTION)?;
+        file.fields(&start.header);
+        file.end_line(FAILURE_DESCRIPTION)?;
         Ok(file)
     }
 
@@ -59,14 +62,13 @@ impl<W: Write> ErrorFile<W> {
     /// Those of the output.
     pub fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
         match record.raw {
-            Some(raw) => self.fields(raw)?,
+            Some(raw) => self.fields(raw),
             None => {
                 let fields = self.width.saturating_sub(self.dropped.len());
-                let empty = vec![self.delimiter; fields.saturating_sub(1)];
-                self.out.write_all(&empty)?;
+                self.line.resize(fields.saturating_sub(1), self.delimiter);
             }
         }
-        self.last_field(&describe(&record.reasons))
+        self.end_line(&describe(&record.reasons))
     }
 
     /// Flushes, and gives the output back.
@@ -78,35 +80,44 @@ impl<W: Write> ErrorFile<W> {
         Ok(self.out)
     }
 
-    fn fields(&mut self, raw: &[u8]) -> io::Result<()> {
+    fn fields(&mut self, raw: &[u8]) {
         if self.dropped.is_empty() && !self.quote_formulas {
-            return self.out.write_all(raw);
+            return self.line.extend_from_slice(raw);
         }
         let fields = raw_fields(raw, self.delimiter).into_iter().enumerate();
         let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
         for (n, field) in kept.collect::<Vec<Range<usize>>>().into_iter().enumerate() {
             if n > 0 {
-                self.out.write_all(&[self.delimiter])?;
+                self.line.push(self.delimiter);
             }
-            self.field(&raw[field])?;
+            self.field(&raw[field]);
         }
-        Ok(())
     }
 
-    fn field(&mut self, field: &[u8]) -> io::Result<()> {
+    fn field(&mut self, field: &[u8]) {
         let text = field.strip_prefix(b"\"").unwrap_or(field);
         let runs = matches!(text, [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..]);
         if !(self.quote_formulas && runs) {
-            return self.out.write_all(field);
+            return self.line.extend_from_slice(field);
         }
-        self.out.write_all(if text.len() < field.len() { b"\"'" } else { b"'" })?;
-        self.out.write_all(text)
+        self.line.extend_from_slice(if text.len() < field.len() { b"\"'" } else { b"'" });
+        self.line.extend_from_slice(text);
     }
 
-    fn last_field(&mut self, text: &str) -> io::Result<()> {
-        let quoted = text.replace('"', "\"\"");
-        self.out.write_all(&[self.delimiter])?;
-        write!(self.out, "\"{quoted}\"{}", self.line_end)
+    /// Puts `text` into the last field, in quotes, and writes the line.
+    fn end_line(&mut self, text: &str) -> io::Result<()> {
+        self.line.extend_from_slice(&[self.delimiter, b'"']);
+        for (n, part) in text.split('"').enumerate() {
+            if n > 0 {
+                self.line.extend_from_slice(b"\"\"");
+            }
+            self.line.extend_from_slice(part.as_bytes());
+        }
+        self.line.push(b'"');
+        self.line.extend_from_slice(self.line_end.as_bytes());
+        self.out.write_all(&self.line)?;
+        self.line.clear();
+        Ok(())
     }
 }
 
@@ -131,7 +142,7 @@ mod tests {
         let rule = &rules::profile::PHONE;
         let reason = Rejection {
             text: rule.text(),
-            message: rule.text().to_owned(),
+            message: rule.text().into(),
             line: 2,
             column: None,
             value: Some("a\"b".into()),

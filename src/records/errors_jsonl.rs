@@ -6,8 +6,12 @@ use serde::Serialize;
 
 use super::sink::RejectedRecord;
 
-/// Writes rejections for machines.
-pub struct ErrorsJsonl<W>(W);
+/// Writes rejections for machines, a record at a time.
+pub struct ErrorsJsonl<W> {
+    out: W,
+    /// The lines of the record in hand.
+    lines: Vec<u8>,
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -22,7 +26,7 @@ struct Line<'a> {
 impl<W: Write> ErrorsJsonl<W> {
     /// Begins an empty file.
     pub fn new(out: W) -> Self {
-        Self(out)
+        Self { out, lines: Vec::new() }
     }
 
     /// Appends the reasons of a rejected record.
@@ -38,9 +42,11 @@ impl<W: Write> ErrorsJsonl<W> {
                 message: &reason.message,
                 help: reason.help.as_deref(),
             };
-            serde_json::to_writer(&mut self.0, &line)?;
-            self.0.write_all(b"\n")?;
+            serde_json::to_writer(&mut self.lines, &line)?;
+            self.lines.push(b'\n');
         }
+        self.out.write_all(&self.lines)?;
+        self.lines.clear();
         Ok(())
     }
 
@@ -49,25 +55,27 @@ impl<W: Write> ErrorsJsonl<W> {
     /// # Errors
     /// Those of the output.
     pub fn finish(mut self) -> io::Result<W> {
-        self.0.flush()?;
-        Ok(self.0)
+        self.out.flush()?;
+        Ok(self.out)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::records::Rejection;
 
     #[test]
     fn one_object_a_line_for_each_reason() {
-        let reason = |column: Option<&str>, help: Option<&str>| Rejection {
+        let reason = |column: Option<&'static str>, help: Option<&'static str>| Rejection {
             text: "No",
             message: "No".into(),
             line: 7,
-            column: column.map(str::to_owned),
-            value: column.map(|_| "a\nb".to_owned()),
-            help: help.map(str::to_owned),
+            column: column.map(Cow::from),
+            value: column.map(|_| "a\nb".into()),
+            help: help.map(Cow::from),
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
         let mut file = ErrorsJsonl::new(Vec::new());

@@ -247,7 +247,7 @@ impl Parsed {
         Ok(())
     }
 
-    fn rejected_record(&self, plan: &Plan, found: &[Found]) -> RejectedRecord<'_> {
+    fn rejected_record<'a>(&'a self, plan: &'a Plan, found: &[Found]) -> RejectedRecord<'a> {
         let record = &self.lexed.records[found[0].record as usize];
         let line = self.first_line + u64::from(record.line);
         let reasons =
@@ -264,7 +264,13 @@ impl Parsed {
         }
     }
 
-    fn reason(&self, plan: &Plan, record: &Record, line: u64, finding: Finding) -> Rejection {
+    fn reason<'a>(
+        &'a self,
+        plan: &'a Plan,
+        record: &Record,
+        line: u64,
+        finding: Finding,
+    ) -> Rejection<'a> {
         let value = finding.column.map(|column| {
             let cell = self.lexed.cells[record.cells as usize + column as usize];
             std::str::from_utf8(&self.text[cell.range()]).expect("the block is UTF-8")
@@ -282,7 +288,7 @@ impl Parsed {
 }
 
 /// The rejection of a record that nobody held.
-pub(super) fn too_long(plan: &Plan, line: u64, bytes: u64) -> RejectedRecord<'static> {
+pub(super) fn too_long(plan: &Plan, line: u64, bytes: u64) -> RejectedRecord<'_> {
     let width = plan.width() as u64;
     let case = Case { value: None, fields: 0, width, bytes, limits: &plan.limits };
     RejectedRecord { line, raw: None, reasons: vec![RECORD_TOO_LONG.reject(line, None, &case)] }

@@ -169,7 +169,8 @@ impl Delivery {
 
     fn reject(&mut self, record: &RejectedRecord<'_>, sink: &mut impl Sink) -> Result<(), Failure> {
         self.counts.rejected += 1;
-        let told = |reasons: &[Rejection], text| reasons.iter().any(|reason| reason.text == text);
+        let told =
+            |reasons: &[Rejection<'_>], text| reasons.iter().any(|reason| reason.text == text);
         for (n, reason) in record.reasons.iter().enumerate() {
             if !told(&record.reasons[..n], reason.text) {
                 self.tally.add(reason.text, record.line);

@@ -3,6 +3,7 @@
 //! While a block is checked a broken rule is a [`Finding`], a few bytes without allocation; it
 //! becomes a text only when the record is handed to the sink.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::printable::steers;
@@ -13,9 +14,12 @@ use crate::printable::steers;
 #[derive(Debug)]
 pub struct Rule {
     text: &'static str,
-    numbers: fn(&Case<'_>) -> Option<String>,
-    help: fn(&Case<'_>) -> Option<String>,
+    numbers: fn(&Case<'_>) -> Told,
+    help: fn(&Case<'_>) -> Told,
 }
+
+/// What a rule says about one case, if anything.
+pub(super) type Told = Option<Cow<'static, str>>;
 
 /// The case in which a rule was broken.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +42,13 @@ impl Rule {
     }
 
     /// With a text that has the case's numbers in it, where it differs from the fixed one.
-    pub(super) const fn with_numbers(mut self, numbers: fn(&Case<'_>) -> Option<String>) -> Self {
+    pub(super) const fn with_numbers(mut self, numbers: fn(&Case<'_>) -> Told) -> Self {
         self.numbers = numbers;
         self
     }
 
     /// With what else helps.
-    pub(super) const fn with_help(mut self, help: fn(&Case<'_>) -> Option<String>) -> Self {
+    pub(super) const fn with_help(mut self, help: fn(&Case<'_>) -> Told) -> Self {
         self.help = help;
         self
     }
@@ -54,10 +58,15 @@ impl Rule {
         self.text
     }
 
-    pub(super) fn reject(&self, line: u64, column: Option<&str>, case: &Case<'_>) -> Rejection {
+    pub(super) fn reject<'a>(
+        &self,
+        line: u64,
+        column: Option<&'a str>,
+        case: &Case<'a>,
+    ) -> Rejection<'a> {
         Rejection {
             text: self.text,
-            message: (self.numbers)(case).unwrap_or_else(|| self.text.to_owned()),
+            message: (self.numbers)(case).unwrap_or(Cow::Borrowed(self.text)),
             line,
             column: column.map(shown),
             value: case.value.map(shown),
@@ -74,34 +83,34 @@ pub(super) struct Finding {
     pub column: Option<u32>,
 }
 
-/// One reason why a record was rejected.
+/// One reason why a record was rejected. It borrows what it can: a file may have millions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub struct Rejection<'a> {
     /// The rule's fixed text: what rejections are counted by.
     pub text: &'static str,
     /// The text as it is told: the fixed one, with this case's numbers where it has any.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// The record's line in the data file; the header is line 1.
     pub line: u64,
     /// The column's header, cut at 64 characters.
-    pub column: Option<String>,
+    pub column: Option<Cow<'a, str>>,
     /// The cell, cut at 64 characters, control characters replaced.
-    pub value: Option<String>,
+    pub value: Option<Cow<'a, str>>,
     /// What else helps.
-    pub help: Option<String>,
+    pub help: Option<Cow<'static, str>>,
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for Rejection<'_> {
     /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut separator = " - ";
         let told = [("column ", &self.column), ("value ", &self.value), ("", &self.help)];
         for (what, detail) in told {
-            let Some(detail) = detail.as_ref().filter(|detail| !detail.is_empty()) else {
+            let Some(detail) = detail.as_deref().filter(|detail| !detail.is_empty()) else {
                 continue;
             };
-            write!(f, "{separator}{what}{detail}")?;
+            [separator, what, detail].iter().try_for_each(|part| f.write_str(part))?;
             separator = ", ";
         }
         Ok(())
@@ -109,7 +118,7 @@ impl fmt::Display for Rejection {
 }
 
 /// A record's reasons as `Failure Description` has them: joined by `; `.
-pub fn describe(reasons: &[Rejection]) -> String {
+pub fn describe(reasons: &[Rejection<'_>]) -> String {
     let mut text = String::new();
     for (n, reason) in reasons.iter().enumerate() {
         use fmt::Write;
@@ -123,30 +132,34 @@ pub fn describe(reasons: &[Rejection]) -> String {
 const SHOWN: usize = 64;
 
 /// A partner's text as messages show it: cut, and nothing in it that steers a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let plain = |c: char| if steers(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
-    shown
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rejection(column: Option<&str>, value: Option<&str>, help: Option<&str>) -> Rejection {
+    fn rejection(
+        column: Option<&'static str>,
+        value: Option<&'static str>,
+        help: Option<&'static str>,
+    ) -> Rejection<'static> {
         Rejection {
             text: "No",
             message: "No".into(),
             line: 2,
-            column: column.map(str::to_owned),
-            value: value.map(str::to_owned),
-            help: help.map(str::to_owned),
+            column: column.map(Cow::from),
+            value: value.map(Cow::from),
+            help: help.map(Cow::from),
         }
     }
 

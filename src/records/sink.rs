@@ -49,7 +49,7 @@ pub struct RejectedRecord<'a> {
     /// encoding. None for a record over `max-record`, which is never held.
     pub raw: Option<&'a [u8]>,
     /// Why, in the order of the rules; at least one.
-    pub reasons: Vec<Rejection>,
+    pub reasons: Vec<Rejection<'a>>,
 }
 
 /// How far the reading is.

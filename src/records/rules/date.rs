@@ -5,7 +5,7 @@
 
 use super::{epoch, trim};
 use crate::manifest::DateFormat;
-use crate::records::rejection::{Case, Rule};
+use crate::records::rejection::{Case, Rule, Told};
 
 pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
 
@@ -93,15 +93,15 @@ fn number(text: &str, most: usize) -> Option<i64> {
     if text.len() > most { None } else { epoch(text) }
 }
 
-fn hint(case: &Case<'_>) -> Option<String> {
+fn hint(case: &Case<'_>) -> Told {
     let text = case.value?.trim();
     let readable = |format| split_time(text).and_then(|(day, _)| days(day, format)).is_some();
     let readings = DateFormat::ALL.into_iter().filter(|format| readable(*format)).count();
     Some(if readings > 1 {
-        "day and month can be told apart only with a format in the manifest".to_owned()
+        "day and month can be told apart only with a format in the manifest".into()
     } else {
         let formats = DateFormat::ALL.map(DateFormat::as_str).join(", ");
-        format!("write {formats}, each with or without HH:mm:ss, or epoch seconds")
+        format!("write {formats}, each with or without HH:mm:ss, or epoch seconds").into()
     })
 }
 

@@ -9,21 +9,24 @@ pub static NAME_MISSING: Rule = Rule::new("Event name is mandatory");
 
 pub static NAME_RESERVED: Rule =
     Rule::new("Event name belongs to CleverTap restricted system events")
-        .with_help(|_| Some("choose another name".to_owned()));
+        .with_help(|_| Some("choose another name".into()));
 
 pub static NAME_TOO_LONG: Rule = Rule::new("Event name is longer than 512 characters")
-    .with_help(|case| Some(format!("it has {} characters", case.value?.chars().count())));
+    .with_help(|case| Some(format!("it has {} characters", case.value?.chars().count()).into()));
 
 pub static NAME_CHARACTER: Rule = Rule::new("Event name has a character that is not allowed")
-    .with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.to_owned()));
+    .with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.into()));
 
 pub static TOO_MANY_PROPERTIES: Rule = Rule::new("Cannot have more than 100 event properties")
     .with_numbers(|case| {
-        Some(format!("Cannot have more than {} event properties", case.limits.max_event_properties))
+        Some(
+            format!("Cannot have more than {} event properties", case.limits.max_event_properties)
+                .into(),
+        )
     });
 
 pub static CHARGED_ITEMS: Rule = Rule::new("Charged items are not supported in file imports")
-    .with_help(|_| Some("leave the cell empty".to_owned()));
+    .with_help(|_| Some("leave the cell empty".into()));
 
 /// The longest event name, in characters.
 const LONGEST_NAME: usize = 512;

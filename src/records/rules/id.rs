@@ -1,7 +1,7 @@
 //! The ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
 
 use super::trim;
-use crate::records::rejection::{Case, Rule};
+use crate::records::rejection::{Case, Rule, Told};
 
 pub static ID: Rule = Rule::new(
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \
@@ -59,12 +59,12 @@ fn is_absent(id: &str) -> bool {
     id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
 }
 
-fn hint(case: &Case<'_>) -> Option<String> {
+fn hint(case: &Case<'_>) -> Told {
     let value = case.value?.trim();
     if is_absent(value) {
-        (!value.is_empty()).then(|| "this value counts as absent".to_owned())
+        (!value.is_empty()).then(|| "this value counts as absent".into())
     } else {
-        Some(format!("it has {} characters", value.chars().count()))
+        Some(format!("it has {} characters", value.chars().count()).into())
     }
 }
 

@@ -15,6 +15,10 @@ pub mod value;
 
 /// A name with case and spaces ignored.
 pub fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        let visible = name.bytes().filter(|byte| !char::from(*byte).is_whitespace());
+        return visible.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    }
     name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 

@@ -9,18 +9,18 @@ pub static OPERATION: Rule =
 
 pub static NO_LIST: Rule =
     Rule::new("Profile operation $add or $remove is not allowed on this property")
-        .with_help(|_| Some("use $set or $delete".to_owned()));
+        .with_help(|_| Some("use $set or $delete".into()));
 
 pub static PHONE: Rule = Rule::new("Phone number is not valid")
-    .with_help(|_| Some("write + and 5 to 15 digits with the country code first".to_owned()));
+    .with_help(|_| Some("write + and 5 to 15 digits with the country code first".into()));
 
 pub static EMAIL: Rule = Rule::new("Email is not valid");
 
 pub static GENDER: Rule = Rule::new("Gender is not valid")
-    .with_help(|_| Some("write M, F, O or U, or Male, Female, Other or Unknown".to_owned()));
+    .with_help(|_| Some("write M, F, O or U, or Male, Female, Other or Unknown".into()));
 
 pub static AGE: Rule =
-    Rule::new("Age is not valid").with_help(|_| Some("write a number from 0 to 150".to_owned()));
+    Rule::new("Age is not valid").with_help(|_| Some("write a number from 0 to 150".into()));
 
 /// A property with a rule of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

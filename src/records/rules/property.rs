@@ -8,14 +8,17 @@ use crate::records::schema::PropertyType;
 
 pub static TOO_LONG: Rule = Rule::new("Property value is longer than 512 characters")
     .with_numbers(|case| {
-        Some(format!("Property value is longer than {} characters", case.limits.max_property_value))
+        Some(
+            format!("Property value is longer than {} characters", case.limits.max_property_value)
+                .into(),
+        )
     })
     .with_help(|case: &Case<'_>| {
-        Some(format!("it has {} characters", case.value?.chars().count()))
+        Some(format!("it has {} characters", case.value?.chars().count()).into())
     });
 
 pub static DOLLAR_DATE: Rule = Rule::new("$D_ must be followed by an epoch")
-    .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".to_owned()));
+    .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".into()));
 
 /// A property's value may have at most `max` characters.
 pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {

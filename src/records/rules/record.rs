@@ -1,30 +1,33 @@
 //! What a record must be before its cells mean anything.
 
-use crate::records::rejection::{Case, Rule};
+use crate::records::rejection::{Case, Rule, Told};
 
 pub static FIELD_COUNT: Rule = Rule::new("Record has N fields, the header has M")
     .with_numbers(|case| {
-        Some(format!("Record has {} fields, the header has {}", case.fields, case.width))
+        Some(format!("Record has {} fields, the header has {}", case.fields, case.width).into())
     })
     .with_help(count_hint);
 
-pub static FIELD_TOO_LONG: Rule = Rule::new("Field is too long")
-    .with_help(|case| Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes())));
+pub static FIELD_TOO_LONG: Rule = Rule::new("Field is too long").with_help(|case| {
+    Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes()).into())
+});
 
 pub static RECORD_TOO_LONG: Rule = Rule::new("Record is too long").with_help(|case| {
     let max = case.limits.max_record.bytes();
     let bytes = case.bytes;
-    Some(format!("it has {bytes} bytes, at most {max} are allowed, its fields are left out here"))
+    let text =
+        format!("it has {bytes} bytes, at most {max} are allowed, its fields are left out here");
+    Some(text.into())
 });
 
 pub static INVALID_BYTES: Rule = Rule::new("Invalid bytes for the encoding")
-    .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".to_owned()));
+    .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
 
-fn count_hint(case: &Case<'_>) -> Option<String> {
+fn count_hint(case: &Case<'_>) -> Told {
     let hint = if case.fields > case.width {
         "put quotes around a cell that has the delimiter in it"
     } else {
         "write empty cells too"
     };
-    Some(hint.to_owned())
+    Some(hint.into())
 }

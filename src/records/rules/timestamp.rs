@@ -1,7 +1,7 @@
 //! `ts`: epoch seconds, 1 to 11 digits, or empty, which is the time of processing.
 
 use super::{digits, epoch, trim};
-use crate::records::rejection::{Case, Rule};
+use crate::records::rejection::{Case, Rule, Told};
 
 pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
 
@@ -19,7 +19,7 @@ pub fn plain(cell: &[u8]) -> Option<i64> {
     if cell.len() > 11 { None } else { digits(cell) }
 }
 
-fn hint(case: &Case<'_>) -> Option<String> {
+fn hint(case: &Case<'_>) -> Told {
     let text = case.value?.trim();
     let milliseconds = text.len() == 13 && text.bytes().all(|b| b.is_ascii_digit());
     let hint = if milliseconds {
@@ -27,7 +27,7 @@ fn hint(case: &Case<'_>) -> Option<String> {
     } else {
         "write seconds since 1970 in 1 to 11 digits"
     };
-    Some(hint.to_owned())
+    Some(hint.into())
 }
 
 #[cfg(test)]

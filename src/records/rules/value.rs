@@ -6,17 +6,17 @@ use super::digits;
 use crate::records::rejection::Rule;
 
 pub static INTEGER: Rule = Rule::new("INTEGER value expected")
-    .with_help(|_| Some("write a whole number from -2147483648 to 2147483647".to_owned()));
+    .with_help(|_| Some("write a whole number from -2147483648 to 2147483647".into()));
 
 pub static LONG: Rule = Rule::new("LONG value expected").with_help(|_| {
-    Some("write a whole number from -9223372036854775808 to 9223372036854775807".to_owned())
+    Some("write a whole number from -9223372036854775808 to 9223372036854775807".into())
 });
 
 pub static FLOAT: Rule = Rule::new("FLOAT value expected")
-    .with_help(|_| Some("write a decimal number such as 12.5".to_owned()));
+    .with_help(|_| Some("write a decimal number such as 12.5".into()));
 
 pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected")
-    .with_help(|_| Some("write true, false, 1, 0, Y or N".to_owned()));
+    .with_help(|_| Some("write true, false, 1, 0, Y or N".into()));
 
 /// A whole number of 32 bits.
 #[inline]

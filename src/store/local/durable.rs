@@ -14,13 +14,8 @@ const FILE_MODE: u32 = 0o640;
 
 /// Makes `path` and what is missing above it; each new folder's name is on disk at the return.
 pub fn create_folders(path: &Path) -> Result<(), Error> {
-    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-        Ok(()) => {
-            // mkdir(2) subtracts the umask; what the group may read is not left to it.
-            fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
-                .map_err(Error::io("set the mode of", path))?;
-            sync_parent(path)
-        }
+    match make_folder(path) {
+        Ok(()) => sync_parent(path),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let parent = path.parent().ok_or_else(|| Error::io("create", path)(error))?;
@@ -29,6 +24,18 @@ pub fn create_folders(path: &Path) -> Result<(), Error> {
         }
         Err(error) => Err(Error::io("create", path)(error)),
     }
+}
+
+/// Makes the folder `path`, which is not there yet. Its name is not on disk at the return: it is
+/// about to get another, by [`publish_folder`].
+pub fn create_passing_folder(path: &Path) -> Result<(), Error> {
+    make_folder(path).map_err(Error::io("create", path))
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(FOLDER_MODE).create(path)?;
+    // mkdir(2) subtracts the umask; what the group may read is not left to it.
+    fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
 /// Makes the file `path`, which must not be there yet.

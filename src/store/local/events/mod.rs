@@ -82,7 +82,8 @@ pub fn begin(
     if let Some(committed) = committed(folder, import)? {
         return Ok(Begun::Before(committed));
     }
-    durable::create_folders(&folders.unfinished)?;
+    folders.unfinished.parent().map_or(Ok(()), durable::create_folders)?;
+    durable::create_passing_folder(&folders.unfinished)?;
     let parts = Parts {
         folder: folders.unfinished.clone(),
         settings: settings::Settings::new(account, import, schema),

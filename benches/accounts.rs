@@ -1,0 +1,57 @@
+//! Ten thousand accounts: from the sidecar's start until all are watched, its memory, and what it
+//! costs when nothing happens.
+//!
+//! `cargo bench --bench accounts [ACCOUNTS]` (as root). "Watched" is READY=1, which the sidecar says
+//! when every account has its watch.
+
+#![allow(clippy::print_stdout, reason = "a bench reports")]
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sftp_import::account::AccountId;
+
+#[path = "sidecar/mod.rs"]
+mod sidecar;
+
+use sidecar::{Sidecar, manifest, wait};
+
+/// The first look at every account is over by then, and nothing is left but waiting.
+const SETTLE: Duration = Duration::from_secs(10);
+/// How long it is watched doing nothing.
+const IDLE: Duration = Duration::from_secs(20);
+
+fn main() {
+    let count: usize = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000);
+    let ids: Vec<AccountId> =
+        (0..count).map(|n| format!("bench-{n}").parse().expect("an account id")).collect();
+    let mut sidecar = Sidecar::new();
+    let incoming = sidecar.add(&ids);
+    let begin = Instant::now();
+    sidecar.start();
+    let ready = begin.elapsed().as_secs_f64();
+
+    // One that comes last is seen at once, before the first look at all of them is over.
+    let last = incoming.last().expect("there is an account");
+    fs::write(last.join("e.csv"), "event_name,identity\nPurchased,a@example.com\n")
+        .and_then(|()| fs::write(last.join("e.manifest"), manifest("e.csv")))
+        .expect("a pair is written");
+    let uploaded = Instant::now();
+    let most = Duration::from_secs(60);
+    wait(most, Duration::from_millis(1), "the import", || {
+        last.join("e.csv").exists().eq(&false).then_some(())
+    });
+    let claimed = uploaded.elapsed().as_secs_f64();
+
+    sleep(SETTLE);
+    let cpu = sidecar.cpu();
+    sleep(IDLE);
+    println!(
+        "{count} accounts: all watched after {ready:.2} s, a pair uploaded then claimed after \
+         {:.0} ms, {} MB resident, {:.1} % of a core when idle",
+        claimed * 1000.0,
+        sidecar.status("VmRSS") >> 10,
+        (sidecar.cpu() - cpu) / IDLE.as_secs_f64() * 100.0
+    );
+}

@@ -1,0 +1,98 @@
+//! The helper that sshd asks, beside `/bin/true`, with a thousand published keys and a million;
+//! and how long it takes to publish them.
+//!
+//! `cargo bench --bench helper [KEYS]`. Each round starts all three once, in turn, and asks for
+//! another key; medians over the rounds, from the start of the process to its end.
+
+#![allow(clippy::print_stdout, reason = "a bench reports")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use sftp_import::account::AccountId;
+use sftp_import::key::publish;
+use sftp_import::state::{State, accounts};
+
+const ROUNDS: u64 = 400;
+/// Keys of one account.
+const OF_ONE: u64 = 100;
+const FEW: u64 = 1000;
+
+fn main() {
+    let many = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let published = [FEW, many].map(|n| (prepare(&folder.path().join(n.to_string()), n), n));
+    let mut times = [const { Vec::new() }; 3];
+    for round in 0..ROUNDS {
+        times[0].push(milliseconds(&mut Command::new("/bin/true"), false));
+        for (n, (database, keys)) in published.iter().enumerate() {
+            // Steps that visit keys all over the table.
+            let key = round * 7919 * 31 % keys;
+            times[n + 1].push(milliseconds(&mut ask(database, key), true));
+        }
+    }
+    let [nothing, few, million] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    println!(
+        "a process: /bin/true {nothing:.2} ms, the helper with {FEW} keys {few:.2} ms ({:.2} times), \
+         with {many} keys {million:.2} ms ({:.2} times)",
+        few / nothing,
+        million / nothing
+    );
+}
+
+/// A state database with `keys` keys, published; says how long publishing took.
+fn prepare(folder: &Path, keys: u64) -> PathBuf {
+    std::fs::create_dir(folder).expect("a folder is made");
+    let state = State::open(&folder.join("state.db")).expect("the state database opens");
+    state
+        .write(|tx| {
+            for account in 0..keys.div_ceil(OF_ONE) {
+                let id: AccountId = format!("bench-{account}").parse().expect("an account id");
+                accounts::add(tx, Timestamp::now(), &id, None, &[])?;
+            }
+            let mut insert = tx.prepare(
+                "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
+                 VALUES (?1, ?2, 'ssh-ed25519', ?3, ?4, 0)",
+            )?;
+            for key in 0..keys {
+                let account = format!("bench-{}", key / OF_ONE);
+                let public = format!("AAAAC3NzaC1lZDI1NTE5AAAAI{key:043}");
+                insert.execute((account, key.to_string(), public, fingerprint(key)))?;
+            }
+            Ok::<_, sftp_import::state::Error>(())
+        })
+        .expect("keys are added");
+    let database = folder.join("published/keys.db");
+    let begin = Instant::now();
+    let count = publish(&state, &database, Timestamp::now()).expect("the keys are published");
+    assert_eq!(count, keys);
+    println!("publishing {keys} keys: {:.2} s", begin.elapsed().as_secs_f64());
+    database
+}
+
+/// Spread over the table as digests are.
+fn fingerprint(key: u64) -> String {
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("SHA256:{mixed:020}{key:023}")
+}
+
+fn ask(database: &Path, key: u64) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import-authorized-keys"));
+    command.arg("--database").arg(database);
+    command.arg(format!("bench-{}", key / OF_ONE)).arg(fingerprint(key));
+    command
+}
+
+/// From the start of the process to its end; it must succeed, and say something or nothing.
+fn milliseconds(command: &mut Command, speaks: bool) -> f64 {
+    let begin = Instant::now();
+    let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    let elapsed = begin.elapsed();
+    assert!(output.status.success() && output.stdout.is_empty() != speaks, "{output:?}");
+    elapsed.as_secs_f64() * 1000.0
+}

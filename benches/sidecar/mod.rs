@@ -1,0 +1,152 @@
+//! A real sidecar on folders of its own, for benches that put pairs into an incoming. Needs root.
+//!
+//! All of it lies below one folder of /var/tmp, as results depend on the disk, and goes at the end.
+
+#![allow(dead_code, reason = "no bench needs all of it")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use sftp_import::account::AccountId;
+use sftp_import::state::{State, accounts};
+
+/// The first account's user id; nobody logs in as these.
+const FIRST_UID: u32 = 700_000;
+
+/// Folders, a state database, and `sftp-importd` once it is started.
+pub struct Sidecar {
+    child: Option<Child>,
+    root: PathBuf,
+    /// Its state database.
+    pub state: State,
+    accounts: u32,
+}
+
+impl Sidecar {
+    /// Folders and an empty state database; nothing runs yet.
+    pub fn new() -> Self {
+        let root = PathBuf::from(format!("/var/tmp/sftp-import-bench-{}", std::process::id()));
+        for folder in ["state", "accounts/.spool"] {
+            fs::create_dir_all(root.join(folder)).expect("a folder is made");
+        }
+        fs::set_permissions(root.join("accounts/.spool"), Permissions::from_mode(0o700))
+            .expect("the spool is private");
+        let config = format!(
+            "[paths]\naccounts = '{0}/accounts'\nstate = '{0}/state'\n[mail]\nurl = ''\n",
+            root.display()
+        );
+        fs::write(root.join("config.toml"), config).expect("the configuration is written");
+        let state = State::open(&root.join("state/state.db")).expect("the state database opens");
+        Self { child: None, root, state, accounts: 0 }
+    }
+
+    /// Adds accounts with their folders, in one transaction; gives each one's incoming.
+    pub fn add(&mut self, ids: &[AccountId]) -> Vec<PathBuf> {
+        let first = FIRST_UID + self.accounts;
+        self.accounts += ids.len() as u32;
+        self.state
+            .write(|tx| {
+                ids.iter().zip(first..).try_for_each(|(id, uid)| {
+                    accounts::add(tx, Timestamp::now(), id, None, &[])?;
+                    accounts::set_uid(tx, id, uid)
+                })
+            })
+            .map_err(|error: sftp_import::state::Error| error)
+            .expect("the accounts are added");
+        ids.iter().map(|id| self.folders(id)).collect()
+    }
+
+    fn folders(&self, account: &AccountId) -> PathBuf {
+        let folder = self.root.join("accounts").join(account);
+        for name in ["incoming", "results"] {
+            fs::create_dir_all(folder.join(name)).expect("a folder is made");
+        }
+        folder.join("incoming")
+    }
+
+    /// Starts `sftp-importd` and waits until it says that it is ready.
+    pub fn start(&mut self) {
+        let path = self.root.join("notify");
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("a socket for sd_notify");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it gets a time limit");
+        let child = Command::new(env!("CARGO_BIN_EXE_sftp-importd"))
+            .arg("--config")
+            .arg(self.root.join("config.toml"))
+            .env("SFTP_IMPORT_LOG", "error")
+            .env("NOTIFY_SOCKET", &path)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("sftp-importd starts");
+        self.child = Some(child);
+        let mut message = [0; 4096];
+        loop {
+            let length = socket.recv(&mut message).expect("the sidecar is ready in a minute");
+            if message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                return;
+            }
+        }
+    }
+
+    /// A number from a line `name:   123 kB` of /proc/PID/status.
+    pub fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("the sidecar runs");
+        let line =
+            status.lines().find(|line| line.starts_with(name)).expect("there is such a line");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("it is a number")
+    }
+
+    /// Seconds of CPU that it has taken so far.
+    pub fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(self.proc("stat")).expect("the sidecar runs");
+        let after = stat.rsplit_once(") ").expect("a name in brackets").1;
+        let fields = after.split_whitespace().skip(11).take(2);
+        // proc(5): utime and stime in clock ticks, which are hundredths of a second.
+        fields.map(|n| n.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        let child = self.child.as_ref().expect("it was started");
+        Path::new("/proc").join(child.id().to_string()).join(file)
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// A manifest for the columns event_name, identity and Price.
+pub fn manifest(data_file: &str) -> String {
+    format!(
+        r#"{{"type":"event","fileName":"{data_file}","clientEmail":"a@example.com",
+            "columns":{{"event_name":{{"ctName":"evtName"}}}}}}"#
+    )
+}
+
+/// Waits until `found` gives something.
+pub fn wait<T>(
+    most: Duration,
+    pause: Duration,
+    what: &str,
+    mut found: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + most;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what} took longer than {most:?}");
+        std::thread::sleep(pause);
+    }
+}
