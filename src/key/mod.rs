@@ -12,7 +12,6 @@ mod publish;
 mod tests;
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 
 pub use fresh::{Difference, difference};
 pub use limits::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
@@ -20,6 +19,7 @@ pub use parse::PublicKey;
 pub use publish::{PublishError, publish};
 
 use crate::account::AccountId;
+use crate::state::Transaction;
 use crate::state::{self, accounts, keys};
 use accounts::AccountState;
 use keys::KeyRow;

@@ -1,11 +1,11 @@
 //! [`enqueue`]: the only way into the outbox. Always in the transaction of what is told.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 
 use super::milestone::{self, Milestone, message_id};
 use crate::account::{AccountId, InvalidAccountId};
 use crate::report::Report;
+use crate::state::Transaction;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, activity, endpoints};
 

@@ -4,11 +4,11 @@
 //! disables the endpoint, delivered by the same rules.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use super::milestone::message_id;
 use crate::account::AccountId;
+use crate::state::Transaction;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, accounts};
 

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use super::notice;
 use crate::account::AccountId;
 use crate::state;
+use crate::state::Transaction;
 
 /// The notice's type, beside those of the milestones.
 pub(super) const KIND: &str = "file.unclaimed";

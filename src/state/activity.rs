@@ -1,12 +1,13 @@
 //! The activity log: what happened, to whom, when. Append-only.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 use serde::Serialize;
 
 use super::{Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
+use crate::state::Transaction;
 
 /// One line of the activity log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ mod list;
 mod together;
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
 
 pub use again::{retry, retry_failed};
@@ -16,6 +16,7 @@ pub use list::{Delivery, Filter, attempts, find, list};
 pub use together::{companions, postpone};
 
 use super::{Error, Result, millis, timestamp};
+use crate::state::Transaction;
 
 /// What has happened, as it is stored and told.
 #[derive(Clone, Debug)]

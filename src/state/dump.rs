@@ -4,12 +4,13 @@
 //! are named here. A table added later is in both, or a test says so.
 
 use jiff::Timestamp;
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, Transaction};
 use serde_json::{Map, Value};
 
 use super::{Result, activity, timestamp};
 use crate::account::AccountId;
+use crate::state::Transaction;
 
 /// Tables of accounts without a column `account`, and which rows are an account's (`?1`).
 const OTHERS: &[(&str, &str)] = &[

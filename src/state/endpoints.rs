@@ -3,11 +3,12 @@
 //! The secret leaves this module only in a [`Target`], which is neither printed nor serialised.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::{Error, Result, deliveries, millis, timestamp};
 use crate::account::AccountId;
+use crate::state::Transaction;
 
 /// An endpoint, as a sysadmin sees it: without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,9 +1,9 @@
 //! Figures for metrics: what waits now, and for how long. Each is one search in an index.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 
 use super::{Result, timestamp};
+use crate::state::Transaction;
 
 /// How many of a kind, and since when the oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]

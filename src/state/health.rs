@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, Result, migrations, millis, timestamp};
+use crate::state::Transaction;
 
 /// The state of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

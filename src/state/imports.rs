@@ -9,7 +9,7 @@ mod whole;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::report::{DataType, Failure, ImportState, Report};
+use crate::state::Transaction;
 
 /// Where an import's files come from; kept as JSON, so that a restart knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! Which accounts were told that too much waits in their incoming.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
+use crate::state::Transaction;
 
 /// Since when `account` has been told, if it is.
 ///

@@ -3,12 +3,13 @@
 //! A revoked key stays as a row: it is the answer to "who could log in, and until when".
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::accounts::as_text;
 use super::{Error, Result, activity, millis, timestamp};
 use crate::account::AccountId;
+use crate::state::Transaction;
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -22,22 +22,22 @@ pub mod retention;
 mod soundness;
 pub mod unclaimed;
 pub mod waiting;
+mod writers;
 
 use std::fs::OpenOptions;
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 pub use alone::{Alone, NotAlone};
 pub use replace::{Replaced, replace};
-pub use rusqlite::Transaction;
 pub use soundness::Damage;
+use writers::Writers;
 
 /// How long to wait for another process's write, such as a sysadmin's command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,13 +123,25 @@ pub enum Error {
 /// This module's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The open state database. Share it by reference; calls take turns.
+/// The open state database. Share it by reference; writers take turns, and so do readers, who
+/// wait for no writer.
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
-    connection: Mutex<Connection>,
-    /// The connection was found unable to write.
-    stuck: AtomicBool,
+    writers: Writers,
+    reader: Mutex<Connection>,
+}
+
+/// A connection inside a transaction, which ends by what its work returns.
+#[derive(Debug)]
+pub struct Transaction<'c>(&'c Connection);
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
 }
 
 impl State {
@@ -141,8 +153,10 @@ impl State {
         create_private(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
         let mut connection = soundness::connect(path)?;
         migrations::run(&mut connection, path).map_err(|error| soundness::explain(error, path))?;
-        let connection = Mutex::new(connection);
-        Ok(Self { path: path.to_owned(), connection, stuck: AtomicBool::new(false) })
+        let reader = soundness::connect(path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        let writers = Writers::new(path, connection);
+        Ok(Self { path: path.to_owned(), writers, reader: Mutex::new(reader) })
     }
 
     /// Reads all of it, and finds whether it is as it was written. Takes about a second for each
@@ -151,7 +165,7 @@ impl State {
     /// # Errors
     /// It is damaged, or can't be read.
     pub fn check(&self) -> Result<()> {
-        soundness::check(&self.lock(), &self.path)
+        self.read(|tx| soundness::check(tx, &self.path))
     }
 
     /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
@@ -162,18 +176,7 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let mut connection = self.lock();
-        if self.stuck.load(Relaxed) {
-            *connection = soundness::connect(&self.path)?;
-            self.stuck.store(false, Relaxed);
-        }
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .inspect_err(|error| self.stuck.store(soundness::is_stuck(error), Relaxed))
-            .map_err(Error::from)?;
-        let value = work(&transaction)?;
-        transaction.commit().map_err(Error::from)?;
-        Ok(value)
+        self.writers.write(work)
     }
 
     /// Runs `work` on one consistent view of the database.
@@ -184,9 +187,10 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let mut connection = self.lock();
+        // A panic while the lock was held rolled its transaction back: the connection is sound.
+        let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction().map_err(Error::from)?;
-        work(&transaction)
+        work(&Transaction(&transaction))
     }
 
     /// Brings all that was written into the database file, and empties the one beside it, unless
@@ -195,7 +199,8 @@ impl State {
     /// # Errors
     /// SQLite's.
     pub fn checkpoint(&self) -> Result<()> {
-        Ok(self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        Ok(self.writers.alone(|connection| connection.query_row(sql, [], |_| Ok(())))?)
     }
 
     /// A number that changes whenever another process has committed a change.
@@ -203,12 +208,9 @@ impl State {
     /// # Errors
     /// SQLite's.
     pub fn data_version(&self) -> Result<i64> {
-        Ok(self.lock().pragma_query_value(None, "data_version", |row| row.get(0))?)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // A panic while the lock was held rolled its transaction back: the connection is sound.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        // Asked of the connection that writes, which does not count its own.
+        let ask = |c: &Connection| c.pragma_query_value(None, "data_version", |row| row.get(0));
+        Ok(self.writers.alone(ask)?)
     }
 }
 

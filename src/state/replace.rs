@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{self, CopyError};
-use super::imports;
+use super::{Transaction, imports};
 
 /// How long a command that is just ending may have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
     let refused = copy::refused("write", new);
     let mut connection = copy::open(new)?;
     let tx = connection.transaction().map_err(&refused)?;
-    imports::continue_after(&tx, last).map_err(&refused)?;
+    imports::continue_after(&Transaction(&tx), last).map_err(&refused)?;
     tx.commit().map_err(&refused)
 }
 

@@ -2,10 +2,11 @@
 //! ever among it: imports that have not ended, milestones with a delivery that is to be made.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Error, Result, millis};
 use crate::import_id::{ImportId, InvalidImportId};
+use crate::state::Transaction;
 
 /// An import whose answer in results/ is old enough.
 #[derive(Clone, Debug, PartialEq, Eq)]

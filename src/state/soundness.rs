@@ -180,8 +180,7 @@ mod tests {
         let (_folder, path) = opened();
         let state = State::open(&path).unwrap();
         let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        *state.lock() = Connection::open_with_flags(&path, read_only).unwrap();
-        state.stuck.store(true, std::sync::atomic::Ordering::Relaxed);
+        state.writers.become_stuck(Connection::open_with_flags(&path, read_only).unwrap());
         state.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
     }
 }

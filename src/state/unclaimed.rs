@@ -1,10 +1,11 @@
 //! Data files that no manifest claimed, and that were told of. One row a file, while it lies there.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Result, millis, timestamp};
 use crate::account::AccountId;
+use crate::state::Transaction;
 
 /// A file in incoming: another one of the same name has another inode or another last change.
 #[derive(Clone, Debug, PartialEq, Eq)]

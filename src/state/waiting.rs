@@ -4,11 +4,12 @@
 //! Ingests are left out: they run in a sysadmin's command, who watches.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Error, Result, millis};
 use crate::account::AccountId;
 use crate::import_id::{ImportId, InvalidImportId};
+use crate::state::Transaction;
 
 /// The whole list of the partial index `import_waiting`, which SQLite uses for no other.
 const NOT_ENDED: &str = "i.state IN ('claiming', 'queued', 'running') AND i.state <> 'claiming'

@@ -1,9 +1,10 @@
 //! Deliveries that a sysadmin wants made again.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Result, millis};
+use crate::state::Transaction;
 
 /// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
 ///

@@ -1,11 +1,12 @@
 //! Deliveries and attempts as a sysadmin sees them. Reads only.
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
 
 use super::super::{Result, timestamp};
 use super::{Attempt, Channel};
+use crate::state::Transaction;
 
 /// A delivery, as a sysadmin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

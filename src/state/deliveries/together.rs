@@ -1,9 +1,10 @@
 //! Deliveries that are made together: several imports' ends in one mail.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::{Result, Task, millis, read_task};
+use crate::state::Transaction;
 
 /// Lets a delivery that was not attempted yet wait until `at`.
 ///

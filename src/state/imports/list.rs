@@ -1,13 +1,13 @@
 //! Imports as a sysadmin asks for them: newest first, those that pass a filter.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use serde::de::DeserializeOwned;
 
 use super::super::{Result, millis};
 use super::{ImportRow, select};
 use crate::account::AccountId;
 use crate::report::{DataType, ImportState};
+use crate::state::Transaction;
 
 /// Which imports to list; what is none or empty takes all.
 #[derive(Clone, Debug, Default)]

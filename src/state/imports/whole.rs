@@ -1,7 +1,7 @@
 //! Imports as a whole: how they go on to be numbered, and all of one account's.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 use serde::de::DeserializeOwned;
 
 use super::super::{Error, Result, millis};
@@ -9,6 +9,7 @@ use super::{ImportRow, moved, select};
 use crate::account::AccountId;
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::report::Report;
+use crate::state::Transaction;
 
 /// Gives the next import a running number above `n`, and above all that there are.
 ///
