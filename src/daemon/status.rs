@@ -4,7 +4,7 @@ use super::work::Run;
 
 /// What is being done: the oldest import that runs, how many more, how many wait.
 pub fn status(runs: &[&Run], waiting: usize, watched: usize) -> String {
-    let Some(first) = runs.iter().min_by_key(|run| run.n) else {
+    let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
         return format!("{waiting} imports waiting; watching {watched} accounts");
     };
     let progress = first.monitor.progress();
@@ -15,18 +15,19 @@ pub fn status(runs: &[&Run], waiting: usize, watched: usize) -> String {
     let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
     format!(
         "Importing {} of {} ({share} %, {} records){more}; {waiting} waiting",
-        first.id, first.account, progress.records
+        first.import.id, first.import.account, progress.records
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::queue::{Queued, Weight};
 
     fn run(n: i64) -> Run {
-        let id = format!("t-{n}").parse().unwrap();
-        let (account, since) = ("acme".parse().unwrap(), std::time::Instant::now());
-        Run { account, id, n, since, monitor: Default::default() }
+        let (account, id) = ("acme".parse().unwrap(), format!("t-{n}").parse().unwrap());
+        let import = Queued { account, n, id, weight: Weight::Light };
+        Run { import, since: std::time::Instant::now(), monitor: Default::default() }
     }
 
     #[test]

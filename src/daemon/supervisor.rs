@@ -22,7 +22,7 @@ use super::surveys::{Order, Surveys, Wanted};
 use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
-use crate::import::queue::Queue;
+use crate::import::queue::{Queue, Queued};
 use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::printable::chain;
 use crate::spool::{Look, Watcher};
@@ -136,9 +136,7 @@ impl Supervisor {
                 return self.surveys.failed(Instant::now());
             }
         };
-        for (n, id, account) in &survey.queued {
-            self.queue.add(account, *n, id);
-        }
+        survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
         self.follow(survey.accounts, order.look_at_all);
         if self.surveys.done(survey.version) {
@@ -210,12 +208,13 @@ impl Supervisor {
 
     fn start_imports(&mut self) {
         let workers = self.engine.config.imports.worker_count();
-        while places::is_free(workers, self.running.values().map(|run| run.since.elapsed()))
-            && let Some(next) = self.queue.next(Instant::now())
-        {
-            let (since, monitor) = (Instant::now(), Arc::default());
-            let run = Run { account: next.account, id: next.id, n: next.n, since, monitor };
-            self.running.insert(run.account.clone(), run.clone());
+        while let Some(import) = self.queue.next(Instant::now(), |weight| {
+            let running = self.running.values();
+            let running = running.map(|run| (run.import.weight, run.since.elapsed()));
+            places::is_free(workers, weight, running)
+        }) {
+            let run = Run { import, since: Instant::now(), monitor: Arc::default() };
+            self.running.insert(run.import.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
             self.tasks.spawn_blocking(move || work::run(&engine, run, &|| wake_relay.notify_one()));
@@ -232,7 +231,8 @@ impl Supervisor {
         let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
         if self.telling.begin(Instant::now(), is_busy) {
             let runs = self.running.values();
-            let running: Vec<_> = runs.map(|r| (r.id.clone(), Arc::clone(&r.monitor))).collect();
+            let running: Vec<_> =
+                runs.map(|r| (r.import.id.clone(), Arc::clone(&r.monitor))).collect();
             let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || work::tell(&engine, &running));
         }
@@ -262,9 +262,7 @@ impl Supervisor {
                 if !looked.queued.is_empty() {
                     self.telling.soon(Instant::now());
                 }
-                for (n, id) in looked.queued {
-                    self.queue.add(&account, n, &id);
-                }
+                looked.queued.into_iter().for_each(|import| self.queue.add(import));
                 looked.again
             }
             Err(error) => {
@@ -278,19 +276,18 @@ impl Supervisor {
     }
 
     fn ended(&mut self, run: Run, ended: Result<Ended, RunError>) {
-        self.running.remove(&run.account);
+        let import = run.import;
+        self.running.remove(&import.account);
         match ended {
-            Ok(Ended::Finished | Ended::Stopped) => self.queue.ended(&run.account),
-            Ok(Ended::Again(pause)) => {
-                self.queue.put_back(&run.account, run.n, &run.id, Instant::now() + pause);
-            }
+            Ok(Ended::Finished | Ended::Stopped) => self.queue.ended(&import.account),
+            Ok(Ended::Again(pause)) => self.queue.put_back(import, Instant::now() + pause),
             Err(error) => {
-                tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
+                tracing::error!(account = %import.account, import = %import.id, "{}", chain(&error));
                 match error {
-                    RunError::Unknown(_) => self.queue.ended(&run.account),
+                    RunError::Unknown(_) => self.queue.ended(&import.account),
                     _ => {
-                        let again = Instant::now() + self.engine.pause_after_error(&run.id);
-                        self.queue.put_back(&run.account, run.n, &run.id, again);
+                        let again = Instant::now() + self.engine.pause_after_error(&import.id);
+                        self.queue.put_back(import, again);
                     }
                 }
             }
@@ -318,7 +315,8 @@ impl Supervisor {
         let all = async {
             while let Some(done) = tasks.join_next().await {
                 if let Ok(Done::Run(run, Err(error))) = done {
-                    tracing::error!(account = %run.account, import = %run.id, "{}", chain(&error));
+                    let Queued { account, id, .. } = run.import;
+                    tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
         };

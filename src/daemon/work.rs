@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::space::{self, Line, Room};
 use super::surveys::Order;
 use crate::account::AccountId;
+use crate::import::queue::Queued;
 use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
 use crate::import_id::ImportId;
 use crate::printable::chain;
@@ -33,9 +34,7 @@ pub enum Done {
 /// One import under way.
 #[derive(Clone)]
 pub struct Run {
-    pub account: AccountId,
-    pub id: ImportId,
-    pub n: i64,
+    pub import: Queued,
     pub since: Instant,
     pub monitor: Arc<Monitor>,
 }
@@ -50,7 +49,7 @@ pub fn look(engine: &Engine, account: AccountId) -> Done {
 }
 
 pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
-    let ended = guarded(|| engine.run_guarded(&run.id, &run.monitor, wake_relay));
+    let ended = guarded(|| engine.run_guarded(&run.import.id, &run.monitor, wake_relay));
     Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
 }
 

@@ -172,8 +172,8 @@ mod tests {
             assert!(!looked.queued.is_empty(), "{} taken so far", imports.len());
             imports.extend(looked.queued);
         }
-        for (_, import) in &imports {
-            let row = host.row(import);
+        for import in &imports {
+            let row = host.row(&import.id);
             assert!(row.refusal.is_none(), "{row:?}");
         }
         host.look();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::queue::{Queued, Weight};
 use super::verdict::verdict;
 use super::{Engine, ImportRow};
 use crate::account::AccountId;
@@ -16,7 +17,9 @@ use crate::manifest::Manifest;
 use crate::printable::chain;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::spool::pair::{self, Take};
-use crate::spool::{Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen};
+use crate::spool::{
+    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen,
+};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
@@ -32,8 +35,8 @@ const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 /// What a look at an account found.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// Imports claimed and queued, in order, by running number and id.
-    pub queued: Vec<(i64, ImportId)>,
+    /// Imports claimed and queued, in order.
+    pub queued: Vec<Queued>,
     /// Look again after this long, even if nothing happens.
     pub again: Option<Duration>,
 }
@@ -66,7 +69,7 @@ pub struct Survey {
     /// The accounts whose folders are looked at.
     pub accounts: Vec<AccountId>,
     /// Every import that is claimed and has not ended, in the order of claims.
-    pub queued: Vec<(i64, ImportId, AccountId)>,
+    pub queued: Vec<Queued>,
     /// Accounts that were removed while a claim was under way, which a look at them ends.
     pub leftover: Vec<AccountId>,
 }
@@ -104,7 +107,7 @@ impl Engine {
         Ok(Some(Survey {
             version,
             accounts: accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect(),
-            queued: queued.into_iter().map(|row| (row.n, row.id, row.account)).collect(),
+            queued: queued.into_iter().map(|r| self.queued(r.account, r.n, r.id)).collect(),
             leftover,
         }))
     }
@@ -245,7 +248,7 @@ impl Engine {
         looked: &mut Looked,
     ) -> Result<bool, IntakeError> {
         match self.execute(account, import, claim)? {
-            Claiming::Queued => looked.queued.push((n, import.clone())),
+            Claiming::Queued => looked.queued.push(self.queued(account.clone(), n, import.clone())),
             Claiming::TakenBack => looked.look_again(CHANGED_AGAIN),
             Claiming::Unfinished => {
                 looked.look_again(TRY_AGAIN);
@@ -253,6 +256,12 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// With its weight, by what lies in the spool.
+    fn queued(&self, account: AccountId, n: i64, id: ImportId) -> Queued {
+        let weight = Weight::of(spool::spooled_bytes(&self.layout, &id));
+        Queued { account, n, id, weight }
     }
 
     fn execute(

@@ -4,11 +4,43 @@
 //! that was served longest ago goes first, so that a thousand imports of one account never make
 //! another wait for more than the imports that are running.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use crate::account::AccountId;
 use crate::import_id::ImportId;
+
+/// A data file up to this size, in bytes, is read in less time than its import waits for the disk.
+const LIGHT_BYTES: u64 = 1 << 20;
+
+/// How much work an import is, as far as its size tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It waits for the disk, mostly.
+    Light,
+    /// It keeps a core busy.
+    Heavy,
+}
+
+impl Weight {
+    /// Of a data file of so many bytes, as uploaded.
+    pub fn of(bytes: u64) -> Self {
+        if bytes <= LIGHT_BYTES { Self::Light } else { Self::Heavy }
+    }
+}
+
+/// An import that waits, or is about to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Whose.
+    pub account: AccountId,
+    /// Its running number, which is its place in the account's order.
+    pub n: i64,
+    /// Its id.
+    pub id: ImportId,
+    /// How much work it is.
+    pub weight: Weight,
+}
 
 /// The imports that wait and the accounts that run.
 #[derive(Debug, Default)]
@@ -20,47 +52,37 @@ pub struct Queue {
     last_served: HashMap<AccountId, u64>,
 }
 
-/// The import that goes next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
-    /// Whose.
-    pub account: AccountId,
-    /// Its running number, to put it back by.
-    pub n: i64,
-    /// Its id.
-    pub id: ImportId,
-}
-
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: BTreeSet<(i64, ImportId)>,
+    waiting: BTreeMap<i64, Queued>,
     running: Option<ImportId>,
     not_before: Option<Instant>,
 }
 
 impl Queue {
-    /// Adds import number `n`; one that is waiting or running already is not added again.
-    pub fn add(&mut self, account: &AccountId, n: i64, id: &ImportId) {
-        let lane = self.accounts.entry(account.clone()).or_default();
-        if lane.running.as_ref() != Some(id) {
-            lane.waiting.insert((n, id.clone()));
+    /// Adds an import; one that is waiting or running already is not added again.
+    pub fn add(&mut self, import: Queued) {
+        let lane = self.accounts.entry(import.account.clone()).or_default();
+        if lane.running.as_ref() != Some(&import.id) {
+            lane.waiting.insert(import.n, import);
         }
     }
 
-    /// Takes the next import to run, if any account may run one at `now`.
-    pub fn next(&mut self, now: Instant) -> Option<Next> {
-        let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now));
+    /// Takes the next import to run, if any account may run one at `now`, and there is a place for
+    /// one of its weight.
+    pub fn next(&mut self, now: Instant, is_free: impl Fn(Weight) -> bool) -> Option<Queued> {
+        let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now, &is_free));
         let (account, _) = ready.min_by_key(|(account, lane)| {
-            (self.last_served.get(*account), lane.waiting.first().map(|(n, _)| *n))
+            (self.last_served.get(*account), lane.waiting.first_key_value().map(|(n, _)| *n))
         })?;
         let account = account.clone();
         let lane = self.accounts.get_mut(&account)?;
-        let (n, id) = lane.waiting.pop_first()?;
+        let (_, import) = lane.waiting.pop_first()?;
         self.served += 1;
-        self.last_served.insert(account.clone(), self.served);
-        lane.running = Some(id.clone());
+        self.last_served.insert(account, self.served);
+        lane.running = Some(import.id.clone());
         lane.not_before = None;
-        Some(Next { account, n, id })
+        Some(import)
     }
 
     /// The account's running import ended, or is waiting again.
@@ -75,9 +97,9 @@ impl Queue {
 
     /// The account's running import goes back to its place, and nothing of the account runs
     /// before `not_before`: its order is kept.
-    pub fn put_back(&mut self, account: &AccountId, n: i64, id: &ImportId, not_before: Instant) {
-        let lane = self.accounts.entry(account.clone()).or_default();
-        lane.waiting.insert((n, id.clone()));
+    pub fn put_back(&mut self, import: Queued, not_before: Instant) {
+        let lane = self.accounts.entry(import.account.clone()).or_default();
+        lane.waiting.insert(import.n, import);
         lane.running = None;
         lane.not_before = Some(not_before);
     }
@@ -98,10 +120,11 @@ impl Queue {
 }
 
 impl Lane {
-    fn may_run(&self, now: Instant) -> bool {
+    fn may_run(&self, now: Instant, is_free: impl Fn(Weight) -> bool) -> bool {
+        let first = self.waiting.first_key_value();
         self.running.is_none()
-            && !self.waiting.is_empty()
             && self.not_before.is_none_or(|at| at <= now)
+            && first.is_some_and(|(_, import)| is_free(import.weight))
     }
 }
 
@@ -114,9 +137,13 @@ mod tests {
     fn queue(imports: &[(&str, i64)]) -> Queue {
         let mut queue = Queue::default();
         for (account, n) in imports {
-            queue.add(&account.parse().unwrap(), *n, &id(*n));
+            queue.add(import(account, *n));
         }
         queue
+    }
+
+    fn import(account: &str, n: i64) -> Queued {
+        Queued { account: account.parse().unwrap(), n, id: id(n), weight: Weight::Heavy }
     }
 
     fn id(n: i64) -> ImportId {
@@ -124,7 +151,7 @@ mod tests {
     }
 
     fn next(queue: &mut Queue, now: Instant) -> Option<ImportId> {
-        queue.next(now).map(|next| next.id)
+        queue.next(now, |_| true).map(|next| next.id)
     }
 
     fn account(id: &str) -> AccountId {
@@ -137,10 +164,10 @@ mod tests {
         let now = Instant::now();
         for n in 1..=3 {
             assert_eq!(next(&mut queue, now), Some(id(n)));
-            assert_eq!(queue.next(now), None);
+            assert_eq!(queue.next(now, |_| true), None);
             queue.ended(&account("a"));
         }
-        assert_eq!(queue.next(now), None);
+        assert_eq!(queue.next(now, |_| true), None);
     }
 
     #[test]
@@ -165,8 +192,8 @@ mod tests {
         assert_eq!(next(&mut queue, now), Some(id(1)));
         queue.ended(&account("big"));
         for n in 3..=4 {
-            queue.add(&account("small"), n, &id(n));
-            let served = queue.next(now).unwrap();
+            queue.add(import("small", n));
+            let served = queue.next(now, |_| true).unwrap();
             queue.ended(&served.account);
             assert_eq!(served.id, [id(3), id(2)][n as usize - 3]);
         }
@@ -178,8 +205,27 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
         assert_eq!(next(&mut queue, now), Some(id(1)));
-        queue.put_back(&account("a"), 1, &id(1), later);
-        assert_eq!((queue.next(now), queue.next_retry()), (None, Some(later)));
+        queue.put_back(import("a", 1), later);
+        assert_eq!((queue.next(now, |_| true), queue.next_retry()), (None, Some(later)));
         assert_eq!(next(&mut queue, later), Some(id(1)));
+    }
+
+    #[test]
+    fn what_has_no_place_holds_up_its_own_account_alone() {
+        let mut queue = queue(&[("big", 1), ("big", 2)]);
+        let light = |account, n| Queued { weight: Weight::Light, ..import(account, n) };
+        queue.add(light("big", 3));
+        queue.add(light("small", 4));
+        let now = Instant::now();
+        let light_only = |weight| weight == Weight::Light;
+        assert_eq!(queue.next(now, light_only), Some(light("small", 4)));
+        assert_eq!(queue.next(now, light_only), None, "big's order is kept");
+        assert_eq!(next(&mut queue, now), Some(id(1)));
+    }
+
+    #[test]
+    fn the_size_tells_the_weight() {
+        assert_eq!([0, 1 << 20].map(Weight::of), [Weight::Light; 2]);
+        assert_eq!(Weight::of((1 << 20) + 1), Weight::Heavy);
     }
 }

@@ -40,6 +40,6 @@ pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};
 pub use scan::{Incoming, Memory, Seen};
 pub use scan_error::ScanError;
-pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list};
+pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list, spooled_bytes};
 pub use unclaimed::unclaimed;
 pub use watch::{Look, WatchError, Watcher};

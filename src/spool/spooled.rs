@@ -222,6 +222,11 @@ pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError>
     Ok(imports)
 }
 
+/// How large a claimed import's data file is, in bytes; 0 when there is none.
+pub fn spooled_bytes(layout: &Layout, import: &ImportId) -> u64 {
+    std::fs::metadata(layout.spooled(import).join(DATA)).map_or(0, |data| data.len())
+}
+
 /// Removes a claimed import's files; no error when they are gone already.
 ///
 /// # Errors

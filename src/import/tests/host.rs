@@ -113,7 +113,7 @@ impl Host {
     pub fn claim(&self) -> ImportId {
         let queued = self.look().queued;
         assert_eq!(queued.len(), 1, "{queued:?}");
-        queued.into_iter().next().unwrap().1
+        queued.into_iter().next().unwrap().id
     }
 
     pub fn try_run(&self, import: &ImportId) -> Result<Ended, RunError> {

@@ -30,7 +30,7 @@ fn a_report_is_there_from_the_claim_on_and_says_the_place() {
         assert_eq!(answer["dataFile"], format!("{stem}.csv"));
         assert_eq!(answer["startedAt"], Value::Null);
     }
-    assert_eq!(host.run(&queued[0].1)["state"], "completed");
+    assert_eq!(host.run(&queued[0].id)["state"], "completed");
     host.engine.tell_meanwhile(&[]).unwrap();
     assert_eq!(answer(&host, "a")["state"], "completed", "no round writes over an end");
     assert_eq!(answer(&host, "a").get("place"), None);

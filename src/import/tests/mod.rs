@@ -96,6 +96,6 @@ fn one_look_takes_a_hundred_and_asks_for_the_next() {
     assert_eq!((first.queued.len(), first.again), (100, Some(std::time::Duration::ZERO)));
     let second = host.look();
     assert_eq!((second.queued.len(), second.again), (2, None));
-    let last = host.row(&second.queued[1].1);
+    let last = host.row(&second.queued[1].id);
     assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
 }
