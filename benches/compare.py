@@ -1,6 +1,6 @@
 """Runs sftp-import and its peers in turn, on the same data, and writes the table of it.
 
-    python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE]
+    python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE] [--lines FILE] [--limits FILE]
 
 Every round runs each of them once, so that a machine whose speed drifts is unfair to none; ratios
 are of one round, and medians are given. Times and memory are the operating system's (wait4).
@@ -166,22 +166,38 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--lines", type=Path, help="what the other benches said, line by line")
+    parser.add_argument("--limits", type=Path, help="what the limits bench said")
     args = parser.parse_args()
     bench = Bench(args.program, args.make_data, args.folder, args.quick)
     bench.events()
     bench.profiles()
     size = "a tenth of the data, " if args.quick else ""
     text = f"{machine()}; {size}medians of {bench.rounds} rounds.\n\n{bench.table()}\n"
+    if args.lines:
+        lines = args.lines.read_text().splitlines()
+        text += "\n### The sidecar and the helper\n\n" + "".join(f"- {line}\n" for line in lines)
+    picture = (args.write or args.folder / "performance").with_name("performance-stages.svg")
+    text += f"\n### Stages\n\n{stages_of(bench, args.limits, picture)}\n"
     print(text)
     if args.write:
         page = args.write.read_text()
         before, rest = page.split(BEGIN, 1)
         after = rest.split(END, 1)[1]
         args.write.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
-        picture = args.write.with_name("performance-stages.svg")
-        usual = bench.data("usual", "events", 10_000_000 // bench.scale, 1000)
-        with Scratch(args.folder) as home:
-            stages.draw(bench, usual, home, picture)
+
+
+def stages_of(bench, limits, picture):
+    """Where an events import's CPU time goes, stage by stage, beside what each must take."""
+    records = 10_000_000 // bench.scale
+    usual = bench.data("usual", "events", records, 1000)
+    gigabytes = (usual / "events.csv").stat().st_size / 1e9
+    with Scratch(bench.folder) as home:
+        found = stages.draw(bench, usual, home, picture)
+    least = json.loads(limits.read_text()) if limits else {}
+    seconds = bench.median("events", "sftp-import", 1) / gigabytes
+    shown = f"![The stages' shares of an events import's CPU time]({picture.name})\n\n"
+    return shown + stages.table(found, seconds, least) if found else "perf(1) is not installed."
 
 
 if __name__ == "__main__":

@@ -54,11 +54,23 @@ def svg(found):
     )
 
 
+def table(found, seconds, least):
+    """Shares of `seconds` of CPU for each GB, beside what `least` says that each stage must take."""
+    lines = ["| stage | CPU s a GB | the least | times |", "|---|---|---|---|"]
+    total = sum(found.values())
+    for name, share in found.items():
+        takes = seconds * share / total
+        at_least = f"{least[name]:.2f}" if name in least else ""
+        times = f"{takes / least[name]:.1f}" if name in least else ""
+        lines.append(f"| {name} | {takes:.2f} | {at_least} | {times} |")
+    return "\n".join(lines)
+
+
 def draw(bench, data, home, picture):
-    """Imports `data` under perf and draws the stages' shares of the CPU time."""
+    """Imports `data` under perf, draws the stages' shares of the CPU time, and returns them."""
     if not shutil.which("perf"):
         print("no picture: perf(1) is not installed", file=sys.stderr)
-        return
+        return {}
     samples = home / "perf.data"
     wrapper = home / "program"
     wrapper.write_text(
@@ -72,4 +84,6 @@ def draw(bench, data, home, picture):
         bench.program = program
     report = ["perf", "report", "-i", samples, "--stdio", "-g", "none", "--sort", "comm,sym"]
     said = subprocess.run(report, capture_output=True, text=True, check=True).stdout
-    picture.write_text(svg(shares(said)))
+    found = shares(said)
+    picture.write_text(svg(found))
+    return found

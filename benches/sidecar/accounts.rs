@@ -1,10 +1,7 @@
 //! Ten thousand accounts: from the sidecar's start until all are watched, its memory, and what it
 //! costs when nothing happens.
 //!
-//! `cargo bench --bench accounts [ACCOUNTS]` (as root). "Watched" is READY=1, which the sidecar says
-//! when every account has its watch.
-
-#![allow(clippy::print_stdout, reason = "a bench reports")]
+//! "Watched" is READY=1, which the sidecar says when every account has its watch.
 
 use std::fs;
 use std::thread::sleep;
@@ -12,18 +9,14 @@ use std::time::{Duration, Instant};
 
 use sftp_import::account::AccountId;
 
-#[path = "sidecar/mod.rs"]
-mod sidecar;
-
-use sidecar::{Sidecar, manifest, wait};
+use super::host::{Sidecar, manifest, wait};
 
 /// The first look at every account is over by then, and nothing is left but waiting.
 const SETTLE: Duration = Duration::from_secs(10);
 /// How long it is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(20);
 
-fn main() {
-    let count: usize = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000);
+pub fn measure(count: usize) {
     let ids: Vec<AccountId> =
         (0..count).map(|n| format!("bench-{n}").parse().expect("an account id")).collect();
     let mut sidecar = Sidecar::new();

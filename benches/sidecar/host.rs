@@ -2,8 +2,6 @@
 //!
 //! All of it lies below one folder of /var/tmp, as results depend on the disk, and goes at the end.
 
-#![allow(dead_code, reason = "no bench needs all of it")]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;

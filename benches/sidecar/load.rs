@@ -1,10 +1,7 @@
 //! How many small imports a second the real sidecar finishes, every step durable.
 //!
-//! `cargo bench --bench load [ACCOUNTS] [PAIRS]` (as root): PAIRS pairs of 10 records into the
-//! incoming of each of ACCOUNTS accounts, as fast as they are written; the clock runs from the first
-//! manifest until the last import has completed in the state database.
-
-#![allow(clippy::print_stdout, reason = "a bench reports")]
+//! Pairs of 10 records go into each account's incoming as fast as they are written; the clock runs
+//! from the first manifest until the last import has completed in the state database.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,15 +9,9 @@ use std::time::{Duration, Instant};
 
 use sftp_import::account::AccountId;
 
-#[path = "sidecar/mod.rs"]
-mod sidecar;
+use super::host::{Sidecar, manifest, wait};
 
-use sidecar::{Sidecar, manifest, wait};
-
-fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
-    let accounts = numbers.first().copied().unwrap_or(100);
-    let pairs = numbers.get(1).copied().unwrap_or(40);
+pub fn measure(accounts: usize, pairs: usize) {
     let ids: Vec<AccountId> =
         (0..accounts).map(|n| format!("bench-{n}").parse().expect("an account id")).collect();
     let mut sidecar = Sidecar::new();

@@ -1,11 +1,8 @@
 //! From the manifest's close to `picked_up` in the activity log, on the real sidecar.
 //!
-//! `cargo bench --bench pickup` (as root). Drops pairs into one account's incoming, one after the
-//! other, and prints the milliseconds from the close of the manifest to the activity log's line,
-//! which is in the database when it counts: on an idle host, and beside another account's import
-//! of 5 GB.
-
-#![allow(clippy::print_stdout, reason = "a bench reports")]
+//! Pairs go into one account's incoming, one after the other; the clock runs from the close of the
+//! manifest until the activity log has the line, which is in the database when it counts: on an
+//! idle host, and beside another account's import of 5 GB.
 
 use std::fs;
 use std::io::Write;
@@ -16,10 +13,7 @@ use jiff::Timestamp;
 use sftp_import::account::AccountId;
 use sftp_import::state::activity::{self, Activity};
 
-#[path = "sidecar/mod.rs"]
-mod sidecar;
-
-use sidecar::{Sidecar, manifest, wait};
+use super::host::{Sidecar, manifest, wait};
 
 const PAIRS: usize = 200;
 /// Pairs that are not measured.
@@ -28,7 +22,7 @@ const WARM_UP: usize = 5;
 const HUGE: usize = 5_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn main() {
+pub fn measure_all() {
     let ids: Vec<AccountId> = ["bench", "huge"].map(|id| id.parse().expect("an account id")).into();
     let mut sidecar = Sidecar::new();
     let incoming = sidecar.add(&ids);

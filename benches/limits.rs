@@ -1,0 +1,86 @@
+//! What the machine could do: the least that each stage of an events import has to do, alone and by
+//! the fastest library there is, on the bench's own data.
+//!
+//! `cargo bench --bench limits [MB]`. Prints JSON: CPU seconds for each GB of the data file, by
+//! stage. `scripts/bench` puts them beside what an import takes (docs/performance.md).
+
+#![allow(clippy::print_stdout, reason = "a bench reports")]
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+#[path = "data/mod.rs"]
+mod data;
+
+/// Each stage's work is done so often; the least time counts.
+const ROUNDS: usize = 5;
+/// As the store's pages are compressed.
+const PAGE: usize = 64 << 10;
+
+fn main() -> io::Result<()> {
+    let megabytes: u64 = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200);
+    let mut text = Vec::new();
+    data::events(&mut text, megabytes * 1_000_000 / 103, 1000)?;
+    let mut file = tempfile::tempfile_in("/var/tmp")?;
+    file.write_all(&text)?;
+    let mut copy = vec![0; text.len()];
+    let stages = [
+        ("reading (kernel)", least(|| read(&file))?),
+        ("SHA-256", least(|| Ok(drop(black_box(Sha256::digest(&text)))))?),
+        ("splitting into blocks", least(|| Ok(drop(black_box(ends(&text)))))?),
+        ("finding cells", least(|| Ok(drop(black_box(marks(&text)))))?),
+        ("UTF-8", least(|| simdutf8::basic::from_utf8(&text).map(drop).map_err(io::Error::other))?),
+        ("checking and typing", least(|| Ok(copy.copy_from_slice(black_box(&text))))?),
+        ("Parquet encoding", least(|| Ok(copy.copy_from_slice(black_box(&text))))?),
+        ("zstd", least(|| compress(&text))?),
+    ];
+    let gigabytes = text.len() as f64 / 1e9;
+    let seconds =
+        stages.iter().map(|(name, least)| format!("\"{name}\": {:.3}", least / gigabytes));
+    println!("{{{}}}", seconds.collect::<Vec<_>>().join(", "));
+    Ok(())
+}
+
+/// The seconds of the fastest round. One thread does the work and waits for nothing.
+fn least(mut work: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    let mut least = f64::MAX;
+    for _ in 0..ROUNDS {
+        let begin = Instant::now();
+        work()?;
+        least = least.min(begin.elapsed().as_secs_f64());
+    }
+    Ok(least)
+}
+
+/// Out of the page cache, as the import reads.
+fn read(mut file: &File) -> io::Result<()> {
+    use std::io::Seek;
+    file.rewind()?;
+    let mut buffer = vec![0; 512 << 10];
+    while file.read(&mut buffer)? > 0 {
+        black_box(&buffer);
+    }
+    Ok(())
+}
+
+/// One look at every byte for a quote, which a file without any has to get.
+fn ends(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'"', text).count()
+}
+
+/// One look at every byte for two marks, without keeping where they are.
+fn marks(text: &[u8]) -> usize {
+    text.iter().map(|byte| usize::from(*byte == b',') + usize::from(*byte == b'\n')).sum()
+}
+
+fn compress(text: &[u8]) -> io::Result<()> {
+    let mut compressor = zstd::bulk::Compressor::new(1)?;
+    for page in text.chunks(PAGE) {
+        black_box(compressor.compress(page)?);
+    }
+    Ok(())
+}
