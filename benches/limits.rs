@@ -30,9 +30,9 @@ fn main() -> io::Result<()> {
     let mut copy = vec![0; text.len()];
     let stages = [
         ("reading (kernel)", least(|| read(&file))?),
-        ("SHA-256", least(|| Ok(drop(black_box(Sha256::digest(&text)))))?),
-        ("splitting into blocks", least(|| Ok(drop(black_box(ends(&text)))))?),
-        ("finding cells", least(|| Ok(drop(black_box(marks(&text)))))?),
+        ("SHA-256", least(|| done(Sha256::digest(&text)))?),
+        ("splitting into blocks", least(|| done(ends(&text)))?),
+        ("finding cells", least(|| done(marks(&text)))?),
         ("UTF-8", least(|| simdutf8::basic::from_utf8(&text).map(drop).map_err(io::Error::other))?),
         ("checking and typing", least(|| Ok(copy.copy_from_slice(black_box(&text))))?),
         ("Parquet encoding", least(|| Ok(copy.copy_from_slice(black_box(&text))))?),
@@ -42,6 +42,12 @@ fn main() -> io::Result<()> {
     let seconds =
         stages.iter().map(|(name, least)| format!("\"{name}\": {:.3}", least / gigabytes));
     println!("{{{}}}", seconds.collect::<Vec<_>>().join(", "));
+    Ok(())
+}
+
+/// A result that nobody wants, and that has to be made all the same.
+fn done<T>(result: T) -> io::Result<()> {
+    black_box(result);
     Ok(())
 }
 

@@ -137,7 +137,8 @@ impl Sink for Told {
 
     fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
         self.rejects += 1;
-        let why = describe(&record.reasons);
+        let mut why = String::new();
+        describe(&record.reasons, &mut why).expect("a String takes all");
         assert!(!why.is_empty() && !why.contains(char::is_control), "{why:?}");
         writeln!(self.rejected, "{} {:?} {why}", record.line, record.raw).expect("a String");
         Ok(())

@@ -5,6 +5,7 @@
 //! encoding. A `Failure Description` that the data file has already is left out, so that there is
 //! one, and it is the last.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -52,7 +53,7 @@ impl<W: Write> ErrorFile<W> {
             file.line.extend_from_slice(b"\xEF\xBB\xBF");
         }
         file.fields(&start.header);
-        file.end_line(FAILURE_DESCRIPTION)?;
+        file.end_line(|text| text.write_str(FAILURE_DESCRIPTION))?;
         Ok(file)
     }
 
@@ -68,7 +69,7 @@ impl<W: Write> ErrorFile<W> {
                 self.line.resize(fields.saturating_sub(1), self.delimiter);
             }
         }
-        self.end_line(&describe(&record.reasons))
+        self.end_line(|text| describe(&record.reasons, text))
     }
 
     /// Flushes, and gives the output back.
@@ -104,19 +105,29 @@ impl<W: Write> ErrorFile<W> {
         self.line.extend_from_slice(text);
     }
 
-    /// Puts `text` into the last field, in quotes, and writes the line.
-    fn end_line(&mut self, text: &str) -> io::Result<()> {
+    /// Puts what `tell` says into the last field, in quotes, and writes the line.
+    fn end_line(&mut self, tell: impl FnOnce(&mut Quoted<'_>) -> fmt::Result) -> io::Result<()> {
         self.line.extend_from_slice(&[self.delimiter, b'"']);
-        for (n, part) in text.split('"').enumerate() {
-            if n > 0 {
-                self.line.extend_from_slice(b"\"\"");
-            }
-            self.line.extend_from_slice(part.as_bytes());
-        }
+        tell(&mut Quoted(&mut self.line)).map_err(io::Error::other)?;
         self.line.push(b'"');
         self.line.extend_from_slice(self.line_end.as_bytes());
         self.out.write_all(&self.line)?;
         self.line.clear();
+        Ok(())
+    }
+}
+
+/// The inside of a quoted field: quotes are doubled.
+struct Quoted<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Quoted<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (n, part) in text.split('"').enumerate() {
+            if n > 0 {
+                self.0.extend_from_slice(b"\"\"");
+            }
+            self.0.extend_from_slice(part.as_bytes());
+        }
         Ok(())
     }
 }

@@ -117,15 +117,18 @@ impl fmt::Display for Rejection<'_> {
     }
 }
 
-/// A record's reasons as `Failure Description` has them: joined by `; `.
-pub fn describe(reasons: &[Rejection<'_>]) -> String {
-    let mut text = String::new();
+/// Writes a record's reasons as `Failure Description` has them: joined by `; `.
+///
+/// # Errors
+/// Those of `text`.
+pub fn describe(reasons: &[Rejection<'_>], text: &mut impl fmt::Write) -> fmt::Result {
     for (n, reason) in reasons.iter().enumerate() {
-        use fmt::Write;
-        let separator = if n == 0 { "" } else { "; " };
-        write!(text, "{separator}{reason}").expect("writing to a String does not fail");
+        if n > 0 {
+            text.write_str("; ")?;
+        }
+        write!(text, "{reason}")?;
     }
-    text
+    Ok(())
 }
 
 /// How much of a partner's text a message shows, in characters.
@@ -168,7 +171,9 @@ mod tests {
         assert_eq!(rejection(None, None, None).to_string(), "No");
         assert_eq!(rejection(Some("c"), Some(""), None).to_string(), "No - column c");
         let both = [rejection(Some("c"), Some("v"), Some("h")), rejection(None, None, Some("h"))];
-        assert_eq!(describe(&both), "No - column c, value v, h; No - h");
+        let mut text = String::new();
+        describe(&both, &mut text).unwrap();
+        assert_eq!(text, "No - column c, value v, h; No - h");
     }
 
     #[test]

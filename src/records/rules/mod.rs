@@ -16,8 +16,10 @@ pub mod value;
 /// A name with case and spaces ignored.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
-        let visible = name.bytes().filter(|byte| !char::from(*byte).is_whitespace());
-        return visible.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+        let mut folded = String::with_capacity(name.len());
+        let visible = name.bytes().map(char::from).filter(|c| !c.is_whitespace());
+        visible.for_each(|c| folded.push(c.to_ascii_lowercase()));
+        return folded;
     }
     name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }

@@ -41,7 +41,9 @@ impl Sink for Kept {
     fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
         self.error_file.as_mut().unwrap().write(record).unwrap();
         let raw = record.raw.map(<[u8]>::to_vec);
-        self.rejected.push((record.line, raw, describe(&record.reasons)));
+        let mut why = String::new();
+        describe(&record.reasons, &mut why).unwrap();
+        self.rejected.push((record.line, raw, why));
         Ok(())
     }
 
