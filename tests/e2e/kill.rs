@@ -5,7 +5,7 @@
 //! A spread of the points by default, all of them with SFTP_IMPORT_TEST_LONG=1.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -75,6 +75,9 @@ fn kill_at_each_point(lane: usize) -> Tried {
     Tried { points: points.len(), killed, steps: nameless(steps), struck: nameless(struck) }
 }
 
+/// Often enough for idle threads, which a runtime ends after 10 s, to be the ones that go on.
+const NUDGE_EVERY: Duration = Duration::from_millis(500);
+
 /// What each lane comes to.
 pub fn side_by_side<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
@@ -116,15 +119,15 @@ pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, 
 pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer) -> bool {
     let host = account.host;
     host.start_daemon_under(&tracer.words());
-    let mut looks = 0;
+    let mut nudged = Instant::now();
     let ended = until("the daemon to end or be done", Duration::from_secs(240), || {
         let ended = host.daemon().as_mut().is_none_or(|daemon| daemon.ended().is_some());
         if ended {
             return Some(true);
         }
-        looks += 1;
-        if looks % 100 == 0 {
+        if nudged.elapsed() > NUDGE_EVERY {
             nudge(account);
+            nudged = Instant::now();
         }
         is_done(host, stem).then_some(false)
     });
@@ -135,7 +138,8 @@ pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer) -> bool {
     ended
 }
 
-/// Makes the daemon look at the account now: what failed is tried again after 10 s otherwise.
+/// Makes the daemon look at the account now: what failed is tried again after 10 s otherwise, when
+/// the thread that it failed on has ended, and the new one's nth call fails again, without end.
 fn nudge(account: &Account<'_>) {
     let file = account.incoming().join(".nudge");
     std::fs::write(&file, "").unwrap();
