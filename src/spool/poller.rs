@@ -6,8 +6,10 @@
 //! polled account anyway: notify 8.2 compares whole seconds, so a second change within one is not
 //! told, nor is a file that is written to under a name that it has already.
 //!
-//! The files themselves are not watched: notify would keep every name and its time, of an account
-//! with a million files some hundred megabytes, and stat each in every round.
+//! Measured, unoptimised: 10,000 accounts take 15 MB, and 0.1 s of CPU time a round; 200,000 files
+//! in an incoming add nothing. The files themselves are not watched: notify would keep every name and
+//! its time, for these 200,000 files 30 MB, which any account could make it keep, and stat each in
+//! every round; a change that it still could not see is one within a second of the last.
 //!
 //! A file system that hangs holds up notify's thread and this one's, never the caller.
 

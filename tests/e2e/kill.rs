@@ -62,7 +62,9 @@ fn kill_at_each_point(lane: usize) -> Tried {
         let stem = format!("k{i}");
         outcome::upload(&account, &stem);
         let tracer = Tracer::new(&account, Some(&point));
-        if run_under(&account, &stem, &tracer) {
+        let run = run_under(&account, &stem, &tracer, PATIENCE);
+        assert_ne!(run, Run::Cut, "neither killed nor done: {point}");
+        if run == Run::Ended {
             killed += 1;
             struck.extend(tracer.struck(&point, &stem));
         }
@@ -75,7 +77,11 @@ fn kill_at_each_point(lane: usize) -> Tried {
     Tried { points: points.len(), killed, steps: nameless(steps), struck: nameless(struck) }
 }
 
-/// Often enough for idle threads, which a runtime ends after 10 s, to be the ones that go on.
+/// How long a batch may take where nothing fails for long.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Often enough for idle threads, which a runtime ends after 10 s, to be the ones that go on: a new
+/// one's nth call would be struck again.
 const NUDGE_EVERY: Duration = Duration::from_millis(500);
 
 /// What each lane comes to.
@@ -109,37 +115,48 @@ pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
 pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, BTreeSet<String>) {
     outcome::upload(account, "base");
     let tracer = Tracer::new(account, None);
-    assert!(!run_under(account, "base", &tracer), "nothing was to strike");
+    let run = run_under(account, "base", &tracer, PATIENCE);
+    assert_eq!(run, Run::Done, "nothing was to strike");
     let expected = Outcome::of(account, "base");
     expected.check_sound();
     (expected, tracer.counts(), tracer.steps("base"))
 }
 
-/// Runs a daemon under `tracer` until it has ended, which is returned, or has done everything.
-pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer) -> bool {
+/// How a daemon under a tracer came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// It ended.
+    Ended,
+    /// It has done everything, and was ended then.
+    Done,
+    /// It was ended when the patience was.
+    Cut,
+}
+
+/// Runs a daemon under `tracer` until it has ended, has done everything, or has had its time.
+pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer, patience: Duration) -> Run {
     let host = account.host;
     host.start_daemon_under(&tracer.words());
-    let mut nudged = Instant::now();
-    let ended = until("the daemon to end or be done", Duration::from_secs(240), || {
-        let ended = host.daemon().as_mut().is_none_or(|daemon| daemon.ended().is_some());
-        if ended {
-            return Some(true);
+    let (began, mut nudged) = (Instant::now(), Instant::now());
+    let run = until("the daemon to end or be done", SOON + patience, || {
+        if host.daemon().as_mut().is_none_or(|daemon| daemon.ended().is_some()) {
+            return Some(Run::Ended);
         }
         if nudged.elapsed() > NUDGE_EVERY {
             nudge(account);
             nudged = Instant::now();
         }
-        is_done(host, stem).then_some(false)
+        let cut = || (began.elapsed() > patience).then_some(Run::Cut);
+        is_done(host, stem).then_some(Run::Done).or_else(cut)
     });
     if let Some(daemon) = host.daemon().take() {
         daemon.signal(Signal::SIGTERM);
         drop(daemon); // and, as strace may outlive the signal, its whole family
     }
-    ended
+    run
 }
 
-/// Makes the daemon look at the account now: what failed is tried again after 10 s otherwise, when
-/// the thread that it failed on has ended, and the new one's nth call fails again, without end.
+/// Makes the daemon look at the account now: what failed is tried again after 10 s otherwise.
 fn nudge(account: &Account<'_>) {
     let file = account.incoming().join(".nudge");
     std::fs::write(&file, "").unwrap();
