@@ -17,6 +17,8 @@ pub struct Limits {
     pub max_waiting_files: usize,
     /// Bytes that may wait in incoming; over it the account is told.
     pub max_waiting_bytes: Size,
+    /// Answers in an account's results, error files among them; over it the error files are cut.
+    pub max_results: Size,
     /// One field of a record.
     pub max_field: Size,
     /// One record.
@@ -40,6 +42,7 @@ impl Default for Limits {
             max_manifest: Size::mib(1),
             max_waiting_files: 100_000,
             max_waiting_bytes: Size::mb(100_000),
+            max_results: Size::mb(20_000),
             max_field: Size::mib(1),
             max_record: Size::mib(4),
             max_columns: 2_000,

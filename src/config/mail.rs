@@ -29,6 +29,11 @@ pub struct Mail {
     pub attach_up_to: Size,
     /// The end of an import waits so long for others, to be told in one mail. Zero: each in its own.
     pub digest: Period,
+    /// Mails an hour to one address, of all accounts together; what is over it waits, and goes
+    /// together. Zero: no bound.
+    pub max_hourly_to_address: u32,
+    /// Mails an hour of one account, to all addresses together. Zero: no bound.
+    pub max_hourly_of_account: u32,
     /// How long one SMTP conversation may be silent, or a sendmail may run.
     pub timeout: Period,
 }
@@ -44,6 +49,8 @@ impl Default for Mail {
             gzip_over: Size::mb(1),
             attach_up_to: Size::mb(8),
             digest: Period::seconds(0),
+            max_hourly_to_address: 60,
+            max_hourly_of_account: 600,
             timeout: Period::seconds(60),
         }
     }

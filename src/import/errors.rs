@@ -1,7 +1,9 @@
 //! The error files of one import: the same rejected records in both, and neither without end.
 //!
 //! Each may become as large as a data file, and the record that makes it so is its last: a larger
-//! one could not be uploaded again, and two bytes of data can be rejected with two hundred.
+//! one could not be uploaded again, and two bytes of data can be rejected with two hundred. Nor do
+//! they outgrow what there is room for in results/: an account that has its files rejected again and
+//! again doesn't fill the disk that all share.
 
 use std::cell::Cell;
 use std::io::{self, BufWriter, Write};
@@ -21,6 +23,7 @@ pub(super) struct Errors {
     lines: ErrorsJsonl<Counted>,
     file_bytes: Rc<Cell<u64>>,
     lines_bytes: Rc<Cell<u64>>,
+    most: u64,
 }
 
 impl Errors {
@@ -28,14 +31,14 @@ impl Errors {
     pub fn new(answers: &mut dyn Answers, start: &Start, limits: &Limits) -> io::Result<Self> {
         let (file, file_bytes) = Counted::new(answers.error_file()?);
         let (lines, lines_bytes) = Counted::new(answers.error_lines()?);
+        let most = limits.max_data_file.bytes().min(answers.room()?);
         let file = ErrorFile::new(file, start, limits.quote_formulas)?;
-        Ok(Self { file, lines: ErrorsJsonl::new(lines), file_bytes, lines_bytes })
+        Ok(Self { file, lines: ErrorsJsonl::new(lines), file_bytes, lines_bytes, most })
     }
 
     /// Appends a record to both, or to neither when one of them is full.
-    pub fn write(&mut self, record: &RejectedRecord<'_>, limits: &Limits) -> io::Result<bool> {
-        let bytes = self.file_bytes.get().max(self.lines_bytes.get());
-        if bytes >= limits.max_data_file.bytes() {
+    pub fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<bool> {
+        if self.file_bytes.get().max(self.lines_bytes.get()) >= self.most {
             return Ok(false);
         }
         self.file.write(record)?;

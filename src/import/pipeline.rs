@@ -65,6 +65,14 @@ pub trait Answers {
     /// # Errors
     /// It can't be created.
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
+
+    /// How many bytes each of them may hold, beside what [`Limits`] say.
+    ///
+    /// # Errors
+    /// It can't be told.
+    fn room(&mut self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 }
 
 /// What a run came to.
@@ -161,8 +169,8 @@ pub fn run<R: Read + Send>(
     let mut warnings = source.manifest.warnings.clone();
     if sink.left_out > 0 {
         warnings.push(format!(
-            "{} more rejected records are not in the error file, which is never larger than a \
-             data file may be",
+            "{} more rejected records are not in the error file: it is never larger than a data \
+             file may be, nor than there is room for in results/",
             sink.left_out
         ));
     }
@@ -217,9 +225,8 @@ impl Pipeline<'_> {
     }
 
     fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
-        let limits = self.limits;
         if let Some(errors) = self.errors()? {
-            let written = errors.write(record, limits)?;
+            let written = errors.write(record)?;
             self.left_out += u64::from(!written);
         }
         Ok(())

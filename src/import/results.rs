@@ -7,9 +7,10 @@ use std::io::{self, Write};
 
 use super::ImportRow;
 use super::pipeline::Answers;
+use crate::config::Size;
 use crate::printable::chain;
 use crate::report::Report;
-use crate::spool::{FolderError, Layout, Results, ResultsError, Temp};
+use crate::spool::{FolderError, Layout, Results, ResultsError, Temp, answered_bytes};
 
 /// The purposes that tell an import's error files on their way apart.
 const ERROR_FILE: &str = "errors.csv";
@@ -76,12 +77,14 @@ pub(super) struct InResults<'a> {
     results: Option<Results>,
     row: &'a ImportRow,
     layout: &'a Layout,
+    /// What all answers of the account may hold.
+    max_results: Size,
     temps: Temps,
 }
 
 impl<'a> InResults<'a> {
-    pub(super) fn new(layout: &'a Layout, row: &'a ImportRow) -> Self {
-        Self { results: None, row, layout, temps: Temps::default() }
+    pub(super) fn new(layout: &'a Layout, row: &'a ImportRow, max_results: Size) -> Self {
+        Self { results: None, row, layout, max_results, temps: Temps::default() }
     }
 
     /// What was written, to be published.
@@ -122,5 +125,14 @@ impl Answers for InResults<'_> {
 
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
         self.create(1, ERROR_LINES)
+    }
+
+    /// Half of what is left: there are two. What this import answered before a crash doesn't count,
+    /// so that it answers the same again.
+    fn room(&mut self) -> io::Result<u64> {
+        let own = answer_names(&self.row.stem);
+        let bytes = answered_bytes(self.layout, &self.row.account, &own)
+            .map_err(|error| unanswerable(error.into()))?;
+        Ok(self.max_results.bytes().saturating_sub(bytes) / 2)
     }
 }

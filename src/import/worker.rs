@@ -153,7 +153,8 @@ impl Engine {
         started_at: Timestamp,
         monitor: &Monitor,
     ) -> Result<Ended, RunError> {
-        let mut answers = InResults::new(&self.layout, row);
+        let max_results = self.config.limits_of(&row.account).max_results;
+        let mut answers = InResults::new(&self.layout, row, max_results);
         let (manifest, outcome) = match self.open_spooled(row, monitor) {
             Err(failure) => (None, Ok(Outcome::failed(failure))),
             Ok((manifest, data, reader)) => {

@@ -3,6 +3,9 @@
 //! The new file is built beside the old one, flushed, and renamed over it; a helper sees the one
 //! or the other, never half. Publishers take turns, and each reads the state database after its
 //! turn has come: the last one to finish has seen every change that was committed before.
+//!
+//! Root publishes into a folder that the sidecar's user owns, so nothing here follows a link that
+//! somebody could have put in place of a file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -12,8 +15,9 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use nix::libc::O_NOFOLLOW;
 use nix::unistd::Group;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::state::keys::{Publishable, each_usable};
@@ -58,6 +62,8 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> P
 pub fn publish(state: &State, database: &Path, now: Timestamp) -> Result<u64, PublishError> {
     let folder = database.parent().unwrap_or(Path::new("/"));
     make_folder(folder)?;
+    // The way there may hold links that the sysadmin made; SQLite is to follow none from here on.
+    let folder = &fs::canonicalize(folder).map_err(failed("look at", folder))?;
     let _turn = take_turn(&folder.join(".lock"))?;
     let new = folder.join(".keys.db.new");
     make_empty(&new, folder)?;
@@ -91,6 +97,7 @@ fn take_turn(path: &Path) -> Result<File, PublishError> {
         .truncate(false)
         .write(true)
         .mode(0o600)
+        .custom_flags(O_NOFOLLOW)
         .open(path)
         .map_err(failed("open", path))?;
     lock.lock().map_err(failed("lock", path))?;
@@ -118,7 +125,8 @@ fn make_empty(path: &Path, folder: &Path) -> Result<(), PublishError> {
 
 /// Fills the empty file at `path`. Without a journal: a crash leaves a file nobody reads.
 fn write(state: &State, path: &Path, now: Timestamp) -> Result<u64, PublishError> {
-    let mut connection = Connection::open(path).map_err(PublishError::Write)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(PublishError::Write)?;
     for (pragma, value) in
         [("journal_mode", "off"), ("synchronous", "off"), ("locking_mode", "exclusive")]
     {

@@ -241,6 +241,24 @@ fn limits_reach_the_line() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
+/// The folder is the sidecar's, and root publishes: a link that a broken sidecar put there is not
+/// followed to a file of root's.
+#[test]
+fn a_link_in_the_way_is_not_followed() {
+    use std::os::unix::fs::symlink;
+    let fixture = Fixture::new();
+    fixture.publish();
+    let (folder, outside) = (fixture.folder.path().join("published"), fixture.folder.path());
+    std::fs::write(outside.join("precious"), "x").unwrap();
+    symlink(outside.join("precious"), folder.join(".keys.db.new")).unwrap();
+    fixture.publish();
+    assert_eq!(std::fs::read(outside.join("precious")).unwrap(), b"x");
+    std::fs::remove_file(folder.join(".lock")).unwrap();
+    symlink(outside.join("nologin"), folder.join(".lock")).unwrap();
+    assert!(publish(&fixture.state, &fixture.database(), fixture.now).is_err());
+    assert!(!outside.join("nologin").exists());
+}
+
 #[test]
 fn what_a_crash_left_is_no_obstacle() {
     use std::os::unix::fs::PermissionsExt;

@@ -2,13 +2,14 @@
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::email::Mailer;
+use super::pace::Pace;
 use super::packing::Packing;
 use super::record::Made;
 use super::retry::{Outcome, judge};
@@ -35,6 +36,8 @@ pub struct Courier {
     pub(super) packing: Packing,
     /// How long ends of imports wait for each other.
     pub(super) digest: Period,
+    /// How many mails have gone out of late.
+    pub(super) pace: Mutex<Pace>,
     disable_after: Period,
 }
 
@@ -48,6 +51,7 @@ impl Courier {
             attachments,
             packing: Packing::new(&config.mail),
             digest: config.mail.digest,
+            pace: Mutex::new(Pace::new(&config.mail)),
             disable_after: config.webhooks.disable_after,
         }
     }
@@ -61,8 +65,16 @@ impl Courier {
     /// # Errors
     /// The state database's: then the delivery is due still, and may be made again.
     pub fn attempt(&self, delivery: i64) -> state::Result<()> {
-        let (at, began) = (Timestamp::now(), Instant::now());
-        let mut tasks = self.load(delivery, at)?;
+        self.attempt_at(delivery, Timestamp::now(), Instant::now())
+    }
+
+    pub(super) fn attempt_at(
+        &self,
+        delivery: i64,
+        at: Timestamp,
+        began: Instant,
+    ) -> state::Result<()> {
+        let mut tasks = self.load(delivery, at, began)?;
         if tasks.is_empty() {
             return Ok(());
         }
@@ -72,6 +84,7 @@ impl Courier {
             tasks.truncate(1);
             outcome = self.make_guarded(&tasks, at)?;
         }
+        self.did_not_go(&tasks[0].1, &outcome, began);
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
         let (now, chance) = (Timestamp::now(), chance()); // one for all: they stay together

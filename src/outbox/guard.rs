@@ -5,10 +5,13 @@
 //! allow` names. That is looked at twice: when an endpoint is saved, and whenever it is connected
 //! to. The second look resolves once and connects to the addresses that it has checked and to no
 //! other: a name that changes in between gains nothing.
+//!
+//! A public address of this very host is as forbidden as 127.0.0.1: what comes from the host itself
+//! passes by the firewall that stands before everybody else.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ureq::Error;
@@ -103,7 +106,7 @@ impl Guard {
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let reached = reached(address);
         let allowed = |net: &IpNet| net.contains(&address) || net.contains(&reached);
-        match special(reached) {
+        match special(reached).or_else(|| is_own(reached).then_some("of this host itself")) {
             Some(what) if !self.allow.iter().any(allowed) => Err(Forbidden { address, what }),
             _ => Ok(()),
         }
@@ -138,6 +141,22 @@ fn reached(address: IpAddr) -> IpAddr {
         }
         canonical => canonical,
     }
+}
+
+/// Whether `address` is one of this host's: what goes there would come from there. Asked by routes,
+/// of a socket that sends nothing, as the unit's sandbox lets nobody list interfaces.
+fn is_own(address: IpAddr) -> bool {
+    const DISCARD: u16 = 9;
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, DISCARD))?;
+        socket.local_addr()
+    });
+    // Without a route there is nobody to reach.
+    source.is_ok_and(|source| source.ip() == address)
 }
 
 /// What `address` is, unless it is a public unicast address.
@@ -239,6 +258,40 @@ mod tests {
         ] {
             assert_eq!(what(&guard, address), Some(expected), "{address}");
         }
+    }
+
+    /// In a network namespace, as this host may have no public address: one that the loopback device
+    /// gets there is the host's own, its neighbour isn't.
+    #[test]
+    fn a_public_address_of_this_host_is_not_public() {
+        const RERUN: &str = "SFTP_IMPORT_TEST_OWN_ADDRESS";
+        if std::env::var_os(RERUN).is_some() {
+            for own in ["9.9.9.9", "::ffff:9.9.9.9", "64:ff9b::909:909", "2620:fe::fe"] {
+                assert_eq!(what(&Guard::default(), own), Some("of this host itself"), "{own}");
+            }
+            assert_eq!(what(&Guard::default(), "9.9.9.8"), None);
+            let allowed = Guard::new(&["9.9.9.9/32".parse().unwrap()]);
+            assert_eq!(what(&allowed, "9.9.9.9"), None);
+            return;
+        }
+        let set_up = "ip link set lo up && ip address add 9.9.9.9/32 dev lo && \
+                      ip address add 2620:fe::fe/128 dev lo && exec \"$@\"";
+        let in_namespace = |program: &std::ffi::OsStr| {
+            let mut command = std::process::Command::new("unshare");
+            let words = ["--user", "--map-root-user", "--net", "sh", "-ec", set_up, "sh"];
+            command.args(words).arg(program);
+            command
+        };
+        if !in_namespace("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: this host makes no network namespaces, or has no ip(8)");
+            return;
+        }
+        let name = "with_daemon::outbox::guard::tests::a_public_address_of_this_host_is_not_public";
+        let program = std::env::current_exe().unwrap();
+        let mut command = in_namespace(program.as_os_str());
+        let output = command.args(["--exact", name]).env(RERUN, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("1 passed"), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::milestone::{Body, Milestone};
 use super::notice::{self, EndpointDisabled};
 use super::retry::Outcome;
 use super::samples::{self, samples};
+use super::together::tells_an_end;
 use super::told::Told;
 use super::unclaimed::{self, FilesUnclaimed};
 use crate::import_id::ImportId;
@@ -43,7 +44,9 @@ impl Courier {
     }
 
     fn mail_milestones(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
-        let told = tasks.iter().map(|(_, task)| self.told(task));
+        // Of several each import's end tells of what came before it.
+        let is_told = |task: &Task| tasks.len() == 1 || tells_an_end(task);
+        let told = tasks.iter().filter(|(_, task)| is_told(task)).map(|(_, task)| self.told(task));
         let told: Vec<Told> = told.collect::<serde_json::Result<_>>()?;
         let error_files = self.enclosures(&told);
         let about = match told.as_slice() {

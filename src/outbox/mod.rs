@@ -15,11 +15,13 @@ mod letter;
 mod mailing;
 mod milestone;
 mod notice;
+mod pace;
 mod packing;
 mod record;
 mod relay;
 pub mod retry;
 mod samples;
+mod set_back;
 mod signature;
 #[cfg(test)]
 mod tests;

@@ -10,17 +10,20 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::attempt::{Attachments, Courier};
 use super::endpoint;
+use super::retry::LONGEST_WAIT;
+use super::set_back::Clocks;
 use crate::config::Config;
+use crate::printable::chain;
 use crate::state::deliveries::{self, Channel, Due};
 use crate::state::{self, State};
 
@@ -46,6 +49,9 @@ const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 pub struct Relay {
     courier: Arc<Courier>,
     in_flight: InFlight,
+    clocks: Clocks,
+    /// No delivery waits for longer, by the clock as it is at the start.
+    longest_wait: SignedDuration,
     done: UnboundedReceiver<i64>,
     done_sender: UnboundedSender<i64>,
 }
@@ -55,7 +61,15 @@ impl Relay {
     pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
         let courier = Arc::new(Courier::new(state, config, attachments));
         let (done_sender, done) = mpsc::unbounded_channel();
-        Self { courier, in_flight: InFlight::default(), done, done_sender }
+        let longest_wait = LONGEST_WAIT.max(config.mail.digest.get());
+        Self {
+            courier,
+            in_flight: InFlight::default(),
+            clocks: Clocks::new(Instant::now(), Timestamp::now()),
+            longest_wait: SignedDuration::try_from(longest_wait).unwrap_or(SignedDuration::MAX),
+            done,
+            done_sender,
+        }
     }
 
     /// Delivers until `shutdown`, and then ends within three seconds, whatever is in flight.
@@ -63,6 +77,7 @@ impl Relay {
     /// `wake` says "look"; without it a look comes when something becomes due, and every 30 s.
     pub async fn run(mut self, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
+        self.write(|tx, longest| deliveries::not_later_than(tx, Timestamp::now(), longest)).await;
         loop {
             let mut woken = pin!(wake.notified());
             woken.as_mut().enable(); // before the look: a wake-up during it isn't lost
@@ -92,8 +107,29 @@ impl Relay {
         }
     }
 
+    /// What is to be attempted at a time comes no later because the clock was set back.
+    async fn follow_clock(&mut self) {
+        let Some(back) = self.clocks.set_back(Instant::now(), Timestamp::now()) else { return };
+        warn!("the clock was set back by {back:#}; deliveries that wait are made as much earlier");
+        self.write(move |tx, _| deliveries::bring_forward(tx, back)).await;
+    }
+
+    async fn write(
+        &self,
+        work: impl FnOnce(&state::Transaction<'_>, SignedDuration) -> state::Result<()> + Send + 'static,
+    ) {
+        let (courier, longest) = (Arc::clone(&self.courier), self.longest_wait);
+        let write = move || courier.state().write(|tx| work(tx, longest));
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!("cannot follow the clock: {}", chain(&error)),
+            Err(error) => error!("following the clock panicked: {error}"),
+        }
+    }
+
     /// Starts what is due and has a slot. Returns how long there is nothing else to do.
     async fn look(&mut self) -> Duration {
+        self.follow_clock().await;
         let courier = Arc::clone(&self.courier);
         let looked = tokio::task::spawn_blocking(move || survey(courier.state())).await;
         match looked {

@@ -24,6 +24,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// The part of a wait that jitter can add, so that what failed together doesn't come together.
 const JITTER: f64 = 0.2;
 
+/// The longest wait there is, with jitter.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(29 * 3600);
+
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -138,6 +141,12 @@ mod tests {
             let wait = Verdict::RetryAt(now + SignedDuration::from_secs(expected));
             assert_eq!(judge(&failed, 2, now, jitter), wait, "{jitter}");
         }
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_longest() {
+        let longest = SCHEDULE.into_iter().chain([MAX_RETRY_AFTER]).max().unwrap();
+        assert!(longest.mul_f64(1.0 + JITTER) <= LONGEST_WAIT);
     }
 
     #[test]

@@ -26,40 +26,56 @@ pub(super) fn samples<'a>(
 
 /// Each whole record after the header: its own fields, and the last one.
 fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let mut lines = lines(head).into_iter();
-    let header = lines.next().and_then(|line| line.trim_ascii_end().strip_suffix(DESCRIPTION));
-    let Some(delimiter) = header.and_then(|header| header.last().copied()) else {
-        return Vec::new();
-    };
-    lines.filter_map(|line| line.split_at_checked(last_field(line, delimiter)?)).collect()
-}
-
-/// The records of `text`, line ends inside quotation marks being part of one; no cut one.
-fn lines(text: &[u8]) -> Vec<&[u8]> {
-    let (mut lines, mut start, mut quoted) = (Vec::new(), 0, false);
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => {
-                lines.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
+    let Some((delimiter, rest)) = after_header(head) else { return Vec::new() };
+    let mut records = Vec::new();
+    let (mut start, mut last_field) = (0, None);
+    let mut quotes = Quotes { delimiter, quoted: false, may_open: true };
+    for (at, byte) in rest.iter().enumerate() {
+        if !quotes.is_outside_after(*byte) {
+            continue;
+        }
+        if *byte == delimiter {
+            last_field = Some(at);
+        } else if *byte == b'\n' {
+            // One without a delimiter is none of ours.
+            records.extend(last_field.take().map(|last| (&rest[start..last], &rest[last..at])));
+            start = at + 1;
         }
     }
-    lines
+    records
 }
 
-/// Where the delimiter before the last field of `line` is.
-fn last_field(line: &[u8], delimiter: u8) -> Option<usize> {
-    let (mut last, mut quoted) = (None, false);
-    for (at, byte) in line.iter().enumerate() {
-        quoted ^= *byte == b'"';
-        if !quoted && *byte == delimiter {
-            last = Some(at);
+/// The delimiter, and what follows the header. The header's last field ends it wherever it stands
+/// before a line end: inside another field its closing quotation mark would be two.
+fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
+    let is_end = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
+    let of = |window: &[u8]| window == DESCRIPTION;
+    let mut places = head.windows(DESCRIPTION.len()).enumerate().filter(|(_, w)| of(w));
+    let at = places.find(|(at, _)| is_end(&head[at + DESCRIPTION.len()..]))?.0;
+    let delimiter = *head.get(at.checked_sub(1)?)?;
+    let end = at + head[at..].iter().position(|byte| *byte == b'\n')?;
+    Some((delimiter, &head[end + 1..]))
+}
+
+/// Which bytes stand outside quotation marks: one in the middle of a cell is a byte like others,
+/// as it is for the reader of data files.
+struct Quotes {
+    delimiter: u8,
+    quoted: bool,
+    /// A quotation mark here opens: at a cell's start, or again after one that closed.
+    may_open: bool,
+}
+
+impl Quotes {
+    fn is_outside_after(&mut self, byte: u8) -> bool {
+        if byte == b'"' && (self.quoted || self.may_open) {
+            self.quoted = !self.quoted;
+            self.may_open = true;
+        } else if !self.quoted {
+            self.may_open = byte == self.delimiter || matches!(byte, b'\n' | b'\r');
         }
+        !self.quoted
     }
-    last
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -81,6 +97,27 @@ mod tests {
         let found = samples(file.as_bytes(), messages.into_iter());
         let expected = [Some("B;Event name is mandatory"), Some("A;\"x;\r\n\"\"y\""), None];
         assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
+    }
+
+    /// Seen: with quotation marks counted in pairs, the record after one with `5"` was taken for a
+    /// part of it, and the sample was of another rejection.
+    #[test]
+    fn a_quotation_mark_in_the_middle_of_a_cell_is_a_byte_like_others() {
+        let file = "a,b,\"Failure Description\"\n\
+                    5\",x,\"FLOAT value expected\"\n\
+                    7,\"y, \"\"z\"\"\"\"\",\"Event name is mandatory - value \"\"q\"\"\"\n\
+                    \"a\"b\"c,8,\"BOOLEAN value expected\"\n";
+        let messages =
+            ["FLOAT value expected", "Event name is mandatory", "BOOLEAN value expected"];
+        let found = samples(file.as_bytes(), messages.into_iter());
+        let expected = ["5\",x", "7,\"y, \"\"z\"\"\"\"\"", "\"a\"b\"c,8"];
+        assert_eq!(found, expected.map(|text| Some(text.to_owned())));
+    }
+
+    #[test]
+    fn a_header_that_quotes_the_description_is_passed_over() {
+        let file = "\"x,\"\"Failure Description\"\"\n\",b,\"Failure Description\"\n1,2,\"r\"\n";
+        assert_eq!(samples(file.as_bytes(), ["r"].into_iter()), [Some("1,2".to_owned())]);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::import_id::ImportId;
 /// The spool's folder, beside the accounts' so that a claim is a rename. No account id begins so.
 const SPOOL: &str = ".spool";
 
+/// Where uploads arrive, in an account's folder.
+pub(super) const INCOMING: &str = "incoming";
+
 /// The folders below `paths.accounts`.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -33,7 +36,7 @@ impl Layout {
 
     /// Where an account's uploads arrive.
     pub fn incoming(&self, account: &AccountId) -> PathBuf {
-        self.account(account).join("incoming")
+        self.account(account).join(INCOMING)
     }
 
     /// Where an account's answers lie.

@@ -6,6 +6,7 @@
 //! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
 //! [`spooled`] reads them there → [`results`] takes the answers.
 
+mod answered;
 pub mod arrivals;
 pub mod claim;
 pub mod copy;
@@ -17,6 +18,7 @@ pub mod layout;
 mod listing;
 mod mover;
 pub mod pair;
+mod poller;
 mod probe;
 pub mod results;
 pub mod scan;
@@ -28,6 +30,7 @@ pub mod watch;
 #[cfg(test)]
 mod test_host;
 
+pub use answered::answered_bytes;
 pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
 pub use copy::{CopyError, copy_folder};

@@ -3,13 +3,11 @@
 //! Always holds: an account that is followed has a watch, or is polled; nothing is missed, and a
 //! lost event costs latency only. Wake-ups carry no data.
 //!
-//! Polling is a look at every such account, which compares with what the state database knows.
-//! A poller that remembers files and compares their times, as the notify crate's `PollWatcher`
-//! does, would be worse in each respect: its table grows with what an account puts there, its
-//! times (in notify 8.2) are whole seconds and must grow, so it misses a close in the second of
-//! the last round, and an upload that brings its file's older time along; and all that to save a
-//! listing that it makes itself.
-
+//! Polling is two things. The net: every such account is looked at every `poll-every`, which compares
+//! with what the state database knows, and misses nothing. Above it, with [`Method::Poll`], notify's
+//! `PollWatcher` looks at the accounts' folders [`GLANCES`] times as often, so that most uploads are
+//! noticed sooner; what it can't see ([`super::poller`]) the net catches.
+//!
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -21,8 +19,12 @@ use tokio::time::{Instant, sleep_until};
 use super::arrivals::Arrivals;
 use super::events::Events;
 use super::layout::Layout;
+use super::poller::Poller;
 use crate::account::AccountId;
 use crate::config::{Method, Watch};
+
+/// How often notify looks at the folders while every account is looked at once.
+const GLANCES: u32 = 5;
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,9 @@ pub enum WatchError {
          is fs.inotify.max_user_instances (sysctl) reached?"
     )]
     Start(#[source] io::Error),
+    /// No thread for notify's watcher.
+    #[error("cannot poll by notify; all accounts are looked at every watch.poll-every")]
+    Poll(#[source] io::Error),
     /// The limit of watches is reached.
     #[error(
         "cannot watch {}: the limit of inotify watches is reached, what has none is polled; \
@@ -80,6 +85,8 @@ pub struct Followed {
 pub struct Watcher {
     /// None where the configuration wants none, or the host has none.
     events: Option<Events>,
+    /// Wakes before the next poll, where the configuration wants polling.
+    poller: Option<Poller>,
     polled: BTreeSet<AccountId>,
     every: Duration,
     next_poll: Instant,
@@ -100,17 +107,20 @@ impl Watcher {
         arrivals: Arc<Arrivals>,
         watch: &Watch,
     ) -> Result<Self, WatchError> {
-        let (events, start) = match watch.method {
-            Method::Poll => (None, None),
+        let every = watch.poll_every.get();
+        let (events, poller, start) = match watch.method {
+            Method::Poll => match Poller::new(layout, every / GLANCES) {
+                Ok(poller) => (None, Some(poller), None),
+                Err(error) => (None, None, Some(WatchError::Poll(error))),
+            },
             Method::Inotify => match Events::new(layout, arrivals) {
-                Ok(events) => (Some(events), None),
-                Err(error @ WatchError::Start(_)) => (None, Some(error)),
+                Ok(events) => (Some(events), None, None),
+                Err(error @ WatchError::Start(_)) => (None, None, Some(error)),
                 Err(error) => return Err(error),
             },
         };
-        let every = watch.poll_every.get();
         let (polled, next_poll) = (BTreeSet::new(), Instant::now() + every);
-        Ok(Self { events, polled, every, next_poll, start, limit_told: false })
+        Ok(Self { events, poller, polled, every, next_poll, start, limit_told: false })
     }
 
     /// Follows exactly `accounts`: watches what is missing or was made anew, ends what is gone,
@@ -119,6 +129,9 @@ impl Watcher {
         let Some(events) = &mut self.events else {
             let before = std::mem::replace(&mut self.polled, accounts.into_iter().collect());
             let look = self.polled.difference(&before).cloned().collect();
+            if let Some(poller) = &self.poller {
+                poller.follow(self.polled.clone());
+            }
             return Followed { look, errors: self.start.take().into_iter().collect() };
         };
         let (look, root, unwatched) = events.follow(accounts);
@@ -149,6 +162,10 @@ impl Watcher {
     pub async fn next(&mut self) -> Result<Vec<Look>, WatchError> {
         tokio::select! {
             looks = next_event(self.events.as_mut()) => looks,
+            accounts = next_change(self.poller.as_ref()) => {
+                // One that is followed no more may have been told of before.
+                Ok(accounts.intersection(&self.polled).cloned().map(Look::Account).collect())
+            }
             () = sleep_until(self.next_poll), if !self.polled.is_empty() => {
                 self.next_poll = Instant::now() + self.every;
                 Ok(self.polled.iter().cloned().map(Look::Account).collect())
@@ -160,6 +177,13 @@ impl Watcher {
 async fn next_event(events: Option<&mut Events>) -> Result<Vec<Look>, WatchError> {
     match events {
         Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_change(poller: Option<&Poller>) -> BTreeSet<AccountId> {
+    match poller {
+        Some(poller) => poller.next().await,
         None => std::future::pending().await,
     }
 }

@@ -132,6 +132,54 @@ async fn any_of_10000_accounts_is_noticed() {
     }
 }
 
+/// Makes `change` again and again until it is told of: notify compares whole seconds, and begins to
+/// watch some time after it is asked to.
+async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl FnMut(u32)) {
+    let told = [Look::Account(account.clone())];
+    for n in 0..200 {
+        change(n);
+        let looks = tokio::time::timeout(Duration::from_millis(300), watcher.next()).await;
+        if looks.is_ok_and(|looks| looks.unwrap() == told) {
+            return;
+        }
+    }
+    panic!("{account} is not told of");
+}
+
+/// Each change that notify is there for, with the net out of reach.
+#[tokio::test]
+async fn notify_alone_tells_of_what_comes_and_of_folders_made_again() {
+    let (host, mut watcher) = followed(Method::Poll);
+    watcher.next_poll = Instant::now() + Duration::from_secs(3600);
+    let incoming = host.incoming();
+    until_told(&mut watcher, &host.account, |n| drop(host.put(&format!("{n}.csv"), "x"))).await;
+    until_told(&mut watcher, &host.account, |n| {
+        let outside = host.results().join("r.filepart");
+        std::fs::write(&outside, "x").unwrap();
+        std::fs::rename(outside, incoming.join(format!("r{n}.csv"))).unwrap();
+    })
+    .await;
+    let burst =
+        |n| (0..500).for_each(|i| drop(std::fs::write(incoming.join(format!("{n}-{i}")), "")));
+    until_told(&mut watcher, &host.account, burst).await;
+    for gone in [incoming.clone(), host.layout.account(&host.account)] {
+        until_told(&mut watcher, &host.account, |_| {
+            std::fs::remove_dir_all(&gone).unwrap();
+            host.add_account(&host.account);
+        })
+        .await;
+        until_told(&mut watcher, &host.account, |n| drop(host.put(&format!("{n}.csv"), "x"))).await;
+    }
+    let added: AccountId = "added".parse().unwrap();
+    host.add_account(&added);
+    watcher.follow([added.clone()]);
+    until_told(&mut watcher, &added, |n| {
+        std::fs::write(host.layout.incoming(&added).join(format!("{n}.csv")), "x").unwrap();
+    })
+    .await;
+    assert!(watcher.follow([]).look.is_empty());
+}
+
 /// Set in the process that the test of the limit starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_LIMIT";
 

@@ -4,6 +4,7 @@
 //! here decides when to try again: that is `outbox::retry`'s.
 
 mod again;
+mod clock;
 mod list;
 mod together;
 
@@ -12,8 +13,9 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 pub use again::{retry, retry_failed};
+pub use clock::{bring_forward, not_later_than};
 pub use list::{Delivery, Filter, attempts, find, list};
-pub use together::{companions, postpone};
+pub use together::{companions, earlier, end_of, hold_account, hold_address, postpone};
 
 use super::{Error, Result, millis, timestamp};
 use crate::state::Transaction;

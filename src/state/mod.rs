@@ -218,8 +218,13 @@ impl State {
 /// of the folder, so that the sidecar can open what a sysadmin's command made before its first
 /// start. SQLite gives the files beside it the same owner and mode.
 fn create_private(path: &Path) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
+    match std::fs::symlink_metadata(path) {
+        // The folder is the sidecar's, and root may be here: it writes to no file of root's.
+        Ok(found) if found.is_symlink() => {
+            return Err(io::Error::other("it is a symbolic link, which is not followed"));
+        }
+        Ok(_) => return Ok(()),
+        Err(_) => {}
     }
     // Complete before it has its name: who opens it in between must not find it root's.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -228,7 +233,7 @@ fn create_private(path: &Path) -> io::Result<()> {
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW) // the folder is the sidecar's, and root may be here
+        .custom_flags(nix::libc::O_NOFOLLOW)
         .open(&hidden)?;
     if let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) {
         let folder = std::fs::metadata(folder)?;
@@ -269,6 +274,30 @@ mod tests {
     use rusqlite::Connection;
 
     use super::State;
+
+    /// What a sidecar that was broken into could put there for root's next command.
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("state.db"), folder.path().join("precious"));
+        for exists in [false, true] {
+            std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
+            assert_eq!(std::fs::read(&elsewhere).unwrap_or_default(), b"");
+            assert_eq!(elsewhere.exists(), exists);
+            std::fs::write(&elsewhere, "").unwrap(); // empty: SQLite would take it for new
+            std::fs::remove_file(&path).unwrap();
+        }
+        for beside in ["state.db-wal", "state.db-shm", "state.db-journal"] {
+            let link = folder.path().join(beside);
+            let _ = std::fs::remove_file(&link); // of the round before, where that failed
+            std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+            let _ = State::open(&path); // SQLite fails, or takes the link away
+            assert_eq!(std::fs::read(&elsewhere).unwrap(), b"", "{beside}");
+            let _ = std::fs::remove_file(link);
+        }
+    }
 
     /// As when two commands are the first ones on a new host.
     #[test]

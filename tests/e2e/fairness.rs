@@ -1,10 +1,12 @@
-//! One account never hurts another: small files finish while a huge one runs.
+//! One account never hurts another: small files finish while a huge one runs, and one file waits for
+//! a turn, however many others wait. Told by what happened in which order; the waits are printed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::account::Account;
 use crate::host::{Host, SOON};
 use crate::pair::{EVENTS_HEADER, Pair};
 use crate::process::until;
@@ -33,7 +35,7 @@ fn huge_file(path: &Path, size: usize) {
 }
 
 /// With a single worker, which the huge import takes first: the small account's thousand need not
-/// wait for its end. Told by what happened in which order; nothing here is measured.
+/// wait for its end.
 #[test]
 fn small_imports_finish_while_a_huge_one_runs() {
     let (size, small_files) = sizes();
@@ -67,4 +69,55 @@ fn small_imports_finish_while_a_huge_one_runs() {
         assert_eq!(host.query(state), ["running"], "the huge import runs all the while");
         done.then_some(())
     });
+    eprintln!("{small_files} small imports beside one of {size} bytes: {}", waits(&small));
+}
+
+/// How long the account's imports waited from the manifest's arrival until they began, and ended.
+fn waits(account: &Account<'_>) -> String {
+    let of = |column: &str| {
+        let sql = format!(
+            "SELECT {column} - received_at FROM import WHERE account = '{}' ORDER BY 1",
+            account.id
+        );
+        let sorted: Vec<u64> =
+            account.host.query(&sql).iter().map(|ms| ms.parse().unwrap_or(0)).collect();
+        let at = |part: usize| sorted[(sorted.len() - 1) * part / 100];
+        format!("p50 {} ms, p99 {} ms, max {} ms", at(50), at(99), at(100))
+    };
+    format!("begun after {}; ended after {}", of("started_at"), of("finished_at"))
+}
+
+/// Puts a pair there at once, as if its upload had just ended.
+fn put(account: &Account<'_>, stem: &str) {
+    let pair = Pair::events(&account.local(), stem, 2);
+    for file in [&pair.data, &pair.manifest] {
+        std::fs::rename(file, account.incoming().join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Accounts take turns: with hundreds of one account's imports queued, another's one is next.
+#[test]
+fn one_import_waits_for_a_turn_and_not_for_hundreds() {
+    const MANY: usize = 400;
+    let host = Host::new("[imports]\nworkers = 1\n");
+    let (many, one) = (host.account("e2e-turns-many"), host.account("e2e-turns-one"));
+    (0..MANY).for_each(|n| put(&many, &format!("m{n:03}")));
+    host.start_daemon();
+    let claimed = "SELECT count(*) FROM import WHERE account = 'e2e-turns-many'";
+    until("all to be claimed", SOON * 3, || {
+        host.check_daemon();
+        (host.query(claimed) == [MANY.to_string()]).then_some(())
+    });
+    let waiting = "SELECT count(*) FROM import WHERE state IN ('claiming', 'queued')";
+    let before: usize = host.query(waiting)[0].parse().unwrap();
+    put(&one, "o");
+    one.report("o");
+    let turns = "SELECT count(*) FROM import a, import b WHERE b.account = 'e2e-turns-one'
+                 AND a.account = 'e2e-turns-many'
+                 AND a.started_at BETWEEN b.received_at AND b.started_at";
+    let turns: usize = host.query(turns)[0].parse().unwrap();
+    eprintln!("{turns} imports began before it, {before} waited: {}", waits(&one));
+    assert!(before >= 20, "only {before} waited: nothing is shown");
+    // The one that runs, and one that begins while this one is put into the queue.
+    assert!(turns <= 2, "{turns} of {before} imports went first");
 }

@@ -4,17 +4,25 @@ use crate::host::{Host, SOON};
 use crate::pair::Pair;
 use crate::process::until;
 
-const FILES: usize = 5_000;
+/// How many files: with SFTP_IMPORT_TEST_LONG a million.
+fn files() -> usize {
+    if crate::kill::long() { 1_000_000 } else { 5_000 }
+}
+
+/// What the sidecar may have held at most, in MiB: what a look keeps is bounded by the account's
+/// limit, of a fifth of the files here.
+const MOST_MEMORY: u64 = 300;
 
 #[test]
 fn an_account_over_its_limits_is_told_and_hurts_nobody() {
-    let host = Host::new(
+    let (files, most) = (files(), files() / 5);
+    let host = Host::new(&format!(
         "[pairing]\nrescan-every = \"1s\"\n\
-         [account.e2e-flood.limits]\nmax-waiting-files = 1000\n",
-    );
+         [account.e2e-flood.limits]\nmax-waiting-files = {most}\n",
+    ));
     host.start_daemon();
     let (flooded, other) = (host.account("e2e-flood"), host.account("e2e-flood-other"));
-    for n in 0..FILES {
+    for n in 0..files {
         std::fs::write(flooded.incoming().join(format!("{n}.csv")), "").unwrap();
     }
     let pair = Pair::events(&flooded.local(), "late", 2);
@@ -25,9 +33,12 @@ fn an_account_over_its_limits_is_told_and_hurts_nobody() {
     let got = flooded.local().join("answer");
     flooded.sftp(&format!("get /results/INCOMING-FULL.txt {}\n", got.display())).ok();
     let text = std::fs::read_to_string(got).unwrap();
-    assert!(text.contains("more than 1000 files"), "{text}");
+    let memory = most_memory(&host);
+    eprintln!("{files} files: the sidecar held {memory} MiB at most");
+    assert!(memory < MOST_MEMORY, "{memory} MiB");
+    assert!(text.contains(&format!("more than {most} files")), "{text}");
 
-    for n in 0..FILES {
+    for n in 0..files {
         std::fs::remove_file(flooded.incoming().join(format!("{n}.csv"))).unwrap();
     }
     until("the answer to go", SOON, || (!answer.exists()).then_some(()));
@@ -38,4 +49,12 @@ fn an_account_over_its_limits_is_told_and_hurts_nobody() {
     assert_eq!(host.query(told), ["incoming.full", "incoming.below_limit"]);
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
     assert_eq!(log.matches("too much waits in incoming").count(), 1, "{log}");
+}
+
+/// What the daemon has held at most, in MiB.
+fn most_memory(host: &Host) -> u64 {
+    let process = format!("/proc/{}/status", host.daemon().as_ref().unwrap().id());
+    let status = std::fs::read_to_string(process).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }

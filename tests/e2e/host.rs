@@ -132,6 +132,11 @@ impl Host {
 
     /// Starts the daemon as the child of `tracer`, the first words of the command.
     pub fn start_daemon_under(&self, tracer: &[&str]) {
+        self.start_daemon_with(tracer, &[]);
+    }
+
+    /// The same with `variables` in the daemon's environment alone.
+    pub fn start_daemon_with(&self, tracer: &[&str], variables: &[&str]) {
         let (program, config) = (self.root.join("lib/sftp-importd"), self.config());
         let notify = format!("NOTIFY_SOCKET={}", self.notify.path.display());
         let mut words = vec!["env", &notify];
@@ -142,10 +147,10 @@ impl Host {
             "--inh-caps=-all,+dac_read_search,+lease",
             "--ambient-caps=-all,+dac_read_search,+lease",
             "--no-new-privs",
-            text(&program),
-            "--config",
-            text(&config),
         ]);
+        words.extend((!variables.is_empty()).then_some("env"));
+        words.extend(variables);
+        words.extend([text(&program), "--config", text(&config)]);
         let process = Process::start(words[0], &words[1..], &self.root.join("log/daemon"));
         *self.daemon() = Some(process);
     }
@@ -181,6 +186,11 @@ impl Host {
     /// The last STATUS that the daemon told systemd.
     pub fn status(&self) -> String {
         self.notify.status()
+    }
+
+    /// How many times a daemon has said that it is ready.
+    pub fn times_ready(&self) -> usize {
+        self.notify.ready()
     }
 
     /// The state database, read-only.
@@ -306,7 +316,7 @@ fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
         "[node]\nname = \"e2e{n}\"\n\
          [paths]\naccounts = {accounts:?}\nstate = {state:?}\n\
          [accounts]\nfirst-uid = {first_uid}\nlast-uid = {}\n\
-         [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\n\
+         [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\nmax-hourly-of-account = 0\n\
          [webhooks]\nallow = [\"127.0.0.0/8\"]\n\n{more}\n",
         first_uid + 999
     );

@@ -21,6 +21,7 @@ mod unix;
 mod answers;
 mod care;
 mod clients;
+mod clock;
 mod confinement;
 mod doctor;
 mod fairness;

@@ -16,8 +16,11 @@ fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let function = format!("fn {name}(");
     lines.iter().enumerate().any(|(i, line)| {
-        let marked = || lines[..i].iter().rev().take(6).any(|above| above.starts_with("#[test]"));
-        line.starts_with(&function) && (marked() || lines.contains(&name))
+        let is_mark =
+            |above: &&str| ["#[test]", "#[tokio::test"].iter().any(|m| above.starts_with(m));
+        let marked = || lines[..i].iter().rev().take(6).any(is_mark);
+        line.trim_start_matches("async ").starts_with(&function)
+            && (marked() || lines.contains(&name))
     })
 }
 

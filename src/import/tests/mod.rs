@@ -10,6 +10,7 @@ mod sweep;
 mod unclaimed;
 
 use self::host::{EVENTS, Host, names};
+use crate::config::Size;
 use crate::report::FailureText;
 
 #[test]
@@ -98,4 +99,23 @@ fn one_look_takes_a_hundred_and_asks_for_the_next() {
     assert_eq!((second.queued.len(), second.again), (2, None));
     let last = host.row(&second.queued[1].id);
     assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
+}
+
+/// Two bytes are rejected with two hundred: by many small files an account would fill the disk.
+#[test]
+fn error_files_are_cut_where_results_are_full() {
+    let host = Host::with(|config| config.limits.max_results = Size::from_bytes(6_000));
+    let records: String = (0..100).map(|n| format!(",,{n}\n")).collect();
+    let csv = format!("evtName,identity,Price\n{records}");
+    let mut written = Vec::new();
+    for stem in ["a", "b"] {
+        host.upload(stem, "event", &csv);
+        let report = host.run(&host.claim());
+        assert_eq!(report["records"]["rejected"], 100, "{report:#}");
+        let warning = report["warnings"][0].as_str().unwrap();
+        assert!(warning.contains("more rejected records are not in the error file"), "{warning}");
+        written.push(host.results(&format!("{stem}.errors.csv")).metadata().unwrap().len());
+    }
+    assert!(written[0] > 1_000 && written[0] < 4_000, "{written:?}");
+    assert!(written[1] < written[0] / 2, "{written:?}");
 }

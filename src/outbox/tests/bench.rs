@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::outbox::{Attachments, Milestone, Recipients, Relay, Secret, enqueue};
+use crate::outbox::{Attachments, Courier, Milestone, Recipients, Relay, Secret, enqueue};
 use crate::report::{Counts, RejectionCount, Report};
 use crate::state::State;
 use crate::state::deliveries::{self, Delivery, Filter};
@@ -161,6 +161,11 @@ impl Bench {
         };
         let task = tokio::spawn(relay.run(Arc::clone(&wake), shutdown));
         Running { wake, stop, task }
+    }
+
+    /// What makes attempts, without a relay.
+    pub fn courier(&self) -> Courier {
+        Courier::new(Arc::clone(&self.state), &self.config, Arc::new(File(self.error_file.clone())))
     }
 
     pub fn deliveries(&self) -> Vec<Delivery> {

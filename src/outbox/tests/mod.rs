@@ -3,6 +3,7 @@
 mod bench;
 mod digest;
 mod mail;
+mod pace;
 mod rebinding;
 
 use std::time::Duration;

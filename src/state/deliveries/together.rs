@@ -1,9 +1,9 @@
-//! Deliveries that are made together: several imports' ends in one mail.
+//! Deliveries that are made together: several imports' ends in one mail, and what has to wait for it.
 
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{Result, Task, millis, read_task};
+use super::{Channel, Result, Task, lane, millis, read_task};
 use crate::state::Transaction;
 
 /// Lets a delivery that was not attempted yet wait until `at`.
@@ -47,4 +47,70 @@ pub fn companions(
         companions.push((row.get(9)?, read_task(row)?));
     }
     Ok(companions)
+}
+
+/// Lets every mail to `address` wait until `until`, if not longer.
+///
+/// # Errors
+/// SQLite's.
+pub fn hold_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Result<usize> {
+    let held = tx
+        .prepare_cached(
+            "UPDATE delivery SET next_attempt_at = ?2
+             WHERE state = 'pending' AND lane = ?1 AND next_attempt_at < ?2",
+        )?
+        .execute(params![lane(Channel::Email, "", address), millis(until)])?;
+    Ok(held)
+}
+
+/// Lets every mail of `account` wait until `until`, if not longer.
+///
+/// # Errors
+/// SQLite's.
+pub fn hold_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Result<usize> {
+    let held = tx
+        .prepare_cached(
+            "UPDATE delivery SET next_attempt_at = ?2
+             WHERE state = 'pending' AND channel = 'email' AND next_attempt_at < ?2
+               AND milestone IN (SELECT id FROM milestone WHERE account = ?1)",
+        )?
+        .execute(params![account, millis(until)])?;
+    Ok(held)
+}
+
+/// The pending delivery to the same address that tells of the end of the import that the delivery
+/// `id` is about.
+///
+/// # Errors
+/// SQLite's.
+pub fn end_of(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, Task)>> {
+    Ok(of_same_import(tx, id, true)?.pop())
+}
+
+/// The other pending deliveries to the same address about the import whose end the delivery `id`
+/// tells of.
+///
+/// # Errors
+/// SQLite's.
+pub fn earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, Task)>> {
+    of_same_import(tx, id, false)
+}
+
+fn of_same_import(tx: &Transaction<'_>, id: i64, ends: bool) -> Result<Vec<(i64, Task)>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT m.id, m.import, m.account, m.type, m.at, m.body, d.channel, d.destination,
+                d.attempts, d.id
+         FROM delivery this JOIN milestone of_this ON of_this.id = this.milestone
+         JOIN milestone m ON m.import = of_this.import
+         JOIN delivery d ON d.milestone = m.id
+         WHERE this.id = ?1 AND d.lane = this.lane AND d.state = 'pending' AND d.id <> this.id
+           AND (m.type IN ('import.completed', 'import.failed')) = ?2
+         ORDER BY d.id",
+    )?;
+    let mut rows = statement.query(params![id, ends])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((row.get(9)?, read_task(row)?));
+    }
+    Ok(found)
 }
