@@ -8,6 +8,7 @@
 mod account;
 mod catchers;
 mod disk;
+mod findings;
 mod host;
 mod injection;
 mod notify;
@@ -23,6 +24,7 @@ mod care;
 mod clients;
 mod confinement;
 mod doctor;
+mod doctor_machine;
 mod fairness;
 mod faults;
 mod file_size;
