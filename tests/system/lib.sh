@@ -113,11 +113,11 @@ EOP
     [ "$(find "/var/lib/sftp-import/data/$ACCOUNT/events/import=$import" -name '*.parquet' | wc -l)" -ge 1 ]
 }
 
-# commands TITLE: the block of docs/operations.md that follows TITLE.
+# commands TITLE [PAGE [N]]: the Nth block that follows TITLE in docs/operations.md, or PAGE.
 commands() {
-    awk -v title="$1" 'index($0, title) { here = 1 }
-        here && /^ *```/ { if (++fences == 2) exit; next }
-        here && fences == 1' docs/operations.md
+    awk -v title="$1" -v block="${3:-1}" 'index($0, title) { here = 1 }
+        here && /^ *```/ { if (++fences == 2 * block) exit; next }
+        here && fences == 2 * block - 1' "${2:-docs/operations.md}"
 }
 
 # follow TITLE [SED]: types that block as it stands there, but for what SED puts into the place of an
