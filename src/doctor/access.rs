@@ -17,7 +17,8 @@ const NOLOGIN: &str = "/etc/nologin";
 pub(super) fn judge(account: &AccountFacts, effective: &Effective, from: &str) -> Vec<Finding> {
     let found = listed(account, effective, from);
     let found = found.into_iter().chain(fingerprints(effective)).chain(locked(account, effective));
-    let mut found: Vec<Finding> = found.chain(nologin(Path::new(NOLOGIN))).collect();
+    let mut found: Vec<Finding> =
+        found.chain(nologin(Path::new(NOLOGIN), account, effective)).collect();
     if found.is_empty() {
         found.push(Finding::ok(CHECK, "no list of sshd's keeps it out"));
     }
@@ -87,11 +88,16 @@ fn locked(account: &AccountFacts, effective: &Effective) -> Option<Finding> {
     })
 }
 
-fn nologin(path: &Path) -> Option<Finding> {
+/// With PAM it is pam_nologin that refuses, and sshd's log does not say why.
+fn nologin(path: &Path, account: &AccountFacts, effective: &Effective) -> Option<Finding> {
     path.exists().then(|| {
-        let path = path.display();
+        let (path, name) = (path.display(), account.name());
+        let log = match effective.get("usepam") {
+            "no" => format!("User {name} not allowed because {path} exists"),
+            _ => format!("Access denied for user {name} by PAM account configuration"),
+        };
         Finding::fail(CHECK, format!("{path} exists: nobody but root can log in"))
-            .log(format!("not allowed because {path} exists"))
+            .log(log)
             .fix(format!("rm {path}, once the host is ready"))
     })
 }
@@ -137,7 +143,14 @@ mod tests {
     #[test]
     fn nologin_is_said() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(nologin(file.path()).unwrap().fix.unwrap().starts_with("rm "));
-        assert_eq!(nologin(Path::new("/nonexistent/nologin")), None);
+        let of = |path: &Path, pam: &str| {
+            nologin(path, &facts_of("acme", &[]), &Effective::parse(&format!("usepam {pam}")))
+        };
+        assert!(of(file.path(), "yes").unwrap().fix.unwrap().starts_with("rm "));
+        assert!(
+            of(file.path(), "yes").unwrap().log.unwrap().ends_with("by PAM account configuration")
+        );
+        assert!(of(file.path(), "no").unwrap().log.unwrap().starts_with("User acme not allowed"));
+        assert_eq!(of(Path::new("/nonexistent/nologin"), "yes"), None);
     }
 }

@@ -1,4 +1,7 @@
 //! inotify's limits against the number of accounts: one watch each, and one for all.
+//!
+//! The kernel counts twice, for the host and for the user namespace (an unprivileged container): the
+//! lower limit is the one that holds.
 
 use std::fs;
 
@@ -8,13 +11,19 @@ use crate::config::Config;
 
 const CHECK: &str = "watches";
 
+/// A limit of the kernel's.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    /// The sysctl that sets it.
+    name: &'static str,
+    value: usize,
+}
+
 /// What the kernel allows, and what is there.
 #[derive(Clone, Copy, Debug)]
 struct Watches {
-    /// fs.inotify.max_user_watches
-    allowed: Option<usize>,
-    /// fs.inotify.max_user_instances
-    instances: Option<usize>,
+    allowed: Option<Limit>,
+    instances: Option<Limit>,
     /// Accounts that have folders.
     accounts: usize,
     /// What the sidecar watches now; none when it doesn't run, or can't be looked at.
@@ -24,15 +33,22 @@ struct Watches {
 /// Whether every one of `accounts` is watched, and more could be.
 pub(super) fn check(config: &Config, accounts: usize) -> Finding {
     judge(Watches {
-        allowed: sysctl("max_user_watches"),
-        instances: sysctl("max_user_instances"),
+        allowed: lower("fs.inotify.max_user_watches", "user.max_inotify_watches"),
+        instances: lower("fs.inotify.max_user_instances", "user.max_inotify_instances"),
         accounts,
         watched: process_id(config).and_then(watched_by),
     })
 }
 
-fn sysctl(name: &str) -> Option<usize> {
-    fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok()
+fn lower(of_host: &'static str, of_namespace: &'static str) -> Option<Limit> {
+    let limits = [of_host, of_namespace].into_iter().filter_map(sysctl);
+    limits.min_by_key(|limit| limit.value)
+}
+
+fn sysctl(name: &'static str) -> Option<Limit> {
+    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    let value = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    Some(Limit { name, value })
 }
 
 /// Watches of a process: one line each in its descriptors' fdinfo (proc(5)).
@@ -45,24 +61,23 @@ fn watched_by(process: i32) -> Option<usize> {
 
 fn judge(watches: Watches) -> Finding {
     let needed = watches.accounts + 1;
-    let allowed = watches.allowed.unwrap_or(usize::MAX);
+    let unlimited = Limit { name: "fs.inotify.max_user_watches", value: usize::MAX };
+    let Limit { name, value: allowed } = watches.allowed.unwrap_or(unlimited);
     let raise = |to: usize| {
         format!(
-            "echo fs.inotify.max_user_watches={to} >/etc/sysctl.d/60-sftp-import.conf; sysctl --system; \
+            "echo {name}={to} >/etc/sysctl.d/60-sftp-import.conf; sysctl --system; \
              systemctl restart sftp-importd"
         )
     };
     if allowed < needed {
-        let message =
-            format!("{needed} watches are needed, and fs.inotify.max_user_watches is {allowed}");
+        let message = format!("{needed} watches are needed, and {name} is {allowed}");
         let log = "the limit of inotify watches is reached";
         return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
     }
-    if watches.instances == Some(0) {
-        let fix = "sysctl fs.inotify.max_user_instances=128";
-        return Finding::fail(CHECK, "fs.inotify.max_user_instances is 0")
+    if let Some(Limit { name, value: 0 }) = watches.instances {
+        return Finding::fail(CHECK, format!("{name} is 0"))
             .log("cannot use inotify")
-            .fix(fix);
+            .fix(format!("sysctl {name}=128"));
     }
     match watches.watched {
         Some(watched) if watched < needed => {
@@ -87,8 +102,10 @@ mod tests {
 
     #[test]
     fn watches_against_accounts() {
+        let limit = |value| Some(Limit { name: "fs.inotify.max_user_watches", value });
         let of = |allowed, watched| {
-            judge(Watches { allowed: Some(allowed), instances: Some(128), accounts: 9, watched })
+            let (allowed, instances) = (limit(allowed), limit(128));
+            judge(Watches { allowed, instances, accounts: 9, watched })
         };
         assert_eq!(of(100, Some(10)).level, Level::Ok);
         assert_eq!(of(100, None).level, Level::Ok);

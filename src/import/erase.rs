@@ -60,11 +60,11 @@ enum Imports {
 }
 
 impl Engine {
-    /// Whether there is anything of `account`.
+    /// Whether there is anything of `account`: by the state database, the store, or this host.
     ///
     /// # Errors
-    /// The state database's.
-    pub fn knows(&self, account: &AccountId) -> state::Result<bool> {
+    /// The state database's, or the host can't be looked at.
+    pub fn knows(&self, account: &AccountId) -> Result<bool, EraseError> {
         let mut rows = false;
         self.state.read(|tx| {
             dump::each_row(tx, account, |table, row| {
@@ -74,7 +74,8 @@ impl Engine {
         })?;
         Ok(rows
             || self.layout.account(account).exists()
-            || self.config.paths.data().join(account).exists())
+            || self.config.paths.data().join(account).exists()
+            || provision::is_left(&self.config, account)?)
     }
 
     /// Takes away all that there is of `account`. `waiting` hears of each import that is waited
@@ -120,7 +121,10 @@ impl Engine {
             accounts::set_state(tx, now, account, AccountState::Removing)?;
             accounts::get(tx, account)
         })?;
-        let Some(row) = row else { return Ok(()) };
+        // A restored state database may know nothing of an account that this host still has.
+        let Some(row) = row else {
+            return Ok(provision::remove_left(&self.config, &self.state, account)?);
+        };
         key::publish(&self.state, &self.config.paths.keys_db(), now)?;
         Ok(provision::remove(&self.config, &row)?)
     }

@@ -3,7 +3,7 @@
 use super::plan::Step;
 use super::tools::Tools;
 use super::turn::Turn;
-use super::{ProvisionError, folders, sessions};
+use super::{ProvisionError, at_once, folders, sessions};
 use crate::config::Config;
 
 /// Carries out `steps` in their order, and stops at the first that fails.
@@ -11,26 +11,34 @@ use crate::config::Config;
 /// # Errors
 /// The step's. Those before it are done, and a new plan leaves them out.
 pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
+    let done = steps.iter().try_for_each(|step| carry_out(config, turn, step));
+    // Once for all, as each flush takes the disk some milliseconds.
+    match steps.iter().any(|step| matches!(step, Step::AddFolders { .. })) {
+        true => done.and_then(|()| folders::flush(&config.paths.accounts)),
+        false => done,
+    }
+}
+
+fn carry_out(config: &Config, turn: &Turn, step: &Step) -> Result<(), ProvisionError> {
+    tracing::debug!(?step, "provision");
     let root = &config.paths.accounts;
     let tools = Tools { turn, accounts_group: &config.accounts.group };
-    for step in steps {
-        tracing::debug!(?step, "provision");
-        match step {
-            Step::Root(want) => folders::make(root, *want)?,
-            Step::Spool(want) => folders::make(&root.join(".spool"), *want)?,
-            Step::AddGroup { account, gid } => tools.add_group(account, *gid)?,
-            Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
-            Step::MendUser(account) => tools.mend_user(account)?,
-            Step::AddMembers(accounts) => tools.add_members(accounts)?,
-            Step::AddFolders { account, want } => folders::add(root, account, want)?,
-            Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
-            Step::EndSessions { uid } => {
-                sessions::end(*uid)?;
-            }
-            Step::RemoveFolders(account) => folders::remove(root, account)?,
-            Step::RemoveUser(account) => tools.remove_user(account)?,
-            Step::RemoveGroup(account) => tools.remove_group(account)?,
+    match step {
+        Step::Root(want) => folders::make(root, *want)?,
+        Step::Spool(want) => folders::make(&root.join(".spool"), *want)?,
+        Step::AddGroup { account, gid } => tools.add_group(account, *gid)?,
+        Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
+        Step::AddUsers(users) => at_once::add(turn, users)?,
+        Step::MendUser(account) => tools.mend_user(account)?,
+        Step::AddMembers(accounts) => tools.add_members(accounts)?,
+        Step::AddFolders { account, want } => folders::add(root, account, want)?,
+        Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
+        Step::EndSessions { uid } => {
+            sessions::end(*uid)?;
         }
+        Step::RemoveFolders(account) => folders::remove(root, account)?,
+        Step::RemoveUser(account) => tools.remove_user(account)?,
+        Step::RemoveGroup(account) => tools.remove_group(account)?,
     }
     Ok(())
 }

@@ -49,7 +49,11 @@ pub(super) fn add(root: &Path, account: &AccountId, want: &Wanted) -> Result<(),
     remove_tree(&new)?; // what a crash left
     mend(&new, want)?;
     let chroot = root.join(account);
-    fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))?;
+    fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))
+}
+
+/// Makes the chroots that were added last through a power failure.
+pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 

@@ -5,12 +5,15 @@
 //! group that is not ours is never touched, and is found before anything is written.
 
 mod apply;
+mod at_once;
 mod folders;
 pub mod host;
+mod lines;
 mod plan;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tools;
 mod turn;
 
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 pub use host::{Host, look};
+pub use lines::NewUser;
 pub use plan::{Plan, Refusal, Step, plan};
 pub use sessions::end as end_sessions;
 use turn::Turn;
@@ -54,7 +58,7 @@ pub enum ProvisionError {
         /// Last of the range.
         last: u32,
     },
-    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel.
+    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel, vipw, vigr.
     #[error("{tool} failed for {name}: {message}")]
     Tool {
         /// The tool's name.
@@ -127,6 +131,41 @@ pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
     let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
     carry_out(config, &turn, std::slice::from_ref(row), &host)
+}
+
+/// Whether this host has a user, a group or folders of `account`, although the state database need
+/// not know it; what is somebody else's does not count.
+///
+/// # Errors
+/// The host can't be looked at.
+pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionError> {
+    match look(config, std::slice::from_ref(account)) {
+        Ok(host) => Ok(!plan::steps_to_remove_left(account, &host).is_empty()),
+        Err(ProvisionError::NotInstalled { .. }) => Ok(false), // a host that only ingests
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends the sessions of an account that the state database doesn't know, as after a restore, and
+/// takes away what this host has of it.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn remove_left(
+    config: &Config,
+    state: &State,
+    account: &AccountId,
+) -> Result<(), ProvisionError> {
+    let turn = Turn::take(config)?;
+    let host = match look(config, std::slice::from_ref(account)) {
+        Err(ProvisionError::NotInstalled { .. }) => return Ok(()),
+        host => host?,
+    };
+    // Asked while nobody else provisions: one that was added meanwhile keeps what it has.
+    match state.read(|tx| accounts::get(tx, account))? {
+        Some(_) => Ok(()),
+        None => apply::apply(config, &turn, &plan::steps_to_remove_left(account, &host)),
+    }
 }
 
 /// Brings every account's user and folders to what the state database says, and finishes removals

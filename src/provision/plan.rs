@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::host::{AccountFolders, Found, GECOS, Host, Owned, SHELL, UnixUser};
+use super::lines::NewUser;
+use super::together::together;
 use crate::account::AccountId;
 use crate::state::accounts::{AccountRow, AccountState};
 
@@ -27,6 +29,8 @@ pub enum Step {
         /// Its id, and its group's.
         uid: u32,
     },
+    /// Make the Unix users of many accounts, and their groups.
+    AddUsers(Vec<NewUser>),
     /// Give the account's Unix user its shell again.
     MendUser(AccountId),
     /// Put the accounts' Unix users into the group that sshd_config matches.
@@ -65,6 +69,7 @@ impl fmt::Display for Step {
             Self::Spool(_) => f.write_str("spool made or mended"),
             Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) made"),
             Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) made"),
+            Self::AddUsers(users) => write!(f, "{} users and their groups made", users.len()),
             Self::MendUser(account) => write!(f, "user {account} mended"),
             Self::AddMembers(accounts) => match accounts.as_slice() {
                 [one] => write!(f, "user {one} made a member"),
@@ -153,6 +158,7 @@ pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
             Err(refusal) => plan.refusals.push(refusal),
         }
     }
+    plan.steps = together(plan.steps);
     plan.steps.extend(members.chunks(MEMBERS_AT_ONCE).map(|some| Step::AddMembers(some.to_vec())));
     plan
 }
@@ -284,10 +290,7 @@ fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     if !host.has_other_name(uid, account) {
         steps.push(Step::EndSessions { uid });
     }
-    let folders = host.folders.get(account);
-    if folders.is_some_and(|f| f.chroot != Found::Missing || f.old != Found::Missing) {
-        steps.push(Step::RemoveFolders(account.clone()));
-    }
+    steps.extend(folder_step(account, host));
     let user = host.users.get(account.as_str());
     if user.is_some_and(|user| is_our_user(user, Some(uid), host)) {
         steps.push(Step::RemoveUser(account.clone()));
@@ -296,5 +299,25 @@ fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     if group.is_some_and(|&gid| is_our_group(gid, user, Some(uid), host)) {
         steps.push(Step::RemoveGroup(account.clone()));
     }
+    steps
+}
+
+fn folder_step(account: &AccountId, host: &Host) -> Option<Step> {
+    let folders = host.folders.get(account)?;
+    let is_there = folders.chroot != Found::Missing || folders.old != Found::Missing;
+    is_there.then(|| Step::RemoveFolders(account.clone()))
+}
+
+/// What is left of an account that has no row: a user and a group that are ours by all that marks
+/// them, and folders at its place.
+pub(super) fn steps_to_remove_left(account: &AccountId, host: &Host) -> Vec<Step> {
+    let user = host.users.get(account.as_str()).filter(|user| is_our_user(user, None, host));
+    if let Some(user) = user {
+        return steps_to_remove(account, user.uid, host);
+    }
+    let mut steps: Vec<Step> = folder_step(account, host).into_iter().collect();
+    let has_user = host.users.contains_key(account.as_str());
+    let group = host.groups.get(account.as_str()).filter(|gid| !has_user && in_range(**gid, host));
+    steps.extend(group.map(|_| Step::RemoveGroup(account.clone())));
     steps
 }

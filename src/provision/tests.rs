@@ -224,6 +224,25 @@ fn a_removal_leaves_strangers_alone() {
     assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
 }
 
+/// As after a restore of a state database that is older than the account.
+#[test]
+fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
+    let left = |host: &Host| plan::steps_to_remove_left(&acme(), host);
+    let whole = steps(AccountState::Removing, &complete());
+    assert_eq!(left(&complete()), whole);
+    assert_eq!(left(&bare()), []);
+    let mut host = bare();
+    host.groups.insert("acme".into(), UID);
+    assert_eq!(left(&host), [Step::RemoveGroup(acme())], "a removal that was cut off");
+    host.groups.insert("acme".into(), 1000);
+    assert_eq!(left(&host), []);
+    for (uid, gecos) in [(1000, GECOS), (UID, "A. Person"), (0, "root")] {
+        let mut host = complete();
+        add_user(&mut host, uid, gecos);
+        assert_eq!(left(&host), [Step::RemoveFolders(acme())], "{uid} {gecos}");
+    }
+}
+
 #[test]
 fn one_stranger_stops_no_other_account() {
     let mut host = complete();

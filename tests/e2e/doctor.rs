@@ -2,126 +2,11 @@
 //! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
 
 use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::account::Account;
-use crate::host::{Host, SOON, set_mode, text};
-use crate::process::{Ran, run, until};
+use crate::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
+use crate::host::{Host, SOON, set_mode};
+use crate::process::run;
 use crate::unix::changing_users;
-
-/// The options that make doctor look at this host's sshd.
-fn arguments(host: &Host) -> [String; 5] {
-    let sshd_config = host.root.join("ssh/sshd_config");
-    ["doctor", "--json", "--from=127.0.0.1", "--sshd-config", text(&sshd_config)].map(String::from)
-}
-
-/// What doctor finds, and how it exits.
-#[track_caller]
-fn examine(host: &Host) -> Findings {
-    let arguments = arguments(host);
-    Findings::of(&host.cli(&arguments.each_ref().map(String::as_str)))
-}
-
-/// The same after `script`, in a mount namespace that goes with it.
-#[track_caller]
-fn examine_under(host: &Host, script: &str) -> Findings {
-    let doctor = arguments(host).join(" ");
-    let program = host.root.join("lib/sftp-import");
-    let doctor = format!("{} --config {} {doctor}", text(&program), text(&host.config()));
-    let script = format!("set -e; {script}; exec {doctor}");
-    Findings::of(&run("unshare", &["--mount", "sh", "-c", &script]))
-}
-
-struct Findings {
-    code: Option<i32>,
-    all: Vec<Value>,
-}
-
-impl Findings {
-    #[track_caller]
-    fn of(ran: &Ran) -> Self {
-        let said = ran.json();
-        let verdict = ["ok", "warn", "fail"].iter().position(|word| said["verdict"] == *word);
-        assert_eq!(ran.code, verdict.map(|place| i32::try_from(place).unwrap()), "{ran:#?}");
-        Self { code: ran.code, all: said["findings"].as_array().unwrap().clone() }
-    }
-
-    /// The worst finding of `check`, as `level: message`.
-    #[track_caller]
-    fn said(&self, check: &str) -> String {
-        let finding = self.get(check);
-        format!("{}: {}", finding["level"].as_str().unwrap(), finding["message"].as_str().unwrap())
-    }
-
-    #[track_caller]
-    fn get(&self, check: &str) -> &Value {
-        let of_check = self.all.iter().filter(|finding| finding["check"] == check);
-        let level = |finding: &&Value| {
-            ["fail", "warn", "ok"].iter().position(|word| finding["level"] == *word)
-        };
-        of_check.min_by_key(level).unwrap_or_else(|| panic!("nothing of {check}: {:#?}", self.all))
-    }
-
-    /// `check` must have failed, saying `message`, with a fix; returns what the log is to show.
-    #[track_caller]
-    fn failed(&self, check: &str, message: &str) -> String {
-        let said = self.said(check);
-        assert!(said.starts_with("fail: ") && said.contains(message), "{check}: {said}");
-        assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
-        self.get(check)["log"].as_str().unwrap_or_default().to_owned()
-    }
-
-    #[track_caller]
-    fn warned(&self, check: &str, message: &str) {
-        let said = self.said(check);
-        assert!(said.starts_with("warn: ") && said.contains(message), "{check}: {said}");
-        assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
-    }
-}
-
-/// Tries a session, which may fail, and waits for sshd to log `words`.
-#[track_caller]
-fn sshd_says(account: &Account<'_>, words: &str) -> Ran {
-    let before = account.host.sshd_log().len();
-    let ran = account.sftp("pwd\n");
-    until(&format!("sshd to log {words:?}"), SOON, || {
-        account.host.sshd_log()[before..].contains(words).then_some(())
-    });
-    ran
-}
-
-/// No check fails: what warns is what a test host can't have.
-#[track_caller]
-fn expect_content(host: &Host) {
-    let findings = examine(host);
-    for finding in &findings.all {
-        assert_ne!(finding["level"], "fail", "{finding:#}");
-        let lacking = ["sidecar-privileges", "sidecar-unit", "free-space", "file-systems", "clock"];
-        let check = finding["check"].as_str().unwrap();
-        assert!(finding["level"] == "ok" || lacking.contains(&check), "{finding:#}");
-    }
-    assert_ne!(findings.code, Some(2));
-}
-
-/// Mends by dropping.
-struct Mode(PathBuf, u32);
-
-impl Mode {
-    fn set(path: PathBuf, mode: u32) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let before = std::fs::metadata(&path).unwrap().permissions().mode();
-        set_mode(&path, mode);
-        Self(path, before)
-    }
-}
-
-impl Drop for Mode {
-    fn drop(&mut self) {
-        set_mode(&self.0, self.1 & 0o7777);
-    }
-}
 
 #[test]
 fn a_whole_host_and_what_people_see() {
@@ -288,6 +173,15 @@ fn sshds_configuration() {
     };
     refused("AllowGroups root", "AllowGroups in sshd's configuration refuses it");
     refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses it");
+    refused("AllowUsers nobody", "AllowUsers in sshd's configuration refuses it");
+    refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses it");
+    changing_users(|| run("usermod", &["-p", "!", &account.id])).ok();
+    with(config, &|text| text.replace("UsePAM yes", "UsePAM no"), &|found| {
+        let log = found.failed("sshd-access", "sshd without PAM refuses a password locked by `!`");
+        host.reload_sshd();
+        sshd_says(&account, &log);
+    });
+    changing_users(|| run("usermod", &["-p", "*", &account.id])).ok();
     host.reload_sshd();
     assert!(account.can_log_in());
     expect_content(&host);
@@ -306,6 +200,14 @@ fn databases_and_the_sidecar() {
     examine(&host).failed("published-keys", "keys still let in that should not (1)");
     assert!(account.can_log_in(), "doctor is right");
     change("UPDATE key SET revoked_at = NULL");
+    change("UPDATE key SET revoked_at = 1");
+    host.cli(&["account", "resume", &account.id]).ok(); // publishes
+    change("UPDATE key SET revoked_at = NULL");
+    let found = examine(&host);
+    found.failed("published-keys", "keys that should work are not published (1)");
+    let log = found.failed("helper-answer", "does not name a key that should work");
+    sshd_says(&account, &log);
+    host.cli(&["account", "resume", &account.id]).ok();
     let keys = host.state().join("published/keys.db");
     std::fs::rename(&keys, host.root.join("away")).unwrap();
     examine(&host).failed("published-keys", "they can't be read");
@@ -345,6 +247,13 @@ fn databases_and_the_sidecar() {
     set_mode(&host.state().join("state.db"), 0o600);
     chown(host.state().join("state.db"), Some(0), None).unwrap();
     examine(&host).failed("state-database", "the sidecar can't write it");
+    let path = host.state().join("state.db");
+    let whole = std::fs::read(&path).unwrap();
+    let torn: Vec<u8> =
+        whole.iter().enumerate().map(|(i, b)| if i > 6000 { 7 } else { *b }).collect();
+    std::fs::write(&path, torn).unwrap();
+    examine(&host).failed("state-database", "");
+    std::fs::write(&path, whole).unwrap();
     change("PRAGMA user_version = 99");
     let log = examine(&host).failed("state-database", "it has schema 99, this program knows up to");
     assert!(host.cli(&["account", "list"]).stderr.contains(&log));
@@ -368,34 +277,4 @@ fn mail_that_is_not_taken() {
     with(&no_tls).failed("mail", "STARTTLS");
     with("sendmail:/nonexistent/sendmail").failed("mail", "is not there");
     with("").warned("mail", "no mail is sent");
-}
-
-/// File systems and access control, each in a mount namespace of its own.
-#[test]
-fn what_lies_under_the_folders() {
-    let host = Host::running();
-    host.account("e2e-doctor-disk");
-    let (accounts, state) = (host.accounts(), host.state());
-    let spool = accounts.join(".spool");
-    let tmpfs = |at: &Path, size: &str| format!("mount -t tmpfs -o size={size} x {}", text(at));
-    let found = examine_under(&host, &tmpfs(&spool, "1m"));
-    found.failed("file-systems", "are two file systems: a claim must be a rename");
-    let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", text(&accounts));
-    let found = examine_under(&host, &read_only);
-    found.failed("file-systems", "is mounted read-only");
-    found.failed("leases", "cannot take a lease");
-    let keep = host.root.join("keep");
-    let full = format!(
-        "cp -a {state} {keep}; {}; cp -a {keep}/. {state}/; dd if=/dev/zero of={state}/fill 2>/dev/null || true",
-        tmpfs(&state, "16m"),
-        state = text(&state),
-        keep = text(&keep),
-    );
-    let found = examine_under(&host, &full);
-    found.failed("free-space", "0 B free, less than imports.free-space-floor: the queue is held");
-    found.failed("sidecar-running", "no sftp-importd runs");
-    let confined = "mount -t tmpfs x /sys/kernel; mkdir -p /sys/kernel/security/apparmor; \
-                    echo '/usr/sbin/sshd (enforce)' >/sys/kernel/security/apparmor/profiles";
-    examine_under(&host, confined).warned("mandatory-access", "AppArmor enforces /usr/sbin/sshd");
-    expect_content(&host);
 }

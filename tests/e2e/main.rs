@@ -8,6 +8,7 @@
 mod account;
 mod catchers;
 mod disk;
+mod findings;
 mod host;
 mod injection;
 mod notify;
@@ -24,6 +25,7 @@ mod clients;
 mod clock;
 mod confinement;
 mod doctor;
+mod doctor_machine;
 mod fairness;
 mod faults;
 mod file_size;

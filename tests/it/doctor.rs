@@ -1,4 +1,4 @@
-//! docs/troubleshooting.md and doctor speak of the same checks.
+//! docs/troubleshooting.md and doctor speak of the same checks, and tests break what each looks at.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,4 +22,42 @@ fn every_check_is_told_of_and_no_other() {
         let known = checks.contains(check);
         assert!(known || check.contains(' ') || check.contains('/'), "no check is called {check}");
     }
+}
+
+/// The files below `folder`, and what is in them.
+fn texts(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// Checks for which a test breaks the real thing and reads what doctor says: `failed` and `warned` of
+/// tests/e2e, `doctor_fails` and `doctor_warns` of the system test's phases.
+fn broken_by_tests() -> BTreeSet<String> {
+    let mut broken = BTreeSet::new();
+    for (file, text) in texts("tests/e2e") {
+        let of_doctor = file.starts_with("doctor");
+        for call in [".failed(\"", ".warned(\""].into_iter().filter(|_| of_doctor) {
+            let calls = text.split(call).skip(1);
+            broken.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+    }
+    for (_, text) in texts("tests/system/phases") {
+        let mut words = text.split_whitespace().peekable();
+        while let Some(word) = words.next() {
+            if ["doctor_fails", "doctor_warns"].contains(&word) {
+                broken.extend(words.peek().map(|check| (*check).to_owned()));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn tests_break_what_every_check_looks_at() {
+    let broken = broken_by_tests();
+    assert!(broken.len() > 20, "{broken:?}");
+    let missing: Vec<_> = CHECKS.iter().filter(|check| !broken.contains(check.name)).collect();
+    assert!(missing.is_empty(), "nothing breaks what these look at: {missing:?}");
 }

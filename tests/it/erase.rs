@@ -124,6 +124,31 @@ fn an_erased_account_leaves_one_line() {
     assert!(host.done(&["import", "list"]).contains("sftp1-3"), "its numbers are not given again");
 }
 
+/// A backup from before the account: restored, it knows nothing of what this host has.
+#[test]
+fn an_account_that_a_restore_forgot_can_be_erased() {
+    let Some(mut host) = TestHost::new() else { return };
+    let backup = host.config().with_file_name("before.db");
+    let kept = host.account_with_key("rsa-3072.pub");
+    host.done(&["backup", backup.to_str().unwrap()]);
+    let id = full_account(&mut host);
+    host.done(&["restore", backup.to_str().unwrap()]);
+    assert!(!host.done(&["account", "list"]).contains(&id), "forgotten");
+    assert!(nix::unistd::User::from_name(&id).unwrap().is_some());
+    host.done(&["account", "erase", &id, "--yes"]);
+    assert!(nix::unistd::User::from_name(&id).unwrap().is_none());
+    assert!(nix::unistd::Group::from_name(&id).unwrap().is_none());
+    assert!(!host.accounts_root().join(&id).exists());
+    assert!(!host.state().join("data").join(&id).exists());
+    let said = host.run(&["account", "erase", &id, "--yes"]);
+    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+    // Nobody else's: not the account that it knows, and not a user that is not ours.
+    assert!(nix::unistd::User::from_name(&kept).unwrap().is_some());
+    let said = host.run(&["account", "erase", super::common::SERVICE, "--yes"]);
+    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+    assert!(nix::unistd::User::from_name(super::common::SERVICE).unwrap().is_some());
+}
+
 /// Killed anywhere, the same command goes on.
 #[test]
 fn an_erasure_that_was_cut_off_goes_on() {

@@ -57,6 +57,21 @@ state_of() {
 is_in_state() { [ "$(state_of "$1")" = "$2" ]; }
 completes() { until_true is_in_state "$1" completed; }
 
+make_other_user() {
+    useradd -m -s /bin/bash other
+    ssh-keygen -q -t ed25519 -N '' -f /root/other
+    install -D -m 0600 -o other -g other /root/other.pub /home/other/.ssh/authorized_keys
+    chown other:other /home/other/.ssh
+}
+
+# A mail server on port 25, which keeps what it gets below /root/mail.
+start_mail_catcher() {
+    mkdir -p /root/mail
+    systemd-run --quiet --unit=mail-catcher --working-directory="$PWD" \
+        python3 tests/catchers/smtp.py --port 25 --folder /root/mail
+    until_true bash -c 'exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null
+}
+
 # Waited for, like other logins after a reload: sshd listens anew some moments after `systemctl
 # reload ssh` has returned (SIGHUP, sshd(8)).
 other_logs_in() { ssh "${SSH[@]}" -i /root/other other@127.0.0.1 'echo hello' | grep -q hello; }
@@ -96,4 +111,35 @@ records = json.load(open(sys.argv[1]))["records"]
 assert records["accepted"] == int(sys.argv[2]) and records["rejected"] == 0, records
 EOP
     [ "$(find "/var/lib/sftp-import/data/$ACCOUNT/events/import=$import" -name '*.parquet' | wc -l)" -ge 1 ]
+}
+
+# commands TITLE [PAGE [N]]: the Nth block that follows TITLE in docs/operations.md, or PAGE.
+commands() {
+    awk -v title="$1" -v block="${3:-1}" 'index($0, title) { here = 1 }
+        here && /^ *```/ { if (++fences == 2 * block) exit; next }
+        here && fences == 2 * block - 1' "${2:-docs/operations.md}"
+}
+
+# follow TITLE [SED]: types that block as it stands there, but for what SED puts into the place of an
+# example; in /root.
+follow() {
+    commands "$1" | sed -e "${2:-}" >/root/commands
+    [ -s /root/commands ]
+    (cd /root && bash -eux /root/commands) >/root/follow.log 2>&1 </dev/null || { cat /root/follow.log && false; }
+}
+
+# no_failure: doctor finds none; warnings are a host's own.
+no_failure() { sftp-import doctor "$@" >/root/doctor.txt || [ $? = 1 ] || { cat /root/doctor.txt && false; }; }
+
+# doctor_fails CHECK WORDS, doctor_warns CHECK WORDS: doctor says so of that check.
+doctor_fails() { doctor_says fail "$@"; }
+doctor_warns() { doctor_says warn "$@"; }
+doctor_says() {
+    sftp-import doctor --json >/root/doctor.json || true
+    python3 - "$@" <<'EOP'
+import json, sys
+level, check, words = sys.argv[1:]
+found = [f for f in json.load(open("/root/doctor.json"))["findings"] if f["check"] == check]
+assert any(f["level"] == level and words in f["message"] and f["fix"] for f in found), found
+EOP
 }

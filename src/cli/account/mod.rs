@@ -1,0 +1,133 @@
+//! `sftp-import account …`: add, list, show, set, suspend, resume, remove.
+
+mod change;
+mod show;
+mod state;
+
+use std::io::{self, IsTerminal, Write};
+
+use super::export::{self, EraseArguments, ExportArguments};
+use super::{CliError, CliResult, Context, require_root};
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::provision::ProvisionError;
+use crate::state::accounts::{self, AccountRow};
+use crate::state::{State, Transaction};
+
+/// What can be done with accounts.
+#[derive(Debug, clap::Subcommand)]
+pub enum AccountCommand {
+    /// Add an account; its Unix user and folders are made with its first key
+    Add {
+        /// The account's id, which is its SFTP user name: 1 to 32 of A-Z a-z 0-9 _ -
+        id: AccountId,
+        /// The account's own contact, told when an import fails
+        #[arg(long, value_name = "ADDR")]
+        email: Option<String>,
+        /// Send mail only to addresses of this domain (may be given several times)
+        #[arg(long, value_name = "DOMAIN")]
+        recipient_domain: Vec<String>,
+    },
+    /// List all accounts
+    List,
+    /// Show an account: its user, folder, keys and last activity
+    Show {
+        /// The account's id
+        id: AccountId,
+    },
+    /// Change an account's contact or webhook
+    Set {
+        /// The account's id
+        id: AccountId,
+        /// The webhook that is told of this account's imports; "" for none
+        #[arg(long, value_name = "NAME", required_unless_present = "email")]
+        webhook: Option<String>,
+        /// The account's own contact; "" for none
+        #[arg(long, value_name = "ADDR")]
+        email: Option<String>,
+    },
+    /// Stop all logins of an account and end its sessions; nothing is deleted
+    Suspend {
+        /// The account's id
+        id: AccountId,
+    },
+    /// Let a suspended account log in again
+    Resume {
+        /// The account's id
+        id: AccountId,
+    },
+    /// Remove an account: its keys, sessions, Unix user, and its folder with all that lies in it.
+    /// Imports that were claimed, what they stored and the activity log stay
+    Remove {
+        /// The account's id
+        id: AccountId,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+        /// Remove it even while its imports are waiting or running; they go on, but their answers
+        /// have no results folder to go to
+        #[arg(long)]
+        force: bool,
+    },
+    /// Copy all that there is of an account into a new folder, while everything goes on
+    Export(ExportArguments),
+    /// Erase an account: all that `remove` takes, and its imports, what they stored, its deliveries
+    /// and its activity. An import that is running is waited for
+    Erase(EraseArguments),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Why it could not be done, for the person who typed it.
+pub fn run(command: AccountCommand, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let state = context.state(&config)?;
+    let host = Host { context, config, state };
+    match command {
+        AccountCommand::Export(arguments) => export::export(&arguments, context),
+        AccountCommand::Erase(arguments) => export::erase(&arguments, context),
+        AccountCommand::Add { id, email, recipient_domain } => {
+            host.add(&id, email.as_deref(), &recipient_domain)
+        }
+        AccountCommand::List => host.list(),
+        AccountCommand::Show { id } => host.show(&id),
+        AccountCommand::Set { id, webhook, email } => host.set(&id, webhook, email),
+        AccountCommand::Suspend { id } => host.suspend(&id),
+        AccountCommand::Resume { id } => host.resume(&id),
+        AccountCommand::Remove { id, yes, force } => host.remove(&id, yes, force),
+    }
+}
+
+struct Host<'a> {
+    context: &'a Context,
+    config: Config,
+    state: State,
+}
+
+fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError> {
+    accounts::get(tx, id)?.ok_or_else(|| {
+        CliError::new(format_args!("there is no account {id}"))
+            .hint(format_args!("sftp-import account add {id}"))
+    })
+}
+
+/// Asks on a terminal; elsewhere the answer is no.
+pub(super) fn confirmed(id: &AccountId, question: &str) -> Result<bool, CliError> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} Type its id: ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == id.as_str())
+}
+
+/// A provisioning failure with its next step.
+pub(super) fn hinted(error: ProvisionError) -> CliError {
+    let hint = error.hint();
+    CliError::from(error).hint_if(hint)
+}

@@ -1,0 +1,29 @@
+//! `[accounts]`: the Unix users behind accounts.
+
+use serde::Deserialize;
+
+/// `[accounts]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Accounts {
+    /// First Unix user (and group) id that accounts get.
+    pub first_uid: u32,
+    /// Last Unix user (and group) id that accounts get.
+    pub last_uid: u32,
+    /// The group that sshd_config matches.
+    pub group: String,
+    /// The Unix user that the sidecar runs as; owns incoming, results and the spool.
+    pub service_user: String,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        // Above Debian's static and systemd's dynamic ids, below useradd's subordinate ids.
+        Self {
+            first_uid: 70_000,
+            last_uid: 99_999,
+            group: "sftp-import-accounts".into(),
+            service_user: "sftp-import".into(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Defaults, the example, and what is refused.
+
+use super::*;
+
+#[test]
+fn an_empty_file_works() {
+    let config: Config = toml::from_str("").unwrap();
+    config.check().unwrap();
+    assert_eq!(config.paths.state_db(), Path::new("/var/lib/sftp-import/state.db"));
+    assert_eq!(config.limits.max_data_file.bytes(), 5_000_000_000);
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let text = include_str!("../../samples/config.toml");
+    let config: Config = toml::from_str(text).unwrap();
+    config.check().unwrap();
+    assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    // … and every key: the fields of the Debug text, in the example's spelling.
+    let debug = format!("{config:?}").replace(['{', ','], "\n");
+    let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
+    for key in keys {
+        let written = key.replace('_', "-");
+        assert!(text.contains(&written), "the example does not say {written}");
+    }
+}
+
+#[test]
+fn reads_durations_and_sizes_as_people_write_them() {
+    let config: Config = toml::from_str(
+        "[milestones]\nstill-processing-every = '90m'\n[limits]\nmax-data-file = '2 GB'\n",
+    )
+    .unwrap();
+    assert_eq!(config.milestones.still_processing_every.get().as_secs(), 5400);
+    assert_eq!(config.limits.max_data_file.bytes(), 2_000_000_000);
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let missing = Path::new("/nonexistent/config.toml");
+    let error = Config::load_or_default(Some(missing)).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/config.toml"), "{error}");
+}
+
+#[test]
+fn refuses_unknown_keys_and_names_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, "[mail]\nulr = 'smtp://x'\n").unwrap();
+    let error = Config::load(&path).unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("ulr"), "{error}");
+}
+
+#[test]
+fn refuses_values_that_cannot_work() {
+    for (text, key) in [
+        ("[node]\nname='a/b'", "node.name"),
+        ("[paths]\nstate='x'", "paths.state"),
+        ("[accounts]\nfirst-uid=0", "accounts.first-uid"),
+        ("[mail]\nfrom='x'", "mail.from"),
+        ("[mail]\nurl='mail.example.com'", "mail.url"),
+        ("[milestones]\nstill-processing-every='0s'", "milestones.still-processing-every"),
+        ("[imports]\nmax-starts=0", "imports.max-starts"),
+        ("[metrics]\nlisten='0.0.0.0:9469'", "metrics.listen"),
+    ] {
+        let config: Config = toml::from_str(text).unwrap();
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.starts_with(key), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! `sftp-import doctor` on the machine itself: file systems, leases, watches, access control. What a
+//! test may not break for everybody it breaks for doctor alone, in a namespace of its own.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::findings::{Findings, arguments, examine, examine_under, expect_content};
+use crate::host::{Host, SOON, text};
+use crate::process::{run, until};
+
+/// Doctor's command line.
+fn doctor(host: &Host) -> String {
+    let program = host.root.join("lib/sftp-import");
+    let options = arguments(host).join(" ");
+    format!("{} --config {} {options}", text(&program), text(&host.config()))
+}
+
+#[test]
+fn what_lies_under_the_folders() {
+    let host = Host::running();
+    host.account("e2e-doctor-disk");
+    let (accounts, state) = (host.accounts(), host.state());
+    let spool = accounts.join(".spool");
+    let tmpfs = |at: &Path, size: &str| format!("mount -t tmpfs -o size={size} x {}", text(at));
+    let found = examine_under(&host, &tmpfs(&spool, "1m"));
+    found.failed("file-systems", "are two file systems: a claim must be a rename");
+    let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", text(&accounts));
+    let found = examine_under(&host, &read_only);
+    found.failed("file-systems", "is mounted read-only");
+    found.failed("leases", "cannot take a lease");
+    let keep = host.root.join("keep");
+    let full = format!(
+        "cp -a {state} {keep}; {}; cp -a {keep}/. {state}/; dd if=/dev/zero of={state}/fill 2>/dev/null || true",
+        tmpfs(&state, "16m"),
+        state = text(&state),
+        keep = text(&keep),
+    );
+    let found = examine_under(&host, &full);
+    found.failed("free-space", "0 B free, less than imports.free-space-floor: the queue is held");
+    found.failed("sidecar-running", "no sftp-importd runs");
+    let confined = "mount -t tmpfs x /sys/kernel; mkdir -p /sys/kernel/security/apparmor; \
+                    echo '/usr/sbin/sshd (enforce)' >/sys/kernel/security/apparmor/profiles";
+    examine_under(&host, confined).warned("mandatory-access", "AppArmor enforces /usr/sbin/sshd");
+    let enforced =
+        "mount -t tmpfs x /sys/fs; mkdir /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce";
+    examine_under(&host, enforced).warned("mandatory-access", "SELinux enforces");
+    let in_memory = format!("{}; mkdir {}", tmpfs(&accounts, "100m"), text(&spool));
+    examine_under(&host, &in_memory).warned("file-systems", "is in memory (tmpfs)");
+    expect_content(&host);
+}
+
+/// As on a file system that has none: the call that asks for a lease fails as it does there.
+#[test]
+fn a_file_system_without_leases() {
+    let host = Host::running();
+    host.account("e2e-doctor-lease");
+    // Which of the calls asks for the lease: one before it says which signal a break sends, and a
+    // debug build's library asks about the file once more.
+    let with_call_refused = |n: usize| {
+        let strace = format!(
+            "exec strace -D -qq -o /dev/null -e trace=fcntl -e inject=fcntl:error=EINVAL:when={n} -P {}/.doctor-$$ {}",
+            text(&host.accounts().join(".spool")),
+            doctor(&host)
+        );
+        Findings::of(&run("sh", &["-c", &strace]))
+    };
+    let without = "warn: the file system has no leases";
+    let found = (2..=3).map(with_call_refused).find(|f| f.said("leases").starts_with(without));
+    found.expect("no call asks for a lease").warned("leases", "the file system has no leases");
+    expect_content(&host);
+}
+
+/// The kernel's own limits, of a user namespace that has fewer: doctor and what it would start are
+/// held to them, as in an unprivileged container.
+#[test]
+fn watches_that_do_not_suffice() {
+    let host = Host::running();
+    host.account("e2e-doctor-watch");
+    let under = |limit: &str| {
+        // Root in there from the moment of the map, with root's capabilities after another exec.
+        let pipes = host.root.join("pipes");
+        let script = format!(
+            "mkdir {pipes}; mkfifo {pipes}/up {pipes}/down
+             unshare --user sh -c 'echo >{pipes}/up; read x <{pipes}/down; exec sh -c \"{limit} && exec {doctor}\"' &
+             read x <{pipes}/up
+             for map in uid_map gid_map; do echo '0 0 4294967295' >/proc/$!/$map; done
+             echo >{pipes}/down; wait $!; status=$?; rm -r {pipes}; exit $status",
+            pipes = text(&pipes),
+            doctor = doctor(&host)
+        );
+        Findings::of(&run("sh", &["-c", &script]))
+    };
+    let found = under("echo 1 >/proc/sys/user/max_inotify_watches");
+    let log = found.failed("watches", "2 watches are needed, and user.max_inotify_watches is 1");
+    assert!(log.contains("the limit of inotify watches"), "{log}");
+    let found = under("echo 0 >/proc/sys/user/max_inotify_instances");
+    found.failed("watches", "user.max_inotify_instances is 0");
+
+    // A sidecar that has not come to a new account yet.
+    let signal = |signal| host.daemon().as_ref().unwrap().signal(signal);
+    signal(Signal::SIGSTOP);
+    host.account("e2e-doctor-watch-2");
+    examine(&host).warned("watches", "watches for 2 accounts");
+    signal(Signal::SIGCONT);
+    until("the sidecar to watch both", SOON, || {
+        examine(&host).said("watches").starts_with("ok").then_some(())
+    });
+}
+
+#[test]
+fn an_incoming_that_is_over_its_limit() {
+    let host = Host::new("[limits]\nmax-waiting-files = 2\n");
+    host.start_daemon();
+    let account = host.account("e2e-doctor-full");
+    let file = account.local().join("x.csv");
+    std::fs::write(&file, "x\n").unwrap();
+    let puts: String = (0..4).map(|n| format!("put {} {n}.csv\n", file.display())).collect();
+    account.sftp(&puts).ok();
+    until("the sidecar to say so", SOON, || {
+        examine(&host).said("incoming-full").starts_with("warn").then_some(())
+    });
+    examine(&host).warned("incoming-full", "too much waits in incoming since");
+}
