@@ -6,7 +6,7 @@
 //! known by then.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +39,7 @@ pub struct Hearing {
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
     links: Mutex<Links>,
+    accounts_came: Condvar,
 }
 
 /// Which accounts' chroots have a link to the socket.
@@ -48,6 +49,8 @@ struct Links {
     /// Those that have one, or can't: which has been said.
     done: HashSet<AccountId>,
     again_at: Instant,
+    /// Some may be wanted that aren't done.
+    news: bool,
 }
 
 impl Hearing {
@@ -76,8 +79,14 @@ impl Hearing {
             wanted: Vec::new(),
             done: HashSet::new(),
             again_at: Instant::now() + LINK_AGAIN,
+            news: false,
         };
-        Ok(Self { socket: socket.ok(), ledger: Mutex::new(ledger), links: Mutex::new(links) })
+        Ok(Self {
+            socket: socket.ok(),
+            ledger: Mutex::new(ledger),
+            links: Mutex::new(links),
+            accounts_came: Condvar::new(),
+        })
     }
 
     /// Waits for lines, and takes them in. Returns at once when there is nothing to listen to.
@@ -116,6 +125,16 @@ impl Hearing {
         links.wanted = with_user().map(|(_, id)| id).collect();
         let known: HashSet<_> = links.wanted.iter().cloned().collect();
         links.done.retain(|account| known.contains(account));
+        links.news = links.wanted.len() > links.done.len();
+        self.accounts_came.notify_all();
+    }
+
+    /// Waits until there may be something to link, at most for `pause`.
+    pub fn wait_for_accounts(&self, pause: Duration) {
+        let links = self.links();
+        // Whatever became of the wait, there may be something to do now.
+        drop(self.accounts_came.wait_timeout_while(links, pause, |links| !links.news));
+        self.links().news = false;
     }
 
     /// sshd says that somebody logged in.

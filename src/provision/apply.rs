@@ -5,6 +5,7 @@ use super::tools::Tools;
 use super::turn::Turn;
 use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
+use crate::spool::Layout;
 
 /// Carries out `steps` in their order, and stops at the first that fails.
 ///
@@ -12,6 +13,7 @@ use crate::config::Config;
 /// The step's. Those before it are done, and a new plan leaves them out.
 pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
     let root = &config.paths.accounts;
+    let layout = Layout::new(&config.paths);
     let tools = Tools { turn, accounts_group: &config.accounts.group };
     for step in steps {
         tracing::debug!(?step, "provision");
@@ -22,7 +24,7 @@ pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), 
             Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
             Step::MendUser(account) => tools.mend_user(account)?,
             Step::AddMembers(accounts) => tools.add_members(accounts)?,
-            Step::AddFolders { account, want } => folders::add(root, account, want)?,
+            Step::AddFolders { account, want } => folders::add(&layout, account, want)?,
             Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
             Step::EndSessions { uid } => {
                 sessions::end(*uid)?;

@@ -14,6 +14,7 @@ use super::ProvisionError;
 use super::host::Owned;
 use super::plan::Wanted;
 use crate::account::AccountId;
+use crate::spool::{self, Layout};
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ProvisionError + 'a {
     move |source| ProvisionError::File { what, path: path.to_owned(), source }
@@ -43,12 +44,20 @@ fn open(path: &Path) -> Result<File, ProvisionError> {
 }
 
 /// Makes the account's chroot under a hidden name and renames it in when it is complete: who
-/// watches the folder of all accounts never sees half of one.
-pub(super) fn add(root: &Path, account: &AccountId, want: &Wanted) -> Result<(), ProvisionError> {
+/// watches the folder of all accounts never sees half of one. Where the sidecar runs it is told of
+/// the first session already.
+pub(super) fn add(
+    layout: &Layout,
+    account: &AccountId,
+    want: &Wanted,
+) -> Result<(), ProvisionError> {
+    let root = layout.root();
     let new = root.join(format!(".new-{account}"));
     remove_tree(&new)?; // what a crash left
     mend(&new, want)?;
-    let chroot = root.join(account);
+    let dev = new.join("dev");
+    spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))?;
+    let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))?;
     open(root)?.sync_all().map_err(failed("flush", root))
 }
@@ -57,7 +66,8 @@ pub(super) fn add(root: &Path, account: &AccountId, want: &Wanted) -> Result<(),
 pub(super) fn mend(chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;
-    make(&chroot.join("results"), want.results)
+    make(&chroot.join("results"), want.results)?;
+    make(&chroot.join("dev"), want.dev)
 }
 
 /// Takes the account's chroot out of sight in one step, then away with all that is in it.

@@ -26,13 +26,15 @@ fn lines_come_in_order_with_their_sender_and_time() {
     for text in ["one", "two"] {
         send(&host, text).unwrap();
     }
+    std::thread::sleep(std::time::Duration::from_millis(20)); // it waits in the queue
+    let received = Timestamp::now();
     socket.wait().unwrap();
     for text in ["one", "two"] {
         let got = socket.receive().unwrap().unwrap();
         assert_eq!(got.bytes, text.as_bytes());
         assert_eq!(got.uid, nix::unistd::getuid().as_raw());
         assert_eq!(got.pid, i32::try_from(std::process::id()).unwrap());
-        assert!(before <= got.at && got.at <= Timestamp::now());
+        assert!(before <= got.at && got.at < received, "when it was sent, not when it was read");
     }
     assert!(since.duration_since(before).abs() < jiff::SignedDuration::from_secs(1));
     assert_eq!(socket.link(&host.account).unwrap(), since, "it is there already");
