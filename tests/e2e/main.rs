@@ -19,6 +19,7 @@ mod stored;
 mod unix;
 
 mod answers;
+mod audit;
 mod care;
 mod clients;
 mod confinement;
