@@ -25,7 +25,9 @@ pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), 
             Step::MendUser(account) => tools.mend_user(account)?,
             Step::AddMembers(accounts) => tools.add_members(accounts)?,
             Step::AddFolders { account, want } => folders::add(&layout, account, want)?,
-            Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
+            Step::MendFolders { account, want } => {
+                folders::mend(&layout, &root.join(account), want)?
+            }
             Step::EndSessions { uid } => {
                 sessions::end(*uid)?;
             }

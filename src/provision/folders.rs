@@ -54,20 +54,21 @@ pub(super) fn add(
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
     remove_tree(&new)?; // what a crash left
-    mend(&new, want)?;
-    let dev = new.join("dev");
-    spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))?;
+    mend(layout, &new, want)?;
     let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))?;
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 
-/// Makes `chroot` and what belongs into it be as wanted.
-pub(super) fn mend(chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
+/// Makes `chroot` and what belongs into it be as wanted. A stale link to the log socket is the
+/// sidecar's to replace.
+pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;
     make(&chroot.join("results"), want.results)?;
-    make(&chroot.join("dev"), want.dev)
+    let dev = chroot.join("dev");
+    make(&dev, want.dev)?;
+    spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))
 }
 
 /// Takes the account's chroot out of sight in one step, then away with all that is in it.

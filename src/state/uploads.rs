@@ -1,9 +1,9 @@
 //! How the last write to each file in an account's incoming ended. One row a file, while it lies
 //! there; kept by `audit::Facts`, which these rows outlive a restart for.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 
-use super::{Error, Result, millis, timestamp};
+use super::{Error, Result, Transaction, millis, timestamp};
 use crate::account::AccountId;
 use crate::audit::facts::Changes;
 use crate::audit::{End, Fact, Name};
