@@ -87,7 +87,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
     engine.listen()?;
-    hearing::start(&engine)?;
+    let keeper = hearing::start(&engine)?;
     drop(tokio::spawn(logins::serve(Arc::clone(&engine)))); // it ends with the runtime
     drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
@@ -98,9 +98,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
         // Its end before ours is a bug of ours. Everything else would go on and nobody hear of it.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
-    if let Err(error) = engine.write_down() {
-        tracing::error!("what the SFTP server said is not written down: {}", chain(&error));
-    }
+    keeper.stop();
     drop(stop_relay); // its end is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     Ok(())

@@ -33,7 +33,7 @@ pub struct Engine {
     /// In which order manifests came; the watcher notes it.
     pub arrivals: Arc<Arrivals>,
     /// What the SFTP server says; empty where nobody listens.
-    pub hearing: OnceLock<Hearing>,
+    pub hearing: OnceLock<Arc<Hearing>>,
     memories: Mutex<Memories>,
     troubles: Mutex<HashMap<ImportId, Trouble>>,
     pub(super) meanwhile: Mutex<Meanwhile>,

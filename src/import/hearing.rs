@@ -6,7 +6,7 @@
 //! known by then.
 
 use std::collections::HashSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +19,7 @@ use crate::audit::{Heard, Ledger, Login, Name, Page, Use};
 use crate::printable::chain;
 use crate::spool::pair::Take;
 use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder};
-use crate::state::accounts::AccountRow;
+use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, activity, keys, uploads};
 
 /// How many lines are taken in at once: many times what the kernel queues
@@ -51,6 +51,8 @@ struct Links {
     again_at: Instant,
     /// Some may be wanted that aren't done.
     news: bool,
+    /// The process ends.
+    stopping: bool,
 }
 
 impl Hearing {
@@ -80,6 +82,7 @@ impl Hearing {
             done: HashSet::new(),
             again_at: Instant::now() + LINK_AGAIN,
             news: false,
+            stopping: false,
         };
         Ok(Self {
             socket: socket.ok(),
@@ -129,12 +132,21 @@ impl Hearing {
         self.accounts_came.notify_all();
     }
 
-    /// Waits until there may be something to link, at most for `pause`.
-    pub fn wait_for_accounts(&self, pause: Duration) {
+    /// Waits until there may be something to link, at most for `pause`. False: the process ends.
+    pub fn wait_for_accounts(&self, pause: Duration) -> bool {
         let links = self.links();
+        let idle = |links: &mut Links| !links.news && !links.stopping;
         // Whatever became of the wait, there may be something to do now.
-        drop(self.accounts_came.wait_timeout_while(links, pause, |links| !links.news));
-        self.links().news = false;
+        drop(self.accounts_came.wait_timeout_while(links, pause, idle));
+        let mut links = self.links();
+        links.news = false;
+        !links.stopping
+    }
+
+    /// Ends the wait for accounts, for good.
+    pub fn stop(&self) {
+        self.links().stopping = true;
+        self.accounts_came.notify_all();
     }
 
     /// sshd says that somebody logged in.
@@ -223,7 +235,7 @@ impl Engine {
     pub fn listen(&self) -> state::Result<()> {
         let hearing = Hearing::begin(self)?;
         // Asked for twice, the first one listens.
-        let _ = self.hearing.set(hearing);
+        let _ = self.hearing.set(Arc::new(hearing));
         Ok(())
     }
 
@@ -273,6 +285,9 @@ impl Engine {
 
 fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
     let Page { account, changes, lines, uses } = page;
+    if accounts::get(tx, account)?.is_none() {
+        return Ok(()); // erased meanwhile: nothing of it comes back
+    }
     uploads::write(tx, account, changes)?;
     for line in lines {
         activity::log(tx, line.at, Some(account), None, line.action, &line.detail)?;
