@@ -14,7 +14,7 @@
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
 //! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
-//! | pure | `advice`, `manifest`, `metrics`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
+//! | pure | `advice`, `audit`, `manifest`, `metrics`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
 //! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
@@ -34,6 +34,8 @@ pub use with_daemon::*;
 mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod advice;
+    #[forbid(unsafe_code)]
+    pub mod audit;
     #[forbid(unsafe_code)]
     pub mod cli;
     #[forbid(unsafe_code)]

@@ -61,7 +61,7 @@ impl Sidecar {
 
     fn folders(&self, account: &AccountId) -> PathBuf {
         let folder = self.root.join("accounts").join(account);
-        for name in ["incoming", "results"] {
+        for name in ["incoming", "results", "dev"] {
             fs::create_dir_all(folder.join(name)).expect("a folder is made");
         }
         folder.join("incoming")

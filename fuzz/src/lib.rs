@@ -4,6 +4,7 @@
 
 pub mod fingerprint;
 pub mod key;
+pub mod log_line;
 pub mod manifest;
 pub mod profile;
 pub mod records;

@@ -193,7 +193,17 @@ fn key_state(key: &KeyRow, account: AccountState, now: Timestamp) -> &'static st
 
 /// Prints a list of keys.
 pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
-    let titles = ["ACCOUNT", "NAME", "STATE", "TYPE", "FINGERPRINT", "FROM", "EXPIRES"];
+    let titles = [
+        "ACCOUNT",
+        "NAME",
+        "STATE",
+        "TYPE",
+        "FINGERPRINT",
+        "FROM",
+        "EXPIRES",
+        "LAST USE",
+        "LAST FROM",
+    ];
     let empty = "no keys yet; add one with: sftp-import key add ACCOUNT FILE.pub --name NAME";
     output.list(keys, &titles, empty, |shown| {
         let key = &shown.key;
@@ -205,6 +215,9 @@ pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
             key.fingerprint.clone(),
             key.from.clone().unwrap_or("anywhere".into()),
             key.expires_at.map_or("never".into(), |at| at.to_string()),
+            key.last_used_at
+                .map_or("never".into(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            key.last_used_from.clone().unwrap_or("-".into()),
         ]
     })
 }

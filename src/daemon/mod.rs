@@ -3,7 +3,9 @@
 //! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
 
 mod ears;
+mod hearing;
 mod logging;
+mod logins;
 mod looks;
 mod metrics;
 mod notify;
@@ -84,15 +86,19 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
-    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // it ends with the runtime
+    engine.listen()?;
+    let keeper = hearing::start(&engine)?;
+    drop(tokio::spawn(logins::serve(Arc::clone(&engine)))); // it ends with the runtime
+    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
-    let supervisor = Supervisor::new(engine, watcher, wake_relay, Notify::new());
+    let supervisor = Supervisor::new(Arc::clone(&engine), watcher, wake_relay, Notify::new());
     tokio::select! {
         () = supervisor.run(stop) => {}
         // Its end before ours is a bug of ours. Everything else would go on and nobody hear of it.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
+    keeper.stop();
     drop(stop_relay); // its end is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     Ok(())

@@ -10,7 +10,7 @@ use super::paths::{Link, chain};
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::provision::host::{AccountFolders, Host};
-use crate::spool::Layout;
+use crate::spool::{Layout, Linked, linked};
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, State, keys};
 
@@ -41,6 +41,8 @@ pub(super) struct AccountFacts {
     pub folders: Option<AccountFolders>,
     /// User and group id of the service user.
     pub service: Option<(u32, u32)>,
+    /// Whether its sessions' log lines come to the sidecar.
+    pub linked: Linked,
 }
 
 impl AccountFacts {
@@ -110,6 +112,7 @@ impl<'a> Gathering<'a> {
             chroot: chroot.map_err(|(path, error)| format!("{}: {error}", path.display())),
             folders: host.and_then(|host| host.folders.get(&row.id)).copied(),
             service: host.map(|host| host.service),
+            linked: linked(&Layout::new(&self.config.paths), &row.id),
             row,
         }
     }
@@ -196,9 +199,11 @@ pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
             chroot: folder(0, 0, 0o755),
             incoming: folder(999, 70_000, 0o770),
             results: folder(999, 998, 0o755),
+            dev: folder(999, 998, 0o755),
             old: Found::Missing,
         }),
         service: Some((999, 998)),
+        linked: Linked::Fresh,
     }
 }
 

@@ -6,6 +6,7 @@ use super::account_facts::{AccountFacts, Gathering};
 use super::finding::Finding;
 use crate::account::AccountId;
 use crate::provision::host::{Found, Owned};
+use crate::spool::Linked;
 use crate::state::accounts::AccountState;
 
 /// Every account that was asked for.
@@ -70,8 +71,14 @@ fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
         1 => format!("holds for {}", found[0].0),
         n => format!("holds for all {n} accounts"),
     };
-    let checks =
-        ["account-user", "account-group", "account-keys", "account-chroot", "account-folders"];
+    let checks = [
+        "account-user",
+        "account-group",
+        "account-keys",
+        "account-chroot",
+        "account-folders",
+        "account-audit",
+    ];
     let clean = checks.into_iter().filter(|check| {
         found.iter().all(|(_, found)| found.iter().all(|finding| finding.check != *check))
     });
@@ -92,6 +99,7 @@ fn judge(account: &AccountFacts) -> Vec<Finding> {
     found.extend(judge_keys(account));
     found.extend(judge_chroot(account));
     found.extend(judge_folders(account, uid));
+    found.extend(judge_audit(account));
     found
 }
 
@@ -184,7 +192,11 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
     }
     let incoming = Owned { uid: service, gid, mode: 0o770 };
     let results = Owned { uid: service, gid: service_group, mode: 0o755 };
-    let wrong = [("incoming", folders.incoming, incoming), ("results", folders.results, results)];
+    let wrong = [
+        ("incoming", folders.incoming, incoming),
+        ("results", folders.results, results),
+        ("dev", folders.dev, results),
+    ];
     let wrong = wrong.into_iter().filter(|(_, found, want)| *found != Found::Folder(*want));
     wrong
         .map(|(name, found, want)| {
@@ -192,6 +204,17 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
                 .fix("sftp-import provision")
         })
         .collect()
+}
+
+/// Whether what its sessions log is heard: without it no upload is audited. A folder that is missing
+/// has been said.
+fn judge_audit(account: &AccountFacts) -> Option<Finding> {
+    (account.linked == Linked::Stale).then(|| {
+        let message = "dev/log in its chroot is not the socket that the sidecar listens at: how its \
+                       uploads end is not known";
+        let fix = "wait some seconds; else `systemctl restart sftp-importd`";
+        Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
+    })
 }
 
 fn folder_trouble(name: &str, found: Found, want: Owned) -> String {

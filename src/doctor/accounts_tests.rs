@@ -24,7 +24,7 @@ fn a_whole_account_has_nothing_to_say() {
     assert!(judge(&whole()).is_empty());
     let accounts = Accounts { all: vec![whole()], asked: None, readable: true };
     let findings = accounts.judge();
-    assert_eq!(findings.len(), 5);
+    assert_eq!(findings.len(), 6);
     assert!(findings.iter().all(|finding| finding.level == Level::Ok));
 }
 
@@ -79,4 +79,15 @@ fn folders_that_are_not_as_they_were_made() {
         account.folders = Some(AccountFolders { results: Found::Missing, ..folders(account) });
     });
     assert_eq!(finding.message, "results is missing");
+}
+
+#[test]
+fn a_socket_that_nobody_listens_to() {
+    let finding = found(|account| account.linked = Linked::Stale);
+    assert_eq!((finding.check, finding.level), ("account-audit", Level::Warn));
+    let finding = found(|account| {
+        account.folders.as_mut().unwrap().dev = Found::Missing;
+        account.linked = Linked::NoFolder;
+    });
+    assert_eq!(finding.message, "dev is missing");
 }

@@ -20,6 +20,9 @@ pub(super) const HELPER: &str = "sftp-import-authorized-keys";
 /// Settings without which an account can still upload, and do nothing that it should not.
 const ADVICE: [&str; 4] = ["clientaliveinterval", "clientalivecountmax", "maxsessions", "loglevel"];
 
+/// What has the SFTP server log what it does; an earlier version's drop-in lacks it.
+const LOGS: &str = " -l INFO";
+
 /// What the drop-in sets: keyword in lower case, and value.
 fn wanted(config: &Config) -> Vec<(String, String)> {
     let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
@@ -129,15 +132,16 @@ fn overridden(
         ),
     };
     let message = format!("{keyword} is {found}, not {value}{place}");
-    match level(keyword) {
+    match level(keyword, value, found) {
         Level::Warn => Finding::warn(CHECK, message),
         _ => Finding::fail(CHECK, message),
     }
     .fix(fix)
 }
 
-fn level(keyword: &str) -> Level {
-    if ADVICE.contains(&keyword) { Level::Warn } else { Level::Fail }
+fn level(keyword: &str, value: &str, found: &str) -> Level {
+    let is_unlogged = keyword == "forcecommand" && found == value.replace(LOGS, "");
+    if is_unlogged || ADVICE.contains(&keyword) { Level::Warn } else { Level::Fail }
 }
 
 #[cfg(test)]
@@ -193,6 +197,10 @@ mod tests {
         );
         assert!(finding.fix.unwrap().contains("rename the drop-in"));
         assert_eq!(judged("loglevel INFO", &[]).level, Level::Warn);
+        let before = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
+        let unlogged = judged(&format!("forcecommand {before}"), &[]);
+        assert_eq!(unlogged.level, Level::Warn, "uploads work, and are not audited");
+        assert!(unlogged.fix.unwrap().contains("-l INFO"));
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::config::Config;
 const RUNNING: &str = "sidecar-running";
 const PRIVILEGES: &str = "sidecar-privileges";
 const UNIT: &str = "sidecar-unit";
+const LOGINS: &str = "login-audit";
+
+/// The unit that hands the sidecar what sshd says of logins.
+const JOURNAL_UNIT: &str = "sftp-import-journal";
 
 /// Locked by the sidecar while it runs.
 const LOCK: &str = "daemon.lock";
@@ -67,7 +71,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         ),
     }
     if Path::new("/run/systemd/system").exists() {
-        findings.push(judge_unit(&show_unit()));
+        findings.push(judge_unit(&show_unit("sftp-importd")));
+        findings.push(judge_journal(&show_unit(JOURNAL_UNIT)));
     }
     findings
 }
@@ -115,9 +120,9 @@ fn judge_privileges(status: &str, service: Option<u32>) -> Finding {
     }
 }
 
-fn show_unit() -> String {
+fn show_unit(unit: &str) -> String {
     let properties = "--property=LoadState,UnitFileState,ActiveState,NRestarts,NeedDaemonReload";
-    let output = Command::new("systemctl").args(["show", properties, "sftp-importd"]).output();
+    let output = Command::new("systemctl").args(["show", properties, unit]).output();
     output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
 
@@ -147,6 +152,16 @@ fn judge_unit(shown: &str) -> Finding {
             .fix("journalctl -u sftp-importd -p warning"),
         _ => Finding::ok(UNIT, "enabled, and never restarted by itself"),
     }
+}
+
+fn judge_journal(shown: &str) -> Finding {
+    if shown.lines().any(|line| line == "ActiveState=active") {
+        return Finding::ok(LOGINS, "sshd's logins come from the journal");
+    }
+    let message = "sftp-import-journal does not run: `key list` shows no last use of keys";
+    Finding::warn(LOGINS, message)
+        .log("sftp-import-journal.service: Failed")
+        .fix("systemctl start sftp-import-journal; `journalctl -u sftp-import-journal` says why")
 }
 
 #[cfg(test)]
@@ -183,6 +198,13 @@ mod tests {
         assert!(of("999", two, "0", "2").message.contains("NoNewPrivs 0"));
         assert!(of("999", two, "1", "0").message.contains("Seccomp 0"));
         assert_eq!(judge_privileges("", Some(999)).level, Level::Warn);
+    }
+
+    #[test]
+    fn a_journal_that_nobody_reads_is_said() {
+        assert_eq!(judge_journal("LoadState=loaded\nActiveState=active").level, Level::Ok);
+        let finding = judge_journal("LoadState=not-found\nActiveState=inactive");
+        assert_eq!((finding.check, finding.level), (LOGINS, Level::Warn));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
@@ -14,6 +14,7 @@ use crate::spool::{Arrivals, Layout, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
+use super::hearing::Hearing;
 use super::intake::Memories;
 use super::meanwhile::Meanwhile;
 use super::state as decide;
@@ -31,6 +32,8 @@ pub struct Engine {
     pub layout: Layout,
     /// In which order manifests came; the watcher notes it.
     pub arrivals: Arc<Arrivals>,
+    /// What the SFTP server says; empty where nobody listens.
+    pub hearing: OnceLock<Arc<Hearing>>,
     memories: Mutex<Memories>,
     troubles: Mutex<HashMap<ImportId, Trouble>>,
     pub(super) meanwhile: Mutex<Meanwhile>,
@@ -57,6 +60,7 @@ impl Engine {
             store: Store::local(config.paths.data()),
             layout: Layout::new(&config.paths),
             arrivals: Arc::default(),
+            hearing: OnceLock::new(),
             memories: Mutex::default(),
             troubles: Mutex::default(),
             meanwhile: Mutex::default(),

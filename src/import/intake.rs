@@ -99,6 +99,9 @@ impl Engine {
             let rows: Vec<ImportRow> = imports::unfinished(tx)?;
             Ok::<_, state::Error>((accounts::list(tx)?, rows))
         })?;
+        if let Some(hearing) = self.hearing.get() {
+            hearing.follow(&accounts);
+        }
         let (claiming, queued): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| row.state == ImportState::Claiming);
         let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
@@ -212,6 +215,8 @@ impl Engine {
     ) -> Result<bool, IntakeError> {
         let claim = take.claim();
         let known = &take.known;
+        let hearing = self.hearing.get();
+        let warnings = hearing.map(|hearing| hearing.warnings(account, take)).unwrap_or_default();
         let new = NewImport {
             account,
             manifest: &take.manifest.name,
@@ -221,6 +226,7 @@ impl Engine {
             stem: &|import| take.stem(import),
             origin: Origin::Claim(claim.clone()),
             refusal: take.data.as_ref().err(),
+            warnings: &warnings,
             received_at: state::now(),
         };
         let (n, import) = self.insert(&new)?;
@@ -297,6 +303,10 @@ impl Engine {
             let name = &claim.manifest.name;
             activity::log(tx, at, Some(account), Some(import), "import.claimed", name)
         })?;
+        if let Some(hearing) = self.hearing.get() {
+            let files = [claim.data.as_ref(), Some(&claim.manifest)];
+            hearing.forget(account, files.into_iter().flatten().map(|file| file.name.as_str()));
+        }
         Ok(Claiming::Queued)
     }
 }

@@ -238,6 +238,7 @@ fn insert(
         stem: &|_| local.stem().to_owned(),
         origin: Origin::Ingest,
         refusal: refusal.as_ref(),
+        warnings: &[],
         received_at: now,
     };
     Ok(engine.insert_unused(tx, &new)?.1)

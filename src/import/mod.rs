@@ -4,15 +4,18 @@
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
 //! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
 //! then. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
-//! that was put back, `export` and `erase` take all of one account. `local` is the same pipeline on
+//! that was put back, `export` and `erase` take all of one account. `hearing` knows from the
+//! SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline on
 //! a laptop's or a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod adopt;
+mod doubt;
 mod engine;
 mod erase;
 mod errors;
 mod export;
 mod finish;
+mod hearing;
 mod incoming_full;
 mod intake;
 mod journal;
@@ -37,6 +40,7 @@ pub use engine::Engine;
 pub use erase::EraseError;
 pub use export::{ExportError, Listed, Listing};
 pub use finish::{RetryError, retry};
+pub use hearing::Hearing;
 pub use intake::{IntakeError, Looked, Survey};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};

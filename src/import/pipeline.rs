@@ -109,7 +109,9 @@ impl Outcome {
     }
 
     /// The finished report of an import that `begun` describes so far.
-    pub fn report(self, begun: Report, manifest: Option<&Manifest>, at: Timestamp) -> Report {
+    pub fn report(self, mut begun: Report, manifest: Option<&Manifest>, at: Timestamp) -> Report {
+        let mut warnings = std::mem::take(&mut begun.warnings);
+        warnings.extend(self.warnings);
         Report {
             data_type: manifest.map(|m| m.data_type).or(begun.data_type),
             data_file: manifest.map(|m| m.file_name.clone()).or(begun.data_file),
@@ -121,7 +123,7 @@ impl Outcome {
             finished_at: Some(at),
             failure: self.failure,
             rejections: self.rejections,
-            warnings: self.warnings,
+            warnings,
             ..begun
         }
     }

@@ -32,6 +32,7 @@ impl Engine {
     /// The spool can't be listed, or the state database's.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
         self.sweep_spool(now)?;
+        self.forget_gone(now);
         self.sweep_kept(now)
     }
 

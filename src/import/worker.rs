@@ -276,6 +276,7 @@ pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
         data_file: row.data_file.clone(),
         state: ImportState::Running,
         started_at: Some(started_at),
+        warnings: row.warnings.clone(),
         ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
     }
 }

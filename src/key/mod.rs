@@ -100,6 +100,8 @@ pub fn add(
         expires_at: limits.expires_at,
         created_at: at,
         revoked_at: None,
+        last_used_at: None,
+        last_used_from: None,
     };
     keys::add(tx, &row)?;
     Ok(row)

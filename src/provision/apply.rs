@@ -5,6 +5,7 @@ use super::tools::Tools;
 use super::turn::Turn;
 use super::{ProvisionError, at_once, folders, sessions};
 use crate::config::Config;
+use crate::spool::Layout;
 
 /// Carries out `steps` in their order, and stops at the first that fails.
 ///
@@ -22,6 +23,7 @@ pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), 
 fn carry_out(config: &Config, turn: &Turn, step: &Step) -> Result<(), ProvisionError> {
     tracing::debug!(?step, "provision");
     let root = &config.paths.accounts;
+    let layout = Layout::new(&config.paths);
     let tools = Tools { turn, accounts_group: &config.accounts.group };
     match step {
         Step::Root(want) => folders::make(root, *want)?,
@@ -31,8 +33,8 @@ fn carry_out(config: &Config, turn: &Turn, step: &Step) -> Result<(), ProvisionE
         Step::AddUsers(users) => at_once::add(turn, users)?,
         Step::MendUser(account) => tools.mend_user(account)?,
         Step::AddMembers(accounts) => tools.add_members(accounts)?,
-        Step::AddFolders { account, want } => folders::add(root, account, want)?,
-        Step::MendFolders { account, want } => folders::mend(&root.join(account), want)?,
+        Step::AddFolders { account, want } => folders::add(&layout, account, want)?,
+        Step::MendFolders { account, want } => folders::mend(&layout, &root.join(account), want)?,
         Step::EndSessions { uid } => {
             sessions::end(*uid)?;
         }

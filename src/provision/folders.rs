@@ -14,6 +14,7 @@ use super::ProvisionError;
 use super::host::Owned;
 use super::plan::Wanted;
 use crate::account::AccountId;
+use crate::spool::{self, Layout};
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ProvisionError + 'a {
     move |source| ProvisionError::File { what, path: path.to_owned(), source }
@@ -43,12 +44,18 @@ fn open(path: &Path) -> Result<File, ProvisionError> {
 }
 
 /// Makes the account's chroot under a hidden name and renames it in when it is complete: who
-/// watches the folder of all accounts never sees half of one.
-pub(super) fn add(root: &Path, account: &AccountId, want: &Wanted) -> Result<(), ProvisionError> {
+/// watches the folder of all accounts never sees half of one. Where the sidecar runs it is told of
+/// the first session already.
+pub(super) fn add(
+    layout: &Layout,
+    account: &AccountId,
+    want: &Wanted,
+) -> Result<(), ProvisionError> {
+    let root = layout.root();
     let new = root.join(format!(".new-{account}"));
     remove_tree(&new)?; // what a crash left
-    mend(&new, want)?;
-    let chroot = root.join(account);
+    mend(layout, &new, want)?;
+    let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))
 }
 
@@ -57,11 +64,15 @@ pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 
-/// Makes `chroot` and what belongs into it be as wanted.
-pub(super) fn mend(chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
+/// Makes `chroot` and what belongs into it be as wanted. A stale link to the log socket is the
+/// sidecar's to replace.
+pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;
-    make(&chroot.join("results"), want.results)
+    make(&chroot.join("results"), want.results)?;
+    let dev = chroot.join("dev");
+    make(&dev, want.dev)?;
+    spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))
 }
 
 /// Takes the account's chroot out of sight in one step, then away with all that is in it.

@@ -61,6 +61,8 @@ pub struct AccountFolders {
     pub incoming: Found,
     /// results in it.
     pub results: Found,
+    /// dev in it.
+    pub dev: Found,
     /// What a removal that was cut off left.
     pub old: Found,
 }
@@ -189,6 +191,7 @@ fn account_folders(root: &Path, account: &AccountId) -> Result<AccountFolders, P
         chroot: found(&chroot)?,
         incoming: below("incoming")?,
         results: below("results")?,
+        dev: below("dev")?,
         old: found(&root.join(format!(".old-{account}")))?,
     })
 }

@@ -94,6 +94,8 @@ pub struct Wanted {
     pub incoming: Owned,
     /// results: the account may read.
     pub results: Owned,
+    /// dev: holds the socket that its sessions log to; the account may not write into it.
+    pub dev: Owned,
 }
 
 /// Why nothing is done for an account: it would touch what is not ours.
@@ -273,6 +275,7 @@ fn is_as_wanted(found: &AccountFolders, want: Wanted) -> bool {
     found.chroot == Found::Folder(want.chroot)
         && found.incoming == Found::Folder(want.incoming)
         && found.results == Found::Folder(want.results)
+        && found.dev == Found::Folder(want.dev)
 }
 
 fn wanted(gid: u32, host: &Host) -> Wanted {
@@ -281,6 +284,7 @@ fn wanted(gid: u32, host: &Host) -> Wanted {
         chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
         incoming: Owned { uid: service_uid, gid, mode: 0o770 },
         results: Owned { uid: service_uid, gid: service_gid, mode: 0o755 },
+        dev: Owned { uid: service_uid, gid: service_gid, mode: 0o755 },
     }
 }
 

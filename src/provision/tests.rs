@@ -14,11 +14,13 @@ const WANTED: Wanted = Wanted {
     chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
     incoming: Owned { uid: SERVICE.0, gid: UID, mode: 0o770 },
     results: Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
+    dev: Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
 };
 const NOTHING: AccountFolders = AccountFolders {
     chroot: Found::Missing,
     incoming: Found::Missing,
     results: Found::Missing,
+    dev: Found::Missing,
     old: Found::Missing,
 };
 
@@ -63,6 +65,7 @@ fn complete() -> Host {
         chroot: Found::Folder(WANTED.chroot),
         incoming: Found::Folder(WANTED.incoming),
         results: Found::Folder(WANTED.results),
+        dev: Found::Folder(WANTED.dev),
         old: Found::Missing,
     };
     host.folders.insert(acme(), folders);
@@ -131,6 +134,10 @@ fn drift_is_mended() {
     let mend = Step::MendFolders { account: acme(), want: WANTED };
     assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
     host.folders.get_mut(&acme()).unwrap().incoming = Found::Missing;
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
+
+    let mut host = complete();
+    host.folders.get_mut(&acme()).unwrap().dev = Found::Missing; // made by an earlier version
     assert_eq!(steps(AccountState::Active, &host), [mend]);
 
     let mut host = complete();

@@ -61,6 +61,11 @@ impl Folder {
         &self.path
     }
 
+    /// Its handle.
+    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Its entries' names, in no order, `.` and `..` among them.
     pub(super) fn entries(&self) -> nix::Result<nix::dir::OwningIter> {
         // Opened anew: a directory stream has one position, and this handle may be shared.

@@ -44,6 +44,11 @@ impl Layout {
         self.account(account).join("results")
     }
 
+    /// Holds the socket that an account's sessions log to.
+    pub fn dev(&self, account: &AccountId) -> PathBuf {
+        self.account(account).join("dev")
+    }
+
     /// Holds one folder per claimed import.
     pub fn spool(&self) -> PathBuf {
         self.root.join(SPOOL)

@@ -7,6 +7,9 @@ use nix::errno::Errno;
 
 use super::entry::{Entry, usable_name};
 use super::folder::Folder;
+use super::layout::Layout;
+use super::scan_error::ScanError;
+use crate::account::AccountId;
 
 /// Everything in incoming with a usable name, and how much lies there in all.
 #[derive(Debug, Default)]
@@ -61,6 +64,24 @@ impl Listing {
             None => self.unusable += usize::from(!name.starts_with(b".")),
         }
     }
+}
+
+/// Hands `each` every name in the account's incoming, usable or not.
+///
+/// # Errors
+/// It can't be opened or read.
+pub fn each_name(
+    layout: &Layout,
+    account: &AccountId,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), ScanError> {
+    let folder = Folder::open(&layout.incoming(account))?;
+    let failed =
+        |errno: Errno| ScanError::List { path: folder.path().to_owned(), source: errno.into() };
+    for entry in folder.entries().map_err(failed)? {
+        each(entry.map_err(failed)?.file_name().to_bytes());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

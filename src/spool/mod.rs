@@ -16,6 +16,7 @@ pub mod folder;
 mod judge;
 pub mod layout;
 mod listing;
+pub mod log_socket;
 mod mover;
 pub mod pair;
 mod poller;
@@ -37,7 +38,10 @@ pub use copy::{CopyError, copy_folder};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
-pub use listing::Held;
+pub use listing::{Held, each_name};
+pub use log_socket::{
+    Datagram, Linked, LogSocket, LogSocketError, has_log_folder, link_into, linked,
+};
 pub use pair::{Decisions, Known, Take, Verdict};
 pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};

@@ -50,6 +50,8 @@ pub struct NewImport<'a, C> {
     pub origin: Origin<C>,
     /// Why the pair is refused, if it is.
     pub refusal: Option<&'a Failure>,
+    /// What is worth knowing of how its files came.
+    pub warnings: &'a [String],
     /// When it was seen to be ready.
     pub received_at: Timestamp,
 }
@@ -75,6 +77,8 @@ pub struct ImportRow<C> {
     pub origin: Origin<C>,
     /// Why the pair is refused, if it is.
     pub refusal: Option<Failure>,
+    /// What is worth knowing of how its files came.
+    pub warnings: Vec<String>,
     /// Where its mail goes.
     pub client_email: Option<String>,
     /// What the answers in results/ are named after.
@@ -92,7 +96,7 @@ pub struct ImportRow<C> {
 }
 
 const COLUMNS: &str = "n, id, account, manifest, data_file, type, state, claim, refusal, \
-     client_email, stem, starts, received_at, started_at, finished_at, report";
+     client_email, stem, starts, received_at, started_at, finished_at, report, warnings";
 
 /// Writes a new import in state `claiming` (or `running` for an ingest), spends its manifest's
 /// name if it is not spent yet, and returns its running
@@ -111,8 +115,8 @@ pub fn insert<C: Serialize>(
     };
     tx.prepare_cached(
         "INSERT INTO import (id, account, manifest, data_file, type, state, claim, refusal,
-                             client_email, stem, received_at)
-         VALUES (hex(randomblob(16)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9)",
+                             client_email, stem, received_at, warnings)
+         VALUES (hex(randomblob(16)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10)",
     )?
     .execute(params![
         new.account.as_str(),
@@ -124,6 +128,7 @@ pub fn insert<C: Serialize>(
         new.refusal.map(serde_json::to_string).transpose()?,
         new.client_email,
         millis(new.received_at),
+        (!new.warnings.is_empty()).then(|| serde_json::to_string(new.warnings)).transpose()?,
     ])?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
@@ -323,6 +328,7 @@ fn read<C: DeserializeOwned>(row: &Row<'_>) -> Result<ImportRow<C>> {
         state: lowercase(&row.get::<_, String>("state")?)?,
         origin: serde_json::from_str(&row.get::<_, String>("claim")?)?,
         refusal: json(row, "refusal")?,
+        warnings: json(row, "warnings")?.unwrap_or_default(),
         client_email: row.get("client_email")?,
         stem: row.get("stem")?,
         starts: row.get("starts")?,

@@ -34,10 +34,14 @@ pub struct KeyRow {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// Its last login, by sshd's log; none: never, or nobody heard of it.
+    pub last_used_at: Option<Timestamp>,
+    /// From which address.
+    pub last_used_from: Option<String>,
 }
 
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
-                       created_at, revoked_at";
+                       created_at, revoked_at, last_used_at, last_used_from";
 
 /// Adds a key.
 ///
@@ -45,7 +49,7 @@ const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_h
 /// SQLite's; the account has no such id, or an unrevoked key of that name or fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     tx.prepare_cached(&format!(
-        "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)"
+        "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, NULL)"
     ))?
     .execute(params![
         key.account.as_str(),
@@ -113,6 +117,29 @@ pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool>
         log(tx, at, &key.account, "key.revoked", &key.name, &key.fingerprint)?;
     }
     Ok(revoked == 1)
+}
+
+/// Notes a login with the account's key of that fingerprint, unless a later one is known. Of keys
+/// that are revoked, it is the one that was revoked last.
+///
+/// # Errors
+/// SQLite's.
+pub fn used(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    fingerprint: &str,
+    at: Timestamp,
+    from: &str,
+) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE key SET last_used_at = ?3, last_used_from = ?4
+         WHERE id = (SELECT id FROM key WHERE account = ?1 AND fingerprint = ?2
+                       AND created_at <= ?3
+                     ORDER BY revoked_at IS NOT NULL, revoked_at DESC LIMIT 1)
+           AND (last_used_at IS NULL OR last_used_at < ?3)",
+    )?
+    .execute(params![account.as_str(), fingerprint, millis(at), from])?;
+    Ok(())
 }
 
 /// One key that may be used, as it is published.
@@ -190,6 +217,8 @@ fn from_row(row: &Row<'_>) -> Result<KeyRow> {
         expires_at: time("expires_at")?,
         created_at: timestamp(row.get("created_at")?)?,
         revoked_at: time("revoked_at")?,
+        last_used_at: time("last_used_at")?,
+        last_used_from: row.get("last_used_from")?,
     })
 }
 

@@ -21,6 +21,7 @@ mod replace;
 pub mod retention;
 mod soundness;
 pub mod unclaimed;
+pub mod uploads;
 pub mod waiting;
 mod writers;
 

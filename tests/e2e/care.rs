@@ -145,8 +145,7 @@ fn an_account_is_erased_under_its_running_import() {
     assert!(!host.state().join("data").join(&account.id).exists());
     assert!(!host.accounts().join(&account.id).exists());
     until("the spool to be empty", SOON, || {
-        let spool = fs::read_dir(host.accounts().join(".spool")).unwrap();
-        (spool.count() == 0).then_some(())
+        crate::outcome::spooled(&host).is_empty().then_some(())
     });
     assert!(!account.can_log_in());
 

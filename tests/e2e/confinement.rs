@@ -46,7 +46,7 @@ fn requests_that_are_refused() {
     account.sftp("ls -l\n").ok();
     assert_eq!(names(&account.incoming()), ["f.csv"]);
     assert_eq!(names(&account.results()), [""; 0]);
-    assert_eq!(names(&host.accounts().join(&account.id)), ["incoming", "results"]);
+    assert_eq!(names(&host.accounts().join(&account.id)), ["dev", "incoming", "results"]);
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -69,8 +69,10 @@ fn the_root_is_the_chroot() {
     let lines: Vec<&str> = listing.lines().filter(|line| !line.starts_with("sftp>")).collect();
     let expected = [
         "Remote working directory: /incoming",
+        "/dev",
         "/incoming",
         "/results",
+        "/../dev",
         "/../incoming",
         "/../results",
     ];

@@ -213,6 +213,8 @@ fn databases_and_the_sidecar() {
     examine(&host).failed("published-keys", "they can't be read");
     std::fs::rename(host.root.join("away"), &keys).unwrap();
 
+    let closed = "SELECT 1 FROM activity WHERE action = 'session.closed'";
+    until("the session to be in the log", SOON, || (!host.query(closed).is_empty()).then_some(()));
     change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");
     examine(&host).failed("clock", "it has been turned back");
     change("DELETE FROM activity WHERE action = 'x'");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::account::Account;
 use crate::disk::Disk;
 use crate::host::{Host, SOON};
-use crate::outcome::names;
+use crate::outcome::{names, spooled};
 use crate::pair::Pair;
 use crate::process::until;
 
@@ -144,7 +144,7 @@ fn what_meets_a_full_disk_is_retried_and_not_lost() {
         mark(&host);
     }
     assert!(names(&account.incoming(), "").is_empty());
-    assert!(names(&host.accounts().join(".spool"), "").is_empty());
+    assert!(spooled(&host).is_empty());
 }
 
 /// Parts the daemon's log, as it is read from the last part on.

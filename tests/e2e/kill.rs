@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use crate::account::Account;
 use crate::host::{Host, SOON};
 use crate::injection::{Fault, Point, Tracer, spread};
-use crate::outcome::{self, Outcome, is_done, names};
+use crate::outcome::{self, Outcome, is_done, spooled};
 use crate::process::until;
 
 /// How many points are tried; each takes a second or so.
@@ -170,7 +170,7 @@ pub fn ends_well(account: &Account<'_>, stem: &str, point: &Point, expected: &Ou
     host.start_daemon();
     until(&format!("{stem} to be done after {point}"), SOON, || {
         host.check_daemon();
-        let swept = names(&host.accounts().join(".spool"), "").is_empty();
+        let swept = spooled(host).is_empty();
         (is_done(host, stem) && swept).then_some(())
     });
     host.stop_daemon();

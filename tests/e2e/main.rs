@@ -20,6 +20,7 @@ mod stored;
 mod unix;
 
 mod answers;
+mod audit;
 mod care;
 mod clients;
 mod clock;

@@ -120,7 +120,7 @@ impl Outcome {
             webhooks: webhooks(host, &ids),
             mails: mails(host, stem),
             left_in_incoming: names(&account.incoming(), ""),
-            left_in_spool: names(&host.accounts().join(".spool"), ""),
+            left_in_spool: spooled(host),
             left_in_store,
         }
     }
@@ -156,6 +156,13 @@ pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
     let names = entries.map(|name| name.into_string().unwrap());
     let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
     names.sort();
+    names
+}
+
+/// What lies in the spool of imports: all but the socket that the sidecar listens at.
+pub fn spooled(host: &Host) -> Vec<String> {
+    let mut names = names(&host.accounts().join(".spool"), "");
+    names.retain(|name| name != ".log");
     names
 }
 

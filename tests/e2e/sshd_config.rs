@@ -83,7 +83,7 @@ fn sshd_takes_the_shipped_file_as_it_is() {
 fn an_account_gets_all_of_it() {
     let setup = Setup::new();
     let account = setup.effective(DEBIAN, &setup.account);
-    let command = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
+    let command = "internal-sftp -l INFO -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
     for (key, value) in [
         ("forcecommand", command),
         ("pubkeyauthentication", "yes"),

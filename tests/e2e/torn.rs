@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::host::{Host, SOON, text};
-use crate::outcome::names;
+use crate::outcome::{names, spooled};
 use crate::pair::Pair;
 use crate::process::{Ran, run, until};
 
@@ -163,7 +163,7 @@ fn strangers_in_the_spool_are_left_alone() {
         account.import_all(&Pair::events(&account.local(), &format!("e{n}"), 3), 3);
     }
     let swept = || {
-        let left = names(&spool, "");
+        let left = spooled(&host);
         left.iter().all(|name| strays.iter().any(|s| s.starts_with(name)) || name.ends_with("-2"))
     };
     until("the imports to leave the spool", SOON, || swept().then_some(()));

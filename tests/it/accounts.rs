@@ -59,6 +59,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert_eq!(owned(&root.join(&id)), (0, 0, 0o755));
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
     assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
+    assert_eq!(owned(&root.join(&id).join("dev")), (service, service_group, 0o755));
     // Made by root's command, and yet the sidecar's.
     assert_eq!(owned(&host.state().join("state.db")), (service, service_group, 0o600));
 

@@ -119,6 +119,11 @@ fn key() {
 }
 
 #[test]
+fn log_line() {
+    run(targets::log_line::run, targets::log_line::SEEDS);
+}
+
+#[test]
 fn fingerprint() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["sys"],
     &["account", "import_id", "config"],
     &["report"],
-    &["advice", "manifest", "metrics", "records"],
+    &["advice", "audit", "manifest", "metrics", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
     &["doctor", "import"],

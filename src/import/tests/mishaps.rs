@@ -84,6 +84,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
         stem: &|_| "e".into(),
         origin: Origin::Claim(claim),
         refusal: None,
+        warnings: &[],
         received_at: jiff::Timestamp::now(),
     };
     host.engine.state.write(|tx| imports::insert(tx, "t", &new)).unwrap().1

@@ -1,0 +1,171 @@
+//! Sessions of several accounts, strangers and floods.
+
+use super::*;
+use crate::audit::facts::Doubt;
+use crate::audit::shown::A_MINUTE;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn id(text: &str) -> AccountId {
+    text.parse().unwrap()
+}
+
+/// Follows `acme` as 70000 and `other` as 70001, and hears everything.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::new(70_000..=79_999);
+    ledger.follow([(70_000, id("acme")), (70_001, id("other"))].into_iter());
+    for account in ["acme", "other"] {
+        ledger.facts(&id(account)).hears_since(at(0));
+    }
+    ledger
+}
+
+fn heard(uid: u32, message: &str) -> Heard {
+    let bytes = format!("<38>Nov 25 18:12:24 internal-sftp[7]: {message}").into_bytes();
+    Heard { uid, pid: 7, at: at(10), bytes }
+}
+
+fn say(ledger: &mut Ledger, uid: u32, messages: &[&str]) {
+    messages.iter().for_each(|message| ledger.hear(heard(uid, message)));
+}
+
+fn doubt(ledger: &mut Ledger, account: &str, name: &str) -> Option<Doubt> {
+    ledger.facts(&id(account)).doubt(name, at(11))
+}
+
+fn actions(ledger: &mut Ledger, account: &str) -> Vec<String> {
+    let pages = ledger.take_pages(at(10));
+    let page = pages.into_iter().find(|page| page.account == id(account));
+    let lines = page.map(|page| page.lines).unwrap_or_default();
+    lines.into_iter().map(|line| format!("{} {}", line.action, line.detail)).collect()
+}
+
+const OPEN: &str = "open \"/incoming/e.csv\" flags WRITE,CREATE,TRUNCATE mode 0644";
+const CUT: &str = "forced close \"/incoming/e.csv\" bytes read 0 written 6";
+const CLOSE: &str = "close \"/incoming/e.csv\" bytes read 0 written 6";
+const SESSION: &str = "session opened for local user acme from [192.0.2.7]";
+
+#[test]
+fn a_session_is_shown_and_what_it_cut_off_is_known() {
+    let mut ledger = ledger();
+    let end = "session closed for local user acme from [192.0.2.7]";
+    say(&mut ledger, 70_000, &[SESSION, OPEN, CUT, end]);
+    let Some(Doubt::CutOff(fact)) = doubt(&mut ledger, "acme", "e.csv") else { panic!() };
+    assert_eq!(fact.from.as_deref(), Some("192.0.2.7"));
+    assert_eq!(doubt(&mut ledger, "other", "e.csv"), None);
+    assert_eq!(
+        actions(&mut ledger, "acme"),
+        [
+            "session.opened 192.0.2.7",
+            "file.opened /incoming/e.csv to write",
+            "file.cut_off /incoming/e.csv: 6 bytes written, 0 read",
+            "session.closed 192.0.2.7",
+        ]
+    );
+    assert!(ledger.sessions.is_empty());
+}
+
+#[test]
+fn a_line_is_its_senders_whatever_it_says() {
+    let mut ledger = ledger();
+    say(&mut ledger, 1000, &[OPEN, CUT]);
+    say(&mut ledger, 0, &[OPEN, CUT]);
+    assert!(ledger.take_pages(at(10)).is_empty() && ledger.held.is_empty());
+    say(&mut ledger, 70_001, &["session opened for local user acme from [192.0.2.7]", OPEN, CUT]);
+    assert_eq!(doubt(&mut ledger, "acme", "e.csv"), None);
+    assert!(doubt(&mut ledger, "other", "e.csv").is_some());
+}
+
+#[test]
+fn an_account_that_is_just_being_made_is_waited_for() {
+    let mut ledger = ledger();
+    say(&mut ledger, 70_002, &[OPEN, CUT]);
+    say(&mut ledger, 70_003, &vec![OPEN; 2 * MOST_HELD]);
+    assert_eq!(ledger.held.len(), MOST_HELD);
+    say(&mut ledger, 70_002, &[OPEN, CUT]);
+    ledger.follow([(70_002, id("new"))].into_iter());
+    ledger.facts(&id("new")).hears_since(at(0));
+    assert!(doubt(&mut ledger, "new", "e.csv").is_some());
+    assert!(ledger.held.is_empty() && !ledger.parts.contains_key(&id("acme")));
+}
+
+#[test]
+fn what_failed_has_changed_nothing() {
+    let mut ledger = ledger();
+    let rename = |new: &str| format!("rename old \"e.csv\" new \"{new}\"");
+    let failed = "sent status Failure";
+    say(&mut ledger, 70_000, &[OPEN, CUT, &rename("nosuch/x"), "sent status No such file"]);
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some());
+    say(&mut ledger, 70_000, &["remove name \"e.csv\"", failed]);
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some());
+    let good = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
+    say(&mut ledger, 70_000, &[&good[0], &good[1], "rename old \"g.csv\" new \"e.csv\"", failed]);
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some(), "what it would have replaced stays");
+    assert_eq!(doubt(&mut ledger, "acme", "g.csv"), None);
+    say(&mut ledger, 70_000, &[&good[0], "sent status Permission denied"]);
+    assert_eq!(doubt(&mut ledger, "acme", "g.csv"), None, "it was not opened");
+    say(&mut ledger, 70_000, &[&good[0], failed]);
+    assert!(doubt(&mut ledger, "acme", "g.csv").is_some(), "a full disk");
+}
+
+#[test]
+fn renames_and_removals() {
+    let mut ledger = ledger();
+    say(&mut ledger, 70_000, &[OPEN, CUT, "posix-rename old \"e.csv\" new \"/incoming/f.csv\""]);
+    assert!(doubt(&mut ledger, "acme", "f.csv").is_some());
+    assert_eq!(doubt(&mut ledger, "acme", "e.csv"), None);
+    say(&mut ledger, 70_000, &["remove name \"f.csv\""]);
+    assert_eq!(doubt(&mut ledger, "acme", "f.csv"), None);
+    // Quotes leave open what was renamed: the known name decides, else all is in doubt.
+    let tricky = OPEN.replace("e.csv", "a\" new \"b");
+    let cut = CUT.replace("e.csv", "a\" new \"b");
+    say(&mut ledger, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);
+    assert!(matches!(doubt(&mut ledger, "acme", "c"), Some(Doubt::CutOff(_))));
+    say(&mut ledger, 70_000, &["rename old \"x\" new \"y\" new \"z\""]);
+    let soon = at(10).checked_add(jiff::SignedDuration::from_millis(50)).unwrap();
+    assert_eq!(ledger.facts(&id("acme")).doubt("z", soon), Some(Doubt::Unknown));
+}
+
+#[test]
+fn a_flood_costs_little_and_hides_nothing() {
+    let mut ledger = ledger();
+    for n in 0..50_000 {
+        let file = format!("{}.csv", n % 500);
+        say(&mut ledger, 70_000, &[&OPEN.replace("e.csv", &file), &CLOSE.replace("e.csv", &file)]);
+    }
+    say(&mut ledger, 70_000, &[OPEN, CUT]);
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some());
+    let pages = ledger.take_pages(at(20));
+    let [page] = &pages[..] else { panic!() };
+    assert_eq!((page.lines.len(), page.changes.names.len()), (A_MINUTE as usize, 501));
+    ledger.put_back(pages);
+    assert_eq!(ledger.take_pages(at(21))[0].changes.names.len(), 501);
+    let later = ledger.take_pages(at(70));
+    assert_eq!(later[0].lines[0].action, "audit.left_out");
+}
+
+#[test]
+fn a_login_that_is_read_again_is_the_same() {
+    let mut ledger = ledger();
+    let login = |second, from: &str| Login {
+        at: at(second),
+        account: id("acme"),
+        from: from.into(),
+        algorithm: "ED25519".into(),
+        fingerprint: "SHA256:a".into(),
+    };
+    ledger.remember_use(&id("acme"), "SHA256:a".into(), Use { at: at(5), from: "::1".into() });
+    for (second, from) in [(4, "a"), (5, "b"), (6, "192.0.2.7"), (6, "c")] {
+        ledger.logged_in(login(second, from));
+    }
+    ledger.logged_in(Login { account: id("nobody"), ..login(9, "d") });
+    let pages = ledger.take_pages(at(10));
+    let [page] = &pages[..] else { panic!("{pages:?}") };
+    assert_eq!(page.lines.len(), 1);
+    assert_eq!(page.lines[0].detail, "ED25519 SHA256:a from 192.0.2.7");
+    assert_eq!(page.uses, [("SHA256:a".into(), Use { at: at(6), from: "192.0.2.7".into() })]);
+    ledger.put_back(pages);
+    assert_eq!(ledger.take_pages(at(10))[0].uses.len(), 1);
+}

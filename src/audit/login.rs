@@ -1,0 +1,151 @@
+//! [`Login`]: a login by key, as sshd says it in the journal. Pure.
+//!
+//! Only entries whose trusted fields (journald sets them, systemd.journal-fields(7)) say that root's
+//! sshd sent them are believed: any local user can write a line that looks like one.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::account::AccountId;
+
+/// An account logged in with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// When.
+    pub at: Timestamp,
+    /// Which account.
+    pub account: AccountId,
+    /// The client's address.
+    pub from: String,
+    /// The key's type, as sshd calls it: `ED25519`.
+    pub algorithm: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+}
+
+/// The fields of a journal entry that count (`journalctl --output=json`).
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "MESSAGE")]
+    message: Value,
+    #[serde(rename = "_UID")]
+    uid: Value,
+    #[serde(rename = "_EXE")]
+    program: Option<Value>,
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    micros: String,
+}
+
+impl Login {
+    /// The login that a journal entry tells of, in JSON; none when it tells of something else.
+    pub fn from_journal(entry: &[u8]) -> Option<Self> {
+        let entry: Entry = serde_json::from_slice(entry).ok()?;
+        let is_sshd = text(&entry.uid)? == "0" && is_sshd(entry.program.as_ref().and_then(text));
+        // In milliseconds, as the state database keeps it: an entry that is read again is known.
+        let at = Timestamp::from_millisecond(entry.micros.parse::<i64>().ok()? / 1000).ok()?;
+        is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
+    }
+
+    /// `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c, `auth_log`).
+    pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
+        let rest = message.strip_prefix("Accepted publickey for ")?;
+        let words: Vec<&str> = rest.split(' ').collect();
+        let [account, "from", from, "port", port, "ssh2:", algorithm, fingerprint] = words[..]
+        else {
+            return None;
+        };
+        port.parse::<u16>().ok()?;
+        let is_hash = fingerprint.starts_with("SHA256:") && fingerprint.len() == 50;
+        is_hash.then_some(())?;
+        Some(Self {
+            at,
+            account: account.parse().ok()?,
+            from: from.to_owned(),
+            algorithm: algorithm.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+        })
+    }
+}
+
+/// `sshd`, or the part of it that serves a session (OpenSSH 9.8 and later), where only root can
+/// put a program. None: the kernel could not say any more.
+fn is_sshd(program: Option<String>) -> bool {
+    program.is_none_or(|path| {
+        let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(" (deleted)");
+        path.starts_with("/usr/") && ["sshd", "sshd-session"].contains(&name)
+    })
+}
+
+/// A field's text; one that is not printable UTF-8 comes as an array of bytes.
+fn text(field: &Value) -> Option<String> {
+    match field {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(bytes) => {
+            let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
+            String::from_utf8(bytes.iter().map(byte).collect::<Option<_>>()?).ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const MESSAGE: &str = "Accepted publickey for TEST-1 from 192.0.2.7 port 48926 ssh2: ED25519 \
+                           SHA256:yEe0d7fDlttVYiVjzN6MwUQEASdG3l+QOqwIF7Jzrh8";
+
+    fn entry(message: Value, uid: &str, program: Option<&str>) -> Option<Login> {
+        let mut entry = json!({"MESSAGE": message, "_UID": uid, "_COMM": "sshd",
+            "__REALTIME_TIMESTAMP": "1767225600123456", "__CURSOR": "s=1"});
+        if let Some(program) = program {
+            entry["_EXE"] = program.into();
+        }
+        Login::from_journal(entry.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_login_as_sshd_says_it() {
+        let login = entry(MESSAGE.into(), "0", Some("/usr/sbin/sshd")).unwrap();
+        assert_eq!((login.account.as_str(), login.from.as_str()), ("TEST-1", "192.0.2.7"));
+        assert!(login.fingerprint.starts_with("SHA256:yEe0"));
+        assert_eq!(login.at.as_microsecond(), 1_767_225_600_123_000);
+        let bytes: Vec<u8> = MESSAGE.bytes().collect();
+        assert_eq!(entry(json!(bytes), "0", None), Some(login));
+        let new = "/usr/lib/openssh/sshd-session";
+        assert!(entry(MESSAGE.into(), "0", Some(new)).is_some());
+    }
+
+    #[test]
+    fn what_others_write_is_not_believed() {
+        assert_eq!(entry(MESSAGE.into(), "1000", Some("/usr/sbin/sshd")), None);
+        assert_eq!(entry(MESSAGE.into(), "0", Some("/usr/bin/sudo")), None);
+        assert_eq!(entry(MESSAGE.into(), "0", Some("/tmp/sshd")), None);
+        for message in [
+            "Accepted password for TEST-1 from 192.0.2.7 port 48926 ssh2",
+            "Failed publickey for TEST-1 from 192.0.2.7 port 1 ssh2: ED25519 SHA256:x",
+            "Invalid user Accepted publickey for TEST-1",
+            &MESSAGE.replace("TEST-1", "root TEST-1"),
+            &MESSAGE.replace("48926", "x"),
+            &MESSAGE.replace("SHA256:", "MD5:"),
+        ] {
+            assert_eq!(entry(message.into(), "0", None), None, "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_borne(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Login::from_journal(&bytes);
+        }
+
+        #[test]
+        fn any_message_is_borne(message in "Accepted publickey for \\PC{0,100}") {
+            let _ = Login::from_message(&message, Timestamp::UNIX_EPOCH);
+        }
+    }
+}

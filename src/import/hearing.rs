@@ -1,0 +1,299 @@
+//! What the SFTP server says, on its way to the state database and to claims.
+//!
+//! A thread reads the log socket into the [`Ledger`], in memory, and waits for nothing; another
+//! links the socket into chroots and writes down what was heard. A claim first takes in what waits
+//! in the socket: the server logs a close before it closes, so whatever ended before the claim is
+//! known by then.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Engine;
+use super::doubt::warnings;
+use crate::account::AccountId;
+use crate::audit::name::encoded_bytes;
+use crate::audit::{Heard, Ledger, Login, Name, Page, Use};
+use crate::printable::chain;
+use crate::spool::pair::Take;
+use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder};
+use crate::state::accounts::{self, AccountRow};
+use crate::state::{self, activity, keys, uploads};
+
+/// How many lines are taken in at once: many times what the kernel queues
+/// (net.unix.max_dgram_qlen), so that one account's flood holds nobody's claim up for long.
+const AT_ONCE: usize = 10_000;
+
+/// Every link is looked at again after this, should somebody have removed it.
+const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// A fact whose file is gone is forgotten when it is this old.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// The log socket, and what was heard.
+#[derive(Debug)]
+pub struct Hearing {
+    /// None: it could not be made, which has been said.
+    socket: Option<LogSocket>,
+    ledger: Mutex<Ledger>,
+    links: Mutex<Links>,
+    accounts_came: Condvar,
+}
+
+/// Which accounts' chroots have a link to the socket.
+#[derive(Debug)]
+struct Links {
+    wanted: Vec<AccountId>,
+    /// Those that have one, or can't: which has been said.
+    done: HashSet<AccountId>,
+    again_at: Instant,
+    /// Some may be wanted that aren't done.
+    news: bool,
+    /// The process ends.
+    stopping: bool,
+}
+
+impl Hearing {
+    /// Listens, and remembers what is written down.
+    ///
+    /// # Errors
+    /// The state database's. Where nothing can be heard, that is said, and everything goes on.
+    pub(super) fn begin(engine: &Engine) -> state::Result<Self> {
+        let socket = LogSocket::bind(&engine.layout).inspect_err(|error| {
+            tracing::error!("uploads are not audited: {}", chain(error));
+        });
+        let accounts = &engine.config.accounts;
+        let mut ledger = Ledger::new(accounts.first_uid..=accounts.last_uid);
+        engine.state.read(|tx| {
+            for (account, name, fact) in uploads::list(tx)? {
+                ledger.facts(&account).remember(name, fact);
+            }
+            for key in keys::list(tx, None, true)? {
+                if let (Some(at), Some(from)) = (key.last_used_at, key.last_used_from) {
+                    ledger.remember_use(&key.account, key.fingerprint, Use { at, from });
+                }
+            }
+            Ok::<_, state::Error>(())
+        })?;
+        let links = Links {
+            wanted: Vec::new(),
+            done: HashSet::new(),
+            again_at: Instant::now() + LINK_AGAIN,
+            news: false,
+            stopping: false,
+        };
+        Ok(Self {
+            socket: socket.ok(),
+            ledger: Mutex::new(ledger),
+            links: Mutex::new(links),
+            accounts_came: Condvar::new(),
+        })
+    }
+
+    /// Waits for lines, and takes them in. Returns at once when there is nothing to listen to.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn hear(&self) -> Result<(), LogSocketError> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        loop {
+            socket.wait()?;
+            self.take_in()?;
+        }
+    }
+
+    /// Takes in what was sent until now.
+    fn take_in(&self) -> Result<(), LogSocketError> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        let mut ledger = self.ledger();
+        let now = Timestamp::now();
+        for _ in 0..AT_ONCE {
+            let Some(datagram) = socket.receive()? else { break };
+            let spool::Datagram { uid, pid, at, bytes } = datagram;
+            ledger.hear(Heard { uid, pid, at, bytes });
+            if at > now {
+                break; // what was sent before has been read before
+            }
+        }
+        Ok(())
+    }
+
+    /// These are the accounts now.
+    pub(super) fn follow(&self, accounts: &[AccountRow]) {
+        let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
+        self.ledger().follow(with_user());
+        let mut links = self.links();
+        links.wanted = with_user().map(|(_, id)| id).collect();
+        let known: HashSet<_> = links.wanted.iter().cloned().collect();
+        links.done.retain(|account| known.contains(account));
+        links.news = links.wanted.len() > links.done.len();
+        self.accounts_came.notify_all();
+    }
+
+    /// Waits until there may be something to link, at most for `pause`. False: the process ends.
+    pub fn wait_for_accounts(&self, pause: Duration) -> bool {
+        let links = self.links();
+        let idle = |links: &mut Links| !links.news && !links.stopping;
+        // Whatever became of the wait, there may be something to do now.
+        drop(self.accounts_came.wait_timeout_while(links, pause, idle));
+        let mut links = self.links();
+        links.news = false;
+        !links.stopping
+    }
+
+    /// Ends the wait for accounts, for good.
+    pub fn stop(&self) {
+        self.links().stopping = true;
+        self.accounts_came.notify_all();
+    }
+
+    /// sshd says that somebody logged in.
+    pub fn logged_in(&self, login: Login) {
+        self.ledger().logged_in(login);
+    }
+
+    /// Links the socket into chroots that don't have it.
+    pub fn link(&self) {
+        let Some(socket) = &self.socket else { return };
+        let mut links = self.links();
+        let repeated = links.again_at <= Instant::now();
+        if repeated {
+            links.again_at = Instant::now() + LINK_AGAIN;
+        }
+        let wanted: Vec<_> = links
+            .wanted
+            .iter()
+            .filter(|account| repeated || !links.done.contains(*account))
+            .cloned()
+            .collect();
+        drop(links); // accounts that come meanwhile don't wait
+        for account in wanted {
+            let linked = socket.link(&account);
+            let is_new = self.links().done.insert(account.clone());
+            match linked {
+                Ok(since) => self.ledger().facts(&account).hears_since(since),
+                // The account is on its way, or away.
+                Err(LogSocketError::Folder(FolderError::Missing { .. }))
+                    if !self.has_chroot(socket, &account) =>
+                {
+                    self.links().done.remove(&account);
+                }
+                Err(error) if is_new => {
+                    tracing::warn!(%account, "its uploads are not audited: {}", chain(&error));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn has_chroot(&self, socket: &LogSocket, account: &AccountId) -> bool {
+        socket.layout().account(account).is_dir()
+    }
+
+    /// What there is to say of the files of a pair that is about to be claimed.
+    pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
+        let Some(socket) = &self.socket else { return Vec::new() };
+        if let Err(error) = self.take_in() {
+            tracing::error!(%account, "{}", chain(&error));
+        }
+        let mut ledger = self.ledger();
+        let facts = ledger.facts(account);
+        if facts.since().is_none() && !has_log_folder(socket.layout(), account) {
+            return Vec::new(); // nothing is set up that could have heard
+        }
+        let doubt = |entry: &spool::Entry| facts.doubt(&Name::of(&entry.name).text, entry.ctime);
+        let data = take.data.as_ref().ok().map(|data| (data.name.as_str(), doubt(data)));
+        warnings(data, (&take.manifest.name, doubt(&take.manifest)))
+    }
+
+    /// These files are claimed: what was known of them has served.
+    pub(super) fn forget<'n>(&self, account: &AccountId, names: impl Iterator<Item = &'n str>) {
+        let mut ledger = self.ledger();
+        for name in names {
+            ledger.facts(account).set(&Name::of(name), None);
+        }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // Every line is taken in or not; half of one is one line the less.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        // Every change is one insertion or removal.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Begins to listen to the SFTP server's log.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn listen(&self) -> state::Result<()> {
+        let hearing = Hearing::begin(self)?;
+        // Asked for twice, the first one listens.
+        let _ = self.hearing.set(Arc::new(hearing));
+        Ok(())
+    }
+
+    /// Writes down what was heard, in one transaction.
+    ///
+    /// # Errors
+    /// The state database's; nothing is lost by it.
+    pub fn write_down(&self) -> state::Result<()> {
+        let Some(hearing) = self.hearing.get() else { return Ok(()) };
+        let pages = hearing.ledger().take_pages(Timestamp::now());
+        if pages.is_empty() {
+            return Ok(());
+        }
+        let written = self.state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
+        if written.is_err() {
+            hearing.ledger().put_back(pages);
+        }
+        written
+    }
+
+    /// Forgets what is known of files that are no longer there.
+    pub(super) fn forget_gone(&self, now: Timestamp) {
+        let Some(hearing) = self.hearing.get() else { return };
+        let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
+        let accounts = hearing.ledger().with_facts_older_than(before);
+        for account in accounts {
+            let old = |ledger: &mut Ledger| -> Vec<Name> {
+                ledger.facts(&account).older_than(before).cloned().collect()
+            };
+            let names = old(&mut hearing.ledger());
+            let mut gone: HashSet<&Name> = names.iter().collect();
+            let listed = spool::each_name(&self.layout, &account, |name| {
+                let name = encoded_bytes(name);
+                gone.retain(|known| !known.may_be(&name));
+            });
+            if listed.is_err() {
+                continue; // its folder is gone, and the account soon is
+            }
+            let mut ledger = hearing.ledger();
+            let still_old: HashSet<Name> = old(&mut ledger).into_iter().collect();
+            for name in gone.into_iter().filter(|name| still_old.contains(*name)) {
+                ledger.facts(&account).set(name, None);
+            }
+        }
+    }
+}
+
+fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
+    let Page { account, changes, lines, uses } = page;
+    if accounts::get(tx, account)?.is_none() {
+        return Ok(()); // erased meanwhile: nothing of it comes back
+    }
+    uploads::write(tx, account, changes)?;
+    for line in lines {
+        activity::log(tx, line.at, Some(account), None, line.action, &line.detail)?;
+    }
+    for (fingerprint, last) in uses {
+        keys::used(tx, account, fingerprint, last.at, &last.from)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Sockets, links and senders.
+
+use std::os::unix::net::UnixDatagram;
+
+use super::super::test_host::TestHost;
+use super::*;
+
+fn host() -> TestHost {
+    let host = TestHost::new();
+    fs::create_dir(host.layout.dev(&host.account)).unwrap();
+    host
+}
+
+fn send(host: &TestHost, text: &str) -> io::Result<usize> {
+    let sender = UnixDatagram::unbound()?;
+    sender.send_to(text.as_bytes(), host.layout.dev(&host.account).join(LINK))
+}
+
+#[test]
+fn lines_come_in_order_with_their_sender_and_time() {
+    let host = host();
+    let before = Timestamp::now();
+    let socket = LogSocket::bind(&host.layout).unwrap();
+    let since = socket.link(&host.account).unwrap();
+    assert!(socket.receive().unwrap().is_none());
+    for text in ["one", "two"] {
+        send(&host, text).unwrap();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20)); // it waits in the queue
+    let received = Timestamp::now();
+    socket.wait().unwrap();
+    for text in ["one", "two"] {
+        let got = socket.receive().unwrap().unwrap();
+        assert_eq!(got.bytes, text.as_bytes());
+        assert_eq!(got.uid, nix::unistd::getuid().as_raw());
+        assert_eq!(got.pid, i32::try_from(std::process::id()).unwrap());
+        assert!(before <= got.at && got.at < received, "when it was sent, not when it was read");
+    }
+    assert!(since.duration_since(before).abs() < jiff::SignedDuration::from_secs(1));
+    assert_eq!(socket.link(&host.account).unwrap(), since, "it is there already");
+}
+
+#[test]
+fn a_new_process_takes_the_place_of_the_old_one() {
+    let host = host();
+    let old = LogSocket::bind(&host.layout).unwrap();
+    old.link(&host.account).unwrap();
+    assert_eq!(linked(&host.layout, &host.account), Linked::Fresh);
+    drop(old);
+    let refused = send(&host, "nobody listens").unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "and nobody waits");
+    let new = LogSocket::bind(&host.layout).unwrap();
+    assert_eq!(linked(&host.layout, &host.account), Linked::Stale);
+    fs::write(host.layout.dev(&host.account).join(NEW_LINK), "a crash left it").unwrap();
+    new.link(&host.account).unwrap();
+    assert_eq!(linked(&host.layout, &host.account), Linked::Fresh);
+    send(&host, "again").unwrap();
+    assert_eq!(new.receive().unwrap().unwrap().bytes, b"again");
+}
+
+#[test]
+fn a_new_chroot_is_linked_from_its_first_moment() {
+    let host = host();
+    let dev = host.layout.dev(&host.account);
+    link_into(&host.layout, &dev).unwrap();
+    assert!(!dev.join(LINK).exists(), "there is none yet");
+    let socket = LogSocket::bind(&host.layout).unwrap();
+    link_into(&host.layout, &dev).unwrap();
+    send(&host, "early").unwrap();
+    assert_eq!(socket.receive().unwrap().unwrap().bytes, b"early");
+    let none: AccountId = "none".parse().unwrap();
+    assert_eq!(linked(&host.layout, &none), Linked::NoFolder);
+    let error = socket.link(&none).unwrap_err();
+    assert!(matches!(error, LogSocketError::Folder(FolderError::Missing { .. })), "{error}");
+}

@@ -1,0 +1,140 @@
+//! How the last write to each file in an account's incoming ended. One row a file, while it lies
+//! there; kept by `audit::Facts`, which these rows outlive a restart for.
+
+use rusqlite::{Row, params};
+
+use super::{Error, Result, Transaction, millis, timestamp};
+use crate::account::AccountId;
+use crate::audit::facts::Changes;
+use crate::audit::{End, Fact, Name};
+
+/// Writes down what has changed of `account`; nothing when it is being removed.
+///
+/// # Errors
+/// SQLite's.
+pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
+    if changes.cleared {
+        tx.prepare_cached("DELETE FROM upload WHERE account = ?1")?.execute([account.as_str()])?;
+    }
+    for (name, fact) in &changes.names {
+        match fact {
+            Some(fact) => put(tx, account, name, fact)?,
+            None => {
+                tx.prepare_cached(
+                    "DELETE FROM upload WHERE account = ?1 AND name = ?2 AND cut = ?3",
+                )?
+                .execute(params![account.as_str(), name.text, name.cut])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO upload (account, name, cut, ended, bytes, at, address, known_at)
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?1",
+    )?
+    .execute(params![
+        account.as_str(),
+        name.text,
+        name.cut,
+        word(fact.end),
+        fact.bytes.map(u64::cast_signed), // larger ones come back as they went
+        millis(fact.at),
+        fact.from,
+        millis(fact.known_at)
+    ])?;
+    Ok(())
+}
+
+/// Every fact that is written down.
+///
+/// # Errors
+/// SQLite's, or a row is not one of ours.
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Name, Fact)>> {
+    let mut statement = tx.prepare_cached(
+        "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next()? {
+        facts.push(read(row)?);
+    }
+    Ok(facts)
+}
+
+fn read(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
+    let account: String = row.get(0)?;
+    let ended: String = row.get(3)?;
+    let fact = Fact {
+        end: end(&ended).ok_or_else(|| Error::Value(format!("the end of an upload {ended:?}")))?,
+        bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+        at: timestamp(row.get(5)?)?,
+        from: row.get(6)?,
+        known_at: timestamp(row.get(7)?)?,
+    };
+    let id = account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
+    Ok((id, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
+}
+
+const WORDS: [(End, &str); 4] = [
+    (End::Closed, "closed"),
+    (End::Unknown, "unknown"),
+    (End::Open, "open"),
+    (End::Forced, "forced"),
+];
+
+fn word(end: End) -> &'static str {
+    WORDS.iter().find(|(of, _)| *of == end).map_or("unknown", |(_, word)| word)
+}
+
+fn end(word: &str) -> Option<End> {
+    WORDS.iter().find(|(_, text)| *text == word).map(|(end, _)| *end)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::state::State;
+
+    #[test]
+    fn facts_outlive_a_restart_and_go_with_their_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        let (acme, other): (AccountId, AccountId) =
+            ("acme".parse().unwrap(), "gone".parse().unwrap());
+        let fact =
+            |end, bytes| Fact { end, bytes, at: at(1), from: Some("::1".into()), known_at: at(2) };
+        let name = |text: &str, cut| Name { text: text.into(), cut };
+        let facts = [
+            (name("a", false), fact(End::Closed, Some(u64::MAX))),
+            (name("a", true), fact(End::Forced, None)),
+            (name("b", false), fact(End::Open, None)),
+            (name("c", false), fact(End::Unknown, Some(1))),
+        ];
+        let changes =
+            |cleared, names: &[(Name, Option<Fact>)]| Changes { cleared, names: names.to_vec() };
+        let all: Vec<_> = facts.iter().cloned().map(|(name, fact)| (name, Some(fact))).collect();
+        state
+            .write(|tx| {
+                tx.execute_batch("INSERT INTO account (id, created_at) VALUES ('acme', 0)")?;
+                write(tx, &acme, &changes(false, &all))?;
+                write(tx, &other, &changes(false, &all))?;
+                let read: Vec<_> =
+                    list(tx)?.into_iter().map(|(_, name, fact)| (name, fact)).collect();
+                assert_eq!(read, facts);
+                write(tx, &acme, &changes(false, &[(name("a", true), None)]))?;
+                assert_eq!(list(tx)?.len(), 3);
+                write(tx, &acme, &changes(true, &all[..1]))?;
+                assert_eq!(list(tx)?.len(), 1);
+                tx.execute("DELETE FROM account WHERE id = 'acme'", [])?;
+                assert_eq!(list(tx)?.len(), 0);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+}

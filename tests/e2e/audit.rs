@@ -1,0 +1,349 @@
+//! What the SFTP server's log says of uploads: in the activity log, and in reports where an upload
+//! was cut off. Through a real sshd, with real clients, and with the sidecar stopped in between.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, text};
+use crate::pair::Pair;
+use crate::process::{Process, run, until};
+use crate::sftp_script::Script;
+
+const CUT: &str = "the connection was lost before the client had closed ";
+const UNKNOWN: &str = "ended is not known";
+
+/// The warnings of the report on `stem`.
+#[track_caller]
+fn warnings(account: &Account<'_>, stem: &str) -> Vec<String> {
+    let report = account.report(stem);
+    let warnings = report["warnings"].as_array().unwrap();
+    warnings.iter().map(|warning| warning.as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until the activity log of `account` has `count` lines of `action`; returns their details.
+#[track_caller]
+fn activity(account: &Account<'_>, action: &str, count: usize) -> Vec<String> {
+    let sql = format!(
+        "SELECT detail FROM activity WHERE account = '{}' AND action = '{action}' ORDER BY id",
+        account.id
+    );
+    until(&format!("{count} of {action}"), SOON, || {
+        let found = account.host.query(&sql);
+        (found.len() >= count).then_some(found)
+    })
+}
+
+/// Uploads half of `pair`'s data file as `name` over a connection that is then killed.
+fn cut_upload(account: &Account<'_>, pair: &Pair, name: &str) {
+    let script = Script::new(account);
+    let data = std::fs::read(&pair.data).unwrap();
+    let half = account.local().join("half");
+    std::fs::write(&half, &data[..data.len() / 2]).unwrap();
+    let code = format!(
+        "f = sftp.open({name:?}, 'w')\nf.write(open({:?}, 'rb').read())\nf.flush()\n\
+         sftp.stat('.')\nos._exit(0)",
+        text(&half)
+    );
+    script.run(&code).ok();
+    gone(account);
+}
+
+/// Waits until no session of the account's is left: what it had open is closed by then.
+fn gone(account: &Account<'_>) {
+    let uid = run("id", &["-u", &account.id]).ok().stdout;
+    let uid = format!("\nUid:\t{}\t", uid.trim());
+    until("the session to end", SOON, || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut statuses =
+            processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok());
+        let lives = |status: &String| status.contains(&uid) && !status.contains("\nState:\tZ");
+        (!statuses.any(|status| lives(&status))).then_some(())
+    });
+}
+
+fn put(account: &Account<'_>, files: &[&Path]) {
+    let batch: String = files.iter().map(|file| format!("put {}\n", file.display())).collect();
+    account.sftp(&batch).ok();
+}
+
+#[test]
+fn a_session_is_in_the_activity_log() {
+    let host = Host::running();
+    let account = host.account("e2e-audit");
+    let pair = Pair::events(&account.local(), "e", 3);
+    let size = std::fs::metadata(&pair.data).unwrap().len();
+    account.import_all(&pair, 3);
+    account.sftp("get /results/e.result.json /dev/null\n").ok();
+    assert_eq!(warnings(&account, "e"), [""; 0]);
+    assert_eq!(activity(&account, "session.opened", 2)[0], "127.0.0.1");
+    assert_eq!(activity(&account, "session.closed", 1)[0], "127.0.0.1");
+    let opened = activity(&account, "file.opened", 3);
+    assert_eq!(opened[0], "/incoming/e.csv to write");
+    assert_eq!(opened[2], "/results/e.result.json to read");
+    let closed = activity(&account, "file.closed", 3);
+    assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 read"));
+    until("what served to be forgotten", SOON, || {
+        (host.query("SELECT count(*) FROM upload") == ["0"]).then_some(())
+    });
+}
+
+#[test]
+fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-cut");
+    let (cut, mended) =
+        (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "mended", 40));
+    cut_upload(&account, &cut, "cut.csv");
+    put(&account, &[&cut.manifest]);
+    let said = warnings(&account, "cut");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with(CUT) && said[0].contains("from 127.0.0.1"), "{said:?}");
+    assert!(activity(&account, "file.cut_off", 1)[0].starts_with("cut.csv: "));
+
+    cut_upload(&account, &mended, "mended.csv");
+    account.sftp(&format!("reput {}\n", mended.data.display())).ok();
+    put(&account, &[&mended.manifest]);
+    account.expect_accepted(&mended, 40);
+    assert_eq!(warnings(&account, "mended"), [""; 0]);
+}
+
+#[test]
+fn a_cut_upload_is_known_under_every_name() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-names");
+    let names = [
+        "a\"b.csv".to_owned(),
+        "a b c.csv".to_owned(),
+        "q\" bytes read 0 written 7.csv".to_owned(),
+        format!("{}.csv", "é".repeat(123)),
+        format!("{}.csv", "x".repeat(240)),
+    ];
+    for (n, name) in names.iter().enumerate() {
+        let stem = format!("n{n}");
+        let pair = Pair::events(&account.local(), &stem, 20);
+        cut_upload(&account, &pair, name);
+        let manifest = std::fs::read_to_string(&pair.manifest).unwrap();
+        let spelled = serde_json::to_string(name).unwrap();
+        let manifest = manifest.replace(&format!("\"{stem}.csv\""), &spelled);
+        assert!(manifest.contains(&spelled), "{manifest}");
+        std::fs::write(&pair.manifest, manifest).unwrap();
+        put(&account, &[&pair.manifest]);
+        let said = warnings(&account, &stem);
+        assert!(said.len() == 1 && said[0].starts_with(CUT), "{name}: {said:?}");
+    }
+    // Under a temporary name, which is then renamed.
+    let pair = Pair::events(&account.local(), "r", 20);
+    cut_upload(&account, &pair, "r.csv.part");
+    account.sftp("-rename r.csv.part nosuch/x\nrename r.csv.part r.csv\n").ok();
+    put(&account, &[&pair.manifest]);
+    let said = warnings(&account, "r");
+    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    // A whole one renamed over a cut one is whole.
+    let pair = Pair::events(&account.local(), "o", 20);
+    cut_upload(&account, &pair, "o.csv");
+    account.sftp(&format!("put {} t\nrename t o.csv\n", pair.data.display())).ok();
+    put(&account, &[&pair.manifest]);
+    account.expect_accepted(&pair, 20);
+    assert_eq!(warnings(&account, "o"), [""; 0]);
+}
+
+#[test]
+fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-restart");
+    let pair = |stem| Pair::events(&account.local(), stem, 10);
+    let (known, cut, missed, cut_again) =
+        (pair("known"), pair("cut"), pair("missed"), pair("again"));
+    put(&account, &[&known.data, &cut_again.data]);
+    cut_upload(&account, &cut, "cut.csv");
+    until("facts to be written down", SOON, || {
+        (host.query("SELECT count(*) FROM upload") == ["3"]).then_some(())
+    });
+    host.stop_daemon();
+    put(&account, &[&missed.data]);
+    std::thread::sleep(Duration::from_millis(300)); // beyond what a clock's tick explains
+    cut_upload(&account, &cut_again, "again.csv");
+    host.start_daemon();
+    put(&account, &[&known.manifest, &cut.manifest, &missed.manifest, &cut_again.manifest]);
+    assert_eq!(warnings(&account, "known"), [""; 0]);
+    assert!(warnings(&account, "cut")[0].starts_with(CUT));
+    for stem in ["missed", "again"] {
+        let said = warnings(&account, stem);
+        assert!(said.len() == 1 && said[0].contains(UNKNOWN), "{stem}: {said:?}");
+    }
+    // From here on it is heard again, as soon as the chroot has the new socket.
+    let log = host.accounts().join(&account.id).join("dev/log");
+    let socket = host.accounts().join(".spool/.log");
+    let inode = |path: &Path| std::fs::symlink_metadata(path).map(|found| found.ino()).ok();
+    until("the new socket", SOON, || (inode(&log) == inode(&socket)).then_some(()));
+    let after = pair("after");
+    account.import_all(&after, 10);
+    assert_eq!(warnings(&account, "after"), [""; 0]);
+}
+
+/// The daemon is killed before it has written down what it heard: that isn't forgotten in silence.
+#[test]
+fn a_kill_leaves_no_upload_without_a_word() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-kill");
+    for n in 0..5 {
+        let stem = format!("k{n}");
+        let pair = Pair::events(&account.local(), &stem, 10);
+        put(&account, &[&pair.data]);
+        cut_upload(&account, &pair, &format!("{stem}.csv"));
+        drop(host.daemon().take()); // with SIGKILL
+        host.start_daemon();
+        put(&account, &[&pair.manifest]);
+        let said = warnings(&account, &stem);
+        let is_told = |text: &String| text.starts_with(CUT) || text.contains(UNKNOWN);
+        assert!(said.len() == 1 && is_told(&said[0]), "{said:?}");
+    }
+}
+
+#[test]
+fn sessions_go_on_while_the_sidecar_does_not() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-down");
+    let batch = "ls\n".repeat(5) + &"put /etc/hostname h.txt\nrm h.txt\n".repeat(100);
+    host.stop_daemon();
+    let start = Instant::now();
+    account.sftp(&batch).ok();
+    let down = start.elapsed();
+    host.start_daemon();
+    until("the socket", SOON, || {
+        account.sftp("put /etc/hostname i.txt\n").ok();
+        let sql = "SELECT count(*) FROM activity WHERE action = 'file.closed'";
+        (host.query(sql) != ["0"]).then_some(())
+    });
+    // Stopped, it fills the socket's queue, and sessions wait for it; the watchdog ends that after
+    // a minute at most, and here a kill does.
+    host.daemon().as_ref().unwrap().signal(Signal::SIGSTOP);
+    let local = account.local().join("batch");
+    std::fs::write(&local, &batch).unwrap();
+    let mut args = account.options();
+    let port = host.port.to_string();
+    args.extend(["-P", &port, "-b", text(&local)].map(String::from));
+    args.push(account.login());
+    let mut client = Process::start("sftp", &args, &host.root.join("log/client"));
+    std::thread::sleep(Duration::from_secs(2));
+    drop(host.daemon().take());
+    let status = client.wait(SOON);
+    assert!(status.success(), "{status}");
+    assert!(down < Duration::from_secs(30), "{down:?}");
+}
+
+#[test]
+fn a_flood_is_bounded_and_hides_nothing() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-flood");
+    let pair = Pair::events(&account.local(), "e", 20);
+    let flood = Script::new(&account).start(
+        "end = time.time() + 60\nn = 0\nwhile time.time() < end:\n    n += 1\n    \
+         f = sftp.open('f%d.tmp' % (n % 50), 'w'); f.close()\n",
+    );
+    until("the flood", SOON, || (!activity(&account, "file.closed", 20).is_empty()).then_some(()));
+    cut_upload_beside(&account, &pair);
+    put(&account, &[&pair.manifest]);
+    let said = warnings(&account, "e");
+    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    drop(flood);
+    let left_out = activity(&account, "audit.left_out", 1);
+    assert!(left_out[0].ends_with(" lines left out"), "{left_out:?}");
+    let lines =
+        "SELECT count(*) FROM activity WHERE action LIKE 'file.%' OR action LIKE 'session.%'";
+    let lines: u32 = host.query(lines)[0].parse().unwrap();
+    assert!(lines <= 4 * 60, "{lines}");
+    let facts: u32 = host.query("SELECT count(*) FROM upload")[0].parse().unwrap();
+    assert!(facts <= 52, "{facts}");
+}
+
+/// As [`cut_upload`], while other sessions of the account go on.
+fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
+    let data = std::fs::read(&pair.data).unwrap();
+    let half = account.local().join("half");
+    std::fs::write(&half, &data[..data.len() / 2]).unwrap();
+    let code = format!(
+        "f = sftp.open('e.csv', 'w')\nf.write(open({:?}, 'rb').read())\nf.flush()\n\
+         sftp.stat('.')\nos._exit(0)",
+        text(&half)
+    );
+    Script::new(account).run(&code).ok();
+}
+
+/// An account can't see, take away or speak over another's, and not forge its own.
+#[test]
+fn the_socket_is_not_the_accounts_to_change() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-dev");
+    for command in ["rm /dev/log", "rename /dev/log /incoming/log", "put /etc/hostname /dev/x"] {
+        account.sftp(&format!("{command}\n")).refused();
+    }
+    for command in ["chmod 0777 /dev", "chmod 0 /dev/log", "rename /dev /incoming/dev"] {
+        account.sftp(&format!("{command}\n")).refused();
+    }
+    // A stranger on the host reaches it, and is nobody.
+    let log = host.accounts().join(&account.id).join("dev/log");
+    let line =
+        "<38>Nov 25 18:12:24 internal-sftp[7]: forced close \"e.csv\" bytes read 0 written 6";
+    let code = format!(
+        "import os, socket; os.setuid(65534); \
+         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto({line:?}.encode(), {:?})",
+        text(&log)
+    );
+    run("python3", &["-c", &code]).ok();
+    let pair = Pair::events(&account.local(), "e", 5);
+    account.import_all(&pair, 5);
+    assert_eq!(warnings(&account, "e"), [""; 0]);
+    assert!(host.query("SELECT 1 FROM activity WHERE action = 'file.cut_off'").is_empty());
+}
+
+/// sshd's own line, as the journal has it, through the socket that its unit writes to.
+#[test]
+fn a_login_updates_its_key() {
+    let host = Host::new("");
+    let folder = host.root.join("run");
+    std::fs::create_dir(&folder).unwrap();
+    run("chown", &["sftp-import", text(&folder)]).ok();
+    let account = host.account("e2e-audit-login");
+    host.start_daemon_under(&["env", &format!("RUNTIME_DIRECTORY={}", folder.display())]);
+    let socket = folder.join("journal.sock");
+    until("the socket", SOON, || socket.exists().then_some(()));
+    let keys = || host.cli(&["key", "list", &account.id, "--json"]).ok().json();
+    assert!(keys()[0]["lastUsedAt"].is_null());
+    account.sftp("pwd\n").ok();
+    let accepted = until("sshd's line", SOON, || {
+        let log = host.sshd_log();
+        log.lines().find(|line| line.starts_with("Accepted publickey for")).map(str::to_owned)
+    });
+    let entry = |uid: &str, micros: u64| {
+        let entry = serde_json::json!({"MESSAGE": accepted, "_UID": uid, "_EXE": "/usr/sbin/sshd",
+            "__REALTIME_TIMESTAMP": micros.to_string()});
+        format!("{entry}\n")
+    };
+    let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap() / 1000 * 1000;
+    let mut journal = UnixStream::connect(&socket).unwrap();
+    write!(journal, "{}not an entry\n{}", entry("1000", now + 1_000_000), entry("0", now)).unwrap();
+    let used = until("the key's last use", SOON, || {
+        let key = keys()[0].clone();
+        (!key["lastUsedAt"].is_null()).then_some(key)
+    });
+    assert_eq!(used["lastUsedFrom"], "127.0.0.1");
+    let at: jiff::Timestamp = used["lastUsedAt"].as_str().unwrap().parse().unwrap();
+    assert_eq!(at.as_microsecond(), i64::try_from(now).unwrap());
+    let listed = host.cli(&["key", "list", &account.id]).ok().stdout;
+    assert!(listed.contains("LAST USE") && listed.contains("127.0.0.1"), "{listed}");
+    // The day is read again when the unit starts anew: nothing is doubled.
+    drop(journal);
+    let mut journal = UnixStream::connect(&socket).unwrap();
+    write!(journal, "{}{}", entry("0", now), entry("0", now + 5_000_000)).unwrap();
+    drop(journal);
+    let logins = activity(&account, "session.login", 2);
+    assert_eq!(logins.len(), 2, "{logins:?}");
+    assert!(logins[0].starts_with("ED25519 SHA256:") && logins[0].ends_with(" from 127.0.0.1"));
+}
