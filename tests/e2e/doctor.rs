@@ -2,10 +2,11 @@
 //! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
 
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixDatagram;
 
 use crate::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
 use crate::host::{Host, SOON, set_mode};
-use crate::process::run;
+use crate::process::{run, until};
 use crate::unix::changing_users;
 
 #[test]
@@ -230,6 +231,13 @@ fn databases_and_the_sidecar() {
     );
     examine(&host).warned("deliveries", "1 given up in the last 24 h");
     change("DELETE FROM milestone");
+
+    let log = host.accounts().join(&account.id).join("dev/log");
+    std::fs::rename(&log, log.with_extension("away")).unwrap();
+    let other = UnixDatagram::bind(&log).unwrap();
+    examine(&host).warned("account-audit", "is not the socket that the sidecar listens at");
+    drop(other);
+    std::fs::rename(log.with_extension("away"), &log).unwrap();
 
     let daemon = host.root.join("lib/sftp-importd");
     let copy = std::fs::read(&daemon).unwrap();
