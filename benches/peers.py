@@ -43,7 +43,8 @@ def sqlite_events(csv, out):
 
 
 def duckdb_profiles(csv, out):
-    """A plain upsert: the last record of a profile wins, there are no lists."""
+    """A plain upsert: the last record of a profile wins, there are no lists. By MERGE INTO, without
+    a key: INSERT … ON CONFLICT DO UPDATE takes a hundred times as long once the profiles exist."""
     import duckdb
 
     names = PROFILE_COLUMNS.split(", ")
@@ -51,9 +52,11 @@ def duckdb_profiles(csv, out):
     database = duckdb.connect(out)
     select = f"SELECT identity, {last} FROM read_csv('{csv}') GROUP BY identity"
     database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
-    database.sql("CREATE UNIQUE INDEX IF NOT EXISTS by_identity ON profile (identity)")
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-    database.sql(f"INSERT INTO profile {select} ON CONFLICT (identity) DO UPDATE SET {changes}")
+    changes = ", ".join(f"{name} = new.{name}" for name in names)
+    database.sql(
+        f"MERGE INTO profile USING ({select}) AS new ON profile.identity = new.identity"
+        f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT"
+    )
     database.close()
 
 
