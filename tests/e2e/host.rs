@@ -42,6 +42,16 @@ pub struct Host {
     _users: ServiceUsers,
 }
 
+/// How many lines a log socket holds for a daemon that stands still, as systemd sets it at boot
+/// where the kernel's own number is smaller (its PID 1 does).
+fn let_log_sockets_queue() {
+    let path = "/proc/sys/net/unix/max_dgram_qlen";
+    let now: u32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
+    if now < 512 {
+        std::fs::write(path, "512").unwrap();
+    }
+}
+
 impl Host {
     /// A host whose daemon runs.
     pub fn running() -> Self {
@@ -63,6 +73,7 @@ impl Host {
     fn on(config: &str, disks: impl FnOnce(&Path) -> Vec<Disk>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let users = ServiceUsers::get();
+        let_log_sockets_queue();
         let n = COUNT.fetch_add(1, Relaxed);
         let root = PathBuf::from(format!("{ROOT_PREFIX}{}-{n}", std::process::id()));
         for folder in ["", "log", "ssh", "lib", "local"] {

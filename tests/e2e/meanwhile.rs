@@ -12,7 +12,7 @@ use crate::pair::Pair;
 use crate::process::{Ran, run, until};
 
 /// An unoptimised program needs some seconds for so many.
-const MANY: usize = 300_000;
+const MANY: usize = 2_500_000;
 
 /// How long such an import may take on a slow machine.
 const LONG: Duration = Duration::from_secs(600);
