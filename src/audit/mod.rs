@@ -1,7 +1,7 @@
 //! What sshd and its SFTP server say about accounts' sessions, and what follows from it. Pure.
 //!
-//! [`line`] reads a line of sftp-server's, [`login`] one of sshd's. [`Ledger`] takes the former one
-//! after the other: who said it, by the user id that the kernel vouches for; what it means for the
+//! [`mod@line`] reads a line of sftp-server's, [`login`] one of sshd's. [`Ledger`] takes the former
+//! one after the other: who said it, by the user id that the kernel vouches for; what it means for the
 //! file ([`facts`], by [`name`]); and what of it goes to the activity log, which is bounded however
 //! much an account does ([`shown`]).
 

@@ -142,11 +142,14 @@ impl Outcome {
     }
 }
 
-/// A report without what must differ: the id and the times.
+/// A report without what must differ, the id and the times, and what may: a log socket that could
+/// not be made hears of no upload, and the report says so.
 fn timeless(mut report: Value, stem: &str) -> Value {
     for key in ["import", "receivedAt", "startedAt", "finishedAt", "sha256", "bytes"] {
         report.as_object_mut().unwrap().remove(key);
     }
+    let warnings = report["warnings"].as_array_mut().unwrap();
+    warnings.retain(|warning| !warning.as_str().unwrap().starts_with("how the upload of "));
     serde_json::from_str(&report.to_string().replace(stem, "STEM")).unwrap()
 }
 
