@@ -1,9 +1,10 @@
 //! [`Ledger`]: everything heard of all accounts, line after line. Pure.
 //!
 //! Always holds: a line is its account's by the user id that the kernel vouches for, and by nothing
-//! that it says; memory is bounded by the number of accounts, whatever they do.
+//! that it says; memory is bounded by the number of accounts, whatever they do. An account that
+//! nothing is heard of costs nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
@@ -85,6 +86,8 @@ pub struct Ledger {
     range: RangeInclusive<u32>,
     accounts: HashMap<u32, AccountId>,
     parts: HashMap<AccountId, Part>,
+    /// Those that may have something to be written down, now or by a later time.
+    stirred: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
     held: VecDeque<Heard>,
 }
@@ -96,6 +99,7 @@ impl Ledger {
             range,
             accounts: HashMap::new(),
             parts: HashMap::new(),
+            stirred: HashSet::new(),
             sessions: HashMap::new(),
             held: VecDeque::new(),
         }
@@ -133,6 +137,7 @@ impl Ledger {
             self.sessions.clear();
         }
         let Some(part) = self.parts.get_mut(account) else { return false };
+        self.stirred.insert(account.clone());
         let key = (heard.uid, heard.pid);
         if said == Said::SessionClosed {
             let session = self.sessions.remove(&key).unwrap_or_default();
@@ -154,6 +159,7 @@ impl Ledger {
         }
         part.limit.add(at, "session.login", || format!("{algorithm} {fingerprint} from {from}"));
         part.uses.insert(fingerprint, (Use { at, from }, true));
+        self.stirred.insert(login.account);
     }
 
     /// A use of a key that was written down before.
@@ -164,6 +170,7 @@ impl Ledger {
 
     /// The facts of `account`.
     pub fn facts(&mut self, account: &AccountId) -> &mut Facts {
+        self.stirred.insert(account.clone());
         &mut self.parts.entry(account.clone()).or_default().facts
     }
 
@@ -176,7 +183,8 @@ impl Ledger {
     /// What is to be written down by `now`, once.
     pub fn take_pages(&mut self, now: Timestamp) -> Vec<Page> {
         let mut pages = Vec::new();
-        for (account, part) in &mut self.parts {
+        for account in std::mem::take(&mut self.stirred) {
+            let Some(part) = self.parts.get_mut(&account) else { continue };
             let (changes, lines) = (part.facts.take_changes(), part.limit.take(now));
             let new = part.uses.iter_mut().filter(|(_, (_, new))| *new);
             let uses: Vec<_> = new
@@ -185,8 +193,11 @@ impl Ledger {
                     (fingerprint.clone(), last.clone())
                 })
                 .collect();
+            if part.limit.owes() {
+                self.stirred.insert(account.clone());
+            }
             if changes != Changes::default() || !lines.is_empty() || !uses.is_empty() {
-                pages.push(Page { account: account.clone(), changes, lines, uses });
+                pages.push(Page { account, changes, lines, uses });
             }
         }
         pages
@@ -201,6 +212,7 @@ impl Ledger {
                 for (fingerprint, _) in uses {
                     part.uses.entry(fingerprint).and_modify(|(_, new)| *new = true);
                 }
+                self.stirred.insert(account);
             }
         }
     }

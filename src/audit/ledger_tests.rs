@@ -169,3 +169,19 @@ fn a_login_that_is_read_again_is_the_same() {
     ledger.put_back(pages);
     assert_eq!(ledger.take_pages(at(10))[0].uses.len(), 1);
 }
+
+#[test]
+fn an_account_that_nothing_is_heard_of_is_not_looked_at() {
+    let mut ledger = ledger();
+    ledger.take_pages(at(10));
+    assert_eq!(ledger.stirred.len(), 0);
+    for _ in 0..2 * A_MINUTE {
+        say(&mut ledger, 70_000, &[SESSION]);
+    }
+    let pages = ledger.take_pages(at(10));
+    assert_eq!((pages.len(), ledger.stirred.len()), (1, 1), "it owes a line of what was left out");
+    ledger.take_pages(at(70));
+    assert_eq!(ledger.stirred.len(), 0);
+    ledger.put_back(pages);
+    assert_eq!(ledger.take_pages(at(71)).len(), 1, "what could not be written comes again");
+}

@@ -54,9 +54,9 @@ impl Limit {
         self.waiting = lines.split_off(over);
     }
 
-    /// Whether it can be forgotten by `now`.
-    pub fn is_idle(&self, now: Timestamp) -> bool {
-        self.waiting.is_empty() && self.left_out == 0 && self.minute != minute(now)
+    /// Whether there will be a line to write though nothing more comes.
+    pub fn owes(&self) -> bool {
+        self.left_out > 0
     }
 
     fn turn(&mut self, now: Timestamp) {
@@ -92,10 +92,10 @@ mod tests {
         }
         assert_eq!(limit.take(at(61)).len(), A_MINUTE as usize);
         assert_eq!(limit.take(at(119)), []);
-        assert!(!limit.is_idle(at(119)));
+        assert!(limit.owes());
         let said = limit.take(at(120));
         assert_eq!((said.len(), said[0].detail.as_str()), (1, "940 lines left out"));
-        assert!(limit.is_idle(at(200)) && !limit.is_idle(at(125)));
+        assert!(!limit.owes());
     }
 
     #[test]
