@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use sftp_import::config::Limits;
 use sftp_import::manifest::Manifest;
-use sftp_import::records::{Batch, Options, Progress, RejectedRecord, Sink, Start, read};
+use sftp_import::records::{
+    Batch, Options, Progress, RejectedRecord, Rejections, Sink, Start, read,
+};
 use sftp_import::report::Failure;
 
 #[path = "data/mod.rs"]
@@ -18,9 +20,25 @@ const ROUNDS: usize = 5;
 
 struct Dropped;
 
+/// Forgets what it is given.
+#[derive(Clone)]
+struct Forgotten;
+
+impl Rejections for Forgotten {
+    fn add(&mut self, record: &RejectedRecord<'_>) {
+        std::hint::black_box(record);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
 impl Sink for Dropped {
-    fn begin(&mut self, _: &Start) -> Result<(), Failure> {
-        Ok(())
+    type Rejections = Forgotten;
+
+    fn begin(&mut self, _: &Start) -> Result<Forgotten, Failure> {
+        Ok(Forgotten)
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -28,8 +46,7 @@ impl Sink for Dropped {
         Ok(())
     }
 
-    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        std::hint::black_box(record);
+    fn reject(&mut self, _: Forgotten) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -150,12 +150,23 @@ struct Tallied {
 impl RejectionTally {
     /// Counts one more record rejected with `message` at `line`.
     pub fn add(&mut self, message: &'static str, line: u64) {
+        self.add_all(message, 1, line);
+    }
+
+    /// Adds what was counted apart.
+    pub fn extend(&mut self, other: Self) {
+        for Tallied { message, count, first_line } in other.0 {
+            self.add_all(message, count, first_line);
+        }
+    }
+
+    fn add_all(&mut self, message: &'static str, count: u64, first_line: u64) {
         match self.0.iter_mut().find(|tallied| tallied.message == message) {
             Some(tallied) => {
-                tallied.count += 1;
-                tallied.first_line = tallied.first_line.min(line);
+                tallied.count += count;
+                tallied.first_line = tallied.first_line.min(first_line);
             }
-            None => self.0.push(Tallied { message, count: 1, first_line: line }),
+            None => self.0.push(Tallied { message, count, first_line }),
         }
     }
 

@@ -6,7 +6,9 @@ use std::io::{self, Read};
 
 use sftp_import::config::{Limits, Size};
 use sftp_import::manifest::Manifest;
-use sftp_import::records::{Batch, Options, Progress, RejectedRecord, Sink, Start, describe, read};
+use sftp_import::records::{
+    Batch, Options, Progress, RejectedRecord, Rejections, Sink, Start, describe, read,
+};
 use sftp_import::report::Failure;
 
 /// Inputs to begin with: two bytes of settings, then the file.
@@ -114,10 +116,33 @@ struct Told {
     progress: Progress,
 }
 
+/// Some rejected records as text.
+#[derive(Clone, Default)]
+struct Rejected {
+    text: String,
+    count: u64,
+}
+
+impl Rejections for Rejected {
+    fn add(&mut self, record: &RejectedRecord<'_>) {
+        self.count += 1;
+        let mut why = String::new();
+        describe(&record.reasons, &mut why).expect("a String takes all");
+        assert!(!why.is_empty() && !why.contains(char::is_control), "{why:?}");
+        writeln!(self.text, "{} {:?} {why}", record.line, record.raw).expect("a String");
+    }
+
+    fn is_full(&self) -> bool {
+        self.count == 5
+    }
+}
+
 impl Sink for Told {
-    fn begin(&mut self, start: &Start) -> Result<(), Failure> {
+    type Rejections = Rejected;
+
+    fn begin(&mut self, start: &Start) -> Result<Rejected, Failure> {
         assert_eq!(start.names.is_empty(), start.header.is_empty());
-        Ok(())
+        Ok(Rejected::default())
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -135,12 +160,9 @@ impl Sink for Told {
         Ok(())
     }
 
-    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        self.rejects += 1;
-        let mut why = String::new();
-        describe(&record.reasons, &mut why).expect("a String takes all");
-        assert!(!why.is_empty() && !why.contains(char::is_control), "{why:?}");
-        writeln!(self.rejected, "{} {:?} {why}", record.line, record.raw).expect("a String");
+    fn reject(&mut self, rejected: Rejected) -> Result<(), Failure> {
+        self.rejects += rejected.count;
+        self.rejected += &rejected.text;
         Ok(())
     }
 

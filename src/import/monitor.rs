@@ -58,9 +58,9 @@ impl Monitor {
         self.bytes.store(bytes, Relaxed);
     }
 
-    /// Counts one more rejected record.
-    pub fn reject(&self) {
-        self.rejected.fetch_add(1, Relaxed);
+    /// Counts some more rejected records.
+    pub fn reject(&self, records: u64) {
+        self.rejected.fetch_add(records, Relaxed);
     }
 
     /// Asks the import to stop soon, with nothing stored; it will run again from its start.

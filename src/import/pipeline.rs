@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 
 use jiff::Timestamp;
 
-use super::errors::Errors;
+use super::errors::{Errors, Lines};
 use super::monitor::Monitor;
 use super::state;
 use crate::account::AccountId;
@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
-use crate::records::{self, Batch, RejectedRecord, Sink, Start};
+use crate::records::{self, Batch, Sink, Start};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
 use crate::store::{self, Store, Writer};
 
@@ -226,10 +226,9 @@ impl Pipeline<'_> {
         Ok(errors.as_mut())
     }
 
-    fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
+    fn write(&mut self, rejected: &Lines) -> io::Result<()> {
         if let Some(errors) = self.errors()? {
-            let written = errors.write(record)?;
-            self.left_out += u64::from(!written);
+            self.left_out += errors.write(rejected)?;
         }
         Ok(())
     }
@@ -267,13 +266,15 @@ impl Pipeline<'_> {
 }
 
 impl Sink for Pipeline<'_> {
-    fn begin(&mut self, start: &Start) -> Result<(), Failure> {
+    type Rejections = Lines;
+
+    fn begin(&mut self, start: &Start) -> Result<Lines, Failure> {
         if let Some(Target { store, account, import }) = self.target {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
         self.errors = Some((start.clone(), None));
-        Ok(())
+        Ok(Lines::new(start, self.limits))
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -284,9 +285,9 @@ impl Sink for Pipeline<'_> {
         .map_err(|error| self.unstorable(&error))
     }
 
-    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        self.monitor.reject();
-        self.write(record).map_err(|error| self.unwritable(&error))
+    fn reject(&mut self, rejected: Lines) -> Result<(), Failure> {
+        self.monitor.reject(rejected.len());
+        self.write(&rejected).map_err(|error| self.unwritable(&error))
     }
 
     fn progress(&mut self, progress: records::Progress) -> Result<(), Failure> {

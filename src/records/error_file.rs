@@ -6,7 +6,6 @@
 //! one, and it is the last.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write};
 use std::ops::Range;
 
 use super::columns::FAILURE_DESCRIPTION;
@@ -15,11 +14,9 @@ use super::rejection::describe;
 use super::rules::fold;
 use super::sink::{RejectedRecord, Start};
 
-/// Writes an error file, a record at a time.
-pub struct ErrorFile<W> {
-    out: W,
-    /// The record in hand.
-    line: Vec<u8>,
+/// How an error file is written; where to is the caller's.
+#[derive(Clone, Debug)]
+pub struct ErrorFile {
     delimiter: u8,
     line_end: &'static str,
     /// The header's number of columns.
@@ -29,91 +26,76 @@ pub struct ErrorFile<W> {
     quote_formulas: bool,
 }
 
-impl<W: Write> ErrorFile<W> {
-    /// Begins an error file with its header.
+impl ErrorFile {
+    /// The error file of a data file that begins with `start`.
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn new(out: W, start: &Start, quote_formulas: bool) -> io::Result<Self> {
+    pub fn new(start: &Start, quote_formulas: bool) -> Self {
         let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
         let names = start.names.iter().enumerate();
         let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
-        let mut file = Self {
-            out,
-            line: Vec::new(),
+        Self {
             delimiter: start.delimiter,
             line_end: start.line_end,
             width: start.names.len(),
             dropped,
             quote_formulas,
-        };
-        if start.needs_mark {
-            file.line.extend_from_slice(b"\xEF\xBB\xBF");
         }
-        file.fields(&start.header);
-        file.end_line(|text| text.write_str(FAILURE_DESCRIPTION))?;
-        Ok(file)
     }
 
-    /// Appends a rejected record. One that was too long to hold has empty fields.
-    ///
-    /// # Errors
-    /// Those of the output.
-    pub fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
+    /// What it begins with: its header.
+    pub fn header(&self, start: &Start) -> Vec<u8> {
+        let mut line = Vec::new();
+        if start.needs_mark {
+            line.extend_from_slice(b"\xEF\xBB\xBF");
+        }
+        self.fields(&start.header, &mut line);
+        self.end_line(&mut line, |text| text.write_str(FAILURE_DESCRIPTION));
+        line
+    }
+
+    /// Appends a rejected record to `out`. One that was too long to hold has empty fields.
+    pub fn push(&self, record: &RejectedRecord<'_>, out: &mut Vec<u8>) {
         match record.raw {
-            Some(raw) => self.fields(raw),
+            Some(raw) => self.fields(raw, out),
             None => {
                 let fields = self.width.saturating_sub(self.dropped.len());
-                self.line.resize(fields.saturating_sub(1), self.delimiter);
+                out.resize(out.len() + fields.saturating_sub(1), self.delimiter);
             }
         }
-        self.end_line(|text| describe(&record.reasons, text))
+        self.end_line(out, |text| describe(&record.reasons, text));
     }
 
-    /// Flushes, and gives the output back.
-    ///
-    /// # Errors
-    /// Those of the output.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
-    }
-
-    fn fields(&mut self, raw: &[u8]) {
+    fn fields(&self, raw: &[u8], out: &mut Vec<u8>) {
         if self.dropped.is_empty() && !self.quote_formulas {
-            return self.line.extend_from_slice(raw);
+            return out.extend_from_slice(raw);
         }
         let fields = raw_fields(raw, self.delimiter).into_iter().enumerate();
         let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
         for (n, field) in kept.collect::<Vec<Range<usize>>>().into_iter().enumerate() {
             if n > 0 {
-                self.line.push(self.delimiter);
+                out.push(self.delimiter);
             }
-            self.field(&raw[field]);
+            self.field(&raw[field], out);
         }
     }
 
-    fn field(&mut self, field: &[u8]) {
+    fn field(&self, field: &[u8], out: &mut Vec<u8>) {
         let text = field.strip_prefix(b"\"").unwrap_or(field);
         let runs = matches!(text, [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..]);
         if !(self.quote_formulas && runs) {
-            return self.line.extend_from_slice(field);
+            return out.extend_from_slice(field);
         }
-        self.line.extend_from_slice(if text.len() < field.len() { b"\"'" } else { b"'" });
-        self.line.extend_from_slice(text);
+        out.extend_from_slice(if text.len() < field.len() { b"\"'" } else { b"'" });
+        out.extend_from_slice(text);
     }
 
-    /// Puts what `tell` says into the last field, in quotes, and writes the line.
-    fn end_line(&mut self, tell: impl FnOnce(&mut Quoted<'_>) -> fmt::Result) -> io::Result<()> {
-        self.line.extend_from_slice(&[self.delimiter, b'"']);
-        tell(&mut Quoted(&mut self.line)).map_err(io::Error::other)?;
-        self.line.push(b'"');
-        self.line.extend_from_slice(self.line_end.as_bytes());
-        self.out.write_all(&self.line)?;
-        self.line.clear();
-        Ok(())
+    /// Puts what `tell` says into the last field, in quotes, and ends the line.
+    fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Quoted<'_>) -> fmt::Result) {
+        out.extend_from_slice(&[self.delimiter, b'"']);
+        tell(&mut Quoted(out)).expect("there is always room in memory");
+        out.push(b'"');
+        out.extend_from_slice(self.line_end.as_bytes());
     }
 }
 
@@ -122,12 +104,13 @@ struct Quoted<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Quoted<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for (n, part) in text.split('"').enumerate() {
-            if n > 0 {
-                self.0.extend_from_slice(b"\"\"");
-            }
-            self.0.extend_from_slice(part.as_bytes());
+        let mut rest = text.as_bytes();
+        while let Some(quote) = memchr::memchr(b'"', rest) {
+            self.0.extend_from_slice(&rest[..=quote]);
+            self.0.push(b'"');
+            rest = &rest[quote + 1..];
         }
+        self.0.extend_from_slice(rest);
         Ok(())
     }
 }
@@ -163,9 +146,10 @@ mod tests {
     }
 
     fn write(start: &Start, raw: Option<&[u8]>, quote_formulas: bool) -> String {
-        let mut file = ErrorFile::new(Vec::new(), start, quote_formulas).unwrap();
-        file.write(&rejected(raw)).unwrap();
-        String::from_utf8(file.finish().unwrap()).unwrap()
+        let file = ErrorFile::new(start, quote_formulas);
+        let mut text = file.header(start);
+        file.push(&rejected(raw), &mut text);
+        String::from_utf8(text).unwrap()
     }
 
     #[test]

@@ -1,17 +1,8 @@
 //! `<stem>.errors.jsonl`: one JSON object a line for every reason of every rejected record.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 
 use super::sink::RejectedRecord;
-
-/// Writes rejections for machines, a record at a time.
-pub struct ErrorsJsonl<W> {
-    out: W,
-    /// The lines of the record in hand.
-    lines: Vec<u8>,
-}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -23,40 +14,18 @@ struct Line<'a> {
     help: Option<&'a str>,
 }
 
-impl<W: Write> ErrorsJsonl<W> {
-    /// Begins an empty file.
-    pub fn new(out: W) -> Self {
-        Self { out, lines: Vec::new() }
-    }
-
-    /// Appends the reasons of a rejected record.
-    ///
-    /// # Errors
-    /// Those of the output.
-    pub fn write(&mut self, record: &RejectedRecord<'_>) -> io::Result<()> {
-        for reason in &record.reasons {
-            let line = Line {
-                line: reason.line,
-                column: reason.column.as_deref(),
-                value: reason.value.as_deref(),
-                message: &reason.message,
-                help: reason.help.as_deref(),
-            };
-            serde_json::to_writer(&mut self.lines, &line)?;
-            self.lines.push(b'\n');
-        }
-        self.out.write_all(&self.lines)?;
-        self.lines.clear();
-        Ok(())
-    }
-
-    /// Flushes, and gives the output back.
-    ///
-    /// # Errors
-    /// Those of the output.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+/// Appends the reasons of a rejected record to `out`.
+pub fn push_json_lines(record: &RejectedRecord<'_>, out: &mut Vec<u8>) {
+    for reason in &record.reasons {
+        let line = Line {
+            line: reason.line,
+            column: reason.column.as_deref(),
+            value: reason.value.as_deref(),
+            message: &reason.message,
+            help: reason.help.as_deref(),
+        };
+        serde_json::to_writer(&mut *out, &line).expect("texts and a number, into memory");
+        out.push(b'\n');
     }
 }
 
@@ -78,11 +47,10 @@ mod tests {
             help: help.map(Cow::from),
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
-        let mut file = ErrorsJsonl::new(Vec::new());
-        file.write(&RejectedRecord { line: 7, raw: None, reasons }).unwrap();
-        let text = String::from_utf8(file.finish().unwrap()).unwrap();
+        let mut text = Vec::new();
+        push_json_lines(&RejectedRecord { line: 7, raw: None, reasons }, &mut text);
         assert_eq!(
-            text,
+            String::from_utf8(text).unwrap(),
             "{\"line\":7,\"column\":\"c\",\"value\":\"a\\nb\",\"message\":\"No\"}\n\
              {\"line\":7,\"column\":null,\"value\":null,\"message\":\"No\",\"help\":\"h\"}\n"
         );

@@ -32,28 +32,47 @@ use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
 use super::texts::{Nulls, Texts};
 
-/// The batch of the rows that break no rule; what the others break is added to `found`.
+/// The rows that break no rule; what the others break is added to `found`.
 pub(super) fn build(
     plan: &Plan,
     schema: &EventSchema,
     rows: &Rows<'_>,
     found: &mut Vec<Found>,
-) -> RecordBatch {
+) -> Vec<RecordBatch> {
     let mut builder = Builder::new(plan, rows);
     let columns = builder.columns();
     let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
         .expect("one column of its type for each field of the schema");
     let bad = builder.bad;
     let explained = (0..bad.len()).filter(|row| bad[*row]);
-    match explained.map(|row| explain(plan, rows, row, found)).count() {
-        0 => batch,
-        all if all == bad.len() => RecordBatch::new_empty(batch.schema()),
-        _ => {
-            let good = BooleanBuffer::collect_bool(bad.len(), |row| !bad[row]);
-            filter_record_batch(&batch, &BooleanArray::new(good, None))
-                .expect("one verdict for each row")
-        }
+    let explained = explained.map(|row| explain(plan, rows, row, found)).count();
+    without(&bad, explained, batch)
+}
+
+/// A batch is cut at its bad rows where the pieces are this long on average, in rows: a piece
+/// shares the batch's memory, and costs the store a call for each column.
+const PIECE: usize = 256;
+
+/// `batch` without its bad rows, which are `count`.
+fn without(bad: &[bool], count: usize, batch: RecordBatch) -> Vec<RecordBatch> {
+    if count == 0 {
+        return vec![batch];
     }
+    if count == bad.len() {
+        return Vec::new();
+    }
+    if count * PIECE > bad.len() {
+        let good = BooleanBuffer::collect_bool(bad.len(), |row| !bad[row]);
+        let good = filter_record_batch(&batch, &BooleanArray::new(good, None));
+        return vec![good.expect("one verdict for each row")];
+    }
+    let mut next = 0;
+    let pieces = bad.split(|bad| *bad).map(|good| {
+        let from = next;
+        next += good.len() + 1;
+        batch.slice(from, good.len())
+    });
+    pieces.filter(|piece| piece.num_rows() > 0).collect()
 }
 
 struct Builder<'a, 'r> {

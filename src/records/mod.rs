@@ -11,6 +11,7 @@
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
 //! | check by the `rules`, build the batch | `parse`, `event`, `texts`, `profile`, `explain` | worker |
+//! | write down what is rejected, as the `sink` wants it | `error_file`, `errors_jsonl` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
 //! What always holds: the same bytes give the same verdicts, however they arrive and whoever
@@ -44,11 +45,11 @@ mod texts;
 pub use batch::{Batch, Change, Operation, ProfileBatch, ProfileRecord, Value};
 pub use decompress::Compression;
 pub use error_file::ErrorFile;
-pub use errors_jsonl::ErrorsJsonl;
+pub use errors_jsonl::push_json_lines;
 pub use read::{Options, Stopped, Summary, read};
 pub use rejection::{Rejection, Rule, describe};
 pub use schema::{EventSchema, IdKind, Property, PropertyType, Schema};
-pub use sink::{Progress, RejectedRecord, Sink, Start};
+pub use sink::{Progress, RejectedRecord, Rejections, Sink, Start};
 
 #[cfg(test)]
 mod tests;

@@ -126,7 +126,7 @@ type Invalid = (u32, Vec<u8>);
 /// What became of a block.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    pub batch: Batch,
+    pub batches: Vec<Batch>,
     /// Bytes of the file as uploaded that were read for it.
     pub consumed: u64,
     first_line: u64,
@@ -144,15 +144,15 @@ pub(super) fn parse(block: Block, plan: &Plan) -> Parsed {
     let bytes = text.len();
     let lexed = find_cells(&mut text, plan);
     if let Ok(valid) = simdutf8::basic::from_utf8(&text) {
-        let (batch, found) = build(plan, valid, &lexed, &[], first_line);
-        return Parsed { batch, consumed, first_line, text, lexed, found, invalid: Vec::new() };
+        let (batches, found) = build(plan, valid, &lexed, &[], first_line);
+        return Parsed { batches, consumed, first_line, text, lexed, found, invalid: Vec::new() };
     }
     text.truncate(bytes);
     let invalid = take_invalid(&mut text, plan);
     let lexed = find_cells(&mut text, plan);
     let valid = std::str::from_utf8(&text).expect("invalid records were taken out");
-    let (batch, found) = build(plan, valid, &lexed, &invalid, first_line);
-    Parsed { batch, consumed, first_line, text, lexed, found, invalid }
+    let (batches, found) = build(plan, valid, &lexed, &invalid, first_line);
+    Parsed { batches, consumed, first_line, text, lexed, found, invalid }
 }
 
 /// The cells of a block, those with quotes inside them put after it.
@@ -162,26 +162,29 @@ fn find_cells(text: &mut Vec<u8>, plan: &Plan) -> Lexed {
     lexed
 }
 
-/// The batch of the records that break no rule, and what the others break, by record.
+/// The records that break no rule, and what the others break, by record.
 fn build(
     plan: &Plan,
     text: &str,
     lexed: &Lexed,
     invalid: &[Invalid],
     first_line: u64,
-) -> (Batch, Vec<Found>) {
+) -> (Vec<Batch>, Vec<Found>) {
     let mut found = Vec::new();
     let rows = well_formed(lexed, invalid, plan, &mut found);
     let rows = Rows { text, cells: &lexed.cells, records: &lexed.records, first_line, rows };
-    let batch = match &plan.schema {
-        Schema::Event(schema) => Batch::Events(event::build(plan, schema, &rows, &mut found)),
+    let batches = match &plan.schema {
+        Schema::Event(schema) => {
+            let batches = event::build(plan, schema, &rows, &mut found);
+            batches.into_iter().map(Batch::Events).collect()
+        }
         Schema::Profile(properties) => {
             let batch = ProfileBatch::new(properties.clone());
-            Batch::Profiles(profile::build(plan, batch, &rows, &mut found))
+            vec![Batch::Profiles(profile::build(plan, batch, &rows, &mut found))]
         }
     };
     found.sort_by_key(|found| found.record);
-    (batch, found)
+    (batches, found)
 }
 
 /// The records of the header's form; what the others lack is added to `found`.
@@ -230,21 +233,10 @@ fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<Invalid> {
 }
 
 impl Parsed {
-    /// Records read.
-    pub fn read(&self) -> u64 {
-        self.lexed.records.len() as u64
-    }
-
-    /// Gives every rejected record to `reject`, in file order.
-    pub fn rejected<E>(
-        &self,
-        plan: &Plan,
-        mut reject: impl FnMut(RejectedRecord<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for of_one in self.found.chunk_by(|a, b| a.record == b.record) {
-            reject(self.rejected_record(plan, of_one))?;
-        }
-        Ok(())
+    /// Every rejected record, in file order.
+    pub fn rejected<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = RejectedRecord<'a>> {
+        let by_record = self.found.chunk_by(|a, b| a.record == b.record);
+        by_record.map(|of_one| self.rejected_record(plan, of_one))
     }
 
     fn rejected_record<'a>(&'a self, plan: &'a Plan, found: &[Found]) -> RejectedRecord<'a> {

@@ -1,16 +1,18 @@
 //! The driver: one reader, some workers, and the caller's thread, to which all comes in order.
 //!
 //! Blocks are dealt out to the workers in turn and collected in the same turn, so order needs no
-//! bookkeeping. Every channel holds one block, which bounds what is in flight.
+//! bookkeeping. A worker passes on what it rejects piece by piece, then the block's records. Every
+//! channel holds one block or piece, which bounds what is in flight.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
+use super::batch::Batch;
 use super::open::{Opened, open, split_failure, unreadable};
 use super::parse::{Parsed, Plan, parse, too_long};
 use super::rejection::Rejection;
-use super::sink::{Progress, RejectedRecord, Sink};
+use super::sink::{Progress, RejectedRecord, Rejections, Sink};
 use super::source::Meter;
 use super::split::{Block, Piece, Splitter};
 use crate::config::Limits;
@@ -80,22 +82,98 @@ pub fn read(
 /// What a worker gets.
 type Job = Result<Piece, Failure>;
 
-/// What comes of it.
-enum Done {
-    Parsed(Box<Parsed>),
-    TooLong { line: u64, bytes: u64 },
+/// What comes of it: any number of the first, then one of the others.
+enum Done<R> {
+    Rejected(Rejected<R>),
+    Read(Accepted),
     Failed(Failure),
 }
 
-fn work(jobs: &Receiver<Job>, done: &SyncSender<Done>, plan: &Plan) {
-    for job in jobs {
-        let outcome = match job {
-            Ok(Piece::Block(block)) => Done::Parsed(Box::new(parse(block, plan))),
-            Ok(Piece::TooLong { line, bytes }) => Done::TooLong { line, bytes },
-            Err(failure) => Done::Failed(failure),
-        };
-        if done.send(outcome).is_err() {
-            return; // The delivery has stopped.
+/// Some rejected records of a job.
+struct Rejected<R> {
+    rejections: R,
+    count: u64,
+    tally: RejectionTally,
+}
+
+/// The other records of a job.
+struct Accepted {
+    batches: Vec<Batch>,
+    /// Bytes of the file as uploaded that are behind us; none: as many as before.
+    consumed: Option<u64>,
+}
+
+/// A worker: it parses, and writes down what is rejected.
+struct Worker<'a, R> {
+    plan: &'a Plan,
+    /// What it rejects is written into clones of this.
+    empty: R,
+    done: SyncSender<Done<R>>,
+}
+
+/// The delivery has stopped.
+struct Gone;
+
+impl<R: Rejections> Worker<'_, R> {
+    /// Works until there are no jobs, or nobody wants what comes of them.
+    fn work(&self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            let done = match job {
+                Ok(Piece::Block(block)) => self.parse(block),
+                Ok(Piece::TooLong { line, bytes }) => self.too_long(line, bytes),
+                Err(failure) => Ok(Done::Failed(failure)),
+            };
+            if done.and_then(|done| self.send(done)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn parse(&self, block: Block) -> Result<Done<R>, Gone> {
+        let parsed = parse(block, self.plan);
+        self.reject(parsed.rejected(self.plan))?;
+        let Parsed { batches, consumed, .. } = parsed;
+        Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
+    }
+
+    fn too_long(&self, line: u64, bytes: u64) -> Result<Done<R>, Gone> {
+        self.reject(std::iter::once(too_long(self.plan, line, bytes)))?;
+        Ok(Done::Read(Accepted { batches: Vec::new(), consumed: None }))
+    }
+
+    /// Writes records down, and passes them on whenever there are enough of them.
+    fn reject<'r>(&self, records: impl Iterator<Item = RejectedRecord<'r>>) -> Result<(), Gone> {
+        let mut open = None;
+        for record in records {
+            let rejected = open.get_or_insert_with(|| Rejected::of(self.empty.clone()));
+            rejected.add(&record);
+            if rejected.rejections.is_full() {
+                open.take().map_or(Ok(()), |full| self.send(Done::Rejected(full)))?;
+            }
+        }
+        open.map_or(Ok(()), |last| self.send(Done::Rejected(last)))
+    }
+
+    fn send(&self, done: Done<R>) -> Result<(), Gone> {
+        self.done.send(done).map_err(|_| Gone)
+    }
+}
+
+impl<R: Rejections> Rejected<R> {
+    fn of(rejections: R) -> Self {
+        Self { rejections, count: 0, tally: RejectionTally::default() }
+    }
+
+    /// Counts each text once, however many of the record's reasons have it.
+    fn add(&mut self, record: &RejectedRecord<'_>) {
+        self.rejections.add(record);
+        self.count += 1;
+        let told =
+            |reasons: &[Rejection<'_>], text| reasons.iter().any(|reason| reason.text == text);
+        for (n, reason) in record.reasons.iter().enumerate() {
+            if !told(&record.reasons[..n], reason.text) {
+                self.tally.add(reason.text, record.line);
+            }
         }
     }
 }
@@ -123,60 +201,67 @@ fn deal<R: Read>(
 struct Delivery {
     counts: Counts,
     tally: RejectionTally,
+    consumed: u64,
 }
 
 impl Delivery {
-    fn run<R: Read + Send>(
+    fn run<R: Read + Send, S: Sink>(
         &mut self,
         opened: Opened<R>,
         options: &Options<'_>,
-        sink: &mut impl Sink,
+        sink: &mut S,
     ) -> Result<(), Failure> {
         let Opened { start, plan, first, splitter } = opened;
-        sink.begin(&start)?;
+        let empty = sink.begin(&start)?;
         thread::scope(|scope| {
-            let (lanes, results) = start_workers(scope, &plan, options.workers.max(1))?;
+            let (lanes, results) = start_workers(scope, &plan, &empty, options.workers.max(1))?;
             let meter = splitter.meter().clone();
             spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
             // A lane that is closed in its turn says that there is nothing more.
-            for result in results.iter().cycle() {
-                let Ok(done) = result.recv() else { return Ok(()) };
-                self.deliver(done, &plan, sink)?;
+            for lane in results.iter().cycle() {
+                if !self.deliver(lane, sink)? {
+                    return Ok(());
+                }
             }
             Ok(())
         })
     }
 
-    fn deliver(&mut self, done: Done, plan: &Plan, sink: &mut impl Sink) -> Result<(), Failure> {
-        match done {
-            Done::Failed(failure) => Err(failure),
-            Done::TooLong { line, bytes } => {
-                self.counts.read += 1;
-                self.reject(&too_long(plan, line, bytes), sink)
-            }
-            Done::Parsed(parsed) => {
-                self.counts.read += parsed.read();
-                parsed.rejected(plan, |record| self.reject(&record, sink))?;
-                self.counts.accepted += parsed.batch.len() as u64;
-                let progress = Progress { bytes: parsed.consumed, records: self.counts.read };
-                if !parsed.batch.is_empty() {
-                    sink.accept(parsed.batch)?;
-                }
-                sink.progress(progress)
+    /// Delivers what comes of a lane's next job. False: there is none.
+    fn deliver<S: Sink>(
+        &mut self,
+        lane: &Receiver<Done<S::Rejections>>,
+        sink: &mut S,
+    ) -> Result<bool, Failure> {
+        loop {
+            match lane.recv() {
+                Ok(Done::Rejected(rejected)) => self.reject(rejected, sink)?,
+                Ok(Done::Read(accepted)) => return self.accept(accepted, sink).map(|()| true),
+                Ok(Done::Failed(failure)) => return Err(failure),
+                Err(_) => return Ok(false),
             }
         }
     }
 
-    fn reject(&mut self, record: &RejectedRecord<'_>, sink: &mut impl Sink) -> Result<(), Failure> {
-        self.counts.rejected += 1;
-        let told =
-            |reasons: &[Rejection<'_>], text| reasons.iter().any(|reason| reason.text == text);
-        for (n, reason) in record.reasons.iter().enumerate() {
-            if !told(&record.reasons[..n], reason.text) {
-                self.tally.add(reason.text, record.line);
-            }
+    fn reject<S: Sink>(
+        &mut self,
+        rejected: Rejected<S::Rejections>,
+        sink: &mut S,
+    ) -> Result<(), Failure> {
+        self.counts.read += rejected.count;
+        self.counts.rejected += rejected.count;
+        self.tally.extend(rejected.tally);
+        sink.reject(rejected.rejections)
+    }
+
+    fn accept(&mut self, accepted: Accepted, sink: &mut impl Sink) -> Result<(), Failure> {
+        for batch in accepted.batches.into_iter().filter(|batch| !batch.is_empty()) {
+            self.counts.read += batch.len() as u64;
+            self.counts.accepted += batch.len() as u64;
+            sink.accept(batch)?;
         }
-        sink.reject(record)
+        self.consumed = accepted.consumed.unwrap_or(self.consumed);
+        sink.progress(Progress { bytes: self.consumed, records: self.counts.read })
     }
 
     /// Holds what was read against what the manifest says there is.
@@ -209,18 +294,20 @@ impl Delivery {
 }
 
 /// One way in and one way out for each worker.
-type Lanes = (Vec<SyncSender<Job>>, Vec<Receiver<Done>>);
+type Lanes<R> = (Vec<SyncSender<Job>>, Vec<Receiver<Done<R>>>);
 
-fn start_workers<'scope>(
+fn start_workers<'scope, R: Rejections + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     plan: &'scope Plan,
+    empty: &R,
     workers: usize,
-) -> Result<Lanes, Failure> {
+) -> Result<Lanes<R>, Failure> {
     let mut lanes = (Vec::new(), Vec::new());
     for _ in 0..workers {
         let (give, jobs) = sync_channel(1);
         let (done, take) = sync_channel(1);
-        spawn(scope, "import-parse", move || work(&jobs, &done, plan))?;
+        let worker = Worker { plan, empty: empty.clone(), done };
+        spawn(scope, "import-parse", move || worker.work(&jobs))?;
         lanes.0.push(give);
         lanes.1.push(take);
     }

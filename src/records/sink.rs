@@ -1,4 +1,5 @@
-//! [`Sink`]: who takes what [`super::read()`] makes of a data file.
+//! [`Sink`]: who takes what [`super::read()`] makes of a data file; [`Rejections`]: how rejected
+//! records come to it.
 
 use super::batch::Batch;
 use super::rejection::Rejection;
@@ -10,17 +11,31 @@ use crate::report::Failure;
 /// Accepted and rejected records each come in file order; the two need not interleave as in the
 /// file. An error of any method ends the reading, and is what it ends with.
 pub trait Sink {
-    /// The header fits the manifest; records follow. Called once, before all else.
-    fn begin(&mut self, start: &Start) -> Result<(), Failure>;
+    /// How it wants rejected records.
+    type Rejections: Rejections;
+
+    /// The header fits the manifest; records follow. Called once, before all else. Gives the empty
+    /// [`Rejections`] that all others are clones of.
+    fn begin(&mut self, start: &Start) -> Result<Self::Rejections, Failure>;
 
     /// Some accepted records.
     fn accept(&mut self, batch: Batch) -> Result<(), Failure>;
 
-    /// One rejected record.
-    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure>;
+    /// Some rejected records.
+    fn reject(&mut self, rejections: Self::Rejections) -> Result<(), Failure>;
 
     /// How far it is. Called after every block, so that the caller can stop too.
     fn progress(&mut self, progress: Progress) -> Result<(), Failure>;
+}
+
+/// Some rejected records, written down by the worker that found them: when all of a file are
+/// rejected, that is most of the work.
+pub trait Rejections: Clone + Send {
+    /// Appends one.
+    fn add(&mut self, record: &RejectedRecord<'_>);
+
+    /// Whether it holds enough to be passed on, which bounds the memory of a block's rejections.
+    fn is_full(&self) -> bool;
 }
 
 /// What is known of a data file once its header is read.

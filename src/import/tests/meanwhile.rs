@@ -47,7 +47,7 @@ fn a_running_import_says_how_far_it_is() {
     let monitor = Arc::new(Monitor::default());
     monitor.set_total(1000);
     monitor.set(8, 250);
-    monitor.reject();
+    monitor.reject(1);
     host.sql("UPDATE import SET state = 'running', started_at = 1000");
     let running = [(import.clone(), monitor)];
     host.engine.tell_meanwhile(&running).unwrap();

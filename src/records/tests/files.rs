@@ -219,3 +219,22 @@ fn the_sink_can_stop_it() {
         assert_eq!(stopped.so_far.sha256, None);
     }
 }
+
+/// Where few events of a block are bad, it is cut at them; where many are, it is filtered.
+#[test]
+fn what_is_accepted_does_not_depend_on_how_many_are_not() {
+    let manifest = manifest("event", "", "");
+    let all = 1500;
+    for bad in [vec![], vec![0], vec![all - 1], vec![0, 1, 700], (0..all).step_by(2).collect()] {
+        let is_bad = |line: &usize| bad.contains(line);
+        let rows =
+            (0..all).map(|n| if is_bad(&n) { ",u\n".to_owned() } else { format!("e{n},u\n") });
+        let kept =
+            accept(format!("evtName,identity\n{}", rows.collect::<String>()).as_bytes(), &manifest);
+        let names: Vec<_> = kept.events().into_iter().map(|row| row[0].clone()).collect();
+        let expected = (0..all).filter(|n| !is_bad(n)).map(|n| format!("e{n}"));
+        assert_eq!(names, expected.collect::<Vec<_>>());
+        let rejected: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line as usize - 2).collect();
+        assert_eq!(rejected, bad);
+    }
+}

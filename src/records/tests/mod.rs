@@ -22,15 +22,40 @@ struct Kept {
     batches: Vec<Batch>,
     /// Line, raw bytes and description of each rejected record.
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
-    error_file: Option<ErrorFile<Vec<u8>>>,
+    error_file: Vec<u8>,
     last_progress: Progress,
     stop_after: Option<u64>,
 }
 
+/// Some rejected records, kept whole and as the error file has them.
+#[derive(Clone)]
+struct Told {
+    format: ErrorFile,
+    rejected: Vec<(u64, Option<Vec<u8>>, String)>,
+    error_file: Vec<u8>,
+}
+
+impl Rejections for Told {
+    fn add(&mut self, record: &RejectedRecord<'_>) {
+        self.format.push(record, &mut self.error_file);
+        let raw = record.raw.map(<[u8]>::to_vec);
+        let mut why = String::new();
+        describe(&record.reasons, &mut why).unwrap();
+        self.rejected.push((record.line, raw, why));
+    }
+
+    fn is_full(&self) -> bool {
+        self.rejected.len() == 3
+    }
+}
+
 impl Sink for Kept {
-    fn begin(&mut self, start: &Start) -> Result<(), Failure> {
-        self.error_file = Some(ErrorFile::new(Vec::new(), start, false).unwrap());
-        Ok(())
+    type Rejections = Told;
+
+    fn begin(&mut self, start: &Start) -> Result<Told, Failure> {
+        let format = ErrorFile::new(start, false);
+        self.error_file = format.header(start);
+        Ok(Told { format, rejected: Vec::new(), error_file: Vec::new() })
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -38,12 +63,10 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn reject(&mut self, record: &RejectedRecord<'_>) -> Result<(), Failure> {
-        self.error_file.as_mut().unwrap().write(record).unwrap();
-        let raw = record.raw.map(<[u8]>::to_vec);
-        let mut why = String::new();
-        describe(&record.reasons, &mut why).unwrap();
-        self.rejected.push((record.line, raw, why));
+    fn reject(&mut self, told: Told) -> Result<(), Failure> {
+        assert!((1..=3).contains(&told.rejected.len()));
+        self.error_file.extend(told.error_file);
+        self.rejected.extend(told.rejected);
         Ok(())
     }
 
@@ -65,7 +88,7 @@ impl Kept {
     }
 
     fn error_file(self) -> Vec<u8> {
-        self.error_file.unwrap().finish().unwrap()
+        self.error_file
     }
 
     /// Every event as text, cell by cell; a null is `-`.

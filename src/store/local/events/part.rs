@@ -83,9 +83,9 @@ impl Part {
 
     fn write_group(&mut self, batches: &[RecordBatch]) -> Result<()> {
         if let (true, Some(first)) = (self.columns.is_empty(), batches.first()) {
-            let fields = first.schema_ref().fields().iter().zip(first.columns());
-            self.columns =
-                fields.map(|(f, values)| Column::new(f, values)).collect::<Result<_>>()?;
+            let fields = first.schema_ref().fields().iter().enumerate();
+            let column = |(n, field)| Column::new(field, batches.iter().map(|b| b.column(n)));
+            self.columns = fields.map(column).collect::<Result<_>>()?;
         }
         let chunks = encode(&self.columns, batches)?;
         let mut group = self.file.next_row_group()?;
@@ -107,10 +107,10 @@ struct Column {
 
 impl Column {
     /// For a column that begins with `values`.
-    fn new(field: &FieldRef, values: &ArrayRef) -> Result<Self> {
+    fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
         let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = Arc::new(settings::column(values));
+        let properties = Arc::new(settings::column(values)?);
         // The factory takes its settings from a file; nothing is written to this one.
         let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties)?;
         let writers = ArrowRowGroupWriterFactory::new(&file, schema);

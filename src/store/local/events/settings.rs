@@ -10,7 +10,9 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, SchemaRef};
+use arrow_select::concat::concat;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::Result;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
@@ -48,11 +50,14 @@ impl Settings {
     }
 }
 
-/// The settings for a column that begins with `values`.
-pub fn column(values: &ArrayRef) -> WriterProperties {
-    let kind = values.data_type();
-    let settings = common().set_dictionary_enabled(repeats(values));
-    match kind {
+/// The settings for a column that begins with `values`, which may be many short arrays.
+///
+/// # Errors
+/// They are not of one type.
+pub fn column<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<WriterProperties> {
+    let sample = sample(values)?;
+    let settings = common().set_dictionary_enabled(repeats(&sample));
+    Ok(match sample.data_type() {
         // Lengths apart from letters: zstd finds more in less time. Nobody asks for a range of
         // ids or names, and to find the least and the greatest cost a tenth of the encoding.
         DataType::Utf8 => settings
@@ -63,7 +68,19 @@ pub fn column(values: &ArrayRef) -> WriterProperties {
         }
         _ => settings,
     }
-    .build()
+    .build())
+}
+
+/// The first [`SAMPLE`] values.
+fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
+    let mut left = SAMPLE;
+    let first = values.map_while(|values| {
+        let length = values.len().min(left);
+        left -= length;
+        (length > 0).then(|| values.slice(0, length))
+    });
+    let first: Vec<_> = first.collect();
+    Ok(concat(&first.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
 }
 
 fn common() -> WriterPropertiesBuilder {
@@ -78,15 +95,14 @@ fn common() -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(None)
 }
 
-/// Whether the first values repeat so often that a dictionary pays: half of them at least.
+/// Whether `values` repeat so often that a dictionary pays: half of them at least.
 fn repeats(values: &ArrayRef) -> bool {
-    let values = values.slice(0, values.len().min(SAMPLE));
     match values.data_type() {
         DataType::Utf8 => half_repeats(values.len(), values.as_string::<i32>().iter().flatten()),
-        DataType::Int32 => primitives::<Int32Type, _>(&values, |n| n),
-        DataType::Int64 => primitives::<Int64Type, _>(&values, |n| n),
-        DataType::Float64 => primitives::<Float64Type, _>(&values, f64::to_bits),
-        DataType::Timestamp(_, _) => primitives::<TimestampMillisecondType, _>(&values, |n| n),
+        DataType::Int32 => primitives::<Int32Type, _>(values, |n| n),
+        DataType::Int64 => primitives::<Int64Type, _>(values, |n| n),
+        DataType::Float64 => primitives::<Float64Type, _>(values, f64::to_bits),
+        DataType::Timestamp(_, _) => primitives::<TimestampMillisecondType, _>(values, |n| n),
         _ => false,
     }
 }
