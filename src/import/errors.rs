@@ -30,6 +30,10 @@ pub(super) struct Lines {
 
 impl Rejections for Lines {
     fn add(&mut self, record: &RejectedRecord<'_>) {
+        if self.ends.is_empty() {
+            self.file.reserve(BUFFER);
+            self.lines.reserve(BUFFER);
+        }
         self.format.push(record, &mut self.file);
         push_json_lines(record, &mut self.lines);
         self.ends.push((self.file.len(), self.lines.len()));

@@ -1,10 +1,11 @@
 //! Events: rows to Arrow columns, column by column. With the lexer, the hot loop of an import.
 //!
-//! Every column is built whole, and the rows that break a rule are marked. Only these are then
-//! explained cell by cell, with the same rules, and taken out of the batch.
+//! Every column is built whole, and what its cells break is noted as it is found. Then the rows that
+//! break a rule are taken out of the batch.
 //!
 //! Invariants: each column gets one value, or null, for each row, in the rows' order, whether the
-//! row is bad or not. A cell that a `plain` test lets pass is what the rule itself would give,
+//! row is bad or not. A row's rules are checked in their order: name, `ts`, ids, properties by their
+//! columns, and what is about all of them. A cell that a `plain` test lets pass is what the rule itself would give,
 //! which property tests hold; every other cell is the rule's.
 
 use std::sync::Arc;
@@ -17,16 +18,18 @@ use arrow_array::{
 };
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
-use arrow_select::filter::filter_record_batch;
 
 use super::batch::Value;
 use super::columns::PropertyColumn;
-use super::explain::{explain, has_charged_items, too_many_properties};
+use super::explain::{broken, has_charged_items, only_id, too_many_properties};
 use super::lex::Span;
 use super::parse::{Found, Plan, Rows};
+use super::pieces::without;
+use super::recent_names::RecentNames;
 use super::rejection::Rule;
 use super::rules::calendar::Calendar;
-use super::rules::id::{self, id};
+use super::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES};
+use super::rules::id::{self, ID, id};
 use super::rules::timestamp::{self, timestamp};
 use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
@@ -39,53 +42,39 @@ pub(super) fn build(
     rows: &Rows<'_>,
     found: &mut Vec<Found>,
 ) -> Vec<RecordBatch> {
-    let mut builder = Builder::new(plan, rows);
+    let mut builder = Builder::new(plan, rows, found);
     let columns = builder.columns();
     let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
         .expect("one column of its type for each field of the schema");
-    let bad = builder.bad;
-    let explained = (0..bad.len()).filter(|row| bad[*row]);
-    let explained = explained.map(|row| explain(plan, rows, row, found)).count();
-    without(&bad, explained, batch)
-}
-
-/// A batch is cut at its bad rows where the pieces are this long on average, in rows: a piece
-/// shares the batch's memory, and costs the store a call for each column.
-const PIECE: usize = 256;
-
-/// `batch` without its bad rows, which are `count`.
-fn without(bad: &[bool], count: usize, batch: RecordBatch) -> Vec<RecordBatch> {
-    if count == 0 {
-        return vec![batch];
-    }
-    if count == bad.len() {
-        return Vec::new();
-    }
-    if count * PIECE > bad.len() {
-        let good = BooleanBuffer::collect_bool(bad.len(), |row| !bad[row]);
-        let good = filter_record_batch(&batch, &BooleanArray::new(good, None));
-        return vec![good.expect("one verdict for each row")];
-    }
-    let mut next = 0;
-    let pieces = bad.split(|bad| *bad).map(|good| {
-        let from = next;
-        next += good.len() + 1;
-        batch.slice(from, good.len())
-    });
-    pieces.filter(|piece| piece.num_rows() > 0).collect()
+    without(&builder.bad, batch)
 }
 
 struct Builder<'a, 'r> {
     plan: &'a Plan,
     rows: &'a Rows<'r>,
+    found: &'a mut Vec<Found>,
     /// Rows that break a rule.
     bad: Vec<bool>,
     calendar: Calendar,
 }
 
 impl<'a, 'r> Builder<'a, 'r> {
-    fn new(plan: &'a Plan, rows: &'a Rows<'r>) -> Self {
-        Self { plan, rows, bad: vec![false; rows.len()], calendar: Calendar::default() }
+    fn new(plan: &'a Plan, rows: &'a Rows<'r>, found: &'a mut Vec<Found>) -> Self {
+        Self { plan, rows, found, bad: vec![false; rows.len()], calendar: Calendar::default() }
+    }
+
+    /// A row breaks a rule.
+    fn reject(&mut self, row: usize, rule: &'static Rule, column: Option<usize>) {
+        self.bad[row] = true;
+        self.found.push(self.rows.found(row, rule, column));
+    }
+
+    /// The cell of a row's property breaks a rule, or several.
+    fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
+        let cell = self.rows.cell(row, property.column);
+        for rule in broken(self.plan, property, cell) {
+            self.reject(row, rule, Some(property.column));
+        }
     }
 
     fn columns(&mut self) -> Vec<ArrayRef> {
@@ -105,7 +94,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         };
         let mut recent = RecentNames::default();
         let mut names = self.texts(column);
-        for (cell, bad) in self.rows.spans(column).zip(&mut self.bad) {
+        for (row, cell) in self.rows.spans(column).enumerate() {
             if recent.holds(self.rows.bytes(cell)) {
                 names.push_cell(cell);
                 continue;
@@ -115,8 +104,8 @@ impl<'a, 'r> Builder<'a, 'r> {
                     names.push(name);
                     recent.add(name.as_bytes());
                 }
-                Err(_) => {
-                    *bad = true;
+                Err(rule) => {
+                    self.reject(row, rule, Some(column));
                     names.push("");
                 }
             }
@@ -129,13 +118,16 @@ impl<'a, 'r> Builder<'a, 'r> {
         let Some(column) = self.plan.columns.timestamp else {
             return instants(vec![now * 1000; self.rows.len()], Nulls::default());
         };
-        let at = |(cell, bad): (Span, &mut bool)| {
+        let mut times = Vec::with_capacity(self.rows.len());
+        for (row, cell) in self.rows.spans(column).enumerate() {
             let plain = timestamp::plain(self.rows.bytes(cell));
-            let seconds = plain.map_or_else(|| timestamp(self.rows.text(cell)), |at| Ok(Some(at)));
-            *bad |= seconds.is_err();
-            seconds.ok().flatten().unwrap_or(now) * 1000
-        };
-        let times = self.rows.spans(column).zip(&mut self.bad).map(at).collect();
+            let at = plain.map_or_else(|| timestamp(self.rows.text(cell)), |at| Ok(Some(at)));
+            let at = at.unwrap_or_else(|rule| {
+                self.reject(row, rule, Some(column));
+                None
+            });
+            times.push(at.unwrap_or(now) * 1000);
+        }
         instants(times, Nulls::default())
     }
 
@@ -147,16 +139,16 @@ impl<'a, 'r> Builder<'a, 'r> {
             Some(column) => self.id_column(column, &mut has_one),
             None => new_null_array(&DataType::Utf8, self.rows.len()),
         });
-        for (bad, has_one) in self.bad.iter_mut().zip(has_one) {
-            *bad |= !has_one;
+        for (row, _) in has_one.iter().enumerate().filter(|(_, has_one)| !**has_one) {
+            self.reject(row, &ID, only_id(self.plan));
         }
         columns.into()
     }
 
+    /// One of them; notes which rows have one, right or wrong.
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
         let mut ids = self.texts(column);
-        let marks = self.bad.iter_mut().zip(has_one);
-        for (cell, (bad, has_one)) in self.rows.spans(column).zip(marks) {
+        for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {
             if id::is_plain(self.rows.bytes(cell)) {
                 *has_one = true;
                 ids.push_cell(cell);
@@ -167,9 +159,11 @@ impl<'a, 'r> Builder<'a, 'r> {
                     *has_one = true;
                     ids.push(id);
                 }
-                absent => {
-                    *bad |= absent.is_err();
+                Ok(None) => ids.push_null(),
+                Err(rule) => {
+                    *has_one = true;
                     ids.push_null();
+                    self.reject(row, rule, Some(column));
                 }
             }
         }
@@ -182,21 +176,20 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     fn property(&mut self, property: &PropertyColumn) -> ArrayRef {
-        let column = property.column;
         match property.property.kind {
-            PropertyType::String => self.strings(column),
-            PropertyType::Integer => self.numbers::<Int32Type>(column, value::integer),
-            PropertyType::Long => self.numbers::<Int64Type>(column, value::long),
-            PropertyType::Float => self.numbers::<Float64Type>(column, value::float),
-            PropertyType::Boolean => self.booleans(column),
+            PropertyType::String => self.strings(property),
+            PropertyType::Integer => self.numbers::<Int32Type>(property, value::integer),
+            PropertyType::Long => self.numbers::<Int64Type>(property, value::long),
+            PropertyType::Float => self.numbers::<Float64Type>(property, value::float),
+            PropertyType::Boolean => self.booleans(property),
             PropertyType::Date => self.dates(property),
         }
     }
 
-    fn strings(&mut self, column: usize) -> ArrayRef {
+    fn strings(&mut self, property: &PropertyColumn) -> ArrayRef {
         let max = self.plan.limits.max_property_value;
-        let mut strings = self.texts(column);
-        for (cell, bad) in self.rows.spans(column).zip(&mut self.bad) {
+        let mut strings = self.texts(property.column);
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
             if property::is_plain(self.rows.bytes(cell), max) {
                 strings.push_cell(cell);
                 continue;
@@ -205,9 +198,10 @@ impl<'a, 'r> Builder<'a, 'r> {
             match property::length(text, max).and_then(|()| property::string(text)) {
                 Ok(Value::Text(_)) => strings.push_cell(cell),
                 Ok(Value::Date(at)) => strings.push_ascii(&self.calendar.rfc3339(at)),
-                other => {
-                    *bad |= other.is_err();
+                Ok(_) => strings.push_null(),
+                Err(_) => {
                     strings.push_null();
+                    self.reject_property(row, property);
                 }
             }
         }
@@ -218,20 +212,23 @@ impl<'a, 'r> Builder<'a, 'r> {
     #[inline]
     fn typed<T: Default>(
         &mut self,
-        column: usize,
+        property: &PropertyColumn,
         parse: impl Fn(&str) -> Result<T, &'static Rule>,
     ) -> (Vec<T>, Nulls) {
         let max = self.plan.limits.max_property_value;
         let (mut values, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
-        for (row, cell) in self.rows.spans(column).enumerate() {
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
             let text = self.rows.text(cell);
             let plain = if text.len() <= max { parse(text).ok() } else { None };
             let value = plain.map_or_else(
                 || property::length(text, max).and_then(|()| property::typed(text, &parse)),
                 |value| Ok(Some(value)),
             );
-            self.bad[row] |= value.is_err();
-            values.push(value.ok().flatten().unwrap_or_else(|| {
+            let value = value.unwrap_or_else(|_| {
+                self.reject_property(row, property);
+                None
+            });
+            values.push(value.unwrap_or_else(|| {
                 nulls.push(row);
                 T::default()
             }));
@@ -242,16 +239,16 @@ impl<'a, 'r> Builder<'a, 'r> {
     #[inline]
     fn numbers<T: ArrowPrimitiveType<Native: Default>>(
         &mut self,
-        column: usize,
+        property: &PropertyColumn,
         parse: impl Fn(&str) -> Result<T::Native, &'static Rule>,
     ) -> ArrayRef {
-        let (numbers, nulls) = self.typed(column, parse);
+        let (numbers, nulls) = self.typed(property, parse);
         let nulls = nulls.finish(numbers.len());
         Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls))
     }
 
-    fn booleans(&mut self, column: usize) -> ArrayRef {
-        let (booleans, nulls) = self.typed(column, value::boolean);
+    fn booleans(&mut self, property: &PropertyColumn) -> ArrayRef {
+        let (booleans, nulls) = self.typed(property, value::boolean);
         let nulls = nulls.finish(booleans.len());
         let bits = BooleanBuffer::collect_bool(booleans.len(), |row| booleans[row]);
         Arc::new(BooleanArray::new(bits, nulls))
@@ -264,8 +261,10 @@ impl<'a, 'r> Builder<'a, 'r> {
             let cell = self.rows.text(cell);
             let instant =
                 property::length(cell, max).and_then(|()| property::instant(cell, property.format));
-            self.bad[row] |= instant.is_err();
-            let seconds = instant.ok().flatten();
+            let seconds = instant.unwrap_or_else(|_| {
+                self.reject_property(row, property);
+                None
+            });
             if seconds.is_none() {
                 nulls.push(row);
             }
@@ -286,14 +285,18 @@ impl<'a, 'r> Builder<'a, 'r> {
             return;
         }
         for row in 0..self.rows.len() {
-            self.bad[row] |= too_many_properties(self.plan, self.rows, row);
+            if too_many_properties(self.plan, self.rows, row) {
+                self.reject(row, &TOO_MANY_PROPERTIES, None);
+            }
         }
     }
 
     fn check_items(&mut self) {
         let Some(items) = self.plan.items else { return };
         for row in 0..self.rows.len() {
-            self.bad[row] |= has_charged_items(self.plan, self.rows, row, items);
+            if has_charged_items(self.plan, self.rows, row, items) {
+                self.reject(row, &CHARGED_ITEMS, Some(items));
+            }
         }
     }
 }
@@ -302,26 +305,4 @@ fn instants(milliseconds: Vec<i64>, nulls: Nulls) -> ArrayRef {
     let nulls = nulls.finish(milliseconds.len());
     let times = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), nulls);
     Arc::new(TimestampMillisecondArray::with_timezone(times, "UTC"))
-}
-
-/// Cells seen lately that are valid event names as they stand: a file has few, and checking one
-/// costs an allocation.
-#[derive(Default)]
-struct RecentNames<'a>([Option<&'a [u8]>; 16]);
-
-impl<'a> RecentNames<'a> {
-    #[inline]
-    fn holds(&self, cell: &[u8]) -> bool {
-        self.0[Self::slot(cell)].is_some_and(|name| name == cell)
-    }
-
-    fn add(&mut self, name: &'a [u8]) {
-        self.0[Self::slot(name)] = Some(name);
-    }
-
-    #[inline]
-    fn slot(cell: &[u8]) -> usize {
-        let ends = [cell.first(), cell.last()].map(|byte| byte.map_or(0, |b| *b as usize));
-        (cell.len() + ends[0] + 3 * ends[1]) % 16
-    }
 }

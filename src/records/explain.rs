@@ -1,8 +1,9 @@
-//! The slow way: everything that one record breaks, with the same rules as the fast way.
+//! Everything that one cell or record breaks: the slow way, with the same rules as the fast way.
 
 use super::columns::PropertyColumn;
 use super::parse::{Found, Plan, Rows};
-use super::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES, is_charged};
+use super::rejection::Rule;
+use super::rules::event::is_charged;
 use super::rules::id::{ID, id};
 use super::rules::property;
 use super::rules::timestamp::timestamp;
@@ -22,25 +23,21 @@ pub(super) fn has_charged_items(plan: &Plan, rows: &Rows<'_>, row: usize, items:
     !rows.cell(row, items).is_empty() && is_charged(name)
 }
 
-/// Adds every rule that a row breaks.
-pub(super) fn explain(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut Vec<Found>) {
-    if let Some(column) = plan.columns.event_name {
-        let name = plan.reserved.name(rows.cell(row, column));
-        found.extend(name.err().map(|rule| rows.found(row, rule, Some(column))));
-    }
-    explain_user(plan, rows, row, found);
-    for PropertyColumn { column, property, format, .. } in &plan.columns.properties {
-        let cell = rows.cell(row, *column);
-        let length = property::length(cell, plan.limits.max_property_value).err();
-        let value = property::of_type(cell, property.kind, *format).err();
-        found.extend(length.into_iter().chain(value).map(|r| rows.found(row, r, Some(*column))));
-    }
-    if too_many_properties(plan, rows, row) {
-        found.push(rows.found(row, &TOO_MANY_PROPERTIES, None));
-    }
-    if let Some(items) = plan.items.filter(|items| has_charged_items(plan, rows, row, *items)) {
-        found.push(rows.found(row, &CHARGED_ITEMS, Some(items)));
-    }
+/// Every rule that the cell of a property breaks.
+pub(super) fn broken(
+    plan: &Plan,
+    property: &PropertyColumn,
+    cell: &str,
+) -> impl Iterator<Item = &'static Rule> + use<> {
+    let length = property::length(cell, plan.limits.max_property_value).err();
+    let value = property::of_type(cell, property.property.kind, property.format).err();
+    length.into_iter().chain(value)
+}
+
+/// The column that a missing id is told of: with one there is no doubt which cell is meant.
+pub(super) fn only_id(plan: &Plan) -> Option<usize> {
+    let mut columns = plan.columns.ids.into_iter().flatten();
+    columns.next().filter(|_| columns.next().is_none())
 }
 
 /// Adds what a row breaks of the rules for `ts` and the ids, events and profiles alike.
@@ -58,9 +55,6 @@ pub(super) fn explain_user(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut
         }
     }
     if !has_one && found.len() == before {
-        // With one id column there is no doubt which cell is meant.
-        let mut columns = plan.columns.ids.into_iter().flatten();
-        let only = columns.next().filter(|_| columns.next().is_none());
-        found.push(rows.found(row, &ID, only));
+        found.push(rows.found(row, &ID, only_id(plan)));
     }
 }

@@ -10,7 +10,7 @@
 //! | split into blocks of whole records | `split`, `quotes` | reader |
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
-//! | check by the `rules`, build the batch | `parse`, `event`, `texts`, `profile`, `explain` | worker |
+//! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `pieces`, `profile`, `explain` | worker |
 //! | write down what is rejected, as the `sink` wants it | `error_file`, `errors_jsonl` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
@@ -31,9 +31,11 @@ mod lines;
 mod marks;
 mod open;
 mod parse;
+mod pieces;
 mod profile;
 mod quotes;
 mod read;
+mod recent_names;
 mod rejection;
 mod rules;
 pub mod schema;

@@ -100,9 +100,9 @@ pub struct Rejection<'a> {
     pub help: Option<Cow<'static, str>>,
 }
 
-impl fmt::Display for Rejection<'_> {
+impl Rejection<'_> {
     /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn tell(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(&self.message)?;
         let mut separator = " - ";
         let told = [("column ", &self.column), ("value ", &self.value), ("", &self.help)];
@@ -117,6 +117,12 @@ impl fmt::Display for Rejection<'_> {
     }
 }
 
+impl fmt::Display for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f)
+    }
+}
+
 /// Writes a record's reasons as `Failure Description` has them: joined by `; `.
 ///
 /// # Errors
@@ -126,7 +132,7 @@ pub fn describe(reasons: &[Rejection<'_>], text: &mut impl fmt::Write) -> fmt::R
         if n > 0 {
             text.write_str("; ")?;
         }
-        write!(text, "{reason}")?;
+        reason.tell(text)?;
     }
     Ok(())
 }
