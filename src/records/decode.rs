@@ -8,6 +8,7 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::buffer::Buffer;
 use crate::manifest::Encoding;
 
 /// How much of another encoding is decoded at a time.
@@ -74,42 +75,33 @@ impl<R: Read> Utf8Stream<R> {
     ///
     /// # Errors
     /// Those of the input.
-    pub fn append(&mut self, text: &mut Vec<u8>, most: usize) -> io::Result<usize> {
-        if let Some(foreign) = &mut self.foreign {
-            return foreign.append(&mut self.input, text, most);
-        }
-        if !self.head.is_empty() {
-            let length = self.head.len();
-            text.append(&mut self.head);
-            return Ok(length);
-        }
-        let start = text.len();
-        text.resize(start + most, 0);
-        let read = self.input.read(&mut text[start..]);
-        text.truncate(start + *read.as_ref().unwrap_or(&0));
-        read
+    pub fn append(&mut self, text: &mut Buffer, most: usize) -> io::Result<usize> {
+        let read = match &mut self.foreign {
+            Some(foreign) => foreign.read(&mut self.input, text, most)?,
+            None if !self.head.is_empty() => {
+                text.push(&self.head);
+                return Ok(std::mem::take(&mut self.head).len());
+            }
+            None => self.input.read(text.room(most))?,
+        };
+        text.advance(read);
+        Ok(read)
     }
 }
 
 impl Foreign {
-    fn append(
-        &mut self,
-        input: &mut impl Read,
-        text: &mut Vec<u8>,
-        most: usize,
-    ) -> io::Result<usize> {
-        let start = text.len();
+    /// Puts text into the room behind `text`, and says how much.
+    fn read(&mut self, input: &mut impl Read, text: &mut Buffer, most: usize) -> io::Result<usize> {
         // A decoder needs room for one character at least, and for what it held back.
-        text.resize(start + most.max(16), 0);
-        let mut end = start;
-        while end == start && !self.finished {
+        let room = text.room(most.max(16));
+        let mut read = 0;
+        while read == 0 && !self.finished {
             if self.at == self.bytes.len() && !self.ended {
                 self.refill(input)?;
             }
-            end += self.decode(&mut text[start..]);
+            read = self.decode(room);
         }
-        text.truncate(end);
-        Ok(end - start)
+        Ok(read)
     }
 
     fn refill(&mut self, input: &mut impl Read) -> io::Result<()> {
@@ -180,13 +172,13 @@ mod tests {
 
     fn decode(bytes: &[u8], named: Option<Encoding>) -> (Vec<u8>, Opening) {
         let (mut stream, opening) = Utf8Stream::open(bytes, named).unwrap();
-        let mut text = Vec::new();
+        let mut text = Buffer::default();
         while stream.append(&mut text, 100).unwrap() > 0 {}
         let (mut stream, _) = Utf8Stream::open(Dripping(bytes), named).unwrap();
-        let mut dripped = Vec::new();
+        let mut dripped = Buffer::default();
         while stream.append(&mut dripped, 1).unwrap() > 0 {}
-        assert_eq!(text, dripped, "chunking changes nothing");
-        (text, opening)
+        assert_eq!(*text, *dripped, "chunking changes nothing");
+        (text.to_vec(), opening)
     }
 
     fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {

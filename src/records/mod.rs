@@ -7,7 +7,7 @@
 //! | count and digest the bytes as uploaded | `source` | reader |
 //! | decompress | `decompress` | reader |
 //! | decode to UTF-8 | `decode` | reader |
-//! | split into blocks of whole records | `split`, `quotes` | reader |
+//! | split into blocks of whole records | `split`, `buffer`, `quotes` | reader |
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
 //! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `pieces`, `profile`, `explain` | worker |
@@ -19,6 +19,7 @@
 //! workers, never by the file.
 
 pub mod batch;
+mod buffer;
 mod columns;
 mod decode;
 mod decompress;

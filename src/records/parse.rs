@@ -131,7 +131,7 @@ pub(super) struct Parsed {
     pub consumed: u64,
     first_line: u64,
     /// The block, and its unquoted cells after it.
-    text: Vec<u8>,
+    pub text: Vec<u8>,
     lexed: Lexed,
     /// By record, in file order.
     found: Vec<Found>,

@@ -5,7 +5,7 @@
 //! channel holds one block or piece, which bounds what is in flight.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
 use super::batch::Batch;
@@ -109,6 +109,8 @@ struct Worker<'a, R> {
     /// What it rejects is written into clones of this.
     empty: R,
     done: SyncSender<Done<R>>,
+    /// Where a block's memory goes, to be read into again.
+    used: Sender<Vec<u8>>,
 }
 
 /// The delivery has stopped.
@@ -132,7 +134,8 @@ impl<R: Rejections> Worker<'_, R> {
     fn parse(&self, block: Block) -> Result<Done<R>, Gone> {
         let parsed = parse(block, self.plan);
         self.reject(parsed.rejected(self.plan))?;
-        let Parsed { batches, consumed, .. } = parsed;
+        let Parsed { batches, consumed, text, .. } = parsed;
+        let _ = self.used.send(text); // at the end of the file nobody wants it
         Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
     }
 
@@ -214,7 +217,9 @@ impl Delivery {
         let Opened { start, plan, first, splitter } = opened;
         let empty = sink.begin(&start)?;
         thread::scope(|scope| {
-            let (lanes, results) = start_workers(scope, &plan, &empty, options.workers.max(1))?;
+            let worker =
+                |done| Worker { plan: &plan, empty: empty.clone(), done, used: splitter.used() };
+            let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
             let meter = splitter.meter().clone();
             spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
             // A lane that is closed in its turn says that there is nothing more.
@@ -298,15 +303,14 @@ type Lanes<R> = (Vec<SyncSender<Job>>, Vec<Receiver<Done<R>>>);
 
 fn start_workers<'scope, R: Rejections + 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    plan: &'scope Plan,
-    empty: &R,
+    worker: impl Fn(SyncSender<Done<R>>) -> Worker<'scope, R>,
     workers: usize,
 ) -> Result<Lanes<R>, Failure> {
     let mut lanes = (Vec::new(), Vec::new());
     for _ in 0..workers {
         let (give, jobs) = sync_channel(1);
         let (done, take) = sync_channel(1);
-        let worker = Worker { plan, empty: empty.clone(), done };
+        let worker = worker(done);
         spawn(scope, "import-parse", move || worker.work(&jobs))?;
         lanes.0.push(give);
         lanes.1.push(take);

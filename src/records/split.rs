@@ -5,7 +5,9 @@
 //! reads, the pieces are the same.
 
 use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::buffer::Buffer;
 use super::decode::Utf8Stream;
 use super::lines::{LineCounter, count_lines};
 use super::quotes::Quotes;
@@ -13,6 +15,9 @@ use super::source::Meter;
 
 /// How long a block is, in bytes: small enough to stay in a core's cache until it is a batch.
 pub(super) const BLOCK: usize = 512 * 1024;
+
+/// A longer block's memory is not used again, in bytes: it held one long record, as few do.
+const MOST_REUSED: usize = 2 * BLOCK;
 
 /// Some whole records.
 #[derive(Debug)]
@@ -50,7 +55,9 @@ pub(super) struct Splitter<R> {
     meter: Meter,
     quotes: Quotes,
     /// What is read and not cut yet; it begins with a record.
-    text: Vec<u8>,
+    text: Buffer,
+    /// The memory of blocks that nobody needs any more.
+    used: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
     /// Up to where `quotes` has followed `text`.
     followed: usize,
     /// Where the last whole record in `text` ends; 0 when there is none.
@@ -67,7 +74,8 @@ impl<R: Read> Splitter<R> {
             stream,
             meter,
             quotes: Quotes::new(delimiter),
-            text: Vec::new(),
+            text: Buffer::default(),
+            used: channel(),
             followed: 0,
             end: 0,
             line: 1,
@@ -79,6 +87,11 @@ impl<R: Read> Splitter<R> {
     /// The meter of the file as uploaded.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Where the texts of blocks may go when nobody needs them any more.
+    pub fn used(&self) -> Sender<Vec<u8>> {
+        self.used.0.clone()
     }
 
     /// The next piece; none at the end of the file.
@@ -107,10 +120,9 @@ impl<R: Read> Splitter<R> {
     }
 
     fn cut(&mut self) -> Block {
-        let mut rest = Vec::with_capacity(BLOCK.max(self.text.len() - self.end));
-        rest.extend_from_slice(&self.text[self.end..]);
-        self.text.truncate(self.end);
-        let text = std::mem::replace(&mut self.text, rest);
+        let used = self.used.1.try_iter().find(|used| used.capacity() < MOST_REUSED);
+        let rest = Buffer::reusing(used.unwrap_or_default());
+        let text = std::mem::replace(&mut self.text, rest).cut(self.end, &mut self.text);
         let first_line = self.line;
         self.line += count_lines(&text);
         self.followed = self.text.len();
@@ -150,12 +162,12 @@ impl<R: Read> Splitter<R> {
             return Err(SplitError::UnclosedQuote(line));
         }
         // The line end stays, and is an empty line to the lexer.
-        let rest = record.split_off(end.unwrap_or(record.len()));
-        lines.push(&record);
+        let end = end.unwrap_or(record.len());
+        let passed = record.cut(end, &mut self.text);
+        lines.push(&passed);
         self.line += lines.lines;
-        self.text = rest;
         self.followed = 0;
         self.end = 0;
-        Ok(Piece::TooLong { line, bytes: bytes + record.len() as u64 })
+        Ok(Piece::TooLong { line, bytes: bytes + passed.len() as u64 })
     }
 }
