@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use self::part::Part;
@@ -147,8 +147,7 @@ impl Group {
     fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
             // Pieces of a batch share its memory: each counts for what is its own.
-            let own = |column: &ArrayRef| column.to_data().get_slice_memory_size();
-            self.bytes += batch.columns().iter().map(|c| own(c).unwrap_or(0)).sum::<usize>();
+            self.bytes += batch.columns().iter().map(part::bytes).sum::<usize>();
             self.batches.push(batch);
         }
     }

@@ -1,5 +1,6 @@
 //! One Parquet file of an import. Columns are encoded side by side, written in order.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{FieldRef, Schema};
+use nix::fcntl::{PosixFadviseAdvice::POSIX_FADV_DONTNEED, posix_fadvise};
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
@@ -27,11 +29,16 @@ use super::settings::{self, Settings};
 /// two let whichever side is behind have both.
 const ENCODERS: usize = 2;
 
+/// What is gathered before it is written, in bytes.
+const BUFFER: usize = 256 << 10;
+
 /// An open Parquet file.
 pub struct Part {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
     columns: Vec<Column>,
+    /// Up to where the kernel was asked to write back.
+    asked: usize,
 }
 
 impl fmt::Debug for Part {
@@ -46,13 +53,13 @@ impl Part {
     /// # Errors
     /// It can't be made, or is there already.
     pub fn create(path: &Path, settings: &Settings) -> std::result::Result<Self, Error> {
-        let file = BufWriter::with_capacity(256 << 10, durable::create_file(path)?);
+        let file = BufWriter::with_capacity(BUFFER, durable::create_file(path)?);
         let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
         let (file, _) =
             ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
                 .and_then(ArrowWriter::into_serialized_writer)
                 .map_err(|source| Error::WriteEvents { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file, columns: Vec::new() })
+        Ok(Self { path: path.to_owned(), file, columns: Vec::new(), asked: 0 })
     }
 
     /// Writes `batches` as one row group.
@@ -93,7 +100,20 @@ impl Part {
             chunk.append_to_row_group(&mut group)?;
         }
         group.close()?;
+        self.begin_writeback();
         Ok(())
+    }
+
+    /// Asks the kernel to bring to the disk what it has, so that the sync at the end has little
+    /// left to wait for. Nobody reads it soon: its pages may go, too.
+    fn begin_writeback(&mut self) {
+        let (start, end) = (self.asked, self.file.bytes_written().saturating_sub(BUFFER));
+        if end > start {
+            let file = self.file.inner().get_ref();
+            // Advice: without it the sync takes longer.
+            let _ = posix_fadvise(file, start as i64, (end - start) as i64, POSIX_FADV_DONTNEED);
+            self.asked = end;
+        }
     }
 }
 
@@ -131,10 +151,18 @@ impl Column {
     }
 }
 
-/// Encodes every column, [`ENCODERS`] at a time.
+/// How many bytes of memory `array` shows, which may be a piece of a longer one.
+pub(super) fn bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or(0)
+}
+
+/// Encodes every column, [`ENCODERS`] at a time, the largest first: so they end together.
 fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| Vec::new()).collect();
-    let queue = Mutex::new(columns.iter().zip(&mut chunks).enumerate());
+    let size = |n: usize| batches.iter().map(|batch| bytes(batch.column(n))).sum::<usize>();
+    let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
+    order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
+    let queue = Mutex::new(order.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let encode_columns = || {
         while let Some((index, (column, chunk))) = next() {
