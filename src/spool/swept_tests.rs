@@ -120,7 +120,7 @@ fn what_a_crash_left_is_given_back_unless_nobody_can_have_it() {
     let to = Some((&host.account, NAME));
     let strand = || std::fs::rename(host.incoming().join(NAME), &left).unwrap();
     strand();
-    assert_eq!(left_behind(&host.layout).unwrap(), [host.import.clone()]);
+    assert_eq!(left_behind(&host.layout).unwrap(), std::slice::from_ref(&host.import));
     give_back(&host.layout, &host.import, to).unwrap();
     give_back(&host.layout, &host.import, to).unwrap();
     assert_eq!(host.names("incoming"), [NAME]);
