@@ -2,18 +2,25 @@
 //!
 //! The store, the spool and results/ are newer than the database then. A running number that the
 //! store knows must not be given again (it would take the new import for one that it has), and an
-//! import that ended since has its answer in results/ already: it is not run again.
+//! import that ended since has its answer in results/ already: it is not run again. What lingers for
+//! an import that the database doesn't know would look like an upload without its data file.
 
 use std::io::Read;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::intake::IntakeError;
 use super::results::answer_names;
 use super::{Engine, ImportRow};
+use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::printable::chain;
 use crate::report::{ImportState, Report};
-use crate::spool::{self, Results, SpooledError};
+use crate::spool::entry::MANIFEST_ENDING;
+use crate::spool::pair::Content;
+use crate::spool::{self, Digest, Incoming, Lingering, Results, SpooledError, SpooledImport};
+use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, activity, imports, waiting};
 use crate::store;
 
@@ -82,36 +89,94 @@ impl Engine {
             }
             activity::log(tx, now, None, None, "state.restored", "")
         })?;
-        let unknown = |import: &ImportId| {
-            let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
-            Ok::<_, state::Error>(row.is_none())
-        };
         let mut adopted = Adopted::default();
         for (import, _) in spooled {
-            if unknown(&import)? {
+            if self.is_unknown(&import)? {
                 adopted.unknown.push(import);
             }
         }
         adopted.ended = ended.into_iter().map(|(row, _)| row.id).collect();
+        for account in self.state.read(accounts::list)? {
+            if let Err(error) = self.sweep_taken(&account, &adopted.unknown) {
+                tracing::warn!(account = %account.id, "what was taken since the copy may be \
+                    answered again: {}", chain(&error));
+            }
+        }
         Ok(adopted)
+    }
+
+    fn is_unknown(&self, import: &ImportId) -> state::Result<bool> {
+        let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
+        Ok(row.is_none())
+    }
+
+    /// Takes away the manifests of `account` that linger for imports of after the copy.
+    fn sweep_taken(&self, account: &AccountRow, spooled: &[ImportId]) -> Result<(), IntakeError> {
+        let Some(seen) = self.see(account)? else { return Ok(()) };
+        let spent = self.spent(&account.id, &seen)?;
+        let incoming = Incoming::open(&self.layout, &account.id)?;
+        for manifest in &seen.sight.manifests {
+            let (entry, Some(digest)) = (&manifest.entry, manifest.digest) else { continue };
+            let data_file = match &manifest.content {
+                Content::Read(verdict) => verdict.known().data_file,
+                _ => None,
+            };
+            let has_data =
+                seen.sight.files.iter().any(|file| data_file.as_ref() == Some(&file.name));
+            if has_data || spent.contains_key(&entry.name) {
+                continue;
+            }
+            if let Some(import) = self.taken_by(&account.id, &entry.name, digest, spooled)? {
+                let (entry, left) = (entry.clone(), Duration::ZERO);
+                incoming.sweep(&self.layout, &Lingering { entry, digest, import, left })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The import that the database doesn't know and that took this manifest: by its answer, or by
+    /// its files in the spool.
+    fn taken_by(
+        &self,
+        account: &AccountId,
+        name: &str,
+        digest: Digest,
+        spooled: &[ImportId],
+    ) -> state::Result<Option<ImportId>> {
+        let stem = name.strip_suffix(MANIFEST_ENDING).unwrap_or(name);
+        let answer = self.answer_called(account, stem).filter(|report| report.manifest == name);
+        if let Some(import) = answer.and_then(|report| report.import)
+            && self.is_unknown(&import)?
+        {
+            return Ok(Some(import));
+        }
+        let max = self.config.limits_of(account).max_manifest;
+        let is_copy = |import: &&ImportId| {
+            let copy = SpooledImport::open(&self.layout, import).and_then(|s| s.manifest(max));
+            copy.is_ok_and(|bytes| Digest::of(&bytes) == digest)
+        };
+        Ok(spooled.iter().find(is_copy).cloned())
     }
 
     /// The final report on an import, when results/ has it.
     fn answer_of(&self, row: &ImportRow) -> Option<Report> {
-        let [.., name] = answer_names(&row.stem);
-        let file = Results::open(&self.layout, &row.account).and_then(|r| r.read(&name)).ok()?;
-        let mut json = Vec::new();
-        file.take(MAX_REPORT).read_to_end(&mut json).ok()?;
-        let report: Report = match serde_json::from_slice(&json) {
-            Ok(report) => report,
-            Err(error) => {
-                tracing::warn!(account = %row.account, import = %row.id,
-                    "the report in results/ can't be read: {}", chain(&error));
-                return None;
-            }
-        };
+        let report = self.answer_called(&row.account, &row.stem)?;
         let is_final = matches!(report.state, ImportState::Completed | ImportState::Failed);
         (is_final && report.import.as_ref() == Some(&row.id)).then_some(report)
+    }
+
+    /// The report in results/ under this stem.
+    fn answer_called(&self, account: &AccountId, stem: &str) -> Option<Report> {
+        let [.., name] = answer_names(stem);
+        let file = Results::open(&self.layout, account).and_then(|r| r.read(&name)).ok()?;
+        let mut json = Vec::new();
+        file.take(MAX_REPORT).read_to_end(&mut json).ok()?;
+        serde_json::from_slice(&json)
+            .inspect_err(|error| {
+                tracing::warn!(%account, "the report {name:?} in results/ can't be read: {}",
+                    chain(error));
+            })
+            .ok()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A look takes no input but the account: it finishes claims that were cut off, lists, decides,
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
+//! What lingers is set apart before anything is counted or decided.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,14 +19,14 @@ use crate::printable::chain;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::spool::pair::{self, Take};
 use crate::spool::{
-    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen,
+    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen, linger,
 };
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts, activity};
 
 /// What the host would not let us do is tried again after this.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -128,16 +129,17 @@ impl Engine {
             self.memories().remove(account);
             return Ok(looked);
         };
-        let Some(seen) = self.see(&row)? else { return Ok(looked) };
+        let Some(mut seen) = self.see(&row)? else { return Ok(looked) };
         for problem in &seen.problems {
             tracing::error!(%account, "{}", chain(problem));
             looked.look_again(TRY_AGAIN);
         }
-        self.tell_if_full(account, seen.held)?;
         let spent = self.spent(account, &seen)?;
+        let lingering = self.set_apart(account, &mut seen, &spent);
+        self.tell_if_full(account, seen.held)?;
         let order = self.order(account, &seen);
         let periods = self.config.pairing_of(account);
-        let spent = |name: &str| spent.get(name).cloned();
+        let spent = |name: &str| spent.get(name).map(|by| by.import.clone());
         let decisions = pair::decide(&seen.sight, &order, periods, spent);
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
@@ -150,6 +152,12 @@ impl Engine {
                 return Ok(looked); // the order of uploads is kept
             }
             self.arrivals.forget(account, &take.manifest.name);
+            if take.copied.is_some() {
+                looked.look_again(linger::rounded(periods.linger.get()));
+            }
+        }
+        if let Some(pause) = self.sweep_lingering(account, &lingering, looked.queued.len()) {
+            looked.look_again(pause);
         }
         let more = seen.unread || seen.held.cut || decisions.more;
         if seen.unread || (more && !looked.queued.is_empty()) {
@@ -159,7 +167,7 @@ impl Engine {
     }
 
     /// What lies in incoming; none when the account has no folder (any more).
-    fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
+    pub(super) fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
         let incoming = match Incoming::open(&self.layout, &row.id) {
             Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
             incoming => incoming?,
@@ -186,24 +194,6 @@ impl Engine {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// Which of the manifests' names are spent, and by which imports.
-    fn spent(
-        &self,
-        account: &AccountId,
-        seen: &Seen,
-    ) -> Result<HashMap<String, ImportId>, IntakeError> {
-        let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
-        Ok(self.state.read(|tx| {
-            let mut spent = HashMap::new();
-            for name in names() {
-                if let Some(import) = imports::spent_by(tx, account, name)? {
-                    spent.insert(name.clone(), import);
-                }
-            }
-            Ok::<_, state::Error>(spent)
-        })?)
     }
 
     /// Writes the row, then moves the files. False: stop here, a claim is unfinished.

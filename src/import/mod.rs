@@ -3,7 +3,7 @@
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
 //! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
-//! then. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
+//! then; `linger` lets a claimed manifest keep its name for a while. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
 //! that was put back, `export` and `erase` take all of one account. `hearing` knows from the
 //! SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline on
 //! a laptop's or a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
@@ -19,6 +19,7 @@ mod hearing;
 mod incoming_full;
 mod intake;
 mod journal;
+mod linger;
 mod local;
 mod meanwhile;
 mod monitor;

@@ -31,6 +31,7 @@ impl Engine {
     /// # Errors
     /// The spool can't be listed, or the state database's.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
+        self.give_back_lingering()?;
         self.sweep_spool(now)?;
         self.forget_gone(now);
         self.sweep_kept(now)

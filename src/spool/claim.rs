@@ -1,6 +1,11 @@
-//! The claim: a pair leaves incoming by two renames and lies in the spool, where nobody but us
-//! can change it. A [`Claim`] says which files; [`Claim::execute`] moves them, and is its own
-//! recovery: after a crash at any step, executing it again ends in the same state.
+//! The claim: a pair leaves incoming and lies in the spool, where nobody but us can change it. A
+//! [`Claim`] says which files; [`Claim::execute`] moves them, and is its own recovery: after a
+//! crash at any step, executing it again ends in the same state.
+//!
+//! The data file is renamed. So is the manifest, or its bytes are copied and it keeps its name for
+//! a while (`Claim::copied`): clients look at what they have uploaded, or set its time, after they
+//! closed it, and must find it there. [`super::linger`] says what becomes of the name. The copy is
+//! ours, and the digest in the row says that it has the bytes that were judged.
 //!
 //! # Why nobody can change a claimed file
 //! 1. Nobody has it open for writing. A read lease (fcntl(2), F_SETLEASE) is given only while the
@@ -13,6 +18,7 @@
 //! 2. Nobody can open it any more. Its one name (link count 1, asked before and after) lies in a
 //!    folder of mode 0700 that is ours. A handle for reading cannot be turned into one for writing
 //!    inside the chroot, which has no /proc.
+//!    A copied manifest's name is open to anybody; the copy never was.
 //! 3. What is left is an open(2) or link(2) that found the file before the rename and is still on
 //!    its way inside the kernel after it. Hence [`super::spooled`] holds a lease of its own while
 //!    the file is read, and asks once more when it has been.
@@ -23,6 +29,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
 use super::entry::Entry;
 use super::folder::FolderError;
 use super::layout::Layout;
@@ -60,13 +67,17 @@ impl FileId {
     }
 }
 
-/// What to move into the spool. Written into the import's row before anything moves.
+/// What to bring into the spool. Written into the import's row before anything moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The data file; none when the manifest is refused.
     pub data: Option<FileId>,
     /// The manifest.
     pub manifest: FileId,
+    /// Set where the manifest keeps its name and a copy of these bytes goes into the spool; none
+    /// where it is moved, as in all rows of before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Digest>,
 }
 
 /// What is in the spool now, durably.
@@ -148,7 +159,7 @@ pub enum ClaimError {
 }
 
 impl Claim {
-    /// Moves the files into the import's spool folder and makes that durable. Idempotent.
+    /// Brings the files into the import's spool folder and makes that durable. Idempotent.
     ///
     /// # Errors
     /// See [`ClaimError`] for what each leaves behind.
@@ -161,7 +172,11 @@ impl Claim {
         let mover = Mover::open(layout, account, import)?;
         let mut leases = Vec::with_capacity(2);
         for (part, id) in self.parts() {
-            match mover.take(part, id) {
+            let taken = match &self.copied {
+                Some(digest) if part == MANIFEST => mover.copy(id, digest).map(|()| None),
+                _ => mover.take(part, id),
+            };
+            match taken {
                 Ok(lease) => leases.extend(lease),
                 Err(error) if error.is_final() => return Err(self.undo(&mover, error)),
                 Err(error) => return Err(error),
@@ -175,7 +190,7 @@ impl Claim {
         Ok(Claimed { data_size })
     }
 
-    /// The data file comes first: a manifest still in incoming tells that the claim isn't whole.
+    /// The data file comes first: a manifest that isn't in the spool tells that the claim isn't whole.
     fn parts(&self) -> impl DoubleEndedIterator<Item = (&'static str, &FileId)> {
         let data = self.data.iter().map(|id| (DATA, id));
         data.chain(std::iter::once((MANIFEST, &self.manifest)))
@@ -184,7 +199,11 @@ impl Claim {
     /// Moves back what was moved, the manifest first; returns why it had to be.
     fn undo(&self, mover: &Mover, cause: ClaimError) -> ClaimError {
         for (part, id) in self.parts().rev() {
-            match mover.give_back(part, id) {
+            let undone = match &self.copied {
+                Some(_) if part == MANIFEST => mover.remove_copy(),
+                _ => mover.give_back(part, id),
+            };
+            match undone {
                 Ok(()) => {}
                 Err(Undo::NoPlace) => {
                     let name = id.name.clone();

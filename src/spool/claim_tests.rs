@@ -14,13 +14,15 @@ use crate::config::Size;
 
 #[path = "claim_capability_tests.rs"]
 mod capabilities;
+#[path = "claim_copy_tests.rs"]
+mod copies;
 #[path = "claim_trick_tests.rs"]
 mod tricks;
 
 impl TestHost {
     fn claim(&self) -> Claim {
         let id = |name| FileId::of(&self.entry(name));
-        Claim { data: Some(id("e.csv")), manifest: id("e.manifest") }
+        Claim { data: Some(id("e.csv")), manifest: id("e.manifest"), copied: None }
     }
 
     fn execute(&self, claim: &Claim) -> Result<Claimed, ClaimError> {

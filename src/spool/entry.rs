@@ -38,6 +38,8 @@ pub struct Entry {
     /// Last change of content, attributes or name, by the host's clock. Unlike the modification
     /// time, an account can't set it.
     pub ctime: Timestamp,
+    /// What stands as the modification time: a write's own, or what an account set.
+    pub mtime: Timestamp,
     /// The device it lies on.
     pub dev: u64,
     /// Its inode.
@@ -63,7 +65,8 @@ impl Entry {
             name: name.to_owned(),
             kind: kind(stat),
             size: u64::try_from(stat.st_size).unwrap_or(0),
-            ctime: ctime(stat),
+            ctime: timestamp(stat.st_ctime, stat.st_ctime_nsec),
+            mtime: timestamp(stat.st_mtime, stat.st_mtime_nsec),
             dev: stat.st_dev,
             ino: stat.st_ino,
             nlink: stat.st_nlink,
@@ -103,10 +106,10 @@ pub(super) fn kind(stat: &FileStat) -> Kind {
     }
 }
 
-/// The change time of `stat`; one that no calendar holds counts as 1970.
-pub(super) fn ctime(stat: &FileStat) -> Timestamp {
-    let nanoseconds = i32::try_from(stat.st_ctime_nsec).unwrap_or(0);
-    Timestamp::new(stat.st_ctime, nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+/// A time as stat(2) gives it; one that no calendar holds counts as 1970.
+fn timestamp(second: i64, nanosecond: i64) -> Timestamp {
+    let nanosecond = i32::try_from(nanosecond).unwrap_or(0);
+    Timestamp::new(second, nanosecond).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::entry::{Entry, Kind, data_ending};
 use super::pair::{Content, ManifestSeen, Reason, Verdict};
-use crate::config::Pairing;
+use crate::config::{Pairing, Period};
 use crate::import_id::ImportId;
 use crate::report::{Failure, FailureText};
 
@@ -128,6 +128,11 @@ impl<'a> Judge<'a> {
             quote(name)
         );
         Judgement::refuse(FailureText::NoDataFile, detail)
+    }
+
+    /// Whether the manifest's last change is younger than `period`.
+    pub(super) fn is_younger(&self, manifest: &ManifestSeen, period: Period) -> bool {
+        self.left(manifest, period.get()).is_some()
     }
 
     /// What is left of `period` since the manifest's last change; none when it is over.

@@ -1,7 +1,6 @@
 //! What lies in incoming: counted whole, listed as far as an account may fill it.
 //!
-//! Always holds: a listing has at most one name more than the account may have, however many lie
-//! there. What comes after that is neither looked at nor counted until there is less.
+//! Always holds: a listing has at most one name more than its caller wants, however many lie there. What comes after that is neither looked at nor counted until there is less.
 
 use nix::errno::Errno;
 

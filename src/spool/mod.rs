@@ -4,19 +4,24 @@
 //! through a path; nothing is followed; what was opened is asked, not what the name says. A look
 //! at an account goes: [`watch`] says "look" → [`scan`] lists and reads new manifests → [`pair`]
 //! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
-//! [`spooled`] reads them there → [`results`] takes the answers.
+//! [`spooled`] reads them there → [`results`] takes the answers. A claimed manifest's name may stay
+//! for a while: [`linger`] tells it from an upload (pure), [`swept`] takes it away.
 
 mod answered;
 pub mod arrivals;
 pub mod claim;
+mod copier;
 pub mod copy;
+pub mod digest;
 pub mod entry;
 mod events;
 pub mod folder;
 mod judge;
 pub mod layout;
+pub mod linger;
 mod listing;
 pub mod log_socket;
+mod memory;
 mod mover;
 pub mod pair;
 mod poller;
@@ -25,6 +30,7 @@ pub mod results;
 pub mod scan;
 pub mod scan_error;
 pub mod spooled;
+pub mod swept;
 pub mod unclaimed;
 pub mod watch;
 
@@ -35,17 +41,20 @@ pub use answered::answered_bytes;
 pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
 pub use copy::{CopyError, copy_folder};
+pub use digest::Digest;
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
+pub use linger::Lingering;
 pub use listing::{Held, each_name};
 pub use log_socket::{
     Datagram, Linked, LogSocket, LogSocketError, has_log_folder, link_into, linked,
 };
+pub use memory::Memory;
 pub use pair::{Decisions, Known, Take, Verdict};
 pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};
-pub use scan::{Incoming, Memory, Seen};
+pub use scan::{Incoming, Seen};
 pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list, spooled_bytes};
 pub use unclaimed::unclaimed;

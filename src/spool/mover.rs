@@ -223,7 +223,7 @@ impl Mover {
         Ok(())
     }
 
-    fn incoming_path(&self, id: &FileId) -> PathBuf {
+    pub(super) fn incoming_path(&self, id: &FileId) -> PathBuf {
         match &self.incoming {
             Ok(folder) => folder.path().join(&id.name),
             Err(_) => PathBuf::from(&id.name),
@@ -232,11 +232,11 @@ impl Mover {
 }
 
 impl FileId {
-    fn changed(&self) -> ClaimError {
+    pub(super) fn changed(&self) -> ClaimError {
         ClaimError::Changed { name: self.name.clone() }
     }
 }
 
-fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
+pub(super) fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
     ClaimError::Io { operation, path, source: errno.into() }
 }

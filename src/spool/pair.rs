@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::arrivals::Order;
 use super::claim::{Claim, FileId};
+use super::digest::Digest;
 use super::entry::Entry;
 use super::judge::{Judge, Judgement};
 use super::results;
@@ -91,6 +92,8 @@ pub struct ManifestSeen {
     pub content: Content,
     /// For how long it has lain there unchanged.
     pub age: Age,
+    /// Of its bytes, if they were read.
+    pub digest: Option<Digest>,
 }
 
 /// How old a manifest's last change is. The host's clock is asked once, when it is first seen; from
@@ -134,14 +137,17 @@ pub struct Take {
     pub data: Result<Entry, Failure>,
     /// An earlier import had a manifest of this name, whose answers stay as they are.
     pub spent: bool,
+    /// Set where the manifest keeps its name for now: these bytes of it are copied.
+    pub copied: Option<Digest>,
 }
 
 impl Take {
-    /// What is to be moved into the spool.
+    /// What is to be brought into the spool.
     pub fn claim(&self) -> Claim {
         Claim {
             data: self.data.as_ref().ok().map(FileId::of),
             manifest: FileId::of(&self.manifest),
+            copied: self.copied,
         }
     }
 
@@ -250,6 +256,10 @@ pub fn decide(
                 },
                 data,
                 spent: earlier.is_some(),
+                // The row of the import that has spent the name tells what lingers.
+                copied: manifest
+                    .digest
+                    .filter(|_| earlier.is_none() && judge.is_younger(manifest, periods.linger)),
             }),
         }
     }

@@ -21,6 +21,7 @@ fn entry(name: &str, ctime: i64) -> Entry {
         kind: Kind::Regular,
         size: 1,
         ctime: second(ctime),
+        mtime: second(ctime),
         dev: 1,
         ino,
         nlink: 1,
@@ -29,7 +30,8 @@ fn entry(name: &str, ctime: i64) -> Entry {
 
 fn manifest(name: &str, ctime: i64, content: Content) -> ManifestSeen {
     let age = Age { then: Age::by_clock(second(ctime), second(NOW)), since: Duration::ZERO };
-    ManifestSeen { entry: entry(name, ctime), content, age }
+    let digest = matches!(content, Content::Read(_)).then(|| Digest::of(b"{}"));
+    ManifestSeen { entry: entry(name, ctime), content, age, digest }
 }
 
 fn valid(data_file: &str) -> Content {

@@ -98,3 +98,21 @@ fn a_manifest_settles_before_it_is_taken_where_that_is_asked_for() {
         assert_eq!(decided.take.len(), usize::from(waits.is_none()));
     }
 }
+
+#[test]
+fn a_young_manifest_that_was_read_keeps_its_name_and_a_spent_one_does_not() {
+    let copied = |name: &str, ctime, content, linger| {
+        let sight = Sight { manifests: vec![manifest(name, ctime, content)], ..Sight::default() };
+        let none = Period::seconds(0);
+        let linger = Period::seconds(linger);
+        let periods = Pairing { linger, data_file_grace: none, ..Pairing::default() };
+        let decisions = decide(&sight, &Order::new(), &periods, spent);
+        decisions.take[0].claim().copied.is_some()
+    };
+    assert!(copied("e.manifest", NOW, valid("e.csv"), 10));
+    assert!(copied("e.manifest", NOW - 9, invalid(), 10), "whatever the answer");
+    assert!(!copied("e.manifest", NOW - 10, valid("e.csv"), 10));
+    assert!(!copied("e.manifest", NOW, valid("e.csv"), 0));
+    assert!(!copied("e.manifest", NOW, Content::NotPlain, 10));
+    assert!(!copied("spent.manifest", NOW, valid("e.csv"), 10));
+}

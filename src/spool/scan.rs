@@ -10,18 +10,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::io::{self, Read as _};
 
-use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
+use super::digest::Digest;
 use super::entry::Entry;
 use super::folder::Folder;
 use super::layout::Layout;
+use super::linger;
 use super::listing::{Held, Listing};
-use super::pair::{Age, Content, Known, ManifestSeen, Sight, Verdict};
+use super::memory::{Memory, Read, Remembered, Version};
+use super::pair::{Content, Known, ManifestSeen, Sight, Verdict};
 use super::scan_error::ScanError;
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
@@ -48,28 +49,8 @@ pub struct Seen {
     pub problems: Vec<ScanError>,
 }
 
-/// What was read of an account's manifests, by content. Start with an empty one.
-#[derive(Debug, Default)]
-pub struct Memory(HashMap<Version, Remembered>);
-
-/// One content of one file: any change of it changes the ctime.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Version {
-    name: String,
-    dev: u64,
-    ino: u64,
-    ctime: Timestamp,
-}
-
-#[derive(Clone, Debug)]
-struct Remembered {
-    first_seen: Instant,
-    age_then: Duration,
-    verdict: Option<Verdict>,
-}
-
 /// What became of opening a file that was listed.
-enum Opened {
+pub(super) enum Opened {
     Leased(ReadLease),
     BeingWritten,
     /// Another file, or other content, than the one listed; or none.
@@ -102,8 +83,10 @@ impl Incoming {
         limits: &Limits,
         parse: impl Fn(&[u8]) -> Verdict,
     ) -> Result<Seen, ScanError> {
-        let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(|errno| {
-            ScanError::List { path: self.folder.path().to_owned(), source: errno.into() }
+        let most = limits.max_waiting_files.saturating_add(linger::ROOM);
+        let listing = Listing::read(&self.folder, most).map_err(|errno| ScanError::List {
+            path: self.folder.path().to_owned(),
+            source: errno.into(),
         })?;
         let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
         let (mut manifests, files): (Vec<_>, Vec<_>) =
@@ -134,7 +117,7 @@ impl Incoming {
             let version = Version::of(&entry);
             let mut remembered =
                 memory.0.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
-            if remembered.verdict.is_none() && entry.is_plain() {
+            if remembered.read.is_none() && entry.is_plain() {
                 if read > READ_BY_ONE_LOOK {
                     seen.unread = true;
                     break; // what came later waits for its turn
@@ -144,7 +127,8 @@ impl Incoming {
             match self.content(&entry, &mut remembered, max, &parse) {
                 Ok(Some(content)) => {
                     let age = remembered.age();
-                    seen.sight.manifests.push(ManifestSeen { entry, content, age });
+                    let digest = remembered.read.as_ref().and_then(|read| read.digest);
+                    seen.sight.manifests.push(ManifestSeen { entry, content, age, digest });
                 }
                 Ok(None) => {}
                 Err(problem) => seen.problems.push(problem),
@@ -179,8 +163,8 @@ impl Incoming {
         if !entry.is_plain() {
             return Ok(Some(Content::NotPlain));
         }
-        if let Some(verdict) = &remembered.verdict {
-            return Ok(Some(Content::Read(verdict.clone())));
+        if let Some(read) = &remembered.read {
+            return Ok(Some(Content::Read(read.verdict.clone())));
         }
         let lease = match self.lease(entry)? {
             Opened::Leased(lease) => lease,
@@ -192,11 +176,11 @@ impl Incoming {
         if !lease.is_whole().map_err(failed)? {
             return Ok(Some(Content::BeingWritten));
         }
-        let verdict = match bytes {
-            Some(bytes) => parse(&bytes),
-            None => too_large(entry, max),
+        let (verdict, digest) = match bytes {
+            Some(bytes) => (parse(&bytes), Some(Digest::of(&bytes))),
+            None => (too_large(entry, max), None),
         };
-        remembered.verdict = Some(verdict.clone());
+        remembered.read = Some(Read { verdict: verdict.clone(), digest });
         Ok(Some(Content::Read(verdict)))
     }
 
@@ -228,7 +212,7 @@ impl Incoming {
     }
 
     /// Opens the file that `entry` lists and takes a read lease on it.
-    fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
+    pub(super) fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
         let file = match self.folder.read(&entry.name) {
             Ok(file) => file,
             // Gone; or in its place a symbolic link, a socket, a device without a driver.
@@ -259,26 +243,14 @@ impl Incoming {
         }
     }
 
-    fn unreadable(&self, entry: &Entry, source: io::Error) -> ScanError {
+    /// Its handle.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(super) fn unreadable(&self, entry: &Entry, source: io::Error) -> ScanError {
         let path = self.folder.path().to_owned();
         ScanError::Read { path, name: entry.name.clone(), source }
-    }
-}
-
-impl Version {
-    fn of(entry: &Entry) -> Self {
-        Self { name: entry.name.clone(), dev: entry.dev, ino: entry.ino, ctime: entry.ctime }
-    }
-}
-
-impl Remembered {
-    fn now(entry: &Entry) -> Self {
-        let age_then = Age::by_clock(entry.ctime, Timestamp::now());
-        Self { first_seen: Instant::now(), age_then, verdict: None }
-    }
-
-    fn age(&self) -> Age {
-        Age { then: self.age_then, since: self.first_seen.elapsed() }
     }
 }
 

@@ -42,7 +42,16 @@ mod tests {
 
     fn entry(name: &str, second: i64) -> Entry {
         let ctime = Timestamp::from_second(second).unwrap();
-        Entry { name: name.into(), kind: Kind::Regular, size: 1, ctime, dev: 1, ino: 1, nlink: 1 }
+        Entry {
+            name: name.into(),
+            kind: Kind::Regular,
+            size: 1,
+            ctime,
+            mtime: ctime,
+            dev: 1,
+            ino: 1,
+            nlink: 1,
+        }
     }
 
     #[test]
@@ -53,6 +62,7 @@ mod tests {
             entry: entry("e.manifest", 0),
             content: Content::Read(verdict),
             age: Age { then: Duration::ZERO, since: Duration::ZERO },
+            digest: None,
         };
         let sight = Sight {
             manifests: vec![manifest],

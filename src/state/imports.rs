@@ -4,21 +4,23 @@
 //! state it may come from, and says so when there was nothing to move.
 
 mod list;
+mod spent;
 mod whole;
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use list::{Filter, list};
+pub use spent::{Spent, spent, spent_by};
 pub use whole::{continue_after, ids_of, set_aside, unfinished_of};
 
 use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
-use crate::import_id::{ImportId, InvalidImportId};
+use crate::import_id::ImportId;
 use crate::report::{DataType, Failure, ImportState, Report};
 use crate::state::Transaction;
 
@@ -142,21 +144,6 @@ pub fn insert<C: Serialize>(
     )?
     .execute(params![new.account.as_str(), new.manifest, id.as_str()])?;
     Ok((n, id))
-}
-
-/// Which import spent this manifest name.
-///
-/// # Errors
-/// SQLite's.
-pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<ImportId>> {
-    let import: Option<String> = tx
-        .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?
-        .query_row(params![account.as_str(), name], |row| row.get(0))
-        .optional()?;
-    import
-        .map(|id| id.parse())
-        .transpose()
-        .map_err(|e: InvalidImportId| Error::Value(e.to_string()))
 }
 
 /// Takes back an import whose claim could not be made, or an ingest that has not begun: the row

@@ -143,7 +143,7 @@ fn what_meets_a_full_disk_is_retried_and_not_lost() {
         host.wait_until_quiet(SOON);
         mark(&host);
     }
-    assert!(names(&account.incoming(), "").is_empty());
+    until("incoming to be empty", SOON, || names(&account.incoming(), "").is_empty().then_some(()));
     assert!(spooled(&host).is_empty());
 }
 

@@ -15,6 +15,9 @@ use crate::injection::{Fault, Point, Tracer, spread};
 use crate::outcome::{self, Outcome, is_done, spooled};
 use crate::process::until;
 
+/// Manifests linger from the upload to well after the claim, and are swept before the run is over.
+pub const LINGER: &str = "[pairing]\nlinger = '2s'\n";
+
 /// How many points are tried; each takes a second or so.
 const POINTS: usize = 120;
 
@@ -35,6 +38,8 @@ fn a_kill_at_any_step_changes_nothing() {
     // Which thread does what differs from run to run, so that a late point may not be reached.
     assert!(killed * 2 >= points, "only {killed} of {points} points were reached");
     let missed: Vec<_> = steps.difference(&struck).collect();
+    let lingers = |step: &&String| step.contains(".lingered");
+    assert!(steps.iter().any(|step| lingers(&step)), "no manifest lingered: {steps:#?}");
     eprintln!("{killed} kills survived, at {} of {} steps", struck.len(), steps.len());
     if long() {
         eprintln!("never struck: {missed:#?}");
@@ -51,7 +56,7 @@ struct Tried {
 }
 
 fn kill_at_each_point(lane: usize) -> Tried {
-    let host = Host::new("");
+    let host = Host::new(LINGER);
     let account = account(&host, &format!("e2e-kill-{lane}"));
     let (expected, counts, steps) = undisturbed(&account);
     let count = if long() { usize::MAX } else { POINTS };
@@ -147,7 +152,8 @@ pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer, patience: D
             nudged = Instant::now();
         }
         let cut = || (began.elapsed() > patience).then_some(Run::Cut);
-        is_done(host, stem).then_some(Run::Done).or_else(cut)
+        let done = is_done(host, stem) && outcome::names(&account.incoming(), stem).is_empty();
+        done.then_some(Run::Done).or_else(cut)
     });
     if let Some(daemon) = host.daemon().take() {
         daemon.signal(Signal::SIGTERM);
@@ -170,7 +176,7 @@ pub fn ends_well(account: &Account<'_>, stem: &str, point: &Point, expected: &Ou
     host.start_daemon();
     until(&format!("{stem} to be done after {point}"), SOON, || {
         host.check_daemon();
-        let swept = spooled(host).is_empty();
+        let swept = spooled(host).is_empty() && outcome::names(&account.incoming(), "").is_empty();
         (is_done(host, stem) && swept).then_some(())
     });
     host.stop_daemon();

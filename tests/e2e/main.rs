@@ -36,6 +36,7 @@ mod hanging;
 mod hostile;
 mod journal;
 mod kill;
+mod lingering;
 mod load;
 mod logins;
 mod meanwhile;

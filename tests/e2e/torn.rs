@@ -70,7 +70,7 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
         assert_eq!(fs::read(host.state().join("published/keys.db")).unwrap(), keys, "{n}");
         let pair = Pair::events(&account.local(), &format!("torn{n}"), 3);
         account.upload(&pair);
-        assert_eq!(names(&account.incoming(), "torn").len(), 2, "{n}: waits");
+        assert_eq!(names(&account.incoming(), &pair.stem).len(), 2, "{n}: waits");
         put_back(&good, &database);
         host.start_daemon();
         account.expect_accepted(&pair, 3);

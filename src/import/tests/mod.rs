@@ -2,6 +2,7 @@
 
 mod adopt;
 pub(super) mod host;
+mod linger;
 mod meanwhile;
 mod mishaps;
 mod retention;
