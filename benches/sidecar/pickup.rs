@@ -2,7 +2,8 @@
 //!
 //! Pairs go into one account's incoming, one after the other; the clock runs from the close of the
 //! manifest until the activity log has the line, which is in the database when it counts: on an
-//! idle host, and beside another account's import of 5 GB.
+//! idle host, and beside another account's import of 5 GB. Each pair waits until the one before it
+//! has completed.
 
 use std::fs;
 use std::io::Write;
@@ -53,7 +54,7 @@ fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, incoming: &Path, 
     );
 }
 
-/// Drops pair number `n`; the milliseconds until it is picked up.
+/// Drops pair number `n`; the milliseconds until it is picked up. Returns when it has completed.
 fn one(sidecar: &Sidecar, account: &AccountId, incoming: &Path, n: usize) -> f64 {
     let csv = "event_name,identity\nPurchased,a@example.com\n";
     fs::write(incoming.join(format!("{n}.csv")), csv).expect("the data file is written");
@@ -61,10 +62,14 @@ fn one(sidecar: &Sidecar, account: &AccountId, incoming: &Path, n: usize) -> f64
         .expect("the manifest is written");
     let closed = Timestamp::now();
     let line = wait(PATIENCE, Duration::from_micros(200), "picking a pair up", || {
-        picked_up(sidecar, account).into_iter().nth(n)
+        lines(sidecar, account, "import.picked_up").into_iter().nth(n)
     });
     // The line's own time is from before its transaction was durable: take the later.
-    Timestamp::now().duration_since(closed.min(line.at)).as_secs_f64() * 1000.0
+    let took = Timestamp::now().duration_since(closed.min(line.at)).as_secs_f64() * 1000.0;
+    wait(PATIENCE, Duration::from_millis(2), "completing a pair", || {
+        lines(sidecar, account, "import.completed").into_iter().nth(n)
+    });
+    took
 }
 
 /// Drops a pair whose data file is huge, and waits until it runs; gives its import.
@@ -80,18 +85,18 @@ fn begin_huge(sidecar: &Sidecar, account: &AccountId, incoming: &Path) -> String
     file.finish().expect("the data file is whole");
     fs::write(incoming.join("huge.manifest"), manifest("huge.csv.zst")).expect("its manifest");
     let line = wait(PATIENCE, Duration::from_millis(10), "picking the huge pair up", || {
-        picked_up(sidecar, account).into_iter().next()
+        lines(sidecar, account, "import.picked_up").into_iter().next()
     });
     line.import.expect("it is an import's line")
 }
 
-/// The account's lines about imports that began, the oldest first.
-fn picked_up(sidecar: &Sidecar, account: &AccountId) -> Vec<Activity> {
+/// The account's lines about one thing that happened, the oldest first.
+fn lines(sidecar: &Sidecar, account: &AccountId, action: &str) -> Vec<Activity> {
     let mut lines = sidecar
         .state
         .read(|tx| activity::recent(tx, Some(account), 1_000_000))
         .expect("the activity log is readable");
-    lines.retain(|line| line.action == "import.picked_up");
+    lines.retain(|line| line.action == action);
     lines
 }
 
