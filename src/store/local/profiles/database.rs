@@ -175,21 +175,22 @@ impl Database {
             statement.raw_bind_parameter(at + 3, profile.updated_at)
         };
         let columns = "profile (id, properties, created_at, updated_at)";
-        self.replace_into(columns, 4, profiles.iter(), bind).map_err(self.failed("store profiles"))
+        self.replace_into(columns, "(?,?,?,?)", 4, profiles.iter(), bind)
+            .map_err(self.failed("store profiles"))
     }
 
-    /// Stores rows of `width` values, [`ROWS`] a statement: within one, SQLite goes from a key to
+    /// Stores rows that are each written as `row`, with `width` values to bind, [`ROWS`] a statement: within one, SQLite goes from a key to
     /// the next without a search from the root.
     pub(super) fn replace_into<T>(
         &self,
         columns: &str,
+        row: &str,
         width: usize,
         mut rows: impl ExactSizeIterator<Item = T>,
         bind: impl Fn(&mut Statement<'_>, usize, T) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        let row = format!("({})", vec!["?"; width].join(","));
         for count in [ROWS, 1] {
-            let values = vec![row.as_str(); count].join(",");
+            let values = vec![row; count].join(",");
             let sql = format!("REPLACE INTO {columns} VALUES {values}");
             let mut statement = self.connection.prepare_cached(&sql)?;
             while rows.len() >= count {

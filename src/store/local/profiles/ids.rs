@@ -1,7 +1,9 @@
 //! The ids of a window's records: each once, under a number.
 //!
 //! Numbers count up from 0 in the order in which ids are first seen. About 60 bytes an id and its
-//! text are held, whatever the number of records.
+//! text are held, whatever the number of records. What there is to wait for here is memory, in
+//! which ids lie far apart: hence an id's number, kind, length and text lie together, and the ids
+//! that one record has side by side, where the first leads to the others.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,73 +12,94 @@ use hashbrown::HashTable;
 use crate::records::IdKind;
 
 /// What an id takes beside its text while a window is gathered and resolved, in bytes.
-const ID_BYTES: usize = 48;
+const ID_BYTES: usize = 52;
 
 /// The kinds as the `identity` table sorts them: by their names.
-const KINDS_BY_NAME: [IdKind; 4] = [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
+pub const KINDS_BY_NAME: [IdKind; 4] =
+    [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
+
+/// What stands before an id's text: its number, and its length and kind.
+const HEAD: usize = 8;
+/// How far the kind is above the length.
+const KIND_SHIFT: u32 = 30;
 
 /// Ids by number, and numbers by id.
 #[derive(Debug, Default)]
 pub struct Ids {
     /// Seeded at random: ids are partner-chosen.
     hasher: RandomState,
-    numbers: HashTable<Slot>,
-    text: String,
-    ids: Vec<Id>,
+    starts_by_id: HashTable<Slot>,
+    /// An [`Entry`] for each id, one after the other.
+    entries: Vec<u8>,
+    /// By number, where its entry starts.
+    starts: Vec<u32>,
 }
 
-/// The hash beside the number spares most looks at the text.
+/// The hash beside the place of the entry spares most looks at it.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
-    number: u32,
+    start: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Id {
-    kind: IdKind,
+/// An id as it is held.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    number: u32,
+    length_and_kind: u32,
+    text: &'a [u8],
+    /// Where the next one starts.
     end: u32,
 }
+
+/// What is looked for.
+type Key<'a> = (IdKind, &'a str);
 
 impl Ids {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.starts.len()
     }
 
     /// What they hold in memory, about, in bytes.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.ids.len() * ID_BYTES
+        self.entries.len() + self.starts.len() * (ID_BYTES - HEAD)
     }
 
     /// Every number with its id, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (IdKind, &str)> {
-        (0..self.ids.len() as u32).map(|number| self.get(number))
+    pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
+        (0..self.starts.len() as u32).map(|number| self.get(number))
     }
 
     /// The id of this number.
-    pub fn get(&self, number: u32) -> (IdKind, &str) {
-        let number = number as usize;
-        let start = number.checked_sub(1).map_or(0, |before| self.ids[before].end);
-        let Id { kind, end } = self.ids[number];
-        (kind, &self.text[start as usize..end as usize])
+    pub fn get(&self, number: u32) -> Key<'_> {
+        let entry = self.numbered(number);
+        (entry.kind(), std::str::from_utf8(entry.text).expect("an id is text"))
     }
 
     /// The number of this id, a new one as needed.
     pub fn number(&mut self, kind: IdKind, value: &str) -> u32 {
-        let hash = self.hash(kind, value);
-        if let Some(number) = self.find(hash, (kind, value)) {
-            return number;
+        let hash = self.hash((kind, value));
+        match self.find(hash, (kind, value)) {
+            Some(entry) => entry.number,
+            None => self.insert(hash, (kind, value)),
         }
-        let number = self.ids.len() as u32;
-        self.text.push_str(value);
-        self.ids.push(Id { kind, end: self.text.len() as u32 });
-        self.numbers.insert_unique(spread(hash), Slot { hash, number }, |slot| spread(slot.hash));
+    }
+
+    fn insert(&mut self, hash: u32, key: Key<'_>) -> u32 {
+        let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
+        self.starts.push(start);
+        self.entries.extend(number.to_le_bytes());
+        self.entries.extend(length_and_kind(key).to_le_bytes());
+        self.entries.extend_from_slice(key.1.as_bytes());
+        let slot = Slot { hash, start };
+        self.starts_by_id.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
         number
     }
 
-    /// The numbers of these ids, new ones as needed, into `numbers`. Best some dozens at once.
-    pub fn number_all(&mut self, keys: &[(IdKind, &str)], numbers: &mut Vec<u32>) {
+    /// The numbers of these ids, new ones as needed, into `numbers`: some dozens of records' ids
+    /// at once, each record's strongest first.
+    pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
         let found = self.find_all(keys);
         numbers.clear();
         numbers.extend(
@@ -88,53 +111,97 @@ impl Ids {
 
     /// The numbers of those ids that are here. Best some dozens at once: each step is done for
     /// all of them, so that the processor waits for many places in memory at the same time.
-    pub fn find_all(&self, keys: &[(IdKind, &str)]) -> Vec<Option<u32>> {
-        let hashes: Vec<_> = keys.iter().map(|&(kind, value)| self.hash(kind, value)).collect();
-        let alike = |&hash: &u32| self.numbers.find(spread(hash), |slot| slot.hash == hash);
-        let alike: Vec<_> = hashes.iter().map(|hash| alike(hash).map(|slot| slot.number)).collect();
-        let texts: Vec<_> = alike.iter().map(|number| number.map(|n| self.get(n))).collect();
+    pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
+        // Kinds rise within a record: what follows the one before is looked for beside it.
+        let follows = |n: usize| n > 0 && keys[n].0 as u8 > keys[n - 1].0 as u8;
+        let hash = |(n, &key)| if follows(n) { 0 } else { self.hash(key) };
+        let hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
+        let alike = |(n, &hash): (usize, &u32)| {
+            if follows(n) {
+                return None;
+            }
+            let slot = self.starts_by_id.find(spread(hash), |slot| slot.hash == hash);
+            slot.map(|slot| slot.start)
+        };
+        let alike: Vec<_> = hashes.iter().enumerate().map(alike).collect();
         // Fetches what is compared below.
-        let first = |text: &Option<(IdKind, &str)>| text.and_then(|(_, text)| text.bytes().next());
-        std::hint::black_box(texts.iter().filter_map(first).fold(0, |all, byte| all ^ byte));
-        let same = keys.iter().zip(texts).map(|(key, text)| text.as_ref() == Some(key));
-        let found = same.zip(alike).zip(keys.iter().zip(hashes));
-        found
-            .map(|((is_it, alike), (&key, hash))| match alike {
-                Some(_) if !is_it => self.find(hash, key),
-                alike => alike,
-            })
-            .collect()
+        let first = |start: &Option<u32>| start.and_then(|start| self.entries.get(start as usize));
+        std::hint::black_box(alike.iter().filter_map(first).fold(0, |all, byte| all ^ byte));
+        let mut before: Option<Entry<'_>> = None;
+        let find = |(n, (&key, start)): (usize, (_, Option<u32>))| {
+            let guess = match before {
+                Some(before) if follows(n) => self.entry(before.end),
+                _ => start.and_then(|start| self.entry(start)),
+            };
+            before = match guess {
+                Some(entry) if entry.is(key) => guess,
+                _ if follows(n) => self.find(self.hash(key), key),
+                Some(_) => self.find(hashes[n], key),
+                None => None,
+            };
+            before.map(|entry| entry.number)
+        };
+        keys.iter().zip(alike).enumerate().map(find).collect()
     }
 
-    fn find(&self, hash: u32, key: (IdKind, &str)) -> Option<u32> {
-        let is_it = |slot: &Slot| slot.hash == hash && self.get(slot.number) == key;
-        self.numbers.find(spread(hash), is_it).map(|slot| slot.number)
+    fn find(&self, hash: u32, key: Key<'_>) -> Option<Entry<'_>> {
+        let entry = |slot: &Slot| self.entry(slot.start).filter(|entry| entry.is(key));
+        let slot =
+            self.starts_by_id.find(spread(hash), |slot| slot.hash == hash && entry(slot).is_some());
+        slot.and_then(entry)
     }
 
-    /// Lets the way from ids to numbers go, which is half of the memory.
+    fn numbered(&self, number: u32) -> Entry<'_> {
+        self.entry(self.starts[number as usize]).expect("every number has an entry")
+    }
+
+    /// The entry that starts here; none at their end.
+    #[inline]
+    fn entry(&self, start: u32) -> Option<Entry<'_>> {
+        let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEAD>()?;
+        let [number, length_and_kind] = [0, 4]
+            .map(|at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+        let length = length_and_kind & !(u32::MAX << KIND_SHIFT);
+        let text = &rest[..length as usize];
+        Some(Entry { number, length_and_kind, text, end: start + HEAD as u32 + length })
+    }
+
+    /// Lets the way from ids to numbers go, which is a third of the memory.
     pub fn seal(&mut self) {
-        self.numbers = HashTable::new();
+        self.starts_by_id = HashTable::new();
     }
 
-    /// The `wanted` numbers as the `identity` table is sorted: neighbours are on one page.
-    pub fn in_key_order(&self, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
-        let mut order = Vec::new();
-        for kind in KINDS_BY_NAME {
-            let mut keys: Vec<_> = (0..self.ids.len() as u32)
-                .filter(|&number| self.ids[number as usize].kind == kind && wanted(number))
-                .map(|number| (prefix(self.get(number).1), number))
-                .collect();
-            keys.sort_unstable_by(|(a, m), (b, n)| {
-                a.cmp(b).then_with(|| self.get(*m).1.cmp(self.get(*n).1))
-            });
-            order.extend(keys.into_iter().map(|(_, number)| number));
-        }
-        order
+    /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
+    /// page.
+    pub fn in_key_order(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+        let entries = (0..self.len() as u32).map(|number| self.numbered(number));
+        let wanted = entries.filter(|entry| entry.kind() == kind && wanted(entry.number));
+        let mut keys: Vec<_> = wanted.map(|entry| (prefix(entry.text), entry.number)).collect();
+        keys.sort_unstable_by(|(a, m), (b, n)| {
+            a.cmp(b).then_with(|| self.numbered(*m).text.cmp(self.numbered(*n).text))
+        });
+        keys.into_iter().map(|(_, number)| number).collect()
     }
 
-    fn hash(&self, kind: IdKind, value: &str) -> u32 {
+    fn hash(&self, (kind, value): Key<'_>) -> u32 {
         self.hasher.hash_one((kind as u8, value)) as u32
     }
+}
+
+impl Entry<'_> {
+    #[inline]
+    fn is(&self, key: Key<'_>) -> bool {
+        self.length_and_kind == length_and_kind(key) && self.text == key.1.as_bytes()
+    }
+
+    fn kind(&self) -> IdKind {
+        IdKind::ALL[(self.length_and_kind >> KIND_SHIFT) as usize]
+    }
+}
+
+#[inline]
+fn length_and_kind((kind, value): Key<'_>) -> u32 {
+    (kind as u32) << KIND_SHIFT | value.len() as u32
 }
 
 /// The table takes its bits from both ends of a hash.
@@ -143,10 +210,10 @@ fn spread(hash: u32) -> u64 {
 }
 
 /// The first 16 bytes as a number that sorts as they do.
-fn prefix(text: &str) -> u128 {
+fn prefix(text: &[u8]) -> u128 {
     let mut bytes = [0; 16];
     let len = text.len().min(16);
-    bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+    bytes[..len].copy_from_slice(&text[..len]);
     u128::from_be_bytes(bytes)
 }
 
@@ -174,6 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_records_are_found_whether_they_came_together_or_not() {
+        use IdKind::{GpId, Identity, ObjectId};
+        let mut ids = Ids::default();
+        let mut numbers = Vec::new();
+        let records = [(Identity, "a"), (ObjectId, "x"), (Identity, "b"), (ObjectId, "y")];
+        for _ in 0..2 {
+            ids.number_all(&records, &mut numbers);
+            assert_eq!(numbers, [0, 1, 2, 3]);
+        }
+        let mixed = [
+            (Identity, "a"),
+            (ObjectId, "y"),
+            (ObjectId, "x"),
+            (Identity, "b"),
+            (GpId, "new"),
+            (ObjectId, "y"),
+            (Identity, "c"),
+            (ObjectId, "x"),
+        ];
+        let found = [Some(0), Some(3), Some(1), Some(2), None, Some(3), None, Some(1)];
+        assert_eq!(ids.find_all(&mixed), found);
+        ids.number_all(&mixed, &mut numbers);
+        assert_eq!(numbers, [0, 3, 1, 2, 4, 3, 5, 1]);
+    }
+
+    #[test]
     fn key_order_is_that_of_kind_and_value() {
         let mut ids = Ids::default();
         let texts =
@@ -181,8 +274,8 @@ mod tests {
         for kind in IdKind::ALL {
             texts.iter().for_each(|text| _ = ids.number(kind, text));
         }
-        let order = ids.in_key_order(|number| number != 2);
-        let mut keys: Vec<_> = order.iter().map(|&n| ids.get(n)).collect();
+        let orders = KINDS_BY_NAME.map(|kind| ids.in_key_order(kind, |number| number != 2));
+        let mut keys: Vec<_> = orders.iter().flatten().map(|&n| ids.get(n)).collect();
         let found = keys.clone();
         keys.sort_by_key(|(kind, value)| (kind.as_str(), *value));
         assert_eq!((found.len(), &found), (4 * texts.len() - 1, &keys));

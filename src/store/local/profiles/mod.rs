@@ -10,6 +10,7 @@ mod database;
 mod id_table;
 mod ids;
 mod merge;
+mod parts;
 mod resolve;
 mod rows;
 mod scratch;
@@ -88,12 +89,13 @@ fn begin_within(
     if let Some(committed) = database.committed(import)? {
         return Ok(Begun::Before(committed));
     }
+    let last_profile = database.last_profile()?;
     let profiles = Profiles {
         import: import.clone(),
-        last_profile: database.last_profile()?,
+        last_profile,
         database,
         merger: Merger::new(properties),
-        window: Window::new(folder.profiles_scratch(), limits),
+        window: Window::new(folder.profiles_scratch(), limits, last_profile),
         committed: Committed::default(),
     };
     Ok(Begun::Now(ProfilesWriter {

@@ -22,6 +22,12 @@ impl Leads {
         Self { changed: vec![false; known.len()], to: known, last_profile, moved: 0 }
     }
 
+    /// Takes ids up to this number, that are not known to lead anywhere.
+    pub fn grow(&mut self, ids: usize) {
+        self.to.resize(ids, UNKNOWN);
+        self.changed.resize(ids, false);
+    }
+
     /// The profile of the record that has these `ids`, at least one, strongest first; they all
     /// lead to it from now on.
     pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
