@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::records::{Change, Operation, Property, Value};
@@ -24,19 +24,33 @@ const ABSENT: u32 = u32::MAX;
 /// Applies changes that index into one import's properties.
 #[derive(Debug)]
 pub struct Merger {
-    properties: Arc<[Property]>,
-    by_name: HashMap<String, u32>,
+    names: Names,
     /// Where the profile in hand has each property, or [`ABSENT`]; all absent between calls.
     places: Vec<u32>,
 }
 
+/// The import's properties.
+#[derive(Debug)]
+struct Names {
+    properties: Arc<[Property]>,
+    /// Each name as a profile's JSON has it, with the colon.
+    json: Vec<String>,
+    by_name: HashMap<String, usize>,
+}
+
 /// The properties of the profile in hand; removed ones leave a gap.
-#[derive(Default)]
-struct Entries<'a>(Vec<Option<Entry<'a>>>);
+type Entries<'a> = Vec<Option<Entry<'a>>>;
 
 struct Entry<'a> {
-    name: Cow<'a, str>,
+    name: Name<'a>,
     value: Held<'a>,
+}
+
+/// A property's name.
+enum Name<'a> {
+    /// That of the import's property with this index.
+    Known(usize),
+    Other(Cow<'a, str>),
 }
 
 /// A property's value: as it was stored, or as a change made it.
@@ -49,12 +63,18 @@ enum Held<'a> {
 impl Merger {
     /// A merger for changes that index into `properties`.
     pub fn new(properties: &Arc<[Property]>) -> Self {
+        let json = |property: &Property| {
+            let mut json = String::new();
+            push_text(&mut json, &property.name);
+            json + ":"
+        };
         let numbered = properties.iter().zip(0..);
-        Self {
+        let names = Names {
             properties: Arc::clone(properties),
+            json: properties.iter().map(json).collect(),
             by_name: numbered.map(|(property, n)| (property.name.clone(), n)).collect(),
-            places: vec![ABSENT; properties.len()],
-        }
+        };
+        Self { names, places: vec![ABSENT; properties.len()] }
     }
 
     /// Appends to `after` the JSON object that `changes`, in their order, make of `before`.
@@ -67,60 +87,94 @@ impl Merger {
         mut changes: impl Iterator<Item = Change<'c>>,
         after: &mut String,
     ) -> serde_json::Result<()> {
-        let Self { properties, by_name, places } = self;
-        let mut entries: Entries<'_> = serde_json::from_str(before)?;
-        for (entry, place) in entries.0.iter().flatten().zip(0..) {
-            if let Some(&property) = by_name.get(&*entry.name) {
-                places[property as usize] = place;
+        let Self { names, places } = self;
+        let mut entries = match before {
+            "{}" => Vec::with_capacity(places.len().min(16)),
+            before => names.entries(before)?,
+        };
+        let known = |entry: &Entry<'_>| match entry.name {
+            Name::Known(property) => Some(property),
+            Name::Other(_) => None,
+        };
+        for (entry, place) in entries.iter().flatten().zip(0..) {
+            if let Some(property) = known(entry) {
+                places[property] = place;
             }
         }
-        let changed = changes.try_for_each(|change| {
-            let name = &properties[change.property].name;
-            entries.apply(name, &mut places[change.property], change)
-        });
+        let changed = changes
+            .try_for_each(|change| apply(&mut entries, &mut places[change.property], change));
         match changed {
-            Ok(()) => entries.known(by_name).for_each(|property| places[property] = ABSENT),
+            Ok(()) => {
+                entries.iter().flatten().filter_map(known).for_each(|at| places[at] = ABSENT);
+            }
             // The entry in hand is lost, and with it what it was.
             Err(_) => places.fill(ABSENT),
         }
         changed?;
-        after.push_str(&serde_json::to_string(&entries)?);
+        names.push_object(after, &entries);
         Ok(())
     }
 }
 
-impl<'a> Entries<'a> {
-    /// The numbers of those that `by_name` has.
-    fn known(&self, by_name: &HashMap<String, u32>) -> impl Iterator<Item = usize> {
-        let numbers = self.0.iter().flatten().filter_map(|entry| by_name.get(&*entry.name));
-        numbers.map(|&number| number as usize)
+impl Names {
+    /// The properties of a stored profile.
+    fn entries<'a>(&self, json: &'a str) -> serde_json::Result<Entries<'a>> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let entries = deserializer.deserialize_map(EntriesVisitor(self))?;
+        deserializer.end()?;
+        Ok(entries)
     }
 
-    /// Applies `change` to the property `name`, which is at `place`.
-    fn apply(
-        &mut self,
-        name: &'a str,
-        place: &mut u32,
-        change: Change<'a>,
-    ) -> serde_json::Result<()> {
-        let held = self.0.get_mut(*place as usize).and_then(Option::take);
-        let is_new = held.is_none();
-        let (name, before) = match held {
-            Some(Entry { name, value }) => (name, Some(value)),
-            None => (Cow::Borrowed(name), None),
-        };
-        let after = changed(before, change)?.map(|value| Entry { name, value });
-        match (after, is_new) {
-            (Some(entry), true) => {
-                *place = self.0.len() as u32;
-                self.0.push(Some(entry));
-            }
-            (Some(entry), false) => self.0[*place as usize] = Some(entry),
-            // What is set again after this comes last, as it would in a later call.
-            (None, _) => *place = ABSENT,
+    /// Which property this is, most likely the one at `likely`.
+    fn find<'a>(&self, name: Cow<'a, str>, likely: usize) -> Name<'a> {
+        if self.properties.get(likely).is_some_and(|property| property.name == name) {
+            return Name::Known(likely);
         }
-        Ok(())
+        self.by_name.get(&*name).map_or(Name::Other(name), |&property| Name::Known(property))
     }
+
+    fn push_object(&self, out: &mut String, entries: &Entries<'_>) {
+        out.push('{');
+        for (n, Entry { name, value }) in entries.iter().flatten().enumerate() {
+            if n > 0 {
+                out.push(',');
+            }
+            match name {
+                Name::Known(property) => out.push_str(&self.json[*property]),
+                Name::Other(name) => {
+                    push_text(out, name);
+                    out.push(':');
+                }
+            }
+            value.push(out);
+        }
+        out.push('}');
+    }
+}
+
+/// Applies `change` to its property, which is at `place`.
+fn apply<'a>(
+    entries: &mut Entries<'a>,
+    place: &mut u32,
+    change: Change<'a>,
+) -> serde_json::Result<()> {
+    let held = entries.get_mut(*place as usize).and_then(Option::take);
+    let is_new = held.is_none();
+    let (name, before) = match held {
+        Some(Entry { name, value }) => (name, Some(value)),
+        None => (Name::Known(change.property), None),
+    };
+    let after = changed(before, change)?.map(|value| Entry { name, value });
+    match (after, is_new) {
+        (Some(entry), true) => {
+            *place = entries.len() as u32;
+            entries.push(Some(entry));
+        }
+        (Some(entry), false) => entries[*place as usize] = Some(entry),
+        // What is set again after this comes last, as it would in a later call.
+        (None, _) => *place = ABSENT,
+    }
+    Ok(())
 }
 
 /// What `change` makes of the value `before`; none: the property is not there.
@@ -128,12 +182,13 @@ fn changed<'a>(
     before: Option<Held<'a>>,
     change: Change<'a>,
 ) -> serde_json::Result<Option<Held<'a>>> {
-    match (change.operation, text_of(change.value)) {
+    match (change.operation, change.value) {
         (Operation::Delete, _) => Ok(None),
         // Nothing to set, add or remove.
-        (_, None) => Ok(before),
-        (Operation::Set, Some(_)) => Ok(Some(Held::Scalar(change.value))),
-        (Operation::Add, Some(text)) => {
+        (_, Value::None) => Ok(before),
+        (Operation::Set, value) => Ok(Some(Held::Scalar(value))),
+        (Operation::Add, value) => {
+            let text = text_of(value);
             let mut list = before.map_or(Ok(Vec::new()), Held::into_list)?;
             if !list.contains(&text) {
                 list.push(text);
@@ -141,7 +196,8 @@ fn changed<'a>(
             list.drain(..list.len().saturating_sub(MAX_LIST));
             Ok(Some(Held::List(list)))
         }
-        (Operation::Remove, Some(text)) => {
+        (Operation::Remove, value) => {
+            let text = text_of(value);
             let mut list = before.map_or(Ok(Vec::new()), Held::into_list)?;
             list.retain(|value| *value != text);
             Ok((!list.is_empty()).then_some(Held::List(list)))
@@ -154,7 +210,7 @@ impl<'a> Held<'a> {
     fn into_list(self) -> serde_json::Result<Vec<Cow<'a, str>>> {
         match self {
             Self::List(list) => Ok(list),
-            Self::Scalar(value) => Ok(text_of(value).into_iter().collect()),
+            Self::Scalar(value) => Ok(vec![text_of(value)]),
             Self::Stored(json) if json.get().starts_with('[') => {
                 let values: Vec<&RawValue> = serde_json::from_str(json.get())?;
                 values.into_iter().map(text_of_json).collect()
@@ -174,16 +230,16 @@ fn text_of_json(json: &RawValue) -> serde_json::Result<Cow<'_, str>> {
     }
 }
 
-/// A value as a text, as lists hold it: its JSON without quotes. None for [`Value::None`].
-fn text_of(value: Value<'_>) -> Option<Cow<'_, str>> {
-    Some(match value {
-        Value::None => return None,
+/// A value as a text, as lists hold it: its JSON without quotes.
+fn text_of(value: Value<'_>) -> Cow<'_, str> {
+    match value {
+        Value::None => "".into(),
         Value::Text(text) => text.into(),
         Value::Integer(n) => n.to_string().into(),
         Value::Float(n) => serde_json::Value::from(n).to_string().into(),
         Value::Boolean(b) => if b { "true" } else { "false" }.into(),
         Value::Date(seconds) => rfc3339(seconds).into(),
-    })
+    }
 }
 
 /// The first second of the year 0, the first that RFC 3339 can write; its last, that of 9999, is
@@ -199,15 +255,10 @@ fn rfc3339(seconds: i64) -> String {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
+/// Reads a profile's properties, which mostly come in the order of the import's.
+struct EntriesVisitor<'n>(&'n Names);
 
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
+impl<'de> Visitor<'de> for EntriesVisitor<'_> {
     type Value = Entries<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,34 +267,51 @@ impl<'de> Visitor<'de> for EntriesVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-        let mut entries = Vec::new();
-        while let Some((Name(name), json)) = map.next_entry()? {
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        let (mut entries, mut likely) = (Vec::new(), 0);
+        while let Some((Text(name), json)) = map.next_entry()? {
+            let name = self.0.find(name, likely);
+            if let Name::Known(property) = name {
+                likely = property + 1;
+            }
             entries.push(Some(Entry { name, value: Held::Stored(json) }));
         }
-        Ok(Entries(entries))
+        Ok(entries)
     }
 }
 
-impl Serialize for Entries<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().flatten().map(|entry| (&entry.name, &entry.value)))
-    }
-}
-
-impl Serialize for Held<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Held<'_> {
+    fn push(&self, out: &mut String) {
         match self {
-            Self::Stored(json) => json.serialize(serializer),
-            Self::List(list) => list.serialize(serializer),
-            Self::Scalar(Value::None) => serializer.serialize_unit(),
-            Self::Scalar(Value::Text(text)) => serializer.serialize_str(text),
-            Self::Scalar(Value::Integer(n)) => serializer.serialize_i64(*n),
-            Self::Scalar(Value::Float(n)) => serializer.serialize_f64(*n),
-            Self::Scalar(Value::Boolean(b)) => serializer.serialize_bool(*b),
-            Self::Scalar(Value::Date(seconds)) => serializer.serialize_str(&rfc3339(*seconds)),
+            Self::Stored(json) => out.push_str(json.get()),
+            Self::List(list) => {
+                out.push('[');
+                for (n, text) in list.iter().enumerate() {
+                    if n > 0 {
+                        out.push(',');
+                    }
+                    push_text(out, text);
+                }
+                out.push(']');
+            }
+            Self::Scalar(Value::Text(text)) => push_text(out, text),
+            Self::Scalar(Value::Integer(n)) => _ = write!(out, "{n}"), // a String takes all
+            Self::Scalar(Value::Date(seconds)) => push_text(out, &rfc3339(*seconds)),
+            Self::Scalar(value) => out.push_str(&text_of(*value)),
         }
     }
+}
+
+/// Appends `text` as JSON. Most texts have nothing that JSON writes in another way.
+fn push_text(out: &mut String, text: &str) {
+    let is_other = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // All are looked at, several at once.
+    if text.bytes().fold(false, |any, byte| any | is_other(byte)) {
+        return out.push_str(&serde_json::Value::from(text).to_string());
+    }
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 #[cfg(test)]
