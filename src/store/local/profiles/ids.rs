@@ -20,6 +20,8 @@ pub const KINDS_BY_NAME: [IdKind; 4] =
 
 /// What stands before an id's text: its number, and its length and kind.
 const HEAD: usize = 8;
+/// Entries of a record that lie together are seldom longer than two of them.
+const CACHE_LINE: usize = 64;
 /// How far the kind is above the length.
 const KIND_SHIFT: u32 = 30;
 
@@ -52,6 +54,13 @@ struct Entry<'a> {
     end: u32,
 }
 
+/// What came of looking for an id.
+struct Looked {
+    /// Its hash, if it was needed.
+    hash: Option<u32>,
+    number: Option<u32>,
+}
+
 /// What is looked for.
 type Key<'a> = (IdKind, &'a str);
 
@@ -73,20 +82,26 @@ impl Ids {
 
     /// The id of this number.
     pub fn get(&self, number: u32) -> Key<'_> {
-        let entry = self.numbered(number);
-        (entry.kind(), std::str::from_utf8(entry.text).expect("an id is text"))
+        let entry = self.at(self.starts[number as usize]);
+        (entry.kind(), entry.as_str())
+    }
+
+    /// The numbers of these ids, new ones as needed, into `numbers`: some dozens of records' ids
+    /// at once, each record's strongest first.
+    pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
+        let looked = self.look(keys);
+        numbers.clear();
+        numbers.extend(keys.iter().zip(looked).map(|(&key, looked)| match looked.number {
+            Some(number) => number,
+            None => self.number(looked.hash.unwrap_or_else(|| self.hash(key)), key),
+        }));
     }
 
     /// The number of this id, a new one as needed.
-    pub fn number(&mut self, kind: IdKind, value: &str) -> u32 {
-        let hash = self.hash((kind, value));
-        match self.find(hash, (kind, value)) {
-            Some(entry) => entry.number,
-            None => self.insert(hash, (kind, value)),
+    fn number(&mut self, hash: u32, key: Key<'_>) -> u32 {
+        if let Some(entry) = self.find(hash, key) {
+            return entry.number;
         }
-    }
-
-    fn insert(&mut self, hash: u32, key: Key<'_>) -> u32 {
         let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
         self.starts.push(start);
         self.entries.extend(number.to_le_bytes());
@@ -97,51 +112,56 @@ impl Ids {
         number
     }
 
-    /// The numbers of these ids, new ones as needed, into `numbers`: some dozens of records' ids
-    /// at once, each record's strongest first.
-    pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
-        let found = self.find_all(keys);
-        numbers.clear();
-        numbers.extend(
-            keys.iter()
-                .zip(found)
-                .map(|(&(kind, value), found)| found.unwrap_or_else(|| self.number(kind, value))),
-        );
+    /// The numbers of those ids that are here.
+    pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
+        self.look(keys).into_iter().map(|looked| looked.number).collect()
     }
 
-    /// The numbers of those ids that are here. Best some dozens at once: each step is done for
-    /// all of them, so that the processor waits for many places in memory at the same time.
-    pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
-        // Kinds rise within a record: what follows the one before is looked for beside it.
-        let follows = |n: usize| n > 0 && keys[n].0 as u8 > keys[n - 1].0 as u8;
-        let hash = |(n, &key)| if follows(n) { 0 } else { self.hash(key) };
-        let hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
-        let alike = |(n, &hash): (usize, &u32)| {
-            if follows(n) {
-                return None;
+    /// Looks for all of these. Best some dozens at once: each step is done for all of them, so that
+    /// the processor waits for many places in memory at the same time.
+    fn look(&self, keys: &[Key<'_>]) -> Vec<Looked> {
+        // Kinds rise within a record: its other ids are looked for beside its first.
+        let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
+        let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
+        let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
+        let alike = |&hash: &Option<u32>| hash.and_then(|hash| self.alike(hash));
+        let mut starts: Vec<_> = hashes.iter().map(alike).collect();
+        let mut is_led = false;
+        for n in 0..keys.len() {
+            if is_first(n) {
+                is_led = starts[n].is_some();
+            } else if !is_led {
+                let hash = self.hash(keys[n]);
+                (hashes[n], starts[n]) = (Some(hash), self.alike(hash));
             }
-            let slot = self.starts_by_id.find(spread(hash), |slot| slot.hash == hash);
-            slot.map(|slot| slot.start)
-        };
-        let alike: Vec<_> = hashes.iter().enumerate().map(alike).collect();
-        // Fetches what is compared below.
-        let first = |start: &Option<u32>| start.and_then(|start| self.entries.get(start as usize));
-        std::hint::black_box(alike.iter().filter_map(first).fold(0, |all, byte| all ^ byte));
+        }
+        self.fetch(starts.iter().flatten());
         let mut before: Option<Entry<'_>> = None;
-        let find = |(n, (&key, start)): (usize, (_, Option<u32>))| {
-            let guess = match before {
-                Some(before) if follows(n) => self.entry(before.end),
-                _ => start.and_then(|start| self.entry(start)),
+        let look = |(&key, (hash, start)): (&Key<'_>, (Option<u32>, Option<u32>))| {
+            let start = hash.map_or(before.map(|before| before.end), |_| start);
+            let entry = start.and_then(|start| self.entry(start));
+            before = match (entry, hash) {
+                (Some(entry), _) if entry.is(key) => Some(entry),
+                (None, Some(_)) => None,
+                (_, hash) => self.find(hash.unwrap_or_else(|| self.hash(key)), key),
             };
-            before = match guess {
-                Some(entry) if entry.is(key) => guess,
-                _ if follows(n) => self.find(self.hash(key), key),
-                Some(_) => self.find(hashes[n], key),
-                None => None,
-            };
-            before.map(|entry| entry.number)
+            Looked { hash, number: before.map(|entry| entry.number) }
         };
-        keys.iter().zip(alike).enumerate().map(find).collect()
+        keys.iter().zip(hashes.into_iter().zip(starts)).map(look).collect()
+    }
+
+    /// Where an entry is whose id has this hash: most likely the one that is looked for.
+    #[inline]
+    fn alike(&self, hash: u32) -> Option<u32> {
+        self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
+    }
+
+    /// Looks at all of these entries and at what comes after them, so that they are near when they
+    /// are read one by one.
+    fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
+        let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
+        let look = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
+        std::hint::black_box(starts.map(look).fold(0, |all, byte| all ^ byte));
     }
 
     fn find(&self, hash: u32, key: Key<'_>) -> Option<Entry<'_>> {
@@ -151,8 +171,9 @@ impl Ids {
         slot.and_then(entry)
     }
 
-    fn numbered(&self, number: u32) -> Entry<'_> {
-        self.entry(self.starts[number as usize]).expect("every number has an entry")
+    /// The entry that starts here.
+    fn at(&self, start: u32) -> Entry<'_> {
+        self.entry(start).expect("an entry starts here")
     }
 
     /// The entry that starts here; none at their end.
@@ -174,13 +195,38 @@ impl Ids {
     /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
     /// page.
     pub fn in_key_order(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
-        let entries = (0..self.len() as u32).map(|number| self.numbered(number));
-        let wanted = entries.filter(|entry| entry.kind() == kind && wanted(entry.number));
-        let mut keys: Vec<_> = wanted.map(|entry| (prefix(entry.text), entry.number)).collect();
+        self.sorted(kind, wanted).map(|start| self.at(start).number).collect()
+    }
+
+    /// Gives the `wanted` ids of one kind in the same order to `take`, with their numbers, some of
+    /// them at once.
+    pub fn take_in_key_order<E>(
+        &self,
+        kind: IdKind,
+        wanted: impl Fn(u32) -> bool,
+        at_once: usize,
+        mut take: impl FnMut(&[(u32, &str)]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let starts: Vec<_> = self.sorted(kind, wanted).collect();
+        let mut some = Vec::with_capacity(at_once);
+        for starts in starts.chunks(at_once) {
+            self.fetch(starts.iter());
+            some.clear();
+            some.extend(starts.iter().map(|&start| self.at(start)).map(|e| (e.number, e.as_str())));
+            take(&some)?;
+        }
+        Ok(())
+    }
+
+    /// Where the `wanted` ids of one kind are, in the order of the `identity` table.
+    fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        let entries = self.starts.iter().map(|&start| (start, self.at(start)));
+        let wanted = entries.filter(|(_, entry)| entry.kind() == kind && wanted(entry.number));
+        let mut keys: Vec<_> = wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
         keys.sort_unstable_by(|(a, m), (b, n)| {
-            a.cmp(b).then_with(|| self.numbered(*m).text.cmp(self.numbered(*n).text))
+            a.cmp(b).then_with(|| self.at(*m).text.cmp(self.at(*n).text))
         });
-        keys.into_iter().map(|(_, number)| number).collect()
+        keys.into_iter().map(|(_, start)| start)
     }
 
     fn hash(&self, (kind, value): Key<'_>) -> u32 {
@@ -188,7 +234,11 @@ impl Ids {
     }
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    fn as_str(&self) -> &'a str {
+        std::str::from_utf8(self.text).expect("an id is text")
+    }
+
     #[inline]
     fn is(&self, key: Key<'_>) -> bool {
         self.length_and_kind == length_and_kind(key) && self.text == key.1.as_bytes()
@@ -218,8 +268,14 @@ fn prefix(text: &[u8]) -> u128 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    pub fn number(ids: &mut Ids, kind: IdKind, value: &str) -> u32 {
+        let mut numbers = Vec::new();
+        ids.number_all(&[(kind, value)], &mut numbers);
+        numbers[0]
+    }
 
     #[test]
     fn an_id_keeps_its_number() {
@@ -227,8 +283,8 @@ mod tests {
         let texts: Vec<_> = (0..5000).map(|n| format!("id {n}")).collect();
         for _ in 0..2 {
             for (text, n) in texts.iter().zip(0..) {
-                assert_eq!(ids.number(IdKind::Identity, text), 2 * n);
-                assert_eq!(ids.number(IdKind::GpId, text), 2 * n + 1);
+                assert_eq!(number(&mut ids, IdKind::Identity, text), 2 * n);
+                assert_eq!(number(&mut ids, IdKind::GpId, text), 2 * n + 1);
             }
         }
         let keys = [(IdKind::FbId, "id 1"), (IdKind::GpId, "id 1"), (IdKind::GpId, "")];
@@ -272,9 +328,20 @@ mod tests {
         let texts =
             ["", "\0", "a", "a\0", "é", "a long text that ends in b", "a long text that ends in a"];
         for kind in IdKind::ALL {
-            texts.iter().for_each(|text| _ = ids.number(kind, text));
+            texts.iter().for_each(|text| _ = number(&mut ids, kind, text));
         }
-        let orders = KINDS_BY_NAME.map(|kind| ids.in_key_order(kind, |number| number != 2));
+        let wanted = |number| number != 2;
+        let orders = KINDS_BY_NAME.map(|kind| ids.in_key_order(kind, wanted));
+        for (kind, order) in KINDS_BY_NAME.iter().zip(&orders) {
+            let mut taken = Vec::new();
+            let take = |some: &[(u32, &str)]| {
+                assert!(some.iter().all(|&(number, id)| ids.get(number) == (*kind, id)));
+                taken.extend(some.iter().map(|(number, _)| *number));
+                Ok::<_, ()>(())
+            };
+            ids.take_in_key_order(*kind, wanted, 3, take).unwrap();
+            assert_eq!(&taken, order);
+        }
         let mut keys: Vec<_> = orders.iter().flatten().map(|&n| ids.get(n)).collect();
         let found = keys.clone();
         keys.sort_by_key(|(kind, value)| (kind.as_str(), *value));

@@ -158,7 +158,15 @@ fn apply<'a>(
     place: &mut u32,
     change: Change<'a>,
 ) -> serde_json::Result<()> {
-    let held = entries.get_mut(*place as usize).and_then(Option::take);
+    let slot = entries.get_mut(*place as usize);
+    let held = match (slot, change.operation, change.value) {
+        (Some(Some(entry)), Operation::Set, value) if value != Value::None => {
+            // The most frequent change, and it moves nothing.
+            entry.value = Held::Scalar(value);
+            return Ok(());
+        }
+        (slot, ..) => slot.and_then(Option::take),
+    };
     let is_new = held.is_none();
     let (name, before) = match held {
         Some(Entry { name, value }) => (name, Some(value)),

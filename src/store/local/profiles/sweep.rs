@@ -113,12 +113,16 @@ fn spawn<'scope, T: Send + 'scope>(
 /// Asks for the ids that changed to be stored, in the order of their table.
 fn order_ids(ids: &Ids, leads: &Leads, requests: &Sender<Request>) -> Result<(), Stopped> {
     for kind in KINDS_BY_NAME {
-        let order = ids.in_key_order(kind, |number| leads.is_changed(number));
-        for some in order.chunks(IDS) {
-            let led = some.iter().map(|&number| (ids.get(number).1, leads.to(number)));
-            let rows = IdRows::new(kind, led);
-            requests.send(Request::Lead(rows)).map_err(|_| Stopped)?;
-        }
+        ids.take_in_key_order(
+            kind,
+            |number| leads.is_changed(number),
+            IDS,
+            |some| {
+                let profiles = leads.to_all(some.iter().map(|&(number, _)| number));
+                let rows = some.iter().zip(profiles).map(|(&(_, id), profile)| (id, profile));
+                requests.send(Request::Lead(IdRows::new(kind, rows))).map_err(|_| Stopped)
+            },
+        )?;
     }
     Ok(())
 }

@@ -108,6 +108,8 @@ impl Window {
             }
             Records::Resolved(leads, parts) => {
                 leads.grow(self.ids.len());
+                // Fetches what is read below.
+                std::hint::black_box(leads.to_all(numbers.iter().copied()));
                 numbered.try_for_each(|(record, ids)| {
                     let profile = leads.resolve(ids);
                     let push = |out: &mut _| staged::push_resolved(out, profile, record);
