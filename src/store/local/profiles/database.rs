@@ -54,8 +54,8 @@ const PAGE_BYTES: i64 = 16 << 10;
 /// A table is read from end to end if at least one row in this many is wanted.
 pub(super) const SWEEP: i64 = 4;
 
-/// How many rows one statement stores.
-const ROWS: usize = 32;
+/// How many rows one statement stores, as far as there are so many.
+const ROWS: [usize; 3] = [128, 16, 1];
 
 /// An open database inside a transaction: dropped before [`Database::commit`], it rolls back.
 #[derive(Debug)]
@@ -179,7 +179,8 @@ impl Database {
             .map_err(self.failed("store profiles"))
     }
 
-    /// Stores rows that are each written as `row`, with `width` values to bind, [`ROWS`] a statement: within one, SQLite goes from a key to
+    /// Stores rows that are each written as `row`, with `width` values to bind, some of [`ROWS`] a
+    /// statement: within one, SQLite goes from a key to
     /// the next without a search from the root.
     pub(super) fn replace_into<T>(
         &self,
@@ -189,7 +190,10 @@ impl Database {
         mut rows: impl ExactSizeIterator<Item = T>,
         bind: impl Fn(&mut Statement<'_>, usize, T) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        for count in [ROWS, 1] {
+        for count in ROWS {
+            if rows.len() < count {
+                continue;
+            }
             let values = vec![row; count].join(",");
             let sql = format!("REPLACE INTO {columns} VALUES {values}");
             let mut statement = self.connection.prepare_cached(&sql)?;
@@ -290,6 +294,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What a statement would need to be undone alone is otherwise written to a file, by each.
+    connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }
 
