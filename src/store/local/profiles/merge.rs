@@ -152,64 +152,74 @@ impl Names {
     }
 }
 
-/// Applies `change` to its property, which is at `place`.
+/// Applies `change` to its property, which is at `place`. What it leaves stays where it is, and
+/// what is new comes last: also what is set again after it was removed, as in a later call.
 fn apply<'a>(
     entries: &mut Entries<'a>,
     place: &mut u32,
     change: Change<'a>,
 ) -> serde_json::Result<()> {
-    let slot = entries.get_mut(*place as usize);
-    let held = match (slot, change.operation, change.value) {
-        (Some(Some(entry)), Operation::Set, value) if value != Value::None => {
-            // The most frequent change, and it moves nothing.
-            entry.value = Held::Scalar(value);
-            return Ok(());
-        }
-        (slot, ..) => slot.and_then(Option::take),
-    };
-    let is_new = held.is_none();
-    let (name, before) = match held {
-        Some(Entry { name, value }) => (name, Some(value)),
-        None => (Name::Known(change.property), None),
-    };
-    let after = changed(before, change)?.map(|value| Entry { name, value });
-    match (after, is_new) {
-        (Some(entry), true) => {
-            *place = entries.len() as u32;
-            entries.push(Some(entry));
-        }
-        (Some(entry), false) => entries[*place as usize] = Some(entry),
-        // What is set again after this comes last, as it would in a later call.
-        (None, _) => *place = ABSENT,
-    }
-    Ok(())
-}
-
-/// What `change` makes of the value `before`; none: the property is not there.
-fn changed<'a>(
-    before: Option<Held<'a>>,
-    change: Change<'a>,
-) -> serde_json::Result<Option<Held<'a>>> {
     match (change.operation, change.value) {
-        (Operation::Delete, _) => Ok(None),
+        (Operation::Delete, _) => remove(entries, place),
         // Nothing to set, add or remove.
-        (_, Value::None) => Ok(before),
-        (Operation::Set, value) => Ok(Some(Held::Scalar(value))),
+        (_, Value::None) => {}
+        (Operation::Set, value) => match entry(entries, *place) {
+            Some(entry) => entry.value = Held::Scalar(value),
+            None => push(entries, place, change.property, Held::Scalar(value)),
+        },
         (Operation::Add, value) => {
             let text = text_of(value);
-            let mut list = before.map_or(Ok(Vec::new()), Held::into_list)?;
+            let list = list(entries, place, change.property)?;
             if !list.contains(&text) {
                 list.push(text);
             }
             list.drain(..list.len().saturating_sub(MAX_LIST));
-            Ok(Some(Held::List(list)))
         }
         (Operation::Remove, value) => {
             let text = text_of(value);
-            let mut list = before.map_or(Ok(Vec::new()), Held::into_list)?;
+            let list = list(entries, place, change.property)?;
             list.retain(|value| *value != text);
-            Ok((!list.is_empty()).then_some(Held::List(list)))
+            if list.is_empty() {
+                remove(entries, place);
+            }
         }
+    }
+    Ok(())
+}
+
+/// The entry at `place`, if there is one.
+fn entry<'e, 'a>(entries: &'e mut Entries<'a>, place: u32) -> Option<&'e mut Entry<'a>> {
+    entries.get_mut(place as usize).and_then(Option::as_mut)
+}
+
+fn push<'a>(entries: &mut Entries<'a>, place: &mut u32, property: usize, value: Held<'a>) {
+    *place = entries.len() as u32;
+    entries.push(Some(Entry { name: Name::Known(property), value }));
+}
+
+fn remove(entries: &mut Entries<'_>, place: &mut u32) {
+    if let Some(slot) = entries.get_mut(std::mem::replace(place, ABSENT) as usize) {
+        *slot = None;
+    }
+}
+
+/// The property's value as a list: an empty one when it was not there, and of a scalar its text.
+fn list<'e, 'a>(
+    entries: &'e mut Entries<'a>,
+    place: &mut u32,
+    property: usize,
+) -> serde_json::Result<&'e mut Vec<Cow<'a, str>>> {
+    if entry(entries, *place).is_none() {
+        push(entries, place, property, Held::List(Vec::new()));
+    }
+    let value = &mut entry(entries, *place).expect("it is there now").value;
+    if !matches!(value, Held::List(_)) {
+        let before = std::mem::replace(value, Held::List(Vec::new()));
+        *value = Held::List(before.into_list()?);
+    }
+    match value {
+        Held::List(list) => Ok(list),
+        _ => unreachable!("it is a list now"),
     }
 }
 
