@@ -1,10 +1,12 @@
 //! `profiles.db`: one account's profiles, their ids, and which imports are in it.
 //!
-//! WAL mode, so anyone who may read the file reads whole imports while one is being written.
-//! A reader who can't write beside the database needs its `-wal` and `-shm` files to be there
-//! (sqlite.org/wal.html, "Read-Only Databases"); hence they stay when it is closed, the former
-//! empty. Statements are in the order of their keys wherever there are many.
+//! WAL mode, so anyone who may read the file reads whole imports while one is being written. It
+//! appears with its first import, whole ([`unfinished`](super::unfinished)). A reader who can't
+//! write beside the database needs its `-wal` and `-shm` files to be there (sqlite.org/wal.html,
+//! "Read-Only Databases"); hence they stay when it is closed, the former empty. Statements are in
+//! the order of their keys wherever there are many.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
-use super::super::durable;
 use super::rows::{Profile, Profiles};
+use super::unfinished::Unfinished;
 use crate::import_id::ImportId;
 
 /// Version of [`SCHEMA`], kept in `user_version`.
@@ -57,30 +59,40 @@ pub(super) const SWEEP: i64 = 4;
 /// How many rows one statement stores, as far as there are so many.
 const ROWS: [usize; 3] = [128, 16, 1];
 
-/// An open database inside a transaction: dropped before [`Database::commit`], it rolls back.
+/// An open database inside a transaction: dropped before [`Database::commit`], nothing of it stays.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    pub(super) connection: Connection,
+    pub(super) connection: Session,
+    /// A new database's, until it is in its place.
+    unfinished: Option<Unfinished>,
+}
+
+/// A connection that leaves an existing database at rest.
+#[derive(Debug)]
+pub struct Session {
+    connection: Connection,
+    is_new: bool,
 }
 
 impl Database {
-    /// Opens `path`, making it as needed, and begins the transaction.
+    /// Opens `path`, or begins to build it, and begins the transaction.
     ///
     /// # Errors
     /// It can't be made or opened, isn't a database, is a newer program's, or another writer
     /// didn't end in ten seconds.
     pub fn begin(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
-            // For its mode, which SQLite then gives to the files beside it.
-            drop(durable::create_file(path)?);
-            durable::sync_parent(path)?;
-        }
+        let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
         let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
-        let connection = open(path).map_err(failed)?;
+        let connection = match &unfinished {
+            None => open(path),
+            Some(unfinished) => open_new(unfinished.path()),
+        };
+        let connection =
+            Session { connection: connection.map_err(failed)?, is_new: unfinished.is_some() };
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let database = Self { path: path.to_owned(), connection };
-        // In a transaction of its own: a reader finds the tables whatever becomes of the import.
+        let database = Self { path: path.to_owned(), connection, unfinished };
+        // In a transaction of its own: another version may have left the file without tables.
         database.migrate()?;
         Ok(database)
     }
@@ -94,10 +106,11 @@ impl Database {
         let failed =
             |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
         let connection = open(path).map_err(failed)?;
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed)?;
-        if version == 0 { Ok(None) } else { committed(&connection, import).map_err(failed) }
+        if version(&connection).map_err(failed)? == 0 {
+            Ok(None)
+        } else {
+            committed(&connection, import).map_err(failed)
+        }
     }
 
     /// What an earlier run of `import` committed.
@@ -223,25 +236,31 @@ impl Database {
             )?;
             self.connection.execute_batch("COMMIT")
         };
-        run(commit).map_err(self.failed("commit"))
+        run(commit).map_err(self.failed("commit"))?;
+        self.publish()
     }
 
-    /// Ends an open transaction, then moves everything into the database file and cuts the
-    /// `-wal` file, in which an aborted import may have left as much as a committed one.
-    fn rest(&self) -> rusqlite::Result<()> {
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
+    /// Puts a new database in its place.
+    fn publish(self) -> Result<(), Error> {
+        let Some(unfinished) = self.unfinished else { return Ok(()) };
+        let set = self.connection.pragma_update(None, "journal_mode", "wal");
+        set.map_err(|source| Error::Profiles {
+            operation: "commit",
+            path: self.path.clone(),
+            source,
+        })?;
+        drop(self.connection);
+        unfinished.publish(&self.path)?;
+        // Makes the files beside it.
+        if let Err(error) = open(&self.path).and_then(|connection| version(&connection)) {
+            let path = self.path.display();
+            tracing::debug!(%path, %error, "the write-ahead log is not there yet");
         }
-        // A reader in the way is not waited for.
-        self.connection.busy_timeout(Duration::ZERO)?;
-        self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        Ok(())
     }
 
     fn migrate(&self) -> Result<(), Error> {
-        let found = self
-            .connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(self.failed("read the version"))?;
+        let found = version(&self.connection).map_err(self.failed("read the version"))?;
         match found {
             VERSION => Ok(()),
             0 => self
@@ -265,11 +284,35 @@ impl Database {
     }
 }
 
-impl Drop for Database {
+impl Deref for Session {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Session {
+    /// Ends an open transaction, then moves everything into the database file and cuts the
+    /// `-wal` file, in which an aborted import may have left as much as a committed one.
+    fn rest(&self) -> rusqlite::Result<()> {
+        if !self.is_autocommit() {
+            self.execute_batch("ROLLBACK")?;
+        }
+        // A reader in the way is not waited for.
+        self.busy_timeout(Duration::ZERO)?;
+        self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+}
+
+impl Drop for Session {
     fn drop(&mut self) {
+        if self.is_new {
+            return; // it has no log, and what is not in its place by then is removed
+        }
         if let Err(error) = self.rest() {
             // A commit is durable without it, and the next import does it.
-            let path = self.path.display();
+            let path = self.path().unwrap_or_default();
             tracing::debug!(%path, %error, "the write-ahead log stays as it is");
         }
     }
@@ -284,15 +327,33 @@ fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Opt
     connection.query_row(sql, [import.as_str()], read).optional()
 }
 
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_any(path)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// Opens a database that nobody reads, that is synced when it is whole, and removed when it isn't.
+fn open_new(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_any(path)?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    connection.pragma_update(None, "journal_mode", "off")?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    Ok(connection)
+}
+
+fn open_any(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // What a statement would need to be undone alone is otherwise written to a file, by each.
     connection.pragma_update(None, "temp_store", "memory")?;
