@@ -117,7 +117,7 @@ fn is_plain_address(text: &[u8]) -> bool {
 fn is_joined(text: &[u8], is_word: impl Fn(u8) -> bool, is_joint: impl Fn(u8) -> bool) -> bool {
     let mut after_word = false;
     for &byte in text {
-        if !is_word(byte) && !(after_word && is_joint(byte)) {
+        if !(is_word(byte) || after_word && is_joint(byte)) {
             return false;
         }
         after_word = is_word(byte);

@@ -6,15 +6,13 @@
 //! "Read-Only Databases"); hence they stay when it is closed, the former empty. Statements are in
 //! the order of their keys wherever there are many.
 
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
 use super::rows::{Profile, Profiles};
+use super::session::{BUSY_TIMEOUT, Session, connect, version};
 use super::unfinished::Unfinished;
 use crate::import_id::ImportId;
 
@@ -44,15 +42,6 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// How long to wait for another writer, such as a sysadmin's `ingest`.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
-const CACHE_KIB: i64 = 24 << 10;
-
-/// Bytes of a page, in a database that is made now. Pages are written one by one.
-const PAGE_BYTES: i64 = 16 << 10;
-
 /// A table is read from end to end if at least one row in this many is wanted.
 pub(super) const SWEEP: i64 = 4;
 
@@ -68,13 +57,6 @@ pub struct Database {
     unfinished: Option<Unfinished>,
 }
 
-/// A connection that leaves an existing database at rest.
-#[derive(Debug)]
-pub struct Session {
-    connection: Connection,
-    is_new: bool,
-}
-
 impl Database {
     /// Opens `path`, or begins to build it, and begins the transaction.
     ///
@@ -85,11 +67,10 @@ impl Database {
         let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
         let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
         let connection = match &unfinished {
-            None => open(path),
-            Some(unfinished) => open_new(unfinished.path()),
+            None => Session::open(path),
+            Some(unfinished) => Session::open_new(unfinished.path()),
         };
-        let connection =
-            Session { connection: connection.map_err(failed)?, is_new: unfinished.is_some() };
+        let connection = connection.map_err(failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let database = Self { path: path.to_owned(), connection, unfinished };
         // In a transaction of its own: another version may have left the file without tables.
@@ -105,7 +86,7 @@ impl Database {
     pub fn peek(path: &Path, import: &ImportId) -> Result<Option<Committed>, Error> {
         let failed =
             |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
-        let connection = open(path).map_err(failed)?;
+        let connection = connect(path).map_err(failed)?;
         if version(&connection).map_err(failed)? == 0 {
             Ok(None)
         } else {
@@ -252,7 +233,7 @@ impl Database {
         drop(self.connection);
         unfinished.publish(&self.path)?;
         // Makes the files beside it.
-        if let Err(error) = open(&self.path).and_then(|connection| version(&connection)) {
+        if let Err(error) = connect(&self.path).and_then(|connection| version(&connection)) {
             let path = self.path.display();
             tracing::debug!(%path, %error, "the write-ahead log is not there yet");
         }
@@ -284,40 +265,6 @@ impl Database {
     }
 }
 
-impl Deref for Session {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
-impl Session {
-    /// Ends an open transaction, then moves everything into the database file and cuts the
-    /// `-wal` file, in which an aborted import may have left as much as a committed one.
-    fn rest(&self) -> rusqlite::Result<()> {
-        if !self.is_autocommit() {
-            self.execute_batch("ROLLBACK")?;
-        }
-        // A reader in the way is not waited for.
-        self.busy_timeout(Duration::ZERO)?;
-        self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.is_new {
-            return; // it has no log, and what is not in its place by then is removed
-        }
-        if let Err(error) = self.rest() {
-            // A commit is durable without it, and the next import does it.
-            let path = self.path().unwrap_or_default();
-            tracing::debug!(%path, %error, "the write-ahead log stays as it is");
-        }
-    }
-}
-
 fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Option<Committed>> {
     let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
     let read = |row: &rusqlite::Row<'_>| {
@@ -325,39 +272,6 @@ fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Opt
         Ok(Committed { records: count(0)?, moved_ids: count(1)? })
     };
     connection.query_row(sql, [import.as_str()], read).optional()
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = open_any(path)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(connection)
-}
-
-/// Opens a database that nobody reads, that is synced when it is whole, and removed when it isn't.
-fn open_new(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = open_any(path)?;
-    connection.pragma_update(None, "locking_mode", "exclusive")?;
-    connection.pragma_update(None, "journal_mode", "off")?;
-    connection.pragma_update(None, "synchronous", "off")?;
-    Ok(connection)
-}
-
-fn open_any(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // What a statement would need to be undone alone is otherwise written to a file, by each.
-    connection.pragma_update(None, "temp_store", "memory")?;
-    Ok(connection)
 }
 
 /// Gives `?` in a closure its error type.

@@ -7,6 +7,7 @@
 
 mod copy;
 mod database;
+mod entries;
 mod id_table;
 mod ids;
 mod merge;
@@ -14,6 +15,7 @@ mod parts;
 mod resolve;
 mod rows;
 mod scratch;
+mod session;
 mod staged;
 mod sweep;
 mod unfinished;

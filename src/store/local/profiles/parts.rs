@@ -27,6 +27,8 @@ pub struct Parts {
     /// How many profiles a part has; the last has the rest.
     width: i64,
     max: usize,
+    /// Whether it was not known how many profiles there would be.
+    is_open: bool,
     /// When a part's buffer is written, in bytes.
     buffer: usize,
 }
@@ -35,7 +37,7 @@ impl Parts {
     /// Parts for records whose profiles are all new, however many there will be.
     pub fn of_new(limits: &Limits) -> Self {
         let (width, max) = (limits.new_profiles, MAX_NEW_PARTS);
-        Self { parts: Vec::new(), first: 1, width, max, buffer: limits.slice / max }
+        Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
     }
 
     /// Parts of about a slice for `bytes` of records, if profiles have them evenly.
@@ -56,7 +58,7 @@ impl Parts {
     fn between(limits: &Limits, first: i64, last: i64, bytes: usize) -> Self {
         let max = (bytes / limits.slice + 1).min(MAX_PARTS);
         let width = (last - first) / max as i64 + 1;
-        Self { parts: Vec::new(), first, width, max, buffer: limits.slice / max }
+        Self { parts: Vec::new(), first, width, max, is_open: false, buffer: limits.slice / max }
     }
 
     /// Appends a record of `profile`, which `push` writes.
@@ -79,7 +81,7 @@ impl Parts {
     /// The parts in order. Those of new profiles that came to more than a slice are handed out
     /// again, now that their size is known.
     pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
-        if self.max != MAX_NEW_PARTS {
+        if !self.is_open {
             return Ok(self.parts);
         }
         let mut parts = Vec::new();
