@@ -222,7 +222,8 @@ impl Ids {
     fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
         let entries = self.starts.iter().map(|&start| (start, self.at(start)));
         let wanted = entries.filter(|(_, entry)| entry.kind() == kind && wanted(entry.number));
-        let mut keys: Vec<_> = wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
+        let mut keys: Vec<([u64; 2], u32)> =
+            wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
         keys.sort_unstable_by(|(a, m), (b, n)| {
             a.cmp(b).then_with(|| self.at(*m).text.cmp(self.at(*n).text))
         });
@@ -259,12 +260,13 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
-/// The first 16 bytes as a number that sorts as they do.
-fn prefix(text: &[u8]) -> u128 {
+/// The first 16 bytes as numbers that sort as they do; two, because one would take up more memory.
+fn prefix(text: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let len = text.len().min(16);
     bytes[..len].copy_from_slice(&text[..len]);
-    u128::from_be_bytes(bytes)
+    let number = u128::from_be_bytes(bytes);
+    [(number >> 64) as u64, number as u64]
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ids: 144 << 20, staged: 4 << 20, slice: 12 << 20, new_profiles: 16 << 10 }
+        Self { ids: 128 << 20, staged: 4 << 20, slice: 12 << 20, new_profiles: 16 << 10 }
     }
 }
 
