@@ -90,8 +90,39 @@ pub(super) fn is_plain_name(name: &str) -> bool {
 /// Whether `text` is one address that can stand in a mail's header as it is, with no name around
 /// it: what comes after its last `@` is its domain.
 pub(crate) fn is_address(text: &str) -> bool {
+    is_plain_address(text.as_bytes()) || is_any_address(text)
+}
+
+fn is_any_address(text: &str) -> bool {
     let bare = Options::default().without_display_text();
     !text.chars().any(char::is_control) && EmailAddress::parse_with_options(text, bare).is_ok()
+}
+
+/// Whether `text` is an address of the usual letters alone; one that is not may be one still.
+fn is_plain_address(text: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'@', text) else { return false };
+    let (local, domain) = (&text[..at], &text[at + 1..]);
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'-');
+    local.len() <= 64
+        && domain.len() <= 63
+        && is_joined(local, is_word, |byte| byte == b'.')
+        && is_joined(
+            domain,
+            |byte| byte.is_ascii_alphanumeric(),
+            |byte| matches!(byte, b'.' | b'-'),
+        )
+}
+
+/// Whether `text` is words with one joint between each two.
+fn is_joined(text: &[u8], is_word: impl Fn(u8) -> bool, is_joint: impl Fn(u8) -> bool) -> bool {
+    let mut after_word = false;
+    for &byte in text {
+        if !(is_word(byte) || after_word && is_joint(byte)) {
+            return false;
+        }
+        after_word = is_word(byte);
+    }
+    after_word
 }
 
 #[cfg(test)]
@@ -119,6 +150,15 @@ mod tests {
         let findings: Vec<_> = (0..103).map(|n| n.to_string()).collect();
         let detail = failure_of(&findings).detail;
         assert!(detail.starts_with("0; 1; ") && detail.ends_with("; 99; and 3 more"), "{detail}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_addresses_are_addresses(
+            text in "[a-z0-9.+_ -]{0,6}@?[a-zA-Z0-9.@é-]{0,8}|[a-z]{62,66}@[a-z]{61,65}|[a-z]@[a-z.]{250,256}",
+        ) {
+            proptest::prop_assert!(!is_plain_address(text.as_bytes()) || is_any_address(&text));
+        }
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Profiles: rows to changes, row by row.
+//!
+//! Only a row that breaks a rule for its time or its ids is explained by the slow way; a cell that a
+//! `plain` test lets pass is what the rule itself would give.
 
 use super::batch::{Change, Operation, ProfileBatch, Value};
 use super::columns::PropertyColumn;
 use super::explain::explain_user;
 use super::parse::{Found, Plan, Rows};
 use super::rules::calendar::Calendar;
-use super::rules::id::id;
+use super::rules::id;
 use super::rules::profile::{NO_LIST, operation};
 use super::rules::property;
-use super::rules::timestamp::timestamp;
+use super::rules::timestamp::{self, timestamp};
 use super::schema::PropertyType;
 
 /// The batch of the rows that break no rule; what the others break is added to `found`.
@@ -21,19 +24,34 @@ pub(super) fn build(
     let mut changes = Changes::default();
     for row in 0..rows.len() {
         let before = found.len();
-        explain_user(plan, rows, row, found);
+        let user = user(plan, rows, row);
+        if user.is_none() {
+            explain_user(plan, rows, row, found);
+        }
         changes.clear();
         for (index, property) in plan.columns.properties.iter().enumerate() {
             changes.read(plan, rows, row, (index, property), found);
         }
-        if found.len() > before {
-            continue;
+        if let Some((at, ids)) = user.filter(|_| found.len() == before) {
+            batch.push(rows.line(row), at, ids, changes.iter());
         }
-        let at = plan.columns.timestamp.and_then(|c| timestamp(rows.cell(row, c)).ok().flatten());
-        let ids = plan.columns.ids.map(|c| c.and_then(|c| id(rows.cell(row, c)).ok().flatten()));
-        batch.push(rows.line(row), at.unwrap_or(plan.processing_time), ids, changes.iter());
     }
     batch
+}
+
+/// A row's time and ids; none when it breaks a rule for them.
+fn user<'a>(plan: &Plan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
+    let time = plan.columns.timestamp.map_or("", |column| rows.cell(row, column));
+    let at = match timestamp::plain(time.as_bytes()) {
+        Some(seconds) => seconds,
+        None => timestamp(time).ok()?.unwrap_or(plan.processing_time),
+    };
+    let mut ids = [None; 4];
+    for (slot, column) in ids.iter_mut().zip(plan.columns.ids) {
+        let cell = column.map_or("", |column| rows.cell(row, column));
+        *slot = if id::is_plain(cell.as_bytes()) { Some(cell) } else { id::id(cell).ok()? };
+    }
+    ids.iter().any(Option::is_some).then_some((at, ids))
 }
 
 /// The changes of one row.
@@ -76,8 +94,15 @@ impl<'a> Changes<'a> {
             found.push(rows.found(row, &NO_LIST, column.operation));
         }
         let cell = rows.cell(row, column.column);
-        let length = property::length(cell, plan.limits.max_property_value).err();
-        let value = property::of_type(cell, column.property.kind, column.format);
+        let max = plan.limits.max_property_value;
+        let is_text = column.property.kind == PropertyType::String;
+        let (length, value) = match is_text && property::is_plain(cell.as_bytes(), max) {
+            true => (None, Ok(Value::Text(cell))),
+            false => (
+                property::length(cell, max).err(),
+                property::of_type(cell, column.property.kind, column.format),
+            ),
+        };
         let known = column.known.filter(|_| !matches!(value, Ok(Value::None)));
         let known = known.and_then(|known| known.check(cell).err());
         match value {

@@ -177,7 +177,14 @@ fn paths(account: &Account<'_>) -> Vec<PathBuf> {
     let mut paths = vec![account.incoming(), results.clone(), spool.clone(), state.join("data")];
     paths.extend(["state.db", "state.db-wal", "state.db-shm"].map(|name| state.join(name)));
     paths.push(data.clone());
-    let in_data = ["events", ".unfinished", ".profiles-scratch", "profiles.db", "profiles.db-wal"];
+    let in_data = [
+        "events",
+        ".unfinished",
+        ".profiles-scratch",
+        ".profiles-unfinished.db",
+        "profiles.db",
+        "profiles.db-wal",
+    ];
     paths.extend(in_data.map(|name| data.join(name)));
     for id in next_ids(host) {
         let folder = spool.join(&id);

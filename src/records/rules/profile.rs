@@ -1,6 +1,6 @@
 //! Profiles: the four operations, and the properties that every product knows.
 
-use super::fold;
+use super::{fold, trim};
 use crate::records::batch::Operation;
 use crate::records::rejection::Rule;
 
@@ -69,9 +69,9 @@ impl Known {
     pub fn check(self, cell: &str) -> Result<(), &'static Rule> {
         let (valid, rule) = match self {
             Self::Phone => (is_phone(cell), &PHONE),
-            Self::Email => (crate::manifest::is_address(cell.trim()), &EMAIL),
-            Self::Gender => (is_gender(cell.trim()), &GENDER),
-            Self::Age => (is_age(cell.trim()), &AGE),
+            Self::Email => (crate::manifest::is_address(trim(cell)), &EMAIL),
+            Self::Gender => (is_gender(trim(cell)), &GENDER),
+            Self::Age => (is_age(trim(cell)), &AGE),
             Self::Scalar => return Ok(()),
         };
         if valid { Ok(()) } else { Err(rule) }
@@ -80,7 +80,7 @@ impl Known {
 
 /// The operation in a cell; blank is `$set`.
 pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
-    match cell.trim() {
+    match trim(cell) {
         "" | "$set" => Ok(Operation::Set),
         "$add" => Ok(Operation::Add),
         "$remove" => Ok(Operation::Remove),
@@ -98,6 +98,15 @@ pub fn preference(name: &str) -> Option<&'static str> {
 
 /// `+` and 5 to 15 digits; spaces, dashes and brackets are ignored.
 fn is_phone(cell: &str) -> bool {
+    match cell.as_bytes() {
+        [b'+', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            (5..=15).contains(&digits.len())
+        }
+        _ => is_any_phone(cell),
+    }
+}
+
+fn is_any_phone(cell: &str) -> bool {
     let mut significant =
         cell.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '(' | ')' | '[' | ']'));
     let plus = significant.next() == Some('+');
@@ -148,6 +157,13 @@ mod tests {
         }
         for cell in ["918876543211", "+1234", "+1234567890123456", "+12345x", "++12345", "+", ""] {
             assert!(!is_phone(cell), "{cell:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn phones_are_read_the_same_either_way(cell in "[+]?[0-9 ()-]{0,18}|[+0-9é]{0,4}") {
+            proptest::prop_assert_eq!(is_phone(&cell), is_any_phone(&cell));
         }
     }
 

@@ -66,7 +66,8 @@ pub fn create_nameless(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn remove_file(path: &Path) -> Result<(), Error> {
+/// Removes the file `path`, if it is there.
+pub fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
         _ => Ok(()),
@@ -90,6 +91,13 @@ pub fn is_missing(error: &io::Error) -> bool {
 
 /// Renames the folder `from`, whose files are synced, to `to`, which is not there yet.
 pub fn publish_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    sync(from)?;
+    fs::rename(from, to).map_err(Error::io("rename", from))?;
+    sync_parent(to)
+}
+
+/// Syncs the file `from` and renames it to `to`.
+pub fn publish_file(from: &Path, to: &Path) -> Result<(), Error> {
     sync(from)?;
     fs::rename(from, to).map_err(Error::io("rename", from))?;
     sync_parent(to)

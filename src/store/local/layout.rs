@@ -4,6 +4,7 @@
 //! <data>/<account>/events/import=<import>/part-00000.parquet
 //! <data>/<account>/.unfinished/import=<import>/     events being written, or cut off
 //! <data>/<account>/profiles.db                      with -wal and -shm beside it
+//! <data>/<account>/.profiles-unfinished.db          until the first import of profiles is committed
 //! <data>/<account>/.profiles-scratch                for a moment: a file loses its name at once
 //! ```
 //! Unfinished events lie outside `events`, because DuckDB's `events/**/*.parquet` finds hidden

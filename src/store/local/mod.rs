@@ -107,13 +107,15 @@ impl LocalStore {
         }
     }
 
-    /// See [`super::Store::abandon`]. Profiles leave nothing: their transaction went with the run.
+    /// See [`super::Store::abandon`]. Of profiles only a new database can be left: in another their
+    /// transaction went with the run.
     ///
     /// # Errors
-    /// The unfinished folder can't be removed.
+    /// What is unfinished can't be removed.
     pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         let folder = AccountFolder::new(&self.data, account);
-        durable::remove_folder(&folder.unfinished_events_of(import))
+        durable::remove_folder(&folder.unfinished_events_of(import))?;
+        profiles::abandon(&folder)
     }
 }
 

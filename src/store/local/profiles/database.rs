@@ -1,19 +1,19 @@
 //! `profiles.db`: one account's profiles, their ids, and which imports are in it.
 //!
-//! WAL mode, so anyone who may read the file reads whole imports while one is being written.
-//! A reader who can't write beside the database needs its `-wal` and `-shm` files to be there
-//! (sqlite.org/wal.html, "Read-Only Databases"); hence they stay when it is closed, the former
-//! empty. Statements are in the order of their keys wherever there are many.
+//! WAL mode, so anyone who may read the file reads whole imports while one is being written. It
+//! appears with its first import, whole ([`unfinished`](super::unfinished)). A reader who can't
+//! write beside the database needs its `-wal` and `-shm` files to be there (sqlite.org/wal.html,
+//! "Read-Only Databases"); hence they stay when it is closed, the former empty. Statements are in
+//! the order of their keys wherever there are many.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
-use super::super::durable;
 use super::rows::{Profile, Profiles};
+use super::session::{BUSY_TIMEOUT, Session, connect, version};
+use super::unfinished::Unfinished;
 use crate::import_id::ImportId;
 
 /// Version of [`SCHEMA`], kept in `user_version`.
@@ -42,45 +42,38 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// How long to wait for another writer, such as a sysadmin's `ingest`.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
-const CACHE_KIB: i64 = 24 << 10;
-
-/// Bytes of a page, in a database that is made now. Pages are written one by one.
-const PAGE_BYTES: i64 = 16 << 10;
-
 /// A table is read from end to end if at least one row in this many is wanted.
 pub(super) const SWEEP: i64 = 4;
 
-/// How many rows one statement stores.
-const ROWS: usize = 32;
+/// How many rows one statement stores, as far as there are so many.
+const ROWS: [usize; 3] = [128, 16, 1];
 
-/// An open database inside a transaction: dropped before [`Database::commit`], it rolls back.
+/// An open database inside a transaction: dropped before [`Database::commit`], nothing of it stays.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    pub(super) connection: Connection,
+    pub(super) connection: Session,
+    /// A new database's, until it is in its place.
+    unfinished: Option<Unfinished>,
 }
 
 impl Database {
-    /// Opens `path`, making it as needed, and begins the transaction.
+    /// Opens `path`, or begins to build it, and begins the transaction.
     ///
     /// # Errors
     /// It can't be made or opened, isn't a database, is a newer program's, or another writer
     /// didn't end in ten seconds.
     pub fn begin(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
-            // For its mode, which SQLite then gives to the files beside it.
-            drop(durable::create_file(path)?);
-            durable::sync_parent(path)?;
-        }
+        let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
         let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
-        let connection = open(path).map_err(failed)?;
+        let connection = match &unfinished {
+            None => Session::open(path),
+            Some(unfinished) => Session::open_new(unfinished.path()),
+        };
+        let connection = connection.map_err(failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let database = Self { path: path.to_owned(), connection };
-        // In a transaction of its own: a reader finds the tables whatever becomes of the import.
+        let database = Self { path: path.to_owned(), connection, unfinished };
+        // In a transaction of its own: another version may have left the file without tables.
         database.migrate()?;
         Ok(database)
     }
@@ -93,11 +86,12 @@ impl Database {
     pub fn peek(path: &Path, import: &ImportId) -> Result<Option<Committed>, Error> {
         let failed =
             |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
-        let connection = open(path).map_err(failed)?;
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed)?;
-        if version == 0 { Ok(None) } else { committed(&connection, import).map_err(failed) }
+        let connection = connect(path).map_err(failed)?;
+        if version(&connection).map_err(failed)? == 0 {
+            Ok(None)
+        } else {
+            committed(&connection, import).map_err(failed)
+        }
     }
 
     /// What an earlier run of `import` committed.
@@ -175,21 +169,26 @@ impl Database {
             statement.raw_bind_parameter(at + 3, profile.updated_at)
         };
         let columns = "profile (id, properties, created_at, updated_at)";
-        self.replace_into(columns, 4, profiles.iter(), bind).map_err(self.failed("store profiles"))
+        self.replace_into(columns, "(?,?,?,?)", 4, profiles.iter(), bind)
+            .map_err(self.failed("store profiles"))
     }
 
-    /// Stores rows of `width` values, [`ROWS`] a statement: within one, SQLite goes from a key to
+    /// Stores rows that are each written as `row`, with `width` values to bind, some of [`ROWS`] a
+    /// statement: within one, SQLite goes from a key to
     /// the next without a search from the root.
     pub(super) fn replace_into<T>(
         &self,
         columns: &str,
+        row: &str,
         width: usize,
         mut rows: impl ExactSizeIterator<Item = T>,
         bind: impl Fn(&mut Statement<'_>, usize, T) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        let row = format!("({})", vec!["?"; width].join(","));
-        for count in [ROWS, 1] {
-            let values = vec![row.as_str(); count].join(",");
+        for count in ROWS {
+            if rows.len() < count {
+                continue;
+            }
+            let values = vec![row; count].join(",");
             let sql = format!("REPLACE INTO {columns} VALUES {values}");
             let mut statement = self.connection.prepare_cached(&sql)?;
             while rows.len() >= count {
@@ -218,25 +217,31 @@ impl Database {
             )?;
             self.connection.execute_batch("COMMIT")
         };
-        run(commit).map_err(self.failed("commit"))
+        run(commit).map_err(self.failed("commit"))?;
+        self.publish()
     }
 
-    /// Ends an open transaction, then moves everything into the database file and cuts the
-    /// `-wal` file, in which an aborted import may have left as much as a committed one.
-    fn rest(&self) -> rusqlite::Result<()> {
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
+    /// Puts a new database in its place.
+    fn publish(self) -> Result<(), Error> {
+        let Some(unfinished) = self.unfinished else { return Ok(()) };
+        let set = self.connection.pragma_update(None, "journal_mode", "wal");
+        set.map_err(|source| Error::Profiles {
+            operation: "commit",
+            path: self.path.clone(),
+            source,
+        })?;
+        drop(self.connection);
+        unfinished.publish(&self.path)?;
+        // Makes the files beside it.
+        if let Err(error) = connect(&self.path).and_then(|connection| version(&connection)) {
+            let path = self.path.display();
+            tracing::debug!(%path, %error, "the write-ahead log is not there yet");
         }
-        // A reader in the way is not waited for.
-        self.connection.busy_timeout(Duration::ZERO)?;
-        self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        Ok(())
     }
 
     fn migrate(&self) -> Result<(), Error> {
-        let found = self
-            .connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(self.failed("read the version"))?;
+        let found = version(&self.connection).map_err(self.failed("read the version"))?;
         match found {
             VERSION => Ok(()),
             0 => self
@@ -260,16 +265,6 @@ impl Database {
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
-        if let Err(error) = self.rest() {
-            // A commit is durable without it, and the next import does it.
-            let path = self.path.display();
-            tracing::debug!(%path, %error, "the write-ahead log stays as it is");
-        }
-    }
-}
-
 fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Option<Committed>> {
     let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
     let read = |row: &rusqlite::Row<'_>| {
@@ -277,19 +272,6 @@ fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Opt
         Ok(Committed { records: count(0)?, moved_ids: count(1)? })
     };
     connection.query_row(sql, [import.as_str()], read).optional()
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    Ok(connection)
 }
 
 /// Gives `?` in a closure its error type.

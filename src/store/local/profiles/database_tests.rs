@@ -1,5 +1,6 @@
 //! What stays of the database's files, and which files it refuses.
 
+use super::super::session::CACHE_KIB;
 use super::*;
 
 fn store(database: &Database, id: i64, properties: &str) {
@@ -21,10 +22,46 @@ fn fill(database: &Database) {
     }
 }
 
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+const AT_REST: [&str; 3] = ["profiles.db", "profiles.db-shm", "profiles.db-wal"];
+
+#[test]
+fn a_new_database_appears_with_its_first_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let aborted = Database::begin(&path).unwrap();
+    fill(&aborted);
+    assert_eq!(names(folder.path()), [".profiles-unfinished.db"]);
+    drop(aborted);
+    assert_eq!(names(folder.path()), [""; 0]);
+    let database = Database::begin(&path).unwrap();
+    fill(&database);
+    let import = "sftp1-1".parse().unwrap();
+    let committed = Committed { records: 7, moved_ids: 0 };
+    database.commit(&import, committed).unwrap();
+    assert_eq!(names(folder.path()), AT_REST);
+    assert_eq!(Database::peek(&path, &import).unwrap(), Some(committed));
+    let found = Connection::open(&path).unwrap();
+    let text = |sql| found.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!([text("PRAGMA journal_mode"), text("PRAGMA integrity_check")], ["wal", "ok"]);
+}
+
 #[test]
 fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profiles.db");
+    let commit = |database: Database, import: &str| {
+        database.commit(&import.parse().unwrap(), Committed::default()).unwrap();
+    };
+    commit(Database::begin(&path).unwrap(), "sftp1-1");
+    assert_eq!(wal_len(&path), 0);
     let aborted = Database::begin(&path).unwrap();
     fill(&aborted);
     assert!(wal_len(&path) > 0, "nothing was spilled");
@@ -33,7 +70,8 @@ fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
     let database = Database::begin(&path).unwrap();
     assert_eq!(database.last_profile().unwrap(), 0);
     store(&database, 7, "{}");
-    database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
+    commit(database, "sftp1-2");
+    assert_eq!(names(folder.path()), AT_REST);
     assert_eq!(wal_len(&path), 0);
     assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);
 }
@@ -42,7 +80,8 @@ fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
 fn a_newer_database_and_what_is_none_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profiles.db");
-    drop(Database::begin(&path).unwrap());
+    let database = Database::begin(&path).unwrap();
+    database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(Database::begin(&path), Err(Error::Newer { found: 99, .. })));
     std::fs::write(&path, "not a database".repeat(100)).unwrap();

@@ -6,8 +6,9 @@ use rusqlite::{OptionalExtension, Statement};
 
 use super::super::super::Error;
 use super::database::{Database, SWEEP, run};
-use super::ids::Ids;
+use super::ids::{Ids, KINDS_BY_NAME};
 use super::resolve::UNKNOWN;
+use super::rows::IdRows;
 use crate::records::IdKind;
 
 /// How many ids are looked for in memory at once.
@@ -53,7 +54,7 @@ impl Database {
     fn look_up_each(&self, ids: &Ids, leads: &mut [i64]) -> rusqlite::Result<()> {
         let sql = "SELECT profile_id FROM identity WHERE kind = ?1 AND value = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for number in ids.in_key_order(|_| true) {
+        for number in KINDS_BY_NAME.iter().flat_map(|&kind| ids.in_key_order(kind, |_| true)) {
             let (kind, value) = ids.get(number);
             let found = statement.query_row([kind.as_str(), value], |row| row.get(0)).optional()?;
             leads[number as usize] = found.unwrap_or(UNKNOWN);
@@ -65,18 +66,14 @@ impl Database {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn lead<'a>(
-        &self,
-        leads: impl ExactSizeIterator<Item = (IdKind, &'a str, i64)>,
-    ) -> Result<(), Error> {
-        let bind = |statement: &mut Statement<'_>,
-                    at: usize,
-                    (kind, value, profile): (IdKind, &str, i64)| {
-            statement.raw_bind_parameter(at, kind.as_str())?;
-            statement.raw_bind_parameter(at + 1, value)?;
-            statement.raw_bind_parameter(at + 2, profile)
+    pub fn lead(&self, leads: &IdRows) -> Result<(), Error> {
+        let bind = |statement: &mut Statement<'_>, at: usize, (value, profile): (&str, i64)| {
+            statement.raw_bind_parameter(at, value)?;
+            statement.raw_bind_parameter(at + 1, profile)
         };
-        self.replace_into("identity (kind, value, profile_id)", 3, leads, bind)
+        let kind = leads.kind.as_str();
+        let into = "identity (kind, value, profile_id)";
+        self.replace_into(into, &format!("('{kind}',?,?)"), 2, leads.iter(), bind)
             .map_err(self.failed("store ids"))
     }
 }

@@ -1,7 +1,9 @@
 //! The ids of a window's records: each once, under a number.
 //!
 //! Numbers count up from 0 in the order in which ids are first seen. About 60 bytes an id and its
-//! text are held, whatever the number of records.
+//! text are held, whatever the number of records. What there is to wait for here is memory, in
+//! which ids lie far apart: hence an id's number, kind, length and text lie together, and the ids
+//! that one record has side by side, where the first leads to the others.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,131 +12,247 @@ use hashbrown::HashTable;
 use crate::records::IdKind;
 
 /// What an id takes beside its text while a window is gathered and resolved, in bytes.
-const ID_BYTES: usize = 48;
+const ID_BYTES: usize = 52;
 
 /// The kinds as the `identity` table sorts them: by their names.
-const KINDS_BY_NAME: [IdKind; 4] = [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
+pub const KINDS_BY_NAME: [IdKind; 4] =
+    [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
+
+/// What stands before an id's text: its number, and its length and kind.
+const HEAD: usize = 8;
+/// Entries of a record that lie together are seldom longer than two of them.
+const CACHE_LINE: usize = 64;
+/// How far the kind is above the length.
+const KIND_SHIFT: u32 = 30;
 
 /// Ids by number, and numbers by id.
 #[derive(Debug, Default)]
 pub struct Ids {
     /// Seeded at random: ids are partner-chosen.
     hasher: RandomState,
-    numbers: HashTable<Slot>,
-    text: String,
-    ids: Vec<Id>,
+    starts_by_id: HashTable<Slot>,
+    /// An [`Entry`] for each id, one after the other.
+    entries: Vec<u8>,
+    /// By number, where its entry starts.
+    starts: Vec<u32>,
 }
 
-/// The hash beside the number spares most looks at the text.
+/// The hash beside the place of the entry spares most looks at it.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
-    number: u32,
+    start: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Id {
-    kind: IdKind,
+/// An id as it is held.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    number: u32,
+    length_and_kind: u32,
+    text: &'a [u8],
+    /// Where the next one starts.
     end: u32,
 }
+
+/// What came of looking for an id.
+struct Looked {
+    /// Its hash, if it was needed.
+    hash: Option<u32>,
+    number: Option<u32>,
+}
+
+/// What is looked for.
+type Key<'a> = (IdKind, &'a str);
 
 impl Ids {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.starts.len()
     }
 
     /// What they hold in memory, about, in bytes.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.ids.len() * ID_BYTES
+        self.entries.len() + self.starts.len() * (ID_BYTES - HEAD)
     }
 
     /// Every number with its id, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (IdKind, &str)> {
-        (0..self.ids.len() as u32).map(|number| self.get(number))
+    pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
+        (0..self.starts.len() as u32).map(|number| self.get(number))
     }
 
     /// The id of this number.
-    pub fn get(&self, number: u32) -> (IdKind, &str) {
-        let number = number as usize;
-        let start = number.checked_sub(1).map_or(0, |before| self.ids[before].end);
-        let Id { kind, end } = self.ids[number];
-        (kind, &self.text[start as usize..end as usize])
+    pub fn get(&self, number: u32) -> Key<'_> {
+        let entry = self.at(self.starts[number as usize]);
+        (entry.kind(), entry.as_str())
+    }
+
+    /// The numbers of these ids, new ones as needed, into `numbers`: some dozens of records' ids
+    /// at once, each record's strongest first.
+    pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
+        let looked = self.look(keys);
+        numbers.clear();
+        numbers.extend(keys.iter().zip(looked).map(|(&key, looked)| match looked.number {
+            Some(number) => number,
+            None => self.number(looked.hash.unwrap_or_else(|| self.hash(key)), key),
+        }));
     }
 
     /// The number of this id, a new one as needed.
-    pub fn number(&mut self, kind: IdKind, value: &str) -> u32 {
-        let hash = self.hash(kind, value);
-        if let Some(number) = self.find(hash, (kind, value)) {
-            return number;
+    fn number(&mut self, hash: u32, key: Key<'_>) -> u32 {
+        if let Some(entry) = self.find(hash, key) {
+            return entry.number;
         }
-        let number = self.ids.len() as u32;
-        self.text.push_str(value);
-        self.ids.push(Id { kind, end: self.text.len() as u32 });
-        self.numbers.insert_unique(spread(hash), Slot { hash, number }, |slot| spread(slot.hash));
+        let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
+        self.starts.push(start);
+        self.entries.extend(number.to_le_bytes());
+        self.entries.extend(length_and_kind(key).to_le_bytes());
+        self.entries.extend_from_slice(key.1.as_bytes());
+        let slot = Slot { hash, start };
+        self.starts_by_id.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
         number
     }
 
-    /// The numbers of these ids, new ones as needed, into `numbers`. Best some dozens at once.
-    pub fn number_all(&mut self, keys: &[(IdKind, &str)], numbers: &mut Vec<u32>) {
-        let found = self.find_all(keys);
-        numbers.clear();
-        numbers.extend(
-            keys.iter()
-                .zip(found)
-                .map(|(&(kind, value), found)| found.unwrap_or_else(|| self.number(kind, value))),
-        );
+    /// The numbers of those ids that are here.
+    pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
+        self.look(keys).into_iter().map(|looked| looked.number).collect()
     }
 
-    /// The numbers of those ids that are here. Best some dozens at once: each step is done for
-    /// all of them, so that the processor waits for many places in memory at the same time.
-    pub fn find_all(&self, keys: &[(IdKind, &str)]) -> Vec<Option<u32>> {
-        let hashes: Vec<_> = keys.iter().map(|&(kind, value)| self.hash(kind, value)).collect();
-        let alike = |&hash: &u32| self.numbers.find(spread(hash), |slot| slot.hash == hash);
-        let alike: Vec<_> = hashes.iter().map(|hash| alike(hash).map(|slot| slot.number)).collect();
-        let texts: Vec<_> = alike.iter().map(|number| number.map(|n| self.get(n))).collect();
-        // Fetches what is compared below.
-        let first = |text: &Option<(IdKind, &str)>| text.and_then(|(_, text)| text.bytes().next());
-        std::hint::black_box(texts.iter().filter_map(first).fold(0, |all, byte| all ^ byte));
-        let same = keys.iter().zip(texts).map(|(key, text)| text.as_ref() == Some(key));
-        let found = same.zip(alike).zip(keys.iter().zip(hashes));
-        found
-            .map(|((is_it, alike), (&key, hash))| match alike {
-                Some(_) if !is_it => self.find(hash, key),
-                alike => alike,
-            })
-            .collect()
-    }
-
-    fn find(&self, hash: u32, key: (IdKind, &str)) -> Option<u32> {
-        let is_it = |slot: &Slot| slot.hash == hash && self.get(slot.number) == key;
-        self.numbers.find(spread(hash), is_it).map(|slot| slot.number)
-    }
-
-    /// Lets the way from ids to numbers go, which is half of the memory.
-    pub fn seal(&mut self) {
-        self.numbers = HashTable::new();
-    }
-
-    /// The `wanted` numbers as the `identity` table is sorted: neighbours are on one page.
-    pub fn in_key_order(&self, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
-        let mut order = Vec::new();
-        for kind in KINDS_BY_NAME {
-            let mut keys: Vec<_> = (0..self.ids.len() as u32)
-                .filter(|&number| self.ids[number as usize].kind == kind && wanted(number))
-                .map(|number| (prefix(self.get(number).1), number))
-                .collect();
-            keys.sort_unstable_by(|(a, m), (b, n)| {
-                a.cmp(b).then_with(|| self.get(*m).1.cmp(self.get(*n).1))
-            });
-            order.extend(keys.into_iter().map(|(_, number)| number));
+    /// Looks for all of these. Best some dozens at once: each step is done for all of them, so that
+    /// the processor waits for many places in memory at the same time.
+    fn look(&self, keys: &[Key<'_>]) -> Vec<Looked> {
+        // Kinds rise within a record: its other ids are looked for beside its first.
+        let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
+        let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
+        let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
+        let alike = |&hash: &Option<u32>| hash.and_then(|hash| self.alike(hash));
+        let mut starts: Vec<_> = hashes.iter().map(alike).collect();
+        let mut is_led = false;
+        for n in 0..keys.len() {
+            if is_first(n) {
+                is_led = starts[n].is_some();
+            } else if !is_led {
+                let hash = self.hash(keys[n]);
+                (hashes[n], starts[n]) = (Some(hash), self.alike(hash));
+            }
         }
-        order
+        self.fetch(starts.iter().flatten());
+        let mut before: Option<Entry<'_>> = None;
+        let look = |(&key, (hash, start)): (&Key<'_>, (Option<u32>, Option<u32>))| {
+            let start = hash.map_or(before.map(|before| before.end), |_| start);
+            let entry = start.and_then(|start| self.entry(start));
+            before = match (entry, hash) {
+                (Some(entry), _) if entry.is(key) => Some(entry),
+                (None, Some(_)) => None,
+                (_, hash) => self.find(hash.unwrap_or_else(|| self.hash(key)), key),
+            };
+            Looked { hash, number: before.map(|entry| entry.number) }
+        };
+        keys.iter().zip(hashes.into_iter().zip(starts)).map(look).collect()
     }
 
-    fn hash(&self, kind: IdKind, value: &str) -> u32 {
+    /// Where an entry is whose id has this hash: most likely the one that is looked for.
+    #[inline]
+    fn alike(&self, hash: u32) -> Option<u32> {
+        self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
+    }
+
+    /// Looks at all of these entries and at what comes after them, so that they are near when they
+    /// are read one by one.
+    fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
+        let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
+        let look = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
+        std::hint::black_box(starts.map(look).fold(0, |all, byte| all ^ byte));
+    }
+
+    fn find(&self, hash: u32, key: Key<'_>) -> Option<Entry<'_>> {
+        let entry = |slot: &Slot| self.entry(slot.start).filter(|entry| entry.is(key));
+        let slot =
+            self.starts_by_id.find(spread(hash), |slot| slot.hash == hash && entry(slot).is_some());
+        slot.and_then(entry)
+    }
+
+    /// The entry that starts here.
+    fn at(&self, start: u32) -> Entry<'_> {
+        self.entry(start).expect("an entry starts here")
+    }
+
+    /// The entry that starts here; none at their end.
+    #[inline]
+    fn entry(&self, start: u32) -> Option<Entry<'_>> {
+        let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEAD>()?;
+        let [number, length_and_kind] = [0, 4]
+            .map(|at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+        let length = length_and_kind & !(u32::MAX << KIND_SHIFT);
+        let text = &rest[..length as usize];
+        Some(Entry { number, length_and_kind, text, end: start + HEAD as u32 + length })
+    }
+
+    /// Lets the way from ids to numbers go, which is a third of the memory.
+    pub fn seal(&mut self) {
+        self.starts_by_id = HashTable::new();
+    }
+
+    /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
+    /// page.
+    pub fn in_key_order(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+        self.sorted(kind, wanted).map(|start| self.at(start).number).collect()
+    }
+
+    /// Gives the `wanted` ids of one kind in the same order to `take`, with their numbers, some of
+    /// them at once.
+    pub fn take_in_key_order<E>(
+        &self,
+        kind: IdKind,
+        wanted: impl Fn(u32) -> bool,
+        at_once: usize,
+        mut take: impl FnMut(&[(u32, &str)]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let starts: Vec<_> = self.sorted(kind, wanted).collect();
+        let mut some = Vec::with_capacity(at_once);
+        for starts in starts.chunks(at_once) {
+            self.fetch(starts.iter());
+            some.clear();
+            some.extend(starts.iter().map(|&start| self.at(start)).map(|e| (e.number, e.as_str())));
+            take(&some)?;
+        }
+        Ok(())
+    }
+
+    /// Where the `wanted` ids of one kind are, in the order of the `identity` table.
+    fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        let entries = self.starts.iter().map(|&start| (start, self.at(start)));
+        let wanted = entries.filter(|(_, entry)| entry.kind() == kind && wanted(entry.number));
+        let mut keys: Vec<([u64; 2], u32)> =
+            wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
+        keys.sort_unstable_by(|(a, m), (b, n)| {
+            a.cmp(b).then_with(|| self.at(*m).text.cmp(self.at(*n).text))
+        });
+        keys.into_iter().map(|(_, start)| start)
+    }
+
+    fn hash(&self, (kind, value): Key<'_>) -> u32 {
         self.hasher.hash_one((kind as u8, value)) as u32
     }
+}
+
+impl<'a> Entry<'a> {
+    fn as_str(&self) -> &'a str {
+        std::str::from_utf8(self.text).expect("an id is text")
+    }
+
+    #[inline]
+    fn is(&self, key: Key<'_>) -> bool {
+        self.length_and_kind == length_and_kind(key) && self.text == key.1.as_bytes()
+    }
+
+    fn kind(&self) -> IdKind {
+        IdKind::ALL[(self.length_and_kind >> KIND_SHIFT) as usize]
+    }
+}
+
+#[inline]
+fn length_and_kind((kind, value): Key<'_>) -> u32 {
+    (kind as u32) << KIND_SHIFT | value.len() as u32
 }
 
 /// The table takes its bits from both ends of a hash.
@@ -142,49 +260,15 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
-/// The first 16 bytes as a number that sorts as they do.
-fn prefix(text: &str) -> u128 {
+/// The first 16 bytes as numbers that sort as they do; two, because one would take up more memory.
+fn prefix(text: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let len = text.len().min(16);
-    bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-    u128::from_be_bytes(bytes)
+    bytes[..len].copy_from_slice(&text[..len]);
+    let number = u128::from_be_bytes(bytes);
+    [(number >> 64) as u64, number as u64]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_keeps_its_number() {
-        let mut ids = Ids::default();
-        let texts: Vec<_> = (0..5000).map(|n| format!("id {n}")).collect();
-        for _ in 0..2 {
-            for (text, n) in texts.iter().zip(0..) {
-                assert_eq!(ids.number(IdKind::Identity, text), 2 * n);
-                assert_eq!(ids.number(IdKind::GpId, text), 2 * n + 1);
-            }
-        }
-        let keys = [(IdKind::FbId, "id 1"), (IdKind::GpId, "id 1"), (IdKind::GpId, "")];
-        assert_eq!((ids.len(), ids.find_all(&keys)), (10_000, vec![None, Some(3), None]));
-        let mut numbers = Vec::new();
-        let new = (IdKind::ObjectId, "new");
-        ids.number_all(&[keys[1], new, new, keys[0]], &mut numbers);
-        assert_eq!(numbers, [3, 10_000, 10_000, 10_001]);
-        assert_eq!(ids.iter().nth(3), Some((IdKind::GpId, "id 1")));
-    }
-
-    #[test]
-    fn key_order_is_that_of_kind_and_value() {
-        let mut ids = Ids::default();
-        let texts =
-            ["", "\0", "a", "a\0", "é", "a long text that ends in b", "a long text that ends in a"];
-        for kind in IdKind::ALL {
-            texts.iter().for_each(|text| _ = ids.number(kind, text));
-        }
-        let order = ids.in_key_order(|number| number != 2);
-        let mut keys: Vec<_> = order.iter().map(|&n| ids.get(n)).collect();
-        let found = keys.clone();
-        keys.sort_by_key(|(kind, value)| (kind.as_str(), *value));
-        assert_eq!((found.len(), &found), (4 * texts.len() - 1, &keys));
-    }
-}
+#[path = "ids_tests.rs"]
+pub(super) mod tests;

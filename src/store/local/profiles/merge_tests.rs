@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
+use super::super::entries::rfc3339;
 use super::*;
 use crate::records::PropertyType;
 

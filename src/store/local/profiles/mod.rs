@@ -7,14 +7,18 @@
 
 mod copy;
 mod database;
+mod entries;
 mod id_table;
 mod ids;
 mod merge;
+mod parts;
 mod resolve;
 mod rows;
 mod scratch;
+mod session;
 mod staged;
 mod sweep;
+mod unfinished;
 mod window;
 
 use std::fs;
@@ -23,6 +27,7 @@ use std::sync::Arc;
 pub use self::copy::{copy, imports};
 use self::database::Database;
 pub use self::merge::Merger;
+use self::unfinished::Unfinished;
 use self::window::{Limits, Window};
 use super::super::{Committed, Error};
 use super::Begun;
@@ -86,14 +91,16 @@ fn begin_within(
     durable::create_folders(folder.path())?;
     let database = Database::begin(&folder.profiles())?;
     if let Some(committed) = database.committed(import)? {
+        durable::sync_parent(&folder.profiles())?; // the crash may have come before this
         return Ok(Begun::Before(committed));
     }
+    let last_profile = database.last_profile()?;
     let profiles = Profiles {
         import: import.clone(),
-        last_profile: database.last_profile()?,
+        last_profile,
         database,
         merger: Merger::new(properties),
-        window: Window::new(folder.profiles_scratch(), limits),
+        window: Window::new(folder.profiles_scratch(), limits, last_profile),
         committed: Committed::default(),
     };
     Ok(Begun::Now(ProfilesWriter {
@@ -112,8 +119,22 @@ pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Com
     match fs::metadata(&path) {
         Err(error) if durable::is_missing(&error) => Ok(None),
         Err(error) => Err(Error::io("look at", &path)(error)),
-        Ok(_) => Database::peek(&path, import),
+        Ok(_) => {
+            let committed = Database::peek(&path, import)?;
+            if committed.is_some() {
+                durable::sync_parent(&path)?; // the crash may have come before this
+            }
+            Ok(committed)
+        }
     }
+}
+
+/// Removes what a crashed run left.
+///
+/// # Errors
+/// It can't be removed.
+pub fn abandon(folder: &AccountFolder) -> Result<(), Error> {
+    Unfinished::clear(&folder.profiles())
 }
 
 impl ProfilesWriter {

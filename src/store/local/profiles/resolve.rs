@@ -22,6 +22,12 @@ impl Leads {
         Self { changed: vec![false; known.len()], to: known, last_profile, moved: 0 }
     }
 
+    /// Takes ids up to this number, that are not known to lead anywhere.
+    pub fn grow(&mut self, ids: usize) {
+        self.to.resize(ids, UNKNOWN);
+        self.changed.resize(ids, false);
+    }
+
     /// The profile of the record that has these `ids`, at least one, strongest first; they all
     /// lead to it from now on.
     pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
@@ -46,6 +52,12 @@ impl Leads {
         self.to[id as usize]
     }
 
+    /// Where these ids lead. Looked up one after the other and nothing else, so that the processor
+    /// waits for many places in memory at the same time.
+    pub fn to_all(&self, ids: impl Iterator<Item = u32>) -> Vec<i64> {
+        ids.map(|id| self.to(id)).collect()
+    }
+
     /// Whether a record changed where this id leads.
     pub fn is_changed(&self, id: u32) -> bool {
         self.changed[id as usize]
@@ -65,6 +77,7 @@ impl Leads {
 #[cfg(test)]
 mod tests {
     use super::super::ids::Ids;
+    use super::super::ids::tests::number;
     use super::*;
     use crate::records::IdKind;
 
@@ -76,7 +89,7 @@ mod tests {
         let mut ids = Ids::default();
         let numbers = records.iter().map(|record| {
             let ids_of = IdKind::ALL.into_iter().zip(record).filter(|(_, id)| !id.is_empty());
-            ids_of.map(|(kind, id)| ids.number(kind, id)).collect()
+            ids_of.map(|(kind, id)| number(&mut ids, kind, id)).collect()
         });
         let numbers: Vec<Vec<_>> = numbers.collect();
         let stored = ids.iter().map(|(_, id)| {

@@ -1,4 +1,6 @@
-//! Profiles on their way from and to the table, many in one allocation.
+//! Profiles and ids on their way from and to their tables, many in one allocation.
+
+use crate::records::IdKind;
 
 /// A profile as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,38 @@ impl Profiles {
             let properties = &self.text[start..end];
             start = end;
             Profile { id, properties, created_at, updated_at }
+        })
+    }
+}
+
+/// Some ids of one kind and the profiles that they lead to, packed.
+#[derive(Debug)]
+pub struct IdRows {
+    /// Of all of them.
+    pub kind: IdKind,
+    text: String,
+    /// Where an id's text ends, and its profile.
+    rows: Vec<(usize, i64)>,
+}
+
+impl IdRows {
+    /// These, in their order.
+    pub fn new<'a>(kind: IdKind, leads: impl Iterator<Item = (&'a str, i64)>) -> Self {
+        let (mut text, mut rows) = (String::new(), Vec::new());
+        for (id, profile) in leads {
+            text.push_str(id);
+            rows.push((text.len(), profile));
+        }
+        Self { kind, text, rows }
+    }
+
+    /// Each id with its profile.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, i64)> {
+        let mut start = 0;
+        self.rows.iter().map(move |&(end, profile)| {
+            let id = &self.text[start..end];
+            start = end;
+            (id, profile)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Records as bytes, while they wait for their profile.
 //!
-//! A record is staged twice: with the numbers of its ids until those are resolved, then with its
-//! profile. Its body (time and changes) is the same bytes both times. Only this process reads
+//! A record is staged with the numbers of its ids until those are resolved, then with its profile;
+//! where they are resolved at once, with that alone. Its body (time and changes) is the same bytes both times. Only this process reads
 //! them, from its memory or from a file without a name, so they are not checked again.
 //!
 //! ```text
@@ -34,15 +34,16 @@ pub fn push_with_ids(
         out.extend(id.to_le_bytes());
         out[count] += 1;
     }
-    let length = out.len();
-    out.extend([0; 4]);
-    out.extend(record.at.to_le_bytes());
-    record.changes().for_each(|change| push_change(out, change));
-    let body = (out.len() - length - 4) as u32;
-    out[length..length + 4].copy_from_slice(&body.to_le_bytes());
+    push_body(out, record);
 }
 
-/// Appends a record of `profile`.
+/// Appends `record`, which is one of `profile`.
+pub fn push_resolved(out: &mut Vec<u8>, profile: i64, record: &ProfileRecord<'_>) {
+    out.extend(profile.to_le_bytes());
+    push_body(out, record);
+}
+
+/// Appends a record of `profile` whose body was staged before.
 pub fn push_with_profile(out: &mut Vec<u8>, profile: i64, body: &[u8]) {
     out.extend(profile.to_le_bytes());
     out.extend((body.len() as u32).to_le_bytes());
@@ -82,6 +83,15 @@ pub fn at(mut body: &[u8]) -> i64 {
 pub fn changes(mut body: &[u8]) -> impl Iterator<Item = Change<'_>> {
     let _at: [u8; 8] = take_array(&mut body);
     std::iter::from_fn(move || (!body.is_empty()).then(|| take_change(&mut body)))
+}
+
+fn push_body(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
+    let length = out.len();
+    out.extend([0; 4]);
+    out.extend(record.at.to_le_bytes());
+    record.changes().for_each(|change| push_change(out, change));
+    let body = (out.len() - length - 4) as u32;
+    out[length..length + 4].copy_from_slice(&body.to_le_bytes());
 }
 
 fn push_change(out: &mut Vec<u8>, Change { property, operation, value }: Change<'_>) {
@@ -209,6 +219,9 @@ mod tests {
             assert_eq!(record.ids().collect::<Vec<_>>(), [9, u32::MAX]);
             push_with_profile(&mut routed, i64::MAX, record.body);
         }
+        let mut at_once = Vec::new();
+        batch.iter().for_each(|record| push_resolved(&mut at_once, i64::MAX, &record));
+        assert_eq!(at_once, routed);
         let mut rest = routed.as_slice();
         let (profile, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((profile, at(body)), (i64::MAX, -7));

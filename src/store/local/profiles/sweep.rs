@@ -1,26 +1,32 @@
-//! One pass over the profile table: SQLite on this thread, merging on another.
+//! One pass over the profile table: SQLite on this thread, merging on another, and on a third the
+//! ids that now lead elsewhere are brought into the order of their table.
 //!
-//! The other thread takes the records part by part, brings each slice into the order of profiles,
+//! The merging thread takes the records part by part, brings each slice into the order of profiles,
 //! and asks for profiles a chunk ahead of the one that it merges. Requests are served in their
 //! order, and no chunk is asked for before the slice before it is sent to be stored; so a profile
-//! is read after its last write.
+//! is read after its last write. Ids are stored whenever their thread has some: nothing reads them.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::super::super::Error;
 use super::database::Database;
+use super::ids::{Ids, KINDS_BY_NAME};
 use super::merge::Merger;
-use super::rows::{Profile, Profiles};
+use super::resolve::Leads;
+use super::rows::{IdRows, Profile, Profiles};
 use super::scratch::{Scratch, Spill};
 use super::staged;
 
 /// How many profiles are read, merged and stored at once.
 const CHUNK: usize = 256;
+
+/// How many ids are stored at once.
+const IDS: usize = 1024;
 
 /// What a pass needs to know.
 #[derive(Clone, Copy)]
@@ -31,11 +37,12 @@ pub struct Sweep {
     pub slice: usize,
 }
 
-/// What the merging thread wants.
+/// What the other threads want.
 enum Request {
     /// Profiles of these ids.
     Load(Vec<i64>),
     Store(Profiles),
+    Lead(IdRows),
 }
 
 /// The merging thread.
@@ -48,7 +55,7 @@ struct Merging<'a> {
     loaded: Receiver<Profiles>,
 }
 
-/// The other thread met an error, which is returned there.
+/// The thread of the database met an error, which is returned there.
 struct Stopped;
 
 /// Why merging ends early.
@@ -65,36 +72,59 @@ struct Slice {
 }
 
 impl Sweep {
-    /// Merges the records of `parts` into the table. Gives what `last` does on the merging thread
-    /// at its end.
-    pub fn run<T: Send>(
+    /// Merges the records of `parts` into the table, and stores where the ids lead that changed.
+    pub fn run(
         self,
         parts: Vec<Spill>,
         scratch: &Scratch,
         database: &Database,
         merger: &mut Merger,
-        last: impl FnOnce() -> T + Send,
-    ) -> Result<T, Error> {
+        (ids, leads): (&Ids, &Leads),
+    ) -> Result<(), Error> {
         let (requests, inbox) = crossbeam_channel::bounded(2);
         let (answers, loaded) = crossbeam_channel::unbounded();
         let path = database.path();
         thread::scope(|scope| {
+            let ids_requests = requests.clone();
             let merging =
-                thread::Builder::new().name("merge".into()).spawn_scoped(scope, move || {
-                    let merging =
-                        Merging { sweep: self, scratch, database: path, merger, requests, loaded };
-                    merging.run(parts)?;
-                    Ok(last())
-                });
-            let merging = merging.map_err(|source| Error::Thread { source })?;
+                Merging { sweep: self, scratch, database: path, merger, requests, loaded };
+            let merging = spawn(scope, "merge", move || merging.run(parts))?;
+            let ordering = spawn(scope, "ids", move || order_ids(ids, leads, &ids_requests))?;
             let served = serve(database, inbox, answers);
+            let ordered = ordering.join().unwrap_or_else(|panic| resume_unwind(panic));
             match merging.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(last) => served.map(|()| last),
+                Ok(()) if ordered.is_ok() => served,
                 Err(End::Failed(error)) => Err(error),
-                Err(End::Stopped) => Err(served.err().unwrap_or(Error::FailedBefore)),
+                Ok(()) | Err(End::Stopped) => Err(served.err().unwrap_or(Error::FailedBefore)),
             }
         })
     }
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, Error> {
+    let spawned = thread::Builder::new().name(name.into()).spawn_scoped(scope, work);
+    spawned.map_err(|source| Error::Thread { source })
+}
+
+/// Asks for the ids that changed to be stored, in the order of their table.
+fn order_ids(ids: &Ids, leads: &Leads, requests: &Sender<Request>) -> Result<(), Stopped> {
+    for kind in KINDS_BY_NAME {
+        ids.take_in_key_order(
+            kind,
+            |number| leads.is_changed(number),
+            IDS,
+            |some| {
+                let profiles = leads.to_all(some.iter().map(|&(number, _)| number));
+                let rows = some.iter().zip(profiles).map(|(&(_, id), profile)| (id, profile));
+                requests.send(Request::Lead(IdRows::new(kind, rows))).map_err(|_| Stopped)
+            },
+        )?;
+    }
+    Ok(())
 }
 
 fn serve(
@@ -107,6 +137,7 @@ fn serve(
             // When nobody waits for it, the merging thread has its reason.
             Request::Load(ids) => drop(answers.send(database.load(&ids)?)),
             Request::Store(profiles) => database.store(&profiles)?,
+            Request::Lead(rows) => database.lead(&rows)?,
         }
     }
     Ok(())

@@ -42,6 +42,9 @@ impl Model {
 
     /// What a stranger reads.
     fn stored(path: &std::path::Path) -> Self {
+        if !path.exists() {
+            return Self::default(); // nothing is committed yet
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let connection = rusqlite::Connection::open_with_flags(path, flags).unwrap();
         let mut ids = connection.prepare("SELECT kind, value, profile_id FROM identity").unwrap();
@@ -100,11 +103,8 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let small = |most: usize| prop_oneof![1..most, Just(1), Just(1_usize << 20)];
-    (small(1500), small(600), small(900)).prop_map(|(ids, staged, slice)| Limits {
-        ids,
-        staged,
-        slice,
-    })
+    (small(1500), small(600), small(900), 1..9_i64)
+        .prop_map(|(ids, staged, slice, new_profiles)| Limits { ids, staged, slice, new_profiles })
 }
 
 proptest! {
@@ -136,6 +136,11 @@ proptest! {
             prop_assert_eq!(writer.commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
         }
-        prop_assert!(!folder.profiles_scratch().exists());
+        let mut names: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        prop_assert_eq!(names, ["profiles.db", "profiles.db-shm", "profiles.db-wal"]);
     }
 }

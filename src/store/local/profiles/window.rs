@@ -1,9 +1,11 @@
 //! Records of one window: gathered with their ids numbered, then led to their profiles.
 //!
-//! Which profile a record means depends on the records before it. So they wait until all ids of
-//! the window are known, are resolved in file order, and are handed out to parts by their
-//! profile. Each part then goes through its share of the profile table, in order ([`sweep`]).
-//! Memory is bounded by [`Limits`]; what is above them waits in a [`Scratch`] file.
+//! Which profile a record means depends on the records before it, and on where ids lead in the
+//! table. So they wait until all ids of the window are known, are resolved in file order, and are
+//! handed out to [`parts`](super::parts) by their profile. While the table is empty nothing needs
+//! to wait: a record is handed out as it comes. Each part then goes through its share of the
+//! profile table, in order ([`sweep`]). Memory is bounded by [`Limits`]; what is above them waits
+//! in a [`Scratch`] file.
 
 use std::path::PathBuf;
 
@@ -11,7 +13,8 @@ use super::super::super::{Committed, Error};
 use super::database::Database;
 use super::ids::Ids;
 use super::merge::Merger;
-use super::resolve::{Leads, UNKNOWN};
+use super::parts::Parts;
+use super::resolve::Leads;
 use super::scratch::{Scratch, Spill};
 use super::{staged, sweep};
 use crate::records::{IdKind, ProfileBatch, ProfileRecord};
@@ -25,45 +28,47 @@ pub struct Limits {
     pub staged: usize,
     /// Records of a part that are merged at once.
     pub slice: usize,
+    /// Profiles of a part, while the table is empty; not in bytes.
+    pub new_profiles: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { ids: 144 << 20, staged: 4 << 20, slice: 12 << 20 }
+        Self { ids: 128 << 20, staged: 4 << 20, slice: 12 << 20, new_profiles: 16 << 10 }
     }
 }
 
 /// How many records' ids are numbered at once.
 const AT_ONCE: usize = 64;
 
-/// An import too large for this many parts goes through a part several times.
-const MAX_PARTS: usize = 64;
-
 /// Some of an import's records, in file order.
 #[derive(Debug)]
 pub struct Window {
     limits: Limits,
     ids: Ids,
-    staged: Spill,
-    records: u64,
+    records: Records,
+    count: u64,
     scratch: Scratch,
 }
 
-/// The records by profile: each part has the profiles above those of the part before.
-struct Parts {
-    parts: Vec<Spill>,
-    first: i64,
-    /// How many profiles a part has; the last has the rest.
-    width: i64,
-    /// When a part's buffer is written, in bytes.
-    buffer: usize,
+/// Where the records are.
+#[derive(Debug)]
+enum Records {
+    /// Waiting for where their ids lead.
+    Waiting(Spill),
+    /// With their profiles: no id led anywhere before them.
+    Resolved(Leads, Parts),
 }
 
 impl Window {
-    /// An empty one, with `scratch` as the name of its file.
-    pub fn new(scratch: PathBuf, limits: Limits) -> Self {
-        let (ids, staged) = Default::default();
-        Self { limits, ids, staged, records: 0, scratch: Scratch::new(scratch) }
+    /// An empty one, with `scratch` as the name of its file. The greatest profile id in use is
+    /// `last_profile`.
+    pub fn new(scratch: PathBuf, limits: Limits, last_profile: i64) -> Self {
+        let records = match last_profile {
+            0 => Records::Resolved(Leads::new(Vec::new(), 0), Parts::of_new(&limits)),
+            _ => Records::Waiting(Spill::default()),
+        };
+        Self { limits, ids: Ids::default(), records, count: 0, scratch: Scratch::new(scratch) }
     }
 
     /// Takes these records.
@@ -81,14 +86,36 @@ impl Window {
             keys.clear();
             keys.extend(some.iter().flat_map(ids_of));
             self.ids.number_all(&keys, &mut numbers);
-            let mut numbers = numbers.iter().copied();
-            for record in &some {
-                let count = ids_of(record).count();
-                let numbers = numbers.by_ref().take(count);
-                staged::push_with_ids(&mut self.staged.buffer, numbers, record);
+            self.count += some.len() as u64;
+            self.keep(&some, &numbers)?;
+        }
+    }
+
+    /// Keeps these records, whose ids have `numbers`.
+    fn keep(&mut self, records: &[ProfileRecord<'_>], numbers: &[u32]) -> Result<(), Error> {
+        let mut rest = numbers;
+        let mut numbered = records.iter().map(|record| {
+            let (ids, after) = rest.split_at(ids_of(record).count());
+            rest = after;
+            (record, ids.iter().copied())
+        });
+        match &mut self.records {
+            Records::Waiting(staged) => {
+                numbered.for_each(|(record, ids)| {
+                    staged::push_with_ids(&mut staged.buffer, ids, record);
+                });
+                staged.spill_above(self.limits.staged, &mut self.scratch)
             }
-            self.records += some.len() as u64;
-            self.staged.spill_above(self.limits.staged, &mut self.scratch)?;
+            Records::Resolved(leads, parts) => {
+                leads.grow(self.ids.len());
+                // Fetches what is read below.
+                std::hint::black_box(leads.to_all(numbers.iter().copied()));
+                numbered.try_for_each(|(record, ids)| {
+                    let profile = leads.resolve(ids);
+                    let push = |out: &mut _| staged::push_resolved(out, profile, record);
+                    parts.push(profile, push, &mut self.scratch)
+                })
+            }
         }
     }
 
@@ -109,25 +136,32 @@ impl Window {
         last_profile: &mut i64,
     ) -> Result<Committed, Error> {
         let mut ids = std::mem::take(&mut self.ids);
-        let staged = std::mem::take(&mut self.staged);
-        let mut leads = Leads::new(database.look_up(&ids, *last_profile)?, *last_profile);
-        ids.seal();
-        let mut parts = Parts::new(&ids, &leads, staged.len(), self.limits.slice);
-        self.hand_out(staged, &mut leads, &mut parts)?;
-        let order = sweep::Sweep { last_stored: *last_profile, slice: self.limits.slice }.run(
-            parts.parts,
+        let waiting = Records::Waiting(Spill::default());
+        let (leads, parts) = match std::mem::replace(&mut self.records, waiting) {
+            Records::Waiting(staged) => {
+                let known = database.look_up(&ids, *last_profile)?;
+                ids.seal();
+                let mut leads = Leads::new(known, *last_profile);
+                let mut parts = Parts::of_known(&self.limits, &ids, &leads, staged.len());
+                self.hand_out(staged, &mut leads, &mut parts)?;
+                (leads, parts)
+            }
+            Records::Resolved(leads, parts) => {
+                ids.seal();
+                (leads, parts)
+            }
+        };
+        let parts = parts.finish(&self.limits, &mut self.scratch)?;
+        sweep::Sweep { last_stored: *last_profile, slice: self.limits.slice }.run(
+            parts,
             &self.scratch,
             database,
             merger,
-            || ids.in_key_order(|id| leads.is_changed(id)),
+            (&ids, &leads),
         )?;
-        database.lead(order.iter().map(|&number| {
-            let (kind, value) = ids.get(number);
-            (kind, value, leads.to(number))
-        }))?;
         self.scratch.clear()?;
         *last_profile = leads.last_profile();
-        let records = std::mem::take(&mut self.records);
+        let records = std::mem::take(&mut self.count);
         Ok(Committed { records, moved_ids: leads.moved() })
     }
 
@@ -143,7 +177,8 @@ impl Window {
             let mut rest = piece.as_slice();
             while let Some(record) = staged::next_with_ids(&mut rest) {
                 let profile = leads.resolve(record.ids());
-                parts.push(profile, record.body, &mut self.scratch)?;
+                let push = |out: &mut _| staged::push_with_profile(out, profile, record.body);
+                parts.push(profile, push, &mut self.scratch)?;
             }
         }
         Ok(())
@@ -153,35 +188,4 @@ impl Window {
 /// A record's ids, strongest first.
 fn ids_of<'a>(record: &ProfileRecord<'a>) -> impl Iterator<Item = (IdKind, &'a str)> + use<'a> {
     IdKind::ALL.into_iter().zip(record.ids).filter_map(|(kind, id)| id.map(|id| (kind, id)))
-}
-
-impl Parts {
-    /// Parts of about `slice` bytes, if profiles have `bytes` of records evenly.
-    fn new(ids: &Ids, leads: &Leads, bytes: usize, slice: usize) -> Self {
-        let mut first = leads.last_profile() + 1;
-        // A new profile has a new id; most often all have one of the same kind.
-        let mut new = [0; 4];
-        for ((kind, _), number) in ids.iter().zip(0..) {
-            match leads.to(number) {
-                UNKNOWN => new[kind as usize] += 1,
-                known => first = first.min(known),
-            }
-        }
-        let last = leads.last_profile() + new.into_iter().max().unwrap_or(0);
-        let count = (bytes / slice + 1).min(MAX_PARTS);
-        Self {
-            parts: (0..count).map(|_| Spill::default()).collect(),
-            first,
-            width: (last - first) / count as i64 + 1,
-            buffer: slice / count,
-        }
-    }
-
-    fn push(&mut self, profile: i64, body: &[u8], scratch: &mut Scratch) -> Result<(), Error> {
-        let index = ((profile - self.first) / self.width) as usize;
-        let index = index.min(self.parts.len() - 1);
-        let part = &mut self.parts[index];
-        staged::push_with_profile(&mut part.buffer, profile, body);
-        part.spill_above(self.buffer, scratch)
-    }
 }

@@ -1,0 +1,108 @@
+//! Records on their way to their profiles: each part has the profiles above those of the part
+//! before, and within one they stay in file order.
+//!
+//! A part is small enough to be merged at once ([`Limits::slice`]) unless its profiles have very
+//! different numbers of records, or the window is too large for [`MAX_PARTS`].
+
+use super::super::super::Error;
+use super::ids::Ids;
+use super::resolve::{Leads, UNKNOWN};
+use super::scratch::{Scratch, Spill};
+use super::staged;
+use super::window::Limits;
+
+/// How many parts records are handed out to when their profiles are known beforehand.
+const MAX_PARTS: usize = 64;
+
+/// And when they are not. A window has not much more than three million ids, and no more profiles.
+const MAX_NEW_PARTS: usize = 192;
+
+/// The records by profile.
+#[derive(Debug)]
+pub struct Parts {
+    /// As many as are in use.
+    parts: Vec<Spill>,
+    /// The least profile.
+    first: i64,
+    /// How many profiles a part has; the last has the rest.
+    width: i64,
+    max: usize,
+    /// Whether it was not known how many profiles there would be.
+    is_open: bool,
+    /// When a part's buffer is written, in bytes.
+    buffer: usize,
+}
+
+impl Parts {
+    /// Parts for records whose profiles are all new, however many there will be.
+    pub fn of_new(limits: &Limits) -> Self {
+        let (width, max) = (limits.new_profiles, MAX_NEW_PARTS);
+        Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
+    }
+
+    /// Parts of about a slice for `bytes` of records, if profiles have them evenly.
+    pub fn of_known(limits: &Limits, ids: &Ids, leads: &Leads, bytes: usize) -> Self {
+        let mut first = leads.last_profile() + 1;
+        // A new profile has a new id; most often all have one of the same kind.
+        let mut new = [0; 4];
+        for ((kind, _), number) in ids.iter().zip(0..) {
+            match leads.to(number) {
+                UNKNOWN => new[kind as usize] += 1,
+                known => first = first.min(known),
+            }
+        }
+        let last = leads.last_profile() + new.into_iter().max().unwrap_or(0);
+        Self::between(limits, first, last, bytes)
+    }
+
+    fn between(limits: &Limits, first: i64, last: i64, bytes: usize) -> Self {
+        let max = (bytes / limits.slice + 1).min(MAX_PARTS);
+        let width = (last - first) / max as i64 + 1;
+        Self { parts: Vec::new(), first, width, max, is_open: false, buffer: limits.slice / max }
+    }
+
+    /// Appends a record of `profile`, which `push` writes.
+    pub fn push(
+        &mut self,
+        profile: i64,
+        push: impl FnOnce(&mut Vec<u8>),
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let index = ((profile - self.first) / self.width) as usize;
+        let index = index.min(self.max - 1);
+        if index >= self.parts.len() {
+            self.parts.resize_with(index + 1, Spill::default);
+        }
+        let part = &mut self.parts[index];
+        push(&mut part.buffer);
+        part.spill_above(self.buffer, scratch)
+    }
+
+    /// The parts in order. Those of new profiles that came to more than a slice are handed out
+    /// again, now that their size is known.
+    pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
+        if !self.is_open {
+            return Ok(self.parts);
+        }
+        let mut parts = Vec::new();
+        for (part, n) in self.parts.into_iter().zip(0..) {
+            if part.len() <= limits.slice {
+                parts.push(part);
+                continue;
+            }
+            let first = self.first + n * self.width;
+            let last = first + self.width - 1;
+            let mut smaller = Self::between(limits, first, last, part.len());
+            let mut pieces = part.pieces();
+            while let Some(piece) = pieces.next(scratch, 1)? {
+                let mut rest = piece.as_slice();
+                while let Some((profile, body)) = staged::next_with_profile(&mut rest) {
+                    let push = |out: &mut _| staged::push_with_profile(out, profile, body);
+                    smaller.push(profile, push, scratch)?;
+                }
+            }
+            parts.append(&mut smaller.parts);
+        }
+        Ok(parts)
+    }
+}
