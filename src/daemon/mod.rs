@@ -45,6 +45,7 @@ pub struct Arguments {
 
 /// Runs the sidecar until SIGTERM or SIGINT.
 pub fn main() -> ExitCode {
+    crate::sys::memory::tune();
     let arguments = Arguments::parse();
     logging::start();
     match start(arguments) {

@@ -18,6 +18,10 @@ use crate::records::{ErrorFile, RejectedRecord, Rejections, Start, push_json_lin
 /// for large pieces. Also what a worker gathers of a block.
 const BUFFER: usize = 256 << 10;
 
+/// What a piece takes in memory, in bytes: it is full when a record has made it longer than
+/// [`BUFFER`].
+const ROOM: usize = BUFFER + BUFFER / 8;
+
 /// Rejected records as both error files have them.
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
@@ -31,8 +35,8 @@ pub(super) struct Lines {
 impl Rejections for Lines {
     fn add(&mut self, record: &RejectedRecord<'_>) {
         if self.ends.is_empty() {
-            self.file.reserve(BUFFER);
-            self.lines.reserve(BUFFER);
+            self.file.reserve(ROOM);
+            self.lines.reserve(ROOM);
         }
         self.format.push(record, &mut self.file);
         push_json_lines(record, &mut self.lines);

@@ -1,4 +1,5 @@
-//! The one module with `unsafe`: file leases, which no safe library offers.
+//! The one module with `unsafe`: file leases and the allocator's settings, which no safe library
+//! offers.
 //!
 //! A [`ReadLease`] is an open file that nobody had open for writing when the lease was taken, and
 //! that nobody can open for writing or truncate unnoticed while it lasts. See fcntl(2), "Leases".
@@ -11,6 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::libc;
+
+pub mod memory;
 
 /// Why a read lease was not given.
 #[derive(Debug, thiserror::Error)]
