@@ -1,5 +1,7 @@
 //! `[imports]` and `[milestones]`: how imports run, and how often a long one says so.
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 
 use super::{Period, Size};
@@ -49,8 +51,15 @@ impl Imports {
     /// The number of workers to run: as configured, or the number of cores.
     pub fn worker_count(&self) -> usize {
         match self.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => cores(),
             n => n,
         }
     }
+}
+
+/// How many cores this process may use, by its affinity and its cgroup's quota. Asked once: the
+/// answer takes ten system calls, and workers are counted at every turn of the supervisor.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

@@ -27,7 +27,7 @@ use serde::Deserialize;
 
 pub use accounts::Accounts;
 pub use error::ConfigError;
-pub use imports::{Imports, Milestones};
+pub use imports::{Imports, Milestones, cores};
 pub use limits::Limits;
 pub use mail::{Mail, MailServer, Smtp, Tls};
 pub use metrics::{Listen, Metrics};

@@ -11,7 +11,7 @@ use super::errors::{Errors, Lines};
 use super::monitor::Monitor;
 use super::state;
 use crate::account::AccountId;
-use crate::config::Limits;
+use crate::config::{Limits, cores};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
@@ -148,7 +148,7 @@ pub fn run<R: Read + Send>(
     let options = records::Options {
         limits: source.limits,
         processing_time: source.processing_time,
-        workers: std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+        workers: cores().min(MAX_WORKERS),
     };
     let mut sink = Pipeline {
         target: target.filter(|_| !source.manifest.dry_run),
