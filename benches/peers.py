@@ -19,6 +19,12 @@ def polars_events(csv, out):
     polars.scan_csv(csv).sink_parquet(out, compression="zstd", compression_level=1)
 
 
+def polars_events_default(csv, out):
+    import polars
+
+    polars.scan_csv(csv).sink_parquet(out, compression="zstd")
+
+
 def duckdb_events(csv, out):
     import duckdb
 
