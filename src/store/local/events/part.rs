@@ -11,7 +11,6 @@ use std::thread;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{FieldRef, Schema};
-use nix::fcntl::{PosixFadviseAdvice::POSIX_FADV_DONTNEED, posix_fadvise};
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
     compute_leaves,
@@ -24,6 +23,7 @@ use parquet::file::writer::SerializedFileWriter;
 use super::super::super::Error;
 use super::super::durable;
 use super::settings::{self, Settings};
+use crate::writeback::Writeback;
 
 /// How many threads encode a row group's columns. The reading side has its own; with two cores,
 /// two let whichever side is behind have both.
@@ -37,8 +37,7 @@ pub struct Part {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
     columns: Vec<Column>,
-    /// Up to where the kernel was asked to write back.
-    asked: usize,
+    writeback: Writeback,
 }
 
 impl fmt::Debug for Part {
@@ -59,7 +58,12 @@ impl Part {
             ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
                 .and_then(ArrowWriter::into_serialized_writer)
                 .map_err(|source| Error::WriteEvents { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file, columns: Vec::new(), asked: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            columns: Vec::new(),
+            writeback: Writeback::default(),
+        })
     }
 
     /// Writes `batches` as one row group.
@@ -100,20 +104,9 @@ impl Part {
             chunk.append_to_row_group(&mut group)?;
         }
         group.close()?;
-        self.begin_writeback();
+        let written = self.file.bytes_written().saturating_sub(BUFFER);
+        self.writeback.grown(self.file.inner().get_ref(), written as u64);
         Ok(())
-    }
-
-    /// Asks the kernel to bring to the disk what it has, so that the sync at the end has little
-    /// left to wait for. Nobody reads it soon: its pages may go, too.
-    fn begin_writeback(&mut self) {
-        let (start, end) = (self.asked, self.file.bytes_written().saturating_sub(BUFFER));
-        if end > start {
-            let file = self.file.inner().get_ref();
-            // Advice: without it the sync takes longer.
-            let _ = posix_fadvise(file, start as i64, (end - start) as i64, POSIX_FADV_DONTNEED);
-            self.asked = end;
-        }
     }
 }
 
