@@ -1,4 +1,4 @@
-//! Large files on their way to the disk: written back while they grow, and out of the page cache.
+//! Large files that will be synced: written back while they grow, and out of the page cache.
 //!
 //! Left alone, the kernel keeps what is written until half a minute has passed or a tenth of the
 //! memory is dirty. Then whoever syncs waits for all of it, and whoever writes pays for making room.

@@ -19,7 +19,6 @@ use crate::report::{Failure, FailureText, Report};
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction};
 use crate::store;
-use crate::writeback::Growing;
 
 /// A manifest on this machine, and the data file in the same folder.
 #[derive(Debug)]
@@ -303,7 +302,7 @@ impl ErrorFolder {
     fn open(&mut self, place: usize) -> io::Result<Box<dyn Write>> {
         self.written = true;
         match self.files.get(place) {
-            Some(pending) => Ok(Box::new(Growing::new(pending.file.try_clone()?))),
+            Some(pending) => Ok(Box::new(pending.file.try_clone()?)),
             None => Ok(Box::new(io::sink())),
         }
     }
