@@ -24,6 +24,7 @@ fn the_same_uploads_either_way() {
         let (data, manifest) = (pair.data.display(), pair.manifest.display());
         account.sftp(&format!("put {manifest}\nput {data} .f\nrename .f f.csv\n")).ok();
         account.expect_accepted(&pair, 2);
+        host.wait_until_quiet(SOON); // the report comes before the import is over
         host.cli(&["account", "remove", &account.id, "--yes"]).ok();
         assert!(!account.incoming().exists());
         let again = host.account(&account.id);
