@@ -15,7 +15,7 @@
 //! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
 //! | pure | `advice`, `audit`, `manifest`, `metrics`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
-//! | words | `account`, `import_id`, `printable`, `writeback`, `config` |
+//! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
 //! Pure code takes time and listings as arguments. These are the only `cfg` lines of the package.
@@ -71,6 +71,4 @@ mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod store;
     pub mod sys;
-    #[forbid(unsafe_code)]
-    pub mod writeback;
 }

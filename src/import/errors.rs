@@ -55,6 +55,11 @@ impl Lines {
         Self { format, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
     }
 
+    /// What the error file begins with.
+    pub fn header(&self, start: &Start) -> Vec<u8> {
+        self.format.header(start)
+    }
+
     /// How many records.
     pub fn len(&self) -> u64 {
         self.ends.len() as u64
@@ -85,13 +90,12 @@ pub(super) struct Errors {
 }
 
 impl Errors {
-    /// Begins both files.
-    pub fn new(answers: &mut dyn Answers, start: &Start, limits: &Limits) -> io::Result<Self> {
+    /// Begins both files, the error file with its `header`.
+    pub fn new(answers: &mut dyn Answers, header: &[u8], limits: &Limits) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(BUFFER, answers.error_file()?);
         let lines = BufWriter::with_capacity(BUFFER, answers.error_lines()?);
         let most = limits.max_data_file.bytes().min(answers.room()?);
-        let header = ErrorFile::new(start, limits.quote_formulas).header(start);
-        file.write_all(&header)?;
+        file.write_all(header)?;
         Ok(Self { file, lines, held: (header.len() as u64, 0), most })
     }
 

@@ -210,7 +210,8 @@ struct Pipeline<'a> {
     target: Option<Target<'a>>,
     writer: Option<Writer>,
     answers: &'a mut dyn Answers,
-    errors: Option<(Start, Option<Errors>)>,
+    /// The error files, once there is a rejection, and what the first begins with.
+    errors: Option<(Vec<u8>, Option<Errors>)>,
     /// Rejected records that are not in the error files.
     left_out: u64,
     limits: &'a Limits,
@@ -219,9 +220,9 @@ struct Pipeline<'a> {
 
 impl Pipeline<'_> {
     fn errors(&mut self) -> io::Result<Option<&mut Errors>> {
-        let Some((start, errors)) = &mut self.errors else { return Ok(None) };
+        let Some((header, errors)) = &mut self.errors else { return Ok(None) };
         if errors.is_none() {
-            *errors = Some(Errors::new(self.answers, start, self.limits)?);
+            *errors = Some(Errors::new(self.answers, header, self.limits)?);
         }
         Ok(errors.as_mut())
     }
@@ -273,8 +274,9 @@ impl Sink for Pipeline<'_> {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
-        self.errors = Some((start.clone(), None));
-        Ok(Lines::new(start, self.limits))
+        let lines = Lines::new(start, self.limits);
+        self.errors = Some((lines.header(start), None));
+        Ok(lines)
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {

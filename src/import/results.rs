@@ -11,7 +11,6 @@ use crate::config::Size;
 use crate::printable::chain;
 use crate::report::Report;
 use crate::spool::{FolderError, Layout, Results, ResultsError, Temp, answered_bytes};
-use crate::writeback::Growing;
 
 /// The purposes that tell an import's error files on their way apart.
 const ERROR_FILE: &str = "errors.csv";
@@ -106,7 +105,7 @@ impl<'a> InResults<'a> {
         let temp = results.create_temp(&self.row.id, purpose).map_err(unanswerable)?;
         let file = temp.try_clone()?;
         self.temps[place] = Some(temp);
-        Ok(Box::new(Growing::new(file)))
+        Ok(Box::new(file))
     }
 }
 

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
-/// A manifest's length and its bytes' SHA-256; written `LENGTH:HEX`.
+/// A manifest's length and its bytes' SHA-256; written `LENGTH:BASE64`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digest {
     length: u64,
@@ -33,8 +35,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.length)?;
-        self.sha256.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}:{}", self.length, STANDARD.encode(self.sha256))
     }
 }
 
@@ -58,14 +59,8 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 fn parse(text: &str) -> Option<Digest> {
-    let (length, hex) = text.split_once(':')?;
-    let mut sha256 = [0; 32];
-    if hex.len() != 2 * sha256.len() || !hex.is_ascii() {
-        return None;
-    }
-    for (i, byte) in sha256.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
+    let (length, sha256) = text.split_once(':')?;
+    let sha256 = STANDARD.decode(sha256).ok()?.try_into().ok()?;
     Some(Digest { length: length.parse().ok()?, sha256 })
 }
 
@@ -77,9 +72,9 @@ mod tests {
     fn is_read_back_from_json() {
         let digest = Digest::of(b"{}");
         let json = serde_json::to_string(&digest).unwrap();
-        assert!(json.starts_with("\"2:44136fa355b3"), "{json}");
+        assert!(json.starts_with("\"2:RBNvo1WzZ4o"), "{json}");
         assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
-        for wrong in ["", "2:", "2:44", "x:00", "é"] {
+        for wrong in ["", "2:", "2:RBNv", "x:RBNv", "é"] {
             assert!(parse(wrong).is_none(), "{wrong}");
         }
     }

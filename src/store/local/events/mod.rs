@@ -5,6 +5,7 @@
 
 mod part;
 mod settings;
+mod writeback;
 
 use std::fs;
 use std::path::{Path, PathBuf};

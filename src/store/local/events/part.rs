@@ -23,7 +23,7 @@ use parquet::file::writer::SerializedFileWriter;
 use super::super::super::Error;
 use super::super::durable;
 use super::settings::{self, Settings};
-use crate::writeback::Writeback;
+use super::writeback::Writeback;
 
 /// How many threads encode a row group's columns. The reading side has its own; with two cores,
 /// two let whichever side is behind have both.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::super::super::Error;
 use super::super::durable;
-use super::session::BUSY_TIMEOUT;
+use super::connection::BUSY_TIMEOUT;
 use crate::import_id::ImportId;
 
 /// The imports that the profiles database at `path` has; none when there is no database.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::super::super::{Committed, Error};
+use super::connection::{BUSY_TIMEOUT, Handle, connect, version};
 use super::rows::{Profile, Profiles};
-use super::session::{BUSY_TIMEOUT, Session, connect, version};
 use super::unfinished::Unfinished;
 use crate::import_id::ImportId;
 
@@ -52,7 +52,7 @@ const ROWS: [usize; 3] = [128, 16, 1];
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    pub(super) connection: Session,
+    pub(super) connection: Handle,
     /// A new database's, until it is in its place.
     unfinished: Option<Unfinished>,
 }
@@ -67,8 +67,8 @@ impl Database {
         let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
         let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
         let connection = match &unfinished {
-            None => Session::open(path),
-            Some(unfinished) => Session::open_new(unfinished.path()),
+            None => Handle::open(path),
+            Some(unfinished) => Handle::open_new(unfinished.path()),
         };
         let connection = connection.map_err(failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;

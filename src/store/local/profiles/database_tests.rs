@@ -1,6 +1,6 @@
 //! What stays of the database's files, and which files it refuses.
 
-use super::super::session::CACHE_KIB;
+use super::super::connection::CACHE_KIB;
 use super::*;
 
 fn store(database: &Database, id: i64, properties: &str) {

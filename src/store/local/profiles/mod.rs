@@ -5,6 +5,7 @@
 //! written about once, in the order of the tables. The result is the same however records fall
 //! into windows. One transaction holds the whole import.
 
+mod connection;
 mod copy;
 mod database;
 mod entries;
@@ -15,7 +16,6 @@ mod parts;
 mod resolve;
 mod rows;
 mod scratch;
-mod session;
 mod staged;
 mod sweep;
 mod unfinished;

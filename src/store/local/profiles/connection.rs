@@ -18,12 +18,12 @@ const PAGE_BYTES: i64 = 16 << 10;
 
 /// A connection that leaves an existing database at rest.
 #[derive(Debug)]
-pub struct Session {
+pub struct Handle {
     connection: Connection,
     is_new: bool,
 }
 
-impl Session {
+impl Handle {
     /// Opens the database at `path`, which others may have open too.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-impl Deref for Session {
+impl Deref for Handle {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -65,7 +65,7 @@ impl Deref for Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Handle {
     fn drop(&mut self) {
         if self.is_new {
             return; // it has no log, and what is not in its place by then is removed
