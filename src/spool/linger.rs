@@ -92,8 +92,9 @@ fn lingers(manifest: &ManifestSeen, claim: &Claim, files: &[Entry]) -> Option<Di
         return Some(digest);
     }
     let data_file = verdict.known().data_file;
+    // Of one tick, the time was set and the next data file came: a pair takes longer to come.
     let came_again =
-        |file: &Entry| data_file.as_ref() == Some(&file.name) && file.ctime <= entry.ctime;
+        |file: &Entry| data_file.as_ref() == Some(&file.name) && file.ctime < entry.ctime;
     let written = entry.mtime == entry.ctime || files.iter().any(came_again);
     (!written).then_some(digest)
 }

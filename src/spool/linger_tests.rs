@@ -71,6 +71,7 @@ fn what_was_claimed_lingers_and_what_was_written_since_does_not() {
     assert!(lingers_with(|_, _| {}, data(3000)), "the next data file has the same name");
     assert!(lingers_with(|m, _| set(m, 300), vec![]), "its time was set");
     assert!(lingers_with(|m, _| set(m, 300), data(3000)), "its time was set, then the next came");
+    assert!(lingers_with(|m, _| set(m, 300), data(300)), "both in one tick of the clock");
     assert!(lingers_with(|m, _| set(m, 3_600_000), vec![]), "its time was set much later");
     assert!(!lingers_with(|m, _| set(m, 3000), data(300)), "the pair came again, and its time");
     let written = |m: &mut ManifestSeen, _: &mut Claim| {

@@ -62,6 +62,27 @@ fn times_and_permissions_are_set_after_the_import() {
     assert_eq!(host.query("SELECT action FROM activity WHERE action LIKE 'import.%'"), log);
 }
 
+/// The time is set and the next data file comes under the same name, as fast as a client can.
+#[test]
+fn a_data_file_s_name_is_used_again_at_once() {
+    let host = Host::running();
+    let account = host.account("e2e-linger-next");
+    let pair = Pair::events(&account.local(), "e", 3);
+    let code = format!(
+        "for n in range(8):\n    m = 'm%d.manifest' % n\n    sftp.put({:?}, 'e.csv')\n    \
+         sftp.put({:?}, m)\n    time.sleep(0.3)\n    sftp.utime(m, (1600000000, 1600000000))\n",
+        pair.data, pair.manifest
+    );
+    Script::new(&account).run(&code).ok();
+    until("the imports", SOON, || (imports(&host).len() >= 8).then_some(()));
+    host.wait_until_quiet(SOON);
+    until_swept(&account);
+    assert_eq!(
+        imports(&host),
+        [0, 1, 2, 3, 4, 5, 6, 7].map(|n| format!("m{n}.manifest completed"))
+    );
+}
+
 /// As a client does that is started twice.
 #[test]
 fn a_pair_that_comes_again_is_refused() {
