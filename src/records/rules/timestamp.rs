@@ -1,6 +1,7 @@
 //! `ts`: epoch seconds, 1 to 11 digits, or empty, which is the time of processing.
 
-use super::{digits, epoch, trim};
+use super::digits::digits;
+use super::{epoch, trim};
 use crate::records::rejection::{Case, Rule, Told};
 
 pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);

@@ -2,7 +2,7 @@
 //!
 //! Each function takes a cell without white space around it that is not empty.
 
-use super::digits;
+use super::digits::{decimal, digits};
 use crate::records::rejection::Rule;
 
 pub static INTEGER: Rule = Rule::new("INTEGER value expected")
@@ -34,7 +34,8 @@ pub fn long(text: &str) -> Result<i64, &'static Rule> {
 /// A finite decimal number; `inf` and `nan` are words, and words are not numbers here.
 #[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
-    short_decimal(text.as_bytes()).map_or_else(|| any_float(text), Ok)
+    let short = decimal(text.as_bytes()).or_else(|| long_decimal(text.as_bytes()));
+    short.map_or_else(|| any_float(text), Ok)
 }
 
 fn any_float(text: &str) -> Result<f64, &'static Rule> {
@@ -44,12 +45,13 @@ fn any_float(text: &str) -> Result<f64, &'static Rule> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
-/// The number that at most 15 digits make, with a point before none to eight of the last.
+/// The number that at most 15 digits make, with a point before none to eight of the last: what is
+/// too long for [`decimal`].
 ///
 /// Digits and power of ten are then exact as floats, and a division rounds once: the result is
 /// the nearest float, as `parse` gives it.
 #[inline]
-fn short_decimal(text: &[u8]) -> Option<f64> {
+fn long_decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
     if text.is_empty() || text.len() > 16 || *text.first()? == b'.' {
         return None;
@@ -122,7 +124,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn short_numbers_are_what_parse_makes_of_them(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
-            if let Some(number) = short_decimal(text.as_bytes()) {
+            if let Some(number) = long_decimal(text.as_bytes()) {
                 proptest::prop_assert_eq!(Ok(number.to_bits()), text.parse().map(f64::to_bits));
             }
             proptest::prop_assert_eq!(float(&text).ok(), any_float(&text).ok());

@@ -1,0 +1,127 @@
+//! Numbers out of digits, eight bytes at a time.
+//!
+//! Cells of digits differ in length from row to row, and a loop over bytes that ends where the
+//! processor does not expect it costs more than all its work. So the bytes are brought into one
+//! word, whatever their number, and the word is worked on without a branch.
+
+/// Eight times the digit 0.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+/// Eight points.
+const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
+
+/// Up to eight bytes, the first in the lowest byte, and zeros above.
+#[derive(Clone, Copy)]
+struct Bytes {
+    word: u64,
+    count: u32,
+}
+
+/// The number that 1 to 16 digits and nothing else make.
+#[inline]
+pub fn digits(text: &[u8]) -> Option<i64> {
+    let (rest, last) = match text.split_last_chunk::<8>() {
+        Some((rest, last)) => (rest, eight_digits(u64::from_le_bytes(*last))?),
+        None => ([].as_slice(), Bytes::new(text)?.number()?),
+    };
+    match rest.len() {
+        0 => Some(last.into()),
+        1..=8 => Some(i64::from(Bytes::new(rest)?.number()?) * 100_000_000 + i64::from(last)),
+        _ => None,
+    }
+}
+
+/// The number that 1 to 8 bytes make: digits, and a point after the first of them or later.
+///
+/// Digits and power of ten are exact as floats, and a division rounds once: the result is the
+/// nearest float, as `parse` gives it.
+#[inline]
+pub fn decimal(text: &[u8]) -> Option<f64> {
+    const TENS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+    let bytes = Bytes::new(text)?;
+    let (digits, decimals) = bytes.without_point()?;
+    Some(f64::from(digits.number()?) / TENS[decimals as usize & 7])
+}
+
+impl Bytes {
+    /// Nothing when there is none, or more than eight.
+    #[inline]
+    fn new(text: &[u8]) -> Option<Self> {
+        let count = text.len();
+        // Two parts that overlap: what both have lies at the same place.
+        let word = match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) if count <= 8 => {
+                let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+                u64::from(first) | u64::from(last) << (8 * (count - 4))
+            }
+            (None, _) if count > 0 => {
+                text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+            }
+            _ => return None,
+        };
+        Some(Self { word, count: count as u32 })
+    }
+
+    /// Without the first point, which is not the first byte, and how many bytes came after it.
+    #[inline]
+    fn without_point(self) -> Option<(Self, u32)> {
+        let Self { word, count } = self;
+        // The lowest byte that is zero gets its highest bit set, which holds for the lowest alone.
+        let differ = word ^ POINTS;
+        let points = differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080;
+        let before = points.trailing_zeros() / 8;
+        if before >= count {
+            return Some((self, 0));
+        }
+        let low = (1_u64 << (8 * before)) - 1;
+        let word = word & low | word >> 8 & !low;
+        (before > 0).then_some((Self { word, count: count - 1 }, count - 1 - before))
+    }
+
+    /// The number that they make, if all of them are digits.
+    #[inline]
+    fn number(self) -> Option<u32> {
+        let Self { word, count } = self;
+        if count == 8 {
+            return eight_digits(word);
+        }
+        eight_digits(word << (8 * (8 - count)) | ZEROS >> (8 * count))
+    }
+}
+
+/// The number that eight digits make: neighbours are joined three times, to two, four and eight.
+#[inline]
+fn eight_digits(word: u64) -> Option<u32> {
+    // A digit is 0x3_, and stays so when 6 is added.
+    let high = (word & 0xf0f0_f0f0_f0f0_f0f0)
+        | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
+    if high != 0x3333_3333_3333_3333 {
+        return None;
+    }
+    let ones = word & 0x0f0f_0f0f_0f0f_0f0f;
+    let twos = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn digits_are_what_parse_takes_without_a_sign(text in "[0-9/:x+]{0,2}[0-9]{0,16}[0-9/:é]?") {
+            let plain = !text.starts_with('+') && text.len() <= 16;
+            let number = text.parse().ok().filter(|_| plain);
+            proptest::prop_assert_eq!(digits(text.as_bytes()), number);
+        }
+
+        #[test]
+        fn decimals_are_what_parse_makes_of_them(text in "[0-9]{0,8}[.]?[0-9]{0,7}[.x/:-é]?") {
+            let own = |text: &&str| !text.starts_with('.') && (1..=8).contains(&text.len());
+            let digits = |text: &&str| text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            let number = Some(text.as_str()).filter(own).filter(digits);
+            let number = number.and_then(|text| text.parse().ok()).map(f64::to_bits);
+            proptest::prop_assert_eq!(decimal(text.as_bytes()).map(f64::to_bits), number);
+        }
+    }
+}
