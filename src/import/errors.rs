@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::pipeline::Answers;
 use crate::config::Limits;
-use crate::records::{ErrorFile, RejectedRecord, Rejections, Start, push_json_lines};
+use crate::records::{ErrorFile, Phrases, RejectedRecord, Rejections, Start, push_json_lines};
 
 /// What is gathered before it is written, in bytes: the system call and the page cache cost less
 /// for large pieces. Also what a worker gathers of a block.
@@ -26,6 +26,7 @@ const ROOM: usize = BUFFER + BUFFER / 8;
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
     format: Arc<ErrorFile>,
+    phrases: Phrases,
     file: Vec<u8>,
     lines: Vec<u8>,
     /// Where each record ends in `file` and in `lines`.
@@ -38,8 +39,8 @@ impl Rejections for Lines {
             self.file.reserve(ROOM);
             self.lines.reserve(ROOM);
         }
-        self.format.push(record, &mut self.file);
-        push_json_lines(record, &mut self.lines);
+        self.format.push(record, &mut self.phrases, &mut self.file);
+        push_json_lines(record, &mut self.phrases, &mut self.lines);
         self.ends.push((self.file.len(), self.lines.len()));
     }
 
@@ -52,7 +53,8 @@ impl Lines {
     /// None yet, of a data file that begins with `start`.
     pub fn new(start: &Start, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
-        Self { format, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
+        let phrases = Phrases::default();
+        Self { format, phrases, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
     }
 
     /// What the error file begins with.

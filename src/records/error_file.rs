@@ -5,12 +5,11 @@
 //! encoding. A `Failure Description` that the data file has already is left out, so that there is
 //! one, and it is the last.
 
-use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use super::columns::FAILURE_DESCRIPTION;
 use super::lex::raw_fields;
-use super::rejection::describe;
+use super::phrase::Phrases;
 use super::rules::fold;
 use super::sink::{RejectedRecord, Start};
 
@@ -50,12 +49,13 @@ impl ErrorFile {
             line.extend_from_slice(b"\xEF\xBB\xBF");
         }
         self.fields(&start.header, &mut line);
-        self.end_line(&mut line, |text| text.write_str(FAILURE_DESCRIPTION));
+        self.end_line(&mut line, |line| line.extend_from_slice(FAILURE_DESCRIPTION.as_bytes()));
         line
     }
 
-    /// Appends a rejected record to `out`. One that was too long to hold has empty fields.
-    pub fn push(&self, record: &RejectedRecord<'_>, out: &mut Vec<u8>) {
+    /// Appends a rejected record to `out`, its reasons joined by `; `. One that was too long to hold
+    /// has empty fields.
+    pub fn push(&self, record: &RejectedRecord<'_>, phrases: &mut Phrases, out: &mut Vec<u8>) {
         match record.raw {
             Some(raw) => self.fields(raw, out),
             None => {
@@ -63,7 +63,14 @@ impl ErrorFile {
                 out.resize(out.len() + fields.saturating_sub(1), self.delimiter);
             }
         }
-        self.end_line(out, |text| describe(&record.reasons, text));
+        self.end_line(out, |out| {
+            for (n, reason) in record.reasons.iter().enumerate() {
+                if n > 0 {
+                    out.extend_from_slice(b"; ");
+                }
+                phrases.of(reason).push_quoted(reason.value.as_deref(), out);
+            }
+        });
     }
 
     fn fields(&self, raw: &[u8], out: &mut Vec<u8>) {
@@ -90,28 +97,12 @@ impl ErrorFile {
         out.extend_from_slice(text);
     }
 
-    /// Puts what `tell` says into the last field, in quotes, and ends the line.
-    fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Quoted<'_>) -> fmt::Result) {
+    /// Puts what `tell` appends, quotes doubled, into the last field, and ends the line.
+    fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Vec<u8>)) {
         out.extend_from_slice(&[self.delimiter, b'"']);
-        tell(&mut Quoted(out)).expect("there is always room in memory");
+        tell(out);
         out.push(b'"');
         out.extend_from_slice(self.line_end.as_bytes());
-    }
-}
-
-/// The inside of a quoted field: quotes are doubled.
-struct Quoted<'a>(&'a mut Vec<u8>);
-
-impl fmt::Write for Quoted<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text.as_bytes();
-        while let Some(quote) = memchr::memchr(b'"', rest) {
-            self.0.extend_from_slice(&rest[..=quote]);
-            self.0.push(b'"');
-            rest = &rest[quote + 1..];
-        }
-        self.0.extend_from_slice(rest);
-        Ok(())
     }
 }
 
@@ -148,7 +139,7 @@ mod tests {
     fn write(start: &Start, raw: Option<&[u8]>, quote_formulas: bool) -> String {
         let file = ErrorFile::new(start, quote_formulas);
         let mut text = file.header(start);
-        file.push(&rejected(raw), &mut text);
+        file.push(&rejected(raw), &mut Phrases::default(), &mut text);
         String::from_utf8(text).unwrap()
     }
 

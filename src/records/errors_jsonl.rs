@@ -1,31 +1,12 @@
 //! `<stem>.errors.jsonl`: one JSON object a line for every reason of every rejected record.
 
-use serde::Serialize;
-
+use super::phrase::Phrases;
 use super::sink::RejectedRecord;
 
-#[derive(Serialize)]
-struct Line<'a> {
-    line: u64,
-    column: Option<&'a str>,
-    value: Option<&'a str>,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<&'a str>,
-}
-
 /// Appends the reasons of a rejected record to `out`.
-pub fn push_json_lines(record: &RejectedRecord<'_>, out: &mut Vec<u8>) {
+pub fn push_json_lines(record: &RejectedRecord<'_>, phrases: &mut Phrases, out: &mut Vec<u8>) {
     for reason in &record.reasons {
-        let line = Line {
-            line: reason.line,
-            column: reason.column.as_deref(),
-            value: reason.value.as_deref(),
-            message: &reason.message,
-            help: reason.help.as_deref(),
-        };
-        serde_json::to_writer(&mut *out, &line).expect("texts and a number, into memory");
-        out.push(b'\n');
+        phrases.of(reason).push_json_line(reason.line, reason.value.as_deref(), out);
     }
 }
 
@@ -48,7 +29,8 @@ mod tests {
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
         let mut text = Vec::new();
-        push_json_lines(&RejectedRecord { line: 7, raw: None, reasons }, &mut text);
+        let record = RejectedRecord { line: 7, raw: None, reasons };
+        push_json_lines(&record, &mut Phrases::default(), &mut text);
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "{\"line\":7,\"column\":\"c\",\"value\":\"a\\nb\",\"message\":\"No\"}\n\

@@ -32,6 +32,7 @@ mod lines;
 mod marks;
 mod open;
 mod parse;
+mod phrase;
 mod pieces;
 mod profile;
 mod quotes;
@@ -49,8 +50,9 @@ pub use batch::{Batch, Change, Operation, ProfileBatch, ProfileRecord, Value};
 pub use decompress::Compression;
 pub use error_file::ErrorFile;
 pub use errors_jsonl::push_json_lines;
+pub use phrase::Phrases;
 pub use read::{Options, Stopped, Summary, read};
-pub use rejection::{Rejection, Rule, describe};
+pub use rejection::{Rejection, Rule};
 pub use schema::{EventSchema, IdKind, Property, PropertyType, Schema};
 pub use sink::{Progress, RejectedRecord, Rejections, Sink, Start};
 

@@ -101,40 +101,40 @@ pub struct Rejection<'a> {
 }
 
 impl Rejection<'_> {
-    /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`.
-    fn tell(&self, f: &mut impl fmt::Write) -> fmt::Result {
+    /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`: what comes before the
+    /// value, if it has one that is not empty.
+    pub(super) fn tell_before(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(&self.message)?;
-        let mut separator = " - ";
-        let told = [("column ", &self.column), ("value ", &self.value), ("", &self.help)];
-        for (what, detail) in told {
-            let Some(detail) = detail.as_deref().filter(|detail| !detail.is_empty()) else {
-                continue;
-            };
-            [separator, what, detail].iter().try_for_each(|part| f.write_str(part))?;
-            separator = ", ";
+        if let Some(column) = told(self.column.as_ref()) {
+            [" - column ", column].iter().try_for_each(|part| f.write_str(part))?;
         }
-        Ok(())
+        match (told(self.value.as_ref()), told(self.column.as_ref())) {
+            (None, _) => Ok(()),
+            (Some(_), None) => f.write_str(" - value "),
+            (Some(_), Some(_)) => f.write_str(", value "),
+        }
     }
+
+    /// What comes after the value.
+    pub(super) fn tell_after(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let Some(help) = told(self.help.as_ref()) else { return Ok(()) };
+        let alone = told(self.column.as_ref()).or(told(self.value.as_ref())).is_none();
+        f.write_str(if alone { " - " } else { ", " })?;
+        f.write_str(help)
+    }
+}
+
+/// A part of a reason that is not empty.
+fn told<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
+    part.map(AsRef::as_ref).filter(|part| !part.is_empty())
 }
 
 impl fmt::Display for Rejection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tell(f)
+        self.tell_before(f)?;
+        f.write_str(self.value.as_deref().unwrap_or(""))?;
+        self.tell_after(f)
     }
-}
-
-/// Writes a record's reasons as `Failure Description` has them: joined by `; `.
-///
-/// # Errors
-/// Those of `text`.
-pub fn describe(reasons: &[Rejection<'_>], text: &mut impl fmt::Write) -> fmt::Result {
-    for (n, reason) in reasons.iter().enumerate() {
-        if n > 0 {
-            text.write_str("; ")?;
-        }
-        reason.tell(text)?;
-    }
-    Ok(())
 }
 
 /// How much of a partner's text a message shows, in characters.
@@ -176,10 +176,10 @@ mod tests {
     fn tells_what_there_is_after_a_dash() {
         assert_eq!(rejection(None, None, None).to_string(), "No");
         assert_eq!(rejection(Some("c"), Some(""), None).to_string(), "No - column c");
-        let both = [rejection(Some("c"), Some("v"), Some("h")), rejection(None, None, Some("h"))];
-        let mut text = String::new();
-        describe(&both, &mut text).unwrap();
-        assert_eq!(text, "No - column c, value v, h; No - h");
+        let all = rejection(Some("c"), Some("v"), Some("h"));
+        assert_eq!(all.to_string(), "No - column c, value v, h");
+        assert_eq!(rejection(None, Some("v"), Some("h")).to_string(), "No - value v, h");
+        assert_eq!(rejection(None, None, Some("h")).to_string(), "No - h");
     }
 
     #[test]

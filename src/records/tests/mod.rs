@@ -31,17 +31,17 @@ struct Kept {
 #[derive(Clone)]
 struct Told {
     format: ErrorFile,
+    phrases: Phrases,
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
 }
 
 impl Rejections for Told {
     fn add(&mut self, record: &RejectedRecord<'_>) {
-        self.format.push(record, &mut self.error_file);
+        self.format.push(record, &mut self.phrases, &mut self.error_file);
         let raw = record.raw.map(<[u8]>::to_vec);
-        let mut why = String::new();
-        describe(&record.reasons, &mut why).unwrap();
-        self.rejected.push((record.line, raw, why));
+        let why: Vec<_> = record.reasons.iter().map(ToString::to_string).collect();
+        self.rejected.push((record.line, raw, why.join("; ")));
     }
 
     fn is_full(&self) -> bool {
@@ -55,7 +55,8 @@ impl Sink for Kept {
     fn begin(&mut self, start: &Start) -> Result<Told, Failure> {
         let format = ErrorFile::new(start, false);
         self.error_file = format.header(start);
-        Ok(Told { format, rejected: Vec::new(), error_file: Vec::new() })
+        let phrases = Phrases::default();
+        Ok(Told { format, phrases, rejected: Vec::new(), error_file: Vec::new() })
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
