@@ -20,6 +20,7 @@ use sftp_import::records::{
     Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
 };
 use sftp_import::store::{Store, Writer};
+use sha2::{Digest, Sha256};
 
 /// A store with two imports of events, one of profiles, and one of each half written.
 struct Sample {
@@ -257,6 +258,65 @@ fn a_member_of_the_group_reads_without_writing() {
     // At rest, with no program that has it open.
     sample.unfinished.clear();
     assert_profiles(&sample.read(nobody));
+}
+
+/// Texts of every layout that the store has for them, over many pages and row groups.
+#[test]
+fn every_reader_sees_every_layout_of_texts() {
+    const ROWS: usize = 120_000;
+    let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32;
+    type Text<'a> = &'a dyn Fn(usize) -> Option<String>;
+    let columns: [(&str, Text<'_>); 9] = [
+        ("event", &|n| Some(["Viewed", "Added To Cart", "Größe 😀"][random(n) % 3].to_owned())),
+        ("identity", &|n| Some(format!("user{}@acme.example", random(n)))),
+        ("object_id", &|n| Some(format!("cookie_{:08}", random(n) % 100_000_000))),
+        ("fb_id", &|_| None),
+        ("dates", &|n| {
+            let at = jiff::Timestamp::from_second(1_590_000_000 + (random(n) % 3_000_000) as i64);
+            (n % 5 > 0).then(|| at.unwrap().to_string())
+        }),
+        ("begins_few", &|n| Some(format!("{:x}", random(if n < 100_000 { n % 9 } else { n })))),
+        ("words", &|n| Some(format!("{:x} {:x} {n}", random(n % 900), random(n % 890)))),
+        ("sometimes", &|n| (random(n) % 7 == 0).then(|| "é".repeat(random(n) % 400))),
+        ("sorted", &|n| Some(format!("/srv/data/2026/{:06}.csv", n / 2))),
+    ];
+    let mut fields: Vec<_> =
+        columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
+    fields.push(Field::new("source_line", DataType::Int64, false));
+    let arrow = Arc::new(ArrowSchema::new(fields));
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::local(folder.path().to_owned());
+    let schema = Schema::Event(EventSchema { arrow: Arc::clone(&arrow) });
+    let mut writer = store.begin(&account(), &import(1), &schema).unwrap();
+    for from in (0..ROWS).step_by(5_000) {
+        let rows = || from..from + 5_000;
+        let texts =
+            |text: Text<'_>| Arc::new(rows().map(text).collect::<StringArray>()) as ArrayRef;
+        let mut arrays: Vec<_> = columns.iter().map(|(_, text)| texts(*text)).collect();
+        arrays.push(Arc::new(rows().map(|n| n as i64).collect::<Int64Array>()));
+        let batch = RecordBatch::try_new(Arc::clone(&arrow), arrays).unwrap();
+        writer.push(Batch::Events(batch)).unwrap();
+    }
+    writer.commit().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/texts.py");
+    let events = folder.path().join(account()).join("events/import=sftp1-1");
+    let output = Command::new(python()).arg("-B").arg(script).arg(events).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Json = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, text) in columns {
+        let (mut digest, mut nulls) = (Sha256::new(), 0);
+        for text in (0..ROWS).map(text) {
+            match text {
+                Some(text) => digest.update(format!("{}:{text}", text.len())),
+                None => nulls += 1,
+            }
+        }
+        let expected = json!([nulls, format!("{:x}", digest.finalize())]);
+        for reader in ["duckdb", "polars"] {
+            assert_eq!(found[reader]["columns"][name], expected, "{reader} {name}");
+            assert_eq!(found[reader]["row"][name], json!(text(40_000)), "{reader} {name}");
+        }
+    }
 }
 
 fn assert_profiles(found: &Json) {

@@ -3,8 +3,10 @@
 //! Batches are gathered into groups of bounded size; a group becomes one row group. The files lie
 //! in an unfinished folder that appears among the events, complete and synced, by one rename.
 
+mod column;
 mod part;
 mod settings;
+mod text;
 mod writeback;
 
 use std::fs;

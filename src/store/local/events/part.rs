@@ -3,26 +3,23 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{FieldRef, Schema};
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
-    compute_leaves,
-};
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::super::super::Error;
 use super::super::durable;
-use super::settings::{self, Settings};
+use super::column::{Chunk, Column};
+use super::settings::Settings;
 use super::writeback::Writeback;
 
 /// How many threads encode a row group's columns. The reading side has its own; with two cores,
@@ -101,46 +98,12 @@ impl Part {
         let chunks = encode(&self.columns, batches)?;
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group)?;
+            chunk.append_to(&mut group)?;
         }
         group.close()?;
         let written = self.file.bytes_written().saturating_sub(BUFFER);
         self.writeback.grown(self.file.inner().get_ref(), written as u64);
         Ok(())
-    }
-}
-
-/// Encodes one column. A column's writer is large (tables of a dictionary, of the compressor), so
-/// it lives for one chunk, and there are only as many as threads.
-#[derive(Debug)]
-struct Column {
-    field: FieldRef,
-    writers: ArrowRowGroupWriterFactory,
-}
-
-impl Column {
-    /// For a column that begins with `values`.
-    fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
-        let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
-        let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = Arc::new(settings::column(values)?);
-        // The factory takes its settings from a file; nothing is written to this one.
-        let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties)?;
-        let writers = ArrowRowGroupWriterFactory::new(&file, schema);
-        Ok(Self { field: Arc::clone(field), writers })
-    }
-
-    fn encode<'a>(
-        &self,
-        arrays: impl Iterator<Item = &'a ArrayRef>,
-    ) -> Result<Vec<ArrowColumnChunk>> {
-        let mut writers = self.writers.create_column_writers(0)?;
-        for array in arrays {
-            for (leaf, writer) in compute_leaves(&self.field, array)?.iter().zip(&mut writers) {
-                writer.write(leaf)?;
-            }
-        }
-        writers.into_iter().map(ArrowColumnWriter::close).collect()
     }
 }
 
@@ -150,8 +113,8 @@ pub(super) fn bytes(array: &ArrayRef) -> usize {
 }
 
 /// Encodes every column, [`ENCODERS`] at a time, the largest first: so they end together.
-fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>> {
-    let mut chunks: Vec<_> = columns.iter().map(|_| Vec::new()).collect();
+fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
+    let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
     let size = |n: usize| batches.iter().map(|batch| bytes(batch.column(n))).sum::<usize>();
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
@@ -159,7 +122,7 @@ fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<ArrowColumn
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let encode_columns = || {
         while let Some((index, (column, chunk))) = next() {
-            *chunk = column.encode(batches.iter().map(|batch| batch.column(index)))?;
+            *chunk = Some(column.encode(batches.iter().map(|batch| batch.column(index)))?);
         }
         Ok::<_, ParquetError>(())
     };

@@ -25,7 +25,7 @@ const SAMPLE: usize = 4096;
 
 /// A page before compression, in bytes. It stays in a core's cache from encoding to compression:
 /// with 1 MiB an import took 1.5 times as long.
-const PAGE_BYTES: usize = 64 << 10;
+pub const PAGE_BYTES: usize = 64 << 10;
 /// A column whose dictionary outgrows this goes on without it, in bytes.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
@@ -50,29 +50,23 @@ impl Settings {
     }
 }
 
-/// The settings for a column that begins with `values`, which may be many short arrays.
-///
-/// # Errors
-/// They are not of one type.
-pub fn column<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<WriterProperties> {
-    let sample = sample(values)?;
-    let settings = common().set_dictionary_enabled(repeats(&sample));
-    Ok(match sample.data_type() {
-        // Lengths apart from letters: zstd finds more in less time. Nobody asks for a range of
-        // ids or names, and to find the least and the greatest cost a tenth of the encoding.
-        DataType::Utf8 => settings
-            .set_encoding(Encoding::DELTA_LENGTH_BYTE_ARRAY)
-            .set_statistics_enabled(EnabledStatistics::None),
+/// The settings for a column, not of texts, that begins with `sample`.
+pub fn column(sample: &ArrayRef) -> WriterProperties {
+    let settings = common().set_dictionary_enabled(repeats(sample));
+    match sample.data_type() {
         DataType::Int32 | DataType::Int64 | DataType::Timestamp(_, _) => {
             settings.set_encoding(Encoding::DELTA_BINARY_PACKED)
         }
         _ => settings,
     }
-    .build())
+    .build()
 }
 
-/// The first [`SAMPLE`] values.
-fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
+/// What a column begins with: the first [`SAMPLE`] of `values`, which may be many short arrays.
+///
+/// # Errors
+/// They are not of one type.
+pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
     let mut left = SAMPLE;
     let first = values.map_while(|values| {
         let length = values.len().min(left);
@@ -98,7 +92,6 @@ fn common() -> WriterPropertiesBuilder {
 /// Whether `values` repeat so often that a dictionary pays: half of them at least.
 fn repeats(values: &ArrayRef) -> bool {
     match values.data_type() {
-        DataType::Utf8 => half_repeats(values.len(), values.as_string::<i32>().iter().flatten()),
         DataType::Int32 => primitives::<Int32Type, _>(values, |n| n),
         DataType::Int64 => primitives::<Int64Type, _>(values, |n| n),
         DataType::Float64 => primitives::<Float64Type, _>(values, f64::to_bits),

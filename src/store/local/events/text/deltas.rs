@@ -1,0 +1,117 @@
+//! Texts one after the other, their lengths apart: `DELTA_LENGTH_BYTE_ARRAY`, and
+//! `DELTA_BYTE_ARRAY`, where each text leaves out what it begins with like the one before.
+//!
+//! No text leaves out more than the column's front, which nearly all share. More could be, but then
+//! how much differs from text to text, and to say so takes more than it saves.
+
+use std::ops::Range;
+
+use arrow_array::{Array, StringArray};
+
+use super::super::settings::PAGE_BYTES;
+use super::integers;
+use super::pages::Values;
+use super::texts;
+
+/// The texts of a page.
+#[derive(Debug, Default)]
+pub struct Deltas<'a> {
+    /// How many bytes a text leaves out at most.
+    front: usize,
+    /// How many bytes each leaves out.
+    shared: Vec<u32>,
+    /// How many bytes of each are among the letters.
+    lengths: Vec<u32>,
+    letters: Vec<u8>,
+    last: &'a [u8],
+}
+
+impl<'a> Deltas<'a> {
+    /// None yet.
+    pub fn new(front: usize) -> Self {
+        Self { front, ..Self::default() }
+    }
+
+    /// One more.
+    #[inline]
+    pub fn push(&mut self, text: &'a [u8]) {
+        let mut own = text;
+        if self.front > 0 {
+            let shared = common_front(self.last, text, self.front);
+            self.shared.push(shared as u32);
+            self.last = text;
+            own = &text[shared..];
+        }
+        self.lengths.push(own.len() as u32);
+        self.letters.extend_from_slice(own);
+    }
+
+    /// All of `rows`, each of which has a text.
+    fn extend(&mut self, array: &StringArray, rows: Range<usize>) {
+        let offsets = &array.value_offsets()[rows.start..=rows.end];
+        self.lengths.extend(offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u32));
+        let letters = offsets[0] as usize..offsets[rows.len()] as usize;
+        self.letters.extend_from_slice(&array.value_data()[letters]);
+    }
+
+    /// How many bytes of letters there are.
+    pub fn size(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// The letters alone.
+    pub fn letters(&self) -> &[u8] {
+        &self.letters
+    }
+}
+
+impl<'a> Values<'a> for Deltas<'a> {
+    fn add(&mut self, array: &'a StringArray, rows: Range<usize>) {
+        if self.front > 0 || array.null_count() > 0 {
+            texts(array, rows).for_each(|text| self.push(text));
+        } else {
+            self.extend(array, rows);
+        }
+    }
+
+    fn room(&self) -> usize {
+        PAGE_BYTES.saturating_sub(self.size())
+    }
+
+    fn flush(&mut self, page: &mut Vec<u8>) -> usize {
+        if self.front > 0 {
+            integers::deltas(&self.shared, page);
+        }
+        integers::deltas(&self.lengths, page);
+        let letters = page.len();
+        page.extend_from_slice(&self.letters);
+        self.shared.clear();
+        self.lengths.clear();
+        self.letters.clear();
+        self.last = &[];
+        letters
+    }
+}
+
+/// How many bytes `one` and `other` begin with alike, at most `front`.
+#[inline]
+pub fn common_front(one: &[u8], other: &[u8], front: usize) -> usize {
+    match (one.get(..front), other.get(..front)) {
+        (Some(one), Some(other)) if same(one, other) => front,
+        _ => one.iter().zip(other).take(front).take_while(|(one, other)| one == other).count(),
+    }
+}
+
+/// Whether they are equal. Short texts mostly are, and to compare them here, by words that may
+/// overlap, takes less than to call for it.
+#[inline]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+            (Some(last), Some(others)) if one.len() <= 32 => {
+                let (words, other_words) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+                last == others && words.iter().zip(other_words).all(|(one, other)| one == other)
+            }
+            _ => one == other,
+        }
+}

@@ -1,0 +1,136 @@
+//! Which texts a chunk has, each once, and which of them each row has (`RLE_DICTIONARY`).
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
+use arrow_array::{Array, StringArray};
+use hashbrown::HashTable;
+
+use super::deltas::same;
+use super::integers;
+use super::pages::Values;
+
+/// A dictionary does not grow beyond this, as a page has it, in bytes.
+const MOST_BYTES: usize = 256 << 10;
+/// How many texts are found without the table, a power of two.
+const RECENT: usize = 4096;
+
+/// The texts of a chunk.
+#[derive(Debug)]
+pub struct Dictionary<'a> {
+    texts: Vec<&'a [u8]>,
+    /// How large its page is.
+    bytes: usize,
+    /// Places of texts, by their hash.
+    table: HashTable<u32>,
+    hasher: RandomState,
+    /// The place of the text that was last found with a fingerprint. The table is what decides;
+    /// this spares the hash, and the walk, for nearly every row.
+    recent: Box<[u32]>,
+}
+
+impl<'a> Dictionary<'a> {
+    /// Without a text.
+    pub fn new() -> Self {
+        Self {
+            texts: Vec::new(),
+            bytes: 0,
+            table: HashTable::new(),
+            hasher: RandomState::new(),
+            recent: vec![0; RECENT].into(),
+        }
+    }
+
+    /// The place of `text`, which is added if it is new; nothing when there is no room for it.
+    #[inline]
+    pub fn place(&mut self, text: &'a [u8]) -> Option<u32> {
+        let slot = fingerprint(text) % RECENT;
+        let recent = self.recent[slot];
+        if self.texts.get(recent as usize).is_some_and(|known| same(known, text)) {
+            return Some(recent);
+        }
+        let place = self.look_up(text)?;
+        self.recent[slot] = place;
+        Some(place)
+    }
+
+    fn look_up(&mut self, text: &'a [u8]) -> Option<u32> {
+        let Self { texts, table, hasher, .. } = self;
+        let hash = hasher.hash_one(text);
+        if let Some(place) = table.find(hash, |place| texts[*place as usize] == text) {
+            return Some(*place);
+        }
+        self.bytes += size_of::<u32>() + text.len();
+        if self.bytes > MOST_BYTES {
+            return None;
+        }
+        let place = texts.len() as u32;
+        texts.push(text);
+        table.insert_unique(hash, place, |place| hasher.hash_one(texts[*place as usize]));
+        Some(place)
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> u32 {
+        self.texts.len() as u32
+    }
+
+    /// Its page: PLAIN, each text after its length.
+    pub fn page(&self) -> Vec<u8> {
+        let mut page = Vec::with_capacity(self.bytes);
+        for text in &self.texts {
+            page.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            page.extend_from_slice(text);
+        }
+        page
+    }
+}
+
+/// Which text each row of a chunk has, on the way into pages.
+#[derive(Debug)]
+pub struct Places<'p> {
+    left: &'p [u32],
+    /// How many of them are the page's.
+    page: usize,
+    width: u32,
+}
+
+impl<'p> Places<'p> {
+    /// `places` in `dictionary`, one for each row that has a text.
+    pub fn new(dictionary: &Dictionary<'_>, places: &'p [u32]) -> Self {
+        let width = integers::width_of(dictionary.len().saturating_sub(1)).max(1);
+        Self { left: places, page: 0, width }
+    }
+}
+
+impl Values<'_> for Places<'_> {
+    fn add(&mut self, array: &StringArray, rows: Range<usize>) {
+        let nulls = array.nulls().map(|nulls| nulls.slice(rows.start, rows.len()).null_count());
+        self.page += rows.len() - nulls.unwrap_or(0);
+    }
+
+    fn room(&self) -> usize {
+        // Pages end by their rows.
+        usize::MAX
+    }
+
+    fn flush(&mut self, page: &mut Vec<u8>) -> usize {
+        let (places, left) = self.left.split_at(self.page);
+        page.push(self.width as u8);
+        integers::packed(places, self.width, page);
+        (self.left, self.page) = (left, 0);
+        page.len()
+    }
+}
+
+/// A number that differs for most texts: of their first and last eight bytes and their length.
+#[inline]
+fn fingerprint(text: &[u8]) -> usize {
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let mixed = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => word(first) ^ word(last).rotate_left(23),
+        _ => text.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
+    };
+    // The highest bits of a product depend on all others (Fibonacci hashing).
+    ((mixed ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
+}

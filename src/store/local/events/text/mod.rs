@@ -1,0 +1,107 @@
+//! Columns of texts into Parquet pages: most of the bytes of an import.
+//!
+//! The library's writer would do, and does for every other type. Here a column's layout and the
+//! way zstd looks at it are chosen by what the column begins with, texts are copied by the batch,
+//! and a dictionary costs a comparison a row. There are no statistics: nobody asks for a range of
+//! ids or names, and to find the least and the greatest would cost a tenth of the encoding.
+//!
+//! Always holds: a page begins with a row and stands for itself; pages are bounded by letters and
+//! by rows; a chunk is of one encoding.
+
+mod choice;
+mod compressor;
+mod deltas;
+mod dictionary;
+mod integers;
+mod levels;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, StringArray};
+use parquet::basic::Encoding;
+use parquet::errors::Result;
+use parquet::schema::types::ColumnDescPtr;
+
+use self::choice::{Choice, Layout};
+use self::deltas::Deltas;
+use self::dictionary::{Dictionary, Places};
+use self::pages::Pages;
+pub use self::pages::TextChunk;
+
+/// Writes the chunks of one column.
+#[derive(Debug)]
+pub struct TextColumn {
+    descr: ColumnDescPtr,
+    choice: Choice,
+}
+
+impl TextColumn {
+    /// Of the column `descr`, which begins with `sample`.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(descr: ColumnDescPtr, sample: &ArrayRef) -> Result<Self> {
+        let sample = sample.as_string();
+        let choice = Choice::new(texts(sample, 0..sample.len()))?;
+        Ok(Self { descr, choice })
+    }
+
+    /// A chunk of `arrays`, which are of texts.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn encode<'a>(
+        &self,
+        arrays: impl Iterator<Item = &'a ArrayRef> + Clone,
+    ) -> Result<TextChunk> {
+        let arrays = arrays.map(|array| array.as_string::<i32>());
+        match self.choice.layout {
+            Layout::Dictionary => match self.by_dictionary(arrays.clone())? {
+                Some(chunk) => Ok(chunk),
+                None => self.by_deltas(arrays, 0),
+            },
+            Layout::Texts { front } => self.by_deltas(arrays, front),
+        }
+    }
+
+    /// Nothing when there are too many texts for a dictionary.
+    fn by_dictionary<'a>(
+        &self,
+        arrays: impl Iterator<Item = &'a StringArray> + Clone,
+    ) -> Result<Option<TextChunk>> {
+        let (mut dictionary, mut places) = (Dictionary::new(), Vec::new());
+        for text in arrays.clone().flat_map(|array| texts(array, 0..array.len())) {
+            let Some(place) = dictionary.place(text) else { return Ok(None) };
+            places.push(place);
+        }
+        let mut pages = Pages::new(&self.descr, Encoding::RLE_DICTIONARY, self.choice.finder)?;
+        pages.dictionary(dictionary.len(), &dictionary.page())?;
+        pages.fill(arrays, Places::new(&dictionary, &places))?;
+        pages.close().map(Some)
+    }
+
+    fn by_deltas<'a>(
+        &self,
+        arrays: impl Iterator<Item = &'a StringArray>,
+        front: usize,
+    ) -> Result<TextChunk> {
+        let encoding = match front {
+            0 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            _ => Encoding::DELTA_BYTE_ARRAY,
+        };
+        let mut pages = Pages::new(&self.descr, encoding, self.choice.finder)?;
+        pages.fill(arrays, Deltas::new(front))?;
+        pages.close()
+    }
+}
+
+/// The texts among `rows`, those that are null left out.
+fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
+    let (offsets, letters, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
+    let valid = rows.filter(move |row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
+    valid.map(move |row| &letters[offsets[row] as usize..offsets[row + 1] as usize])
+}

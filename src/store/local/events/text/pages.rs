@@ -1,0 +1,197 @@
+//! The pages of one column chunk, compressed, in the order in which a file has them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{Array, StringArray};
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding, PageType, ZstdLevel};
+use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::Result;
+use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats};
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use super::super::settings::PAGE_BYTES;
+use super::compressor::{Compressor, Finder, LEVEL};
+use super::levels::Levels;
+
+/// A chunk as it is appended to a row group: its bytes, and what the footer says of them.
+#[derive(Debug)]
+pub struct TextChunk {
+    pub bytes: Bytes,
+    pub close: ColumnCloseResult,
+}
+
+/// How many rows a page has at most, as the format's writers have it: so a reader that skips to a
+/// row has not far to go.
+const PAGE_ROWS: usize = 20_000;
+/// A page is full when less than this many bytes are left of it.
+const LEFT_BYTES: usize = PAGE_BYTES / 16;
+
+/// What the data pages of a chunk hold beside the levels, page by page.
+pub trait Values<'a> {
+    /// Adds what `rows` of `array` have.
+    fn add(&mut self, array: &'a StringArray, rows: Range<usize>);
+
+    /// How many bytes of texts the page still takes.
+    fn room(&self) -> usize;
+
+    /// Adds the values to `page`, and begins the next. Gives where in it letters begin.
+    fn flush(&mut self, page: &mut Vec<u8>) -> usize;
+}
+
+/// A chunk on its way: a dictionary first, if it has one, then pages of data of one encoding.
+pub struct Pages {
+    descr: ColumnDescPtr,
+    written: TrackedWrite<Vec<u8>>,
+    compressor: Compressor,
+    /// A page before compression.
+    body: Vec<u8>,
+    encoding: Encoding,
+    /// Where the dictionary begins; it is first.
+    dictionary: Option<i64>,
+    first: Option<i64>,
+    index: OffsetIndexBuilder,
+    data_pages: i32,
+    rows: u64,
+    compressed: usize,
+    uncompressed: usize,
+}
+
+impl Pages {
+    /// None yet, of the column `descr`; those of data will be of `encoding`.
+    pub fn new(descr: &ColumnDescPtr, encoding: Encoding, finder: Finder) -> Result<Self> {
+        Ok(Self {
+            descr: Arc::clone(descr),
+            written: TrackedWrite::new(Vec::new()),
+            compressor: Compressor::new(finder)?,
+            body: Vec::new(),
+            encoding,
+            dictionary: None,
+            first: None,
+            index: OffsetIndexBuilder::new(),
+            data_pages: 0,
+            rows: 0,
+            compressed: 0,
+            uncompressed: 0,
+        })
+    }
+
+    /// A dictionary of `num_values` texts, each after its length (PLAIN).
+    pub fn dictionary(&mut self, num_values: u32, body: &[u8]) -> Result<()> {
+        let buf = self.compressor.compress(&[], body)?;
+        let encoding = Encoding::PLAIN;
+        let page = Page::DictionaryPage { buf, num_values, encoding, is_sorted: false };
+        let spec = self.write(page, body.len())?;
+        self.dictionary = Some(spec.offset as i64);
+        Ok(())
+    }
+
+    /// Pages of all that `arrays` hold, by way of `values`.
+    pub fn fill<'a>(
+        &mut self,
+        arrays: impl Iterator<Item = &'a StringArray>,
+        mut values: impl Values<'a>,
+    ) -> Result<()> {
+        let mut levels = Levels::new();
+        for array in arrays {
+            let mut from = 0;
+            while from < array.len() {
+                let to = from + fitting(array, from, PAGE_ROWS - levels.rows(), values.room());
+                // A page takes one text at least, however long.
+                let to = if levels.rows() == 0 { to.max(from + 1) } else { to };
+                levels.add(array, from..to);
+                values.add(array, from..to);
+                if to == from || levels.rows() == PAGE_ROWS || values.room() < LEFT_BYTES {
+                    self.data(&mut levels, &mut values)?;
+                }
+                from = to;
+            }
+        }
+        // A chunk has a page of data even if it has no row.
+        if levels.rows() > 0 || self.first.is_none() {
+            self.data(&mut levels, &mut values)?;
+        }
+        Ok(())
+    }
+
+    fn data<'a>(&mut self, levels: &mut Levels, values: &mut impl Values<'a>) -> Result<()> {
+        let (rows, mut body) = (levels.rows(), std::mem::take(&mut self.body));
+        body.clear();
+        if self.descr.max_def_level() > 0 {
+            levels.write(&mut body);
+        }
+        *levels = Levels::new();
+        let letters = values.flush(&mut body);
+        let page = Page::DataPage {
+            buf: self.compressor.compress(&body[..letters], &body[letters..])?,
+            num_values: rows as u32,
+            encoding: self.encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        let spec = self.write(page, body.len())?;
+        self.body = body;
+        self.first.get_or_insert(spec.offset as i64);
+        self.index.append_offset_and_size(spec.offset as i64, spec.compressed_size as i32);
+        self.index.append_row_count(rows as i64);
+        self.data_pages += 1;
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    fn write(&mut self, page: Page, uncompressed: usize) -> Result<PageWriteSpec> {
+        let page = CompressedPage::new(page, uncompressed);
+        let spec = SerializedPageWriter::new(&mut self.written).write_page(page)?;
+        self.compressed += spec.compressed_size;
+        self.uncompressed += spec.uncompressed_size;
+        Ok(spec)
+    }
+
+    /// The chunk.
+    pub fn close(self) -> Result<TextChunk> {
+        let data = |encoding| PageEncodingStats {
+            page_type: PageType::DATA_PAGE,
+            encoding,
+            count: self.data_pages,
+        };
+        let mut encodings = vec![Encoding::RLE, self.encoding];
+        let mut stats = vec![data(self.encoding)];
+        if self.dictionary.is_some() {
+            let (page_type, encoding) = (PageType::DICTIONARY_PAGE, Encoding::PLAIN);
+            encodings.push(encoding);
+            stats.push(PageEncodingStats { page_type, encoding, count: 1 });
+        }
+        let metadata = ColumnChunkMetaData::builder(self.descr)
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+            .set_encodings(encodings)
+            .set_page_encoding_stats(stats)
+            .set_total_compressed_size(self.compressed as i64)
+            .set_total_uncompressed_size(self.uncompressed as i64)
+            .set_num_values(self.rows as i64)
+            .set_dictionary_page_offset(self.dictionary)
+            .set_data_page_offset(self.first.unwrap_or(0))
+            .build()?;
+        let bytes = Bytes::from(self.written.into_inner()?);
+        let close = ColumnCloseResult {
+            bytes_written: bytes.len() as u64,
+            rows_written: self.rows,
+            metadata,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: Some(self.index.build()),
+        };
+        Ok(TextChunk { bytes, close })
+    }
+}
+
+/// How many of `array`'s rows, at most `rows`, lie within `bytes` from the row `from` on.
+fn fitting(array: &StringArray, from: usize, rows: usize, bytes: usize) -> usize {
+    let offsets = &array.value_offsets()[from..];
+    let ends = &offsets[1..=rows.min(offsets.len() - 1)];
+    let start = offsets[0] as usize;
+    ends.partition_point(|end| *end as usize - start <= bytes)
+}

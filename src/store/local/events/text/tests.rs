@@ -1,0 +1,182 @@
+//! What is written is what Parquet's reader reads.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use arrow_select::concat::concat;
+use bytes::Bytes;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::basic::Encoding;
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::writer::SerializedFileWriter;
+use proptest::prelude::*;
+
+use super::choice::{Choice, Layout};
+use super::compressor::Finder;
+use super::*;
+
+/// A file of one column, and the encodings that it has.
+fn write(field: &Field, choice: Choice, arrays: &[ArrayRef]) -> (Bytes, Vec<Encoding>) {
+    let schema = Schema::new(vec![field.clone()]);
+    let schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
+    let column = TextColumn { descr: schema.column(0), choice };
+    let mut file =
+        SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), Arc::default()).unwrap();
+    let chunk = column.encode(arrays.iter()).unwrap();
+    let encodings = chunk.close.metadata.encodings().collect();
+    let mut group = file.next_row_group().unwrap();
+    group.append_column(&chunk.bytes, chunk.close).unwrap();
+    group.close().unwrap();
+    (Bytes::from(file.into_inner().unwrap()), encodings)
+}
+
+/// The rows that `selection` leaves, found by way of the page index.
+fn read(file: Bytes, selection: Option<RowSelection>) -> ArrayRef {
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap();
+    if let Some(selection) = selection {
+        reader = reader.with_row_selection(selection);
+    }
+    let batches = reader.build().unwrap().collect::<Result<Vec<RecordBatch>, _>>().unwrap();
+    let columns: Vec<_> = batches.iter().map(|batch| batch.column(0).as_ref()).collect();
+    concat(&columns).unwrap()
+}
+
+fn array<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+    let mut array = StringBuilder::new();
+    texts.into_iter().for_each(|text| array.append_option(text));
+    Arc::new(array.finish())
+}
+
+fn choices() -> impl Strategy<Value = Choice> {
+    let layouts = prop_oneof![
+        Just(Layout::Dictionary),
+        (0_usize..10).prop_map(|front| Layout::Texts { front }),
+    ];
+    let finders = prop_oneof![Just(Finder::None), Just(Finder::Near), Just(Finder::Far)];
+    (layouts, finders).prop_map(|(layout, finder)| Choice { layout, finder })
+}
+
+fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
+    let one = || {
+        prop_oneof![
+            4 => "(id_)?[0-9]{0,3}".prop_map(Some),
+            2 => "[a-cé😀]{0,12}".prop_map(Some),
+            1 => Just(None),
+        ]
+    };
+    let same = (one(), 0_usize..300).prop_map(|(text, count)| vec![text; count]);
+    prop_oneof![prop::collection::vec(one(), 0..300), same]
+}
+
+proptest! {
+    #[test]
+    fn every_text_is_read_as_it_was_written(
+        choice in choices(),
+        parts in prop::collection::vec(texts(), 0..4),
+        cut in 0_usize..3,
+    ) {
+        let field = Field::new("t", DataType::Utf8, true);
+        let arrays: Vec<_> = parts
+            .iter()
+            .map(|texts| array(texts.iter().map(Option::as_deref)))
+            // Pieces of an array, as rejected rows leave them.
+            .map(|texts| texts.slice(cut.min(texts.len()), texts.len().saturating_sub(2 * cut)))
+            .collect();
+        let (file, _) = write(&field, choice, &arrays);
+        let written: Vec<_> = arrays.iter().flat_map(|a| a.as_string::<i32>()).collect();
+        if written.is_empty() {
+            return Ok(());
+        }
+        let read = read(file, None);
+        let read: Vec<_> = read.as_string::<i32>().iter().collect();
+        prop_assert_eq!(read, written);
+    }
+
+    #[test]
+    fn same_is_equal(one in "[ab]{0,40}", other in "[ab]{0,40}", at in 0_usize..40) {
+        let mut changed = one.clone().into_bytes();
+        if let Some(byte) = changed.get_mut(at) {
+            *byte ^= 1;
+        }
+        for (one, other) in
+            [(one.as_bytes(), other.as_bytes()), (one.as_bytes(), &changed), (&changed, &changed)]
+        {
+            prop_assert_eq!(deltas::same(one, other), one == other);
+            let alike = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+            prop_assert_eq!(deltas::common_front(one, other, at), alike.min(at));
+            prop_assert_eq!(deltas::common_front(one, other, usize::MAX), alike);
+        }
+    }
+}
+
+/// Many pages of each kind, and rows found in the middle of them.
+#[test]
+fn pages_are_bounded_and_found() {
+    let many: Vec<_> =
+        (0..50_000).map(|n| format!("cookie_{:07}", n * 7919 % 10_000_000)).collect();
+    let few: Vec<_> = (0..50_000).map(|n| format!("item {}", n * 7 % 100)).collect();
+    let wide: Vec<_> = (0..40).map(|n| "é".repeat(n * 1000)).collect();
+    let front = |front| Layout::Texts { front };
+    for (texts, layout, encoding, pages) in [
+        (&many, front(0), Encoding::DELTA_LENGTH_BYTE_ARRAY, 11..=12),
+        (&many, front(7), Encoding::DELTA_BYTE_ARRAY, 6..=6),
+        // Too many for a dictionary: none of it is left.
+        (&many, Layout::Dictionary, Encoding::DELTA_LENGTH_BYTE_ARRAY, 11..=12),
+        (&few, Layout::Dictionary, Encoding::RLE_DICTIONARY, 3..=3),
+        (&wide, front(3), Encoding::DELTA_BYTE_ARRAY, 20..=40),
+    ] {
+        let choice = Choice { layout, finder: Finder::Near };
+        let arrays: Vec<_> =
+            texts.chunks(999).map(|texts| array(texts.iter().map(|t| Some(t.as_str())))).collect();
+        let (file, encodings) = write(&Field::new("t", DataType::Utf8, false), choice, &arrays);
+        let dictionary = encoding == Encoding::RLE_DICTIONARY;
+        assert!(encodings.contains(&encoding), "{encodings:?}");
+        assert_eq!(encodings.contains(&Encoding::PLAIN), dictionary, "{encodings:?}");
+        let all = read(file.clone(), None);
+        assert!(all.as_string::<i32>().iter().flatten().eq(texts), "{encoding}");
+        let (skip, rows) = (texts.len() * 3 / 4, texts.len() / 10);
+        let selection = vec![RowSelector::skip(skip), RowSelector::select(rows)];
+        let some = read(file.clone(), Some(selection.into()));
+        assert!(some.as_string::<i32>().iter().flatten().eq(&texts[skip..skip + rows]));
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let found = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap();
+        let index = found.metadata().page_index().unwrap().offset_index(0, 0).unwrap();
+        let count = index.page_locations().len();
+        assert!(pages.contains(&count), "{encoding}: {count} pages");
+    }
+}
+
+#[test]
+fn a_column_is_written_as_it_begins() {
+    let choice = |text: &dyn Fn(usize) -> String| {
+        let texts: Vec<_> = (0..2000).map(text).collect();
+        Choice::new(texts.iter().map(String::as_bytes)).unwrap()
+    };
+    let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32;
+    let whole = Layout::Texts { front: 0 };
+    for (text, layout, finder) in [
+        (
+            &(|n: usize| format!("name {}", n % 50)) as &dyn Fn(usize) -> String,
+            Layout::Dictionary,
+            Finder::Far,
+        ),
+        (
+            &|n: usize| format!("cookie_{:07}", random(n) % 10_000_000),
+            Layout::Texts { front: 7 },
+            Finder::None,
+        ),
+        (&|n: usize| format!("{}@acme.example", random(n)), whole, Finder::Near),
+        // What repeats lies far back.
+        (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, Finder::Far),
+    ] {
+        assert_eq!(choice(text), Choice { layout, finder }, "{}", text(1));
+    }
+    let none = Choice::new(std::iter::empty()).unwrap();
+    assert_eq!(none.layout, Layout::Dictionary);
+}
