@@ -26,6 +26,10 @@ use super::writeback::Writeback;
 /// two let whichever side is behind have both.
 const ENCODERS: usize = 2;
 
+/// How many row groups are written as the first of them asks for. A file may go on in another way
+/// than it begins, and to look again at every group would cost a tenth of the encoding.
+const GROUPS_PER_CHOICE: usize = 32;
+
 /// What is gathered before it is written, in bytes.
 const BUFFER: usize = 256 << 10;
 
@@ -90,7 +94,8 @@ impl Part {
     }
 
     fn write_group(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        if let (true, Some(first)) = (self.columns.is_empty(), batches.first()) {
+        let is_due = self.file.flushed_row_groups().len().is_multiple_of(GROUPS_PER_CHOICE);
+        if let (true, Some(first)) = (is_due, batches.first()) {
             let fields = first.schema_ref().fields().iter().enumerate();
             let column = |(n, field)| Column::new(field, batches.iter().map(|b| b.column(n)));
             self.columns = fields.map(column).collect::<Result<_>>()?;
@@ -145,4 +150,41 @@ pub fn count(path: &Path) -> std::result::Result<u64, Error> {
     let reader = SerializedFileReader::new(file)
         .map_err(|source| Error::CountEvents { path: path.to_owned(), source })?;
     Ok(reader.metadata().file_metadata().num_rows() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use arrow_schema::{DataType, Field, Schema};
+    use parquet::basic::Encoding;
+
+    use super::*;
+    use crate::records::EventSchema;
+
+    #[test]
+    fn a_file_that_goes_on_in_another_way_is_written_as_it_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let arrow = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
+        let schema = EventSchema { arrow: Arc::clone(&arrow) };
+        let settings =
+            Settings::new(&"acme".parse().unwrap(), &"sftp1-7".parse().unwrap(), &schema);
+        let mut part = Part::create(&path, &settings).unwrap();
+        let mut write = |modulus: usize| {
+            let texts: StringArray = (0..100).map(|n| Some(format!("a{}", n % modulus))).collect();
+            let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(texts)]).unwrap();
+            part.write(&[batch]).unwrap();
+        };
+        (0..GROUPS_PER_CHOICE).for_each(|_| write(1000));
+        write(5);
+        write(1000);
+        assert_eq!(part.close().unwrap(), (GROUPS_PER_CHOICE as u64 + 2) * 100);
+        let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        let groups = reader.metadata().row_groups().iter();
+        let by_dictionary = groups
+            .map(|group| group.column(0).encodings().any(|e| e == Encoding::RLE_DICTIONARY))
+            .collect::<Vec<_>>();
+        let expected: Vec<_> = (0..GROUPS_PER_CHOICE + 2).map(|n| n >= GROUPS_PER_CHOICE).collect();
+        assert_eq!(by_dictionary, expected);
+    }
 }
