@@ -41,6 +41,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     use_wal(&connection).map_err(opened)?;
     connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
+    // What a savepoint may have to take back would else go into a new file once it is 64 KiB, while
+    // all other writers wait. It is as large as what one writer changes.
+    connection.pragma_update(None, "temp_store", "memory").map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -119,6 +122,16 @@ mod tests {
 
     use super::super::State;
     use super::*;
+
+    /// A new file for each writer that others wait for would be dear.
+    #[test]
+    fn what_may_be_taken_back_is_in_no_file() {
+        let (_folder, path) = opened();
+        let connection = connect(&path).unwrap();
+        let store: i64 =
+            connection.pragma_query_value(None, "temp_store", |row| row.get(0)).unwrap();
+        assert_eq!(store, 2, "memory: sqlite.org/pragma.html");
+    }
 
     fn opened() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
