@@ -180,6 +180,11 @@ impl Ledger {
         self.parts.iter().filter(|(_, part)| old(part)).map(|(id, _)| id.clone()).collect()
     }
 
+    /// Whether there may be something to be written down, now or later.
+    pub fn is_stirred(&self) -> bool {
+        !self.stirred.is_empty()
+    }
+
     /// What is to be written down by `now`, once.
     pub fn take_pages(&mut self, now: Timestamp) -> Vec<Page> {
         let mut pages = Vec::new();

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use crate::import::{Engine, Hearing};
 use crate::printable::chain;
+use crate::state;
 
-/// What was heard is written down this often.
-const PERIOD: Duration = Duration::from_millis(500);
-/// After an error, the next try waits this long.
+/// What is heard within this is written down together.
+const TOGETHER: Duration = Duration::from_millis(500);
+/// After an error, and where there will be more to write, the next try waits this long.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The thread that writes.
@@ -46,7 +47,7 @@ impl Keeper {
         if self.thread.join().is_err() {
             tracing::error!("a bug of ours ended the audit of uploads");
         }
-        write_down(&self.engine);
+        let _ = write_down(&self.engine);
     }
 }
 
@@ -66,17 +67,20 @@ fn listen(hearing: &Hearing) {
 
 fn keep(engine: &Engine) {
     let Some(hearing) = engine.hearing.get() else { return };
-    let mut pause = PERIOD;
-    while hearing.wait_for_accounts(pause) {
+    let (mut together, mut pause) = (TOGETHER, PAUSE);
+    while hearing.wait_for_news(together, pause) {
         hearing.link();
-        pause = if write_down(engine) { PERIOD } else { PAUSE };
+        (together, pause) = match write_down(engine) {
+            Ok(false) => (TOGETHER, Duration::MAX), // until something is heard
+            Ok(true) => (TOGETHER, PAUSE),
+            Err(_) => (PAUSE, PAUSE),
+        };
     }
 }
 
-fn write_down(engine: &Engine) -> bool {
-    let written = engine.write_down();
-    if let Err(error) = &written {
+/// An error is logged here.
+fn write_down(engine: &Engine) -> state::Result<bool> {
+    engine.write_down().inspect_err(|error| {
         tracing::error!("what the SFTP server said is not written down: {}", chain(error));
-    }
-    written.is_ok()
+    })
 }

@@ -85,6 +85,11 @@ impl Looks {
         }
     }
 
+    /// Whether a look is under way or waits to begin.
+    pub fn is_busy(&self) -> bool {
+        !self.order.is_empty() || !self.under_way.is_empty()
+    }
+
     /// When the next alarm is due.
     pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)

@@ -2,6 +2,7 @@
 //!
 //! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
 
+mod changes;
 mod ears;
 mod hearing;
 mod logging;
@@ -11,6 +12,7 @@ mod metrics;
 mod notify;
 mod places;
 mod preflight;
+mod pulse;
 mod space;
 mod status;
 mod supervisor;

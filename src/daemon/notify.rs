@@ -15,7 +15,7 @@ pub struct Notify {
 impl Notify {
     /// Reads what systemd expects from the environment.
     pub fn new() -> Self {
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 4);
         Self { watchdog, last_beat: Instant::now(), last_status: String::new() }
     }
 
@@ -29,13 +29,18 @@ impl Notify {
         send(&[NotifyState::Stopping, NotifyState::Status("Stopping")]);
     }
 
-    /// The working loop has come round: feeds the watchdog when it is time.
-    pub fn beat(&mut self) {
+    /// How often the watchdog is fed, where there is one: one that comes late is no harm.
+    pub fn watchdog(&self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// The working loop has come round at `now`: feeds the watchdog when it is time.
+    pub fn beat(&mut self, now: Instant) {
         if let Some(every) = self.watchdog
-            && self.last_beat.elapsed() >= every
+            && now.saturating_duration_since(self.last_beat) >= every
         {
             send(&[NotifyState::Watchdog]);
-            self.last_beat = Instant::now();
+            self.last_beat = now;
         }
     }
 

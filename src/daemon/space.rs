@@ -15,6 +15,11 @@ use nix::sys::statvfs::statvfs;
 
 use crate::config::{Config, Size};
 
+/// Nothing begins on a measurement that is older.
+const FRESH: Duration = Duration::from_secs(2);
+/// A measurement takes microseconds.
+const HANGS: Duration = Duration::from_secs(5);
+
 /// How much room a folder's file system has for us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -41,7 +46,10 @@ pub struct Space {
     floor: Size,
     held: Option<Room>,
     untold: Vec<Line>,
-    measuring: bool,
+    /// Since when a measurement is under way.
+    measuring: Option<Instant>,
+    /// When the last one began.
+    measured: Option<Instant>,
     /// Since when it is held.
     since: Option<Instant>,
 }
@@ -58,7 +66,8 @@ pub enum Change {
 impl Space {
     /// With nothing measured: not held.
     pub fn new(floor: Size) -> Self {
-        Self { floor, held: None, untold: Vec::new(), measuring: false, since: None }
+        let (measuring, measured) = (None, None);
+        Self { floor, held: None, untold: Vec::new(), measuring, measured, since: None }
     }
 
     /// Whether nothing may be claimed or begun.
@@ -66,14 +75,30 @@ impl Space {
         self.held.is_some()
     }
 
-    /// The lines to tell with the next measurement; none while one is under way.
-    pub fn begin(&mut self) -> Option<Vec<Line>> {
-        (!std::mem::replace(&mut self.measuring, true)).then(|| self.untold.clone())
+    /// Whether it is held, or the activity log has yet to be told of a change.
+    pub fn is_busy(&self) -> bool {
+        self.is_held() || !self.untold.is_empty()
+    }
+
+    /// Whether what is known of the disks is good enough at `now` to begin something. A disk that
+    /// doesn't answer is not waited for: what needs it then says so.
+    pub fn is_known(&self, now: Instant) -> bool {
+        let within = |since: Option<Instant>, limit| since.is_some_and(|at| now < at + limit);
+        within(self.measured, FRESH) || self.measuring.is_some_and(|at| now >= at + HANGS)
+    }
+
+    /// The lines to tell with the measurement that begins at `now`; none while one is under way.
+    pub fn begin(&mut self, now: Instant) -> Option<Vec<Line>> {
+        if self.measuring.is_some() {
+            return None;
+        }
+        self.measuring = Some(now);
+        Some(self.untold.clone())
     }
 
     /// A measurement of every disk is done, and the activity log has the first `told` lines.
     pub fn done(&mut self, rooms: &[Room], told: usize, at: Timestamp) -> Option<Change> {
-        self.measuring = false;
+        self.measured = self.measuring.take().or_else(|| Some(Instant::now()));
         self.untold.drain(..told.min(self.untold.len()));
         self.update(rooms, at)
     }
@@ -176,11 +201,28 @@ mod tests {
         assert_eq!(space.explain("Idle".into()), "Idle");
         let actions = |space: &Space| space.untold.iter().map(|l| l.action).collect::<Vec<_>>();
         assert_eq!(actions(&space), ["queue.held", "queue.released"]);
-        assert_eq!(space.begin(), Some(space.untold.clone()));
-        assert_eq!(space.begin(), None, "one at a time");
+        let now = Instant::now();
+        assert_eq!(space.begin(now), Some(space.untold.clone()));
+        assert_eq!(space.begin(now), None, "one at a time");
         space.done(&[room("/a", 99)], 1, at);
         assert_eq!(actions(&space), ["queue.released"]);
-        assert_eq!(space.begin().map(|lines| lines.len()), Some(1));
+        assert!(space.is_busy());
+        assert_eq!(space.begin(now).map(|lines| lines.len()), Some(1));
+        space.done(&[room("/a", 99)], 1, at);
+        assert!(!space.is_busy());
+    }
+
+    #[test]
+    fn nothing_begins_on_an_old_measurement_unless_the_disk_does_not_answer() {
+        let mut space = Space::new(Size::from_bytes(10));
+        let now = Instant::now();
+        assert!(!space.is_known(now));
+        space.begin(now);
+        assert!(!space.is_known(now));
+        space.done(&[], 0, Timestamp::UNIX_EPOCH);
+        assert!(space.is_known(now) && !space.is_known(now + FRESH));
+        space.begin(now + FRESH);
+        assert!(!space.is_known(now + FRESH) && space.is_known(now + FRESH + HANGS));
     }
 
     #[test]

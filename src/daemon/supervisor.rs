@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
+use super::changes::Changes;
 use super::ears::Ears;
 use super::looks::Looks;
 use super::notify::Notify;
 use super::places;
+use super::pulse::Pulse;
 use super::space::{self, Change, Room, Space};
 use super::status::status;
 use super::surveys::{Order, Surveys, Wanted};
@@ -28,8 +30,6 @@ use crate::printable::chain;
 use crate::spool::{Look, Watcher};
 use crate::state;
 
-/// How often the loop comes round when nothing happens.
-const TICK: Duration = Duration::from_secs(1);
 /// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
 /// below the unit's TimeoutStopSec.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
@@ -53,7 +53,9 @@ pub struct Supervisor {
     sweep_at: Option<Instant>,
     telling: Telling,
     ears: Ears,
+    changes: Changes,
     space: Space,
+    pulse: Pulse,
 }
 
 impl Supervisor {
@@ -67,6 +69,8 @@ impl Supervisor {
         let telling = Telling::new(engine.config.milestones.still_processing_every.get());
         let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
         let space = Space::new(engine.config.imports.free_space_floor);
+        let changes = Changes::of(&engine.config.paths.state_db());
+        let pulse = Pulse::new(Instant::now(), notify.watchdog());
         Self {
             engine,
             space,
@@ -81,6 +85,8 @@ impl Supervisor {
             sweep_at: Some(Instant::now()),
             telling,
             ears: Ears::new(watcher),
+            changes,
+            pulse,
         }
     }
 
@@ -94,20 +100,20 @@ impl Supervisor {
             self.done(Ok(work::survey(&self.engine, order)));
         }
         self.notify.ready();
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.start_work();
+            let now = Instant::now();
+            self.keep_time(now);
+            self.start_work(now);
             let runs: Vec<_> = self.running.values().collect();
             let status = status(&runs, self.queue.waiting(), self.ears.watched());
             self.notify.status(self.space.explain(status));
-            let alarm = self.next_alarm();
+            let alarm = self.next_alarm(now);
             tokio::select! {
                 () = &mut stop => break,
                 looks = self.ears.next() => self.wake(looks),
+                () = self.changes.next() => self.surveys.want(Wanted::IfChanged),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
-                _ = tick.tick() => self.tick(),
             }
         }
         self.finish().await;
@@ -151,12 +157,15 @@ impl Supervisor {
         wanted.into_iter().for_each(|account| self.looks.request(account));
     }
 
-    fn tick(&mut self) {
-        let now = Instant::now();
-        if !self.looks.hang(now) {
-            self.notify.beat();
+    /// Does what is due by the clock.
+    fn keep_time(&mut self, now: Instant) {
+        if self.pulse.beats(now, self.is_busy()) {
+            if !self.looks.hang(now) {
+                self.notify.beat(now);
+            }
+            self.surveys.want(Wanted::IfChanged);
+            self.start_measuring(now);
         }
-        self.surveys.want(Wanted::IfChanged);
         if self.rescan_at <= now {
             self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
             self.surveys.want(Wanted::LookAtAll);
@@ -164,10 +173,16 @@ impl Supervisor {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
         }
-        if let Some(untold) = self.space.begin() {
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || work::space(&engine, untold));
-        }
+    }
+
+    /// Whether something is under way, or waits for what no wake-up tells of.
+    fn is_busy(&self) -> bool {
+        !self.running.is_empty()
+            || self.queue.waiting() > 0
+            || self.looks.is_busy()
+            || self.surveys.is_wanted()
+            || self.space.is_busy()
+            || !self.changes.are_heard()
     }
 
     /// Holds the queue, or lets it go, and says so.
@@ -181,34 +196,49 @@ impl Supervisor {
         }
     }
 
-    fn start_work(&mut self) {
-        self.start_survey();
-        if !self.space.is_held() {
-            self.start_looks();
-            self.start_imports();
+    fn start_work(&mut self, now: Instant) {
+        self.start_survey(now);
+        self.looks.ring(now);
+        if !self.space.is_held() && self.knows_room(now) {
+            self.start_looks(now);
+            self.start_imports(now);
         }
-        self.start_telling();
+        self.start_telling(now);
     }
 
-    fn start_survey(&mut self) {
-        if let Some(order) = self.surveys.begin(Instant::now()) {
+    /// Whether the disks' room is known, when something may begin; it is measured first otherwise.
+    fn knows_room(&mut self, now: Instant) -> bool {
+        let is_known = self.space.is_known(now);
+        if !is_known && (self.looks.is_busy() || self.queue.waiting() > 0) {
+            self.start_measuring(now);
+        }
+        is_known
+    }
+
+    fn start_measuring(&mut self, now: Instant) {
+        if let Some(untold) = self.space.begin(now) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::space(&engine, untold));
+        }
+    }
+
+    fn start_survey(&mut self, now: Instant) {
+        if let Some(order) = self.surveys.begin(now) {
             let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || work::survey(&engine, order));
         }
     }
 
-    fn start_looks(&mut self) {
-        let now = Instant::now();
-        self.looks.ring(now);
+    fn start_looks(&mut self, now: Instant) {
         while let Some(account) = self.looks.next(now) {
             let engine = Arc::clone(&self.engine);
             self.tasks.spawn_blocking(move || work::look(&engine, account));
         }
     }
 
-    fn start_imports(&mut self) {
+    fn start_imports(&mut self, now: Instant) {
         let workers = self.engine.config.imports.worker_count();
-        while let Some(import) = self.queue.next(Instant::now(), |weight| {
+        while let Some(import) = self.queue.next(now, |weight| {
             let running = self.running.values();
             let running = running.map(|run| (run.import.weight, run.since.elapsed()));
             places::is_free(workers, weight, running)
@@ -227,9 +257,9 @@ impl Supervisor {
         self.tasks.spawn_blocking(move || work::sweep(&engine));
     }
 
-    fn start_telling(&mut self) {
+    fn start_telling(&mut self, now: Instant) {
         let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
-        if self.telling.begin(Instant::now(), is_busy) {
+        if self.telling.begin(now, is_busy) {
             let runs = self.running.values();
             let running: Vec<_> =
                 runs.map(|r| (r.import.id.clone(), Arc::clone(&r.monitor))).collect();
@@ -295,13 +325,18 @@ impl Supervisor {
         self.wake_relay.notify_one();
     }
 
-    fn next_alarm(&self) -> Instant {
-        let far = Instant::now() + TICK;
-        let alarms = [self.looks.next_alarm(), self.queue.next_retry(), self.telling.next()];
-        alarms.into_iter().flatten().fold(far, |a, b| {
-            // A retry that is due but finds no free worker must not spin the loop.
-            if b > Instant::now() { a.min(b) } else { a }
-        })
+    /// When to come round at the latest, when `now` is what the loop has gone by.
+    fn next_alarm(&self, now: Instant) -> Instant {
+        let alarms = [
+            self.looks.next_alarm(),
+            self.queue.next_retry(),
+            self.telling.next(),
+            Some(self.rescan_at),
+            self.sweep_at,
+        ];
+        // What is due and can't begin, a retry without a free worker for one, must not spin the loop.
+        let to_come = alarms.into_iter().flatten().filter(|at| *at > now);
+        to_come.fold(self.pulse.next(self.is_busy()), Instant::min)
     }
 
     /// Lets running imports stop: they are queued again and nothing of them is stored.

@@ -45,6 +45,11 @@ impl Surveys {
         self.wanted = self.wanted.max(wanted);
     }
 
+    /// Whether one waits until it can be made.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted != Wanted::Nothing
+    }
+
     /// The survey to make at `now`, if any.
     pub fn begin(&mut self, now: Instant) -> Option<Order> {
         let waits = self.not_before.is_some_and(|at| at > now);

@@ -6,13 +6,14 @@
 //! known by then.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::doubt::warnings;
+use super::news::News;
 use crate::account::AccountId;
 use crate::audit::name::encoded_bytes;
 use crate::audit::{Heard, Ledger, Login, Name, Page, Use};
@@ -39,7 +40,7 @@ pub struct Hearing {
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
     links: Mutex<Links>,
-    accounts_came: Condvar,
+    news: News,
 }
 
 /// Which accounts' chroots have a link to the socket.
@@ -49,10 +50,6 @@ struct Links {
     /// Those that have one, or can't: which has been said.
     done: HashSet<AccountId>,
     again_at: Instant,
-    /// Some may be wanted that aren't done.
-    news: bool,
-    /// The process ends.
-    stopping: bool,
 }
 
 impl Hearing {
@@ -81,14 +78,12 @@ impl Hearing {
             wanted: Vec::new(),
             done: HashSet::new(),
             again_at: Instant::now() + LINK_AGAIN,
-            news: false,
-            stopping: false,
         };
         Ok(Self {
             socket: socket.ok(),
             ledger: Mutex::new(ledger),
             links: Mutex::new(links),
-            accounts_came: Condvar::new(),
+            news: News::default(),
         })
     }
 
@@ -107,61 +102,59 @@ impl Hearing {
     /// Takes in what was sent until now.
     fn take_in(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
-        let mut ledger = self.ledger();
-        let now = Timestamp::now();
-        for _ in 0..AT_ONCE {
-            let Some(datagram) = socket.receive()? else { break };
-            let spool::Datagram { uid, pid, at, bytes } = datagram;
-            ledger.hear(Heard { uid, pid, at, bytes });
-            if at > now {
-                break; // what was sent before has been read before
+        self.change(|ledger| {
+            let now = Timestamp::now();
+            for _ in 0..AT_ONCE {
+                let Some(datagram) = socket.receive()? else { break };
+                let spool::Datagram { uid, pid, at, bytes } = datagram;
+                ledger.hear(Heard { uid, pid, at, bytes });
+                if at > now {
+                    break; // what was sent before has been read before
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// These are the accounts now.
     pub(super) fn follow(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
-        self.ledger().follow(with_user());
+        self.change(|ledger| ledger.follow(with_user()));
         let mut links = self.links();
         links.wanted = with_user().map(|(_, id)| id).collect();
         let known: HashSet<_> = links.wanted.iter().cloned().collect();
         links.done.retain(|account| known.contains(account));
-        links.news = links.wanted.len() > links.done.len();
-        self.accounts_came.notify_all();
+        if links.wanted.len() > links.done.len() {
+            self.news.of_accounts();
+        }
     }
 
-    /// Waits until there may be something to link, at most for `pause`. False: the process ends.
-    pub fn wait_for_accounts(&self, pause: Duration) -> bool {
-        let links = self.links();
-        let idle = |links: &mut Links| !links.news && !links.stopping;
-        // Whatever became of the wait, there may be something to do now.
-        drop(self.accounts_came.wait_timeout_while(links, pause, idle));
-        let mut links = self.links();
-        links.news = false;
-        !links.stopping
+    /// Waits until there may be something to link or to write down, at most for `pause` and until
+    /// the links are looked at again. What was heard is waited for a little longer, so that it comes
+    /// `together`. False: the process ends.
+    pub fn wait_for_news(&self, together: Duration, pause: Duration) -> bool {
+        let again = self.links().again_at.saturating_duration_since(Instant::now());
+        self.news.wait(together, pause.min(again))
     }
 
-    /// Ends the wait for accounts, for good.
+    /// Ends the wait for news, for good.
     pub fn stop(&self) {
-        self.links().stopping = true;
-        self.accounts_came.notify_all();
+        self.news.of_the_end();
     }
 
     /// sshd says that somebody logged in.
     pub fn logged_in(&self, login: Login) {
-        self.ledger().logged_in(login);
+        self.change(|ledger| ledger.logged_in(login));
     }
 
     /// Links the socket into chroots that don't have it.
     pub fn link(&self) {
-        let Some(socket) = &self.socket else { return };
         let mut links = self.links();
         let repeated = links.again_at <= Instant::now();
         if repeated {
             links.again_at = Instant::now() + LINK_AGAIN;
         }
+        let Some(socket) = &self.socket else { return };
         let wanted: Vec<_> = links
             .wanted
             .iter()
@@ -173,7 +166,7 @@ impl Hearing {
             let linked = socket.link(&account);
             let is_new = self.links().done.insert(account.clone());
             match linked {
-                Ok(since) => self.ledger().facts(&account).hears_since(since),
+                Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
                 // The account is on its way, or away.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !self.has_chroot(socket, &account) =>
@@ -210,13 +203,25 @@ impl Hearing {
 
     /// These files are claimed: what was known of them has served.
     pub(super) fn forget<'n>(&self, account: &AccountId, names: impl Iterator<Item = &'n str>) {
-        let mut ledger = self.ledger();
-        for name in names {
-            ledger.facts(account).set(&Name::of(name), None);
-        }
+        self.change(|ledger| {
+            for name in names {
+                ledger.facts(account).set(&Name::of(name), None);
+            }
+        });
     }
 
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    /// Changes the ledger, and sees to it that this is written down.
+    fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.ledger();
+        let changed = change(&mut ledger);
+        if ledger.is_stirred() {
+            self.news.of_lines();
+        }
+        changed
+    }
+
+    /// The ledger, to read it, or to change what is written down anyway.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // Every line is taken in or not; half of one is one line the less.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,21 +244,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down what was heard, in one transaction.
+    /// Writes down what was heard, in one transaction. Returns whether there will be more to write
+    /// though nothing more is heard.
     ///
     /// # Errors
     /// The state database's; nothing is lost by it.
-    pub fn write_down(&self) -> state::Result<()> {
-        let Some(hearing) = self.hearing.get() else { return Ok(()) };
-        let pages = hearing.ledger().take_pages(Timestamp::now());
+    pub fn write_down(&self) -> state::Result<bool> {
+        let Some(hearing) = self.hearing.get() else { return Ok(false) };
+        let (pages, more) = {
+            let mut ledger = hearing.ledger();
+            (ledger.take_pages(Timestamp::now()), ledger.is_stirred())
+        };
         if pages.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         let written = self.state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
-        if written.is_err() {
+        if let Err(error) = written {
             hearing.ledger().put_back(pages);
+            return Err(error);
         }
-        written
+        Ok(more)
     }
 
     /// Forgets what is known of files that are no longer there.
@@ -274,11 +284,12 @@ impl Engine {
             if listed.is_err() {
                 continue; // its folder is gone, and the account soon is
             }
-            let mut ledger = hearing.ledger();
-            let still_old: HashSet<Name> = old(&mut ledger).into_iter().collect();
-            for name in gone.into_iter().filter(|name| still_old.contains(*name)) {
-                ledger.facts(&account).set(name, None);
-            }
+            hearing.change(|ledger| {
+                let still_old: HashSet<Name> = old(ledger).into_iter().collect();
+                for name in gone.into_iter().filter(|name| still_old.contains(*name)) {
+                    ledger.facts(&account).set(name, None);
+                }
+            });
         }
     }
 }

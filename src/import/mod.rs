@@ -23,6 +23,7 @@ mod linger;
 mod local;
 mod meanwhile;
 mod monitor;
+mod news;
 pub mod pipeline;
 pub mod queue;
 mod results;

@@ -1,0 +1,110 @@
+//! Hears that the state database is written to, by whomever: by us, or by a sysadmin's command.
+//!
+//! The kernel tells of the write-ahead log; which of both it was SQLite knows. Always holds: a burst
+//! of changes is one wake-up, soon after its first; where nothing can be heard, that is said, and
+//! the loop asks every second.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt, StreamExt};
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
+use tokio::time::sleep_until;
+
+/// What changes within this of the first change is heard with it: as long as a command or a small
+/// import takes.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// Room for some events; most are one and the same, and the kernel tells of it once.
+const BUFFER: usize = 4096;
+
+/// The kernel's word of the write-ahead log.
+pub struct Changes {
+    /// None where nothing is heard.
+    events: Option<EventStream<Vec<u8>>>,
+    /// When what has gathered is told.
+    due: Option<Instant>,
+}
+
+impl Changes {
+    /// Listens to what happens to the state database at `path`; inside a tokio runtime.
+    pub fn of(path: &Path) -> Self {
+        let events = listen(path.parent().unwrap_or(Path::new("/"))).inspect_err(|error| {
+            tracing::warn!("cannot use inotify: the state database is asked every second: {error}");
+        });
+        Self { events: events.ok(), due: None }
+    }
+
+    /// Whether anything is heard.
+    pub fn are_heard(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Waits for changes. Can be cancelled and called again; nothing gets lost.
+    pub async fn next(&mut self) {
+        let Some(events) = &mut self.events else { return std::future::pending().await };
+        while self.due.is_none() {
+            match events.next().await {
+                Some(Ok(event)) if concerns(&event) => self.due = Some(Instant::now() + GATHER),
+                Some(Ok(_)) => {}
+                failed => {
+                    let error = failed.and_then(Result::err).map(|error| error.to_string());
+                    tracing::error!("cannot read inotify events: {}", error.unwrap_or_default());
+                    self.events = None;
+                    return;
+                }
+            }
+        }
+        if let Some(due) = self.due {
+            sleep_until(due.into()).await;
+        }
+        // What fails here fails again when it is waited for.
+        while let Some(Some(Ok(_))) = events.next().now_or_never() {}
+        self.due = None;
+    }
+}
+
+fn listen(folder: &Path) -> std::io::Result<EventStream<Vec<u8>>> {
+    let inotify = Inotify::init()?;
+    inotify.watches().add(folder, WatchMask::MODIFY | WatchMask::ONLYDIR)?;
+    inotify.into_event_stream(vec![0; BUFFER])
+}
+
+/// Every commit is written to the log first.
+fn concerns(event: &EventOwned) -> bool {
+    let is_log = event.name.as_ref().is_some_and(|name| name.as_encoded_bytes().ends_with(b"-wal"));
+    is_log || event.mask.contains(EventMask::Q_OVERFLOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::state::{State, activity};
+
+    fn write(state: &State) {
+        state.write(|tx| activity::log(tx, Timestamp::UNIX_EPOCH, None, None, "test", "")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_burst_is_heard_once_and_nothing_is_heard_of_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let (state, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());
+        let mut changes = Changes::of(&path);
+        assert!(changes.are_heard());
+        let version = state.data_version().unwrap();
+        for _ in 0..2 {
+            (0..20).for_each(|_| write(&other));
+            for _ in 0..3 {
+                // Cancelled on the way, it is heard all the same.
+                assert!(timeout(GATHER / 10, changes.next()).await.is_err());
+            }
+            timeout(GATHER * 20, changes.next()).await.unwrap();
+        }
+        assert_ne!(state.data_version().unwrap(), version);
+        assert!(timeout(GATHER * 3, changes.next()).await.is_err());
+    }
+}
