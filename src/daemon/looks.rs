@@ -90,6 +90,11 @@ impl Looks {
         !self.order.is_empty() || !self.under_way.is_empty()
     }
 
+    /// How many looks are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// When the next alarm is due.
     pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)

@@ -24,7 +24,7 @@ use super::surveys::{Order, Surveys, Wanted};
 use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
-use crate::import::queue::{Queue, Queued};
+use crate::import::queue::{Queue, Queued, Weight};
 use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::printable::chain;
 use crate::spool::{Look, Watcher};
@@ -200,8 +200,8 @@ impl Supervisor {
         self.start_survey(now);
         self.looks.ring(now);
         if !self.space.is_held() && self.knows_room(now) {
-            self.start_looks(now);
             self.start_imports(now);
+            self.start_looks(now);
         }
         self.start_telling(now);
     }
@@ -231,9 +231,25 @@ impl Supervisor {
 
     fn start_looks(&mut self, now: Instant) {
         while let Some(account) = self.looks.next(now) {
+            let may_begin = self.may_begin(&account);
             let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || work::look(&engine, account));
+            self.tasks.spawn_blocking(move || work::look(&engine, account, may_begin));
         }
+    }
+
+    /// Whether a light import of `account`, which is looked at, may begin with its claim: nobody
+    /// waits, and there is a place, though every other look should need one as well.
+    fn may_begin(&self, account: &AccountId) -> bool {
+        let workers = self.engine.config.imports.worker_count();
+        let looks = (1..self.looks.under_way()).map(|_| (Weight::Light, Duration::ZERO));
+        self.queue.waiting() == 0
+            && !self.running.contains_key(account)
+            && places::is_free(workers, Weight::Light, self.running().chain(looks))
+    }
+
+    /// What runs: how heavy, for how long.
+    fn running(&self) -> impl Iterator<Item = (Weight, Duration)> {
+        self.running.values().map(|run| (run.import.weight, run.since.elapsed()))
     }
 
     fn start_imports(&mut self, now: Instant) {
@@ -292,6 +308,9 @@ impl Supervisor {
                 if !looked.queued.is_empty() {
                     self.telling.soon(Instant::now());
                 }
+                if looked.begun {
+                    self.wake_relay.notify_one();
+                }
                 looked.queued.into_iter().for_each(|import| self.queue.add(import));
                 looked.again
             }
@@ -346,7 +365,7 @@ impl Supervisor {
         for run in self.running.values() {
             run.monitor.stop();
         }
-        let tasks = &mut self.tasks;
+        let (tasks, engine) = (&mut self.tasks, Arc::clone(&self.engine));
         let all = async {
             while let Some(done) = tasks.join_next().await {
                 if let Ok(Done::Run(run, Err(error))) = done {
@@ -354,6 +373,8 @@ impl Supervisor {
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
+            let put_back = tokio::task::spawn_blocking(move || work::put_back_begun(&engine));
+            drop(put_back.await); // it has said what failed
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
             tracing::warn!("an import did not stop in time; it goes on at the next start");

@@ -43,14 +43,21 @@ pub fn survey(engine: &Engine, order: Order) -> Done {
     Done::Survey(order, guarded(|| engine.survey(order.known)))
 }
 
-pub fn look(engine: &Engine, account: AccountId) -> Done {
-    let looked = guarded(|| engine.look(&account));
+pub fn look(engine: &Engine, account: AccountId, may_begin: bool) -> Done {
+    let looked = guarded(|| engine.look(&account, may_begin));
     Done::Look(account, looked.unwrap_or(Err(IntakeError::Panicked)))
 }
 
 pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
     let ended = guarded(|| engine.run_guarded(&run.import.id, &run.monitor, wake_relay));
     Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
+}
+
+/// At the end.
+pub fn put_back_begun(engine: &Engine) {
+    if let Some(Err(error)) = guarded(|| engine.put_back_begun()) {
+        tracing::error!("cannot queue again what has just begun: {}", chain(&error));
+    }
 }
 
 pub fn sweep(engine: &Engine) -> Done {

@@ -1,6 +1,6 @@
 //! What every step of an import needs, opened once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,6 +37,7 @@ pub struct Engine {
     memories: Mutex<Memories>,
     troubles: Mutex<HashMap<ImportId, Trouble>>,
     pub(super) meanwhile: Mutex<Meanwhile>,
+    pub(super) begun: Mutex<HashSet<ImportId>>,
 }
 
 /// Tries of one import, one after the other, that came to nothing. Forgotten at a restart, which
@@ -64,6 +65,7 @@ impl Engine {
             memories: Mutex::default(),
             troubles: Mutex::default(),
             meanwhile: Mutex::default(),
+            begun: Mutex::default(),
             config,
         })
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::finish::FinishError;
 use super::queue::{Queued, Weight};
 use super::verdict::verdict;
 use super::{Engine, ImportRow};
@@ -23,7 +24,7 @@ use crate::spool::{
 };
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
-use crate::state::{self, accounts, activity};
+use crate::state::{self, accounts};
 
 /// What the host would not let us do is tried again after this.
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 pub struct Looked {
     /// Imports claimed and queued, in order.
     pub queued: Vec<Queued>,
+    /// The first of them has begun already, and was told to be picked up.
+    pub begun: bool,
     /// Look again after this long, even if nothing happens.
     pub again: Option<Duration>,
 }
@@ -57,6 +60,9 @@ pub enum IntakeError {
     /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// An import can't begin in the state database.
+    #[error(transparent)]
+    Begin(#[from] FinishError),
     /// A bug of ours; what panicked has said where.
     #[error("a bug of ours ended the look")]
     Panicked,
@@ -77,8 +83,8 @@ pub struct Survey {
 
 /// What became of one claim.
 enum Claiming {
-    /// It is in the spool and queued.
-    Queued,
+    /// It is in the spool and queued, or has begun.
+    Queued { begun: bool },
     /// It is in incoming as it was.
     TakenBack,
     /// The host failed; the row waits for the next try.
@@ -116,11 +122,12 @@ impl Engine {
         }))
     }
 
-    /// Looks at `account`, and claims what is ready.
+    /// Looks at `account`, and claims what is ready. With `may_begin` nothing of the account waits or
+    /// runs, and there is a place for a light import: the first one may begin with its claim.
     ///
     /// # Errors
     /// The state database's, or incoming can't be looked at. Nothing is half done.
-    pub fn look(&self, account: &AccountId) -> Result<Looked, IntakeError> {
+    pub fn look(&self, account: &AccountId, may_begin: bool) -> Result<Looked, IntakeError> {
         let mut looked = Looked::default();
         if !self.finish_claims(account, &mut looked)? {
             return Ok(looked);
@@ -148,7 +155,8 @@ impl Engine {
             self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
         }
         for take in &decisions.take {
-            if !self.take(account, take, &mut looked)? {
+            let begins = may_begin && looked.queued.is_empty() && self.may_begin_with(take);
+            if !self.take(account, take, begins, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
             }
             self.arrivals.forget(account, &take.manifest.name);
@@ -201,6 +209,7 @@ impl Engine {
         &self,
         account: &AccountId,
         take: &Take,
+        begins: bool,
         looked: &mut Looked,
     ) -> Result<bool, IntakeError> {
         let claim = take.claim();
@@ -220,7 +229,8 @@ impl Engine {
             received_at: state::now(),
         };
         let (n, import) = self.insert(&new)?;
-        self.claim(account, n, &import, &claim, looked)
+        let claiming = self.execute(account, &import, &claim, begins)?;
+        Ok(self.count_in(account, n, &import, &claiming, looked))
     }
 
     /// Carries out the claims that a crash or the host cut off. False: one still can't be.
@@ -228,30 +238,35 @@ impl Engine {
         let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
         for row in rows {
             let Origin::Claim(claim) = &row.origin else { continue };
-            if !self.claim(account, row.n, &row.id, claim, looked)? {
+            let claiming = self.execute(account, &row.id, claim, false)?;
+            if !self.count_in(account, row.n, &row.id, &claiming, looked) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn claim(
+    /// Notes what became of a claim. False: it is unfinished.
+    fn count_in(
         &self,
         account: &AccountId,
         n: i64,
         import: &ImportId,
-        claim: &Claim,
+        claiming: &Claiming,
         looked: &mut Looked,
-    ) -> Result<bool, IntakeError> {
-        match self.execute(account, import, claim)? {
-            Claiming::Queued => looked.queued.push(self.queued(account.clone(), n, import.clone())),
+    ) -> bool {
+        match claiming {
+            Claiming::Queued { begun } => {
+                looked.queued.push(self.queued(account.clone(), n, import.clone()));
+                looked.begun |= begun;
+            }
             Claiming::TakenBack => looked.look_again(CHANGED_AGAIN),
             Claiming::Unfinished => {
                 looked.look_again(TRY_AGAIN);
-                return Ok(false);
+                return false;
             }
         }
-        Ok(true)
+        true
     }
 
     /// With its weight, by what lies in the spool.
@@ -265,6 +280,7 @@ impl Engine {
         account: &AccountId,
         import: &ImportId,
         claim: &Claim,
+        begins: bool,
     ) -> Result<Claiming, IntakeError> {
         let stranded = match claim.execute(&self.layout, account, import) {
             Ok(_) => None,
@@ -287,17 +303,12 @@ impl Engine {
                 return Ok(Claiming::Unfinished);
             }
         };
-        self.state.write(|tx| {
-            imports::set_queued(tx, import, stranded.as_ref())?;
-            let at = Timestamp::now();
-            let name = &claim.manifest.name;
-            activity::log(tx, at, Some(account), Some(import), "import.claimed", name)
-        })?;
+        let begun = self.claimed(account, import, claim, stranded.as_ref(), begins)?;
         if let Some(hearing) = self.hearing.get() {
             let files = [claim.data.as_ref(), Some(&claim.manifest)];
             hearing.forget(account, files.into_iter().flatten().map(|file| file.name.as_str()));
         }
-        Ok(Claiming::Queued)
+        Ok(Claiming::Queued { begun })
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction, `stored` keeps it from denying what the store has; `meanwhile` tells of it until
+//! transaction, `stored` keeps it from denying what the store has; `begin` lets a small one begin with its claim; `meanwhile` tells of it until
 //! then; `linger` lets a claimed manifest keep its name for a while. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
 //! that was put back, `export` and `erase` take all of one account. `hearing` knows from the
 //! SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline on
 //! a laptop's or a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
 
 mod adopt;
+mod begin;
 mod doubt;
 mod engine;
 mod erase;

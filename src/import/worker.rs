@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::begin;
 use super::finish;
 use super::journal;
 use super::monitor::Monitor;
@@ -98,24 +99,31 @@ impl Engine {
         if matches!(row.state, ImportState::Completed | ImportState::Failed) {
             return Ok(Ended::Finished);
         }
-        let now = state::now();
-        let started_at = row.started_at.unwrap_or(now);
-        let start = self.start(&row)?;
-        let picked_up = (start == Start::Run).then(|| running(&row, started_at));
-        if self.state.write(|tx| finish::begin(tx, &row, now, picked_up.as_ref()))? {
-            crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
-            journal::picked_up(&row);
-        }
+        let (row, start) = match self.take_over(id) {
+            true => (row, Start::Run),
+            false => self.begin(row)?,
+        };
         wake_relay();
-        let row = ImportRow { started_at: Some(started_at), ..row };
         let ended = match start {
-            Start::Run => self.import(&row, started_at, monitor),
+            Start::Run => self.import(&row, row.started_at.unwrap_or(row.received_at), monitor),
             Start::Answer(failure) | Start::SetAside(failure) => {
                 self.clear_store(&row);
                 self.answer(&row, None, Outcome::failed(failure), None)
             }
         };
         self.uncounted_on_error(&row, ended)
+    }
+
+    /// The import begins; what to do with it.
+    fn begin(&self, row: ImportRow) -> Result<(ImportRow, Start), RunError> {
+        let now = state::now();
+        let started_at = row.started_at.unwrap_or(now);
+        let start = self.start(&row)?;
+        let report = (start == Start::Run).then(|| running(&row, started_at));
+        if self.state.write(|tx| finish::begin(tx, &row, now, report.as_ref()))? {
+            begin::picked_up(&row, now);
+        }
+        Ok((ImportRow { started_at: Some(started_at), ..row }, start))
     }
 
     /// The host's failure is no sign of a poisoned import: the start is not counted. What was

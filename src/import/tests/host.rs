@@ -107,7 +107,7 @@ impl Host {
     }
 
     pub fn look(&self) -> Looked {
-        self.engine.look(&self.account).unwrap()
+        self.engine.look(&self.account, false).unwrap()
     }
 
     /// Looks once, and returns the one import that it queued.

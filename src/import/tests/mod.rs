@@ -1,6 +1,7 @@
 //! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
 
 mod adopt;
+mod begin;
 pub(super) mod host;
 mod linger;
 mod meanwhile;

@@ -1,0 +1,83 @@
+//! Imports that begin in the transaction that ends their claim, which spares them a second one.
+//!
+//! Always holds: what has begun so is taken over by the next run of it, which does not begin it
+//! again, or goes back to the queue when the process stops. A crash in between is one in its run.
+
+use std::collections::HashSet;
+use std::sync::{MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::finish::{self, FinishError};
+use super::queue::Weight;
+use super::state::{self as decide, Start};
+use super::worker::running;
+use super::{Engine, ImportRow, journal};
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::report::Failure;
+use crate::spool::{Claim, Take};
+use crate::state::{self, activity, imports};
+
+impl Engine {
+    /// Whether a new import of `take` may begin with its claim: one that is light, so that a place
+    /// for it is soon found, and new, so that there is nothing else to be asked.
+    pub(super) fn may_begin_with(&self, take: &Take) -> bool {
+        let starts = decide::on_start(None, 0, self.config.imports.max_starts);
+        starts == Start::Run
+            && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
+    }
+
+    /// Its files are in the spool: the import is queued, or has begun. Then true.
+    pub(super) fn claimed(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+        claim: &Claim,
+        stranded: Option<&Failure>,
+        begins: bool,
+    ) -> Result<bool, FinishError> {
+        let now = state::now();
+        let begun = self.state.write(|tx| {
+            imports::set_queued(tx, import, stranded)?;
+            let (at, name) = (Timestamp::now(), &claim.manifest.name);
+            activity::log(tx, at, Some(account), Some(import), "import.claimed", name)?;
+            let row: Option<ImportRow> = match begins && stranded.is_none() {
+                true => imports::get(tx, import.as_str())?,
+                false => None,
+            };
+            let Some(row) = row else { return Ok(None) };
+            finish::begin(tx, &row, now, Some(&running(&row, now)))?;
+            Ok::<_, FinishError>(Some(row))
+        })?;
+        let Some(row) = begun else { return Ok(false) };
+        self.begun().insert(import.clone());
+        picked_up(&row, now);
+        Ok(true)
+    }
+
+    /// Whether `import` has begun with its claim, and this run is the first of it.
+    pub(super) fn take_over(&self, import: &ImportId) -> bool {
+        self.begun().remove(import)
+    }
+
+    /// What has begun with its claim and won't be run any more, as the process stops, is queued.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn put_back_begun(&self) -> state::Result<()> {
+        let begun = std::mem::take(&mut *self.begun());
+        begun.iter().try_for_each(|import| self.state.write(|tx| imports::set_stopped(tx, import)))
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashSet<ImportId>> {
+        // Every change is one insertion or removal, or all of it.
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that an import was picked up at `now`, once that is durable.
+pub(super) fn picked_up(row: &ImportRow, now: Timestamp) {
+    crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+    journal::picked_up(row);
+}
