@@ -59,6 +59,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Threads that block outlive the pause between two rounds of an idle sidecar.
+const THREADS_IDLE: Duration = Duration::from_secs(60);
+
 type Failure = Box<dyn std::error::Error>;
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
@@ -67,7 +70,10 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
     if let Err(error) = config.check_secrets() {
         tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(THREADS_IDLE)
+        .build()?;
     let result = runtime.block_on(serve(config));
     // A mail server that hangs must not keep us: what was under way is sent again.
     runtime.shutdown_timeout(Duration::from_secs(1));
