@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::begin::Brought;
 use super::finish::FinishError;
 use super::queue::{Queued, Weight};
 use super::verdict::verdict;
@@ -282,8 +283,8 @@ impl Engine {
         claim: &Claim,
         begins: bool,
     ) -> Result<Claiming, IntakeError> {
-        let stranded = match claim.execute(&self.layout, account, import) {
-            Ok(_) => None,
+        let brought = match self.bring(account, import, claim, begins) {
+            Ok(manifest) => Brought::Whole(manifest),
             Err(
                 error @ (ClaimError::Gone { .. }
                 | ClaimError::Changed { .. }
@@ -296,14 +297,14 @@ impl Engine {
             Err(error @ ClaimError::Stranded { .. }) => {
                 tracing::warn!(%account, %import, "{}", chain(&error));
                 let detail = "the data file was changed while it was being taken";
-                Some(Failure::new(FailureText::Unreadable, detail))
+                Brought::Stranded(Failure::new(FailureText::Unreadable, detail))
             }
             Err(error) => {
                 tracing::error!(%account, %import, "cannot claim: {}", chain(&error));
                 return Ok(Claiming::Unfinished);
             }
         };
-        let begun = self.claimed(account, import, claim, stranded.as_ref(), begins)?;
+        let begun = self.claimed(account, import, claim, brought, begins)?;
         if let Some(hearing) = self.hearing.get() {
             let files = [claim.data.as_ref(), Some(&claim.manifest)];
             hearing.forget(account, files.into_iter().flatten().map(|file| file.name.as_str()));

@@ -227,6 +227,7 @@ impl Engine {
     ) -> Result<(Manifest, SpooledData, File), Failure> {
         let host = |error: SpooledError| unreadable(row, &error);
         let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
+        self.put_manifest(&row.id, &spooled).map_err(|error| out_of_reach(row, &error))?;
         let limits = self.config.limits_of(&row.account);
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
@@ -262,7 +263,12 @@ impl Engine {
             }
             Err(error) => return Err(error.into()),
         }
-        self.state.write(|tx| finish::finish(tx, row, &report))?;
+        self.state.write(|tx| {
+            if manifest.is_some() {
+                imports::forget_manifest(tx, &row.id)?; // it was read in the spool
+            }
+            finish::finish(tx, row, &report)
+        })?;
         self.forget_trouble(&row.id);
         crate::metrics::ended(&report);
         journal::ended(row, &report);
@@ -294,6 +300,10 @@ fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
     if matches!(error, SpooledError::Lease { source: LeaseError::Writer, .. }) {
         return Failure::new(FailureText::Unreadable, CHANGED);
     }
+    out_of_reach(row, error)
+}
+
+fn out_of_reach(row: &ImportRow, error: &dyn std::error::Error) -> Failure {
     tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
     Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
 }

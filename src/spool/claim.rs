@@ -5,7 +5,8 @@
 //! The data file is renamed. So is the manifest, or its bytes are copied and it keeps its name for
 //! a while (`Claim::copied`): clients look at what they have uploaded, or set its time, after they
 //! closed it, and must find it there. [`super::linger`] says what becomes of the name. The copy is
-//! ours, and the digest in the row says that it has the bytes that were judged.
+//! ours, and the digest in the row says that it has the bytes that were judged. A caller that keeps
+//! the text itself can have the copy made later ([`Claim::execute_but_copy`]).
 //!
 //! # Why nobody can change a claimed file
 //! 1. Nobody has it open for writing. A read lease (fcntl(2), F_SETLEASE) is given only while the
@@ -43,6 +44,9 @@ pub(super) const DATA: &str = "data";
 
 /// The manifest's name in the spool.
 pub(super) const MANIFEST: &str = "manifest";
+
+/// The longest manifest, in bytes, that is given to the caller to keep.
+const MOST_KEPT: u64 = 16 << 10;
 
 /// One file to claim: this content under this name, and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,10 +173,42 @@ impl Claim {
         account: &AccountId,
         import: &ImportId,
     ) -> Result<Claimed, ClaimError> {
+        Ok(self.carry_out(layout, account, import, false)?.0)
+    }
+
+    /// As [`Self::execute`], but of a manifest that keeps its name no copy is made yet: its text is
+    /// returned, for the caller to keep durably until [`super::SpooledImport::put_manifest`]. None:
+    /// the manifest is in the spool, as it was moved, or is long.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn execute_but_copy(
+        &self,
+        layout: &Layout,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<String>, ClaimError> {
+        Ok(self.carry_out(layout, account, import, true)?.1)
+    }
+
+    fn carry_out(
+        &self,
+        layout: &Layout,
+        account: &AccountId,
+        import: &ImportId,
+        keeps: bool,
+    ) -> Result<(Claimed, Option<String>), ClaimError> {
+        let mut kept = None;
         let mover = Mover::open(layout, account, import)?;
         let mut leases = Vec::with_capacity(2);
         for (part, id) in self.parts() {
             let taken = match &self.copied {
+                Some(digest) if part == MANIFEST && keeps && digest.length() <= MOST_KEPT => {
+                    mover.text(id, digest).map(|text| {
+                        kept = text;
+                        None
+                    })
+                }
                 Some(digest) if part == MANIFEST => mover.copy(id, digest).map(|()| None),
                 _ => mover.take(part, id),
             };
@@ -187,7 +223,7 @@ impl Claim {
             _ => None,
         };
         mover.sync(&leases)?;
-        Ok(Claimed { data_size })
+        Ok((Claimed { data_size }, kept))
     }
 
     /// The data file comes first: a manifest that isn't in the spool tells that the claim isn't whole.

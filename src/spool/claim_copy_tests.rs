@@ -1,6 +1,7 @@
 //! Claims that leave the manifest its name.
 
 use super::*;
+use crate::spool::SpooledImport;
 
 fn copying(host: &TestHost) -> Claim {
     Claim { copied: Some(Digest::of(b"{}")), ..host.claim() }
@@ -128,5 +129,38 @@ fn what_is_copied_is_what_was_judged_however_writers_race() {
             }
             assert_eq!(std::fs::read(&path).unwrap(), b"{}2", "the writer keeps its file");
         });
+    }
+}
+
+#[test]
+fn a_manifest_whose_text_is_kept_elsewhere_is_copied_later() {
+    let (host, claim) = copied_pair();
+    let keep = || claim.execute_but_copy(&host.layout, &host.account, &host.import).unwrap();
+    for _ in 0..2 {
+        assert_eq!(keep().as_deref(), Some("{}"));
+        assert_eq!(host.names("incoming"), ["e.manifest"]);
+        assert!(host.spooled().join(DATA).exists() && !host.spooled().join(MANIFEST).exists());
+    }
+    let spooled = SpooledImport::open(&host.layout, &host.import).unwrap();
+    for left in [None, Some(&b"{"[..]), Some(b"{}{}"), Some(b"{}")] {
+        if let Some(left) = left {
+            std::fs::write(host.spooled().join(MANIFEST), left).unwrap();
+        }
+        spooled.put_manifest("{}").unwrap();
+        assert_copied(&host);
+    }
+    host.execute(&claim).unwrap();
+    assert_copied(&host);
+}
+
+#[test]
+fn a_long_manifest_and_one_that_is_no_text_are_copied_at_once() {
+    for bytes in [vec![b' '; MOST_KEPT as usize + 1], b"\xff".to_vec()] {
+        let (host, _) = pair();
+        std::fs::write(host.incoming().join("e.manifest"), &bytes).unwrap();
+        let claim = Claim { copied: Some(Digest::of(&bytes)), ..host.claim() };
+        let kept = claim.execute_but_copy(&host.layout, &host.account, &host.import).unwrap();
+        assert_eq!(kept, None);
+        assert_eq!(std::fs::read(host.spooled().join(MANIFEST)).unwrap(), bytes);
     }
 }

@@ -24,6 +24,15 @@ impl Mover {
         copy.sync_all().map_err(|source| self.copy_error("sync", source))
     }
 
+    /// The manifest's text, to be kept elsewhere until there is a copy. Proves that nobody wrote to it
+    /// while it was read. What is no text is copied.
+    pub(super) fn text(&self, id: &FileId, digest: &Digest) -> Result<Option<String>, ClaimError> {
+        match String::from_utf8(self.read(id, digest)?) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => self.copy(id, digest).map(|()| None),
+        }
+    }
+
     /// The copy that an earlier try made, if it is whole.
     fn copied(&self, digest: &Digest) -> Result<Option<File>, ClaimError> {
         let file = match self.spooled.read(MANIFEST) {

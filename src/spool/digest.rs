@@ -24,6 +24,11 @@ impl Digest {
         Self { length: bytes.len() as u64, sha256: sha2::Sha256::digest(bytes).into() }
     }
 
+    /// How many bytes it is of.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// What `file` holds from where it stands, if that is what this is of: read no further than it
     /// takes to tell.
     pub(super) fn read(&self, file: impl Read) -> io::Result<Option<Vec<u8>>> {

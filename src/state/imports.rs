@@ -3,6 +3,7 @@
 //! The states' order is held by the statements themselves: each moves an import only from the
 //! state it may come from, and says so when there was nothing to move.
 
+mod kept;
 mod list;
 mod spent;
 mod whole;
@@ -14,6 +15,7 @@ use rusqlite::{Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use kept::{forget_manifest, keep_manifest, kept_manifest};
 pub use list::{Filter, list};
 pub use spent::{Spent, spent, spent_by};
 pub use whole::{continue_after, ids_of, set_aside, unfinished_of};
