@@ -1,0 +1,103 @@
+//! What the loop starts on blocking threads, and when.
+//!
+//! Always holds: nothing is claimed and nothing begins while the queue is held, or on an old
+//! measurement of the disks' room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::{places, work};
+use super::Supervisor;
+use crate::account::AccountId;
+use crate::daemon::work::Run;
+use crate::import::queue::Weight;
+
+impl Supervisor {
+    pub(super) fn start_work(&mut self, now: Instant) {
+        self.start_survey(now);
+        self.looks.ring(now);
+        if !self.space.is_held() && self.knows_room(now) {
+            self.start_imports(now);
+            self.start_looks(now);
+        }
+        self.start_telling(now);
+    }
+
+    /// Whether the disks' room is known, when something may begin; it is measured first otherwise.
+    fn knows_room(&mut self, now: Instant) -> bool {
+        let is_known = self.space.is_known(now);
+        if !is_known && (self.looks.is_busy() || self.queue.waiting() > 0) {
+            self.start_measuring(now);
+        }
+        is_known
+    }
+
+    pub(super) fn start_measuring(&mut self, now: Instant) {
+        if let Some(untold) = self.space.begin(now) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::space(&engine, untold));
+        }
+    }
+
+    fn start_survey(&mut self, now: Instant) {
+        if let Some(order) = self.surveys.begin(now) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::survey(&engine, order));
+        }
+    }
+
+    fn start_looks(&mut self, now: Instant) {
+        while let Some(account) = self.looks.next(now) {
+            let may_begin = self.may_begin(&account);
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::look(&engine, account, may_begin));
+        }
+    }
+
+    /// Whether a light import of `account`, which is looked at, may begin with its claim: nobody
+    /// waits, and there is a place, though every other look should need one as well.
+    fn may_begin(&self, account: &AccountId) -> bool {
+        let workers = self.engine.config.imports.worker_count();
+        let looks = (1..self.looks.under_way()).map(|_| (Weight::Light, Duration::ZERO));
+        self.queue.waiting() == 0
+            && !self.running.contains_key(account)
+            && places::is_free(workers, Weight::Light, self.running().chain(looks))
+    }
+
+    /// What runs: how heavy, for how long.
+    fn running(&self) -> impl Iterator<Item = (Weight, Duration)> {
+        self.running.values().map(|run| (run.import.weight, run.since.elapsed()))
+    }
+
+    fn start_imports(&mut self, now: Instant) {
+        let workers = self.engine.config.imports.worker_count();
+        while let Some(import) = self.queue.next(now, |weight| {
+            let running = self.running.values();
+            let running = running.map(|run| (run.import.weight, run.since.elapsed()));
+            places::is_free(workers, weight, running)
+        }) {
+            let run = Run { import, since: Instant::now(), monitor: Arc::default() };
+            self.running.insert(run.import.account.clone(), run.clone());
+            let engine = Arc::clone(&self.engine);
+            let wake_relay = Arc::clone(&self.wake_relay);
+            self.tasks.spawn_blocking(move || work::run(&engine, run, &|| wake_relay.notify_one()));
+        }
+    }
+
+    pub(super) fn start_sweep(&mut self) {
+        self.sweep_at = None;
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn_blocking(move || work::sweep(&engine));
+    }
+
+    fn start_telling(&mut self, now: Instant) {
+        let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
+        if self.telling.begin(now, is_busy) {
+            let runs = self.running.values();
+            let running: Vec<_> =
+                runs.map(|r| (r.import.id.clone(), Arc::clone(&r.monitor))).collect();
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::tell(&engine, &running));
+        }
+    }
+}
