@@ -7,7 +7,7 @@
 
 mod starting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,17 +145,20 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        self.follow(survey.accounts, order.look_at_all);
+        self.follow(survey.accounts, order.look_at_all.then_some(survey.empty));
         if self.surveys.done(survey.version) {
             self.wake_relay.notify_one();
         }
     }
 
-    /// Watches the accounts there are now, and looks at those whose watch is new, or at all.
-    fn follow(&mut self, accounts: Vec<AccountId>, look_at_all: bool) {
+    /// Watches the accounts there are now, and looks at those whose watch is new, or at all `but`
+    /// these.
+    fn follow(&mut self, accounts: Vec<AccountId>, but: Option<HashSet<AccountId>>) {
         let new = self.ears.follow(&accounts);
-        let wanted = if look_at_all { accounts } else { new };
-        wanted.into_iter().for_each(|account| self.looks.request(account));
+        new.into_iter().for_each(|account| self.looks.request(account));
+        let Some(empty) = but else { return };
+        let wanted = accounts.into_iter().filter(|account| !empty.contains(account));
+        wanted.for_each(|account| self.looks.request(account));
     }
 
     /// Does what is due by the clock.

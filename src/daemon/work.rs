@@ -40,7 +40,7 @@ pub struct Run {
 }
 
 pub fn survey(engine: &Engine, order: Order) -> Done {
-    Done::Survey(order, guarded(|| engine.survey(order.known)))
+    Done::Survey(order, guarded(|| engine.survey(order.known, order.look_at_all)))
 }
 
 pub fn look(engine: &Engine, account: AccountId, may_begin: bool) -> Done {

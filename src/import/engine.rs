@@ -14,6 +14,7 @@ use crate::spool::{Arrivals, Layout, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
+use super::empties::Empties;
 use super::hearing::Hearing;
 use super::intake::Memories;
 use super::meanwhile::Meanwhile;
@@ -35,6 +36,7 @@ pub struct Engine {
     /// What the SFTP server says; empty where nobody listens.
     pub hearing: OnceLock<Arc<Hearing>>,
     memories: Mutex<Memories>,
+    pub(super) empties: Empties,
     troubles: Mutex<HashMap<ImportId, Trouble>>,
     pub(super) meanwhile: Mutex<Meanwhile>,
     pub(super) begun: Mutex<HashSet<ImportId>>,
@@ -63,6 +65,7 @@ impl Engine {
             arrivals: Arc::default(),
             hearing: OnceLock::new(),
             memories: Mutex::default(),
+            empties: Empties::default(),
             troubles: Mutex::default(),
             meanwhile: Mutex::default(),
             begun: Mutex::default(),

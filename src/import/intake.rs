@@ -4,7 +4,7 @@
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
 //! What lingers is set apart before anything is counted or decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -76,6 +76,8 @@ pub struct Survey {
     pub version: i64,
     /// The accounts whose folders are looked at.
     pub accounts: Vec<AccountId>,
+    /// Of these, where all are to be looked at: nothing has come since there was nothing.
+    pub empty: HashSet<AccountId>,
     /// Every import that is claimed and has not ended, in the order of claims.
     pub queued: Vec<Queued>,
     /// Accounts that were removed while a claim was under way, which a look at them ends.
@@ -93,12 +95,12 @@ enum Claiming {
 }
 
 impl Engine {
-    /// What there is to do, by the state database; none when nobody else has changed it since
-    /// `known`.
+    /// What there is to do, by the state database, and where all are to be looked at, by what has come;
+    /// none when nobody else has changed it since `known`.
     ///
     /// # Errors
     /// The state database's.
-    pub fn survey(&self, known: Option<i64>) -> state::Result<Option<Survey>> {
+    pub fn survey(&self, known: Option<i64>, look_at_all: bool) -> state::Result<Option<Survey>> {
         let version = self.state.data_version()?;
         if known == Some(version) {
             return Ok(None);
@@ -115,9 +117,13 @@ impl Engine {
         let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
         leftover.retain(|id| !accounts.iter().any(|row| row.id == *id && row.uid.is_some()));
         leftover.dedup();
+        let accounts: Vec<_> =
+            accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect();
+        self.empties.keep(&accounts);
         Ok(Some(Survey {
             version,
-            accounts: accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect(),
+            empty: if look_at_all { self.empties.still(&self.layout) } else { HashSet::new() },
+            accounts,
             queued: queued.into_iter().map(|r| self.queued(r.account, r.n, r.id)).collect(),
             leftover,
         }))
@@ -188,7 +194,9 @@ impl Engine {
             verdict(Manifest::parse(bytes, limits), domains)
         });
         self.memories().insert(row.id.clone(), memory);
-        Ok(Some(seen?))
+        let seen = seen?;
+        self.empties.note(&row.id, seen.empty);
+        Ok(Some(seen))
     }
 
     /// In which order manifests came, as far as the watcher has told by now. For those of one tick

@@ -11,6 +11,7 @@
 mod adopt;
 mod begin;
 mod doubt;
+mod empties;
 mod engine;
 mod erase;
 mod errors;

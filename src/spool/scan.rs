@@ -12,10 +12,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use super::digest::Digest;
+use super::empty::Empty;
 use super::entry::Entry;
 use super::folder::Folder;
 use super::layout::Layout;
@@ -43,6 +45,8 @@ pub struct Seen {
     pub unusable: usize,
     /// How much lies in incoming.
     pub held: Held,
+    /// Set where nothing lies there.
+    pub empty: Option<Empty>,
     /// Not every manifest was read: look again at once.
     pub unread: bool,
     /// Files that the host would not let us look at; their manifests are left out of `sight`.
@@ -84,11 +88,16 @@ impl Incoming {
         parse: impl Fn(&[u8]) -> Verdict,
     ) -> Result<Seen, ScanError> {
         let most = limits.max_waiting_files.saturating_add(linger::ROOM);
-        let listing = Listing::read(&self.folder, most).map_err(|errno| ScanError::List {
+        let failed = |errno: Errno| ScanError::List {
             path: self.folder.path().to_owned(),
             source: errno.into(),
-        })?;
+        };
+        let before = fstat(self.folder.as_fd()).map_err(failed)?;
+        let listing = Listing::read(&self.folder, most).map_err(failed)?;
         let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
+        if listing.held == Held::default() {
+            seen.empty = Empty::of(&before, Timestamp::now());
+        }
         let (mut manifests, files): (Vec<_>, Vec<_>) =
             listing.entries.into_iter().partition(Entry::is_manifest);
         seen.sight.files = files;
