@@ -11,10 +11,11 @@ use sftp_import::account::AccountId;
 
 use super::host::{Sidecar, manifest, wait};
 
-/// The first look at every account is over by then, and nothing is left but waiting.
-const SETTLE: Duration = Duration::from_secs(10);
-/// How long it is watched doing nothing.
-const IDLE: Duration = Duration::from_secs(20);
+/// The first look at every account is over by then, and the first rescan, which looks at folders that
+/// were just made once more; nothing is left but waiting.
+const SETTLE: Duration = Duration::from_secs(75);
+/// How long it is watched doing nothing: one `rescan-every`, by its default.
+const IDLE: Duration = Duration::from_secs(60);
 
 pub fn measure(count: usize) {
     let ids: Vec<AccountId> =
