@@ -1,8 +1,8 @@
 //! A profile's properties on their way from and to JSON.
 //!
-//! What was stored is only cut into names and values; a value that no change touches is written
-//! back with the same bytes. Names are found and written by the import's properties, which nearly
-//! all profiles have in the same order.
+//! What was stored is only cut into names and values, the fast way ([`cut`]) if we wrote it; a value
+//! that no change touches is written back with the same bytes. Names are found and written by the
+//! import's properties, which nearly all profiles have in the same order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::cut;
+use super::staged::StagedValue;
 use crate::records::{Property, Value};
 
 /// The import's properties.
@@ -44,8 +46,8 @@ pub enum Name<'a> {
 
 /// A property's value: as it was stored, or as a change made it.
 pub enum Held<'a> {
-    Stored(&'a RawValue),
-    Scalar(Value<'a>),
+    Stored(&'a str),
+    Scalar(StagedValue<'a>),
     List(Vec<Cow<'a, str>>),
 }
 
@@ -70,10 +72,40 @@ impl Names {
     /// # Errors
     /// `json` is not an object.
     pub fn entries<'a>(&self, json: &'a str) -> serde_json::Result<Entries<'a>> {
+        if let Some(entries) = self.cut(json) {
+            return Ok(entries);
+        }
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let entries = deserializer.deserialize_map(EntriesVisitor(self))?;
         deserializer.end()?;
         Ok(entries)
+    }
+
+    /// The same where it is written as we write it.
+    fn cut<'a>(&self, json: &'a str) -> Option<Entries<'a>> {
+        let (mut rest, mut likely) = (json, 0);
+        let mut entries = Vec::with_capacity(self.json.len().min(16));
+        cut::take(&mut rest, b'{')?;
+        loop {
+            let name = match self.json.get(likely).and_then(|name| rest.strip_prefix(name)) {
+                Some(after) => {
+                    rest = after;
+                    Name::Known(likely)
+                }
+                None => {
+                    let name = cut::text(&mut rest)?;
+                    cut::take(&mut rest, b':')?;
+                    self.find(name.into(), likely)
+                }
+            };
+            if let Name::Known(property) = name {
+                likely = property + 1;
+            }
+            entries.push(Some(Entry { name, value: Held::Stored(cut::value(&mut rest)?) }));
+            if cut::take(&mut rest, b',').is_none() {
+                return (rest == "}").then_some(entries);
+            }
+        }
     }
 
     /// Which property this is, most likely the one at `likely`.
@@ -112,21 +144,30 @@ impl<'a> Held<'a> {
     pub fn into_list(self) -> serde_json::Result<Vec<Cow<'a, str>>> {
         match self {
             Self::List(list) => Ok(list),
-            Self::Scalar(value) => Ok(vec![text_of(value)]),
-            Self::Stored(json) if json.get().starts_with('[') => {
-                let values: Vec<&RawValue> = serde_json::from_str(json.get())?;
-                values.into_iter().map(text_of_json).collect()
-            }
+            Self::Scalar(value) => Ok(vec![text_of(value.get())]),
+            Self::Stored(json) if json.starts_with('[') => list_of(json),
             Self::Stored(json) => Ok(vec![text_of_json(json)?]),
         }
     }
 }
 
+/// A stored list.
+fn list_of(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
+    let mut list = Vec::with_capacity(8);
+    match cut::list(&mut { json }, |text| list.push(text.into())) {
+        Some(()) => Ok(list),
+        None => {
+            let values: Vec<&RawValue> = serde_json::from_str(json)?;
+            values.into_iter().map(|value| text_of_json(value.get())).collect()
+        }
+    }
+}
+
 /// A stored scalar as a text: what is in its quotes, else its JSON.
-fn text_of_json(json: &RawValue) -> serde_json::Result<Cow<'_, str>> {
+fn text_of_json(json: &str) -> serde_json::Result<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    match json.get() {
+    match json {
         text if text.starts_with('"') => serde_json::from_str(text).map(|Text(text)| text),
         text => Ok(Cow::Borrowed(text)),
     }
@@ -171,12 +212,12 @@ impl<'de> Visitor<'de> for EntriesVisitor<'_> {
         #[derive(Deserialize)]
         struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
         let (mut entries, mut likely) = (Vec::new(), 0);
-        while let Some((Text(name), json)) = map.next_entry()? {
+        while let Some((Text(name), json)) = map.next_entry::<_, &RawValue>()? {
             let name = self.0.find(name, likely);
             if let Name::Known(property) = name {
                 likely = property + 1;
             }
-            entries.push(Some(Entry { name, value: Held::Stored(json) }));
+            entries.push(Some(Entry { name, value: Held::Stored(json.get()) }));
         }
         Ok(entries)
     }
@@ -185,7 +226,7 @@ impl<'de> Visitor<'de> for EntriesVisitor<'_> {
 impl Held<'_> {
     fn push(&self, out: &mut String) {
         match self {
-            Self::Stored(json) => out.push_str(json.get()),
+            Self::Stored(json) => out.push_str(json),
             Self::List(list) => {
                 out.push('[');
                 for (n, text) in list.iter().enumerate() {
@@ -196,19 +237,19 @@ impl Held<'_> {
                 }
                 out.push(']');
             }
-            Self::Scalar(Value::Text(text)) => push_text(out, text),
-            Self::Scalar(Value::Integer(n)) => _ = write!(out, "{n}"), // a String takes all
-            Self::Scalar(Value::Date(seconds)) => push_text(out, &rfc3339(*seconds)),
-            Self::Scalar(value) => out.push_str(&text_of(*value)),
+            Self::Scalar(value) => match value.get() {
+                Value::Text(text) => push_text(out, text),
+                Value::Integer(n) => _ = write!(out, "{n}"), // a String takes all
+                Value::Date(seconds) => push_text(out, &rfc3339(seconds)),
+                value => out.push_str(&text_of(value)),
+            },
         }
     }
 }
 
 /// Appends `text` as JSON. Most texts have nothing that JSON writes in another way.
 fn push_text(out: &mut String, text: &str) {
-    let is_other = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    // All are looked at, several at once.
-    if text.bytes().fold(false, |any, byte| any | is_other(byte)) {
+    if cut::plain(text.as_bytes()) < text.len() {
         return out.push_str(&serde_json::Value::from(text).to_string());
     }
     out.push('"');

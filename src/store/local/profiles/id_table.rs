@@ -5,8 +5,9 @@
 use rusqlite::{OptionalExtension, Statement};
 
 use super::super::super::Error;
-use super::database::{Database, SWEEP, run};
-use super::ids::{Ids, KINDS_BY_NAME};
+use super::all_ids::AllIds;
+use super::database::{Database, run};
+use super::ids::{Ids, KINDS_BY_NAME, Key};
 use super::resolve::UNKNOWN;
 use super::rows::IdRows;
 use crate::records::IdKind;
@@ -15,39 +16,60 @@ use crate::records::IdKind;
 const AT_ONCE: usize = 128;
 
 impl Database {
-    /// Where each of the ids leads, by their numbers; [`UNKNOWN`] for one that isn't there.
+    /// Where each of the ids leads, by their numbers; [`UNKNOWN`] for one that isn't there. The whole
+    /// table is read, or they are looked up one by one.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn look_up(&self, ids: &Ids, last_profile: i64) -> Result<Vec<i64>, Error> {
+    pub fn look_up(&self, ids: &Ids, is_sweep: bool) -> Result<Vec<i64>, Error> {
         let mut leads = vec![UNKNOWN; ids.len()];
-        let look_up = || match last_profile {
-            0 => Ok(()),
-            // There are about as many ids as profiles, or a few times more.
-            last if last / SWEEP < ids.len() as i64 => self.sweep_ids(ids, &mut leads),
-            _ => self.look_up_each(ids, &mut leads),
+        let mut found = Found::default();
+        let look_up = || match is_sweep {
+            true => self.sweep(|(kind, value), profile| {
+                found.push(kind, value, profile);
+                if found.rows.len() == AT_ONCE {
+                    found.note(ids, &mut leads);
+                }
+            }),
+            false => self.look_up_each(ids, &mut leads),
         };
         run(look_up).map_err(self.failed("look up ids"))?;
+        found.note(ids, &mut leads);
         Ok(leads)
     }
 
+    /// How many ids there are.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn count_ids(&self) -> Result<i64, Error> {
+        self.connection
+            .query_row("SELECT count(*) FROM identity", [], |row| row.get(0))
+            .map_err(self.failed("count ids"))
+    }
+
+    /// All ids of the table, of which there are so many.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn all_ids(&self, count: usize) -> Result<AllIds, Error> {
+        let mut all = AllIds::with_capacity(count);
+        self.sweep(|key, profile| all.push(key, profile)).map_err(self.failed("look up ids"))?;
+        Ok(all)
+    }
+
     /// Reads the whole table, in the order of its pages.
-    fn sweep_ids(&self, ids: &Ids, leads: &mut [i64]) -> rusqlite::Result<()> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT kind, value, profile_id FROM identity")?;
-        let mut rows = statement.raw_query();
-        let mut found = Found::default();
-        while let Some(row) = rows.next()? {
-            let name = row.get_ref(0)?.as_str()?;
-            // A kind of ours; a sysadmin may add others.
-            if let Some(kind) = IdKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
-                found.push(kind, row.get_ref(1)?.as_str()?, row.get(2)?);
-            }
-            if found.rows.len() == AT_ONCE {
-                found.note(ids, leads);
+    fn sweep(&self, mut take: impl FnMut(Key<'_>, i64)) -> rusqlite::Result<()> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value, profile_id FROM identity WHERE kind = ?1")?;
+        // A sysadmin may have added other kinds.
+        for kind in KINDS_BY_NAME {
+            let mut rows = statement.query([kind.as_str()])?;
+            while let Some(row) = rows.next()? {
+                take((kind, row.get_ref(0)?.as_str()?), row.get(1)?);
             }
         }
-        found.note(ids, leads);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub const KINDS_BY_NAME: [IdKind; 4] =
 const HEAD: usize = 8;
 /// Entries of a record that lie together are seldom longer than two of them.
 const CACHE_LINE: usize = 64;
+/// How many ids are numbered at once.
+const AT_ONCE: usize = 128;
 /// How far the kind is above the length.
 const KIND_SHIFT: u32 = 30;
 
@@ -62,9 +64,20 @@ struct Looked {
 }
 
 /// What is looked for.
-type Key<'a> = (IdKind, &'a str);
+pub type Key<'a> = (IdKind, &'a str);
 
 impl Ids {
+    /// These, which differ and have so many bytes of text, numbered in their order and sealed.
+    pub fn sealed<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>, bytes: usize) -> Self {
+        let mut ids = Self {
+            entries: Vec::with_capacity(bytes + keys.len() * HEAD),
+            starts: Vec::with_capacity(keys.len()),
+            ..Self::default()
+        };
+        keys.for_each(|key| _ = ids.append(key));
+        ids
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.starts.len()
@@ -99,17 +112,42 @@ impl Ids {
 
     /// The number of this id, a new one as needed.
     fn number(&mut self, hash: u32, key: Key<'_>) -> u32 {
-        if let Some(entry) = self.find(hash, key) {
-            return entry.number;
+        match self.find(hash, key) {
+            Some(entry) => entry.number,
+            None => self.push(hash, key),
         }
+    }
+
+    /// The number of this id, which is not there.
+    fn push(&mut self, hash: u32, key: Key<'_>) -> u32 {
+        let (number, start) = self.append(key);
+        let slot = Slot { hash, start };
+        self.starts_by_id.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        number
+    }
+
+    /// A new id's number, and where its entry starts; it is not found yet.
+    fn append(&mut self, key: Key<'_>) -> (u32, u32) {
         let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
         self.starts.push(start);
         self.entries.extend(number.to_le_bytes());
         self.entries.extend(length_and_kind(key).to_le_bytes());
         self.entries.extend_from_slice(key.1.as_bytes());
-        let slot = Slot { hash, start };
-        self.starts_by_id.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
-        number
+        (number, start)
+    }
+
+    /// The numbers here of all ids of `others`, by their numbers there.
+    pub fn number_those_of(&mut self, others: &Self) -> Vec<u32> {
+        let mut all = Vec::with_capacity(others.len());
+        let (mut others, mut numbers) = (others.iter(), Vec::new());
+        loop {
+            let keys: Vec<_> = others.by_ref().take(AT_ONCE).collect();
+            if keys.is_empty() {
+                return all;
+            }
+            self.number_all(&keys, &mut numbers);
+            all.extend_from_slice(&numbers);
+        }
     }
 
     /// The numbers of those ids that are here.
@@ -182,14 +220,26 @@ impl Ids {
         let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEAD>()?;
         let [number, length_and_kind] = [0, 4]
             .map(|at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
-        let length = length_and_kind & !(u32::MAX << KIND_SHIFT);
-        let text = &rest[..length as usize];
-        Some(Entry { number, length_and_kind, text, end: start + HEAD as u32 + length })
+        let text = &rest[..length_of(length_and_kind)];
+        let end = start + (HEAD + text.len()) as u32;
+        Some(Entry { number, length_and_kind, text, end })
     }
 
     /// Lets the way from ids to numbers go, which is a third of the memory.
     pub fn seal(&mut self) {
         self.starts_by_id = HashTable::new();
+    }
+
+    /// Finds the way from sealed ids to their numbers again.
+    pub fn unseal(&mut self) {
+        let mut starts_by_id = HashTable::with_capacity(self.len());
+        for &start in &self.starts {
+            let entry = self.at(start);
+            let hash = self.hash((entry.kind(), entry.as_str()));
+            let slot = Slot { hash, start };
+            starts_by_id.insert_unique(spread(hash), slot, |slot: &Slot| spread(slot.hash));
+        }
+        self.starts_by_id = starts_by_id;
     }
 
     /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
@@ -220,8 +270,9 @@ impl Ids {
 
     /// Where the `wanted` ids of one kind are, in the order of the `identity` table.
     fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
-        let entries = self.starts.iter().map(|&start| (start, self.at(start)));
-        let wanted = entries.filter(|(_, entry)| entry.kind() == kind && wanted(entry.number));
+        let starts = self.starts.iter().zip(0..).filter(|&(_, number)| wanted(number));
+        let entries = starts.map(|(&start, _)| (start, self.at(start)));
+        let wanted = entries.filter(|(_, entry)| entry.kind() == kind);
         let mut keys: Vec<([u64; 2], u32)> =
             wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
         keys.sort_unstable_by(|(a, m), (b, n)| {
@@ -246,13 +297,26 @@ impl<'a> Entry<'a> {
     }
 
     fn kind(&self) -> IdKind {
-        IdKind::ALL[(self.length_and_kind >> KIND_SHIFT) as usize]
+        kind_of(self.length_and_kind)
     }
 }
 
+/// An id's length and kind in one number, which rises with the kind.
 #[inline]
-fn length_and_kind((kind, value): Key<'_>) -> u32 {
+pub fn length_and_kind((kind, value): Key<'_>) -> u32 {
     (kind as u32) << KIND_SHIFT | value.len() as u32
+}
+
+/// The length.
+#[inline]
+pub fn length_of(length_and_kind: u32) -> usize {
+    (length_and_kind & !(u32::MAX << KIND_SHIFT)) as usize
+}
+
+/// The kind.
+#[inline]
+pub fn kind_of(length_and_kind: u32) -> IdKind {
+    IdKind::ALL[(length_and_kind >> KIND_SHIFT) as usize]
 }
 
 /// The table takes its bits from both ends of a hash.

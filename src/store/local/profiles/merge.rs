@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::entries::{Entries, Entry, Held, Name, Names, text_of};
+use super::staged::{StagedChange, StagedValue};
 use crate::records::{Change, Operation, Property, Value};
 
 /// How many values a list keeps; the oldest goes.
@@ -37,7 +38,20 @@ impl Merger {
     pub fn merge<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
-        mut changes: impl Iterator<Item = Change<'c>>,
+        changes: impl Iterator<Item = Change<'c>>,
+        after: &mut String,
+    ) -> serde_json::Result<()> {
+        self.merge_staged(before, changes.map(StagedChange::from), after)
+    }
+
+    /// The same of staged changes.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn merge_staged<'a, 'c: 'a>(
+        &'a mut self,
+        before: &'a str,
+        mut changes: impl Iterator<Item = StagedChange<'c>>,
         after: &mut String,
     ) -> serde_json::Result<()> {
         let Self { names, places } = self;
@@ -74,18 +88,18 @@ impl Merger {
 fn apply<'a>(
     entries: &mut Entries<'a>,
     place: &mut u32,
-    change: Change<'a>,
+    change: StagedChange<'a>,
 ) -> serde_json::Result<()> {
     match (change.operation, change.value) {
         (Operation::Delete, _) => remove(entries, place),
         // Nothing to set, add or remove.
-        (_, Value::None) => {}
+        (_, StagedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
             Some(entry) => entry.value = Held::Scalar(value),
             None => push(entries, place, change.property, Held::Scalar(value)),
         },
         (Operation::Add, value) => {
-            let text = text_of(value);
+            let text = text_of(value.get());
             let list = list(entries, place, change.property)?;
             if !list.contains(&text) {
                 list.push(text);
@@ -93,7 +107,7 @@ fn apply<'a>(
             list.drain(..list.len().saturating_sub(MAX_LIST));
         }
         (Operation::Remove, value) => {
-            let text = text_of(value);
+            let text = text_of(value.get());
             let list = list(entries, place, change.property)?;
             list.retain(|value| *value != text);
             if list.is_empty() {

@@ -5,8 +5,10 @@
 //! written about once, in the order of the tables. The result is the same however records fall
 //! into windows. One transaction holds the whole import.
 
+mod all_ids;
 mod connection;
 mod copy;
+mod cut;
 mod database;
 mod entries;
 mod id_table;
@@ -66,7 +68,6 @@ struct Profiles {
     database: Database,
     merger: Merger,
     window: Window,
-    last_profile: i64,
     committed: Committed,
 }
 
@@ -97,7 +98,6 @@ fn begin_within(
     let last_profile = database.last_profile()?;
     let profiles = Profiles {
         import: import.clone(),
-        last_profile,
         database,
         merger: Merger::new(properties),
         window: Window::new(folder.profiles_scratch(), limits, last_profile),
@@ -180,7 +180,7 @@ impl Work for Profiles {
 
     fn work(&mut self, piece: Piece) -> Result<(), Error> {
         for batch in piece.batches {
-            self.window.push(&batch)?;
+            self.window.push(&batch, &self.database)?;
             if self.window.is_full() {
                 self.merge_window()?;
             }
@@ -191,7 +191,7 @@ impl Work for Profiles {
 
 impl Profiles {
     fn merge_window(&mut self) -> Result<(), Error> {
-        let merged = self.window.merge(&self.database, &mut self.merger, &mut self.last_profile)?;
+        let merged = self.window.merge(&self.database, &mut self.merger)?;
         self.committed.records += merged.records;
         self.committed.moved_ids += merged.moved_ids;
         Ok(())

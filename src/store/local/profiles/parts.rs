@@ -14,8 +14,9 @@ use super::window::Limits;
 /// How many parts records are handed out to when their profiles are known beforehand.
 const MAX_PARTS: usize = 64;
 
-/// And when they are not. A window has not much more than three million ids, and no more profiles.
-const MAX_NEW_PARTS: usize = 192;
+/// And when they are handed out as they come. A window has not much more than three million ids, and
+/// no more new profiles.
+const MAX_OPEN_PARTS: usize = 192;
 
 /// The records by profile.
 #[derive(Debug)]
@@ -27,16 +28,18 @@ pub struct Parts {
     /// How many profiles a part has; the last has the rest.
     width: i64,
     max: usize,
-    /// Whether it was not known how many profiles there would be.
+    /// Whether it was not known how many records there would be.
     is_open: bool,
     /// When a part's buffer is written, in bytes.
     buffer: usize,
 }
 
 impl Parts {
-    /// Parts for records whose profiles are all new, however many there will be.
-    pub fn of_new(limits: &Limits) -> Self {
-        let (width, max) = (limits.new_profiles, MAX_NEW_PARTS);
+    /// Parts for records of the profiles up to `last` and of new ones, however many there will be.
+    pub fn open(limits: &Limits, last: i64) -> Self {
+        let max = MAX_OPEN_PARTS;
+        // Half of them are for new ones.
+        let width = limits.profiles.max(last / (max / 2) as i64 + 1);
         Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
     }
 
@@ -78,8 +81,8 @@ impl Parts {
         part.spill_above(self.buffer, scratch)
     }
 
-    /// The parts in order. Those of new profiles that came to more than a slice are handed out
-    /// again, now that their size is known.
+    /// The parts in order. Those that came to more than a slice are handed out again, now that their
+    /// size is known.
     pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
         if !self.is_open {
             return Ok(self.parts);

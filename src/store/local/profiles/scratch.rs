@@ -76,6 +76,9 @@ impl Scratch {
 }
 
 impl Spill {
+    /// Nothing.
+    pub const NONE: Self = Self { written: Vec::new(), buffer: Vec::new() };
+
     /// Writes the buffer out once it holds `limit` bytes.
     ///
     /// # Errors
@@ -112,9 +115,13 @@ impl Pieces {
             return Ok(self.last.take());
         }
         let mut bytes = Vec::new();
-        let fits = |piece: &Piece, len| len == 0 || len + piece.len <= limit;
-        while let Some(piece) = self.written.next_if(|piece| fits(piece, bytes.len())) {
+        let fits = |len, before| before == 0 || before + len <= limit;
+        while let Some(piece) = self.written.next_if(|piece| fits(piece.len, bytes.len())) {
             scratch.read(piece, &mut bytes)?;
+        }
+        if self.written.peek().is_none() {
+            let last = self.last.take_if(|last| fits(last.len(), bytes.len()));
+            bytes.append(&mut last.unwrap_or_default());
         }
         Ok(Some(bytes))
     }

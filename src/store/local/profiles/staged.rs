@@ -79,8 +79,44 @@ pub fn at(mut body: &[u8]) -> i64 {
     i64::from_le_bytes(take_array(&mut body))
 }
 
+/// A change as it is staged.
+#[derive(Clone, Copy, Debug)]
+pub struct StagedChange<'a> {
+    /// An index into the import's properties.
+    pub property: usize,
+    pub operation: Operation,
+    pub value: StagedValue<'a>,
+}
+
+/// Its value. A text is read as one when it is needed: many are replaced before.
+#[derive(Clone, Copy, Debug)]
+pub enum StagedValue<'a> {
+    Text(&'a [u8]),
+    Other(Value<'a>),
+}
+
+impl<'a> StagedValue<'a> {
+    /// What was staged.
+    pub fn get(self) -> Value<'a> {
+        match self {
+            Self::Text(text) => Value::Text(std::str::from_utf8(text).expect(WHOLE)),
+            Self::Other(value) => value,
+        }
+    }
+}
+
+impl<'a> From<Change<'a>> for StagedChange<'a> {
+    fn from(Change { property, operation, value }: Change<'a>) -> Self {
+        let value = match value {
+            Value::Text(text) => StagedValue::Text(text.as_bytes()),
+            value => StagedValue::Other(value),
+        };
+        Self { property, operation, value }
+    }
+}
+
 /// A body's changes, in their order.
-pub fn changes(mut body: &[u8]) -> impl Iterator<Item = Change<'_>> {
+pub fn changes(mut body: &[u8]) -> impl Iterator<Item = StagedChange<'_>> {
     let _at: [u8; 8] = take_array(&mut body);
     std::iter::from_fn(move || (!body.is_empty()).then(|| take_change(&mut body)))
 }
@@ -122,7 +158,8 @@ fn push_change(out: &mut Vec<u8>, Change { property, operation, value }: Change<
     }
 }
 
-fn take_change<'a>(rest: &mut &'a [u8]) -> Change<'a> {
+#[inline]
+fn take_change<'a>(rest: &mut &'a [u8]) -> StagedChange<'a> {
     let head = take_number(rest);
     let operation = match head >> 3 & 3 {
         0 => Operation::Set,
@@ -135,14 +172,16 @@ fn take_change<'a>(rest: &mut &'a [u8]) -> Change<'a> {
         0 => Value::None,
         1 => {
             let len = take_number(rest) as usize;
-            Value::Text(std::str::from_utf8(take(rest, len)).expect(WHOLE))
+            let value = StagedValue::Text(take(rest, len));
+            return StagedChange { property: (head >> 5) as usize, operation, value };
         }
         2 => Value::Integer(signed(take_number(rest))),
         3 => Value::Float(f64::from_le_bytes(take_array(rest))),
         4 => Value::Boolean(take(rest, 1) != [0]),
         _ => Value::Date(signed(take_number(rest))),
     };
-    Change { property: (head >> 5) as usize, operation, value }
+    let value = StagedValue::Other(value);
+    StagedChange { property: (head >> 5) as usize, operation, value }
 }
 
 /// A varint, as in LEB128: seven bits a byte, the lowest first.
@@ -154,6 +193,7 @@ fn push_number(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
+#[inline]
 fn take_number(rest: &mut &[u8]) -> u64 {
     let mut n = 0;
     for shift in (0..).step_by(7) {
@@ -171,10 +211,12 @@ fn take_body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     take(rest, len as usize)
 }
 
+#[inline]
 fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
 }
 
+#[inline]
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
     rest.split_off(..len).expect(WHOLE)
 }
@@ -225,7 +267,11 @@ mod tests {
         let mut rest = routed.as_slice();
         let (profile, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((profile, at(body)), (i64::MAX, -7));
-        assert_eq!(changes(body).collect::<Vec<_>>(), expected);
+        let read = |StagedChange { property, operation, value }: StagedChange<'_>| {
+            format!("{:?}", Change { property, operation, value: value.get() })
+        };
+        let found: Vec<_> = changes(body).map(read).collect();
+        assert_eq!(found, expected.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>());
         let (_, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((at(body), changes(body).count()), (8, 0));
         assert!(next_with_profile(&mut rest).is_none());

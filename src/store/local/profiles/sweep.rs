@@ -207,7 +207,7 @@ fn merge_chunk(
         let start = after.text.len();
         let properties = before.map_or("{}", |before| before.properties);
         let changes = bodies().flat_map(staged::changes);
-        merger.merge(properties, changes, &mut after.text).map_err(|source| (id, source))?;
+        merger.merge_staged(properties, changes, &mut after.text).map_err(|source| (id, source))?;
         let properties = &after.text[start..];
         match before == Some(Profile { id, properties, created_at, updated_at }) {
             true => after.undo(),
@@ -226,7 +226,7 @@ impl Slice {
             let Some((profile, _)) = staged::next_with_profile(&mut rest) else { break };
             order.push((profile, at));
         }
-        order.sort_unstable();
+        let order = by_profile(order);
         Self { bytes, order }
     }
 
@@ -257,6 +257,33 @@ impl Slice {
         ids.truncate(ids.partition_point(|&id| id <= last));
         ids
     }
+}
+
+/// Records in file order brought into that of their profiles. Those of a slice mostly lie close
+/// together: then each has its place as soon as it is known how many records come before a profile's.
+fn by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
+    let profiles = || records.iter().map(|&(profile, _)| profile);
+    let (Some(first), Some(last)) = (profiles().min(), profiles().max()) else { return records };
+    let width = last.abs_diff(first);
+    if width / 2 > records.len() as u64 {
+        records.sort_unstable();
+        return records;
+    }
+    let index = |profile: i64| profile.abs_diff(first) as usize;
+    let mut places = vec![0_u32; width as usize + 2];
+    records.iter().for_each(|&(profile, _)| places[index(profile) + 1] += 1);
+    let mut before = 0;
+    for place in &mut places {
+        before += *place;
+        *place = before;
+    }
+    let mut ordered = vec![(0, 0); records.len()];
+    for record in records {
+        let place = &mut places[index(record.0)];
+        ordered[*place as usize] = record;
+        *place += 1;
+    }
+    ordered
 }
 
 impl From<Error> for End {

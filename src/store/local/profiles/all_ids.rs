@@ -1,0 +1,77 @@
+//! All ids of an account, on their way from their table into a window.
+//!
+//! They come by kind. They are laid out by profile, strongest first, as if each profile had had one
+//! record that names all of its ids: those of a record that comes then lie side by side.
+
+use super::ids::{Ids, Key, kind_of, length_and_kind, length_of};
+
+/// The ids of the table and where they lead, in any order.
+#[derive(Debug, Default)]
+pub struct AllIds {
+    text: String,
+    rows: Vec<Row>,
+}
+
+/// An id; those of one profile are in the order of their kinds.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    profile: i64,
+    length_and_kind: u32,
+    start: u32,
+}
+
+impl AllIds {
+    /// None yet, with room for so many.
+    pub fn with_capacity(count: usize) -> Self {
+        Self { text: String::new(), rows: Vec::with_capacity(count) }
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, key: Key<'_>, profile: i64) {
+        let start = self.text.len() as u32;
+        self.text.push_str(key.1);
+        self.rows.push(Row { profile, length_and_kind: length_and_kind(key), start });
+    }
+
+    /// Each under a number, and where it leads, by these numbers.
+    pub fn arrange(mut self) -> (Ids, Vec<i64>) {
+        self.rows.sort_unstable();
+        let key = |row: &Row| {
+            let (start, length) = (row.start as usize, length_of(row.length_and_kind));
+            (kind_of(row.length_and_kind), &self.text[start..start + length])
+        };
+        let mut ids = Ids::sealed(self.rows.iter().map(key), self.text.len());
+        let leads = self.rows.iter().map(|row| row.profile).collect();
+        drop(self); // before memory is taken again
+        ids.unseal();
+        (ids, leads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::IdKind::{FbId, Identity, ObjectId};
+
+    #[test]
+    fn they_are_laid_out_by_profile_and_found() {
+        let table = [
+            ((FbId, "fb"), 7),
+            ((Identity, "a"), 3),
+            ((Identity, "long"), 7),
+            ((Identity, "z"), 7),
+            ((ObjectId, "a"), -1),
+            ((ObjectId, ""), 3),
+        ];
+        let mut all = AllIds::with_capacity(table.len());
+        table.iter().for_each(|&(key, profile)| all.push(key, profile));
+        let (mut ids, leads) = all.arrange();
+        assert_eq!(leads, [-1, 3, 3, 7, 7, 7]);
+        let expected = [4, 1, 5, 3, 2, 0].map(|n: usize| table[n].0);
+        assert_eq!(ids.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(ids.find_all(&expected), [0, 1, 2, 3, 4, 5].map(Some));
+        let mut numbers = Vec::new();
+        ids.number_all(&[(Identity, "a"), (ObjectId, ""), (ObjectId, "new")], &mut numbers);
+        assert_eq!(numbers, [1, 2, 6]);
+    }
+}
