@@ -1,8 +1,17 @@
 //! All ids of an account, on their way from their table into a window.
 //!
 //! They come by kind. They are laid out by profile, strongest first, as if each profile had had one
-//! record that names all of its ids: those of a record that comes then lie side by side.
+//! record that names all of its ids: those of a record that comes then lie side by side. That is
+//! done beside other work ([`Reading`]), by a connection of its own: it sees what was committed
+//! last.
 
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use super::super::super::Error;
+use super::connection::open_reader;
+use super::id_table::sweep;
 use super::ids::{Ids, Key, kind_of, length_and_kind, length_of};
 
 /// The ids of the table and where they lead, in any order.
@@ -45,6 +54,52 @@ impl AllIds {
         drop(self); // before memory is taken again
         ids.unseal();
         (ids, leads)
+    }
+}
+
+/// The ids of a table, while they are read. Nothing goes on after it is dropped.
+#[derive(Debug)]
+pub struct Reading(Option<JoinHandle<Result<(Ids, Vec<i64>), Error>>>);
+
+impl Reading {
+    /// Begins to read those of the database at `path`, which has about so many.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn begin(path: &Path, count: usize) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let read = move || {
+            let mut all = AllIds::with_capacity(count);
+            open_reader(&path)
+                .and_then(|connection| sweep(&connection, |key, profile| all.push(key, profile)))
+                .map_err(|source| Error::Profiles { operation: "look up ids", path, source })?;
+            Ok(all.arrange())
+        };
+        let thread = thread::Builder::new().name("all-ids".into()).spawn(read);
+        thread.map(|thread| Self(Some(thread))).map_err(|source| Error::Thread { source })
+    }
+
+    /// Whether they can be had without waiting.
+    pub fn is_done(&self) -> bool {
+        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Each under a number, and where it leads, by these numbers.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn finish(mut self) -> Result<(Ids, Vec<i64>), Error> {
+        let read = self.0.take().map(JoinHandle::join);
+        let read = read.unwrap_or(Err(Box::new("it is finished once")));
+        read.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join(); // nobody asks how it ended
+        }
     }
 }
 

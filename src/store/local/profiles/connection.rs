@@ -13,6 +13,9 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
 pub const CACHE_KIB: i64 = 24 << 10;
 
+/// That of a connection that needs no page twice.
+const READER_CACHE_KIB: i64 = 1 << 10;
+
 /// Bytes of a page, in a database that is made now. Pages are written one by one.
 const PAGE_BYTES: i64 = 16 << 10;
 
@@ -95,6 +98,17 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// Opens the database at `path` to read much of it once, in order.
+///
+/// # Errors
+/// SQLite's.
+pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)
 }
 

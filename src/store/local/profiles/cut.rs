@@ -24,6 +24,8 @@ pub fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
             let (token, after) = before.split_at(before.find([',', '}'])?);
             *rest = after;
             if !is_plain_token(token) {
+                let is_space = |byte: u8| byte.is_ascii_whitespace();
+                (!token.bytes().any(is_space)).then_some(())?;
                 serde_json::from_str::<IgnoredAny>(token).ok()?;
             }
         }

@@ -2,10 +2,9 @@
 //!
 //! Whatever there are many of is read and written in the order of the table's key.
 
-use rusqlite::{OptionalExtension, Statement};
+use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::super::super::Error;
-use super::all_ids::AllIds;
 use super::database::{Database, run};
 use super::ids::{Ids, KINDS_BY_NAME, Key};
 use super::resolve::UNKNOWN;
@@ -25,7 +24,7 @@ impl Database {
         let mut leads = vec![UNKNOWN; ids.len()];
         let mut found = Found::default();
         let look_up = || match is_sweep {
-            true => self.sweep(|(kind, value), profile| {
+            true => sweep(&self.connection, |(kind, value), profile| {
                 found.push(kind, value, profile);
                 if found.rows.len() == AT_ONCE {
                     found.note(ids, &mut leads);
@@ -46,31 +45,6 @@ impl Database {
         self.connection
             .query_row("SELECT count(*) FROM identity", [], |row| row.get(0))
             .map_err(self.failed("count ids"))
-    }
-
-    /// All ids of the table, of which there are so many.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn all_ids(&self, count: usize) -> Result<AllIds, Error> {
-        let mut all = AllIds::with_capacity(count);
-        self.sweep(|key, profile| all.push(key, profile)).map_err(self.failed("look up ids"))?;
-        Ok(all)
-    }
-
-    /// Reads the whole table, in the order of its pages.
-    fn sweep(&self, mut take: impl FnMut(Key<'_>, i64)) -> rusqlite::Result<()> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT value, profile_id FROM identity WHERE kind = ?1")?;
-        // A sysadmin may have added other kinds.
-        for kind in KINDS_BY_NAME {
-            let mut rows = statement.query([kind.as_str()])?;
-            while let Some(row) = rows.next()? {
-                take((kind, row.get_ref(0)?.as_str()?), row.get(1)?);
-            }
-        }
-        Ok(())
     }
 
     fn look_up_each(&self, ids: &Ids, leads: &mut [i64]) -> rusqlite::Result<()> {
@@ -98,6 +72,23 @@ impl Database {
         self.replace_into(into, &format!("('{kind}',?,?)"), 2, leads.iter(), bind)
             .map_err(self.failed("store ids"))
     }
+}
+
+/// Reads the whole table, in the order of its pages.
+pub(super) fn sweep(
+    connection: &Connection,
+    mut take: impl FnMut(Key<'_>, i64),
+) -> rusqlite::Result<()> {
+    let sql = "SELECT value, profile_id FROM identity WHERE kind = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    // A sysadmin may have added other kinds.
+    for kind in KINDS_BY_NAME {
+        let mut rows = statement.query([kind.as_str()])?;
+        while let Some(row) = rows.next()? {
+            take((kind, row.get_ref(0)?.as_str()?), row.get(1)?);
+        }
+    }
+    Ok(())
 }
 
 /// Some rows of `identity`.

@@ -230,14 +230,19 @@ impl Ids {
         self.starts_by_id = HashTable::new();
     }
 
-    /// Finds the way from sealed ids to their numbers again.
+    /// Finds the way from sealed ids to their numbers again. The table is filled from one end to the
+    /// other, about: there is less to wait for then.
     pub fn unseal(&mut self) {
         let mut starts_by_id = HashTable::with_capacity(self.len());
+        let shift = starts_by_id.capacity().next_power_of_two().ilog2().saturating_sub(8);
+        let mut regions: [Vec<Slot>; 256] = std::array::from_fn(|_| Vec::new());
         for &start in &self.starts {
             let entry = self.at(start);
             let hash = self.hash((entry.kind(), entry.as_str()));
-            let slot = Slot { hash, start };
-            starts_by_id.insert_unique(spread(hash), slot, |slot: &Slot| spread(slot.hash));
+            regions[(hash >> shift) as usize & 255].push(Slot { hash, start });
+        }
+        for slot in regions.into_iter().flatten() {
+            starts_by_id.insert_unique(spread(slot.hash), slot, |slot| spread(slot.hash));
         }
         self.starts_by_id = starts_by_id;
     }

@@ -1,10 +1,12 @@
 //! Records as bytes, while they wait for their profile.
 //!
-//! A record is staged with the numbers of its ids until those are resolved, then with its profile;
-//! where they are resolved at once, with that alone. Its body (time and changes) is the same bytes both times. Only this process reads
-//! them, from its memory or from a file without a name, so they are not checked again.
+//! A record is staged with its ids, or with their numbers, until those are resolved, then with its
+//! profile; where they are resolved at once, with that alone. Its body (time and changes) is the same
+//! bytes each time. Only this process reads them, from its memory or from a file without a name, so
+//! they are not checked again.
 //!
 //! ```text
+//! with names      count u8 | kind u8, length u32, id … | length u32 | body
 //! with ids        count u8 | id u32 … | length u32 | body
 //! with a profile  profile i64 | length u32 | body
 //! body            at i64 | changes to the end
@@ -37,6 +39,19 @@ pub fn push_with_ids(
     push_body(out, record);
 }
 
+/// Appends `record` with its ids.
+pub fn push_with_names(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
+    let count = out.len();
+    out.push(0);
+    for (kind, id) in record.ids.iter().enumerate().filter_map(|(n, id)| id.map(|id| (n, id))) {
+        out.push(kind as u8);
+        out.extend((id.len() as u32).to_le_bytes());
+        out.extend_from_slice(id.as_bytes());
+        out[count] += 1;
+    }
+    push_body(out, record);
+}
+
 /// Appends `record`, which is one of `profile`.
 pub fn push_resolved(out: &mut Vec<u8>, profile: i64, record: &ProfileRecord<'_>) {
     out.extend(profile.to_le_bytes());
@@ -56,6 +71,19 @@ pub fn next_with_ids<'a>(rest: &mut &'a [u8]) -> Option<WithIds<'a>> {
     *rest = after;
     let ids = take(rest, count as usize * 4);
     Some(WithIds { ids, body: take_body(rest) })
+}
+
+/// Takes the next record with its ids by kind, if there is one, and gives them and its body.
+pub fn next_with_names<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4], &'a [u8])> {
+    let (&count, after) = rest.split_first()?;
+    *rest = after;
+    let mut ids = [None; 4];
+    for _ in 0..count {
+        let [kind] = take_array(rest);
+        let id = take_body(rest);
+        ids[kind as usize] = Some(std::str::from_utf8(id).expect(WHOLE));
+    }
+    Some((ids, take_body(rest)))
 }
 
 /// Takes the next record with a profile, if there is one.
@@ -261,6 +289,16 @@ mod tests {
             assert_eq!(record.ids().collect::<Vec<_>>(), [9, u32::MAX]);
             push_with_profile(&mut routed, i64::MAX, record.body);
         }
+        let mut named = Vec::new();
+        batch.iter().for_each(|record| push_with_names(&mut named, &record));
+        let (mut rest, mut again) = (named.as_slice(), Vec::new());
+        for record in batch.iter() {
+            let (ids, body) = next_with_names(&mut rest).unwrap();
+            assert_eq!(ids, record.ids);
+            push_with_profile(&mut again, i64::MAX, body);
+        }
+        assert!(rest.is_empty());
+        assert_eq!(again, routed);
         let mut at_once = Vec::new();
         batch.iter().for_each(|record| push_resolved(&mut at_once, i64::MAX, &record));
         assert_eq!(at_once, routed);

@@ -1,8 +1,8 @@
-//! One pass over the profile table: SQLite on this thread, merging on another, and on a third the
-//! ids that now lead elsewhere are brought into the order of their table.
+//! One pass over the profile table: SQLite on this thread, merging on another. On a third records
+//! are brought into the order of profiles, slice by slice ([`slices`]), and on a fourth the ids that
+//! now lead elsewhere into the order of their table.
 //!
-//! The merging thread takes the records part by part, brings each slice into the order of profiles,
-//! and asks for profiles a chunk ahead of the one that it merges. Requests are served in their
+//! The merging thread asks for profiles a chunk ahead of the one that it merges. Requests are served in their
 //! order, and no chunk is asked for before the slice before it is sent to be stored; so a profile
 //! is read after its last write. Ids are stored whenever their thread has some: nothing reads them.
 
@@ -20,6 +20,7 @@ use super::merge::Merger;
 use super::resolve::Leads;
 use super::rows::{IdRows, Profile, Profiles};
 use super::scratch::{Scratch, Spill};
+use super::slices::{self, Slice};
 use super::staged;
 
 /// How many profiles are read, merged and stored at once.
@@ -47,8 +48,8 @@ enum Request {
 
 /// The merging thread.
 struct Merging<'a> {
-    sweep: Sweep,
-    scratch: &'a Scratch,
+    last_stored: i64,
+    slices: Receiver<Result<Slice, Error>>,
     database: &'a Path,
     merger: &'a mut Merger,
     requests: Sender<Request>,
@@ -62,13 +63,6 @@ struct Stopped;
 enum End {
     Failed(Error),
     Stopped,
-}
-
-/// Records of one slice by profile, in file order within one.
-struct Slice {
-    bytes: Vec<u8>,
-    /// Profile, and where its record starts.
-    order: Vec<(i64, u32)>,
 }
 
 impl Sweep {
@@ -86,9 +80,11 @@ impl Sweep {
         let path = database.path();
         thread::scope(|scope| {
             let ids_requests = requests.clone();
-            let merging =
-                Merging { sweep: self, scratch, database: path, merger, requests, loaded };
-            let merging = spawn(scope, "merge", move || merging.run(parts))?;
+            let (out, slices) = crossbeam_channel::bounded(0);
+            let Self { last_stored, slice } = self;
+            let merging = Merging { last_stored, slices, database: path, merger, requests, loaded };
+            let merging = spawn(scope, "merge", move || merging.run())?;
+            spawn(scope, "slices", move || slices::send(parts, scratch, slice, &out))?;
             let ordering = spawn(scope, "ids", move || order_ids(ids, leads, &ids_requests))?;
             let served = serve(database, inbox, answers);
             let ordered = ordering.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -144,21 +140,18 @@ fn serve(
 }
 
 impl Merging<'_> {
-    fn run(mut self, parts: Vec<Spill>) -> Result<(), End> {
-        for part in parts {
-            // What the part's first slice finds above the last stored profile is new.
-            let mut last_stored = self.sweep.last_stored;
-            let mut pieces = part.pieces();
-            while let Some(bytes) = pieces.next(self.scratch, self.sweep.slice)? {
-                self.merge_slice(&Slice::new(bytes), last_stored)?;
-                last_stored = i64::MAX;
-            }
+    fn run(mut self) -> Result<(), End> {
+        while let Ok(slice) = self.slices.recv() {
+            let slice = slice?;
+            // What a part's first slice finds above the last stored profile is new.
+            let last_stored = if slice.is_first() { self.last_stored } else { i64::MAX };
+            self.merge_slice(&slice, last_stored)?;
         }
         Ok(())
     }
 
     fn merge_slice(&mut self, slice: &Slice, last_stored: i64) -> Result<(), End> {
-        let chunks = slice.chunks();
+        let chunks = slice.chunks(CHUNK);
         let request = |chunk: Option<&Range<usize>>| -> Result<bool, Stopped> {
             let ids = chunk.map_or(Vec::new(), |chunk| slice.profiles(chunk, last_stored));
             let is_needed = !ids.is_empty();
@@ -193,8 +186,7 @@ fn merge_chunk(
 ) -> Result<Profiles, (i64, serde_json::Error)> {
     let mut stored = before.iter().peekable();
     let mut after = Profiles::default();
-    for group in slice.order[chunk.clone()].chunk_by(|(a, _), (b, _)| a == b) {
-        let id = group[0].0;
+    for (id, group) in slice.groups(chunk) {
         let bodies = || group.iter().map(|&(_, at)| slice.body(at));
         let times = || bodies().map(staged::at);
         let mut created_at = times().min().unwrap_or_default();
@@ -215,75 +207,6 @@ fn merge_chunk(
         }
     }
     Ok(after)
-}
-
-impl Slice {
-    fn new(bytes: Vec<u8>) -> Self {
-        let mut order = Vec::new();
-        let mut rest = bytes.as_slice();
-        loop {
-            let at = (bytes.len() - rest.len()) as u32;
-            let Some((profile, _)) = staged::next_with_profile(&mut rest) else { break };
-            order.push((profile, at));
-        }
-        let order = by_profile(order);
-        Self { bytes, order }
-    }
-
-    fn body(&self, at: u32) -> &[u8] {
-        let mut rest = &self.bytes[at as usize..];
-        staged::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
-    }
-
-    /// Whole profiles, [`CHUNK`] in each but the last.
-    fn chunks(&self) -> Vec<Range<usize>> {
-        let mut chunks = Vec::new();
-        let mut end = 0;
-        let mut groups = self.order.chunk_by(|(a, _), (b, _)| a == b);
-        loop {
-            let len: usize = groups.by_ref().take(CHUNK).map(<[_]>::len).sum();
-            if len == 0 {
-                return chunks;
-            }
-            chunks.push(end..end + len);
-            end += len;
-        }
-    }
-
-    /// The profiles of a chunk up to `last`, each once.
-    fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
-        let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
-        ids.dedup();
-        ids.truncate(ids.partition_point(|&id| id <= last));
-        ids
-    }
-}
-
-/// Records in file order brought into that of their profiles. Those of a slice mostly lie close
-/// together: then each has its place as soon as it is known how many records come before a profile's.
-fn by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
-    let profiles = || records.iter().map(|&(profile, _)| profile);
-    let (Some(first), Some(last)) = (profiles().min(), profiles().max()) else { return records };
-    let width = last.abs_diff(first);
-    if width / 2 > records.len() as u64 {
-        records.sort_unstable();
-        return records;
-    }
-    let index = |profile: i64| profile.abs_diff(first) as usize;
-    let mut places = vec![0_u32; width as usize + 2];
-    records.iter().for_each(|&(profile, _)| places[index(profile) + 1] += 1);
-    let mut before = 0;
-    for place in &mut places {
-        before += *place;
-        *place = before;
-    }
-    let mut ordered = vec![(0, 0); records.len()];
-    for record in records {
-        let place = &mut places[index(record.0)];
-        ordered[*place as usize] = record;
-        *place += 1;
-    }
-    ordered
 }
 
 impl From<Error> for End {

@@ -1,0 +1,137 @@
+//! Records that are led to their profiles as they come: it is known where every id of the table
+//! leads.
+
+use std::hint::black_box;
+
+use super::super::super::Error;
+use super::ids::{Ids, Key};
+use super::parts::Parts;
+use super::resolve::Leads;
+use super::scratch::{Pieces, Scratch, Spill};
+use super::staged;
+use super::window::Limits;
+use crate::records::IdKind;
+
+/// How many records' ids are numbered at once.
+pub const AT_ONCE: usize = 64;
+
+/// A record's ids by kind.
+pub type Named<'a> = [Option<&'a str>; 4];
+
+/// The records by profile, and where ids lead after them.
+#[derive(Debug)]
+pub struct Resolved {
+    pub leads: Leads,
+    pub parts: Parts,
+}
+
+impl Resolved {
+    /// No records yet. `known` is where each id of the table leads, by its number.
+    pub fn new(known: Vec<i64>, last_profile: i64, limits: &Limits) -> Self {
+        let leads = Leads::new(known, last_profile);
+        Self { leads, parts: Parts::open(limits, last_profile) }
+    }
+
+    /// Takes the next records of the file, [`AT_ONCE`] or fewer, which have these ids. `push` writes
+    /// one of them, with its profile.
+    ///
+    /// # Errors
+    /// The scratch file's.
+    pub fn take(
+        &mut self,
+        ids: &mut Ids,
+        records: &[Named<'_>],
+        scratch: &mut Scratch,
+        push: impl Fn(usize, i64, &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let keys: Vec<_> = records.iter().flat_map(keys_of).collect();
+        let mut numbers = Vec::with_capacity(keys.len());
+        ids.number_all(&keys, &mut numbers);
+        self.leads.grow(ids.len());
+        // Fetches what is read below.
+        black_box(self.leads.to_all(numbers.iter().copied()));
+        let mut rest = numbers.as_slice();
+        for (n, record) in records.iter().enumerate() {
+            let (numbers, after) = rest.split_at(record.iter().flatten().count());
+            rest = after;
+            let profile = self.leads.resolve(numbers.iter().copied());
+            self.parts.push(profile, |out| push(n, profile, out), scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Takes records that were staged with the numbers of their ids, each of which is another now.
+    ///
+    /// # Errors
+    /// The scratch file's.
+    pub fn take_numbered(
+        &mut self,
+        staged: Spill,
+        number: impl Fn(u32) -> u32,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let Self { leads, parts } = self;
+        hand_out(staged, number, leads, parts, scratch)
+    }
+
+    /// Takes records that were staged with their ids.
+    ///
+    /// # Errors
+    /// The scratch file's.
+    pub fn take_named(
+        &mut self,
+        staged: Spill,
+        ids: &mut Ids,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let mut pieces = staged.pieces();
+        while let Some(piece) = next(&mut pieces, scratch)? {
+            let mut rest = piece.as_slice();
+            loop {
+                let some = std::iter::from_fn(|| staged::next_with_names(&mut rest)).take(AT_ONCE);
+                let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
+                if names.is_empty() {
+                    break;
+                }
+                let push = |n: usize, profile, out: &mut _| {
+                    staged::push_with_profile(out, profile, bodies[n]);
+                };
+                self.take(ids, &names, scratch, push)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Resolves records in file order that were staged with the numbers of their ids.
+///
+/// # Errors
+/// The scratch file's.
+pub fn hand_out(
+    staged: Spill,
+    number: impl Fn(u32) -> u32,
+    leads: &mut Leads,
+    parts: &mut Parts,
+    scratch: &mut Scratch,
+) -> Result<(), Error> {
+    let mut pieces = staged.pieces();
+    while let Some(piece) = next(&mut pieces, scratch)? {
+        let mut rest = piece.as_slice();
+        while let Some(record) = staged::next_with_ids(&mut rest) {
+            let profile = leads.resolve(record.ids().map(&number));
+            let push = |out: &mut _| staged::push_with_profile(out, profile, record.body);
+            parts.push(profile, push, scratch)?;
+        }
+    }
+    Ok(())
+}
+
+/// One piece, as it was written.
+fn next(pieces: &mut Pieces, scratch: &Scratch) -> Result<Option<Vec<u8>>, Error> {
+    pieces.next(scratch, 1)
+}
+
+/// A record's ids, strongest first.
+pub fn keys_of<'a>(record: &Named<'a>) -> impl Iterator<Item = Key<'a>> + use<'a> {
+    IdKind::ALL.into_iter().zip(*record).filter_map(|(kind, id)| id.map(|id| (kind, id)))
+}
