@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
+use super::change::{Change, PackedChange, pack, unpack};
 use super::schema::{IdKind, Property};
 
 /// Accepted records in file order.
@@ -30,47 +31,6 @@ impl Batch {
     }
 }
 
-/// What a change does to its property.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// `$set`: replaces.
-    Set,
-    /// `$add`: adds the value to the list.
-    Add,
-    /// `$remove`: takes the value out of the list.
-    Remove,
-    /// `$delete`: removes the property; the value is [`Value::None`].
-    Delete,
-}
-
-/// A typed value of a profile property.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// With [`Operation::Delete`] only.
-    None,
-    /// Text.
-    Text(&'a str),
-    /// INTEGER and LONG.
-    Integer(i64),
-    /// Finite.
-    Float(f64),
-    /// BOOLEAN and communication preferences.
-    Boolean(bool),
-    /// Seconds since 1970 UTC.
-    Date(i64),
-}
-
-/// One change to one property of the profile.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change<'a> {
-    /// Which property: an index into [`ProfileBatch::properties`].
-    pub property: usize,
-    /// What to do.
-    pub operation: Operation,
-    /// With what.
-    pub value: Value<'a>,
-}
-
 /// One accepted profile record.
 #[derive(Clone, Debug)]
 pub struct ProfileRecord<'a> {
@@ -80,55 +40,36 @@ pub struct ProfileRecord<'a> {
     pub at: i64,
     /// Its ids by [`IdKind`]; at least one is there.
     pub ids: [Option<&'a str>; 4],
-    changes: &'a [StoredChange],
-    text: &'a str,
+    changes: &'a [u8],
 }
 
-/// Many profile records, packed: two allocations grow with the number of records, none per record.
+/// Many profile records, packed: three allocations grow with the number of records, none per record.
 #[derive(Clone, Debug)]
 pub struct ProfileBatch {
     properties: Arc<[Property]>,
     records: Vec<StoredRecord>,
-    changes: Vec<StoredChange>,
-    text: String,
+    /// One after the other.
+    ids: String,
+    /// The same of what [`pack`] makes of changes.
+    changes: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
 struct StoredRecord {
     line: u64,
     at: i64,
-    ids: [Option<Span>; 4],
-    changes_end: usize,
+    /// How long each is, or [`NO_ID`].
+    ids: [u32; 4],
+    /// Where its changes end; those of a batch stay under 4 GiB.
+    changes_end: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct StoredChange {
-    property: usize,
-    operation: Operation,
-    value: StoredValue,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum StoredValue {
-    None,
-    Text(Span),
-    Integer(i64),
-    Float(f64),
-    Boolean(bool),
-    Date(i64),
-}
-
-/// A piece of a batch's text; a batch's text stays under 4 GiB.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-}
+const NO_ID: u32 = u32::MAX;
 
 impl ProfileBatch {
     /// An empty batch whose changes index into `properties`.
     pub fn new(properties: Arc<[Property]>) -> Self {
-        Self { properties, records: Vec::new(), changes: Vec::new(), text: String::new() }
+        Self { properties, records: Vec::new(), ids: String::new(), changes: Vec::new() }
     }
 
     /// What changes index into.
@@ -146,9 +87,9 @@ impl ProfileBatch {
         self.records.is_empty()
     }
 
-    /// Bytes of text held, to bound a batch by.
-    pub fn text_len(&self) -> usize {
-        self.text.len()
+    /// What it takes in memory, in bytes, to bound a batch by.
+    pub fn bytes(&self) -> usize {
+        self.records.len() * size_of::<StoredRecord>() + self.ids.len() + self.changes.len()
     }
 
     /// Appends a record.
@@ -159,47 +100,26 @@ impl ProfileBatch {
         ids: [Option<&str>; 4],
         changes: impl IntoIterator<Item = Change<'a>>,
     ) {
-        let ids = ids.map(|id| id.map(|id| self.keep(id)));
-        for Change { property, operation, value } in changes {
-            let value = match value {
-                Value::None => StoredValue::None,
-                Value::Text(text) => StoredValue::Text(self.keep(text)),
-                Value::Integer(n) => StoredValue::Integer(n),
-                Value::Float(n) => StoredValue::Float(n),
-                Value::Boolean(b) => StoredValue::Boolean(b),
-                Value::Date(seconds) => StoredValue::Date(seconds),
-            };
-            self.changes.push(StoredChange { property, operation, value });
-        }
-        self.records.push(StoredRecord { line, at, ids, changes_end: self.changes.len() });
+        ids.into_iter().flatten().for_each(|id| self.ids.push_str(id));
+        changes.into_iter().for_each(|change| pack(&mut self.changes, change));
+        let ids = ids.map(|id| id.map_or(NO_ID, |id| id.len() as u32));
+        self.records.push(StoredRecord { line, at, ids, changes_end: self.changes.len() as u32 });
     }
 
     /// The records in file order.
     pub fn iter(&self) -> impl Iterator<Item = ProfileRecord<'_>> {
-        let mut start = 0;
+        let (mut ids, mut start) = (self.ids.as_str(), 0);
         self.records.iter().map(move |record| {
-            let changes = &self.changes[start..record.changes_end];
-            start = record.changes_end;
-            ProfileRecord {
-                line: record.line,
-                at: record.at,
-                ids: record.ids.map(|id| id.map(|span| span.of(&self.text))),
-                changes,
-                text: &self.text,
-            }
+            let end = record.changes_end as usize;
+            let changes = &self.changes[std::mem::replace(&mut start, end)..end];
+            let mut id = |length| {
+                let (id, rest) = ids.split_at(length);
+                ids = rest;
+                id
+            };
+            let ids = record.ids.map(|length| (length != NO_ID).then(|| id(length as usize)));
+            ProfileRecord { line: record.line, at: record.at, ids, changes }
         })
-    }
-
-    fn keep(&mut self, text: &str) -> Span {
-        let start = self.text.len() as u32;
-        self.text.push_str(text);
-        Span { start, end: self.text.len() as u32 }
-    }
-}
-
-impl Span {
-    fn of(self, text: &str) -> &str {
-        &text[self.start as usize..self.end as usize]
     }
 }
 
@@ -211,24 +131,18 @@ impl<'a> ProfileRecord<'a> {
 
     /// The changes, in column order.
     pub fn changes(&self) -> impl Iterator<Item = Change<'a>> + use<'a> {
-        let text = self.text;
-        self.changes.iter().map(move |change| Change {
-            property: change.property,
-            operation: change.operation,
-            value: match change.value {
-                StoredValue::None => Value::None,
-                StoredValue::Text(span) => Value::Text(span.of(text)),
-                StoredValue::Integer(n) => Value::Integer(n),
-                StoredValue::Float(n) => Value::Float(n),
-                StoredValue::Boolean(b) => Value::Boolean(b),
-                StoredValue::Date(seconds) => Value::Date(seconds),
-            },
-        })
+        unpack(self.changes).map(PackedChange::get)
+    }
+
+    /// The same, to be given to [`unpack`].
+    pub fn packed_changes(&self) -> &'a [u8] {
+        self.changes
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::{Operation, Value};
     use super::*;
     use crate::records::schema::PropertyType;
 

@@ -19,7 +19,7 @@ use arrow_array::{
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
-use super::batch::Value;
+use super::change::Value;
 use super::columns::PropertyColumn;
 use super::explain::{broken, has_charged_items, only_id, too_many_properties};
 use super::lex::Span;

@@ -20,6 +20,7 @@
 
 pub mod batch;
 mod buffer;
+mod change;
 mod columns;
 mod decode;
 mod decompress;
@@ -46,7 +47,8 @@ mod source;
 mod split;
 mod texts;
 
-pub use batch::{Batch, Change, Operation, ProfileBatch, ProfileRecord, Value};
+pub use batch::{Batch, ProfileBatch, ProfileRecord};
+pub use change::{Change, Operation, PackedChange, PackedValue, Value, unpack};
 pub use decompress::Compression;
 pub use error_file::ErrorFile;
 pub use errors_jsonl::push_json_lines;

@@ -3,7 +3,8 @@
 //! Only a row that breaks a rule for its time or its ids is explained by the slow way; a cell that a
 //! `plain` test lets pass is what the rule itself would give.
 
-use super::batch::{Change, Operation, ProfileBatch, Value};
+use super::batch::ProfileBatch;
+use super::change::{Change, Operation, Value};
 use super::columns::PropertyColumn;
 use super::explain::explain_user;
 use super::parse::{Found, Plan, Rows};

@@ -1,7 +1,7 @@
 //! Profiles: the four operations, and the properties that every product knows.
 
 use super::{fold, trim};
-use crate::records::batch::Operation;
+use crate::records::change::Operation;
 use crate::records::rejection::Rule;
 
 pub static OPERATION: Rule =

@@ -2,7 +2,7 @@
 
 use super::{date, trim, value};
 use crate::manifest::DateFormat;
-use crate::records::batch::Value;
+use crate::records::change::Value;
 use crate::records::rejection::{Case, Rule};
 use crate::records::schema::PropertyType;
 

@@ -14,8 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::cut;
-use super::staged::StagedValue;
-use crate::records::{Property, Value};
+use crate::records::{PackedValue, Property, Value};
 
 /// The import's properties.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ pub enum Name<'a> {
 /// A property's value: as it was stored, or as a change made it.
 pub enum Held<'a> {
     Stored(&'a str),
-    Scalar(StagedValue<'a>),
+    Scalar(PackedValue<'a>),
     List(Vec<Cow<'a, str>>),
 }
 

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::entries::{Entries, Entry, Held, Name, Names, text_of};
-use super::staged::{StagedChange, StagedValue};
-use crate::records::{Change, Operation, Property, Value};
+use crate::records::{Change, Operation, PackedChange, PackedValue, Property, Value};
 
 /// How many values a list keeps; the oldest goes.
 const MAX_LIST: usize = 100;
@@ -41,17 +40,17 @@ impl Merger {
         changes: impl Iterator<Item = Change<'c>>,
         after: &mut String,
     ) -> serde_json::Result<()> {
-        self.merge_staged(before, changes.map(StagedChange::from), after)
+        self.merge_packed(before, changes.map(PackedChange::from), after)
     }
 
-    /// The same of staged changes.
+    /// The same of packed changes.
     ///
     /// # Errors
     /// As there.
-    pub(super) fn merge_staged<'a, 'c: 'a>(
+    pub(super) fn merge_packed<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
-        mut changes: impl Iterator<Item = StagedChange<'c>>,
+        mut changes: impl Iterator<Item = PackedChange<'c>>,
         after: &mut String,
     ) -> serde_json::Result<()> {
         let Self { names, places } = self;
@@ -88,12 +87,12 @@ impl Merger {
 fn apply<'a>(
     entries: &mut Entries<'a>,
     place: &mut u32,
-    change: StagedChange<'a>,
+    change: PackedChange<'a>,
 ) -> serde_json::Result<()> {
     match (change.operation, change.value) {
         (Operation::Delete, _) => remove(entries, place),
         // Nothing to set, add or remove.
-        (_, StagedValue::Other(Value::None)) => {}
+        (_, PackedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
             Some(entry) => entry.value = Held::Scalar(value),
             None => push(entries, place, change.property, Held::Scalar(value)),

@@ -43,11 +43,6 @@ use crate::records::{ProfileBatch, Property};
 
 /// Batches are handed to the merging thread at about this many bytes.
 const PIECE_BYTES: usize = 2 << 20;
-/// What a record takes in a batch beside its text and changes, in bytes.
-const RECORD_BYTES: usize = 72;
-/// What a change takes in a batch beside its text, in bytes.
-const CHANGE_BYTES: usize = 32;
-
 /// An import's changes, not yet visible.
 #[derive(Debug)]
 pub struct ProfilesWriter {
@@ -171,8 +166,7 @@ impl ProfilesWriter {
 
 impl Piece {
     fn push(&mut self, batch: ProfileBatch) {
-        let changes: usize = batch.iter().map(|record| record.changes().size_hint().0).sum();
-        self.bytes += batch.text_len() + batch.len() * RECORD_BYTES + changes * CHANGE_BYTES;
+        self.bytes += batch.bytes();
         self.batches.push(batch);
     }
 }

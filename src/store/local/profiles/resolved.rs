@@ -1,5 +1,5 @@
 //! Records that are led to their profiles as they come: it is known where every id of the table
-//! leads.
+//! leads. Those that came before it was known are caught up with while others come.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use super::super::super::Error;
 use super::ids::{Ids, Key};
 use super::parts::Parts;
 use super::resolve::Leads;
-use super::scratch::{Pieces, Scratch, Spill};
+use super::scratch::{Scratch, Spill};
 use super::staged;
 use super::window::Limits;
 use crate::records::IdKind;
@@ -23,13 +23,20 @@ pub type Named<'a> = [Option<&'a str>; 4];
 pub struct Resolved {
     pub leads: Leads,
     pub parts: Parts,
+    /// The last records, still with their ids.
+    behind: Spill,
 }
 
 impl Resolved {
     /// No records yet. `known` is where each id of the table leads, by its number.
     pub fn new(known: Vec<i64>, last_profile: i64, limits: &Limits) -> Self {
         let leads = Leads::new(known, last_profile);
-        Self { leads, parts: Parts::open(limits, last_profile) }
+        Self { leads, parts: Parts::open(limits, last_profile), behind: Spill::default() }
+    }
+
+    /// The records that are not resolved yet, if there are any: more go there, with their ids.
+    pub fn behind(&mut self) -> Option<&mut Spill> {
+        Some(&mut self.behind).filter(|behind| !behind.is_empty())
     }
 
     /// Takes the next records of the file, [`AT_ONCE`] or fewer, which have these ids. `push` writes
@@ -70,36 +77,31 @@ impl Resolved {
         number: impl Fn(u32) -> u32,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        let Self { leads, parts } = self;
+        let Self { leads, parts, .. } = self;
         hand_out(staged, number, leads, parts, scratch)
     }
 
-    /// Takes records that were staged with their ids.
+    /// Takes records that were staged with their ids, as they are caught up with.
+    pub fn take_named(&mut self, staged: Spill) {
+        self.behind = staged;
+    }
+
+    /// Catches up with some of the records that are behind. Returns whether there were any.
     ///
     /// # Errors
     /// The scratch file's.
-    pub fn take_named(
-        &mut self,
-        staged: Spill,
-        ids: &mut Ids,
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
-        let mut pieces = staged.pieces();
-        while let Some(piece) = next(&mut pieces, scratch)? {
-            let mut rest = piece.as_slice();
-            loop {
-                let some = std::iter::from_fn(|| staged::next_with_names(&mut rest)).take(AT_ONCE);
-                let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
-                if names.is_empty() {
-                    break;
-                }
-                let push = |n: usize, profile, out: &mut _| {
-                    staged::push_with_profile(out, profile, bodies[n]);
-                };
-                self.take(ids, &names, scratch, push)?;
-            }
+    pub fn catch_up(&mut self, ids: &mut Ids, scratch: &mut Scratch) -> Result<bool, Error> {
+        let Some(piece) = self.behind.take_first(scratch)? else { return Ok(false) };
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() {
+            let some = std::iter::from_fn(|| staged::next_with_names(&mut rest)).take(AT_ONCE);
+            let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
+            let push = |n: usize, profile, out: &mut _| {
+                staged::push_with_profile(out, profile, bodies[n]);
+            };
+            self.take(ids, &names, scratch, push)?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -115,7 +117,7 @@ pub fn hand_out(
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
     let mut pieces = staged.pieces();
-    while let Some(piece) = next(&mut pieces, scratch)? {
+    while let Some(piece) = pieces.next(scratch, 1)? {
         let mut rest = piece.as_slice();
         while let Some(record) = staged::next_with_ids(&mut rest) {
             let profile = leads.resolve(record.ids().map(&number));
@@ -124,11 +126,6 @@ pub fn hand_out(
         }
     }
     Ok(())
-}
-
-/// One piece, as it was written.
-fn next(pieces: &mut Pieces, scratch: &Scratch) -> Result<Option<Vec<u8>>, Error> {
-    pieces.next(scratch, 1)
 }
 
 /// A record's ids, strongest first.

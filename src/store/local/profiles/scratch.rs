@@ -3,6 +3,7 @@
 //! The file is made when the first bytes don't fit, and nothing is left of it when the process
 //! ends, however it does. Bytes come back in the order in which they were pushed.
 
+use std::collections::{VecDeque, vec_deque};
 use std::fs::File;
 use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
@@ -22,7 +23,7 @@ pub struct Scratch {
 /// Bytes in memory, and before them what is already in the file.
 #[derive(Debug, Default)]
 pub struct Spill {
-    written: Vec<Piece>,
+    written: VecDeque<Piece>,
     /// What is not written yet; append whole records.
     pub buffer: Vec<u8>,
 }
@@ -30,7 +31,7 @@ pub struct Spill {
 /// What a [`Spill`] holds, on its way back.
 #[derive(Debug)]
 pub struct Pieces {
-    written: Peekable<std::vec::IntoIter<Piece>>,
+    written: Peekable<vec_deque::IntoIter<Piece>>,
     last: Option<Vec<u8>>,
 }
 
@@ -77,7 +78,7 @@ impl Scratch {
 
 impl Spill {
     /// Nothing.
-    pub const NONE: Self = Self { written: Vec::new(), buffer: Vec::new() };
+    pub const NONE: Self = Self { written: VecDeque::new(), buffer: Vec::new() };
 
     /// Writes the buffer out once it holds `limit` bytes.
     ///
@@ -87,9 +88,28 @@ impl Spill {
         if self.buffer.len() < limit {
             return Ok(());
         }
-        self.written.push(scratch.append(&self.buffer)?);
+        self.written.push_back(scratch.append(&self.buffer)?);
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Takes what was pushed first, as it was written: at the end what is not written yet, then
+    /// none.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn take_first(&mut self, scratch: &Scratch) -> Result<Option<Vec<u8>>, Error> {
+        let mut bytes = std::mem::take(&mut self.buffer);
+        if let Some(piece) = self.written.pop_front() {
+            self.buffer = std::mem::take(&mut bytes);
+            scratch.read(piece, &mut bytes)?;
+        }
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.buffer.is_empty()
     }
 
     /// How many bytes were pushed.
@@ -161,6 +181,25 @@ mod tests {
             scratch.clear().unwrap();
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_came_first_is_taken_while_more_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch::new(folder.path().join("scratch"));
+        let (mut spill, mut taken) = (Spill::default(), Vec::new());
+        for n in 0..100_u8 {
+            spill.buffer.extend([n; 3]);
+            spill.spill_above(7, &mut scratch).unwrap();
+            if n % 4 == 3 {
+                taken.extend(spill.take_first(&scratch).unwrap().unwrap());
+            }
+        }
+        while let Some(bytes) = spill.take_first(&scratch).unwrap() {
+            taken.extend(bytes);
+        }
+        assert!(spill.is_empty());
+        assert_eq!(taken, (0..100_u8).flat_map(|n| [n; 3]).collect::<Vec<_>>());
     }
 
     #[test]

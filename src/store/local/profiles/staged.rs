@@ -9,11 +9,10 @@
 //! with names      count u8 | kind u8, length u32, id … | length u32 | body
 //! with ids        count u8 | id u32 … | length u32 | body
 //! with a profile  profile i64 | length u32 | body
-//! body            at i64 | changes to the end
-//! change          property, operation and type (varint) | value
+//! body            at i64 | packed changes to the end
 //! ```
 
-use crate::records::{Change, Operation, ProfileRecord, Value};
+use crate::records::{PackedChange, ProfileRecord, unpack};
 
 const WHOLE: &str = "staged records are read as they were written";
 
@@ -107,131 +106,17 @@ pub fn at(mut body: &[u8]) -> i64 {
     i64::from_le_bytes(take_array(&mut body))
 }
 
-/// A change as it is staged.
-#[derive(Clone, Copy, Debug)]
-pub struct StagedChange<'a> {
-    /// An index into the import's properties.
-    pub property: usize,
-    pub operation: Operation,
-    pub value: StagedValue<'a>,
-}
-
-/// Its value. A text is read as one when it is needed: many are replaced before.
-#[derive(Clone, Copy, Debug)]
-pub enum StagedValue<'a> {
-    Text(&'a [u8]),
-    Other(Value<'a>),
-}
-
-impl<'a> StagedValue<'a> {
-    /// What was staged.
-    pub fn get(self) -> Value<'a> {
-        match self {
-            Self::Text(text) => Value::Text(std::str::from_utf8(text).expect(WHOLE)),
-            Self::Other(value) => value,
-        }
-    }
-}
-
-impl<'a> From<Change<'a>> for StagedChange<'a> {
-    fn from(Change { property, operation, value }: Change<'a>) -> Self {
-        let value = match value {
-            Value::Text(text) => StagedValue::Text(text.as_bytes()),
-            value => StagedValue::Other(value),
-        };
-        Self { property, operation, value }
-    }
-}
-
 /// A body's changes, in their order.
-pub fn changes(mut body: &[u8]) -> impl Iterator<Item = StagedChange<'_>> {
+pub fn changes(mut body: &[u8]) -> impl Iterator<Item = PackedChange<'_>> {
     let _at: [u8; 8] = take_array(&mut body);
-    std::iter::from_fn(move || (!body.is_empty()).then(|| take_change(&mut body)))
+    unpack(body)
 }
 
 fn push_body(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
-    let length = out.len();
-    out.extend([0; 4]);
+    let changes = record.packed_changes();
+    out.extend(((changes.len() + size_of_val(&record.at)) as u32).to_le_bytes());
     out.extend(record.at.to_le_bytes());
-    record.changes().for_each(|change| push_change(out, change));
-    let body = (out.len() - length - 4) as u32;
-    out[length..length + 4].copy_from_slice(&body.to_le_bytes());
-}
-
-fn push_change(out: &mut Vec<u8>, Change { property, operation, value }: Change<'_>) {
-    let kind = match value {
-        Value::None => 0,
-        Value::Text(_) => 1,
-        Value::Integer(_) => 2,
-        Value::Float(_) => 3,
-        Value::Boolean(_) => 4,
-        Value::Date(_) => 5,
-    };
-    let operation = match operation {
-        Operation::Set => 0,
-        Operation::Add => 1,
-        Operation::Remove => 2,
-        Operation::Delete => 3,
-    };
-    push_number(out, (property as u64) << 5 | operation << 3 | kind);
-    match value {
-        Value::None => {}
-        Value::Text(text) => {
-            push_number(out, text.len() as u64);
-            out.extend_from_slice(text.as_bytes());
-        }
-        Value::Integer(n) | Value::Date(n) => push_number(out, (n << 1 ^ n >> 63).cast_unsigned()),
-        Value::Float(n) => out.extend(n.to_le_bytes()),
-        Value::Boolean(b) => out.push(b.into()),
-    }
-}
-
-#[inline]
-fn take_change<'a>(rest: &mut &'a [u8]) -> StagedChange<'a> {
-    let head = take_number(rest);
-    let operation = match head >> 3 & 3 {
-        0 => Operation::Set,
-        1 => Operation::Add,
-        2 => Operation::Remove,
-        _ => Operation::Delete,
-    };
-    let signed = |n: u64| (n >> 1).cast_signed() ^ -(n & 1).cast_signed();
-    let value = match head & 7 {
-        0 => Value::None,
-        1 => {
-            let len = take_number(rest) as usize;
-            let value = StagedValue::Text(take(rest, len));
-            return StagedChange { property: (head >> 5) as usize, operation, value };
-        }
-        2 => Value::Integer(signed(take_number(rest))),
-        3 => Value::Float(f64::from_le_bytes(take_array(rest))),
-        4 => Value::Boolean(take(rest, 1) != [0]),
-        _ => Value::Date(signed(take_number(rest))),
-    };
-    let value = StagedValue::Other(value);
-    StagedChange { property: (head >> 5) as usize, operation, value }
-}
-
-/// A varint, as in LEB128: seven bits a byte, the lowest first.
-fn push_number(out: &mut Vec<u8>, mut n: u64) {
-    while n > 0x7f {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-#[inline]
-fn take_number(rest: &mut &[u8]) -> u64 {
-    let mut n = 0;
-    for shift in (0..).step_by(7) {
-        let [byte] = take_array(rest);
-        n |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    n
+    out.extend_from_slice(changes);
 }
 
 fn take_body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
@@ -252,30 +137,13 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::ProfileBatch;
+    use crate::records::{Change, Operation, ProfileBatch, Value};
 
     #[test]
     fn a_record_comes_back_as_it_was() {
-        let values = [
-            Value::None,
-            Value::Text(""),
-            Value::Text("é😀\0"),
-            Value::Integer(i64::MIN),
-            Value::Integer(i64::MAX),
-            Value::Integer(-1),
-            Value::Float(-0.1),
-            Value::Boolean(true),
-            Value::Boolean(false),
-            Value::Date(i64::MIN),
-            Value::Date(0),
-        ];
-        let operations =
-            [Operation::Set, Operation::Add, Operation::Remove, Operation::Delete].into_iter();
-        let expected: Vec<_> = operations
-            .flat_map(|operation| values.map(|value| (operation, value)))
-            .zip([0, 1, 127, 128, 1999].into_iter().cycle())
-            .map(|((operation, value), property)| Change { property, operation, value })
-            .collect();
+        let operations = [Operation::Set, Operation::Add, Operation::Remove];
+        let value = Value::Text("é");
+        let expected = operations.map(|operation| Change { property: 128, operation, value });
         let mut batch = ProfileBatch::new([].into());
         batch.push(2, -7, [Some("a"), None, None, Some("b")], expected.iter().copied());
         batch.push(3, 8, [Some("a"), None, None, None], []);
@@ -305,11 +173,7 @@ mod tests {
         let mut rest = routed.as_slice();
         let (profile, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((profile, at(body)), (i64::MAX, -7));
-        let read = |StagedChange { property, operation, value }: StagedChange<'_>| {
-            format!("{:?}", Change { property, operation, value: value.get() })
-        };
-        let found: Vec<_> = changes(body).map(read).collect();
-        assert_eq!(found, expected.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>());
+        assert_eq!(changes(body).map(PackedChange::get).collect::<Vec<_>>(), expected);
         let (_, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((at(body), changes(body).count()), (8, 0));
         assert!(next_with_profile(&mut rest).is_none());

@@ -199,7 +199,7 @@ fn merge_chunk(
         let start = after.text.len();
         let properties = before.map_or("{}", |before| before.properties);
         let changes = bodies().flat_map(staged::changes);
-        merger.merge_staged(properties, changes, &mut after.text).map_err(|source| (id, source))?;
+        merger.merge_packed(properties, changes, &mut after.text).map_err(|source| (id, source))?;
         let properties = &after.text[start..];
         match before == Some(Profile { id, properties, created_at, updated_at }) {
             true => after.undo(),

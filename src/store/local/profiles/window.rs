@@ -99,9 +99,12 @@ impl Window {
             self.count += some.len() as u64;
             self.keep(&some)?;
         }
-        match &self.records {
+        match &mut self.records {
             Records::Waiting { may_read_all: true, .. } => self.read_all(database),
             Records::Reading { all, .. } if all.is_done() => self.stop_waiting(),
+            Records::Resolved(resolved) => {
+                resolved.catch_up(&mut self.ids, &mut self.scratch).map(drop)
+            }
             _ => Ok(()),
         }
     }
@@ -122,12 +125,12 @@ impl Window {
                 staged.spill_above(self.limits.staged, &mut self.scratch)
             }
             Records::Reading { others, .. } => {
-                records.iter().for_each(|record| {
-                    staged::push_with_names(&mut others.buffer, record);
-                });
-                others.spill_above(self.limits.staged, &mut self.scratch)
+                stage(records, others, &self.limits, &mut self.scratch)
             }
             Records::Resolved(resolved) => {
+                if let Some(behind) = resolved.behind() {
+                    return stage(records, behind, &self.limits, &mut self.scratch);
+                }
                 let push = |n: usize, profile, out: &mut _| {
                     staged::push_resolved(out, profile, &records[n]);
                 };
@@ -153,7 +156,7 @@ impl Window {
         Ok(())
     }
 
-    /// Waits for all ids of the table, if they are being read, and resolves the records.
+    /// Waits for all ids of the table, if they are being read: records can be resolved then.
     fn stop_waiting(&mut self) -> Result<(), Error> {
         self.records = match std::mem::replace(&mut self.records, Records::WAITING) {
             Records::Reading { first, others, all } => {
@@ -165,7 +168,7 @@ impl Window {
                 resolved.leads.grow(self.ids.len());
                 let number = |id| numbers[id as usize];
                 resolved.take_numbered(first, number, &mut self.scratch)?;
-                resolved.take_named(others, &mut self.ids, &mut self.scratch)?;
+                resolved.take_named(others);
                 Records::Resolved(resolved)
             }
             others => others,
@@ -186,9 +189,10 @@ impl Window {
         self.stop_waiting()?;
         let mut ids = std::mem::take(&mut self.ids);
         let (leads, parts) = match std::mem::replace(&mut self.records, Records::WAITING) {
-            Records::Resolved(Resolved { leads, parts }) => {
+            Records::Resolved(mut resolved) => {
+                while resolved.catch_up(&mut ids, &mut self.scratch)? {}
                 ids.seal();
-                (leads, parts)
+                (resolved.leads, resolved.parts)
             }
             Records::Reading { .. } => unreachable!("none waits for them any more"),
             Records::Waiting { staged, .. } => {
@@ -218,6 +222,17 @@ impl Window {
 impl Records {
     /// None. There are uncommitted ids in the table, which another connection doesn't see.
     const WAITING: Self = Self::Waiting { staged: Spill::NONE, may_read_all: false };
+}
+
+/// Stages records with their ids.
+fn stage(
+    records: &[ProfileRecord<'_>],
+    staged: &mut Spill,
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<(), Error> {
+    records.iter().for_each(|record| staged::push_with_names(&mut staged.buffer, record));
+    staged.spill_above(limits.staged, scratch)
 }
 
 /// Whether all ids of the table are read rather than these many looked up: there are about as many
