@@ -57,9 +57,17 @@ impl AllIds {
     }
 }
 
+/// How many bytes of records may come for each id that is being read, before they have to wait for
+/// it. What comes until then has to be caught up with; and who has nothing to do leaves the
+/// processor to the reading.
+const BYTES_BESIDE: usize = 48;
+
 /// The ids of a table, while they are read. Nothing goes on after it is dropped.
 #[derive(Debug)]
-pub struct Reading(Option<JoinHandle<Result<(Ids, Vec<i64>), Error>>>);
+pub struct Reading {
+    thread: Option<JoinHandle<Result<(Ids, Vec<i64>), Error>>>,
+    count: usize,
+}
 
 impl Reading {
     /// Begins to read those of the database at `path`, which has about so many.
@@ -76,12 +84,15 @@ impl Reading {
             Ok(all.arrange())
         };
         let thread = thread::Builder::new().name("all-ids".into()).spawn(read);
-        thread.map(|thread| Self(Some(thread))).map_err(|source| Error::Thread { source })
+        let thread = thread.map_err(|source| Error::Thread { source })?;
+        Ok(Self { thread: Some(thread), count })
     }
 
-    /// Whether they can be had without waiting.
-    pub fn is_done(&self) -> bool {
-        self.0.as_ref().is_none_or(JoinHandle::is_finished)
+    /// Whether it is time to finish: they can be had at once, or so many bytes of records came
+    /// meanwhile that it is better to wait.
+    pub fn is_due(&self, bytes: usize) -> bool {
+        bytes > self.count * BYTES_BESIDE
+            || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Each under a number, and where it leads, by these numbers.
@@ -89,7 +100,7 @@ impl Reading {
     /// # Errors
     /// SQLite's.
     pub fn finish(mut self) -> Result<(Ids, Vec<i64>), Error> {
-        let read = self.0.take().map(JoinHandle::join);
+        let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it is finished once")));
         read.unwrap_or_else(|panic| resume_unwind(panic))
     }
@@ -97,7 +108,7 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // nobody asks how it ended
         }
     }

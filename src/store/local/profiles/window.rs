@@ -101,7 +101,7 @@ impl Window {
         }
         match &mut self.records {
             Records::Waiting { may_read_all: true, .. } => self.read_all(database),
-            Records::Reading { all, .. } if all.is_done() => self.stop_waiting(),
+            Records::Reading { all, others, .. } if all.is_due(others.len()) => self.stop_waiting(),
             Records::Resolved(resolved) => {
                 resolved.catch_up(&mut self.ids, &mut self.scratch).map(drop)
             }
