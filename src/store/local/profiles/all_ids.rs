@@ -42,8 +42,8 @@ impl AllIds {
         self.rows.push(Row { profile, length_and_kind: length_and_kind(key), start });
     }
 
-    /// Each under a number, and where it leads, by these numbers.
-    pub fn arrange(mut self) -> (Ids, Vec<i64>) {
+    /// Numbers them.
+    pub fn arrange(mut self) -> Arranged {
         self.rows.sort_unstable();
         let key = |row: &Row| {
             let (start, length) = (row.start as usize, length_of(row.length_and_kind));
@@ -62,10 +62,13 @@ impl AllIds {
 /// processor to the reading.
 const BYTES_BESIDE: usize = 48;
 
+/// Each under a number, and where it leads, by these numbers.
+pub type Arranged = (Ids, Vec<i64>);
+
 /// The ids of a table, while they are read. Nothing goes on after it is dropped.
 #[derive(Debug)]
 pub struct Reading {
-    thread: Option<JoinHandle<Result<(Ids, Vec<i64>), Error>>>,
+    thread: Option<JoinHandle<Result<Arranged, Error>>>,
     count: usize,
 }
 
@@ -95,11 +98,11 @@ impl Reading {
             || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Each under a number, and where it leads, by these numbers.
+    /// The ids, arranged.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn finish(mut self) -> Result<(Ids, Vec<i64>), Error> {
+    pub fn finish(mut self) -> Result<Arranged, Error> {
         let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it is finished once")));
         read.unwrap_or_else(|panic| resume_unwind(panic))

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::super::super::Error;
 use super::database::{Database, run};
-use super::ids::{Ids, KINDS_BY_NAME, Key};
+use super::ids::{Ids, Key};
+use super::key_order::KINDS_BY_NAME;
 use super::resolve::UNKNOWN;
 use super::rows::IdRows;
 use crate::records::IdKind;

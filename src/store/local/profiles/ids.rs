@@ -14,10 +14,6 @@ use crate::records::IdKind;
 /// What an id takes beside its text while a window is gathered and resolved, in bytes.
 const ID_BYTES: usize = 52;
 
-/// The kinds as the `identity` table sorts them: by their names.
-pub const KINDS_BY_NAME: [IdKind; 4] =
-    [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
-
 /// What stands before an id's text: its number, and its length and kind.
 const HEAD: usize = 8;
 /// Entries of a record that lie together are seldom longer than two of them.
@@ -36,7 +32,7 @@ pub struct Ids {
     /// An [`Entry`] for each id, one after the other.
     entries: Vec<u8>,
     /// By number, where its entry starts.
-    starts: Vec<u32>,
+    pub(super) starts: Vec<u32>,
 }
 
 /// The hash beside the place of the entry spares most looks at it.
@@ -48,10 +44,10 @@ struct Slot {
 
 /// An id as it is held.
 #[derive(Clone, Copy)]
-struct Entry<'a> {
-    number: u32,
+pub(super) struct Entry<'a> {
+    pub number: u32,
     length_and_kind: u32,
-    text: &'a [u8],
+    pub text: &'a [u8],
     /// Where the next one starts.
     end: u32,
 }
@@ -196,7 +192,7 @@ impl Ids {
 
     /// Looks at all of these entries and at what comes after them, so that they are near when they
     /// are read one by one.
-    fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
+    pub(super) fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
         let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
         let look = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
         std::hint::black_box(starts.map(look).fold(0, |all, byte| all ^ byte));
@@ -210,7 +206,7 @@ impl Ids {
     }
 
     /// The entry that starts here.
-    fn at(&self, start: u32) -> Entry<'_> {
+    pub(super) fn at(&self, start: u32) -> Entry<'_> {
         self.entry(start).expect("an entry starts here")
     }
 
@@ -247,52 +243,13 @@ impl Ids {
         self.starts_by_id = starts_by_id;
     }
 
-    /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
-    /// page.
-    pub fn in_key_order(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
-        self.sorted(kind, wanted).map(|start| self.at(start).number).collect()
-    }
-
-    /// Gives the `wanted` ids of one kind in the same order to `take`, with their numbers, some of
-    /// them at once.
-    pub fn take_in_key_order<E>(
-        &self,
-        kind: IdKind,
-        wanted: impl Fn(u32) -> bool,
-        at_once: usize,
-        mut take: impl FnMut(&[(u32, &str)]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let starts: Vec<_> = self.sorted(kind, wanted).collect();
-        let mut some = Vec::with_capacity(at_once);
-        for starts in starts.chunks(at_once) {
-            self.fetch(starts.iter());
-            some.clear();
-            some.extend(starts.iter().map(|&start| self.at(start)).map(|e| (e.number, e.as_str())));
-            take(&some)?;
-        }
-        Ok(())
-    }
-
-    /// Where the `wanted` ids of one kind are, in the order of the `identity` table.
-    fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
-        let starts = self.starts.iter().zip(0..).filter(|&(_, number)| wanted(number));
-        let entries = starts.map(|(&start, _)| (start, self.at(start)));
-        let wanted = entries.filter(|(_, entry)| entry.kind() == kind);
-        let mut keys: Vec<([u64; 2], u32)> =
-            wanted.map(|(start, entry)| (prefix(entry.text), start)).collect();
-        keys.sort_unstable_by(|(a, m), (b, n)| {
-            a.cmp(b).then_with(|| self.at(*m).text.cmp(self.at(*n).text))
-        });
-        keys.into_iter().map(|(_, start)| start)
-    }
-
     fn hash(&self, (kind, value): Key<'_>) -> u32 {
         self.hasher.hash_one((kind as u8, value)) as u32
     }
 }
 
 impl<'a> Entry<'a> {
-    fn as_str(&self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         std::str::from_utf8(self.text).expect("an id is text")
     }
 
@@ -301,7 +258,7 @@ impl<'a> Entry<'a> {
         self.length_and_kind == length_and_kind(key) && self.text == key.1.as_bytes()
     }
 
-    fn kind(&self) -> IdKind {
+    pub fn kind(&self) -> IdKind {
         kind_of(self.length_and_kind)
     }
 }
@@ -327,15 +284,6 @@ pub fn kind_of(length_and_kind: u32) -> IdKind {
 /// The table takes its bits from both ends of a hash.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
-}
-
-/// The first 16 bytes as numbers that sort as they do; two, because one would take up more memory.
-fn prefix(text: &[u8]) -> [u64; 2] {
-    let mut bytes = [0; 16];
-    let len = text.len().min(16);
-    bytes[..len].copy_from_slice(&text[..len]);
-    let number = u128::from_be_bytes(bytes);
-    [(number >> 64) as u64, number as u64]
 }
 
 #[cfg(test)]

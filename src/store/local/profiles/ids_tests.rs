@@ -1,5 +1,6 @@
 //! Numbers by id, alone and of records at once, and the order of their table.
 
+use super::super::key_order::KINDS_BY_NAME;
 use super::*;
 
 pub fn number(ids: &mut Ids, kind: IdKind, value: &str) -> u32 {

@@ -13,6 +13,7 @@ mod database;
 mod entries;
 mod id_table;
 mod ids;
+mod key_order;
 mod merge;
 mod parts;
 mod resolve;
@@ -62,9 +63,10 @@ struct Piece {
 #[derive(Debug)]
 struct Profiles {
     import: ImportId,
+    /// Dropped before the database, of which it may be reading.
+    window: Window,
     database: Database,
     merger: Merger,
-    window: Window,
     committed: Committed,
 }
 

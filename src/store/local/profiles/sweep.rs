@@ -15,7 +15,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::super::super::Error;
 use super::database::Database;
-use super::ids::{Ids, KINDS_BY_NAME};
+use super::ids::Ids;
+use super::key_order::KINDS_BY_NAME;
 use super::merge::Merger;
 use super::resolve::Leads;
 use super::rows::{IdRows, Profile, Profiles};
