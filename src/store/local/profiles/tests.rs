@@ -145,3 +145,32 @@ proptest! {
         prop_assert_eq!(names, ["profiles.db", "profiles.db-shm", "profiles.db-wal"]);
     }
 }
+
+#[test]
+fn an_import_given_up_while_ids_are_read_leaves_the_database_at_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+    let property = Property { name: "p".into(), kind: PropertyType::String };
+    let properties: Arc<[_]> = [property].into();
+    let limits = Limits { beside: 1, ..Limits::default() };
+    let records: Vec<Record> =
+        (0..200).map(|n| ([Some(n), None, None, None], 0, vec![(0, Operation::Set, n)])).collect();
+    for n in 1..20 {
+        let import = ImportId::new("sftp1", n).unwrap();
+        let Begun::Now(mut writer) = begin_within(limits, &folder, &import, &properties).unwrap()
+        else {
+            panic!("{import} is new")
+        };
+        writer.push(batch(&properties, &records)).unwrap();
+        if n == 1 {
+            writer.commit().unwrap();
+            continue;
+        }
+        let piece = std::mem::take(&mut writer.piece);
+        writer.profiles.send(piece).unwrap();
+        drop(writer);
+        let log = folder.profiles().with_extension("db-wal");
+        assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
+        assert_eq!(Model::stored(&folder.profiles()).profiles.len(), 200);
+    }
+}
