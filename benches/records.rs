@@ -32,6 +32,10 @@ impl Rejections for Forgotten {
     fn is_full(&self) -> bool {
         false
     }
+
+    fn take(&mut self) -> Self {
+        Self
+    }
 }
 
 impl Sink for Dropped {

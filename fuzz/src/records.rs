@@ -135,6 +135,10 @@ impl Rejections for Rejected {
     fn is_full(&self) -> bool {
         self.count == 5
     }
+
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
 }
 
 impl Sink for Told {

@@ -47,6 +47,17 @@ impl Rejections for Lines {
     fn is_full(&self) -> bool {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
+
+    /// Words stay with who goes on.
+    fn take(&mut self) -> Self {
+        Self {
+            format: Arc::clone(&self.format),
+            phrases: Phrases::default(),
+            file: std::mem::take(&mut self.file),
+            lines: std::mem::take(&mut self.lines),
+            ends: std::mem::take(&mut self.ends),
+        }
+    }
 }
 
 impl Lines {

@@ -4,17 +4,23 @@
 //! value alone. All the rest of what is written of them is kept.
 
 use std::fmt::{self, Write as _};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use super::rejection::Rejection;
 
-/// How many different reasons are kept: more than rules and columns that are wrong together.
-const KEPT: usize = 32;
+/// How many different reasons are kept: two for each column that there may be.
+const KEPT: usize = 4096;
 
-/// Reasons in words. Clones begin with what is known so far.
+/// Reasons in words.
 #[derive(Clone, Debug, Default)]
 pub struct Phrases {
     known: Vec<Phrase>,
-    /// Where the last one was found.
+    /// Their places, by hash.
+    table: HashTable<u32>,
+    hasher: RandomState,
+    /// The place of the last one that was asked for.
     last: usize,
 }
 
@@ -31,7 +37,7 @@ pub struct Phrase {
 }
 
 /// Whether a reason shows a value, which a message does not tell if it is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Valued {
     No,
     Empty,
@@ -41,25 +47,39 @@ enum Valued {
 impl Phrases {
     /// The words for `reason`.
     pub fn of(&mut self, reason: &Rejection<'_>) -> &Phrase {
-        let at = match self.known.get(self.last).is_some_and(|phrase| phrase.is_of(reason)) {
-            true => self.last,
-            false => self.find(reason),
-        };
-        self.last = at;
-        &self.known[at]
+        // Each record breaks what the one before broke, in the same order.
+        let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
+        let mut likely = [next, self.last].into_iter();
+        let at = likely.find(|at| self.known.get(*at).is_some_and(|known| known.is_of(reason)));
+        self.last = at.unwrap_or_else(|| self.find(reason));
+        &self.known[self.last]
     }
 
     fn find(&mut self, reason: &Rejection<'_>) -> usize {
-        if let Some(at) = self.known.iter().position(|phrase| phrase.is_of(reason)) {
-            return at;
+        let hash = self.hasher.hash_one(key(reason));
+        let found = self.table.find(hash, |at| self.known[*at as usize].is_of(reason));
+        if let Some(at) = found {
+            return *at as usize;
         }
         // Messages with numbers in them are new each time.
         if self.known.len() == KEPT {
             self.known.clear();
+            self.table.clear();
         }
+        let at = self.known.len();
         self.known.push(Phrase::new(reason));
-        self.known.len() - 1
+        let (known, hasher) = (&self.known, &self.hasher);
+        self.table.insert_unique(hash, at as u32, |at| hasher.hash_one(known[*at as usize].key()));
+        at
     }
+}
+
+/// What words depend on.
+type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Valued);
+
+fn key<'a>(reason: &'a Rejection<'_>) -> Key<'a> {
+    let (column, help) = (reason.column.as_deref(), reason.help.as_deref());
+    (&reason.message, column, help, Valued::of(reason))
 }
 
 impl Phrase {
@@ -91,11 +111,12 @@ impl Phrase {
         }
     }
 
+    fn key(&self) -> Key<'_> {
+        (&self.message, self.column.as_deref(), self.help.as_deref(), self.value)
+    }
+
     fn is_of(&self, reason: &Rejection<'_>) -> bool {
-        self.value == Valued::of(reason)
-            && self.message == reason.message
-            && self.column.as_deref() == reason.column.as_deref()
-            && self.help.as_deref() == reason.help.as_deref()
+        self.key() == key(reason)
     }
 
     /// Appends the reason with `value` to a quoted field.

@@ -106,8 +106,8 @@ struct Accepted {
 /// A worker: it parses, and writes down what is rejected.
 struct Worker<'a, R> {
     plan: &'a Plan,
-    /// What it rejects is written into clones of this.
-    empty: R,
+    /// What it has rejected and not yet passed on.
+    rejected: Rejected<R>,
     done: SyncSender<Done<R>>,
     /// Where a block's memory goes, to be read into again.
     used: Sender<Vec<u8>>,
@@ -118,7 +118,7 @@ struct Gone;
 
 impl<R: Rejections> Worker<'_, R> {
     /// Works until there are no jobs, or nobody wants what comes of them.
-    fn work(&self, jobs: &Receiver<Job>) {
+    fn work(&mut self, jobs: &Receiver<Job>) {
         for job in jobs {
             let done = match job {
                 Ok(Piece::Block(block)) => self.parse(block),
@@ -131,30 +131,37 @@ impl<R: Rejections> Worker<'_, R> {
         }
     }
 
-    fn parse(&self, block: Block) -> Result<Done<R>, Gone> {
-        let parsed = parse(block, self.plan);
-        self.reject(parsed.rejected(self.plan))?;
+    fn parse(&mut self, block: Block) -> Result<Done<R>, Gone> {
+        let plan = self.plan;
+        let parsed = parse(block, plan);
+        self.reject(parsed.rejected(plan))?;
         let Parsed { batches, consumed, text, .. } = parsed;
         let _ = self.used.send(text); // at the end of the file nobody wants it
         Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
     }
 
-    fn too_long(&self, line: u64, bytes: u64) -> Result<Done<R>, Gone> {
+    fn too_long(&mut self, line: u64, bytes: u64) -> Result<Done<R>, Gone> {
         self.reject(std::iter::once(too_long(self.plan, line, bytes)))?;
         Ok(Done::Read(Accepted { batches: Vec::new(), consumed: None }))
     }
 
     /// Writes records down, and passes them on whenever there are enough of them.
-    fn reject<'r>(&self, records: impl Iterator<Item = RejectedRecord<'r>>) -> Result<(), Gone> {
-        let mut open = None;
+    fn reject<'r>(
+        &mut self,
+        records: impl Iterator<Item = RejectedRecord<'r>>,
+    ) -> Result<(), Gone> {
         for record in records {
-            let rejected = open.get_or_insert_with(|| Rejected::of(self.empty.clone()));
-            rejected.add(&record);
-            if rejected.rejections.is_full() {
-                open.take().map_or(Ok(()), |full| self.send(Done::Rejected(full)))?;
+            self.rejected.add(&record);
+            if self.rejected.rejections.is_full() {
+                self.pass_on()?;
             }
         }
-        open.map_or(Ok(()), |last| self.send(Done::Rejected(last)))
+        if self.rejected.count > 0 { self.pass_on() } else { Ok(()) }
+    }
+
+    fn pass_on(&mut self) -> Result<(), Gone> {
+        let rejected = self.rejected.take();
+        self.send(Done::Rejected(rejected))
     }
 
     fn send(&self, done: Done<R>) -> Result<(), Gone> {
@@ -165,6 +172,15 @@ impl<R: Rejections> Worker<'_, R> {
 impl<R: Rejections> Rejected<R> {
     fn of(rejections: R) -> Self {
         Self { rejections, count: 0, tally: RejectionTally::default() }
+    }
+
+    /// All there is; nothing is left.
+    fn take(&mut self) -> Self {
+        Self {
+            rejections: self.rejections.take(),
+            count: std::mem::take(&mut self.count),
+            tally: std::mem::take(&mut self.tally),
+        }
     }
 
     /// Counts each text once, however many of the record's reasons have it.
@@ -217,8 +233,10 @@ impl Delivery {
         let Opened { start, plan, first, splitter } = opened;
         let empty = sink.begin(&start)?;
         thread::scope(|scope| {
-            let worker =
-                |done| Worker { plan: &plan, empty: empty.clone(), done, used: splitter.used() };
+            let worker = |done| {
+                let rejected = Rejected::of(empty.clone());
+                Worker { plan: &plan, rejected, done, used: splitter.used() }
+            };
             let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
             let meter = splitter.meter().clone();
             spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
@@ -310,7 +328,7 @@ fn start_workers<'scope, R: Rejections + 'scope>(
     for _ in 0..workers {
         let (give, jobs) = sync_channel(1);
         let (done, take) = sync_channel(1);
-        let worker = worker(done);
+        let mut worker = worker(done);
         spawn(scope, "import-parse", move || worker.work(&jobs))?;
         lanes.0.push(give);
         lanes.1.push(take);

@@ -15,7 +15,7 @@ pub trait Sink {
     type Rejections: Rejections;
 
     /// The header fits the manifest; records follow. Called once, before all else. Gives the empty
-    /// [`Rejections`] that all others are clones of.
+    /// [`Rejections`] that each worker begins with a clone of.
     fn begin(&mut self, start: &Start) -> Result<Self::Rejections, Failure>;
 
     /// Some accepted records.
@@ -36,6 +36,10 @@ pub trait Rejections: Clone + Send {
 
     /// Whether it holds enough to be passed on, which bounds the memory of a block's rejections.
     fn is_full(&self) -> bool;
+
+    /// All that it holds, to be passed on; it goes on with none.
+    #[must_use]
+    fn take(&mut self) -> Self;
 }
 
 /// What is known of a data file once its header is read.

@@ -45,8 +45,8 @@ fn any_float(text: &str) -> Result<f64, &'static Rule> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
-/// The number that at most 15 digits make, with a point before none to eight of the last: what is
-/// too long for [`decimal`].
+/// The number that at most 15 digits make, with a point before none to eight of the last: what
+/// [`decimal`] is too short for.
 ///
 /// Digits and power of ten are then exact as floats, and a division rounds once: the result is
 /// the nearest float, as `parse` gives it.

@@ -47,6 +47,15 @@ impl Rejections for Told {
     fn is_full(&self) -> bool {
         self.rejected.len() == 3
     }
+
+    fn take(&mut self) -> Self {
+        Self {
+            format: self.format.clone(),
+            phrases: Phrases::default(),
+            rejected: std::mem::take(&mut self.rejected),
+            error_file: std::mem::take(&mut self.error_file),
+        }
+    }
 }
 
 impl Sink for Kept {
