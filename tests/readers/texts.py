@@ -3,7 +3,7 @@
 Usage: texts.py FOLDER
 
 Per reader and column: how many rows are null, and the SHA-256 of all others in the rows' order,
-each text after its length in bytes and a colon; and the rows whose source_line is 40,000.
+each text after its length in bytes and a colon; and the row whose source_line is 40,000.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, FieldRef, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
@@ -14,6 +14,36 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::settings;
 use super::text::{TextChunk, TextColumn};
+
+/// How many row groups are written as the first of them asks for. A file may go on in another way
+/// than it begins, and to look again at every group would cost a tenth of the encoding.
+pub(super) const GROUPS_PER_CHOICE: usize = 32;
+
+/// The columns of an import.
+#[derive(Debug, Default)]
+pub struct Columns {
+    columns: Vec<Column>,
+    /// How many row groups they were asked for.
+    groups: usize,
+}
+
+impl Columns {
+    /// As the next row group has them, which is of `batches`.
+    ///
+    /// # Errors
+    /// Batches are not of one schema.
+    pub fn of(&mut self, batches: &[RecordBatch]) -> Result<&[Column]> {
+        if let (true, Some(first)) =
+            (self.groups.is_multiple_of(GROUPS_PER_CHOICE), batches.first())
+        {
+            let fields = first.schema_ref().fields().iter().enumerate();
+            let column = |(n, field)| Column::new(field, batches.iter().map(|b| b.column(n)));
+            self.columns = fields.map(column).collect::<Result<_>>()?;
+        }
+        self.groups += 1;
+        Ok(&self.columns)
+    }
+}
 
 /// Encodes the chunks of a column.
 #[derive(Debug)]

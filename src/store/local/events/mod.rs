@@ -16,6 +16,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use self::column::Columns;
 use self::part::Part;
 use super::super::{Committed, Error};
 use super::Begun;
@@ -54,6 +55,7 @@ struct Group {
 struct Parts {
     folder: PathBuf,
     settings: settings::Settings,
+    columns: Columns,
     open: Option<Part>,
     closed: usize,
     records: u64,
@@ -90,6 +92,7 @@ pub fn begin(
     let parts = Parts {
         folder: folders.unfinished.clone(),
         settings: settings::Settings::new(account, import, schema),
+        columns: Columns::default(),
         open: None,
         closed: 0,
         records: 0,
@@ -163,22 +166,21 @@ impl Work for Parts {
         if group.batches.is_empty() {
             return Ok(());
         }
-        let part = self.part()?;
-        part.write(&group.batches)?;
-        if part.chunks() >= CHUNKS_PER_PART {
-            self.close_part()?;
-        }
-        Ok(())
+        let mut part = self.part()?;
+        part.write(&mut self.columns, &group.batches)?;
+        let is_full = part.chunks() >= CHUNKS_PER_PART;
+        self.open = Some(part);
+        if is_full { self.close_part() } else { Ok(()) }
     }
 }
 
 impl Parts {
-    fn part(&mut self) -> Result<&mut Part, Error> {
-        let part = match self.open.take() {
-            Some(part) => part,
-            None => Part::create(&layout::part(&self.folder, self.closed), &self.settings)?,
-        };
-        Ok(self.open.insert(part))
+    /// The open part, or the next one.
+    fn part(&mut self) -> Result<Part, Error> {
+        match self.open.take() {
+            Some(part) => Ok(part),
+            None => Part::create(&layout::part(&self.folder, self.closed), &self.settings),
+        }
     }
 
     fn close_part(&mut self) -> Result<(), Error> {
@@ -192,7 +194,7 @@ impl Parts {
     /// Closes the last part; without a record there is one part with the columns alone.
     fn close(mut self) -> Result<u64, Error> {
         if self.closed == 0 {
-            self.part()?;
+            self.open = Some(self.part()?);
         }
         self.close_part()?;
         Ok(self.records)
@@ -261,7 +263,7 @@ mod tests {
             let metadata = reader.metadata().file_metadata();
             assert_eq!(
                 metadata.created_by(),
-                Some(concat!("sftp-import ", env!("CARGO_PKG_VERSION")))
+                Some(concat!("sftp-import version ", env!("CARGO_PKG_VERSION")))
             );
             let of = |key: &str| {
                 let mut values = metadata.key_value_metadata().unwrap().iter();

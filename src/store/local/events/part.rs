@@ -18,17 +18,13 @@ use parquet::file::writer::SerializedFileWriter;
 
 use super::super::super::Error;
 use super::super::durable;
-use super::column::{Chunk, Column};
+use super::column::{Chunk, Column, Columns};
 use super::settings::Settings;
 use super::writeback::Writeback;
 
 /// How many threads encode a row group's columns. The reading side has its own; with two cores,
 /// two let whichever side is behind have both.
 const ENCODERS: usize = 2;
-
-/// How many row groups are written as the first of them asks for. A file may go on in another way
-/// than it begins, and to look again at every group would cost a tenth of the encoding.
-const GROUPS_PER_CHOICE: usize = 32;
 
 /// What is gathered before it is written, in bytes.
 const BUFFER: usize = 256 << 10;
@@ -37,7 +33,6 @@ const BUFFER: usize = 256 << 10;
 pub struct Part {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
-    columns: Vec<Column>,
     writeback: Writeback,
 }
 
@@ -59,26 +54,27 @@ impl Part {
             ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
                 .and_then(ArrowWriter::into_serialized_writer)
                 .map_err(|source| Error::WriteEvents { path: path.to_owned(), source })?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            columns: Vec::new(),
-            writeback: Writeback::default(),
-        })
+        Ok(Self { path: path.to_owned(), file, writeback: Writeback::default() })
     }
 
-    /// Writes `batches` as one row group.
+    /// Writes `batches` as one row group, as `columns` have it.
     ///
     /// # Errors
     /// They don't have the part's columns, or the file can't be written.
-    pub fn write(&mut self, batches: &[RecordBatch]) -> std::result::Result<(), Error> {
-        self.write_group(batches)
+    pub fn write(
+        &mut self,
+        columns: &mut Columns,
+        batches: &[RecordBatch],
+    ) -> std::result::Result<(), Error> {
+        columns
+            .of(batches)
+            .and_then(|columns| self.write_group(columns, batches))
             .map_err(|source| Error::WriteEvents { path: self.path.clone(), source })
     }
 
     /// How many column chunks it has so far.
     pub fn chunks(&self) -> usize {
-        self.file.flushed_row_groups().len() * self.columns.len()
+        self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
     }
 
     /// Writes the footer, brings the file to the disk and says how many records it holds.
@@ -93,14 +89,8 @@ impl Part {
         written.map_err(|source| Error::WriteEvents { path: self.path, source })
     }
 
-    fn write_group(&mut self, batches: &[RecordBatch]) -> Result<()> {
-        let is_due = self.file.flushed_row_groups().len().is_multiple_of(GROUPS_PER_CHOICE);
-        if let (true, Some(first)) = (is_due, batches.first()) {
-            let fields = first.schema_ref().fields().iter().enumerate();
-            let column = |(n, field)| Column::new(field, batches.iter().map(|b| b.column(n)));
-            self.columns = fields.map(column).collect::<Result<_>>()?;
-        }
-        let chunks = encode(&self.columns, batches)?;
+    fn write_group(&mut self, columns: &[Column], batches: &[RecordBatch]) -> Result<()> {
+        let chunks = encode(columns, batches)?;
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to(&mut group)?;
@@ -158,6 +148,7 @@ mod tests {
     use arrow_schema::{DataType, Field, Schema};
     use parquet::basic::Encoding;
 
+    use super::super::column::GROUPS_PER_CHOICE;
     use super::*;
     use crate::records::EventSchema;
 
@@ -170,10 +161,11 @@ mod tests {
         let settings =
             Settings::new(&"acme".parse().unwrap(), &"sftp1-7".parse().unwrap(), &schema);
         let mut part = Part::create(&path, &settings).unwrap();
+        let mut columns = Columns::default();
         let mut write = |modulus: usize| {
             let texts: StringArray = (0..100).map(|n| Some(format!("a{}", n % modulus))).collect();
             let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(texts)]).unwrap();
-            part.write(&[batch]).unwrap();
+            part.write(&mut columns, &[batch]).unwrap();
         };
         (0..GROUPS_PER_CHOICE).for_each(|_| write(1000));
         write(5);

@@ -22,6 +22,8 @@ use crate::records::EventSchema;
 
 /// How many values of a column are looked at to choose its encoding.
 const SAMPLE: usize = 4096;
+/// About how many bytes of them.
+const SAMPLE_BYTES: usize = 256 << 10;
 
 /// A page before compression, in bytes. It stays in a core's cache from encoding to compression:
 /// with 1 MiB an import took 1.5 times as long.
@@ -62,16 +64,22 @@ pub fn column(sample: &ArrayRef) -> WriterProperties {
     .build()
 }
 
-/// What a column begins with: the first [`SAMPLE`] of `values`, which may be many short arrays.
+/// What a column begins with: the first [`SAMPLE`] of `values`, or fewer if they are long. `values`
+/// may be many short arrays.
 ///
 /// # Errors
 /// They are not of one type.
 pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
-    let mut left = SAMPLE;
+    let (mut left, mut bytes) = (SAMPLE, 0);
     let first = values.map_while(|values| {
-        let length = values.len().min(left);
-        left -= length;
-        (length > 0).then(|| values.slice(0, length))
+        let length = if bytes < SAMPLE_BYTES { values.len().min(left) } else { 0 };
+        let mut first = values.slice(0, length);
+        let own = super::part::bytes(&first);
+        if own > SAMPLE_BYTES {
+            first = values.slice(0, (length * SAMPLE_BYTES / own).max(1));
+        }
+        (left, bytes) = (left - first.len(), bytes + own);
+        (!first.is_empty()).then_some(first)
     });
     let first: Vec<_> = first.collect();
     Ok(concat(&first.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
@@ -80,7 +88,9 @@ pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef
 fn common() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
     WriterProperties::builder()
-        .set_created_by(concat!("sftp-import ", env!("CARGO_PKG_VERSION")).to_owned())
+        // In the form that parquet-java reads: else it takes files with DELTA_BYTE_ARRAY for those
+        // of a version of its own that wrote them wrong (PARQUET-246), and refuses them.
+        .set_created_by(concat!("sftp-import version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_size_limit(PAGE_BYTES)

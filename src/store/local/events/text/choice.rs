@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use parquet::errors::Result;
 
+use super::super::settings::PAGE_BYTES;
 use super::compressor::{Compressor, Finder};
-use super::deltas::{Deltas, common_front};
+use super::fronts::{Fronts, common_front};
+use super::pages::Values;
 
 /// Of so many pairs of texts all but one share the column's front.
 const PAIRS: usize = 64;
@@ -43,19 +45,20 @@ impl Choice {
         if texts.clone().collect::<HashSet<_>>().len() * 2 <= count {
             return Ok(Self { layout: Layout::Dictionary, finder: Finder::Far });
         }
-        let whole = deltas(texts.clone(), 0);
+        let texts = page(texts);
+        let whole = letters(texts.clone(), 0);
         let front = front(texts.clone());
-        let without = deltas(texts, front);
-        let (front, chosen) = match without.size() * 3 <= whole.size() * 2 {
+        let without = letters(texts, front);
+        let (front, chosen) = match without.len() * 3 <= whole.len() * 2 {
             true => (front, &without),
             false => (0, &whole),
         };
-        let left = |finder, texts: &Deltas<'_>| -> Result<usize> {
-            Ok(Compressor::new(finder)?.compress(&[], texts.letters())?.len())
+        let left = |finder, letters: &[u8]| -> Result<usize> {
+            Ok(Compressor::new(finder)?.compress(&[], letters)?.len())
         };
         let most = left(Finder::Far, &whole)?;
         let mut finder = Finder::Far;
-        for faster in [Finder::None, Finder::Near] {
+        for faster in [Finder::Nothing, Finder::Near] {
             if left(faster, chosen)? <= most + most / MORE {
                 finder = faster;
                 break;
@@ -65,10 +68,23 @@ impl Choice {
     }
 }
 
-fn deltas<'a>(texts: impl Iterator<Item = &'a [u8]>, front: usize) -> Deltas<'a> {
-    let mut deltas = Deltas::new(front);
-    texts.for_each(|text| deltas.push(text));
-    deltas
+/// As many of `texts` as a page has: repeats farther away are of no use.
+fn page<'a>(
+    texts: impl Iterator<Item = &'a [u8]> + Clone,
+) -> impl Iterator<Item = &'a [u8]> + Clone {
+    let fits = |bytes: &mut usize, text: &'a [u8]| {
+        let begun = *bytes;
+        *bytes += text.len();
+        (begun < PAGE_BYTES).then_some(text)
+    };
+    texts.scan(0, fits)
+}
+
+/// What a page has of `texts`, lengths apart.
+fn letters<'a>(texts: impl Iterator<Item = &'a [u8]>, front: usize) -> Vec<u8> {
+    let mut fronts = Fronts::new(front);
+    texts.for_each(|text| fronts.push(text));
+    fronts.letters().to_vec()
 }
 
 /// How many bytes nearly every text begins with like the one before.

@@ -23,9 +23,9 @@ const NO_MATCHES: [CParameter; 4] = [
 /// How zstd looks for what repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finder {
-    /// Not at all: letters get codes by how often they come (Huffman), and that is all that can be
+    /// It does not: letters get codes by how often they come (Huffman), and that is all that can be
     /// done for numbers without a front. Several times as fast.
-    None,
+    Nothing,
     /// Over the last few values alone, by a table of 64 places, for at least seven letters. What
     /// each value has in common with the one before is found sooner, and what happens to be alike
     /// farther back does not get in its way: ids take half the time, and come out smaller.
@@ -44,7 +44,7 @@ impl Compressor {
         let no_memory = || ParquetError::General("zstd can't begin: out of memory".to_owned());
         let mut zstd = CCtx::try_create().ok_or_else(no_memory)?;
         let parameters: &[CParameter] = match finder {
-            Finder::None => &NO_MATCHES,
+            Finder::Nothing => &NO_MATCHES,
             Finder::Near => &[CParameter::HashLog(6), CParameter::MinMatch(7)],
             Finder::Far => &[],
         };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use arrow_array::{Array, StringArray};
 use hashbrown::HashTable;
 
-use super::deltas::same;
+use super::fronts::same;
 use super::integers;
 use super::pages::Values;
 
@@ -114,12 +114,17 @@ impl Values<'_> for Places<'_> {
         usize::MAX
     }
 
-    fn flush(&mut self, page: &mut Vec<u8>) -> usize {
-        let (places, left) = self.left.split_at(self.page);
-        page.push(self.width as u8);
-        integers::packed(places, self.width, page);
-        (self.left, self.page) = (left, 0);
-        page.len()
+    fn write(&self, head: &mut Vec<u8>) {
+        head.push(self.width as u8);
+        integers::packed(&self.left[..self.page], self.width, head);
+    }
+
+    fn letters(&self) -> &[u8] {
+        &[]
+    }
+
+    fn clear(&mut self) {
+        (self.left, self.page) = (&self.left[self.page..], 0);
     }
 }
 

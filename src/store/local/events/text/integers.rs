@@ -68,36 +68,38 @@ pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
 }
 
 /// `DELTA_BINARY_PACKED`: `values`, which are lengths below 2 GiB.
-pub fn deltas(values: &[u32], out: &mut Vec<u8>) {
+pub fn binary_packed(values: &[u32], out: &mut Vec<u8>) {
     varint(BLOCK as u64, out);
     varint((BLOCK / MINIBLOCK) as u64, out);
     varint(values.len() as u64, out);
     zigzag(values.first().copied().unwrap_or(0).into(), out);
-    let mut block = [0; BLOCK];
-    for window in values.windows(BLOCK + 1).step_by(BLOCK) {
-        delta_block(window, &mut block, out);
-    }
-    let done = values.len().saturating_sub(1) / BLOCK * BLOCK;
-    if done + 1 < values.len() {
-        delta_block(&values[done..], &mut block, out);
+    for from in (0..values.len().saturating_sub(1)).step_by(BLOCK) {
+        block(&values[from..values.len().min(from + BLOCK + 1)], out);
     }
 }
 
-/// The deltas between `values`, of which there are at most [`BLOCK`].
-fn delta_block(values: &[u32], block: &mut [u32; BLOCK], out: &mut Vec<u8>) {
-    let deltas = || values.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0]));
-    let least = deltas().min().unwrap_or(0);
-    block.fill(0);
-    for (slot, delta) in block.iter_mut().zip(deltas()) {
-        // Below 2 GiB each, so two lengths lie less than 2^32 apart.
-        *slot = (delta - least) as u32;
+/// The deltas between `values`, of which there are at most [`BLOCK`], one at least.
+fn block(values: &[u32], out: &mut Vec<u8>) {
+    let count = values.len() - 1;
+    let mut deltas = [0_i32; BLOCK];
+    for ((delta, this), next) in deltas.iter_mut().zip(values).zip(&values[1..]) {
+        // Below 2 GiB each, so it fits.
+        *delta = next.wrapping_sub(*this).cast_signed();
     }
-    zigzag(least, out);
+    let least = deltas[..count].iter().copied().min().unwrap_or(0);
+    zigzag(least.into(), out);
+    // What is past the last stays zero.
+    let mut above = [0_u32; BLOCK];
+    for (above, delta) in above.iter_mut().zip(&deltas[..count]) {
+        *above = delta.wrapping_sub(least).cast_unsigned();
+    }
     let width = |values: &[u32]| width_of(values.iter().fold(0, |all, value| all | value));
-    let miniblocks = || block.chunks_exact(MINIBLOCK);
+    let miniblocks = || above.chunks_exact(MINIBLOCK);
     out.extend(miniblocks().map(|values| width(values) as u8));
-    let used = (values.len() - 1).div_ceil(MINIBLOCK);
-    for values in miniblocks().take(used) {
-        pack(values, width(values), out);
+    for values in miniblocks().take(count.div_ceil(MINIBLOCK)) {
+        match width(values) {
+            0 => {}
+            width => pack(values, width, out),
+        }
     }
 }

@@ -10,8 +10,8 @@
 
 mod choice;
 mod compressor;
-mod deltas;
 mod dictionary;
+mod fronts;
 mod integers;
 mod levels;
 mod pages;
@@ -27,8 +27,8 @@ use parquet::errors::Result;
 use parquet::schema::types::ColumnDescPtr;
 
 use self::choice::{Choice, Layout};
-use self::deltas::Deltas;
 use self::dictionary::{Dictionary, Places};
+use self::fronts::Fronts;
 use self::pages::Pages;
 pub use self::pages::TextChunk;
 
@@ -62,9 +62,9 @@ impl TextColumn {
         match self.choice.layout {
             Layout::Dictionary => match self.by_dictionary(arrays.clone())? {
                 Some(chunk) => Ok(chunk),
-                None => self.by_deltas(arrays, 0),
+                None => self.by_fronts(arrays, 0),
             },
-            Layout::Texts { front } => self.by_deltas(arrays, front),
+            Layout::Texts { front } => self.by_fronts(arrays, front),
         }
     }
 
@@ -84,17 +84,13 @@ impl TextColumn {
         pages.close().map(Some)
     }
 
-    fn by_deltas<'a>(
+    fn by_fronts<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray>,
         front: usize,
     ) -> Result<TextChunk> {
-        let encoding = match front {
-            0 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-            _ => Encoding::DELTA_BYTE_ARRAY,
-        };
-        let mut pages = Pages::new(&self.descr, encoding, self.choice.finder)?;
-        pages.fill(arrays, Deltas::new(front))?;
+        let mut pages = Pages::new(&self.descr, Encoding::DELTA_BYTE_ARRAY, self.choice.finder)?;
+        pages.fill(arrays, Fronts::new(front))?;
         pages.close()
     }
 }

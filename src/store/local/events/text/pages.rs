@@ -38,8 +38,14 @@ pub trait Values<'a> {
     /// How many bytes of texts the page still takes.
     fn room(&self) -> usize;
 
-    /// Adds the values to `page`, and begins the next. Gives where in it letters begin.
-    fn flush(&mut self, page: &mut Vec<u8>) -> usize;
+    /// Adds the page's values to `head`, all but their letters.
+    fn write(&self, head: &mut Vec<u8>);
+
+    /// The letters that follow.
+    fn letters(&self) -> &[u8];
+
+    /// Begins the next page.
+    fn clear(&mut self);
 }
 
 /// A chunk on its way: a dictionary first, if it has one, then pages of data of one encoding.
@@ -47,8 +53,8 @@ pub struct Pages {
     descr: ColumnDescPtr,
     written: TrackedWrite<Vec<u8>>,
     compressor: Compressor,
-    /// A page before compression.
-    body: Vec<u8>,
+    /// A page's levels and values before compression, but for letters.
+    head: Vec<u8>,
     encoding: Encoding,
     /// Where the dictionary begins; it is first.
     dictionary: Option<i64>,
@@ -67,7 +73,7 @@ impl Pages {
             descr: Arc::clone(descr),
             written: TrackedWrite::new(Vec::new()),
             compressor: Compressor::new(finder)?,
-            body: Vec::new(),
+            head: Vec::new(),
             encoding,
             dictionary: None,
             first: None,
@@ -110,31 +116,27 @@ impl Pages {
                 from = to;
             }
         }
-        // A chunk has a page of data even if it has no row.
-        if levels.rows() > 0 || self.first.is_none() {
-            self.data(&mut levels, &mut values)?;
-        }
-        Ok(())
+        if levels.rows() > 0 { self.data(&mut levels, &mut values) } else { Ok(()) }
     }
 
     fn data<'a>(&mut self, levels: &mut Levels, values: &mut impl Values<'a>) -> Result<()> {
-        let (rows, mut body) = (levels.rows(), std::mem::take(&mut self.body));
-        body.clear();
+        let rows = levels.rows();
+        self.head.clear();
         if self.descr.max_def_level() > 0 {
-            levels.write(&mut body);
+            levels.write(&mut self.head);
         }
         *levels = Levels::new();
-        let letters = values.flush(&mut body);
+        values.write(&mut self.head);
         let page = Page::DataPage {
-            buf: self.compressor.compress(&body[..letters], &body[letters..])?,
+            buf: self.compressor.compress(&self.head, values.letters())?,
             num_values: rows as u32,
             encoding: self.encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let spec = self.write(page, body.len())?;
-        self.body = body;
+        let spec = self.write(page, self.head.len() + values.letters().len())?;
+        values.clear();
         self.first.get_or_insert(spec.offset as i64);
         self.index.append_offset_and_size(spec.offset as i64, spec.compressed_size as i32);
         self.index.append_row_count(rows as i64);

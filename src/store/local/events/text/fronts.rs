@@ -1,8 +1,10 @@
-//! Texts one after the other, their lengths apart: `DELTA_LENGTH_BYTE_ARRAY`, and
-//! `DELTA_BYTE_ARRAY`, where each text leaves out what it begins with like the one before.
+//! `DELTA_BYTE_ARRAY`: texts one after the other, their lengths apart, each without what it begins
+//! with like the one before.
 //!
 //! No text leaves out more than the column's front, which nearly all share. More could be, but then
-//! how much differs from text to text, and to say so takes more than it saves.
+//! how much differs from text to text, and to say so takes more than it saves. Where there is no
+//! front, no text leaves anything out: `DELTA_LENGTH_BYTE_ARRAY` would say that in no bytes instead
+//! of a few, but Spark misreads it where rows are null or skipped (SPARK-52240).
 
 use std::ops::Range;
 
@@ -15,7 +17,7 @@ use super::texts;
 
 /// The texts of a page.
 #[derive(Debug, Default)]
-pub struct Deltas<'a> {
+pub struct Fronts<'a> {
     /// How many bytes a text leaves out at most.
     front: usize,
     /// How many bytes each leaves out.
@@ -26,7 +28,7 @@ pub struct Deltas<'a> {
     last: &'a [u8],
 }
 
-impl<'a> Deltas<'a> {
+impl<'a> Fronts<'a> {
     /// None yet.
     pub fn new(front: usize) -> Self {
         Self { front, ..Self::default() }
@@ -35,37 +37,25 @@ impl<'a> Deltas<'a> {
     /// One more.
     #[inline]
     pub fn push(&mut self, text: &'a [u8]) {
-        let mut own = text;
-        if self.front > 0 {
-            let shared = common_front(self.last, text, self.front);
-            self.shared.push(shared as u32);
-            self.last = text;
-            own = &text[shared..];
-        }
+        let shared = common_front(self.last, text, self.front);
+        let own = &text[shared..];
+        self.last = text;
+        self.shared.push(shared as u32);
         self.lengths.push(own.len() as u32);
         self.letters.extend_from_slice(own);
     }
 
-    /// All of `rows`, each of which has a text.
+    /// All of `rows`, each of which has a text, where there is no front.
     fn extend(&mut self, array: &StringArray, rows: Range<usize>) {
         let offsets = &array.value_offsets()[rows.start..=rows.end];
         self.lengths.extend(offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u32));
         let letters = offsets[0] as usize..offsets[rows.len()] as usize;
         self.letters.extend_from_slice(&array.value_data()[letters]);
-    }
-
-    /// How many bytes of letters there are.
-    pub fn size(&self) -> usize {
-        self.letters.len()
-    }
-
-    /// The letters alone.
-    pub fn letters(&self) -> &[u8] {
-        &self.letters
+        self.shared.resize(self.lengths.len(), 0);
     }
 }
 
-impl<'a> Values<'a> for Deltas<'a> {
+impl<'a> Values<'a> for Fronts<'a> {
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>) {
         if self.front > 0 || array.null_count() > 0 {
             texts(array, rows).for_each(|text| self.push(text));
@@ -75,21 +65,23 @@ impl<'a> Values<'a> for Deltas<'a> {
     }
 
     fn room(&self) -> usize {
-        PAGE_BYTES.saturating_sub(self.size())
+        PAGE_BYTES.saturating_sub(self.letters.len())
     }
 
-    fn flush(&mut self, page: &mut Vec<u8>) -> usize {
-        if self.front > 0 {
-            integers::deltas(&self.shared, page);
-        }
-        integers::deltas(&self.lengths, page);
-        let letters = page.len();
-        page.extend_from_slice(&self.letters);
+    fn write(&self, head: &mut Vec<u8>) {
+        integers::binary_packed(&self.shared, head);
+        integers::binary_packed(&self.lengths, head);
+    }
+
+    fn letters(&self) -> &[u8] {
+        &self.letters
+    }
+
+    fn clear(&mut self) {
         self.shared.clear();
         self.lengths.clear();
         self.letters.clear();
         self.last = &[];
-        letters
     }
 }
 
