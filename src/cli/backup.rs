@@ -12,7 +12,7 @@ use super::{CliError, CliResult, Context, require_root};
 use crate::config::Config;
 use crate::import::{Adopted, Engine};
 use crate::state::copy::{self, CopyError};
-use crate::state::{self, Alone, NotAlone, Replaced};
+use crate::state::{self, Alone, Before, NotAlone, Replaced};
 
 /// `sftp-import backup`
 #[derive(Debug, clap::Args)]
@@ -67,16 +67,16 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     })?;
     let (database, now) = (config.paths.state_db(), Timestamp::now());
     let replaced = state::replace(&database, &arguments.file, now).map_err(hinted)?;
-    let adopted = go_on(config, replaced.last_import, now)?;
+    let adopted = go_on(config, &replaced.before, now)?;
     tell(arguments, &replaced, &adopted, context)?;
     Ok(true)
 }
 
 /// What has happened since is taken up before any key works by the restored database.
-fn go_on(config: Config, last: Option<i64>, now: Timestamp) -> Result<Adopted, CliError> {
+fn go_on(config: Config, before: &Before, now: Timestamp) -> Result<Adopted, CliError> {
     let engine = Engine::open(Arc::new(config))?;
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
-    let adopted = engine.adopt(last, now).map_err(|e| CliError::from(e).hint(again))?;
+    let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
     publish(&engine.config, &engine.state).map_err(|e| e.hint(again))?;
     Ok(adopted)
 }

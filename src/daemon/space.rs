@@ -48,7 +48,7 @@ pub struct Space {
     untold: Vec<Line>,
     /// Since when a measurement is under way.
     measuring: Option<Instant>,
-    /// When the last one began.
+    /// When the last one ended.
     measured: Option<Instant>,
     /// Since when it is held.
     since: Option<Instant>,
@@ -96,9 +96,16 @@ impl Space {
         Some(self.untold.clone())
     }
 
-    /// A measurement of every disk is done, and the activity log has the first `told` lines.
-    pub fn done(&mut self, rooms: &[Room], told: usize, at: Timestamp) -> Option<Change> {
-        self.measured = self.measuring.take().or_else(|| Some(Instant::now()));
+    /// A measurement of every disk is done at `now`, and the activity log has the first `told` lines.
+    /// One that took long counts like others: a slow disk is measured once, not for ever.
+    pub fn done(
+        &mut self,
+        rooms: &[Room],
+        told: usize,
+        now: Instant,
+        at: Timestamp,
+    ) -> Option<Change> {
+        (self.measuring, self.measured) = (None, Some(now));
         self.untold.drain(..told.min(self.untold.len()));
         self.update(rooms, at)
     }
@@ -204,11 +211,11 @@ mod tests {
         let now = Instant::now();
         assert_eq!(space.begin(now), Some(space.untold.clone()));
         assert_eq!(space.begin(now), None, "one at a time");
-        space.done(&[room("/a", 99)], 1, at);
+        space.done(&[room("/a", 99)], 1, now, at);
         assert_eq!(actions(&space), ["queue.released"]);
         assert!(space.is_busy());
         assert_eq!(space.begin(now).map(|lines| lines.len()), Some(1));
-        space.done(&[room("/a", 99)], 1, at);
+        space.done(&[room("/a", 99)], 1, now, at);
         assert!(!space.is_busy());
     }
 
@@ -219,10 +226,11 @@ mod tests {
         assert!(!space.is_known(now));
         space.begin(now);
         assert!(!space.is_known(now));
-        space.done(&[], 0, Timestamp::UNIX_EPOCH);
-        assert!(space.is_known(now) && !space.is_known(now + FRESH));
-        space.begin(now + FRESH);
-        assert!(!space.is_known(now + FRESH) && space.is_known(now + FRESH + HANGS));
+        let slow = now + FRESH + FRESH / 2;
+        space.done(&[], 0, slow, Timestamp::UNIX_EPOCH);
+        assert!(space.is_known(slow) && !space.is_known(slow + FRESH));
+        space.begin(slow + FRESH);
+        assert!(!space.is_known(slow + FRESH) && space.is_known(slow + FRESH + HANGS));
     }
 
     #[test]

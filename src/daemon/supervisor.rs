@@ -36,6 +36,8 @@ use crate::state;
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How often files that have served are swept out of the spool.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+/// A commit that is written to the log is visible within this, on a disk that works.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 /// An account that could not be looked at is tried again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -55,7 +57,11 @@ pub struct Supervisor {
     telling: Telling,
     ears: Ears,
     changes: Changes,
+    /// When they were last heard.
+    changed_at: Option<Instant>,
     space: Space,
+    /// What had begun is being queued again.
+    putting_back: bool,
     pulse: Pulse,
 }
 
@@ -75,6 +81,7 @@ impl Supervisor {
         Self {
             engine,
             space,
+            putting_back: false,
             looks: Looks::default(),
             queue: Queue::default(),
             running: HashMap::new(),
@@ -87,6 +94,7 @@ impl Supervisor {
             telling,
             ears: Ears::new(watcher),
             changes,
+            changed_at: None,
             pulse,
         }
     }
@@ -112,12 +120,19 @@ impl Supervisor {
             tokio::select! {
                 () = &mut stop => break,
                 looks = self.ears.next() => self.wake(looks),
-                () = self.changes.next() => self.surveys.want(Wanted::IfChanged),
+                () = self.changes.next() => self.changed(),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}
             }
         }
         self.finish().await;
+    }
+
+    /// The state database was written to. What its writer has not yet made visible, as the log's sync
+    /// takes long, is asked for every second for a while.
+    fn changed(&mut self) {
+        self.changed_at = Some(Instant::now());
+        self.surveys.want(Wanted::IfChanged);
     }
 
     fn wake(&mut self, looks: Vec<Look>) {
@@ -187,11 +202,12 @@ impl Supervisor {
             || self.surveys.is_wanted()
             || self.space.is_busy()
             || !self.changes.are_heard()
+            || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
     /// Holds the queue, or lets it go, and says so.
     fn measured(&mut self, rooms: &[Room], told: usize) {
-        let change = self.space.done(rooms, told, state::now());
+        let change = self.space.done(rooms, told, Instant::now(), state::now());
         crate::metrics::set_queue_held(self.space.is_held());
         if let Some(Change::Released(held)) = change {
             // Not the whole time for retries anew: an import that fills the disk itself, and frees
@@ -206,6 +222,7 @@ impl Supervisor {
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
             Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),
+            Ok(Done::PutBack) => self.putting_back = false,
             Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
             Ok(Done::Told(deliver)) => {
                 self.telling.done(Instant::now());
@@ -282,15 +299,20 @@ impl Supervisor {
             run.monitor.stop();
         }
         let (tasks, engine) = (&mut self.tasks, Arc::clone(&self.engine));
+        let put_back = || {
+            let engine = Arc::clone(&engine);
+            tokio::task::spawn_blocking(move || work::put_back_begun(&engine))
+        };
         let all = async {
+            drop(put_back().await); // it has said what failed
             while let Some(done) = tasks.join_next().await {
                 if let Ok(Done::Run(run, Err(error))) = done {
                     let Queued { account, id, .. } = run.import;
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
-            let put_back = tokio::task::spawn_blocking(move || work::put_back_begun(&engine));
-            drop(put_back.await); // it has said what failed
+            // What looks that were under way have begun.
+            drop(put_back().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
             tracing::warn!("an import did not stop in time; it goes on at the next start");

@@ -25,6 +25,7 @@ pub enum Done {
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
+    PutBack,
     /// Whether there is something to deliver.
     Told(bool),
     /// How much room there is, and how many lines the activity log took.
@@ -53,11 +54,12 @@ pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
     Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
 }
 
-/// At the end.
-pub fn put_back_begun(engine: &Engine) {
+/// At the end, and while the queue is held.
+pub fn put_back_begun(engine: &Engine) -> Done {
     if let Some(Err(error)) = guarded(|| engine.put_back_begun()) {
         tracing::error!("cannot queue again what has just begun: {}", chain(&error));
     }
+    Done::PutBack
 }
 
 pub fn sweep(engine: &Engine) -> Done {

@@ -19,9 +19,11 @@ use crate::printable::chain;
 use crate::report::{ImportState, Report};
 use crate::spool::entry::MANIFEST_ENDING;
 use crate::spool::pair::Content;
-use crate::spool::{self, Digest, Incoming, Lingering, Results, SpooledError, SpooledImport};
+use crate::spool::{
+    self, Digest, FolderError, Incoming, Lingering, Results, SpooledError, SpooledImport,
+};
 use crate::state::accounts::{self, AccountRow};
-use crate::state::{self, activity, imports, waiting};
+use crate::state::{self, Before, activity, imports, waiting};
 use crate::store;
 
 /// The most that is read of a report.
@@ -70,12 +72,13 @@ impl Engine {
         Ok(ended.collect())
     }
 
-    /// Takes up what has happened since the state database was copied. `last_import` is the last
-    /// running number that the one before it knew.
+    /// Takes up what has happened since the state database was copied, and what the one before it
+    /// knew.
     ///
     /// # Errors
     /// The store or the spool can't be read, or the state database's; done again, it goes on.
-    pub fn adopt(&self, last_import: Option<i64>, now: Timestamp) -> Result<Adopted, AdoptError> {
+    pub fn adopt(&self, before: &Before, now: Timestamp) -> Result<Adopted, AdoptError> {
+        self.put_manifests(&before.manifests);
         let spooled = spool::list(&self.layout)?;
         let node = &self.config.node.name;
         let stored = self.store.imports()?;
@@ -83,7 +86,7 @@ impl Engine {
         let last = known.filter_map(|import| import.number_at(node)).max();
         let ended = self.ended_since()?;
         self.state.write(|tx| {
-            imports::continue_after(tx, last.max(last_import).unwrap_or(0))?;
+            imports::continue_after(tx, last.max(before.last_import).unwrap_or(0))?;
             for (row, report) in &ended {
                 end(tx, row, report, now)?;
             }
@@ -103,6 +106,20 @@ impl Engine {
             }
         }
         Ok(adopted)
+    }
+
+    /// Completes spooled files whose manifest only the state database before had.
+    fn put_manifests(&self, manifests: &[(ImportId, String)]) {
+        for (import, text) in manifests {
+            let spooled = match SpooledImport::open(&self.layout, import) {
+                Err(SpooledError::Folder(FolderError::Missing { .. })) => continue,
+                spooled => spooled,
+            };
+            if let Err(error) = spooled.and_then(|spooled| spooled.put_manifest(text)) {
+                tracing::warn!(%import, "its spooled files are without their manifest: {}",
+                    chain(&error));
+            }
+        }
     }
 
     fn is_unknown(&self, import: &ImportId) -> state::Result<bool> {
@@ -192,6 +209,7 @@ fn end(
     }
     imports::set_running(tx, &row.id, report.started_at.unwrap_or(now))?;
     imports::set_finished(tx, &row.id, report, report.finished_at.unwrap_or(now))?;
+    imports::forget_manifest(tx, &row.id)?;
     let detail = "it had ended since the state database was copied, by its answer in results/";
     activity::log(tx, now, Some(&row.account), Some(&row.id), "import.adopted", detail)
 }

@@ -16,7 +16,7 @@ use super::{Engine, ImportRow, journal};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::printable::chain;
-use crate::report::Failure;
+use crate::report::{Failure, ImportState};
 use crate::spool::{Claim, ClaimError, SpooledError, SpooledImport, Take};
 use crate::state::{self, activity, imports};
 
@@ -43,7 +43,8 @@ impl Engine {
     /// Whether a new import of `take` may begin with its claim: one that is light, so that a place
     /// for it is soon found, and new, so that there is nothing else to be asked.
     pub(super) fn may_begin_with(&self, take: &Take) -> bool {
-        let starts = decide::on_start(None, 0, self.config.imports.max_starts);
+        // Should the host crash before it runs, that must not have been its last start.
+        let starts = decide::on_start(None, 1, self.config.imports.max_starts);
         starts == Start::Run
             && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
     }
@@ -77,21 +78,28 @@ impl Engine {
             Brought::Whole(manifest) => (None, manifest.as_deref()),
             Brought::Stranded(failure) => (Some(failure), None),
         };
+        // Before it can be seen by anybody: a survey may have it run at once.
+        let may_begin = begins && stranded.is_none();
+        if may_begin {
+            self.begun().insert(import.clone());
+        }
         let begun = self.state.write(|tx| {
             imports::set_queued(tx, import, stranded)?;
             manifest.map_or(Ok(()), |text| imports::keep_manifest(tx, import, text))?;
             let (at, name) = (Timestamp::now(), &claim.manifest.name);
             activity::log(tx, at, Some(account), Some(import), "import.claimed", name)?;
-            let row: Option<ImportRow> = match begins && stranded.is_none() {
+            let row: Option<ImportRow> = match may_begin {
                 true => imports::get(tx, import.as_str())?,
                 false => None,
             };
             let Some(row) = row else { return Ok(None) };
             finish::begin(tx, &row, now, Some(&running(&row, now)))?;
             Ok::<_, FinishError>(Some(row))
-        })?;
-        let Some(row) = begun else { return Ok(false) };
-        self.begun().insert(import.clone());
+        });
+        if !matches!(begun, Ok(Some(_))) {
+            self.begun().remove(import);
+        }
+        let Some(row) = begun? else { return Ok(false) };
         picked_up(&row, now);
         Ok(true)
     }
@@ -101,20 +109,33 @@ impl Engine {
         self.begun().remove(import)
     }
 
-    /// What has begun with its claim and won't be run any more, as the process stops, is queued. Its
-    /// files are whole then, for whoever puts an older state database back.
+    /// Whether something has begun with its claim and does not run yet.
+    pub fn has_begun(&self) -> bool {
+        !self.begun().is_empty()
+    }
+
+    /// What has begun with its claim and won't be run soon, as the process stops or the queue is
+    /// held, is queued. Its files are whole then, for whoever puts an older state database back.
     ///
     /// # Errors
-    /// The state database's.
+    /// The state database's, the last one; it is done for all.
     pub fn put_back_begun(&self) -> state::Result<()> {
-        for import in std::mem::take(&mut *self.begun()) {
+        let mut done = Ok(());
+        let begun = self.begun().clone();
+        for import in begun {
+            // One that is about to begin is left to the next call, if it does.
+            let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
+            let runs = row.is_some_and(|row| row.state == ImportState::Running);
+            if !runs || !self.take_over(&import) {
+                continue;
+            }
             let spooled = SpooledImport::open(&self.layout, &import).map_err(PutError::from);
             if let Err(error) = spooled.and_then(|spooled| self.put_manifest(&import, &spooled)) {
                 tracing::warn!(%import, "its manifest is in the state database: {}", chain(&error));
             }
-            self.state.write(|tx| imports::set_stopped(tx, &import))?;
+            done = done.and(self.state.write(|tx| imports::set_stopped(tx, &import)));
         }
-        Ok(())
+        done
     }
 
     /// Sees to it that the manifest is in the spool, where it may be in the row until now.

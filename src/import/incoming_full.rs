@@ -35,6 +35,7 @@ impl Engine {
             Err(ResultsError::Folder(FolderError::Missing { .. })) => return Ok(()),
             Err(error) => {
                 tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
+                self.empties.note(account, None); // the next look at all tries again
                 return Ok(());
             }
         }

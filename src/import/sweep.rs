@@ -49,6 +49,7 @@ impl Engine {
                 let spent = self.is_spent(tx, &import, changed, now)?;
                 if spent.is_some() {
                     spool::discard(&self.layout, &import)?;
+                    imports::forget_manifest(tx, &import)?;
                 }
                 Ok::<_, SweepError>(spent)
             });

@@ -12,8 +12,8 @@ use super::entry::Entry;
 use super::layout::Layout;
 use crate::account::AccountId;
 
-/// Many ticks of the kernel's clock.
-const MOMENT: SignedDuration = SignedDuration::from_secs(1);
+/// Many ticks of the kernel's clock, and of a file system's that counts seconds.
+const MOMENT: SignedDuration = SignedDuration::from_secs(3);
 
 /// The folder that was empty, as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 pub use alone::{Alone, NotAlone};
-pub use replace::{Replaced, replace};
+pub use replace::{Before, Replaced, replace};
 pub use soundness::Damage;
 use writers::Writers;
 

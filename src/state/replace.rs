@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{self, CopyError};
 use super::{Transaction, imports};
+use crate::import_id::ImportId;
 
 /// How long a command that is just ending may have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,8 +25,17 @@ pub struct Replaced {
     pub kept: Option<PathBuf>,
     /// The schema that the copy has.
     pub schema: i64,
-    /// The running number of the last import that the one before knew, if it could still say.
+    /// What the one before knew.
+    pub before: Before,
+}
+
+/// What a state database knew that was put away, as far as it could still say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The running number of its last import.
     pub last_import: Option<i64>,
+    /// The manifests that were in it alone, see [`imports::keep_manifest`].
+    pub manifests: Vec<(ImportId, String)>,
 }
 
 /// Puts a copy of `from` in the place of `database`, a damaged one too.
@@ -39,14 +49,14 @@ pub fn replace(database: &Path, from: &Path, now: Timestamp) -> Result<Replaced,
     remove(&new)?; // what a crash left
     let folder = database.parent().unwrap_or(Path::new("/"));
     copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?)?;
-    let (held, last_import) = hold(database)?;
-    if let Some(last) = last_import {
+    let (held, before) = hold(database)?;
+    if let Some(last) = before.last_import {
         number_after(&new, last)?;
     }
     let kept = keep(database, held.is_none(), now)?;
     fs::rename(&new, database).map_err(copy::failed("replace", database))?;
     copy::sync_folder(database)?;
-    Ok(Replaced { kept, schema, last_import })
+    Ok(Replaced { kept, schema, before })
 }
 
 /// No import of the database `new` gets a number up to `last`. Before it takes the other's place: a
@@ -60,10 +70,10 @@ fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
 }
 
 /// Brings the present database into one file and locks it, so that no command writes to what is
-/// put away; and the last import that it knows. A damaged one can't be locked.
-fn hold(database: &Path) -> Result<(Option<Connection>, Option<i64>), CopyError> {
+/// put away; and what it knows. A damaged one can't be locked.
+fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
     if !database.exists() {
-        return Ok((None, None));
+        return Ok((None, Before::default()));
     }
     let alone = || {
         let connection = copy::open(database).map_err(|_| rusqlite::Error::InvalidQuery)?;
@@ -72,15 +82,11 @@ fn hold(database: &Path) -> Result<(Option<Connection>, Option<i64>), CopyError>
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))?;
         connection.execute_batch("BEGIN EXCLUSIVE")?;
-        let last = connection
-            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'import'", [], |row| {
-                row.get(0)
-            })
-            .ok();
-        Ok::<_, rusqlite::Error>((mode, connection, last))
+        let before = known(&connection);
+        Ok::<_, rusqlite::Error>((mode, connection, before))
     };
     match alone() {
-        Ok((mode, connection, last)) if mode == "delete" => Ok((Some(connection), last)),
+        Ok((mode, connection, before)) if mode == "delete" => Ok((Some(connection), before)),
         Ok(_) => Err(CopyError::InUse(database.to_owned())),
         Err(error)
             if matches!(
@@ -90,7 +96,23 @@ fn hold(database: &Path) -> Result<(Option<Connection>, Option<i64>), CopyError>
         {
             Err(CopyError::InUse(database.to_owned()))
         }
-        Err(_) => Ok((None, None)),
+        Err(_) => Ok((None, Before::default())),
+    }
+}
+
+/// What `database` can say, which may have an older schema, or be damaged.
+fn known(database: &Connection) -> Before {
+    let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
+    let manifests = || {
+        let sql = "SELECT id, manifest_text FROM import WHERE manifest_text IS NOT NULL";
+        let mut statement = database.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
+    };
+    let manifests = manifests().unwrap_or_default().into_iter();
+    Before {
+        last_import: database.query_row(last, [], |row| row.get(0)).ok(),
+        manifests: manifests.filter_map(|(id, text)| Some((id.parse().ok()?, text))).collect(),
     }
 }
 

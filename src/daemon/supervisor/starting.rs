@@ -20,7 +20,18 @@ impl Supervisor {
             self.start_imports(now);
             self.start_looks(now);
         }
+        if self.space.is_held() {
+            self.start_putting_back();
+        }
         self.start_telling(now);
+    }
+
+    /// While the queue is held, what has begun with its claim and found no place waits like others.
+    fn start_putting_back(&mut self) {
+        if self.engine.has_begun() && !std::mem::replace(&mut self.putting_back, true) {
+            let engine = Arc::clone(&self.engine);
+            self.tasks.spawn_blocking(move || work::put_back_begun(&engine));
+        }
     }
 
     /// Whether the disks' room is known, when something may begin; it is measured first otherwise.

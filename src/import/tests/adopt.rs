@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::host::{EVENTS, Host};
 use crate::report::ImportState;
-use crate::state::{copy, replace};
+use crate::state::{Before, copy, replace};
 
 /// Puts `saved` back, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
@@ -29,7 +29,7 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let profile = host.claim();
     host.run(&profile);
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(None, Timestamp::now()).unwrap();
+    let adopted = host.engine.adopt(&Before::default(), Timestamp::now()).unwrap();
     assert_eq!(adopted, Default::default());
     host.upload("p2", "profile", "identity,City\na,Oslo\n");
     let next = host.claim();
@@ -55,7 +55,7 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     host.upload("later", "event", EVENTS);
     let later = host.claim();
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(None, Timestamp::now()).unwrap();
+    let adopted = host.engine.adopt(&Before::default(), Timestamp::now()).unwrap();
     assert_eq!((&*adopted.ended, &*adopted.unknown), (&[done.clone()][..], &[later.clone()][..]));
     let row = host.row(&done);
     assert_eq!(row.state, ImportState::Completed);
@@ -63,5 +63,5 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     assert!(host.mails(&done).is_empty(), "who was to be told was told");
     assert_eq!(host.run(&waits)["state"], "completed");
     assert!(fs::exists(host.spooled(&later)).unwrap(), "an upload is nobody's to remove");
-    assert_eq!(host.engine.adopt(None, Timestamp::now()).unwrap().ended, []);
+    assert_eq!(host.engine.adopt(&Before::default(), Timestamp::now()).unwrap().ended, []);
 }

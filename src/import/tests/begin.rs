@@ -2,11 +2,14 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+
 use super::host::{EVENTS, Host};
 use crate::config::Period;
 use crate::import::Looked;
 use crate::import_id::ImportId;
 use crate::report::ImportState;
+use crate::state::{copy, replace};
 
 const WHOLE: [&str; 3] = ["import.claimed", "import.picked_up", "import.completed"];
 
@@ -119,4 +122,37 @@ fn one_that_failed_can_be_run_again() {
         (Some("failed"), "".into())
     );
     assert_eq!(fs::read_to_string(host.spooled(&import).join("manifest")).unwrap(), manifest);
+}
+
+#[test]
+fn a_state_database_that_is_put_back_takes_the_manifest_from_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    let host = Host::with(|config| config.pairing.linger = Period::seconds(600));
+    let database = host.engine.config.paths.state_db();
+    copy::backup(&database, &saved).unwrap();
+    host.upload("e", "event", EVENTS);
+    let import = look(&host).queued[0].id.clone();
+    let manifest = kept(&host, &import);
+    let mut before = None;
+    let host = host.reopened(|| {
+        before = Some(replace(&database, &saved, Timestamp::now()).unwrap().before);
+    });
+    let before = before.unwrap();
+    assert_eq!(before.manifests, [(import.clone(), manifest.clone())]);
+    let adopted = host.engine.adopt(&before, Timestamp::now()).unwrap();
+    assert_eq!(adopted.unknown, [import.clone()]);
+    assert_eq!(fs::read_to_string(host.spooled(&import).join("manifest")).unwrap(), manifest);
+    assert!(
+        !host.incoming().join("e.manifest").exists(),
+        "nobody is told that it has no data file"
+    );
+}
+
+#[test]
+fn one_that_may_start_once_does_not_begin_with_its_claim() {
+    let host = Host::with(|config| config.imports.max_starts = 1);
+    host.upload("e", "event", EVENTS);
+    let looked = look(&host);
+    assert!(!looked.begun && host.row(&looked.queued[0].id).starts == 0);
 }

@@ -9,7 +9,7 @@ use super::host::{EVENTS, Host, names};
 use crate::config::{Period, Size};
 use crate::import_id::ImportId;
 use crate::report::ImportState;
-use crate::state::{copy, imports, replace};
+use crate::state::{Before, copy, imports, replace};
 
 /// Longer than a test takes.
 const LONG: Period = Period::seconds(600);
@@ -218,7 +218,7 @@ fn a_state_database_that_was_put_back_answers_no_lingering_manifest_again() {
     host.put_manifest("alone", "event");
     let database = host.engine.config.paths.state_db();
     let host = host.reopened(|| drop(replace(&database, &saved, Timestamp::now()).unwrap()));
-    host.engine.adopt(None, Timestamp::now()).unwrap();
+    host.engine.adopt(&Before::default(), Timestamp::now()).unwrap();
     assert_eq!(names(host.incoming()), ["alone.manifest", "known.manifest"]);
     let row = host.engine.state.read(|tx| imports::get::<crate::spool::Claim>(tx, known.as_str()));
     assert_eq!(row.unwrap().unwrap().state, ImportState::Queued);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use jiff::Timestamp;
 
 use super::*;
-use crate::state::{State, accounts, activity, replace};
+use crate::state::{Before, State, accounts, activity, replace};
 
 fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -128,7 +128,7 @@ fn a_damaged_database_is_replaced_and_its_files_put_away() {
     fs::write(&path, "no database".repeat(1000)).unwrap();
     fs::write(folder.path().join("state.db-wal"), "another's").unwrap();
     let replaced = replace(&path, &saved, now()).unwrap();
-    assert_eq!(replaced.last_import, None);
+    assert_eq!(replaced.before, Before::default());
     assert!(!folder.path().join("state.db-wal").exists());
     assert_eq!(accounts_in(&path), ["old"]);
     assert!(fs::read(replaced.kept.unwrap()).unwrap().starts_with(b"no database"));
