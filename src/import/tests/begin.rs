@@ -141,7 +141,7 @@ fn a_state_database_that_is_put_back_takes_the_manifest_from_the_one_before() {
     let before = before.unwrap();
     assert_eq!(before.manifests, [(import.clone(), manifest.clone())]);
     let adopted = host.engine.adopt(&before, Timestamp::now()).unwrap();
-    assert_eq!(adopted.unknown, [import.clone()]);
+    assert_eq!(adopted.unknown, std::slice::from_ref(&import));
     assert_eq!(fs::read_to_string(host.spooled(&import).join("manifest")).unwrap(), manifest);
     assert!(
         !host.incoming().join("e.manifest").exists(),
