@@ -1,4 +1,4 @@
-//! inotify's limits against the number of accounts: one watch each, and one for all.
+//! inotify's limits against the number of accounts: one watch each, and [`OTHERS`].
 //!
 //! The kernel counts twice, for the host and for the user namespace (an unprivileged container): the
 //! lower limit is the one that holds.
@@ -10,6 +10,9 @@ use super::finding::Finding;
 use crate::config::Config;
 
 const CHECK: &str = "watches";
+
+/// Watches for the folder of all accounts, and for the state database.
+const OTHERS: usize = 2;
 
 /// A limit of the kernel's.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +63,7 @@ fn watched_by(process: i32) -> Option<usize> {
 }
 
 fn judge(watches: Watches) -> Finding {
-    let needed = watches.accounts + 1;
+    let needed = watches.accounts + OTHERS;
     let unlimited = Limit { name: "fs.inotify.max_user_watches", value: usize::MAX };
     let Limit { name, value: allowed } = watches.allowed.unwrap_or(unlimited);
     let raise = |to: usize| {
@@ -107,13 +110,13 @@ mod tests {
             let (allowed, instances) = (limit(allowed), limit(128));
             judge(Watches { allowed, instances, accounts: 9, watched })
         };
-        assert_eq!(of(100, Some(10)).level, Level::Ok);
+        assert_eq!(of(100, Some(11)).level, Level::Ok);
         assert_eq!(of(100, None).level, Level::Ok);
-        assert_eq!(of(11, Some(10)).level, Level::Warn);
+        assert_eq!(of(12, Some(11)).level, Level::Warn);
         let few = of(9, None);
-        assert_eq!((few.level, few.message.contains("10 watches are needed")), (Level::Fail, true));
-        assert!(few.fix.unwrap().contains("max_user_watches=20"));
-        assert!(of(100, Some(9)).message.contains("9 watches for 9 accounts"));
+        assert_eq!((few.level, few.message.contains("11 watches are needed")), (Level::Fail, true));
+        assert!(few.fix.unwrap().contains("max_user_watches=22"));
+        assert!(of(100, Some(10)).message.contains("10 watches for 9 accounts"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn watches_that_do_not_suffice() {
         Findings::of(&run("sh", &["-c", &script]))
     };
     let found = under("echo 1 >/proc/sys/user/max_inotify_watches");
-    let log = found.failed("watches", "2 watches are needed, and user.max_inotify_watches is 1");
+    let log = found.failed("watches", "3 watches are needed, and user.max_inotify_watches is 1");
     assert!(log.contains("the limit of inotify watches"), "{log}");
     let found = under("echo 0 >/proc/sys/user/max_inotify_instances");
     found.failed("watches", "user.max_inotify_instances is 0");

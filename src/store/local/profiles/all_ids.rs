@@ -7,12 +7,14 @@
 
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::super::super::Error;
 use super::connection::open_reader;
 use super::id_table::sweep;
-use super::ids::{Ids, Key, kind_of, length_and_kind, length_of};
+use super::ids::{HEAD, ID_BYTES, Ids, Key, kind_of, length_and_kind, length_of};
 
 /// The ids of the table and where they lead, in any order.
 #[derive(Debug, Default)]
@@ -42,6 +44,13 @@ impl AllIds {
         self.rows.push(Row { profile, length_and_kind: length_and_kind(key), start });
     }
 
+    /// What they hold in memory while they are arranged, and after that, in bytes.
+    fn bytes(&self) -> usize {
+        let (text, count) = (self.text.len(), self.rows.len());
+        let beside = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
+        (2 * text + count * beside).max(text + count * ID_BYTES)
+    }
+
     /// Numbers them.
     pub fn arrange(mut self) -> Arranged {
         self.rows.sort_unstable();
@@ -68,27 +77,38 @@ pub type Arranged = (Ids, Vec<i64>);
 /// The ids of a table, while they are read. Nothing goes on after it is dropped.
 #[derive(Debug)]
 pub struct Reading {
-    thread: Option<JoinHandle<Result<Arranged, Error>>>,
+    thread: Option<JoinHandle<Result<Option<Arranged>, Error>>>,
+    /// Nobody waits for them any more.
+    is_dropped: Arc<AtomicBool>,
     count: usize,
 }
 
 impl Reading {
-    /// Begins to read those of the database at `path`, which has about so many.
+    /// Begins to read those of the database at `path`, which has about so many, as long as they
+    /// hold no more than `limit` bytes of memory.
     ///
     /// # Errors
     /// The thread can't be started.
-    pub fn begin(path: &Path, count: usize) -> Result<Self, Error> {
+    pub fn begin(path: &Path, count: usize, limit: usize) -> Result<Self, Error> {
         let path = path.to_owned();
+        let is_dropped = Arc::new(AtomicBool::new(false));
+        let is_done = Arc::clone(&is_dropped);
         let read = move || {
             let mut all = AllIds::with_capacity(count);
+            let mut fits = true;
+            let take = |key: Key<'_>, profile| {
+                all.push(key, profile);
+                fits = all.bytes() < limit;
+                fits && !is_done.load(Ordering::Relaxed)
+            };
             open_reader(&path)
-                .and_then(|connection| sweep(&connection, |key, profile| all.push(key, profile)))
+                .and_then(|connection| sweep(&connection, take))
                 .map_err(|source| Error::Profiles { operation: "look up ids", path, source })?;
-            Ok(all.arrange())
+            Ok(fits.then(|| all.arrange()))
         };
         let thread = thread::Builder::new().name("all-ids".into()).spawn(read);
         let thread = thread.map_err(|source| Error::Thread { source })?;
-        Ok(Self { thread: Some(thread), count })
+        Ok(Self { thread: Some(thread), is_dropped, count })
     }
 
     /// Whether it is time to finish: they can be had at once, or so many bytes of records came
@@ -98,11 +118,11 @@ impl Reading {
             || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The ids, arranged.
+    /// The ids, arranged; nothing when they hold too much memory.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn finish(mut self) -> Result<Arranged, Error> {
+    pub fn finish(mut self) -> Result<Option<Arranged>, Error> {
         let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it is finished once")));
         read.unwrap_or_else(|panic| resume_unwind(panic))
@@ -112,6 +132,7 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
+            self.is_dropped.store(true, Ordering::Relaxed);
             let _ = thread.join(); // nobody asks how it ended
         }
     }

@@ -30,6 +30,7 @@ impl Database {
                 if found.rows.len() == AT_ONCE {
                     found.note(ids, &mut leads);
                 }
+                true
             }),
             false => self.look_up_each(ids, &mut leads),
         };
@@ -75,10 +76,10 @@ impl Database {
     }
 }
 
-/// Reads the whole table, in the order of its pages.
+/// Reads the whole table, in the order of its pages, unless `take` wants no more.
 pub(super) fn sweep(
     connection: &Connection,
-    mut take: impl FnMut(Key<'_>, i64),
+    mut take: impl FnMut(Key<'_>, i64) -> bool,
 ) -> rusqlite::Result<()> {
     let sql = "SELECT value, profile_id FROM identity WHERE kind = ?1";
     let mut statement = connection.prepare_cached(sql)?;
@@ -86,7 +87,9 @@ pub(super) fn sweep(
     for kind in KINDS_BY_NAME {
         let mut rows = statement.query([kind.as_str()])?;
         while let Some(row) = rows.next()? {
-            take((kind, row.get_ref(0)?.as_str()?), row.get(1)?);
+            if !take((kind, row.get_ref(0)?.as_str()?), row.get(1)?) {
+                return Ok(());
+            }
         }
     }
     Ok(())

@@ -12,10 +12,10 @@ use hashbrown::HashTable;
 use crate::records::IdKind;
 
 /// What an id takes beside its text while a window is gathered and resolved, in bytes.
-const ID_BYTES: usize = 52;
+pub(super) const ID_BYTES: usize = 52;
 
 /// What stands before an id's text: its number, and its length and kind.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 /// Entries of a record that lie together are seldom longer than two of them.
 const CACHE_LINE: usize = 64;
 /// How many ids are numbered at once.

@@ -14,8 +14,7 @@ use super::window::Limits;
 /// How many parts records are handed out to when their profiles are known beforehand.
 const MAX_PARTS: usize = 64;
 
-/// And when they are handed out as they come. A window has not much more than three million ids, and
-/// no more new profiles.
+/// And when they are handed out as they come.
 const MAX_OPEN_PARTS: usize = 192;
 
 /// The records by profile.
@@ -104,6 +103,8 @@ impl Parts {
                     smaller.push(profile, push, scratch)?;
                 }
             }
+            // What is in their buffers comes to a slice, for each part that is handed out again.
+            smaller.parts.iter_mut().try_for_each(|part| part.write_out(scratch))?;
             parts.append(&mut smaller.parts);
         }
         Ok(parts)

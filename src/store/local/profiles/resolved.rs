@@ -39,6 +39,11 @@ impl Resolved {
         Some(&mut self.behind).filter(|behind| !behind.is_empty())
     }
 
+    /// What is still behind, with its ids.
+    pub fn take_behind(&mut self) -> Spill {
+        std::mem::take(&mut self.behind)
+    }
+
     /// Takes the next records of the file, [`AT_ONCE`] or fewer, which have these ids. `push` writes
     /// one of them, with its profile.
     ///
@@ -51,16 +56,11 @@ impl Resolved {
         scratch: &mut Scratch,
         push: impl Fn(usize, i64, &mut Vec<u8>),
     ) -> Result<(), Error> {
-        let keys: Vec<_> = records.iter().flat_map(keys_of).collect();
-        let mut numbers = Vec::with_capacity(keys.len());
-        ids.number_all(&keys, &mut numbers);
+        let numbers = number(ids, records);
         self.leads.grow(ids.len());
         // Fetches what is read below.
         black_box(self.leads.to_all(numbers.iter().copied()));
-        let mut rest = numbers.as_slice();
-        for (n, record) in records.iter().enumerate() {
-            let (numbers, after) = rest.split_at(record.iter().flatten().count());
-            rest = after;
+        for (n, numbers) in each(records, &numbers).enumerate() {
             let profile = self.leads.resolve(numbers.iter().copied());
             self.parts.push(profile, |out| push(n, profile, out), scratch)?;
         }
@@ -128,7 +128,27 @@ pub fn hand_out(
     Ok(())
 }
 
+/// The numbers of the ids of these records, [`AT_ONCE`] or fewer, one after the other.
+pub fn number(ids: &mut Ids, records: &[Named<'_>]) -> Vec<u32> {
+    let keys: Vec<_> = records.iter().flat_map(keys_of).collect();
+    let mut numbers = Vec::with_capacity(keys.len());
+    ids.number_all(&keys, &mut numbers);
+    numbers
+}
+
+/// Each record's share of these numbers.
+pub fn each<'a>(
+    records: &'a [Named<'_>],
+    mut numbers: &'a [u32],
+) -> impl Iterator<Item = &'a [u32]> {
+    records.iter().map(move |record| {
+        let (own, rest) = numbers.split_at(record.iter().flatten().count());
+        numbers = rest;
+        own
+    })
+}
+
 /// A record's ids, strongest first.
-pub fn keys_of<'a>(record: &Named<'a>) -> impl Iterator<Item = Key<'a>> + use<'a> {
+fn keys_of<'a>(record: &Named<'a>) -> impl Iterator<Item = Key<'a>> + use<'a> {
     IdKind::ALL.into_iter().zip(*record).filter_map(|(kind, id)| id.map(|id| (kind, id)))
 }

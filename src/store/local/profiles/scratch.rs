@@ -93,6 +93,16 @@ impl Spill {
         Ok(())
     }
 
+    /// Writes out all there is, and gives the buffer's memory back.
+    ///
+    /// # Errors
+    /// The file can't be made or written.
+    pub fn write_out(&mut self, scratch: &mut Scratch) -> Result<(), Error> {
+        self.spill_above(1, scratch)?;
+        self.buffer = Vec::new();
+        Ok(())
+    }
+
     /// Takes what was pushed first, as it was written: at the end what is not written yet, then
     /// none.
     ///

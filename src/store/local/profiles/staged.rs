@@ -38,6 +38,14 @@ pub fn push_with_ids(
     push_body(out, record);
 }
 
+/// Appends a record whose ids have these numbers, and whose body was staged before.
+pub fn push_numbered(out: &mut Vec<u8>, ids: &[u32], body: &[u8]) {
+    out.push(ids.len() as u8);
+    ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
+    out.extend((body.len() as u32).to_le_bytes());
+    out.extend_from_slice(body);
+}
+
 /// Appends `record` with its ids.
 pub fn push_with_names(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
     let count = out.len();

@@ -65,7 +65,9 @@ impl Model {
 
 fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
     let ids = IdKind::ALL.into_iter().zip(ids);
-    ids.filter_map(|(kind, id)| id.map(|id| (kind, format!("a long id of someone: {id}"))))
+    // What one import has says little of what the next one meets.
+    let id = |id| format!("a long id of someone: {id}{}", "x".repeat(if id > 8 { 300 } else { 0 }));
+    ids.filter_map(move |(kind, number)| number.map(|number| (kind, id(number))))
 }
 
 fn made((property, operation, seed): (usize, Operation, u8), text: &str) -> Change<'_> {
@@ -143,6 +145,63 @@ proptest! {
             .collect();
         names.sort();
         prop_assert_eq!(names, ["profiles.db", "profiles.db-shm", "profiles.db-wal"]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Ids that memory doesn't take, and records that come faster than ids are read, cost more than
+    /// one window.
+    #[test]
+    fn agrees_with_the_naive_model_however_slowly_ids_are_read(
+        first in records(),
+        parts in prop::collection::vec((records(), any::<bool>()), 1..8),
+        limits in limits(),
+        read in prop_oneof![1..6000_usize, Just(1 << 20)],
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+        let kind = PropertyType::String;
+        let properties: Arc<[_]> =
+            NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect();
+        let mut model = Model::default();
+        let imports = [1, 2].map(|n| ImportId::new("sftp1", n).unwrap());
+        let Begun::Now(mut writer) =
+            begin_within(Limits::default(), &folder, &imports[0], &properties).unwrap()
+        else {
+            panic!("it is new")
+        };
+        writer.push(batch(&properties, &first)).unwrap();
+        writer.commit().unwrap();
+        first.iter().for_each(|record| _ = model.apply(record));
+        let database = Database::begin(&folder.profiles()).unwrap();
+        let last_profile = database.last_profile().unwrap();
+        let mut profiles = Profiles {
+            import: imports[1].clone(),
+            database,
+            merger: Merger::new(&properties),
+            window: Window::new(folder.profiles_scratch(), limits, last_profile),
+            committed: Committed::default(),
+        };
+        let mut expected = Committed::default();
+        for (records, is_slow) in &parts {
+            let batch = batch(&properties, records);
+            let Profiles { window, database, .. } = &mut profiles;
+            match is_slow {
+                true => window.push_while_reading(&batch, database, read).unwrap(),
+                false => window.push(&batch, database).unwrap(),
+            }
+            if profiles.window.is_full() {
+                profiles.merge_window().unwrap();
+            }
+            expected.records += records.len() as u64;
+            expected.moved_ids += records.iter().map(|record| model.apply(record)).sum::<u64>();
+        }
+        profiles.merge_window().unwrap();
+        prop_assert_eq!(profiles.committed, expected);
+        profiles.database.commit(&profiles.import, profiles.committed).unwrap();
+        drop((profiles.window, profiles.merger));
+        prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
     }
 }
 

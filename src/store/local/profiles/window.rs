@@ -18,7 +18,7 @@ use super::ids::Ids;
 use super::merge::Merger;
 use super::parts::Parts;
 use super::resolve::Leads;
-use super::resolved::{AT_ONCE, Resolved, hand_out, keys_of};
+use super::resolved::{AT_ONCE, Resolved, each, hand_out, number};
 use super::scratch::{Scratch, Spill};
 use super::{staged, sweep};
 use crate::records::{ProfileBatch, ProfileRecord};
@@ -56,6 +56,9 @@ pub struct Window {
     limits: Limits,
     ids: Ids,
     records: Records,
+    /// Records after these that came with their ids, and found no room: it is merged before others
+    /// come.
+    backlog: Spill,
     count: u64,
     /// The greatest profile id before these records.
     last_profile: i64,
@@ -82,7 +85,8 @@ impl Window {
             _ => Records::Waiting { staged: Spill::default(), may_read_all: true },
         };
         let scratch = Scratch::new(scratch);
-        Self { limits, ids: Ids::default(), records, count: 0, last_profile, scratch }
+        let (ids, backlog) = (Ids::default(), Spill::default());
+        Self { limits, ids, records, backlog, count: 0, last_profile, scratch }
     }
 
     /// Takes these records, which are for `database`.
@@ -90,15 +94,7 @@ impl Window {
     /// # Errors
     /// The scratch file can't be written, or the database can't be read.
     pub fn push(&mut self, batch: &ProfileBatch, database: &Database) -> Result<(), Error> {
-        let mut records = batch.iter();
-        loop {
-            let some: Vec<_> = records.by_ref().take(AT_ONCE).collect();
-            if some.is_empty() {
-                break;
-            }
-            self.count += some.len() as u64;
-            self.keep(&some)?;
-        }
+        self.keep_all(batch)?;
         match &mut self.records {
             Records::Waiting { may_read_all: true, .. } => self.read_all(database),
             Records::Reading { all, others, .. } if all.is_due(others.len()) => self.stop_waiting(),
@@ -109,17 +105,24 @@ impl Window {
         }
     }
 
+    fn keep_all(&mut self, batch: &ProfileBatch) -> Result<(), Error> {
+        let mut records = batch.iter();
+        loop {
+            let some: Vec<_> = records.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.count += some.len() as u64;
+            self.keep(&some)?;
+        }
+    }
+
     fn keep(&mut self, records: &[ProfileRecord<'_>]) -> Result<(), Error> {
         let names: Vec<_> = records.iter().map(|record| record.ids).collect();
         match &mut self.records {
             Records::Waiting { staged, .. } => {
-                let keys: Vec<_> = names.iter().flat_map(keys_of).collect();
-                let mut numbers = Vec::with_capacity(keys.len());
-                self.ids.number_all(&keys, &mut numbers);
-                let mut rest = numbers.as_slice();
-                for record in records {
-                    let (ids, after) = rest.split_at(record.ids.iter().flatten().count());
-                    rest = after;
+                let numbers = number(&mut self.ids, &names);
+                for (record, ids) in records.iter().zip(each(&names, &numbers)) {
                     staged::push_with_ids(&mut staged.buffer, ids.iter().copied(), record);
                 }
                 staged.spill_above(self.limits.staged, &mut self.scratch)
@@ -150,7 +153,7 @@ impl Window {
             *may_read_all = false;
             return Ok(());
         }
-        let all = Reading::begin(database.path(), count)?;
+        let all = Reading::begin(database.path(), count, self.limits.ids)?;
         let first = std::mem::take(staged);
         self.records = Records::Reading { first, others: Spill::default(), all };
         Ok(())
@@ -160,7 +163,11 @@ impl Window {
     fn stop_waiting(&mut self) -> Result<(), Error> {
         self.records = match std::mem::replace(&mut self.records, Records::WAITING) {
             Records::Reading { first, others, all } => {
-                let (ids, known) = all.finish()?;
+                let Some((ids, known)) = all.finish()? else {
+                    self.records = Records::Waiting { staged: first, may_read_all: false };
+                    self.backlog = others;
+                    return self.number_backlog();
+                };
                 let before = std::mem::replace(&mut self.ids, ids);
                 let numbers = self.ids.number_those_of(&before);
                 drop(before);
@@ -176,9 +183,29 @@ impl Window {
         Ok(())
     }
 
+    /// Takes what it has room for of the backlog, where records wait.
+    fn number_backlog(&mut self) -> Result<(), Error> {
+        let Records::Waiting { staged, .. } = &mut self.records else { return Ok(()) };
+        while self.ids.bytes() < self.limits.ids
+            && let Some(piece) = self.backlog.take_first(&self.scratch)?
+        {
+            let mut rest = piece.as_slice();
+            while !rest.is_empty() {
+                let some = std::iter::from_fn(|| staged::next_with_names(&mut rest)).take(AT_ONCE);
+                let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
+                let numbers = number(&mut self.ids, &names);
+                for (body, ids) in bodies.into_iter().zip(each(&names, &numbers)) {
+                    staged::push_numbered(&mut staged.buffer, ids, body);
+                }
+                staged.spill_above(self.limits.staged, &mut self.scratch)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it should be merged now.
     pub fn is_full(&self) -> bool {
-        self.ids.bytes() >= self.limits.ids
+        self.ids.bytes() >= self.limits.ids || !self.backlog.is_empty()
     }
 
     /// Merges its records into `database` and is empty afterwards.
@@ -187,10 +214,24 @@ impl Window {
     /// The scratch file's, or the database's, or that of a profile that can't be merged.
     pub fn merge(&mut self, database: &Database, merger: &mut Merger) -> Result<Committed, Error> {
         self.stop_waiting()?;
+        let mut moved_ids = self.merge_some(database, merger)?;
+        while !self.backlog.is_empty() {
+            self.number_backlog()?;
+            moved_ids += self.merge_some(database, merger)?;
+        }
+        self.scratch.clear()?;
+        Ok(Committed { records: std::mem::take(&mut self.count), moved_ids })
+    }
+
+    /// Merges all but the backlog; gives how many ids have moved.
+    fn merge_some(&mut self, database: &Database, merger: &mut Merger) -> Result<u64, Error> {
         let mut ids = std::mem::take(&mut self.ids);
         let (leads, parts) = match std::mem::replace(&mut self.records, Records::WAITING) {
             Records::Resolved(mut resolved) => {
-                while resolved.catch_up(&mut ids, &mut self.scratch)? {}
+                while ids.bytes() < self.limits.ids
+                    && resolved.catch_up(&mut ids, &mut self.scratch)?
+                {}
+                self.backlog = resolved.take_behind();
                 ids.seal();
                 (resolved.leads, resolved.parts)
             }
@@ -212,10 +253,27 @@ impl Window {
             merger,
             (&ids, &leads),
         )?;
-        self.scratch.clear()?;
         self.last_profile = leads.last_profile();
-        let records = std::mem::take(&mut self.count);
-        Ok(Committed { records, moved_ids: leads.moved() })
+        Ok(leads.moved())
+    }
+}
+
+#[cfg(test)]
+impl Window {
+    /// As [`Self::push`], on a machine that reads so slowly that all of them come meanwhile; the
+    /// table's ids may hold `limit` bytes.
+    pub fn push_while_reading(
+        &mut self,
+        batch: &ProfileBatch,
+        database: &Database,
+        limit: usize,
+    ) -> Result<(), Error> {
+        if let Records::Waiting { staged, may_read_all: true } = &mut self.records {
+            let first = std::mem::take(staged);
+            let all = Reading::begin(database.path(), 0, limit)?;
+            self.records = Records::Reading { first, others: Spill::default(), all };
+        }
+        self.keep_all(batch)
     }
 }
 
