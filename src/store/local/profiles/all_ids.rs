@@ -44,11 +44,12 @@ impl AllIds {
         self.rows.push(Row { profile, length_and_kind: length_and_kind(key), start });
     }
 
-    /// What they hold in memory while they are arranged, and after that, in bytes.
+    /// What they will hold in memory once they are arranged, about, in bytes; and at least two thirds
+    /// of what they hold for a moment while they are.
     fn bytes(&self) -> usize {
         let (text, count) = (self.text.len(), self.rows.len());
-        let beside = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
-        (2 * text + count * beside).max(text + count * ID_BYTES)
+        let for_a_moment = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
+        (text + count * ID_BYTES).max((2 * text + count * for_a_moment) / 3 * 2)
     }
 
     /// Numbers them.
