@@ -13,6 +13,9 @@
 use super::lines::count_lines;
 use super::marks::Marks;
 
+/// How much of a block is looked at to make room for its cells, in bytes.
+const SAMPLE: usize = 4096;
+
 /// Where a cell's text is: in the block, or, from the block's length on, in [`Lexed::unquoted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -61,7 +64,7 @@ pub(super) fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
         block,
         delimiter,
         width,
-        out: Lexed::default(),
+        out: room_for(block, delimiter),
         cell: 0,
         record: 0,
         record_line: 0,
@@ -76,6 +79,19 @@ pub(super) fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
         lexer.run(Marks::new(block, [delimiter, b'\n', b'\r', b'"']));
     }
     lexer.out
+}
+
+/// As many cells and records as the block has, if it goes on as it begins.
+fn room_for(block: &[u8], delimiter: u8) -> Lexed {
+    let begin = &block[..block.len().min(SAMPLE)];
+    let count = |mark| memchr::memchr_iter(mark, begin).count() + 1;
+    let of_block = |count: usize| count * block.len() / begin.len().max(1) * 9 / 8;
+    let records = count(b'\n');
+    Lexed {
+        cells: Vec::with_capacity(of_block(records + count(delimiter))),
+        records: Vec::with_capacity(of_block(records)),
+        unquoted: Vec::new(),
+    }
 }
 
 struct Lexer<'a> {

@@ -78,7 +78,7 @@ impl TextColumn {
             let Some(place) = dictionary.place(text) else { return Ok(None) };
             places.push(place);
         }
-        let mut pages = Pages::new(&self.descr, Encoding::RLE_DICTIONARY, self.choice.finder)?;
+        let mut pages = self.pages(Encoding::RLE_DICTIONARY, size_of_val(&*places) / 2)?;
         pages.dictionary(dictionary.len(), &dictionary.page())?;
         pages.fill(arrays, Places::new(&dictionary, &places))?;
         pages.close().map(Some)
@@ -86,12 +86,21 @@ impl TextColumn {
 
     fn by_fronts<'a>(
         &self,
-        arrays: impl Iterator<Item = &'a StringArray>,
+        arrays: impl Iterator<Item = &'a StringArray> + Clone,
         front: usize,
     ) -> Result<TextChunk> {
-        let mut pages = Pages::new(&self.descr, Encoding::DELTA_BYTE_ARRAY, self.choice.finder)?;
+        let letters = |array: &StringArray| {
+            let ends = array.value_offsets();
+            (ends[array.len()] - ends[0]) as usize
+        };
+        let mut pages =
+            self.pages(Encoding::DELTA_BYTE_ARRAY, arrays.clone().map(letters).sum::<usize>() / 3)?;
         pages.fill(arrays, Fronts::new(front))?;
         pages.close()
+    }
+
+    fn pages(&self, encoding: Encoding, bytes: usize) -> Result<Pages> {
+        Pages::new(&self.descr, encoding, self.choice.finder, bytes)
     }
 }
 

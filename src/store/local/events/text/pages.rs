@@ -67,11 +67,17 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// None yet, of the column `descr`; those of data will be of `encoding`.
-    pub fn new(descr: &ColumnDescPtr, encoding: Encoding, finder: Finder) -> Result<Self> {
+    /// None yet, of the column `descr`, with room for so many bytes; those of data will be of
+    /// `encoding`.
+    pub fn new(
+        descr: &ColumnDescPtr,
+        encoding: Encoding,
+        finder: Finder,
+        bytes: usize,
+    ) -> Result<Self> {
         Ok(Self {
             descr: Arc::clone(descr),
-            written: TrackedWrite::new(Vec::new()),
+            written: TrackedWrite::new(Vec::with_capacity(bytes)),
             compressor: Compressor::new(finder)?,
             head: Vec::new(),
             encoding,
