@@ -7,7 +7,7 @@
 //! change   property, operation and type (varint) | value
 //! ```
 
-const WHOLE: &str = "changes are read as they were packed";
+use super::packed::{push_number, push_signed, take, take_array, take_number, take_signed, text};
 
 /// What a change does to its property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ impl<'a> PackedValue<'a> {
     /// What was packed.
     pub fn get(self) -> Value<'a> {
         match self {
-            Self::Text(text) => Value::Text(std::str::from_utf8(text).expect(WHOLE)),
+            Self::Text(bytes) => Value::Text(text(bytes)),
             Self::Other(value) => value,
         }
     }
@@ -125,7 +125,7 @@ pub(super) fn pack(out: &mut Vec<u8>, Change { property, operation, value }: Cha
             push_number(out, text.len() as u64);
             out.extend_from_slice(text.as_bytes());
         }
-        Value::Integer(n) | Value::Date(n) => push_number(out, (n << 1 ^ n >> 63).cast_unsigned()),
+        Value::Integer(n) | Value::Date(n) => push_signed(out, n),
         Value::Float(n) => out.extend(n.to_le_bytes()),
         Value::Boolean(b) => out.push(b.into()),
     }
@@ -140,7 +140,6 @@ fn take_change<'a>(rest: &mut &'a [u8]) -> PackedChange<'a> {
         2 => Operation::Remove,
         _ => Operation::Delete,
     };
-    let signed = |n: u64| (n >> 1).cast_signed() ^ -(n & 1).cast_signed();
     let value = match head & 7 {
         0 => Value::None,
         1 => {
@@ -148,45 +147,13 @@ fn take_change<'a>(rest: &mut &'a [u8]) -> PackedChange<'a> {
             let value = PackedValue::Text(take(rest, len));
             return PackedChange { property: (head >> 5) as usize, operation, value };
         }
-        2 => Value::Integer(signed(take_number(rest))),
+        2 => Value::Integer(take_signed(rest)),
         3 => Value::Float(f64::from_le_bytes(take_array(rest))),
         4 => Value::Boolean(take(rest, 1) != [0]),
-        _ => Value::Date(signed(take_number(rest))),
+        _ => Value::Date(take_signed(rest)),
     };
     let value = PackedValue::Other(value);
     PackedChange { property: (head >> 5) as usize, operation, value }
-}
-
-/// A varint, as in LEB128: seven bits a byte, the lowest first.
-fn push_number(out: &mut Vec<u8>, mut n: u64) {
-    while n > 0x7f {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-#[inline]
-fn take_number(rest: &mut &[u8]) -> u64 {
-    let mut n = 0;
-    for shift in (0..).step_by(7) {
-        let [byte] = take_array(rest);
-        n |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    n
-}
-
-#[inline]
-fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
-    *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
-}
-
-#[inline]
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
-    rest.split_off(..len).expect(WHOLE)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod lex;
 mod lines;
 mod marks;
 mod open;
+pub(crate) mod packed;
 mod parse;
 mod phrase;
 mod pieces;

@@ -34,8 +34,9 @@ pub fn long(text: &str) -> Result<i64, &'static Rule> {
 /// A finite decimal number; `inf` and `nan` are words, and words are not numbers here.
 #[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
-    let short = decimal(text.as_bytes()).or_else(|| long_decimal(text.as_bytes()));
-    short.map_or_else(|| any_float(text), Ok)
+    let bytes = text.as_bytes();
+    let usual = if bytes.len() <= 8 { decimal(bytes) } else { long_decimal(bytes) };
+    usual.map_or_else(|| any_float(text), Ok)
 }
 
 fn any_float(text: &str) -> Result<f64, &'static Rule> {

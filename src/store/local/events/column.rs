@@ -16,7 +16,7 @@ use super::settings;
 use super::text::{TextChunk, TextColumn};
 
 /// How many row groups are written as the first of them asks for. A file may go on in another way
-/// than it begins, and to look again at every group would cost a tenth of the encoding.
+/// than it begins; to look again is to compress a page three times over.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
 
 /// The columns of an import.

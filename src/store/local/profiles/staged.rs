@@ -12,9 +12,8 @@
 //! body            at i64 | packed changes to the end
 //! ```
 
+use crate::records::packed::{self, take, take_array};
 use crate::records::{PackedChange, ProfileRecord, unpack};
-
-const WHOLE: &str = "staged records are read as they were written";
 
 /// A record whose ids have numbers.
 pub struct WithIds<'a> {
@@ -88,7 +87,7 @@ pub fn next_with_names<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4],
     for _ in 0..count {
         let [kind] = take_array(rest);
         let id = take_body(rest);
-        ids[kind as usize] = Some(std::str::from_utf8(id).expect(WHOLE));
+        ids[kind as usize] = Some(packed::text(id));
     }
     Some((ids, take_body(rest)))
 }
@@ -130,16 +129,6 @@ fn push_body(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
 fn take_body<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let len = u32::from_le_bytes(take_array(rest));
     take(rest, len as usize)
-}
-
-#[inline]
-fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
-    *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
-}
-
-#[inline]
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
-    rest.split_off(..len).expect(WHOLE)
 }
 
 #[cfg(test)]

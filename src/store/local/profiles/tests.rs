@@ -80,6 +80,11 @@ fn made((property, operation, seed): (usize, Operation, u8), text: &str) -> Chan
     Change { property, operation, value }
 }
 
+fn properties() -> Arc<[Property]> {
+    let kind = PropertyType::String;
+    NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect()
+}
+
 fn batch(properties: &Arc<[Property]>, records: &[Record]) -> ProfileBatch {
     let mut batch = ProfileBatch::new(Arc::clone(properties));
     for (ids, at, changes) in records {
@@ -118,9 +123,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
-        let kind = PropertyType::String;
-        let properties: Arc<[_]> =
-            NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect();
+        let properties = properties();
         let mut model = Model::default();
         for ((records, limits, cut), n) in imports.iter().zip(1..) {
             let import = ImportId::new("sftp1", n).unwrap();
@@ -161,9 +164,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
-        let kind = PropertyType::String;
-        let properties: Arc<[_]> =
-            NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect();
+        let properties = properties();
         let mut model = Model::default();
         let imports = [1, 2].map(|n| ImportId::new("sftp1", n).unwrap());
         let Begun::Now(mut writer) =

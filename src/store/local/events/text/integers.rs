@@ -3,6 +3,8 @@
 //! Of each encoding (Parquet's Encodings.md) only what every reader must take is used: one run for
 //! a whole page of levels or places, and blocks of one size for deltas.
 
+use crate::records::packed::{push_number, push_signed};
+
 /// How many deltas share a least one.
 const BLOCK: usize = 128;
 /// How many deltas of a block share a width.
@@ -11,19 +13,6 @@ const MINIBLOCK: usize = 32;
 /// How many bits the integers up to `greatest` take.
 pub fn width_of(greatest: u32) -> u32 {
     u32::BITS - greatest.leading_zeros()
-}
-
-/// ULEB128.
-pub fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn zigzag(value: i64, out: &mut Vec<u8>) {
-    varint(((value << 1) ^ (value >> 63)) as u64, out);
 }
 
 /// Each of `values` in `width` bits, the least significant first. Their number is a multiple of
@@ -44,20 +33,20 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
 
 /// RLE / bit-packed hybrid: `count` times the same `value`, which has at most eight bits.
 pub fn repeated(value: u8, count: usize, out: &mut Vec<u8>) {
-    varint((count as u64) << 1, out);
+    push_number(out, (count as u64) << 1);
     out.push(value);
 }
 
 /// RLE / bit-packed hybrid: `bits` of `count` values of one bit.
 pub fn bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
-    varint((count.div_ceil(8) as u64) << 1 | 1, out);
+    push_number(out, (count.div_ceil(8) as u64) << 1 | 1);
     out.extend_from_slice(bits);
 }
 
 /// RLE / bit-packed hybrid: `values` of `width` bits, which is not 0.
 pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let groups = values.len().div_ceil(8);
-    varint((groups as u64) << 1 | 1, out);
+    push_number(out, (groups as u64) << 1 | 1);
     let whole = values.len() / 8 * 8;
     pack(&values[..whole], width, out);
     let mut last = [0; 8];
@@ -69,10 +58,10 @@ pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
 
 /// `DELTA_BINARY_PACKED`: `values`, which are lengths below 2 GiB.
 pub fn binary_packed(values: &[u32], out: &mut Vec<u8>) {
-    varint(BLOCK as u64, out);
-    varint((BLOCK / MINIBLOCK) as u64, out);
-    varint(values.len() as u64, out);
-    zigzag(values.first().copied().unwrap_or(0).into(), out);
+    push_number(out, BLOCK as u64);
+    push_number(out, (BLOCK / MINIBLOCK) as u64);
+    push_number(out, values.len() as u64);
+    push_signed(out, values.first().copied().unwrap_or(0).into());
     for from in (0..values.len().saturating_sub(1)).step_by(BLOCK) {
         block(&values[from..values.len().min(from + BLOCK + 1)], out);
     }
@@ -87,7 +76,7 @@ fn block(values: &[u32], out: &mut Vec<u8>) {
         *delta = next.wrapping_sub(*this).cast_signed();
     }
     let least = deltas[..count].iter().copied().min().unwrap_or(0);
-    zigzag(least.into(), out);
+    push_signed(out, least.into());
     // What is past the last stays zero.
     let mut above = [0_u32; BLOCK];
     for (above, delta) in above.iter_mut().zip(&deltas[..count]) {

@@ -1,0 +1,82 @@
+//! Numbers as bytes, and how they and what lies beside them are taken again, without a check.
+//!
+//! What is taken was written by this process, to its memory or to a file without a name: nothing that
+//! anybody sends or stores can make it come out otherwise.
+
+const WHOLE: &str = "bytes are read as they were written";
+
+/// Appends a varint, as in LEB128: seven bits a byte, the lowest first.
+#[inline]
+pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
+    while n > 0x7f {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// Appends a number that may be below 0: a varint, small for small ones of both signs (zigzag).
+#[inline]
+pub fn push_signed(out: &mut Vec<u8>, n: i64) {
+    push_number(out, (n << 1 ^ n >> 63).cast_unsigned());
+}
+
+/// Takes a varint.
+#[inline]
+pub fn take_number(rest: &mut &[u8]) -> u64 {
+    let mut n = 0;
+    for shift in (0..).step_by(7) {
+        let [byte] = take_array(rest);
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    n
+}
+
+/// Takes a number that [`push_signed`] appended.
+#[inline]
+pub fn take_signed(rest: &mut &[u8]) -> i64 {
+    let n = take_number(rest);
+    (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
+}
+
+/// Takes so many bytes.
+#[inline]
+pub fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
+}
+
+/// Takes `len` bytes.
+#[inline]
+pub fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
+    rest.split_off(..len).expect(WHOLE)
+}
+
+/// Bytes that were a text.
+#[inline]
+pub fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect(WHOLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn numbers_come_back(n in proptest::prelude::any::<u64>(), shift in 0..64) {
+            let n = n >> shift;
+            let mut bytes = Vec::new();
+            push_number(&mut bytes, n);
+            push_signed(&mut bytes, n.cast_signed());
+            push_signed(&mut bytes, i64::MIN);
+            let mut rest = bytes.as_slice();
+            proptest::prop_assert_eq!(take_number(&mut rest), n);
+            proptest::prop_assert_eq!(take_signed(&mut rest), n.cast_signed());
+            proptest::prop_assert_eq!(take_signed(&mut rest), i64::MIN);
+            proptest::prop_assert!(rest.is_empty());
+        }
+    }
+}
