@@ -3,6 +3,7 @@
 //! Always holds: nothing is claimed and nothing begins while the queue is held, or on an old
 //! measurement of the disks' room.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,21 +73,14 @@ impl Supervisor {
         let looks = (1..self.looks.under_way()).map(|_| (Weight::Light, Duration::ZERO));
         self.queue.waiting() == 0
             && !self.running.contains_key(account)
-            && places::is_free(workers, Weight::Light, self.running().chain(looks))
-    }
-
-    /// What runs: how heavy, for how long.
-    fn running(&self) -> impl Iterator<Item = (Weight, Duration)> {
-        self.running.values().map(|run| (run.import.weight, run.since.elapsed()))
+            && places::is_free(workers, Weight::Light, in_work(&self.running).chain(looks))
     }
 
     fn start_imports(&mut self, now: Instant) {
         let workers = self.engine.config.imports.worker_count();
-        while let Some(import) = self.queue.next(now, |weight| {
-            let running = self.running.values();
-            let running = running.map(|run| (run.import.weight, run.since.elapsed()));
-            places::is_free(workers, weight, running)
-        }) {
+        while let Some(import) =
+            self.queue.next(now, |weight| places::is_free(workers, weight, in_work(&self.running)))
+        {
             let run = Run { import, since: Instant::now(), monitor: Arc::default() };
             self.running.insert(run.import.account.clone(), run.clone());
             let engine = Arc::clone(&self.engine);
@@ -111,4 +105,9 @@ impl Supervisor {
             self.tasks.spawn_blocking(move || work::tell(&engine, &running));
         }
     }
+}
+
+/// What runs: how heavy, for how long.
+fn in_work(running: &HashMap<AccountId, Run>) -> impl Iterator<Item = (Weight, Duration)> {
+    running.values().map(|run| (run.import.weight, run.since.elapsed()))
 }
