@@ -1,76 +1,139 @@
 //! All ids of an account, on their way from their table into a window.
 //!
-//! They come by kind. They are laid out by profile, strongest first, as if each profile had had one
-//! record that names all of its ids: those of a record that comes then lie side by side. That is
-//! done beside other work ([`Reading`]), by a connection of its own: it sees what was committed
-//! last.
+//! Each kind is read by a thread and a connection of its own, beside other work ([`Reading`]): they
+//! see what was committed last, as nobody else commits while an import does. Then ids are laid out by profile, strongest first, as if each profile
+//! had had one record that names all of its ids: those of a record that comes then lie side by side.
 
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::super::super::Error;
 use super::connection::open_reader;
 use super::id_table::sweep;
-use super::ids::{HEAD, ID_BYTES, Ids, Key, kind_of, length_and_kind, length_of};
+use super::ids::{HEAD, Ids, Key};
+use crate::records::IdKind;
 
-/// The ids of the table and where they lead, in any order.
-#[derive(Debug, Default)]
-pub struct AllIds {
+/// How many ids are read between two looks at whether it may go on.
+const LOOK_EVERY: usize = 1024;
+
+/// The ids of one kind, and where they lead.
+#[derive(Debug)]
+struct OfKind {
+    kind: IdKind,
     text: String,
     rows: Vec<Row>,
 }
 
-/// An id; those of one profile are in the order of their kinds.
+/// An id and its place in the text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     profile: i64,
-    length_and_kind: u32,
     start: u32,
+    len: u32,
 }
 
-impl AllIds {
-    /// None yet, with room for so many.
-    pub fn with_capacity(count: usize) -> Self {
-        Self { text: String::new(), rows: Vec::with_capacity(count) }
-    }
+/// What the reading threads share.
+#[derive(Debug)]
+struct Shared {
+    /// Nobody waits for the ids any more.
+    is_dropped: AtomicBool,
+    count: AtomicUsize,
+    text: AtomicUsize,
+    /// How many bytes of memory they may hold.
+    limit: usize,
+}
 
-    /// Adds one.
-    pub fn push(&mut self, key: Key<'_>, profile: i64) {
-        let start = self.text.len() as u32;
-        self.text.push_str(key.1);
-        self.rows.push(Row { profile, length_and_kind: length_and_kind(key), start });
-    }
-
-    /// What they will hold in memory once they are arranged, about, in bytes; and at least two thirds
-    /// of what they hold for a moment while they are.
-    fn bytes(&self) -> usize {
-        let (text, count) = (self.text.len(), self.rows.len());
+impl Shared {
+    /// Takes so many more with so many bytes of text into account, and says whether to go on.
+    fn take(&self, count: usize, text: usize) -> bool {
+        let count = self.count.fetch_add(count, Ordering::Relaxed) + count;
+        let text = self.text.fetch_add(text, Ordering::Relaxed) + text;
+        // Of what is held for a moment while they are arranged it is two thirds that count.
         let for_a_moment = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
-        (text + count * ID_BYTES).max((2 * text + count * for_a_moment) / 3 * 2)
+        let bytes = Ids::bytes_of(count, text).max((2 * text + count * for_a_moment) / 3 * 2);
+        bytes < self.limit && !self.is_dropped.load(Ordering::Relaxed)
     }
 
-    /// Numbers them.
-    pub fn arrange(mut self) -> Arranged {
-        self.rows.sort_unstable();
-        let key = |row: &Row| {
-            let (start, length) = (row.start as usize, length_of(row.length_and_kind));
-            (kind_of(row.length_and_kind), &self.text[start..start + length])
+    /// Reads all ids from the database at `path`; nothing when they hold too much memory or nobody
+    /// waits for them.
+    fn read(&self, path: &Path) -> Result<Option<Arranged>, Error> {
+        let read = |kind| {
+            let failed =
+                |source| Error::Profiles { operation: "look up ids", path: path.into(), source };
+            move || self.read_kind(path, kind).map_err(failed)
         };
-        let mut ids = Ids::sealed(self.rows.iter().map(key), self.text.len());
-        let leads = self.rows.iter().map(|row| row.profile).collect();
-        drop(self); // before memory is taken again
-        ids.unseal();
-        (ids, leads)
+        thread::scope(|scope| {
+            let spawn = |kind| {
+                thread::Builder::new().name("all-ids".into()).spawn_scoped(scope, read(kind))
+            };
+            let threads = IdKind::ALL.map(spawn);
+            let kinds = threads.into_iter().map(|thread| {
+                let thread = thread.map_err(|source| Error::Thread { source })?;
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            let kinds: Option<Vec<_>> = kinds.collect::<Result<_, Error>>()?;
+            Ok(kinds.map(arrange))
+        })
     }
+
+    fn read_kind(&self, path: &Path, kind: IdKind) -> rusqlite::Result<Option<OfKind>> {
+        let mut ids = OfKind { kind, text: String::new(), rows: Vec::new() };
+        let mut text_before = 0;
+        let mut goes_on = true;
+        sweep(&open_reader(path)?, kind, |id, profile| {
+            ids.push(id, profile);
+            if ids.rows.len().is_multiple_of(LOOK_EVERY) {
+                let text = std::mem::replace(&mut text_before, ids.text.len());
+                goes_on = self.take(LOOK_EVERY, ids.text.len() - text);
+            }
+            goes_on
+        })?;
+        let text = ids.text.len() - text_before;
+        goes_on = goes_on && self.take(ids.rows.len() % LOOK_EVERY, text);
+        ids.rows.sort_unstable();
+        Ok(goes_on.then_some(ids))
+    }
+}
+
+impl OfKind {
+    fn push(&mut self, id: &str, profile: i64) {
+        let (start, len) = (self.text.len() as u32, id.len() as u32);
+        self.text.push_str(id);
+        self.rows.push(Row { profile, start, len });
+    }
+
+    fn key(&self, row: &Row) -> Key<'_> {
+        let start = row.start as usize;
+        (self.kind, &self.text[start..start + row.len as usize])
+    }
+}
+
+/// Numbers the ids of all kinds, each in the order of profiles.
+fn arrange(kinds: Vec<OfKind>) -> Arranged {
+    let text = kinds.iter().map(|kind| kind.text.len()).sum();
+    let count = kinds.iter().map(|kind| kind.rows.len()).sum();
+    let mut leads = Vec::with_capacity(count);
+    let mut rows: Vec<_> = kinds.iter().map(|kind| kind.rows.iter().peekable()).collect();
+    let next = || {
+        let profiles = rows.iter_mut().enumerate();
+        let profiles = profiles.filter_map(|(n, rows)| Some((rows.peek()?.profile, n)));
+        let (profile, kind) = profiles.min()?;
+        leads.push(profile);
+        rows[kind].next().map(|row| kinds[kind].key(row))
+    };
+    let mut ids = Ids::sealed(std::iter::from_fn(next), count, text);
+    drop(kinds); // before memory is taken again
+    ids.unseal();
+    (ids, leads)
 }
 
 /// How many bytes of records may come for each id that is being read, before they have to wait for
 /// it. What comes until then has to be caught up with; and who has nothing to do leaves the
 /// processor to the reading.
-const BYTES_BESIDE: usize = 48;
+const BYTES_BESIDE: usize = 32;
 
 /// Each under a number, and where it leads, by these numbers.
 pub type Arranged = (Ids, Vec<i64>);
@@ -79,8 +142,7 @@ pub type Arranged = (Ids, Vec<i64>);
 #[derive(Debug)]
 pub struct Reading {
     thread: Option<JoinHandle<Result<Option<Arranged>, Error>>>,
-    /// Nobody waits for them any more.
-    is_dropped: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     count: usize,
 }
 
@@ -92,24 +154,13 @@ impl Reading {
     /// The thread can't be started.
     pub fn begin(path: &Path, count: usize, limit: usize) -> Result<Self, Error> {
         let path = path.to_owned();
-        let is_dropped = Arc::new(AtomicBool::new(false));
-        let is_done = Arc::clone(&is_dropped);
-        let read = move || {
-            let mut all = AllIds::with_capacity(count);
-            let mut fits = true;
-            let take = |key: Key<'_>, profile| {
-                all.push(key, profile);
-                fits = all.bytes() < limit;
-                fits && !is_done.load(Ordering::Relaxed)
-            };
-            open_reader(&path)
-                .and_then(|connection| sweep(&connection, take))
-                .map_err(|source| Error::Profiles { operation: "look up ids", path, source })?;
-            Ok(fits.then(|| all.arrange()))
-        };
-        let thread = thread::Builder::new().name("all-ids".into()).spawn(read);
+        let (is_dropped, ids, text) = Default::default();
+        let shared = Arc::new(Shared { is_dropped, count: ids, text, limit });
+        let reading = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("all-ids".into());
+        let thread = thread.spawn(move || reading.read(&path));
         let thread = thread.map_err(|source| Error::Thread { source })?;
-        Ok(Self { thread: Some(thread), is_dropped, count })
+        Ok(Self { thread: Some(thread), shared, count })
     }
 
     /// Whether it is time to finish: they can be had at once, or so many bytes of records came
@@ -133,7 +184,7 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.is_dropped.store(true, Ordering::Relaxed);
+            self.shared.is_dropped.store(true, Ordering::Relaxed);
             let _ = thread.join(); // nobody asks how it ended
         }
     }
@@ -142,7 +193,7 @@ impl Drop for Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::IdKind::{FbId, Identity, ObjectId};
+    use IdKind::{FbId, Identity, ObjectId};
 
     #[test]
     fn they_are_laid_out_by_profile_and_found() {
@@ -154,11 +205,16 @@ mod tests {
             ((ObjectId, "a"), -1),
             ((ObjectId, ""), 3),
         ];
-        let mut all = AllIds::with_capacity(table.len());
-        table.iter().for_each(|&(key, profile)| all.push(key, profile));
-        let (mut ids, leads) = all.arrange();
+        let kinds = IdKind::ALL.map(|kind| {
+            let mut ids = OfKind { kind, text: String::new(), rows: Vec::new() };
+            let own = table.iter().filter(|((of, _), _)| *of == kind);
+            own.for_each(|&((_, id), profile)| ids.push(id, profile));
+            ids.rows.sort_unstable();
+            ids
+        });
+        let (mut ids, leads) = arrange(kinds.into());
         assert_eq!(leads, [-1, 3, 3, 7, 7, 7]);
-        let expected = [4, 1, 5, 3, 2, 0].map(|n: usize| table[n].0);
+        let expected = [4, 1, 5, 2, 3, 0].map(|n: usize| table[n].0);
         assert_eq!(ids.iter().collect::<Vec<_>>(), expected);
         assert_eq!(ids.find_all(&expected), [0, 1, 2, 3, 4, 5].map(Some));
         let mut numbers = Vec::new();

@@ -17,7 +17,7 @@ use super::cut;
 use crate::records::{PackedValue, Property, Value};
 
 /// The import's properties.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Names {
     properties: Arc<[Property]>,
     /// Each name as a profile's JSON has it, with the colon.

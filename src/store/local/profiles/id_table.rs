@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::super::super::Error;
 use super::database::{Database, run};
-use super::ids::{Ids, Key};
+use super::ids::Ids;
 use super::key_order::KINDS_BY_NAME;
 use super::resolve::UNKNOWN;
 use super::rows::IdRows;
@@ -25,12 +25,15 @@ impl Database {
         let mut leads = vec![UNKNOWN; ids.len()];
         let mut found = Found::default();
         let look_up = || match is_sweep {
-            true => sweep(&self.connection, |(kind, value), profile| {
-                found.push(kind, value, profile);
-                if found.rows.len() == AT_ONCE {
-                    found.note(ids, &mut leads);
-                }
-                true
+            // A sysadmin may have added other kinds.
+            true => KINDS_BY_NAME.into_iter().try_for_each(|kind| {
+                sweep(&self.connection, kind, |id, profile| {
+                    found.push(kind, id, profile);
+                    if found.rows.len() == AT_ONCE {
+                        found.note(ids, &mut leads);
+                    }
+                    true
+                })
             }),
             false => self.look_up_each(ids, &mut leads),
         };
@@ -76,20 +79,19 @@ impl Database {
     }
 }
 
-/// Reads the whole table, in the order of its pages, unless `take` wants no more.
+/// Reads all ids of a kind and where they lead, in the order of their pages, unless `take` wants no
+/// more.
 pub(super) fn sweep(
     connection: &Connection,
-    mut take: impl FnMut(Key<'_>, i64) -> bool,
+    kind: IdKind,
+    mut take: impl FnMut(&str, i64) -> bool,
 ) -> rusqlite::Result<()> {
     let sql = "SELECT value, profile_id FROM identity WHERE kind = ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    // A sysadmin may have added other kinds.
-    for kind in KINDS_BY_NAME {
-        let mut rows = statement.query([kind.as_str()])?;
-        while let Some(row) = rows.next()? {
-            if !take((kind, row.get_ref(0)?.as_str()?), row.get(1)?) {
-                return Ok(());
-            }
+    let mut rows = statement.query([kind.as_str()])?;
+    while let Some(row) = rows.next()? {
+        if !take(row.get_ref(0)?.as_str()?, row.get(1)?) {
+            break;
         }
     }
     Ok(())

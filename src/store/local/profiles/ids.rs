@@ -1,6 +1,6 @@
 //! The ids of a window's records: each once, under a number.
 //!
-//! Numbers count up from 0 in the order in which ids are first seen. About 60 bytes an id and its
+//! Numbers count up from 0 in the order in which ids are first seen. Some 40 bytes an id and its
 //! text are held, whatever the number of records. What there is to wait for here is memory, in
 //! which ids lie far apart: hence an id's number, kind, length and text lie together, and the ids
 //! that one record has side by side, where the first leads to the others.
@@ -11,8 +11,8 @@ use hashbrown::HashTable;
 
 use crate::records::IdKind;
 
-/// What an id takes beside its text while a window is gathered and resolved, in bytes.
-pub(super) const ID_BYTES: usize = 52;
+/// What is known of where an id leads, beside it, while records are resolved, in bytes.
+const LEAD: usize = 9;
 
 /// What stands before an id's text: its number, and its length and kind.
 pub(super) const HEAD: usize = 8;
@@ -63,11 +63,12 @@ struct Looked {
 pub type Key<'a> = (IdKind, &'a str);
 
 impl Ids {
-    /// These, which differ and have so many bytes of text, numbered in their order and sealed.
-    pub fn sealed<'a>(keys: impl ExactSizeIterator<Item = Key<'a>>, bytes: usize) -> Self {
+    /// These, which differ, are so many and have so many bytes of text, numbered in their order and
+    /// sealed.
+    pub fn sealed<'a>(keys: impl Iterator<Item = Key<'a>>, count: usize, text: usize) -> Self {
         let mut ids = Self {
-            entries: Vec::with_capacity(bytes + keys.len() * HEAD),
-            starts: Vec::with_capacity(keys.len()),
+            entries: Vec::with_capacity(text + count * HEAD),
+            starts: Vec::with_capacity(count),
             ..Self::default()
         };
         keys.for_each(|key| _ = ids.append(key));
@@ -79,9 +80,21 @@ impl Ids {
         self.starts.len()
     }
 
-    /// What they hold in memory, about, in bytes.
+    /// What they hold in memory, with where they lead, about, in bytes.
     pub fn bytes(&self) -> usize {
-        self.entries.len() + self.starts.len() * (ID_BYTES - HEAD)
+        Self::bytes_of(self.len(), self.text_bytes())
+    }
+
+    /// Of their texts.
+    pub fn text_bytes(&self) -> usize {
+        self.entries.len() - self.len() * HEAD
+    }
+
+    /// What so many ids with so many bytes of text hold.
+    pub fn bytes_of(count: usize, text: usize) -> usize {
+        // As hashbrown has it: a power of two of them, and a byte for each.
+        let slots = if count == 0 { 0 } else { (count * 8 / 7).next_power_of_two() };
+        text + count * (HEAD + size_of::<u32>() + LEAD) + slots * (size_of::<Slot>() + 1)
     }
 
     /// Every number with its id, in order.

@@ -17,7 +17,7 @@ const MAX_LIST: usize = 100;
 const ABSENT: u32 = u32::MAX;
 
 /// Applies changes that index into one import's properties.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Merger {
     names: Names,
     /// Where the profile in hand has each property, or [`ABSENT`]; all absent between calls.

@@ -189,7 +189,7 @@ impl Work for Profiles {
 
 impl Profiles {
     fn merge_window(&mut self) -> Result<(), Error> {
-        let merged = self.window.merge(&self.database, &mut self.merger)?;
+        let merged = self.window.merge(&self.database, &self.merger)?;
         self.committed.records += merged.records;
         self.committed.moved_ids += merged.moved_ids;
         Ok(())

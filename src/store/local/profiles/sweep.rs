@@ -1,15 +1,16 @@
-//! One pass over the profile table: SQLite on this thread, merging on another. On a third records
-//! are brought into the order of profiles, slice by slice ([`slices`]), and on a fourth the ids that
+//! One pass over the profile table: SQLite on this thread, merging on others. On one more, records
+//! are brought into the order of profiles, slice by slice ([`slices`]), and on another the ids that
 //! now lead elsewhere into the order of their table.
 //!
-//! The merging thread asks for profiles a chunk ahead of the one that it merges. Requests are served in their
-//! order, and no chunk is asked for before the slice before it is sent to be stored; so a profile
-//! is read after its last write. Ids are stored whenever their thread has some: nothing reads them.
+//! Chunks of profiles are read, given to the merging threads in turn and stored in the same order,
+//! some ahead of what is stored. A slice that may have profiles of the one before waits until that
+//! is stored; so a profile is read after its last write. Ids are stored whenever their thread has
+//! some: nothing reads them.
 
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::sync::Arc;
+use std::thread::{self, Scope};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -30,6 +31,12 @@ const CHUNK: usize = 256;
 /// How many ids are stored at once.
 const IDS: usize = 1024;
 
+/// Threads that merge: more than SQLite can feed would be of no use.
+const MERGING: usize = 2;
+
+/// How many chunks each of them has at most, in work and waiting.
+const AHEAD: usize = 2;
+
 /// What a pass needs to know.
 #[derive(Clone, Copy)]
 pub struct Sweep {
@@ -39,31 +46,29 @@ pub struct Sweep {
     pub slice: usize,
 }
 
-/// What the other threads want.
-enum Request {
-    /// Profiles of these ids.
-    Load(Vec<i64>),
-    Store(Profiles),
-    Lead(IdRows),
-}
-
-/// The merging thread.
-struct Merging<'a> {
+/// The thread of the database, which knows what is on its way.
+struct Table<'a> {
+    database: &'a Database,
     last_stored: i64,
     slices: Receiver<Result<Slice, Error>>,
-    database: &'a Path,
-    merger: &'a mut Merger,
-    requests: Sender<Request>,
-    loaded: Receiver<Profiles>,
+    ids: Receiver<IdRows>,
+    merging: [Merging; MERGING],
+    /// How many chunks were given to them so far, and how many came back.
+    given: usize,
+    stored: usize,
 }
 
-/// The thread of the database met an error, which is returned there.
-struct Stopped;
+/// A merging thread: what it gets, and what comes of it, in the same order.
+struct Merging {
+    chunks: Sender<Chunk>,
+    merged: Receiver<Result<Profiles, Error>>,
+}
 
-/// Why merging ends early.
-enum End {
-    Failed(Error),
-    Stopped,
+/// Some profiles, as they are stored, and the place of their records.
+struct Chunk {
+    slice: Arc<Slice>,
+    records: Range<usize>,
+    before: Profiles,
 }
 
 impl Sweep {
@@ -73,108 +78,116 @@ impl Sweep {
         parts: Vec<Spill>,
         scratch: &Scratch,
         database: &Database,
-        merger: &mut Merger,
+        merger: &Merger,
         (ids, leads): (&Ids, &Leads),
     ) -> Result<(), Error> {
-        let (requests, inbox) = crossbeam_channel::bounded(2);
-        let (answers, loaded) = crossbeam_channel::unbounded();
+        let Self { last_stored, slice } = self;
+        let (slices_out, slices) = crossbeam_channel::bounded(0);
+        let (ids_out, ids_in) = crossbeam_channel::bounded(1);
         let path = database.path();
         thread::scope(|scope| {
-            let ids_requests = requests.clone();
-            let (out, slices) = crossbeam_channel::bounded(0);
-            let Self { last_stored, slice } = self;
-            let merging = Merging { last_stored, slices, database: path, merger, requests, loaded };
-            let merging = spawn(scope, "merge", move || merging.run())?;
-            spawn(scope, "slices", move || slices::send(parts, scratch, slice, &out))?;
-            let ordering = spawn(scope, "ids", move || order_ids(ids, leads, &ids_requests))?;
-            let served = serve(database, inbox, answers);
-            let ordered = ordering.join().unwrap_or_else(|panic| resume_unwind(panic));
-            match merging.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(()) if ordered.is_ok() => served,
-                Err(End::Failed(error)) => Err(error),
-                Ok(()) | Err(End::Stopped) => Err(served.err().unwrap_or(Error::FailedBefore)),
-            }
+            spawn(scope, "slices", move || slices::send(parts, scratch, slice, &slices_out))?;
+            spawn(scope, "ids", move || send_ids(ids, leads, &ids_out))?;
+            let merging = || Merging::start(scope, merger.clone(), path);
+            let merging = [merging()?, merging()?];
+            let ids = ids_in;
+            Table { database, last_stored, slices, ids, merging, given: 0, stored: 0 }.run()
         })
     }
 }
 
-fn spawn<'scope, T: Send + 'scope>(
+fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, Error> {
+    work: impl FnOnce() + Send + 'scope,
+) -> Result<(), Error> {
     let spawned = thread::Builder::new().name(name.into()).spawn_scoped(scope, work);
-    spawned.map_err(|source| Error::Thread { source })
+    spawned.map(drop).map_err(|source| Error::Thread { source })
 }
 
-/// Asks for the ids that changed to be stored, in the order of their table.
-fn order_ids(ids: &Ids, leads: &Leads, requests: &Sender<Request>) -> Result<(), Stopped> {
+/// Sends the ids that changed, in the order of their table, until nobody takes them.
+fn send_ids(ids: &Ids, leads: &Leads, out: &Sender<IdRows>) {
     for kind in KINDS_BY_NAME {
-        ids.take_in_key_order(
+        let sent = ids.take_in_key_order(
             kind,
             |number| leads.is_changed(number),
             IDS,
             |some| {
                 let profiles = leads.to_all(some.iter().map(|&(number, _)| number));
                 let rows = some.iter().zip(profiles).map(|(&(_, id), profile)| (id, profile));
-                requests.send(Request::Lead(IdRows::new(kind, rows))).map_err(|_| Stopped)
+                out.send(IdRows::new(kind, rows))
             },
-        )?;
-    }
-    Ok(())
-}
-
-fn serve(
-    database: &Database,
-    inbox: Receiver<Request>,
-    answers: Sender<Profiles>,
-) -> Result<(), Error> {
-    for request in inbox {
-        match request {
-            // When nobody waits for it, the merging thread has its reason.
-            Request::Load(ids) => drop(answers.send(database.load(&ids)?)),
-            Request::Store(profiles) => database.store(&profiles)?,
-            Request::Lead(rows) => database.lead(&rows)?,
+        );
+        if sent.is_err() {
+            return;
         }
     }
-    Ok(())
 }
 
-impl Merging<'_> {
-    fn run(mut self) -> Result<(), End> {
+impl Table<'_> {
+    fn run(mut self) -> Result<(), Error> {
         while let Ok(slice) = self.slices.recv() {
-            let slice = slice?;
+            let slice = Arc::new(slice?);
             // What a part's first slice finds above the last stored profile is new.
-            let last_stored = if slice.is_first() { self.last_stored } else { i64::MAX };
-            self.merge_slice(&slice, last_stored)?;
+            let mut last_stored = self.last_stored;
+            if !slice.is_first() {
+                self.store_all()?;
+                last_stored = i64::MAX;
+            }
+            for records in slice.chunks(CHUNK) {
+                let before = self.database.load(&slice.profiles(&records, last_stored))?;
+                self.give(Chunk { slice: Arc::clone(&slice), records, before })?;
+                self.ids.try_iter().try_for_each(|rows| self.database.lead(&rows))?;
+            }
+        }
+        self.store_all()?;
+        self.ids.iter().try_for_each(|rows| self.database.lead(&rows))
+    }
+
+    fn give(&mut self, chunk: Chunk) -> Result<(), Error> {
+        if self.given - self.stored == MERGING * AHEAD {
+            self.store_next()?;
+        }
+        let merging = &self.merging[self.given % MERGING];
+        self.given += 1;
+        merging.chunks.send(chunk).map_err(|_| Error::FailedBefore)
+    }
+
+    fn store_next(&mut self) -> Result<(), Error> {
+        let merging = &self.merging[self.stored % MERGING];
+        self.stored += 1;
+        let merged = merging.merged.recv().map_err(|_| Error::FailedBefore)?;
+        self.database.store(&merged?)
+    }
+
+    fn store_all(&mut self) -> Result<(), Error> {
+        while self.stored < self.given {
+            self.store_next()?;
         }
         Ok(())
     }
+}
 
-    fn merge_slice(&mut self, slice: &Slice, last_stored: i64) -> Result<(), End> {
-        let chunks = slice.chunks(CHUNK);
-        let request = |chunk: Option<&Range<usize>>| -> Result<bool, Stopped> {
-            let ids = chunk.map_or(Vec::new(), |chunk| slice.profiles(chunk, last_stored));
-            let is_needed = !ids.is_empty();
-            if is_needed {
-                self.requests.send(Request::Load(ids)).map_err(|_| Stopped)?;
+impl Merging {
+    fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        mut merger: Merger,
+        database: &'scope Path,
+    ) -> Result<Self, Error> {
+        let (chunks, inbox) = crossbeam_channel::unbounded::<Chunk>();
+        let (out, merged) = crossbeam_channel::unbounded();
+        let work = move || {
+            for Chunk { slice, records, before } in inbox {
+                let after = merge_chunk(&mut merger, &slice, &records, &before);
+                let properties =
+                    |(id, source)| Error::Properties { path: database.into(), id, source };
+                if out.send(after.map_err(properties)).is_err() {
+                    return; // nobody waits for it any more
+                }
             }
-            Ok(is_needed)
         };
-        let mut is_loading = request(chunks.first())?;
-        for (n, chunk) in chunks.iter().enumerate() {
-            let is_next_loading = request(chunks.get(n + 1))?;
-            let before = match std::mem::replace(&mut is_loading, is_next_loading) {
-                true => self.loaded.recv().map_err(|_| Stopped)?,
-                false => Profiles::default(),
-            };
-            let after =
-                merge_chunk(self.merger, slice, chunk, &before).map_err(|(id, source)| {
-                    Error::Properties { path: self.database.into(), id, source }
-                })?;
-            self.requests.send(Request::Store(after)).map_err(|_| Stopped)?;
-        }
-        Ok(())
+        spawn(scope, "merge", work)?;
+        Ok(Self { chunks, merged })
     }
 }
 
@@ -208,16 +221,4 @@ fn merge_chunk(
         }
     }
     Ok(after)
-}
-
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Stopped> for End {
-    fn from(Stopped: Stopped) -> Self {
-        Self::Stopped
-    }
 }

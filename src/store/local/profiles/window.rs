@@ -149,7 +149,8 @@ impl Window {
         }
         let Records::Waiting { staged, may_read_all } = &mut self.records else { return Ok(()) };
         let count = database.count_ids()? as usize;
-        if count * (self.ids.bytes() / self.ids.len()) >= self.limits.ids {
+        let text = count * self.ids.text_bytes() / self.ids.len();
+        if Ids::bytes_of(count, text) >= self.limits.ids {
             *may_read_all = false;
             return Ok(());
         }
@@ -212,7 +213,7 @@ impl Window {
     ///
     /// # Errors
     /// The scratch file's, or the database's, or that of a profile that can't be merged.
-    pub fn merge(&mut self, database: &Database, merger: &mut Merger) -> Result<Committed, Error> {
+    pub fn merge(&mut self, database: &Database, merger: &Merger) -> Result<Committed, Error> {
         self.stop_waiting()?;
         let mut moved_ids = self.merge_some(database, merger)?;
         while !self.backlog.is_empty() {
@@ -224,7 +225,7 @@ impl Window {
     }
 
     /// Merges all but the backlog; gives how many ids have moved.
-    fn merge_some(&mut self, database: &Database, merger: &mut Merger) -> Result<u64, Error> {
+    fn merge_some(&mut self, database: &Database, merger: &Merger) -> Result<u64, Error> {
         let mut ids = std::mem::take(&mut self.ids);
         let (leads, parts) = match std::mem::replace(&mut self.records, Records::WAITING) {
             Records::Resolved(mut resolved) => {
@@ -290,7 +291,7 @@ fn stage(
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
     records.iter().for_each(|record| staged::push_with_names(&mut staged.buffer, record));
-    staged.spill_above(limits.staged, scratch)
+    staged.spill_above(limits.staged / 4, scratch)
 }
 
 /// Whether all ids of the table are read rather than these many looked up: there are about as many
