@@ -9,7 +9,16 @@ brings nothing to the disk for certain (fsync). DuckDB and SQLite commit a trans
 import subprocess
 import sys
 
-PROFILE_COLUMNS = "time_stamp, cookie_id, id_name, id_email, id_phone, is_married, age, Playlist"
+PROFILE_COLUMNS = [
+    "time_stamp",
+    "cookie_id",
+    "id_name",
+    "id_email",
+    "id_phone",
+    "is_married",
+    "age",
+    "Playlist",
+]
 
 
 def polars_events(csv, out):
@@ -50,10 +59,18 @@ def sqlite_events(csv, out):
     sqlite(out, f"{pragmas}\n.import --csv {csv} events\n")
 
 
-def last_records(csv):
-    """DuckDB's query for the last record of each profile; there are no lists."""
-    last = ", ".join(f"last({name}) AS {name}" for name in PROFILE_COLUMNS.split(", "))
-    return f"SELECT identity, {last} FROM read_csv('{csv}') GROUP BY identity"
+def last_records(csv, playlist="last(Playlist)"):
+    """DuckDB's query for the last record of each profile."""
+    last = ", ".join(f"last({name}) AS {name}" for name in PROFILE_COLUMNS[:-1])
+    return (
+        f"SELECT identity, {last}, {playlist} AS Playlist FROM read_csv('{csv}') GROUP BY identity"
+    )
+
+
+def changes(new, playlist=None):
+    """What an UPDATE sets, from the rows of `new`."""
+    columns = [f"{name} = {new}.{name}" for name in PROFILE_COLUMNS[:-1]]
+    return ", ".join([*columns, f"Playlist = {playlist or f'{new}.Playlist'}"])
 
 
 def duckdb_profiles(csv, out):
@@ -64,44 +81,60 @@ def duckdb_profiles(csv, out):
     database = duckdb.connect(out)
     select = last_records(csv)
     database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
-    changes = ", ".join(f"{name} = new.{name}" for name in PROFILE_COLUMNS.split(", "))
     database.sql(
         f"MERGE INTO profile USING ({select}) AS new ON profile.identity = new.identity"
-        f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT"
+        f" WHEN MATCHED THEN UPDATE SET {changes('new')} WHEN NOT MATCHED THEN INSERT"
     )
     database.close()
 
 
-def duckdb_profiles_staged(csv, out):
+def duckdb_staged(csv, out, has_key, has_lists):
     """The same upsert by hand: a staging table, an UPDATE of what exists, an INSERT of the rest."""
     import duckdb
 
     database = duckdb.connect(out)
-    select = last_records(csv)
+    own, both = "last(Playlist)", None
+    if has_lists:  # which may then be in any order
+        own, both = "list_distinct(list(Playlist))", "list_concat(profile.Playlist, stage.Playlist)"
+        both = f"list_distinct({both})"
+    select = last_records(csv, own)
+    found = database.sql("FROM duckdb_tables() WHERE table_name = 'profile'").fetchall()
     database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    if has_key and not found:
+        database.sql("ALTER TABLE profile ADD PRIMARY KEY (identity)")
     database.sql(f"CREATE TEMP TABLE stage AS {select}")
-    changes = ", ".join(f"{name} = stage.{name}" for name in PROFILE_COLUMNS.split(", "))
     same = "profile.identity = stage.identity"
     database.sql("BEGIN")
-    database.sql(f"UPDATE profile SET {changes} FROM stage WHERE {same}")
+    database.sql(f"UPDATE profile SET {changes('stage', both)} FROM stage WHERE {same}")
     database.sql("INSERT INTO profile SELECT * FROM stage ANTI JOIN profile USING (identity)")
     database.sql("COMMIT")
     database.close()
 
 
+def duckdb_profiles_staged(csv, out):
+    duckdb_staged(csv, out, has_key=False, has_lists=False)
+
+
+def duckdb_profiles_lists(csv, out):
+    duckdb_staged(csv, out, has_key=False, has_lists=True)
+
+
+def duckdb_profiles_key(csv, out):
+    duckdb_staged(csv, out, has_key=True, has_lists=True)
+
+
 def sqlite_profiles(csv, out):
     """Staged, then upserted record by record, as SQLite's documentation has it."""
-    changes = ", ".join(f"{n} = excluded.{n}" for n in PROFILE_COLUMNS.split(", "))
-    columns = "identity TEXT PRIMARY KEY, " + PROFILE_COLUMNS
+    columns = ", ".join(PROFILE_COLUMNS)
     sqlite(
         out,
         f"""PRAGMA journal_mode = WAL;
         PRAGMA synchronous = NORMAL;
-        CREATE TABLE IF NOT EXISTS profile ({columns}) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS profile (identity TEXT PRIMARY KEY, {columns}) WITHOUT ROWID;
         .import --csv --schema temp {csv} stage
-        INSERT INTO profile (identity, {PROFILE_COLUMNS})
-        SELECT identity, {PROFILE_COLUMNS} FROM temp.stage WHERE true
-        ON CONFLICT (identity) DO UPDATE SET {changes};
+        INSERT INTO profile (identity, {columns})
+        SELECT identity, {columns} FROM temp.stage WHERE true
+        ON CONFLICT (identity) DO UPDATE SET {changes('excluded')};
         """,
     )
 

@@ -79,14 +79,14 @@ pub fn events(mut to: impl Write, records: u64, every: u64) -> io::Result<()> {
 }
 
 /// Writes `records` profile records, about 130 bytes each, over `profiles` profiles, each with a
-/// value for a list.
+/// value for a list. Another `seed` makes other records of the same profiles.
 #[allow(dead_code, reason = "not every measurement has profiles")]
-pub fn profiles(mut to: impl Write, records: u64, profiles: u64) -> io::Result<()> {
+pub fn profiles(mut to: impl Write, records: u64, profiles: u64, seed: u64) -> io::Result<()> {
     to.write_all(
         b"time_stamp,identity,cookie_id,id_name,id_email,id_phone,is_married,age,Playlist,\
           Playlist.operation\n",
     )?;
-    let mut random = Random(43);
+    let mut random = Random(seed);
     for _ in 0..records {
         let user = random.below(profiles);
         writeln!(
