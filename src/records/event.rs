@@ -190,8 +190,13 @@ impl<'a, 'r> Builder<'a, 'r> {
         let max = self.plan.limits.max_property_value;
         let mut strings = self.texts(property.column);
         for (row, cell) in self.rows.spans(property.column).enumerate() {
-            if property::is_plain(self.rows.bytes(cell), max) {
+            let bytes = self.rows.bytes(cell);
+            if property::is_plain(bytes, max) {
                 strings.push_cell(cell);
+                continue;
+            }
+            if let Some(at) = property::plain_dollar_date(bytes, max) {
+                strings.push_ascii(&self.calendar.rfc3339(at));
                 continue;
             }
             let text = self.rows.text(cell);
