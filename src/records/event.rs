@@ -35,6 +35,9 @@ use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
 use super::texts::{Nulls, Texts};
 
+/// How many cells of a column are looked at to make room for its texts.
+const SAMPLE: usize = 256;
+
 /// The rows that break no rule; what the others break is added to `found`.
 pub(super) fn build(
     plan: &Plan,
@@ -278,10 +281,12 @@ impl<'a, 'r> Builder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// A column of texts, with room for the cells of `column`.
+    /// A column of texts, with room for the cells of `column`, if they go on as they begin.
     fn texts(&self, column: usize) -> Texts<'r> {
-        let bytes = self.rows.spans(column).map(Span::len).sum();
-        Texts::new(self.rows.block(), self.rows.len(), bytes)
+        let rows = self.rows.len();
+        let begin = rows.clamp(1, SAMPLE);
+        let bytes: usize = self.rows.spans(column).take(begin).map(Span::len).sum();
+        Texts::new(self.rows.block(), rows, bytes * rows / begin * 9 / 8)
     }
 
     /// Marks rows with too many properties, where there are columns enough for that.
