@@ -35,6 +35,9 @@ use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
 use super::texts::{Nulls, Texts};
 
+/// How many cells of a column are looked at to make room for its texts.
+const SAMPLE: usize = 256;
+
 /// The rows that break no rule; what the others break is added to `found`.
 pub(super) fn build(
     plan: &Plan,
@@ -190,8 +193,13 @@ impl<'a, 'r> Builder<'a, 'r> {
         let max = self.plan.limits.max_property_value;
         let mut strings = self.texts(property.column);
         for (row, cell) in self.rows.spans(property.column).enumerate() {
-            if property::is_plain(self.rows.bytes(cell), max) {
+            let bytes = self.rows.bytes(cell);
+            if property::is_plain(bytes, max) {
                 strings.push_cell(cell);
+                continue;
+            }
+            if let Some(at) = property::plain_dollar_date(bytes, max) {
+                strings.push_ascii(&self.calendar.rfc3339(at));
                 continue;
             }
             let text = self.rows.text(cell);
@@ -273,10 +281,12 @@ impl<'a, 'r> Builder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// A column of texts, with room for the cells of `column`.
+    /// A column of texts, with room for the cells of `column`, if they go on as they begin.
     fn texts(&self, column: usize) -> Texts<'r> {
-        let bytes = self.rows.spans(column).map(Span::len).sum();
-        Texts::new(self.rows.block(), self.rows.len(), bytes)
+        let rows = self.rows.len();
+        let begin = rows.clamp(1, SAMPLE);
+        let bytes: usize = self.rows.spans(column).take(begin).map(Span::len).sum();
+        Texts::new(self.rows.block(), rows, bytes * rows / begin * 9 / 8)
     }
 
     /// Marks rows with too many properties, where there are columns enough for that.

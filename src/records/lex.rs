@@ -60,7 +60,7 @@ impl Span {
 
 /// Finds the cells of `block`; of a record with more than `width` fields it keeps the first ones.
 pub(super) fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
-    let mut lexer = Lexer {
+    let lexer = Lexer {
         block,
         delimiter,
         width,
@@ -74,11 +74,10 @@ pub(super) fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
     };
     // Most files have neither quotes nor carriage returns; then two marks are all there are.
     if memchr::memchr2(b'"', b'\r', block).is_none() {
-        lexer.run(Marks::new(block, [delimiter, b'\n']));
+        lexer.run(Marks::new(block, [delimiter, b'\n']))
     } else {
-        lexer.run(Marks::new(block, [delimiter, b'\n', b'\r', b'"']));
+        lexer.run(Marks::new(block, [delimiter, b'\n', b'\r', b'"']))
     }
-    lexer.out
 }
 
 /// As many cells and records as the block has, if it goes on as it begins.
@@ -114,13 +113,15 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    fn run<const N: usize>(&mut self, mut marks: Marks<'_, N>) {
+    /// Takes itself, so that where the marks are but two, and nothing is called for, its state stays
+    /// in registers.
+    fn run<const N: usize>(mut self, mut marks: Marks<'_, N>) -> Lexed {
         while let Some(at) = marks.next() {
             let byte = self.block[at];
             if byte == self.delimiter {
                 self.end_cell(self.cell..at);
                 self.cell = at + 1;
-            } else if byte != b'"' {
+            } else if N == 2 || byte != b'"' {
                 self.end_line(at);
                 if self.cell > at + 1 {
                     marks.skip_to(self.cell);
@@ -135,9 +136,10 @@ impl Lexer<'_> {
             self.end_cell(self.cell..self.block.len());
             self.end_record(self.block.len());
         }
+        self.out
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_cell(&mut self, cell: std::ops::Range<usize>) {
         if (self.fields as usize) < self.width {
             self.out.cells.push(Span { start: cell.start as u32, end: cell.end as u32 });
@@ -146,7 +148,7 @@ impl Lexer<'_> {
     }
 
     /// A line end at `at`: the end of a record, unless the line is empty.
-    #[inline]
+    #[inline(always)]
     fn end_line(&mut self, at: usize) {
         if at > self.record {
             self.end_cell(self.cell..at);
@@ -155,7 +157,7 @@ impl Lexer<'_> {
         self.next_line(at);
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_line(&mut self, at: usize) {
         let pair = self.block[at] == b'\r' && self.block.get(at + 1) == Some(&b'\n');
         self.line += 1;
@@ -164,7 +166,7 @@ impl Lexer<'_> {
         self.record_line = self.line;
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_record(&mut self, end: usize) {
         self.out.records.push(Record {
             start: self.record as u32,

@@ -32,7 +32,7 @@ impl<'a> Texts<'a> {
     }
 
     /// A cell as it stands.
-    #[inline]
+    #[inline(always)]
     pub fn push_cell(&mut self, cell: Span) {
         let (from, length) = (cell.start as usize, cell.len());
         match self.block[from..].first_chunk::<STRIDE>() {

@@ -13,7 +13,7 @@ use arrow_array::{
     TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, TimeUnit};
-use parquet::basic::Encoding;
+use parquet::basic::{Compression, Encoding};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value as Json, json};
 use sftp_import::account::AccountId;
@@ -284,6 +284,12 @@ fn every_reader_sees_every_layout_of_texts() {
     ];
     let mut fields: Vec<_> =
         columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
+    // Numbers that differ in every bit are not compressed.
+    let number = |n: usize| {
+        let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) as i64
+    };
+    fields.push(Field::new("numbers", DataType::Int64, false));
     fields.push(Field::new("source_line", DataType::Int64, false));
     let arrow = Arc::new(ArrowSchema::new(fields));
     let folder = tempfile::tempdir().unwrap();
@@ -295,6 +301,7 @@ fn every_reader_sees_every_layout_of_texts() {
         let texts =
             |text: Text<'_>| Arc::new(rows().map(text).collect::<StringArray>()) as ArrayRef;
         let mut arrays: Vec<_> = columns.iter().map(|(_, text)| texts(*text)).collect();
+        arrays.push(Arc::new(rows().map(number).collect::<Int64Array>()));
         arrays.push(Arc::new(rows().map(|n| n as i64).collect::<Int64Array>()));
         let batch = RecordBatch::try_new(Arc::clone(&arrow), arrays).unwrap();
         writer.push(Batch::Events(batch)).unwrap();
@@ -306,7 +313,7 @@ fn every_reader_sees_every_layout_of_texts() {
     let output = Command::new(python()).arg("-B").arg(script).arg(events).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Json = serde_json::from_slice(&output.stdout).unwrap();
-    for (name, text) in columns {
+    let summary = |text: Text<'_>| {
         let (mut digest, mut nulls) = (Sha256::new(), 0);
         for text in (0..ROWS).map(text) {
             match text {
@@ -314,9 +321,13 @@ fn every_reader_sees_every_layout_of_texts() {
                 None => nulls += 1,
             }
         }
-        let expected = json!([nulls, format!("{:x}", digest.finalize())]);
-        for reader in ["duckdb", "polars"] {
-            assert_eq!(found[reader]["columns"][name], expected, "{reader} {name}");
+        json!([nulls, format!("{:x}", digest.finalize())])
+    };
+    let numbers = summary(&|n| Some(number(n).to_string()));
+    for reader in ["duckdb", "polars"] {
+        assert_eq!(found[reader]["columns"]["numbers"], numbers, "{reader}");
+        for (name, text) in columns {
+            assert_eq!(found[reader]["columns"][name], summary(text), "{reader} {name}");
             assert_eq!(found[reader]["row"][name], json!(text(40_000)), "{reader} {name}");
         }
     }
@@ -334,6 +345,8 @@ fn assert_layouts(folder: &Path) {
     assert!(groups.len() > 1);
     assert!(dictionaries(0).iter().all(|is| *is), "event");
     assert!(dictionaries(1).iter().all(|is| !*is), "identity");
+    let numbers = groups.iter().map(|group| group.column(9).compression());
+    assert!(numbers.eq(groups.iter().map(|_| Compression::UNCOMPRESSED)));
     let begins_few = dictionaries(5);
     assert!(begins_few[0] && begins_few.iter().any(|is| !*is), "a dictionary that overflows");
 }

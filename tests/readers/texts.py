@@ -1,4 +1,5 @@
-"""Reads a folder of Parquet files with DuckDB and Polars; prints what its columns of texts hold.
+"""Reads a folder of Parquet files with DuckDB and Polars; prints what its columns of texts, or of
+whole numbers, hold.
 
 Usage: texts.py FOLDER
 
@@ -20,7 +21,7 @@ def summary(texts):
         if text is None:
             nulls += 1
             continue
-        text = text.encode()
+        text = str(text).encode()
         digest.update(b"%d:" % len(text) + text)
     return [nulls, digest.hexdigest()]
 

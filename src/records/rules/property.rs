@@ -1,6 +1,6 @@
 //! What holds for the value of every property: its length, and `$D_<epoch>`, which is a date.
 
-use super::{date, trim, value};
+use super::{date, timestamp, trim, value};
 use crate::manifest::DateFormat;
 use crate::records::change::Value;
 use crate::records::rejection::{Case, Rule};
@@ -40,6 +40,14 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
         None => Ok(None),
         Some(epoch) => date::signed_epoch(trim(epoch)).map(Some).ok_or(&DOLLAR_DATE),
     }
+}
+
+/// The seconds of a cell that is `$D_` and digits alone; another cell may have some still. `max` as
+/// in [`is_plain`].
+#[inline]
+pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
+    let epoch = cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?;
+    timestamp::plain(epoch)
 }
 
 /// The value of a STRING: its text as it is, or a date.
@@ -107,6 +115,19 @@ mod tests {
             if is_plain(cell.as_bytes(), max) {
                 proptest::prop_assert!(length(&cell, max).is_ok());
                 proptest::prop_assert_eq!(string(&cell).map_err(Rule::text), Ok(Value::Text(&cell)));
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_dates_are_what_the_rule_makes_of_them(
+            cell in "([$]D_)?[0-9 -]{0,2}[0-9]{0,12}[0-9x]?",
+            max in 0_usize..20,
+        ) {
+            if let Some(at) = plain_dollar_date(cell.as_bytes(), max) {
+                proptest::prop_assert!(length(&cell, max).is_ok());
+                proptest::prop_assert_eq!(string(&cell).map_err(Rule::text), Ok(Value::Date(at)));
             }
         }
     }

@@ -9,7 +9,10 @@ use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::errors::Result;
+use parquet::basic::Compression;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::settings;
@@ -18,6 +21,9 @@ use super::text::{TextChunk, TextColumn};
 /// How many row groups are written as the first of them asks for. A file may go on in another way
 /// than it begins; to look again is to compress a page three times over.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
+
+/// What zstd must take away for it to be worth its time: one byte in so many.
+const LEAST: i64 = 16;
 
 /// The columns of an import.
 #[derive(Debug, Default)]
@@ -71,11 +77,20 @@ impl Column {
         if *sample.data_type() == DataType::Utf8 {
             return TextColumn::new(parquet.column(0), &sample).map(Self::Texts);
         }
-        let properties = Arc::new(settings::column(&sample));
-        // The factory takes its settings from a file; nothing is written to this one.
-        let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties)?;
-        let writers = ArrowRowGroupWriterFactory::new(&file, schema);
-        Ok(Self::Others(Others { field: Arc::clone(field), writers }))
+        let settings = settings::column(&sample);
+        let others = |settings: WriterPropertiesBuilder| {
+            // The factory takes its settings from a file; nothing is written to this one.
+            let settings = Arc::new(settings.build());
+            let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), settings)?;
+            let writers = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
+            Ok::<_, ParquetError>(Others { field: Arc::clone(field), writers })
+        };
+        let compressed = others(settings.clone())?;
+        let column = match compressed.gains(&sample)? {
+            true => compressed,
+            false => others(settings.set_compression(Compression::UNCOMPRESSED))?,
+        };
+        Ok(Self::Others(column))
     }
 
     /// The chunk of `arrays`.
@@ -117,6 +132,19 @@ pub struct Others {
 }
 
 impl Others {
+    /// Whether zstd makes `sample` smaller by one byte in [`LEAST`]. Times at random, in the bits
+    /// that they differ in, it does not, and takes as long to find that out. Of a sample of less
+    /// than a byte a row there is nothing to be said.
+    fn gains(&self, sample: &ArrayRef) -> Result<bool> {
+        let chunks = self.encode(std::iter::once(sample))?;
+        let sum = |size: fn(&ColumnChunkMetaData) -> i64| {
+            chunks.iter().map(|chunk| size(&chunk.close().metadata)).sum::<i64>()
+        };
+        let whole = sum(ColumnChunkMetaData::uncompressed_size);
+        let left = sum(ColumnChunkMetaData::compressed_size);
+        Ok(whole < sample.len() as i64 || left <= whole - whole / LEAST)
+    }
+
     fn encode<'a>(
         &self,
         arrays: impl Iterator<Item = &'a ArrayRef>,
@@ -128,5 +156,44 @@ impl Others {
             }
         }
         writers.into_iter().map(ArrowColumnWriter::close).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::once;
+
+    use arrow_array::{Float64Array, Int64Array, TimestampMillisecondArray, new_null_array};
+    use arrow_schema::Field;
+
+    use super::*;
+
+    fn compression(values: ArrayRef) -> Compression {
+        let field = Arc::new(Field::new("c", values.data_type().clone(), true));
+        let column = Column::new(&field, once(&values)).unwrap();
+        let Chunk::Others(chunks) = column.encode(once(&values)).unwrap() else {
+            panic!("it is not of texts")
+        };
+        chunks[0].close().metadata.compression()
+    }
+
+    #[test]
+    fn what_zstd_does_not_shrink_stays_as_it_is() {
+        let random = |n: i64| {
+            let mixed = n.wrapping_mul(0x1e37_79b9_7f4a_7c15);
+            (mixed ^ mixed >> 29).wrapping_mul(0x3f58_476d_1ce4_e5b9) >> 32
+        };
+        let times = (0..5000).map(|n| 1_590_000_000_000 + random(n) % 3_000_000 * 1000);
+        let times = TimestampMillisecondArray::from_iter_values(times);
+        assert_eq!(compression(Arc::new(times)), Compression::UNCOMPRESSED);
+        let prices = (0..5000).map(|n| (random(n) % 50_000) as f64 / 100.0);
+        let lines = (0..5000).map(|n| n * 3);
+        for values in [
+            Arc::new(Float64Array::from_iter_values(prices)) as ArrayRef,
+            Arc::new(Int64Array::from_iter_values(lines)),
+            new_null_array(&DataType::Float64, 5000),
+        ] {
+            assert!(matches!(compression(values), Compression::ZSTD(_)));
+        }
     }
 }

@@ -110,7 +110,8 @@ pub(super) fn bytes(array: &ArrayRef) -> usize {
 /// Encodes every column, [`ENCODERS`] at a time, the largest first: so they end together.
 fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
-    let size = |n: usize| batches.iter().map(|batch| bytes(batch.column(n))).sum::<usize>();
+    // One batch tells how they compare.
+    let size = |n: usize| batches.first().map_or(0, |batch| bytes(batch.column(n)));
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
     let queue = Mutex::new(order.into_iter());

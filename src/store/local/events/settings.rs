@@ -53,7 +53,7 @@ impl Settings {
 }
 
 /// The settings for a column, not of texts, that begins with `sample`.
-pub fn column(sample: &ArrayRef) -> WriterProperties {
+pub fn column(sample: &ArrayRef) -> WriterPropertiesBuilder {
     let settings = common().set_dictionary_enabled(repeats(sample));
     match sample.data_type() {
         DataType::Int32 | DataType::Int64 | DataType::Timestamp(_, _) => {
@@ -61,7 +61,6 @@ pub fn column(sample: &ArrayRef) -> WriterProperties {
         }
         _ => settings,
     }
-    .build()
 }
 
 /// What a column begins with: the first [`SAMPLE`] of `values`, or fewer if they are long. `values`
