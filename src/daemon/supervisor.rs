@@ -7,7 +7,7 @@
 
 mod starting;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::notify::Notify;
 use super::pulse::Pulse;
 use super::space::{self, Change, Room, Space};
 use super::status::status;
-use super::surveys::{Order, Surveys, Wanted};
+use super::surveys::{Surveys, Wanted};
 use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
@@ -147,7 +147,7 @@ impl Supervisor {
 
     /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
     /// crash or an error left behind.
-    fn surveyed(&mut self, order: Order, surveyed: Option<state::Result<Option<Survey>>>) {
+    fn surveyed(&mut self, surveyed: Option<state::Result<Option<Survey>>>) {
         let survey = match surveyed {
             Some(Ok(None)) => return self.surveys.unchanged(),
             Some(Ok(Some(survey))) => survey,
@@ -160,20 +160,17 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        self.follow(survey.accounts, order.look_at_all.then_some(survey.empty));
+        self.follow(&survey.accounts);
+        survey.stirred.into_iter().for_each(|account| self.looks.request(account));
         if self.surveys.done(survey.version) {
             self.wake_relay.notify_one();
         }
     }
 
-    /// Watches the accounts there are now, and looks at those whose watch is new, or at all `but`
-    /// these.
-    fn follow(&mut self, accounts: Vec<AccountId>, but: Option<HashSet<AccountId>>) {
-        let new = self.ears.follow(&accounts);
+    /// Watches the accounts there are now, and looks at those whose watch is new.
+    fn follow(&mut self, accounts: &[AccountId]) {
+        let new = self.ears.follow(accounts);
         new.into_iter().for_each(|account| self.looks.request(account));
-        let Some(empty) = but else { return };
-        let wanted = accounts.into_iter().filter(|account| !empty.contains(account));
-        wanted.for_each(|account| self.looks.request(account));
     }
 
     /// Does what is due by the clock.
@@ -218,7 +215,7 @@ impl Supervisor {
 
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
-            Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
+            Ok(Done::Survey(surveyed)) => self.surveyed(surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
             Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),

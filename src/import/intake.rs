@@ -4,7 +4,7 @@
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
 //! What lingers is set apart before anything is counted or decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -76,8 +76,8 @@ pub struct Survey {
     pub version: i64,
     /// The accounts whose folders are looked at.
     pub accounts: Vec<AccountId>,
-    /// Of these, where all are to be looked at: nothing has come since there was nothing.
-    pub empty: HashSet<AccountId>,
+    /// Of these, where all are to be looked at: something may have come.
+    pub stirred: Vec<AccountId>,
     /// Every import that is claimed and has not ended, in the order of claims.
     pub queued: Vec<Queued>,
     /// Accounts that were removed while a claim was under way, which a look at them ends.
@@ -115,14 +115,14 @@ impl Engine {
         let (claiming, queued): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| row.state == ImportState::Claiming);
         let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
-        leftover.retain(|id| !accounts.iter().any(|row| row.id == *id && row.uid.is_some()));
-        leftover.dedup();
         let accounts: Vec<_> =
             accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect();
         self.empties.keep(&accounts);
+        leftover.retain(|id| !self.empties.knows(id));
+        leftover.dedup();
         Ok(Some(Survey {
             version,
-            empty: if look_at_all { self.empties.still(&self.layout) } else { HashSet::new() },
+            stirred: if look_at_all { self.empties.stirred(&self.layout) } else { Vec::new() },
             accounts,
             queued: queued.into_iter().map(|r| self.queued(r.account, r.n, r.id)).collect(),
             leftover,

@@ -43,7 +43,7 @@ pub use arrivals::{Arrivals, Order};
 pub use claim::{Claim, ClaimError, Claimed, FileId};
 pub use copy::{CopyError, copy_folder};
 pub use digest::Digest;
-pub use empty::Empty;
+pub use empty::{Empty, stirred};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
