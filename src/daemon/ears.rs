@@ -43,7 +43,7 @@ impl Ears {
 
     /// Watches these accounts and no other. Returns those whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
-        let followed = self.watcher.follow(accounts.iter().cloned());
+        let followed = self.watcher.follow(accounts);
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }
