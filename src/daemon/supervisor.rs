@@ -104,7 +104,7 @@ impl Supervisor {
         tokio::pin!(stop);
         self.measured(&space::measure(&space::folders(&self.engine.config)), 0);
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
-        self.surveys.want(Wanted::LookAtAll);
+        self.surveys.want(Wanted::LOOK_AT_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
             self.done(Ok(work::survey(&self.engine, order)));
         }
@@ -132,15 +132,15 @@ impl Supervisor {
     /// takes long, is asked for every second for a while.
     fn changed(&mut self) {
         self.changed_at = Some(Instant::now());
-        self.surveys.want(Wanted::IfChanged);
+        self.surveys.want(Wanted::IF_CHANGED);
     }
 
     fn wake(&mut self, looks: Vec<Look>) {
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
-                Look::Accounts => self.surveys.want(Wanted::Survey),
-                Look::All => self.surveys.want(Wanted::LookAtAll),
+                Look::Accounts => self.surveys.want(Wanted::SURVEY),
+                Look::All => self.surveys.want(Wanted::LOOK_AT_ALL),
             }
         }
     }
@@ -160,17 +160,15 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        self.follow(&survey.accounts);
-        survey.stirred.into_iter().for_each(|account| self.looks.request(account));
+        // New watches before the looks, so that nothing slips between.
+        let new = match &survey.accounts {
+            Some(accounts) => self.ears.follow(accounts),
+            None => self.ears.renew(&survey.stirred),
+        };
+        new.into_iter().chain(survey.stirred).for_each(|account| self.looks.request(account));
         if self.surveys.done(survey.version) {
             self.wake_relay.notify_one();
         }
-    }
-
-    /// Watches the accounts there are now, and looks at those whose watch is new.
-    fn follow(&mut self, accounts: &[AccountId]) {
-        let new = self.ears.follow(accounts);
-        new.into_iter().for_each(|account| self.looks.request(account));
     }
 
     /// Does what is due by the clock.
@@ -179,12 +177,12 @@ impl Supervisor {
             if !self.looks.hang(now) {
                 self.notify.beat(now);
             }
-            self.surveys.want(Wanted::IfChanged);
+            self.surveys.want(Wanted::IF_CHANGED);
             self.start_measuring(now);
         }
         if self.rescan_at <= now {
             self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
-            self.surveys.want(Wanted::LookAtAll);
+            self.surveys.want(Wanted::RESCAN);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
@@ -247,7 +245,7 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
-                self.surveys.want(Wanted::Survey); // what it had queued by then
+                self.surveys.want(Wanted::SURVEY); // what it had queued by then
                 Some(LOOK_AGAIN)
             }
         };

@@ -60,4 +60,4 @@ pub use scan::{Incoming, Seen};
 pub use scan_error::ScanError;
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list, spooled_bytes};
 pub use unclaimed::unclaimed;
-pub use watch::{Look, WatchError, Watcher};
+pub use watch::{Followed, Look, WatchError, Watcher};
