@@ -41,11 +41,14 @@ pub fn measure(count: usize) {
     sleep(SETTLE);
     let cpu = sidecar.cpu();
     sleep(IDLE);
+    let cpu = sidecar.cpu() - cpu;
     println!(
         "{count} accounts: all watched after {ready:.2} s, a pair uploaded then claimed after \
-         {:.0} ms, {} MB resident, {:.1} % of a core when idle",
+         {:.0} ms, {} MB resident, {:.1} % of a core when idle ({} ms in {} s)",
         claimed * 1000.0,
         sidecar.status("VmRSS") >> 10,
-        (sidecar.cpu() - cpu) / IDLE.as_secs_f64() * 100.0
+        cpu.div_duration_f64(IDLE) * 100.0,
+        cpu.as_millis(),
+        IDLE.as_secs()
     );
 }

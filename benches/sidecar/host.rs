@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nix::time::ClockId;
+use nix::unistd::Pid;
 use sftp_import::account::AccountId;
 use sftp_import::state::{State, accounts};
 
@@ -99,13 +101,12 @@ impl Sidecar {
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("it is a number")
     }
 
-    /// Seconds of CPU that it has taken so far.
-    pub fn cpu(&self) -> f64 {
-        let stat = fs::read_to_string(self.proc("stat")).expect("the sidecar runs");
-        let after = stat.rsplit_once(") ").expect("a name in brackets").1;
-        let fields = after.split_whitespace().skip(11).take(2);
-        // proc(5): utime and stime in clock ticks, which are hundredths of a second.
-        fields.map(|n| n.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+    /// The CPU time that it has taken so far, that of threads that have ended too.
+    pub fn cpu(&self) -> Duration {
+        let child = self.child.as_ref().expect("it was started");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let clock = ClockId::pid_cpu_clock_id(pid).expect("the sidecar runs");
+        clock.now().expect("the sidecar runs").into()
     }
 
     fn proc(&self, file: &str) -> PathBuf {

@@ -41,7 +41,7 @@ pub fn measure(accounts: usize, pairs: usize) {
         "{all} imports of 10 records, {accounts} accounts: {:.0} a second ({seconds:.1} s, of which \
          {written:.1} s until all were uploaded), {:.2} ms CPU each, peak {} MB",
         all as f64 / seconds,
-        (sidecar.cpu() - cpu) * 1000.0 / all as f64,
+        (sidecar.cpu() - cpu).as_secs_f64() * 1000.0 / all as f64,
         sidecar.status("VmHWM") >> 10
     );
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use crate::account::AccountId;
 use crate::printable::chain;
-use crate::spool::{Look, Watcher};
+use crate::spool::{Followed, Look, Watcher};
 
 /// When inotify fails, it is asked again after this.
 const DEAF_FOR: Duration = Duration::from_secs(5);
@@ -43,11 +43,21 @@ impl Ears {
 
     /// Watches these accounts and no other. Returns those whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
-        let followed = self.watcher.follow(accounts.iter().cloned());
+        self.watched = accounts.len();
+        let followed = self.watcher.follow(accounts);
+        self.tell(followed)
+    }
+
+    /// Sets the watches of these right, which are watched. Returns those whose watch is new.
+    pub fn renew(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
+        let followed = self.watcher.renew(accounts);
+        self.tell(followed)
+    }
+
+    fn tell(&self, followed: Followed) -> Vec<AccountId> {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }
-        self.watched = accounts.len();
         crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
         followed.look
     }

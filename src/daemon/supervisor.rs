@@ -7,7 +7,7 @@
 
 mod starting;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::notify::Notify;
 use super::pulse::Pulse;
 use super::space::{self, Change, Room, Space};
 use super::status::status;
-use super::surveys::{Order, Surveys, Wanted};
+use super::surveys::{Surveys, Wanted};
 use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
@@ -104,7 +104,7 @@ impl Supervisor {
         tokio::pin!(stop);
         self.measured(&space::measure(&space::folders(&self.engine.config)), 0);
         // The first survey comes before "ready": what is uploaded from then on is seen at once.
-        self.surveys.want(Wanted::LookAtAll);
+        self.surveys.want(Wanted::LOOK_AT_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
             self.done(Ok(work::survey(&self.engine, order)));
         }
@@ -132,22 +132,22 @@ impl Supervisor {
     /// takes long, is asked for every second for a while.
     fn changed(&mut self) {
         self.changed_at = Some(Instant::now());
-        self.surveys.want(Wanted::IfChanged);
+        self.surveys.want(Wanted::IF_CHANGED);
     }
 
     fn wake(&mut self, looks: Vec<Look>) {
         for look in looks {
             match look {
                 Look::Account(account) => self.looks.request(account),
-                Look::Accounts => self.surveys.want(Wanted::Survey),
-                Look::All => self.surveys.want(Wanted::LookAtAll),
+                Look::Accounts => self.surveys.want(Wanted::SURVEY),
+                Look::All => self.surveys.want(Wanted::LOOK_AT_ALL),
             }
         }
     }
 
     /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
     /// crash or an error left behind.
-    fn surveyed(&mut self, order: Order, surveyed: Option<state::Result<Option<Survey>>>) {
+    fn surveyed(&mut self, surveyed: Option<state::Result<Option<Survey>>>) {
         let survey = match surveyed {
             Some(Ok(None)) => return self.surveys.unchanged(),
             Some(Ok(Some(survey))) => survey,
@@ -160,20 +160,15 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        self.follow(survey.accounts, order.look_at_all.then_some(survey.empty));
+        // New watches before the looks, so that nothing slips between.
+        let new = match &survey.accounts {
+            Some(accounts) => self.ears.follow(accounts),
+            None => self.ears.renew(&survey.stirred),
+        };
+        new.into_iter().chain(survey.stirred).for_each(|account| self.looks.request(account));
         if self.surveys.done(survey.version) {
             self.wake_relay.notify_one();
         }
-    }
-
-    /// Watches the accounts there are now, and looks at those whose watch is new, or at all `but`
-    /// these.
-    fn follow(&mut self, accounts: Vec<AccountId>, but: Option<HashSet<AccountId>>) {
-        let new = self.ears.follow(&accounts);
-        new.into_iter().for_each(|account| self.looks.request(account));
-        let Some(empty) = but else { return };
-        let wanted = accounts.into_iter().filter(|account| !empty.contains(account));
-        wanted.for_each(|account| self.looks.request(account));
     }
 
     /// Does what is due by the clock.
@@ -182,12 +177,12 @@ impl Supervisor {
             if !self.looks.hang(now) {
                 self.notify.beat(now);
             }
-            self.surveys.want(Wanted::IfChanged);
+            self.surveys.want(Wanted::IF_CHANGED);
             self.start_measuring(now);
         }
         if self.rescan_at <= now {
             self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
-            self.surveys.want(Wanted::LookAtAll);
+            self.surveys.want(Wanted::RESCAN);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
@@ -218,7 +213,7 @@ impl Supervisor {
 
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
-            Ok(Done::Survey(order, surveyed)) => self.surveyed(order, surveyed),
+            Ok(Done::Survey(surveyed)) => self.surveyed(surveyed),
             Ok(Done::Look(account, looked)) => self.looked(account, looked),
             Ok(Done::Run(run, ended)) => self.ended(run, ended),
             Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),
@@ -250,7 +245,7 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::look_failed();
                 tracing::error!(%account, "cannot look at the account: {}", chain(&error));
-                self.surveys.want(Wanted::Survey); // what it had queued by then
+                self.surveys.want(Wanted::SURVEY); // what it had queued by then
                 Some(LOOK_AGAIN)
             }
         };

@@ -21,7 +21,7 @@ use crate::state::{self, activity};
 /// What a blocking thread brings back.
 pub enum Done {
     /// None: it panicked.
-    Survey(Order, Option<state::Result<Option<Survey>>>),
+    Survey(Option<state::Result<Option<Survey>>>),
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
@@ -41,7 +41,7 @@ pub struct Run {
 }
 
 pub fn survey(engine: &Engine, order: Order) -> Done {
-    Done::Survey(order, guarded(|| engine.survey(order.known, order.look_at_all)))
+    Done::Survey(guarded(|| engine.survey(order.known, order.look_at_all)))
 }
 
 pub fn look(engine: &Engine, account: AccountId, may_begin: bool) -> Done {

@@ -4,7 +4,7 @@
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
 //! What lingers is set apart before anything is counted or decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
-use crate::report::{Failure, FailureText, ImportState};
+use crate::report::{Failure, FailureText};
 use crate::spool::pair::{self, Take};
 use crate::spool::{
     self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen, linger,
@@ -69,21 +69,6 @@ pub enum IntakeError {
     Panicked,
 }
 
-/// What there is to do, by the state database.
-#[derive(Debug)]
-pub struct Survey {
-    /// [`State::data_version`](crate::state::State::data_version) before the rest was read.
-    pub version: i64,
-    /// The accounts whose folders are looked at.
-    pub accounts: Vec<AccountId>,
-    /// Of these, where all are to be looked at: nothing has come since there was nothing.
-    pub empty: HashSet<AccountId>,
-    /// Every import that is claimed and has not ended, in the order of claims.
-    pub queued: Vec<Queued>,
-    /// Accounts that were removed while a claim was under way, which a look at them ends.
-    pub leftover: Vec<AccountId>,
-}
-
 /// What became of one claim.
 enum Claiming {
     /// It is in the spool and queued, or has begun.
@@ -95,40 +80,6 @@ enum Claiming {
 }
 
 impl Engine {
-    /// What there is to do, by the state database, and where all are to be looked at, by what has come;
-    /// none when nobody else has changed it since `known`.
-    ///
-    /// # Errors
-    /// The state database's.
-    pub fn survey(&self, known: Option<i64>, look_at_all: bool) -> state::Result<Option<Survey>> {
-        let version = self.state.data_version()?;
-        if known == Some(version) {
-            return Ok(None);
-        }
-        let (accounts, rows) = self.state.read(|tx| {
-            let rows: Vec<ImportRow> = imports::unfinished(tx)?;
-            Ok::<_, state::Error>((accounts::list(tx)?, rows))
-        })?;
-        if let Some(hearing) = self.hearing.get() {
-            hearing.follow(&accounts);
-        }
-        let (claiming, queued): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| row.state == ImportState::Claiming);
-        let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
-        leftover.retain(|id| !accounts.iter().any(|row| row.id == *id && row.uid.is_some()));
-        leftover.dedup();
-        let accounts: Vec<_> =
-            accounts.into_iter().filter(|a| a.uid.is_some()).map(|a| a.id).collect();
-        self.empties.keep(&accounts);
-        Ok(Some(Survey {
-            version,
-            empty: if look_at_all { self.empties.still(&self.layout) } else { HashSet::new() },
-            accounts,
-            queued: queued.into_iter().map(|r| self.queued(r.account, r.n, r.id)).collect(),
-            leftover,
-        }))
-    }
-
     /// Looks at `account`, and claims what is ready. With `may_begin` nothing of the account waits or
     /// runs, and there is a place for a light import: the first one may begin with its claim.
     ///
@@ -279,7 +230,7 @@ impl Engine {
     }
 
     /// With its weight, by what lies in the spool.
-    fn queued(&self, account: AccountId, n: i64, id: ImportId) -> Queued {
+    pub(super) fn queued(&self, account: AccountId, n: i64, id: ImportId) -> Queued {
         let weight = Weight::of(spool::spooled_bytes(&self.layout, &id));
         Queued { account, n, id, weight }
     }

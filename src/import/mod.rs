@@ -32,6 +32,7 @@ mod results;
 mod retention;
 pub mod state;
 mod stored;
+mod survey;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -45,9 +46,10 @@ pub use erase::EraseError;
 pub use export::{ExportError, Listed, Listing};
 pub use finish::{RetryError, retry};
 pub use hearing::Hearing;
-pub use intake::{IntakeError, Looked, Survey};
+pub use intake::{IntakeError, Looked};
 pub use local::{ErrorFolder, Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};
+pub use survey::Survey;
 pub use sweep::SweepError;
 pub use worker::{Ended, RunError};
 

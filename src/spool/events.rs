@@ -4,9 +4,9 @@
 //! per account. What is not certain becomes a wider look: an overflow says "look at all", a watch
 //! that ended says "look which accounts there are". Then [`Events::follow`] sets the watches
 //! right and names the accounts whose watch is new: those are looked at after their watch began,
-//! so that nothing slips between.
+//! so that nothing slips between. [`Events::renew`] does so for some of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +37,17 @@ pub(super) struct Events {
     arrivals: Arc<Arrivals>,
 }
 
+/// What setting watches came to.
+#[derive(Debug, Default)]
+pub(super) struct Renewed {
+    /// The accounts whose watch is new.
+    pub(super) new: Vec<AccountId>,
+    /// Why there is none on the accounts' folder.
+    pub(super) root: Option<WatchError>,
+    /// The accounts that have none, or perhaps one of a folder that is gone.
+    pub(super) unwatched: Vec<(AccountId, WatchError)>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Watch {
     descriptor: WatchDescriptor,
@@ -64,43 +75,43 @@ impl Events {
     }
 
     /// Watches exactly `accounts`: adds what is missing or was made anew, ends what is gone.
-    /// Returns the accounts whose watch is new, why there is none on the accounts' folder, and
-    /// the accounts that have none, or perhaps one of a folder that is gone.
-    pub(super) fn follow(
+    pub(super) fn follow(&mut self, accounts: &[AccountId]) -> Renewed {
+        let wanted: HashSet<_> = accounts.iter().collect();
+        let gone: Vec<_> =
+            self.watched.keys().filter(|known| !wanted.contains(known)).cloned().collect();
+        gone.iter().for_each(|account| self.end(account));
+        self.renew(accounts)
+    }
+
+    /// Adds what is missing or was made anew of `accounts`, which are followed.
+    pub(super) fn renew<'a>(
         &mut self,
-        accounts: impl IntoIterator<Item = AccountId>,
-    ) -> (Vec<AccountId>, Option<WatchError>, Vec<(AccountId, WatchError)>) {
-        let root = match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
-            Ok(root) => {
-                self.root = root; // another one only if the folder was made anew
-                None
-            }
-            Err(error) => Some(error),
-        };
-        let (mut new, mut unwatched) = (Vec::new(), Vec::new());
-        let mut kept = HashMap::with_capacity(self.watched.len());
+        accounts: impl IntoIterator<Item = &'a AccountId>,
+    ) -> Renewed {
+        let mut renewed = Renewed::default();
+        match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
+            Ok(root) => self.root = root, // another one only if the folder was made anew
+            Err(error) => renewed.root = Some(error),
+        }
         for account in accounts {
-            match self.watch(&account) {
+            match self.watch(account) {
+                // Watching the same folder twice is one watch: a known one is not new.
+                Ok(watch) if self.watched.get(account) == Some(&watch) => {}
                 Ok(watch) => {
-                    // Watching the same folder twice is one watch: a known one is not new.
-                    if self.watched.get(&account) != Some(&watch) && watch.incoming {
-                        new.push(account.clone());
+                    if watch.incoming {
+                        renewed.new.push(account.clone());
                     }
-                    kept.insert(account, watch);
+                    self.put(account, watch);
                 }
                 // It has no folder yet, or no more; the watch on the root tells when it comes.
                 Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    self.end(account);
                 }
-                Err(error) => {
-                    // Its old watch, if it has one, is better than none.
-                    let old = self.watched.get(&account).cloned();
-                    kept.extend(old.map(|watch| (account.clone(), watch)));
-                    unwatched.push((account, error));
-                }
+                // Its old watch, if it has one, is better than none.
+                Err(error) => renewed.unwatched.push((account.clone(), error)),
             }
         }
-        self.replace(kept);
-        (new, root, unwatched)
+        renewed
     }
 
     /// Waits for events and says what to look at, each thing once. Can be cancelled and called
@@ -190,16 +201,30 @@ impl Events {
         }
     }
 
-    /// Ends the watches that are not in `kept`.
-    fn replace(&mut self, kept: HashMap<AccountId, Watch>) {
-        let accounts: HashMap<_, _> =
-            kept.iter().map(|(id, watch)| (watch.descriptor.clone(), id.clone())).collect();
-        for descriptor in self.accounts.keys().filter(|known| !accounts.contains_key(known)) {
-            // It fails for a folder that is gone, whose watch went with it.
-            let _ = self.stream.watches().remove(descriptor.clone());
+    /// The account has this watch, and no other.
+    fn put(&mut self, account: &AccountId, watch: Watch) {
+        let descriptor = watch.descriptor.clone();
+        self.accounts.insert(descriptor.clone(), account.clone());
+        let old = self.watched.insert(account.clone(), watch);
+        if let Some(old) = old.filter(|old| old.descriptor != descriptor) {
+            self.unwatch(account, old.descriptor);
         }
-        self.accounts = accounts;
-        self.watched = kept;
+    }
+
+    /// The account has no watch.
+    fn end(&mut self, account: &AccountId) {
+        if let Some(Watch { descriptor, .. }) = self.watched.remove(account) {
+            self.unwatch(account, descriptor);
+        }
+    }
+
+    /// Ends a watch, unless it is another account's by now: their folders were exchanged.
+    fn unwatch(&mut self, account: &AccountId, descriptor: WatchDescriptor) {
+        if self.accounts.get(&descriptor) == Some(account) {
+            self.accounts.remove(&descriptor);
+            // It fails for a folder that is gone, whose watch went with it.
+            let _ = self.stream.watches().remove(descriptor);
+        }
     }
 }
 

@@ -24,7 +24,13 @@ fn only(account: &AccountId) -> Vec<AccountId> {
 /// Follows `accounts`, each of which must get a watch; those whose watch is new.
 #[track_caller]
 fn follow(events: &mut Events, accounts: &[&AccountId]) -> Vec<AccountId> {
-    let (new, root, unwatched) = events.follow(accounts.iter().copied().cloned());
+    let accounts: Vec<_> = accounts.iter().copied().cloned().collect();
+    watched(events.follow(&accounts))
+}
+
+/// Those whose watch is new, when all have one.
+#[track_caller]
+fn watched(Renewed { new, root, unwatched }: Renewed) -> Vec<AccountId> {
     assert!(root.is_none() && unwatched.is_empty(), "{root:?} {unwatched:?}");
     new
 }
@@ -116,6 +122,48 @@ async fn an_account_without_a_folder_is_watched_once_it_has_one() {
     assert_eq!(follow(&mut events, &both), only(&late));
     host.put("e.csv", "x");
     assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+}
+
+#[tokio::test]
+async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
+    let (host, mut events) = followed();
+    let other: AccountId = "other".parse().unwrap();
+    host.add_account(&other);
+    assert_eq!(follow(&mut events, &[&host.account, &other]), only(&other));
+    let renewed = |events: &mut Events| watched(events.renew([&host.account]));
+    assert_eq!(renewed(&mut events), [], "nothing has changed");
+    std::fs::remove_dir(host.incoming()).unwrap();
+    std::fs::create_dir(host.incoming()).unwrap();
+    assert_eq!(renewed(&mut events), only(&host.account));
+    while !quiet(&mut events).await {}
+    for account in [&host.account, &other] {
+        std::fs::write(host.layout.incoming(account).join("e.csv"), "x").unwrap();
+        assert_eq!(next(&mut events).await, [Look::Account(account.clone())]);
+    }
+    std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
+    assert_eq!(renewed(&mut events), []);
+    assert_eq!((events.watched.len(), events.accounts.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn accounts_whose_folders_were_exchanged_are_told_apart() {
+    let (host, mut events) = followed();
+    let other: AccountId = "other".parse().unwrap();
+    host.add_account(&other);
+    let both = [&host.account, &other];
+    follow(&mut events, &both);
+    let [a, b] = both.map(|account| host.layout.account(account));
+    let aside = a.with_extension("aside");
+    std::fs::rename(&a, &aside).unwrap();
+    std::fs::rename(&b, &a).unwrap();
+    std::fs::rename(&aside, &b).unwrap();
+    assert_eq!(follow(&mut events, &both).len(), 2);
+    while !quiet(&mut events).await {}
+    for account in both {
+        std::fs::write(host.layout.incoming(account).join("e.csv"), "x").unwrap();
+        assert_eq!(next(&mut events).await, [Look::Account(account.clone())]);
+    }
+    assert_eq!((events.watched.len(), events.accounts.len()), (2, 2));
 }
 
 #[tokio::test]

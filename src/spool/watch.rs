@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::arrivals::Arrivals;
-use super::events::Events;
+use super::events::{Events, Renewed};
 use super::layout::Layout;
 use super::poller::Poller;
 use crate::account::AccountId;
@@ -72,7 +72,7 @@ pub enum WatchError {
     Read(#[source] io::Error),
 }
 
-/// What [`Watcher::follow`] did.
+/// What [`Watcher::follow`] or [`Watcher::renew`] did.
 #[derive(Debug, Default)]
 pub struct Followed {
     /// The accounts whose watch is new: look at them.
@@ -125,18 +125,37 @@ impl Watcher {
 
     /// Follows exactly `accounts`: watches what is missing or was made anew, ends what is gone,
     /// polls what can't be watched.
-    pub fn follow(&mut self, accounts: impl IntoIterator<Item = AccountId>) -> Followed {
+    pub fn follow(&mut self, accounts: &[AccountId]) -> Followed {
         let Some(events) = &mut self.events else {
-            let before = std::mem::replace(&mut self.polled, accounts.into_iter().collect());
+            let before = std::mem::replace(&mut self.polled, accounts.iter().cloned().collect());
             let look = self.polled.difference(&before).cloned().collect();
-            if let Some(poller) = &self.poller {
-                poller.follow(self.polled.clone());
-            }
-            return Followed { look, errors: self.start.take().into_iter().collect() };
+            return self.poll(look);
         };
-        let (look, root, unwatched) = events.follow(accounts);
-        let mut followed = Followed { look, errors: Vec::new() };
-        followed.errors.extend(root);
+        let renewed = events.follow(accounts);
+        self.renewed(renewed)
+    }
+
+    /// Sets right what is missing or was made anew of `accounts`, which are followed, and of what is
+    /// polled for want of a watch.
+    pub fn renew(&mut self, accounts: &[AccountId]) -> Followed {
+        let Some(events) = &mut self.events else { return self.poll(Vec::new()) };
+        let wanted: BTreeSet<_> = accounts.iter().chain(&self.polled).collect();
+        let renewed = events.renew(wanted);
+        self.renewed(renewed)
+    }
+
+    /// Without events all are polled.
+    fn poll(&mut self, look: Vec<AccountId>) -> Followed {
+        if let Some(poller) = &self.poller {
+            poller.follow(self.polled.clone());
+        }
+        Followed { look, errors: self.start.take().into_iter().collect() }
+    }
+
+    /// Polls what has no watch, and says what is new.
+    fn renewed(&mut self, renewed: Renewed) -> Followed {
+        let Renewed { new, root, unwatched } = renewed;
+        let mut followed = Followed { look: new, errors: root.into_iter().collect() };
         let before = std::mem::take(&mut self.polled);
         let mut limit = false;
         for (account, error) in unwatched {

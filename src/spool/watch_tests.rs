@@ -18,7 +18,7 @@ fn followed(method: Method) -> (TestHost, Watcher) {
 fn follow(host: &TestHost, method: Method) -> Watcher {
     let watch = Watch { method, ..toml::from_str("poll-every = '20ms'").unwrap() };
     let mut watcher = Watcher::new(&host.layout, Arc::default(), &watch).unwrap();
-    let followed = watcher.follow([host.account.clone()]);
+    let followed = watcher.follow(std::slice::from_ref(&host.account));
     assert_eq!(followed.look, std::slice::from_ref(&host.account));
     assert!(followed.errors.is_empty(), "{:?}", followed.errors);
     watcher
@@ -37,7 +37,7 @@ async fn until_looked_at(watcher: &mut Watcher, account: &AccountId) {
 /// As the sidecar does: follows `accounts` whenever it is told to look which there are, until
 /// `account` is to be looked at.
 async fn until_found(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
-    while !watcher.follow(accounts.iter().cloned()).look.contains(account) {
+    while !watcher.follow(accounts).look.contains(account) {
         let looks = next(watcher).await;
         if looks.contains(&Look::Account(account.clone())) {
             return;
@@ -75,7 +75,7 @@ async fn an_account_removed_is_left_and_found_again() {
         let (host, mut watcher) = followed(method);
         let only = [host.account.clone()];
         std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
-        watcher.follow([]);
+        watcher.follow(&[]);
         assert!(watcher.polled.is_empty());
         host.add_account(&host.account);
         until_found(&mut watcher, &only, &host.account).await;
@@ -123,12 +123,12 @@ async fn any_of_10000_accounts_is_noticed() {
     });
     for method in METHODS {
         let mut watcher = follow(&host, method);
-        assert_eq!(watcher.follow(accounts.iter().cloned()).look.len(), accounts.len());
+        assert_eq!(watcher.follow(&accounts).look.len(), accounts.len());
         for n in [0, 4_999, 9_999] {
             std::fs::write(host.layout.incoming(&accounts[n]).join("e.csv"), "x").unwrap();
             until_looked_at(&mut watcher, &accounts[n]).await;
         }
-        assert!(watcher.follow(accounts.iter().cloned()).look.is_empty(), "all are known");
+        assert!(watcher.follow(&accounts).look.is_empty(), "all are known");
     }
 }
 
@@ -172,12 +172,12 @@ async fn notify_alone_tells_of_what_comes_and_of_folders_made_again() {
     }
     let added: AccountId = "added".parse().unwrap();
     host.add_account(&added);
-    watcher.follow([added.clone()]);
+    watcher.follow(std::slice::from_ref(&added));
     until_told(&mut watcher, &added, |n| {
         std::fs::write(host.layout.incoming(&added).join(format!("{n}.csv")), "x").unwrap();
     })
     .await;
-    assert!(watcher.follow([]).look.is_empty());
+    assert!(watcher.follow(&[]).look.is_empty());
 }
 
 /// Set in the process that the test of the limit starts.
@@ -217,22 +217,30 @@ async fn a_reached_limit_is_told_once_and_what_has_no_watch_is_polled() {
     let (host, mut watcher) = followed(Method::Inotify);
     let more: Vec<AccountId> = ["a", "b", "c"].map(|id| id.parse().unwrap()).into();
     more.iter().for_each(|account| host.add_account(account));
-    let all = || more.iter().chain([&host.account]).cloned();
-    let first = watcher.follow(all());
+    let all: Vec<_> = more.iter().chain([&host.account]).cloned().collect();
+    let first = watcher.follow(&all);
     assert!(matches!(first.errors[..], [WatchError::Limit { .. }]), "{:?}", first.errors);
     assert!(first.errors[0].to_string().contains("fs.inotify.max_user_watches"));
     assert_eq!(first.look, more, "looked at once, from then on by the timer");
-    assert!(watcher.follow(all()).errors.is_empty(), "told once");
+    assert!(watcher.follow(&all).errors.is_empty(), "told once");
+    let renewed = watcher.renew(&more[..1]);
+    assert!(renewed.errors.is_empty() && renewed.look.is_empty(), "{renewed:?}");
+    assert_eq!(watcher.polled, more.iter().cloned().collect());
     // Who was watched still is, and the others are looked at all the same.
     host.put("e.csv", "x");
     until_looked_at(&mut watcher, &host.account).await;
     for account in &more {
         until_looked_at(&mut watcher, account).await;
     }
+    // With a watch that is free again, one that is polled gets it.
+    std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
+    assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).look, &more[..1]);
+    assert_eq!(watcher.polled, more[1..].iter().cloned().collect());
+    host.add_account(&host.account);
     // With fewer accounts there are watches enough; reached again, it is told again.
-    assert!(watcher.follow([host.account.clone()]).errors.is_empty());
+    assert!(watcher.follow(std::slice::from_ref(&host.account)).errors.is_empty());
     assert!(watcher.polled.is_empty());
-    assert_eq!(watcher.follow(all()).errors.len(), 1);
+    assert_eq!(watcher.follow(&all).errors.len(), 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! How uploads are noticed: by inotify, after its queue overflowed, and without it.
+//! How uploads are noticed: by inotify, after its queue overflowed, without it, and by the rescan.
 //!
-//! `rescan-every` is long in each, so that the rescan can't find what the watching missed.
+//! `rescan-every` is long in all others, so that the rescan can't find what the watching missed.
+
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -65,4 +67,24 @@ fn an_overflow_of_the_queue_loses_nothing() {
     });
     // Events are heard again.
     account.import_all(&Pair::events(&account.local(), "after", 1), 1);
+}
+
+/// A name made by link(2) is none of the events that we ask for: as if its wake-up were lost. The
+/// account has been still for so long that it is known to be empty, and comes again.
+#[test]
+fn what_no_wake_up_told_of_is_found_by_the_rescan() {
+    let host = Host::new("[pairing]\nrescan-every = \"1s\"\nlinger = \"0s\"\n");
+    host.start_daemon();
+    let account = host.account("e2e-rescan");
+    for stem in ["first", "second"] {
+        std::thread::sleep(Duration::from_secs(6));
+        let pair = Pair::events(&account.local(), stem, 2);
+        for file in [&pair.data, &pair.manifest] {
+            let (name, aside) = (file.file_name().unwrap(), host.root.join("aside"));
+            std::fs::copy(file, &aside).unwrap();
+            std::fs::hard_link(&aside, account.incoming().join(name)).unwrap();
+            std::fs::remove_file(&aside).unwrap();
+        }
+        account.expect_accepted(&pair, 2);
+    }
 }
