@@ -123,6 +123,22 @@ def duckdb_profiles_key(csv, out):
     duckdb_staged(csv, out, has_key=True, has_lists=True)
 
 
+def duckdb_profiles_anew(csv, out):
+    """No upsert: the table is made anew, of what it holds and the file, lists and all."""
+    import duckdb
+
+    database = duckdb.connect(out)
+    select = last_records(csv, "list_distinct(list(Playlist))")
+    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    columns = [f"coalesce(new.{name}, profile.{name}) AS {name}" for name in PROFILE_COLUMNS[:-1]]
+    both = "list_distinct(list_concat(profile.Playlist, new.Playlist)) AS Playlist"
+    database.sql(
+        f"CREATE OR REPLACE TABLE profile AS SELECT identity, {', '.join(columns)}, {both}"
+        f" FROM profile FULL JOIN ({select}) AS new USING (identity)"
+    )
+    database.close()
+
+
 def sqlite_profiles(csv, out):
     """Staged, then upserted record by record, as SQLite's documentation has it."""
     columns = ", ".join(PROFILE_COLUMNS)

@@ -24,9 +24,7 @@ use super::rows::{IdRows, Profile, Profiles};
 use super::scratch::{Scratch, Spill};
 use super::slices::{self, Slice};
 use super::staged;
-
-/// How many profiles are read, merged and stored at once.
-const CHUNK: usize = 256;
+use super::window::Limits;
 
 /// How many ids are stored at once.
 const IDS: usize = 1024;
@@ -42,14 +40,14 @@ const AHEAD: usize = 2;
 pub struct Sweep {
     /// The greatest id of a profile that may be in the table.
     pub last_stored: i64,
-    /// Bytes of records that are merged at once.
-    pub slice: usize,
+    /// How much is in work at once.
+    pub limits: Limits,
 }
 
 /// The thread of the database, which knows what is on its way.
 struct Table<'a> {
     database: &'a Database,
-    last_stored: i64,
+    sweep: Sweep,
     slices: Receiver<Result<Slice, Error>>,
     ids: Receiver<IdRows>,
     merging: [Merging; MERGING],
@@ -81,17 +79,17 @@ impl Sweep {
         merger: &Merger,
         (ids, leads): (&Ids, &Leads),
     ) -> Result<(), Error> {
-        let Self { last_stored, slice } = self;
+        let limit = self.limits.slice;
         let (slices_out, slices) = crossbeam_channel::bounded(0);
         let (ids_out, ids_in) = crossbeam_channel::bounded(1);
         let path = database.path();
         thread::scope(|scope| {
-            spawn(scope, "slices", move || slices::send(parts, scratch, slice, &slices_out))?;
+            spawn(scope, "slices", move || slices::send(parts, scratch, limit, &slices_out))?;
             spawn(scope, "ids", move || send_ids(ids, leads, &ids_out))?;
             let merging = || Merging::start(scope, merger.clone(), path);
             let merging = [merging()?, merging()?];
             let ids = ids_in;
-            Table { database, last_stored, slices, ids, merging, given: 0, stored: 0 }.run()
+            Table { database, sweep: self, slices, ids, merging, given: 0, stored: 0 }.run()
         })
     }
 }
@@ -129,12 +127,12 @@ impl Table<'_> {
         while let Ok(slice) = self.slices.recv() {
             let slice = Arc::new(slice?);
             // What a part's first slice finds above the last stored profile is new.
-            let mut last_stored = self.last_stored;
+            let mut last_stored = self.sweep.last_stored;
             if !slice.is_first() {
                 self.store_all()?;
                 last_stored = i64::MAX;
             }
-            for records in slice.chunks(CHUNK) {
+            for records in slice.chunks(self.sweep.limits.chunk) {
                 let before = self.database.load(&slice.profiles(&records, last_stored))?;
                 self.give(Chunk { slice: Arc::clone(&slice), records, before })?;
                 self.ids.try_iter().try_for_each(|rows| self.database.lead(&rows))?;

@@ -110,8 +110,15 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let small = |most: usize| prop_oneof![1..most, Just(1), Just(1_usize << 20)];
-    (small(1500), small(20), small(600), small(900), 1..9_i64).prop_map(
-        |(ids, beside, staged, slice, profiles)| Limits { ids, beside, staged, slice, profiles },
+    (small(1500), small(20), small(600), small(900), 1..9_usize, 1..9_i64).prop_map(
+        |(ids, beside, staged, slice, chunk, profiles)| Limits {
+            ids,
+            beside,
+            staged,
+            slice,
+            chunk,
+            profiles,
+        },
     )
 }
 

@@ -32,8 +32,10 @@ pub struct Limits {
     pub beside: usize,
     /// Staged records before their first write to the scratch file.
     pub staged: usize,
-    /// Records of a part that are merged at once.
+    /// Records of a part that are brought into the order of profiles at once.
     pub slice: usize,
+    /// Profiles that are read, merged and stored at once; not in bytes.
+    pub chunk: usize,
     /// Profiles of a part, when records are handed out as they come; at least, and not in bytes.
     pub profiles: i64,
 }
@@ -45,6 +47,7 @@ impl Default for Limits {
             beside: 16 << 10,
             staged: 4 << 20,
             slice: 12 << 20,
+            chunk: 256,
             profiles: 16 << 10,
         }
     }
@@ -247,7 +250,7 @@ impl Window {
             }
         };
         let parts = parts.finish(&self.limits, &mut self.scratch)?;
-        sweep::Sweep { last_stored: self.last_profile, slice: self.limits.slice }.run(
+        sweep::Sweep { last_stored: self.last_profile, limits: self.limits }.run(
             parts,
             &self.scratch,
             database,
