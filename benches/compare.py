@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -40,7 +41,7 @@ PATIENCE = 30
 # And one that takes longer than this is ended.
 END_OF_PATIENCE = 100
 # Memory that is taken and given back before each run, in bytes: more than a run takes, page cache
-# and all.
+# and all. At most half of what is free, so that no file leaves the page cache for it.
 MEMORY = 5 << 30
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
 
@@ -80,7 +81,8 @@ class Bench:
             manifest.unlink()
 
     def peer(self, job, csv, out):
-        return *measure([sys.executable, PEERS, job, csv, out]), bytes_below(out)
+        command = [sys.executable, PEERS, job, csv, out]
+        return *measure(command, patience=END_OF_PATIENCE), bytes_below(out)
 
     def note(self, what, who, run):
         self.runs.setdefault((what, who), []).append(run)
@@ -197,20 +199,22 @@ def said_by_us(status, said):
     return report["failure"] is None and report["records"]["read"] > 0
 
 
-def measure(command, succeeded=lambda status, _: status == 0):
+def measure(command, succeeded=lambda status, _: status == 0, patience=threading.TIMEOUT_MAX):
     """Wall-clock seconds, CPU seconds and peak memory in MB of a command that must succeed, or is
-    ended after a while."""
+    ended after `patience` seconds."""
     os.sync()  # nobody waits for what another has written
     take_memory()
     begin = time.monotonic()
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
-    end = threading.Timer(END_OF_PATIENCE, process.kill)
+    command = list(map(str, command))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    # With whatever it has started.
+    end = threading.Timer(patience, os.killpg, (process.pid, signal.SIGKILL))
     end.start()
     output = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     end.cancel()
     seconds = time.monotonic() - begin
-    if seconds < END_OF_PATIENCE and not succeeded(os.waitstatus_to_exitcode(status), output):
+    if seconds < patience and not succeeded(os.waitstatus_to_exitcode(status), output):
         sys.exit(f"{command}\n{output.decode()}")
     return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
 
@@ -224,9 +228,9 @@ def shown(seconds):
 def take_memory():
     """Has free memory backed: of a virtual machine's the host may have taken back what was free for
     a while, and whoever touches it next waits for each page."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     flags = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE"
-    take = f"import mmap; mmap.mmap(-1, {min(MEMORY, available // 2)}, flags={flags})"
+    take = f"import mmap; mmap.mmap(-1, {min(MEMORY, free // 2)}, flags={flags})"
     # In a process of its own: a child's peak begins with its parent's.
     subprocess.run([sys.executable, "-c", take], check=True)
 

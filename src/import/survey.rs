@@ -1,7 +1,7 @@
 //! A survey: which accounts there are, what is queued, and where something may have come.
 //!
-//! Always holds: what nobody has changed is not read again, and an account in which nothing has come
-//! costs one system call.
+//! Always holds: accounts that nobody else has changed are not read again by a rescan, and one that
+//! is known to be empty and is still costs it one system call.
 
 use super::queue::Queued;
 use super::{Engine, ImportRow};

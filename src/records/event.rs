@@ -35,9 +35,6 @@ use super::rules::{property, value};
 use super::schema::{EventSchema, IdKind, PropertyType};
 use super::texts::{Nulls, Texts};
 
-/// How many cells of a column are looked at to make room for its texts.
-const SAMPLE: usize = 256;
-
 /// The rows that break no rule; what the others break is added to `found`.
 pub(super) fn build(
     plan: &Plan,
@@ -281,12 +278,10 @@ impl<'a, 'r> Builder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// A column of texts, with room for the cells of `column`, if they go on as they begin.
+    /// A column of texts, with room for the cells of `column`.
     fn texts(&self, column: usize) -> Texts<'r> {
-        let rows = self.rows.len();
-        let begin = rows.clamp(1, SAMPLE);
-        let bytes: usize = self.rows.spans(column).take(begin).map(Span::len).sum();
-        Texts::new(self.rows.block(), rows, bytes * rows / begin * 9 / 8)
+        let cells = self.rows.spans(column).map(Span::len);
+        Texts::new(self.rows.block(), self.rows.len(), cells)
     }
 
     /// Marks rows with too many properties, where there are columns enough for that.

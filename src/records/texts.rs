@@ -13,6 +13,9 @@ use super::lex::Span;
 /// a copy of fixed length is two instructions, and the next cell overwrites what was too much.
 const STRIDE: usize = 32;
 
+/// How many cells are looked at to make room for all of them.
+const SAMPLE: usize = 256;
+
 /// A column on its way.
 pub(super) struct Texts<'a> {
     block: &'a [u8],
@@ -23,11 +26,15 @@ pub(super) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// For about `rows` texts with `bytes` in all, cut out of `block`.
-    pub fn new(block: &'a [u8], rows: usize, bytes: usize) -> Self {
+    /// For the `rows` cells of a column of `block` that are so long, with room for them if they go
+    /// on as they begin.
+    pub fn new(block: &'a [u8], rows: usize, cells: impl Iterator<Item = usize>) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        let values = Vec::with_capacity(bytes + STRIDE);
+        let begin = rows.clamp(1, SAMPLE);
+        let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
+        // They don't take more than the block, however long the first of them are.
+        let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
         Self { block, values, offsets, nulls: Nulls::default() }
     }
 
@@ -73,7 +80,10 @@ impl<'a> Texts<'a> {
     }
 
     /// The column.
-    pub fn finish(self) -> ArrayRef {
+    pub fn finish(mut self) -> ArrayRef {
+        if self.values.capacity() / 2 > self.values.len() {
+            self.values.shrink_to_fit(); // it is held until a row group is written
+        }
         let nulls = self.nulls.finish(self.offsets.len() - 1);
         assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
         let offsets = OffsetBuffer::new(self.offsets.into());
@@ -118,7 +128,7 @@ mod tests {
             cells in proptest::collection::vec(proptest::option::of("[aé]{0,40}"), 0..20),
         ) {
             let block: String = cells.iter().flatten().map(String::as_str).collect();
-            let mut texts = Texts::new(block.as_bytes(), 0, 0);
+            let mut texts = Texts::new(block.as_bytes(), 0, std::iter::empty());
             let mut start = 0;
             for (n, cell) in cells.iter().enumerate() {
                 let Some(cell) = cell else {
@@ -138,8 +148,18 @@ mod tests {
 
     #[test]
     fn without_an_empty_cell_there_is_no_null() {
-        let mut texts = Texts::new(b"", 1, 0);
+        let mut texts = Texts::new(b"a", 1, [1].into_iter());
         texts.push("a");
         assert!(texts.finish().nulls().is_none());
+    }
+
+    #[test]
+    fn room_is_made_for_no_more_than_the_block() {
+        let block = [b'x'; 5000];
+        let cells = || std::iter::once(4000).chain(std::iter::repeat_n(1, 999));
+        let texts = Texts::new(&block, 1000, cells());
+        assert!((4999..2 * block.len()).contains(&texts.values.capacity()));
+        let texts = Texts::new(&block, 1000, cells().skip(1));
+        assert!(texts.values.capacity() < 2000);
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct Events {
     root: WatchDescriptor,
     watched: HashMap<AccountId, Watch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
+    /// The accounts that are followed and whose incoming has no watch: it may appear without a word,
+    /// as a file system that is mounted again.
+    unseen: BTreeSet<AccountId>,
     arrivals: Arc<Arrivals>,
 }
 
@@ -70,6 +73,7 @@ impl Events {
             root,
             watched: HashMap::new(),
             accounts: HashMap::new(),
+            unseen: BTreeSet::new(),
             arrivals,
         })
     }
@@ -80,10 +84,12 @@ impl Events {
         let gone: Vec<_> =
             self.watched.keys().filter(|known| !wanted.contains(known)).cloned().collect();
         gone.iter().for_each(|account| self.end(account));
+        self.unseen.retain(|account| wanted.contains(account));
         self.renew(accounts)
     }
 
-    /// Adds what is missing or was made anew of `accounts`, which are followed.
+    /// Adds what is missing or was made anew of `accounts`, which are followed, and of those whose
+    /// incoming has no watch.
     pub(super) fn renew<'a>(
         &mut self,
         accounts: impl IntoIterator<Item = &'a AccountId>,
@@ -93,7 +99,9 @@ impl Events {
             Ok(root) => self.root = root, // another one only if the folder was made anew
             Err(error) => renewed.root = Some(error),
         }
-        for account in accounts {
+        let mut accounts: BTreeSet<_> = accounts.into_iter().cloned().collect();
+        accounts.append(&mut self.unseen);
+        for account in &accounts {
             match self.watch(account) {
                 // Watching the same folder twice is one watch: a known one is not new.
                 Ok(watch) if self.watched.get(account) == Some(&watch) => {}
@@ -109,6 +117,9 @@ impl Events {
                 }
                 // Its old watch, if it has one, is better than none.
                 Err(error) => renewed.unwatched.push((account.clone(), error)),
+            }
+            if !self.watched.get(account).is_some_and(|watch| watch.incoming) {
+                self.unseen.insert(account.clone());
             }
         }
         renewed
@@ -157,6 +168,7 @@ impl Events {
             // The kernel has ended this watch; the folder may be made anew.
             self.accounts.remove(descriptor);
             self.watched.remove(&account);
+            self.unseen.insert(account.clone());
         }
         if mask.intersects(ended) || !incoming {
             return Some(Look::Accounts);

@@ -146,6 +146,21 @@ async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
 }
 
 #[tokio::test]
+async fn folders_that_come_back_without_a_word_are_watched_again() {
+    let (host, mut events) = followed();
+    let away = host.layout.root().with_extension("away");
+    std::fs::rename(host.layout.root(), &away).unwrap();
+    let renewed = events.renew([&host.account]);
+    assert!(renewed.root.is_some() && renewed.new.is_empty());
+    std::fs::rename(&away, host.layout.root()).unwrap();
+    while !quiet(&mut events).await {}
+    assert_eq!(watched(events.renew([])), only(&host.account));
+    assert_eq!(watched(events.renew([])), []);
+    host.put("e.csv", "x");
+    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+}
+
+#[tokio::test]
 async fn accounts_whose_folders_were_exchanged_are_told_apart() {
     let (host, mut events) = followed();
     let other: AccountId = "other".parse().unwrap();

@@ -209,9 +209,7 @@ impl State {
     /// # Errors
     /// SQLite's.
     pub fn data_version(&self) -> Result<i64> {
-        // Asked of the connection that writes, which does not count its own.
-        let ask = |c: &Connection| c.pragma_query_value(None, "data_version", |row| row.get(0));
-        Ok(self.writers.alone(ask)?)
+        Ok(self.writers.data_version()?)
     }
 }
 

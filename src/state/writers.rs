@@ -38,6 +38,8 @@ struct Turn {
     members: usize,
     /// The connection was found unable to write.
     stuck: bool,
+    /// How often it was opened again.
+    reconnected: i64,
 }
 
 /// How the commit that some writers share has ended, once it has.
@@ -54,7 +56,7 @@ struct Refused(ffi::Error, Option<String>);
 impl Writers {
     /// Those of the database at `path`, which `connection` has open.
     pub fn new(path: &Path, connection: Connection) -> Self {
-        let turn = Turn { connection, group: None, members: 0, stuck: false };
+        let turn = Turn { connection, group: None, members: 0, stuck: false, reconnected: 0 };
         Self { path: path.to_owned(), turn: Mutex::new(turn), waiting: AtomicUsize::new(0) }
     }
 
@@ -79,6 +81,15 @@ impl Writers {
         let value = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         group.wait()?;
         Ok(value)
+    }
+
+    /// A number that changes whenever another process has committed a change. SQLite counts anew
+    /// for each connection, and does not count what it committed itself.
+    pub fn data_version(&self) -> rusqlite::Result<i64> {
+        let mut turn = self.turn();
+        turn.commit();
+        let version = turn.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        version.map(|version: i64| turn.reconnected << 32 | version)
     }
 
     /// Runs `work` on the connection, outside of any transaction.
@@ -112,6 +123,7 @@ impl Turn {
         if self.stuck {
             self.connection = soundness::connect(path)?;
             self.stuck = false;
+            self.reconnected += 1;
         }
         self.connection
             .execute_batch("BEGIN IMMEDIATE")

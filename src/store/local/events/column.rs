@@ -25,6 +25,9 @@ pub(super) const GROUPS_PER_CHOICE: usize = 32;
 /// What zstd must take away for it to be worth its time: one byte in so many.
 const LEAST: i64 = 16;
 
+/// So few values are compressed in any case.
+const SMALL: usize = 512;
+
 /// The columns of an import.
 #[derive(Debug, Default)]
 pub struct Columns {
@@ -134,8 +137,11 @@ pub struct Others {
 impl Others {
     /// Whether zstd makes `sample` smaller by one byte in [`LEAST`]. Times at random, in the bits
     /// that they differ in, it does not, and takes as long to find that out. Of a sample of less
-    /// than a byte a row there is nothing to be said.
+    /// than a byte a row there is nothing to be said, and of a small one it isn't asked.
     fn gains(&self, sample: &ArrayRef) -> Result<bool> {
+        if sample.len() < SMALL {
+            return Ok(true);
+        }
         let chunks = self.encode(std::iter::once(sample))?;
         let sum = |size: fn(&ColumnChunkMetaData) -> i64| {
             chunks.iter().map(|chunk| size(&chunk.close().metadata)).sum::<i64>()

@@ -1,7 +1,8 @@
 //! All ids of an account, on their way from their table into a window.
 //!
-//! Each kind is read by a thread and a connection of its own, beside other work ([`Reading`]): they
-//! see what was committed last, as nobody else commits while an import does. Then ids are laid out by profile, strongest first, as if each profile
+//! Each kind is read by a thread and a connection of its own, beside other work ([`Reading`]). They
+//! all see what was committed last, as the import that they read for holds the lock that a commit
+//! takes. Then ids are laid out by profile, strongest first, as if each profile
 //! had had one record that names all of its ids: those of a record that comes then lie side by side.
 
 use std::panic::resume_unwind;
@@ -38,7 +39,7 @@ struct Row {
 /// What the reading threads share.
 #[derive(Debug)]
 struct Shared {
-    /// Nobody waits for the ids any more.
+    /// Nobody waits for the ids any more, or one of the threads has failed.
     is_dropped: AtomicBool,
     count: AtomicUsize,
     text: AtomicUsize,
@@ -63,7 +64,8 @@ impl Shared {
         let read = |kind| {
             let failed =
                 |source| Error::Profiles { operation: "look up ids", path: path.into(), source };
-            move || self.read_kind(path, kind).map_err(failed)
+            let stop = |_: &_| self.is_dropped.store(true, Ordering::Relaxed);
+            move || self.read_kind(path, kind).inspect_err(stop).map_err(failed)
         };
         thread::scope(|scope| {
             let spawn = |kind| {
@@ -92,9 +94,11 @@ impl Shared {
             goes_on
         })?;
         let text = ids.text.len() - text_before;
-        goes_on = goes_on && self.take(ids.rows.len() % LOOK_EVERY, text);
+        if !goes_on || !self.take(ids.rows.len() % LOOK_EVERY, text) {
+            return Ok(None);
+        }
         ids.rows.sort_unstable();
-        Ok(goes_on.then_some(ids))
+        Ok(Some(ids))
     }
 }
 

@@ -56,6 +56,16 @@ impl Slice {
         self.is_first
     }
 
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The body of the record that starts here.
     pub fn body(&self, at: u32) -> &[u8] {
         let mut rest = &self.bytes[at as usize..];

@@ -7,6 +7,7 @@
 //! is stored; so a profile is read after its last write. Ids are stored whenever their thread has
 //! some: nothing reads them.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const IDS: usize = 1024;
 /// Threads that merge: more than SQLite can feed would be of no use.
 const MERGING: usize = 2;
 
-/// How many chunks each of them has at most, in work and waiting.
+/// How many chunks each of them has at most, in work and waiting; fewer where profiles are large.
 const AHEAD: usize = 2;
 
 /// What a pass needs to know.
@@ -51,9 +52,10 @@ struct Table<'a> {
     slices: Receiver<Result<Slice, Error>>,
     ids: Receiver<IdRows>,
     merging: [Merging; MERGING],
-    /// How many chunks were given to them so far, and how many came back.
+    /// How many chunks were given to them so far.
     given: usize,
-    stored: usize,
+    /// What those are held to take that have not come back, in bytes.
+    on_their_way: VecDeque<usize>,
 }
 
 /// A merging thread: what it gets, and what comes of it, in the same order.
@@ -67,6 +69,14 @@ struct Chunk {
     slice: Arc<Slice>,
     records: Range<usize>,
     before: Profiles,
+}
+
+impl Chunk {
+    /// Its profiles, and its share of the slice.
+    fn bytes(&self) -> usize {
+        let records = self.slice.bytes() * self.records.len() / self.slice.len().max(1);
+        self.before.text.len() + records
+    }
 }
 
 impl Sweep {
@@ -89,7 +99,8 @@ impl Sweep {
             let merging = || Merging::start(scope, merger.clone(), path);
             let merging = [merging()?, merging()?];
             let ids = ids_in;
-            Table { database, sweep: self, slices, ids, merging, given: 0, stored: 0 }.run()
+            let on_their_way = VecDeque::new();
+            Table { database, sweep: self, slices, ids, merging, given: 0, on_their_way }.run()
         })
     }
 }
@@ -135,7 +146,9 @@ impl Table<'_> {
             for records in slice.chunks(self.sweep.limits.chunk) {
                 let before = self.database.load(&slice.profiles(&records, last_stored))?;
                 self.give(Chunk { slice: Arc::clone(&slice), records, before })?;
-                self.ids.try_iter().try_for_each(|rows| self.database.lead(&rows))?;
+                if let Ok(rows) = self.ids.try_recv() {
+                    self.database.lead(&rows)?;
+                }
             }
         }
         self.store_all()?;
@@ -143,23 +156,29 @@ impl Table<'_> {
     }
 
     fn give(&mut self, chunk: Chunk) -> Result<(), Error> {
-        if self.given - self.stored == MERGING * AHEAD {
+        let bytes = chunk.bytes();
+        let has_room = |table: &Self| {
+            table.on_their_way.len() < MERGING * AHEAD
+                && table.on_their_way.iter().sum::<usize>() + bytes <= table.sweep.limits.slice
+        };
+        while !self.on_their_way.is_empty() && !has_room(self) {
             self.store_next()?;
         }
         let merging = &self.merging[self.given % MERGING];
         self.given += 1;
+        self.on_their_way.push_back(bytes);
         merging.chunks.send(chunk).map_err(|_| Error::FailedBefore)
     }
 
     fn store_next(&mut self) -> Result<(), Error> {
-        let merging = &self.merging[self.stored % MERGING];
-        self.stored += 1;
+        let merging = &self.merging[(self.given - self.on_their_way.len()) % MERGING];
+        self.on_their_way.pop_front();
         let merged = merging.merged.recv().map_err(|_| Error::FailedBefore)?;
         self.database.store(&merged?)
     }
 
     fn store_all(&mut self) -> Result<(), Error> {
-        while self.stored < self.given {
+        while !self.on_their_way.is_empty() {
             self.store_next()?;
         }
         Ok(())

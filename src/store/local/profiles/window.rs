@@ -30,7 +30,7 @@ pub struct Limits {
     pub ids: usize,
     /// From how many ids on another thread is worth it; not in bytes.
     pub beside: usize,
-    /// Staged records before their first write to the scratch file.
+    /// Staged records before their first write to the scratch file; with their ids, a quarter.
     pub staged: usize,
     /// Records of a part that are brought into the order of profiles at once.
     pub slice: usize,
@@ -294,6 +294,7 @@ fn stage(
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
     records.iter().for_each(|record| staged::push_with_names(&mut staged.buffer, record));
+    // In small pieces: they are caught up with piece by piece, while others come.
     staged.spill_above(limits.staged / 4, scratch)
 }
 
