@@ -196,4 +196,17 @@ mod tests {
         state.writers.become_stuck(Connection::open_with_flags(&path, read_only).unwrap());
         state.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
     }
+
+    #[test]
+    fn what_was_committed_before_a_connection_was_replaced_is_told() {
+        let (_folder, path) = opened();
+        let state = State::open(&path).unwrap();
+        let known = state.data_version().unwrap();
+        let other = State::open(&path).unwrap();
+        other.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
+        let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        state.writers.become_stuck(Connection::open_with_flags(&path, read_only).unwrap());
+        state.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE u (x)")?)).unwrap();
+        assert_ne!(state.data_version().unwrap(), known);
+    }
 }
