@@ -74,8 +74,7 @@ def changes(new, playlist=None):
 
 
 def duckdb_profiles(csv, out):
-    """A plain upsert, by MERGE INTO, without a key: INSERT … ON CONFLICT DO UPDATE takes a hundred
-    times as long once the profiles exist."""
+    """A plain upsert, in one statement, without a key."""
     import duckdb
 
     database = duckdb.connect(out)

@@ -43,6 +43,14 @@ fn followed() -> (TestHost, Events) {
     (host, events)
 }
 
+fn two_followed() -> (TestHost, AccountId, Events) {
+    let (host, mut events) = followed();
+    let other: AccountId = "other".parse().unwrap();
+    host.add_account(&other);
+    assert_eq!(follow(&mut events, &[&host.account, &other]), only(&other));
+    (host, other, events)
+}
+
 #[tokio::test]
 async fn a_closed_file_and_one_renamed_in_say_look() {
     let (host, mut events) = followed();
@@ -126,10 +134,7 @@ async fn an_account_without_a_folder_is_watched_once_it_has_one() {
 
 #[tokio::test]
 async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
-    let (host, mut events) = followed();
-    let other: AccountId = "other".parse().unwrap();
-    host.add_account(&other);
-    assert_eq!(follow(&mut events, &[&host.account, &other]), only(&other));
+    let (host, other, mut events) = two_followed();
     let renewed = |events: &mut Events| watched(events.renew([&host.account]));
     assert_eq!(renewed(&mut events), [], "nothing has changed");
     std::fs::remove_dir(host.incoming()).unwrap();
@@ -162,11 +167,8 @@ async fn folders_that_come_back_without_a_word_are_watched_again() {
 
 #[tokio::test]
 async fn accounts_whose_folders_were_exchanged_are_told_apart() {
-    let (host, mut events) = followed();
-    let other: AccountId = "other".parse().unwrap();
-    host.add_account(&other);
+    let (host, other, mut events) = two_followed();
     let both = [&host.account, &other];
-    follow(&mut events, &both);
     let [a, b] = both.map(|account| host.layout.account(account));
     let aside = a.with_extension("aside");
     std::fs::rename(&a, &aside).unwrap();

@@ -30,7 +30,7 @@ use super::window::Limits;
 /// How many ids are stored at once.
 const IDS: usize = 1024;
 
-/// Threads that merge: more than SQLite can feed would be of no use.
+/// Threads that merge, which takes more than twice as long as reading what they merge.
 const MERGING: usize = 2;
 
 /// How many chunks each of them has at most, in work and waiting; fewer where profiles are large.
