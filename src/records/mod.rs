@@ -10,7 +10,7 @@
 //! | split into blocks of whole records | `split`, `buffer`, `quotes` | reader |
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
-//! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `pieces`, `profile`, `explain` | worker |
+//! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `short`, `pieces`, `profile`, `explain` | worker |
 //! | write down what is rejected, as the `sink` wants it | `error_file`, `errors_jsonl` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
@@ -43,6 +43,7 @@ mod recent_names;
 mod rejection;
 mod rules;
 pub mod schema;
+pub(crate) mod short;
 mod sink;
 mod source;
 mod split;

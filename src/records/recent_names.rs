@@ -1,5 +1,7 @@
 //! Event names that were checked before: a file has few, and to check one costs an allocation.
 
+use super::short::same;
+
 /// Cells seen lately that are valid event names as they stand.
 #[derive(Default)]
 pub(super) struct RecentNames<'a>([Option<&'a [u8]>; 16]);
@@ -7,7 +9,7 @@ pub(super) struct RecentNames<'a>([Option<&'a [u8]>; 16]);
 impl<'a> RecentNames<'a> {
     #[inline]
     pub fn holds(&self, cell: &[u8]) -> bool {
-        self.0[Self::slot(cell)].is_some_and(|name| name == cell)
+        self.0[Self::slot(cell)].is_some_and(|name| same(name, cell))
     }
 
     pub fn add(&mut self, name: &'a [u8]) {

@@ -8,10 +8,7 @@ use arrow_array::{ArrayRef, StringArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 
 use super::lex::Span;
-
-/// Most cells are no longer than this, in bytes. So much is copied of each, whatever its length:
-/// a copy of fixed length is two instructions, and the next cell overwrites what was too much.
-const STRIDE: usize = 32;
+use super::short::{self, STRIDE};
 
 /// How many cells are looked at to make room for all of them.
 const SAMPLE: usize = 256;
@@ -41,15 +38,7 @@ impl<'a> Texts<'a> {
     /// A cell as it stands.
     #[inline(always)]
     pub fn push_cell(&mut self, cell: Span) {
-        let (from, length) = (cell.start as usize, cell.len());
-        match self.block[from..].first_chunk::<STRIDE>() {
-            Some(more) if length <= STRIDE => {
-                let end = self.values.len() + length;
-                self.values.extend_from_slice(more);
-                self.values.truncate(end);
-            }
-            _ => self.values.extend_from_slice(&self.block[from..from + length]),
-        }
+        short::push(&mut self.values, self.block, cell.range());
         self.end_text();
     }
 

@@ -9,7 +9,7 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// Eight points.
 const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
-/// Up to eight bytes, the first in the lowest byte, and zeros above.
+/// Up to eight bytes, the first in the lowest byte.
 #[derive(Clone, Copy)]
 struct Bytes {
     word: u64,
@@ -19,15 +19,18 @@ struct Bytes {
 /// The number that 1 to 16 digits and nothing else make.
 #[inline]
 pub fn digits(text: &[u8]) -> Option<i64> {
-    let (rest, last) = match text.split_last_chunk::<8>() {
-        Some((rest, last)) => (rest, eight_digits(u64::from_le_bytes(*last))?),
-        None => ([].as_slice(), Bytes::new(text)?.number()?),
+    let (first, last) = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) if text.len() <= 16 => (first, last),
+        (None, _) => return Bytes::new(text)?.number().map(i64::from),
+        _ => return None,
     };
-    match rest.len() {
-        0 => Some(last.into()),
-        1..=8 => Some(i64::from(Bytes::new(rest)?.number()?) * 100_000_000 + i64::from(last)),
-        _ => None,
+    let last = i64::from(eight_digits(u64::from_le_bytes(*last))?);
+    if text.len() == 8 {
+        return Some(last);
     }
+    // Two parts that overlap: of the first, what comes before the last.
+    let first = Bytes { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
+    Some(i64::from(first.number()?) * 100_000_000 + last)
 }
 
 /// The number that 1 to 8 bytes make: digits, and a point after the first of them or later.
@@ -77,7 +80,8 @@ impl Bytes {
         (before > 0).then_some((Self { word, count: count - 1 }, count - 1 - before))
     }
 
-    /// The number that they make, if all of them are digits.
+    /// The number that they make, if all of them are digits. What is above them in the word is no
+    /// matter.
     #[inline]
     fn number(self) -> Option<u32> {
         let Self { word, count } = self;

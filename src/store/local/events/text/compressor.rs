@@ -1,11 +1,9 @@
 //! zstd as columns of texts want it.
 
-use std::io::Write;
-
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
-use zstd::stream::write::Encoder;
-use zstd::zstd_safe::{CCtx, CParameter, ParamSwitch};
+use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{self, ZSTD_e_end, ZSTD_e_flush};
+use zstd::zstd_safe::{self, CCtx, CParameter, ErrorCode, InBuffer, OutBuffer, ParamSwitch};
 
 /// The level that every column is compressed at.
 pub const LEVEL: i32 = 1;
@@ -50,9 +48,7 @@ impl Compressor {
             Finder::Far => &[],
         };
         for parameter in [CParameter::CompressionLevel(LEVEL)].iter().chain(parameters) {
-            zstd.set_parameter(*parameter).map_err(|code| {
-                ParquetError::General(format!("zstd: {}", zstd::zstd_safe::get_error_name(code)))
-            })?;
+            zstd.set_parameter(*parameter).map_err(error)?;
         }
         Ok(Self(zstd))
     }
@@ -63,14 +59,36 @@ impl Compressor {
     /// # Errors
     /// Out of memory.
     pub fn compress(&mut self, head: &[u8], letters: &[u8]) -> Result<Bytes> {
-        let mut frame = Encoder::with_context(Vec::new(), &mut self.0);
-        frame
-            .set_pledged_src_size(Some((head.len() + letters.len()) as u64))
-            .and_then(|()| frame.write_all(head))
-            .and_then(|()| if letters.is_empty() { Ok(()) } else { frame.flush() })
-            .and_then(|()| frame.write_all(letters))
-            .and_then(|()| frame.finish())
-            .map(Bytes::from)
-            .map_err(|error| ParquetError::General(format!("zstd: {error}")))
+        let room = zstd_safe::compress_bound(head.len()) + zstd_safe::compress_bound(letters.len());
+        let mut frame = Vec::with_capacity(room);
+        let mut out = OutBuffer::around(&mut frame);
+        let size = (head.len() + letters.len()) as u64;
+        self.0.set_pledged_src_size(Some(size)).map_err(error)?;
+        match letters {
+            [] => self.put(head, ZSTD_e_end, &mut out)?,
+            _ => {
+                self.put(head, ZSTD_e_flush, &mut out)?;
+                self.put(letters, ZSTD_e_end, &mut out)?;
+            }
+        }
+        Ok(Bytes::from(frame))
     }
+
+    /// All of `bytes`, and what `then` asks for. There is room for it, so once is enough.
+    fn put(
+        &mut self,
+        bytes: &[u8],
+        then: ZSTD_EndDirective,
+        out: &mut OutBuffer<'_, Vec<u8>>,
+    ) -> Result<()> {
+        match self.0.compress_stream2(out, &mut InBuffer::around(bytes), then) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(ParquetError::General("zstd found no room".to_owned())),
+            Err(code) => Err(error(code)),
+        }
+    }
+}
+
+fn error(code: ErrorCode) -> ParquetError {
+    ParquetError::General(format!("zstd: {}", zstd_safe::get_error_name(code)))
 }

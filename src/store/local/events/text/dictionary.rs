@@ -6,9 +6,9 @@ use std::ops::Range;
 use arrow_array::{Array, StringArray};
 use hashbrown::HashTable;
 
-use super::fronts::same;
 use super::integers;
 use super::pages::Values;
+use crate::records::short::same;
 
 /// A dictionary does not grow beyond this, as a page has it, in bytes.
 const MOST_BYTES: usize = 256 << 10;

@@ -13,7 +13,8 @@ use arrow_array::{Array, StringArray};
 use super::super::settings::PAGE_BYTES;
 use super::integers;
 use super::pages::Values;
-use super::texts;
+use super::ranges;
+use crate::records::short::{self, same};
 
 /// The texts of a page.
 #[derive(Debug, Default)]
@@ -35,14 +36,19 @@ impl<'a> Fronts<'a> {
     }
 
     /// One more.
-    #[inline]
     pub fn push(&mut self, text: &'a [u8]) {
-        let shared = common_front(self.last, text, self.front);
-        let own = &text[shared..];
-        self.last = text;
+        self.push_of(text, 0..text.len());
+    }
+
+    /// One more, which is the `text` of a column's letters.
+    #[inline(always)]
+    fn push_of(&mut self, letters: &'a [u8], text: Range<usize>) {
+        let whole = &letters[text.clone()];
+        let shared = common_front(self.last, whole, self.front);
+        self.last = whole;
         self.shared.push(shared as u32);
-        self.lengths.push(own.len() as u32);
-        self.letters.extend_from_slice(own);
+        self.lengths.push((text.len() - shared) as u32);
+        short::push(&mut self.letters, letters, text.start + shared..text.end);
     }
 
     /// All of `rows`, each of which has a text, where there is no front.
@@ -58,7 +64,7 @@ impl<'a> Fronts<'a> {
 impl<'a> Values<'a> for Fronts<'a> {
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>) {
         if self.front > 0 || array.null_count() > 0 {
-            texts(array, rows).for_each(|text| self.push(text));
+            ranges(array, rows).for_each(|text| self.push_of(array.value_data(), text));
         } else {
             self.extend(array, rows);
         }
@@ -92,18 +98,4 @@ pub fn common_front(one: &[u8], other: &[u8], front: usize) -> usize {
         (Some(one), Some(other)) if same(one, other) => front,
         _ => one.iter().zip(other).take(front).take_while(|(one, other)| one == other).count(),
     }
-}
-
-/// Whether they are equal. Short texts mostly are, and to compare them here, by words that may
-/// overlap, takes less than to call for it.
-#[inline]
-pub fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len()
-        && match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-            (Some(last), Some(others)) if one.len() <= 32 => {
-                let (words, other_words) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
-                last == others && words.iter().zip(other_words).all(|(one, other)| one == other)
-            }
-            _ => one == other,
-        }
 }

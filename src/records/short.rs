@@ -1,0 +1,72 @@
+//! Short texts, as most cells are: compared and copied by words of fixed size that may overlap or
+//! go too far, which takes less than to call for it.
+
+use std::ops::Range;
+
+/// Most cells are no longer than this, in bytes. So much is copied of each, whatever its length:
+/// a copy of fixed length is two instructions, and the next cell overwrites what was too much.
+pub const STRIDE: usize = 32;
+
+/// Appends the bytes of `from` that are in `range` to `to`.
+#[inline(always)]
+pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
+    match from[range.start..].first_chunk::<STRIDE>() {
+        Some(more) if range.len() <= STRIDE => {
+            let end = to.len() + range.len();
+            to.extend_from_slice(more);
+            to.truncate(end);
+        }
+        _ => to.extend_from_slice(&from[range]),
+    }
+}
+
+/// Whether they are equal.
+#[inline]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+            (Some(last), Some(others)) if one.len() <= STRIDE => {
+                let (words, other_words) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+                last == others && words.iter().zip(other_words).all(|(one, other)| one == other)
+            }
+            (None, _) => match (ends(one), ends(other)) {
+                (Some(ends), Some(others)) => ends == others,
+                _ => one.iter().zip(other).all(|(one, other)| one == other),
+            },
+            _ => one == other,
+        }
+}
+
+/// All of a text of four to eight bytes: its first four and its last four.
+#[inline]
+fn ends(text: &[u8]) -> Option<[&[u8; 4]; 2]> {
+    Some([text.first_chunk()?, text.last_chunk()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn same_is_equal(one in "[ab]{0,40}", other in "[ab]{0,40}", at in 0_usize..40) {
+            let mut changed = one.clone().into_bytes();
+            if let Some(byte) = changed.get_mut(at) {
+                *byte ^= 1;
+            }
+            let one = one.as_bytes();
+            for (one, other) in [(one, other.as_bytes()), (one, &changed), (&changed, &changed)] {
+                proptest::prop_assert_eq!(same(one, other), one == other);
+            }
+        }
+
+        #[test]
+        fn pushes_what_it_is_told(from in "[a-z]{0,80}", at in 0_usize..80, length in 0_usize..80) {
+            let start = at.min(from.len());
+            let range = start..(start + length).min(from.len());
+            let mut to = b"before".to_vec();
+            push(&mut to, from.as_bytes(), range.clone());
+            proptest::prop_assert_eq!(to, [b"before", &from.as_bytes()[range]].concat());
+        }
+    }
+}
