@@ -3,11 +3,10 @@
 //! `memchr` is made for marks that are far apart; cells are ten bytes long, and then its start-up
 //! costs more than this does for everything.
 
+use wide::u8x16;
+
 /// How many bytes are looked at together.
 const WINDOW: usize = 64;
-
-/// Multiplied by this, the low bits of eight bytes stand in the highest byte, in their order.
-const GATHER: u64 = 0x0102_0408_1020_4080;
 
 /// The places of `N` different bytes in a block, in order.
 pub(super) struct Marks<'a, const N: usize> {
@@ -74,17 +73,14 @@ impl<'a, const N: usize> Marks<'a, N> {
 }
 
 /// One bit for each byte of the window that is one of `marks`.
-///
-/// The comparison is a loop without branches over bytes, which compilers make vectors of; eight
-/// bytes' verdicts are then gathered into eight bits by a multiplication.
 #[inline]
 fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
-    let mut verdicts = [0_u8; WINDOW];
-    for (verdict, byte) in verdicts.iter_mut().zip(window) {
-        *verdict = marks.iter().fold(0, |is, mark| is | u8::from(byte == mark));
-    }
-    verdicts.as_chunks::<8>().0.iter().zip(0..).fold(0, |found, (eight, at)| {
-        found | (u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56) << (8 * at)
+    window.as_chunks::<16>().0.iter().zip(0..).fold(0, |found, (bytes, at)| {
+        let bytes = u8x16::new(*bytes);
+        let is_mark = marks
+            .iter()
+            .fold(u8x16::ZERO, |is_mark, mark| is_mark | bytes.simd_eq(u8x16::splat(*mark)));
+        found | u64::from(is_mark.to_bitmask()) << (16 * at)
     })
 }
 

@@ -13,7 +13,7 @@ use arrow_array::{Array, StringArray};
 use super::super::settings::PAGE_BYTES;
 use super::integers;
 use super::pages::Values;
-use super::ranges;
+use super::texts;
 use crate::records::short::{self, same};
 
 /// The texts of a page.
@@ -37,36 +37,41 @@ impl<'a> Fronts<'a> {
 
     /// One more.
     pub fn push(&mut self, text: &'a [u8]) {
-        self.push_of(text, 0..text.len());
-    }
-
-    /// One more, which is the `text` of a column's letters.
-    #[inline(always)]
-    fn push_of(&mut self, letters: &'a [u8], text: Range<usize>) {
-        let whole = &letters[text.clone()];
-        let shared = common_front(self.last, whole, self.front);
-        self.last = whole;
+        let shared = common_front(self.last, text, self.front);
+        self.last = text;
         self.shared.push(shared as u32);
         self.lengths.push((text.len() - shared) as u32);
-        short::push(&mut self.letters, letters, text.start + shared..text.end);
+        self.letters.extend_from_slice(&text[shared..]);
     }
 
-    /// All of `rows`, each of which has a text, where there is no front.
-    fn extend(&mut self, array: &StringArray, rows: Range<usize>) {
-        let offsets = &array.value_offsets()[rows.start..=rows.end];
-        self.lengths.extend(offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u32));
-        let letters = offsets[0] as usize..offsets[rows.len()] as usize;
-        self.letters.extend_from_slice(&array.value_data()[letters]);
-        self.shared.resize(self.lengths.len(), 0);
+    /// All of `rows`, each of which has a text: first what they share, then the rest.
+    fn extend(&mut self, array: &'a StringArray, rows: Range<usize>) {
+        let Self { front, shared, lengths, letters, last } = self;
+        let (all, ends) = (array.value_data(), &array.value_offsets()[rows.start..=rows.end]);
+        if *front == 0 {
+            shared.resize(shared.len() + rows.len(), 0);
+            lengths.extend(ends.array_windows().map(|[start, end]| (end - start) as u32));
+            letters.extend_from_slice(&all[ends[0] as usize..ends[rows.len()] as usize]);
+            return;
+        }
+        let begin = shared.len();
+        shared.extend(ends.array_windows().map(|[start, end]| {
+            let before = std::mem::replace(last, &all[*start as usize..*end as usize]);
+            common_front(before, last, *front) as u32
+        }));
+        let texts = || ends.array_windows().zip(&shared[begin..]);
+        lengths.extend(texts().map(|([start, end], shared)| (end - start) as u32 - shared));
+        for ([start, end], shared) in texts() {
+            short::push(letters, all, (*start as usize + *shared as usize)..*end as usize);
+        }
     }
 }
 
 impl<'a> Values<'a> for Fronts<'a> {
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>) {
-        if self.front > 0 || array.null_count() > 0 {
-            ranges(array, rows).for_each(|text| self.push_of(array.value_data(), text));
-        } else {
-            self.extend(array, rows);
+        match array.null_count() {
+            0 => self.extend(array, rows),
+            _ => texts(array, rows).for_each(|text| self.push(text)),
         }
     }
 

@@ -106,13 +106,8 @@ impl TextColumn {
 
 /// The texts among `rows`, those that are null left out.
 fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
-    ranges(array, rows).map(|text| &array.value_data()[text])
-}
-
-/// Where they are among the array's letters.
-fn ranges(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone {
-    let (offsets, nulls) = (array.value_offsets(), array.nulls());
+    let (offsets, letters, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
     let rows = if array.null_count() == array.len() { 0..0 } else { rows };
     let valid = rows.filter(move |row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
-    valid.map(move |row| offsets[row] as usize..offsets[row + 1] as usize)
+    valid.map(move |row| &letters[offsets[row] as usize..offsets[row + 1] as usize])
 }
