@@ -112,49 +112,55 @@ impl Database {
             .map_err(self.failed("find the last profile"))
     }
 
-    /// The profiles of these ids, which rise; those that aren't there are left out.
+    /// The profiles of these ids, which rise, until they come to `most` bytes, and how many of the
+    /// ids that was for; those that aren't there are left out.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn load(&self, ids: &[i64]) -> Result<Profiles, Error> {
+    pub fn load(&self, ids: &[i64], most: usize) -> Result<(Profiles, usize), Error> {
         let load = || {
-            let mut found = Profiles::default();
-            let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else { return Ok(found) };
-            if last.abs_diff(first) / SWEEP as u64 <= ids.len() as u64 {
-                self.load_between(first, last, &mut ids.iter().copied(), &mut found)?;
-            } else {
-                ids.iter().try_for_each(|&id| {
-                    self.load_between(id, id, &mut std::iter::once(id), &mut found)
-                })?;
+            let (mut found, mut passed) = (Profiles::default(), 0);
+            let width =
+                ids.last().zip(ids.first()).map_or(0, |(last, first)| last.abs_diff(*first));
+            let are_near = width / SWEEP as u64 <= ids.len() as u64;
+            for some in ids.chunks(if are_near { ids.len().max(1) } else { 1 }) {
+                passed += self.load_between(some, most, &mut found)?;
+                if found.text.len() >= most {
+                    break;
+                }
             }
-            Ok(found)
+            Ok((found, passed))
         };
         run(load).map_err(self.failed("load profiles"))
     }
 
+    /// As [`Self::load`], in one go from the first of `ids` to the last.
     fn load_between(
         &self,
-        first: i64,
-        last: i64,
-        ids: &mut dyn Iterator<Item = i64>,
+        ids: &[i64],
+        most: usize,
         found: &mut Profiles,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<usize> {
         let sql = "SELECT id, created_at, updated_at, properties FROM profile
             WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([first, last])?;
-        let mut wanted = ids.next();
+        let mut rows = statement.query([ids.first(), ids.last()])?;
+        let mut passed = 0;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
-            while wanted.is_some_and(|wanted| wanted < id) {
-                wanted = ids.next();
+            while ids.get(passed).is_some_and(|wanted| *wanted < id) {
+                passed += 1;
             }
-            if wanted == Some(id) {
+            if ids.get(passed) == Some(&id) {
                 found.text.push_str(row.get_ref(3)?.as_str()?);
                 found.end(id, row.get(1)?, row.get(2)?);
+                passed += 1;
+                if found.text.len() >= most {
+                    return Ok(passed);
+                }
             }
         }
-        Ok(())
+        Ok(ids.len())
     }
 
     /// Stores these profiles, new or not. Their ids rise.

@@ -87,3 +87,26 @@ fn a_newer_database_and_what_is_none_are_refused() {
     std::fs::write(&path, "not a database".repeat(100)).unwrap();
     assert!(matches!(Database::begin(&path), Err(Error::Profiles { operation: "begin", .. })));
 }
+
+#[test]
+fn profiles_are_loaded_until_they_are_many_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::begin(&folder.path().join("profiles.db")).unwrap();
+    for id in [1, 3, 4, 900] {
+        store(&database, id, &format!("{id:0>10}"));
+    }
+    // Near each other they are read in one go, else one by one.
+    for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
+        let load = |most| {
+            let (found, passed) = database.load(&ids, most).unwrap();
+            (found.iter().map(|profile| profile.id).collect::<Vec<_>>(), passed)
+        };
+        assert_eq!(load(0), (vec![1], 1));
+        assert_eq!(load(10), (vec![1], 1));
+        assert_eq!(load(11), (vec![1, 3], 3));
+        assert_eq!(load(30), (vec![1, 3, ids[3]], 4));
+        assert_eq!(load(usize::MAX), (vec![1, 3, ids[3]], 4));
+    }
+    let (none, passed) = database.load(&[], 0).unwrap();
+    assert_eq!((none.iter().count(), passed), (0, 0));
+}

@@ -93,6 +93,11 @@ impl Slice {
         groups.map(|group| (group[0].0, group))
     }
 
+    /// Where among the records of a chunk those of `profile` begin, or would.
+    pub fn start_of(&self, profile: i64, chunk: &Range<usize>) -> usize {
+        chunk.start + self.order[chunk.clone()].partition_point(|&(id, _)| id < profile)
+    }
+
     /// The profiles of a chunk up to `last`, each once.
     pub fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
         let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();

@@ -144,15 +144,34 @@ impl Table<'_> {
                 last_stored = i64::MAX;
             }
             for records in slice.chunks(self.sweep.limits.chunk) {
-                let before = self.database.load(&slice.profiles(&records, last_stored))?;
-                self.give(Chunk { slice: Arc::clone(&slice), records, before })?;
-                if let Ok(rows) = self.ids.try_recv() {
-                    self.database.lead(&rows)?;
-                }
+                self.sweep(&slice, records, last_stored)?;
             }
         }
         self.store_all()?;
         self.ids.iter().try_for_each(|rows| self.database.lead(&rows))
+    }
+
+    /// Reads the profiles of these records and gives them away, all at once unless they are large.
+    fn sweep(
+        &mut self,
+        slice: &Arc<Slice>,
+        mut records: Range<usize>,
+        last_stored: i64,
+    ) -> Result<(), Error> {
+        let most = self.sweep.limits.slice / (MERGING * AHEAD);
+        while !records.is_empty() {
+            let profiles = slice.profiles(&records, last_stored);
+            let (before, passed) = self.database.load(&profiles, most)?;
+            let next = profiles.get(passed).map(|next| slice.start_of(*next, &records));
+            let rest = next.unwrap_or(records.end)..records.end;
+            records.end = rest.start;
+            self.give(Chunk { slice: Arc::clone(slice), records, before })?;
+            if let Ok(rows) = self.ids.try_recv() {
+                self.database.lead(&rows)?;
+            }
+            records = rest;
+        }
+        Ok(())
     }
 
     fn give(&mut self, chunk: Chunk) -> Result<(), Error> {
