@@ -24,6 +24,7 @@ import stages
 PEERS = Path(__file__).with_name("peers.py")
 # What a peer's job is called in the table, where it isn't by the peer's name.
 NAMES = {
+    "duckdb_profiles_conflict": "DuckDB, ON CONFLICT DO UPDATE",
     "duckdb_profiles": "DuckDB, MERGE INTO",
     "duckdb_profiles_staged": "DuckDB, staged, UPDATE and INSERT",
     "duckdb_profiles_lists": "DuckDB, staged, with lists",
@@ -36,6 +37,9 @@ NAMES = {
     "polars_events_default": "Polars, its default level",
     "duckdb_events": "DuckDB",
 }
+# How often a round has a peer's pair of runs, where it isn't once: the fastest is what a goal is
+# about, and one run on a busy machine is no measure.
+PAIRS = {"polars_events": 3}
 # A peer's job that takes longer, in seconds, is not run again.
 PATIENCE = 30
 # And one that takes longer than this is ended.
@@ -109,7 +113,8 @@ class Bench:
         five = self.data("five", "events", 5 * records, 1000)
         peers = ["polars_events", "polars_events_default", "duckdb_events", "clickhouse_events"]
         for n in range(self.rounds):
-            for peer in [*peers, "sqlite_events"] if n == 0 else peers:
+            jobs = [*peers, "sqlite_events"] if n == 0 else peers
+            for peer in [job for job in jobs for _ in range(PAIRS.get(job, 1))]:
                 with Scratch(self.folder) as home:
                     theirs = self.peer(peer, clean / "events.csv", home / "out")
                 with Scratch(self.folder) as home:
@@ -131,13 +136,13 @@ class Bench:
             ("profiles, again", data),
             ("profiles, again, other values", other),
         ]
-        by_hand = ["staged", "lists", "key", "anew"]
-        peers = [f"duckdb_profiles_{way}" for way in by_hand]
+        ways = ["staged", "lists", "key", "anew", "conflict"]
+        peers = [*[f"duckdb_profiles_{way}" for way in ways], "duckdb_profiles"]
         for _ in range(self.rounds):
             with Scratch(self.folder) as home:
                 for what, data in imports:
                     self.note(what, "sftp-import", self.ours(data, "profiles", home))
-            for peer in [*peers, "duckdb_profiles", "sqlite_profiles"]:
+            for peer in [*peers, "sqlite_profiles"]:
                 with Scratch(self.folder) as home:
                     for what, data in imports:
                         if self.is_slow(what, peer):

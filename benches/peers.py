@@ -67,19 +67,40 @@ def last_records(csv, playlist="last(Playlist)"):
     )
 
 
+def prepare_table(database, select, has_key=False):
+    """The table of the profiles that `select` gives, empty, where it isn't there yet."""
+    found = database.sql("FROM duckdb_tables() WHERE table_name = 'profile'").fetchall()
+    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    if has_key and not found:
+        database.sql("ALTER TABLE profile ADD PRIMARY KEY (identity)")
+
+
 def changes(new, playlist=None):
     """What an UPDATE sets, from the rows of `new`."""
     columns = [f"{name} = {new}.{name}" for name in PROFILE_COLUMNS[:-1]]
     return ", ".join([*columns, f"Playlist = {playlist or f'{new}.Playlist'}"])
 
 
-def duckdb_profiles(csv, out):
-    """A plain upsert, in one statement, without a key."""
+def duckdb_profiles_conflict(csv, out):
+    """The plain upsert, in one statement, which needs a key."""
     import duckdb
 
     database = duckdb.connect(out)
     select = last_records(csv)
-    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    prepare_table(database, select, has_key=True)
+    database.sql(
+        f"INSERT INTO profile {select} ON CONFLICT (identity) DO UPDATE SET {changes('excluded')}"
+    )
+    database.close()
+
+
+def duckdb_profiles(csv, out):
+    """An upsert in one statement, without a key."""
+    import duckdb
+
+    database = duckdb.connect(out)
+    select = last_records(csv)
+    prepare_table(database, select)
     database.sql(
         f"MERGE INTO profile USING ({select}) AS new ON profile.identity = new.identity"
         f" WHEN MATCHED THEN UPDATE SET {changes('new')} WHEN NOT MATCHED THEN INSERT"
@@ -88,7 +109,7 @@ def duckdb_profiles(csv, out):
 
 
 def duckdb_staged(csv, out, has_key, has_lists):
-    """The same upsert by hand: a staging table, an UPDATE of what exists, an INSERT of the rest."""
+    """An upsert by hand: a staging table, an UPDATE of what exists, an INSERT of the rest."""
     import duckdb
 
     database = duckdb.connect(out)
@@ -97,10 +118,7 @@ def duckdb_staged(csv, out, has_key, has_lists):
         own, both = "list_distinct(list(Playlist))", "list_concat(profile.Playlist, stage.Playlist)"
         both = f"list_distinct({both})"
     select = last_records(csv, own)
-    found = database.sql("FROM duckdb_tables() WHERE table_name = 'profile'").fetchall()
-    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
-    if has_key and not found:
-        database.sql("ALTER TABLE profile ADD PRIMARY KEY (identity)")
+    prepare_table(database, select, has_key)
     database.sql(f"CREATE TEMP TABLE stage AS {select}")
     same = "profile.identity = stage.identity"
     database.sql("BEGIN")
@@ -128,7 +146,7 @@ def duckdb_profiles_anew(csv, out):
 
     database = duckdb.connect(out)
     select = last_records(csv, "list_distinct(list(Playlist))")
-    database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
+    prepare_table(database, select)
     columns = [f"coalesce(new.{name}, profile.{name}) AS {name}" for name in PROFILE_COLUMNS[:-1]]
     both = "list_distinct(list_concat(profile.Playlist, new.Playlist)) AS Playlist"
     database.sql(
