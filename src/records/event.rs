@@ -5,8 +5,8 @@
 //!
 //! Invariants: each column gets one value, or null, for each row, in the rows' order, whether the
 //! row is bad or not. A row's rules are checked in their order: name, `ts`, ids, properties by their
-//! columns, and what is about all of them. A cell that a `plain` test lets pass is what the rule itself would give,
-//! which property tests hold; every other cell is the rule's.
+//! columns, and what is about all of them. A cell that a `plain` test lets pass is what the rule
+//! itself would give, which property tests hold; every other cell is the rule's.
 
 use std::sync::Arc;
 

@@ -74,9 +74,12 @@ impl TextColumn {
         arrays: impl Iterator<Item = &'a StringArray> + Clone,
     ) -> Result<Option<TextChunk>> {
         let (mut dictionary, mut places) = (Dictionary::new(), Vec::new());
-        for text in arrays.clone().flat_map(|array| texts(array, 0..array.len())) {
-            let Some(place) = dictionary.place(text) else { return Ok(None) };
-            places.push(place);
+        for array in arrays.clone() {
+            places.reserve(array.len());
+            for text in texts(array, 0..array.len()) {
+                let Some(place) = dictionary.place(text) else { return Ok(None) };
+                places.push(place);
+            }
         }
         let mut pages = self.pages(Encoding::RLE_DICTIONARY, size_of_val(&*places) / 2)?;
         pages.dictionary(dictionary.len(), &dictionary.page())?;
