@@ -26,6 +26,7 @@ mod intake;
 mod journal;
 mod linger;
 mod local;
+mod log_links;
 mod meanwhile;
 mod monitor;
 mod news;
