@@ -4,15 +4,18 @@
 //! that it says; memory is bounded by the number of accounts, whatever they do. An account that
 //! nothing is heard of costs nothing.
 
+mod turn;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 
+use turn::{Session, Turn};
+
 use super::Login;
-use super::facts::{Changes, End, Fact, Facts, worse};
-use super::line::{Said, Spelled, parse};
-use super::name::Name;
+use super::facts::{Changes, Facts};
+use super::line::{Said, parse};
 use super::shown::{Limit, Shown};
 use crate::account::AccountId;
 
@@ -21,9 +24,6 @@ const MOST_SESSIONS: usize = 65_536;
 
 /// How many lines wait for an account that is about to be known.
 const MOST_HELD: usize = 1_000;
-
-/// How much of a path the activity log shows.
-const SHOWN_PATH: usize = 300;
 
 /// A datagram, and who sent it when.
 #[derive(Clone, Debug)]
@@ -58,16 +58,6 @@ pub struct Use {
     pub at: Timestamp,
     /// From which address.
     pub from: String,
-}
-
-/// A session of an SFTP server's process.
-#[derive(Debug, Default)]
-struct Session {
-    from: Option<String>,
-    /// What its last line changed, should that have failed: facts as they were.
-    undo: Vec<(Name, Option<Fact>)>,
-    /// That line opened a file.
-    opened: bool,
 }
 
 /// One account's part.
@@ -220,132 +210,6 @@ impl Ledger {
                 self.stirred.insert(account);
             }
         }
-    }
-}
-
-/// One line's way into the part of its account.
-struct Turn<'a> {
-    part: &'a mut Part,
-    session: &'a mut Session,
-    at: Timestamp,
-}
-
-impl Turn<'_> {
-    fn take(mut self, said: &Said<'_>) {
-        if let Said::Failed(status) = said {
-            return self.failed(status);
-        }
-        self.session.undo.clear();
-        self.session.opened = matches!(said, Said::Opened { .. });
-        match said {
-            Said::SessionOpened { from } => {
-                *self.session = Session { from: Some((*from).to_owned()), ..Session::default() };
-                self.show("session.opened", || (*from).to_owned());
-            }
-            Said::Opened { path, writes } => self.opened(*path, *writes),
-            Said::Closed { path, bytes, forced } => {
-                let moved = bytes.map(|bytes| (bytes.read, bytes.written));
-                self.closed(*path, moved, *forced);
-            }
-            Said::Renamed { paths, text } => self.renamed(paths, text),
-            Said::Removed(path) => {
-                if let Some(name) = self.remember(*path) {
-                    self.part.facts.set(&name, None);
-                }
-                self.show("file.removed", || shown(*path));
-            }
-            Said::Set(path) => {
-                if let Some(name) = self.remember(*path) {
-                    self.part.facts.touched(&name, self.at);
-                }
-            }
-            Said::SessionClosed | Said::Failed(_) => {}
-        }
-    }
-
-    fn opened(&mut self, path: Spelled<'_>, writes: bool) {
-        if let Some(name) = self.remember(path)
-            && writes
-        {
-            self.part.facts.opened(&name, self.at, self.session.from.as_deref());
-        }
-        let what = if writes { "to write" } else { "to read" };
-        self.show("file.opened", || format!("{} {what}", shown(path)));
-    }
-
-    fn closed(&mut self, path: Spelled<'_>, moved: Option<(u64, u64)>, forced: bool) {
-        if let Some(name) = Name::in_incoming(path) {
-            let from = self.session.from.as_deref();
-            self.part.facts.closed(&name, forced, moved, self.at, from);
-        }
-        let action = if forced { "file.cut_off" } else { "file.closed" };
-        self.show(action, || match moved {
-            Some((read, written)) => {
-                format!("{}: {written} bytes written, {read} read", shown(path))
-            }
-            None => shown(path),
-        });
-    }
-
-    fn renamed(&mut self, paths: &[(Spelled<'_>, Spelled<'_>)], text: &str) {
-        let facts = &mut self.part.facts;
-        // Where quotes leave it open which name is which, the one that is known decides.
-        let names =
-            paths.iter().map(|(old, new)| (Name::in_incoming(*old), Name::in_incoming(*new)));
-        let known =
-            |name: &Option<Name>| name.as_ref().is_some_and(|name| facts.get(name).is_some());
-        let mut all: Vec<_> = names.collect();
-        if all.len() > 1 {
-            all.retain(|(old, _)| known(old));
-        }
-        match &all[..] {
-            [(old, new)] => {
-                for name in [old, new].into_iter().flatten() {
-                    self.session.undo.push((name.clone(), facts.get(name).cloned()));
-                }
-                match (old, new) {
-                    (Some(old), Some(new)) => facts.renamed(old, new, self.at),
-                    (Some(old), None) => facts.set(old, None),
-                    _ => {} // from outside incoming: the account can write nowhere else
-                }
-            }
-            _ => facts.lose_track(self.at),
-        }
-        self.show("file.renamed", || shown(Spelled { text, cut: false }));
-    }
-
-    /// The request of the line before this one was answered with `status`, or one was that is not
-    /// logged: what that line changed may not have happened.
-    fn failed(&mut self, status: &str) {
-        let denied = status == "Permission denied";
-        for (name, before) in self.session.undo.drain(..) {
-            let now = self.part.facts.get(&name).cloned();
-            let is_open = now.as_ref().is_some_and(|fact| fact.end == End::Open);
-            if self.session.opened && is_open && !denied {
-                continue; // a write failed, and not the opening
-            }
-            let fact = if self.session.opened { before } else { worse(before, now) };
-            self.part.facts.set(&name, fact);
-        }
-    }
-
-    /// The file that a line is about; its fact is kept in case that the line's request fails.
-    fn remember(&mut self, path: Spelled<'_>) -> Option<Name> {
-        let name = Name::in_incoming(path)?;
-        self.session.undo.push((name.clone(), self.part.facts.get(&name).cloned()));
-        Some(name)
-    }
-
-    fn show(&mut self, action: &'static str, detail: impl FnOnce() -> String) {
-        self.part.limit.add(self.at, action, detail);
-    }
-}
-
-/// A path for people: the log's spelling, which is printable, cut short.
-fn shown(path: Spelled<'_>) -> String {
-    match path.text.get(..SHOWN_PATH) {
-        Some(begin) => format!("{begin}…"),
-        None => path.text.to_owned(),
     }
 }
 

@@ -1,17 +1,19 @@
 //! The working loop: wake-ups in, looks and imports out, watchdog and status on the way.
 //!
 //! It decides nothing about files or records; `Looks` and `Queue` say what is next, `Engine` does
-//! it on a blocking thread (`starting`), and the loop carries results back. Nothing runs here that waits for a
-//! disk or a lock (setting an inotify watch looks up one path), so a loop that has stopped coming
-//! round is one the watchdog should end; and so is one all of whose looks hang.
+//! it on a blocking thread (`starting`), and the loop carries results back (`done`). Nothing runs
+//! here that waits for a disk or a lock (setting an inotify watch looks up one path), so a loop
+//! that has stopped coming round is one the watchdog should end; and so is one all of whose looks
+//! hang.
 
+mod done;
 mod starting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::changes::Changes;
@@ -19,27 +21,22 @@ use super::ears::Ears;
 use super::looks::Looks;
 use super::notify::Notify;
 use super::pulse::Pulse;
-use super::space::{self, Change, Room, Space};
+use super::space::{self, Space};
 use super::status::status;
 use super::surveys::{Surveys, Wanted};
 use super::telling::Telling;
 use super::work::{self, Done, Run};
 use crate::account::AccountId;
+use crate::import::Engine;
 use crate::import::queue::{Queue, Queued};
-use crate::import::{Ended, Engine, IntakeError, Looked, RunError, Survey};
 use crate::printable::chain;
 use crate::spool::{Look, Watcher};
-use crate::state;
 
 /// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
 /// below the unit's TimeoutStopSec.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// How often files that have served are swept out of the spool.
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// A commit that is written to the log is visible within this, on a disk that works.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
-/// An account that could not be looked at is tried again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The working loop's state.
 pub struct Supervisor {
@@ -145,32 +142,6 @@ impl Supervisor {
         }
     }
 
-    /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
-    /// crash or an error left behind.
-    fn surveyed(&mut self, surveyed: Option<state::Result<Option<Survey>>>) {
-        let survey = match surveyed {
-            Some(Ok(None)) => return self.surveys.unchanged(),
-            Some(Ok(Some(survey))) => survey,
-            failed => {
-                if let Some(Err(error)) = failed {
-                    tracing::error!("cannot survey accounts and imports: {}", chain(&error));
-                }
-                return self.surveys.failed(Instant::now());
-            }
-        };
-        survey.queued.into_iter().for_each(|import| self.queue.add(import));
-        survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        // New watches before the looks, so that nothing slips between.
-        let new = match &survey.accounts {
-            Some(accounts) => self.ears.follow(accounts),
-            None => self.ears.renew(&survey.stirred),
-        };
-        new.into_iter().chain(survey.stirred).for_each(|account| self.looks.request(account));
-        if self.surveys.done(survey.version) {
-            self.wake_relay.notify_one();
-        }
-    }
-
     /// Does what is due by the clock.
     fn keep_time(&mut self, now: Instant) {
         if self.pulse.beats(now, self.is_busy()) {
@@ -198,78 +169,6 @@ impl Supervisor {
             || self.space.is_busy()
             || !self.changes.are_heard()
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
-    }
-
-    /// Holds the queue, or lets it go, and says so.
-    fn measured(&mut self, rooms: &[Room], told: usize) {
-        let change = self.space.done(rooms, told, Instant::now(), state::now());
-        crate::metrics::set_queue_held(self.space.is_held());
-        if let Some(Change::Released(held)) = change {
-            // Not the whole time for retries anew: an import that fills the disk itself, and frees
-            // it when it fails, would be tried for ever.
-            self.engine.excuse_troubles(held);
-        }
-    }
-
-    fn done(&mut self, done: Result<Done, JoinError>) {
-        match done {
-            Ok(Done::Survey(surveyed)) => self.surveyed(surveyed),
-            Ok(Done::Look(account, looked)) => self.looked(account, looked),
-            Ok(Done::Run(run, ended)) => self.ended(run, ended),
-            Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),
-            Ok(Done::PutBack) => self.putting_back = false,
-            Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
-            Ok(Done::Told(deliver)) => {
-                self.telling.done(Instant::now());
-                if deliver {
-                    self.wake_relay.notify_one();
-                }
-            }
-            // Every kind of work catches its own panics; only the runtime's end comes here.
-            Err(error) => tracing::error!("a thread was lost: {error}"),
-        }
-    }
-
-    fn looked(&mut self, account: AccountId, looked: Result<Looked, IntakeError>) {
-        let again = match looked {
-            Ok(looked) => {
-                if !looked.queued.is_empty() {
-                    self.telling.soon(Instant::now());
-                }
-                if looked.begun {
-                    self.wake_relay.notify_one();
-                }
-                looked.queued.into_iter().for_each(|import| self.queue.add(import));
-                looked.again
-            }
-            Err(error) => {
-                crate::metrics::look_failed();
-                tracing::error!(%account, "cannot look at the account: {}", chain(&error));
-                self.surveys.want(Wanted::SURVEY); // what it had queued by then
-                Some(LOOK_AGAIN)
-            }
-        };
-        self.looks.done(&account, Instant::now(), again);
-    }
-
-    fn ended(&mut self, run: Run, ended: Result<Ended, RunError>) {
-        let import = run.import;
-        self.running.remove(&import.account);
-        match ended {
-            Ok(Ended::Finished | Ended::Stopped) => self.queue.ended(&import.account),
-            Ok(Ended::Again(pause)) => self.queue.put_back(import, Instant::now() + pause),
-            Err(error) => {
-                tracing::error!(account = %import.account, import = %import.id, "{}", chain(&error));
-                match error {
-                    RunError::Unknown(_) => self.queue.ended(&import.account),
-                    _ => {
-                        let again = Instant::now() + self.engine.pause_after_error(&import.id);
-                        self.queue.put_back(import, again);
-                    }
-                }
-            }
-        }
-        self.wake_relay.notify_one();
     }
 
     /// When to come round at the latest, when `now` is what the loop has gone by.

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::doubt::warnings;
+use super::log_links::LogLinks;
 use super::news::News;
 use crate::account::AccountId;
 use crate::audit::name::encoded_bytes;
@@ -27,9 +28,6 @@ use crate::state::{self, activity, keys, uploads};
 /// (net.unix.max_dgram_qlen), so that one account's flood holds nobody's claim up for long.
 const AT_ONCE: usize = 10_000;
 
-/// Every link is looked at again after this, should somebody have removed it.
-const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
-
 /// A fact whose file is gone is forgotten when it is this old.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
@@ -39,17 +37,8 @@ pub struct Hearing {
     /// None: it could not be made, which has been said.
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
-    links: Mutex<Links>,
+    links: Mutex<LogLinks>,
     news: News,
-}
-
-/// Which accounts' chroots have a link to the socket.
-#[derive(Debug)]
-struct Links {
-    wanted: Vec<AccountId>,
-    /// Those that have one, or can't: which has been said.
-    done: HashSet<AccountId>,
-    again_at: Instant,
 }
 
 impl Hearing {
@@ -74,15 +63,10 @@ impl Hearing {
             }
             Ok::<_, state::Error>(())
         })?;
-        let links = Links {
-            wanted: Vec::new(),
-            done: HashSet::new(),
-            again_at: Instant::now() + LINK_AGAIN,
-        };
         Ok(Self {
             socket: socket.ok(),
             ledger: Mutex::new(ledger),
-            links: Mutex::new(links),
+            links: Mutex::new(LogLinks::new(Instant::now())),
             news: News::default(),
         })
     }
@@ -120,11 +104,7 @@ impl Hearing {
     pub(super) fn follow(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|ledger| ledger.follow(with_user()));
-        let mut links = self.links();
-        links.wanted = with_user().map(|(_, id)| id).collect();
-        let known: HashSet<_> = links.wanted.iter().cloned().collect();
-        links.done.retain(|account| known.contains(account));
-        if links.wanted.len() > links.done.len() {
+        if self.links().follow(with_user().map(|(_, id)| id).collect()) {
             self.news.of_accounts();
         }
     }
@@ -133,7 +113,7 @@ impl Hearing {
     /// the links are looked at again. What was heard is waited for a little longer, so that it comes
     /// `together`. False: the process ends.
     pub fn wait_for_news(&self, together: Duration, pause: Duration) -> bool {
-        let again = self.links().again_at.saturating_duration_since(Instant::now());
+        let again = self.links().again_in(Instant::now());
         self.news.wait(together, pause.min(again))
     }
 
@@ -149,29 +129,18 @@ impl Hearing {
 
     /// Links the socket into chroots that don't have it.
     pub fn link(&self) {
-        let mut links = self.links();
-        let repeated = links.again_at <= Instant::now();
-        if repeated {
-            links.again_at = Instant::now() + LINK_AGAIN;
-        }
+        let due = self.links().due(Instant::now()); // accounts that come meanwhile don't wait
         let Some(socket) = &self.socket else { return };
-        let wanted: Vec<_> = links
-            .wanted
-            .iter()
-            .filter(|account| repeated || !links.done.contains(*account))
-            .cloned()
-            .collect();
-        drop(links); // accounts that come meanwhile don't wait
-        for account in wanted {
+        for account in due {
             let linked = socket.link(&account);
-            let is_new = self.links().done.insert(account.clone());
+            let is_new = self.links().done(&account);
             match linked {
                 Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
                 // The account is on its way, or away.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !self.has_chroot(socket, &account) =>
                 {
-                    self.links().done.remove(&account);
+                    self.links().not_done(&account);
                 }
                 Err(error) if is_new => {
                     tracing::warn!(%account, "its uploads are not audited: {}", chain(&error));
@@ -226,7 +195,7 @@ impl Hearing {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn links(&self) -> MutexGuard<'_, Links> {
+    fn links(&self) -> MutexGuard<'_, LogLinks> {
         // Every change is one insertion or removal.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }

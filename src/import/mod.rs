@@ -2,11 +2,13 @@
 //!
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction, `stored` keeps it from denying what the store has; `begin` lets a small one begin with its claim; `meanwhile` tells of it until
-//! then; `linger` lets a claimed manifest keep its name for a while. `sweep` and `retention` take away what has served, `adopt` goes on from a state database
-//! that was put back, `export` and `erase` take all of one account. `hearing` knows from the
-//! SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline on
-//! a laptop's or a sysadmin's own files. Decisions are in `state`, `queue` and `verdict`, pure.
+//! transaction, `stored` keeps it from denying what the store has; `begin` lets a small one begin
+//! with its claim; `meanwhile` tells of it until then; `linger` lets a claimed manifest keep its
+//! name for a while. `sweep` and `retention` take away what has served, `adopt` goes on from a
+//! state database that was put back, `export` and `erase` take all of one account. `hearing` knows
+//! from the SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline
+//! on a laptop's or a sysadmin's own files, whose error files go to an `error_folder`. Decisions
+//! are in `state`, `queue` and `verdict`, pure.
 
 mod adopt;
 mod begin;
@@ -14,6 +16,7 @@ mod doubt;
 mod empties;
 mod engine;
 mod erase;
+mod error_folder;
 mod errors;
 mod export;
 mod finish;
@@ -23,6 +26,7 @@ mod intake;
 mod journal;
 mod linger;
 mod local;
+mod log_links;
 mod meanwhile;
 mod monitor;
 mod news;
@@ -43,11 +47,12 @@ mod worker;
 pub use adopt::{AdoptError, Adopted};
 pub use engine::Engine;
 pub use erase::EraseError;
+pub use error_folder::ErrorFolder;
 pub use export::{ExportError, Listed, Listing};
 pub use finish::{RetryError, retry};
 pub use hearing::Hearing;
 pub use intake::{IntakeError, Looked};
-pub use local::{ErrorFolder, Local, LocalError, check, ingest};
+pub use local::{Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};
 pub use survey::Survey;
 pub use sweep::SweepError;

@@ -3,11 +3,14 @@
 //! Every step may be cut off and done again from the start: the store takes an import once,
 //! results/ gets the same answer by rename, and the finishing transaction happens once.
 
-use std::fs::File;
+mod spooled;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use spooled::check_unchanged;
 
 use super::begin;
 use super::finish;
@@ -21,12 +24,9 @@ use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::{self, Results, ResultsError, SpooledData, SpooledError, SpooledImport};
+use crate::spool::{self, Results, ResultsError};
 use crate::state::{self, imports};
 use crate::store;
-use crate::sys::LeaseError;
-
-const CHANGED: &str = "the data file was changed while it was being read";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,11 +166,7 @@ impl Engine {
         let (manifest, outcome) = match self.open_spooled(row, monitor) {
             Err(failure) => (None, Ok(Outcome::failed(failure))),
             Ok((manifest, data, reader)) => {
-                let unchanged = || match data.unchanged() {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err(Failure::new(FailureText::Unreadable, CHANGED)),
-                    Err(error) => Err(unreadable(row, &error)),
-                };
+                let unchanged = || check_unchanged(row, &data);
                 let source = Source {
                     manifest: &manifest,
                     data: reader,
@@ -218,28 +214,6 @@ impl Engine {
                 Ok(Some(pause))
             }
         }
-    }
-
-    fn open_spooled(
-        &self,
-        row: &ImportRow,
-        monitor: &Monitor,
-    ) -> Result<(Manifest, SpooledData, File), Failure> {
-        let host = |error: SpooledError| unreadable(row, &error);
-        let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
-        self.put_manifest(&row.id, &spooled).map_err(|error| out_of_reach(row, &error))?;
-        let limits = self.config.limits_of(&row.account);
-        let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
-        let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;
-        let data = spooled.data().map_err(host)?;
-        let max = limits.max_data_file.bytes();
-        if data.size() > max {
-            let detail = format!("the file has {} bytes, {max} are allowed", data.size());
-            return Err(Failure::new(FailureText::Unreadable, detail));
-        }
-        let reader = data.reader().map_err(host)?;
-        monitor.set_total(data.size());
-        Ok((manifest, data, reader))
     }
 
     /// Writes the answer into results/ and finishes the import.
@@ -293,17 +267,4 @@ pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
         warnings: row.warnings.clone(),
         ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
     }
-}
-
-/// The failure of an import whose spooled files can't be read, which is logged.
-fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
-    if matches!(error, SpooledError::Lease { source: LeaseError::Writer, .. }) {
-        return Failure::new(FailureText::Unreadable, CHANGED);
-    }
-    out_of_reach(row, error)
-}
-
-fn out_of_reach(row: &ImportRow, error: &dyn std::error::Error) -> Failure {
-    tracing::error!(account = %row.account, import = %row.id, "{}", chain(error));
-    Failure::new(FailureText::Infra, "the uploaded files cannot be read from the spool")
 }

@@ -1,6 +1,6 @@
 //! Carries out a plan. Decides nothing.
 
-use super::plan::Step;
+use super::step::Step;
 use super::tools::Tools;
 use super::turn::Turn;
 use super::{ProvisionError, at_once, folders, sessions};

@@ -12,7 +12,7 @@ use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 
 use super::ProvisionError;
 use super::host::Owned;
-use super::plan::Wanted;
+use super::step::Wanted;
 use crate::account::AccountId;
 use crate::spool::{self, Layout};
 

@@ -1,8 +1,8 @@
 //! Unix users and folders of accounts, brought to what the state database says.
 //!
-//! [`host::look`] finds out what is there, [`plan()`] decides (pure), `apply` does it; running
-//! it again finishes what a crash cut off. One provisioning at a time, by a lock. A Unix user or
-//! group that is not ours is never touched, and is found before anything is written.
+//! [`host::look`] finds out what is there, [`plan()`] decides (pure) on [`Step`]s, `apply` does
+//! them; running it again finishes what a crash cut off. One provisioning at a time, by a lock. A
+//! Unix user or group that is not ours is never touched, and is found before anything is written.
 
 mod apply;
 mod at_once;
@@ -11,6 +11,7 @@ pub mod host;
 mod lines;
 mod plan;
 mod sessions;
+mod step;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -25,8 +26,9 @@ use jiff::Timestamp;
 
 pub use host::{Host, look};
 pub use lines::NewUser;
-pub use plan::{Plan, Refusal, Step, plan};
+pub use plan::{Plan, Refusal, plan};
 pub use sessions::end as end_sessions;
+pub use step::Step;
 use turn::Turn;
 
 use crate::account::AccountId;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::host::{AccountFolders, Found, GECOS, Owned, SHELL, UnixUser};
-use super::plan::Wanted;
+use super::step::Wanted;
 use super::*;
 use crate::config::Accounts;
 use crate::state::accounts::AccountState;

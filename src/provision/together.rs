@@ -1,7 +1,7 @@
 //! Whether users are made one by one or all at once (pure).
 
 use super::lines::NewUser;
-use super::plan::Step;
+use super::step::Step;
 
 /// From so many users and groups on, they are made at once; below by useradd and groupadd, which
 /// tell the system's log of each.

@@ -5,16 +5,14 @@
 //! channel holds one block or piece, which bounds what is in flight.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
-use super::batch::Batch;
 use super::open::{Opened, open, split_failure, unreadable};
-use super::parse::{Parsed, Plan, parse, too_long};
-use super::rejection::Rejection;
-use super::sink::{Progress, RejectedRecord, Rejections, Sink};
+use super::sink::{Progress, Rejections, Sink};
 use super::source::Meter;
 use super::split::{Block, Piece, Splitter};
+use super::worker::{Accepted, Done, Job, Rejected, Worker};
 use crate::config::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally};
@@ -79,124 +77,6 @@ pub fn read(
     }
 }
 
-/// What a worker gets.
-type Job = Result<Piece, Failure>;
-
-/// What comes of it: any number of the first, then one of the others.
-enum Done<R> {
-    Rejected(Rejected<R>),
-    Read(Accepted),
-    Failed(Failure),
-}
-
-/// Some rejected records of a job.
-struct Rejected<R> {
-    rejections: R,
-    count: u64,
-    tally: RejectionTally,
-}
-
-/// The other records of a job.
-struct Accepted {
-    batches: Vec<Batch>,
-    /// Bytes of the file as uploaded that are behind us; none: as many as before.
-    consumed: Option<u64>,
-}
-
-/// A worker: it parses, and writes down what is rejected.
-struct Worker<'a, R> {
-    plan: &'a Plan,
-    /// What it has rejected and not yet passed on.
-    rejected: Rejected<R>,
-    done: SyncSender<Done<R>>,
-    /// Where a block's memory goes, to be read into again.
-    used: Sender<Vec<u8>>,
-}
-
-/// The delivery has stopped.
-struct Gone;
-
-impl<R: Rejections> Worker<'_, R> {
-    /// Works until there are no jobs, or nobody wants what comes of them.
-    fn work(&mut self, jobs: &Receiver<Job>) {
-        for job in jobs {
-            let done = match job {
-                Ok(Piece::Block(block)) => self.parse(block),
-                Ok(Piece::TooLong { line, bytes }) => self.too_long(line, bytes),
-                Err(failure) => Ok(Done::Failed(failure)),
-            };
-            if done.and_then(|done| self.send(done)).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn parse(&mut self, block: Block) -> Result<Done<R>, Gone> {
-        let plan = self.plan;
-        let parsed = parse(block, plan);
-        self.reject(parsed.rejected(plan))?;
-        let Parsed { batches, consumed, text, .. } = parsed;
-        let _ = self.used.send(text); // at the end of the file nobody wants it
-        Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
-    }
-
-    fn too_long(&mut self, line: u64, bytes: u64) -> Result<Done<R>, Gone> {
-        self.reject(std::iter::once(too_long(self.plan, line, bytes)))?;
-        Ok(Done::Read(Accepted { batches: Vec::new(), consumed: None }))
-    }
-
-    /// Writes records down, and passes them on whenever there are enough of them.
-    fn reject<'r>(
-        &mut self,
-        records: impl Iterator<Item = RejectedRecord<'r>>,
-    ) -> Result<(), Gone> {
-        for record in records {
-            self.rejected.add(&record);
-            if self.rejected.rejections.is_full() {
-                self.pass_on()?;
-            }
-        }
-        if self.rejected.count > 0 { self.pass_on() } else { Ok(()) }
-    }
-
-    fn pass_on(&mut self) -> Result<(), Gone> {
-        let rejected = self.rejected.take();
-        self.send(Done::Rejected(rejected))
-    }
-
-    fn send(&self, done: Done<R>) -> Result<(), Gone> {
-        self.done.send(done).map_err(|_| Gone)
-    }
-}
-
-impl<R: Rejections> Rejected<R> {
-    fn of(rejections: R) -> Self {
-        Self { rejections, count: 0, tally: RejectionTally::default() }
-    }
-
-    /// All there is; nothing is left.
-    fn take(&mut self) -> Self {
-        Self {
-            rejections: self.rejections.take(),
-            count: std::mem::take(&mut self.count),
-            tally: std::mem::take(&mut self.tally),
-        }
-    }
-
-    /// Counts each text once, however many of the record's reasons have it.
-    fn add(&mut self, record: &RejectedRecord<'_>) {
-        self.rejections.add(record);
-        self.count += 1;
-        let told =
-            |reasons: &[Rejection<'_>], text| reasons.iter().any(|reason| reason.text == text);
-        for (n, reason) in record.reasons.iter().enumerate() {
-            if !told(&record.reasons[..n], reason.text) {
-                self.tally.add(reason.text, record.line);
-            }
-        }
-    }
-}
-
 /// Deals the file's pieces out, until its end, its failure, or nobody wants more.
 fn deal<R: Read>(
     first: Block,
@@ -233,10 +113,7 @@ impl Delivery {
         let Opened { start, plan, first, splitter } = opened;
         let empty = sink.begin(&start)?;
         thread::scope(|scope| {
-            let worker = |done| {
-                let rejected = Rejected::of(empty.clone());
-                Worker { plan: &plan, rejected, done, used: splitter.used() }
-            };
+            let worker = |done| Worker::new(&plan, empty.clone(), done, splitter.used());
             let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
             let meter = splitter.meter().clone();
             spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;

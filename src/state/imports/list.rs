@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::super::{Result, millis};
-use super::{ImportRow, select};
+use super::row::{ImportRow, select};
 use crate::account::AccountId;
 use crate::report::{DataType, ImportState};
 use crate::state::Transaction;

@@ -5,7 +5,8 @@ use rusqlite::params;
 use serde::de::DeserializeOwned;
 
 use super::super::{Error, Result, millis};
-use super::{ImportRow, moved, select};
+use super::moved;
+use super::row::{ImportRow, select};
 use crate::account::AccountId;
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::report::Report;

@@ -1,0 +1,74 @@
+//! Which delivery is next: the oldest due one of each lane, and when there will be another.
+
+use jiff::Timestamp;
+
+use super::super::{Result, millis, timestamp};
+use super::Channel;
+use crate::state::Transaction;
+
+/// The oldest due delivery of a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The delivery.
+    pub id: i64,
+    /// How it travels.
+    pub channel: Channel,
+    /// Deliveries of one lane are made one by one, in order.
+    pub lane: String,
+    /// The endpoint's URL.
+    pub url: Option<String>,
+}
+
+/// The oldest due delivery of every lane that has one, the oldest first.
+///
+/// Steps from lane to lane through an index: the cost is in lanes, not in deliveries, so that a
+/// mail server's backlog of a day holds up neither the relay nor, through this database, imports.
+///
+/// # Errors
+/// SQLite's.
+pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
+    let mut statement = tx.prepare_cached(
+        "WITH RECURSIVE pending (lane) AS (
+             SELECT min(lane) FROM delivery WHERE state = 'pending'
+             UNION ALL
+             SELECT (SELECT min(d.lane) FROM delivery d
+                     WHERE d.state = 'pending' AND d.lane > pending.lane)
+             FROM pending WHERE pending.lane IS NOT NULL),
+         first (id) AS (
+             SELECT (SELECT d.id FROM delivery d
+                     WHERE d.state = 'pending' AND d.lane = pending.lane
+                       AND d.next_attempt_at <= ?1
+                     ORDER BY d.next_attempt_at, d.id LIMIT 1)
+             FROM pending)
+         SELECT d.id, d.channel, d.lane, e.url
+         FROM first JOIN delivery d ON d.id = first.id JOIN milestone m ON m.id = d.milestone
+         LEFT JOIN endpoint e
+            ON d.channel = 'webhook' AND e.account = m.account AND e.name = d.destination
+         ORDER BY d.next_attempt_at, d.id",
+    )?;
+    let mut rows = statement.query([millis(now)])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push(Due {
+            id: row.get(0)?,
+            channel: Channel::parse(&row.get::<_, String>(1)?)?,
+            lane: row.get(2)?,
+            url: row.get(3)?,
+        });
+    }
+    Ok(due)
+}
+
+/// When the next delivery that isn't due yet becomes due.
+///
+/// # Errors
+/// SQLite's.
+pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
+    let next: Option<i64> = tx
+        .prepare_cached(
+            "SELECT min(next_attempt_at) FROM delivery
+             WHERE state = 'pending' AND next_attempt_at > ?1",
+        )?
+        .query_row([millis(now)], |row| row.get(0))?;
+    next.map(timestamp).transpose()
+}
