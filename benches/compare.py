@@ -2,8 +2,8 @@
 
     python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE] [--lines FILE] [--limits FILE]
 
-Every round runs each of them once, so that a machine whose speed drifts is unfair to none; ratios
-are of one round, or of two runs one after the other, and medians are given. Times and memory are the operating system's (wait4).
+Every round runs each of them, so that a machine whose speed drifts is unfair to none; ratios are
+of one round, or of two runs one after the other, and medians are given. Times and memory are the operating system's (wait4).
 """
 
 import argparse

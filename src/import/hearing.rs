@@ -129,8 +129,8 @@ impl Hearing {
 
     /// Links the socket into chroots that don't have it.
     pub fn link(&self) {
-        let due = self.links().due(Instant::now()); // accounts that come meanwhile don't wait
         let Some(socket) = &self.socket else { return };
+        let due = self.links().due(Instant::now()); // accounts that come meanwhile don't wait
         for account in due {
             let linked = socket.link(&account);
             let is_new = self.links().done(&account);

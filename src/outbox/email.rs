@@ -1,8 +1,8 @@
-//! Builds a milestone's mail and hands it to the server of `[mail]`.
+//! Hands a milestone's [`message`] to the server of `[mail]`.
 //!
-//! A mail's bytes depend on its delivery alone: a second attempt sends the same Message-ID, Date
-//! and boundaries, so that a server that has it already can tell. Every attempt has a connection of
-//! its own, and reads the password file again.
+//! A second attempt sends the same Message-ID, Date and boundaries, so that a server that has the
+//! mail already can tell. Every attempt has a connection of its own, and reads the password file
+//! again.
 
 mod message;
 mod sendmail;

@@ -11,7 +11,7 @@
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
 //! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `short`, `pieces`, `profile`, `explain` | worker |
-//! | write down what is rejected, as the `sink` wants it | `worker`, `error_file`, `errors_jsonl` | worker |
+//! | write down what is rejected, for the `sink` | `worker`, `error_file`, `errors_jsonl` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
 //! What always holds: the same bytes give the same verdicts, however they arrive and whoever

@@ -39,7 +39,7 @@ pub fn send(
 }
 
 impl Slice {
-    fn new(bytes: Vec<u8>, is_first: bool) -> Self {
+    pub(super) fn new(bytes: Vec<u8>, is_first: bool) -> Self {
         let mut order = Vec::new();
         let mut rest = bytes.as_slice();
         loop {

@@ -72,6 +72,23 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// Of the profiles of these records the first, as many as may be in memory at once: one at
+    /// least, and all of them where they are small.
+    fn read(
+        database: &Database,
+        slice: &Arc<Slice>,
+        mut records: Range<usize>,
+        last_stored: i64,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let profiles = slice.profiles(&records, last_stored);
+        let (before, passed) = database.load(&profiles, limits.slice / (MERGING * AHEAD))?;
+        if let Some(next) = profiles.get(passed) {
+            records.end = slice.start_of(*next, &records);
+        }
+        Ok(Self { slice: Arc::clone(slice), records, before })
+    }
+
     /// Its profiles, and its share of the slice.
     fn bytes(&self) -> usize {
         let records = self.slice.bytes() * self.records.len() / self.slice.len().max(1);
@@ -158,18 +175,14 @@ impl Table<'_> {
         mut records: Range<usize>,
         last_stored: i64,
     ) -> Result<(), Error> {
-        let most = self.sweep.limits.slice / (MERGING * AHEAD);
+        let limits = self.sweep.limits;
         while !records.is_empty() {
-            let profiles = slice.profiles(&records, last_stored);
-            let (before, passed) = self.database.load(&profiles, most)?;
-            let next = profiles.get(passed).map(|next| slice.start_of(*next, &records));
-            let rest = next.unwrap_or(records.end)..records.end;
-            records.end = rest.start;
-            self.give(Chunk { slice: Arc::clone(slice), records, before })?;
+            let chunk = Chunk::read(self.database, slice, records.clone(), last_stored, limits)?;
+            records.start = chunk.records.end;
+            self.give(chunk)?;
             if let Ok(rows) = self.ids.try_recv() {
                 self.database.lead(&rows)?;
             }
-            records = rest;
         }
         Ok(())
     }
@@ -258,3 +271,7 @@ fn merge_chunk(
     }
     Ok(after)
 }
+
+#[cfg(test)]
+#[path = "sweep_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ use proptest::prelude::*;
 
 use super::choice::{Choice, Layout};
 use super::compressor::Finder;
+use super::pages::Values;
 use super::*;
 
 /// A file of one column, and the encodings that it has.
@@ -100,7 +101,11 @@ proptest! {
     }
 
     #[test]
-    fn fronts_are_what_two_begin_with_alike(one in "[ab]{0,40}", other in "[ab]{0,40}", at in 0_usize..40) {
+    fn fronts_are_what_two_begin_with_alike(
+        one in "[ab]{0,40}",
+        other in "[ab]{0,40}",
+        at in 0_usize..40,
+    ) {
         let mut changed = one.clone().into_bytes();
         if let Some(byte) = changed.get_mut(at) {
             *byte ^= 1;
@@ -113,6 +118,30 @@ proptest! {
             prop_assert_eq!(fronts::common_front(one, other, usize::MAX), alike);
         }
     }
+
+    #[test]
+    fn an_array_s_texts_are_as_one_after_the_other(
+        parts in prop::collection::vec(prop::collection::vec("(id_)?[0-9é]{0,40}", 0..20), 0..4),
+        front in 0_usize..10,
+    ) {
+        let arrays: Vec<_> =
+            parts.iter().map(|texts| array(texts.iter().map(|text| Some(text.as_str())))).collect();
+        let (mut at_once, mut one_by_one) = (Fronts::new(front), Fronts::new(front));
+        for array in &arrays {
+            at_once.add(array.as_string(), 0..array.len());
+            texts_of(array).for_each(|text| one_by_one.push(text));
+        }
+        let written = |fronts: &Fronts<'_>| {
+            let mut head = Vec::new();
+            fronts.write(&mut head);
+            (head, fronts.letters().to_vec())
+        };
+        prop_assert_eq!(written(&at_once), written(&one_by_one));
+    }
+}
+
+fn texts_of(array: &ArrayRef) -> impl Iterator<Item = &[u8]> {
+    super::texts(array.as_string(), 0..array.len())
 }
 
 /// Many pages of each kind, and rows found in the middle of them.
