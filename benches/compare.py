@@ -3,7 +3,8 @@
     python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE] [--lines FILE] [--limits FILE]
 
 Every round runs each of them, so that a machine whose speed drifts is unfair to none; ratios are
-of one round, or of two runs one after the other, and medians are given. Times and memory are the operating system's (wait4).
+of one round, or of two runs one after the other, and medians are given. Times and memory are the
+operating system's (wait4).
 """
 
 import argparse
@@ -37,8 +38,8 @@ NAMES = {
     "polars_events_default": "Polars, its default level",
     "duckdb_events": "DuckDB",
 }
-# How often a round has a peer's pair of runs, where it isn't once: the fastest is what a goal is
-# about, and one run on a busy machine is no measure.
+# How often a round runs a peer and ours after it, where it isn't once: with the fastest of them a
+# goal is about the ratio, which differs from pair to pair on a busy machine.
 PAIRS = {"polars_events": 3}
 # A peer's job that takes longer, in seconds, is not run again.
 PATIENCE = 30
