@@ -4,7 +4,7 @@
 //! [`Facts::since`], so a file that was changed before then and after its fact may be anything; and
 //! a file that nobody wrote by SFTP since then has no fact, and needs none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,6 +13,9 @@ use super::name::Name;
 /// How many files' facts are kept of one account; over that they are forgotten, and its files
 /// count as not heard of.
 pub const MOST: usize = 10_000;
+
+/// How many sessions are kept for one file; with more of them, its writers are unknown.
+const MAX_SESSIONS: usize = 16;
 
 /// A change that a line announces has been made after this, by the kernel's coarse clock.
 const SLACK: SignedDuration = SignedDuration::from_millis(100);
@@ -30,6 +33,59 @@ pub enum End {
     Forced,
 }
 
+/// A session of the SFTP server, numbered from the daemon's start. Process ids repeat, these don't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// The sessions that changed a file, as far as the log names them. Not stored: after a restart they
+/// are unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writers {
+    /// Every session that changed the file since it was created or emptied is known.
+    all_known: bool,
+    /// Those that have not ended.
+    open: BTreeSet<SessionId>,
+    /// When the last of the others ended.
+    last_end: Option<Timestamp>,
+}
+
+/// Who does something to a file, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The session; `None` if its begin is not in the log.
+    pub session: Option<SessionId>,
+    /// When the line was sent.
+    pub at: Timestamp,
+    /// The client's address, where known.
+    pub from: Option<&'a str>,
+}
+
+/// Whether the sessions that changed a file are done with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sessions {
+    /// The log can't say, or one has not ended.
+    #[default]
+    Unknown,
+    /// All have ended, and nobody changed the file since.
+    Ended,
+    /// The last one ended while it had the file open.
+    Cut,
+}
+
+/// What the log says of a file in incoming, for pairing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upload {
+    /// Whether its sessions have ended.
+    pub sessions: Sessions,
+    /// When the client closed it last; `None` if unknown.
+    pub closed_at: Option<Timestamp>,
+    /// When a complete file of this name was last opened for writing or renamed over; `None` if
+    /// that did not happen, or is unknown.
+    pub replaced_at: Option<Timestamp>,
+    /// Its last write is in the log from its begin: a `replaced_at` of `None` is certain.
+    pub is_known: bool,
+}
+
 /// How the last write to a file ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
@@ -43,6 +99,10 @@ pub struct Fact {
     pub from: Option<String>,
     /// Up to when nothing else was done to the file.
     pub known_at: Timestamp,
+    /// Who changed it.
+    pub writers: Writers,
+    /// See [`Upload::replaced_at`]. Not stored.
+    pub replaced_at: Option<Timestamp>,
 }
 
 /// Why a file may not be what its client wanted to upload.
@@ -114,7 +174,10 @@ impl Facts {
                 self.known.insert(name.clone(), fact);
                 self.changed.insert(name.clone());
             }
-            None if self.known.remove(name).is_some() => drop(self.changed.insert(name.clone())),
+            None if self.known.remove(name).is_some() => {
+                self.changed.insert(name.clone());
+                self.some_cut &= !name.cut || self.known.keys().any(|name| name.cut);
+            }
             None => {}
         }
     }
@@ -127,23 +190,21 @@ impl Facts {
         self.hears_since(at.checked_add(SLACK).unwrap_or(at));
     }
 
-    /// A handle that writes is opened.
-    pub fn opened(&mut self, name: &Name, at: Timestamp, from: Option<&str>) {
-        let sticks = self.sticks(name);
-        if !sticks {
-            self.set(name, Some(fact(End::Open, None, at, from)));
+    /// A handle that writes is opened. With `empties` the file is created or truncated by that.
+    pub fn opened(&mut self, name: &Name, empties: bool, by: By<'_>) {
+        if self.sticks(name) {
+            return;
         }
+        let before = self.known.get(name);
+        let mut writers = before.map(|fact| fact.writers.clone()).unwrap_or_default();
+        writers.all_known |= empties;
+        writers.add(by.session);
+        let replaced_at = replaced_at(before, by.at);
+        self.set(name, Some(Fact { writers, replaced_at, ..fact(End::Open, None, by) }));
     }
 
     /// A handle is closed, by the client or because the session ended (`forced`).
-    pub fn closed(
-        &mut self,
-        name: &Name,
-        forced: bool,
-        moved: Option<(u64, u64)>,
-        at: Timestamp,
-        from: Option<&str>,
-    ) {
+    pub fn closed(&mut self, name: &Name, forced: bool, moved: Option<(u64, u64)>, by: By<'_>) {
         let known = self.known.get(name);
         let was_open = known.is_some_and(|fact| fact.end == End::Open);
         let (read, written) = moved.unzip();
@@ -155,32 +216,76 @@ impl Facts {
         }
         if forced || !self.sticks(name) {
             let end = if forced { End::Forced } else { End::Closed };
-            self.set(name, Some(fact(end, written, at, from)));
+            let mut writers = known.map(|fact| fact.writers.clone()).unwrap_or_default();
+            // An open that is not in the log may have been another session's too.
+            writers.all_known &= by.session.is_some_and(|id| writers.open.contains(&id));
+            let replaced_at = known.and_then(|fact| fact.replaced_at);
+            self.set(name, Some(Fact { writers, replaced_at, ..fact(end, written, by) }));
         }
     }
 
     /// A file's mode, times or size are set. A fact from before everything was heard says nothing
     /// any more: what happened meanwhile can no longer be seen by the file's last change.
-    pub fn touched(&mut self, name: &Name, at: Timestamp) {
+    pub fn touched(&mut self, name: &Name, by: By<'_>) {
         if let Some(fact) = self.known.get(name) {
-            let touched = self.touched_fact(fact.clone(), at);
+            let touched = self.touched_fact(fact.clone(), by);
             self.set(name, Some(touched));
         }
     }
 
     /// `old` is renamed to `new`, whose fact it takes with it.
-    pub fn renamed(&mut self, old: &Name, new: &Name, at: Timestamp) {
+    pub fn renamed(&mut self, old: &Name, new: &Name, by: By<'_>) {
+        let replaced_at = replaced_at(self.known.get(new), by.at);
         let Some(fact) = self.about(&old.text, old.cut) else {
             // Of a file that nobody knows nothing good can be said, and nothing bad.
-            return self.touched(new, at);
+            if let Some(fact) = self.known.get(new) {
+                let mut touched = self.touched_fact(fact.clone(), by);
+                touched.writers.all_known = false;
+                self.set(new, Some(Fact { replaced_at, ..touched }));
+            }
+            return;
         };
-        let carried = self.touched_fact(fact, at);
+        let carried = Fact { replaced_at, ..self.touched_fact(fact, by) };
         if !old.cut && !self.sticks(old) {
             self.set(old, None);
         }
         if !self.sticks(new) || carried.end >= End::Open {
             self.set(new, Some(carried));
         }
+    }
+
+    /// `session` ended at `at`. Returns whether it had changed a file.
+    pub fn session_ended(&mut self, session: SessionId, at: Timestamp) -> bool {
+        let mut changed = false;
+        for fact in self.known.values_mut() {
+            changed |= fact.writers.end(session, at);
+        }
+        changed
+    }
+
+    /// The file called `name` was claimed; its renames began at `at`. What is known of it goes,
+    /// but for a new file that has the name since.
+    pub fn claimed(&mut self, name: &Name, at: Timestamp) {
+        let new = self.known.get(name).filter(|fact| fact.at > at);
+        let new = new.map(|fact| Fact { replaced_at: None, ..fact.clone() });
+        self.set(name, new);
+    }
+
+    /// What is known of the file called `name`, last changed at `ctime`.
+    pub fn upload(&self, name: &Name, ctime: Timestamp) -> Upload {
+        let Some(fact) = self.known.get(name) else { return Upload::default() };
+        let is_known = self.is_fresh(fact) && fact.end != End::Unknown;
+        let is_closed = is_known && fact.end == End::Closed;
+        let sessions = match fact.end {
+            End::Forced => Sessions::Cut,
+            // A cut name in the log may be this one.
+            End::Closed if is_closed && !self.some_cut && fact.writers.ended_by(ctime) => {
+                Sessions::Ended
+            }
+            _ => Sessions::Unknown,
+        };
+        let closed_at = is_closed.then_some(fact.at);
+        Upload { sessions, closed_at, replaced_at: fact.replaced_at, is_known }
     }
 
     /// Why the file called `whole` (as the log spells it), last changed at `ctime`, is in doubt.
@@ -239,17 +344,55 @@ impl Facts {
         self.since.is_some_and(|since| since <= fact.known_at)
     }
 
-    fn touched_fact(&self, mut fact: Fact, at: Timestamp) -> Fact {
+    fn touched_fact(&self, mut fact: Fact, by: By<'_>) -> Fact {
         if !self.is_fresh(&fact) {
             fact.end = fact.end.max(End::Unknown);
         }
-        fact.known_at = at;
+        fact.known_at = by.at;
+        fact.writers.add(by.session);
         fact
     }
 }
 
-fn fact(end: End, bytes: Option<u64>, at: Timestamp, from: Option<&str>) -> Fact {
-    Fact { end, bytes, at, from: from.map(str::to_owned), known_at: at }
+impl Writers {
+    fn add(&mut self, session: Option<SessionId>) {
+        match session {
+            Some(session) if self.open.len() < MAX_SESSIONS => drop(self.open.insert(session)),
+            _ => self.all_known = false,
+        }
+    }
+
+    /// Returns whether `session` was one of them.
+    fn end(&mut self, session: SessionId, at: Timestamp) -> bool {
+        let known = self.open.remove(&session);
+        if known {
+            self.last_end = self.last_end.max(Some(at));
+        }
+        known
+    }
+
+    /// Whether all have ended, and a file last changed at `ctime` was not changed since.
+    fn ended_by(&self, ctime: Timestamp) -> bool {
+        self.all_known && self.open.is_empty() && self.last_end.is_some_and(|end| ctime <= end)
+    }
+}
+
+/// When a complete file of this name was last replaced, with one more change of it at `at`;
+/// `before` is what was known of it.
+fn replaced_at(before: Option<&Fact>, at: Timestamp) -> Option<Timestamp> {
+    before.and_then(|fact| if fact.end == End::Closed { Some(at) } else { fact.replaced_at })
+}
+
+fn fact(end: End, bytes: Option<u64>, by: By<'_>) -> Fact {
+    Fact {
+        end,
+        bytes,
+        at: by.at,
+        from: by.from.map(str::to_owned),
+        known_at: by.at,
+        writers: Writers::default(),
+        replaced_at: None,
+    }
 }
 
 /// The worse of two.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use turn::{Session, Turn};
 
 use super::Login;
-use super::facts::{Changes, Facts};
+use super::facts::{Changes, Facts, SessionId};
 use super::line::{Said, parse};
 use super::shown::{Limit, Shown};
 use crate::account::AccountId;
@@ -79,6 +79,9 @@ pub struct Ledger {
     /// Those that may have something to be written down, now or by a later time.
     stirred: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
+    last_session: u64,
+    /// The accounts with a session that changed files and has ended since they were last taken.
+    ended: HashSet<AccountId>,
     held: VecDeque<Heard>,
 }
 
@@ -91,6 +94,8 @@ impl Ledger {
             parts: HashMap::new(),
             stirred: HashSet::new(),
             sessions: HashMap::new(),
+            last_session: 0,
+            ended: HashSet::new(),
             held: VecDeque::new(),
         }
     }
@@ -131,12 +136,26 @@ impl Ledger {
         let key = (heard.uid, heard.pid);
         if said == Said::SessionClosed {
             let session = self.sessions.remove(&key).unwrap_or_default();
+            if session.id.is_some_and(|id| part.facts.session_ended(id, heard.at)) {
+                self.ended.insert(account.clone());
+            }
             let from = session.from.unwrap_or_default();
             part.limit.add(heard.at, "session.closed", || from);
             return true;
         }
-        Turn { part, session: self.sessions.entry(key).or_default(), at: heard.at }.take(&said);
+        // Processes that the kernel can't name for us all have the id 0.
+        let next = (heard.pid != 0).then(|| {
+            self.last_session += 1;
+            SessionId(self.last_session)
+        });
+        let session = self.sessions.entry(key).or_default();
+        Turn { part, session, at: heard.at, next }.take(&said);
         true
+    }
+
+    /// The accounts with a session that changed files and has ended, once.
+    pub fn take_ended(&mut self) -> HashSet<AccountId> {
+        std::mem::take(&mut self.ended)
     }
 
     /// An account logged in. What was heard before is nothing new: sshd's log is read again from
@@ -162,6 +181,11 @@ impl Ledger {
     pub fn facts(&mut self, account: &AccountId) -> &mut Facts {
         self.stirred.insert(account.clone());
         &mut self.parts.entry(account.clone()).or_default().facts
+    }
+
+    /// The facts of `account`, to read them.
+    pub fn facts_of(&self, account: &AccountId) -> Option<&Facts> {
+        self.parts.get(account).map(|part| &part.facts)
     }
 
     /// Accounts with facts older than `before`.

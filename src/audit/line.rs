@@ -42,6 +42,8 @@ pub enum Said<'a> {
         path: Spelled<'a>,
         /// Not for reading alone, as far as is known.
         writes: bool,
+        /// The file is created or truncated by that, for certain.
+        empties: bool,
     },
     /// It is about to close a handle.
     Closed {
@@ -119,7 +121,8 @@ fn opened(rest: &str, cut: bool) -> Said<'_> {
     // What is cut off is taken for the worst: a handle that writes.
     let flags = if path.cut { "WRITE" } else { &rest[path.text.len()..] };
     let writes = ["WRITE", "APPEND", "CREATE", "TRUNCATE"].iter().any(|flag| flags.contains(flag));
-    Said::Opened { path, writes }
+    let empties = ["TRUNCATE", "EXCL"].iter().any(|flag| flags.contains(flag));
+    Said::Opened { path, writes, empties }
 }
 
 fn closed(rest: &str, cut: bool, forced: bool) -> Said<'_> {

@@ -41,10 +41,16 @@ fn sessions() {
 #[test]
 fn files() {
     parsed(r#"open "/incoming/x.csv" flags WRITE,CREATE,TRUNCATE mode 0644"#, |said| {
-        assert_eq!(said, Some(Said::Opened { path: plain("/incoming/x.csv"), writes: true }));
+        assert_eq!(
+            said,
+            Some(Said::Opened { path: plain("/incoming/x.csv"), writes: true, empties: true })
+        );
     });
     parsed(r#"open "rel5.csv" flags READ mode 0666"#, |said| {
-        assert_eq!(said, Some(Said::Opened { path: plain("rel5.csv"), writes: false }));
+        assert_eq!(
+            said,
+            Some(Said::Opened { path: plain("rel5.csv"), writes: false, empties: false })
+        );
     });
     let bytes = Some(Bytes { read: 5, written: 6 });
     parsed(r#"close "/incoming/x.csv" bytes read 5 written 6"#, |said| {
@@ -101,7 +107,7 @@ fn a_name_that_looks_like_a_line() {
     });
     parsed(r#"open "x" flags WRITE mode 1" flags READ mode 0666"#, |said| {
         let path = plain(r#"x" flags WRITE mode 1"#);
-        assert_eq!(said, Some(Said::Opened { path, writes: false }));
+        assert_eq!(said, Some(Said::Opened { path, writes: false, empties: false }));
     });
 }
 

@@ -12,7 +12,7 @@ pub mod login;
 pub mod name;
 pub mod shown;
 
-pub use facts::{Doubt, End, Fact, Facts};
+pub use facts::{Doubt, End, Fact, Facts, Sessions, Upload};
 pub use ledger::{Heard, Ledger, Page, Use};
 pub use login::Login;
 pub use name::Name;

@@ -25,11 +25,15 @@ pub fn run(command: ConfigCommand, context: &Context) -> CliResult {
     context.output().json(&serde_json::json!({
         "file": path, "exists": exists, "node": config.node.name,
         "accounts": config.paths.accounts, "state": config.paths.state,
+        "warnings": config.deprecations(),
     }))?;
     let verdict = if exists { "is good" } else { "does not exist; the defaults are in force" };
     context.output().line(&format!("{path} {verdict}"))?;
     context.output().line(&format!("  node      {}", config.node.name))?;
     context.output().line(&format!("  accounts  {}", config.paths.accounts.display()))?;
     context.output().line(&format!("  state     {}", config.paths.state.display()))?;
+    for warning in config.deprecations() {
+        context.output().line(&format!("warning: {warning}"))?;
+    }
     Ok(true)
 }

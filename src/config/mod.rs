@@ -99,6 +99,14 @@ impl Config {
         Ok(Self { account: PerAccount::read(text)?, ..config })
     }
 
+    /// What the file still sets and this version ignores, in sentences with the next step.
+    pub fn deprecations(&self) -> Vec<String> {
+        let mut all = std::iter::once(&self.pairing).chain(self.account.pairings());
+        let linger = "pairing.linger does nothing since claims wait for the uploader: remove it from \
+            the configuration (pairing.settle says how long files must be unchanged)";
+        all.any(|pairing| pairing.linger.is_some()).then(|| linger.to_owned()).into_iter().collect()
+    }
+
     /// The limits in force for `account`.
     pub fn limits_of(&self, account: &AccountId) -> &Limits {
         self.account.limits(account).unwrap_or(&self.limits)

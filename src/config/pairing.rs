@@ -14,12 +14,11 @@ pub struct Pairing {
     pub open_file_grace: Period,
     /// How long a manifest that doesn't parse must lie unchanged before it is refused.
     pub manifest_quiet_period: Period,
-    /// How long a manifest must lie unchanged before it is taken. Zero takes it at once.
+    /// How long a manifest and its data file must be unchanged before they are claimed, where the
+    /// sessions that uploaded them have not ended. Zero claims them at once.
     pub settle: Period,
-    /// For how long since its last change a taken manifest keeps its name, for clients that look at
-    /// it or set its time after they closed it. Zero takes the name with it, and these (paramiko,
-    /// rclone, WinSCP) find it gone.
-    pub linger: Period,
+    /// Ignored, with a warning: until version 0.1 a claimed manifest kept its name for so long.
+    pub linger: Option<Period>,
     /// A data file that no manifest named for so long is told of, once. Zero: never.
     pub unclaimed_after: Period,
     /// Every account is looked at this often even when nothing wakes us.
@@ -32,8 +31,8 @@ impl Default for Pairing {
             data_file_grace: Period::seconds(60),
             open_file_grace: Period::seconds(30 * 60),
             manifest_quiet_period: Period::seconds(2),
-            settle: Period::seconds(0),
-            linger: Period::seconds(10),
+            settle: Period::seconds(2),
+            linger: None,
             unclaimed_after: Period::seconds(24 * 60 * 60),
             rescan_every: Period::seconds(60),
         }

@@ -75,6 +75,10 @@ impl PerAccount {
         self.0.get(account).map(|section| &section.pairing)
     }
 
+    pub(super) fn pairings(&self) -> impl Iterator<Item = &Pairing> {
+        self.0.values().map(|section| &section.pairing)
+    }
+
     pub(super) fn retention(&self, account: &AccountId) -> Option<&Retention> {
         self.0.get(account).map(|section| &section.retention)
     }

@@ -66,6 +66,9 @@ type Failure = Box<dyn std::error::Error>;
 
 fn start(arguments: Arguments) -> Result<(), Failure> {
     let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
+    for deprecation in config.deprecations() {
+        tracing::warn!("{deprecation}");
+    }
     let _alone = preflight::check(&config.paths)?;
     if let Err(error) = config.check_secrets() {
         tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
@@ -95,13 +98,18 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
-    engine.listen()?;
+    engine.finish_upgrade()?;
+    let (ended, session_ends) = tokio::sync::mpsc::unbounded_channel();
+    // An error means that the supervisor has ended, and the process is about to.
+    engine.listen(Box::new(move |account| drop(ended.send(account))))?;
     let keeper = hearing::start(&engine)?;
     drop(tokio::spawn(logins::serve(Arc::clone(&engine)))); // it ends with the runtime
     drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let stop = asked_to_stop()?;
-    let supervisor = Supervisor::new(Arc::clone(&engine), watcher, wake_relay, Notify::new());
+    let notify = Notify::new();
+    let supervisor =
+        Supervisor::new(Arc::clone(&engine), watcher, session_ends, wake_relay, notify);
     tokio::select! {
         () = supervisor.run(stop) => {}
         // Its end before ours is a bug of ours. Everything else would go on and nobody hear of it.

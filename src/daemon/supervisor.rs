@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
@@ -53,6 +54,8 @@ pub struct Supervisor {
     sweep_at: Option<Instant>,
     telling: Telling,
     ears: Ears,
+    /// Accounts with a session that changed files and has ended.
+    session_ends: UnboundedReceiver<AccountId>,
     changes: Changes,
     /// When they were last heard.
     changed_at: Option<Instant>,
@@ -67,6 +70,7 @@ impl Supervisor {
     pub fn new(
         engine: Arc<Engine>,
         watcher: Watcher,
+        session_ends: UnboundedReceiver<AccountId>,
         wake_relay: Arc<tokio::sync::Notify>,
         notify: Notify,
     ) -> Self {
@@ -90,6 +94,7 @@ impl Supervisor {
             sweep_at: Some(Instant::now()),
             telling,
             ears: Ears::new(watcher),
+            session_ends,
             changes,
             changed_at: None,
             pulse,
@@ -117,6 +122,7 @@ impl Supervisor {
             tokio::select! {
                 () = &mut stop => break,
                 looks = self.ears.next() => self.wake(looks),
+                Some(account) = self.session_ends.recv() => self.looks.request(account),
                 () = self.changes.next() => self.changed(),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 () = sleep_until(alarm.into()) => {}

@@ -2,27 +2,19 @@
 //!
 //! The store, the spool and results/ are newer than the database then. A running number that the
 //! store knows must not be given again (it would take the new import for one that it has), and an
-//! import that ended since has its answer in results/ already: it is not run again. What lingers for
-//! an import that the database doesn't know would look like an upload without its data file.
+//! import that ended since has its answer in results/ already: it is not run again.
 
 use std::io::Read;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::intake::IntakeError;
 use super::results::answer_names;
 use super::{Engine, ImportRow};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::printable::chain;
 use crate::report::{ImportState, Report};
-use crate::spool::entry::MANIFEST_ENDING;
-use crate::spool::pair::Content;
-use crate::spool::{
-    self, Digest, FolderError, Incoming, Lingering, Results, SpooledError, SpooledImport,
-};
-use crate::state::accounts::{self, AccountRow};
+use crate::spool::{self, Results, SpooledError};
 use crate::state::{self, Before, activity, imports, waiting};
 use crate::store;
 
@@ -78,7 +70,6 @@ impl Engine {
     /// # Errors
     /// The store or the spool can't be read, or the state database's; done again, it goes on.
     pub fn adopt(&self, before: &Before, now: Timestamp) -> Result<Adopted, AdoptError> {
-        self.put_manifests(&before.manifests);
         let spooled = spool::list(&self.layout)?;
         let node = &self.config.node.name;
         let stored = self.store.imports()?;
@@ -99,80 +90,12 @@ impl Engine {
             }
         }
         adopted.ended = ended.into_iter().map(|(row, _)| row.id).collect();
-        for account in self.state.read(accounts::list)? {
-            if let Err(error) = self.sweep_taken(&account, &adopted.unknown) {
-                tracing::warn!(account = %account.id, "what was taken since the copy may be \
-                    answered again: {}", chain(&error));
-            }
-        }
         Ok(adopted)
-    }
-
-    /// Completes spooled files whose manifest only the state database before had.
-    fn put_manifests(&self, manifests: &[(ImportId, String)]) {
-        for (import, text) in manifests {
-            let spooled = match SpooledImport::open(&self.layout, import) {
-                Err(SpooledError::Folder(FolderError::Missing { .. })) => continue,
-                spooled => spooled,
-            };
-            if let Err(error) = spooled.and_then(|spooled| spooled.put_manifest(text)) {
-                tracing::warn!(%import, "its spooled files are without their manifest: {}",
-                    chain(&error));
-            }
-        }
     }
 
     fn is_unknown(&self, import: &ImportId) -> state::Result<bool> {
         let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
         Ok(row.is_none())
-    }
-
-    /// Takes away the manifests of `account` that linger for imports of after the copy.
-    fn sweep_taken(&self, account: &AccountRow, spooled: &[ImportId]) -> Result<(), IntakeError> {
-        let Some(seen) = self.see(account)? else { return Ok(()) };
-        let spent = self.spent(&account.id, &seen)?;
-        let incoming = Incoming::open(&self.layout, &account.id)?;
-        for manifest in &seen.sight.manifests {
-            let (entry, Some(digest)) = (&manifest.entry, manifest.digest) else { continue };
-            let data_file = match &manifest.content {
-                Content::Read(verdict) => verdict.known().data_file,
-                _ => None,
-            };
-            let has_data =
-                seen.sight.files.iter().any(|file| data_file.as_ref() == Some(&file.name));
-            if has_data || spent.contains_key(&entry.name) {
-                continue;
-            }
-            if let Some(import) = self.taken_by(&account.id, &entry.name, digest, spooled)? {
-                let (entry, left) = (entry.clone(), Duration::ZERO);
-                incoming.sweep(&self.layout, &Lingering { entry, digest, import, left })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The import that the database doesn't know and that took this manifest: by its answer, or by
-    /// its files in the spool.
-    fn taken_by(
-        &self,
-        account: &AccountId,
-        name: &str,
-        digest: Digest,
-        spooled: &[ImportId],
-    ) -> state::Result<Option<ImportId>> {
-        let stem = name.strip_suffix(MANIFEST_ENDING).unwrap_or(name);
-        let answer = self.answer_called(account, stem).filter(|report| report.manifest == name);
-        if let Some(import) = answer.and_then(|report| report.import)
-            && self.is_unknown(&import)?
-        {
-            return Ok(Some(import));
-        }
-        let max = self.config.limits_of(account).max_manifest;
-        let is_copy = |import: &&ImportId| {
-            let copy = SpooledImport::open(&self.layout, import).and_then(|s| s.manifest(max));
-            copy.is_ok_and(|bytes| Digest::of(&bytes) == digest)
-        };
-        Ok(spooled.iter().find(is_copy).cloned())
     }
 
     /// The final report on an import, when results/ has it.
@@ -209,7 +132,6 @@ fn end(
     }
     imports::set_running(tx, &row.id, report.started_at.unwrap_or(now))?;
     imports::set_finished(tx, &row.id, report, report.finished_at.unwrap_or(now))?;
-    imports::forget_manifest(tx, &row.id)?;
     let detail = "it had ended since the state database was copied, by its answer in results/";
     activity::log(tx, now, Some(&row.account), Some(&row.id), "import.adopted", detail)
 }

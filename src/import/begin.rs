@@ -15,28 +15,16 @@ use super::worker::running;
 use super::{Engine, ImportRow, journal};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::printable::chain;
 use crate::report::{Failure, ImportState};
-use crate::spool::{Claim, ClaimError, SpooledError, SpooledImport, Take};
+use crate::spool::{Claim, Take};
 use crate::state::{self, activity, imports};
 
-/// What a claim brought into the spool.
-pub(super) enum Brought {
-    /// All there is; but for the manifest, if its text is here.
-    Whole(Option<String>),
-    /// A file that can't be imported, and why.
+/// What a claim came to.
+pub(super) enum Claimed {
+    /// All its files are in the spool.
+    Whole,
+    /// A file that can't be imported is, and why.
     Stranded(Failure),
-}
-
-/// Why a manifest can't be put into the spool.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PutError {
-    /// The state database's.
-    #[error(transparent)]
-    State(#[from] state::Error),
-    /// The spool's.
-    #[error(transparent)]
-    Spooled(#[from] SpooledError),
 }
 
 impl Engine {
@@ -49,34 +37,19 @@ impl Engine {
             && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
     }
 
-    /// Brings the files of a claim into the spool. Of a manifest that will be in the row until the
-    /// import runs, the text is returned: its copy would be waited for.
-    pub(super) fn bring(
-        &self,
-        account: &AccountId,
-        import: &ImportId,
-        claim: &Claim,
-        begins: bool,
-    ) -> Result<Option<String>, ClaimError> {
-        match begins {
-            true => claim.execute_but_copy(&self.layout, account, import),
-            false => claim.execute(&self.layout, account, import).map(|_| None),
-        }
-    }
-
     /// Its files are in the spool: the import is queued, or `begins`. Returns whether it has begun.
     pub(super) fn claimed(
         &self,
         account: &AccountId,
         import: &ImportId,
         claim: &Claim,
-        brought: Brought,
+        claimed: &Claimed,
         begins: bool,
     ) -> Result<bool, FinishError> {
         let now = state::now();
-        let (stranded, manifest) = match &brought {
-            Brought::Whole(manifest) => (None, manifest.as_deref()),
-            Brought::Stranded(failure) => (Some(failure), None),
+        let stranded = match claimed {
+            Claimed::Whole => None,
+            Claimed::Stranded(failure) => Some(failure),
         };
         // Before it can be seen by anybody: a survey may have it run at once.
         let may_begin = begins && stranded.is_none();
@@ -85,7 +58,6 @@ impl Engine {
         }
         let begun = self.state.write(|tx| {
             imports::set_queued(tx, import, stranded)?;
-            manifest.map_or(Ok(()), |text| imports::keep_manifest(tx, import, text))?;
             let (at, name) = (Timestamp::now(), &claim.manifest.name);
             activity::log(tx, at, Some(account), Some(import), "import.claimed", name)?;
             let row: Option<ImportRow> = match may_begin {
@@ -115,7 +87,7 @@ impl Engine {
     }
 
     /// What has begun with its claim and won't be run soon, as the process stops or the queue is
-    /// held, is queued. Its files are whole then, for whoever puts an older state database back.
+    /// held, is queued.
     ///
     /// # Errors
     /// The state database's, the last one; it is done for all.
@@ -129,28 +101,9 @@ impl Engine {
             if !runs || !self.take_over(&import) {
                 continue;
             }
-            let spooled = SpooledImport::open(&self.layout, &import).map_err(PutError::from);
-            if let Err(error) = spooled.and_then(|spooled| self.put_manifest(&import, &spooled)) {
-                tracing::warn!(%import, "its manifest is in the state database: {}", chain(&error));
-            }
             done = done.and(self.state.write(|tx| imports::set_stopped(tx, &import)));
         }
         done
-    }
-
-    /// Sees to it that the manifest is in the spool, where it may be in the row until now.
-    ///
-    /// # Errors
-    /// The state database can't be read, or the spool not written.
-    pub(super) fn put_manifest(
-        &self,
-        import: &ImportId,
-        spooled: &SpooledImport,
-    ) -> Result<(), PutError> {
-        match self.state.read(|tx| imports::kept_manifest(tx, import))? {
-            Some(text) => Ok(spooled.put_manifest(&text)?),
-            None => Ok(()),
-        }
     }
 
     fn begun(&self) -> MutexGuard<'_, HashSet<ImportId>> {

@@ -53,6 +53,8 @@ mod tests {
             at: "2026-01-01T00:00:00.5Z".parse().unwrap(),
             from: from.map(Into::into),
             known_at: jiff::Timestamp::UNIX_EPOCH,
+            writers: Default::default(),
+            replaced_at: None,
         };
         let forced = Some(Doubt::CutOff(fact(End::Forced, Some(6), Some("192.0.2.7"))));
         let open = Some(Doubt::CutOff(fact(End::Open, None, None)));

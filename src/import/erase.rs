@@ -15,7 +15,7 @@ use crate::import_id::ImportId;
 use crate::key::{self, PublishError};
 use crate::provision::{self, ProvisionError};
 use crate::report::{Failure, FailureText, ImportState, Report};
-use crate::spool::{self, ScanError, SpooledError, swept};
+use crate::spool::{self, SpooledError};
 use crate::state::accounts::{self, AccountState};
 use crate::state::imports::{self, Origin};
 use crate::state::{self, Alone, NotAlone, Transaction, dump};
@@ -45,9 +45,6 @@ pub enum EraseError {
     /// Its spooled files can't be removed.
     #[error(transparent)]
     Spool(#[from] SpooledError),
-    /// What a crash has left in the spool can't be removed.
-    #[error(transparent)]
-    Scan(#[from] ScanError),
     /// The store's.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -103,11 +100,6 @@ impl Engine {
         for (import, _) in spool::list(&self.layout)? {
             if imports.contains(&import) {
                 spool::discard(&self.layout, &import)?;
-            }
-        }
-        for import in swept::left_behind(&self.layout)? {
-            if imports.contains(&import) {
-                swept::give_back(&self.layout, &import, None)?; // its account has no folder
             }
         }
         self.store.erase(account)?;

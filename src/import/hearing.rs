@@ -6,6 +6,7 @@
 //! known by then.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::log_links::LogLinks;
 use super::news::News;
 use crate::account::AccountId;
 use crate::audit::name::encoded_bytes;
-use crate::audit::{Heard, Ledger, Login, Name, Page, Use};
+use crate::audit::{Heard, Ledger, Login, Name, Page, Upload, Use};
 use crate::printable::chain;
 use crate::spool::pair::Take;
 use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder};
@@ -31,14 +32,23 @@ const AT_ONCE: usize = 10_000;
 /// A fact whose file is gone is forgotten when it is this old.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
+/// What to do when a session has ended that changed files of an account.
+pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
+
 /// The log socket, and what was heard.
-#[derive(Debug)]
 pub struct Hearing {
     /// None: it could not be made, which has been said.
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
     links: Mutex<LogLinks>,
     news: News,
+    on_session_end: OnSessionEnd,
+}
+
+impl fmt::Debug for Hearing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hearing").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl Hearing {
@@ -46,7 +56,7 @@ impl Hearing {
     ///
     /// # Errors
     /// The state database's. Where nothing can be heard, that is said, and everything goes on.
-    pub(super) fn begin(engine: &Engine) -> state::Result<Self> {
+    pub(super) fn begin(engine: &Engine, on_session_end: OnSessionEnd) -> state::Result<Self> {
         let socket = LogSocket::bind(&engine.layout).inspect_err(|error| {
             tracing::error!("uploads are not audited: {}", chain(error));
         });
@@ -68,6 +78,7 @@ impl Hearing {
             ledger: Mutex::new(ledger),
             links: Mutex::new(LogLinks::new(Instant::now())),
             news: News::default(),
+            on_session_end,
         })
     }
 
@@ -154,12 +165,24 @@ impl Hearing {
         socket.layout().account(account).is_dir()
     }
 
-    /// What there is to say of the files of a pair that is about to be claimed.
-    pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
-        let Some(socket) = &self.socket else { return Vec::new() };
+    /// Reads what was sent until now, before decisions about `account`.
+    pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.take_in() {
             tracing::error!(%account, "{}", chain(&error));
         }
+    }
+
+    /// What the log says of a file in incoming.
+    pub(super) fn upload(&self, account: &AccountId, file: &spool::Entry) -> Upload {
+        let ledger = self.ledger();
+        let facts = ledger.facts_of(account);
+        facts.map(|facts| facts.upload(&Name::of(&file.name), file.ctime)).unwrap_or_default()
+    }
+
+    /// What there is to say of the files of a pair that is about to be claimed.
+    pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
+        let Some(socket) = &self.socket else { return Vec::new() };
+        self.catch_up(account);
         let mut ledger = self.ledger();
         let facts = ledger.facts(account);
         if facts.since().is_none() && !has_log_folder(socket.layout(), account) {
@@ -170,11 +193,16 @@ impl Hearing {
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
 
-    /// These files are claimed: what was known of them has served.
-    pub(super) fn forget<'n>(&self, account: &AccountId, names: impl Iterator<Item = &'n str>) {
+    /// These files were claimed, from `at` on: what was known of them has served.
+    pub(super) fn claimed<'n>(
+        &self,
+        account: &AccountId,
+        names: impl Iterator<Item = &'n str>,
+        at: Timestamp,
+    ) {
         self.change(|ledger| {
             for name in names {
-                ledger.facts(account).set(&Name::of(name), None);
+                ledger.facts(account).claimed(&Name::of(name), at);
             }
         });
     }
@@ -186,6 +214,9 @@ impl Hearing {
         if ledger.is_stirred() {
             self.news.of_lines();
         }
+        let ended = ledger.take_ended();
+        drop(ledger);
+        ended.into_iter().for_each(&self.on_session_end);
         changed
     }
 
@@ -206,8 +237,8 @@ impl Engine {
     ///
     /// # Errors
     /// The state database's.
-    pub fn listen(&self) -> state::Result<()> {
-        let hearing = Hearing::begin(self)?;
+    pub fn listen(&self, on_session_end: OnSessionEnd) -> state::Result<()> {
+        let hearing = Hearing::begin(self, on_session_end)?;
         // Asked for twice, the first one listens.
         let _ = self.hearing.set(Arc::new(hearing));
         Ok(())

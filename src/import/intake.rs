@@ -2,14 +2,13 @@
 //!
 //! A look takes no input but the account: it finishes claims that were cut off, lists, decides,
 //! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
-//! What lingers is set apart before anything is counted or decided.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::begin::Brought;
+use super::begin::Claimed;
 use super::finish::FinishError;
 use super::queue::{Queued, Weight};
 use super::verdict::verdict;
@@ -21,14 +20,14 @@ use crate::printable::chain;
 use crate::report::{Failure, FailureText};
 use crate::spool::pair::{self, Take};
 use crate::spool::{
-    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen, linger,
+    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen,
 };
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts};
 
 /// What the host would not let us do is tried again after this.
-pub(super) const TRY_AGAIN: Duration = Duration::from_secs(10);
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// A file that changed under the look is looked at again after this, should its event be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -94,18 +93,25 @@ impl Engine {
             self.memories().remove(account);
             return Ok(looked);
         };
-        let Some(mut seen) = self.see(&row)? else { return Ok(looked) };
+        let listed_at = Timestamp::now();
+        let Some(seen) = self.see(&row)? else { return Ok(looked) };
         for problem in &seen.problems {
             tracing::error!(%account, "{}", chain(problem));
             looked.look_again(TRY_AGAIN);
         }
         let spent = self.spent(account, &seen)?;
-        let lingering = self.set_apart(account, &mut seen, &spent);
         self.tell_if_full(account, seen.held)?;
-        let order = self.order(account, &seen);
+        let order = self.order(account, &seen, listed_at);
         let periods = self.config.pairing_of(account);
-        let spent = |name: &str| spent.get(name).map(|by| by.import.clone());
-        let decisions = pair::decide(&seen.sight, &order, periods, spent);
+        let spent = |name: &str| spent.get(name).cloned();
+        let hearing = self.hearing.get();
+        if let Some(hearing) = hearing {
+            hearing.catch_up(account);
+        }
+        let upload = |file: &spool::Entry| {
+            hearing.map(|hearing| hearing.upload(account, file)).unwrap_or_default()
+        };
+        let decisions = pair::decide(&seen.sight, &order, periods, spent, upload);
         if let Some(pause) = decisions.look_again_in() {
             looked.look_again(pause);
         }
@@ -117,13 +123,6 @@ impl Engine {
             if !self.take(account, take, begins, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
             }
-            self.arrivals.forget(account, &take.manifest.name);
-            if take.copied.is_some() {
-                looked.look_again(linger::rounded(periods.linger.get()));
-            }
-        }
-        if let Some(pause) = self.sweep_lingering(account, &lingering, looked.queued.len()) {
-            looked.look_again(pause);
         }
         let more = seen.unread || seen.held.cut || decisions.more;
         if seen.unread || (more && !looked.queued.is_empty()) {
@@ -150,9 +149,28 @@ impl Engine {
         Ok(Some(seen))
     }
 
-    /// In which order manifests came, as far as the watcher has told by now. For those of one tick
+    /// The imports that have spent the manifests' names.
+    fn spent(&self, account: &AccountId, seen: &Seen) -> state::Result<HashMap<String, ImportId>> {
+        let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
+        self.state.read(|tx| {
+            let mut spent = HashMap::new();
+            for name in names() {
+                if let Some(import) = imports::spent_by(tx, account, name)? {
+                    spent.insert(name.clone(), import);
+                }
+            }
+            Ok(spent)
+        })
+    }
+
+    /// In which order manifests were complete, as far as the watcher has noted by now. For new ones
     /// it waits a moment: their events are in the kernel's queue already.
-    fn order(&self, account: &AccountId, seen: &Seen) -> Order {
+    fn order(&self, account: &AccountId, seen: &Seen, listed_at: Timestamp) -> Order {
+        if !seen.held.cut && !seen.unread {
+            let manifests = seen.sight.manifests.iter();
+            let listed = manifests.map(|manifest| manifest.entry.name.as_str()).collect();
+            self.arrivals.keep(account, &listed, listed_at);
+        }
         let began = Instant::now();
         loop {
             let order = self.arrivals.order(account);
@@ -242,8 +260,9 @@ impl Engine {
         claim: &Claim,
         begins: bool,
     ) -> Result<Claiming, IntakeError> {
-        let brought = match self.bring(account, import, claim, begins) {
-            Ok(manifest) => Brought::Whole(manifest),
+        let began = Timestamp::now();
+        let claimed = match claim.execute(&self.layout, account, import) {
+            Ok(_) => Claimed::Whole,
             Err(
                 error @ (ClaimError::Gone { .. }
                 | ClaimError::Changed { .. }
@@ -256,17 +275,19 @@ impl Engine {
             Err(error @ ClaimError::Stranded { .. }) => {
                 tracing::warn!(%account, %import, "{}", chain(&error));
                 let detail = "the data file was changed while it was being taken";
-                Brought::Stranded(Failure::new(FailureText::Unreadable, detail))
+                Claimed::Stranded(Failure::new(FailureText::Unreadable, detail))
             }
             Err(error) => {
                 tracing::error!(%account, %import, "cannot claim: {}", chain(&error));
                 return Ok(Claiming::Unfinished);
             }
         };
-        let begun = self.claimed(account, import, claim, brought, begins)?;
+        let begun = self.claimed(account, import, claim, &claimed, begins)?;
+        self.arrivals.forget(account, &claim.manifest.name);
         if let Some(hearing) = self.hearing.get() {
             let files = [claim.data.as_ref(), Some(&claim.manifest)];
-            hearing.forget(account, files.into_iter().flatten().map(|file| file.name.as_str()));
+            let names = files.into_iter().flatten().map(|file| file.name.as_str());
+            hearing.claimed(account, names, began);
         }
         Ok(Claiming::Queued { begun })
     }

@@ -3,8 +3,8 @@
 //! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
 //! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
 //! transaction, `stored` keeps it from denying what the store has; `begin` lets a small one begin
-//! with its claim; `meanwhile` tells of it until then; `linger` lets a claimed manifest keep its
-//! name for a while. `sweep` and `retention` take away what has served, `adopt` goes on from a
+//! with its claim; `meanwhile` tells of it until then; `upgrade` finishes what an earlier version
+//! left. `sweep` and `retention` take away what has served, `adopt` goes on from a
 //! state database that was put back, `export` and `erase` take all of one account. `hearing` knows
 //! from the SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline
 //! on a laptop's or a sysadmin's own files, whose error files go to an `error_folder`. Decisions
@@ -24,7 +24,6 @@ mod hearing;
 mod incoming_full;
 mod intake;
 mod journal;
-mod linger;
 mod local;
 mod log_links;
 mod meanwhile;
@@ -41,6 +40,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unclaimed;
+mod upgrade;
 mod verdict;
 mod worker;
 
@@ -50,7 +50,7 @@ pub use erase::EraseError;
 pub use error_folder::ErrorFolder;
 pub use export::{ExportError, Listed, Listing};
 pub use finish::{RetryError, retry};
-pub use hearing::Hearing;
+pub use hearing::{Hearing, OnSessionEnd};
 pub use intake::{IntakeError, Looked};
 pub use local::{Local, LocalError, check, ingest};
 pub use monitor::{Monitor, Progress};

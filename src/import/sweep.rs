@@ -31,7 +31,6 @@ impl Engine {
     /// # Errors
     /// The spool can't be listed, or the state database's.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
-        self.give_back_lingering()?;
         self.sweep_spool(now)?;
         self.forget_gone(now);
         self.sweep_kept(now)
@@ -49,7 +48,6 @@ impl Engine {
                 let spent = self.is_spent(tx, &import, changed, now)?;
                 if spent.is_some() {
                     spool::discard(&self.layout, &import)?;
-                    imports::forget_manifest(tx, &import)?;
                 }
                 Ok::<_, SweepError>(spent)
             });

@@ -237,12 +237,7 @@ impl Engine {
             }
             Err(error) => return Err(error.into()),
         }
-        self.state.write(|tx| {
-            if manifest.is_some() {
-                imports::forget_manifest(tx, &row.id)?; // it was read in the spool
-            }
-            finish::finish(tx, row, &report)
-        })?;
+        self.state.write(|tx| finish::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
         crate::metrics::ended(&report);
         journal::ended(row, &report);

@@ -1,41 +1,53 @@
-//! In which order manifests were closed, where the file system's clock can't tell.
+//! In which order manifests were complete under their names: by the first close or rename of each.
 //!
-//! A change time steps with the kernel's tick (1 to 4 ms), in which a client can upload several
-//! pairs. inotify reports them one by one. What is kept here only breaks ties: without it, or
-//! after an overflow, uploads of one tick go by name, and nothing else changes.
+//! inotify reports both one by one, and setting a time or permissions is neither. Without it, after
+//! an overflow of its queue and after a restart, the order is that of the last changes (ctime). A
+//! noted time is later than every change before the watch began, so the two kinds mix.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
 
 use crate::account::AccountId;
 
 /// How many names are kept for one account; over that all of its are forgotten.
 const MAX_NAMES: usize = 65_536;
 
-/// The order of arrival of manifests, by account. Shared between who watches and who looks.
+/// The order of arrival of manifests, by account. Shared between watcher and intake.
 #[derive(Debug, Default)]
 pub struct Arrivals(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     last: u64,
-    accounts: HashMap<AccountId, HashMap<String, u64>>,
+    accounts: HashMap<AccountId, Order>,
 }
 
-/// One account's order of arrival, by manifest name: the lower number came first.
-pub type Order = HashMap<String, u64>;
+/// When a manifest was first complete under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// When the event was read.
+    pub at: Timestamp,
+    /// Its place among all events; those of one moment differ in it.
+    pub place: u64,
+}
+
+/// One account's arrivals, by manifest name.
+pub type Order = HashMap<String, Arrival>;
 
 impl Arrivals {
-    /// `name` was closed or renamed in, after everything noted before.
-    pub fn note(&self, account: &AccountId, name: &str) {
+    /// `name` was closed or renamed in at `now`, after everything noted before. Only the first
+    /// time counts.
+    pub fn note(&self, account: &AccountId, name: &str, now: Timestamp) {
         let mut known = self.lock();
         known.last += 1;
-        let last = known.last;
+        let arrival = Arrival { at: now, place: known.last };
         let names = known.accounts.entry(account.clone()).or_default();
         if names.len() >= MAX_NAMES {
             names.clear();
         }
-        names.insert(name.to_owned(), last);
+        names.entry(name.to_owned()).or_insert(arrival);
     }
 
     /// The account's order as known now.
@@ -43,20 +55,29 @@ impl Arrivals {
         self.lock().accounts.get(account).cloned().unwrap_or_default()
     }
 
-    /// `name` is taken: its place does not matter any more.
+    /// `name` was claimed: a new file of that name has a place of its own.
     pub fn forget(&self, account: &AccountId, name: &str) {
+        self.retain(account, |known, _| known != name);
+    }
+
+    /// Forgets names that were noted before `listed_at` and are not in the listing begun then.
+    pub fn keep(&self, account: &AccountId, listed: &HashSet<&str>, listed_at: Timestamp) {
+        self.retain(account, |name, arrival| arrival.at >= listed_at || listed.contains(name));
+    }
+
+    /// Events were lost: nothing noted before is certain.
+    pub fn clear(&self) {
+        self.lock().accounts.clear();
+    }
+
+    fn retain(&self, account: &AccountId, keep: impl Fn(&str, &Arrival) -> bool) {
         let mut known = self.lock();
         if let Some(names) = known.accounts.get_mut(account) {
-            names.remove(name);
+            names.retain(|name, arrival| keep(name, arrival));
             if names.is_empty() {
                 known.accounts.remove(account);
             }
         }
-    }
-
-    /// Nothing of before is certain: events were lost.
-    pub fn clear(&self) {
-        self.lock().accounts.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -69,18 +90,26 @@ impl Arrivals {
 mod tests {
     use super::*;
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
-    fn the_last_close_counts() {
+    fn the_first_completion_counts() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
-        for name in ["x.manifest", "y.manifest", "x.manifest"] {
-            arrivals.note(&account, name);
+        for (second, name) in [(1, "x.manifest"), (1, "y.manifest"), (2, "x.manifest")] {
+            arrivals.note(&account, name, at(second));
         }
         let order = arrivals.order(&account);
-        assert!(order["y.manifest"] < order["x.manifest"]);
-        arrivals.forget(&account, "y.manifest");
+        assert!(order["x.manifest"] < order["y.manifest"]);
         arrivals.forget(&account, "x.manifest");
-        assert!(arrivals.order(&account).is_empty());
+        arrivals.note(&account, "x.manifest", at(3));
+        let order = arrivals.order(&account);
+        assert!(order["y.manifest"] < order["x.manifest"], "a new file");
+        arrivals.keep(&account, &HashSet::from(["y.manifest"]), at(3));
+        assert_eq!(arrivals.order(&account).len(), 2, "noted after the listing");
+        arrivals.keep(&account, &HashSet::new(), at(4));
         assert!(arrivals.lock().accounts.is_empty(), "nothing is kept of a quiet account");
     }
 
@@ -89,7 +118,7 @@ mod tests {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for n in 0..=MAX_NAMES {
-            arrivals.note(&account, &n.to_string());
+            arrivals.note(&account, &n.to_string(), at(1));
         }
         assert_eq!(arrivals.order(&account).len(), 1);
     }

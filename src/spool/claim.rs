@@ -2,11 +2,8 @@
 //! [`Claim`] says which files; [`Claim::execute`] moves them, and is its own recovery: after a
 //! crash at any step, executing it again ends in the same state.
 //!
-//! The data file is renamed. So is the manifest, or its bytes are copied and it keeps its name for
-//! a while (`Claim::copied`): clients look at what they have uploaded, or set its time, after they
-//! closed it, and must find it there. [`super::linger`] says what becomes of the name. The copy is
-//! ours, and the digest in the row says that it has the bytes that were judged. A caller that keeps
-//! the text itself can have the copy made later ([`Claim::execute_but_copy`]).
+//! Both files are renamed, the data file first: a manifest in the spool says that the claim is whole.
+//! [`Step`] is the order of it, pure.
 //!
 //! # Why nobody can change a claimed file
 //! 1. Nobody has it open for writing. A read lease (fcntl(2), F_SETLEASE) is given only while the
@@ -19,7 +16,6 @@
 //! 2. Nobody can open it any more. Its one name (link count 1, asked before and after) lies in a
 //!    folder of mode 0700 that is ours. A handle for reading cannot be turned into one for writing
 //!    inside the chroot, which has no /proc.
-//!    A copied manifest's name is open to anybody; the copy never was.
 //! 3. What is left is an open(2) or link(2) that found the file before the rename and is still on
 //!    its way inside the kernel after it. Hence [`super::spooled`] holds a lease of its own while
 //!    the file is read, and asks once more when it has been.
@@ -30,7 +26,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::digest::Digest;
 use super::entry::Entry;
 use super::folder::FolderError;
 use super::layout::Layout;
@@ -44,9 +39,6 @@ pub(super) const DATA: &str = "data";
 
 /// The manifest's name in the spool.
 pub(super) const MANIFEST: &str = "manifest";
-
-/// The longest manifest, in bytes, that is given to the caller to keep.
-const MOST_KEPT: u64 = 16 << 10;
 
 /// One file to claim: this content under this name, and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,10 +70,63 @@ pub struct Claim {
     pub data: Option<FileId>,
     /// The manifest.
     pub manifest: FileId,
-    /// Set where the manifest keeps its name and a copy of these bytes goes into the spool; none
-    /// where it is moved, as in all rows of before there was a choice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copied: Option<Digest>,
+}
+
+/// One of the files of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The data file.
+    Data,
+    /// The manifest.
+    Manifest,
+}
+
+impl Part {
+    /// Its name in the spool.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Data => DATA,
+            Self::Manifest => MANIFEST,
+        }
+    }
+}
+
+/// What to do next about a claim whose row is written. Pure. A crash goes back to the first step;
+/// a step that is done already is done again without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Rename a file into the spool, if it is the one that was seen.
+    Take(Part),
+    /// All files are in the spool: the row becomes `queued`.
+    Queue,
+    /// Rename a file back into incoming, if it was moved.
+    Return(Part),
+    /// Nothing is in the spool: delete the row, as if it had never been.
+    Drop,
+}
+
+impl Step {
+    /// The first step.
+    pub fn first(claim: &Claim) -> Self {
+        Self::Take(if claim.data.is_some() { Part::Data } else { Part::Manifest })
+    }
+
+    /// The step after this one was done.
+    #[must_use]
+    pub fn done(self, claim: &Claim) -> Self {
+        match self {
+            Self::Take(Part::Data) => Self::Take(Part::Manifest),
+            Self::Take(Part::Manifest) | Self::Queue => Self::Queue,
+            Self::Return(Part::Manifest) if claim.data.is_some() => Self::Return(Part::Data),
+            Self::Return(_) | Self::Drop => Self::Drop,
+        }
+    }
+
+    /// The step after a file turned out to be gone, changed or open for writing.
+    #[must_use]
+    pub fn undo() -> Self {
+        Self::Return(Part::Manifest)
+    }
 }
 
 /// What is in the spool now, durably.
@@ -95,7 +140,7 @@ pub struct Claimed {
 ///
 /// After [`Gone`](Self::Gone), [`Changed`](Self::Changed) and
 /// [`StillWritten`](Self::StillWritten) everything is in incoming as it was: drop the import's
-/// row and look again. After [`Stranded`](Self::Stranded) the import can only be failed. After
+/// row and scan again. After [`Stranded`](Self::Stranded) the import can only be failed. After
 /// the others, execute the same claim again later.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
@@ -173,84 +218,51 @@ impl Claim {
         account: &AccountId,
         import: &ImportId,
     ) -> Result<Claimed, ClaimError> {
-        Ok(self.carry_out(layout, account, import, false)?.0)
-    }
-
-    /// As [`Self::execute`], but of a manifest that keeps its name no copy is made yet: its text is
-    /// returned, for the caller to keep durably until [`super::SpooledImport::put_manifest`]. None:
-    /// the manifest is in the spool, as it was moved, or is long.
-    ///
-    /// # Errors
-    /// As [`Self::execute`].
-    pub fn execute_but_copy(
-        &self,
-        layout: &Layout,
-        account: &AccountId,
-        import: &ImportId,
-    ) -> Result<Option<String>, ClaimError> {
-        Ok(self.carry_out(layout, account, import, true)?.1)
-    }
-
-    fn carry_out(
-        &self,
-        layout: &Layout,
-        account: &AccountId,
-        import: &ImportId,
-        keeps: bool,
-    ) -> Result<(Claimed, Option<String>), ClaimError> {
-        let mut kept = None;
         let mover = Mover::open(layout, account, import)?;
         let mut leases = Vec::with_capacity(2);
-        for (part, id) in self.parts() {
-            let taken = match &self.copied {
-                Some(digest) if part == MANIFEST && keeps && digest.length() <= MOST_KEPT => {
-                    mover.text(id, digest).map(|text| {
-                        kept = text;
-                        None
-                    })
+        let mut cause = None;
+        let mut step = Step::first(self);
+        loop {
+            match step {
+                Step::Take(part) => match mover.take(part, self.file(part)) {
+                    Ok(lease) => leases.extend(lease),
+                    Err(error) if error.is_final() => {
+                        cause = Some(error);
+                        step = Step::undo();
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                Step::Return(part) => match mover.give_back(part, self.file(part)) {
+                    Ok(()) => {}
+                    Err(Undo::NoPlace) => {
+                        let name = self.file(part).name.clone();
+                        let source = cause.unwrap_or_else(|| self.manifest.changed());
+                        return Err(ClaimError::Stranded { name, source: Box::new(source) });
+                    }
+                    Err(Undo::Failed(error)) => return Err(error),
+                },
+                Step::Drop => {
+                    mover.remove_folder()?;
+                    return Err(cause.unwrap_or_else(|| self.manifest.changed()));
                 }
-                Some(digest) if part == MANIFEST => mover.copy(id, digest).map(|()| None),
-                _ => mover.take(part, id),
-            };
-            match taken {
-                Ok(lease) => leases.extend(lease),
-                Err(error) if error.is_final() => return Err(self.undo(&mover, error)),
-                Err(error) => return Err(error),
+                Step::Queue => break,
             }
+            step = step.done(self);
         }
         let data_size = match (&self.data, leases.first()) {
             (Some(_), Some(data)) => Some(mover.size(data)?),
             _ => None,
         };
         mover.sync(&leases)?;
-        Ok((Claimed { data_size }, kept))
+        Ok(Claimed { data_size })
     }
 
-    /// The data file comes first: a manifest that isn't in the spool tells that the claim isn't whole.
-    fn parts(&self) -> impl DoubleEndedIterator<Item = (&'static str, &FileId)> {
-        let data = self.data.iter().map(|id| (DATA, id));
-        data.chain(std::iter::once((MANIFEST, &self.manifest)))
-    }
-
-    /// Moves back what was moved, the manifest first; returns why it had to be.
-    fn undo(&self, mover: &Mover, cause: ClaimError) -> ClaimError {
-        for (part, id) in self.parts().rev() {
-            let undone = match &self.copied {
-                Some(_) if part == MANIFEST => mover.remove_copy(),
-                _ => mover.give_back(part, id),
-            };
-            match undone {
-                Ok(()) => {}
-                Err(Undo::NoPlace) => {
-                    let name = id.name.clone();
-                    return ClaimError::Stranded { name, source: Box::new(cause) };
-                }
-                Err(Undo::Failed(error)) => return error,
-            }
-        }
-        match mover.remove_folder() {
-            Ok(()) => cause,
-            Err(error) => error,
+    /// The file that is to be `part`; of a claim without a data file it is the manifest.
+    fn file(&self, part: Part) -> &FileId {
+        match (part, &self.data) {
+            (Part::Data, Some(data)) => data,
+            _ => &self.manifest,
         }
     }
 }

@@ -65,7 +65,7 @@ fn unprivileged(root: &Path) {
     let incoming = Folder::open(&layout.incoming(&account)).unwrap();
     let entries = Listing::read(&incoming, 100).unwrap().entries;
     let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
-    let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest"), copied: None };
+    let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };
     match claim.execute(&layout, &account, &import) {
         Err(ClaimError::StillWritten { .. }) => println!("unprivileged: still being written"),
         Err(error) => panic!("{error:?}"),

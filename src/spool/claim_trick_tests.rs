@@ -86,8 +86,7 @@ fn an_odd_manifest_is_moved_unopened() {
     for make in make {
         let host = TestHost::new();
         make(&host.incoming().join("odd.manifest"));
-        let claim =
-            Claim { data: None, manifest: FileId::of(&host.entry("odd.manifest")), copied: None };
+        let claim = Claim { data: None, manifest: FileId::of(&host.entry("odd.manifest")) };
         assert!(!claim.manifest.plain);
         for _ in 0..2 {
             host.execute(&claim).unwrap();

@@ -38,8 +38,6 @@ pub struct Entry {
     /// Last change of content, attributes or name, by the host's clock. Unlike the modification
     /// time, an account can't set it.
     pub ctime: Timestamp,
-    /// What stands as the modification time: a write's own, or what an account set.
-    pub mtime: Timestamp,
     /// The device it lies on.
     pub dev: u64,
     /// Its inode.
@@ -66,7 +64,6 @@ impl Entry {
             kind: kind(stat),
             size: u64::try_from(stat.st_size).unwrap_or(0),
             ctime: timestamp(stat.st_ctime, stat.st_ctime_nsec),
-            mtime: timestamp(stat.st_mtime, stat.st_mtime_nsec),
             dev: stat.st_dev,
             ino: stat.st_ino,
             nlink: stat.st_nlink,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
+use jiff::Timestamp;
 use nix::libc;
 
 use super::arrivals::Arrivals;
@@ -175,7 +176,7 @@ impl Events {
         }
         let name = event.name.as_ref().and_then(|name| name.to_str());
         if let Some(name) = name.filter(|name| name.ends_with(MANIFEST_ENDING)) {
-            self.arrivals.note(&account, name);
+            self.arrivals.note(&account, name, Timestamp::now());
         }
         Some(Look::Account(account))
     }

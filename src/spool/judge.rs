@@ -1,16 +1,24 @@
 //! What becomes of one manifest, given those that came before it. Pure.
 //!
-//! A wait is never longer than its period from now, whatever the clock did. Texts that a partner
-//! gets quote names escaped, and cut.
+//! A pair is ready when its uploader is done: when the sessions that changed its files have ended,
+//! or both files have been unchanged for `pairing.settle`. A wait is never longer than its period
+//! from now, whatever the clock did. Texts that a partner gets quote names escaped, and cut.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::arrivals::Order;
 use super::entry::{Entry, Kind, data_ending};
-use super::pair::{Content, ManifestSeen, Reason, Verdict};
-use crate::config::{Pairing, Period};
+use super::pair::{Age, Content, ManifestSeen, Reason, Sight, Verdict};
+use crate::audit::{Sessions, Upload};
+use crate::config::Pairing;
 use crate::import_id::ImportId;
 use crate::report::{Failure, FailureText};
+
+/// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
+const TICK: Duration = Duration::from_millis(10);
 
 /// How many similarly named files a refusal lists.
 const MAX_SIMILAR: usize = 5;
@@ -34,14 +42,46 @@ impl Judgement {
 
 /// Judges manifests one after the other, earliest first.
 pub(super) struct Judge<'a> {
-    pub(super) files: HashMap<&'a str, &'a Entry>,
-    pub(super) being_written: &'a HashSet<String>,
+    files: HashMap<&'a str, &'a Entry>,
+    being_written: &'a HashSet<String>,
+    ages: &'a HashMap<String, Age>,
+    tick: Timestamp,
+    order: &'a Order,
+    /// When the manifests that name a data file were complete.
+    naming: HashMap<&'a str, Vec<Timestamp>>,
     /// The data files already given away, with the manifest that got each.
-    pub(super) given: HashMap<&'a str, &'a str>,
-    pub(super) periods: &'a Pairing,
+    given: HashMap<&'a str, &'a str>,
+    periods: &'a Pairing,
+    upload: &'a dyn Fn(&Entry) -> Upload,
 }
 
 impl<'a> Judge<'a> {
+    pub(super) fn new(
+        sight: &'a Sight,
+        order: &'a Order,
+        periods: &'a Pairing,
+        upload: &'a dyn Fn(&Entry) -> Upload,
+    ) -> Self {
+        let mut judge = Self {
+            files: sight.files.iter().map(|file| (file.name.as_str(), file)).collect(),
+            being_written: &sight.being_written,
+            ages: &sight.ages,
+            tick: sight.tick,
+            order,
+            naming: HashMap::new(),
+            given: HashMap::new(),
+            periods,
+            upload,
+        };
+        for manifest in &sight.manifests {
+            if let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content {
+                let completed = judge.completed(&manifest.entry);
+                judge.naming.entry(data_file).or_default().push(completed);
+            }
+        }
+        judge
+    }
+
     /// Judges the next manifest; `earlier` is the import that has had its name.
     pub(super) fn manifest(
         &mut self,
@@ -56,13 +96,13 @@ impl<'a> Judge<'a> {
             }
             Content::Read(verdict) => verdict,
         };
-        if let Some(left) = self.left(manifest, self.periods.settle.get()) {
-            return Judgement::Wait(Reason::Settling, Some(left));
+        if let Some(left) = self.cut(&[(&manifest.entry, manifest.age)]) {
+            return Judgement::Wait(Reason::Cut, Some(left));
         }
         if let Verdict::Invalid { .. } = verdict
-            && let Some(left) = self.left(manifest, self.periods.manifest_quiet_period.get())
+            && let Some(wait) = self.not_whole(manifest)
         {
-            return Judgement::Wait(Reason::ManifestNotWhole, Some(left));
+            return wait;
         }
         if let Some(import) = earlier {
             let detail = format!(
@@ -70,9 +110,10 @@ impl<'a> Judge<'a> {
                  create a new manifest file with a new name",
                 quote(&manifest.entry.name)
             );
-            return Judgement::refuse(FailureText::Manifest, detail);
+            return self.refuse(manifest, FailureText::Manifest, detail);
         }
         match verdict {
+            // Its periods are over.
             Verdict::Invalid { findings, .. } => {
                 Judgement::refuse(FailureText::Manifest, findings.clone())
             }
@@ -86,24 +127,103 @@ impl<'a> Judge<'a> {
                 "a data file's name ends in .csv, .csv.gz or .csv.zst; {} does not",
                 quote(name)
             );
-            return Judgement::refuse(FailureText::Unreadable, detail);
+            return self.refuse(manifest, FailureText::Unreadable, detail);
         }
         let file = match self.files.get(name) {
             Some(file) if !self.given.contains_key(name) => *file,
             _ => return self.no_data_file(manifest, name),
         };
         if !file.is_plain() {
-            return Judgement::refuse(FailureText::Unreadable, not_plain("data file", file));
+            let detail = not_plain("data file", file);
+            return self.refuse(manifest, FailureText::Unreadable, detail);
+        }
+        if self.is_replaced(manifest, file) {
+            let detail = format!(
+                "{} was uploaded again before this pair was claimed: \
+                 end the session, wait {} s or use another name",
+                cut_short(name),
+                self.periods.settle.get().as_secs_f64().ceil()
+            );
+            return self.refuse(manifest, FailureText::NoDataFile, detail);
         }
         if self.being_written.contains(name) {
             return self.data_file_being_written(manifest, name);
+        }
+        let age = self.ages.get(name).copied().unwrap_or_default();
+        let both = [(&manifest.entry, manifest.age), (file, age)];
+        if let Some(left) = self.cut(&both) {
+            return Judgement::Wait(Reason::Cut, Some(left));
+        }
+        if let Some(left) = self.settling(&both) {
+            return Judgement::Wait(Reason::Settling, Some(left));
         }
         self.given.insert(name, &manifest.entry.name);
         Judgement::Take(Ok(file.clone()))
     }
 
+    /// Takes the manifest alone, to refuse it, once its uploader is done with it.
+    fn refuse(&self, manifest: &ManifestSeen, text: FailureText, detail: String) -> Judgement {
+        match self.settling(&[(&manifest.entry, manifest.age)]) {
+            Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+            None => Judgement::refuse(text, detail),
+        }
+    }
+
+    /// How long to wait at most until the uploader is done with these files; `None` when it is.
+    fn settling(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
+        let settle = self.periods.settle.get();
+        let left = files.iter().filter_map(|(_, age)| age.left(settle)).max()?;
+        if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != Sessions::Ended) {
+            return Some(left);
+        }
+        // A change within the tick of the last one would leave the ctime as it is, unseen.
+        let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
+        is_of_this_tick.then(|| left.min(TICK))
+    }
+
+    /// How long to wait for an upload to be resumed, where one was cut.
+    fn cut(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
+        let grace = self.periods.data_file_grace.get();
+        let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
+        let is_cut = |entry: &Entry| (self.upload)(entry).sessions == Sessions::Cut;
+        files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
+    }
+
+    /// A manifest that doesn't parse may be half of one, whatever its session did.
+    fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
+        let left = |period: Duration| manifest.age.left(period);
+        let settling = left(self.periods.settle.get()).map(|left| (Reason::Settling, left));
+        let quiet = || left(self.periods.manifest_quiet_period.get());
+        let (reason, left) =
+            settling.or_else(|| quiet().map(|left| (Reason::ManifestNotWhole, left)))?;
+        Some(Judgement::Wait(reason, Some(left)))
+    }
+
+    /// Whether a complete data file was replaced after its manifest was complete: what is there now
+    /// is of a later manifest.
+    fn is_replaced(&self, manifest: &ManifestSeen, file: &Entry) -> bool {
+        let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
+        match ours.closed_at {
+            Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
+            // Without the log: a later manifest was complete after the file's last change, and
+            // this one before.
+            _ => {
+                let later = self.naming.get(file.name.as_str());
+                self.completed(&manifest.entry) < file.ctime
+                    && later.is_some_and(|all| all.iter().any(|at| *at > file.ctime))
+            }
+        }
+    }
+
+    /// When a manifest was complete. Setting its time moves the ctime, reading an event late the
+    /// arrival.
+    fn completed(&self, manifest: &Entry) -> Timestamp {
+        let arrival = self.order.get(&manifest.name);
+        arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))
+    }
+
     fn no_data_file(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
-        if let Some(left) = self.left(manifest, self.periods.data_file_grace.get()) {
+        if let Some(left) = manifest.age.left(self.periods.data_file_grace.get()) {
             return Judgement::Wait(Reason::NoDataFile, Some(left));
         }
         let mut detail = match self.given.get(name) {
@@ -114,12 +234,12 @@ impl<'a> Judge<'a> {
         if !similar.is_empty() {
             detail += &format!("; similar names there: {}", similar.join(", "));
         }
-        Judgement::refuse(FailureText::NoDataFile, detail)
+        self.refuse(manifest, FailureText::NoDataFile, detail)
     }
 
     fn data_file_being_written(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
         let period = self.periods.open_file_grace.get();
-        if let Some(left) = self.left(manifest, period) {
+        if let Some(left) = manifest.age.left(period) {
             return Judgement::Wait(Reason::DataFileBeingWritten, Some(left));
         }
         let detail = format!(
@@ -128,18 +248,6 @@ impl<'a> Judge<'a> {
             quote(name)
         );
         Judgement::refuse(FailureText::NoDataFile, detail)
-    }
-
-    /// Whether the manifest's last change is younger than `period`.
-    pub(super) fn is_younger(&self, manifest: &ManifestSeen, period: Period) -> bool {
-        self.left(manifest, period.get()).is_some()
-    }
-
-    /// What is left of `period` since the manifest's last change; none when it is over.
-    fn left(&self, manifest: &ManifestSeen, period: Duration) -> Option<Duration> {
-        period
-            .checked_sub(manifest.age.then.saturating_add(manifest.age.since))
-            .filter(|left| !left.is_zero())
     }
 
     /// Names that a partner may have meant by `name`, in order, quoted.
@@ -171,4 +279,13 @@ pub(super) fn quote(name: &str) -> String {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None => format!("{name:?}"),
     }
+}
+
+/// The same without quotation marks.
+fn cut_short(name: &str) -> String {
+    let (begin, rest) = match name.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => (&name[..end], "…"),
+        None => (name, ""),
+    };
+    format!("{}{rest}", begin.escape_debug())
 }

@@ -1,17 +1,20 @@
-//! [`Memory`]: what looks have read of an account's manifests, so that none is read twice.
+//! [`Memory`]: what scans have read of an account's manifests, so that none is read twice, and when
+//! each file was first seen as it is.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::digest::Digest;
 use super::entry::Entry;
 use super::pair::{Age, Verdict};
 
-/// What was read of an account's manifests, by content. Start with an empty one.
+/// What is known of an account's manifests and data files, by content. Start with an empty one.
 #[derive(Debug, Default)]
-pub struct Memory(pub(super) HashMap<Version, Remembered>);
+pub struct Memory {
+    pub(super) manifests: HashMap<Version, Remembered>,
+    pub(super) data_files: HashMap<Version, Remembered>,
+}
 
 /// One content of one file: any change of it changes the ctime.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,20 +25,13 @@ pub(super) struct Version {
     ctime: Timestamp,
 }
 
-/// One manifest's.
+/// One file's.
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
     first_seen: Instant,
     age_then: Duration,
-    pub(super) read: Option<Read>,
-}
-
-/// What was read.
-#[derive(Clone, Debug)]
-pub(super) struct Read {
-    pub(super) verdict: Verdict,
-    /// None: it is too large to be read.
-    pub(super) digest: Option<Digest>,
+    /// What a manifest holds, once it was read.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Version {
@@ -47,7 +43,7 @@ impl Version {
 impl Remembered {
     pub(super) fn now(entry: &Entry) -> Self {
         let age_then = Age::by_clock(entry.ctime, Timestamp::now());
-        Self { first_seen: Instant::now(), age_then, read: None }
+        Self { first_seen: Instant::now(), age_then, verdict: None }
     }
 
     pub(super) fn age(&self) -> Age {

@@ -4,22 +4,19 @@
 //! through a path; nothing is followed; what was opened is asked, not what the name says. A look
 //! at an account goes: [`watch`] says "look" → [`scan`] lists and reads new manifests → [`pair`]
 //! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
-//! [`spooled`] reads them there → [`results`] takes the answers. A claimed manifest's name may stay
-//! for a while: [`linger`] tells it from an upload (pure), [`swept`] takes it away.
+//! [`spooled`] reads them there → [`results`] takes the answers.
 
 mod answered;
 pub mod arrivals;
 pub mod claim;
-mod copier;
 pub mod copy;
-pub mod digest;
 pub mod empty;
 pub mod entry;
 mod events;
 pub mod folder;
 mod judge;
 pub mod layout;
-pub mod linger;
+mod lingering;
 mod listing;
 pub mod log_socket;
 mod memory;
@@ -31,7 +28,6 @@ pub mod results;
 pub mod scan;
 pub mod scan_error;
 pub mod spooled;
-pub mod swept;
 pub mod unclaimed;
 pub mod watch;
 
@@ -39,15 +35,14 @@ pub mod watch;
 mod test_host;
 
 pub use answered::answered_bytes;
-pub use arrivals::{Arrivals, Order};
-pub use claim::{Claim, ClaimError, Claimed, FileId};
+pub use arrivals::{Arrival, Arrivals, Order};
+pub use claim::{Claim, ClaimError, Claimed, FileId, Part, Step};
 pub use copy::{CopyError, copy_folder};
-pub use digest::Digest;
 pub use empty::{Empty, stirred};
 pub use entry::{Entry, Kind};
 pub use folder::FolderError;
 pub use layout::Layout;
-pub use linger::Lingering;
+pub use lingering::Lingering;
 pub use listing::{Held, each_name};
 pub use log_socket::{
     Datagram, Linked, LogSocket, LogSocketError, has_log_folder, link_into, linked,

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::{Mode, fstat};
 
-use super::claim::{ClaimError, DATA, FileId};
+use super::claim::{ClaimError, DATA, FileId, Part};
 use super::entry::{Entry, Kind};
 use super::folder::{Folder, FolderError};
 use super::layout::Layout;
@@ -55,10 +55,11 @@ impl Mover {
     }
 
     /// Brings one file into the spool, or finds it there; proves that nobody is writing to it.
-    pub(super) fn take(&self, part: &str, id: &FileId) -> Result<Option<ReadLease>, ClaimError> {
-        if part == DATA && !id.plain {
+    pub(super) fn take(&self, part: Part, id: &FileId) -> Result<Option<ReadLease>, ClaimError> {
+        if part == Part::Data && !id.plain {
             return Err(id.changed()); // not a data file, whoever wrote the claim
         }
+        let part = part.name();
         match self.spooled.stat(part) {
             // Moved before a crash: its name can't be asked about any more, its writers can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
@@ -86,12 +87,7 @@ impl Mover {
     }
 
     /// Opens `name` in `folder` and takes a read lease.
-    pub(super) fn lease(
-        &self,
-        folder: &Folder,
-        name: &str,
-        id: &FileId,
-    ) -> Result<ReadLease, ClaimError> {
+    pub(super) fn lease(&self, folder: &Folder, name: &str, id: &FileId) -> Result<ReadLease, ClaimError> {
         let file = folder.read(name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
             // A symbolic link, a socket, a device without a driver is there instead.
@@ -142,12 +138,7 @@ impl Mover {
     }
 
     /// Whether what lies in the spool is the leased file, without another name, unwritten.
-    pub(super) fn verify(
-        &self,
-        part: &str,
-        id: &FileId,
-        lease: &ReadLease,
-    ) -> Result<(), ClaimError> {
+    pub(super) fn verify(&self, part: &str, id: &FileId, lease: &ReadLease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
@@ -173,7 +164,8 @@ impl Mover {
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
-    pub(super) fn give_back(&self, part: &str, id: &FileId) -> Result<(), Undo> {
+    pub(super) fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
+        let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
         match self.spooled.rename(part, incoming, &id.name, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -223,7 +215,7 @@ impl Mover {
         Ok(())
     }
 
-    pub(super) fn incoming_path(&self, id: &FileId) -> PathBuf {
+    fn incoming_path(&self, id: &FileId) -> PathBuf {
         match &self.incoming {
             Ok(folder) => folder.path().join(&id.name),
             Err(_) => PathBuf::from(&id.name),
@@ -237,6 +229,6 @@ impl FileId {
     }
 }
 
-pub(super) fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
+fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
     ClaimError::Io { operation, path, source: errno.into() }
 }

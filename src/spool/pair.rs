@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::arrivals::Order;
+use super::arrivals::{Arrival, Order};
 use super::claim::{Claim, FileId};
-use super::digest::Digest;
 use super::entry::Entry;
 use super::judge::{Judge, Judgement};
 use super::results;
+use crate::audit::Upload;
 use crate::config::Pairing;
 use crate::import_id::ImportId;
 use crate::report::{DataType, Failure};
@@ -90,16 +90,14 @@ pub struct ManifestSeen {
     pub entry: Entry,
     /// What it holds.
     pub content: Content,
-    /// For how long it has lain there unchanged.
+    /// For how long it has been unchanged.
     pub age: Age,
-    /// Of its bytes, if they were read.
-    pub digest: Option<Digest>,
 }
 
-/// How old a manifest's last change is. The host's clock is asked once, when it is first seen; from
-/// then on the monotonic clock counts. So a clock that jumps while a manifest waits neither ends
+/// How old a file's last change is. The host's clock is asked once, when it is first seen; from
+/// then on the monotonic clock counts. So a clock that jumps while a file waits neither ends
 /// its time early, which would refuse a good upload, nor makes it endless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Age {
     /// By the host's clock, when it was first seen.
     pub then: Duration,
@@ -113,6 +111,11 @@ impl Age {
     pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
         Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
     }
+
+    /// What is left of `period` since the last change; `None` when it is over.
+    pub(super) fn left(self, period: Duration) -> Option<Duration> {
+        period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
+    }
 }
 
 /// All of an account's incoming that decisions need.
@@ -124,6 +127,11 @@ pub struct Sight {
     pub files: Vec<Entry>,
     /// The names of those data files that somebody has open for writing.
     pub being_written: HashSet<String>,
+    /// For how long the data files that manifests name have been unchanged, by name.
+    pub ages: HashMap<String, Age>,
+    /// The ctime that a change would have had when the listing began: a change after it has at
+    /// least this one.
+    pub tick: Timestamp,
 }
 
 /// A manifest to take out of incoming, with its data file or alone.
@@ -137,8 +145,6 @@ pub struct Take {
     pub data: Result<Entry, Failure>,
     /// An earlier import had a manifest of this name, whose answers stay as they are.
     pub spent: bool,
-    /// Set where the manifest keeps its name for now: these bytes of it are copied.
-    pub copied: Option<Digest>,
 }
 
 impl Take {
@@ -147,7 +153,6 @@ impl Take {
         Claim {
             data: self.data.as_ref().ok().map(FileId::of),
             manifest: FileId::of(&self.manifest),
-            copied: self.copied,
         }
     }
 
@@ -162,8 +167,12 @@ impl Take {
 pub enum Reason {
     /// It is being written.
     ManifestBeingWritten,
-    /// Its client may not be done with it: some set its time when it is closed.
+    /// Its uploader may not be done with it or with its data file.
     Settling,
+    /// An earlier pair is settling.
+    Behind,
+    /// Its session, or its data file's, ended while it had the file open.
+    Cut,
     /// It can't be parsed, and may not be whole yet.
     ManifestNotWhole,
     /// Its data file is not there.
@@ -186,8 +195,7 @@ pub struct Waiting {
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// What to take now, in the order of upload: the manifest's last change, then its
-    /// arrival, then its name.
+    /// What to take now, in the order in which manifests were complete.
     pub take: Vec<Take>,
     /// What stays, in the same order.
     pub waiting: Vec<Waiting>,
@@ -202,52 +210,52 @@ impl Decisions {
     }
 }
 
-/// Whether the order of some manifests of one tick is not known yet, though it will be: the
-/// event of a close is in the kernel's queue before anybody can see the closed file.
+/// Whether the order of some manifests is not known yet, though it will be: the event of a close is
+/// in the kernel's queue before anybody can see the closed file.
 pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
-    let mut ticks: HashMap<Timestamp, (usize, usize)> = HashMap::new();
-    for ManifestSeen { entry, .. } in &sight.manifests {
-        if now.duration_since(entry.ctime).unsigned_abs() < FRESH {
-            let (all, known) = ticks.entry(entry.ctime).or_default();
-            *all += 1;
-            *known += usize::from(order.contains_key(&entry.name));
-        }
-    }
-    ticks.values().any(|(all, known)| *all > 1 && known < all)
+    let is_awaited = |ManifestSeen { entry, .. }: &ManifestSeen| {
+        now.duration_since(entry.ctime).unsigned_abs() < FRESH && !order.contains_key(&entry.name)
+    };
+    sight.manifests.len() > 1 && sight.manifests.iter().any(is_awaited)
 }
 
-/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to take. `order` tells apart what came in one tick; `spent`
-/// tells which import has had a manifest name.
+/// When a manifest was complete: by its arrival, or by its last change where that is not known.
+fn completed(manifest: &Entry, order: &Order) -> Arrival {
+    let by_change = Arrival { at: manifest.ctime, place: u64::MAX };
+    order.get(&manifest.name).copied().unwrap_or(by_change)
+}
+
+/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to take. `order` has
+/// their arrivals; `spent` returns the import that has had a manifest name; `upload` what the SFTP
+/// server's log says of a file.
 pub fn decide(
     sight: &Sight,
     order: &Order,
     periods: &Pairing,
     spent: impl Fn(&str) -> Option<ImportId>,
+    upload: impl Fn(&Entry) -> Upload,
 ) -> Decisions {
     let mut manifests: Vec<_> = sight.manifests.iter().collect();
-    manifests.sort_by_key(|manifest| {
-        let entry = &manifest.entry;
-        (entry.ctime, order.get(&entry.name).copied().unwrap_or(u64::MAX), &entry.name)
-    });
-    let mut judge = Judge {
-        files: sight.files.iter().map(|file| (file.name.as_str(), file)).collect(),
-        being_written: &sight.being_written,
-        given: HashMap::new(),
-        periods,
-    };
+    manifests.sort_by_key(|manifest| (completed(&manifest.entry, order), &manifest.entry.name));
+    let mut judge = Judge::new(sight, order, periods, &upload);
     let mut decisions = Decisions::default();
+    let mut settling = false;
     for manifest in manifests {
         if decisions.take.len() == TAKEN_BY_ONE_LOOK {
             decisions.more = true;
             break;
         }
         let earlier = spent(&manifest.entry.name);
+        let wait =
+            |reason, at_most| Waiting { manifest: manifest.entry.name.clone(), reason, at_most };
         match judge.manifest(manifest, earlier.as_ref()) {
-            Judgement::Wait(reason, at_most) => decisions.waiting.push(Waiting {
-                manifest: manifest.entry.name.clone(),
-                reason,
-                at_most,
-            }),
+            Judgement::Wait(reason, at_most) => {
+                settling |= reason == Reason::Settling;
+                decisions.waiting.push(wait(reason, at_most));
+            }
+            Judgement::Take(_) if settling => {
+                decisions.waiting.push(wait(Reason::Behind, None));
+            }
             Judgement::Take(data) => decisions.take.push(Take {
                 manifest: manifest.entry.clone(),
                 known: match &manifest.content {
@@ -256,10 +264,6 @@ pub fn decide(
                 },
                 data,
                 spent: earlier.is_some(),
-                // The row of the import that has spent the name tells what lingers.
-                copied: manifest
-                    .digest
-                    .filter(|_| earlier.is_none() && judge.is_younger(manifest, periods.linger)),
             }),
         }
     }

@@ -5,6 +5,8 @@ use super::*;
 use crate::config::Period;
 use crate::spool::Order;
 
+#[path = "pair_session_tests.rs"]
+mod sessions;
 #[path = "pair_time_tests.rs"]
 mod time;
 
@@ -21,7 +23,6 @@ fn entry(name: &str, ctime: i64) -> Entry {
         kind: Kind::Regular,
         size: 1,
         ctime: second(ctime),
-        mtime: second(ctime),
         dev: 1,
         ino,
         nlink: 1,
@@ -30,8 +31,7 @@ fn entry(name: &str, ctime: i64) -> Entry {
 
 fn manifest(name: &str, ctime: i64, content: Content) -> ManifestSeen {
     let age = Age { then: Age::by_clock(second(ctime), second(NOW)), since: Duration::ZERO };
-    let digest = matches!(content, Content::Read(_)).then(|| Digest::of(b"{}"));
-    ManifestSeen { entry: entry(name, ctime), content, age, digest }
+    ManifestSeen { entry: entry(name, ctime), content, age }
 }
 
 fn valid(data_file: &str) -> Content {
@@ -55,9 +55,23 @@ fn spent(name: &str) -> Option<ImportId> {
     (name == "spent.manifest").then(|| "sftp1-7".parse().unwrap())
 }
 
+/// The default, but for files that need not settle.
+fn periods() -> Pairing {
+    Pairing { settle: Period::seconds(0), ..Pairing::default() }
+}
+
+/// The log says nothing.
+fn silent(_: &Entry) -> Upload {
+    Upload::default()
+}
+
 /// The decisions in one line each: `take`, `refuse` or `wait`, in order.
 fn lines(sight: &Sight) -> Vec<String> {
-    let decisions = decide(sight, &Order::new(), &Pairing::default(), spent);
+    let decisions = decide(sight, &Order::new(), &periods(), spent, silent);
+    words(&decisions)
+}
+
+fn words(decisions: &Decisions) -> Vec<String> {
     let take = decisions.take.iter().map(|take| match &take.data {
         Ok(data) => format!("take {} with {}", take.manifest.name, data.name),
         Err(failure) => format!("refuse {}: {failure}", take.manifest.name),
@@ -76,6 +90,7 @@ fn line(content: Content, ctime: i64, others: &[&str], being_written: &[&str]) -
         manifests: vec![manifest("e.manifest", ctime, content)],
         files: files(others),
         being_written: being_written.iter().map(|&name| name.into()).collect(),
+        ..Sight::default()
     };
     lines(&sight).join("\n")
 }
@@ -205,7 +220,7 @@ fn the_earlier_of_two_manifests_gets_the_data_file() {
     let second_one = |ctime| Sight {
         manifests: vec![
             manifest("late.manifest", ctime, valid("e.csv")),
-            manifest("early.manifest", 0, valid("e.csv")),
+            manifest("early.manifest", 1, valid("e.csv")),
         ],
         files: files(&["e.csv"]),
         ..Sight::default()
@@ -215,7 +230,7 @@ fn the_earlier_of_two_manifests_gets_the_data_file() {
         ["take early.manifest with e.csv", "wait late.manifest NoDataFile 59000ms"]
     );
     assert_eq!(
-        lines(&second_one(1)),
+        lines(&second_one(2)),
         [
             "take early.manifest with e.csv",
             r#"refuse late.manifest: No data file found: "e.csv" was taken for the manifest "early.manifest""#
@@ -246,7 +261,7 @@ fn a_spent_name_is_not_judged_before_it_is_whole_and_keeps_the_earlier_answers()
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
         ..Sight::default()
     };
-    let decisions = decide(&refused, &Order::new(), &Pairing::default(), spent);
+    let decisions = decide(&refused, &Order::new(), &periods(), spent, silent);
     let import = "sftp1-9".parse().unwrap();
     assert_eq!(decisions.take[0].stem(&import), "sftp1-9");
     assert_eq!(decisions.take[0].known.client_email.as_deref(), Some("a@example.com"));

@@ -6,8 +6,8 @@ use super::*;
 fn a_grace_of_nothing_refuses_at_once() {
     let sight =
         Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
-    let none = Pairing { data_file_grace: crate::config::Period::seconds(0), ..Pairing::default() };
-    let decisions = decide(&sight, &Order::new(), &none, spent);
+    let none = Pairing { data_file_grace: Period::seconds(0), ..periods() };
+    let decisions = decide(&sight, &Order::new(), &none, spent, silent);
     assert!(decisions.take[0].data.is_err());
     assert_eq!(decisions.look_again_in(), None);
 }
@@ -53,66 +53,31 @@ fn looks_again_at_the_first_end_of_a_wait() {
         ],
         ..Sight::default()
     };
-    let decisions = decide(&sight, &Order::new(), &Pairing::default(), spent);
+    let decisions = decide(&sight, &Order::new(), &periods(), spent, silent);
     assert_eq!(decisions.look_again_in(), Some(Duration::from_secs(1)));
     assert_eq!(decisions.waiting.len(), 3);
 }
 
 #[test]
-fn what_came_in_one_tick_goes_by_arrival_then_by_name() {
+fn the_order_is_that_of_first_arrivals_then_of_changes_then_of_names() {
     let sight = Sight {
-        manifests: ["a.manifest", "b.manifest", "c.manifest"]
-            .map(|name| manifest(name, NOW, Content::NotPlain))
+        manifests: [("a.manifest", NOW), ("b.manifest", NOW), ("c.manifest", NOW - 9)]
+            .map(|(name, ctime)| manifest(name, ctime, Content::NotPlain))
             .into(),
         ..Sight::default()
     };
-    let order = Order::from([("c.manifest".to_owned(), 1), ("b.manifest".to_owned(), 2)]);
-    let decided = decide(&sight, &order, &Pairing::default(), |_| None);
-    let names: Vec<_> = decided.take.iter().map(|take| take.manifest.name.as_str()).collect();
-    assert_eq!(names, ["c.manifest", "b.manifest", "a.manifest"]);
+    let taken = |order: &Order| {
+        let decided = decide(&sight, order, &periods(), |_| None, silent);
+        let names = decided.take.into_iter().map(|take| take.manifest.name);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(taken(&Order::new()), "c.manifest a.manifest b.manifest");
+    let arrival = |name: &str, at, place| (name.to_owned(), Arrival { at: second(at), place });
+    // c's time was set after it came: it keeps its place.
+    let order = Order::from([arrival("b.manifest", NOW, 7), arrival("c.manifest", NOW + 1, 8)]);
+    assert_eq!(taken(&order), "b.manifest a.manifest c.manifest");
     assert!(order_is_open(&sight, &order, second(NOW)), "a's event is on its way");
     assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would be here by now");
-    let all = Order::from(["a", "b", "c"].map(|name| (format!("{name}.manifest"), 1)));
-    assert!(!order_is_open(&sight, &all, second(NOW)));
-}
-
-#[test]
-fn a_manifest_settles_before_it_is_taken_where_that_is_asked_for() {
-    let file = entry("e.csv", NOW - 9);
-    let periods = Pairing { settle: Period::seconds(2), ..Pairing::default() };
-    for (age, waits) in
-        [(0, Some(Duration::from_secs(2))), (1, Some(Duration::from_secs(1))), (2, None)]
-    {
-        let valid = Verdict::Valid {
-            data_type: DataType::Event,
-            data_file: "e.csv".into(),
-            client_email: "a@example.com".into(),
-        };
-        let sight = Sight {
-            manifests: vec![manifest("e.manifest", NOW - age, Content::Read(valid))],
-            files: vec![file.clone()],
-            ..Sight::default()
-        };
-        let decided = decide(&sight, &Order::new(), &periods, |_| None);
-        assert_eq!(decided.look_again_in(), waits);
-        assert_eq!(decided.take.len(), usize::from(waits.is_none()));
-    }
-}
-
-#[test]
-fn a_young_manifest_that_was_read_keeps_its_name_and_a_spent_one_does_not() {
-    let copied = |name: &str, ctime, content, linger| {
-        let sight = Sight { manifests: vec![manifest(name, ctime, content)], ..Sight::default() };
-        let none = Period::seconds(0);
-        let linger = Period::seconds(linger);
-        let periods = Pairing { linger, data_file_grace: none, ..Pairing::default() };
-        let decisions = decide(&sight, &Order::new(), &periods, spent);
-        decisions.take[0].claim().copied.is_some()
-    };
-    assert!(copied("e.manifest", NOW, valid("e.csv"), 10));
-    assert!(copied("e.manifest", NOW - 9, invalid(), 10), "whatever the answer");
-    assert!(!copied("e.manifest", NOW - 10, valid("e.csv"), 10));
-    assert!(!copied("e.manifest", NOW, valid("e.csv"), 0));
-    assert!(!copied("e.manifest", NOW, Content::NotPlain, 10));
-    assert!(!copied("spent.manifest", NOW, valid("e.csv"), 10));
+    let order = Order::from([arrival("b.manifest", NOW, 7), arrival("a.manifest", NOW, 8)]);
+    assert!(!order_is_open(&sight, &order, second(NOW)));
 }

@@ -15,15 +15,14 @@ use std::io::{self, Read as _};
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+use nix::time::{ClockId, clock_gettime};
 
-use super::digest::Digest;
 use super::empty::Empty;
 use super::entry::Entry;
 use super::folder::Folder;
 use super::layout::Layout;
-use super::linger;
 use super::listing::{Held, Listing};
-use super::memory::{Memory, Read, Remembered, Version};
+use super::memory::{Memory, Remembered, Version};
 use super::pair::{Content, Known, ManifestSeen, Sight, Verdict};
 use super::scan_error::ScanError;
 use crate::account::AccountId;
@@ -54,7 +53,7 @@ pub struct Seen {
 }
 
 /// What became of opening a file that was listed.
-pub(super) enum Opened {
+enum Opened {
     Leased(ReadLease),
     BeingWritten,
     /// Another file, or other content, than the one listed; or none.
@@ -87,14 +86,15 @@ impl Incoming {
         limits: &Limits,
         parse: impl Fn(&[u8]) -> Verdict,
     ) -> Result<Seen, ScanError> {
-        let most = limits.max_waiting_files.saturating_add(linger::ROOM);
         let failed = |errno: Errno| ScanError::List {
             path: self.folder.path().to_owned(),
             source: errno.into(),
         };
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
-        let listing = Listing::read(&self.folder, most).map_err(failed)?;
+        let tick = clock_tick().map_err(failed)?;
+        let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(failed)?;
         let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
+        seen.sight.tick = tick;
         if listing.held == Held::default() {
             seen.empty = Empty::of(&before, Timestamp::now());
         }
@@ -108,6 +108,7 @@ impl Incoming {
             self.find_data_files(&mut seen);
         }
         self.ask_for_writers(&mut seen);
+        remember_data_files(&mut seen.sight, memory);
         Ok(seen)
     }
 
@@ -125,8 +126,8 @@ impl Incoming {
         for entry in manifests {
             let version = Version::of(&entry);
             let mut remembered =
-                memory.0.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
-            if remembered.read.is_none() && entry.is_plain() {
+                memory.manifests.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
+            if remembered.verdict.is_none() && entry.is_plain() {
                 if read > READ_BY_ONE_LOOK {
                     seen.unread = true;
                     break; // what came later waits for its turn
@@ -136,15 +137,14 @@ impl Incoming {
             match self.content(&entry, &mut remembered, max, &parse) {
                 Ok(Some(content)) => {
                     let age = remembered.age();
-                    let digest = remembered.read.as_ref().and_then(|read| read.digest);
-                    seen.sight.manifests.push(ManifestSeen { entry, content, age, digest });
+                    seen.sight.manifests.push(ManifestSeen { entry, content, age });
                 }
                 Ok(None) => {}
                 Err(problem) => seen.problems.push(problem),
             }
             kept.insert(version, remembered);
         }
-        memory.0 = kept;
+        memory.manifests = kept;
     }
 
     /// Asks by name for the data files of manifests in a listing that was cut short.
@@ -172,8 +172,8 @@ impl Incoming {
         if !entry.is_plain() {
             return Ok(Some(Content::NotPlain));
         }
-        if let Some(read) = &remembered.read {
-            return Ok(Some(Content::Read(read.verdict.clone())));
+        if let Some(verdict) = &remembered.verdict {
+            return Ok(Some(Content::Read(verdict.clone())));
         }
         let lease = match self.lease(entry)? {
             Opened::Leased(lease) => lease,
@@ -185,11 +185,8 @@ impl Incoming {
         if !lease.is_whole().map_err(failed)? {
             return Ok(Some(Content::BeingWritten));
         }
-        let (verdict, digest) = match bytes {
-            Some(bytes) => (parse(&bytes), Some(Digest::of(&bytes))),
-            None => (too_large(entry, max), None),
-        };
-        remembered.read = Some(Read { verdict: verdict.clone(), digest });
+        let verdict = bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&bytes));
+        remembered.verdict = Some(verdict.clone());
         Ok(Some(Content::Read(verdict)))
     }
 
@@ -221,7 +218,7 @@ impl Incoming {
     }
 
     /// Opens the file that `entry` lists and takes a read lease on it.
-    pub(super) fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
+    fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
         let file = match self.folder.read(&entry.name) {
             Ok(file) => file,
             // Gone; or in its place a symbolic link, a socket, a device without a driver.
@@ -252,15 +249,34 @@ impl Incoming {
         }
     }
 
-    /// Its handle.
-    pub(super) fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    pub(super) fn unreadable(&self, entry: &Entry, source: io::Error) -> ScanError {
+    fn unreadable(&self, entry: &Entry, source: io::Error) -> ScanError {
         let path = self.folder.path().to_owned();
         ScanError::Read { path, name: entry.name.clone(), source }
     }
+}
+
+/// The time that a change made now would have as its ctime.
+fn clock_tick() -> nix::Result<Timestamp> {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME_COARSE)?;
+    let nanos = i32::try_from(time.tv_nsec()).unwrap_or(0);
+    Ok(Timestamp::new(time.tv_sec(), nanos).unwrap_or(Timestamp::MIN))
+}
+
+/// Notes for how long the data files that manifests name have been unchanged.
+fn remember_data_files(sight: &mut Sight, memory: &mut Memory) {
+    let files: HashMap<_, _> = sight.files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let mut kept = HashMap::new();
+    for manifest in &sight.manifests {
+        let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else { continue };
+        let Some(file) = files.get(data_file.as_str()) else { continue };
+        let version = Version::of(file);
+        let remembered =
+            memory.data_files.remove(&version).unwrap_or_else(|| Remembered::now(file));
+        // Another manifest may name the same file.
+        let remembered = kept.entry(version).or_insert(remembered);
+        sight.ages.insert(data_file.clone(), remembered.age());
+    }
+    memory.data_files = kept;
 }
 
 /// Everything in `file`, or none when it is over `max` bytes.

@@ -5,16 +5,14 @@
 //! afterwards whether anybody could have written to it meanwhile (see [`super::claim`]).
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::sys::stat::Mode;
 
 use super::claim::{DATA, MANIFEST};
-use super::digest::Digest;
 use super::folder::{Folder, FolderError};
 use super::layout::Layout;
 use crate::config::Size;
@@ -39,14 +37,6 @@ pub enum SpooledError {
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The manifest's copy can't be made.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The copy.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -128,36 +118,6 @@ impl SpooledImport {
             }
             Ok(_) => Ok(bytes),
         }
-    }
-
-    /// Puts a copy of the manifest there, durably, unless it is there already.
-    ///
-    /// # Errors
-    /// It can't be read or written.
-    pub fn put_manifest(&self, text: &str) -> Result<(), SpooledError> {
-        let path = self.folder.path().join(MANIFEST);
-        match self.put(text) {
-            Ok(()) => Ok(()),
-            Err(source) => Err(SpooledError::Write { path, source }),
-        }
-    }
-
-    fn put(&self, text: &str) -> io::Result<()> {
-        let copy = match self.folder.read(MANIFEST) {
-            Ok(file) => Digest::of(text.as_bytes()).read(&file)?.map(|_| file),
-            Err(Errno::ENOENT) => None,
-            Err(errno) => return Err(errno.into()),
-        };
-        let copy = match copy {
-            Some(copy) => copy,
-            None => {
-                let mut copy = self.folder.create(MANIFEST, Mode::S_IRUSR | Mode::S_IWUSR)?;
-                copy.write_all(text.as_bytes())?;
-                copy
-            }
-        };
-        copy.sync_all()?;
-        Ok(self.folder.sync()?)
     }
 
     /// The data file.

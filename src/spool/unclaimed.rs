@@ -47,7 +47,6 @@ mod tests {
             kind: Kind::Regular,
             size: 1,
             ctime,
-            mtime: ctime,
             dev: 1,
             ino: 1,
             nlink: 1,
@@ -62,7 +61,6 @@ mod tests {
             entry: entry("e.manifest", 0),
             content: Content::Read(verdict),
             age: Age { then: Duration::ZERO, since: Duration::ZERO },
-            digest: None,
         };
         let sight = Sight {
             manifests: vec![manifest],

@@ -3,7 +3,7 @@
 //! The states' order is held by the statements themselves: each moves an import only from the
 //! state it may come from, and says so when there was nothing to move.
 
-mod kept;
+mod lingering;
 mod list;
 mod row;
 mod spent;
@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-pub use kept::{forget_manifest, keep_manifest, kept_manifest};
+pub use lingering::{forget_lingering, lingering};
 pub use list::{Filter, list};
 pub use row::{ImportRow, claiming, get, unfinished, unfinished_ingests};
-pub use spent::{Spent, spent, spent_by};
+pub use spent::spent_by;
 pub use whole::{continue_after, ids_of, set_aside, unfinished_of};
 
 use super::{Error, Result, millis};

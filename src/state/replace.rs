@@ -13,7 +13,6 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{self, CopyError};
 use super::{Transaction, imports};
-use crate::import_id::ImportId;
 
 /// How long a command that is just ending may have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,8 +33,6 @@ pub struct Replaced {
 pub struct Before {
     /// The running number of its last import.
     pub last_import: Option<i64>,
-    /// The manifests that were in it alone, see [`imports::keep_manifest`].
-    pub manifests: Vec<(ImportId, String)>,
 }
 
 /// Puts a copy of `from` in the place of `database`, a damaged one too.
@@ -103,17 +100,7 @@ fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
 /// What `database` can say, which may have an older schema, or be damaged.
 fn known(database: &Connection) -> Before {
     let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
-    let manifests = || {
-        let sql = "SELECT id, manifest_text FROM import WHERE manifest_text IS NOT NULL";
-        let mut statement = database.prepare(sql)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
-    };
-    let manifests = manifests().unwrap_or_default().into_iter();
-    Before {
-        last_import: database.query_row(last, [], |row| row.get(0)).ok(),
-        manifests: manifests.filter_map(|(id, text)| Some((id.parse().ok()?, text))).collect(),
-    }
+    Before { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
 }
 
 /// Gives the present database a second name; the files beside a damaged one go with it, as they

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Error, Result, Transaction, millis, timestamp};
 use crate::account::AccountId;
-use crate::audit::facts::Changes;
+use crate::audit::facts::{Changes, Writers};
 use crate::audit::{End, Fact, Name};
 
 /// Writes down what has changed of `account`; nothing when it is being removed.
@@ -73,6 +73,8 @@ fn read(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
         at: timestamp(row.get(5)?)?,
         from: row.get(6)?,
         known_at: timestamp(row.get(7)?)?,
+        writers: Writers::default(),
+        replaced_at: None,
     };
     let id = account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
     Ok((id, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
@@ -107,8 +109,15 @@ mod tests {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let (acme, other): (AccountId, AccountId) =
             ("acme".parse().unwrap(), "gone".parse().unwrap());
-        let fact =
-            |end, bytes| Fact { end, bytes, at: at(1), from: Some("::1".into()), known_at: at(2) };
+        let fact = |end, bytes| Fact {
+            end,
+            bytes,
+            at: at(1),
+            from: Some("::1".into()),
+            known_at: at(2),
+            writers: Writers::default(),
+            replaced_at: None,
+        };
         let name = |text: &str, cut| Name { text: text.into(), cut };
         let facts = [
             (name("a", false), fact(End::Closed, Some(u64::MAX))),

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::Part;
-use crate::audit::facts::{End, Fact, worse};
+use crate::audit::facts::{By, End, Fact, SessionId, worse};
 use crate::audit::line::{Said, Spelled};
 use crate::audit::name::Name;
 
@@ -16,6 +16,8 @@ const SHOWN_PATH: usize = 300;
 /// A session of an SFTP server's process.
 #[derive(Debug, Default)]
 pub(super) struct Session {
+    /// `None` if its begin is not in the log, or its process is unknown.
+    pub(super) id: Option<SessionId>,
     /// From which address it is, where that was said.
     pub(super) from: Option<String>,
     /// What its last line changed, should that have failed: facts as they were.
@@ -30,6 +32,8 @@ pub(super) struct Turn<'a> {
     pub(super) session: &'a mut Session,
     /// When the line was said.
     pub(super) at: Timestamp,
+    /// What a session is called that begins with this line.
+    pub(super) next: Option<SessionId>,
 }
 
 impl Turn<'_> {
@@ -42,10 +46,11 @@ impl Turn<'_> {
         self.session.opened = matches!(said, Said::Opened { .. });
         match said {
             Said::SessionOpened { from } => {
-                *self.session = Session { from: Some((*from).to_owned()), ..Session::default() };
+                let (id, address) = (self.next, Some((*from).to_owned()));
+                *self.session = Session { id, from: address, ..Session::default() };
                 self.show("session.opened", || (*from).to_owned());
             }
-            Said::Opened { path, writes } => self.opened(*path, *writes),
+            Said::Opened { path, writes, empties } => self.opened(*path, *writes, *empties),
             Said::Closed { path, bytes, forced } => {
                 let moved = bytes.map(|bytes| (bytes.read, bytes.written));
                 self.closed(*path, moved, *forced);
@@ -59,18 +64,18 @@ impl Turn<'_> {
             }
             Said::Set(path) => {
                 if let Some(name) = self.remember(*path) {
-                    self.part.facts.touched(&name, self.at);
+                    self.part.facts.touched(&name, by(self.session, self.at));
                 }
             }
             Said::SessionClosed | Said::Failed(_) => {}
         }
     }
 
-    fn opened(&mut self, path: Spelled<'_>, writes: bool) {
+    fn opened(&mut self, path: Spelled<'_>, writes: bool, empties: bool) {
         if let Some(name) = self.remember(path)
             && writes
         {
-            self.part.facts.opened(&name, self.at, self.session.from.as_deref());
+            self.part.facts.opened(&name, empties, by(self.session, self.at));
         }
         let what = if writes { "to write" } else { "to read" };
         self.show("file.opened", || format!("{} {what}", shown(path)));
@@ -78,8 +83,7 @@ impl Turn<'_> {
 
     fn closed(&mut self, path: Spelled<'_>, moved: Option<(u64, u64)>, forced: bool) {
         if let Some(name) = Name::in_incoming(path) {
-            let from = self.session.from.as_deref();
-            self.part.facts.closed(&name, forced, moved, self.at, from);
+            self.part.facts.closed(&name, forced, moved, by(self.session, self.at));
         }
         let action = if forced { "file.cut_off" } else { "file.closed" };
         self.show(action, || match moved {
@@ -107,7 +111,7 @@ impl Turn<'_> {
                     self.session.undo.push((name.clone(), facts.get(name).cloned()));
                 }
                 match (old, new) {
-                    (Some(old), Some(new)) => facts.renamed(old, new, self.at),
+                    (Some(old), Some(new)) => facts.renamed(old, new, by(self.session, self.at)),
                     (Some(old), None) => facts.set(old, None),
                     _ => {} // from outside incoming: the account can write nowhere else
                 }
@@ -142,6 +146,10 @@ impl Turn<'_> {
     fn show(&mut self, action: &'static str, detail: impl FnOnce() -> String) {
         self.part.limit.add(self.at, action, detail);
     }
+}
+
+fn by(session: &Session, at: Timestamp) -> By<'_> {
+    By { session: session.id, at, from: session.from.as_deref() }
 }
 
 /// A path for people: the log's spelling, which is printable, cut short.

@@ -44,7 +44,7 @@ impl Host {
         config.paths = Paths { accounts: root.join("srv"), state: root.join("var") };
         config.pairing.data_file_grace = Period::seconds(0);
         config.pairing.manifest_quiet_period = Period::seconds(0);
-        config.pairing.linger = Period::seconds(0);
+        config.pairing.settle = Period::seconds(0);
         change(&mut config);
         fs::create_dir_all(&config.paths.state).unwrap();
         let engine = Engine::open(Arc::new(config)).unwrap();

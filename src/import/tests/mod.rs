@@ -3,7 +3,6 @@
 mod adopt;
 mod begin;
 pub(super) mod host;
-mod linger;
 mod meanwhile;
 mod mishaps;
 mod retention;

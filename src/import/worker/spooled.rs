@@ -23,7 +23,6 @@ impl Engine {
     ) -> Result<(Manifest, SpooledData, File), Failure> {
         let host = |error: SpooledError| unreadable(row, &error);
         let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
-        self.put_manifest(&row.id, &spooled).map_err(|error| out_of_reach(row, &error))?;
         let limits = self.config.limits_of(&row.account);
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;

@@ -1,0 +1,100 @@
+//! Finishes what the version before schema 8 left: it copied a manifest into the spool, or kept its
+//! text, and let the file keep its name in incoming for a while.
+//!
+//! Runs once, before anything is scanned. A file that is not the claimed one, by its inode, is left
+//! as it is, and is an upload like any other.
+
+use std::io::{self, Write};
+
+use nix::errno::Errno;
+use nix::fcntl::RenameFlags;
+use nix::sys::stat::Mode;
+
+use super::claim::{Claim, MANIFEST};
+use super::folder::{Folder, FolderError};
+use super::layout::Layout;
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+
+/// An import of that version.
+#[derive(Debug)]
+pub struct Lingering<'a> {
+    /// Whose.
+    pub account: &'a AccountId,
+    /// Its id.
+    pub import: &'a ImportId,
+    /// What was claimed.
+    pub claim: &'a Claim,
+    /// The claim was cut off by a crash: it is carried out anew.
+    pub is_claiming: bool,
+    /// The manifest, where the import's row has it and it may not be in the spool.
+    pub text: Option<&'a str>,
+}
+
+impl Lingering<'_> {
+    /// Leaves the manifest in one place: in incoming where the claim is carried out anew, else in
+    /// the spool. Idempotent.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn finish(&self, layout: &Layout) -> io::Result<()> {
+        let spooled = open(Folder::open(&layout.spooled(self.import)))?;
+        if let (Some(spooled), Some(text)) = (&spooled, self.text) {
+            let mut manifest = spooled.create(MANIFEST, Mode::S_IRUSR | Mode::S_IWUSR)?;
+            manifest.write_all(text.as_bytes())?;
+            manifest.sync_all()?;
+            spooled.sync()?;
+        }
+        let Some(incoming) = open(Folder::open(&layout.incoming(self.account)))? else {
+            return Ok(());
+        };
+        if let Some(spool) = open(Folder::open(&layout.spool()))? {
+            self.finish_sweep(&spool, &incoming)?;
+        }
+        if !self.is_claiming {
+            return self.remove_claimed(&incoming, &self.claim.manifest.name);
+        }
+        match &spooled {
+            Some(spooled) if !self.is_claimed(spooled, MANIFEST)? => removed(spooled, MANIFEST),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name was being taken out of incoming.
+    fn finish_sweep(&self, spool: &Folder, incoming: &Folder) -> io::Result<()> {
+        let name = format!("{}.lingered", self.import);
+        let to = self.claim.manifest.name.as_str();
+        match spool.rename(&name, incoming, to, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::EEXIST) => removed(spool, &name),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn remove_claimed(&self, folder: &Folder, name: &str) -> io::Result<()> {
+        if self.is_claimed(folder, name)? { removed(folder, name) } else { Ok(()) }
+    }
+
+    fn is_claimed(&self, folder: &Folder, name: &str) -> io::Result<bool> {
+        match folder.stat(name) {
+            Ok(stat) => Ok(stat.st_ino == self.claim.manifest.ino),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+fn removed(folder: &Folder, name: &str) -> io::Result<()> {
+    match folder.remove(name) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn open(folder: Result<Folder, FolderError>) -> io::Result<Option<Folder>> {
+    match folder {
+        Ok(folder) => Ok(Some(folder)),
+        Err(FolderError::Missing { .. }) => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
