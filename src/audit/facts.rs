@@ -21,7 +21,7 @@ const MAX_SESSIONS: usize = 16;
 const SLACK: SignedDuration = SignedDuration::from_millis(100);
 
 /// How a write ended, from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// The client closed the file.
     Closed,
@@ -34,12 +34,12 @@ pub enum End {
 }
 
 /// A session of the SFTP server, numbered from the daemon's start. Process ids repeat, these don't.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
 /// The sessions that changed a file, as far as the log names them. Not stored: after a restart they
 /// are unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writers {
     /// Every session that changed the file since it was created or emptied is known.
     all_known: bool,
@@ -87,7 +87,7 @@ pub struct Upload {
 }
 
 /// How the last write to a file ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fact {
     /// How.
     pub end: End,

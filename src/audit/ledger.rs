@@ -61,7 +61,7 @@ pub struct Use {
 }
 
 /// One account's part.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Part {
     facts: Facts,
     limit: Limit,
@@ -70,7 +70,7 @@ struct Part {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     /// User ids that accounts may have.
     range: RangeInclusive<u32>,
@@ -143,14 +143,21 @@ impl Ledger {
             part.limit.add(heard.at, "session.closed", || from);
             return true;
         }
+        let begins = matches!(said, Said::SessionOpened { .. });
         // Processes that the kernel can't name for us all have the id 0.
-        let next = (heard.pid != 0).then(|| {
+        let next = (begins && heard.pid != 0).then(|| {
             self.last_session += 1;
             SessionId(self.last_session)
         });
         let session = self.sessions.entry(key).or_default();
         Turn { part, session, at: heard.at, next }.take(&said);
         true
+    }
+
+    /// Whether the log has the begin of a session's process.
+    #[cfg(test)]
+    pub fn knows_session(&self, uid: u32, pid: i32) -> bool {
+        self.sessions.get(&(uid, pid)).is_some_and(|session| session.id.is_some())
     }
 
     /// The accounts with a session that changed files and has ended, once.

@@ -182,7 +182,7 @@ impl Engine {
         }
     }
 
-    /// Writes the row, then moves the files. False: stop here, a claim is unfinished.
+    /// Writes the row, then moves the files. False: stop here, see [`Self::count_in`].
     fn take(
         &self,
         account: &AccountId,
@@ -211,7 +211,7 @@ impl Engine {
         Ok(self.count_in(account, n, &import, &claiming, looked))
     }
 
-    /// Carries out the claims that a crash or the host cut off. False: one still can't be.
+    /// Carries out the claims that a crash or the host cut off. False: see [`Self::count_in`].
     fn finish_claims(&self, account: &AccountId, looked: &mut Looked) -> Result<bool, IntakeError> {
         let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
         for row in rows {
@@ -224,7 +224,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Notes what became of a claim. False: it is unfinished.
+    /// Notes what became of a claim. False: no other may begin, as the order of manifests is kept.
     fn count_in(
         &self,
         account: &AccountId,
@@ -238,7 +238,11 @@ impl Engine {
                 looked.queued.push(self.queued(account.clone(), n, import.clone()));
                 looked.begun |= begun;
             }
-            Claiming::TakenBack => looked.look_again(CHANGED_AGAIN),
+            // Its manifest may come first again, once its uploader is done.
+            Claiming::TakenBack => {
+                looked.look_again(CHANGED_AGAIN);
+                return false;
+            }
             Claiming::Unfinished => {
                 looked.look_again(TRY_AGAIN);
                 return false;

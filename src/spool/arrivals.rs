@@ -25,7 +25,7 @@ struct Known {
 }
 
 /// When a manifest was first complete under its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arrival {
     /// When the event was read.
     pub at: Timestamp,

@@ -41,7 +41,7 @@ pub(super) const DATA: &str = "data";
 pub(super) const MANIFEST: &str = "manifest";
 
 /// One file to claim: this content under this name, and no other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// Its name in incoming.
     pub name: String,
@@ -64,7 +64,7 @@ impl FileId {
 }
 
 /// What to bring into the spool. Written into the import's row before anything moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The data file; none when the manifest is refused.
     pub data: Option<FileId>,
@@ -73,7 +73,7 @@ pub struct Claim {
 }
 
 /// One of the files of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// The data file.
     Data,
@@ -93,7 +93,7 @@ impl Part {
 
 /// What to do next about a claim whose row is written. Pure. A crash goes back to the first step;
 /// a step that is done already is done again without harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Rename a file into the spool, if it is the one that was seen.
     Take(Part),
@@ -162,9 +162,9 @@ pub enum ClaimError {
         /// The file.
         name: String,
     },
-    /// The file had to go back to incoming and can't: a new file has its name there, or the
-    /// account is being removed. It stays in the spool.
-    #[error("{name:?} stays in the spool: its place in incoming is taken or gone")]
+    /// The file had to go back to incoming and can't: the account is being removed. It stays in the
+    /// spool.
+    #[error("{name:?} stays in the spool: incoming is gone")]
     Stranded {
         /// The file.
         name: String,

@@ -19,7 +19,7 @@ use crate::sys::{LeaseError, ReadLease};
 
 /// Why a file did not go back to incoming.
 pub(super) enum Undo {
-    /// A new file has its name there, or incoming is gone.
+    /// incoming is gone.
     NoPlace,
     /// A system call failed.
     Failed(ClaimError),
@@ -87,7 +87,12 @@ impl Mover {
     }
 
     /// Opens `name` in `folder` and takes a read lease.
-    pub(super) fn lease(&self, folder: &Folder, name: &str, id: &FileId) -> Result<ReadLease, ClaimError> {
+    pub(super) fn lease(
+        &self,
+        folder: &Folder,
+        name: &str,
+        id: &FileId,
+    ) -> Result<ReadLease, ClaimError> {
         let file = folder.read(name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
             // A symbolic link, a socket, a device without a driver is there instead.
@@ -138,7 +143,12 @@ impl Mover {
     }
 
     /// Whether what lies in the spool is the leased file, without another name, unwritten.
-    pub(super) fn verify(&self, part: &str, id: &FileId, lease: &ReadLease) -> Result<(), ClaimError> {
+    pub(super) fn verify(
+        &self,
+        part: &str,
+        id: &FileId,
+        lease: &ReadLease,
+    ) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
@@ -164,12 +174,16 @@ impl Mover {
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
+    /// Renames a file back, if it is in the spool. A new file that has its name in incoming replaces
+    /// it, as if the client had written over it there.
     pub(super) fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
         let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
         match self.spooled.rename(part, incoming, &id.name, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EEXIST) => Err(Undo::NoPlace),
+            Err(Errno::EEXIST) => self.spooled.remove(part).map_err(|errno| {
+                Undo::Failed(io_error("remove", self.spooled.path().join(part), errno))
+            }),
             Err(errno) => {
                 let path = self.spooled.path().join(part);
                 Err(Undo::Failed(io_error("move back to incoming", path, errno)))

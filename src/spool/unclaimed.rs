@@ -42,15 +42,7 @@ mod tests {
 
     fn entry(name: &str, second: i64) -> Entry {
         let ctime = Timestamp::from_second(second).unwrap();
-        Entry {
-            name: name.into(),
-            kind: Kind::Regular,
-            size: 1,
-            ctime,
-            dev: 1,
-            ino: 1,
-            nlink: 1,
-        }
+        Entry { name: name.into(), kind: Kind::Regular, size: 1, ctime, dev: 1, ino: 1, nlink: 1 }
     }
 
     #[test]

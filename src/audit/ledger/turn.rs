@@ -14,7 +14,7 @@ use crate::audit::name::Name;
 const SHOWN_PATH: usize = 300;
 
 /// A session of an SFTP server's process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Session {
     /// `None` if its begin is not in the log, or its process is unknown.
     pub(super) id: Option<SessionId>,

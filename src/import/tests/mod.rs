@@ -3,6 +3,7 @@
 mod adopt;
 mod begin;
 pub(super) mod host;
+mod interleavings;
 mod meanwhile;
 mod mishaps;
 mod retention;

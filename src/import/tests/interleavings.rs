@@ -1,0 +1,100 @@
+//! Every interleaving of clients, daemon and crashes, for two pairs that share a data file's name.
+//!
+//! A model of one account's incoming, the spool and the rows, moved by the real decisions
+//! ([`pair::decide`], [`Step`]) and the real reading of the log ([`Ledger`]). The explorer takes
+//! every order of the clients' steps with scans, single steps of claims, ticks of the clock, settle
+//! periods, a crash and a restart. In every state that it ends in, each manifest must have one answer,
+//! and the right one.
+
+mod model;
+mod rules;
+mod scripts;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use self::model::{Budget, Move, World};
+use self::rules::Rules;
+use self::scripts::{Script, all};
+
+/// Visits every state that can be reached from `world`. Returns how many there are, or the moves
+/// that lead to a broken promise and its name.
+fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
+    let mut seen = HashSet::new();
+    let mut open = vec![(world, Vec::new())];
+    while let Some((world, moves)) = open.pop() {
+        let next = world.moves();
+        let found = match next.is_empty() {
+            true => world.clone().end(),
+            false => world.broken(),
+        };
+        if let Some(broken) = found {
+            return Err((moves, broken));
+        }
+        for step in next {
+            let mut after = world.clone();
+            after.make(step);
+            if seen.insert(digest(&after)) {
+                let mut moves = moves.clone();
+                moves.push(step);
+                open.push((after, moves));
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+/// Two hashes: a collision, which would leave states out, takes both.
+fn digest(world: &World) -> (u64, u64) {
+    let hash = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        world.digest(&mut hasher);
+        hasher.finish()
+    };
+    (hash(0), hash(1))
+}
+
+fn is_long() -> bool {
+    std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some()
+}
+
+/// In the long run each may happen once more.
+fn budget(settles: usize, crashes: usize) -> Budget {
+    Budget { ticks: 1, settles: settles + usize::from(is_long()), crashes }
+}
+
+fn check(script: &Script, budget: Budget) -> usize {
+    match explore(World::new(script, Rules::Now, budget)) {
+        Ok(states) => states,
+        Err((moves, broken)) => panic!("{}: {broken}\nafter {moves:?}", script.name),
+    }
+}
+
+#[test]
+fn no_order_of_steps_breaks_a_promise() {
+    for script in all() {
+        let states = check(&script, budget(script.settles, 0));
+        eprintln!("{}: {states}", script.name);
+        assert!(states > 1000, "{}: only {states} states", script.name);
+    }
+}
+
+#[test]
+fn no_crash_breaks_a_promise() {
+    for script in all().into_iter().filter(|script| script.settles > 0) {
+        let states = check(&script, budget(0, 1));
+        eprintln!("crash {}: {states}", script.name);
+    }
+}
+
+/// The rules of before: a pair was claimed as soon as both files were closed, and its manifest was
+/// copied and kept its name. A data file that is replaced before its claim goes to the manifest
+/// before, and the next manifest is refused though its data is imported.
+#[test]
+fn the_rules_of_before_break_one() {
+    let script = all().remove(0);
+    let (moves, broken) = explore(World::new(&script, Rules::Before, budget(1, 0))).unwrap_err();
+    assert!(broken.contains("m2.manifest"), "{broken} after {moves:?}");
+    assert!(broken.contains("No data file found"), "{broken}");
+}

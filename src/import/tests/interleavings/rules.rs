@@ -1,0 +1,58 @@
+//! The rules of before, as far as the model needs them: the check must find their fault.
+//!
+//! A pair is taken as soon as nobody has its files open, in the order of changes. The manifest is
+//! copied and keeps its name; while it is the claimed file, and was not written since, as far as its
+//! times tell, it is no upload.
+
+use super::model::World;
+use super::scripts::DATA;
+use crate::report::{Failure, FailureText};
+use crate::spool::pair::{Content, Known, ManifestSeen, Sight, Take};
+
+/// Which rules a model goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    Now,
+    Before,
+}
+
+/// What is taken by these rules.
+pub(super) fn decide(world: &World, sight: &Sight) -> Vec<Take> {
+    let mut manifests: Vec<_> = sight.manifests.iter().collect();
+    manifests.retain(|seen| seen.content != Content::BeingWritten && !lingers(world, seen));
+    manifests.sort_by_key(|seen| (seen.entry.ctime, &seen.entry.name));
+    let mut data = sight.files.iter().find(|file| file.name == DATA);
+    let mut takes = Vec::new();
+    for seen in manifests {
+        let spent = world.spent.contains_key(&seen.entry.name);
+        let data = match data {
+            _ if spent => Err(Failure::new(FailureText::Manifest, "the name was used before")),
+            Some(_) if sight.being_written.contains(DATA) => continue,
+            Some(file) => {
+                data = None;
+                Ok(file.clone())
+            }
+            None if seen.age.then.as_secs() < 60 => continue,
+            None => Err(Failure::new(FailureText::NoDataFile, DATA)),
+        };
+        let manifest = seen.entry.clone();
+        takes.push(Take { manifest, known: Known::default(), data, spent });
+    }
+    takes
+}
+
+/// Whether a manifest is one that was copied and still has its name.
+fn lingers(world: &World, seen: &ManifestSeen) -> bool {
+    let entry = &seen.entry;
+    let import = world.spent.get(&entry.name).and_then(|n| world.rows.get(n));
+    let Some(claimed) = import.filter(|row| row.is_queued).map(|row| &row.claim.manifest) else {
+        return false;
+    };
+    if claimed.ino != entry.ino {
+        return false;
+    }
+    let is_set = world.inode(&entry.name).is_some_and(|inode| inode.time_is_set);
+    let data_came_again =
+        world.inode(DATA).is_some_and(|data| data.ctime < entry.ctime.as_millisecond());
+    entry.ctime == claimed.ctime || (is_set && !data_came_again)
+}

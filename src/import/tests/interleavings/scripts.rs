@@ -1,0 +1,124 @@
+//! What clients do: connections side by side, each with its steps in order.
+
+/// The data file of both pairs.
+pub const DATA: &str = "e.csv";
+/// The manifests, in the order in which they name versions of it.
+pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
+
+/// One step of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Do {
+    /// The session begins.
+    Begin,
+    /// Opens a file for writing and empties it; of the data file with the version that it will hold.
+    Open(&'static str, usize),
+    /// Opens it to go on where it was cut.
+    Resume(&'static str),
+    /// The client closes the file.
+    Close(&'static str),
+    /// The connection is lost while the file is open.
+    Cut(&'static str),
+    /// Sets its time or permissions.
+    Set(&'static str),
+    /// Renames it, over what has the name.
+    Rename(&'static str, &'static str),
+    /// The session ends.
+    End,
+}
+
+/// Connections side by side.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub name: &'static str,
+    pub connections: Vec<Vec<Do>>,
+    /// How often nothing may happen for longer than `settle`, in the normal run.
+    pub settles: usize,
+}
+
+use Do::*;
+
+fn put(file: &'static str, version: usize) -> [Do; 2] {
+    [Open(file, version), Close(file)]
+}
+
+fn pair(version: usize) -> Vec<Do> {
+    [put(DATA, version), put(MANIFESTS[version - 1], version)].concat()
+}
+
+/// Every script.
+pub fn all() -> Vec<Script> {
+    let [m1, m2] = MANIFESTS;
+    let script = |name, settles, connections| Script { name, connections, settles };
+    vec![
+        script("one session", true, vec![[vec![Begin], pair(1), pair(2), vec![End]].concat()]),
+        script(
+            "two sessions, one after the other",
+            1,
+            vec![[vec![Begin], pair(1), vec![End, Begin], pair(2), vec![End]].concat()],
+        ),
+        script(
+            "times are set after each file",
+            1,
+            vec![
+                [
+                    vec![Begin],
+                    vec![Open(DATA, 1), Close(DATA), Set(DATA), Open(m1, 1), Close(m1), Set(m1)],
+                    vec![Open(DATA, 2), Close(DATA), Set(DATA), Open(m2, 2), Close(m2), Set(m2)],
+                    vec![End],
+                ]
+                .concat(),
+            ],
+        ),
+        script(
+            "the first manifest's time is set after the second pair",
+            1,
+            vec![[vec![Begin], pair(1), pair(2), vec![Set(m1), End]].concat()],
+        ),
+        script(
+            "temporary names",
+            1,
+            vec![
+                [
+                    vec![Begin, Open("t", 1), Close("t"), Rename("t", DATA)],
+                    vec![Open("u", 1), Close("u"), Rename("u", m1)],
+                    vec![Open("t", 2), Close("t"), Rename("t", DATA)],
+                    vec![Open("u", 2), Close("u"), Rename("u", m2), End],
+                ]
+                .concat(),
+            ],
+        ),
+        script(
+            "manifest and data file on two connections",
+            1,
+            vec![
+                [vec![Begin], put(m1, 1).to_vec(), vec![End]].concat(),
+                [vec![Begin], put(DATA, 1).to_vec(), vec![End]].concat(),
+            ],
+        ),
+        script(
+            "another connection sets a time at any moment",
+            0,
+            vec![[vec![Begin], pair(1), pair(2), vec![End]].concat(), vec![Begin, Set(m1), End]],
+        ),
+        script(
+            "a cut data file is resumed on another connection",
+            1,
+            vec![
+                [
+                    vec![Begin, Open(DATA, 1), Cut(DATA), End, Begin],
+                    put(m1, 1).to_vec(),
+                    vec![Resume(DATA), Close(DATA), End],
+                ]
+                .concat(),
+            ],
+        ),
+        script(
+            "the whole pair comes again under the same names",
+            1,
+            vec![
+                [vec![Begin], pair(1), put(DATA, 2).to_vec(), put(m1, 2).to_vec(), vec![End]]
+                    .concat(),
+            ],
+        ),
+    ]
+}
