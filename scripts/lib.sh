@@ -23,7 +23,7 @@ BUILD_PACKAGES=(build-essential pkg-config)
 # shellcheck disable=SC2034
 CLIENT_PACKAGES=(openssh-server openssh-client systemd python3 python3-aiosmtpd python3-venv sqlite3)
 # shellcheck disable=SC2034
-TEST_PACKAGES=(rclone lftp python3-paramiko strace shellcheck time e2fsprogs prometheus valgrind lintian faketime)
+TEST_PACKAGES=(rclone lftp curl python3-paramiko strace shellcheck time e2fsprogs prometheus valgrind lintian faketime)
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

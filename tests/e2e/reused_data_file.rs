@@ -1,0 +1,113 @@
+//! One data file name for many pairs in one session: a manifest whose data file was overwritten
+//! before the claim is refused, every other one is imported with its own records.
+
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::host::Host;
+use crate::outcome::names;
+use crate::pair::{EVENTS_HEADER, Pair};
+use crate::process::until;
+use crate::sftp_script::Script;
+
+const PAIRS: usize = 8;
+const RECORDS: usize = 3;
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Writes the pairs `m0` to `m7`, whose manifests all name `e.csv`; records and recipients differ.
+fn write_pairs(account: &Account<'_>) {
+    for n in 0..PAIRS {
+        let stem = format!("m{n}");
+        let rows = (0..RECORDS).map(|i| format!("Purchased,1600000000,{stem}.{i}@a.example,1,x\n"));
+        let csv = format!("{EVENTS_HEADER}\n") + &rows.collect::<String>();
+        let pair = Pair::new(&account.local(), &stem, "event", &csv);
+        let manifest = std::fs::read_to_string(&pair.manifest)
+            .unwrap()
+            .replace(&format!("{stem}.csv"), "e.csv")
+            .replace(&format!("{stem}@"), &format!("{}.{stem}@", account.id));
+        std::fs::write(&pair.manifest, manifest).unwrap();
+    }
+}
+
+/// Puts the pairs one after the other in one session, then runs `between`. Each manifest's time is
+/// set after its upload; that may fail, as it does for a client that waited longer than the settling
+/// time before it.
+fn upload(account: &Account<'_>, between: &str) {
+    let folder = account.local();
+    write_pairs(account);
+    let code = format!(
+        "for n in range({PAIRS}):\n    m = f'm{{n}}.manifest'\n    \
+         sftp.put(f'{folder}/m{{n}}.csv', 'e.csv')\n    sftp.put(f'{folder}/{{m}}', m)\n    \
+         try: sftp.utime(m, (1600000000, 1600000000))\n    \
+         except FileNotFoundError: pass\n    {between}",
+        folder = folder.display()
+    );
+    Script::new(account).run(&code).ok();
+}
+
+/// Waits until all manifests are answered, checks each answer, and returns whether each completed.
+#[track_caller]
+fn answers(account: &Account<'_>) -> Vec<bool> {
+    let Account { host, id, .. } = account;
+    until(&format!("{id}: incoming to be empty"), PATIENCE, || {
+        host.check_daemon();
+        names(&account.incoming(), "").is_empty().then_some(())
+    });
+    host.wait_until_quiet(PATIENCE);
+    let sql = format!("SELECT manifest FROM import WHERE account = '{id}' ORDER BY n");
+    let manifests: Vec<_> = (0..PAIRS).map(|n| format!("m{n}.manifest")).collect();
+    assert_eq!(host.query(&sql), manifests, "{id}: each answered once, in the order of upload");
+    (0..PAIRS).map(|n| answer(account, n)).collect()
+}
+
+/// Checks the answer to `m<n>`, and returns whether it completed.
+#[track_caller]
+fn answer(account: &Account<'_>, n: usize) -> bool {
+    let report = account.report(&format!("m{n}"));
+    let events = account.events(report["import"].as_str().unwrap());
+    if report["state"] == "completed" {
+        assert_eq!(report["records"]["accepted"], RECORDS, "{report:#}");
+        assert_eq!(events.len(), RECORDS, "{report:#}");
+        let own = format!("m{n}.");
+        assert!(events.iter().all(|event| event.contains(&own)), "{events:?} {report:#}");
+        return true;
+    }
+    assert_eq!(report["failure"]["message"], "No data file found", "{report:#}");
+    let detail = report["failure"]["detail"].as_str().unwrap();
+    let expected = "e.csv was uploaded again before this pair was claimed";
+    assert!(detail.contains(expected), "{report:#}");
+    assert!(events.is_empty(), "{events:?} {report:#}");
+    false
+}
+
+/// Pauses well below, around and above the settling time. Which manifests are refused depends on the
+/// machine, but for the last one.
+#[test]
+fn overwritten_data_file_refuses_its_manifest() {
+    let host = Host::running();
+    let pauses = [0, 300, 1_900, 1_950, 2_000, 2_050, 2_100, 2_200];
+    let accounts = pauses.map(|ms| (ms, host.account(&format!("e2e-ways-reused-{ms}"))));
+    std::thread::scope(|scope| {
+        for (ms, account) in &accounts {
+            scope.spawn(move || upload(account, &format!("time.sleep({ms} / 1000)")));
+        }
+    });
+    for (ms, account) in &accounts {
+        let completed = answers(account);
+        eprintln!("{ms} ms between pairs: {completed:?}");
+        assert!(completed[PAIRS - 1], "{completed:?}");
+    }
+}
+
+/// As the refusal advises, each pair waits until the one before it was claimed.
+#[test]
+fn data_file_name_is_free_after_the_claim() {
+    let host = Host::running();
+    let account = host.account("e2e-ways-reused-free");
+    let incoming = account.incoming();
+    upload(
+        &account,
+        &format!("time.sleep(2.5)\n    while os.listdir({incoming:?}): time.sleep(0.01)"),
+    );
+    assert_eq!(answers(&account), [true; PAIRS]);
+}

@@ -1,0 +1,185 @@
+//! A slow link: a TCP proxy that adds a round-trip time to each connection.
+//!
+//! `tc netem` would do it, but many kernels lack sch_netem. Each direction delivers a chunk half
+//! the round trip after it arrived, without waiting for the chunk before it to be answered, so the
+//! throughput stays. At most [`QUEUE_CHUNKS`] chunks of a direction are under way; then the sender
+//! has to wait.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const CHUNK_BYTES: usize = 64 << 10;
+/// With the chunk's size, 32 MB/s at a round trip of a second.
+const QUEUE_CHUNKS: usize = 256;
+
+/// Forwards connections on `port` to a server on 127.0.0.1. Dropping it cuts those that are open.
+#[derive(Debug)]
+pub struct SlowLink {
+    pub port: u16,
+    connections: Arc<Connections>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Connections {
+    target: u16,
+    one_way: Duration,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    is_stopped: bool,
+    next: u64,
+    sockets: HashMap<u64, [TcpStream; 2]>,
+}
+
+/// A part of the stream and when it is due; an empty one is the end of the stream.
+type Chunk = (Instant, Vec<u8>);
+
+impl SlowLink {
+    /// A link to `target` on 127.0.0.1 with this round trip.
+    pub fn new(target: u16, round_trip: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections =
+            Arc::new(Connections { target, one_way: round_trip / 2, open: Mutex::default() });
+        let shared = Arc::clone(&connections);
+        let acceptor = std::thread::spawn(move || shared.accept(&listener));
+        Self { port, connections, acceptor: Some(acceptor) }
+    }
+}
+
+impl Drop for SlowLink {
+    fn drop(&mut self) {
+        self.connections.stop();
+        // Wakes the acceptor, which then joins the relays: each ends within half a round trip.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = self.acceptor.take().map(JoinHandle::join);
+    }
+}
+
+impl Connections {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        let mut relays: Vec<JoinHandle<()>> = Vec::new();
+        for client in listener.incoming().flatten() {
+            if self.lock().is_stopped {
+                break;
+            }
+            relays.retain(|relay| !relay.is_finished());
+            let shared = Arc::clone(self);
+            relays.push(std::thread::spawn(move || shared.relay(client)));
+        }
+        for relay in relays {
+            let _ = relay.join();
+        }
+    }
+
+    /// Copies both ways until both have ended.
+    fn relay(&self, client: TcpStream) {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
+        for socket in [&client, &server] {
+            socket.set_nodelay(true).unwrap();
+        }
+        let Some(id) = self.register([&client, &server]) else { return };
+        std::thread::scope(|scope| {
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (sender, receiver) = sync_channel(QUEUE_CHUNKS);
+                scope.spawn(move || receive(from, &sender, self.one_way));
+                scope.spawn(move || deliver(from, to, &receiver));
+            }
+        });
+        self.lock().sockets.remove(&id);
+    }
+
+    /// Keeps handles to cut the connection by; `None` if the link is stopped.
+    fn register(&self, sockets: [&TcpStream; 2]) -> Option<u64> {
+        let sockets = sockets.map(|socket| socket.try_clone().unwrap());
+        let mut open = self.lock();
+        if open.is_stopped {
+            return None;
+        }
+        open.next += 1;
+        let id = open.next;
+        open.sockets.insert(id, sockets);
+        Some(id)
+    }
+
+    fn stop(&self) {
+        let mut open = self.lock();
+        open.is_stopped = true;
+        for socket in open.sockets.values().flatten() {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Queues what arrives from `from`. A reset counts as the end.
+fn receive(mut from: &TcpStream, sender: &SyncSender<Chunk>, one_way: Duration) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        let read = from.read(&mut buffer).unwrap_or(0);
+        let chunk = (Instant::now() + one_way, buffer[..read].to_vec());
+        if sender.send(chunk).is_err() || read == 0 {
+            return;
+        }
+    }
+}
+
+/// Writes each chunk to `to` when it is due, up to the end.
+fn deliver(from: &TcpStream, mut to: &TcpStream, receiver: &Receiver<Chunk>) {
+    for (due, bytes) in receiver {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if bytes.is_empty() {
+            let _ = to.shutdown(Shutdown::Write);
+            return;
+        }
+        if to.write_all(&bytes).is_err() {
+            // Nobody receives this any more: the reader of `from` ends too.
+            let _ = from.shutdown(Shutdown::Read);
+            return;
+        }
+    }
+}
+
+/// Every chunk is late by the round trip, the stream as a whole too: 128 chunks, one answered after
+/// the other, would take more than two minutes.
+#[test]
+fn round_trip_is_added_and_throughput_stays() {
+    const ROUND_TRIP: Duration = Duration::from_secs(1);
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let link = SlowLink::new(server.local_addr().unwrap().port(), ROUND_TRIP);
+    let start = Instant::now();
+    let mut client = TcpStream::connect(("127.0.0.1", link.port)).unwrap();
+    let content: Vec<u8> = (0..128 * CHUNK_BYTES).map(|i| (i % 251) as u8).collect();
+    let mut echoed = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (socket, _) = server.accept().unwrap();
+            std::io::copy(&mut &socket, &mut &socket).unwrap();
+        });
+        scope.spawn(|| {
+            (&client).write_all(&content).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+        });
+        (&client).read_to_end(&mut echoed).unwrap();
+    });
+    let took = start.elapsed();
+    assert!(echoed == content, "{} bytes came back", echoed.len());
+    assert!(ROUND_TRIP <= took && took < 60 * ROUND_TRIP, "{took:?}");
+
+    // Cut with the link.
+    client = TcpStream::connect(("127.0.0.1", link.port)).unwrap();
+    let (_socket, _) = server.accept().unwrap();
+    drop(link);
+    assert_eq!(client.read(&mut [0; 1]).unwrap_or(0), 0);
+}
