@@ -1,7 +1,8 @@
 //! Sessions of several accounts, strangers and floods.
 
 use super::*;
-use crate::audit::facts::Doubt;
+use crate::audit::facts::{Doubt, Sessions};
+use crate::audit::name::Name;
 use crate::audit::shown::A_MINUTE;
 
 fn at(second: i64) -> Timestamp {
@@ -184,4 +185,49 @@ fn an_account_that_nothing_is_heard_of_is_not_looked_at() {
     assert_eq!(ledger.stirred.len(), 0);
     ledger.put_back(pages);
     assert_eq!(ledger.take_pages(at(71)).len(), 1, "what could not be written comes again");
+}
+
+/// Lines of a session's process.
+fn of_process(ledger: &mut Ledger, pid: i32, messages: &[&str]) {
+    for message in messages {
+        ledger.hear(Heard { pid, ..heard(70_000, message) });
+    }
+}
+
+const END: &str = "session closed for local user acme from [192.0.2.7]";
+
+fn has_ended(ledger: &Ledger) -> bool {
+    let facts = ledger.facts_of(&id("acme")).unwrap();
+    facts.upload(&Name::of("e.csv"), at(10)).sessions == Sessions::Ended
+}
+
+#[test]
+fn a_session_that_changed_files_ends_once() {
+    let mut ledger = ledger();
+    of_process(&mut ledger, 7, &[SESSION, OPEN, CLOSE]);
+    assert!(!has_ended(&ledger) && ledger.take_ended().is_empty());
+    of_process(&mut ledger, 8, &[SESSION, END]);
+    assert!(ledger.take_ended().is_empty(), "it changed nothing");
+    of_process(&mut ledger, 7, &[END]);
+    assert!(has_ended(&ledger));
+    assert_eq!(ledger.take_ended(), [id("acme")].into());
+    assert!(ledger.take_ended().is_empty());
+}
+
+#[test]
+fn a_session_without_begin_or_process_is_unknown() {
+    for (pid, messages) in [(7, &[OPEN, CLOSE, END][..]), (0, &[SESSION, OPEN, CLOSE, END])] {
+        let mut ledger = ledger();
+        of_process(&mut ledger, pid, messages);
+        assert!(!has_ended(&ledger), "{pid}");
+    }
+}
+
+/// A killed session logs no end; its process id is another session's later.
+#[test]
+fn a_process_id_that_comes_again_is_another_session() {
+    let mut ledger = ledger();
+    of_process(&mut ledger, 7, &[SESSION, OPEN, CLOSE]);
+    of_process(&mut ledger, 7, &[SESSION, END]);
+    assert!(!has_ended(&ledger));
 }

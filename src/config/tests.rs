@@ -27,6 +27,16 @@ fn the_example_says_the_defaults() {
 }
 
 #[test]
+fn a_key_of_before_is_accepted_with_a_warning() {
+    let warnings = |text: &str| Config::parse(text).unwrap().deprecations();
+    assert!(warnings("[pairing]\nsettle = '1s'\n").is_empty());
+    for text in ["[pairing]\nlinger = '5s'\n", "[account.ACME-1.pairing]\nlinger = '5s'\n"] {
+        let warnings = warnings(text);
+        assert!(warnings.len() == 1 && warnings[0].contains("remove it"), "{warnings:?}");
+    }
+}
+
+#[test]
 fn reads_durations_and_sizes_as_people_write_them() {
     let config: Config = toml::from_str(
         "[milestones]\nstill-processing-every = '90m'\n[limits]\nmax-data-file = '2 GB'\n",

@@ -59,7 +59,7 @@ fn a_deleted_file_is_gone_and_the_other_stays() {
 }
 
 #[test]
-fn never_over_a_new_file_of_the_same_name() {
+fn a_new_file_of_the_same_name_replaces_what_would_go_back() {
     let (host, claim) = pair();
     let path = host.incoming().join("e.csv");
     let writer = OpenOptions::new().append(true).open(&path).unwrap();
@@ -67,9 +67,9 @@ fn never_over_a_new_file_of_the_same_name() {
     std::fs::rename(&path, host.spooled().join(DATA)).unwrap();
     host.put("e.csv", "new");
     let error = host.execute(&claim).unwrap_err();
-    assert!(matches!(error, ClaimError::Stranded { .. }), "{error:?}");
+    assert!(matches!(error, ClaimError::StillWritten { .. }), "{error:?}");
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    assert_eq!(std::fs::read(host.spooled().join(DATA)).unwrap(), b"identity\n1\n");
+    assert!(host.spool_is_empty());
     drop(writer);
 }
 

@@ -95,9 +95,16 @@ fn a_session_is_in_the_activity_log() {
     });
 }
 
+/// A host that waits a second for a cut upload to be resumed.
+fn impatient() -> Host {
+    let host = Host::new("[pairing]\ndata-file-grace = '1s'\n");
+    host.start_daemon();
+    host
+}
+
 #[test]
 fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
-    let host = Host::running();
+    let host = impatient();
     let account = host.account("e2e-audit-cut");
     let (cut, mended) =
         (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "mended", 40));
@@ -115,9 +122,25 @@ fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
     assert_eq!(warnings(&account, "mended"), [""; 0]);
 }
 
+/// Its manifest is there already: the pair waits for the rest, and is imported once, whole.
+#[test]
+fn a_cut_data_file_is_waited_for_after_its_manifest() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-resume");
+    let pair = Pair::events(&account.local(), "e", 40);
+    cut_upload(&account, &pair, "e.csv");
+    put(&account, &[&pair.manifest]);
+    let scans = || host.query("SELECT count(*) FROM activity WHERE action = 'session.closed'");
+    until("the daemon to see the session's end", SOON, || (scans() == ["2"]).then_some(()));
+    account.sftp(&format!("reput {}\n", pair.data.display())).ok();
+    account.expect_accepted(&pair, 40);
+    assert_eq!(warnings(&account, "e"), [""; 0]);
+    assert_eq!(host.query("SELECT count(*) FROM import"), ["1"]);
+}
+
 #[test]
 fn a_cut_upload_is_known_under_every_name() {
-    let host = Host::running();
+    let host = impatient();
     let account = host.account("e2e-audit-names");
     let names = [
         "a\"b.csv".to_owned(),
@@ -157,7 +180,7 @@ fn a_cut_upload_is_known_under_every_name() {
 
 #[test]
 fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
-    let host = Host::running();
+    let host = impatient();
     let account = host.account("e2e-audit-restart");
     let pair = |stem| Pair::events(&account.local(), stem, 10);
     let (known, cut, missed, cut_again) =
@@ -192,7 +215,7 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
 /// The daemon is killed before it has written down what it heard: that isn't forgotten in silence.
 #[test]
 fn a_kill_leaves_no_upload_without_a_word() {
-    let host = Host::running();
+    let host = impatient();
     let account = host.account("e2e-audit-kill");
     for n in 0..5 {
         let stem = format!("k{n}");
@@ -243,7 +266,7 @@ fn sessions_go_on_while_the_sidecar_does_not() {
 
 #[test]
 fn a_flood_is_bounded_and_hides_nothing() {
-    let host = Host::running();
+    let host = impatient();
     let account = host.account("e2e-audit-flood");
     let pair = Pair::events(&account.local(), "e", 20);
     let flood = Script::new(&account).start(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::host::Host;
 use crate::injection::{Fault, Point, Tracer, spread};
 use crate::kill::{
-    LINGER, Run, account, ends_well, long, of_lane, run_under, side_by_side, undisturbed,
+    NO_SETTLE, Run, account, ends_well, long, of_lane, run_under, side_by_side, undisturbed,
 };
 use crate::outcome;
 
@@ -50,7 +50,7 @@ struct Tried {
 }
 
 fn fail_at_each_point(lane: usize) -> Tried {
-    let host = Host::new(LINGER);
+    let host = Host::new(NO_SETTLE);
     let account = account(&host, &format!("e2e-fault-{lane}"));
     let (expected, counts, _) = undisturbed(&account);
     let points = of_lane(points(&counts), lane);

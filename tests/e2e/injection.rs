@@ -188,7 +188,6 @@ fn paths(account: &Account<'_>) -> Vec<PathBuf> {
     paths.extend(in_data.map(|name| data.join(name)));
     for id in next_ids(host) {
         let folder = spool.join(&id);
-        paths.push(spool.join(format!("{id}.lingered")));
         paths.extend([folder.join("data"), folder.join("manifest"), folder]);
         for purpose in ["errors.csv", "errors.jsonl", "answer"] {
             paths.push(results.join(format!(".{id}.{purpose}.tmp")));

@@ -38,7 +38,6 @@ mod hanging;
 mod hostile;
 mod journal;
 mod kill;
-mod lingering;
 mod load;
 mod logins;
 mod meanwhile;

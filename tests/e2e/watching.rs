@@ -73,7 +73,7 @@ fn an_overflow_of_the_queue_loses_nothing() {
 /// account has been still for so long that it is known to be empty, and comes again.
 #[test]
 fn what_no_wake_up_told_of_is_found_by_the_rescan() {
-    let host = Host::new("[pairing]\nrescan-every = \"1s\"\nlinger = \"0s\"\n");
+    let host = Host::new("[pairing]\nrescan-every = \"1s\"\n");
     host.start_daemon();
     let account = host.account("e2e-rescan");
     for stem in ["first", "second"] {

@@ -10,6 +10,7 @@ mod retention;
 mod stored;
 mod sweep;
 mod unclaimed;
+mod upgrade;
 
 use self::host::{EVENTS, Host, names};
 use crate::config::Size;

@@ -50,7 +50,7 @@ pub fn all() -> Vec<Script> {
     let [m1, m2] = MANIFESTS;
     let script = |name, settles, connections| Script { name, connections, settles };
     vec![
-        script("one session", true, vec![[vec![Begin], pair(1), pair(2), vec![End]].concat()]),
+        script("one session", 1, vec![[vec![Begin], pair(1), pair(2), vec![End]].concat()]),
         script(
             "two sessions, one after the other",
             1,
