@@ -84,6 +84,8 @@ pub struct Upload {
     pub replaced_at: Option<Timestamp>,
     /// Its last write is in the log from its begin: a `replaced_at` of `None` is certain.
     pub is_known: bool,
+    /// When the log last announced a change; the change follows at once.
+    pub announced_at: Option<Timestamp>,
 }
 
 /// How the last write to a file ended.
@@ -285,7 +287,8 @@ impl Facts {
             _ => Sessions::Unknown,
         };
         let closed_at = is_closed.then_some(fact.at);
-        Upload { sessions, closed_at, replaced_at: fact.replaced_at, is_known }
+        let announced_at = Some(fact.known_at);
+        Upload { sessions, closed_at, replaced_at: fact.replaced_at, is_known, announced_at }
     }
 
     /// Why the file called `whole` (as the log spells it), last changed at `ctime`, is in doubt.

@@ -171,14 +171,26 @@ impl<'a> Judge<'a> {
 
     /// How long to wait at most until the uploader is done with these files; `None` when it is.
     fn settling(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
-        let settle = self.periods.settle.get();
-        let left = files.iter().filter_map(|(_, age)| age.left(settle)).max()?;
+        let left = files.iter().filter_map(|(entry, age)| self.unsettled(entry, *age)).max()?;
         if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != Sessions::Ended) {
             return Some(left);
         }
         // A change within the tick of the last one would leave the ctime as it is, unseen.
         let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
         is_of_this_tick.then(|| left.min(TICK))
+    }
+
+    /// What is left of `settle` since a file's last change, which may be announced and not done yet.
+    fn unsettled(&self, entry: &Entry, age: Age) -> Option<Duration> {
+        let settle = self.periods.settle.get();
+        let announced = (self.upload)(entry).announced_at.and_then(|at| {
+            let since = self.tick.duration_since(at);
+            // The tick is behind the log's clock; a clock that was set back says nothing.
+            let is_known = since.unsigned_abs() <= TICK || since.is_positive();
+            let then = since.try_into().unwrap_or_default();
+            is_known.then_some(Age { then, since: Duration::ZERO })
+        });
+        age.left(settle).max(announced.and_then(|announced| announced.left(settle)))
     }
 
     /// How long to wait for an upload to be resumed, where one was cut.
@@ -191,9 +203,9 @@ impl<'a> Judge<'a> {
 
     /// A manifest that doesn't parse may be half of one, whatever its session did.
     fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
-        let left = |period: Duration| manifest.age.left(period);
-        let settling = left(self.periods.settle.get()).map(|left| (Reason::Settling, left));
-        let quiet = || left(self.periods.manifest_quiet_period.get());
+        let settling = self.unsettled(&manifest.entry, manifest.age);
+        let settling = settling.map(|left| (Reason::Settling, left));
+        let quiet = || manifest.age.left(self.periods.manifest_quiet_period.get());
         let (reason, left) =
             settling.or_else(|| quiet().map(|left| (Reason::ManifestNotWhole, left)))?;
         Some(Judgement::Wait(reason, Some(left)))

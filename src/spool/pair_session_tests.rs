@@ -3,8 +3,13 @@
 use super::*;
 use crate::audit::Sessions;
 
-const ENDED: Upload =
-    Upload { sessions: Sessions::Ended, closed_at: None, replaced_at: None, is_known: true };
+const ENDED: Upload = Upload {
+    sessions: Sessions::Ended,
+    closed_at: None,
+    replaced_at: None,
+    is_known: true,
+    announced_at: None,
+};
 const CUT: Upload = Upload { sessions: Sessions::Cut, ..ENDED };
 const UNKNOWN: Upload = Upload { sessions: Sessions::Unknown, ..ENDED };
 
@@ -42,6 +47,19 @@ fn a_pair_is_ready_when_both_files_are_unchanged_for_settle() {
         (2, 2, "take e.manifest with e.csv"),
     ] {
         assert_eq!(decided(&pair(manifest_age, data_age), |_| UNKNOWN), [expected]);
+    }
+}
+
+#[test]
+fn a_change_that_the_log_announces_counts_as_one() {
+    for (seconds_ago, expected) in [
+        (1, "wait e.manifest Settling 1000ms"),
+        (2, "take e.manifest with e.csv"),
+        (-9, "take e.manifest with e.csv"), // the clock was set back
+    ] {
+        let announced_at = Some(second(NOW + 1 - seconds_ago));
+        let announced = |_: &Entry| Upload { announced_at, ..UNKNOWN };
+        assert_eq!(decided(&pair(9, 9), announced), [expected]);
     }
 }
 

