@@ -61,12 +61,26 @@ impl Sidecar {
         ids.iter().map(|id| self.folders(id)).collect()
     }
 
+    /// The account's folder.
+    pub fn chroot(&self, account: &AccountId) -> PathBuf {
+        self.root.join("accounts").join(account)
+    }
+
+    /// Its user.
+    pub fn uid(&self, account: &AccountId) -> u32 {
+        let row = self.state.read(|tx| accounts::get(tx, account)).expect("it can be read");
+        row.and_then(|row| row.uid).expect("the account has a user")
+    }
+
     fn folders(&self, account: &AccountId) -> PathBuf {
         let folder = self.root.join("accounts").join(account);
         for name in ["incoming", "results", "dev"] {
             fs::create_dir_all(folder.join(name)).expect("a folder is made");
         }
-        folder.join("incoming")
+        let incoming = folder.join("incoming");
+        // Its sessions are processes of its user.
+        fs::set_permissions(&incoming, Permissions::from_mode(0o777)).expect("it is writable");
+        incoming
     }
 
     /// Starts `sftp-importd` and waits until it says that it is ready.

@@ -1,12 +1,14 @@
-//! From the manifest's close to `picked_up` in the activity log, on the real sidecar.
+//! From the session's end to `picked_up` in the activity log, on the real sidecar.
 //!
-//! Pairs go into one account's incoming, one after the other; the clock runs from the close of the
-//! manifest until the activity log has the line, which is in the database when it counts: on an
-//! idle host, and beside another account's import of 5 GB. Each pair waits until the one before it
+//! Pairs go into one account's incoming, one after the other, each in a session of its own; the clock
+//! runs from the session's end until the activity log has the line, which is in the database when it
+//! counts: on an idle host, and beside another account's import of 5 GB. For some pairs the session
+//! stays open, and the clock runs from the manifest's close. Each pair waits until the one before it
 //! has completed, and for a moment more, in which that is delivered.
 
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +17,11 @@ use sftp_import::account::AccountId;
 use sftp_import::state::activity::{self, Activity};
 
 use super::host::{Sidecar, manifest, wait};
+use super::session::Session;
 
 const PAIRS: usize = 200;
+/// Pairs whose session stays open; each takes `settle`.
+const OPEN: usize = 20;
 /// Pairs that are not measured.
 const WARM_UP: usize = 5;
 /// The other account's data file, in bytes.
@@ -30,24 +35,27 @@ pub fn measure_all() {
     let incoming = sidecar.add(&ids);
     sidecar.start();
     for n in 0..WARM_UP {
-        one(&sidecar, &ids[0], &incoming[0], n);
+        one(&sidecar, &ids[0], n, true);
     }
-    measure("idle", &sidecar, &ids[0], &incoming[0], WARM_UP);
+    let ended = "session ended to picked_up";
+    measure(&format!("{ended}, idle"), &sidecar, &ids[0], WARM_UP..WARM_UP + PAIRS, true);
+    let open = "manifest closed to picked_up, session open";
+    measure(open, &sidecar, &ids[0], 10_000..10_000 + OPEN, false);
     let import = begin_huge(&sidecar, &ids[1], &incoming[1]);
-    let what = "beside an import of 5 GB";
-    measure(what, &sidecar, &ids[0], &incoming[0], WARM_UP + PAIRS);
+    let what = format!("{ended}, beside an import of 5 GB");
+    measure(&what, &sidecar, &ids[0], WARM_UP + PAIRS..WARM_UP + 2 * PAIRS, true);
     let now = import_state(&sidecar, &import);
     assert_eq!(now, "running", "the huge import ended too early to be in anybody's way");
 }
 
-/// Times [`PAIRS`] pairs, numbered from `first`, and prints what they took.
-fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, incoming: &Path, first: usize) {
-    let mut times: Vec<f64> =
-        (first..first + PAIRS).map(|n| one(sidecar, account, incoming, n)).collect();
+/// Times the pairs of these numbers, and prints what they took.
+fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, pairs: Range<usize>, ends: bool) {
+    let count = pairs.len();
+    let mut times: Vec<f64> = pairs.map(|n| one(sidecar, account, n, ends)).collect();
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
-        "manifest closed to picked_up, {what}, {PAIRS} pairs: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        "{what}, {count} pairs: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
         at(0.5),
         at(0.9),
         at(0.99),
@@ -55,23 +63,32 @@ fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, incoming: &Path, 
     );
 }
 
-/// Drops pair number `n`; the milliseconds until it is picked up. Returns when it has completed.
-fn one(sidecar: &Sidecar, account: &AccountId, incoming: &Path, n: usize) -> f64 {
+/// Uploads pair number `n`; the milliseconds until it is picked up, from the session's end if it
+/// `ends`. Returns when it has completed.
+fn one(sidecar: &Sidecar, account: &AccountId, n: usize, ends: bool) -> f64 {
     let before = lines(sidecar, account, "import.completed").pop().and_then(|line| line.import);
     let of_pair =
         |action| lines(sidecar, account, action).pop().filter(|line| line.import != before);
-    let csv = "event_name,identity\nPurchased,a@example.com\n";
-    fs::write(incoming.join(format!("{n}.csv")), csv).expect("the data file is written");
-    fs::write(incoming.join(format!("{n}.manifest")), manifest(&format!("{n}.csv")))
-        .expect("the manifest is written");
-    let closed = Timestamp::now();
+    let mut session = Session::open(sidecar, account);
+    let mut from = session.put(&n.to_string(), 1);
+    let still_open = if ends {
+        session.end();
+        from = session.ended();
+        None
+    } else {
+        Some(session)
+    };
     let line = wait(PATIENCE, Duration::from_micros(200), "picking a pair up", || {
         of_pair("import.picked_up")
     });
     // The line's own time is from before its transaction was durable: take the later.
-    let took = Timestamp::now().duration_since(closed.min(line.at)).as_secs_f64() * 1000.0;
+    let took = Timestamp::now().duration_since(from.min(line.at)).as_secs_f64() * 1000.0;
     wait(PATIENCE, Duration::from_millis(2), "completing a pair", || of_pair("import.completed"));
     std::thread::sleep(DELIVERED_WITHIN);
+    if let Some(mut session) = still_open {
+        session.end();
+        session.ended();
+    }
     took
 }
 
