@@ -21,7 +21,6 @@ mod record;
 mod relay;
 pub mod retry;
 mod samples;
-mod set_back;
 mod signature;
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
@@ -21,9 +21,7 @@ use tracing::{error, warn};
 use super::attempt::{Attachments, Courier};
 use super::endpoint;
 use super::retry::LONGEST_WAIT;
-use super::set_back::Clocks;
 use crate::config::Config;
-use crate::printable::chain;
 use crate::state::deliveries::{self, Channel, Due};
 use crate::state::{self, State};
 
@@ -49,9 +47,8 @@ const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 pub struct Relay {
     courier: Arc<Courier>,
     in_flight: InFlight,
-    clocks: Clocks,
-    /// No delivery waits for longer, by the clock as it is at the start.
-    longest_wait: SignedDuration,
+    /// The longest wait that a schedule or `[mail] digest` gives a delivery.
+    longest_wait: Duration,
     done: UnboundedReceiver<i64>,
     done_sender: UnboundedSender<i64>,
 }
@@ -61,12 +58,10 @@ impl Relay {
     pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
         let courier = Arc::new(Courier::new(state, config, attachments));
         let (done_sender, done) = mpsc::unbounded_channel();
-        let longest_wait = LONGEST_WAIT.max(config.mail.digest.get());
         Self {
             courier,
             in_flight: InFlight::default(),
-            clocks: Clocks::new(Instant::now(), Timestamp::now()),
-            longest_wait: SignedDuration::try_from(longest_wait).unwrap_or(SignedDuration::MAX),
+            longest_wait: LONGEST_WAIT.max(config.mail.digest.get()),
             done,
             done_sender,
         }
@@ -77,7 +72,6 @@ impl Relay {
     /// `wake` says "look"; without it a look comes when something becomes due, and every 30 s.
     pub async fn run(mut self, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        self.write(|tx, longest| deliveries::not_later_than(tx, Timestamp::now(), longest)).await;
         loop {
             let mut woken = pin!(wake.notified());
             woken.as_mut().enable(); // before the look: a wake-up during it isn't lost
@@ -107,32 +101,11 @@ impl Relay {
         }
     }
 
-    /// What is to be attempted at a time comes no later because the clock was set back.
-    async fn follow_clock(&mut self) {
-        let Some(back) = self.clocks.set_back(Instant::now(), Timestamp::now()) else { return };
-        warn!("the clock was set back by {back:#}; deliveries that wait are made as much earlier");
-        self.write(move |tx, _| deliveries::bring_forward(tx, back)).await;
-    }
-
-    async fn write(
-        &self,
-        work: impl FnOnce(&state::Transaction<'_>, SignedDuration) -> state::Result<()> + Send + 'static,
-    ) {
-        let (courier, longest) = (Arc::clone(&self.courier), self.longest_wait);
-        let write = move || courier.state().write(|tx| work(tx, longest));
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => error!("cannot follow the clock: {}", chain(&error)),
-            Err(error) => error!("following the clock panicked: {error}"),
-        }
-    }
-
     /// Starts what is due and has a slot. Returns how long there is nothing else to do.
     async fn look(&mut self) -> Duration {
-        self.follow_clock().await;
-        let courier = Arc::clone(&self.courier);
-        let looked = tokio::task::spawn_blocking(move || survey(courier.state())).await;
-        match looked {
+        let (courier, longest_wait) = (Arc::clone(&self.courier), self.longest_wait);
+        let survey = move || survey(courier.state(), Timestamp::now(), longest_wait);
+        match tokio::task::spawn_blocking(survey).await {
             Ok(Ok((due, pause))) => {
                 for due in self.in_flight.choose(due) {
                     self.start(due);
@@ -171,9 +144,19 @@ impl Relay {
     }
 }
 
-/// What is due now, and how long until something else is.
-fn survey(state: &State) -> state::Result<(Vec<Due>, Duration)> {
-    let now = Timestamp::now();
+/// Returns the deliveries that are due at `now`, and the time until the next one is.
+fn survey(
+    state: &State,
+    now: Timestamp,
+    longest_wait: Duration,
+) -> state::Result<(Vec<Due>, Duration)> {
+    let latest = now.checked_add(longest_wait).unwrap_or(Timestamp::MAX);
+    if state.read(|tx| deliveries::next_due(tx, latest))?.is_some() {
+        // The clock was set back since these were scheduled. The new time is written, as the
+        // hourly mail limits only move a delivery to a later time.
+        warn!("the clock was set back: deliveries scheduled beyond the longest wait are due now");
+        state.write(|tx| deliveries::make_due(tx, now, latest))?;
+    }
     state.read(|tx| {
         let due = deliveries::due(tx, now)?;
         let wait = deliveries::next_due(tx, now)?.map(|next| next.duration_since(now));
@@ -216,6 +199,8 @@ fn host(due: &Due) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn email(id: i64, to: &str) -> Due {
@@ -264,5 +249,41 @@ mod tests {
         due.push(webhook(99, "acme", "quick.example"));
         let chosen = ids(InFlight::default().choose(due));
         assert_eq!(chosen, [0, 1, 2, 3, 99]);
+    }
+
+    /// Surveys one delivery, scheduled `at` seconds ahead; the longest wait is 100 s. Returns what
+    /// is due, the pause, and how many seconds ahead the delivery is scheduled afterwards.
+    fn survey_one(at: i64) -> (Vec<i64>, Duration, Option<i64>) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let milestone = deliveries::Milestone {
+            id: "msg_1".into(),
+            import: None,
+            account: "acme".into(),
+            kind: "import.completed".into(),
+            at: now + SignedDuration::from_secs(at),
+            body: "{}".into(),
+        };
+        state
+            .write(|tx| {
+                deliveries::add_milestone(tx, &milestone)?;
+                deliveries::add(tx, &milestone, Channel::Webhook, "crm")
+            })
+            .unwrap();
+        let (due, pause) = survey(&state, now, Duration::from_secs(100)).unwrap();
+        let delivery = state.read(|tx| deliveries::find(tx, 1)).unwrap().unwrap();
+        let scheduled = delivery.next_attempt_at.map(|next| next.duration_since(now).as_secs());
+        (due.into_iter().map(|due| due.id).collect(), pause, scheduled)
+    }
+
+    #[test]
+    fn a_delivery_scheduled_beyond_the_longest_wait_is_due() {
+        let second = Duration::from_secs(1);
+        assert_eq!(survey_one(0), (vec![1], POLL, Some(0)));
+        assert_eq!(survey_one(7), (vec![], 7 * second, Some(7)));
+        assert_eq!(survey_one(100), (vec![], POLL, Some(100)));
+        assert_eq!(survey_one(101), (vec![1], POLL, Some(0)));
+        assert_eq!(survey_one(1_000_000_000), (vec![1], POLL, Some(0)));
     }
 }

@@ -4,7 +4,6 @@
 //! here decides when to try again: that is `outbox::retry`'s.
 
 mod again;
-mod clock;
 mod due;
 mod list;
 mod together;
@@ -14,8 +13,7 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 pub use again::{retry, retry_failed};
-pub use clock::{bring_forward, not_later_than};
-pub use due::{Due, due, next_due};
+pub use due::{Due, due, make_due, next_due};
 pub use list::{Delivery, Filter, attempts, find, list};
 pub use together::{companions, earlier, end_of, hold_account, hold_address, postpone};
 

@@ -1,6 +1,7 @@
 //! Which delivery is next: the oldest due one of each lane, and when there will be another.
 
 use jiff::Timestamp;
+use rusqlite::params;
 
 use super::super::{Result, millis, timestamp};
 use super::Channel;
@@ -71,4 +72,14 @@ pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp
         )?
         .query_row([millis(now)], |row| row.get(0))?;
     next.map(timestamp).transpose()
+}
+
+/// Makes every pending delivery that is scheduled after `latest` due at `now`.
+pub fn make_due(tx: &Transaction<'_>, now: Timestamp, latest: Timestamp) -> Result<()> {
+    tx.prepare_cached(
+        "UPDATE delivery SET next_attempt_at = ?1
+         WHERE state = 'pending' AND next_attempt_at > ?2",
+    )?
+    .execute(params![millis(now), millis(latest)])?;
+    Ok(())
 }

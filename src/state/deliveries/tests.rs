@@ -71,3 +71,29 @@ fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
         })
         .unwrap();
 }
+
+#[test]
+fn only_pending_deliveries_after_the_latest_time_are_made_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(&folder.path().join("state.db")).unwrap();
+    let failed = Attempt { at: at(9), took_ms: 1, outcome: "503".into() };
+    state
+        .write(|tx| {
+            for (n, after) in [
+                (1, After::Retry(at(99))),
+                (2, After::Retry(at(100))),
+                (3, After::Retry(at(101))),
+                (4, After::Failed),
+            ] {
+                add(tx, &milestone(tx, n, "acme"), Channel::Webhook, &format!("crm{n}"))?;
+                record(tx, n, &failed, after)?;
+            }
+            make_due(tx, at(10), at(100))?;
+            let next = |id| Ok(find(tx, id)?.and_then(|delivery| delivery.next_attempt_at));
+            let next = (1..=4).map(next).collect::<Result<Vec<_>>>()?;
+            assert_eq!(next, [Some(at(99)), Some(at(100)), Some(at(10)), None]);
+            assert_eq!(due_ids(tx, 10), [3]);
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}
