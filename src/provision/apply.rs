@@ -3,7 +3,7 @@
 use super::step::Step;
 use super::tools::Tools;
 use super::turn::Turn;
-use super::{ProvisionError, at_once, folders, sessions};
+use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
 use crate::spool::Layout;
 
@@ -30,7 +30,6 @@ fn carry_out(config: &Config, turn: &Turn, step: &Step) -> Result<(), ProvisionE
         Step::Spool(want) => folders::make(&root.join(".spool"), *want)?,
         Step::AddGroup { account, gid } => tools.add_group(account, *gid)?,
         Step::AddUser { account, uid } => tools.add_user(account, *uid)?,
-        Step::AddUsers(users) => at_once::add(turn, users)?,
         Step::MendUser(account) => tools.mend_user(account)?,
         Step::AddMembers(accounts) => tools.add_members(accounts)?,
         Step::AddFolders { account, want } => folders::add(&layout, account, want)?,

@@ -5,16 +5,13 @@
 //! Unix user or group that is not ours is never touched, and is found before anything is written.
 
 mod apply;
-mod at_once;
 mod folders;
 pub mod host;
-mod lines;
 mod plan;
 mod sessions;
 mod step;
 #[cfg(test)]
 mod tests;
-mod together;
 mod tools;
 mod turn;
 
@@ -25,7 +22,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 pub use host::{Host, look};
-pub use lines::NewUser;
 pub use plan::{Plan, Refusal, plan};
 pub use sessions::end as end_sessions;
 pub use step::Step;
@@ -60,7 +56,7 @@ pub enum ProvisionError {
         /// Last of the range.
         last: u32,
     },
-    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel, vipw, vigr.
+    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel.
     #[error("{tool} failed for {name}: {message}")]
     Tool {
         /// The tool's name.

@@ -2,7 +2,6 @@
 
 use super::host::{AccountFolders, Found, GECOS, Host, Owned, SHELL, UnixUser};
 use super::step::{Step, Wanted};
-use super::together::together;
 use crate::account::AccountId;
 use crate::state::accounts::{AccountRow, AccountState};
 
@@ -68,7 +67,6 @@ pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
             Err(refusal) => plan.refusals.push(refusal),
         }
     }
-    plan.steps = together(plan.steps);
     plan.steps.extend(members.chunks(MEMBERS_AT_ONCE).map(|some| Step::AddMembers(some.to_vec())));
     plan
 }

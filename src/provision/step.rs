@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::host::Owned;
-use super::lines::NewUser;
 use crate::account::AccountId;
 
 /// One thing to do. Each can be done again after it was cut off.
@@ -27,8 +26,6 @@ pub enum Step {
         /// Its id, and its group's.
         uid: u32,
     },
-    /// Make the Unix users of many accounts, and their groups.
-    AddUsers(Vec<NewUser>),
     /// Give the account's Unix user its shell again.
     MendUser(AccountId),
     /// Put the accounts' Unix users into the group that sshd_config matches.
@@ -67,7 +64,6 @@ impl fmt::Display for Step {
             Self::Spool(_) => f.write_str("spool made or mended"),
             Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) made"),
             Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) made"),
-            Self::AddUsers(users) => write!(f, "{} users and their groups made", users.len()),
             Self::MendUser(account) => write!(f, "user {account} mended"),
             Self::AddMembers(accounts) => match accounts.as_slice() {
                 [one] => write!(f, "user {one} made a member"),

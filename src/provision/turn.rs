@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
@@ -38,10 +37,5 @@ impl Turn {
     /// killed, whoever comes next still waits for the tool to end.
     pub(super) fn for_tool(&self) -> io::Result<Stdio> {
         Ok(self.0.try_clone()?.into())
-    }
-
-    /// The lock for every program that is started while this is kept, beside its standard input.
-    pub(super) fn for_child(&self) -> io::Result<OwnedFd> {
-        Ok(nix::unistd::dup(&self.0)?) // unlike std's, it is not closed on exec
     }
 }
