@@ -167,8 +167,7 @@ impl Engine {
     /// it waits a moment: their events are in the kernel's queue already.
     fn order(&self, account: &AccountId, seen: &Seen, listed_at: Timestamp) -> Order {
         if !seen.held.cut && !seen.unread {
-            let manifests = seen.sight.manifests.iter();
-            let listed = manifests.map(|manifest| manifest.entry.name.as_str()).collect();
+            let listed = seen.manifests.iter().map(String::as_str).collect();
             self.arrivals.keep(account, &listed, listed_at);
         }
         let began = Instant::now();

@@ -175,7 +175,8 @@ impl Events {
             return Some(Look::Accounts);
         }
         let name = event.name.as_ref().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|name| name.ends_with(MANIFEST_ENDING)) {
+        let is_there = !mask.contains(EventMask::DELETE);
+        if let Some(name) = name.filter(|name| is_there && name.ends_with(MANIFEST_ENDING)) {
             self.arrivals.note(&account, name, Timestamp::now());
         }
         Some(Look::Account(account))
@@ -201,6 +202,8 @@ impl Events {
     fn watch_incoming(&self, account: &AccountId) -> Result<Option<Watch>, WatchError> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO
+            // The SFTP server renames with link and unlink, but for posix-rename.
+            | WatchMask::DELETE
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
             | WatchMask::ONLYDIR

@@ -92,7 +92,8 @@ impl<'a> Judge<'a> {
             Content::BeingWritten => return Judgement::Wait(Reason::ManifestBeingWritten, None),
             Content::NotPlain => {
                 let detail = not_plain("manifest", &manifest.entry);
-                return Judgement::refuse(FailureText::Unreadable, detail);
+                // The SFTP server renames with link and unlink: for a moment there are two names.
+                return self.refuse(manifest, FailureText::Unreadable, detail);
             }
             Content::Read(verdict) => verdict,
         };
@@ -133,9 +134,13 @@ impl<'a> Judge<'a> {
             Some(file) if !self.given.contains_key(name) => *file,
             _ => return self.no_data_file(manifest, name),
         };
+        let age = self.ages.get(name).copied().unwrap_or_default();
+        let both = [(&manifest.entry, manifest.age), (file, age)];
         if !file.is_plain() {
-            let detail = not_plain("data file", file);
-            return self.refuse(manifest, FailureText::Unreadable, detail);
+            return match self.settling(&both) {
+                Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+                None => Judgement::refuse(FailureText::Unreadable, not_plain("data file", file)),
+            };
         }
         if self.is_replaced(manifest, file) {
             let detail = format!(
@@ -149,8 +154,6 @@ impl<'a> Judge<'a> {
         if self.being_written.contains(name) {
             return self.data_file_being_written(manifest, name);
         }
-        let age = self.ages.get(name).copied().unwrap_or_default();
-        let both = [(&manifest.entry, manifest.age), (file, age)];
         if let Some(left) = self.cut(&both) {
             return Judgement::Wait(Reason::Cut, Some(left));
         }

@@ -48,6 +48,8 @@ pub struct Seen {
     pub empty: Option<Empty>,
     /// Not every manifest was read: look again at once.
     pub unread: bool,
+    /// The names of all manifests in the listing; `sight` leaves out those that changed under it.
+    pub manifests: HashSet<String>,
     /// Files that the host would not let us look at; their manifests are left out of `sight`.
     pub problems: Vec<ScanError>,
 }
@@ -101,6 +103,7 @@ impl Incoming {
         let (mut manifests, files): (Vec<_>, Vec<_>) =
             listing.entries.into_iter().partition(Entry::is_manifest);
         seen.sight.files = files;
+        seen.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
         manifests.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
         manifests.truncate(MAX_MANIFESTS);
         self.read_manifests(manifests, memory, limits.max_manifest, &parse, &mut seen);
