@@ -24,6 +24,11 @@ def name(file):
     return os.path.basename(file)
 
 
+def in_parallel(function, *arguments):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(function, *arguments))
+
+
 def transfer(sftp, file, remote):
     """Writes a file as most clients do: pipelined, and without a request after the close."""
     with open(file, "rb") as source, sftp.open(remote, "wb") as target:
@@ -71,9 +76,7 @@ def filezilla(sessions, data, manifest):
         transfer(sftp, file, name(file))
         sftp.utime(name(file), SOME_TIME)
 
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for done in [pool.submit(upload, *job) for job in zip(transfers, (data, manifest))]:
-            done.result()
+    in_parallel(upload, transfers, (data, manifest))
     browsing.listdir_attr(".")
 
 
@@ -109,15 +112,14 @@ WAYS = {
 }
 
 
-def connect(stack, port, account, key):
+def connect(port, account, key):
     client = paramiko.SSHClient()
-    stack.callback(client.close)
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
     client.connect(
         "127.0.0.1", port, account, key_filename=key, allow_agent=False, look_for_keys=False,
         timeout=TIMEOUT, banner_timeout=TIMEOUT, auth_timeout=TIMEOUT,
     )
-    return client.open_sftp()
+    return client
 
 
 def wait_until_gone(sftp, names):
@@ -133,7 +135,10 @@ def main():
     pairs = [(f"{stem}.csv", f"{stem}.manifest") for stem in stems]
     for group in [pairs] if mode == "one" else [[pair] for pair in pairs]:
         with contextlib.ExitStack() as stack:
-            sessions = [connect(stack, int(port), account, key) for _ in range(connections)]
+            clients = in_parallel(lambda _: connect(int(port), account, key), range(connections))
+            for client in clients:
+                stack.callback(client.close)
+            sessions = in_parallel(lambda client: client.open_sftp(), clients)
             for data, manifest in group:
                 upload(sessions, data, manifest)
             if mode == "one":

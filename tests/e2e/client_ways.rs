@@ -10,7 +10,7 @@
 //! - without delay: 50 pairs, 40 of them in shared sessions; 1,000 with `SFTP_IMPORT_TEST_LONG=1`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const FAST_WORKERS: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A client's way of uploading.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 struct Way {
     name: &'static str,
     /// Uploads a batch of pairs.
@@ -39,33 +39,39 @@ struct Way {
     batch: usize,
     /// Whether a pair is complete before the next one begins.
     is_ordered: bool,
+    /// The `settle` that its accounts need on the slow link, if it is not the default.
+    slow_settle: Option<&'static str>,
 }
 
 const fn ordered(name: &'static str, upload: fn(&Client<'_>, &[Pair])) -> Way {
-    Way { name, upload, batch: 20, is_ordered: true }
+    Way { name, upload, batch: 20, is_ordered: true, slow_settle: None }
 }
 
-const WAYS: [Way; 11] = [
-    ordered("sftp", openssh_sftp),
-    ordered("scp", openssh_scp),
-    ordered("curl", curl),
-    ordered("lftp", lftp),
-    // Several transfers in parallel, in an order of rclone's own.
-    Way { name: "rclone", upload: rclone, batch: 20, is_ordered: false },
-    Way { name: "rclone-folder", upload: rclone_folder, batch: 5, is_ordered: false },
-    ordered("paramiko", paramiko),
-    ordered("winscp", paramiko),
+/// Several transfers in parallel, in an order of the client's own.
+const fn unordered(name: &'static str, upload: fn(&Client<'_>, &[Pair])) -> Way {
+    Way { name, upload, batch: 5, is_ordered: false, slow_settle: None }
+}
+
+/// The slowest ones begin first.
+static WAYS: [Way; 12] = [
+    unordered("rclone", rclone),
+    unordered("rclone-folder", rclone_folder),
     ordered("filezilla", paramiko),
+    ordered("winscp", paramiko),
+    ordered("paramiko", paramiko),
+    // After the stat of put, two round trips have passed since the manifest's close.
+    Way { slow_settle: Some("5s"), ..ordered("paramiko-times", paramiko) },
     ordered("manifest-first", paramiko),
     ordered("manifest-during-data", paramiko),
+    ordered("scp", openssh_scp),
+    ordered("sftp", openssh_sftp),
+    ordered("curl", curl),
+    ordered("lftp", lftp),
 ];
 
-/// Its put stats each file after the close, so that two round trips pass before a time is set.
-const PARAMIKO_TIMES: Way = ordered("paramiko-times", paramiko);
-
 /// What uploads for one account.
-struct Client<'a> {
-    account: &'a Account<'a>,
+struct Client<'h> {
+    account: Account<'h>,
     port: u16,
     way: &'static str,
     /// The same sessions for all pairs of a batch.
@@ -184,37 +190,43 @@ fn paramiko(client: &Client<'_>, pairs: &[Pair]) {
 }
 
 /// The pairs that one account uploads in one way.
-struct Lane<'a> {
-    way: Way,
-    client: Client<'a>,
+#[derive(Debug)]
+struct Lane {
+    way: &'static Way,
+    account: String,
+    shares_sessions: bool,
     pairs: usize,
+    batch: usize,
     /// How many records each pair has.
     records: usize,
 }
 
-impl Lane<'_> {
-    fn run(&self) {
-        let batches = self.write_batches();
+impl Lane {
+    /// Uploads and checks everything.
+    fn run(&self, host: &Host, port: u16) {
+        let (way, shares_sessions) = (self.way.name, self.shares_sessions);
+        let client = Client { account: host.account(&self.account), port, way, shares_sessions };
+        let batches = self.write_batches(&client.account.local());
         for batch in &batches {
-            (self.way.upload)(&self.client, batch);
+            (self.way.upload)(&client, batch);
         }
-        self.wait_until_answered();
-        self.check_order(&batches);
+        self.wait_until_answered(&client.account);
+        self.check_order(host, &batches);
         for pair in batches.iter().flatten() {
-            self.check_pair(pair);
+            self.check_pair(&client.account, pair);
         }
-        self.check_nothing_else(&batches.concat());
+        check_nothing_else(&client.account, &batches.concat());
     }
 
     /// Writes the pairs, each with a name and with identities of its own.
-    fn write_batches(&self) -> Vec<Vec<Pair>> {
+    fn write_batches(&self, folder: &Path) -> Vec<Vec<Pair>> {
         let numbers: Vec<usize> = (0..self.pairs).collect();
-        let batches = numbers.chunks(self.way.batch).map(|batch| {
-            let folder = self.client.account.local().join(format!("batch-{}", batch[0]));
+        let batches = numbers.chunks(self.batch).map(|batch| {
+            let folder = folder.join(format!("batch-{}", batch[0]));
             std::fs::create_dir(&folder).unwrap();
             let pair = |n: &usize| {
                 // Part of the recipient's address too, to which few mails are sent in an hour.
-                let stem = format!("{}-{n:04}", self.client.account.id);
+                let stem = format!("{}-{n:04}", self.account);
                 let rows = (0..self.records).map(|i| {
                     let ts = 1_600_000_000 + i;
                     format!("Purchased,{ts},{},{i}.5,a note {i}\n", identity(&stem, i))
@@ -227,11 +239,11 @@ impl Lane<'_> {
         batches.collect()
     }
 
-    fn wait_until_answered(&self) {
-        let Account { host, id, .. } = self.client.account;
+    fn wait_until_answered(&self, account: &Account<'_>) {
+        let Account { host, id, .. } = account;
         until(&format!("{id}: incoming to be empty"), PATIENCE, || {
             host.check_daemon();
-            names(&self.client.account.incoming(), "").is_empty().then_some(())
+            names(&account.incoming(), "").is_empty().then_some(())
         });
         let unfinished = format!(
             "SELECT count(*) FROM import
@@ -244,13 +256,13 @@ impl Lane<'_> {
     }
 
     /// Checks that each manifest has one import, completed, in the order of upload.
-    fn check_order(&self, batches: &[Vec<Pair>]) {
-        let Account { host, id, .. } = self.client.account;
+    fn check_order(&self, host: &Host, batches: &[Vec<Pair>]) {
+        let id = &self.account;
         let mut imports = host.query(&format!(
             "SELECT manifest || ' ' || state FROM import WHERE account = '{id}' ORDER BY n"
         ));
         if !self.way.is_ordered {
-            imports.chunks_mut(self.way.batch).for_each(<[String]>::sort);
+            imports.chunks_mut(self.batch).for_each(<[String]>::sort);
         }
         let stems = batches.iter().flatten().map(|pair| &pair.stem);
         let expected: Vec<_> = stems.map(|stem| format!("{stem}.manifest completed")).collect();
@@ -258,8 +270,7 @@ impl Lane<'_> {
     }
 
     /// Checks that all records were accepted and are in the store.
-    fn check_pair(&self, pair: &Pair) {
-        let account = self.client.account;
+    fn check_pair(&self, account: &Account<'_>, pair: &Pair) {
         account.expect_accepted(pair, self.records as u64);
         let report = account.report(&pair.stem);
         let (failure, warnings) = (&report["failure"], &report["warnings"]);
@@ -270,16 +281,15 @@ impl Lane<'_> {
             assert!(event.contains(&identity(&pair.stem, i)), "{event}: {report:#}");
         }
     }
+}
 
-    fn check_nothing_else(&self, pairs: &[Pair]) {
-        let account = self.client.account;
-        let id = &account.id;
-        assert_eq!(account.event_folders().len(), pairs.len(), "{id}");
-        let reports: Vec<_> =
-            pairs.iter().map(|pair| format!("{}.result.json", pair.stem)).collect();
-        assert_eq!(names(&account.results(), ""), reports, "{id}");
-        assert!(names(&account.incoming(), "").is_empty(), "{id}");
-    }
+/// Checks that there is nothing in the account's folders but what `pairs` leave there.
+fn check_nothing_else(account: &Account<'_>, pairs: &[Pair]) {
+    let id = &account.id;
+    assert_eq!(account.event_folders().len(), pairs.len(), "{id}");
+    let reports: Vec<_> = pairs.iter().map(|pair| format!("{}.result.json", pair.stem)).collect();
+    assert_eq!(names(&account.results(), ""), reports, "{id}");
+    assert!(names(&account.incoming(), "").is_empty(), "{id}");
 }
 
 fn identity(stem: &str, record: usize) -> String {
@@ -287,13 +297,13 @@ fn identity(stem: &str, record: usize) -> String {
 }
 
 /// Runs every lane, `workers` at a time. Each that fails is named.
-fn run_all(lanes: &[Lane<'_>], workers: usize) {
+fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     let (waiting, failed) = (Mutex::new(lanes.iter()), Mutex::new(Vec::new()));
     let work = || {
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
         while let Some(lane) = next() {
-            if catch_unwind(AssertUnwindSafe(|| lane.run())).is_err() {
-                failed.lock().unwrap().push(lane.client.account.id.clone());
+            if catch_unwind(AssertUnwindSafe(|| lane.run(host, port))).is_err() {
+                failed.lock().unwrap().push(&lane.account);
             }
         }
     };
@@ -304,88 +314,58 @@ fn run_all(lanes: &[Lane<'_>], workers: usize) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:?}");
+    host.wait_until_quiet(PATIENCE);
+    until("the spool to be empty", PATIENCE, || spooled(host).is_empty().then_some(()));
+    let pairs: usize = lanes.iter().map(|lane| lane.pairs).sum();
+    let imports = host.query("SELECT state || ' ' || count(*) FROM import GROUP BY state");
+    assert_eq!(imports, [format!("completed {pairs}")]);
 }
 
-/// A way's name as a part of an account's id, which has at most 32 characters.
-fn short(way: &str) -> &str {
-    way.strip_suffix("-data").unwrap_or(way)
+/// The lanes of every way: for each, `accounts` has how many pairs one account uploads, and whether
+/// these share sessions.
+fn lanes(kind: &str, accounts: &[(usize, bool)], records: usize) -> Vec<Lane> {
+    let of_way = |way: &'static Way| {
+        accounts.iter().enumerate().map(move |(n, &(pairs, shares_sessions))| {
+            // An id has at most 32 characters.
+            let name = way.name.strip_suffix("-data").unwrap_or(way.name);
+            let account = format!("e2e-ways-{kind}-{n}-{name}");
+            Lane { way, account, shares_sessions, pairs, batch: way.batch, records }
+        })
+    };
+    WAYS.iter().flat_map(of_way).collect()
 }
 
-/// Uploads of one test.
-struct Uploads<'a> {
-    /// Begins the accounts' ids.
-    kind: &'a str,
-    ways: Vec<Way>,
-    /// Appended to the daemon's configuration.
-    config: &'a str,
-    round_trip: Option<Duration>,
-    /// The accounts that upload in one way: how many pairs, and whether these share sessions.
-    accounts: Vec<(usize, bool)>,
-    /// How many records a pair has.
-    records: usize,
-}
-
-impl Uploads<'_> {
-    fn run(&self) {
-        let host = Host::new(self.config);
-        host.start_daemon();
-        let link = self.round_trip.map(|round_trip| SlowLink::new(host.port, round_trip));
-        let port = link.as_ref().map_or(host.port, |link| link.port);
-        let accounts = self.add_accounts(&host);
-        let lanes: Vec<_> = accounts.iter().map(|lane| self.lane(lane, port)).collect();
-        // On the slow link they wait most of the time.
-        run_all(&lanes, if link.is_some() { lanes.len() } else { FAST_WORKERS });
-        host.wait_until_quiet(PATIENCE);
-        until("the spool to be empty", PATIENCE, || spooled(&host).is_empty().then_some(()));
-        let pairs: usize = lanes.iter().map(|lane| lane.pairs).sum();
-        let imports = host.query("SELECT state || ' ' || count(*) FROM import GROUP BY state");
-        assert_eq!(imports, [format!("completed {pairs}")]);
-    }
-
-    /// Adds the accounts of each way.
-    fn add_accounts<'h>(&self, host: &'h Host) -> Vec<(Way, usize, Account<'h>)> {
-        let count = self.accounts.len();
-        let lanes = self.ways.iter().flat_map(|way| (0..count).map(move |n| (*way, n)));
-        let add = |(way, n): (Way, usize)| {
-            let id = format!("e2e-ways-{}-{n}-{}", self.kind, short(way.name));
-            (way, n, host.account(&id))
-        };
-        lanes.map(add).collect()
-    }
-
-    fn lane<'a>(&self, (way, n, account): &'a (Way, usize, Account<'_>), port: u16) -> Lane<'a> {
-        let (pairs, shares_sessions) = self.accounts[*n];
-        let client = Client { account, port, way: way.name, shares_sessions };
-        Lane { way: *way, client, pairs, records: self.records }
-    }
-}
-
-/// Accounts on the slow link: one shares sessions.
-fn slow_accounts() -> Vec<(usize, bool)> {
-    let pairs = if long() { 10 } else { 1 };
-    vec![(pairs, false), (pairs, true), (pairs, false)]
+/// A running host on which no scan but those that the clients cause finds a pair.
+fn host(config: &str) -> Host {
+    let host = Host::new(&format!("[pairing]\nrescan-every = \"1h\"\n{config}"));
+    host.start_daemon();
+    host
 }
 
 /// Over a slow link the requests of a client are a second or more apart.
 #[test]
 fn slow_uploads_are_imported_once() {
-    let (ways, round_trip, accounts) = (WAYS.into(), Some(ROUND_TRIP), slow_accounts());
-    Uploads { kind: "slow", ways, config: "", round_trip, accounts, records: 1_000 }.run();
-}
-
-/// Over a slow link, two round trips without a change need a longer settling time than the default.
-#[test]
-fn slow_times_after_a_stat_need_a_longer_settle() {
-    let (ways, round_trip, accounts) = (vec![PARAMIKO_TIMES], Some(ROUND_TRIP), slow_accounts());
-    let config = "[pairing]\nsettle = \"5s\"\n";
-    Uploads { kind: "stat", ways, config, round_trip, accounts, records: 1_000 }.run();
+    let pairs = if long() { 10 } else { 1 };
+    let mut lanes = lanes("slow", &[(pairs, false), (pairs, true), (pairs, false)], 1_000);
+    for lane in &mut lanes {
+        // Some twenty round trips for each pair: well below what a command may take.
+        lane.batch = lane.batch.min(2);
+    }
+    let settle = |lane: &Lane| {
+        let settle = lane.way.slow_settle?;
+        Some(format!("[account.{}.pairing]\nsettle = {settle:?}\n", lane.account))
+    };
+    let host = host(&lanes.iter().filter_map(settle).collect::<String>());
+    let link = SlowLink::new(host.port, ROUND_TRIP);
+    // They wait most of the time.
+    run_all(&lanes, lanes.len(), &host, link.port);
 }
 
 /// Without delay requests are as close as a client can have them.
 #[test]
 fn fast_uploads_are_imported_once() {
     let times = if long() { 20 } else { 1 };
-    let accounts = vec![(10 * times, false), (40 * times, true)];
-    let ways = [&WAYS[..], &[PARAMIKO_TIMES]].concat();
-    Uploads { kind: "fast", ways, config: "", round_trip: None, accounts, records: 20 }.run();
+    let lanes = lanes("fast", &[(10 * times, false), (40 * times, true)], 20);
+    let host = host("");
+    run_all(&lanes, FAST_WORKERS, &host, host.port);
 }
