@@ -54,9 +54,6 @@ pub(super) struct Trouble {
 
 impl Engine {
     /// Opens what `config` names.
-    ///
-    /// # Errors
-    /// The state database's.
     pub fn open(config: Arc<Config>) -> state::Result<Self> {
         Ok(Self {
             state: Arc::new(State::open(&config.paths.state_db())?),

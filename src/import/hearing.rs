@@ -234,9 +234,6 @@ impl Hearing {
 
 impl Engine {
     /// Begins to listen to the SFTP server's log.
-    ///
-    /// # Errors
-    /// The state database's.
     pub fn listen(&self, on_session_end: OnSessionEnd) -> state::Result<()> {
         let hearing = Hearing::begin(self, on_session_end)?;
         // Asked for twice, the first one listens.

@@ -159,9 +159,6 @@ pub fn check(
 ///
 /// The caller holds the lock that keeps ingests apart: one of this account and manifest that was
 /// cut off is then known to be dead, and is gone on with under its own id.
-///
-/// # Errors
-/// The state database's.
 pub fn ingest(
     engine: &Engine,
     account: &AccountId,

@@ -118,9 +118,6 @@ impl Engine {
 
     /// One round. `running` are the imports that run, with what they tell. Returns whether there
     /// is something to deliver.
-    ///
-    /// # Errors
-    /// The state database's.
     pub fn tell_meanwhile(&self, running: &[(ImportId, Arc<Monitor>)]) -> state::Result<bool> {
         let waiting = self.state.read(waiting::list)?;
         let standings = standings(&waiting, running);

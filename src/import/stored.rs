@@ -32,17 +32,11 @@ impl Engine {
     }
 
     /// Writes the row of a new import, with an id that nothing else has.
-    ///
-    /// # Errors
-    /// The state database's.
     pub(super) fn insert(&self, new: &NewImport<'_, Claim>) -> state::Result<(i64, ImportId)> {
         self.state.write(|tx| self.insert_unused(tx, new))
     }
 
     /// As [`Self::insert`], as part of a transaction.
-    ///
-    /// # Errors
-    /// The state database's.
     pub(super) fn insert_unused(
         &self,
         tx: &Transaction<'_>,

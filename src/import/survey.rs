@@ -29,9 +29,6 @@ impl Engine {
     /// What there is to do, by the state database, and where all are to be looked at, by what has come.
     /// `known` is the version of the survey before: where nobody else has changed anything since,
     /// the accounts are not read again, and without a look at all there is nothing to do.
-    ///
-    /// # Errors
-    /// The state database's.
     pub fn survey(&self, known: Option<i64>, look_at_all: bool) -> state::Result<Option<Survey>> {
         let version = self.state.data_version()?;
         let is_known = known == Some(version);

@@ -42,9 +42,6 @@ pub(super) struct Body<T> {
 }
 
 /// Writes the notice and its delivery to the account's contact, if it has one.
-///
-/// # Errors
-/// The state database's.
 pub(super) fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -58,9 +55,6 @@ pub(super) fn enqueue(
 }
 
 /// Writes a notice of any kind and its delivery to `contact`, in the caller's transaction.
-///
-/// # Errors
-/// The state database's.
 pub(super) fn mail_to<T: Serialize>(
     tx: &Transaction<'_>,
     at: Timestamp,

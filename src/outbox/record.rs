@@ -29,9 +29,6 @@ pub(super) struct Made<'a> {
 
 impl Made<'_> {
     /// Writes it. Returns whether the endpoint that it went to is disabled now.
-    ///
-    /// # Errors
-    /// The state database's.
     pub(super) fn record(
         &self,
         tx: &Transaction<'_>,

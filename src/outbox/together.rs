@@ -30,9 +30,6 @@ const MOST: u32 = 50;
 impl Courier {
     /// The deliveries that an attempt at `delivery` makes, it first; none when it is not pending
     /// any more, or waits. `began`: the mail is counted then.
-    ///
-    /// # Errors
-    /// The state database's.
     pub(super) fn load(
         &self,
         delivery: i64,

@@ -62,9 +62,6 @@ impl FilesUnclaimed {
 }
 
 /// Writes the notice and its delivery to `contact`, in the caller's transaction.
-///
-/// # Errors
-/// The state database's.
 pub fn enqueue_unclaimed(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -81,9 +81,6 @@ const COLUMNS: &str = "id, uid, state, email, recipient_domains, webhook, create
 
 /// Adds an active account. `recipient_domains` empty: mail may go to any address. False, and
 /// nothing is changed, when there is one of that id.
-///
-/// # Errors
-/// SQLite's.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -155,9 +152,6 @@ pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
 
 /// Changes what the account may do. False, and nothing is changed or logged, when it is so
 /// already.
-///
-/// # Errors
-/// SQLite's.
 pub fn set_state(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -179,9 +173,6 @@ pub fn set_state(
 }
 
 /// Sets or clears the account's own contact.
-///
-/// # Errors
-/// SQLite's.
 pub fn set_contact(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -196,9 +187,6 @@ pub fn set_contact(
 
 /// Chooses the endpoint that milestones go to, or none. False, and nothing is changed, when the
 /// account has no endpoint of that name.
-///
-/// # Errors
-/// SQLite's.
 pub fn set_webhook(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -227,9 +215,6 @@ pub fn recipient_domains(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<
 }
 
 /// How many of the account's imports have not ended.
-///
-/// # Errors
-/// SQLite's.
 pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
     Ok(tx
         .prepare_cached(
@@ -241,9 +226,6 @@ pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
 
 /// Takes the account's row away, its keys and endpoints with it. Imports and the activity log
 /// stay.
-///
-/// # Errors
-/// SQLite's.
 pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()> {
     let removed = tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     if removed == 1 {

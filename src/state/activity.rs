@@ -25,9 +25,6 @@ pub struct Activity {
 }
 
 /// Appends a line.
-///
-/// # Errors
-/// SQLite's.
 pub fn log(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -50,9 +47,6 @@ pub fn log(
 }
 
 /// The last `limit` lines, oldest first, of `account` or of all.
-///
-/// # Errors
-/// SQLite's.
 pub fn recent(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,

@@ -102,9 +102,6 @@ pub enum After {
 }
 
 /// Writes a milestone. Returns false, and writes nothing, when the import has it already.
-///
-/// # Errors
-/// SQLite's.
 pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
     let added = tx
         .prepare_cached(
@@ -158,9 +155,6 @@ fn lane(channel: Channel, account: &str, destination: &str) -> String {
 }
 
 /// What an attempt at the delivery `id` takes; none: it is not pending any more.
-///
-/// # Errors
-/// SQLite's.
 pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
     let mut statement = tx.prepare_cached(
         "SELECT m.id, m.import, m.account, m.type, m.at, m.body, d.channel, d.destination, d.attempts
@@ -191,9 +185,6 @@ fn read_task(row: &Row<'_>) -> Result<Task> {
 
 /// Writes an attempt and what it leaves the delivery in. False: the delivery was finished
 /// meanwhile, or is gone with its account.
-///
-/// # Errors
-/// SQLite's.
 pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) -> Result<bool> {
     let end = millis(attempt.at) + attempt.took_ms;
     let (state, next, finished) = match after {
@@ -219,9 +210,6 @@ pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) ->
 }
 
 /// Fails every pending delivery to an endpoint, with `why`. Returns how many.
-///
-/// # Errors
-/// SQLite's.
 pub fn fail_pending(
     tx: &Transaction<'_>,
     at: Timestamp,

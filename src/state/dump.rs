@@ -54,9 +54,6 @@ pub fn each_row<E: From<super::Error>>(
 
 /// Removes every row that is `account`'s, and overwrites where it lay; the activity log keeps one
 /// line that says so. Returns how many rows of which tables, where there were any.
-///
-/// # Errors
-/// SQLite's.
 pub fn erase(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -58,9 +58,6 @@ pub enum Added {
 }
 
 /// Adds an endpoint.
-///
-/// # Errors
-/// SQLite's.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -83,9 +80,6 @@ pub fn add(
 }
 
 /// The endpoints of `account`, or of all, by account and name.
-///
-/// # Errors
-/// SQLite's.
 pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<Endpoint>> {
     let mut statement = tx.prepare_cached(
         "SELECT e.account, e.name, e.url, a.webhook IS e.name, e.created_at, e.disabled_at,
@@ -117,9 +111,6 @@ fn endpoint(row: &Row<'_>) -> Result<Endpoint> {
 }
 
 /// What sending to the endpoint `name` of `account` takes `now`; none: there is no such endpoint.
-///
-/// # Errors
-/// SQLite's.
 pub fn target(
     tx: &Transaction<'_>,
     account: &str,
@@ -142,9 +133,6 @@ pub fn target(
 /// Gives an endpoint the new `secret`; the present one signs as well until `old_until`.
 ///
 /// A secret before the present one is forgotten. Returns whether there is such an endpoint.
-///
-/// # Errors
-/// SQLite's.
 pub fn rotate(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -161,9 +149,6 @@ pub fn rotate(
 }
 
 /// An attempt at an endpoint failed at `at`. Returns since when all have.
-///
-/// # Errors
-/// SQLite's.
 pub fn failed(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -181,9 +166,6 @@ pub fn failed(
 }
 
 /// An attempt at an endpoint succeeded.
-///
-/// # Errors
-/// SQLite's.
 pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
     tx.prepare_cached(
         "UPDATE endpoint SET failing_since = NULL
@@ -196,9 +178,6 @@ pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
 /// Sends nothing more to an endpoint: pending deliveries to it fail with `reason`.
 ///
 /// Returns whether it was enabled until now.
-///
-/// # Errors
-/// SQLite's.
 pub fn disable(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -217,9 +196,6 @@ pub fn disable(
 }
 
 /// Sends to an endpoint again from now on. Returns whether there is such an endpoint.
-///
-/// # Errors
-/// SQLite's.
 pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
@@ -232,9 +208,6 @@ pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<b
 /// Removes an endpoint; an account that chose it has none then, pending deliveries to it fail.
 ///
 /// Returns whether there was such an endpoint.
-///
-/// # Errors
-/// SQLite's.
 pub fn remove(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -30,9 +30,6 @@ pub struct Figures {
 }
 
 /// Reads all of them.
-///
-/// # Errors
-/// SQLite's.
 pub fn read(tx: &Transaction<'_>) -> Result<Figures> {
     Ok(Figures {
         imports: figures(

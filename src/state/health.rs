@@ -62,9 +62,6 @@ pub struct Backlog {
 }
 
 /// What is stuck; deliveries given up since `since`.
-///
-/// # Errors
-/// SQLite's.
 pub fn backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
     let pair =
         |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {

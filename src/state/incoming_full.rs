@@ -8,9 +8,6 @@ use crate::account::AccountId;
 use crate::state::Transaction;
 
 /// Since when `account` has been told, if it is.
-///
-/// # Errors
-/// SQLite's.
 pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timestamp>> {
     let since: Option<i64> = tx
         .prepare_cached("SELECT since FROM incoming_full WHERE account = ?1")?
@@ -38,9 +35,6 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
 }
 
 /// `account` is told. False: it was already, or is being removed.
-///
-/// # Errors
-/// SQLite's.
 pub fn begin(tx: &Transaction<'_>, account: &AccountId, at: Timestamp) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO incoming_full (account, since)
                SELECT id, ?2 FROM account WHERE id = ?1";
@@ -48,9 +42,6 @@ pub fn begin(tx: &Transaction<'_>, account: &AccountId, at: Timestamp) -> Result
 }
 
 /// It is less again. False: nobody was told.
-///
-/// # Errors
-/// SQLite's.
 pub fn end(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM incoming_full WHERE account = ?1", [account.as_str()])? == 1)
 }

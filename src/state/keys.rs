@@ -103,9 +103,6 @@ pub fn find(
 }
 
 /// Revokes the account's key with that fingerprint. False when it was revoked already.
-///
-/// # Errors
-/// SQLite's.
 pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool> {
     let revoked = tx
         .prepare_cached(
@@ -121,9 +118,6 @@ pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool>
 
 /// Notes a login with the account's key of that fingerprint, unless a later one is known. Of keys
 /// that are revoked, it is the one that was revoked last.
-///
-/// # Errors
-/// SQLite's.
 pub fn used(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -117,18 +117,12 @@ impl State {
 
     /// Brings all that was written into the database file, and empties the one beside it, unless
     /// somebody is reading it.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn checkpoint(&self) -> Result<()> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         Ok(self.writers.alone(|connection| connection.query_row(sql, [], |_| Ok(())))?)
     }
 
     /// A number that changes whenever another process has committed a change.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn data_version(&self) -> Result<i64> {
         Ok(self.writers.data_version()?)
     }

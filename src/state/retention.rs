@@ -23,9 +23,6 @@ const NOTHING_PENDING: &str = "NOT EXISTS (
     WHERE m.import = i.id AND d.state = 'pending')";
 
 /// Whose things there are: accounts, also removed ones, and nobody's.
-///
-/// # Errors
-/// SQLite's.
 pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     let mut statement = tx.prepare_cached(
         "SELECT id FROM account UNION SELECT DISTINCT account FROM import
@@ -63,9 +60,6 @@ pub fn answered(
 }
 
 /// Notes that an import's answer is not in results/ any more.
-///
-/// # Errors
-/// SQLite's.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.prepare_cached(
         "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
@@ -77,9 +71,6 @@ pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp
 /// Removes milestones from before `before` with their deliveries and attempts, at most `limit`,
 /// unless one of their deliveries is to be made or ended later, or their import has not ended.
 /// Returns how many.
-///
-/// # Errors
-/// SQLite's.
 pub fn remove_milestones(
     tx: &Transaction<'_>,
     account: &str,
@@ -102,9 +93,6 @@ pub fn remove_milestones(
 
 /// Removes imports that ended before `before` and whose answers are gone, at most `limit`. The
 /// names of their manifests stay spent. Returns how many.
-///
-/// # Errors
-/// SQLite's.
 pub fn remove_imports(
     tx: &Transaction<'_>,
     account: &str,
@@ -123,9 +111,6 @@ pub fn remove_imports(
 }
 
 /// Removes lines of the activity log from before `before`, at most `limit`. Returns how many.
-///
-/// # Errors
-/// SQLite's.
 pub fn remove_activity(
     tx: &Transaction<'_>,
     account: Option<&str>,

@@ -19,9 +19,6 @@ pub struct File {
 }
 
 /// Notes that `file` is told of at `at`; an earlier one of its name is forgotten.
-///
-/// # Errors
-/// SQLite's.
 pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestamp) -> Result<()> {
     let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
     tx.prepare_cached(
@@ -33,9 +30,6 @@ pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestam
 }
 
 /// The files of `account` that were told of.
-///
-/// # Errors
-/// SQLite's.
 pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
     let mut statement = tx.prepare_cached(
         "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name",
@@ -53,9 +47,6 @@ pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
 }
 
 /// Forgets a file that is gone.
-///
-/// # Errors
-/// SQLite's.
 pub fn forget(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
     tx.prepare_cached("DELETE FROM unclaimed WHERE account = ?1 AND name = ?2")?
         .execute([account.as_str(), name])?;

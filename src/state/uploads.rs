@@ -9,9 +9,6 @@ use crate::audit::facts::{Changes, Writers};
 use crate::audit::{End, Fact, Name};
 
 /// Writes down what has changed of `account`; nothing when it is being removed.
-///
-/// # Errors
-/// SQLite's.
 pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
     if changes.cleared {
         tx.prepare_cached("DELETE FROM upload WHERE account = ?1")?.execute([account.as_str()])?;

@@ -33,9 +33,6 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
 }
 
 /// When `import` was last queued again by hand.
-///
-/// # Errors
-/// SQLite's.
 pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Timestamp>> {
     let at: Option<i64> = tx
         .prepare_cached("SELECT retried_at FROM import WHERE id = ?1")?
@@ -64,9 +61,6 @@ const SILENT: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
      AND NOT EXISTS (SELECT 1 FROM milestone m WHERE m.import = i.id AND m.at > ?1)";
 
 /// Whether [`silent_since`] has `import` now.
-///
-/// # Errors
-/// SQLite's.
 pub fn is_silent_since(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
     let sql = format!("SELECT count(*) FROM import i WHERE {NOT_ENDED} AND {SILENT} AND i.id = ?2");
     let found: u32 = tx
@@ -76,9 +70,6 @@ pub fn is_silent_since(tx: &Transaction<'_>, then: Timestamp, import: &ImportId)
 }
 
 /// `import` was queued again at `at`: it is told of anew.
-///
-/// # Errors
-/// SQLite's.
 pub fn note_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.prepare_cached("UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1")?
         .execute(params![import.as_str(), millis(at)])?;

@@ -9,9 +9,6 @@ use crate::state::Transaction;
 /// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
 ///
 /// Returns whether there is such a delivery.
-///
-/// # Errors
-/// SQLite's.
 pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
@@ -23,9 +20,6 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
 
 /// Makes every delivery that was given up due at `at`, of `account` or of all, as [`retry`] does.
 /// Returns their numbers.
-///
-/// # Errors
-/// SQLite's.
 pub fn retry_failed(
     tx: &Transaction<'_>,
     account: Option<&str>,

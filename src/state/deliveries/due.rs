@@ -24,9 +24,6 @@ pub struct Due {
 ///
 /// Steps from lane to lane through an index: the cost is in lanes, not in deliveries, so that a
 /// mail server's backlog of a day holds up neither the relay nor, through this database, imports.
-///
-/// # Errors
-/// SQLite's.
 pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
     let mut statement = tx.prepare_cached(
         "WITH RECURSIVE pending (lane) AS (
@@ -61,9 +58,6 @@ pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
 }
 
 /// When the next delivery that isn't due yet becomes due.
-///
-/// # Errors
-/// SQLite's.
 pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
     let next: Option<i64> = tx
         .prepare_cached(

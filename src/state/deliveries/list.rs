@@ -61,9 +61,6 @@ const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel,
      FROM delivery d JOIN milestone m ON m.id = d.milestone";
 
 /// The newest deliveries that pass `filter`, oldest first.
-///
-/// # Errors
-/// SQLite's.
 pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
@@ -82,9 +79,6 @@ pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
 }
 
 /// The delivery `id`.
-///
-/// # Errors
-/// SQLite's.
 pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
     let mut rows = statement.query([id])?;
@@ -111,9 +105,6 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
 }
 
 /// Every attempt at the delivery `id`, oldest first.
-///
-/// # Errors
-/// SQLite's.
 pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
     let mut statement = tx.prepare_cached(
         "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",

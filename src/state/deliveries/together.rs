@@ -7,9 +7,6 @@ use super::{Channel, Result, Task, lane, millis, read_task};
 use crate::state::Transaction;
 
 /// Lets a delivery that was not attempted yet wait until `at`.
-///
-/// # Errors
-/// SQLite's.
 pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     tx.prepare_cached(
         "UPDATE delivery SET next_attempt_at = ?2
@@ -22,9 +19,6 @@ pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
 /// What can go with the delivery `id`: at most `limit` others to the same address, about ends of
 /// imports of the same account, that are due by `now` or were not attempted yet. In the order in
 /// which they were enqueued.
-///
-/// # Errors
-/// SQLite's.
 pub fn companions(
     tx: &Transaction<'_>,
     id: i64,
@@ -50,9 +44,6 @@ pub fn companions(
 }
 
 /// Lets every mail to `address` wait until `until`, if not longer.
-///
-/// # Errors
-/// SQLite's.
 pub fn hold_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Result<usize> {
     let held = tx
         .prepare_cached(
@@ -64,9 +55,6 @@ pub fn hold_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Re
 }
 
 /// Lets every mail of `account` wait until `until`, if not longer.
-///
-/// # Errors
-/// SQLite's.
 pub fn hold_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Result<usize> {
     let held = tx
         .prepare_cached(
@@ -80,18 +68,12 @@ pub fn hold_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Re
 
 /// The pending delivery to the same address that tells of the end of the import that the delivery
 /// `id` is about.
-///
-/// # Errors
-/// SQLite's.
 pub fn end_of(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, Task)>> {
     Ok(of_same_import(tx, id, true)?.pop())
 }
 
 /// The other pending deliveries to the same address about the import whose end the delivery `id`
 /// tells of.
-///
-/// # Errors
-/// SQLite's.
 pub fn earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, Task)>> {
     of_same_import(tx, id, false)
 }

@@ -21,9 +21,6 @@ pub fn lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>
 }
 
 /// All of them are finished.
-///
-/// # Errors
-/// SQLite's.
 pub fn forget_lingering(tx: &Transaction<'_>) -> Result<()> {
     tx.execute_batch(
         "UPDATE import SET manifest_text = NULL WHERE manifest_text IS NOT NULL;

@@ -7,9 +7,6 @@ use crate::import_id::{ImportId, InvalidImportId};
 use crate::state::{Error, Result, Transaction};
 
 /// Which import spent this manifest name.
-///
-/// # Errors
-/// SQLite's.
 pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<ImportId>> {
     let import: Option<String> = tx
         .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?

@@ -13,9 +13,6 @@ use crate::report::Report;
 use crate::state::Transaction;
 
 /// Gives the next import a running number above `n`, and above all that there are.
-///
-/// # Errors
-/// SQLite's.
 pub fn continue_after(tx: &Transaction<'_>, n: i64) -> rusqlite::Result<()> {
     // sqlite.org/autoinc.html: the row is there once an import has been.
     tx.execute(

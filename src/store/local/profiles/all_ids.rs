@@ -175,9 +175,6 @@ impl Reading {
     }
 
     /// The ids, arranged; nothing when they hold too much memory.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn finish(mut self) -> Result<Option<Arranged>, Error> {
         let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it is finished once")));

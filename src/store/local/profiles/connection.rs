@@ -28,18 +28,12 @@ pub struct Handle {
 
 impl Handle {
     /// Opens the database at `path`, which others may have open too.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         Ok(Self { connection: connect(path)?, is_new: false })
     }
 
     /// Opens a database that nobody reads, that is synced when it is whole, and removed when it
     /// isn't.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn open_new(path: &Path) -> rusqlite::Result<Self> {
         let connection = open(path)?;
         connection.pragma_update(None, "locking_mode", "exclusive")?;
@@ -82,17 +76,11 @@ impl Drop for Handle {
 }
 
 /// The version of the tables; 0 when there are none.
-///
-/// # Errors
-/// SQLite's.
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Opens the database at `path`, and leaves it as it is afterwards.
-///
-/// # Errors
-/// SQLite's.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -102,9 +90,6 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Opens the database at `path` to read much of it once, in order.
-///
-/// # Errors
-/// SQLite's.
 pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     connection.pragma_update(None, "query_only", true)?;

@@ -12,9 +12,6 @@ use super::connection::BUSY_TIMEOUT;
 use crate::import_id::ImportId;
 
 /// The imports that the profiles database at `path` has; none when there is no database.
-///
-/// # Errors
-/// SQLite's.
 pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     let Some(connection) = open(path)? else { return Ok(Vec::new()) };
     let failed = |source| Error::Profiles { operation: "list imports", path: path.into(), source };

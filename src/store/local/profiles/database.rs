@@ -95,17 +95,11 @@ impl Database {
     }
 
     /// What an earlier run of `import` committed.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn committed(&self, import: &ImportId) -> Result<Option<Committed>, Error> {
         committed(&self.connection, import).map_err(self.failed("look up the import"))
     }
 
     /// The greatest profile id in use; 0 when there is none.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn last_profile(&self) -> Result<i64, Error> {
         self.connection
             .query_row("SELECT coalesce(max(id), 0) FROM profile", [], |row| row.get(0))
@@ -114,9 +108,6 @@ impl Database {
 
     /// The profiles of these ids, which rise, until they come to `most` bytes, and how many of the
     /// ids that was for; those that aren't there are left out.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn load(&self, ids: &[i64], most: usize) -> Result<(Profiles, usize), Error> {
         let load = || {
             let (mut found, mut passed) = (Profiles::default(), 0);
@@ -164,9 +155,6 @@ impl Database {
     }
 
     /// Stores these profiles, new or not. Their ids rise.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn store(&self, profiles: &Profiles) -> Result<(), Error> {
         let bind = |statement: &mut Statement<'_>, at: usize, profile: Profile<'_>| {
             statement.raw_bind_parameter(at, profile.id)?;

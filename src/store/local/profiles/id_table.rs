@@ -18,9 +18,6 @@ const AT_ONCE: usize = 128;
 impl Database {
     /// Where each of the ids leads, by their numbers; [`UNKNOWN`] for one that isn't there. The whole
     /// table is read, or they are looked up one by one.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn look_up(&self, ids: &Ids, is_sweep: bool) -> Result<Vec<i64>, Error> {
         let mut leads = vec![UNKNOWN; ids.len()];
         let mut found = Found::default();
@@ -43,9 +40,6 @@ impl Database {
     }
 
     /// How many ids there are.
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn count_ids(&self) -> Result<i64, Error> {
         self.connection
             .query_row("SELECT count(*) FROM identity", [], |row| row.get(0))
@@ -64,9 +58,6 @@ impl Database {
     }
 
     /// Makes each id lead to its profile. They come in [`Ids::in_key_order`].
-    ///
-    /// # Errors
-    /// SQLite's.
     pub fn lead(&self, leads: &IdRows) -> Result<(), Error> {
         let bind = |statement: &mut Statement<'_>, at: usize, (value, profile): (&str, i64)| {
             statement.raw_bind_parameter(at, value)?;
