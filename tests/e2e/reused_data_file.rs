@@ -80,11 +80,18 @@ fn answer(account: &Account<'_>, n: usize) -> bool {
     false
 }
 
+/// A running host on which no scan but those that the client causes finds a pair.
+fn host() -> Host {
+    let host = Host::new("[pairing]\nrescan-every = \"1h\"\n");
+    host.start_daemon();
+    host
+}
+
 /// Pauses well below, around and above the settling time. Which manifests are refused depends on the
 /// machine, but for the last one.
 #[test]
 fn overwritten_data_file_refuses_its_manifest() {
-    let host = Host::running();
+    let host = host();
     let pauses = [0, 300, 1_900, 1_950, 2_000, 2_050, 2_100, 2_200];
     let accounts = pauses.map(|ms| (ms, host.account(&format!("e2e-ways-reused-{ms}"))));
     std::thread::scope(|scope| {
@@ -102,7 +109,7 @@ fn overwritten_data_file_refuses_its_manifest() {
 /// As the refusal advises, each pair waits until the one before it was claimed.
 #[test]
 fn data_file_name_is_free_after_the_claim() {
-    let host = Host::running();
+    let host = host();
     let account = host.account("e2e-ways-reused-free");
     let incoming = account.incoming();
     upload(
