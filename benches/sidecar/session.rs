@@ -92,7 +92,8 @@ pub fn serve(chroot: &Path) {
             _ => {
                 let at = Timestamp::now();
                 log.send("session closed for local user bench from [192.0.2.1]");
-                at
+                println!("{at}");
+                return;
             }
         };
         println!("{at}");
