@@ -99,6 +99,9 @@ impl Engine {
             tracing::error!(%account, "{}", chain(problem));
             looked.look_again(TRY_AGAIN);
         }
+        if seen.changed {
+            looked.look_again(CHANGED_AGAIN);
+        }
         let spent = self.spent(account, &seen)?;
         self.tell_if_full(account, seen.held)?;
         let order = self.order(account, &seen, listed_at);

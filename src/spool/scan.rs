@@ -50,6 +50,8 @@ pub struct Seen {
     pub unread: bool,
     /// The names of all manifests in the listing; `sight` leaves out those that changed under it.
     pub manifests: HashSet<String>,
+    /// A file changed under the scan. Setting a time or permissions causes no event.
+    pub changed: bool,
     /// Files that the host would not let us look at; their manifests are left out of `sight`.
     pub problems: Vec<ScanError>,
 }
@@ -142,7 +144,7 @@ impl Incoming {
                     let age = remembered.age();
                     seen.sight.manifests.push(ManifestSeen { entry, content, age });
                 }
-                Ok(None) => {}
+                Ok(None) => seen.changed = true,
                 Err(problem) => seen.problems.push(problem),
             }
             kept.insert(version, remembered);
@@ -195,7 +197,7 @@ impl Incoming {
 
     /// Finds out which of the data files that manifests name are still being written.
     fn ask_for_writers(&self, seen: &mut Seen) {
-        let Seen { sight, problems, .. } = seen;
+        let Seen { sight, problems, changed, .. } = seen;
         let files: HashMap<_, _> = sight.files.iter().map(|f| (f.name.as_str(), f)).collect();
         let being_written = &mut sight.being_written;
         sight.manifests.retain(|manifest| {
@@ -211,7 +213,10 @@ impl Incoming {
                     being_written.insert(data_file.clone());
                     true
                 }
-                Ok(Opened::Changed) => false,
+                Ok(Opened::Changed) => {
+                    *changed = true;
+                    false
+                }
                 Err(problem) => {
                     problems.push(problem);
                     false
