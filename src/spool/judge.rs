@@ -20,6 +20,9 @@ use crate::report::{Failure, FailureText};
 /// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
+/// How long to wait for its next step: it is four milliseconds away on most hosts, or less.
+const NEXT_TICK: Duration = Duration::from_millis(2);
+
 /// How many similarly named files a refusal lists.
 const MAX_SIMILAR: usize = 5;
 
@@ -180,7 +183,7 @@ impl<'a> Judge<'a> {
         }
         // A change within the tick of the last one would leave the ctime as it is, unseen.
         let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
-        is_of_this_tick.then(|| left.min(TICK))
+        is_of_this_tick.then(|| left.min(NEXT_TICK))
     }
 
     /// What is left of `settle` since a file's last change, which may be announced and not done yet.
