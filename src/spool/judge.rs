@@ -207,7 +207,8 @@ impl<'a> Judge<'a> {
         files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
     }
 
-    /// A manifest that doesn't parse may be half of one, whatever its session did.
+    /// How long a manifest that doesn't parse must stay unchanged. It may be half of one, even if its
+    /// session has ended.
     fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
         let settling = self.unsettled(&manifest.entry, manifest.age);
         let settling = settling.map(|left| (Reason::Settling, left));
