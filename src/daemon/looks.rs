@@ -12,6 +12,8 @@ use crate::account::AccountId;
 /// How many accounts are looked at side by side: a claim waits for the disk, which serves many at
 /// once as fast as one.
 const SIDE_BY_SIDE: usize = 8;
+/// Changes within this are looked at together.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// A look takes seconds at most.
 const HANGS: Duration = Duration::from_secs(5 * 60);
 
@@ -35,6 +37,12 @@ impl Looks {
         }
     }
 
+    /// Something changed in this account's incoming: look at it soon, once for all that changes until
+    /// then. Nothing is ready by a change alone: its session ends first, or `settle` does.
+    pub fn request_soon(&mut self, account: AccountId, now: Instant) {
+        self.set_alarm(account, now + TOGETHER);
+    }
+
     /// The next account to look at, first requested first, if another look may begin.
     pub fn next(&mut self, now: Instant) -> Option<AccountId> {
         if self.under_way.len() >= SIDE_BY_SIDE {
@@ -52,9 +60,7 @@ impl Looks {
     pub fn done(&mut self, account: &AccountId, now: Instant, again: Option<Duration>) {
         self.under_way.remove(account);
         if let Some(pause) = again {
-            self.forget_alarm(account);
-            self.alarms.insert((now + pause, account.clone()));
-            self.alarm_of.insert(account.clone(), now + pause);
+            self.set_alarm(account.clone(), now + pause);
         }
     }
 
@@ -98,6 +104,15 @@ impl Looks {
     /// When the next alarm is due.
     pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// The earliest alarm counts: a look sets what comes after it.
+    fn set_alarm(&mut self, account: AccountId, at: Instant) {
+        if self.alarm_of.get(&account).is_none_or(|earlier| *earlier > at) {
+            self.forget_alarm(&account);
+            self.alarms.insert((at, account.clone()));
+            self.alarm_of.insert(account, at);
+        }
     }
 
     fn forget_alarm(&mut self, account: &AccountId) {
@@ -151,6 +166,24 @@ mod tests {
         assert_eq!((looks.next(now), looks.next_alarm()), (None, Some(later)));
         looks.ring(later);
         assert_eq!((looks.next_alarm(), looks.next(now)), (None, Some(account("a"))));
+    }
+
+    #[test]
+    fn changes_are_looked_at_together_and_a_request_comes_before_them() {
+        let (mut looks, now) = (Looks::default(), Instant::now());
+        let later = |ms| now + Duration::from_millis(ms);
+        looks.request_soon(account("a"), now);
+        looks.request_soon(account("a"), later(99));
+        looks.ring(later(99));
+        assert_eq!((looks.next(later(99)), looks.next_alarm()), (None, Some(later(100))));
+        looks.ring(later(100));
+        assert_eq!(looks.next(later(100)), Some(account("a")));
+        looks.request_soon(account("a"), later(101)); // while it is looked at
+        looks.done(&account("a"), later(102), Some(Duration::from_secs(2)));
+        assert_eq!(looks.next_alarm(), Some(later(201)), "the earlier one");
+        looks.request(account("a")); // the session has ended
+        assert_eq!(looks.next(later(103)), Some(account("a")));
+        assert_eq!(looks.next_alarm(), None, "that look saw the change");
     }
 
     #[test]

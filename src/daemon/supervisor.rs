@@ -141,7 +141,7 @@ impl Supervisor {
     fn wake(&mut self, looks: Vec<Look>) {
         for look in looks {
             match look {
-                Look::Account(account) => self.looks.request(account),
+                Look::Account(account) => self.looks.request_soon(account, Instant::now()),
                 Look::Accounts => self.surveys.want(Wanted::SURVEY),
                 Look::All => self.surveys.want(Wanted::LOOK_AT_ALL),
             }

@@ -93,7 +93,7 @@ impl Engine {
             self.memories().remove(account);
             return Ok(looked);
         };
-        let listed_at = Timestamp::now();
+        let (listed_at, listed) = (Timestamp::now(), Instant::now());
         let Some(seen) = self.see(&row)? else { return Ok(looked) };
         for problem in &seen.problems {
             tracing::error!(%account, "{}", chain(problem));
@@ -116,7 +116,7 @@ impl Engine {
         };
         let decisions = pair::decide(&seen.sight, &order, periods, spent, upload);
         if let Some(pause) = decisions.look_again_in() {
-            looked.look_again(pause);
+            looked.look_again(pause.saturating_sub(listed.elapsed()));
         }
         if decisions.take.is_empty() {
             self.tell_unclaimed(&row, &seen)?; // not on the way of a pair

@@ -20,9 +20,6 @@ use crate::report::{Failure, FailureText};
 /// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
-/// How long to wait for its next step: it is four milliseconds away on most hosts, or less.
-const NEXT_TICK: Duration = Duration::from_millis(2);
-
 /// How many similarly named files a refusal lists.
 const MAX_SIMILAR: usize = 5;
 
@@ -49,6 +46,7 @@ pub(super) struct Judge<'a> {
     being_written: &'a HashSet<String>,
     ages: &'a HashMap<String, Age>,
     tick: Timestamp,
+    next_tick: Duration,
     order: &'a Order,
     /// When the manifests that name a data file were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
@@ -70,6 +68,7 @@ impl<'a> Judge<'a> {
             being_written: &sight.being_written,
             ages: &sight.ages,
             tick: sight.tick,
+            next_tick: sight.next_tick,
             order,
             naming: HashMap::new(),
             given: HashMap::new(),
@@ -183,7 +182,7 @@ impl<'a> Judge<'a> {
         }
         // A change within the tick of the last one would leave the ctime as it is, unseen.
         let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
-        is_of_this_tick.then(|| left.min(NEXT_TICK))
+        is_of_this_tick.then(|| left.min(self.next_tick))
     }
 
     /// What is left of `settle` since a file's last change, which may be announced and not done yet.

@@ -132,6 +132,8 @@ pub struct Sight {
     /// The ctime that a change would have had when the listing began: a change after it has at
     /// least this one.
     pub tick: Timestamp,
+    /// How long after the listing a change has a later one.
+    pub next_tick: Duration,
 }
 
 /// A manifest to take out of incoming, with its data file or alone.
@@ -204,7 +206,7 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// After how long to look again even if nothing happens.
+    /// How long after the listing to look again even if nothing happens.
     pub fn look_again_in(&self) -> Option<Duration> {
         self.waiting.iter().filter_map(|waiting| waiting.at_most).min()
     }

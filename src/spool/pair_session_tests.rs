@@ -65,8 +65,8 @@ fn a_change_that_the_log_announces_counts_as_one() {
 
 #[test]
 fn a_change_within_the_tick_of_the_listing_is_waited_for() {
-    let sight = Sight { tick: second(NOW), ..pair(0, 5) };
-    assert_eq!(decided(&sight, |_| ENDED), ["wait e.manifest Settling 2ms"]);
+    let sight = Sight { tick: second(NOW), next_tick: Duration::from_millis(3), ..pair(0, 5) };
+    assert_eq!(decided(&sight, |_| ENDED), ["wait e.manifest Settling 3ms"]);
 }
 
 #[test]

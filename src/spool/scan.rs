@@ -11,11 +11,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getres, clock_gettime};
 
 use super::empty::Empty;
 use super::entry::Entry;
@@ -95,10 +96,11 @@ impl Incoming {
             source: errno.into(),
         };
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
-        let tick = clock_tick().map_err(failed)?;
+        let (tick, next_tick) = clock_tick().map_err(failed)?;
         let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(failed)?;
         let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
         seen.sight.tick = tick;
+        seen.sight.next_tick = next_tick;
         if listing.held == Held::default() {
             seen.empty = Empty::of(&before, Timestamp::now());
         }
@@ -263,11 +265,14 @@ impl Incoming {
     }
 }
 
-/// The time that a change made now would have as its ctime.
-fn clock_tick() -> nix::Result<Timestamp> {
-    let time = clock_gettime(ClockId::CLOCK_REALTIME_COARSE)?;
-    let nanos = i32::try_from(time.tv_nsec()).unwrap_or(0);
-    Ok(Timestamp::new(time.tv_sec(), nanos).unwrap_or(Timestamp::MIN))
+/// The time that a change made now would have as its ctime, and how long it stays the same.
+fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
+    let time = |clock| clock_gettime(clock).map(Duration::from);
+    let tick = time(ClockId::CLOCK_REALTIME_COARSE)?;
+    let step = Duration::from(clock_getres(ClockId::CLOCK_REALTIME_COARSE)?);
+    let passed = time(ClockId::CLOCK_REALTIME)?.saturating_sub(tick);
+    let timestamp = Timestamp::UNIX_EPOCH.checked_add(tick).unwrap_or(Timestamp::MIN);
+    Ok((timestamp, step.saturating_sub(passed)))
 }
 
 /// Notes for how long the data files that manifests name have been unchanged.
