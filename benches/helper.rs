@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use sftp_import::account::AccountId;
+use sftp_import::config::Config;
 use sftp_import::key::publish;
 use sftp_import::state::{State, accounts};
 
@@ -48,12 +49,16 @@ fn main() {
 /// A state database with `keys` keys, published; says how long publishing took.
 fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
-    let state = State::open(&folder.join("state.db")).expect("the state database opens");
+    let mut config = Config::default();
+    config.paths.state = folder.to_owned();
+    config.accounts.last_uid = u32::MAX;
+    let state = State::open(&config.paths.state_db()).expect("the state database opens");
     state
         .write(|tx| {
-            for account in 0..keys.div_ceil(OF_ONE) {
+            for (account, uid) in (0..keys.div_ceil(OF_ONE)).zip(config.accounts.first_uid..) {
                 let id: AccountId = format!("bench-{account}").parse().expect("an account id");
                 accounts::add(tx, Timestamp::now(), &id, None, &[])?;
+                accounts::set_uid(tx, &id, uid)?;
             }
             let mut insert = tx.prepare(
                 "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
@@ -67,12 +72,11 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
             Ok::<_, sftp_import::state::Error>(())
         })
         .expect("keys are added");
-    let database = folder.join("published/keys.db");
     let begin = Instant::now();
-    let count = publish(&state, &database, Timestamp::now()).expect("the keys are published");
+    let count = publish(&state, &config, Timestamp::now()).expect("the keys are published");
     assert_eq!(count, keys);
     println!("publishing {keys} keys: {:.2} s", begin.elapsed().as_secs_f64());
-    database
+    config.paths.keys_db()
 }
 
 /// Spread over the table as digests are.

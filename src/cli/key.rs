@@ -169,7 +169,7 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) ->
 
 /// Publishes the keys as the state database now has them.
 pub(super) fn publish(config: &Config, state: &State) -> Result<(), CliError> {
-    key::publish(state, &config.paths.keys_db(), Timestamp::now()).map_err(|error| {
+    key::publish(state, config, Timestamp::now()).map_err(|error| {
         CliError::from(error)
             .hint("the change is saved but not in force yet: run the same command again")
     })?;

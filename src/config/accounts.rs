@@ -1,5 +1,7 @@
 //! `[accounts]`: the Unix users behind accounts.
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
 /// `[accounts]`
@@ -14,6 +16,13 @@ pub struct Accounts {
     pub group: String,
     /// The Unix user that the sidecar runs as; owns incoming, results and the spool.
     pub service_user: String,
+}
+
+impl Accounts {
+    /// The ids that accounts get.
+    pub fn uids(&self) -> RangeInclusive<u32> {
+        self.first_uid..=self.last_uid
+    }
 }
 
 impl Default for Accounts {

@@ -75,7 +75,7 @@ pub(super) struct Gathering<'a> {
 impl<'a> Gathering<'a> {
     /// From `state`, if it can be read, and this host.
     pub fn new(config: &'a Config, state: Option<&'a State>, now: Timestamp) -> Self {
-        let keys = state.map(|state| Keys::of(state, now)).unwrap_or_default();
+        let keys = state.map(|state| Keys::of(config, state, now)).unwrap_or_default();
         let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
         Self { config, state, keys, passwords: passwords(&shadow) }
     }
@@ -154,10 +154,10 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(state: &State, now: Timestamp) -> Self {
+    fn of(config: &Config, state: &State, now: Timestamp) -> Self {
         let mut keys = Self::default();
         let read = state.read(|tx| {
-            keys::each_usable(tx, now, |key| {
+            keys::each_usable(tx, now, &config.accounts.uids(), |key| {
                 let of_account = keys.usable.entry(key.account.to_owned()).or_default();
                 of_account.push(key.fingerprint.to_owned());
                 Ok::<_, state::Error>(())

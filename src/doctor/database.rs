@@ -43,7 +43,7 @@ pub(super) fn gather(config: &Config, now: Timestamp) -> Databases {
     let health = health::examine(&path);
     let sound = health.as_ref().is_ok_and(|h| h.schema == h.known && h.problems.is_empty());
     let state = sound.then(|| State::open(&path).ok()).flatten();
-    let compare = |state: &State| difference(state, &config.paths.keys_db(), now);
+    let compare = |state: &State| difference(state, config, now);
     let backlog = |state: &State| state.read(|tx| health::backlog(tx, now)).ok();
     Databases {
         health,

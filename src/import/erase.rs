@@ -125,7 +125,7 @@ impl Engine {
         let Some(row) = row else {
             return Ok(provision::remove_left(&self.config, &self.state, account)?);
         };
-        key::publish(&self.state, &self.config.paths.keys_db(), now)?;
+        key::publish(&self.state, &self.config, now)?;
         Ok(provision::remove(&self.config, &row)?)
     }
 

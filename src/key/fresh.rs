@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::PublishError;
+use crate::config::Config;
 use crate::state::keys::each_usable;
 use crate::state::{self, State};
 
@@ -23,18 +24,18 @@ pub struct Difference {
 
 type Row = (String, String, String, Option<String>, Option<i64>);
 
-/// Compares `database` with what `state` says at `now`.
+/// Compares the published keys with what `state` says at `now`.
 ///
 /// # Errors
 /// Either can't be read.
 pub fn difference(
     state: &State,
-    database: &Path,
+    config: &Config,
     now: Timestamp,
 ) -> Result<Difference, PublishError> {
     let mut wanted = BTreeSet::new();
     state.read(|tx| {
-        each_usable(tx, now, |key| {
+        each_usable(tx, now, &config.accounts.uids(), |key| {
             wanted.insert((
                 key.account.to_owned(),
                 key.fingerprint.to_owned(),
@@ -45,7 +46,7 @@ pub fn difference(
             Ok::<_, state::Error>(())
         })
     })?;
-    let mut published = published(database).map_err(PublishError::Read)?;
+    let mut published = published(&config.paths.keys_db()).map_err(PublishError::Read)?;
     // One that has expired since is not wanted, and does no harm: the helper looks at the time.
     published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
     Ok(Difference {

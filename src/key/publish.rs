@@ -9,6 +9,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{
     DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown,
 };
@@ -20,6 +21,7 @@ use nix::unistd::Group;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::authorized_keys::lookup::SCHEMA;
+use crate::config::Config;
 use crate::state::keys::{Publishable, each_usable};
 use crate::state::{self, State};
 
@@ -54,12 +56,13 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> P
     move |source| PublishError::File { what, path: path.to_owned(), source }
 }
 
-/// Publishes every key that may be used at `now` to `database`, and returns how many those are.
-/// On return the change is in force, and on disk.
+/// Publishes every key that may be used at `now`, and returns how many those are. On return the
+/// change is in force, and on disk.
 ///
 /// # Errors
-/// Reading the state database, or writing beside `database`.
-pub fn publish(state: &State, database: &Path, now: Timestamp) -> Result<u64, PublishError> {
+/// Reading the state database, or writing beside the published one.
+pub fn publish(state: &State, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
+    let database = &config.paths.keys_db();
     let folder = database.parent().unwrap_or(Path::new("/"));
     make_folder(folder)?;
     // The way there may hold links that the sysadmin made; SQLite is to follow none from here on.
@@ -67,7 +70,7 @@ pub fn publish(state: &State, database: &Path, now: Timestamp) -> Result<u64, Pu
     let _turn = take_turn(&folder.join(".lock"))?;
     let new = folder.join(".keys.db.new");
     make_empty(&new, folder)?;
-    let count = write(state, &new, now)?;
+    let count = write(state, &new, now, &config.accounts.uids())?;
     File::open(&new).and_then(|file| file.sync_all()).map_err(failed("flush", &new))?;
     fs::rename(&new, database).map_err(failed("replace", database))?;
     File::open(folder).and_then(|file| file.sync_all()).map_err(failed("flush", folder))?;
@@ -124,7 +127,12 @@ fn make_empty(path: &Path, folder: &Path) -> Result<(), PublishError> {
 }
 
 /// Fills the empty file at `path`. Without a journal: a crash leaves a file nobody reads.
-fn write(state: &State, path: &Path, now: Timestamp) -> Result<u64, PublishError> {
+fn write(
+    state: &State,
+    path: &Path,
+    now: Timestamp,
+    uids: &RangeInclusive<u32>,
+) -> Result<u64, PublishError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(PublishError::Write)?;
     for (pragma, value) in
@@ -144,7 +152,7 @@ fn write(state: &State, path: &Path, now: Timestamp) -> Result<u64, PublishError
             .map(|_| ())
             .map_err(PublishError::Write)
     };
-    let count = state.read(|tx| each_usable(tx, now, take))?;
+    let count = state.read(|tx| each_usable(tx, now, uids, take))?;
     drop(insert);
     transaction.commit().map_err(PublishError::Write)?;
     connection.close().map_err(|(_, error)| PublishError::Write(error))?;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::parse::Refusal;
 use super::*;
 use crate::authorized_keys::lookup;
+use crate::config::{Accounts, Config};
 use crate::state::State;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -131,6 +132,7 @@ fn refuses_damaged_keys() {
 
 struct Fixture {
     folder: tempfile::TempDir,
+    config: Config,
     state: State,
     acme: AccountId,
     now: Timestamp,
@@ -139,10 +141,14 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let mut config = Config::default();
+        config.paths.state = folder.path().to_owned();
+        let state = State::open(&config.paths.state_db()).unwrap();
         let (acme, now) = ("acme".parse().unwrap(), Timestamp::now());
-        state.write(|tx| accounts::add(tx, now, &acme, None, &[])).unwrap();
-        Self { folder, state, acme, now }
+        let fixture = Self { folder, config, state, acme, now };
+        fixture.state.write(|tx| accounts::add(tx, now, &fixture.acme, None, &[])).unwrap();
+        fixture.set_uid(fixture.config.accounts.first_uid);
+        fixture
     }
 
     fn add(&self, name: &str, key: &PublicKey, limits: KeyLimits) -> Result<KeyRow, KeyError> {
@@ -150,11 +156,15 @@ impl Fixture {
     }
 
     fn publish(&self) -> u64 {
-        publish(&self.state, &self.database(), self.now).unwrap()
+        publish(&self.state, &self.config, self.now).unwrap()
     }
 
     fn database(&self) -> std::path::PathBuf {
-        self.folder.path().join("published/keys.db")
+        self.config.paths.keys_db()
+    }
+
+    fn set_uid(&self, uid: u32) {
+        self.state.write(|tx| accounts::set_uid(tx, &self.acme, uid)).unwrap();
     }
 
     fn is_published(&self, key: &PublicKey) -> bool {
@@ -241,6 +251,20 @@ fn limits_reach_the_line() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
+/// Whoever owns the state database can write any row, such as root's.
+#[test]
+fn keys_of_a_user_that_is_no_accounts_are_not_published() {
+    let fixture = Fixture::new();
+    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    let Accounts { first_uid, last_uid, .. } = fixture.config.accounts;
+    for (uid, published) in
+        [(0, 0), (1000, 0), (first_uid - 1, 0), (first_uid, 1), (last_uid, 1), (last_uid + 1, 0)]
+    {
+        fixture.set_uid(uid);
+        assert_eq!(fixture.publish(), published, "{uid}");
+    }
+}
+
 /// The folder is the sidecar's, and root publishes: a link that a broken sidecar put there is not
 /// followed to a file of root's.
 #[test]
@@ -255,7 +279,7 @@ fn a_link_in_the_way_is_not_followed() {
     assert_eq!(std::fs::read(outside.join("precious")).unwrap(), b"x");
     std::fs::remove_file(folder.join(".lock")).unwrap();
     symlink(outside.join("nologin"), folder.join(".lock")).unwrap();
-    assert!(publish(&fixture.state, &fixture.database(), fixture.now).is_err());
+    assert!(publish(&fixture.state, &fixture.config, fixture.now).is_err());
     assert!(!outside.join("nologin").exists());
 }
 

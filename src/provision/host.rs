@@ -14,6 +14,8 @@ use crate::config::{Accounts, Config};
 
 /// The comment of every Unix user that is ours.
 pub const GECOS: &str = "sftp-import account";
+/// The home of every Unix user that is ours, which is not there.
+pub const HOME: &str = "/nonexistent";
 /// The shell of every Unix user that is ours.
 pub const SHELL: &str = "/usr/sbin/nologin";
 
@@ -26,6 +28,8 @@ pub struct UnixUser {
     pub gid: u32,
     /// The comment field.
     pub gecos: String,
+    /// The home.
+    pub home: PathBuf,
     /// The login shell.
     pub shell: PathBuf,
 }
@@ -143,10 +147,11 @@ impl Host {
     fn take_passwd(&mut self, text: &str) {
         for line in text.lines() {
             let fields: Vec<&str> = line.split(':').collect();
-            let &[name, _, uid, gid, gecos, _, shell] = &*fields else { continue };
+            let &[name, _, uid, gid, gecos, home, shell] = &*fields else { continue };
             let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else { continue };
             self.ids.insert(uid);
-            let user = UnixUser { uid, gid, gecos: gecos.to_owned(), shell: shell.into() };
+            let (gecos, home, shell) = (gecos.to_owned(), home.into(), shell.into());
+            let user = UnixUser { uid, gid, gecos, home, shell };
             self.users.insert(name.to_owned(), user);
         }
     }
@@ -168,8 +173,8 @@ impl Host {
             && let Some(user) = user_named(name)?
         {
             let gecos = user.gecos.to_string_lossy().into_owned();
-            let user =
-                UnixUser { uid: user.uid.into(), gid: user.gid.into(), gecos, shell: user.shell };
+            let (uid, gid) = (user.uid.into(), user.gid.into());
+            let user = UnixUser { uid, gid, gecos, home: user.dir, shell: user.shell };
             self.users.insert(name.to_owned(), user);
         }
         if !self.groups.contains_key(name)

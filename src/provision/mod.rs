@@ -23,7 +23,6 @@ use jiff::Timestamp;
 
 pub use host::{Host, look};
 pub use plan::{Plan, Refusal, plan};
-pub use sessions::end as end_sessions;
 pub use step::Step;
 use turn::Turn;
 
@@ -92,6 +91,9 @@ impl ProvisionError {
                 Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
             }
             Self::Refused(Refusal::Folder(_)) => Some("move it away"),
+            Self::Refused(Refusal::Range { .. }) => {
+                Some("if it is to be an account's, widen the range in the configuration")
+            }
             Self::Refused(_) => Some("choose another account id, or remove what has that name"),
             Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
             _ => None,
@@ -118,6 +120,19 @@ pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(),
     let host = look(config, std::slice::from_ref(account))?;
     let Some(row) = with_uid(config, state, account, &host)? else { return Ok(()) };
     carry_out(config, &turn, &[row], &host)
+}
+
+/// Ends every process of the account's Unix user, and returns how many there were.
+///
+/// # Errors
+/// The user is not ours, or processes do not end.
+pub fn end_sessions(config: &Config, row: &AccountRow) -> Result<usize, ProvisionError> {
+    let Some(uid) = row.uid else { return Ok(0) };
+    let host = look(config, std::slice::from_ref(&row.id))?;
+    match plan::may_end_sessions(&row.id, uid, &host) {
+        true => sessions::end(uid),
+        false => Err(Refusal::User { account: row.id.clone(), uid }.into()),
+    }
 }
 
 /// Ends the sessions of an account that is being removed, and takes its folders, Unix user and

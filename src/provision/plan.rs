@@ -1,6 +1,6 @@
 //! What must be done so that users and folders are as the state database says (pure).
 
-use super::host::{AccountFolders, Found, GECOS, Host, Owned, SHELL, UnixUser};
+use super::host::{AccountFolders, Found, GECOS, HOME, Host, Owned, SHELL, UnixUser};
 use super::step::{Step, Wanted};
 use crate::account::AccountId;
 use crate::state::accounts::{AccountRow, AccountState};
@@ -27,6 +27,17 @@ pub enum Refusal {
     /// The id promised to the account went to somebody else.
     #[error("the Unix id {uid} promised to account {account} is in use under another name")]
     Id {
+        /// The account.
+        account: AccountId,
+        /// The id.
+        uid: u32,
+    },
+    /// The id promised to the account is not for accounts.
+    #[error(
+        "the Unix id {uid} of account {account} is not from accounts.first-uid to \
+         accounts.last-uid"
+    )]
+    Range {
         /// The account.
         account: AccountId,
         /// The id.
@@ -92,6 +103,15 @@ fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
     }
 }
 
+/// Whether the processes of the account's Unix user may be ended: it is ours, or gone and nobody
+/// else has its id.
+pub(super) fn may_end_sessions(account: &AccountId, uid: u32, host: &Host) -> bool {
+    let user = host.users.get(account.as_str());
+    in_range(uid, host)
+        && !host.has_other_name(uid, account)
+        && user.is_none_or(|user| is_our_user(user, Some(uid), host))
+}
+
 /// Whether the Unix user and group named as the account are ours, or not there.
 ///
 /// # Errors
@@ -113,23 +133,19 @@ pub(super) fn check_name(
     }
 }
 
-/// A user of an account's name is ours when it has the id that the account's row says. When the
-/// row says none (an older state database was restored), our comment and an id of our range do.
+/// A user of an account's name is ours when its id is for accounts and it has our comment and home,
+/// whatever the account's row says; and when that says an id, it is this one.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
-    match uid {
-        Some(uid) => user.uid == uid,
-        None => in_range(user.uid, host) && user.gecos == GECOS,
-    }
+    in_range(user.uid, host)
+        && user.gecos == GECOS
+        && user.home.as_os_str() == HOME
+        && uid.is_none_or(|uid| user.uid == uid)
 }
 
-/// A group of an account's name is ours with our user, or with the id that the row says; one
-/// without a user when its id is of our range (a creation or removal was cut off).
+/// A group of an account's name is ours when its id is for accounts, and its user is ours or there
+/// is none (a creation or removal was cut off).
 fn is_our_group(gid: u32, user: Option<&UnixUser>, uid: Option<u32>, host: &Host) -> bool {
-    match user {
-        _ if uid == Some(gid) => true,
-        Some(user) => user.gid == gid && is_our_user(user, uid, host),
-        None => in_range(gid, host),
-    }
+    in_range(gid, host) && user.is_none_or(|user| is_our_user(user, uid, host))
 }
 
 fn in_range(id: u32, host: &Host) -> bool {
@@ -137,6 +153,9 @@ fn in_range(id: u32, host: &Host) -> bool {
 }
 
 fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
+    if !in_range(uid, host) {
+        return Err(Refusal::Range { account: account.clone(), uid });
+    }
     check_name(account, Some(uid), host)?;
     let mut steps = user_steps(account, uid, host)?;
     let want = wanted(uid, host);
@@ -197,7 +216,7 @@ fn wanted(gid: u32, host: &Host) -> Wanted {
 /// What is the account's by name is taken away; what became somebody else's is left alone.
 fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
-    if !host.has_other_name(uid, account) {
+    if may_end_sessions(account, uid, host) {
         steps.push(Step::EndSessions { uid });
     }
     steps.extend(folder_step(account, host));

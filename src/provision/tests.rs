@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::host::{AccountFolders, Found, GECOS, Owned, SHELL, UnixUser};
+use super::host::{AccountFolders, Found, GECOS, HOME, Owned, SHELL, UnixUser};
 use super::step::Wanted;
 use super::*;
 use crate::config::Accounts;
@@ -72,9 +72,13 @@ fn complete() -> Host {
     host
 }
 
+fn user(uid: u32, gecos: &str) -> UnixUser {
+    let (gecos, home, shell) = (gecos.into(), HOME.into(), SHELL.into());
+    UnixUser { uid, gid: uid, gecos, home, shell }
+}
+
 fn add_user(host: &mut Host, uid: u32, gecos: &str) {
-    let user = UnixUser { uid, gid: uid, gecos: gecos.into(), shell: SHELL.into() };
-    host.users.insert("acme".into(), user);
+    host.users.insert("acme".into(), user(uid, gecos));
     host.ids.insert(uid);
 }
 
@@ -227,17 +231,49 @@ fn a_removal_leaves_strangers_alone() {
         let mut host = complete();
         add_user(&mut host, uid, gecos);
         host.groups.insert("acme".into(), uid);
-        let steps = steps(AccountState::Removing, &host);
-        assert_eq!(steps, [Step::EndSessions { uid: UID }, Step::RemoveFolders(acme())]);
+        assert_eq!(steps(AccountState::Removing, &host), [Step::RemoveFolders(acme())]);
     }
     // The id went to another user: its processes are not ours to end.
     let mut host = bare();
-    let other = UnixUser { uid: UID, gid: UID, gecos: GECOS.into(), shell: SHELL.into() };
-    host.users.insert("other".into(), other);
+    host.users.insert("other".into(), user(UID, GECOS));
     host.ids.insert(UID);
     assert_eq!(steps(AccountState::Removing, &host), []);
     let plan = plan(&[row(AccountState::Active)], &host);
     assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
+}
+
+/// The daemon's user writes the rows: an id in one makes no Unix user ours.
+#[test]
+fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
+    let Accounts { first_uid, last_uid, .. } = Accounts::default();
+    let strangers = [
+        (0, GECOS, HOME),
+        (1000, GECOS, HOME),
+        (first_uid - 1, GECOS, HOME),
+        (last_uid + 1, GECOS, HOME),
+        (UID, "A. Person", HOME),
+        (UID, GECOS, "/home/acme"),
+    ];
+    for (uid, gecos, home) in strangers {
+        let mut host = bare();
+        add_user(&mut host, uid, gecos);
+        host.users.get_mut("acme").unwrap().home = home.into();
+        host.groups.insert("acme".into(), uid);
+        let row = |state| AccountRow { uid: Some(uid), ..row(state) };
+        for state in [AccountState::Active, AccountState::Suspended] {
+            let plan = plan(&[row(state)], &host);
+            assert_eq!((plan.steps.len(), plan.refusals.len()), (0, 1), "{uid} {gecos} {home}");
+        }
+        assert_eq!(plan(&[row(AccountState::Removing)], &host).steps, [], "{uid} {gecos} {home}");
+        assert!(!plan::may_end_sessions(&acme(), uid, &host), "{uid} {gecos} {home}");
+    }
+    for uid in [first_uid, last_uid] {
+        let mut host = complete();
+        add_user(&mut host, uid, GECOS);
+        host.groups.insert("acme".into(), uid);
+        assert!(plan::may_end_sessions(&acme(), uid, &host), "{uid}");
+        assert_eq!(plan::check_name(&acme(), Some(uid), &host), Ok(()), "{uid}");
+    }
 }
 
 /// As after a restore of a state database that is older than the account.

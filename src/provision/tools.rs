@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::ProvisionError;
-use super::host::{GECOS, SHELL};
+use super::host::{GECOS, HOME, SHELL};
 use super::turn::Turn;
 use crate::account::AccountId;
 
@@ -47,7 +47,7 @@ impl Tools<'_> {
         let uid = uid.to_string();
         let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];
         options.extend(["--comment", GECOS, "--shell", SHELL]);
-        options.extend(["--home-dir", "/nonexistent", "--no-create-home", "--no-log-init"]);
+        options.extend(["--home-dir", HOME, "--no-create-home", "--no-log-init"]);
         options.extend(["--password", "*", "--inactive", "-1", "--expiredate", ""]);
         options.extend(["--key", "PASS_MAX_DAYS=-1"]);
         options.extend(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]);

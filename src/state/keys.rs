@@ -2,6 +2,8 @@
 //!
 //! A revoked key stays as a row: it is the answer to "who could log in, and until when".
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
@@ -153,14 +155,16 @@ pub struct Publishable<'row> {
     pub expires_at: Option<i64>,
 }
 
-/// Hands every key that may be used at `now` (not revoked, not expired, of an active account) to
-/// `take`, in the order of account and fingerprint. Returns how many.
+/// Hands every key that may be used at `now` (not revoked, not expired, of an active account whose
+/// Unix user id is one of `uids`) to `take`, in the order of account and fingerprint. Returns how
+/// many.
 ///
 /// # Errors
 /// SQLite's, or what `take` returned.
 pub fn each_usable<E: From<Error>>(
     tx: &Transaction<'_>,
     now: Timestamp,
+    uids: &RangeInclusive<u32>,
     mut take: impl FnMut(Publishable<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
     // Walks key_fingerprint in its order; no sort, however many keys there are.
@@ -169,11 +173,13 @@ pub fn each_usable<E: From<Error>>(
             "SELECT key.account, fingerprint, algorithm, public_key, from_hosts, expires_at
              FROM key INDEXED BY key_fingerprint
              WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
-               AND account IN (SELECT id FROM account WHERE state = 'active')
+               AND account IN (SELECT id FROM account
+                               WHERE state = 'active' AND uid BETWEEN ?2 AND ?3)
              ORDER BY key.account, fingerprint",
         )
         .map_err(Error::from)?;
-    let mut rows = statement.query([millis(now)]).map_err(Error::from)?;
+    let mut rows =
+        statement.query(params![millis(now), uids.start(), uids.end()]).map_err(Error::from)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(Error::from)? {
         take(publishable(row).map_err(Error::from)?)?;

@@ -44,6 +44,7 @@ mod meanwhile;
 mod metrics;
 mod poison;
 mod reused_data_file;
+mod root_boundary;
 mod secrets;
 mod shutdown;
 mod soak;

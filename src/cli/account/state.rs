@@ -14,7 +14,7 @@ impl Host<'_> {
         let account = self.change_state(id, AccountState::Suspended)?;
         // No new login gets in from here on; those before it are ended.
         publish(&self.config, &self.state)?;
-        let ended = account.uid.map_or(Ok(0), provision::end_sessions).map_err(hinted)?;
+        let ended = provision::end_sessions(&self.config, &account).map_err(hinted)?;
         self.context.output().json(&account)?;
         self.context.output().line(&format!(
             "account {id} is suspended: none of its keys works, {ended} session processes ended"
