@@ -37,8 +37,9 @@ impl Drop for Operator {
 
 /// Runs `sql` on the state database as the daemon's user.
 fn as_daemon(database: &Path, sql: &str) {
-    let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])";
-    let user = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups", "python3"];
+    let code =
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])";
+    let user = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups", "/usr/bin/python3"];
     run("setpriv", &[&user[..], &["-c", code, text(database), sql]].concat()).ok();
 }
 
@@ -66,9 +67,10 @@ fn rows_of_the_state_database_change_no_unix_user_of_others() {
     ];
     let before = ["root", operators[0].name, operators[2].name].map(unix_user);
     let states = ["active", "removing", "active", "removing"];
-    let rows = operators.iter().zip(states).map(|(operator, state)| {
-        format!("('{}', {}, '{state}', 0)", operator.name, operator.uid)
-    });
+    let rows = operators
+        .iter()
+        .zip(states)
+        .map(|(operator, state)| format!("('{}', {}, '{state}', 0)", operator.name, operator.uid));
     let rows: Vec<String> = rows.chain(["('root', 0, 'active', 0)".to_owned()]).collect();
     let keys = ["root", operators[0].name].map(|account| {
         format!("('{account}', 'mine', 'ssh-ed25519', '{KEY}', 'SHA256:{account}', 0)")
