@@ -14,7 +14,7 @@
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
 //! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
 //! | adapters | `spool`, `store`, `state` |
-//! | pure | `advice`, `audit`, `manifest`, `metrics`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
+//! | pure | `advice`, `audit`, `manifest`, `metrics`, `recipient`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
 //! | words | `account`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
@@ -60,6 +60,8 @@ mod with_daemon {
     pub mod printable;
     #[forbid(unsafe_code)]
     pub mod provision;
+    #[forbid(unsafe_code)]
+    pub mod recipient;
     #[forbid(unsafe_code)]
     pub mod records;
     #[forbid(unsafe_code)]

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["sys"],
     &["account", "import_id", "config"],
     &["report"],
-    &["advice", "audit", "manifest", "metrics", "records"],
+    &["advice", "audit", "manifest", "metrics", "recipient", "records"],
     &["spool", "store", "state"],
     &["key", "outbox", "provision"],
     &["doctor", "import"],
