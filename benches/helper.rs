@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use sftp_import::account::AccountId;
 use sftp_import::config::Config;
 use sftp_import::key::publish;
+use sftp_import::recipient::RecipientRule;
 use sftp_import::state::{State, accounts};
 
 const ROUNDS: u64 = 400;
@@ -57,7 +58,7 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
         .write(|tx| {
             for (account, uid) in (0..keys.div_ceil(OF_ONE)).zip(config.accounts.first_uid..) {
                 let id: AccountId = format!("bench-{account}").parse().expect("an account id");
-                accounts::add(tx, Timestamp::now(), &id, None, &[])?;
+                accounts::add(tx, Timestamp::now(), &id, None, &RecipientRule::Any)?;
                 accounts::set_uid(tx, &id, uid)?;
             }
             let mut insert = tx.prepare(

@@ -425,13 +425,17 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account__subcmd__add)
-            opts="-h --email --recipient-domain --config --json --help"
+            opts="-h --email --recipient --recipient-domain --any-recipient --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --email)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipient)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -695,7 +699,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__account__subcmd__set)
-            opts="-h --webhook --email --config --json --help"
+            opts="-h --webhook --email --recipient --recipient-domain --any-recipient --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -706,6 +710,14 @@ _sftp__import() {
                     return 0
                     ;;
                 --email)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipient-domain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use sftp_import::account::AccountId;
+use sftp_import::recipient::RecipientRule;
 use sftp_import::state::{State, accounts};
 
 /// The first account's user id; nobody logs in as these.
@@ -52,7 +53,7 @@ impl Sidecar {
         self.state
             .write(|tx| {
                 ids.iter().zip(first..).try_for_each(|(id, uid)| {
-                    accounts::add(tx, Timestamp::now(), id, None, &[])?;
+                    accounts::add(tx, Timestamp::now(), id, None, &RecipientRule::Any)?;
                     accounts::set_uid(tx, id, uid)
                 })
             })

@@ -239,7 +239,7 @@ fn read_key(path: &Path) -> Result<PublicKey, CliError> {
 
 fn refused(error: KeyError) -> CliError {
     let hint = match &error {
-        KeyError::NoAccount(id) => Some(format!("sftp-import account add {id}")),
+        KeyError::NoAccount(id) => Some(format!("sftp-import account add {id} --email ADDR")),
         KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         _ => None,

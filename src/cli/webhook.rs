@@ -89,7 +89,7 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
         Added::Yes => {}
         Added::NoAccount => {
             return Err(CliError::new(format_args!("there is no account {account}"))
-                .hint(format_args!("sftp-import account add {account}")));
+                .hint(format_args!("sftp-import account add {account} --email ADDR")));
         }
         Added::NameTaken => {
             return Err(CliError::new(format_args!("{account} has an endpoint {name} already"))

@@ -175,6 +175,7 @@ impl Keys {
 #[cfg(test)]
 pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
     use crate::provision::host::{Found, Owned};
+    use crate::recipient::RecipientRule;
     let folder = |uid, gid, mode| Found::Folder(Owned { uid, gid, mode });
     let link =
         |path: &str| Link { path: path.into(), uid: 0, gid: 0, mode: 0o755, is_folder: true };
@@ -184,7 +185,7 @@ pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
             uid: Some(70_000),
             state: accounts::AccountState::Active,
             email: None,
-            recipient_domains: None,
+            recipients: RecipientRule::limited(None, Vec::new(), None),
             webhook: None,
             created_at: Timestamp::UNIX_EPOCH,
         },

@@ -17,6 +17,7 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::printable::chain;
+use crate::recipient::recipient;
 use crate::report::{Failure, FailureText};
 use crate::spool::pair::{self, Take};
 use crate::spool::{
@@ -123,7 +124,7 @@ impl Engine {
         }
         for take in &decisions.take {
             let begins = may_begin && looked.queued.is_empty() && self.may_begin_with(take);
-            if !self.take(account, take, begins, &mut looked)? {
+            if !self.take(&row, take, begins, &mut looked)? {
                 return Ok(looked); // the order of uploads is kept
             }
         }
@@ -142,10 +143,8 @@ impl Engine {
         };
         let limits = self.config.limits_of(&row.id);
         let mut memory = self.memories().remove(&row.id).unwrap_or_default();
-        let seen = incoming.look(&mut memory, limits, |bytes| {
-            let domains = row.recipient_domains.as_deref();
-            verdict(Manifest::parse(bytes, limits), domains)
-        });
+        let seen =
+            incoming.look(&mut memory, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
         self.memories().insert(row.id.clone(), memory);
         let seen = seen?;
         self.empties.note(&row.id, seen.empty);
@@ -187,21 +186,25 @@ impl Engine {
     /// Writes the row, then moves the files. False: stop here, see [`Self::count_in`].
     fn take(
         &self,
-        account: &AccountId,
+        row: &AccountRow,
         take: &Take,
         begins: bool,
         looked: &mut Looked,
     ) -> Result<bool, IntakeError> {
-        let claim = take.claim();
-        let known = &take.known;
+        let (account, claim, known) = (&row.id, take.claim(), &take.known);
         let hearing = self.hearing.get();
-        let warnings = hearing.map(|hearing| hearing.warnings(account, take)).unwrap_or_default();
+        let mut warnings =
+            hearing.map(|hearing| hearing.warnings(account, take)).unwrap_or_default();
+        let (rule, contact) = (&row.recipients, row.email.as_deref());
+        let mail = known.client_email.as_deref().map(|named| recipient(rule, contact, named));
+        let mail = mail.unwrap_or_default();
+        warnings.extend(mail.warning);
         let new = NewImport {
             account,
             manifest: &take.manifest.name,
             data_file: known.data_file.as_deref(),
             data_type: known.data_type,
-            client_email: known.client_email.as_deref(),
+            client_email: mail.address.as_deref(),
             stem: &|import| take.stem(import),
             origin: Origin::Claim(claim.clone()),
             refusal: take.data.as_ref().err(),

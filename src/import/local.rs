@@ -16,9 +16,10 @@ use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
+use crate::recipient::{Recipient, RecipientRule, recipient};
 use crate::report::{Failure, FailureText, Report};
 use crate::state::imports::{self, NewImport, Origin};
-use crate::state::{self, Transaction};
+use crate::state::{self, Transaction, accounts};
 use crate::store;
 
 /// A manifest on this machine, and the data file in the same folder.
@@ -171,6 +172,7 @@ pub fn ingest(
     let at = row.started_at.unwrap_or(now);
     let base = Report {
         started_at: Some(at),
+        warnings: row.warnings.clone(),
         ..Report::queued(&local.name, row.received_at).of(&row.id, account)
     };
     let ran = match &row.refusal {
@@ -208,6 +210,7 @@ fn begin(
     let running = Report {
         state: crate::report::ImportState::Running,
         started_at: Some(at),
+        warnings: row.warnings.clone(),
         ..Report::queued(&local.name, row.received_at).of(&id, account)
     };
     finish::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
@@ -226,17 +229,24 @@ fn insert(
         Failure::new(FailureText::Manifest, detail)
     });
     let manifest = local.manifest(engine.config.limits_of(account)).ok();
-    let email = manifest.as_ref().map(|m| m.client_email.as_str());
+    let mail = match (&manifest, accounts::get(tx, account)?) {
+        (Some(manifest), Some(row)) => {
+            recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
+        }
+        // An account without a row has no rule: root chose the manifest.
+        (Some(manifest), None) => recipient(&RecipientRule::Any, None, &manifest.client_email),
+        (None, _) => Recipient::default(),
+    };
     let new = NewImport::<crate::spool::Claim> {
         account,
         manifest: &local.name,
         data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
         data_type: manifest.as_ref().map(|m| m.data_type),
-        client_email: email,
+        client_email: mail.address.as_deref(),
         stem: &|_| local.stem().to_owned(),
         origin: Origin::Ingest,
         refusal: refusal.as_ref(),
-        warnings: &[],
+        warnings: mail.warning.as_slice(),
         received_at: now,
     };
     Ok(engine.insert_unused(tx, &new)?.1)

@@ -8,6 +8,7 @@ use super::parse::Refusal;
 use super::*;
 use crate::authorized_keys::lookup;
 use crate::config::{Accounts, Config};
+use crate::recipient::RecipientRule;
 use crate::state::State;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -146,7 +147,10 @@ impl Fixture {
         let state = State::open(&config.paths.state_db()).unwrap();
         let (acme, now) = ("acme".parse().unwrap(), Timestamp::now());
         let fixture = Self { folder, config, state, acme, now };
-        fixture.state.write(|tx| accounts::add(tx, now, &fixture.acme, None, &[])).unwrap();
+        fixture
+            .state
+            .write(|tx| accounts::add(tx, now, &fixture.acme, None, &RecipientRule::Any))
+            .unwrap();
         fixture.set_uid(fixture.config.accounts.first_uid);
         fixture
     }

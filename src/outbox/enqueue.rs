@@ -12,7 +12,8 @@ use crate::state::{self, activity, endpoints};
 /// Who may be told. The caller has applied the account's recipient rule to `client_email`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients {
-    /// The manifest's clientEmail, where the manifest could be read that far.
+    /// The manifest's clientEmail, where the manifest could be read that far, or the address that
+    /// the account's recipient rule puts in its place.
     pub client_email: Option<String>,
     /// The account's own contact.
     pub contact: Option<String>,

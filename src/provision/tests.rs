@@ -6,6 +6,7 @@ use super::host::{AccountFolders, Found, GECOS, HOME, Owned, SHELL, UnixUser};
 use super::step::Wanted;
 use super::*;
 use crate::config::Accounts;
+use crate::recipient::RecipientRule;
 use crate::state::accounts::AccountState;
 
 const UID: u32 = 70_001;
@@ -34,7 +35,7 @@ fn row(state: AccountState) -> AccountRow {
         uid: Some(UID),
         state,
         email: None,
-        recipient_domains: None,
+        recipients: RecipientRule::limited(None, Vec::new(), None),
         webhook: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
     }

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Error, Result, activity, millis, timestamp};
 use crate::account::AccountId;
+use crate::recipient::RecipientRule;
 use crate::state::Transaction;
 
 /// What an account may do.
@@ -59,10 +60,11 @@ pub struct AccountRow {
     pub uid: Option<u32>,
     /// What it may do.
     pub state: AccountState,
-    /// Its own contact, told when an import fails or a manifest can't be read.
+    /// Its own contact: gets mail when an import fails or a manifest can't be read, and mail whose
+    /// recipient is not allowed.
     pub email: Option<String>,
-    /// Mail goes only to addresses of these domains; none: to any.
-    pub recipient_domains: Option<Vec<String>>,
+    /// Which addresses mail about its imports may go to.
+    pub recipients: RecipientRule,
     /// The chosen endpoint's name.
     pub webhook: Option<String>,
     /// When it was added.
@@ -77,27 +79,24 @@ pub(crate) fn as_text<S: Serializer>(
     serializer.collect_str(value)
 }
 
-const COLUMNS: &str = "id, uid, state, email, recipient_domains, webhook, created_at";
+const COLUMNS: &str =
+    "id, uid, state, email, recipient_domains, recipient_addresses, webhook, created_at";
 
-/// Adds an active account. `recipient_domains` empty: mail may go to any address. False, and
-/// nothing is changed, when there is one of that id.
+/// Adds an active account. False, and nothing is changed, when there is one of that id.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
     id: &AccountId,
     email: Option<&str>,
-    recipient_domains: &[String],
+    recipients: &RecipientRule,
 ) -> Result<bool> {
-    let domains = match recipient_domains {
-        [] => None,
-        domains => Some(serde_json::to_string(domains)?),
-    };
+    let (domains, addresses) = to_columns(recipients)?;
     let added = tx
         .prepare_cached(
-            "INSERT INTO account (id, email, recipient_domains, created_at)
-             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO account (id, email, recipient_domains, recipient_addresses, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
         )?
-        .execute(params![id.as_str(), email, domains, millis(at)])?;
+        .execute(params![id.as_str(), email, domains, addresses, millis(at)])?;
     if added == 1 {
         activity::log(tx, at, Some(id), None, "account.added", "")?;
     }
@@ -127,17 +126,30 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
 
 fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     let id: String = row.get("id")?;
-    let domains: Option<String> = row.get("recipient_domains")?;
     let state: String = row.get("state")?;
     Ok(AccountRow {
         id: id.parse().map_err(|_| Error::Value(format!("the account id {id:?}")))?,
         uid: row.get("uid")?,
         state: AccountState::from_column(&state)?,
         email: row.get("email")?,
-        recipient_domains: domains.map(|json| serde_json::from_str(&json)).transpose()?,
+        recipients: from_columns(row.get("recipient_domains")?, row.get("recipient_addresses")?)?,
         webhook: row.get("webhook")?,
         created_at: timestamp(row.get("created_at")?)?,
     })
+}
+
+/// The columns `recipient_domains` and `recipient_addresses` of a rule.
+fn to_columns(rule: &RecipientRule) -> Result<(Option<String>, String)> {
+    let RecipientRule::Limited { addresses, domains } = rule else {
+        return Ok((None, "[]".to_owned()));
+    };
+    Ok((Some(serde_json::to_string(domains)?), serde_json::to_string(addresses)?))
+}
+
+fn from_columns(domains: Option<String>, addresses: String) -> Result<RecipientRule> {
+    let Some(domains) = domains else { return Ok(RecipientRule::Any) };
+    let (addresses, domains) = (serde_json::from_str(&addresses)?, serde_json::from_str(&domains)?);
+    Ok(RecipientRule::Limited { addresses, domains })
 }
 
 /// Notes the Unix user id that the account has or is about to get.
@@ -185,6 +197,22 @@ pub fn set_contact(
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
+/// Sets the rule for the recipients of the account's mail.
+pub fn set_recipients(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    rule: &RecipientRule,
+) -> Result<()> {
+    let (domains, addresses) = to_columns(rule)?;
+    tx.prepare_cached(
+        "UPDATE account SET recipient_domains = ?2, recipient_addresses = ?3 WHERE id = ?1",
+    )?
+    .execute(params![id.as_str(), domains, addresses])?;
+    let detail = format!("mail to {rule}");
+    activity::log(tx, at, Some(id), None, "account.changed", &detail)
+}
+
 /// Chooses the endpoint that milestones go to, or none. False, and nothing is changed, when the
 /// account has no endpoint of that name.
 pub fn set_webhook(
@@ -204,14 +232,6 @@ pub fn set_webhook(
         activity::log(tx, at, Some(id), None, "account.changed", &detail)?;
     }
     Ok(changed == 1)
-}
-
-/// The domains that mail about this account may go to; none: any.
-///
-/// # Errors
-/// SQLite's, or the row is not one of ours.
-pub fn recipient_domains(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Vec<String>>> {
-    Ok(get(tx, id)?.and_then(|account| account.recipient_domains))
 }
 
 /// How many of the account's imports have not ended.
@@ -247,8 +267,9 @@ mod tests {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let actions: Vec<String> = state
             .write(|tx| {
-                assert!(add(tx, at, &id, Some("a@b.c"), &["b.c".into()])?);
-                assert!(!add(tx, at, &id, None, &[])?);
+                let rule = RecipientRule::limited(Some("a@b.c"), vec![], None);
+                assert!(add(tx, at, &id, Some("a@b.c"), &rule)?);
+                assert!(!add(tx, at, &id, None, &RecipientRule::Any)?);
                 set_uid(tx, &id, 70_000)?;
                 assert!(set_state(tx, at, &id, AccountState::Suspended)?);
                 assert!(!set_state(tx, at, &id, AccountState::Suspended)?);
@@ -259,11 +280,16 @@ mod tests {
                 assert_eq!(
                     serde_json::to_value(&account)?,
                     serde_json::json!({"id": "acme", "uid": 70_000, "state": "suspended",
-                        "email": null, "recipientDomains": ["b.c"], "webhook": null,
-                        "createdAt": "2026-01-02T03:04:05Z"})
+                        "email": null, "webhook": null, "createdAt": "2026-01-02T03:04:05Z",
+                        "recipients": {"limited": {"addresses": [], "domains": ["b.c"]}}})
                 );
                 assert_eq!(list(tx)?, [account]);
-                assert_eq!(recipient_domains(tx, &id)?, Some(vec!["b.c".to_owned()]));
+                for rule in
+                    [RecipientRule::limited(None, vec!["x@y.z".into()], None), RecipientRule::Any]
+                {
+                    set_recipients(tx, at, &id, &rule)?;
+                    assert_eq!(get(tx, &id)?.unwrap().recipients, rule);
+                }
                 remove(tx, at, &id)?;
                 assert_eq!(get(tx, &id)?, None);
                 let lines = activity::recent(tx, Some(&id), 10)?;
@@ -273,7 +299,15 @@ mod tests {
         let changed = "account.changed";
         assert_eq!(
             actions,
-            ["account.added", "account.suspended", changed, changed, "account.removed"]
+            [
+                "account.added",
+                "account.suspended",
+                changed,
+                changed,
+                changed,
+                changed,
+                "account.removed"
+            ]
         );
     }
 }

@@ -27,7 +27,8 @@ const OTHERS: &[(&str, &str)] = &[
 const SECRETS: &[&str] = &["secret", "old_secret"];
 
 /// Columns that hold JSON.
-const JSON: &[&str] = &["recipient_domains", "claim", "refusal", "report", "body", "warnings"];
+const JSON: &[&str] =
+    &["recipient_domains", "recipient_addresses", "claim", "refusal", "report", "body", "warnings"];
 
 /// Gives `each` every row that is `account`'s, with its table's name, tables one after the other.
 /// Times are RFC 3339; secrets are left out.

@@ -45,7 +45,7 @@ pub struct NewImport<'a, C> {
     pub data_file: Option<&'a str>,
     /// Event or profile, where known.
     pub data_type: Option<DataType>,
-    /// The manifest's clientEmail, where known and allowed.
+    /// Where its mail goes: the manifest's clientEmail, or another address in its place.
     pub client_email: Option<&'a str>,
     /// What the answers in results/ are named after.
     pub stem: &'a dyn Fn(&ImportId) -> String,

@@ -121,9 +121,10 @@ impl Host {
         run(text(&self.root.join("lib/sftp-import")), &all)
     }
 
-    /// Adds an account with one key, by which it can log in.
+    /// Adds an account with one key, by which it can log in. Mail goes to addresses at example.com,
+    /// as the manifests of [`crate::pair::Pair`] name them.
     pub fn account<'h>(&'h self, id: &str) -> Account<'h> {
-        self.cli(&["account", "add", id]).ok();
+        self.cli(&["account", "add", id, "--recipient-domain", "example.com"]).ok();
         let account = Account::new(self, id);
         changing_users(|| account.add_key(&[])).ok();
         account

@@ -185,6 +185,31 @@ fn mail_headers_are_not_injected() {
     }
 }
 
+/// An address of somebody else gets no mail, whatever its spelling: the contact gets it.
+#[test]
+fn mail_to_a_stranger_goes_to_the_contact() {
+    let host = impatient();
+    let account = host.account("e2e-mail-stranger");
+    host.cli(&["account", "set", &account.id, "--email", "ops@example.com"]).ok();
+    let strangers =
+        ["victim@evil.example", "\"@example.com@\"@evil.example", "victim@not-example.com"];
+    for (n, stranger) in strangers.iter().enumerate() {
+        let data = format!("e{n}.csv");
+        put(&account, data.as_bytes(), b"event_name,time_stamp,identity\nBought,1600000000,1\n");
+        let name = format!("e{n}.manifest");
+        put(&account, name.as_bytes(), manifest(&data, stranger).as_bytes());
+        let report = account.report(&format!("e{n}"));
+        assert_eq!(report["state"], "completed", "{report:#}");
+        assert!(report["warnings"].to_string().contains("account's contact"), "{report:#}");
+    }
+    account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
+    host.wait_until_quiet(SOON);
+    let mails = host.catchers.mails();
+    let to = |address: &str| mails.iter().filter(|mail| mail.to.contains(address)).count();
+    assert_eq!(to("evil") + to("not-example"), 0, "{mails:#?}");
+    assert!(to("ops@example.com") > 0 && to("honest@example.com") > 0, "{mails:#?}");
+}
+
 /// Escape sequences and turned writing, wherever a partner can put text: not one list, report or
 /// log line brings them to a terminal.
 #[test]

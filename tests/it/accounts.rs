@@ -36,7 +36,7 @@ fn key_file(name: &str) -> String {
 fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
-    let said = host.done(&["account", "add", &id]);
+    let said = host.done(&["account", "add", &id, "--any-recipient"]);
     assert!(said.contains(&format!("next: sftp-import key add {id} ")), "{said}");
     assert!(user(&id).is_none(), "no user before the first key");
 
@@ -112,7 +112,7 @@ fn the_helper_answers_for_usable_keys_only() {
 fn a_key_expires_by_the_clock() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
-    host.done(&["account", "add", &id]);
+    host.done(&["account", "add", &id, "--any-recipient"]);
     let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(10)).to_string();
     let file = key_file("ed25519.pub");
     host.done(&["key", "add", &id, &file, "--name", "laptop", "--expires", &soon]);
@@ -165,7 +165,7 @@ fn the_helper_bears_a_closed_pipe() {
 #[test]
 fn a_stranger_is_refused_before_anything_is_written() {
     let Some(host) = TestHost::new() else { return };
-    let said = host.run(&["account", "add", "daemon"]);
+    let said = host.run(&["account", "add", "daemon", "--any-recipient"]);
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("the Unix user daemon"), "{said:?}");
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
@@ -176,7 +176,7 @@ fn a_stranger_is_refused_before_anything_is_written() {
 fn a_stranger_who_came_later_is_not_touched() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
-    host.done(&["account", "add", &id]);
+    host.done(&["account", "add", &id, "--any-recipient"]);
     let uid = (host.first_uid + 5).to_string();
     let made = tool("useradd", &["--badname", "-M", "-u", &uid, "-c", "A. Person", &id]);
     assert_eq!(made.code, Some(0), "{made:?}");
@@ -196,7 +196,7 @@ fn a_host_without_the_package_is_told_what_to_do() {
     for (present, absent) in [("'nobody'", "'no-such-user'"), ("group = 'sftp", "group = 'no-sftp")]
     {
         fs::write(host.config(), config.replace(present, absent)).unwrap();
-        let said = host.run(&["account", "add", "acme"]);
+        let said = host.run(&["account", "add", "acme", "--any-recipient"]);
         assert_eq!(said.code, Some(1));
         assert!(said.err.contains("systemd-sysusers sftp-import.conf"), "{said:?}");
     }
@@ -286,7 +286,7 @@ fn a_killed_command_is_finished_by_the_next() {
     let add = ["key", "add", &id, &file, "--name", "laptop"];
     let remove = ["account", "remove", &id, "--yes"];
     for delay in (0..60).step_by(6).map(Duration::from_millis) {
-        host.done(&["account", "add", &id]);
+        host.done(&["account", "add", &id, "--any-recipient"]);
         host.killed_after(delay, &add);
         let said = host.run(&add);
         assert!(said.code == Some(0) || said.err.contains("has this key already"), "{said:?}");
@@ -310,7 +310,7 @@ fn first_keys_at_once_do_not_meet() {
         for id in &ids {
             let host = &host;
             scope.spawn(move || {
-                host.done(&["account", "add", id]);
+                host.done(&["account", "add", id, "--any-recipient"]);
                 host.done(&["key", "add", id, &key_file("ed25519.pub"), "--name", "laptop"]);
                 assert!(!host.helper(id, ED25519).out.is_empty(), "{id}");
             });
@@ -345,7 +345,7 @@ fn provision_mends_drift() {
 fn a_key_comes_from_standard_input_too() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
-    host.done(&["account", "add", &id]);
+    host.done(&["account", "add", &id, "--any-recipient"]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
         .arg("--config")
         .arg(host.config())
@@ -374,13 +374,91 @@ fn contact_and_webhook_are_checked() {
         assert_eq!(said.code, Some(1), "{bad:?}");
     }
     host.done(&["account", "add", &id, "--email", "a@example.com"]);
-    assert_eq!(host.run(&["account", "add", &id]).code, Some(1), "twice");
+    assert_eq!(host.run(&["account", "add", &id, "--any-recipient"]).code, Some(1), "twice");
     let said = host.run(&["account", "set", &id, "--email", "b@example.com", "--webhook", "none"]);
     assert_eq!(said.code, Some(1));
     assert!(host.done(&["account", "show", &id]).contains("a@example.com"), "nothing by half");
     host.done(&["account", "set", &id, "--email", ""]);
     assert!(!host.done(&["account", "show", &id]).contains("a@example.com"));
     assert_eq!(host.run(&["account", "set", &id]).code, Some(2));
+}
+
+#[test]
+fn a_new_account_needs_a_recipient_rule() {
+    let Some(mut host) = TestHost::new() else { return };
+    let id = host.account_id();
+    for options in [
+        &[][..],
+        &["--recipient", "a@example.com"],
+        &["--any-recipient", "--recipient-domain", "example.com"],
+        &["--any-recipient", "--recipient", "a@example.com"],
+    ] {
+        let said = host.run(&[&["account", "add", &id], options].concat());
+        assert_eq!(said.code, Some(2), "{options:?}: {said:?}");
+    }
+    for domain in ["a b", "a@example.com", "[192.0.2.1]", "*.example.com"] {
+        let said = host.run(&["account", "add", &id, "--recipient-domain", domain]);
+        assert_eq!(said.code, Some(1), "{domain}: {said:?}");
+    }
+    let said = host.run(&["account", "add", &id, "--any-recipient", "--email", "a@b c"]);
+    assert_eq!(said.code, Some(1));
+    assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
+}
+
+/// Returns the recipients that `account show` prints.
+fn mail_to(host: &TestHost, id: &str) -> String {
+    let shown = host.done(&["account", "show", id]);
+    let line = shown.lines().find_map(|line| line.strip_prefix("mail to"));
+    line.unwrap_or_else(|| panic!("{shown}")).trim().to_owned()
+}
+
+#[test]
+fn recipients_are_chosen_and_changed() {
+    let Some(mut host) = TestHost::new() else { return };
+    for (options, rule) in [
+        (&["--email", "ops@Acme.example"][..], "the contact, *@acme.example"),
+        (&["--email", "acme@gmail.com"], "the contact"),
+        (&["--email", "a@b.example", "--any-recipient"], "any address"),
+        (
+            &["--recipient-domain", "B.example", "--recipient-domain", "c.example"],
+            "the contact, *@b.example, *@c.example",
+        ),
+        (
+            &["--email", "a@b.example", "--recipient", "x@y.example", "--recipient-domain", ""],
+            "the contact, x@y.example",
+        ),
+    ] {
+        let id = host.account_id();
+        host.done(&[&["account", "add", &id], options].concat());
+        assert_eq!(mail_to(&host, &id), rule, "{options:?}");
+    }
+
+    let id = host.account_id();
+    host.done(&["account", "add", &id, "--any-recipient"]);
+    for (options, rule) in [
+        (&["--recipient", "x@y.example"][..], "the contact, x@y.example"),
+        (&["--recipient-domain", "b.example"], "the contact, x@y.example, *@b.example"),
+        (&["--email", "ops@acme.example"], "the contact, x@y.example, *@b.example"),
+        (
+            &["--recipient", "z@y.example", "--recipient", "w@y.example"],
+            "the contact, z@y.example, w@y.example, *@b.example",
+        ),
+        (&["--recipient", ""], "the contact, *@b.example"),
+        (&["--any-recipient"], "any address"),
+        (&["--recipient", "", "--email", "ops@other.example"], "the contact, *@other.example"),
+        (&["--recipient-domain", ""], "the contact"),
+    ] {
+        host.done(&[&["account", "set", &id], options].concat());
+        assert_eq!(mail_to(&host, &id), rule, "{options:?}");
+    }
+    let said = host.run(&["account", "set", &id, "--recipient", "x", "--email", "x@y.example"]);
+    assert_eq!(said.code, Some(1));
+    assert!(host.done(&["account", "show", &id]).contains("ops@other.example"), "nothing by half");
+    let shown = host.done(&["account", "show", &id, "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let limited = serde_json::json!({"limited": {"addresses": [], "domains": []}});
+    assert_eq!(shown["recipients"], limited);
+    assert!(shown["activity"].to_string().contains("mail to the contact, *@other.example"));
 }
 
 #[test]

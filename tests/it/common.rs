@@ -125,7 +125,7 @@ impl TestHost {
     /// Adds an account with one key, the fixture `key`, named `laptop`.
     pub fn account_with_key(&mut self, key: &str) -> String {
         let id = self.account_id();
-        self.done(&["account", "add", &id]);
+        self.done(&["account", "add", &id, "--any-recipient"]);
         self.done(&["key", "add", &id, &format!("{KEYS}/{key}"), "--name", "laptop"]);
         id
     }

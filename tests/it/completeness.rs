@@ -45,6 +45,30 @@ impl Host {
     }
 }
 
+/// Mail about what root ingests goes where the account's rule allows, if there is such an account.
+#[test]
+fn an_ingest_keeps_to_the_recipient_rule() {
+    let host = Host::new();
+    host.pair("e.manifest", "identity\nj\n");
+    let (first, _) = host.ingest("acme", "e.manifest");
+    assert_eq!(first["warnings"], serde_json::json!([]));
+    let database = rusqlite::Connection::open(host.0.path().join("state/state.db")).unwrap();
+    let sql = "INSERT INTO account (id, email, recipient_domains, created_at)
+               VALUES ('acme', 'ops@acme.example', '[]', 0)";
+    database.execute(sql, []).unwrap();
+    host.pair("f.manifest", "identity\nj\n");
+    let (second, code) = host.ingest("acme", "f.manifest");
+    assert_eq!((second["state"].as_str(), code), (Some("completed"), 0));
+    let warning = second["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("clientEmail is a@b.example, "), "{second:#}");
+    let sql = "SELECT group_concat(DISTINCT import || ' ' || destination) FROM delivery
+               JOIN milestone ON milestone = milestone.id ORDER BY 1";
+    let mails: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    let [first, second] =
+        [first, second].map(|report| report["import"].as_str().unwrap().to_owned());
+    assert_eq!(mails, format!("{first} a@b.example,{second} ops@acme.example"));
+}
+
 #[test]
 fn a_name_is_used_once() {
     let host = Host::new();

@@ -119,7 +119,7 @@ fn an_erased_account_leaves_one_line() {
     assert!(said.contains("is erased"), "{said}");
     expect_erased(&host, &id);
     assert!(host.done(&["account", "show", &other]).contains("active"));
-    host.done(&["account", "add", &id]);
+    host.done(&["account", "add", &id, "--any-recipient"]);
     ingest(&host, &id, "events");
     assert!(host.done(&["import", "list"]).contains("sftp1-3"), "its numbers are not given again");
 }
@@ -161,7 +161,7 @@ fn an_erasure_that_was_cut_off_goes_on() {
         let said = host.run(&["account", "erase", &id, "--yes"]);
         assert!(said.code == Some(0) || said.err.contains("nothing of"), "{delay:?}: {said:?}");
         expect_erased(&host, &id);
-        host.done(&["account", "add", &id]);
+        host.done(&["account", "add", &id, "--any-recipient"]);
         let key = format!("{}/ed25519.pub", super::common::KEYS);
         host.done(&["key", "add", &id, &key, "--name", "laptop"]);
         ingest(&host, &id, "events");

@@ -2,19 +2,25 @@
 
 use jiff::Timestamp;
 
-use super::{CliError, CliResult, Host, existing, hinted};
+use super::{CliError, CliResult, Host, RecipientArguments, existing, hinted};
 use crate::account::AccountId;
 use crate::provision;
+use crate::recipient::RecipientRule;
 use crate::state::{self, accounts};
 
 impl Host<'_> {
-    pub(super) fn add(&self, id: &AccountId, email: Option<&str>, domains: &[String]) -> CliResult {
+    pub(super) fn add(
+        &self,
+        id: &AccountId,
+        email: Option<&str>,
+        recipients: &RecipientArguments,
+    ) -> CliResult {
         let email = email.map(checked_email).transpose()?;
-        let domains = domains.iter().map(|domain| checked_domain(domain));
-        let domains = domains.collect::<Result<Vec<String>, CliError>>()?;
+        let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
+        let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
         provision::check_new(&self.config, id).map_err(hinted)?;
         let added = self.state.write(|tx| {
-            let added = accounts::add(tx, Timestamp::now(), id, email.as_deref(), &domains)?;
+            let added = accounts::add(tx, Timestamp::now(), id, email.as_deref(), &rule)?;
             Ok::<_, state::Error>(if added { accounts::get(tx, id)? } else { None })
         })?;
         let Some(account) = added else {
@@ -33,6 +39,7 @@ impl Host<'_> {
         id: &AccountId,
         webhook: Option<String>,
         email: Option<String>,
+        recipients: &RecipientArguments,
     ) -> CliResult {
         let filled = |text: &String| !text.is_empty();
         let contact = email.as_ref().filter(|text| filled(text));
@@ -40,9 +47,13 @@ impl Host<'_> {
         let endpoint = webhook.as_deref().filter(|name| !name.is_empty());
         let at = Timestamp::now();
         let account = self.state.write(|tx| {
-            existing(tx, id)?;
+            let before = existing(tx, id)?;
             if email.is_some() {
                 accounts::set_contact(tx, at, id, contact.as_deref())?;
+            }
+            let contact = email.as_ref().map_or(before.email, |_| contact.clone());
+            if let Some(rule) = recipients.change(contact.as_deref(), &before.recipients)? {
+                accounts::set_recipients(tx, at, id, &rule)?;
             }
             if webhook.is_some() && !accounts::set_webhook(tx, at, id, endpoint)? {
                 let name = endpoint.unwrap_or_default();
@@ -55,6 +66,41 @@ impl Host<'_> {
         self.context.output().line(&format!("account {id} changed"))?;
         Ok(true)
     }
+}
+
+impl RecipientArguments {
+    /// Returns the rule that results from `before`, `None` if nothing is to change. A list that is
+    /// given replaces the one before.
+    fn change(
+        &self,
+        contact: Option<&str>,
+        before: &RecipientRule,
+    ) -> Result<Option<RecipientRule>, CliError> {
+        let addresses = checked_list(&self.recipient, checked_email)?;
+        let domains = checked_list(&self.recipient_domain, checked_domain)?;
+        if self.any_recipient {
+            return Ok(Some(RecipientRule::Any));
+        }
+        if addresses.is_none() && domains.is_none() {
+            return Ok(None);
+        }
+        let (old_addresses, old_domains) = match before.clone() {
+            RecipientRule::Any => (Vec::new(), None),
+            RecipientRule::Limited { addresses, domains } => (addresses, Some(domains)),
+        };
+        let addresses = addresses.unwrap_or(old_addresses);
+        Ok(Some(RecipientRule::limited(contact, addresses, domains.or(old_domains))))
+    }
+}
+
+/// Checks every text of an option's values; `None` without the option. An empty text is no value.
+fn checked_list(
+    texts: &[String],
+    check: fn(&str) -> Result<String, CliError>,
+) -> Result<Option<Vec<String>>, CliError> {
+    let values = texts.iter().filter(|text| !text.is_empty()).map(|text| check(text));
+    let values = values.collect::<Result<Vec<String>, CliError>>()?;
+    Ok((!texts.is_empty()).then_some(values))
 }
 
 fn checked_email(text: &str) -> Result<String, CliError> {

@@ -6,6 +6,8 @@ mod state;
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ArgGroup;
+
 use super::export::{self, EraseArguments, ExportArguments};
 use super::{CliError, CliResult, Context, require_root};
 use crate::account::AccountId;
@@ -14,19 +16,39 @@ use crate::provision::ProvisionError;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{State, Transaction};
 
+/// Which addresses mail about an account's imports may go to.
+#[derive(Debug, clap::Args)]
+pub struct RecipientArguments {
+    /// Allow this address as a manifest's clientEmail, beside the contact (may be given several
+    /// times); "" for none
+    #[arg(long, value_name = "ADDR")]
+    recipient: Vec<String>,
+    /// Allow all addresses at this domain, but none at its subdomains (may be given several times);
+    /// "" for none [default for a new rule: the contact's domain, unless it is a free-mail
+    /// provider's]
+    #[arg(long, value_name = "DOMAIN")]
+    recipient_domain: Vec<String>,
+    /// Allow any address
+    #[arg(long, conflicts_with_all = ["recipient", "recipient_domain"])]
+    any_recipient: bool,
+}
+
 /// What can be done with accounts.
 #[derive(Debug, clap::Subcommand)]
 pub enum AccountCommand {
-    /// Add an account; its Unix user and folders are made with its first key
+    /// Add an account; its Unix user and folders are made with its first key. One of --email,
+    /// --recipient-domain and --any-recipient is required
+    #[command(group = ArgGroup::new("reached").required(true).multiple(true)
+        .args(["email", "recipient_domain", "any_recipient"]))]
     Add {
         /// The account's id, which is its SFTP user name: 1 to 32 of A-Z a-z 0-9 _ -
         id: AccountId,
-        /// The account's own contact, told when an import fails
+        /// The account's own contact: gets mail when an import fails, and mail whose clientEmail
+        /// is not an allowed recipient
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
-        /// Send mail only to addresses of this domain (may be given several times)
-        #[arg(long, value_name = "DOMAIN")]
-        recipient_domain: Vec<String>,
+        #[command(flatten)]
+        recipients: RecipientArguments,
     },
     /// List all accounts
     List,
@@ -35,16 +57,21 @@ pub enum AccountCommand {
         /// The account's id
         id: AccountId,
     },
-    /// Change an account's contact or webhook
+    /// Change an account's contact, its webhook, or the allowed recipients of its mail. What is not
+    /// given stays as it is
+    #[command(group = ArgGroup::new("changed").required(true).multiple(true)
+        .args(["webhook", "email", "recipient", "recipient_domain", "any_recipient"]))]
     Set {
         /// The account's id
         id: AccountId,
         /// The webhook that is told of this account's imports; "" for none
-        #[arg(long, value_name = "NAME", required_unless_present = "email")]
+        #[arg(long, value_name = "NAME")]
         webhook: Option<String>,
         /// The account's own contact; "" for none
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
+        #[command(flatten)]
+        recipients: RecipientArguments,
     },
     /// Stop all logins of an account and end its sessions; nothing is deleted
     Suspend {
@@ -88,12 +115,14 @@ pub fn run(command: AccountCommand, context: &Context) -> CliResult {
     match command {
         AccountCommand::Export(arguments) => export::export(&arguments, context),
         AccountCommand::Erase(arguments) => export::erase(&arguments, context),
-        AccountCommand::Add { id, email, recipient_domain } => {
-            host.add(&id, email.as_deref(), &recipient_domain)
+        AccountCommand::Add { id, email, recipients } => {
+            host.add(&id, email.as_deref(), &recipients)
         }
         AccountCommand::List => host.list(),
         AccountCommand::Show { id } => host.show(&id),
-        AccountCommand::Set { id, webhook, email } => host.set(&id, webhook, email),
+        AccountCommand::Set { id, webhook, email, recipients } => {
+            host.set(&id, webhook, email, &recipients)
+        }
         AccountCommand::Suspend { id } => host.suspend(&id),
         AccountCommand::Resume { id } => host.resume(&id),
         AccountCommand::Remove { id, yes, force } => host.remove(&id, yes, force),
@@ -109,7 +138,7 @@ struct Host<'a> {
 fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError> {
     accounts::get(tx, id)?.ok_or_else(|| {
         CliError::new(format_args!("there is no account {id}"))
-            .hint(format_args!("sftp-import account add {id}"))
+            .hint(format_args!("sftp-import account add {id} --email ADDR"))
     })
 }
 

@@ -28,7 +28,7 @@ impl Host<'_> {
     pub(super) fn list(&self) -> CliResult {
         let rows = self.state.read(accounts::list)?;
         let titles = ["ACCOUNT", "STATE", "USER ID", "CONTACT", "WEBHOOK", "ADDED"];
-        let empty = "no accounts yet; add one with: sftp-import account add ID";
+        let empty = "no accounts yet; add one with: sftp-import account add ID --email ADDR";
         self.context.output().list(&rows, &titles, empty, |row| {
             vec![
                 row.id.to_string(),
@@ -75,8 +75,7 @@ impl Host<'_> {
         }
         line("contact", &or_none(&account.email))?;
         line("webhook", &or_none(&account.webhook))?;
-        let domains = account.recipient_domains.as_ref().map(|domains| domains.join(", "));
-        line("mail to", &domains.unwrap_or("any address".into()))?;
+        line("mail to", &account.recipients.to_string())?;
         output.line("")?;
         key::print(output, &shown.keys)?;
         if !shown.activity.is_empty() {

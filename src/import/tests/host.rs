@@ -11,6 +11,7 @@ use crate::account::AccountId;
 use crate::config::{Config, Paths, Period};
 use crate::import::{Ended, Engine, ImportRow, Looked, Monitor, RunError};
 use crate::import_id::ImportId;
+use crate::recipient::RecipientRule;
 use crate::state::{Error, accounts, imports};
 use crate::sys::ReadLease;
 
@@ -50,7 +51,7 @@ impl Host {
         let engine = Engine::open(Arc::new(config)).unwrap();
         fs::create_dir_all(engine.layout.spool()).unwrap();
         let host = Self { _folder: folder, engine, account: "ACME-1".parse().unwrap() };
-        host.add_account(&[]);
+        host.add_account(None, &RecipientRule::Any);
         host
     }
 
@@ -69,9 +70,11 @@ impl Host {
         Self { _folder, engine: Engine::open(config).unwrap(), account }
     }
 
-    pub fn add_account(&self, domains: &[String]) {
+    pub fn add_account(&self, contact: Option<&str>, recipients: &RecipientRule) {
         let (engine, at) = (&self.engine, Timestamp::now());
-        engine.state.write(|tx| accounts::add(tx, at, &self.account, None, domains)).unwrap();
+        let added =
+            engine.state.write(|tx| accounts::add(tx, at, &self.account, contact, recipients));
+        assert!(added.unwrap());
         for folder in [engine.layout.incoming(&self.account), engine.layout.results(&self.account)]
         {
             fs::create_dir_all(folder).unwrap();
@@ -144,6 +147,14 @@ impl Host {
     pub fn mails(&self, import: &ImportId) -> Vec<String> {
         let sql = "SELECT type FROM milestone JOIN delivery ON milestone = milestone.id
                    WHERE import = ?1 ORDER BY delivery.id";
+        self.column(sql, import)
+    }
+
+    /// The addresses that mail about `import` goes to, by milestone, in order.
+    pub fn mailed_to(&self, import: &ImportId) -> Vec<String> {
+        let sql = "SELECT type || ' ' || destination
+                   FROM milestone JOIN delivery ON milestone = milestone.id
+                   WHERE import = ?1 AND channel = 'email' ORDER BY delivery.id";
         self.column(sql, import)
     }
 

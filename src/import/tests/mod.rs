@@ -12,9 +12,13 @@ mod sweep;
 mod unclaimed;
 mod upgrade;
 
+use jiff::Timestamp;
+
 use self::host::{EVENTS, Host, names};
-use crate::config::Size;
+use crate::config::{Period, Size};
+use crate::recipient::RecipientRule;
 use crate::report::FailureText;
+use crate::state::accounts;
 
 #[test]
 fn an_event_pair_ends_in_the_store_and_in_results() {
@@ -78,16 +82,80 @@ fn a_manifest_name_is_taken_once() {
     assert_eq!(host.stored_events(), [format!("import={first}")]);
 }
 
-#[test]
-fn mail_goes_where_the_account_allows() {
+/// A host whose account has `contact` and the recipient rule of `account add --email contact`.
+fn limited_host(contact: Option<&str>) -> Host {
     let host = Host::new();
     host.sql("DELETE FROM account");
-    host.add_account(&["example.org".into()]);
+    host.add_account(contact, &RecipientRule::limited(contact, Vec::new(), None));
+    host
+}
+
+#[test]
+fn mail_goes_where_the_account_allows() {
+    let host = limited_host(Some("ops@example.com"));
     host.upload("e", "event", EVENTS);
     let import = host.claim();
     let report = host.run(&import);
-    assert_eq!(report["failure"]["message"], FailureText::Manifest.as_str());
-    assert!(host.mails(&import).is_empty());
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    let allowed = ["import.picked_up p@example.com", "import.completed p@example.com"];
+    assert_eq!(host.mailed_to(&import), allowed);
+}
+
+#[test]
+fn mail_to_a_stranger_goes_to_the_contact() {
+    let host = limited_host(Some("ops@acme.example"));
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["state"], "completed", "{report:#}");
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("clientEmail is p@example.com, "), "{warning}");
+    let contact = ["import.picked_up ops@acme.example", "import.completed ops@acme.example"];
+    assert_eq!(host.mailed_to(&import), contact);
+}
+
+#[test]
+fn mail_to_a_stranger_is_not_sent_without_a_contact() {
+    let host = limited_host(None);
+    host.upload("e", "event", EVENTS);
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["state"], "completed", "{report:#}");
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.ends_with("no mail about this import is sent"), "{warning}");
+    assert!(host.mailed_to(&import).is_empty());
+}
+
+#[test]
+fn a_refused_pair_is_not_mailed_to_a_stranger() {
+    let host = limited_host(Some("ops@acme.example"));
+    host.put("cut.manifest", r#"{"clientEmail": "p@example.com", "#);
+    host.put("wrong.manifest", r#"{"clientEmail": "p@example.com", "type": "none"}"#);
+    for queued in host.look().queued {
+        let report = host.run(&queued.id);
+        assert_eq!(report["state"], "failed", "{report:#}");
+        assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report:#}");
+        assert_eq!(host.mailed_to(&queued.id), ["import.failed ops@acme.example"]);
+    }
+}
+
+#[test]
+fn a_changed_rule_applies_to_manifests_that_wait() {
+    let host = Host::with(|config| config.pairing.data_file_grace = Period::seconds(3600));
+    host.put_manifest("e", "event");
+    assert!(host.look().queued.is_empty());
+    host.engine
+        .state
+        .write(|tx| {
+            let rule = RecipientRule::limited(None, Vec::new(), None);
+            accounts::set_recipients(tx, Timestamp::now(), &host.account, &rule)
+        })
+        .unwrap();
+    host.put("e.csv", EVENTS);
+    let import = host.claim();
+    let report = host.run(&import);
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report:#}");
+    assert!(host.mailed_to(&import).is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use jiff::Timestamp;
 
 use super::*;
+use crate::recipient::RecipientRule;
 use crate::state::{Before, State, accounts, activity, replace};
 
 fn now() -> Timestamp {
@@ -17,7 +18,7 @@ fn database(folder: &Path, account: &str) -> PathBuf {
     let path = folder.join("state.db");
     let state = State::open(&path).unwrap();
     let id = account.parse().unwrap();
-    state.write(|tx| accounts::add(tx, now(), &id, None, &[])).unwrap();
+    state.write(|tx| accounts::add(tx, now(), &id, None, &RecipientRule::Any)).unwrap();
     path
 }
 
@@ -106,7 +107,9 @@ fn a_restore_keeps_what_it_replaces() {
     let saved = folder.path().join("saved");
     backup(&path, &saved).unwrap();
     let state = State::open(&path).unwrap();
-    state.write(|tx| accounts::add(tx, now(), &"new".parse().unwrap(), None, &[])).unwrap();
+    state
+        .write(|tx| accounts::add(tx, now(), &"new".parse().unwrap(), None, &RecipientRule::Any))
+        .unwrap();
     assert!(matches!(replace(&path, &saved, now()), Err(CopyError::InUse(_))));
     drop(state);
     let replaced = replace(&path, &saved, now()).unwrap();

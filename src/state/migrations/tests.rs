@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::{MIGRATIONS, known};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
+use crate::recipient::RecipientRule;
 use crate::report::ImportState;
 use crate::state::imports::{Filter, ImportRow};
 use crate::state::{Error, State, accounts, activity, copy, deliveries, endpoints, imports, keys};
@@ -97,8 +98,10 @@ fn what_was_upgraded_reads_as_it_should() {
     state
         .read(|tx| {
             let account = accounts::get(tx, &acme)?.unwrap();
-            assert_eq!(account.recipient_domains, Some(vec!["acme.example".to_owned()]));
-            assert_eq!(accounts::list(tx)?.len(), 2);
+            let domains = vec!["acme.example".to_owned()];
+            assert_eq!(account.recipients, RecipientRule::Limited { addresses: vec![], domains });
+            let all = accounts::list(tx)?;
+            assert_eq!((all.len(), &all[1].recipients), (2, &RecipientRule::Any));
             assert_eq!(keys::list(tx, Some(&acme), true)?.len(), 2);
             assert_eq!(endpoints::list(tx, Some(&acme))?.len(), 2);
             let rows: Vec<ImportRow<serde_json::Value>> =
