@@ -1,4 +1,5 @@
-//! Whether accounts have what sshd and the sidecar want: Unix user, group, keys, chroot, folders.
+//! Whether accounts have what sshd and the sidecar want: Unix user, group, keys, chroot, folders;
+//! and whether their mail is limited to allowed recipients.
 
 use std::path::Path;
 
@@ -6,6 +7,7 @@ use super::account_facts::{AccountFacts, Gathering};
 use super::finding::Finding;
 use crate::account::AccountId;
 use crate::provision::host::{Found, Owned};
+use crate::recipient::RecipientRule;
 use crate::spool::Linked;
 use crate::state::accounts::AccountState;
 
@@ -41,13 +43,13 @@ impl Accounts {
     pub fn judge(&self) -> Vec<Finding> {
         match (&self.asked, self.all.len()) {
             (Some(id), 0) if self.readable => {
-                let fix = format!("sftp-import account add {id}");
+                let fix = format!("sftp-import account add {id} --email ADDR");
                 return vec![
                     Finding::fail("account-user", "there is no such account").fix(fix).of(id),
                 ];
             }
             (None, 0) if self.readable => {
-                let fix = "sftp-import account add ID, then `key add`";
+                let fix = "sftp-import account add ID --email ADDR, then `key add`";
                 return vec![Finding::warn("account-user", "there is no account yet").fix(fix)];
             }
             _ => {}
@@ -78,6 +80,7 @@ fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
         "account-chroot",
         "account-folders",
         "account-audit",
+        "account-recipients",
     ];
     let clean = checks.into_iter().filter(|check| {
         found.iter().all(|(_, found)| found.iter().all(|finding| finding.check != *check))
@@ -100,6 +103,7 @@ fn judge(account: &AccountFacts) -> Vec<Finding> {
     found.extend(judge_chroot(account));
     found.extend(judge_folders(account, uid));
     found.extend(judge_audit(account));
+    found.extend(judge_recipients(account));
     found
 }
 
@@ -214,6 +218,15 @@ fn judge_audit(account: &AccountFacts) -> Option<Finding> {
                        uploads end is not known";
         let fix = "wait some seconds; else `systemctl restart sftp-importd`";
         Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
+    })
+}
+
+/// Warns if the account allows any recipient.
+fn judge_recipients(account: &AccountFacts) -> Option<Finding> {
+    (account.row.recipients == RecipientRule::Any).then(|| {
+        let message = "its manifests can send mail to any address";
+        let fix = format!("sftp-import account set {} --recipient-domain DOMAIN", account.id());
+        Finding::warn("account-recipients", message).fix(fix)
     })
 }
 

@@ -24,7 +24,7 @@ fn a_whole_account_has_nothing_to_say() {
     assert!(judge(&whole()).is_empty());
     let accounts = Accounts { all: vec![whole()], asked: None, readable: true };
     let findings = accounts.judge();
-    assert_eq!(findings.len(), 6);
+    assert_eq!(findings.len(), 7);
     assert!(findings.iter().all(|finding| finding.level == Level::Ok));
 }
 
@@ -90,4 +90,12 @@ fn a_socket_that_nobody_listens_to() {
         account.linked = Linked::NoFolder;
     });
     assert_eq!(finding.message, "dev is missing");
+}
+
+#[test]
+fn an_account_whose_mail_can_go_to_anybody() {
+    let finding = found(|account| account.row.recipients = RecipientRule::Any);
+    assert_eq!((finding.check, finding.level), ("account-recipients", Level::Warn));
+    let fix = "sftp-import account set acme --recipient-domain DOMAIN";
+    assert_eq!(finding.fix.as_deref(), Some(fix));
 }

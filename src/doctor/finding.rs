@@ -80,6 +80,7 @@ pub const CHECKS: &[Check] = &[
     check("account-chroot", Group::Accounts),
     check("account-folders", Group::Accounts),
     check("account-audit", Group::Accounts),
+    check("account-recipients", Group::Accounts),
     check("file-systems", Group::Storage),
     check("leases", Group::Storage),
     check("free-space", Group::Storage),

@@ -130,6 +130,10 @@ fn unix_users_and_groups() {
     examine(&host).warned("account-keys", "it is suspended");
     host.cli(&["account", "resume", &account.id]).ok();
     expect_content(&host);
+    host.cli(&["account", "set", &account.id, "--any-recipient"]).ok();
+    examine(&host).warned("account-recipients", "can send mail to any address");
+    host.cli(&["account", "set", &account.id, "--recipient-domain", "example.com"]).ok();
+    expect_content(&host);
 }
 
 #[test]
