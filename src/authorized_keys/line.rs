@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn an_error_names_the_part_and_what_to_do() {
+        let error = key_line(&Key { from_hosts: Some("\"".into()), ..key() }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the published key's from is not one: publish the keys again"
+        );
+    }
+
+    #[test]
     fn nothing_ends_an_option_or_the_line() {
         for bad in ["", "x\"", "1\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
             let bad = bad.to_owned();
