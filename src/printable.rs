@@ -1,21 +1,49 @@
-//! Text to show: [`printable`] makes a stranger's safe, [`chain`] puts an error on one line. Words
-//! that every module shares.
+//! Text to show: [`printable`] escapes what a stranger's text may do to a reader or a terminal,
+//! [`chain`] puts an error on one line. Words that every module shares.
 
 use std::fmt::Write as _;
 
-/// Whether `c` does something to a terminal beside standing there: control characters (newline and
-/// tab too) and what turns the direction of writing.
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Code points beside control characters that are never shown as they are, in ascending order:
+/// those that change the direction of text, separate lines or show nothing.
+///
+/// They are `Default_Ignorable_Code_Point` of Unicode 14 (DerivedCoreProperties.txt), the line and
+/// paragraph separators, and the interlinear annotation characters.
+const UNPRINTABLE: &[(char, char)] = &[
+    ('\u{ad}', '\u{ad}'),       // soft hyphen
+    ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
+    ('\u{61c}', '\u{61c}'),     // Arabic letter mark
+    ('\u{115f}', '\u{1160}'),   // Hangul fillers
+    ('\u{17b4}', '\u{17b5}'),   // Khmer inherent vowels
+    ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors, vowel separator
+    ('\u{200b}', '\u{200f}'),   // zero-width space and joiners, direction marks
+    ('\u{2028}', '\u{202e}'),   // line and paragraph separator, embeddings and overrides
+    ('\u{2060}', '\u{206f}'),   // word joiner, invisible operators, isolates
+    ('\u{3164}', '\u{3164}'),   // Hangul filler
+    ('\u{fe00}', '\u{fe0f}'),   // variation selectors
+    ('\u{feff}', '\u{feff}'),   // byte order mark
+    ('\u{ffa0}', '\u{ffa0}'),   // halfwidth Hangul filler
+    ('\u{fff0}', '\u{fffb}'),   // reserved, interlinear annotation
+    ('\u{1bca0}', '\u{1bca3}'), // shorthand format controls
+    ('\u{1d173}', '\u{1d17a}'), // musical format controls
+    ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
+];
+
+/// Returns whether `c` must be escaped before it is shown: a control character (newline and tab
+/// too), one that changes the direction of text, or one that shows nothing.
+pub fn is_unprintable(c: char) -> bool {
+    let is_listed = || {
+        let next = UNPRINTABLE.partition_point(|&(_, last)| last < c);
+        UNPRINTABLE.get(next).is_some_and(|&(first, _)| first <= c)
+    };
+    c.is_control() || (!c.is_ascii() && is_listed())
 }
 
-/// `text` with every character that [`steers`] escaped, so that a name chosen by a partner can't
-/// steer a terminal, begin a line or turn what follows round.
+/// Returns `text` with every character escaped that [`is_unprintable`], so that a name chosen by a
+/// partner can't control a terminal, begin a line, reorder the text after it or hide a part of it.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) {
+        if is_unprintable(c) {
             let _ = write!(out, "{}", c.escape_unicode()); // a String takes every write
         } else {
             out.push(c);
@@ -24,7 +52,7 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// An error and its causes, outermost first, joined by `: `.
+/// Returns an error and its causes, outermost first, joined by `: `, [`printable`].
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -32,16 +60,72 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         let _ = write!(text, ": {cause}"); // a String takes every write
         source = cause.source();
     }
-    text
+    printable(&text)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::*;
 
     #[test]
-    fn a_name_cannot_steer_a_terminal() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
-        assert_eq!(printable("naïve 日本"), "naïve 日本");
+        assert_eq!(printable("\u{7f}\u{9b}"), "\\u{7f}\\u{9b}");
+        assert_eq!(printable("naïve 日本 \u{5d0}\u{644}"), "naïve 日本 \u{5d0}\u{644}");
+    }
+
+    /// The first and the last of each range, as Unicode's DerivedCoreProperties.txt has them.
+    #[test]
+    fn characters_that_hide_or_reorder_text_are_escaped() {
+        for (first, last) in [
+            (0xad, 0xad),
+            (0x34f, 0x34f),
+            (0x61c, 0x61c),
+            (0x115f, 0x1160),
+            (0x17b4, 0x17b5),
+            (0x180b, 0x180f),
+            (0x200b, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x206f),
+            (0x3164, 0x3164),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xffa0, 0xffa0),
+            (0xfff0, 0xfffb),
+            (0x1bca0, 0x1bca3),
+            (0x1d173, 0x1d17a),
+            (0xe0000, 0xe0fff),
+        ] {
+            let is_shown = |code: u32| !is_unprintable(char::from_u32(code).unwrap());
+            let hidden: Vec<u32> = (first..=last).filter(|code| is_shown(*code)).collect();
+            assert_eq!(hidden, [0; 0], "{first:x}");
+            assert!(is_shown(first - 1), "before {first:x}");
+            assert!(is_shown(last + 1), "after {last:x}");
+        }
+    }
+
+    #[test]
+    fn bidirectional_isolates_are_escaped() {
+        assert_eq!(
+            printable("a\u{2066}b\u{2067}c\u{2068}d\u{2069}"),
+            "a\\u{2066}b\\u{2067}c\\u{2068}d\\u{2069}"
+        );
+    }
+
+    #[test]
+    fn an_error_is_one_printable_line() {
+        let cause = std::io::Error::other("x\u{2066}\ny");
+        let error = std::io::Error::other(Wrapped(cause));
+        assert_eq!(chain(&error), "cannot read: x\\u{2066}\\u{a}y");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read")]
+    struct Wrapped(#[source] std::io::Error);
+
+    #[test]
+    fn the_ranges_are_in_order() {
+        assert!(UNPRINTABLE.iter().all(|(first, last)| first <= last));
+        assert!(UNPRINTABLE.windows(2).all(|pair| pair[0].1 < pair[1].0));
     }
 }

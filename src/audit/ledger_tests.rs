@@ -80,6 +80,15 @@ fn a_line_is_its_senders_whatever_it_says() {
 }
 
 #[test]
+fn lines_are_held_for_ids_of_the_range_alone() {
+    for (uid, held) in [(69_999, 0), (70_000, 1), (79_999, 1), (80_000, 0)] {
+        let mut ledger = Ledger::new(70_000..=79_999);
+        say(&mut ledger, uid, &[OPEN]);
+        assert_eq!(ledger.held.len(), held, "{uid}");
+    }
+}
+
+#[test]
 fn an_account_that_is_just_being_made_is_waited_for() {
     let mut ledger = ledger();
     say(&mut ledger, 70_002, &[OPEN, CUT]);

@@ -83,9 +83,47 @@ mod tests {
         );
     }
 
+    /// Returns the characters, each put at the end of `valid`, with which `line` makes a line.
+    fn accepted(valid: &str, line: impl Fn(String) -> Key) -> String {
+        let characters = (0..=0x2ff).filter_map(char::from_u32);
+        characters.filter(|c| key_line(&line(format!("{valid}{c}"))).is_ok()).collect()
+    }
+
+    #[test]
+    fn a_from_list_has_addresses_and_separators_alone() {
+        let from = accepted("192.0.2.7", |from| Key { from_hosts: Some(from), ..key() });
+        assert_eq!(from, ",./0123456789:ABCDEFabcdef");
+    }
+
+    #[test]
+    fn an_expiry_time_has_digits_and_z_alone() {
+        let expiry =
+            accepted("20270131000000", |expiry| Key { expiry_time: Some(expiry), ..key() });
+        assert_eq!(expiry, "0123456789Z");
+    }
+
+    #[test]
+    fn a_key_has_the_characters_of_its_encoding_alone() {
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let (upper, lower) = letters.split_at(26);
+        let algorithm = accepted("ssh-ed25519", |algorithm| Key { algorithm, ..key() });
+        assert_eq!(algorithm, format!("-.0123456789@{upper}{lower}"));
+        let public_key = accepted("AAAA", |public_key| Key { public_key, ..key() });
+        assert_eq!(public_key, format!("+/0123456789={upper}{lower}"));
+    }
+
+    #[test]
+    fn an_error_names_the_part_and_what_to_do() {
+        let error = key_line(&Key { from_hosts: Some("\"".into()), ..key() }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the published key's from is not one: publish the keys again"
+        );
+    }
+
     #[test]
     fn nothing_ends_an_option_or_the_line() {
-        for bad in ["", "x\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
+        for bad in ["", "x\"", "1\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
             let bad = bad.to_owned();
             for key in [
                 Key { algorithm: bad.clone(), ..key() },

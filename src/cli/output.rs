@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::printable::{printable, steers};
+use crate::printable::{is_unprintable, printable};
 
 /// It went well.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -155,14 +155,15 @@ impl Output {
     }
 }
 
-/// The same JSON with every character escaped that a terminal obeys: JSON has only those below
+/// Returns the same JSON with every unprintable character escaped: JSON has only those below
 /// U+0020 escaped by itself. Outside its texts it has none of them but newlines.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        if c != '\n' && steers(c) {
-            // All of them are below U+10000: one unit of UTF-16.
-            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        if c != '\n' && is_unprintable(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             text.push(c);
         }
@@ -185,9 +186,9 @@ mod tests {
 
     #[test]
     fn json_is_the_same_and_harmless() {
-        let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é"});
+        let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é\u{200b}\u{e0041}😀"});
         let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(!text.contains(|c: char| c != '\n' && steers(c)), "{text:?}");
+        assert!(!text.contains(|c: char| c != '\n' && is_unprintable(c)), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

@@ -17,8 +17,17 @@ const DROP_IN: &str = include_str!("../../openssh/50-sftp-import.conf");
 /// The file that sshd must run for keys.
 pub(super) const HELPER: &str = "sftp-import-authorized-keys";
 
-/// Settings without which an account can still upload, and do nothing that it should not.
-const ADVICE: [&str; 4] = ["clientaliveinterval", "clientalivecountmax", "maxsessions", "loglevel"];
+/// Settings without which an account can still upload, and do nothing that it should not: agent and
+/// X11 forwarding are denied by `DisableForwarding` too, and no account is root.
+const ADVICE: [&str; 7] = [
+    "clientaliveinterval",
+    "clientalivecountmax",
+    "maxsessions",
+    "loglevel",
+    "allowagentforwarding",
+    "x11forwarding",
+    "permitrootlogin",
+];
 
 /// What has the SFTP server log what it does; an earlier version's drop-in lacks it.
 const LOGS: &str = " -l INFO";
@@ -176,7 +185,7 @@ mod tests {
     #[test]
     fn reads_every_setting_of_the_drop_in() {
         let wanted = wanted(&Config::default());
-        assert!(wanted.len() >= 18, "{wanted:?}");
+        assert!(wanted.len() >= 21, "{wanted:?}");
         assert!(wanted.contains(&("chrootdirectory".into(), "/srv/sftp-import/%u".into())));
         assert_eq!(judged("", &[]).level, Level::Ok);
     }
@@ -197,6 +206,12 @@ mod tests {
         );
         assert!(finding.fix.unwrap().contains("rename the drop-in"));
         assert_eq!(judged("loglevel INFO", &[]).level, Level::Warn);
+        for unlisted in ["allowagentforwarding yes", "x11forwarding yes", "permitrootlogin yes"] {
+            assert_eq!(judged(unlisted, &[]).level, Level::Warn, "an earlier drop-in lacks it");
+        }
+        for required in ["disableforwarding no", "permittunnel yes", "permituserrc yes"] {
+            assert_eq!(judged(required, &[]).level, Level::Fail, "{required}");
+        }
         let before = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
         let unlogged = judged(&format!("forcecommand {before}"), &[]);
         assert_eq!(unlogged.level, Level::Warn, "uploads work, and are not audited");

@@ -5,6 +5,7 @@
 
 use super::ImportRow;
 use crate::outbox::Milestone;
+use crate::printable::printable;
 use crate::report::{Counts, ImportState, Report};
 
 /// The import began to run, for the first time.
@@ -36,6 +37,6 @@ pub(super) fn ended(row: &ImportRow, report: &Report) {
              {read} read, {accepted} accepted, {rejected} rejected"),
         Some(failure) => tracing::info!(%account, %import, message_id,
             "import {import} of {account} {state}: {}: {}",
-            failure.message.as_str(), failure.detail.escape_debug()),
+            failure.message.as_str(), printable(&failure.detail)),
     }
 }

@@ -19,6 +19,7 @@ pub use parse::PublicKey;
 pub use publish::{PublishError, publish};
 
 use crate::account::AccountId;
+use crate::printable::is_unprintable;
 use crate::state::Transaction;
 use crate::state::{self, accounts, keys};
 use accounts::AccountState;
@@ -178,18 +179,11 @@ fn check_name(name: &str) -> Result<(), KeyError> {
     if name.chars().count() > MAX_NAME {
         return Err(KeyError::Name("has at most 64 characters"));
     }
-    if name.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if name.chars().any(is_unprintable) {
         return Err(KeyError::Name("has printable characters only"));
     }
     if name.starts_with("SHA256:") {
         return Err(KeyError::Name("does not begin with SHA256:, as fingerprints do"));
     }
     Ok(())
-}
-
-/// Whether `c` shows nothing, or turns round what others show: Unicode's line separators,
-/// bidirectional controls and zero-width characters.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -205,7 +205,9 @@ fn a_name_is_one_a_person_can_read() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
     let long = "x".repeat(65);
-    for name in ["", " ", " a", "a\n", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "SHA256:x", &long] {
+    let unprintable =
+        ["a\n", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{3164}b", "a\u{e0041}", "\u{61c}a"];
+    for name in ["", " ", " a", "SHA256:x", &long].into_iter().chain(unprintable) {
         let error = fixture.add(name, &ed, KeyLimits::default()).unwrap_err();
         assert!(matches!(error, KeyError::Name(_)), "{name:?}");
     }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::printable::printable;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
@@ -29,11 +31,16 @@ impl fmt::Display for Json {
             Self::Bool(value) => value.fmt(f),
             Self::Whole(n) => n.fmt(f),
             Self::Number(n) => n.fmt(f),
-            Self::Text(text) => write!(f, "{:?}", text.chars().take(64).collect::<String>()),
+            Self::Text(text) => f.write_str(&quote(text)),
             Self::Array(_) => f.write_str("a list"),
             Self::Object(_) => f.write_str("an object"),
         }
     }
+}
+
+/// Returns a partner's text as messages show it: quoted, escaped, cut at 64 characters.
+pub(super) fn quote(text: &str) -> String {
+    printable(&format!("{:?}", text.chars().take(64).collect::<String>()))
 }
 
 impl<'de> Deserialize<'de> for Json {

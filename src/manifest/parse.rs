@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::errors::{self, ManifestErrors};
-use super::json::Json;
+use super::json::{Json, quote};
 use super::{Encoding, Manifest};
 use crate::config::Limits;
 use crate::report::DataType;
@@ -210,7 +210,7 @@ pub(super) fn text(json: &Json) -> Option<&str> {
 
 /// A partner's name as messages show it: quoted, escaped, cut at 64 characters.
 pub(super) fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(64).collect::<String>())
+    quote(name)
 }
 
 /// The keys that come more than once, each once.

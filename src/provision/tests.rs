@@ -9,6 +9,8 @@ use crate::config::Accounts;
 use crate::recipient::RecipientRule;
 use crate::state::accounts::AccountState;
 
+mod range;
+
 const UID: u32 = 70_001;
 const SERVICE: (u32, u32) = (990, 991);
 const WANTED: Wanted = Wanted {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::printable::steers;
+use crate::printable::is_unprintable;
 
 /// A rule for records: its fixed text, and what it can say beyond that about one case.
 ///
@@ -94,7 +94,7 @@ pub struct Rejection<'a> {
     pub line: u64,
     /// The column's header, cut at 64 characters.
     pub column: Option<Cow<'a, str>>,
-    /// The cell, cut at 64 characters, control characters replaced.
+    /// The cell, cut at 64 characters, unprintable characters replaced.
     pub value: Option<Cow<'a, str>>,
     /// What else helps.
     pub help: Option<Cow<'static, str>>,
@@ -140,12 +140,12 @@ impl fmt::Display for Rejection<'_> {
 /// How much of a partner's text a message shows, in characters.
 const SHOWN: usize = 64;
 
-/// A partner's text as messages show it: cut, and nothing in it that steers a terminal.
+/// A partner's text as messages show it: cut, unprintable characters replaced.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let plain = |c: char| if steers(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let plain = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
@@ -185,6 +185,7 @@ mod tests {
     #[test]
     fn shows_values_cut_and_harmless() {
         assert_eq!(shown("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
+        assert_eq!(shown("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
         assert_eq!(shown(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
         assert_eq!(shown(&"é".repeat(64)), "é".repeat(64));
     }

@@ -36,7 +36,7 @@ pub enum FolderError {
 
 /// An open directory.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
 }
@@ -47,7 +47,7 @@ const UNTRUSTED: OFlag =
 
 impl Folder {
     /// Opens the folder at `path`; its last component may not be a symbolic link.
-    pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match nix::fcntl::open(path, flags, Mode::empty()) {
             Ok(fd) => Ok(Self { fd, path: path.to_owned() }),
@@ -89,8 +89,18 @@ impl Folder {
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 
+    /// Creates the file `name` for writing, in place of the file or link of that name.
+    pub(crate) fn replace(&self, name: &str, mode: Mode) -> nix::Result<File> {
+        match self.remove(name) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
+        Ok(openat(&self.fd, name, flags, mode)?.into())
+    }
+
     /// Renames `name` here to `new` in `to`; `flags` say whether over an existing file.
-    pub(super) fn rename(
+    pub(crate) fn rename(
         &self,
         name: &str,
         to: &Self,
@@ -111,7 +121,7 @@ impl Folder {
     }
 
     /// Removes the name `name`.
-    pub(super) fn remove(&self, name: &str) -> nix::Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> nix::Result<()> {
         unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)
     }
 

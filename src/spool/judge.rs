@@ -15,6 +15,7 @@ use super::pair::{Age, Content, ManifestSeen, Reason, Sight, Verdict};
 use crate::audit::{Sessions, Upload};
 use crate::config::Pairing;
 use crate::import_id::ImportId;
+use crate::printable::printable;
 use crate::report::{Failure, FailureText};
 
 /// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
@@ -293,10 +294,11 @@ fn not_plain(role: &str, entry: &Entry) -> String {
 
 /// `name` in quotation marks, escaped, its end left out when it is long.
 pub(super) fn quote(name: &str) -> String {
-    match name.char_indices().nth(MAX_QUOTED) {
+    let quoted = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None => format!("{name:?}"),
-    }
+    };
+    printable(&quoted)
 }
 
 /// The same without quotation marks.
@@ -305,5 +307,5 @@ fn cut_short(name: &str) -> String {
         Some((end, _)) => (&name[..end], "…"),
         None => (name, ""),
     };
-    format!("{}{rest}", begin.escape_debug())
+    printable(&format!("{}{rest}", begin.escape_debug()))
 }

@@ -40,6 +40,7 @@ pub use claim::{Claim, ClaimError, Claimed, FileId, Part, Step};
 pub use copy::{CopyError, copy_folder};
 pub use empty::{Empty, stirred};
 pub use entry::{Entry, Kind};
+pub(crate) use folder::Folder;
 pub use folder::FolderError;
 pub use layout::Layout;
 pub use lingering::Lingering;

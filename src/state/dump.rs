@@ -190,6 +190,50 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_of_an_endpoint_is_read_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        let replace = "UPDATE endpoint SET old_secret = 'whsec_b2xkLXNlY3JldA==',
+                       old_secret_until = 1767312000000 WHERE account = 'ACME-1'";
+        state.write(|tx| Ok::<_, Error>(tx.execute_batch(replace)?)).unwrap();
+        let mut endpoints = Vec::new();
+        let read = |tx: &Transaction<'_>| {
+            each_row(tx, &acme(), |table, row| {
+                endpoints.extend((table == "endpoint").then(|| Value::from(row)));
+                Ok::<_, Error>(())
+            })
+        };
+        state.read(read).unwrap();
+        assert_eq!(endpoints.len(), 2);
+        for endpoint in endpoints {
+            assert_eq!(endpoint["old_secret_until"], "2026-01-02T00:00:00Z");
+            assert!(!endpoint.to_string().contains("whsec_"), "{endpoint}");
+        }
+    }
+
+    /// A column that a later schema adds is found by its name.
+    #[test]
+    fn every_column_named_as_a_secret_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let columns = |tx: &Transaction<'_>| {
+            let mut columns = tx.prepare(
+                "SELECT c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+                 WHERE t.type = 'table'",
+            )?;
+            let names = columns.query_map([], |row| row.get::<_, String>(0))?;
+            names.map(|name| Ok::<_, Error>(name?)).collect::<Result<Vec<_>>>()
+        };
+        let mut named: Vec<String> = state(&folder).read(columns).unwrap();
+        named.retain(|name| {
+            ["secret", "password", "token", "private"].iter().any(|word| name.contains(word))
+                && !name.ends_with("_until")
+        });
+        named.sort();
+        assert_eq!(named, ["old_secret", "secret"]);
+        assert!(named.iter().all(|name| SECRETS.contains(&name.as_str())));
+    }
+
+    #[test]
     fn nothing_of_an_erased_account_stays_but_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);

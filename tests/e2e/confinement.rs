@@ -123,6 +123,19 @@ fn no_remote_forward_no_stdio_forward_no_tunnel() {
     account.ssh(&["-N", "-o", strict, "-R", &socket], &[]).refused();
 }
 
+/// sshd denies the request of an X11 display, and the session goes on without.
+#[test]
+fn no_x11_forward() {
+    let host = Host::new("");
+    let account = host.account("e2e-x11");
+    let mut args = vec!["DISPLAY=127.0.0.1:99".to_owned(), "ssh".into()];
+    args.extend(["-Y", "-o", "LogLevel=INFO"].map(String::from));
+    args.extend(account.options());
+    args.extend(["-p".into(), host.port.to_string(), account.login()]);
+    let ran = crate::process::run("/usr/bin/env", &args);
+    assert!(ran.stderr.contains("X11 forwarding request failed"), "{ran:#?}");
+}
+
 /// The client listens, but what it would forward the server refuses: no byte comes through.
 #[test]
 fn no_local_forward() {

@@ -216,7 +216,10 @@ fn mail_to_a_stranger_goes_to_the_contact() {
 fn nothing_steers_a_terminal() {
     let host = impatient();
     let account = host.account("e2e-terminal");
-    let (escape, turned) = ("\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m", "\u{202e}vsc.gpj\u{2066}");
+    let (escape, turned) = (
+        "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m",
+        "\u{202e}vsc.gpj\u{2066}\u{200b}\u{3164}\u{e0041}",
+    );
     put(
         &account,
         format!("{turned}.manifest").as_bytes(),
@@ -274,7 +277,8 @@ fn unsteered(what: &str, output: &str) {
     assert!(!output.is_empty(), "{what} says nothing");
     let steering = |c: char| {
         (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+            || matches!(c, '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
     };
     assert!(!output.contains(steering), "{what}: {output:?}");
 }

@@ -62,8 +62,9 @@ impl Effective {
     }
 }
 
-const DEBIAN: &str = "INCLUDE\nUsePAM yes\nX11Forwarding yes\nPermitTunnel yes\nPermitTTY yes\n\
-    PasswordAuthentication yes\nTrustedUserCAKeys /etc/ssh/ca.pub\nPubkeyAuthentication no\n\
+const DEBIAN: &str = "INCLUDE\nUsePAM yes\nX11Forwarding yes\nAllowAgentForwarding yes\n\
+    PermitTunnel yes\nPermitTTY yes\nPermitUserRC yes\nPermitRootLogin yes\nPasswordAuthentication yes\n\
+    TrustedUserCAKeys /etc/ssh/ca.pub\nPubkeyAuthentication no\n\
     Subsystem sftp /usr/lib/openssh/sftp-server\n";
 
 #[test]
@@ -93,9 +94,12 @@ fn an_account_gets_all_of_it() {
         ("passwordauthentication", "no"),
         ("kbdinteractiveauthentication", "no"),
         ("disableforwarding", "yes"),
+        ("allowagentforwarding", "no"),
+        ("x11forwarding", "no"),
         ("permittunnel", "no"),
         ("permittty", "no"),
         ("permituserrc", "no"),
+        ("permitrootlogin", "no"),
         ("clientaliveinterval", "30"),
         ("clientalivecountmax", "4"),
         ("maxsessions", "4"),

@@ -168,20 +168,21 @@ fn hostile_names_and_cells_never_reach_the_terminal() {
     let laptop = Laptop::new();
     let name = "\u{1b}[2J\u{202e}x\r\n.manifest";
     let manifest = r#"{"type":"profile","fileName":"e.csv","clientEmail":"jane@example.com",
-        "\u001b]0;owned\u0007":1,
+        "\u001b]0;owned\u0007\u200b\u2066\u3164":1,
         "columns":{"a":{"ctName":"b\u009b31m","dataType":"INTEGER"}}}"#;
     laptop.write(name, manifest);
     // The property's name is a finding; without it the cells are rejected.
     let renamed = "\u{9b}\u{7f}.manifest";
     laptop.write(renamed, manifest.replace("b\\u009b31m", "b"));
-    laptop.write("e.csv", "identity,a\n\x1b]0;owned\x07,\u{9b}31m\x08\n");
+    laptop.write("e.csv", "identity,a\n\x1b]0;owned\x07,\u{9b}31m\x08\u{200b}\u{e0041}\u{3164}\n");
     for arguments in
         [&["check", name][..], &["check", name, renamed], &["check", renamed, name, "--json"]]
     {
         for colours in [false, true] {
             let text = without_own_colours(&laptop.said(arguments, colours).1);
-            let raw: Vec<char> =
-                text.chars().filter(|c| c.is_control() && *c != '\n' || *c == '\u{202e}').collect();
+            let hidden = ['\u{202e}', '\u{200b}', '\u{2066}', '\u{3164}', '\u{e0041}'];
+            let is_raw = |c: &char| (c.is_control() && *c != '\n') || hidden.contains(c);
+            let raw: Vec<char> = text.chars().filter(is_raw).collect();
             assert!(raw.is_empty(), "{raw:?} in {text}");
         }
     }

@@ -110,3 +110,17 @@ fn unsafe_code_is_in_sys_alone() {
         assert!(!text.contains("allow(unsafe_code)") || file.starts_with("sys/"), "{file}");
     }
 }
+
+/// cargo-mutants passes over what .cargo/mutants.toml excludes: every entry follows its reason.
+#[test]
+fn every_excluded_mutant_has_a_reason() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/mutants.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, list) = text.split_once("\nexclude_re = [").unwrap();
+    let (list, _) = list.split_once("]\n").unwrap();
+    let lines: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_reason = |line: &str| line.strip_prefix("# ").is_some_and(|reason| reason.len() > 20);
+    for pair in std::iter::once("").chain(lines.iter().copied()).collect::<Vec<_>>().windows(2) {
+        assert!(pair[1].starts_with('#') || is_reason(pair[0]), "{} has no reason", pair[1]);
+    }
+}

@@ -78,3 +78,123 @@ pub(super) fn special(address: IpAddr) -> Option<&'static str> {
             .or_else(|| (!PUBLIC_V6.contains(&ip)).then_some("not assigned to anybody")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every network's first and last address, and the public addresses beside it; none where
+    /// another special network is.
+    const V4: [(&str, &str, &str, &str, &str); 16] = [
+        ("of this host itself", "", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
+        ("private", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
+        (
+            "of a carrier's shared network",
+            "100.63.255.255",
+            "100.64.0.0",
+            "100.127.255.255",
+            "100.128.0.0",
+        ),
+        ("loopback", "126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
+        (
+            "a cloud's metadata service",
+            "168.63.129.15",
+            "168.63.129.16",
+            "168.63.129.16",
+            "168.63.129.17",
+        ),
+        ("link-local", "169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"),
+        ("private", "172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
+        ("reserved", "191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
+        ("for documentation", "192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"),
+        ("reserved", "192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"),
+        ("private", "192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"),
+        ("for benchmarks", "198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"),
+        ("for documentation", "198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"),
+        ("for documentation", "203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"),
+        ("multicast", "223.255.255.255", "224.0.0.0", "239.255.255.255", ""),
+        ("reserved", "", "240.0.0.0", "255.255.255.255", ""),
+    ];
+
+    /// The same of IPv6 networks among the assigned addresses.
+    const V6: [(&str, &str, &str, &str, &str); 4] = [
+        (
+            "reserved",
+            "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001::",
+            "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:200::",
+        ),
+        (
+            "for documentation",
+            "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db8::",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db9::",
+        ),
+        (
+            "reserved",
+            "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2002::",
+            "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2003::",
+        ),
+        (
+            "for documentation",
+            "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "3fff::",
+            "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "3fff:1000::",
+        ),
+    ];
+
+    fn what(address: &str) -> Option<&'static str> {
+        special(reached(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn every_network_is_special_from_its_first_to_its_last_address() {
+        assert_eq!(V4.len(), SPECIAL_V4.len());
+        for (name, before, first, last, after) in V4.into_iter().chain(V6) {
+            assert_eq!(what(first), Some(name), "{first}");
+            assert_eq!(what(last), Some(name), "{last}");
+            for beside in [before, after].into_iter().filter(|address| !address.is_empty()) {
+                assert_eq!(what(beside), None, "{beside}");
+            }
+        }
+    }
+
+    #[test]
+    fn benchmark_addresses_are_special() {
+        for address in ["198.18.0.1", "198.19.0.1", "::ffff:198.19.0.1", "64:ff9b::c613:1"] {
+            assert_eq!(what(address), Some("for benchmarks"), "{address}");
+        }
+    }
+
+    #[test]
+    fn only_assigned_ipv6_addresses_are_public() {
+        for (address, expected) in [
+            ("::", "not assigned to anybody"),
+            ("::1", "loopback"),
+            ("::2", "not assigned to anybody"),
+            ("64:ff9b:0:0:0:1::", "not assigned to anybody"),
+            ("1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("4000::", "not assigned to anybody"),
+            ("fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("fc00::", "unique-local"),
+            ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "unique-local"),
+            ("fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("fe80::", "link-local"),
+            ("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "link-local"),
+            ("fec0::", "site-local"),
+            ("feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "site-local"),
+            ("ff00::", "multicast"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"),
+        ] {
+            assert_eq!(what(address), Some(expected), "{address}");
+        }
+        for address in ["2000::", "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+            assert_eq!(what(address), None, "{address}");
+        }
+    }
+}

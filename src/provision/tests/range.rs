@@ -1,0 +1,80 @@
+//! The first and the last Unix id that an account may have, and the ids beside them.
+
+use super::*;
+
+/// Returns the ids just outside the range, and those at its ends.
+fn bounds() -> ([u32; 2], [u32; 2]) {
+    let Accounts { first_uid, last_uid, .. } = Accounts::default();
+    ([first_uid - 1, last_uid + 1], [first_uid, last_uid])
+}
+
+/// A host that has all of the account, whose user and group have the id `id`.
+fn host_with(id: u32) -> Host {
+    let mut host = complete();
+    add_user(&mut host, id, GECOS);
+    host.groups.insert("acme".into(), id);
+    host
+}
+
+#[test]
+fn a_user_is_recovered_from_the_first_to_the_last_id() {
+    let (outside, inside) = bounds();
+    for id in inside {
+        assert_eq!(plan::check_name(&acme(), None, &host_with(id)), Ok(()), "{id}");
+    }
+    for id in outside {
+        let refused = Err(Refusal::User { account: acme(), uid: id });
+        assert_eq!(plan::check_name(&acme(), None, &host_with(id)), refused, "{id}");
+    }
+}
+
+#[test]
+fn a_group_without_a_user_is_recovered_from_the_first_to_the_last_id() {
+    let with_group = |id| {
+        let mut host = bare();
+        host.groups.insert("acme".into(), id);
+        host
+    };
+    let (outside, inside) = bounds();
+    for id in inside {
+        assert_eq!(plan::check_name(&acme(), None, &with_group(id)), Ok(()), "{id}");
+    }
+    for id in outside {
+        let refused = Err(Refusal::Group { account: acme(), gid: id });
+        assert_eq!(plan::check_name(&acme(), None, &with_group(id)), refused, "{id}");
+    }
+}
+
+#[test]
+fn only_users_and_groups_of_the_range_are_removed() {
+    let (outside, inside) = bounds();
+    for id in inside {
+        let steps = plan::steps_to_remove_left(&acme(), &host_with(id));
+        assert!(steps.contains(&Step::RemoveUser(acme())), "{id}: {steps:?}");
+        assert!(steps.contains(&Step::RemoveGroup(acme())), "{id}: {steps:?}");
+        assert!(steps.contains(&Step::EndSessions { uid: id }), "{id}: {steps:?}");
+    }
+    for id in outside {
+        let steps = plan::steps_to_remove_left(&acme(), &host_with(id));
+        assert_eq!(steps, [Step::RemoveFolders(acme())], "{id}");
+    }
+}
+
+/// With a wrong limit `end` would end processes, so only ids without any are tried.
+#[test]
+fn the_processes_of_system_users_are_never_ended() {
+    let mut tried = 0;
+    for uid in (900..1000).filter(|uid| !has_process(*uid)) {
+        if uid == 999 || tried == 0 {
+            assert!(matches!(sessions::end(uid), Err(ProvisionError::Sessions(id)) if id == uid));
+            tried += 1;
+        }
+    }
+    assert!(tried > 0);
+}
+
+fn has_process(uid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).any(|meta| meta.uid() == uid)
+}
