@@ -39,6 +39,14 @@ impl ImportId {
         &self.0
     }
 
+    /// Whether `text` is written like an id of the same node.
+    pub fn is_of_same_node(&self, text: &str) -> bool {
+        let node = self.0.rsplit_once('-').map(|(node, _)| node);
+        text.rsplit_once('-').is_some_and(|(other, n)| {
+            Some(other) == node && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())
+        })
+    }
+
     /// Its running number, if it is an import of `node`.
     pub fn number_at(&self, node: &str) -> Option<i64> {
         let (own, n) = self.0.rsplit_once('-')?;

@@ -78,6 +78,11 @@ impl Entry {
         self.name.ends_with(MANIFEST_ENDING) && self.kind != Kind::Folder
     }
 
+    /// Whether another file took its name, or it was removed, between its lookup and its stat(2).
+    pub fn is_unlinked(&self) -> bool {
+        self.nlink == 0
+    }
+
     /// Whether it is a regular file and this is its only name.
     pub fn is_plain(&self) -> bool {
         self.kind == Kind::Regular && self.nlink == 1

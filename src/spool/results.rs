@@ -216,12 +216,16 @@ impl Results {
     }
 }
 
-/// What an import's answers are named after: the manifest's name without its ending, or the
-/// import's id where that leaves no usable name or none that takes every ending.
+/// Returns what an import's answers are named after: the manifest's name without its ending. Where
+/// that is no usable name, too long for some ending or written like an id of this node, it is the
+/// import's id.
 pub fn stem(manifest: &str, import: &ImportId) -> String {
     let stem = manifest.strip_suffix(MANIFEST_ENDING).unwrap_or(manifest);
     match usable_name(stem.as_bytes()) {
-        Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME => stem.to_owned(),
+        // The answers of an import with a spent name are named after its id.
+        Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME && !import.is_of_same_node(stem) => {
+            stem.to_owned()
+        }
         _ => import.to_string(),
     }
 }
@@ -283,5 +287,22 @@ mod tests {
         for name in [".manifest", &format!("{longest}x.manifest"), "..manifest", "\n.manifest"] {
             assert_eq!(stem(name, &import), "sftp1-42", "{name:?}");
         }
+    }
+
+    /// The answers of an import with a spent name are named after its id.
+    #[test]
+    fn a_manifest_named_like_an_import_id_gives_no_name_to_its_answers() {
+        let import = "sftp1-42".parse().unwrap();
+        let huge = format!("sftp1-{}.manifest", "9".repeat(40));
+        for name in ["sftp1-43.manifest", "sftp1-42.manifest", "sftp1-007.manifest", &huge] {
+            assert_eq!(stem(name, &import), "sftp1-42", "{name}");
+        }
+        for name in ["sftp2-43", "sftp1-43.csv", "sftp1-", "sftp1-4x", "x-sftp1-43", "sftp1", "43"]
+        {
+            assert_eq!(stem(&format!("{name}.manifest"), &import), name);
+        }
+        let dashes = "eu-1-42".parse().unwrap();
+        assert_eq!(stem("eu-1-7.manifest", &dashes), "eu-1-42");
+        assert_eq!(stem("eu-7.manifest", &dashes), "eu-7");
     }
 }

@@ -98,12 +98,24 @@ impl Incoming {
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
         let (tick, next_tick) = clock_tick().map_err(failed)?;
         let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(failed)?;
-        let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
+        let mut seen = self.scan(listing, memory, limits, parse);
         seen.sight.tick = tick;
         seen.sight.next_tick = next_tick;
-        if listing.held == Held::default() {
+        if seen.held == Held::default() {
             seen.empty = Empty::of(&before, Timestamp::now());
         }
+        Ok(seen)
+    }
+
+    /// Reads the new manifests of `listing` and finds the files that are still being written.
+    fn scan(
+        &self,
+        listing: Listing,
+        memory: &mut Memory,
+        limits: &Limits,
+        parse: impl Fn(&[u8]) -> Verdict,
+    ) -> Seen {
+        let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
         let (mut manifests, files): (Vec<_>, Vec<_>) =
             listing.entries.into_iter().partition(Entry::is_manifest);
         seen.sight.files = files;
@@ -116,7 +128,7 @@ impl Incoming {
         }
         self.ask_for_writers(&mut seen);
         remember_data_files(&mut seen.sight, memory);
-        Ok(seen)
+        seen
     }
 
     /// Reads those manifests that are new, the earliest first, until it has read enough.
@@ -176,6 +188,9 @@ impl Incoming {
         max: Size,
         parse: impl Fn(&[u8]) -> Verdict,
     ) -> Result<Option<Content>, ScanError> {
+        if entry.is_unlinked() {
+            return Ok(None);
+        }
         if !entry.is_plain() {
             return Ok(Some(Content::NotPlain));
         }
@@ -206,9 +221,14 @@ impl Incoming {
             let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else {
                 return true;
             };
-            let Some(file) = files.get(data_file.as_str()).filter(|file| file.is_plain()) else {
+            let Some(file) = files.get(data_file.as_str()) else { return true };
+            if file.is_unlinked() {
+                *changed = true;
+                return false;
+            }
+            if !file.is_plain() {
                 return true;
-            };
+            }
             match self.lease(file) {
                 Ok(Opened::Leased(_)) => true,
                 Ok(Opened::BeingWritten) => {

@@ -237,3 +237,49 @@ fn a_flood_of_files_is_seen_up_to_the_limit() {
     assert_eq!((seen.held.files, seen.held.cut), (most, true));
     assert!(seen.sight.files.len() <= most, "{}", seen.sight.files.len());
 }
+
+/// Renames a listing's file over while it is read: the kernel then counts no name of it.
+#[test]
+fn a_file_replaced_while_it_is_listed_is_changed() {
+    let host = TestHost::new();
+    host.put("e.manifest", "e.csv");
+    host.put("e.csv", "1");
+    for name in ["e.manifest", "e.csv"] {
+        let mut listing = host.list(50);
+        listing.entries.iter_mut().find(|entry| entry.name == name).unwrap().nlink = 0;
+        let seen = host.open().scan(listing, &mut Memory::default(), &limits(), parse);
+        assert_eq!((contents(&seen), seen.changed), (vec![], true), "{name}");
+        assert!(seen.manifests.contains("e.manifest"));
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_again_and_again_has_no_hard_links() {
+    let host = TestHost::new();
+    host.put("e.manifest", "e.csv");
+    host.put("e.csv", "1");
+    let incoming = host.incoming();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["e.manifest", "e.csv"] {
+                    std::fs::write(incoming.join(".new"), "e.csv").unwrap();
+                    std::fs::rename(incoming.join(".new"), incoming.join(name)).unwrap();
+                }
+            }
+        });
+        let end = std::time::Instant::now() + Duration::from_millis(500);
+        let mut linked = None;
+        while linked.is_none() && std::time::Instant::now() < end {
+            let seen = look(&host, &mut Memory::default());
+            linked =
+                seen.sight.manifests.into_iter().map(|manifest| manifest.entry).find(|entry| {
+                    let data = seen.sight.files.iter().find(|file| file.name == "e.csv");
+                    [Some(entry), data].into_iter().flatten().any(|file| !file.is_plain())
+                });
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(linked, None);
+    });
+}

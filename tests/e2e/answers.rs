@@ -167,6 +167,24 @@ fn the_activity_log_tells_the_whole_story() {
     assert_eq!(of_import.iter().filter(|a| *a == "import.completed").count(), 1, "{of_import:?}");
 }
 
+/// The id of the second import is no name for answers of the first one.
+#[test]
+fn a_manifest_that_is_named_like_an_import_id_replaces_no_answer() {
+    let host = Host::running();
+    let account = host.account("e2e-answer-id");
+    let first = Pair::events(&account.local(), "first", 2);
+    account.import_all(&first, 2);
+    let id = account.report("first")["import"].as_str().unwrap().to_owned();
+    let (node, n) = id.rsplit_once('-').unwrap();
+    let id = |more: i64| format!("{node}-{}", n.parse::<i64>().unwrap() + more);
+    let named_like_the_next_one = Pair::events(&account.local(), &id(2), 3);
+    account.upload(&named_like_the_next_one);
+    assert_eq!(account.report(&id(1))["records"]["accepted"], 3);
+    account.upload(&first); // its name is spent
+    assert_eq!(account.report(&id(2))["failure"]["message"], "Incorrect details in manifest file");
+    assert_eq!(account.report(&id(1))["import"], id(1));
+}
+
 /// The samples we ship import as their README says; so do the product page's, which they are.
 #[test]
 fn the_samples_import() {
