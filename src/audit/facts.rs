@@ -160,6 +160,13 @@ impl Facts {
         self.known.get(name)
     }
 
+    /// Whether a file of exactly this name exists, by the log.
+    pub fn has(&self, name: &Name) -> bool {
+        let was_open = |fact: &&Fact| matches!(fact.end, End::Closed | End::Forced);
+        let fact = self.known.get(name).filter(was_open);
+        !name.cut && fact.is_some_and(|fact| self.is_fresh(fact))
+    }
+
     /// Every name that has a fact older than `before`.
     pub fn older_than(&self, before: Timestamp) -> impl Iterator<Item = &Name> {
         self.known.iter().filter(move |(_, fact)| fact.known_at < before).map(|(name, _)| name)
@@ -374,6 +381,15 @@ impl Writers {
         known
     }
 
+    /// The sessions of a file that these or those changed.
+    fn joined(&self, other: &Self) -> Self {
+        let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
+        let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;
+        let open = open.into_iter().take(MAX_SESSIONS).collect();
+        // `None`, where none has ended, is the earliest.
+        Self { all_known, open, last_end: self.last_end.min(other.last_end) }
+    }
+
     /// Whether all have ended, and a file last changed at `ctime` was not changed since.
     fn ended_by(&self, ctime: Timestamp) -> bool {
         self.all_known && self.open.is_empty() && self.last_end.is_some_and(|end| ctime <= end)
@@ -398,9 +414,24 @@ fn fact(end: End, bytes: Option<u64>, by: By<'_>) -> Fact {
     }
 }
 
-/// The worse of two.
+/// Returns what is known of a file when either is true: the worse of both. `None` is worse in that
+/// its sessions are unknown.
 pub fn worse(one: Option<Fact>, other: Option<Fact>) -> Option<Fact> {
-    [one, other].into_iter().flatten().max_by_key(|fact| (fact.end, fact.at))
+    let (Some(one), Some(other)) = (one.clone(), other.clone()) else {
+        return unsure(one.or(other));
+    };
+    let writers = one.writers.joined(&other.writers);
+    let replaced_at = one.replaced_at.max(other.replaced_at);
+    let worse = if (other.end, other.at) >= (one.end, one.at) { other } else { one };
+    Some(Fact { writers, replaced_at, ..worse })
+}
+
+/// Returns the same fact of a file that other sessions may have changed too.
+pub fn unsure(fact: Option<Fact>) -> Option<Fact> {
+    fact.map(|mut fact| {
+        fact.writers.all_known = false;
+        fact
+    })
 }
 
 #[cfg(test)]

@@ -135,12 +135,11 @@ impl Ledger {
         self.stirred.insert(account.clone());
         let key = (heard.uid, heard.pid);
         if said == Said::SessionClosed {
-            let session = self.sessions.remove(&key).unwrap_or_default();
+            let mut session = self.sessions.remove(&key).unwrap_or_default();
             if session.id.is_some_and(|id| part.facts.session_ended(id, heard.at)) {
                 self.ended.insert(account.clone());
             }
-            let from = session.from.unwrap_or_default();
-            part.limit.add(heard.at, "session.closed", || from);
+            Turn { part, session: &mut session, at: heard.at, next: None }.take(&said);
             return true;
         }
         let begins = matches!(said, Said::SessionOpened { .. });
@@ -204,6 +203,11 @@ impl Ledger {
     /// Whether there may be something to be written down, now or later.
     pub fn is_stirred(&self) -> bool {
         !self.stirred.is_empty()
+    }
+
+    /// Waits for no answer to a request any more: the process ends.
+    pub fn confirm_all(&mut self) {
+        self.parts.values_mut().for_each(|part| part.limit.confirm_all());
     }
 
     /// What is to be written down by `now`, once.

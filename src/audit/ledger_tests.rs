@@ -120,6 +120,146 @@ fn what_failed_has_changed_nothing() {
     assert!(doubt(&mut ledger, "acme", "g.csv").is_some(), "a full disk");
 }
 
+const DENIED: &str = "sent status Permission denied";
+const MISSING: &str = "sent status No such file";
+
+#[track_caller]
+fn shows(messages: &[&str], expected: &[&str]) {
+    let mut ledger = ledger();
+    say(&mut ledger, 70_000, messages);
+    let mut lines = actions(&mut ledger, "acme");
+    for page in ledger.take_pages(at(11)) {
+        lines.extend(page.lines.iter().map(|line| format!("{} {}", line.action, line.detail)));
+    }
+    assert_eq!(lines, expected, "{messages:?}");
+}
+
+/// As OpenSSH 9.2 logged them.
+#[test]
+fn what_the_server_refused_is_shown_as_refused() {
+    shows(
+        &[
+            "remove name \"/results/x.csv\"",
+            DENIED,
+            "posix-rename old \"/results/x.csv\" new \"/incoming/y.csv\"",
+            DENIED,
+            "open \"/results/x.csv\" flags WRITE,CREATE,TRUNCATE mode 0755",
+            DENIED,
+            "rename old \"/incoming/a b.csv\" new \"/results/z.csv\"",
+            DENIED,
+        ],
+        &[
+            "file.remove_refused /results/x.csv: Permission denied",
+            "file.rename_refused /results/x.csv to /incoming/y.csv: Permission denied",
+            "file.open_refused /results/x.csv to write: Permission denied",
+            "file.rename_refused \"/incoming/a b.csv\" to /results/z.csv: Permission denied",
+        ],
+    );
+}
+
+#[test]
+fn a_failure_that_may_be_another_requests_is_shown_as_unconfirmed() {
+    let whose = "answered to this or to a later request that is not logged";
+    shows(
+        &["remove name \"nosuch.csv\"", MISSING],
+        &[&format!("file.remove_unconfirmed nosuch.csv: No such file, {whose}")],
+    );
+    shows(
+        &["open \"/results/x.csv\" flags READ mode 0666", MISSING],
+        &[&format!("file.open_unconfirmed /results/x.csv to read: No such file, {whose}")],
+    );
+}
+
+#[test]
+fn a_failure_of_another_request_changes_no_line() {
+    // A file that exists is not missing: the client asked for another one.
+    let rename = "posix-rename old \"e.csv\" new \"f.csv\"";
+    shows(
+        &[OPEN, CLOSE, rename, MISSING, "remove name \"f.csv\"", MISSING],
+        &[
+            "file.opened /incoming/e.csv to write",
+            "file.closed /incoming/e.csv: 6 bytes written, 0 read",
+            "file.renamed e.csv to f.csv",
+            "file.removed f.csv",
+        ],
+    );
+    shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv to write"]);
+    // The log has the other request.
+    for other in ["stat name \"nosuch\"", "Refusing denylisted mkdir request", "mkdir name \"d\""] {
+        shows(&["remove name \"x.csv\"", other, DENIED], &["file.removed x.csv"]);
+    }
+}
+
+#[test]
+fn a_name_with_quotes_is_shown_whole_or_as_not_known() {
+    shows(
+        &["remove name \"/results/a\"b.csv\"", DENIED],
+        &["file.remove_refused \"/results/a\\\"b.csv\": Permission denied"],
+    );
+    let end = "session closed for local user acme from [192.0.2.7]";
+    shows(
+        &["rename old \"x\" new \"y\" new \"z\"", end],
+        &[
+            "file.renamed old \"x\" new \"y\" new \"z\", where the old name ends is not known",
+            "session.closed ",
+        ],
+    );
+    let long = format!("remove name \"{}\"", "x".repeat(600));
+    let mut ledger = ledger();
+    say(&mut ledger, 70_000, &[&long[..500], end]);
+    let lines = actions(&mut ledger, "acme");
+    assert!(lines[0].ends_with("xxx… (cut off in the log)"), "{lines:?}");
+}
+
+fn upload(ledger: &Ledger, name: &str) -> crate::audit::Upload {
+    ledger.facts_of(&id("acme")).unwrap().upload(&Name::of(name), at(10))
+}
+
+/// A refused request doesn't change what is known; one that may have been refused, for the worse.
+#[test]
+fn what_was_refused_changes_no_fact() {
+    let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
+    let before = |ledger: &mut Ledger| {
+        of_process(ledger, 7, &[SESSION, OPEN, CLOSE, &g[0], &g[1], END]);
+        upload(ledger, "e.csv")
+    };
+    for refused in [
+        ["remove name \"/results/e.csv\"", DENIED],
+        ["rename old \"e.csv\" new \"/results/e.csv\"", DENIED],
+        ["rename old \"g.csv\" new \"e.csv\"", "sent status Failure"],
+    ] {
+        let mut ledger = ledger();
+        let known = before(&mut ledger);
+        assert_eq!(known.sessions, Sessions::Ended);
+        of_process(&mut ledger, 8, &[SESSION, refused[0], refused[1]]);
+        assert_eq!(upload(&ledger, "e.csv"), known, "{refused:?}");
+    }
+    // What may have been done makes it worse.
+    for unsure in [
+        ["posix-rename old \"g.csv\" new \"e.csv\"", DENIED],
+        ["remove name \"e.csv\"", DENIED],
+        [OPEN, DENIED],
+        ["posix-rename old \"e.csv\" new \"g.csv\"", "sent status Failure"],
+    ] {
+        let mut ledger = ledger();
+        before(&mut ledger);
+        of_process(&mut ledger, 8, &[SESSION, unsure[0], unsure[1]]);
+        assert_eq!(upload(&ledger, "e.csv").sessions, Sessions::Unknown, "{unsure:?}");
+        assert_eq!(doubt(&mut ledger, "acme", "e.csv"), None, "{unsure:?}");
+    }
+}
+
+/// Between a request and its refusal another session opens the file.
+#[test]
+fn a_refusal_undoes_nothing_of_another_session() {
+    let mut ledger = ledger();
+    of_process(&mut ledger, 7, &[SESSION, OPEN, CLOSE]);
+    of_process(&mut ledger, 8, &[SESSION, "rename old \"e.csv\" new \"/results/e.csv\""]);
+    of_process(&mut ledger, 7, &[OPEN]);
+    of_process(&mut ledger, 8, &[DENIED]);
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some(), "it is open");
+}
+
 #[test]
 fn renames_and_removals() {
     let mut ledger = ledger();

@@ -44,6 +44,8 @@ pub enum Said<'a> {
         writes: bool,
         /// The file is created or truncated by that, for certain.
         empties: bool,
+        /// A missing file is created by that, for certain.
+        creates: bool,
     },
     /// It is about to close a handle.
     Closed {
@@ -59,8 +61,10 @@ pub enum Said<'a> {
         /// Old and new path; several when quotes in them leave it open, none when the new one was
         /// cut off.
         paths: Vec<(Spelled<'a>, Spelled<'a>)>,
-        /// All that was said of them, for people.
+        /// The names as the log has them, with what is between.
         text: &'a str,
+        /// A file that has the new name is replaced; otherwise it is refused then.
+        replaces: bool,
     },
     /// It is about to remove a file.
     Removed(Spelled<'a>),
@@ -68,7 +72,30 @@ pub enum Said<'a> {
     Set(Spelled<'a>),
     /// The last request, or one that is not logged, was answered so, and not with success.
     Failed(&'a str),
+    /// Another request is about to be served.
+    Other,
 }
+
+/// How the log begins about other requests: those of level INFO, and those of VERBOSE.
+const OTHERS: [&str; 17] = [
+    "opendir \"",
+    "closedir \"",
+    "forced closedir \"",
+    "mkdir name \"",
+    "rmdir name \"",
+    "symlink old \"",
+    "hardlink old \"",
+    "statvfs \"",
+    "stat name \"",
+    "lstat name \"",
+    "realpath \"",
+    "readlink \"",
+    "fsync \"",
+    "home-directory \"",
+    "expand \"",
+    "Refusing ",
+    "refusing ",
+];
 
 /// What the datagram of a syslog(3) says, when sftp-server sent it and it is one of those above.
 pub fn parse(datagram: &[u8]) -> Option<Said<'_>> {
@@ -88,9 +115,11 @@ fn said(message: &str, cut: bool) -> Option<Said<'_>> {
     if let Some(rest) = message.strip_prefix("forced close \"") {
         return Some(closed(rest, cut, true));
     }
-    let renames = ["rename old \"", "posix-rename old \""];
-    if let Some(rest) = renames.iter().find_map(|begin| message.strip_prefix(begin)) {
-        return Some(renamed(rest, cut));
+    if let Some(rest) = message.strip_prefix("rename old \"") {
+        return Some(renamed(rest, cut, false));
+    }
+    if let Some(rest) = message.strip_prefix("posix-rename old \"") {
+        return Some(renamed(rest, cut, true));
     }
     if let Some(rest) = message.strip_prefix("remove name \"") {
         return Some(Said::Removed(up_to(rest, cut, |rest| rest.strip_suffix('"'))));
@@ -100,6 +129,9 @@ fn said(message: &str, cut: bool) -> Option<Said<'_>> {
     }
     if let Some(status) = message.strip_prefix("sent status ") {
         return Some(Said::Failed(status));
+    }
+    if OTHERS.iter().any(|begin| message.starts_with(begin)) {
+        return Some(Said::Other);
     }
     if message.starts_with("session closed for local user ") {
         return Some(Said::SessionClosed);
@@ -122,7 +154,8 @@ fn opened(rest: &str, cut: bool) -> Said<'_> {
     let flags = if path.cut { "WRITE" } else { &rest[path.text.len()..] };
     let writes = ["WRITE", "APPEND", "CREATE", "TRUNCATE"].iter().any(|flag| flags.contains(flag));
     let empties = ["TRUNCATE", "EXCL"].iter().any(|flag| flags.contains(flag));
-    Said::Opened { path, writes, empties }
+    let creates = flags.contains("CREATE");
+    Said::Opened { path, writes, empties, creates }
 }
 
 fn closed(rest: &str, cut: bool, forced: bool) -> Said<'_> {
@@ -137,7 +170,7 @@ fn moved(text: &str) -> Option<Bytes> {
     Some(Bytes { read: read.parse().ok()?, written: written.parse().ok()? })
 }
 
-fn renamed(rest: &str, cut: bool) -> Said<'_> {
+fn renamed(rest: &str, cut: bool, replaces: bool) -> Said<'_> {
     const BETWEEN: &str = "\" new \"";
     let whole = rest.strip_suffix('"').filter(|_| !cut);
     let (names, cut) = whole.map_or((rest, true), |names| (names, false));
@@ -145,7 +178,7 @@ fn renamed(rest: &str, cut: bool) -> Said<'_> {
         let old = Spelled { text: &names[..at], cut: false };
         (old, Spelled { text: &names[at + BETWEEN.len()..], cut })
     });
-    Said::Renamed { paths: splits.collect(), text: names }
+    Said::Renamed { paths: splits.collect(), text: names, replaces }
 }
 
 #[cfg(test)]

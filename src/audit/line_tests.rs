@@ -43,13 +43,23 @@ fn files() {
     parsed(r#"open "/incoming/x.csv" flags WRITE,CREATE,TRUNCATE mode 0644"#, |said| {
         assert_eq!(
             said,
-            Some(Said::Opened { path: plain("/incoming/x.csv"), writes: true, empties: true })
+            Some(Said::Opened {
+                path: plain("/incoming/x.csv"),
+                writes: true,
+                empties: true,
+                creates: true
+            })
         );
     });
     parsed(r#"open "rel5.csv" flags READ mode 0666"#, |said| {
         assert_eq!(
             said,
-            Some(Said::Opened { path: plain("rel5.csv"), writes: false, empties: false })
+            Some(Said::Opened {
+                path: plain("rel5.csv"),
+                writes: false,
+                empties: false,
+                creates: false
+            })
         );
     });
     let bytes = Some(Bytes { read: 5, written: 6 });
@@ -72,6 +82,23 @@ fn files() {
     parsed("sent status No such file", |said| {
         assert_eq!(said, Some(Said::Failed("No such file")));
     });
+}
+
+/// A failure that follows one of these is not the failure of an earlier request.
+#[test]
+fn other_requests() {
+    for line in [
+        r#"opendir "/incoming/""#,
+        r#"mkdir name "/d" mode 0777"#,
+        r#"stat name "/incoming/x.csv""#,
+        r#"lstat name "/incoming/x.csv""#,
+        r#"realpath ".""#,
+        r#"closedir "/incoming/""#,
+        r#"statvfs "/incoming""#,
+        "Refusing denylisted mkdir request",
+    ] {
+        parsed(line, |said| assert_eq!(said, Some(Said::Other), "{line}"));
+    }
 }
 
 #[test]
@@ -107,7 +134,8 @@ fn a_name_that_looks_like_a_line() {
     });
     parsed(r#"open "x" flags WRITE mode 1" flags READ mode 0666"#, |said| {
         let path = plain(r#"x" flags WRITE mode 1"#);
-        assert_eq!(said, Some(Said::Opened { path, writes: false, empties: false }));
+        let read = Said::Opened { path, writes: false, empties: false, creates: false };
+        assert_eq!(said, Some(read));
     });
 }
 

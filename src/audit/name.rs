@@ -26,20 +26,16 @@ impl Name {
     /// The file in incoming that `spelled` leads to; none when it leads elsewhere. Links can't
     /// mislead: an account can make none.
     pub fn in_incoming(spelled: Spelled<'_>) -> Option<Self> {
-        let mut folders = match spelled.text.starts_with('/') {
-            true => Vec::new(),
-            false => vec![INCOMING],
-        };
         let (parents, last) = spelled.text.rsplit_once('/').unwrap_or(("", spelled.text));
-        for part in parents.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => drop(folders.pop()),
-                part => folders.push(part),
-            }
-        }
+        let folders = resolved(spelled.text.starts_with('/'), parents);
         let is_file = folders == [INCOMING] && !matches!(last, "" | "." | "..");
         is_file.then(|| Self { text: last.to_owned(), cut: spelled.cut })
+    }
+
+    /// Whether `spelled` certainly leads outside incoming, where an account can change nothing.
+    pub fn is_outside_incoming(spelled: Spelled<'_>) -> bool {
+        let parts = resolved(spelled.text.starts_with('/'), spelled.text);
+        !spelled.cut && parts.first() != Some(&INCOMING)
     }
 
     /// Whether it may be the name of the file whose whole name is `whole`.
@@ -50,6 +46,19 @@ impl Name {
         whole.starts_with(&self.text)
             || self.text.strip_prefix(whole).is_some_and(|after| after.starts_with('"'))
     }
+}
+
+/// Returns the parts of `path` from the root, which a relative path doesn't start at.
+fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
+    let mut parts = if is_absolute { Vec::new() } else { vec![INCOMING] };
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts
 }
 
 /// `name` as sftp-server's log spells it.
@@ -104,6 +113,19 @@ mod tests {
             "/incoming/..",
         ] {
             assert_eq!(leads_to(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_certainly_outside_incoming() {
+        let is_outside = |text, cut| Name::is_outside_incoming(Spelled { text, cut });
+        for text in ["/results/x.csv", "/x.csv", "../x.csv", "/", "/incoming/../dev/log", ".."] {
+            assert!(is_outside(text, false), "{text}");
+            assert!(!is_outside(text, true), "{text}");
+        }
+        for text in ["x.csv", "/incoming/x.csv", "/incoming", "sub/x.csv", "/a/../incoming/x", "."]
+        {
+            assert!(!is_outside(text, false), "{text}");
         }
     }
 

@@ -3,7 +3,10 @@
 //! Always holds: at most [`A_MINUTE`] lines of an account in a minute, and one more that says how
 //! many were left out.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long the answer to a request that is logged is waited for. The server sends it right after.
+const ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
 /// How many lines of one account's sessions the activity log takes in a minute.
 pub const A_MINUTE: u32 = 60;
@@ -19,35 +22,89 @@ pub struct Shown {
     pub detail: String,
 }
 
+/// A line that may still be amended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineId(u64);
+
+/// A line that is not written yet.
+#[derive(Clone, Debug)]
+struct Waiting {
+    /// Set while the answer to its request may follow in the log.
+    awaiting: Option<LineId>,
+    line: Shown,
+}
+
 /// The lines of one account that wait for the activity log.
 #[derive(Clone, Debug, Default)]
 pub struct Limit {
     minute: i64,
     taken: u32,
     left_out: u32,
-    waiting: Vec<Shown>,
+    last_id: u64,
+    waiting: Vec<Waiting>,
 }
 
 impl Limit {
     /// One more line, if there is room for it.
     pub fn add(&mut self, at: Timestamp, action: &'static str, detail: impl FnOnce() -> String) {
-        self.turn(at);
-        if self.taken < A_MINUTE {
-            self.taken += 1;
-            self.waiting.push(Shown { at, action, detail: detail() });
-        } else {
-            self.left_out = self.left_out.saturating_add(1);
+        self.push(at, action, detail, None);
+    }
+
+    /// Adds a line about a request that may have failed, if there is room for it.
+    pub fn add_awaiting(
+        &mut self,
+        at: Timestamp,
+        action: &'static str,
+        detail: impl FnOnce() -> String,
+    ) -> LineId {
+        self.last_id += 1;
+        let id = LineId(self.last_id);
+        self.push(at, action, detail, Some(id));
+        id
+    }
+
+    /// The request of a line did not fail.
+    pub fn confirm(&mut self, id: LineId) {
+        if let Some(waiting) = self.find(id) {
+            waiting.awaiting = None;
         }
     }
 
-    /// What is to be written by `now`.
+    /// The request of a line failed: it is replaced, or followed by another one where it has been
+    /// written.
+    pub fn amend(&mut self, id: LineId, at: Timestamp, action: &'static str, detail: String) {
+        match self.find(id) {
+            Some(waiting) => {
+                waiting.awaiting = None;
+                (waiting.line.action, waiting.line.detail) = (action, detail);
+            }
+            None => self.add(at, action, || detail),
+        }
+    }
+
+    /// No answer is waited for any more.
+    pub fn confirm_all(&mut self) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.awaiting = None);
+    }
+
+    /// Returns what is to be written by `now`. Lines whose request may still be answered wait for
+    /// [`ANSWER`].
     pub fn take(&mut self, now: Timestamp) -> Vec<Shown> {
         self.turn(now);
-        std::mem::take(&mut self.waiting)
+        let is_due = |waiting: &Waiting| {
+            // A clock that was set does not make it wait longer.
+            waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
+        };
+        let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
+        self.waiting = waiting;
+        let due: Vec<Waiting> = due;
+        due.into_iter().map(|waiting| waiting.line).collect()
     }
 
     /// They could not be written: what a minute may hold is kept, and the rest counted.
-    pub fn put_back(&mut self, mut lines: Vec<Shown>) {
+    pub fn put_back(&mut self, lines: Vec<Shown>) {
+        let mut lines: Vec<_> =
+            lines.into_iter().map(|line| Waiting { awaiting: None, line }).collect();
         lines.append(&mut self.waiting);
         let over = lines.len().saturating_sub(4 * A_MINUTE as usize);
         self.left_out = self.left_out.saturating_add(u32::try_from(over).unwrap_or(u32::MAX));
@@ -56,7 +113,28 @@ impl Limit {
 
     /// Whether there will be a line to write though nothing more comes.
     pub fn owes(&self) -> bool {
-        self.left_out > 0
+        self.left_out > 0 || self.waiting.iter().any(|waiting| waiting.awaiting.is_some())
+    }
+
+    fn push(
+        &mut self,
+        at: Timestamp,
+        action: &'static str,
+        detail: impl FnOnce() -> String,
+        awaiting: Option<LineId>,
+    ) {
+        self.turn(at);
+        if self.taken < A_MINUTE {
+            self.taken += 1;
+            let line = Shown { at, action, detail: detail() };
+            self.waiting.push(Waiting { awaiting, line });
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    fn find(&mut self, id: LineId) -> Option<&mut Waiting> {
+        self.waiting.iter_mut().rev().find(|waiting| waiting.awaiting == Some(id))
     }
 
     fn turn(&mut self, now: Timestamp) {
@@ -66,7 +144,8 @@ impl Limit {
         }
         if self.left_out > 0 {
             let detail = format!("{} lines left out", self.left_out);
-            self.waiting.push(Shown { at: now, action: "audit.left_out", detail });
+            let line = Shown { at: now, action: "audit.left_out", detail };
+            self.waiting.push(Waiting { awaiting: None, line });
         }
         (self.minute, self.taken, self.left_out) = (minute, 0, 0);
     }
@@ -96,6 +175,30 @@ mod tests {
         let said = limit.take(at(120));
         assert_eq!((said.len(), said[0].detail.as_str()), (1, "940 lines left out"));
         assert!(!limit.owes());
+    }
+
+    #[test]
+    fn a_line_waits_for_the_answer_to_its_request() {
+        let mut limit = Limit::default();
+        let actions = |lines: Vec<Shown>| lines.into_iter().map(|l| l.action).collect::<Vec<_>>();
+        let removed = limit.add_awaiting(at(60), "file.removed", || "x".into());
+        limit.add(at(60), "file.closed", || "y".into());
+        assert_eq!(actions(limit.take(at(60))), ["file.closed"]);
+        assert!(limit.owes());
+        limit.amend(removed, at(60), "file.remove_refused", "x: Permission denied".into());
+        assert_eq!(actions(limit.take(at(60))), ["file.remove_refused"]);
+        let confirmed = limit.add_awaiting(at(60), "file.removed", || "x".into());
+        limit.confirm(confirmed);
+        assert_eq!(actions(limit.take(at(60))), ["file.removed"]);
+        limit.add_awaiting(at(60), "file.removed", || "x".into());
+        limit.confirm_all();
+        assert_eq!(actions(limit.take(at(60))), ["file.removed"]);
+        // An answer that comes late is a line of its own.
+        let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
+        assert_eq!(actions(limit.take(at(61))), ["file.removed"]);
+        assert!(!limit.owes());
+        limit.amend(late, at(62), "file.remove_refused", "x: Permission denied".into());
+        assert_eq!(actions(limit.take(at(62))), ["file.remove_refused"]);
     }
 
     #[test]

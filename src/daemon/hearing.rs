@@ -47,7 +47,7 @@ impl Keeper {
         if self.thread.join().is_err() {
             tracing::error!("a bug of ours ended the audit of uploads");
         }
-        let _ = write_down(&self.engine);
+        let _ = self.engine.write_down_all().inspect_err(log_error);
     }
 }
 
@@ -70,7 +70,7 @@ fn keep(engine: &Engine) {
     let (mut together, mut pause) = (TOGETHER, PAUSE);
     while hearing.wait_for_news(together, pause) {
         hearing.link();
-        (together, pause) = match write_down(engine) {
+        (together, pause) = match engine.write_down().inspect_err(log_error) {
             Ok(false) => (TOGETHER, Duration::MAX), // until something is heard
             Ok(true) => (TOGETHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
@@ -78,9 +78,6 @@ fn keep(engine: &Engine) {
     }
 }
 
-/// An error is logged here.
-fn write_down(engine: &Engine) -> state::Result<bool> {
-    engine.write_down().inspect_err(|error| {
-        tracing::error!("what the SFTP server said is not written down: {}", chain(error));
-    })
+fn log_error(error: &state::Error) {
+    tracing::error!("what the SFTP server said is not written down: {}", chain(error));
 }

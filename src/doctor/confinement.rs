@@ -32,6 +32,9 @@ const ADVICE: [&str; 7] = [
 /// What has the SFTP server log what it does; an earlier version's drop-in lacks it.
 const LOGS: &str = " -l INFO";
 
+/// The same with requests that change nothing.
+const LOGS_MORE: &str = " -l VERBOSE";
+
 /// What the drop-in sets: keyword in lower case, and value.
 fn wanted(config: &Config) -> Vec<(String, String)> {
     let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
@@ -73,6 +76,7 @@ fn is_met(keyword: &str, value: &str, effective: &Effective, config: &Config) ->
     let found = effective.get(keyword);
     match keyword {
         "authorizedkeyscommand" => asks_our_helper(found, config),
+        "forcecommand" => found == value || found == value.replace(LOGS, LOGS_MORE),
         _ => found.eq_ignore_ascii_case(value),
     }
 }
@@ -216,6 +220,8 @@ mod tests {
         let unlogged = judged(&format!("forcecommand {before}"), &[]);
         assert_eq!(unlogged.level, Level::Warn, "uploads work, and are not audited");
         assert!(unlogged.fix.unwrap().contains("-l INFO"));
+        let more = before.replace(" -d", " -l VERBOSE -d");
+        assert_eq!(judged(&format!("forcecommand {more}"), &[]).level, Level::Ok);
     }
 
     #[test]

@@ -241,6 +241,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes down the last of what was heard, before the process ends.
+    ///
+    /// # Errors
+    /// The state database's.
+    pub fn write_down_all(&self) -> state::Result<()> {
+        if let Some(hearing) = self.hearing.get() {
+            hearing.ledger().confirm_all();
+        }
+        self.write_down().map(drop)
+    }
+
     /// Writes down what was heard, in one transaction. Returns whether there will be more to write
     /// though nothing more is heard.
     ///

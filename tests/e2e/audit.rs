@@ -95,6 +95,38 @@ fn a_session_is_in_the_activity_log() {
     });
 }
 
+/// Each request has its own session: a failure in the log does not name its request.
+#[test]
+fn what_the_server_refused_is_in_the_activity_log_as_refused() {
+    let host = Host::running();
+    let account = host.account("e2e-audit-refused");
+    std::fs::write(account.results().join("x.csv"), "1\n").unwrap();
+    let file = account.local().join("a b.csv");
+    std::fs::write(&file, "1\n").unwrap();
+    account.sftp(&format!("put \"{}\" \"a b.csv\"\n", file.display())).ok();
+    let put = format!("put \"{}\" /results/x.csv\n", file.display());
+    let refused = [
+        ("rm /results/x.csv\n", "file.remove_refused", "/results/x.csv: Permission denied"),
+        (
+            "rename \"a b.csv\" /results/new.csv\n",
+            "file.rename_refused",
+            "\"/incoming/a b.csv\" to /results/new.csv: Permission denied",
+        ),
+        (put.as_str(), "file.open_refused", "/results/x.csv to write: Permission denied"),
+    ];
+    for (batch, action, detail) in refused {
+        account.sftp(batch).refused();
+        assert_eq!(activity(&account, action, 1), [detail]);
+    }
+    assert_eq!(account.host.query("SELECT 1 FROM activity WHERE action = 'file.removed'").len(), 0);
+    assert_eq!(account.host.query("SELECT 1 FROM activity WHERE action = 'file.renamed'").len(), 0);
+    account.sftp("rename \"a b.csv\" b.csv\nrm b.csv\n").ok();
+    assert_eq!(activity(&account, "file.removed", 1), ["/incoming/b.csv"]);
+    let renamed = activity(&account, "file.renamed", 1);
+    assert_eq!(renamed, ["\"/incoming/a b.csv\" to /incoming/b.csv"]);
+    assert!(account.results().join("x.csv").exists());
+}
+
 /// A host that waits a second for a cut upload to be resumed.
 fn impatient() -> Host {
     let host = Host::new("[pairing]\ndata-file-grace = '1s'\n");
