@@ -19,6 +19,9 @@ _sftp__import() {
             sftp__import,account)
                 cmd="sftp__import__subcmd__account"
                 ;;
+            sftp__import,activity)
+                cmd="sftp__import__subcmd__activity"
+                ;;
             sftp__import,backup)
                 cmd="sftp__import__subcmd__backup"
                 ;;
@@ -115,6 +118,18 @@ _sftp__import() {
             sftp__import__subcmd__account__subcmd__help,suspend)
                 cmd="sftp__import__subcmd__account__subcmd__help__subcmd__suspend"
                 ;;
+            sftp__import__subcmd__activity,export)
+                cmd="sftp__import__subcmd__activity__subcmd__export"
+                ;;
+            sftp__import__subcmd__activity,help)
+                cmd="sftp__import__subcmd__activity__subcmd__help"
+                ;;
+            sftp__import__subcmd__activity__subcmd__help,export)
+                cmd="sftp__import__subcmd__activity__subcmd__help__subcmd__export"
+                ;;
+            sftp__import__subcmd__activity__subcmd__help,help)
+                cmd="sftp__import__subcmd__activity__subcmd__help__subcmd__help"
+                ;;
             sftp__import__subcmd__config,check)
                 cmd="sftp__import__subcmd__config__subcmd__check"
                 ;;
@@ -153,6 +168,9 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__help,account)
                 cmd="sftp__import__subcmd__help__subcmd__account"
+                ;;
+            sftp__import__subcmd__help,activity)
+                cmd="sftp__import__subcmd__help__subcmd__activity"
                 ;;
             sftp__import__subcmd__help,backup)
                 cmd="sftp__import__subcmd__help__subcmd__backup"
@@ -216,6 +234,9 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__help__subcmd__account,suspend)
                 cmd="sftp__import__subcmd__help__subcmd__account__subcmd__suspend"
+                ;;
+            sftp__import__subcmd__help__subcmd__activity,export)
+                cmd="sftp__import__subcmd__help__subcmd__activity__subcmd__export"
                 ;;
             sftp__import__subcmd__help__subcmd__config,check)
                 cmd="sftp__import__subcmd__help__subcmd__config__subcmd__check"
@@ -389,7 +410,7 @@ _sftp__import() {
 
     case "${cmd}" in
         sftp__import)
-            opts="-h -V --config --json --help --version account key import webhook delivery check ingest config provision doctor backup restore help"
+            opts="-h -V --config --json --help --version account key import webhook delivery activity check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -768,6 +789,92 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__activity)
+            opts="-h --config --json --help export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__activity__subcmd__export)
+            opts="-h --account --since --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__activity__subcmd__help)
+            opts="export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__activity__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__activity__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__backup)
             opts="-h --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1079,7 +1186,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help)
-            opts="account key import webhook delivery check ingest config provision doctor backup restore help"
+            opts="account key import webhook delivery activity check ingest config provision doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1219,6 +1326,34 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help__subcmd__account__subcmd__suspend)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__activity)
+            opts="export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__activity__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

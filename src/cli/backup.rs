@@ -1,7 +1,6 @@
 //! `sftp-import backup FILE` and `sftp-import restore FILE`: the state database, out and in.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use serde_json::json;
 use super::key::publish;
 use super::{CliError, CliResult, Context, require_root};
 use crate::config::Config;
-use crate::import::{Adopted, Engine};
+use crate::import::Adopted;
 use crate::state::copy::{self, CopyError};
 use crate::state::{self, Alone, Before, NotAlone, Replaced};
 
@@ -67,14 +66,19 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     })?;
     let (database, now) = (config.paths.state_db(), Timestamp::now());
     let replaced = state::replace(&database, &arguments.file, now).map_err(hinted)?;
-    let adopted = go_on(config, &replaced.before, now)?;
+    let adopted = go_on(context, config, &replaced.before, now)?;
     tell(arguments, &replaced, &adopted, context)?;
     Ok(true)
 }
 
 /// What has happened since is taken up before any key works by the restored database.
-fn go_on(config: Config, before: &Before, now: Timestamp) -> Result<Adopted, CliError> {
-    let engine = Engine::open(Arc::new(config))?;
+fn go_on(
+    context: &Context,
+    config: Config,
+    before: &Before,
+    now: Timestamp,
+) -> Result<Adopted, CliError> {
+    let engine = context.engine(config)?;
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
     let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
     publish(&engine.config, &engine.state).map_err(|e| e.hint(again))?;

@@ -5,9 +5,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use super::actor::actor;
 use super::output::Output;
 use crate::config::{Config, DEFAULT_PATH};
+use crate::import::Engine;
 use crate::printable::chain;
 use crate::state::State;
 
@@ -102,7 +105,19 @@ impl Context {
             ))
             .hint("`systemd-tmpfiles --create sftp-import.conf` makes it, as the package does"));
         }
-        Ok(State::open(&path)?)
+        let state = State::open(&path)?;
+        state.set_actor(&actor());
+        Ok(state)
+    }
+
+    /// The engine of `config`.
+    ///
+    /// # Errors
+    /// The state database can't be opened.
+    pub fn engine(&self, config: Config) -> Result<Engine, CliError> {
+        let engine = Engine::open(Arc::new(config))?;
+        engine.state.set_actor(&actor());
+        Ok(engine)
     }
 
     /// Says why a command failed, and decides the exit status: the one place that does.

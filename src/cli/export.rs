@@ -1,7 +1,6 @@
 //! `sftp-import account export` and `account erase`: all of an account, out or gone.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -104,5 +103,5 @@ fn erase_all(
 fn open(context: &Context) -> Result<Engine, CliError> {
     let config = context.config()?;
     drop(context.state(&config)?); // says what to do when the folder is missing
-    Ok(Engine::open(Arc::new(config))?)
+    context.engine(config)
 }

@@ -127,7 +127,7 @@ fn type_word(word: &str) -> Result<DataType, String> {
 }
 
 /// A moment, a day (UTC), or so long ago.
-fn since_word(word: &str) -> Result<Timestamp, String> {
+pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
     let day =
         || Some(word.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
     let ago = || {
@@ -193,12 +193,13 @@ fn line(row: ImportRow) -> Line {
 
 fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &Context) -> CliResult {
     let lines = state.read(|tx| activity::recent(tx, account, limit))?;
-    let titles = ["TIME", "ACCOUNT", "IMPORT", "ACTION", ""];
+    let titles = ["TIME", "ACCOUNT", "IMPORT", "BY", "ACTION", ""];
     context.output().list(&lines, &titles, "nothing has happened yet", |line| {
         vec![
             format!("{:.3}", line.at),
             line.account.clone().unwrap_or_default(),
             line.import.clone().unwrap_or_default(),
+            line.actor.clone().unwrap_or_default(),
             line.action.clone(),
             line.detail.clone(),
         ]

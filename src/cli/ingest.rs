@@ -12,7 +12,7 @@ use nix::unistd::{Gid, Uid, geteuid, setegid, seteuid};
 use super::context::{CliError, CliResult, Context};
 use super::{progress, report};
 use crate::account::AccountId;
-use crate::import::{self, Engine, ErrorFolder, Local, Monitor};
+use crate::import::{self, ErrorFolder, Local, Monitor};
 
 /// `sftp-import ingest`
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     })?;
     drop(context.state(&config)?);
     let state_folder = config.paths.state.clone();
-    let engine = Engine::open(Arc::new(config))?;
+    let engine = context.engine(config)?;
     let monitor = Arc::new(Monitor::default());
     let imported = progress::shown(&monitor, || {
         let _owner = AsOwner::of(&state_folder)?;

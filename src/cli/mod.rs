@@ -3,6 +3,8 @@
 //! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
 
 mod account;
+mod activity;
+mod actor;
 mod backup;
 mod check;
 mod config;
@@ -59,6 +61,9 @@ enum Command {
     /// Mails and webhook messages, sent and waiting
     #[command(subcommand)]
     Delivery(delivery::DeliveryCommand),
+    /// What happened, for other programs
+    #[command(subcommand)]
+    Activity(activity::ActivityCommand),
     /// Check local files by the rules of an import; nothing is stored
     Check(check::CheckArguments),
     /// Import local files now, for an account
@@ -87,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Import(command) => import::run(command, &context),
         Command::Webhook(command) => webhook::run(command, &context),
         Command::Delivery(command) => delivery::run(command, &context),
+        Command::Activity(command) => activity::run(command, &context),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),

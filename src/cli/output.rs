@@ -114,6 +114,19 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string(value)?))
     }
 
+    /// `values` as JSON, each on one line, whether JSON is wanted or not.
+    ///
+    /// # Errors
+    /// Standard output's.
+    pub fn json_lines(&self, values: &[impl Serialize]) -> io::Result<()> {
+        let mut text = String::new();
+        for value in values {
+            text.push_str(&harmless(&serde_json::to_string(value)?));
+            text.push('\n');
+        }
+        io::stdout().lock().write_all(text.as_bytes())
+    }
+
     /// A list: `values` as a JSON array, or `rows` under `titles`; `empty` when there are none.
     ///
     /// # Errors

@@ -1,13 +1,19 @@
 //! The activity log: what happened, to whom, when. Append-only.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Params, Row, params};
 use serde::Serialize;
 
 use super::{Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::state::Transaction;
+
+/// How many lines [`Pages`] reads in one transaction.
+const PAGE: u32 = 1000;
+
+/// The columns of a line, as [`activity`] reads them.
+const COLUMNS: &str = "at, account, import, action, detail, actor, id";
 
 /// One line of the activity log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +28,8 @@ pub struct Activity {
     pub action: String,
     /// What more there is to say; may hold partner-chosen text.
     pub detail: String,
+    /// The user whose command did it; `None` for the daemon.
+    pub actor: Option<String>,
 }
 
 /// Appends a line.
@@ -34,14 +42,16 @@ pub fn log(
     detail: &str,
 ) -> Result<()> {
     tx.prepare_cached(
-        "INSERT INTO activity (at, account, import, action, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO activity (at, account, import, action, detail, actor)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         millis(at),
         account.map(AccountId::as_str),
         import.map(ImportId::as_str),
         action,
-        detail
+        detail,
+        tx.actor(),
     ])?;
     Ok(())
 }
@@ -52,18 +62,189 @@ pub fn recent(
     account: Option<&AccountId>,
     limit: u32,
 ) -> Result<Vec<Activity>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT at, account, import, action, detail FROM activity
-         WHERE ?1 IS NULL OR account = ?1 ORDER BY id DESC LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![account.map(AccountId::as_str), limit], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    })?;
-    let mut lines = Vec::new();
-    for row in rows {
-        let (at, account, import, action, detail) = row?;
-        lines.push(Activity { at: timestamp(at)?, account, import, action, detail });
+    let newest = "ORDER BY at DESC, id DESC LIMIT ?1";
+    let lines = match account {
+        Some(account) => {
+            let condition = format!("WHERE account = ?2 {newest}");
+            query(tx, &condition, params![limit, account.as_str()])?
+        }
+        None => query(tx, newest, params![limit])?,
+    };
+    Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
+}
+
+/// The activity log from its oldest line to the last one that it had when the reading began, a page
+/// in each transaction: no reader keeps the database from writing for long.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    account: Option<AccountId>,
+    /// Time and id of the last line that was read.
+    read: (i64, i64),
+    last_id: i64,
+}
+
+impl Pages {
+    /// Begins with the lines since `since`, of `account` or of all.
+    pub fn new(
+        tx: &Transaction<'_>,
+        account: Option<AccountId>,
+        since: Option<Timestamp>,
+    ) -> Result<Self> {
+        let sql = "SELECT coalesce(max(id), 0) FROM activity";
+        let last_id = tx.query_row(sql, [], |row| row.get(0))?;
+        let read = (since.map_or(i64::MIN, millis), i64::MIN);
+        Ok(Self { account, read, last_id })
     }
-    lines.reverse();
+
+    /// Returns the next lines, oldest first; none at the end.
+    pub fn next(&mut self, tx: &Transaction<'_>) -> Result<Vec<Activity>> {
+        let (at, id) = self.read;
+        let rest = "(at, id) > (?2, ?3) AND id <= ?4 ORDER BY at, id LIMIT ?1";
+        let lines = match &self.account {
+            Some(account) => {
+                let condition = format!("WHERE account = ?5 AND {rest}");
+                query(tx, &condition, params![PAGE, at, id, self.last_id, account.as_str()])?
+            }
+            None => query(tx, &format!("WHERE {rest}"), params![PAGE, at, id, self.last_id])?,
+        };
+        if let Some((id, line)) = lines.last() {
+            self.read = (millis(line.at), *id);
+        }
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
+    }
+}
+
+fn query(
+    tx: &Transaction<'_>,
+    condition: &str,
+    values: impl Params,
+) -> Result<Vec<(i64, Activity)>> {
+    let mut statement =
+        tx.prepare_cached(&format!("SELECT {COLUMNS} FROM activity {condition}"))?;
+    let mut rows = statement.query(values)?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        lines.push((row.get(6)?, activity(row)?));
+    }
     Ok(lines)
+}
+
+fn activity(row: &Row<'_>) -> Result<Activity> {
+    Ok(Activity {
+        at: timestamp(row.get(0)?)?,
+        account: row.get(1)?,
+        import: row.get(2)?,
+        action: row.get(3)?,
+        detail: row.get(4)?,
+        actor: row.get(5)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Error, State};
+
+    fn state() -> (tempfile::TempDir, State) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        (folder, state)
+    }
+
+    fn add(state: &State, account: Option<&str>, second: i64, detail: &str) {
+        let account = account.map(|id| id.parse().unwrap());
+        let at = Timestamp::from_second(second).unwrap();
+        state.write(|tx| log(tx, at, account.as_ref(), None, "test", detail)).unwrap();
+    }
+
+    fn details(lines: Vec<Activity>) -> Vec<String> {
+        lines.into_iter().map(|line| line.detail).collect()
+    }
+
+    fn exported(state: &State, account: Option<&str>, since: Option<i64>) -> Vec<String> {
+        let account = account.map(|id| id.parse().unwrap());
+        let since = since.map(|second| Timestamp::from_second(second).unwrap());
+        let mut pages = state.read(|tx| Pages::new(tx, account, since)).unwrap();
+        add(state, Some("acme"), 1, "of later");
+        let mut all = Vec::new();
+        loop {
+            let lines = state.read(|tx| pages.next(tx)).unwrap();
+            if lines.is_empty() {
+                return all;
+            }
+            all.extend(details(lines));
+        }
+    }
+
+    /// Lines of the SFTP server's log are written after others that happened later.
+    #[test]
+    fn the_log_is_in_the_order_of_time() {
+        let (_folder, state) = state();
+        for (account, second, detail) in [
+            (Some("acme"), 5, "e"),
+            (Some("acme"), 3, "c"),
+            (None, 4, "d"),
+            (Some("acme"), 3, "c2"),
+        ] {
+            add(&state, account, second, detail);
+        }
+        let recent = |account: Option<&str>, limit| {
+            let account: Option<AccountId> = account.map(|id| id.parse().unwrap());
+            details(state.read(|tx| recent(tx, account.as_ref(), limit)).unwrap())
+        };
+        assert_eq!(recent(None, 9), ["c", "c2", "d", "e"]);
+        assert_eq!(recent(None, 2), ["d", "e"]);
+        assert_eq!(recent(Some("acme"), 2), ["c2", "e"]);
+        assert_eq!(exported(&state, None, None), ["c", "c2", "d", "e"]);
+        assert_eq!(exported(&state, Some("acme"), Some(4)), ["e"]);
+        assert_eq!(exported(&state, Some("other"), None), [""; 0]);
+    }
+
+    #[test]
+    fn every_line_is_exported_once() {
+        let (_folder, state) = state();
+        let lines = i64::from(PAGE) * 2 + 10;
+        let log_all = |tx: &Transaction<'_>| {
+            for n in 0..lines {
+                // Most pages end between lines of one time.
+                let at = Timestamp::from_second(n / 700).unwrap();
+                log(tx, at, None, None, "test", &n.to_string())?;
+            }
+            Ok::<_, Error>(())
+        };
+        state.write(log_all).unwrap();
+        let expected: Vec<_> = (0..lines).map(|n| n.to_string()).collect();
+        assert_eq!(exported(&state, None, None), expected);
+    }
+
+    #[test]
+    fn a_command_is_its_users() {
+        let (_folder, state) = state();
+        add(&state, None, 1, "of the daemon");
+        state.set_actor("alice");
+        add(&state, None, 2, "of a command");
+        let lines = state.read(|tx| recent(tx, None, 9)).unwrap();
+        let actors: Vec<_> = lines.iter().map(|line| line.actor.as_deref()).collect();
+        assert_eq!(actors, [None, Some("alice")]);
+    }
+
+    #[test]
+    fn reading_in_the_order_of_time_sorts_nothing() {
+        let (_folder, state) = state();
+        for condition in [
+            "ORDER BY at DESC, id DESC LIMIT 9",
+            "WHERE account = 'acme' ORDER BY at DESC, id DESC LIMIT 9",
+            "WHERE (at, id) > (1, 2) AND id <= 3 ORDER BY at, id LIMIT 9",
+            "WHERE account = 'acme' AND (at, id) > (1, 2) AND id <= 3 ORDER BY at, id LIMIT 9",
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM activity {condition}");
+            let plan = |tx: &Transaction<'_>| {
+                let mut statement = tx.prepare(&sql)?;
+                let steps = statement.query_map([], |row| row.get::<_, String>(3))?;
+                steps.collect::<rusqlite::Result<Vec<_>>>().map_err(Error::from)
+            };
+            let plan = state.read(plan).unwrap();
+            assert!(plan.iter().all(|step| step.contains("INDEX activity_")), "{sql}: {plan:?}");
+        }
+    }
 }

@@ -56,13 +56,23 @@ pub struct State {
 
 /// A connection inside a transaction, which ends by what its work returns.
 #[derive(Debug)]
-pub struct Transaction<'c>(&'c Connection);
+pub struct Transaction<'c> {
+    connection: &'c Connection,
+    actor: Option<&'c str>,
+}
+
+impl Transaction<'_> {
+    /// The user whose command this is; `None` for the daemon.
+    fn actor(&self) -> Option<&str> {
+        self.actor
+    }
+}
 
 impl Deref for Transaction<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.0
+        self.connection
     }
 }
 
@@ -79,6 +89,11 @@ impl State {
         reader.pragma_update(None, "query_only", true)?;
         let writers = Writers::new(path, connection);
         Ok(Self { path: path.to_owned(), writers, reader: Mutex::new(reader) })
+    }
+
+    /// Names the user whose command this process runs, once, for the activity log.
+    pub fn set_actor(&self, name: &str) {
+        self.writers.set_actor(name);
     }
 
     /// Reads all of it, and finds whether it is as it was written. Takes about a second for each
@@ -112,7 +127,7 @@ impl State {
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction().map_err(Error::from)?;
-        work(&Transaction(&transaction))
+        work(&Transaction { connection: &transaction, actor: None })
     }
 
     /// Brings all that was written into the database file, and empties the one beside it, unless

@@ -62,7 +62,8 @@ fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
     let refused = copy::refused("write", new);
     let mut connection = copy::open(new)?;
     let tx = connection.transaction().map_err(&refused)?;
-    imports::continue_after(&Transaction(&tx), last).map_err(&refused)?;
+    imports::continue_after(&Transaction { connection: &tx, actor: None }, last)
+        .map_err(&refused)?;
     tx.commit().map_err(&refused)
 }
 

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
@@ -26,6 +26,8 @@ const MOST: usize = 64;
 pub(super) struct Writers {
     path: PathBuf,
     turn: Mutex<Turn>,
+    /// The user whose command this process runs; not set in the daemon.
+    actor: OnceLock<Box<str>>,
     /// How many wait for their turn; each of them will join an open group.
     waiting: AtomicUsize,
 }
@@ -57,7 +59,14 @@ impl Writers {
     /// Those of the database at `path`, which `connection` has open.
     pub fn new(path: &Path, connection: Connection) -> Self {
         let turn = Turn { connection, group: None, members: 0, stuck: false, reconnected: 0 };
-        Self { path: path.to_owned(), turn: Mutex::new(turn), waiting: AtomicUsize::new(0) }
+        let (turn, waiting) = (Mutex::new(turn), AtomicUsize::new(0));
+        Self { path: path.to_owned(), turn, actor: OnceLock::new(), waiting }
+    }
+
+    /// Names the user whose command this process runs, once.
+    pub fn set_actor(&self, name: &str) {
+        // The first name stays.
+        let _ = self.actor.set(name.into());
     }
 
     /// Runs `work` in a transaction, and commits it.
@@ -72,7 +81,8 @@ impl Writers {
         let mut turn = self.turn();
         self.waiting.fetch_sub(1, SeqCst);
         let group = turn.join(&self.path)?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| turn.one(work)));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| turn.one(self.actor.get().map(|name| &**name), work)));
         let is_last = self.waiting.load(SeqCst) == 0 || turn.members >= MOST;
         if is_last || turn.connection.is_autocommit() {
             turn.commit();
@@ -135,10 +145,11 @@ impl Turn {
     /// One writer's work.
     fn one<T, E: From<Error>>(
         &mut self,
+        actor: Option<&str>,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let savepoint = Savepoint::begin(&self.connection).map_err(Error::from)?;
-        let value = work(&Transaction(&self.connection))?;
+        let value = work(&Transaction { connection: &self.connection, actor })?;
         savepoint.keep().map_err(Error::from)?;
         Ok(value)
     }

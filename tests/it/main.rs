@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod activity;
 mod check;
 mod cli_outbox;
 mod common;

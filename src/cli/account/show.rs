@@ -82,7 +82,9 @@ impl Host<'_> {
             output.line("")?;
         }
         for entry in &shown.activity {
-            let line = format!("{:.0}  {} {}", entry.at, entry.action, entry.detail);
+            let actor = entry.actor.as_ref().map(|name| format!(" (by {name})"));
+            let actor = actor.unwrap_or_default();
+            let line = format!("{:.0}  {}{actor} {}", entry.at, entry.action, entry.detail);
             output.line(line.trim_end())?;
         }
         Ok(())

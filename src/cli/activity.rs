@@ -1,0 +1,40 @@
+//! `sftp-import activity …`: the activity log for other programs.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::context::{CliResult, Context};
+use super::import::since_word;
+use crate::account::AccountId;
+use crate::state::activity::Pages;
+
+/// What `activity` can do.
+#[derive(Debug, Subcommand)]
+pub enum ActivityCommand {
+    /// Print the activity log as JSON lines, oldest first
+    Export {
+        /// Only this account's
+        #[arg(long, value_name = "ID")]
+        account: Option<AccountId>,
+        /// Only what happened since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        #[arg(long, value_name = "DATE", value_parser = since_word)]
+        since: Option<Timestamp>,
+    },
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// The state database's, or standard output's.
+pub fn run(command: ActivityCommand, context: &Context) -> CliResult {
+    let ActivityCommand::Export { account, since } = command;
+    let state = context.state(&context.config()?)?;
+    let mut pages = state.read(|tx| Pages::new(tx, account, since))?;
+    loop {
+        let lines = state.read(|tx| pages.next(tx))?;
+        if lines.is_empty() {
+            return Ok(true);
+        }
+        context.output().json_lines(&lines)?;
+    }
+}
