@@ -1,72 +1,67 @@
-//! Where sshd's log comes in: `journal.sock` in the unit's runtime folder, to which
-//! sftp-import-journal.service writes what the journal has of sshd, an entry in JSON a line.
+//! Reads sshd's log entries from the journal socket, one JSON object per line.
 //!
-//! The sidecar can't read the journal itself, and needn't: that unit can, and nothing else. Only
-//! root may write here, which systemd is when it connects the unit's output.
+//! The daemon cannot read the journal. It connects to sftp-import-journal.socket, and systemd runs
+//! journalctl for each connection, as a user of its own. The socket is in a folder of root's, so the
+//! entries come from systemd, and root opens nothing in a folder of the daemon's user.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 use crate::audit::Login;
 use crate::import::Engine;
 
-/// The socket's name.
-const NAME: &str = "journal.sock";
+/// Variable with the socket's path, which the unit sets. Unset: logins are not audited.
+const SOCKET: &str = "SFTP_IMPORT_JOURNAL";
 /// A longer entry is no login.
 const LONGEST: u64 = 64 * 1024;
+/// Pause before the next connection.
+const RETRY: Duration = Duration::from_secs(2);
 
-/// Listens until the runtime ends; nowhere when systemd has given no runtime folder.
+/// Connects and reads until the runtime ends. Returns immediately if the variable is unset.
 pub async fn serve(engine: Arc<Engine>) {
-    let Some(folder) = std::env::var_os("RUNTIME_DIRECTORY") else { return };
-    let path = PathBuf::from(folder).join(NAME);
-    let listener = match bind(&path) {
-        Ok(listener) => listener,
-        Err(error) => {
-            return tracing::error!(
-                "logins are not audited: cannot listen at {}: {error}",
-                path.display()
-            );
-        }
-    };
+    let Some(path) = std::env::var_os(SOCKET).map(PathBuf::from) else { return };
+    let mut reported = false;
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) if is_roots(&stream) => {
-                drop(tokio::spawn(read(stream, Arc::clone(&engine))));
+        match connect(&path).await {
+            Ok(stream) => {
+                if std::mem::take(&mut reported) {
+                    tracing::info!("logins are audited again");
+                }
+                read(stream, &engine).await;
             }
-            Ok(_) => tracing::warn!("somebody who is not root wrote to {}", path.display()),
             Err(error) => {
-                tracing::warn!("cannot accept at {}: {error}", path.display());
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                if !std::mem::replace(&mut reported, true) {
+                    let path = path.display();
+                    tracing::error!("logins are not audited: cannot connect to {path}: {error}");
+                }
             }
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
-fn bind(path: &std::path::Path) -> std::io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Connects to a socket that root listens at.
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(path).await?;
+    match stream.peer_cred()?.uid() {
+        0 => Ok(stream),
+        uid => Err(io::Error::other(format!("the user with id {uid} listens there, not root"))),
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
-fn is_roots(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0)
-}
-
-async fn read(stream: UnixStream, engine: Arc<Engine>) {
+/// Reads entries until the connection ends.
+async fn read(stream: UnixStream, engine: &Engine) {
     let mut entries = BufReader::new(stream);
     loop {
         let mut entry = Vec::new();
         let read = (&mut entries).take(LONGEST).read_until(b'\n', &mut entry).await;
         if !matches!(read, Ok(length) if length > 0) {
-            return; // the unit has ended
+            return;
         }
         if let (Some(login), Some(hearing)) = (Login::from_journal(&entry), engine.hearing.get()) {
             hearing.logged_in(login);

@@ -18,8 +18,8 @@ const PRIVILEGES: &str = "sidecar-privileges";
 const UNIT: &str = "sidecar-unit";
 const LOGINS: &str = "login-audit";
 
-/// The unit that hands the sidecar what sshd says of logins.
-const JOURNAL_UNIT: &str = "sftp-import-journal";
+/// The daemon reads sshd's log entries from a connection to it.
+const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 
 /// Locked by the sidecar while it runs.
 const LOCK: &str = "daemon.lock";
@@ -121,7 +121,8 @@ fn judge_privileges(status: &str, service: Option<u32>) -> Finding {
 }
 
 fn show_unit(unit: &str) -> String {
-    let properties = "--property=LoadState,UnitFileState,ActiveState,NRestarts,NeedDaemonReload";
+    let properties =
+        "--property=LoadState,UnitFileState,ActiveState,NRestarts,NeedDaemonReload,NConnections";
     let output = Command::new("systemctl").args(["show", properties, unit]).output();
     output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
@@ -154,14 +155,23 @@ fn judge_unit(shown: &str) -> Finding {
     }
 }
 
+/// `shown` is what `systemctl show` prints of the socket unit.
 fn judge_journal(shown: &str) -> Finding {
-    if shown.lines().any(|line| line == "ActiveState=active") {
+    let is = |line: &str| shown.lines().any(|shown| shown == line);
+    let (message, fix) = if !is("ActiveState=active") {
+        let message = "sftp-import-journal.socket is not active: logins are not audited";
+        let fix = "systemctl start sftp-import-journal.socket; \
+                   `journalctl -u sftp-import-journal.socket` logs why it ended";
+        (message, fix)
+    } else if is("NConnections=0") {
+        let message = "sftp-importd reads no sshd log entries: logins are not audited";
+        let fix = "systemctl restart sftp-importd; \
+                   `journalctl -u 'sftp-import-journal@*'` logs why journalctl ended";
+        (message, fix)
+    } else {
         return Finding::ok(LOGINS, "sshd's logins come from the journal");
-    }
-    let message = "sftp-import-journal does not run: `key list` shows no last use of keys";
-    Finding::warn(LOGINS, message)
-        .log("sftp-import-journal.service: Failed")
-        .fix("systemctl start sftp-import-journal; `journalctl -u sftp-import-journal` says why")
+    };
+    Finding::warn(LOGINS, message).log("logins are not audited").fix(fix)
 }
 
 #[cfg(test)]
@@ -201,10 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_nobody_reads_is_said() {
-        assert_eq!(judge_journal("LoadState=loaded\nActiveState=active").level, Level::Ok);
-        let finding = judge_journal("LoadState=not-found\nActiveState=inactive");
-        assert_eq!((finding.check, finding.level), (LOGINS, Level::Warn));
+    fn warns_when_the_daemon_reads_no_sshd_log_entries() {
+        assert_eq!(judge_journal("ActiveState=active\nNConnections=1").level, Level::Ok);
+        for (shown, message) in [
+            ("LoadState=not-found\nActiveState=inactive", "is not active"),
+            ("ActiveState=active\nNConnections=0", "reads no sshd log entries"),
+        ] {
+            let finding = judge_journal(shown);
+            assert_eq!((finding.check, finding.level), (LOGINS, Level::Warn));
+            assert!(finding.message.contains(message), "{}", finding.message);
+        }
     }
 
     #[test]

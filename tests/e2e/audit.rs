@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -361,17 +361,15 @@ fn the_socket_is_not_the_accounts_to_change() {
     assert!(host.query("SELECT 1 FROM activity WHERE action = 'file.cut_off'").is_empty());
 }
 
-/// sshd's own line, as the journal has it, through the socket that its unit writes to.
+/// sshd's own line, as the journal has it. The test listens where systemd does.
 #[test]
 fn a_login_updates_its_key() {
     let host = Host::new("");
-    let folder = host.root.join("run");
-    std::fs::create_dir(&folder).unwrap();
-    run("chown", &["sftp-import", text(&folder)]).ok();
     let account = host.account("e2e-audit-login");
-    host.start_daemon_under(&["env", &format!("RUNTIME_DIRECTORY={}", folder.display())]);
-    let socket = folder.join("journal.sock");
-    until("the socket", SOON, || socket.exists().then_some(()));
+    let socket = host.root.join("journal");
+    let listener = journal_socket(&socket);
+    host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
+    let (mut journal, _) = listener.accept().unwrap();
     let keys = || host.cli(&["key", "list", &account.id, "--json"]).ok().json();
     assert!(keys()[0]["lastUsedAt"].is_null());
     account.sftp("pwd\n").ok();
@@ -385,7 +383,6 @@ fn a_login_updates_its_key() {
         format!("{entry}\n")
     };
     let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap() / 1000 * 1000;
-    let mut journal = UnixStream::connect(&socket).unwrap();
     write!(journal, "{}not an entry\n{}", entry("1000", now + 1_000_000), entry("0", now)).unwrap();
     let used = until("the key's last use", SOON, || {
         let key = keys()[0].clone();
@@ -396,12 +393,59 @@ fn a_login_updates_its_key() {
     assert_eq!(at.as_microsecond(), i64::try_from(now).unwrap());
     let listed = host.cli(&["key", "list", &account.id]).ok().stdout;
     assert!(listed.contains("LAST USE") && listed.contains("127.0.0.1"), "{listed}");
-    // The day is read again when the unit starts anew: nothing is doubled.
+    // Each connection begins with the last day's entries: nothing is doubled.
     drop(journal);
-    let mut journal = UnixStream::connect(&socket).unwrap();
+    let (mut journal, _) = listener.accept().unwrap();
     write!(journal, "{}{}", entry("0", now), entry("0", now + 5_000_000)).unwrap();
     drop(journal);
     let logins = activity(&account, "session.login", 2);
     assert_eq!(logins.len(), 2, "{logins:?}");
     assert!(logins[0].starts_with("ED25519 SHA256:") && logins[0].ends_with(" from 127.0.0.1"));
+}
+
+/// Listens as root at `path`, where the daemon's user may connect.
+fn journal_socket(path: &Path) -> UnixListener {
+    let listener = UnixListener::bind(path).unwrap();
+    run("chown", &["sftp-import", text(path)]).ok();
+    listener
+}
+
+/// Entries of a listener that is not root are not read.
+#[test]
+fn only_root_supplies_log_entries() {
+    let host = Host::new("");
+    let socket = host.root.join("run/journal");
+    std::fs::create_dir(host.root.join("run")).unwrap();
+    run("chown", &["sftp-import", text(&host.root.join("run"))]).ok();
+    let listen = format!(
+        "import os, pwd, socket\nos.setuid(pwd.getpwnam('sftp-import').pw_uid)\n\
+         s = socket.socket(socket.AF_UNIX)\ns.bind({:?})\ns.listen()\n\
+         print('listening', flush=True)\n\
+         while True:\n  c, _ = s.accept()\n  print(c.recv(1), flush=True)",
+        text(&socket)
+    );
+    let log = host.root.join("log/listener");
+    let _listener = Process::start("python3", &["-c", &listen], &log);
+    let printed = |text| std::fs::read_to_string(&log).unwrap().contains(text);
+    until("the listener", SOON, || printed("listening").then_some(()));
+    host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
+    until("the refusal", SOON, || {
+        let daemon = std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
+        daemon.contains("listens there, not root").then_some(())
+    });
+    until("the connection to be closed", SOON, || printed("b''").then_some(()));
+}
+
+/// Without its socket the daemon starts, reports it once, and connects when the socket is there.
+#[test]
+fn connects_when_the_journal_socket_appears() {
+    let host = Host::new("");
+    let socket = host.root.join("journal");
+    host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
+    let log = || std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
+    until("the report", SOON, || log().contains("logins are not audited").then_some(()));
+    let listener = journal_socket(&socket);
+    let _journal = listener.accept().unwrap();
+    until("the end of it", SOON, || log().contains("logins are audited again").then_some(()));
+    assert_eq!(log().matches("logins are not audited").count(), 1);
 }

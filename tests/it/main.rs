@@ -20,6 +20,7 @@ mod memory;
 mod pages;
 mod prometheus;
 mod promises;
+mod root_paths;
 mod store_readers;
 mod stored;
 mod threat_model;
