@@ -9,7 +9,7 @@ use nix::unistd::{Group, User, getgrouplist};
 use super::paths::{Link, chain};
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::provision::host::{AccountFolders, Host};
+use crate::provision::host::{AccountFolders, Found, Host};
 use crate::spool::{Layout, Linked, linked};
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, State, keys};
@@ -37,6 +37,8 @@ pub(super) struct AccountFacts {
     pub keys: usize,
     /// The chroot and everything above it; or what of it is missing.
     pub chroot: Result<Vec<Link>, String>,
+    /// The folder of all accounts.
+    pub root: Option<Found>,
     /// Its folders as they are.
     pub folders: Option<AccountFolders>,
     /// User and group id of the service user.
@@ -110,6 +112,7 @@ impl<'a> Gathering<'a> {
             fingerprints: self.keys.usable.get(name).cloned().unwrap_or_default(),
             keys: self.keys.count.get(name).copied().unwrap_or_default(),
             chroot: chroot.map_err(|(path, error)| format!("{}: {error}", path.display())),
+            root: host.map(|host| host.root),
             folders: host.and_then(|host| host.folders.get(&row.id)).copied(),
             service: host.map(|host| host.service),
             linked: linked(&Layout::new(&self.config.paths), &row.id),
@@ -174,7 +177,7 @@ impl Keys {
 /// An account that has all it needs, in these groups.
 #[cfg(test)]
 pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
-    use crate::provision::host::{Found, Owned};
+    use crate::provision::host::Owned;
     use crate::recipient::RecipientRule;
     let folder = |uid, gid, mode| Found::Folder(Owned { uid, gid, mode });
     let link =
@@ -196,6 +199,7 @@ pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
         fingerprints: vec!["SHA256:a".into()],
         keys: 1,
         chroot: Ok(vec![link("/"), link("/srv"), link(&format!("/srv/{id}"))]),
+        root: Some(folder(0, 998, 0o750)),
         folders: Some(AccountFolders {
             chroot: folder(0, 0, 0o755),
             incoming: folder(999, 70_000, 0o770),

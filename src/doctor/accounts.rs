@@ -194,9 +194,11 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
     if !matches!(folders.chroot, Found::Folder(_)) {
         return Vec::new(); // said of the chroot
     }
+    let root = Owned { uid: 0, gid: service_group, mode: 0o750 };
     let incoming = Owned { uid: service, gid, mode: 0o770 };
     let results = Owned { uid: service, gid: service_group, mode: 0o755 };
     let wrong = [
+        ("the folder of all accounts", account.root.unwrap_or(Found::Missing), root),
         ("incoming", folders.incoming, incoming),
         ("results", folders.results, results),
         ("dev", folders.dev, results),

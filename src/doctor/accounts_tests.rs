@@ -79,6 +79,10 @@ fn folders_that_are_not_as_they_were_made() {
         account.folders = Some(AccountFolders { results: Found::Missing, ..folders(account) });
     });
     assert_eq!(finding.message, "results is missing");
+    let finding = found(|account| {
+        account.root = Some(Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }));
+    });
+    assert_eq!(finding.message, "the folder of all accounts is 0:0 0711, not 0:998 0750");
 }
 
 #[test]

@@ -61,8 +61,9 @@ pub struct Plan {
 /// id) need nothing; accounts that are being removed lose all they have.
 pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
     let mut plan = Plan::default();
-    if host.root != Found::Folder(ROOT) {
-        plan.steps.push(Step::Root(ROOT));
+    let root = Owned { uid: 0, gid: host.service.1, mode: ROOT_MODE };
+    if host.root != Found::Folder(root) {
+        plan.steps.push(Step::Root(root));
     }
     let spool = Owned { uid: host.service.0, gid: host.service.1, mode: 0o700 };
     if host.spool != Found::Folder(spool) {
@@ -92,8 +93,9 @@ fn lacks_membership(row: &AccountRow, host: &Host) -> bool {
     has_user && !host.members.contains(row.id.as_str())
 }
 
-/// The folder of all accounts: anyone passes through, no one lists who our partners are.
-const ROOT: Owned = Owned { uid: 0, gid: 0, mode: 0o711 };
+/// Mode of the folder of all accounts: only root and the daemon get below it. sshd enters chroots as
+/// root.
+const ROOT_MODE: u32 = 0o750;
 
 fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
     let Some(uid) = row.uid else { return Ok(Vec::new()) };

@@ -52,7 +52,7 @@ fn bare() -> Host {
         users: HashMap::new(),
         groups: HashMap::new(),
         ids: HashSet::new(),
-        root: Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }),
+        root: Found::Folder(Owned { uid: 0, gid: SERVICE.1, mode: 0o750 }),
         spool: Found::Folder(Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o700 }),
         folders: HashMap::from([(acme(), NOTHING)]),
     }
@@ -146,6 +146,11 @@ fn drift_is_mended() {
     let mut host = complete();
     host.folders.get_mut(&acme()).unwrap().dev = Found::Missing; // made by an earlier version
     assert_eq!(steps(AccountState::Active, &host), [mend]);
+
+    let mut host = complete();
+    host.root = Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }); // made by an earlier version
+    let root = Owned { uid: 0, gid: SERVICE.1, mode: 0o750 };
+    assert_eq!(steps(AccountState::Active, &host), [Step::Root(root)]);
 
     let mut host = complete();
     (host.root, host.spool) = (Found::Missing, Found::Missing);

@@ -31,7 +31,9 @@ fn two_capabilities_are_enough() {
         nix::unistd::chown(&path, partner, None).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    std::fs::set_permissions(host.layout.root(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let group = Some(nix::unistd::Gid::from_raw(65534));
+    nix::unistd::chown(host.layout.root(), None, group).unwrap();
+    std::fs::set_permissions(host.layout.root(), std::fs::Permissions::from_mode(0o750)).unwrap();
     let program = std::env::current_exe().unwrap();
     let writer = OpenOptions::new().append(true).open(host.incoming().join("e.csv")).unwrap();
     let run = |expected: &str| {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::account::Account;
-use crate::host::{Host, SOON, text};
+use crate::host::{Host, SOON, set_mode, text};
 use crate::pair::Pair;
 use crate::process::{Process, run, until};
 use crate::sftp_script::Script;
@@ -345,7 +345,8 @@ fn the_socket_is_not_the_accounts_to_change() {
     for command in ["chmod 0777 /dev", "chmod 0 /dev/log", "rename /dev /incoming/dev"] {
         account.sftp(&format!("{command}\n")).refused();
     }
-    // A stranger on the host reaches it, and is nobody.
+    // Another user of the host who got below the accounts' folder reaches it, and is no account.
+    set_mode(&host.accounts(), 0o755);
     let log = host.accounts().join(&account.id).join("dev/log");
     let line =
         "<38>Nov 25 18:12:24 internal-sftp[7]: forced close \"e.csv\" bytes read 0 written 6";

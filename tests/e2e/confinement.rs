@@ -4,8 +4,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Host, SOON, free_port, text};
-use crate::process::{Process, until};
+use crate::host::{Host, SOON, free_port, set_mode, text};
+use crate::pair::Pair;
+use crate::process::{Process, run, until};
+use crate::unix::changing_users;
 
 /// Each request is refused by the server, and the session lives on.
 #[test]
@@ -79,6 +81,69 @@ fn the_root_is_the_chroot() {
     assert_eq!(lines, expected);
     account.sftp(&format!("get {}\n", text(&other.incoming().join("secret.csv")))).refused();
     account.sftp(&format!("ls ../../{}/incoming\n", other.id)).refused();
+}
+
+/// Prints each of the paths that a user reaches: the user's name, the folder of all accounts, paths.
+const REACH: &str = r#"
+import os, pwd, socket, sys
+user, root, *paths = sys.argv[1:]
+user = pwd.getpwnam(user)
+os.initgroups(user.pw_name, user.pw_gid)
+os.setgid(user.pw_gid)
+os.setuid(user.pw_uid)
+def attempt(what, call):
+    try:
+        call()
+        print(what)
+    except PermissionError:
+        pass
+    except OSError as error:
+        print(what, error)
+attempt("list " + root, lambda: os.listdir(root))
+for path in paths:
+    attempt("stat " + path, lambda: os.lstat(path))
+    attempt("open " + path, lambda: os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    if path.endswith("/log"):
+        sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        attempt("send to " + path, lambda: sender.sendto(b"<38>x", path))
+"#;
+
+/// The group and mode of `folder`, as stat(1) prints them.
+fn group_and_mode(folder: &Path) -> String {
+    run("stat", &["-c", "%U:%G %a", text(folder)]).ok().stdout.trim().to_owned()
+}
+
+/// Rejected records are in results/ with mode 0644, and the log socket takes a line from everybody:
+/// the folder of all accounts keeps other users out. The account itself works as before.
+#[test]
+fn other_users_of_the_host_reach_nothing_below_the_accounts_folder() {
+    let host = Host::running();
+    let account = host.account("e2e-reach");
+    let rejecting = Pair::events_with(&account.local(), "bad", 5, &[2]);
+    account.upload(&rejecting);
+    account.report("bad");
+    let found = run("find", &[text(&host.accounts()), "-mindepth", "1"]).ok().stdout;
+    let paths: Vec<&str> = found.lines().collect();
+    for name in ["/results/bad.errors.csv", "/results/bad.result.json", "/dev/log", "/incoming"] {
+        assert!(paths.iter().any(|path| path.ends_with(name)), "{name} is not in {paths:#?}");
+    }
+    for user in ["_sftp-import-keys", "nobody", &account.id] {
+        let accounts = host.accounts();
+        let words = [&["-c", REACH, user, text(&accounts)], &paths[..]].concat();
+        assert_eq!(run("python3", &words).ok().stdout, "", "{user}");
+    }
+
+    account.sftp("ls -l /results\nget /results/bad.errors.csv /dev/null\n").ok();
+    account.import_all(&Pair::events(&account.local(), "e", 3), 3);
+    let closed = "SELECT 1 FROM activity WHERE action = 'file.closed' AND detail LIKE '%e.csv%'";
+    until("the session's log lines", SOON, || (!host.query(closed).is_empty()).then_some(()));
+
+    let wanted = group_and_mode(&host.accounts());
+    assert_eq!(wanted, "root:sftp-import 750");
+    run("chgrp", &["root", text(&host.accounts())]).ok();
+    set_mode(&host.accounts(), 0o711); // as earlier versions made it
+    changing_users(|| host.cli(&["provision"])).ok();
+    assert_eq!(group_and_mode(&host.accounts()), wanted);
 }
 
 /// No shell and no command, with a terminal or without: sshd runs its sftp server, whatever is asked.

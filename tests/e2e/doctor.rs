@@ -101,6 +101,10 @@ fn chroots_and_folders_as_sshd_and_clients_see_them() {
         let ran = account.sftp(&format!("put {}\n", file.display()));
         assert!(ran.stderr.contains("open \"/incoming/x.csv\": Permission denied"), "{ran:#?}");
     }
+    {
+        let _open = Mode::set(host.accounts(), 0o711);
+        examine(&host).failed("account-folders", "the folder of all accounts is 0:");
+    }
     std::fs::rename(account.incoming(), &away).unwrap();
     examine(&host).failed("account-folders", "incoming is missing");
     let ran = account.sftp("pwd\n");

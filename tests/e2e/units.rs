@@ -114,7 +114,7 @@ fn users_and_folders_are_made() {
     );
     for (path, mode, uid, gid) in [
         ("etc/sftp-import", 0o755, root_id, root_id),
-        ("srv/sftp-import", 0o711, root_id, root_id),
+        ("srv/sftp-import", 0o750, root_id, daemon),
         ("srv/sftp-import/.spool", 0o700, daemon, daemon),
         ("var/lib/sftp-import", 0o711, daemon, daemon),
         ("var/lib/sftp-import/data", 0o750, daemon, daemon),

@@ -54,7 +54,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     let nobody = user(SERVICE).unwrap();
     let (service, service_group) = (nobody.uid.as_raw(), nobody.gid.as_raw());
     let root = host.accounts_root();
-    assert_eq!(owned(&root), (0, 0, 0o711));
+    assert_eq!(owned(&root), (0, service_group, 0o750));
     assert_eq!(owned(&root.join(".spool")), (service, service_group, 0o700));
     assert_eq!(owned(&root.join(&id)), (0, 0, 0o755));
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
