@@ -11,21 +11,21 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// A new import is told of after this.
 const SOON: Duration = Duration::from_millis(100);
 
-/// A round that took long, as much waits, is followed by a pause of this many times as long, and
-/// [`MAX_PAUSE`] at most.
-const PAUSE_FACTOR: u32 = 20;
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The next round comes this much later for each import that waits or runs, whose report may be
+/// written anew, and [`MAX_PAUSE`] at most.
+const PAUSE_EACH: Duration = Duration::from_millis(5);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// The round that comes next.
 #[derive(Debug)]
 pub struct Telling {
     /// None while one is under way.
     next: Option<Instant>,
-    /// When the last one began.
-    began: Instant,
     /// No round before this, whatever is new.
     rests_until: Instant,
     period: Duration,
+    /// After the round that is under way, or was last.
+    pause: Duration,
     /// Something new came during the round that is under way.
     again: bool,
     is_busy: bool,
@@ -36,16 +36,24 @@ impl Telling {
     pub fn new(still_processing_every: Duration) -> Self {
         let period = PERIOD.min(still_processing_every);
         let now = Instant::now();
-        Self { next: Some(now), began: now, rests_until: now, period, again: false, is_busy: false }
+        Self {
+            next: Some(now),
+            rests_until: now,
+            period,
+            pause: Duration::ZERO,
+            again: false,
+            is_busy: false,
+        }
     }
 
-    /// Whether a round begins at `now`; `is_busy` when imports wait or run.
-    pub fn begin(&mut self, now: Instant, is_busy: bool) -> bool {
-        self.is_busy = is_busy;
-        let begins = is_busy && self.next.is_some_and(|next| next <= now);
+    /// Whether a round begins at `now`, when so many imports wait or run.
+    pub fn begin(&mut self, now: Instant, imports: usize) -> bool {
+        self.is_busy = imports > 0;
+        let begins = self.is_busy && self.next.is_some_and(|next| next <= now);
         if begins {
             self.next = None;
-            self.began = now;
+            let imports = u32::try_from(imports).unwrap_or(u32::MAX);
+            self.pause = PAUSE_EACH.saturating_mul(imports).min(MAX_PAUSE);
         }
         begins
     }
@@ -63,8 +71,7 @@ impl Telling {
     /// The round is over.
     pub fn done(&mut self, now: Instant) {
         let again = std::mem::take(&mut self.again);
-        let took = now.saturating_duration_since(self.began);
-        self.rests_until = now + (PAUSE_FACTOR * took).min(MAX_PAUSE);
+        self.rests_until = now + self.pause;
         let pause = if again { SOON } else { self.period };
         self.next = Some((now + pause).max(self.rests_until));
     }
@@ -83,48 +90,51 @@ mod tests {
     fn one_round_at_a_time_and_none_for_nothing() {
         let mut telling = Telling::new(Duration::from_secs(3600));
         let now = Instant::now();
-        assert!(!telling.begin(now, false));
+        assert!(!telling.begin(now, 0));
         assert_eq!(telling.next(), None);
-        assert!(telling.begin(now, true));
-        assert!(!telling.begin(now, true), "under way");
+        assert!(telling.begin(now, 1));
+        assert!(!telling.begin(now, 1), "under way");
         telling.done(now);
         assert_eq!(telling.next(), Some(now + PERIOD));
-        assert!(!telling.begin(now, true));
-        assert!(telling.begin(now + PERIOD, true));
+        assert!(!telling.begin(now, 1));
+        assert!(telling.begin(now + PERIOD, 1));
     }
 
     #[test]
-    fn a_long_round_is_followed_by_a_long_pause() {
+    fn the_pause_is_longer_when_many_imports_wait() {
         let mut telling = Telling::new(Duration::from_secs(3600));
         let now = Instant::now();
-        assert!(telling.begin(now, true));
-        telling.soon(now);
-        let done = now + Duration::from_millis(500);
-        telling.done(done);
-        assert_eq!(telling.next(), Some(done + Duration::from_secs(10)));
-        telling.soon(done);
-        assert_eq!(telling.next(), Some(done + Duration::from_secs(10)), "whatever is new");
-        assert!(telling.begin(done + Duration::from_secs(10), true));
-        let done = done + Duration::from_secs(20);
-        telling.done(done);
-        assert_eq!(telling.next(), Some(done + MAX_PAUSE));
+        let (two, five) = (Duration::from_secs(2), Duration::from_secs(5));
+        for (imports, next, after_news) in [
+            (1, PERIOD, SOON),
+            (400, two, two),
+            (1000, five, five),
+            (usize::MAX, MAX_PAUSE, MAX_PAUSE),
+        ] {
+            assert!(telling.begin(now, imports));
+            telling.done(now);
+            assert_eq!(telling.next(), Some(now + next), "{imports}");
+            telling.soon(now);
+            assert_eq!(telling.next(), Some(now + after_news), "{imports}");
+            telling.next = Some(now);
+        }
     }
 
     #[test]
     fn what_is_new_is_told_of_soon_but_not_at_once() {
         let mut telling = Telling::new(Duration::from_secs(1));
         let now = Instant::now();
-        assert!(telling.begin(now, true));
+        assert!(telling.begin(now, 1));
         telling.soon(now);
         telling.done(now);
-        assert!(!telling.begin(now, true));
-        assert!(telling.begin(now + SOON, true));
+        assert!(!telling.begin(now, 1));
+        assert!(telling.begin(now + SOON, 1));
         telling.done(now);
-        assert!(telling.begin(now + Duration::from_secs(1), true), "as often as still_processing");
+        assert!(telling.begin(now + Duration::from_secs(1), 1), "as often as still_processing");
         telling.done(now);
         let later = now + Duration::from_secs(60);
         telling.soon(later);
-        assert!(!telling.begin(later, true), "after an idle time too");
-        assert!(telling.begin(later + SOON, true));
+        assert!(!telling.begin(later, 1), "after an idle time too");
+        assert!(telling.begin(later + SOON, 1));
     }
 }

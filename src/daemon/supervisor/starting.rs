@@ -96,8 +96,8 @@ impl Supervisor {
     }
 
     fn start_telling(&mut self, now: Instant) {
-        let is_busy = !self.running.is_empty() || self.queue.waiting() > 0;
-        if self.telling.begin(now, is_busy) {
+        let imports = self.running.len() + self.queue.waiting();
+        if self.telling.begin(now, imports) {
             let runs = self.running.values();
             let running: Vec<_> =
                 runs.map(|r| (r.import.id.clone(), Arc::clone(&r.monitor))).collect();
