@@ -37,8 +37,9 @@ impl Looks {
         }
     }
 
-    /// Something changed in this account's incoming: look at it soon, once for all that changes until
-    /// then. Nothing is ready by a change alone: its session ends first, or `settle` does.
+    /// Requests a look because something changed in the account's incoming. It begins after
+    /// [`TOGETHER`], so that changes until then share it. A pair is not ready by its change alone: its
+    /// session ends later, or `settle` passes.
     pub fn request_soon(&mut self, account: AccountId, now: Instant) {
         self.set_alarm(account, now + TOGETHER);
     }

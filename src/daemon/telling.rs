@@ -21,7 +21,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 pub struct Telling {
     /// None while one is under way.
     next: Option<Instant>,
-    /// No round before this, whatever is new.
+    /// No round begins before this, even if a new import waits.
     rests_until: Instant,
     period: Duration,
     /// After the round that is under way, or was last.

@@ -241,7 +241,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down the last of what was heard, before the process ends.
+    /// Stores all lines that were received, before the process ends.
     ///
     /// # Errors
     /// The state database's.

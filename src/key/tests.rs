@@ -257,7 +257,7 @@ fn limits_reach_the_line() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// Whoever owns the state database can write any row, such as root's.
+/// The daemon's user can write an account named `root` into the state database.
 #[test]
 fn keys_of_a_user_that_is_no_accounts_are_not_published() {
     let fixture = Fixture::new();

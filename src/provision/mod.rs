@@ -129,10 +129,8 @@ pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(),
 pub fn end_sessions(config: &Config, row: &AccountRow) -> Result<usize, ProvisionError> {
     let Some(uid) = row.uid else { return Ok(0) };
     let host = look(config, std::slice::from_ref(&row.id))?;
-    match plan::may_end_sessions(&row.id, uid, &host) {
-        true => sessions::end(uid),
-        false => Err(Refusal::User { account: row.id.clone(), uid }.into()),
-    }
+    plan::check_processes(&row.id, uid, &host)?;
+    sessions::end(uid)
 }
 
 /// Ends the sessions of an account that is being removed, and takes its folders, Unix user and

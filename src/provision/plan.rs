@@ -105,13 +105,28 @@ fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
     }
 }
 
-/// Whether the processes of the account's Unix user may be ended: it is ours, or gone and nobody
-/// else has its id.
-pub(super) fn may_end_sessions(account: &AccountId, uid: u32, host: &Host) -> bool {
-    let user = host.users.get(account.as_str());
-    in_range(uid, host)
-        && !host.has_other_name(uid, account)
-        && user.is_none_or(|user| is_our_user(user, Some(uid), host))
+/// Whether the processes with the account's Unix user id may be ended: its user is ours, or there is
+/// none and nobody else has the id.
+///
+/// # Errors
+/// They are somebody else's.
+pub(super) fn check_processes(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal> {
+    check_range(account, uid, host)?;
+    let account = account.clone();
+    match host.users.get(account.as_str()) {
+        _ if host.has_other_name(uid, &account) => Err(Refusal::Id { account, uid }),
+        Some(user) if !is_our_user(user, Some(uid), host) => {
+            Err(Refusal::User { account, uid: user.uid })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_range(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal> {
+    match in_range(uid, host) {
+        true => Ok(()),
+        false => Err(Refusal::Range { account: account.clone(), uid }),
+    }
 }
 
 /// Whether the Unix user and group named as the account are ours, or not there.
@@ -135,8 +150,8 @@ pub(super) fn check_name(
     }
 }
 
-/// A user of an account's name is ours when its id is for accounts and it has our comment and home,
-/// whatever the account's row says; and when that says an id, it is this one.
+/// A user with the name of an account is ours if its id is in the range of accounts, it has our comment
+/// and home, and it has the id of the account's row, if the row has one.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
     in_range(user.uid, host)
         && user.gecos == GECOS
@@ -155,9 +170,7 @@ fn in_range(id: u32, host: &Host) -> bool {
 }
 
 fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
-    if !in_range(uid, host) {
-        return Err(Refusal::Range { account: account.clone(), uid });
-    }
+    check_range(account, uid, host)?;
     check_name(account, Some(uid), host)?;
     let mut steps = user_steps(account, uid, host)?;
     let want = wanted(uid, host);
@@ -218,7 +231,7 @@ fn wanted(gid: u32, host: &Host) -> Wanted {
 /// What is the account's by name is taken away; what became somebody else's is left alone.
 fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
-    if may_end_sessions(account, uid, host) {
+    if check_processes(account, uid, host).is_ok() {
         steps.push(Step::EndSessions { uid });
     }
     steps.extend(folder_step(account, host));

@@ -273,13 +273,13 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
             assert_eq!((plan.steps.len(), plan.refusals.len()), (0, 1), "{uid} {gecos} {home}");
         }
         assert_eq!(plan(&[row(AccountState::Removing)], &host).steps, [], "{uid} {gecos} {home}");
-        assert!(!plan::may_end_sessions(&acme(), uid, &host), "{uid} {gecos} {home}");
+        assert!(plan::check_processes(&acme(), uid, &host).is_err(), "{uid} {gecos} {home}");
     }
     for uid in [first_uid, last_uid] {
         let mut host = complete();
         add_user(&mut host, uid, GECOS);
         host.groups.insert("acme".into(), uid);
-        assert!(plan::may_end_sessions(&acme(), uid, &host), "{uid}");
+        assert_eq!(plan::check_processes(&acme(), uid, &host), Ok(()), "{uid}");
         assert_eq!(plan::check_name(&acme(), Some(uid), &host), Ok(()), "{uid}");
     }
 }

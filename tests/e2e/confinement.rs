@@ -188,7 +188,7 @@ fn no_remote_forward_no_stdio_forward_no_tunnel() {
     account.ssh(&["-N", "-o", strict, "-R", &socket], &[]).refused();
 }
 
-/// sshd denies the request of an X11 display, and the session goes on without.
+/// sshd refuses to forward an X11 display. The session goes on without it.
 #[test]
 fn no_x11_forward() {
     let host = Host::new("");
