@@ -148,11 +148,15 @@ impl Config {
         if !is_node_name(&self.node.name) {
             return wrong("node.name", "must be 1 to 63 of A-Z a-z 0-9 - . _");
         }
-        if !self.paths.accounts.is_absolute() {
-            return wrong("paths.accounts", "must be an absolute path");
-        }
-        if !self.paths.state.is_absolute() {
-            return wrong("paths.state", "must be an absolute path");
+        for (key, path) in [
+            ("paths.accounts", &self.paths.accounts),
+            ("paths.state", &self.paths.state),
+            ("paths.admin", &self.paths.admin),
+            ("paths.keys", &self.paths.keys),
+        ] {
+            if !path.is_absolute() {
+                return wrong(key, "must be an absolute path");
+            }
         }
         if self.accounts.first_uid < 1000 || self.accounts.first_uid > self.accounts.last_uid {
             return wrong("accounts.first-uid", "must be at least 1000 and at most last-uid");

@@ -29,13 +29,22 @@ impl Default for Node {
 pub struct Paths {
     /// Holds every account's chroot and the spool.
     pub accounts: PathBuf,
-    /// Holds `state.db`, `published/` and `data/`.
+    /// Holds `state.db` and `data/`; the daemon's user writes there.
     pub state: PathBuf,
+    /// Holds `registry.db` and the locks of root's commands; root's alone.
+    pub admin: PathBuf,
+    /// Holds `keys.db`, which the authorized-keys helper reads; root's, for the helper's group.
+    pub keys: PathBuf,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { accounts: "/srv/sftp-import".into(), state: "/var/lib/sftp-import".into() }
+        Self {
+            accounts: "/srv/sftp-import".into(),
+            state: "/var/lib/sftp-import".into(),
+            admin: "/var/lib/sftp-import-admin".into(),
+            keys: "/var/lib/sftp-import-keys".into(),
+        }
     }
 }
 

@@ -323,10 +323,13 @@ fn make_folders(root: &Path) {
 
 fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
     let (accounts, state) = (root.join("accounts"), root.join("state"));
+    // As `shipped` names them.
+    let (admin, keys) = (root.join("state-admin"), root.join("state-keys"));
     let first_uid = 1_000_000 + n * 1_000;
     let config = format!(
         "[node]\nname = \"e2e{n}\"\n\
          [paths]\naccounts = {accounts:?}\nstate = {state:?}\n\
+         admin = {admin:?}\nkeys = {keys:?}\n\
          [accounts]\nfirst-uid = {first_uid}\nlast-uid = {}\n\
          [mail]\nurl = \"smtp://127.0.0.1:{smtp_port}\"\nmax-hourly-of-account = 0\n\
          [webhooks]\nallow = [\"127.0.0.0/8\"]\n\n{more}\n",

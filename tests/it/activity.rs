@@ -13,7 +13,8 @@ struct Host(TempDir);
 impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = format!("[paths]\nstate = {:?}\n", folder.path());
+        let config =
+            format!("[paths]\nstate = {0:?}\nadmin = {0:?}\nkeys = {0:?}\n", folder.path());
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         Self(folder)
     }

@@ -20,7 +20,7 @@ impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "[paths]\nstate = {:?}\n[webhooks]\nallow = [\"127.0.0.1/32\"]\n",
+            "[paths]\nstate = {0:?}\nadmin = {0:?}\nkeys = {0:?}\n[webhooks]\nallow = [\"127.0.0.1/32\"]\n",
             folder.path()
         );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();

@@ -61,9 +61,12 @@ impl TestHost {
         assert_eq!(said.code, Some(0), "{said:?}");
         let config = format!(
             "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
+             admin = '{}'\nkeys = '{}'\n\
              [accounts]\nfirst-uid = {}\nlast-uid = {}\ngroup = '{}'\nservice-user = '{SERVICE}'\n",
             host.accounts_root().display(),
             host.state().display(),
+            host.root.join("admin").display(),
+            host.root.join("keys").display(),
             host.first_uid,
             host.first_uid + 9,
             host.group,
