@@ -1,4 +1,4 @@
-//! Whether what is published is what the state database says: the helper reads nothing else.
+//! Whether what is published is what the registry says: the helper reads nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::PublishError;
 use crate::config::Config;
-use crate::state::keys::each_usable;
-use crate::state::{self, State};
+use crate::registry::keys::each_usable;
+use crate::registry::{self, Registry};
 
-/// How the published keys differ from the state database.
+/// How the published keys differ from the registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Keys that should work and are not published.
@@ -24,17 +24,17 @@ pub struct Difference {
 
 type Row = (String, String, String, Option<String>, Option<i64>);
 
-/// Compares the published keys with what `state` says at `now`.
+/// Compares the published keys with what `registry` says at `now`.
 ///
 /// # Errors
 /// Either can't be read.
 pub fn difference(
-    state: &State,
+    registry: &Registry,
     config: &Config,
     now: Timestamp,
 ) -> Result<Difference, PublishError> {
     let mut wanted = BTreeSet::new();
-    state.read(|tx| {
+    registry.read(|tx| {
         each_usable(tx, now, &config.accounts.uids(), |key| {
             wanted.insert((
                 key.account.to_owned(),
@@ -43,7 +43,7 @@ pub fn difference(
                 key.from.map(str::to_owned),
                 key.expires_at,
             ));
-            Ok::<_, state::Error>(())
+            Ok::<_, registry::Error>(())
         })
     })?;
     let mut published = published(&config.paths.keys_db()).map_err(PublishError::Read)?;

@@ -1,7 +1,7 @@
-//! Publishing: `published/keys.db` is replaced whole by what the state database says.
+//! Publishing: `published/keys.db` is replaced whole by what the registry says.
 //!
 //! The new file is built beside the old one, flushed, and renamed over it; a helper sees the one
-//! or the other, never half. Publishers take turns, and each reads the state database after its
+//! or the other, never half. Publishers take turns, and each reads the registry after its
 //! turn has come: the last one to finish has seen every change that was committed before.
 //!
 //! Root publishes into a folder that the sidecar's user owns, so nothing here follows a link that
@@ -22,8 +22,8 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::config::Config;
-use crate::state::keys::{Publishable, each_usable};
-use crate::state::{self, State};
+use crate::registry::keys::{Publishable, each_usable};
+use crate::registry::{self, Registry};
 
 /// The group that sshd runs the helper with.
 const GROUP: &str = "_sftp-import-keys";
@@ -47,9 +47,9 @@ pub enum PublishError {
     /// What is published couldn't be read.
     #[error("cannot read the published keys")]
     Read(#[source] rusqlite::Error),
-    /// The state database couldn't be read.
+    /// The registry couldn't be read.
     #[error(transparent)]
-    State(#[from] state::Error),
+    Registry(#[from] registry::Error),
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PublishError + 'a {
@@ -60,8 +60,8 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> P
 /// change is in force, and on disk.
 ///
 /// # Errors
-/// Reading the state database, or writing beside the published one.
-pub fn publish(state: &State, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
+/// Reading the registry, or writing beside what is published.
+pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
     let database = &config.paths.keys_db();
     let folder = database.parent().unwrap_or(Path::new("/"));
     make_folder(folder)?;
@@ -70,7 +70,7 @@ pub fn publish(state: &State, config: &Config, now: Timestamp) -> Result<u64, Pu
     let _turn = take_turn(&folder.join(".lock"))?;
     let new = folder.join(".keys.db.new");
     make_empty(&new, folder)?;
-    let count = write(state, &new, now, &config.accounts.uids())?;
+    let count = write(registry, &new, now, &config.accounts.uids())?;
     File::open(&new).and_then(|file| file.sync_all()).map_err(failed("flush", &new))?;
     fs::rename(&new, database).map_err(failed("replace", database))?;
     File::open(folder).and_then(|file| file.sync_all()).map_err(failed("flush", folder))?;
@@ -128,7 +128,7 @@ fn make_empty(path: &Path, folder: &Path) -> Result<(), PublishError> {
 
 /// Fills the empty file at `path`. Without a journal: a crash leaves a file nobody reads.
 fn write(
-    state: &State,
+    registry: &Registry,
     path: &Path,
     now: Timestamp,
     uids: &RangeInclusive<u32>,
@@ -152,7 +152,7 @@ fn write(
             .map(|_| ())
             .map_err(PublishError::Write)
     };
-    let count = state.read(|tx| each_usable(tx, now, uids, take))?;
+    let count = registry.read(|tx| each_usable(tx, now, uids, take))?;
     drop(insert);
     transaction.commit().map_err(PublishError::Write)?;
     connection.close().map_err(|(_, error)| PublishError::Write(error))?;

@@ -209,13 +209,30 @@ fn databases_and_the_sidecar() {
         db.busy_timeout(SOON).unwrap();
         db.execute_batch(sql).unwrap();
     };
+    let approve = |sql: &str| {
+        rusqlite::Connection::open(host.registry()).unwrap().execute_batch(sql).unwrap();
+    };
     change("UPDATE key SET revoked_at = 1");
+    examine(&host).warned("registry", "1 things are not in the state database");
+    change("UPDATE key SET revoked_at = NULL");
+    change("INSERT INTO account (id, uid, created_at) VALUES ('root', 0, 0)");
+    examine(&host).failed("registry", "were approved by nobody");
+    change("DELETE FROM account WHERE id = 'root'");
+    let away = host.registry().with_extension("away");
+    std::fs::rename(host.registry(), &away).unwrap();
+    examine(&host).failed("registry", "the keys that are published go on working");
+    assert!(account.can_log_in(), "doctor is right");
+    std::fs::rename(&away, host.registry()).unwrap();
+    set_mode(&host.registry(), 0o644);
+    examine(&host).failed("registry", "is open to other users");
+    set_mode(&host.registry(), 0o600);
+    approve("UPDATE approved SET revoked_at = 1");
     examine(&host).failed("published-keys", "keys still let in that should not (1)");
     assert!(account.can_log_in(), "doctor is right");
-    change("UPDATE key SET revoked_at = NULL");
-    change("UPDATE key SET revoked_at = 1");
+    approve("UPDATE approved SET revoked_at = NULL");
+    approve("UPDATE approved SET revoked_at = 1");
     host.cli(&["account", "resume", &account.id]).ok(); // publishes
-    change("UPDATE key SET revoked_at = NULL");
+    approve("UPDATE approved SET revoked_at = NULL");
     let found = examine(&host);
     found.failed("published-keys", "keys that should work are not published (1)");
     let log = found.failed("helper-answer", "does not name a key that should work");

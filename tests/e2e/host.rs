@@ -105,6 +105,16 @@ impl Host {
         self.root.join("accounts")
     }
 
+    /// The published keys.
+    pub fn keys_db(&self) -> PathBuf {
+        self.state().join("published/keys.db")
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> PathBuf {
+        self.root.join("state-admin/registry.db")
+    }
+
     /// The folder that stands for /var/lib/sftp-import.
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
