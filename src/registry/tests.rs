@@ -76,33 +76,36 @@ fn it_is_roots_alone_or_not_opened() {
 #[test]
 fn one_that_was_not_finished_is_none() {
     let folder = tempfile::tempdir().unwrap();
-    let failed = Registry::begin(folder.path(), "root", |tx| {
+    let admin = folder.path().join("admin");
+    let failed = Registry::begin(&admin, "root", |tx| {
         fill(tx)?;
         Err(Error::Value("x".into()))
     });
     assert!(failed.is_err());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
-    assert!(matches!(Registry::open(folder.path(), "root"), Err(Error::Missing(_))));
-    drop(begin(folder.path()));
-    let other = Registry::begin(folder.path(), "root", |_| Ok::<_, Error>(())).unwrap();
+    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "nothing is left");
+    assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
+    drop(begin(&admin));
+    let other = Registry::begin(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
     assert_eq!(other.read(accounts::list).unwrap().len(), 1, "the first one stays");
 }
 
 #[test]
 fn a_newer_one_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = begin(folder.path());
+    let admin = folder.path().join("admin");
+    let registry = begin(&admin);
     registry.connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
     drop(registry);
-    let error = Registry::open(folder.path(), "root").unwrap_err();
+    let error = Registry::open(&admin, "root").unwrap_err();
     assert!(matches!(error, Error::Version { found, .. } if found == VERSION + 1), "{error}");
 }
 
 #[test]
 fn who_changed_what_is_noted() {
     let folder = tempfile::tempdir().unwrap();
-    drop(begin(folder.path()));
-    let registry = Registry::open(folder.path(), "anna").unwrap();
+    let admin = folder.path().join("admin");
+    drop(begin(&admin));
+    let registry = Registry::open(&admin, "anna").unwrap();
     let acme = "acme".parse().unwrap();
     let now = Timestamp::from_second(60).unwrap();
     registry

@@ -117,7 +117,7 @@ fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf
     if !database.exists() {
         return Ok(None);
     }
-    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
     fs::hard_link(database, &kept).map_err(copy::failed("keep the present database as", &kept))?;
     for beside in ["-wal", "-shm"].into_iter().filter(|_| damaged) {
         let (from, to) = (appended(database, beside), appended(&kept, beside));

@@ -119,7 +119,7 @@ fn a_restore_keeps_what_it_replaces() {
     let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
     assert_eq!(accounts_in(&path), ["old"]);
     let kept = replaced.kept.unwrap();
-    assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405Z"));
+    assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405.000Z"));
     assert_eq!(accounts_in(&kept), ["new", "old"]);
     let missing = folder.path().join("elsewhere.db");
     assert_eq!(replace(&missing, &saved, now(), |_| Ok(())).unwrap().kept, None);
