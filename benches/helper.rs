@@ -52,6 +52,7 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
     let mut config = Config::default();
     config.paths.state = folder.to_owned();
+    config.paths.keys = folder.join("keys");
     config.accounts.last_uid = u32::MAX;
     let state = State::open(&config.paths.state_db()).expect("the state database opens");
     state

@@ -97,7 +97,7 @@ impl TestHost {
     }
 
     pub fn keys_db(&self) -> PathBuf {
-        self.state().join("published/keys.db")
+        self.root.join("keys/keys.db")
     }
 
     /// Runs `sftp-import` with this host's configuration.
