@@ -2,7 +2,8 @@
 //!
 //! `keys.db` is complete from the moment it has its name and is never written again (a new one is
 //! renamed over it), so it is opened `immutable`: SQLite then takes no lock and looks for no
-//! journal, and a reader needs no right to write beside it.
+//! journal, and a reader needs no right to write beside it. Whether the file can be trusted was
+//! asked before: [`super::trust`].
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -55,7 +56,7 @@ impl std::error::Error for Error {
 /// 1970 UTC.
 ///
 /// # Errors
-/// `database` is missing, unreadable or not the published keys.
+/// `database` is missing, unreadable, reached through a link or not the published keys.
 pub fn find(
     database: &Path,
     account: &AccountId,
@@ -74,6 +75,7 @@ fn query(
 ) -> rusqlite::Result<Option<Key>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(immutable_uri(database), flags)?;
     whole(&connection, database)?;

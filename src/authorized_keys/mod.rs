@@ -3,23 +3,24 @@
 //! It prints the one authorized_keys line that matches, or nothing. Exit status 0 says that the
 //! answer holds, "no such key" included. On every failure it prints nothing, says why to syslog
 //! (sshd throws standard error away) and exits with 1, or with 2 when it was called wrongly.
-//! It writes no file and reads one: the published keys.
+//! It writes no file and reads one: the published keys, if they are root's alone.
 
 pub mod line;
 pub mod lookup;
 mod syslog;
+pub mod trust;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::AccountId;
 
 /// Where the published keys lie unless `--database` says otherwise.
-pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import/published/keys.db";
+pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import-keys/keys.db";
 
 const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
 
@@ -35,6 +36,7 @@ struct Question {
 #[derive(Debug)]
 enum Failure {
     Usage,
+    Untrusted(trust::Error),
     Lookup(lookup::Error),
     Line(line::Unprintable),
     Write(io::Error),
@@ -44,6 +46,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage => f.write_str(USAGE),
+            Self::Untrusted(error) => write!(f, "cannot read the published keys: {error}"),
             Self::Lookup(error) => error.fmt(f),
             Self::Line(error) => error.fmt(f),
             Self::Write(error) => write!(f, "cannot print the key: {error}"),
@@ -82,7 +85,6 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Fail
 
 /// The line to print. None: no such key, or not now.
 fn answer(question: &Question) -> Result<Option<String>, Failure> {
-    let database: &Path = &question.database;
     // A name that can't be an account's has no key with us; sshd may ask about any user it has.
     let account = question.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
     let (Some(account), Some(fingerprint)) = (account, question.fingerprint.to_str()) else {
@@ -90,7 +92,8 @@ fn answer(question: &Question) -> Result<Option<String>, Failure> {
     };
     // Before 1970 no key can be told expired or not: the clock then is taken for 1970.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let key = lookup::find(database, &account, fingerprint, now).map_err(Failure::Lookup)?;
+    let database = trust::file(&question.database, trust::ROOT).map_err(Failure::Untrusted)?;
+    let key = lookup::find(&database, &account, fingerprint, now).map_err(Failure::Lookup)?;
     key.map(|key| line::key_line(&key)).transpose().map_err(Failure::Line)
 }
 
@@ -106,6 +109,8 @@ fn print(line: Option<String>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn parse_words(words: &[&str]) -> Result<Question, Failure> {

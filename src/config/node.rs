@@ -56,7 +56,7 @@ impl Paths {
 
     /// What the authorized-keys helper reads.
     pub fn keys_db(&self) -> PathBuf {
-        self.state.join("published/keys.db")
+        self.keys.join("keys.db")
     }
 
     /// The local store.

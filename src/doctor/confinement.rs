@@ -229,7 +229,7 @@ mod tests {
         for (command, holds) in [
             ("/usr/lib/sftp-import/sftp-import-authorized-keys %u %f", true),
             (
-                "/opt/sftp-import-authorized-keys --database /var/lib/sftp-import/published/keys.db %u %f",
+                "/opt/sftp-import-authorized-keys --database /var/lib/sftp-import-keys/keys.db %u %f",
                 true,
             ),
             ("/opt/sftp-import-authorized-keys --database /elsewhere/keys.db %u %f", false),

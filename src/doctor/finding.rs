@@ -73,6 +73,7 @@ pub const CHECKS: &[Check] = &[
     check("sshd-drop-in", Group::Sshd),
     check("sshd-access", Group::Sshd),
     check("helper-program", Group::Helper),
+    check("keys-folder", Group::Helper),
     check("helper-answer", Group::Helper),
     check("account-user", Group::Accounts),
     check("account-group", Group::Accounts),

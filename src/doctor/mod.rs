@@ -14,6 +14,7 @@ mod delivery;
 mod finding;
 mod helper;
 mod host;
+mod keys_folder;
 mod limits;
 mod paths;
 mod registry;
@@ -91,5 +92,6 @@ fn sshd_findings(config: &Config, request: &Request, accounts: &Accounts) -> Vec
     }
     let (account, effective) = first.unzip();
     findings.extend(helper::check(config, account, effective.as_ref()));
+    findings.extend(keys_folder::check(config));
     findings
 }

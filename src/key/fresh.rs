@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::PublishError;
+use super::folder::owners;
+use crate::authorized_keys::trust;
 use crate::config::Config;
 use crate::registry::keys::each_usable;
 use crate::registry::{self, Registry};
@@ -46,7 +48,9 @@ pub fn difference(
             Ok::<_, registry::Error>(())
         })
     })?;
-    let mut published = published(&config.paths.keys_db()).map_err(PublishError::Read)?;
+    let database =
+        trust::file(&config.paths.keys_db(), &owners()).map_err(PublishError::Untrusted)?;
+    let mut published = published(&database).map_err(PublishError::Read)?;
     // One that has expired since is not wanted, and does no harm: the helper looks at the time.
     published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
     Ok(Difference {

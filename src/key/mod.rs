@@ -4,6 +4,7 @@
 //! written in one way. What is in the registry counts for sshd only after [`publish()`], so whoever
 //! changes keys or accounts publishes before saying that it is done.
 
+mod folder;
 mod fresh;
 mod limits;
 pub mod parse;
@@ -13,6 +14,7 @@ mod tests;
 
 use jiff::Timestamp;
 
+pub use folder::GROUP;
 pub use fresh::{Difference, difference};
 pub use limits::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
 pub use parse::PublicKey;

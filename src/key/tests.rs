@@ -1,6 +1,9 @@
 //! Keys as people send them, and the way of a key from added to published to revoked.
 
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,10 +11,11 @@ use super::parse::Refusal;
 use super::*;
 use crate::authorized_keys::lookup;
 use crate::config::{Accounts, Config};
+use crate::printable::chain;
 use crate::registry::{Account, Registry};
 
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name)).unwrap()
 }
 
 fn key(name: &str) -> PublicKey {
@@ -290,19 +294,16 @@ fn keys_of_a_user_that_is_no_accounts_are_not_published() {
     }
 }
 
-/// The folder is the sidecar's, and root publishes: a link that a broken sidecar put there is not
-/// followed to a file of root's.
 #[test]
 fn a_link_in_the_way_is_not_followed() {
-    use std::os::unix::fs::symlink;
     let fixture = Fixture::new();
     fixture.publish();
-    let (folder, outside) = (fixture.folder.path().join("published"), fixture.folder.path());
-    std::fs::write(outside.join("precious"), "x").unwrap();
+    let (folder, outside) = (&fixture.config.paths.keys, fixture.folder.path());
+    fs::write(outside.join("precious"), "x").unwrap();
     symlink(outside.join("precious"), folder.join(".keys.db.new")).unwrap();
     fixture.publish();
-    assert_eq!(std::fs::read(outside.join("precious")).unwrap(), b"x");
-    std::fs::remove_file(folder.join(".lock")).unwrap();
+    assert_eq!(fs::read(outside.join("precious")).unwrap(), b"x");
+    fs::remove_file(folder.join(".lock")).unwrap();
     symlink(outside.join("nologin"), folder.join(".lock")).unwrap();
     assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
     assert!(!outside.join("nologin").exists());
@@ -310,16 +311,74 @@ fn a_link_in_the_way_is_not_followed() {
 
 #[test]
 fn what_a_crash_left_is_no_obstacle() {
-    use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::new();
     fixture.publish();
-    let left = fixture.folder.path().join("published/.keys.db.new");
-    std::fs::write(&left, "half a file").unwrap();
+    let left = fixture.config.paths.keys.join(".keys.db.new");
+    fs::write(&left, "half a file").unwrap();
     fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
     assert_eq!(fixture.publish(), 1);
     assert!(!left.exists());
-    let mode = std::fs::metadata(fixture.database()).unwrap().permissions().mode();
+    let mode = fs::metadata(fixture.database()).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o640);
+}
+
+/// Who can write the folder can replace what is in it, or hold its lock.
+#[test]
+fn a_folder_that_others_can_write_is_refused() {
+    let fixture = Fixture::new();
+    fixture.publish();
+    let keys = &fixture.config.paths.keys;
+    let before = fs::read(fixture.database()).unwrap();
+    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    for mode in [0o770, 0o752, 0o1777] {
+        fs::set_permissions(keys, Permissions::from_mode(mode)).unwrap();
+        let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
+        let error = chain(&error);
+        assert!(error.contains(&format!("`chmod go-w {}`", keys.display())), "{error}");
+    }
+    fs::set_permissions(keys, Permissions::from_mode(0o750)).unwrap();
+    // Only root can give its folder to somebody else.
+    if nix::unistd::geteuid().is_root() {
+        chown(keys, Some(65534), None).unwrap();
+        let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
+        let error = chain(&error);
+        assert!(error.contains("belongs to user id 65534, not to root"), "{error}");
+        assert!(error.contains(&format!("`chown root {}`", keys.display())), "{error}");
+        chown(keys, Some(0), None).unwrap();
+    }
+    assert_eq!(fs::read(fixture.database()).unwrap(), before);
+    assert_eq!(fixture.publish(), 1);
+}
+
+/// In a folder of another user's that one could put a link in the place of what root makes.
+#[test]
+fn no_folder_is_made_where_others_can_write() {
+    let mut fixture = Fixture::new();
+    let open = fixture.folder.path().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+    fixture.config.paths.keys = open.join("keys");
+    assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
+    assert!(!open.join("keys").exists());
+}
+
+/// The daemon reports the folder's time, as it can't see what is in it.
+#[test]
+fn the_time_of_the_folder_is_that_of_the_last_publication() {
+    let fixture = Fixture::new();
+    fixture.publish();
+    let handle = File::open(&fixture.config.paths.keys).unwrap();
+    let time = || handle.metadata().unwrap().modified().unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::remove_file(fixture.database()).unwrap();
+    fs::create_dir(fixture.database()).unwrap();
+    handle.set_modified(long_ago).unwrap();
+    assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
+    assert_eq!(time(), long_ago, "nothing was published");
+    fs::remove_dir(fixture.database()).unwrap();
+    handle.set_modified(long_ago).unwrap();
+    fixture.publish();
+    assert!(time() > long_ago);
 }
 
 /// Publishers at once: when each has returned, its own change is in force.

@@ -104,14 +104,9 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
 }
 
 /// What lies beside a state database without a schema and can't be there without one that had it.
-/// A new one would number imports from the first again, which the store has, and publish no key.
+/// A new one would number imports from the first again, which the store has.
 fn witness(path: &Path) -> Option<PathBuf> {
-    let folder = path.parent()?;
-    let keys = folder.join("published/keys.db");
-    if keys.exists() {
-        return Some(keys);
-    }
-    let data = folder.join("data");
+    let data = path.parent()?.join("data");
     let mut accounts = std::fs::read_dir(&data).ok()?;
     accounts.next().is_some().then_some(data)
 }
@@ -170,22 +165,18 @@ mod tests {
 
     #[test]
     fn a_lost_one_is_not_replaced_by_a_new_one() {
-        for witness in ["published/keys.db", "data/ACME-1"] {
-            let (folder, path) = opened();
-            let witness = folder.path().join(witness);
-            fs::create_dir_all(witness.parent().unwrap()).unwrap();
-            fs::create_dir_all(folder.path().join("data")).unwrap();
-            fs::write(&witness, "").unwrap();
-            State::open(&path).unwrap();
-            fs::write(&path, "").unwrap();
-            let error = State::open(&path).unwrap_err();
-            assert!(matches!(error, Error::Lost { .. }), "{error:?}");
-            assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-            fs::remove_file(&path).unwrap();
-            assert!(matches!(State::open(&path), Err(Error::Lost { .. })));
-            fs::remove_file(&witness).unwrap();
-            State::open(&path).unwrap();
-        }
+        let (folder, path) = opened();
+        let witness = folder.path().join("data/ACME-1");
+        fs::create_dir_all(&witness).unwrap();
+        State::open(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        let error = State::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(State::open(&path), Err(Error::Lost { .. })));
+        fs::remove_dir(&witness).unwrap();
+        State::open(&path).unwrap();
     }
 
     #[test]

@@ -66,9 +66,27 @@ fn the_helper_as_sshd_sees_it() {
         std::fs::rename(&away, &program).unwrap();
     }
     {
-        let _closed = Mode::set(host.state().join("published/keys.db"), 0o600);
-        let log = examine(&host).failed("helper-answer", "it can't read");
+        let _closed = Mode::set(host.keys_db(), 0o600);
+        let found = examine(&host);
+        found.failed("keys-folder", "has group id");
+        let log = found.failed("helper-answer", "it can't read");
         sshd_says(&account, &log);
+    }
+    for path in [host.keys(), host.keys_db()] {
+        let _open = Mode::set(path, 0o770);
+        let found = examine(&host);
+        found.failed("keys-folder", "has mode 0770: others can write it");
+        let log = found.failed("helper-answer", "it can't read");
+        sshd_says(&account, &log);
+    }
+    chown(host.keys(), Some(65534), None).unwrap();
+    let found = examine(&host);
+    found.failed("keys-folder", "belongs to user id 65534, not to root");
+    sshd_says(&account, &found.failed("helper-answer", "it can't read"));
+    chown(host.keys(), Some(0), None).unwrap();
+    {
+        let _seen = Mode::set(host.keys(), 0o755);
+        examine(&host).warned("keys-folder", "every user can read");
     }
     expect_content(&host);
 }
@@ -238,7 +256,7 @@ fn databases_and_the_sidecar() {
     let log = found.failed("helper-answer", "does not name a key that should work");
     sshd_says(&account, &log);
     host.cli(&["account", "resume", &account.id]).ok();
-    let keys = host.state().join("published/keys.db");
+    let keys = host.keys_db();
     std::fs::rename(&keys, host.root.join("away")).unwrap();
     examine(&host).failed("published-keys", "they can't be read");
     std::fs::rename(host.root.join("away"), &keys).unwrap();

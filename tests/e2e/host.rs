@@ -120,6 +120,11 @@ impl Host {
         self.root.join("state")
     }
 
+    /// The folder that stands for /var/lib/sftp-import-keys.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("state-keys")
+    }
+
     pub fn config(&self) -> PathBuf {
         self.root.join("etc/config.toml")
     }
@@ -295,7 +300,7 @@ pub fn open_read_only(path: &Path) -> Connection {
 /// A shipped file with the installed paths replaced by this host's.
 pub fn shipped(file: &str, root: &Path) -> String {
     let shipped = std::fs::read_to_string(Path::new(REPOSITORY).join(file)).unwrap();
-    let database = format!("--database {}/state/published/keys.db", root.display());
+    let database = format!("--database {}/state-keys/keys.db", root.display());
     shipped
         .replace("/srv/sftp-import", text(&root.join("accounts")))
         .replace("/var/lib/sftp-import", text(&root.join("state")))

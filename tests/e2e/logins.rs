@@ -111,7 +111,7 @@ fn the_helper_knows_accounts_only() {
     let host = Host::new("");
     let account = host.account("e2e-helper");
     let helper = host.root.join("lib/sftp-import-authorized-keys");
-    let database = host.state().join("published/keys.db");
+    let database = host.keys_db();
     let fingerprint = run("ssh-keygen", &["-lf", text(&account.key)]).ok().stdout;
     let fingerprint = fingerprint.split(' ').nth(1).unwrap();
     let ask = |user: &str, fingerprint: &str| {
@@ -133,7 +133,8 @@ fn the_helpers_user_reads_published_keys_only() {
     let host = Host::running();
     let account = host.account("e2e-helper-user");
     account.import_all(&Pair::events(&account.local(), "e", 1), 1);
-    let of_ours = run("find", &[text(&host.state()), text(&host.accounts()), "-type", "f"]).ok();
+    let (state, keys, accounts) = (host.state(), host.keys(), host.accounts());
+    let of_ours = run("find", &[text(&state), text(&keys), text(&accounts), "-type", "f"]).ok();
     let files: Vec<&str> = of_ours.stdout.lines().collect();
     assert!(files.len() > 5, "state database, store, keys, results: {files:?}");
     let readable = "for file; do if [ -r \"$file\" ]; then echo \"$file\"; fi; done";
@@ -141,7 +142,7 @@ fn the_helpers_user_reads_published_keys_only() {
     let shell = ["sh", "-c", readable, "sh"];
     let words: Vec<&str> = as_user.iter().chain(&shell).chain(&files).copied().collect();
     let ran = run("setpriv", &words).ok();
-    let keys = host.state().join("published/keys.db");
+    let keys = host.keys_db();
     let found: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(found, [text(&keys)]);
 }

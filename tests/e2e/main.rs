@@ -37,6 +37,8 @@ mod full_disk;
 mod hanging;
 mod hostile;
 mod journal;
+mod keys_boundary;
+mod keys_upgrade;
 mod kill;
 mod load;
 mod logins;

@@ -1,10 +1,11 @@
 //! The page for Prometheus after real imports: the names by promtool, the values by what was
 //! uploaded; and clients that are slow or many hurt nobody.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 
@@ -87,7 +88,15 @@ fn figures_after_imports_are_what_was_uploaded() {
     }
     let bytes = ["m1", "m2", "m3"].map(|stem| account.report(stem)["bytes"].as_f64().unwrap());
     assert_eq!(value(&page, "sftp_import_read_bytes_total"), bytes.iter().sum::<f64>());
-    assert!(value(&page, "sftp_import_keys_published_timestamp_seconds") > 1.6e9);
+    // The daemon's user sees the folder of the published keys, and nothing in it.
+    let as_daemon = ["-u", "sftp-import", "--", "stat", "-c", "%Y"];
+    let seen = run("runuser", &[&as_daemon[..], &[text(&host.keys())]].concat()).ok();
+    let published = fs::metadata(host.keys_db()).unwrap().modified().unwrap();
+    let published = published.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let reported = value(&page, "sftp_import_keys_published_timestamp_seconds");
+    assert_eq!(seen.stdout.trim().parse::<f64>().unwrap(), reported);
+    assert!((reported - published).abs() < 10.0, "{reported} {published}");
+    run("runuser", &[&as_daemon[..], &[text(&host.keys_db())]].concat()).refused();
     assert!(value(&page, "sftp_import_filesystem_free_bytes{folder=\"accounts\"}") > 0.0);
     assert!(value(&page, "process_cpu_seconds_total") > 0.0);
     let labels = page.lines().filter(|line| !line.starts_with('#'));

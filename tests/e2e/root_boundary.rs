@@ -101,12 +101,7 @@ fn rows_of_the_state_database_change_no_unix_user_of_others() {
     for account in ["root", operators[0].name] {
         let found = run(
             text(&host.root.join("lib/sftp-import-authorized-keys")),
-            &[
-                "--database",
-                text(&host.state().join("published/keys.db")),
-                account,
-                &format!("SHA256:{account}"),
-            ],
+            &["--database", text(&host.keys_db()), account, &format!("SHA256:{account}")],
         );
         assert_eq!(found.stdout, "", "{account} can log in");
     }

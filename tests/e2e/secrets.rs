@@ -54,7 +54,7 @@ fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
     fs::write(&password, PASSWORD).unwrap();
     set_mode(&password, 0o640);
     let helper = host.root.join("lib/sftp-import-authorized-keys");
-    let keys = host.state().join("published/keys.db");
+    let keys = host.keys_db();
     let fingerprint = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
     let fingerprint = fingerprint.stdout.split_whitespace().nth(1).unwrap().to_owned();
     let said = as_helper(&[text(&helper), "--database", text(&keys), &account.id, &fingerprint]);
@@ -108,7 +108,7 @@ fn the_sidecar_has_two_capabilities_and_its_own_files_open() {
             .iter()
             .any(|start| name.starts_with(start));
         assert!(is_no_file || own.iter().any(|path| target.starts_with(path)), "{name}");
-        assert!(!name.contains("/published/"), "the sidecar has no business with {name}");
+        assert!(!target.starts_with(host.keys()), "the sidecar has no business with {name}");
     }
 }
 

@@ -15,7 +15,7 @@ type Break = fn(&Path);
 fn published_keys_that_are_torn_let_nobody_in_and_are_published_again() {
     let host = Host::running();
     let account = host.account("e2e-torn");
-    let keys = host.state().join("published/keys.db");
+    let keys = host.keys_db();
     let breaks: [Break; 4] = [
         |path| fs::remove_file(path).unwrap(),
         |path| fs::write(path, "").unwrap(),
@@ -47,7 +47,7 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
     host.stop_daemon();
     let (database, good) = (host.state().join("state.db"), host.root.join("good.db"));
     fs::copy(&database, &good).unwrap();
-    let keys = fs::read(host.state().join("published/keys.db")).unwrap();
+    let keys = fs::read(host.keys_db()).unwrap();
     let breaks: [(Break, &str); 5] = [
         (|path| fs::write(path, "not a database").unwrap(), "is damaged"),
         (|path| truncate(path, 8192), "is damaged"),
@@ -67,7 +67,7 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
             assert!(n == 2 || ran.stderr.contains(said), "{n}: {ran:#?}");
         }
         assert_eq!(fs::read(&database).unwrap_or_default(), torn, "{n}: it was written to");
-        assert_eq!(fs::read(host.state().join("published/keys.db")).unwrap(), keys, "{n}");
+        assert_eq!(fs::read(host.keys_db()).unwrap(), keys, "{n}");
         let pair = Pair::events(&account.local(), &format!("torn{n}"), 3);
         account.upload(&pair);
         assert_eq!(names(&account.incoming(), &pair.stem).len(), 2, "{n}: waits");

@@ -70,7 +70,8 @@ fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
     assert_eq!(values("ReadWritePaths"), ["/srv/sftp-import /var/lib/sftp-import"]);
-    assert_eq!(values("ReadOnlyPaths"), ["/var/lib/sftp-import/published"]);
+    let hidden = ["-/var/lib/sftp-import-admin -/var/lib/sftp-import-keys/.lock"];
+    assert_eq!(values("InaccessiblePaths"), hidden);
     assert_eq!(values("User"), ["sftp-import"]);
     assert_eq!(values("NoNewPrivileges"), ["yes"]);
 }
@@ -116,10 +117,12 @@ fn users_and_folders_are_made() {
         ("etc/sftp-import", 0o755, root_id, root_id),
         ("srv/sftp-import", 0o750, root_id, daemon),
         ("srv/sftp-import/.spool", 0o700, daemon, daemon),
-        ("var/lib/sftp-import", 0o711, daemon, daemon),
+        ("var/lib/sftp-import", 0o750, daemon, daemon),
         ("var/lib/sftp-import/data", 0o750, daemon, daemon),
         ("var/lib/sftp-import/state.db", 0o600, daemon, daemon),
-        ("var/lib/sftp-import/published", 0o750, daemon, keys),
+        ("var/lib/sftp-import-admin", 0o700, root_id, root_id),
+        ("var/lib/sftp-import-keys", 0o750, root_id, keys),
+        ("var/lib/sftp-import-keys/.lock", 0o600, root_id, root_id),
     ] {
         let found = std::fs::metadata(root.path().join(path)).unwrap();
         let found = (found.mode() & 0o7777, found.uid(), found.gid());

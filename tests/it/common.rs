@@ -97,7 +97,7 @@ impl TestHost {
     }
 
     pub fn keys_db(&self) -> PathBuf {
-        self.state().join("published/keys.db")
+        self.root.join("keys/keys.db")
     }
 
     /// The registry, to be written as only root can.

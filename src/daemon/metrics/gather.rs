@@ -63,8 +63,8 @@ impl Page {
         self.set(&figures.unwrap_or_default(), now);
         self.file_system("accounts", &paths.accounts);
         self.file_system("state", &paths.state);
-        let published =
-            std::fs::metadata(paths.keys_db()).map_or(0.0, |found| found.mtime() as f64);
+        // The daemon's user can't look into the folder. `key::publish` keeps its time true.
+        let published = std::fs::metadata(&paths.keys).map_or(0.0, |found| found.mtime() as f64);
         self.gauges.keys_published(published);
         self.gauges
             .process(Process::read(setting(SysconfVar::CLK_TCK), setting(SysconfVar::PAGE_SIZE)));
@@ -118,6 +118,9 @@ mod tests {
         let mut config = Config::default();
         config.paths.state = folder.path().into();
         config.paths.accounts = folder.path().into();
+        config.paths.keys = folder.path().join("keys");
+        std::fs::create_dir(&config.paths.keys).unwrap();
+        let published = std::fs::metadata(&config.paths.keys).unwrap().mtime();
         let state = State::open(&config.paths.state_db()).unwrap();
         let insert = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
                       VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', unixepoch() * 1000 - 90000)";
@@ -135,6 +138,7 @@ mod tests {
         assert_eq!(value("sftp_import_pending_deliveries{channel=\"email\"}"), 0.0);
         assert_eq!(value("sftp_import_state_database_up"), 1.0);
         assert!(value("sftp_import_filesystem_size_bytes{folder=\"state\"}") > 0.0);
+        assert_eq!(value("sftp_import_keys_published_timestamp_seconds"), published as f64);
         assert!(value("process_resident_memory_bytes") > 0.0);
     }
 

@@ -1,0 +1,190 @@
+//! Whether a path is root's alone, as sshd asks of authorized_keys (sshd_config(5), StrictModes).
+//!
+//! Who can write a folder can replace what is in it. So every folder from `/` down, every symbolic
+//! link on the way and the file itself must belong to root, and nobody else may write them. There is
+//! one exception that sshd does not make: a folder of root's further up may be writable by others if
+//! it is sticky, as `/tmp` is, because others can't rename or remove in it what is root's.
+//!
+//! Links of root's are followed. The path that is returned has none, and only root can change it.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The owner that the helper accepts.
+pub const ROOT: &[u32] = &[0];
+
+/// As many as Linux follows (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+const STICKY: u32 = 0o1000;
+const OTHERS_WRITE: u32 = 0o022;
+
+/// A path that others than root could have changed, or that could not be examined.
+#[derive(Debug)]
+pub struct Error {
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Owner(Kind, u32),
+    Mode(Kind, u32),
+    Wanted(Kind),
+    Links,
+    Io(io::Error),
+}
+
+/// What is at a path. [`Kind::File`] is everything that is neither of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    Link,
+    File,
+}
+
+impl Kind {
+    fn of(metadata: &Metadata) -> Self {
+        match metadata.file_type() {
+            kind if kind.is_dir() => Self::Folder,
+            kind if kind.is_symlink() => Self::Link,
+            _ => Self::File,
+        }
+    }
+}
+
+impl Error {
+    fn new(path: &Path, reason: Reason) -> Self {
+        Self { path: path.to_owned(), reason }
+    }
+
+    /// What is wrong, without the fix.
+    pub fn fault(&self) -> String {
+        let path = self.path.display();
+        match &self.reason {
+            Reason::Owner(_, uid) => format!("{path} belongs to user id {uid}, not to root"),
+            Reason::Mode(_, mode) => format!("{path} has mode {mode:04o}: others can write it"),
+            Reason::Wanted(Kind::Folder) => format!("{path} is not a folder"),
+            Reason::Wanted(_) => format!("{path} is not a regular file"),
+            Reason::Links => format!("{path} has too many symbolic links"),
+            Reason::Io(error) => format!("{path}: {error}"),
+        }
+    }
+
+    /// The commands that fix it, in words. A file that others could write is not repaired but
+    /// replaced, as they may have written it.
+    pub fn fix(&self) -> String {
+        let path = self.path.display();
+        let command = match &self.reason {
+            Reason::Owner(Kind::Folder, _) => format!("`chown root {path}`"),
+            Reason::Owner(Kind::Link, _) => format!("`chown -h root {path}`"),
+            Reason::Mode(Kind::Folder, _) => format!("`chmod go-w {path}`"),
+            Reason::Owner(Kind::File, _) | Reason::Mode(..) => format!("`rm {path}`"),
+            Reason::Wanted(_) | Reason::Links => format!("remove {path}"),
+            Reason::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                return "`sftp-import provision`".to_owned();
+            }
+            Reason::Io(_) => return "`sftp-import doctor`".to_owned(),
+        };
+        format!("{command}, then `sftp-import provision`")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.fault(), self.fix())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Checks the regular file at `path`, and the folder that holds it without the exception for sticky
+/// ones. Returns its path without links.
+///
+/// # Errors
+/// One of them belongs to none of `owners`, can be written by others or can't be examined.
+pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
+    let real = resolve(path, owners)?;
+    if !examine(&real, owners)?.is_file() {
+        return Err(Error::new(&real, Reason::Wanted(Kind::File)));
+    }
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    check_folder(folder, &examine(folder, owners)?, owners)?;
+    Ok(real)
+}
+
+/// Checks that a folder, which is at `path`, is root's alone, sticky or not.
+///
+/// # Errors
+/// It is no folder, belongs to none of `owners` or can be written by others.
+pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<(), Error> {
+    let wrong = match (Kind::of(metadata), metadata.mode() & 0o7777) {
+        (Kind::Folder, mode) if mode & OTHERS_WRITE != 0 => Some(Reason::Mode(Kind::Folder, mode)),
+        (Kind::Folder, mode) => judge(Kind::Folder, metadata.uid(), mode, owners),
+        _ => Some(Reason::Wanted(Kind::Folder)),
+    };
+    wrong.map_or(Ok(()), |reason| Err(Error::new(path, reason)))
+}
+
+/// Follows `path` from `/`, checking every part before it is passed. Returns it without links.
+///
+/// # Errors
+/// A part belongs to none of `owners`, can be written by others or can't be examined.
+pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
+    let failed = |path: &Path, error| Error::new(path, Reason::Io(error));
+    // An absolute path begins with `/`, so that is checked first.
+    let mut real = PathBuf::from("/");
+    let mut left = std::path::absolute(path).map_err(|error| failed(path, error))?;
+    let mut links = 0;
+    while let Some(part) = left.components().next() {
+        let mut rest = left.components();
+        rest.next();
+        let rest = rest.as_path();
+        let next = match part {
+            Component::RootDir => PathBuf::from("/"),
+            Component::ParentDir => real.parent().unwrap_or(Path::new("/")).to_owned(),
+            Component::Normal(name) => real.join(name),
+            Component::CurDir | Component::Prefix(_) => real.clone(),
+        };
+        if examine(&next, owners)?.is_symlink() {
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(Error::new(path, Reason::Links));
+            }
+            let target = fs::read_link(&next).map_err(|error| failed(&next, error))?;
+            left = target.join(rest);
+        } else {
+            real = next;
+            left = rest.to_owned();
+        }
+    }
+    Ok(real)
+}
+
+/// Asks what is at `path`, and checks that.
+fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
+    let metadata = fs::symlink_metadata(path).map_err(|e| Error::new(path, Reason::Io(e)))?;
+    match judge(Kind::of(&metadata), metadata.uid(), metadata.mode() & 0o7777, owners) {
+        None => Ok(metadata),
+        Some(reason) => Err(Error::new(path, reason)),
+    }
+}
+
+/// What is wrong with one part of a path. The mode of a link means nothing.
+fn judge(kind: Kind, uid: u32, mode: u32, owners: &[u32]) -> Option<Reason> {
+    if !owners.contains(&uid) {
+        return Some(Reason::Owner(kind, uid));
+    }
+    let allowed = match kind {
+        Kind::Link => true,
+        Kind::Folder => mode & OTHERS_WRITE == 0 || mode & STICKY != 0,
+        Kind::File => mode & OTHERS_WRITE == 0,
+    };
+    (!allowed).then_some(Reason::Mode(kind, mode))
+}

@@ -1,0 +1,161 @@
+//! Paths that others than root could change, each with one part that they can.
+
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use super::*;
+
+/// The owners of a test's own files: this process's user, root or not.
+fn owners(folder: &Path) -> [u32; 2] {
+    [0, fs::metadata(folder).unwrap().uid()]
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// `a/keys.db` in a folder of the test's own.
+fn keys(folder: &Path) -> PathBuf {
+    fs::create_dir(folder.join("a")).unwrap();
+    set_mode(&folder.join("a"), 0o750);
+    let path = folder.join("a/keys.db");
+    fs::write(&path, "").unwrap();
+    set_mode(&path, 0o640);
+    path
+}
+
+#[test]
+fn others_own_or_write_no_part_of_the_path() {
+    for (kind, uid, mode, is_allowed) in [
+        (Kind::Folder, 0, 0o755, true),
+        (Kind::Folder, 0, 0o750, true),
+        (Kind::Folder, 0, 0o1777, true),
+        (Kind::Folder, 0, 0o777, false),
+        (Kind::Folder, 0, 0o775, false),
+        (Kind::Folder, 0, 0o757, false),
+        (Kind::Folder, 998, 0o755, false),
+        (Kind::Folder, 998, 0o1755, false),
+        (Kind::Link, 0, 0o777, true),
+        (Kind::Link, 998, 0o777, false),
+        (Kind::File, 0, 0o640, true),
+        (Kind::File, 0, 0o644, true),
+        (Kind::File, 0, 0o660, false),
+        (Kind::File, 0, 0o642, false),
+        (Kind::File, 0, 0o1660, false),
+        (Kind::File, 998, 0o640, false),
+    ] {
+        let found = judge(kind, uid, mode, ROOT);
+        assert_eq!(found.is_none(), is_allowed, "{kind:?} {uid} {mode:o}: {found:?}");
+    }
+}
+
+#[test]
+fn each_fault_is_named_with_its_fix() {
+    let said = |reason| Error::new(Path::new("/x/keys.db"), reason).to_string();
+    for (reason, expected) in [
+        (
+            Reason::Owner(Kind::File, 998),
+            "/x/keys.db belongs to user id 998, not to root; \
+             `rm /x/keys.db`, then `sftp-import provision`",
+        ),
+        (
+            Reason::Mode(Kind::File, 0o660),
+            "/x/keys.db has mode 0660: others can write it; \
+             `rm /x/keys.db`, then `sftp-import provision`",
+        ),
+        (
+            Reason::Owner(Kind::Folder, 998),
+            "/x/keys.db belongs to user id 998, not to root; \
+             `chown root /x/keys.db`, then `sftp-import provision`",
+        ),
+        (
+            Reason::Mode(Kind::Folder, 0o770),
+            "/x/keys.db has mode 0770: others can write it; \
+             `chmod go-w /x/keys.db`, then `sftp-import provision`",
+        ),
+        (
+            Reason::Io(io::ErrorKind::NotFound.into()),
+            "/x/keys.db: entity not found; `sftp-import provision`",
+        ),
+    ] {
+        assert_eq!(said(reason), expected);
+    }
+}
+
+#[test]
+fn a_file_that_others_can_write_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, owners) = (keys(folder.path()), owners(folder.path()));
+    assert_eq!(file(&path, &owners).unwrap(), fs::canonicalize(&path).unwrap());
+    for mode in [0o660, 0o642] {
+        set_mode(&path, mode);
+        let error = file(&path, &owners).unwrap_err();
+        assert!(matches!(error.reason, Reason::Mode(Kind::File, _)), "{error}");
+    }
+    set_mode(&path, 0o640);
+    // Only root can give its file to somebody else.
+    if owners[1] == 0 {
+        chown(&path, Some(65534), None).unwrap();
+    }
+    let error = file(&path, ROOT).unwrap_err();
+    assert!(matches!(error.reason, Reason::Owner(..)), "{error}");
+}
+
+#[test]
+fn a_folder_above_that_others_can_write_is_refused_unless_it_is_sticky() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, owners) = (keys(folder.path()), owners(folder.path()));
+    for (mode, is_allowed) in [(0o777, false), (0o770, false), (0o1777, true), (0o700, true)] {
+        set_mode(folder.path(), mode);
+        assert_eq!(file(&path, &owners).is_ok(), is_allowed, "{mode:o}");
+    }
+}
+
+/// In a sticky folder others can make the file before root does.
+#[test]
+fn the_folder_of_the_file_is_refused_even_if_it_is_sticky() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, owners) = (keys(folder.path()), owners(folder.path()));
+    for mode in [0o770, 0o1777] {
+        set_mode(path.parent().unwrap(), mode);
+        let error = file(&path, &owners).unwrap_err();
+        assert!(matches!(error.reason, Reason::Mode(Kind::Folder, _)), "{error}");
+    }
+}
+
+#[test]
+fn links_are_followed_through_folders_that_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, owners) = (keys(folder.path()), owners(folder.path()));
+    let real = fs::canonicalize(&path).unwrap();
+    let here = folder.path();
+    fs::create_dir(here.join("open")).unwrap();
+    symlink(here.join("a"), here.join("open/a")).unwrap();
+    symlink("open/a", here.join("relative")).unwrap();
+    symlink(here.join("a"), here.join("absolute")).unwrap();
+    symlink("../a/keys.db", here.join("open/keys.db")).unwrap();
+    for way in ["relative/keys.db", "absolute/keys.db", "open/keys.db", "open/../a/keys.db"] {
+        assert_eq!(file(&here.join(way), &owners).unwrap(), real, "{way}");
+    }
+    // Who can write `open` can have the link lead elsewhere.
+    set_mode(&here.join("open"), 0o777);
+    for way in ["relative/keys.db", "open/keys.db", "open/../a/keys.db"] {
+        let error = file(&here.join(way), &owners).unwrap_err();
+        assert_eq!(error.path, fs::canonicalize(here.join("open")).unwrap(), "{way}");
+    }
+    assert_eq!(file(&here.join("absolute/keys.db"), &owners).unwrap(), real);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, owners) = (keys(folder.path()), owners(folder.path()));
+    let error = file(path.parent().unwrap(), &owners).unwrap_err();
+    assert!(error.to_string().contains("is not a regular file"), "{error}");
+    symlink("loop", folder.path().join("loop")).unwrap();
+    let error = file(&folder.path().join("loop"), &owners).unwrap_err();
+    assert!(matches!(error.reason, Reason::Links), "{error}");
+    let error = file(&path.join("x"), &owners).unwrap_err();
+    assert!(matches!(error.reason, Reason::Io(_)), "{error}");
+    let file = fs::metadata(&path).unwrap();
+    assert!(check_folder(&path, &file, &owners).is_err());
+}

@@ -1,0 +1,207 @@
+//! Attacks on the published keys by whoever owns the daemon's user: it can't hold up a revoke, change
+//! what sshd believes, or have the helper read keys of its own.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::Path;
+
+use nix::unistd::User;
+
+use crate::account::Account;
+use crate::host::{Host, SOON, set_mode, text};
+use crate::process::{Process, Ran, run, until};
+
+/// The key that [`forge`] puts into the keys.
+const FORGED: &str = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Runs a shell command as the daemon's user, with the capabilities that the daemon has.
+fn as_daemon(command: &str) -> Ran {
+    run("setpriv", &[&DAEMON[..], &["sh", "-c", command]].concat())
+}
+
+const DAEMON: [&str; 6] = [
+    "--reuid=sftp-import",
+    "--regid=sftp-import",
+    "--clear-groups",
+    "--bounding-set=-all,+dac_read_search,+lease",
+    "--inh-caps=-all,+dac_read_search,+lease",
+    "--ambient-caps=-all,+dac_read_search,+lease",
+];
+
+fn daemon_uid() -> u32 {
+    User::from_name("sftp-import").unwrap().unwrap().uid.as_raw()
+}
+
+/// Asks the helper as sshd does, of the keys in `database`.
+fn ask(account: &Account<'_>, database: &Path, fingerprint: &str) -> Ran {
+    let helper = account.host.root.join("lib/sftp-import-authorized-keys");
+    let helper = [text(&helper), "--database", text(database), &account.id, fingerprint];
+    run("runuser", &[&["-u", "_sftp-import-keys", "--"][..], &helper].concat())
+}
+
+#[track_caller]
+fn is_refused(account: &Account<'_>, database: &Path, fingerprint: &str) {
+    let said = ask(account, database, fingerprint);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{said:#?}");
+}
+
+fn fingerprint(account: &Account<'_>) -> String {
+    let said = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
+    said.stdout.split(' ').nth(1).unwrap().to_owned()
+}
+
+/// Published keys of the daemon's own making: a key of its choice for `account`.
+fn forge(path: &Path, account: &Account<'_>) {
+    let code = "import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.executescript('''CREATE TABLE key (account TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    algorithm TEXT NOT NULL, public_key TEXT NOT NULL, from_hosts TEXT, expires_at INTEGER,
+    PRIMARY KEY (account, fingerprint)) STRICT, WITHOUT ROWID''')
+c.execute('INSERT INTO key VALUES (?, ?, ?, ?, NULL, NULL)',
+    (sys.argv[2], sys.argv[3], 'ssh-ed25519', 'AAAA'))
+c.commit()";
+    let python = ["/usr/bin/python3", "-c", code, text(path), &account.id, FORGED];
+    run("setpriv", &[&DAEMON[..], &python].concat()).ok();
+    set_mode(path, 0o644);
+}
+
+#[test]
+fn a_lock_held_by_the_daemon_does_not_delay_a_revoke() {
+    let host = Host::new("");
+    let account = host.account("e2e-lock");
+    // Where earlier versions published: the daemon can put a lock of its own there.
+    let old = host.state().join("published");
+    as_daemon(&format!("mkdir -p {0} && rm -f {0}/.lock && touch {0}/.lock", old.display())).ok();
+    let log = host.root.join("log/flock");
+    let hold = |lock: &Path| {
+        let user = ["-u", "sftp-import", "--", "flock", "--no-fork", text(lock)];
+        let command = ["sh", "-c", "echo locked; exec sleep 600"];
+        Process::start("runuser", &[&user[..], &command].concat(), &log)
+    };
+    let mut old = hold(&old.join(".lock"));
+    let locked = || fs::read_to_string(&log).unwrap().contains("locked").then_some(());
+    until("the old lock to be held", SOON, locked);
+    for lock in [host.keys().join(".lock"), host.keys()] {
+        assert!(!hold(&lock).wait(SOON).success(), "{} is locked", lock.display());
+    }
+    host.cli(&["key", "revoke", &account.id, account.key_name()]).ok();
+    assert!(old.ended().is_none(), "it holds its own lock");
+    assert_eq!(ask(&account, &host.keys_db(), &fingerprint(&account)).ok().stdout, "");
+    assert!(!account.can_log_in());
+}
+
+#[test]
+fn the_daemon_changes_neither_the_published_keys_nor_their_folder() {
+    let host = Host::new("");
+    let account = host.account("e2e-replace");
+    let (keys, database) = (host.keys(), host.keys_db());
+    let forged = host.state().join("forged.db");
+    forge(&forged, &account);
+    let before = [&keys, &database].map(|path| fs::metadata(path).unwrap());
+    let (keys, database, forged) = (keys.display(), database.display(), forged.display());
+    for command in [
+        format!("cp {forged} {database}"),
+        format!("mv -f {forged} {database}"),
+        format!("ln -sf {forged} {database}"),
+        format!("rm -f {database}"),
+        format!("mv {database} {database}.away"),
+        format!("echo x >>{database}"),
+        format!("truncate -s 0 {database}"),
+        format!("chmod 0666 {database}"),
+        format!("touch {keys}/keys.db-wal"),
+        format!("touch {keys}/.keys.db.new"),
+        format!("mv {keys} {keys}.away"),
+        format!("chmod 0777 {keys}"),
+        format!("touch {keys}"),
+    ] {
+        as_daemon(&command).refused();
+    }
+    let after = [host.keys(), host.keys_db()].map(|path| fs::metadata(path).unwrap());
+    for (before, after) in before.iter().zip(&after) {
+        let of = |found: &fs::Metadata| (found.ino(), found.uid(), found.mode(), found.len());
+        assert_eq!(of(before), of(after));
+        assert_eq!(before.mtime_nsec(), after.mtime_nsec());
+    }
+    assert!(account.can_log_in());
+    assert_eq!(ask(&account, &host.keys_db(), FORGED).ok().stdout, "");
+}
+
+#[test]
+fn the_helper_refuses_keys_that_others_than_root_could_write() {
+    let host = Host::new("");
+    let account = host.account("e2e-forged");
+    let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());
+    let key = fingerprint(&account);
+    assert!(ask(&account, &database, &key).ok().stdout.starts_with("restrict "));
+
+    // A file of the daemon's, wherever it is.
+    let forged = host.state().join("keys.db");
+    forge(&forged, &account);
+    is_refused(&account, &forged, FORGED);
+    for folder in ["/tmp", "/srv"] {
+        let copy = Path::new(folder).join(format!("sftp-import-e2e-{}.db", std::process::id()));
+        fs::copy(&forged, &copy).unwrap();
+        chown(&copy, Some(daemon), None).unwrap();
+        let said = ask(&account, &copy, FORGED);
+        fs::remove_file(&copy).unwrap();
+        assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{folder}: {said:#?}");
+    }
+
+    // The file where root publishes, and its folder.
+    for (path, mode) in [(&database, 0o640), (&keys, 0o750)] {
+        chown(path, Some(daemon), None).unwrap();
+        is_refused(&account, &database, &key);
+        assert!(!account.can_log_in(), "{}", path.display());
+        chown(path, Some(0), None).unwrap();
+        for wrong in [mode | 0o020, mode | 0o002] {
+            set_mode(path, wrong);
+            is_refused(&account, &database, &key);
+        }
+        set_mode(path, mode);
+        assert!(account.can_log_in(), "{}", path.display());
+    }
+    // A folder above it: here a sticky one is accepted, as /tmp is.
+    for (mode, is_accepted) in [(0o777, false), (0o775, false), (0o1777, true), (0o755, true)] {
+        set_mode(&host.root, mode);
+        let said = ask(&account, &database, &key);
+        assert_eq!(!said.stdout.is_empty(), is_accepted, "{mode:o}: {said:#?}");
+    }
+
+    // Links: one of root's to root's folder is followed, one in a folder of the daemon's is not.
+    let link = host.root.join("link");
+    symlink(&keys, &link).unwrap();
+    assert!(ask(&account, &link.join("keys.db"), &key).ok().stdout.starts_with("restrict "));
+    fs::remove_file(&link).unwrap();
+    symlink(host.state(), &link).unwrap();
+    is_refused(&account, &link.join("keys.db"), FORGED);
+    as_daemon(&format!("ln -s {} {}/link", keys.display(), host.state().display())).ok();
+    is_refused(&account, &host.state().join("link/keys.db"), &key);
+}
+
+/// Publishing replaces the file, whoever owns it, but refuses a folder that is not root's.
+#[test]
+fn root_publishes_into_no_folder_of_the_daemons() {
+    let host = Host::new("");
+    let account = host.account("e2e-publish");
+    let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());
+    chown(&database, Some(daemon), None).unwrap();
+    assert!(!account.can_log_in());
+    host.cli(&["provision"]).ok();
+    assert_eq!(fs::metadata(&database).unwrap().uid(), 0);
+    assert!(account.can_log_in());
+
+    chown(&keys, Some(daemon), None).unwrap();
+    // A link that would have root write elsewhere.
+    as_daemon(&format!(
+        "ln -s {} {}/.keys.db.new",
+        host.root.join("made").display(),
+        keys.display()
+    ))
+    .ok();
+    let said = host.cli(&["provision"]).refused();
+    assert!(said.stderr.contains(&format!("`chown root {}`", keys.display())), "{said:#?}");
+    assert!(!host.root.join("made").exists());
+    chown(&keys, Some(0), None).unwrap();
+    host.cli(&["provision"]).ok();
+    assert!(account.can_log_in());
+}

@@ -1,0 +1,197 @@
+//! The package's preinst on a host of an earlier version, which published the keys in a folder of the
+//! daemon's: they are copied before the new helper is unpacked, and nothing else is.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Group, User};
+
+use crate::host::{Host, set_mode, shipped, text};
+use crate::process::{Ran, run};
+
+fn helpers_group() -> u32 {
+    Group::from_name("_sftp-import-keys").unwrap().unwrap().gid.as_raw()
+}
+
+fn daemon() -> u32 {
+    User::from_name("sftp-import").unwrap().unwrap().uid.as_raw()
+}
+
+/// A host with its published keys where an earlier version put them.
+struct OldHost<'h> {
+    host: &'h Host,
+    published: PathBuf,
+    /// A copy of the published keys.
+    good: PathBuf,
+}
+
+impl<'h> OldHost<'h> {
+    fn new(host: &'h Host) -> Self {
+        let (published, good) = (host.state().join("published"), host.root.join("good.db"));
+        fs::rename(host.keys_db(), &good).unwrap();
+        let line = format!("d {} 0750 sftp-import _sftp-import-keys\n", published.display());
+        fs::write(host.root.join("old-tmpfiles.conf"), line).unwrap();
+        let old = Self { host, published, good };
+        old.reset();
+        old
+    }
+
+    /// The old folder with the keys in it, and no new one.
+    fn reset(&self) {
+        for folder in [&self.published, &self.host.keys()] {
+            let _ = fs::remove_file(folder); // a link
+            let _ = fs::remove_dir_all(folder);
+        }
+        fs::create_dir(&self.published).unwrap();
+        set_mode(&self.published, 0o750);
+        chown(&self.published, Some(daemon()), Some(helpers_group())).unwrap();
+        let keys = self.published.join("keys.db");
+        fs::copy(&self.good, &keys).unwrap();
+        set_mode(&keys, 0o640);
+        chown(&keys, Some(0), Some(helpers_group())).unwrap();
+    }
+
+    fn preinst(&self, arguments: &[&str]) -> Ran {
+        let root = &self.host.root;
+        let script = shipped("packaging/debian/preinst", root)
+            .replace("/usr/lib/tmpfiles.d/sftp-import.conf", text(&root.join("old-tmpfiles.conf")))
+            .replace("/etc/ssh/sshd_config.d/", &format!("{}/ssh/", root.display()));
+        let path = root.join("preinst");
+        fs::write(&path, script).unwrap();
+        run("sh", &[&[text(&path)][..], arguments].concat())
+    }
+
+    fn upgrade(&self) -> Ran {
+        self.preinst(&["upgrade", "0.1.0-1", "0.2.0-1"])
+    }
+}
+
+#[test]
+fn accounts_log_in_before_the_new_version_has_published() {
+    let host = Host::new("");
+    let account = host.account("e2e-upgrade");
+    let old = OldHost::new(&host);
+    assert!(!account.can_log_in(), "the new helper has no keys yet");
+    old.upgrade().ok();
+    assert!(account.can_log_in());
+    for (path, mode) in [(host.keys(), 0o750), (host.keys_db(), 0o640)] {
+        let found = fs::metadata(&path).unwrap();
+        let found = (found.uid(), found.gid(), found.mode() & 0o7777);
+        assert_eq!(found, (0, helpers_group(), mode), "{}", path.display());
+    }
+    let names = || -> Vec<_> {
+        fs::read_dir(host.keys()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    assert_eq!(names(), ["keys.db"]);
+
+    // An upgrade that was cut off and is repeated copies what was published since.
+    fs::write(host.keys_db(), "old").unwrap();
+    old.upgrade().ok();
+    assert_eq!(fs::read(host.keys_db()).unwrap(), fs::read(&old.good).unwrap());
+    // The next upgrade is one of this version, whose folders are others.
+    fs::write(host.root.join("old-tmpfiles.conf"), shipped(TMPFILES, &host.root)).unwrap();
+    fs::write(old.published.join("keys.db"), "put there by the daemon").unwrap();
+    old.upgrade().ok();
+    assert_eq!(fs::read(host.keys_db()).unwrap(), fs::read(&old.good).unwrap());
+}
+
+const TMPFILES: &str = "systemd/tmpfiles.d/sftp-import.conf";
+
+#[test]
+fn only_what_root_published_is_copied() {
+    type Attack = fn(&OldHost<'_>);
+    let host = Host::new("");
+    host.account("e2e-attack");
+    let old = OldHost::new(&host);
+    let secret = host.root.join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("keys.db"), "root's secret").unwrap();
+    let attacks: [(&str, Attack); 7] = [
+        ("a link", |old| {
+            fs::remove_file(old.published.join("keys.db")).unwrap();
+            symlink(old.host.root.join("secret/keys.db"), old.published.join("keys.db")).unwrap();
+        }),
+        ("a folder that is a link", |old| {
+            fs::remove_dir_all(&old.published).unwrap();
+            symlink(old.host.root.join("secret"), &old.published).unwrap();
+        }),
+        ("a second name of a file of root's", |old| {
+            fs::remove_file(old.published.join("keys.db")).unwrap();
+            let secret = old.host.root.join("secret/keys.db");
+            fs::hard_link(secret, old.published.join("keys.db")).unwrap();
+        }),
+        ("a file of the daemon's", |old| {
+            chown(old.published.join("keys.db"), Some(daemon()), None).unwrap();
+        }),
+        ("a file that others can write", |old| set_mode(&old.published.join("keys.db"), 0o660)),
+        ("a FIFO", |old| {
+            let path = old.published.join("keys.db");
+            fs::remove_file(&path).unwrap();
+            run("mkfifo", &[text(&path)]).ok();
+        }),
+        ("a folder", |old| {
+            let path = old.published.join("keys.db");
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+        }),
+    ];
+    for (what, attack) in attacks {
+        old.reset();
+        attack(&old);
+        let ran = old.upgrade().ok();
+        assert!(ran.stderr.contains("were not copied"), "{what}: {ran:#?}");
+        assert_eq!(fs::read_dir(host.keys()).unwrap().count(), 0, "{what}");
+        // A copy that was made before stays.
+        fs::write(host.keys_db(), "copied before").unwrap();
+        old.upgrade().ok();
+        assert_eq!(fs::read(host.keys_db()).unwrap(), b"copied before", "{what}");
+    }
+}
+
+/// An administrator's drop-in that names the old folder would lock everybody out.
+#[test]
+fn nothing_is_upgraded_while_sshd_names_the_old_folder() {
+    let host = Host::new("");
+    let account = host.account("e2e-named");
+    let old = OldHost::new(&host);
+    let elsewhere = host.root.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::rename(&old.published, elsewhere.join("published")).unwrap();
+    let drop_in = host.root.join("ssh/50-sftp-import.conf");
+    let new = fs::read_to_string(&drop_in).unwrap();
+    let named = elsewhere.join("published/keys.db");
+    fs::write(&drop_in, new.replace(text(&host.keys_db()), text(&named))).unwrap();
+    let ran = old.upgrade();
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
+
+    // As it says.
+    fs::write(&drop_in, new).unwrap();
+    host.reload_sshd();
+    assert!(account.can_log_in(), "the keys are copied");
+    old.upgrade().ok();
+    assert!(account.can_log_in());
+}
+
+#[test]
+fn a_first_installation_copies_nothing() {
+    let host = Host::new("");
+    let old = OldHost { host: &host, published: host.state(), good: host.root.clone() };
+    let before = fs::metadata(host.keys()).unwrap();
+    let ran: [Ran; 2] =
+        [&["install"][..], &["abort-upgrade", "0.1.0-1"]].map(|a| old.preinst(a).ok());
+    assert!(ran.iter().all(|ran| ran.stderr.is_empty()), "{ran:#?}");
+    let after = fs::metadata(host.keys()).unwrap();
+    assert_eq!((before.ctime(), before.ctime_nsec()), (after.ctime(), after.ctime_nsec()));
+}
+
+/// By this list `preinst` knows an earlier version.
+#[test]
+fn this_version_has_no_folder_where_earlier_ones_published() {
+    let read =
+        |file: &str| fs::read_to_string(Path::new(crate::host::REPOSITORY).join(file)).unwrap();
+    let preinst = read("packaging/debian/preinst");
+    let old = preinst.lines().find_map(|line| line.strip_prefix("published=")).unwrap();
+    assert!(!read(TMPFILES).contains(old), "{old}");
+}
