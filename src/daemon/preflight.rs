@@ -124,7 +124,11 @@ mod tests {
 
     fn host() -> (tempfile::TempDir, Paths) {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { accounts: folder.path().join("srv"), state: folder.path().join("var") };
+        let paths = Paths {
+            accounts: folder.path().join("srv"),
+            state: folder.path().join("var"),
+            ..Paths::default()
+        };
         fs::create_dir_all(Layout::new(&paths).spool()).unwrap();
         fs::create_dir(&paths.state).unwrap();
         (folder, paths)

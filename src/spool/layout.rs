@@ -66,7 +66,11 @@ mod tests {
 
     #[test]
     fn no_account_and_no_import_lies_outside_its_folder() {
-        let layout = Layout::new(&Paths { accounts: "/srv/x".into(), state: "/var/x".into() });
+        let layout = Layout::new(&Paths {
+            accounts: "/srv/x".into(),
+            state: "/var/x".into(),
+            ..Paths::default()
+        });
         let account = "TEST-1".parse().unwrap();
         assert_eq!(layout.incoming(&account), Path::new("/srv/x/TEST-1/incoming"));
         assert_eq!(layout.results(&account), Path::new("/srv/x/TEST-1/results"));

@@ -32,7 +32,11 @@ impl TestHost {
     }
 
     fn below(root: tempfile::TempDir) -> Self {
-        let paths = Paths { accounts: root.path().into(), state: root.path().join("state") };
+        let paths = Paths {
+            accounts: root.path().into(),
+            state: root.path().join("state"),
+            ..Paths::default()
+        };
         let layout = Layout::new(&paths);
         std::fs::create_dir(layout.spool()).unwrap();
         let account: AccountId = "TEST-ABC-123Z".parse().unwrap();

@@ -42,7 +42,12 @@ impl Host {
         let root = folder.path();
         let mut config = Config::default();
         config.node.name = "t".into();
-        config.paths = Paths { accounts: root.join("srv"), state: root.join("var") };
+        config.paths = Paths {
+            accounts: root.join("srv"),
+            state: root.join("var"),
+            admin: root.join("admin"),
+            keys: root.join("keys"),
+        };
         config.pairing.data_file_grace = Period::seconds(0);
         config.pairing.manifest_quiet_period = Period::seconds(0);
         config.pairing.settle = Period::seconds(0);
