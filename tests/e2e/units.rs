@@ -118,7 +118,7 @@ fn users_and_folders_are_made() {
         ("srv/sftp-import/.spool", 0o700, daemon, daemon),
         ("var/lib/sftp-import", 0o711, daemon, daemon),
         ("var/lib/sftp-import/data", 0o750, daemon, daemon),
-        ("var/lib/sftp-import/state.db", 0o600, daemon, daemon),
+        ("var/lib/sftp-import-admin", 0o700, root_id, root_id),
         ("var/lib/sftp-import/published", 0o750, daemon, keys),
     ] {
         let found = std::fs::metadata(root.path().join(path)).unwrap();

@@ -37,10 +37,9 @@ const HARMLESS: [&str; 17] = [
 ];
 
 /// Paths that are allowed, each with its reason. This list may only shrink.
-const ALLOWED: [(&str, &str, &str); 5] = [
+const ALLOWED: [(&str, &str, &str); 4] = [
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/published", TMPFILES),
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/data", TMPFILES),
-    ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/state.db", TMPFILES),
     ("packaging/debian/postrm", "/srv/sftp-import", FIND),
     ("packaging/debian/postrm", "/var/lib/sftp-import", FIND),
 ];
