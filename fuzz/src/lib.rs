@@ -8,3 +8,4 @@ pub mod log_line;
 pub mod manifest;
 pub mod profile;
 pub mod records;
+pub mod state_db;

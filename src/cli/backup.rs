@@ -90,8 +90,10 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         error => error.into(),
     })?;
     let now = Timestamp::now();
-    copy::check(&arguments.file).map_err(hinted)?;
-    let claims = registry::backup::read(&copy::open(&arguments.file).map_err(hinted)?)?;
+    let (backup, _) =
+        state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
+    let claims = registry::backup::read(&backup)?;
+    drop(backup);
     let (found, taken) = undecided(&config, claims)?;
     let accepted = arguments.accept_keys || taken.is_empty();
     let registry = match found {

@@ -92,7 +92,7 @@ fn erase_all(
     id: &AccountId,
     context: &Context,
 ) -> Result<Vec<(String, usize)>, CliError> {
-    let _no_ingest = ingest::lock(&engine.config.paths.state)?;
+    let _no_ingest = ingest::lock(&engine.config.paths)?;
     let mut waiting = |import: &_| {
         // Somebody who closed standard output still wants the account gone.
         let _ = context.output().line(&format!("waiting for import {import} to end"));

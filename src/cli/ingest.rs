@@ -1,18 +1,24 @@
 //! `sftp-import ingest`: one import, now, from local files, through the same pipeline.
 
-use std::fs::{self, File};
-use std::io::IsTerminal;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Gid, Uid, geteuid, setegid, seteuid};
+use nix::unistd::geteuid;
 
 use super::context::{CliError, CliResult, Context};
 use super::{progress, report};
 use crate::account::AccountId;
+use crate::config::Paths;
 use crate::import::{self, ErrorFolder, Local, Monitor};
+use crate::sys::lock;
+use crate::sys::owner::Owner;
+
+/// The lock file's name.
+const LOCK: &str = "ingest.lock";
 
 /// `sftp-import ingest`
 #[derive(Debug, clap::Args)]
@@ -41,7 +47,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
         .init();
     let config = context.config()?;
     let local = Local::open(&arguments.manifest, config.limits_of(&arguments.account))?;
-    let _alone = lock(&config.paths.state)?;
+    let _alone = lock(&config.paths)?;
     let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
     let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {
         CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
@@ -52,7 +58,8 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     let engine = context.engine(config)?;
     let monitor = Arc::new(Monitor::default());
     let imported = progress::shown(&monitor, || {
-        let _owner = AsOwner::of(&state_folder)?;
+        // What the store writes belongs to the daemon's user. Threads inherit the rights.
+        let _rights = Owner::of(&state_folder)?.assume()?;
         import::ingest(&engine, &arguments.account, &local, &mut errors, &monitor)
             .map_err(CliError::from)
     })?;
@@ -62,46 +69,41 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     Ok(done.failure.is_none() && done.records.accepted > 0)
 }
 
+/// Held while an ingest runs, or while none may.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct IngestLock {
+    /// In the state folder, for the ingests of every user.
+    _state: Flock<File>,
+    /// Among root's ingests.
+    _admin: Option<Flock<File>>,
+}
+
 /// Waits until no other ingest runs: one that was cut off can then be told from one that runs.
-pub(super) fn lock(state: &Path) -> Result<Flock<File>, CliError> {
-    let path = state.join("ingest.lock");
-    // The folder is the sidecar's: a link there leads root nowhere else.
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(|e| CliError::new(format_args!("cannot create {}: {e}", path.display())))?;
-    Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, e)| CliError::new(format_args!("cannot lock {}: {e}", path.display())))
-}
-
-/// While it lives, root acts as the owner of the state folder, so that what the store writes
-/// belongs to the sidecar.
-struct AsOwner {
-    back: bool,
-}
-
-impl AsOwner {
-    fn of(folder: &Path) -> Result<Self, CliError> {
-        let owner = fs::metadata(folder)?;
-        if !geteuid().is_root() || owner.uid() == 0 {
-            return Ok(Self { back: false });
-        }
-        setegid(Gid::from_raw(owner.gid()))?;
-        seteuid(Uid::from_raw(owner.uid()))?;
-        Ok(Self { back: true })
-    }
-}
-
-impl Drop for AsOwner {
-    fn drop(&mut self) {
-        if self.back {
-            // The saved ids are root's: going back to them is always allowed (setresuid(2)).
-            let _ = seteuid(Uid::from_raw(0));
-            let _ = setegid(Gid::from_raw(0));
-        }
-    }
+///
+/// Root waits for other commands of root's alone, by a lock in a folder of root's: the daemon's user
+/// can hold the one in the state folder for ever.
+pub(super) fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
+    let (path, is_root) = (paths.state.join(LOCK), geteuid().is_root());
+    let failed = |path: &Path, error: io::Error| {
+        CliError::new(format_args!("cannot lock {}: {error}", path.display()))
+    };
+    // Opened first, it is also closed first when a process is killed (close order of exit(2)).
+    let file = {
+        let rights = Owner::of(&paths.state).and_then(Owner::assume);
+        let _rights = rights.map_err(|error| failed(&path, error))?;
+        lock::open(&path).map_err(|error| failed(&path, error))?
+    };
+    let admin = is_root.then(|| {
+        let file = lock::open_private(&paths.admin, LOCK)?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))
+    });
+    let admin = admin.transpose().map_err(|error| failed(&paths.admin.join(LOCK), error))?;
+    let how = if is_root { FlockArg::LockExclusiveNonblock } else { FlockArg::LockExclusive };
+    let state = Flock::lock(file, how).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => CliError::new("another user's ingest is running")
+            .hint(format_args!("wait for it to end; who has the lock: lsof {}", path.display())),
+        errno => failed(&path, errno.into()),
+    })?;
+    Ok(IngestLock { _state: state, _admin: admin })
 }

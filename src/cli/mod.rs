@@ -89,6 +89,7 @@ enum Command {
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
     crate::sys::memory::tune();
+    crate::sys::sqlite::open_without_waiting();
     let cli = Cli::parse();
     let context = Context::new(cli.config, cli.json);
     let result: CliResult = match cli.command {

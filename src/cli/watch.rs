@@ -3,7 +3,7 @@
 //! It asks the state database and the report in results/, which outlive the sidecar: a restart in
 //! between is an import that is queued again. A bar on a terminal; else a line for each change.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Lines that only say how far it is come no faster than this.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The most that is read of a report, in bytes.
+const MAX_REPORT: u64 = 16 << 20;
 
 /// The import of that id.
 pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
@@ -47,7 +50,8 @@ pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
 fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
-    let report: Report = serde_json::from_reader(io::BufReader::new(file)).ok()?;
+    let file = io::BufReader::new(file.take(MAX_REPORT));
+    let report: Report = serde_json::from_reader(file).ok()?;
     let is_this = report.import.as_ref() == Some(&row.id) && report.state == row.state;
     is_this.then_some(report)
 }

@@ -81,6 +81,15 @@ fn judge_state(
 ) -> Finding {
     let restore =
         "systemctl stop sftp-importd, restore state.db from the last backup, start it again";
+    // Before what was read: a command of root's opens it with its owner's rights.
+    if let (Some((uid, _)), Some(owner)) = (file, owner)
+        && uid != owner
+    {
+        let message =
+            format!("it belongs to user id {uid}, not {owner}: the sidecar can't write it");
+        let fix = format!("chown {owner} state.db state.db-wal state.db-shm");
+        return Finding::fail(STATE, message).log("attempt to write a readonly database").fix(fix);
+    }
     let health = match health {
         Ok(health) => health,
         Err(error) => {
@@ -106,14 +115,8 @@ fn judge_state(
             format!("it has schema {schema}; the sidecar's next start brings it to {known}");
         return Finding::warn(STATE, message).fix("systemctl restart sftp-importd");
     }
-    match (file, owner) {
-        (Some((uid, _)), Some(owner)) if uid != owner => {
-            let message =
-                format!("it belongs to user id {uid}, not {owner}: the sidecar can't write it");
-            let fix = format!("chown {owner} state.db state.db-wal state.db-shm");
-            Finding::fail(STATE, message).log("attempt to write a readonly database").fix(fix)
-        }
-        (Some((_, mode)), _) if mode & 0o077 != 0 => {
+    match file {
+        Some((_, mode)) if mode & 0o077 != 0 => {
             let message = format!("it has mode {mode:04o}: others can read webhooks' secrets");
             Finding::warn(STATE, message).fix("chmod 0600 state.db")
         }
@@ -187,6 +190,9 @@ mod tests {
         assert_eq!(of(damaged).message, "it is damaged: row 1 missing from index");
         let of = |uid, mode| judge_state(&Ok(sound()), Some((uid, mode)), Some(999));
         assert_eq!((of(0, 0o600).level, of(999, 0o644).level), (Level::Fail, Level::Warn));
+        let closed =
+            judge_state(&Err(state::Error::Value("x".into())), Some((0, 0o600)), Some(999));
+        assert!(closed.message.contains("it belongs to user id 0, not 999"), "{closed:?}");
         assert_eq!(
             judge_state(&Err(state::Error::Value("x".into())), None, None).level,
             Level::Fail

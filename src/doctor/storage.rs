@@ -2,16 +2,18 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::finding::Finding;
 use crate::config::Config;
 use crate::spool::Layout;
+use crate::sys::owner::Owner;
 use crate::sys::{LeaseError, ReadLease};
 
 const FILE_SYSTEMS: &str = "file-systems";
@@ -181,8 +183,12 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
 
 /// Takes a lease on a file of its own in the spool, as a claim does on a data file.
 fn try_lease(spool: &Path) -> Result<(), LeaseError> {
+    // The daemon's user can write the spool.
+    let rights = Owner::of(spool).and_then(Owner::assume);
+    let _rights = rights.map_err(LeaseError::Other)?;
     let path = spool.join(format!(".doctor-{}", std::process::id()));
-    let made = File::create_new(&path).map(drop).and_then(|()| File::open(&path));
+    let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
+    let made = File::create_new(&path).map(drop).and_then(|()| open());
     let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
     // It may never have been made.
     let _ = fs::remove_file(&path);

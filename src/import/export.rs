@@ -20,6 +20,7 @@ use crate::import_id::ImportId;
 use crate::spool::{CopyError, copy_folder};
 use crate::state::{self, dump, imports};
 use crate::store;
+use crate::sys::owner::Owner;
 
 /// What names every file of an export.
 const LISTING: &str = "listing.json";
@@ -148,7 +149,10 @@ impl Tables {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
+            // The rows come inside of a read, which has the rights of the database's owner.
+            let own = Owner::of_process().assume().map_err(failed("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create(&path)?));
+            drop(own);
         }
         let Some(file) = self.files.get_mut(table) else { return Ok(()) };
         self.rows += 1;

@@ -1,12 +1,15 @@
 //! One provisioning at a time, on this host.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use super::ProvisionError;
 use crate::config::Config;
+use crate::sys::lock;
+
+/// The lock file, in the folder that is root's alone: no other user can hold it.
+const LOCK: &str = "provision.lock";
 
 /// The right to change users and folders, held until it is dropped.
 ///
@@ -19,16 +22,9 @@ pub(super) struct Turn(File);
 impl Turn {
     /// Waits until no one else provisions.
     pub(super) fn take(config: &Config) -> Result<Self, ProvisionError> {
-        let path = config.paths.state.join(".provision.lock");
+        let path = config.paths.admin.join(LOCK);
         let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&path)
-            .map_err(failed)?;
+        let lock = lock::open_private(&config.paths.admin, LOCK).map_err(failed)?;
         lock.lock().map_err(failed)?;
         Ok(Self(lock))
     }

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, fstat};
 
-use super::entry::{MANIFEST_ENDING, MAX_NAME, usable_name};
+use super::entry::{Entry, Kind, MANIFEST_ENDING, MAX_NAME, usable_name};
 use super::folder::{Folder, FolderError};
 use super::layout::Layout;
 use crate::account::AccountId;
@@ -206,9 +206,16 @@ impl Results {
     /// Opens the answer `name`, to send it along.
     ///
     /// # Errors
-    /// It isn't there or can't be opened.
+    /// It isn't there, can't be opened, or is not a regular file.
     pub fn read(&self, name: &str) -> Result<File, ResultsError> {
-        self.folder.read(name).map_err(|errno| self.error("open", name, errno))
+        let error = |errno| self.error("open", name, errno);
+        let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
+        let file = self.folder.read(usable).map_err(error)?;
+        match fstat(&file).map(|stat| Entry::new(name, &stat).kind) {
+            Ok(Kind::Regular) => Ok(file),
+            Ok(_) => Err(error(Errno::EINVAL)),
+            Err(errno) => Err(error(errno)),
+        }
     }
 
     fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
@@ -267,6 +274,20 @@ mod tests {
         let unwanted = results.create_temp(&host.import, "errors").unwrap();
         results.discard(unwanted).unwrap();
         assert_eq!(host.names("results"), ["e.errors.csv"]);
+    }
+
+    #[test]
+    fn nothing_but_a_regular_file_in_the_folder_is_read() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        std::fs::write(host.results().join("e.csv"), "x").unwrap();
+        results.read("e.csv").unwrap();
+        std::fs::write(host.layout.root().join("other.csv"), "x").unwrap();
+        std::os::unix::fs::symlink("e.csv", host.results().join("link.csv")).unwrap();
+        nix::unistd::mkfifo(&host.results().join("fifo.csv"), Mode::S_IRWXU).unwrap();
+        for name in ["link.csv", "fifo.csv", "../../other.csv", "missing.csv"] {
+            assert!(results.read(name).is_err(), "{name}");
+        }
     }
 
     #[test]

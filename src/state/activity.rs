@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
 use serde::Serialize;
 
-use super::{Result, millis, timestamp};
+use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::state::Transaction;
@@ -108,7 +108,12 @@ impl Pages {
             None => query(tx, &format!("WHERE {rest}"), params![PAGE, at, id, self.last_id])?,
         };
         if let Some((id, line)) = lines.last() {
-            self.read = (millis(line.at), *id);
+            let read = (millis(line.at), *id);
+            // In a damaged database the index can have another order than the rows.
+            if read <= self.read {
+                return Err(Error::Value("lines of the activity log that are out of order".into()));
+            }
+            self.read = read;
         }
         Ok(lines.into_iter().map(|(_, line)| line).collect())
     }

@@ -2,14 +2,16 @@
 //!
 //! The lock goes with the process that holds it, however that ends (flock(2)).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+use crate::sys::lock;
+use crate::sys::owner::Owner;
 
 /// The file that is locked.
 const LOCK: &str = "daemon.lock";
@@ -67,19 +69,10 @@ impl Alone {
     }
 }
 
-/// Opens the lock file; one that root makes is the folder's owner's, who must open it too.
+/// Opens the lock file with the rights of the folder's owner, who must be able to open it too.
 fn open(path: &Path, state: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) if nix::unistd::geteuid().is_root() => {
-            let folder = std::fs::metadata(state)?;
-            fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        made => made,
-    }
+    let _rights = Owner::of(state)?.assume()?;
+    lock::open(path)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::BUSY_TIMEOUT;
+use crate::sys::owner::Owner;
+use crate::sys::sqlite;
 
 /// Tables that every schema has: a database without them is not ours.
 const TABLES: &str = "'account', 'key', 'import', 'manifest_name', 'milestone', 'delivery'";
@@ -94,7 +96,22 @@ pub fn backup<E: From<CopyError>>(
     to: &Path,
     add: impl FnOnce(&Connection) -> Result<(), E>,
 ) -> Result<Copied, E> {
-    copy(&open(database)?, to, None, add)
+    let source = {
+        let folder = folder_of(database);
+        let rights = Owner::of(folder).and_then(Owner::assume);
+        let _rights = rights.map_err(failed("act as the owner of", folder))?;
+        open_to_copy(database)?
+    };
+    copy(&source, to, None, add)
+}
+
+/// Opens a database that is there, with the files beside it: the copy then needs no more of them.
+/// So who opens it may have other rights than who writes the copy.
+pub(super) fn open_to_copy(path: &Path) -> Result<Connection, CopyError> {
+    let connection = open(path)?;
+    // The pragma reads, so that the transaction begins and holds what it sees.
+    connection.execute_batch("BEGIN; PRAGMA user_version").map_err(refused("read", path))?;
+    Ok(connection)
 }
 
 /// Copies `source` to the new file `to`, which is `owner`'s (user and group) if given, and has `amend`
@@ -145,6 +162,7 @@ pub fn open(path: &Path) -> Result<Connection, CopyError> {
         .or_else(|_| Connection::open_with_flags(path, read_only))
         .map_err(refused("open", path))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(refused("open", path))?;
+    sqlite::distrust(&connection).map_err(refused("open", path))?;
     Ok(connection)
 }
 
@@ -159,6 +177,7 @@ fn fill<E: From<CopyError>>(
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
+    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
     // It is synced whole, once, when it is complete.
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;
@@ -256,11 +275,16 @@ impl Drop for Unfinished {
 
 /// Makes the names in the folder of `path` durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), CopyError> {
-    let folder = match path.parent() {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+}
+
+/// The folder that `path` is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+    }
 }
 
 pub(super) fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopyError {

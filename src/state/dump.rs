@@ -79,11 +79,14 @@ pub fn erase(
     Ok(removed)
 }
 
-/// Tables that hold rows of accounts, those that hang on others last; with the condition.
+/// Tables that hold rows of accounts, those that hang on others last; with the condition. Their
+/// names are part of statements and of an export's file names: others than our schemas have are
+/// left out.
 fn tables(tx: &Transaction<'_>) -> Result<Vec<(String, String)>> {
     let mut statement = tx.prepare(
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
-         WHERE t.type = 'table' AND c.name = 'account' ORDER BY t.name",
+         WHERE t.type = 'table' AND c.name = 'account' AND t.name NOT GLOB '*[^a-z_]*'
+         ORDER BY t.name",
     )?;
     let own = statement.query_map([], |row| row.get::<_, String>(0))?;
     let own = own.map(|table| Ok((table?, "account = ?1".to_owned())));

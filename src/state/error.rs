@@ -17,9 +17,17 @@ pub enum Error {
         /// Why.
         source: rusqlite::Error,
     },
-    /// The file can't be created.
-    #[error("cannot create the state database {}", path.display())]
+    /// The file can't be created, or is no file that may be opened.
+    #[error("cannot create or open the state database {}", path.display())]
     Create {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// This command can't act as the owner of the database's folder.
+    #[error("cannot use the state database {} as the owner of its folder", path.display())]
+    Owner {
         /// The database file.
         path: PathBuf,
         /// Why.

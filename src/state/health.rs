@@ -9,6 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, Result, migrations, millis, timestamp};
 use crate::state::Transaction;
+use crate::sys::owner::Owner;
+use crate::sys::sqlite;
 
 /// The state of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +29,12 @@ pub struct Health {
 /// # Errors
 /// It isn't there, can't be opened, or isn't a database.
 pub fn examine(path: &Path) -> Result<Health> {
+    let acted = |source| Error::Owner { path: path.to_owned(), source };
+    let _rights = super::owner(path).and_then(Owner::assume).map_err(acted)?;
     let opened = |source| Error::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
+    sqlite::distrust(&connection).map_err(opened)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(opened)?;
     let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0));
     let schema = schema.map_err(opened)?;

@@ -64,7 +64,10 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
 }
 
 fn version(connection: &Connection) -> Result<i64> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        version @ 0.. => Ok(version),
+        other => Err(Error::Value(format!("the schema number {other}"))),
+    }
 }
 
 /// What the copy of a database of `schema` is called that is made now.

@@ -3,6 +3,13 @@
 //! Owns the connection, the migrations and every SQL statement on `state.db`, one file per table
 //! family. Callers that must change several things at once take a [`Transaction`] from
 //! [`State::write`] and pass it down; nothing here commits on its own.
+//!
+//! In a command of root's every use of a connection, and so the work in [`State::read`] and
+//! [`State::write`], has the file rights of the folder's owner ([`Owner`]): the daemon's user can
+//! write that folder, and SQLite opens files in it at any statement. The alternatives leave gaps: a
+//! check of names comes before their use, rights for the opening alone don't cover the files beside
+//! the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked parents of the folder. Work that
+//! opens a file of root's, as an export does, asks for [`Owner::of_process`].
 
 pub mod accounts;
 pub mod activity;
@@ -29,7 +36,7 @@ mod writers;
 use std::fs::OpenOptions;
 use std::io;
 use std::ops::Deref;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -38,9 +45,11 @@ use rusqlite::Connection;
 
 pub use alone::{Alone, NotAlone};
 pub use error::{Error, Result};
-pub use replace::{Before, Replaced, replace};
+pub use replace::{Before, Replaced, open_backup, replace};
 pub use soundness::Damage;
 use writers::Writers;
+
+use crate::sys::owner::{Owner, OwnerRights};
 
 /// How long to wait for another process's write, such as a sysadmin's command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +59,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
+    owner: Owner,
     writers: Writers,
     reader: Mutex<Connection>,
 }
@@ -82,13 +92,16 @@ impl State {
     /// # Errors
     /// It can't be opened, is damaged, lost, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self> {
-        create_private(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
+        let failed = |source| Error::Create { path: path.to_owned(), source };
+        let owner = owner(path).map_err(failed)?;
+        let _rights = owner.assume().map_err(failed)?;
+        create_private(path).map_err(failed)?;
         let mut connection = soundness::connect(path)?;
         migrations::run(&mut connection, path).map_err(|error| soundness::explain(error, path))?;
         let reader = soundness::connect(path)?;
         reader.pragma_update(None, "query_only", true)?;
         let writers = Writers::new(path, connection);
-        Ok(Self { path: path.to_owned(), writers, reader: Mutex::new(reader) })
+        Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
     }
 
     /// Names the user whose command this process runs, once, for the activity log.
@@ -113,6 +126,7 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        let _rights = self.rights()?;
         self.writers.write(work)
     }
 
@@ -124,6 +138,7 @@ impl State {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        let _rights = self.rights()?;
         // A panic while the lock was held rolled its transaction back: the connection is sound.
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction().map_err(Error::from)?;
@@ -133,47 +148,71 @@ impl State {
     /// Brings all that was written into the database file, and empties the one beside it, unless
     /// somebody is reading it.
     pub fn checkpoint(&self) -> Result<()> {
+        let _rights = self.rights()?;
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         Ok(self.writers.alone(|connection| connection.query_row(sql, [], |_| Ok(())))?)
     }
 
     /// A number that changes whenever another process has committed a change.
     pub fn data_version(&self) -> Result<i64> {
+        let _rights = self.rights()?;
         Ok(self.writers.data_version()?)
+    }
+
+    fn rights(&self) -> Result<OwnerRights> {
+        self.owner.assume().map_err(|source| Error::Owner { path: self.path.clone(), source })
     }
 }
 
-/// Makes an empty file at `path` when there is none: readable by its owner only, who is the owner
-/// of the folder, so that the sidecar can open what a sysadmin's command made before its first
-/// start. SQLite gives the files beside it the same owner and mode.
+/// The owner of the folder that the database `path` is in.
+fn owner(path: &Path) -> io::Result<Owner> {
+    Owner::of(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Makes an empty file at `path` when there is none, readable by its owner only. SQLite gives the
+/// files beside it the same owner and mode.
 fn create_private(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        // The folder is the sidecar's, and root may be here: it writes to no file of root's.
-        Ok(found) if found.is_symlink() => {
-            return Err(io::Error::other("it is a symbolic link, which is not followed"));
-        }
-        Ok(_) => return Ok(()),
-        Err(_) => {}
+    if is_there(path)? {
+        return Ok(());
     }
-    // Complete before it has its name: who opens it in between must not find it root's.
+    // Complete before it has its name: who opens it in between must find it private.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&hidden)?;
-    if let Some(folder) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) {
-        let folder = std::fs::metadata(folder)?;
-        fchown(&file, Some(folder.uid()), Some(folder.gid()))?;
+    match std::fs::remove_file(&hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {} // what a crash left
     }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&hidden)?;
     let named = match std::fs::hard_link(&hidden, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         named => named,
     };
     std::fs::remove_file(&hidden)?;
     named
+}
+
+/// Whether the database is there. What has its name, or that of a file which SQLite keeps beside it,
+/// must be a regular file.
+fn is_there(path: &Path) -> io::Result<bool> {
+    for ending in ["-wal", "-shm", "-journal", ""] {
+        let mut path = path.as_os_str().to_owned();
+        path.push(ending);
+        let found = match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            found => found?,
+        };
+        let problem = match found.is_symlink() {
+            true => "a symbolic link, which is not followed",
+            false => "not a regular file",
+        };
+        if !found.is_file() {
+            let path = Path::new(&path).display();
+            return Err(io::Error::other(format!("{path} is {problem}; remove it")));
+        }
+        if ending.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Now, as exact as the state database keeps it: to the millisecond.
@@ -220,11 +259,15 @@ mod tests {
         }
         for beside in ["state.db-wal", "state.db-shm", "state.db-journal"] {
             let link = folder.path().join(beside);
-            let _ = std::fs::remove_file(&link); // of the round before, where that failed
             std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
-            let _ = State::open(&path); // SQLite fails, or takes the link away
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
             assert_eq!(std::fs::read(&elsewhere).unwrap(), b"", "{beside}");
-            let _ = std::fs::remove_file(link);
+            std::fs::remove_file(&link).unwrap();
+            nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("regular"));
+            std::fs::remove_file(&link).unwrap();
         }
     }
 

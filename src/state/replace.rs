@@ -1,7 +1,8 @@
 //! Putting a copy of the state database in the place of the present one, which is kept beside it.
 //!
 //! There is a whole state database under its name at every moment; what a crash leaves besides is
-//! a copy without a use. The caller holds [`super::Alone`].
+//! a copy without a use. The caller holds [`super::Alone`]. All of it but opening the copy has the
+//! file rights of the folder's owner.
 
 use std::fs;
 use std::io;
@@ -13,6 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{self, CopyError};
 use super::{Transaction, imports};
+use crate::sys::owner::Owner;
 
 /// How long a command that is just ending may have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +37,22 @@ pub struct Before {
     pub last_import: Option<i64>,
 }
 
+/// Opens a database that could be put in the place of `database`, and says its schema.
+///
+/// # Errors
+/// It is missing, damaged, not ours, or of a newer program.
+pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), CopyError> {
+    let folder = copy::folder_of(database);
+    let failed = || copy::failed("act as the owner of", folder);
+    let owner = Owner::of(folder).map_err(failed())?;
+    // The copy that an upgrade left is in the owner's folder: a link there could be to a file of
+    // root's.
+    let is_owners = Owner::of(copy::folder_of(from)).is_ok_and(|other| other == owner);
+    let _rights = is_owners.then(|| owner.assume()).transpose().map_err(failed())?;
+    let schema = copy::check(from)?;
+    Ok((copy::open_to_copy(from)?, schema))
+}
+
 /// Puts a copy of `from` in the place of `database`, a damaged one too. `amend` changes the copy before
 /// that.
 ///
@@ -47,12 +65,16 @@ pub fn replace(
     now: Timestamp,
     amend: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> Result<Replaced, CopyError> {
-    let schema = copy::check(from)?;
+    let folder = copy::folder_of(database);
+    let failed = || copy::failed("act as the owner of", folder);
+    let owner = Owner::of(folder).map_err(failed())?;
+    let (source, schema) = open_backup(database, from)?;
+    let _rights = owner.assume().map_err(failed())?;
     let new = with_ending(database, "restoring");
     remove(&new)?; // what a crash left
-    let folder = database.parent().unwrap_or(Path::new("/"));
     let amend = |copy: &Connection| amend(copy).map_err(copy::refused("write", &new));
-    copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?, amend)?;
+    copy::copy(&source, &new, copy::owner_in(folder)?, amend)?;
+    drop(source);
     let (held, before) = hold(database)?;
     if let Some(last) = before.last_import {
         number_after(&new, last)?;

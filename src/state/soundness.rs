@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::{BUSY_TIMEOUT, Error, Result};
+use crate::sys::sqlite;
 
 /// How it was seen that the database is damaged.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,9 @@ pub enum Damage {
 /// It can't be opened, or not for writing, or is damaged or lost.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
     let opened = |source| explain(Error::Open { path: path.to_owned(), source }, path);
-    let connection = Connection::open(path).map_err(opened)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
+    sqlite::distrust(&connection).map_err(opened)?;
     // When a file can't be opened for writing SQLite opens it for reading and says nothing.
     if connection.is_readonly(MAIN_DB).map_err(opened)? {
         return Err(Error::ReadOnly { path: path.to_owned() });

@@ -10,6 +10,7 @@ use super::*;
 fn writers() -> (tempfile::TempDir, PathBuf, Writers) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
+    std::fs::write(&path, "").unwrap();
     let connection = soundness::connect(&path).unwrap();
     connection.execute_batch("CREATE TABLE t (x INTEGER PRIMARY KEY)").unwrap();
     let writers = Writers::new(&path, connection);

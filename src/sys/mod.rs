@@ -1,5 +1,5 @@
-//! The one module with `unsafe`: file leases and the allocator's settings, which no safe library
-//! offers.
+//! The one module with `unsafe`: file leases, the allocator's settings and SQLite's open(2), which
+//! no safe library offers; and what root's commands need to use another user's folders safely.
 //!
 //! A [`ReadLease`] is an open file that nobody had open for writing when the lease was taken, and
 //! that nobody can open for writing or truncate unnoticed while it lasts. See fcntl(2), "Leases".
@@ -13,7 +13,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::libc;
 
+pub mod lock;
 pub mod memory;
+pub mod owner;
+pub mod sqlite;
 
 /// Why a read lease was not given.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! `sftp-import doctor`, link by link: each test breaks one, reads what doctor says of it, and, where
 //! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
 
 use crate::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
@@ -305,6 +305,8 @@ fn databases_and_the_sidecar() {
     chown(host.state().join("state.db"), Some(0), None).unwrap();
     examine(&host).failed("state-database", "the sidecar can't write it");
     let path = host.state().join("state.db");
+    let owner = std::fs::metadata(host.state()).unwrap().uid();
+    chown(&path, Some(owner), None).unwrap();
     let whole = std::fs::read(&path).unwrap();
     let torn: Vec<u8> =
         whole.iter().enumerate().map(|(i, b)| if i > 6000 { 7 } else { *b }).collect();

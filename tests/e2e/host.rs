@@ -107,7 +107,7 @@ impl Host {
 
     /// The published keys.
     pub fn keys_db(&self) -> PathBuf {
-        self.state().join("published/keys.db")
+        self.keys().join("keys.db")
     }
 
     /// The registry.

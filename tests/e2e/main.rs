@@ -27,6 +27,7 @@ mod client_ways;
 mod clients;
 mod clock;
 mod confinement;
+mod daemon_folders;
 mod doctor;
 mod doctor_machine;
 mod fairness;

@@ -119,7 +119,6 @@ fn users_and_folders_are_made() {
         ("srv/sftp-import/.spool", 0o700, daemon, daemon),
         ("var/lib/sftp-import", 0o750, daemon, daemon),
         ("var/lib/sftp-import/data", 0o750, daemon, daemon),
-        ("var/lib/sftp-import/state.db", 0o600, daemon, daemon),
         ("var/lib/sftp-import-admin", 0o700, root_id, root_id),
         ("var/lib/sftp-import-keys", 0o750, root_id, keys),
         ("var/lib/sftp-import-keys/.lock", 0o600, root_id, root_id),

@@ -124,6 +124,11 @@ fn log_line() {
 }
 
 #[test]
+fn state_db() {
+    run(targets::state_db::run, targets::state_db::SEEDS);
+}
+
+#[test]
 fn fingerprint() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }

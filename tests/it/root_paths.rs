@@ -37,9 +37,8 @@ const HARMLESS: [&str; 17] = [
 ];
 
 /// Paths that are allowed, each with its reason. This list may only shrink.
-const ALLOWED: [(&str, &str, &str); 6] = [
+const ALLOWED: [(&str, &str, &str); 5] = [
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/data", TMPFILES),
-    ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/state.db", TMPFILES),
     ("packaging/debian/preinst", "/var/lib/sftp-import/published", PERL),
     ("packaging/debian/postinst", "/var/lib/sftp-import/published", FIND_KEYS),
     ("packaging/debian/postrm", "/srv/sftp-import", FIND),

@@ -9,7 +9,12 @@ use super::common::TestHost;
 
 /// Puts a state database of the first schema where the host's would be.
 fn put_first_schema(host: &TestHost) {
-    let database = Connection::open(host.state().join("state.db")).unwrap();
+    use std::os::unix::fs::{MetadataExt, chown};
+    let path = host.state().join("state.db");
+    fs::write(&path, "").unwrap();
+    let folder = fs::metadata(host.state()).unwrap();
+    chown(&path, Some(folder.uid()), Some(folder.gid())).unwrap();
+    let database = Connection::open(path).unwrap();
     database.execute_batch(include_str!("../../src/state/migrations/0001.sql")).unwrap();
     database.execute_batch(include_str!("../upgrade/schema-1.sql")).unwrap();
     database.pragma_update(None, "user_version", 1).unwrap();

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use nix::libc::O_NONBLOCK;
+
 use super::super::Error;
 
 /// Folders: the group may read.
@@ -74,9 +76,10 @@ pub fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Brings a file's bytes, or a folder's names, to the disk.
+/// Brings a file's bytes, or a folder's names, to the disk. A FIFO is an error.
 pub fn sync(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
+    file.and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
 }
 
 /// Brings the name `path` to the disk.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::sys::sqlite;
+
 /// How long to wait for another writer, such as a sysadmin's `ingest`.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -83,6 +85,7 @@ pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
 /// Opens the database at `path`, and leaves it as it is afterwards.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
+    sqlite::distrust(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -92,6 +95,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Opens the database at `path` to read much of it once, in order.
 pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
+    sqlite::distrust(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(connection)

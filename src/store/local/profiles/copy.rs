@@ -10,6 +10,7 @@ use super::super::super::Error;
 use super::super::durable;
 use super::connection::BUSY_TIMEOUT;
 use crate::import_id::ImportId;
+use crate::sys::sqlite;
 
 /// The imports that the profiles database at `path` has; none when there is no database.
 pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
@@ -27,17 +28,29 @@ pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Copies the database at `path`, if there is one, to the new file `to`: as of one moment, in one
-/// file, synced.
+/// Opens the database at `path`, if there is one, with the files beside it, as of this moment: a
+/// copy needs no more of them.
+///
+/// # Errors
+/// SQLite's.
+pub fn open_to_copy(path: &Path) -> Result<Option<Connection>, Error> {
+    let Some(connection) = open(path)? else { return Ok(None) };
+    let failed = |source| Error::Profiles { operation: "read", path: path.into(), source };
+    // The pragma reads, so that the transaction begins and holds what it sees.
+    connection.execute_batch("BEGIN; PRAGMA user_version").map_err(failed)?;
+    Ok(Some(connection))
+}
+
+/// Copies the database `source` to the new file `to`: as of one moment, in one file, synced.
 ///
 /// # Errors
 /// SQLite's, or `to` can't be made.
-pub fn copy(path: &Path, to: &Path) -> Result<(), Error> {
-    let Some(source) = open(path)? else { return Ok(()) };
+pub fn copy(source: &Connection, to: &Path) -> Result<(), Error> {
     drop(durable::create_file(to)?);
     let failed = |source| Error::Profiles { operation: "copy profiles", path: to.into(), source };
     let mut target = Connection::open(to).map_err(failed)?;
-    let backup = Backup::new(&source, &mut target).map_err(failed)?;
+    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
+    let backup = Backup::new(source, &mut target).map_err(failed)?;
     while backup.step(-1).map_err(failed)? != StepResult::Done {
         std::thread::yield_now(); // a checkpoint is on its way
     }
@@ -55,6 +68,7 @@ fn open(path: &Path) -> Result<Option<Connection>, Error> {
     let failed = |source| Error::Profiles { operation: "open", path: path.into(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    sqlite::distrust(&connection).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     // The files beside it stay for readers who can't make them, as `database` says.
     let stay = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;

@@ -29,7 +29,7 @@ mod window;
 use std::fs;
 use std::sync::Arc;
 
-pub use self::copy::{copy, imports};
+pub use self::copy::{copy, imports, open_to_copy};
 use self::database::Database;
 pub use self::merge::Merger;
 use self::unfinished::Unfinished;

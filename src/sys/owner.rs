@@ -1,0 +1,163 @@
+//! The file rights of a folder's owner, for root's commands.
+//!
+//! Root opens, creates and removes files in folders that the daemon's user can write. That user can
+//! replace any name in them by a link or a FIFO at any moment, and SQLite opens `-wal`, `-shm` and
+//! `-journal` by name on later statements, so no check of a path before its use is enough. With the
+//! owner's rights a link leads to nothing that the owner could not open, create or remove itself.
+//!
+//! The rights are the file system ids of one thread (setfsuid(2)). The kernel removes the
+//! capabilities for files (`CAP_DAC_OVERRIDE`, `CAP_CHOWN` and others) with them. Threads started
+//! under them inherit them; other threads, and root's other capabilities, stay as they are.
+
+use std::fs::metadata;
+use std::io;
+use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid, setgroups};
+
+/// A user and group whose file rights this process can have; `None` if they are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner(Option<(Uid, Gid)>);
+
+impl Owner {
+    /// Returns the owner of `folder`. For another user than root that is the process itself.
+    ///
+    /// Removes the supplementary groups of the process if it is root and the owner is not: they
+    /// would give rights that the owner does not have, and root needs none of them.
+    ///
+    /// # Errors
+    /// There is no such folder, or `CAP_SETGID` is missing.
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        if !geteuid().is_root() {
+            return Ok(Self(None));
+        }
+        let found = metadata(folder)?;
+        if found.uid() == 0 {
+            return Ok(Self(None));
+        }
+        if !getgroups()?.is_empty() {
+            setgroups(&[])?;
+        }
+        Ok(Self(Some((Uid::from_raw(found.uid()), Gid::from_raw(found.gid())))))
+    }
+
+    /// Returns the process's own user, to use a file of its own under another owner's rights.
+    pub fn of_process() -> Self {
+        Self(Some((geteuid(), getegid())))
+    }
+
+    /// Gives this thread the owner's file rights until the result is dropped.
+    ///
+    /// # Errors
+    /// `CAP_SETUID` or `CAP_SETGID` is missing.
+    pub fn assume(self) -> io::Result<OwnerRights> {
+        let Some((user, group)) = self.0 else {
+            return Ok(OwnerRights { before: None, thread: PhantomData });
+        };
+        let before = Some((setfsuid(user), setfsgid(group)));
+        let rights = OwnerRights { before, thread: PhantomData };
+        // Both return the ids before the call, and no error.
+        if setfsuid(user) != user || setfsgid(group) != group {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(rights)
+    }
+}
+
+/// The file rights of an [`Owner`]; dropped, the thread has those from before.
+#[derive(Debug)]
+#[must_use = "dropped, the thread has its former rights"]
+pub struct OwnerRights {
+    before: Option<(Uid, Gid)>,
+    /// Not `Send`: the rights are this thread's.
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for OwnerRights {
+    fn drop(&mut self) {
+        if let Some((user, group)) = self.before {
+            // They are real ids of the process, or were allowed when they were set.
+            setfsuid(user);
+            setfsgid(group);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    use super::*;
+
+    const DAEMON: u32 = 4711;
+
+    /// A folder of another user's, and a file of root's that nobody else can read.
+    fn folder() -> Option<(tempfile::TempDir, std::path::PathBuf)> {
+        if !geteuid().is_root() {
+            return None;
+        }
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let (folder, secret) = (root.path().join("state"), root.path().join("secret"));
+        fs::create_dir(&folder).unwrap();
+        chown(&folder, Some(DAEMON), Some(DAEMON)).unwrap();
+        fs::write(&secret, "x").unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
+        Some((root, folder))
+    }
+
+    #[test]
+    fn root_has_the_owners_file_rights_and_gets_its_own_back() {
+        let Some((root, folder)) = folder() else { return };
+        let (secret, new) = (root.path().join("secret"), root.path().join("new"));
+        {
+            let _rights = Owner::of(&folder).unwrap().assume().unwrap();
+            fs::write(folder.join("made"), "").unwrap();
+            let denied = |result: io::Result<()>| {
+                assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            };
+            denied(fs::read(&secret).map(drop)); // nor by root's group
+            denied(fs::write(&new, ""));
+            denied(std::thread::scope(|scope| {
+                scope.spawn(|| fs::read(&secret).map(drop)).join().unwrap()
+            }));
+            {
+                let _own = Owner::of_process().assume().unwrap();
+                fs::read(&secret).unwrap();
+            }
+            denied(fs::read(&secret).map(drop));
+        }
+        assert_eq!(fs::metadata(folder.join("made")).unwrap().uid(), DAEMON);
+        assert_eq!(fs::metadata(folder.join("made")).unwrap().gid(), DAEMON);
+        fs::read(&secret).unwrap();
+        fs::write(&new, "").unwrap();
+    }
+
+    #[test]
+    fn other_threads_keep_their_rights() {
+        let Some((root, folder)) = folder() else { return };
+        let secret = root.path().join("secret");
+        let (assumed, wait) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _rights = Owner::of(&folder).unwrap().assume().unwrap();
+                assumed.wait();
+                wait.wait();
+            });
+            assumed.wait();
+            let read = fs::read(&secret);
+            wait.wait();
+            read.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_folder_of_roots_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
+        assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());
+    }
+}
