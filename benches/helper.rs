@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use sftp_import::account::AccountId;
+use sftp_import::account_state::AccountState;
 use sftp_import::config::Config;
 use sftp_import::key::publish;
-use sftp_import::recipient::RecipientRule;
-use sftp_import::state::{State, accounts};
+use sftp_import::registry::{self, Account, Registry, accounts};
 
 const ROUNDS: u64 = 400;
 /// Keys of one account.
@@ -47,35 +47,36 @@ fn main() {
     );
 }
 
-/// A state database with `keys` keys, published; says how long publishing took.
+/// A registry with `keys` keys, published; says how long publishing took.
 fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
     let mut config = Config::default();
     config.paths.state = folder.to_owned();
+    config.paths.admin = folder.join("admin");
     config.paths.keys = folder.join("keys");
     config.accounts.last_uid = u32::MAX;
-    let state = State::open(&config.paths.state_db()).expect("the state database opens");
-    state
-        .write(|tx| {
-            for (account, uid) in (0..keys.div_ceil(OF_ONE)).zip(config.accounts.first_uid..) {
-                let id: AccountId = format!("bench-{account}").parse().expect("an account id");
-                accounts::add(tx, Timestamp::now(), &id, None, &RecipientRule::Any)?;
-                accounts::set_uid(tx, &id, uid)?;
-            }
-            let mut insert = tx.prepare(
-                "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
-                 VALUES (?1, ?2, 'ssh-ed25519', ?3, ?4, 0)",
-            )?;
-            for key in 0..keys {
-                let account = format!("bench-{}", key / OF_ONE);
-                let public = format!("AAAAC3NzaC1lZDI1NTE5AAAAI{key:043}");
-                insert.execute((account, key.to_string(), public, fingerprint(key)))?;
-            }
-            Ok::<_, sftp_import::state::Error>(())
-        })
-        .expect("keys are added");
+    let registry = Registry::begin(&config.paths.admin, "bench", |tx| {
+        let now = Timestamp::now();
+        for (account, uid) in (0..keys.div_ceil(OF_ONE)).zip(config.accounts.first_uid..) {
+            let id: AccountId = format!("bench-{account}").parse().expect("an account id");
+            let account = Account { id, uid: Some(uid), state: AccountState::Active };
+            accounts::add(tx, now, &account)?;
+        }
+        let mut insert = tx.prepare(
+            "INSERT INTO approved
+                 (account, name, algorithm, public_key, fingerprint, approved_at, approved_by)
+             VALUES (?1, ?2, 'ssh-ed25519', ?3, ?4, 0, 'bench')",
+        )?;
+        for key in 0..keys {
+            let account = format!("bench-{}", key / OF_ONE);
+            let public = format!("AAAAC3NzaC1lZDI1NTE5AAAAI{key:043}");
+            insert.execute((account, key.to_string(), public, fingerprint(key)))?;
+        }
+        Ok::<_, registry::Error>(())
+    })
+    .expect("keys are added");
     let begin = Instant::now();
-    let count = publish(&state, &config, Timestamp::now()).expect("the keys are published");
+    let count = publish(&registry, &config, Timestamp::now()).expect("the keys are published");
     assert_eq!(count, keys);
     println!("publishing {keys} keys: {:.2} s", begin.elapsed().as_secs_f64());
     config.paths.keys_db()

@@ -52,6 +52,9 @@ _sftp__import() {
             sftp__import,provision)
                 cmd="sftp__import__subcmd__provision"
                 ;;
+            sftp__import,registry)
+                cmd="sftp__import__subcmd__registry"
+                ;;
             sftp__import,restore)
                 cmd="sftp__import__subcmd__restore"
                 ;;
@@ -202,6 +205,9 @@ _sftp__import() {
             sftp__import__subcmd__help,provision)
                 cmd="sftp__import__subcmd__help__subcmd__provision"
                 ;;
+            sftp__import__subcmd__help,registry)
+                cmd="sftp__import__subcmd__help__subcmd__registry"
+                ;;
             sftp__import__subcmd__help,restore)
                 cmd="sftp__import__subcmd__help__subcmd__restore"
                 ;;
@@ -276,6 +282,9 @@ _sftp__import() {
                 ;;
             sftp__import__subcmd__help__subcmd__key,revoke)
                 cmd="sftp__import__subcmd__help__subcmd__key__subcmd__revoke"
+                ;;
+            sftp__import__subcmd__help__subcmd__registry,take-over)
+                cmd="sftp__import__subcmd__help__subcmd__registry__subcmd__take__subcmd__over"
                 ;;
             sftp__import__subcmd__help__subcmd__webhook,add)
                 cmd="sftp__import__subcmd__help__subcmd__webhook__subcmd__add"
@@ -361,6 +370,18 @@ _sftp__import() {
             sftp__import__subcmd__key__subcmd__help,revoke)
                 cmd="sftp__import__subcmd__key__subcmd__help__subcmd__revoke"
                 ;;
+            sftp__import__subcmd__registry,help)
+                cmd="sftp__import__subcmd__registry__subcmd__help"
+                ;;
+            sftp__import__subcmd__registry,take-over)
+                cmd="sftp__import__subcmd__registry__subcmd__take__subcmd__over"
+                ;;
+            sftp__import__subcmd__registry__subcmd__help,help)
+                cmd="sftp__import__subcmd__registry__subcmd__help__subcmd__help"
+                ;;
+            sftp__import__subcmd__registry__subcmd__help,take-over)
+                cmd="sftp__import__subcmd__registry__subcmd__help__subcmd__take__subcmd__over"
+                ;;
             sftp__import__subcmd__webhook,add)
                 cmd="sftp__import__subcmd__webhook__subcmd__add"
                 ;;
@@ -410,7 +431,7 @@ _sftp__import() {
 
     case "${cmd}" in
         sftp__import)
-            opts="-h -V --config --json --help --version account key import webhook delivery activity check ingest config provision doctor backup restore help"
+            opts="-h -V --config --json --help --version account key import webhook delivery activity check ingest config provision registry doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1186,7 +1207,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__help)
-            opts="account key import webhook delivery activity check ingest config provision doctor backup restore help"
+            opts="account key import webhook delivery activity check ingest config provision registry doctor backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1689,6 +1710,34 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__help__subcmd__registry)
+            opts="take-over"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__help__subcmd__registry__subcmd__take__subcmd__over)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2116,7 +2165,7 @@ _sftp__import() {
             return 0
             ;;
         sftp__subcmd__import__subcmd__key__subcmd__add)
-            opts="-h --name --from --expires --config --json --help"
+            opts="-h --name --from --expires --again --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2269,8 +2318,86 @@ _sftp__import() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sftp__subcmd__import__subcmd__registry)
+            opts="-h --config --json --help take-over help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__registry__subcmd__help)
+            opts="take-over help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__registry__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__registry__subcmd__help__subcmd__take__subcmd__over)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sftp__subcmd__import__subcmd__registry__subcmd__take__subcmd__over)
+            opts="-h --accept-keys --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sftp__subcmd__import__subcmd__restore)
-            opts="-h --config --json --help"
+            opts="-h --accept-keys --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -12,10 +12,10 @@
 //! | layer | modules |
 //! |---|---|
 //! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
-//! | workflows | `doctor`, `import`, `outbox`, `key`, `provision` |
-//! | adapters | `spool`, `store`, `state` |
+//! | workflows | `doctor`, `import`, `outbox`, `admission`, `key`, `provision` |
+//! | adapters | `spool`, `store`, `state`, `registry` |
 //! | pure | `advice`, `audit`, `manifest`, `metrics`, `recipient`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
-//! | words | `account`, `import_id`, `printable`, `config` |
+//! | words | `account`, `account_state`, `import_id`, `printable`, `config` |
 //! | kernel | `sys`, the only module with `unsafe` |
 //!
 //! Pure code takes time and listings as arguments. These are the only `cfg` lines of the package.
@@ -32,6 +32,10 @@ pub use with_daemon::*;
 #[cfg(feature = "daemon")]
 #[path = "."]
 mod with_daemon {
+    #[forbid(unsafe_code)]
+    pub mod account_state;
+    #[forbid(unsafe_code)]
+    pub mod admission;
     #[forbid(unsafe_code)]
     pub mod advice;
     #[forbid(unsafe_code)]
@@ -64,6 +68,8 @@ mod with_daemon {
     pub mod recipient;
     #[forbid(unsafe_code)]
     pub mod records;
+    #[forbid(unsafe_code)]
+    pub mod registry;
     #[forbid(unsafe_code)]
     pub mod report;
     #[forbid(unsafe_code)]

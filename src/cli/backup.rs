@@ -1,4 +1,5 @@
-//! `sftp-import backup FILE` and `sftp-import restore FILE`: the state database, out and in.
+//! `sftp-import backup FILE` and `sftp-import restore FILE`: the state database and the registry, out
+//! and in.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::key::publish;
+use super::actor::actor;
+use super::admission::refused;
+use super::registry::{list, shown, undecided};
 use super::{CliError, CliResult, Context, require_root};
+use crate::admission::{Admission, TakeOver};
 use crate::config::Config;
 use crate::import::Adopted;
+use crate::key::publish;
+use crate::registry::{self, Registry};
 use crate::state::copy::{self, CopyError};
 use crate::state::{self, Alone, Before, NotAlone, Replaced};
 
@@ -25,37 +31,56 @@ pub struct BackupArguments {
 pub struct RestoreArguments {
     /// What `backup` wrote, or the copy that an upgrade left
     file: PathBuf,
+    /// Take over the accounts and keys that it has and the registry of this host has not
+    #[arg(long)]
+    accept_keys: bool,
 }
 
 /// A sidecar that was just asked to stop may take so long to be gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Copies the state database.
+/// Copies the state database and the registry.
 ///
 /// # Errors
 /// The file is there already or can't be written, or there is no sound state database.
 pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
     require_root()?;
-    let database = context.config()?.paths.state_db();
+    let config = context.config()?;
     let file = &arguments.file;
-    let copied = copy::backup(&database, file).map_err(hinted)?;
-    let output = context.output();
-    output.json(&json!({ "file": file, "bytes": copied.bytes, "schema": copied.schema }))?;
+    let registry = match Registry::open(&config.paths.admin, &actor()) {
+        Err(registry::Error::Missing(_)) => None,
+        opened => Some(opened?),
+    };
+    let copied = copy::backup(&config.paths.state_db(), file, |backup| {
+        Ok::<_, NotCopied>(registry::backup::write(registry.as_ref(), backup)?)
+    })
+    .map_err(|NotCopied(error)| error)?;
+    let (output, has_registry) = (context.output(), registry.is_some());
+    output.json(&json!({
+        "file": file, "bytes": copied.bytes, "schema": copied.schema, "registry": has_registry,
+    }))?;
+    let holds =
+        if has_registry { "the state database and the registry" } else { "the state database" };
     output.line(&format!(
-        "{} holds the state database: {} bytes, schema {}, checked",
+        "{} holds {holds}: {} bytes, schema {}, checked",
         file.display(),
         copied.bytes,
         copied.schema
     ))?;
+    if !has_registry {
+        output.line("this host has no registry, so the backup has none: sftp-import doctor")?;
+    }
     output.line("it holds the webhooks' secrets: keep it as safe as the original")?;
     Ok(true)
 }
 
-/// Puts a copy in the place of the state database, and publishes the keys that it knows.
+/// Puts a copy in the place of the state database. Who may log in stays as the registry says: what the
+/// copy has beside that is listed, and taken over only when asked.
 ///
 /// # Errors
-/// The sidecar or another command is running, or the file is no sound state database of a schema
-/// that this program knows. Then nothing is changed.
+/// The sidecar or another command is running, the file is no sound state database of a schema that
+/// this program knows, or there is no registry and nobody agreed to take the file's over. Then
+/// nothing is changed.
 pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -64,24 +89,56 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
             .hint("systemctl stop sftp-importd"),
         error => error.into(),
     })?;
-    let (database, now) = (config.paths.state_db(), Timestamp::now());
-    let replaced = state::replace(&database, &arguments.file, now).map_err(hinted)?;
-    let adopted = go_on(context, config, &replaced.before, now)?;
-    tell(arguments, &replaced, &adopted, context)?;
+    let now = Timestamp::now();
+    copy::check(&arguments.file).map_err(hinted)?;
+    let claims = registry::backup::read(&copy::open(&arguments.file).map_err(hinted)?)?;
+    let (found, taken) = undecided(&config, claims)?;
+    let accepted = arguments.accept_keys || taken.is_empty();
+    let registry = match found {
+        Some(registry) if arguments.accept_keys => {
+            registry.write(|tx| taken.carry_out(tx, now))?;
+            registry
+        }
+        Some(registry) => registry,
+        None if accepted => {
+            Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?
+        }
+        None => {
+            context.output().json(&json!({
+                "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
+            }))?;
+            list(&taken, context)?;
+            return Err(CliError::new("this host has no registry; nothing is changed").hint(
+                format_args!(
+                    "if these are to log in: sftp-import restore {} --accept-keys",
+                    arguments.file.display()
+                ),
+            ));
+        }
+    };
+    let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
+        registry::backup::remove(copy)
+    });
+    let replaced = replaced.map_err(hinted)?;
+    let adopted = go_on(context, config, &registry, &replaced.before, now)?;
+    tell(arguments, &replaced, &adopted, &taken, context)?;
     Ok(true)
 }
 
-/// What has happened since is taken up before any key works by the restored database.
+/// What has happened since is taken up before the daemon starts with the restored database.
 fn go_on(
     context: &Context,
     config: Config,
+    registry: &Registry,
     before: &Before,
     now: Timestamp,
 ) -> Result<Adopted, CliError> {
     let engine = context.engine(config)?;
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
     let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
-    publish(&engine.config, &engine.state).map_err(|e| e.hint(again))?;
+    publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
+    let admission = Admission { config: &engine.config, registry };
+    admission.copy_all(&engine.state, now).map_err(|e| refused(e).hint(again))?;
     Ok(adopted)
 }
 
@@ -89,6 +146,7 @@ fn tell(
     arguments: &RestoreArguments,
     replaced: &Replaced,
     adopted: &Adopted,
+    taken: &TakeOver,
     context: &Context,
 ) -> Result<(), CliError> {
     let output = context.output();
@@ -98,7 +156,8 @@ fn tell(
     let (ended, unknown) = (text(&adopted.ended), text(&adopted.unknown));
     output.json(&json!({
         "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
-        "ended": ended, "unknown": unknown,
+        "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
+        "notInRegistry": shown(taken),
     }))?;
     output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
     if let Some(kept) = &replaced.kept {
@@ -113,10 +172,34 @@ fn tell(
         output
             .line("  each holds a partner's upload: see docs/data-care.md before they are swept")?;
     }
-    output
-        .line("the keys are published: one that was revoked since then works again (key list)")?;
+    if !taken.is_empty() || !taken.refused.is_empty() {
+        list(taken, context)?;
+    }
+    match (taken.is_empty(), arguments.accept_keys) {
+        (true, _) => output.line("who can log in is as the registry says, as before")?,
+        (false, true) => output.line("these are in the registry now, and can log in")?,
+        (false, false) => output.line(&format!(
+            "these can't log in; if they are to: sftp-import restore {} --accept-keys",
+            arguments.file.display()
+        ))?,
+    }
     output.line("next: sftp-import provision; systemctl start sftp-importd")?;
     Ok(())
+}
+
+/// Why there is no backup.
+struct NotCopied(CliError);
+
+impl From<CopyError> for NotCopied {
+    fn from(error: CopyError) -> Self {
+        Self(hinted(error))
+    }
+}
+
+impl From<registry::Error> for NotCopied {
+    fn from(error: registry::Error) -> Self {
+        Self(error.into())
+    }
 }
 
 /// A failure to copy with its next step.

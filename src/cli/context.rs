@@ -7,11 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::actor::actor;
+use super::admission::refused;
 use super::output::Output;
+use crate::account::AccountId;
+use crate::admission::{self, Admission};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::import::Engine;
 use crate::printable::chain;
+use crate::registry::{self, Registry};
 use crate::state::State;
 
 /// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.
@@ -42,6 +48,12 @@ impl CliError {
     pub fn hint_if(mut self, hint: Option<impl fmt::Display>) -> Self {
         self.hint = hint.map(|hint| hint.to_string());
         self
+    }
+
+    /// The same failure, as the cause of what `message` says.
+    #[must_use]
+    pub fn before(self, message: &str) -> Self {
+        Self { message: format!("{message}: {}", self.message), ..self }
     }
 
     /// Says it on standard error, unless nobody is left to hear it.
@@ -108,6 +120,36 @@ impl Context {
         let state = State::open(&path)?;
         state.set_actor(&actor());
         Ok(state)
+    }
+
+    /// The registry of `config`, which is made on a host that has no account yet.
+    ///
+    /// # Errors
+    /// It is missing where there was one, or can't be opened.
+    pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
+        match Registry::open(&config.paths.admin, &actor()) {
+            Err(registry::Error::Missing(_)) => {
+                admission::begin_if_new(config, &self.state(config)?, &actor()).map_err(refused)
+            }
+            opened => opened.map_err(|error| refused(error.into())),
+        }
+    }
+
+    /// Brings the state database's copy of account `id` to what the registry says, after a change
+    /// that is in force without it.
+    ///
+    /// # Errors
+    /// Either database's.
+    pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
+        let told = self.state(admission.config).and_then(|state| {
+            admission.copy(&state, Timestamp::now(), id).map_err(refused)?;
+            Ok(state)
+        });
+        told.map_err(|error| {
+            error
+                .before("the change is in force, but the state database doesn't say so yet")
+                .hint("when the state database works again: sftp-import provision")
+        })
     }
 
     /// The engine of `config`.

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::account::{confirmed, hinted};
+use super::admission::refused;
 use super::{CliError, CliResult, Context, ingest, require_root};
 use crate::account::AccountId;
 use crate::import::{Engine, EraseError};
+use crate::registry::Registry;
 
 /// `sftp-import account export`
 #[derive(Debug, clap::Args)]
@@ -64,7 +66,8 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
     require_root()?;
     let engine = open(context)?;
     let EraseArguments { id, yes } = arguments;
-    if !engine.knows(id)? {
+    let registry = context.registry(&engine.config)?;
+    if !engine.knows(&registry, id)? {
         return Err(EraseError::Nothing(id.clone()).into());
     }
     let question = format!("Erase account {id} with all that was ever stored or known of it?");
@@ -72,7 +75,7 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
         return Err(CliError::new(format_args!("account {id} is not erased"))
             .hint(format_args!("sftp-import account erase {id} --yes")));
     }
-    let removed = erase_all(&engine, id, context)?;
+    let removed = erase_all(&engine, &registry, id, context)?;
     let counts: serde_json::Map<_, _> =
         removed.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
     let output = context.output();
@@ -85,6 +88,7 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
 
 fn erase_all(
     engine: &Engine,
+    registry: &Registry,
     id: &AccountId,
     context: &Context,
 ) -> Result<Vec<(String, usize)>, CliError> {
@@ -93,8 +97,9 @@ fn erase_all(
         // Somebody who closed standard output still wants the account gone.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
-    engine.erase(id, Timestamp::now(), &mut waiting).map_err(|error| match error {
+    engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
         EraseError::Provision(error) => hinted(error),
+        EraseError::Admission(error) => refused(error),
         error => CliError::from(error)
             .hint(format_args!("what was done stays; go on with: sftp-import account erase {id}")),
     })

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::account::hinted;
+use super::admission::refused;
 use super::{CliError, CliResult, Context, Output, require_root};
 use crate::account::AccountId;
+use crate::account_state::AccountState;
+use crate::admission::{Admission, AdmissionError};
 use crate::config::Config;
-use crate::key::{self, KeyError, KeyLimits, PublicKey, parse};
-use crate::provision;
-use crate::state::State;
-use crate::state::accounts::{self, AccountState};
+use crate::key::{self, KeyLimits, NewKey, PublicKey, parse};
+use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
 
 /// What can be done with keys.
@@ -58,6 +58,9 @@ pub struct AddKey {
     /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
+    /// Add it although it was revoked for this account
+    #[arg(long)]
+    again: bool,
 }
 
 /// A key with what it can do now.
@@ -84,28 +87,20 @@ pub fn run(command: KeyCommand, context: &Context) -> CliResult {
 }
 
 fn add(arguments: &AddKey, config: &Config, context: &Context) -> CliResult {
-    let AddKey { account, name, .. } = arguments;
+    let AddKey { account, name, again, .. } = arguments;
     let now = Timestamp::now();
     let key = read_key(&arguments.file)?;
     let from = arguments.from.as_deref().map(key::from_hosts).transpose()?;
     let expires_at = arguments.expires.as_deref().map(|text| key::expiry(text, now)).transpose()?;
-    let state = context.state(config)?;
-    if let Err(error) = state.read(|tx| key::check_new(tx, account, name, &key)) {
-        if matches!(error, KeyError::Duplicate { .. }) {
-            // It may be there because the first time was cut off before this.
-            provision::ensure(config, &state, account).map_err(hinted)?;
-            publish(config, &state)?;
-        }
-        return Err(refused(error));
-    }
-    provision::ensure(config, &state, account).map_err(hinted)?;
     let limits = KeyLimits { from, expires_at };
-    let row = state.write(|tx| key::add(tx, now, account, name, &key, limits)).map_err(refused)?;
-    publish(config, &state)?;
-    let suspended = state.read(|tx| accounts::get(tx, account))?.map(|account| account.state)
-        == Some(AccountState::Suspended);
-    context.output().json(&row)?;
-    say_added(context.output(), &row, suspended, &config.node.name)?;
+    let state = context.state(config)?;
+    let registry = context.registry(config)?;
+    let admission = Admission { config, registry: &registry };
+    let new = NewKey { name, key: &key, limits, again: *again };
+    let added = admission.add_key(&state, now, account, new).map_err(refused)?;
+    context.output().json(&added.key)?;
+    let suspended = added.account == AccountState::Suspended;
+    say_added(context.output(), &added.key, suspended, &config.node.name)?;
     Ok(true)
 }
 
@@ -135,7 +130,7 @@ fn list(account: Option<&AccountId>, all: bool, config: &Config, context: &Conte
         if let Some(id) = account
             && !states.contains_key(id)
         {
-            return Err(refused(KeyError::NoAccount(id.clone())));
+            return Err(refused(AdmissionError::NoAccount(id.clone())));
         }
         let keys = keys::list(tx, account, all)?;
         Ok(keys
@@ -151,29 +146,21 @@ fn list(account: Option<&AccountId>, all: bool, config: &Config, context: &Conte
 }
 
 fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) -> CliResult {
-    let state = context.state(config)?;
-    let revoked =
-        state.write(|tx| key::revoke(tx, Timestamp::now(), account, key)).map_err(refused)?;
-    publish(config, &state)?;
-    let row = revoked.key;
+    let registry = context.registry(config)?;
+    let admission = Admission { config, registry: &registry };
+    let revoked = admission.revoke_key(Timestamp::now(), account, key).map_err(refused)?;
+    let state = context.copy(&admission, account)?;
+    let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
     context.output().json(&row)?;
     let when = if revoked.before { "was revoked before" } else { "is revoked" };
-    context.output().line(&format!("key {:?} of account {account} {when}", row.name))?;
+    let name = revoked.key.name;
+    context.output().line(&format!("key {name:?} of account {account} {when}"))?;
     if !revoked.before {
         context.output().line(&format!(
             "sessions that are open go on; to end them: sftp-import account suspend {account}"
         ))?;
     }
     Ok(true)
-}
-
-/// Publishes the keys as the state database now has them.
-pub(super) fn publish(config: &Config, state: &State) -> Result<(), CliError> {
-    key::publish(state, config, Timestamp::now()).map_err(|error| {
-        CliError::from(error)
-            .hint("the change is saved but not in force yet: run the same command again")
-    })?;
-    Ok(())
 }
 
 /// Keys of one account, which is in `state`, with what they can do at `now`.
@@ -235,14 +222,4 @@ fn read_key(path: &Path) -> Result<PublicKey, CliError> {
         let hint = refusal.hint();
         CliError::from(refusal).hint_if(hint)
     })
-}
-
-fn refused(error: KeyError) -> CliError {
-    let hint = match &error {
-        KeyError::NoAccount(id) => Some(format!("sftp-import account add {id} --email ADDR")),
-        KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
-        KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
-        _ => None,
-    };
-    CliError::from(error).hint_if(hint)
 }

@@ -5,6 +5,7 @@
 mod account;
 mod activity;
 mod actor;
+mod admission;
 mod backup;
 mod check;
 mod config;
@@ -18,6 +19,7 @@ mod key;
 mod output;
 mod progress;
 mod provision;
+mod registry;
 mod report;
 mod watch;
 mod webhook;
@@ -71,11 +73,14 @@ enum Command {
     /// The configuration file
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Bring Unix users, folders and published keys to what the state database says
+    /// Bring Unix users, folders, published keys and the state database to what the registry says
     Provision,
+    /// The registry: the accounts and keys that root approved
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// Examine every link of the chain, and say how to mend the one that doesn't hold
     Doctor(doctor::DoctorArguments),
-    /// Copy the state database to a new file, while everything goes on
+    /// Copy the state database and the registry to a new file, while everything goes on
     Backup(backup::BackupArguments),
     /// Put a copy of the state database in its place; the sidecar must be stopped
     Restore(backup::RestoreArguments),
@@ -97,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Ingest(arguments) => ingest::run(arguments, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Provision => provision::run(&context),
+        Command::Registry(command) => registry::run(command, &context),
         Command::Doctor(arguments) => return doctor::run(arguments, &context),
         Command::Backup(arguments) => backup::run(&arguments, &context),
         Command::Restore(arguments) => backup::restore(&arguments, &context),

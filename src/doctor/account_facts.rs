@@ -6,13 +6,15 @@ use std::fs;
 use jiff::Timestamp;
 use nix::unistd::{Group, User, getgrouplist};
 
+use super::database::Databases;
 use super::paths::{Link, chain};
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::provision::host::{AccountFolders, Found, Host};
+use crate::registry::{self, Registry, keys};
 use crate::spool::{Layout, Linked, linked};
+use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
-use crate::state::{self, State, keys};
 
 /// Up to so many accounts NSS is asked about each, as sshd does; of more, /etc/passwd and
 /// /etc/group are read once, for each question would read them again.
@@ -75,9 +77,10 @@ pub(super) struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    /// From `state`, if it can be read, and this host.
-    pub fn new(config: &'a Config, state: Option<&'a State>, now: Timestamp) -> Self {
-        let keys = state.map(|state| Keys::of(config, state, now)).unwrap_or_default();
+    /// From the databases that can be read, and this host.
+    pub fn new(config: &'a Config, databases: &'a Databases, now: Timestamp) -> Self {
+        let (registry, state) = (databases.registry.opened.as_ref().ok(), databases.state.as_ref());
+        let keys = registry.map(|registry| Keys::of(config, registry, now)).unwrap_or_default();
         let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
         Self { config, state, keys, passwords: passwords(&shadow) }
     }
@@ -157,13 +160,13 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(config: &Config, state: &State, now: Timestamp) -> Self {
+    fn of(config: &Config, registry: &Registry, now: Timestamp) -> Self {
         let mut keys = Self::default();
-        let read = state.read(|tx| {
+        let read = registry.read(|tx| {
             keys::each_usable(tx, now, &config.accounts.uids(), |key| {
                 let of_account = keys.usable.entry(key.account.to_owned()).or_default();
                 of_account.push(key.fingerprint.to_owned());
-                Ok::<_, state::Error>(())
+                Ok::<_, registry::Error>(())
             })?;
             keys::list(tx, None, false)
         });
@@ -186,7 +189,7 @@ pub(super) fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
         row: AccountRow {
             id: id.parse().unwrap(),
             uid: Some(70_000),
-            state: accounts::AccountState::Active,
+            state: crate::account_state::AccountState::Active,
             email: None,
             recipients: RecipientRule::limited(None, Vec::new(), None),
             webhook: None,

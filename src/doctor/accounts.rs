@@ -6,10 +6,10 @@ use std::path::Path;
 use super::account_facts::{AccountFacts, Gathering};
 use super::finding::Finding;
 use crate::account::AccountId;
+use crate::account_state::AccountState;
 use crate::provision::host::{Found, Owned};
 use crate::recipient::RecipientRule;
 use crate::spool::Linked;
-use crate::state::accounts::AccountState;
 
 /// Every account that was asked for.
 pub(super) struct Accounts {

@@ -1,4 +1,4 @@
-//! The state database and the published keys.
+//! The state database, the registry and the published keys.
 
 use std::fs;
 use std::io;
@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use nix::unistd::User;
 
 use super::finding::Finding;
+use super::registry::{self, Facts};
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::key::{Difference, PublishError, difference};
@@ -23,12 +24,14 @@ const FULL: &str = "incoming-full";
 /// An import that has waited or run so long is told.
 const LONG: SignedDuration = SignedDuration::from_hours(2);
 
-/// Both databases, read once.
+/// The databases, read once.
 pub(super) struct Databases {
     health: state::Result<Health>,
     /// The state database, when it is sound and of our schema.
     pub state: Option<State>,
-    /// Owner and mode of its file.
+    /// The registry, and how the state database differs from it.
+    pub registry: Facts,
+    /// Owner and mode of the state database's file.
     file: io::Result<(u32, u32)>,
     difference: Option<Result<Difference, PublishError>>,
     backlog: Option<Backlog>,
@@ -37,20 +40,21 @@ pub(super) struct Databases {
     now: Timestamp,
 }
 
-/// Reads both; neither is made, migrated or mended.
+/// Reads them; none is made, migrated or mended.
 pub(super) fn gather(config: &Config, now: Timestamp) -> Databases {
     let path = config.paths.state_db();
     let health = health::examine(&path);
     let sound = health.as_ref().is_ok_and(|h| h.schema == h.known && h.problems.is_empty());
     let state = sound.then(|| State::open(&path).ok()).flatten();
-    let compare = |state: &State| difference(state, config, now);
+    let registry = registry::gather(config, state.as_ref());
     let backlog = |state: &State| state.read(|tx| health::backlog(tx, now)).ok();
     Databases {
         health,
         file: fs::metadata(&path).map(|found| (found.uid(), found.mode() & 0o7777)),
-        difference: state.as_ref().map(compare),
+        difference: registry.opened.as_ref().ok().map(|of| difference(of, config, now)),
         backlog: state.as_ref().and_then(backlog),
         full: state.as_ref().and_then(|state| state.read(incoming_full::list).ok()),
+        registry,
         state,
         now,
     }
@@ -132,9 +136,7 @@ fn judge_keys(difference: &Result<Difference, PublishError>) -> Finding {
             let message = format!("keys that should work are not published ({n})");
             Finding::fail(KEYS, message).log("Connection closed by authenticating user").fix(fix)
         }
-        Ok(Difference { right, .. }) => {
-            Finding::ok(KEYS, format!("as the state database says: {right}"))
-        }
+        Ok(Difference { right, .. }) => Finding::ok(KEYS, format!("as the registry says: {right}")),
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn keys_that_still_work_are_worse_than_keys_that_do_not_yet() {
         let of = |missing, revoked| judge_keys(&Ok(Difference { missing, revoked, right: 4 }));
-        assert_eq!(of(0, 0).message, "as the state database says: 4");
+        assert_eq!(of(0, 0).message, "as the registry says: 4");
         assert!(of(1, 0).message.contains("not published (1)"));
         assert!(of(1, 2).message.contains("still let in that should not (2)"));
     }

@@ -91,6 +91,7 @@ pub const CHECKS: &[Check] = &[
     check("sidecar-unit", Group::Sidecar),
     check("login-audit", Group::Sidecar),
     check("state-database", Group::Databases),
+    check("registry", Group::Databases),
     check("published-keys", Group::Databases),
     check("imports-waiting", Group::Databases),
     check("incoming-full", Group::Databases),

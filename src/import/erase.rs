@@ -11,12 +11,12 @@ use jiff::Timestamp;
 
 use super::{Engine, ImportRow};
 use crate::account::AccountId;
+use crate::admission::{Admission, AdmissionError};
 use crate::import_id::ImportId;
-use crate::key::{self, PublishError};
 use crate::provision::{self, ProvisionError};
+use crate::registry::{self, Registry};
 use crate::report::{Failure, FailureText, ImportState, Report};
 use crate::spool::{self, SpooledError};
-use crate::state::accounts::{self, AccountState};
 use crate::state::imports::{self, Origin};
 use crate::state::{self, Alone, NotAlone, Transaction, dump};
 use crate::store;
@@ -36,12 +36,15 @@ pub enum EraseError {
     /// Nobody can tell whether the sidecar runs.
     #[error(transparent)]
     NotAlone(#[from] NotAlone),
-    /// Its keys still work.
+    /// Its keys still work, or its user and folders can't be removed.
     #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// Its user and folders can't be removed.
+    Admission(#[from] AdmissionError),
+    /// The host can't be looked at.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The registry's.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// Its spooled files can't be removed.
     #[error(transparent)]
     Spool(#[from] SpooledError),
@@ -60,11 +63,12 @@ enum Imports {
 }
 
 impl Engine {
-    /// Whether there is anything of `account`: by the state database, the store, or this host.
+    /// Whether there is anything of `account`: by the registry, the state database, the store, or this
+    /// host.
     ///
     /// # Errors
-    /// The state database's, or the host can't be looked at.
-    pub fn knows(&self, account: &AccountId) -> Result<bool, EraseError> {
+    /// The databases', or the host can't be looked at.
+    pub fn knows(&self, registry: &Registry, account: &AccountId) -> Result<bool, EraseError> {
         let mut rows = false;
         self.state.read(|tx| {
             dump::each_row(tx, account, |table, row| {
@@ -72,7 +76,9 @@ impl Engine {
                 Ok::<_, state::Error>(())
             })
         })?;
+        let approved = registry.read(|tx| registry::accounts::get(tx, account))?.is_some();
         Ok(rows
+            || approved
             || self.layout.account(account).exists()
             || self.config.paths.data().join(account).exists()
             || provision::is_left(&self.config, account)?)
@@ -86,14 +92,16 @@ impl Engine {
     /// What could not be taken away; done again, it goes on.
     pub fn erase(
         &self,
+        registry: &Registry,
         account: &AccountId,
         now: Timestamp,
         waiting: &mut dyn FnMut(&ImportId),
     ) -> Result<Vec<(String, usize)>, EraseError> {
-        if !self.knows(account)? {
+        if !self.knows(registry, account)? {
             return Err(EraseError::Nothing(account.clone()));
         }
-        self.shut_out(account, now)?;
+        // Nothing is uploaded any more.
+        Admission { config: &self.config, registry }.shut_out(&self.state, now, account)?;
         self.stop_imports(account, now, waiting)?;
         let imports: HashSet<ImportId> =
             self.state.read(|tx| imports::ids_of(tx, account))?.into_iter().collect();
@@ -110,23 +118,10 @@ impl Engine {
                 None => Ok(dump::erase(tx, account, now)?),
             }
         })?;
+        registry.write(|tx| registry::accounts::remove(tx, account))?;
         self.state.checkpoint()?;
         tracing::info!(%account, "erased: {removed:?}");
         Ok(removed)
-    }
-
-    /// Ends its logins, and takes its Unix user and folders away: nothing is uploaded any more.
-    fn shut_out(&self, account: &AccountId, now: Timestamp) -> Result<(), EraseError> {
-        let row = self.state.write(|tx| {
-            accounts::set_state(tx, now, account, AccountState::Removing)?;
-            accounts::get(tx, account)
-        })?;
-        // A restored state database may know nothing of an account that this host still has.
-        let Some(row) = row else {
-            return Ok(provision::remove_left(&self.config, &self.state, account)?);
-        };
-        key::publish(&self.state, &self.config, now)?;
-        Ok(provision::remove(&self.config, &row)?)
     }
 
     fn stop_imports(

@@ -1,4 +1,4 @@
-//! Whether what is published is what the state database says: the helper reads nothing else.
+//! Whether what is published is what the registry says: the helper reads nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,10 +10,10 @@ use super::PublishError;
 use super::folder::owners;
 use crate::authorized_keys::trust;
 use crate::config::Config;
-use crate::state::keys::each_usable;
-use crate::state::{self, State};
+use crate::registry::keys::each_usable;
+use crate::registry::{self, Registry};
 
-/// How the published keys differ from the state database.
+/// How the published keys differ from the registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Keys that should work and are not published.
@@ -26,17 +26,17 @@ pub struct Difference {
 
 type Row = (String, String, String, Option<String>, Option<i64>);
 
-/// Compares the published keys with what `state` says at `now`.
+/// Compares the published keys with what `registry` says at `now`.
 ///
 /// # Errors
 /// Either can't be read.
 pub fn difference(
-    state: &State,
+    registry: &Registry,
     config: &Config,
     now: Timestamp,
 ) -> Result<Difference, PublishError> {
     let mut wanted = BTreeSet::new();
-    state.read(|tx| {
+    registry.read(|tx| {
         each_usable(tx, now, &config.accounts.uids(), |key| {
             wanted.insert((
                 key.account.to_owned(),
@@ -45,7 +45,7 @@ pub fn difference(
                 key.from.map(str::to_owned),
                 key.expires_at,
             ));
-            Ok::<_, state::Error>(())
+            Ok::<_, registry::Error>(())
         })
     })?;
     let database =

@@ -1,8 +1,8 @@
 //! Keys: added, revoked, published.
 //!
-//! A key that is in the state database has passed [`parse`]: it is of a kind sshd takes, strong
-//! enough, and written in one way. What is in the state database counts for sshd only after
-//! [`publish()`], so whoever changes keys or accounts publishes before saying that it is done.
+//! A key that is in the registry has passed [`parse`]: it is of a kind sshd takes, strong enough, and
+//! written in one way. What is in the registry counts for sshd only after [`publish()`], so whoever
+//! changes keys or accounts publishes before saying that it is done.
 
 mod folder;
 mod fresh;
@@ -21,11 +21,9 @@ pub use parse::PublicKey;
 pub use publish::{PublishError, publish};
 
 use crate::account::AccountId;
+use crate::account_state::AccountState;
 use crate::printable::is_unprintable;
-use crate::state::Transaction;
-use crate::state::{self, accounts, keys};
-use accounts::AccountState;
-use keys::KeyRow;
+use crate::registry::{self, ApprovedKey, Transaction, accounts, keys};
 
 /// The longest name of a key, in characters.
 const MAX_NAME: usize = 64;
@@ -58,6 +56,16 @@ pub enum KeyError {
         /// The name it has.
         name: String,
     },
+    /// The account had that very key, and it was revoked.
+    #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
+    RevokedBefore {
+        /// Whose.
+        account: AccountId,
+        /// The name it had.
+        name: String,
+        /// When it was revoked.
+        at: Timestamp,
+    },
     /// No such key.
     #[error("the account {account} has no key {key:?}")]
     NoKey {
@@ -66,9 +74,9 @@ pub enum KeyError {
         /// Name or fingerprint asked for.
         key: String,
     },
-    /// The state database failed.
+    /// The registry failed.
     #[error(transparent)]
-    State(#[from] state::Error),
+    Registry(#[from] registry::Error),
 }
 
 /// Where and until when a key may be used.
@@ -80,20 +88,32 @@ pub struct KeyLimits {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Adds `key` to `account` under `name`.
+/// A key to be added to an account.
+#[derive(Clone, Debug)]
+pub struct NewKey<'a> {
+    /// What the account calls it.
+    pub name: &'a str,
+    /// The key.
+    pub key: &'a PublicKey,
+    /// Where and until when it may be used.
+    pub limits: KeyLimits,
+    /// It may be one that this account had and that was revoked.
+    pub again: bool,
+}
+
+/// Adds a key to `account`.
 ///
 /// # Errors
-/// The account is not there or going, or the name or the key is taken in it.
+/// The account is not there or going, the name or the key is taken in it, or the key was revoked.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
     account: &AccountId,
-    name: &str,
-    key: &PublicKey,
-    limits: KeyLimits,
-) -> Result<KeyRow, KeyError> {
-    check_new(tx, account, name, key)?;
-    let row = KeyRow {
+    new: NewKey<'_>,
+) -> Result<(), KeyError> {
+    check_new(tx, account, &new)?;
+    let NewKey { name, key, limits, .. } = new;
+    let approved = ApprovedKey {
         account: account.clone(),
         name: name.to_owned(),
         algorithm: key.algorithm().to_owned(),
@@ -101,44 +121,47 @@ pub fn add(
         fingerprint: key.fingerprint(),
         from: limits.from,
         expires_at: limits.expires_at,
-        created_at: at,
+        approved_at: at,
         revoked_at: None,
-        last_used_at: None,
-        last_used_from: None,
     };
-    keys::add(tx, &row)?;
-    Ok(row)
+    Ok(keys::add(tx, &approved)?)
 }
 
-/// Whether `key` could be added to `account` under `name`: what [`add`] asks first.
+/// Whether the key could be added to `account`: what [`add`] asks first.
 ///
 /// # Errors
 /// As [`add`].
 pub fn check_new(
     tx: &Transaction<'_>,
     account: &AccountId,
-    name: &str,
-    key: &PublicKey,
+    new: &NewKey<'_>,
 ) -> Result<(), KeyError> {
-    check_name(name)?;
+    check_name(new.name)?;
     check_account(tx, account)?;
-    let fingerprint = key.fingerprint();
-    let of_account = keys::list(tx, Some(account), false)?;
-    if let Some(same) = of_account.iter().find(|row| row.fingerprint == fingerprint) {
+    let fingerprint = new.key.fingerprint();
+    let of_account = keys::list(tx, Some(account), true)?;
+    let mut valid = of_account.iter().filter(|key| key.revoked_at.is_none());
+    if let Some(same) = valid.clone().find(|key| key.fingerprint == fingerprint) {
         let name = same.name.clone();
         return Err(KeyError::Duplicate { account: account.clone(), name });
     }
-    if of_account.iter().any(|row| row.name == name) {
-        return Err(KeyError::NameTaken { account: account.clone(), name: name.to_owned() });
+    if valid.any(|key| key.name == new.name) {
+        return Err(KeyError::NameTaken { account: account.clone(), name: new.name.to_owned() });
     }
-    Ok(())
+    let same = of_account.iter().filter(|key| key.fingerprint == fingerprint);
+    match same.filter_map(|key| Some((key.revoked_at?, key))).max_by_key(|(at, _)| *at) {
+        Some((at, key)) if !new.again => {
+            Err(KeyError::RevokedBefore { account: account.clone(), name: key.name.clone(), at })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What [`revoke`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
     /// The key as it is now.
-    pub key: KeyRow,
+    pub key: ApprovedKey,
     /// It was revoked before this call; publishing again is still right, for the first time may
     /// have been cut off before it.
     pub before: bool,
@@ -161,7 +184,7 @@ pub fn revoke(
         let key = name_or_fingerprint.to_owned();
         return Err(KeyError::NoKey { account: account.clone(), key });
     };
-    let now = keys::revoke(tx, at, &key)?;
+    let now = keys::revoke(tx, at, account, &key.fingerprint)?;
     key.revoked_at = key.revoked_at.or(Some(at));
     Ok(Revoked { key, before: !now })
 }
@@ -174,7 +197,11 @@ fn check_account(tx: &Transaction<'_>, id: &AccountId) -> Result<(), KeyError> {
     }
 }
 
-fn check_name(name: &str) -> Result<(), KeyError> {
+/// Whether a key can have that name.
+///
+/// # Errors
+/// What such a name must be.
+pub fn check_name(name: &str) -> Result<(), KeyError> {
     if name.trim() != name || name.is_empty() {
         return Err(KeyError::Name("has at least one character, and no space around it"));
     }

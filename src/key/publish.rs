@@ -1,6 +1,6 @@
-//! Publishing: `keys.db` is replaced whole by what the state database says.
+//! Publishing: `keys.db` is replaced whole by what the registry says.
 //!
-//! Publishers take turns, and each reads the state database after its turn has come: the last one
+//! Publishers take turns, and each reads the registry after its turn has come: the last one
 //! to finish has seen every change that was committed before.
 
 use std::io;
@@ -14,8 +14,8 @@ use super::folder::Folder;
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::authorized_keys::trust;
 use crate::config::Config;
-use crate::state::keys::{Publishable, each_usable};
-use crate::state::{self, State};
+use crate::registry::keys::{Publishable, each_usable};
+use crate::registry::{self, Registry};
 
 /// The keys could not be published; what was published before still holds.
 #[derive(Debug, thiserror::Error)]
@@ -39,25 +39,25 @@ pub enum PublishError {
     /// What is published couldn't be read.
     #[error("cannot read the published keys")]
     Read(#[source] rusqlite::Error),
-    /// The state database couldn't be read.
+    /// The registry couldn't be read.
     #[error(transparent)]
-    State(#[from] state::Error),
+    Registry(#[from] registry::Error),
 }
 
 /// Publishes every key that may be used at `now`, and returns how many those are. On return the
 /// change is in force, and on disk.
 ///
 /// # Errors
-/// Reading the state database, or writing beside the published one.
-pub fn publish(state: &State, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
+/// Reading the registry, or writing beside what is published.
+pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
     let folder = Folder::open(&config.paths.keys)?;
     let _turn = folder.lock()?;
-    folder.replace(|new| write(state, new, now, &config.accounts.uids()))
+    folder.replace(|new| write(registry, new, now, &config.accounts.uids()))
 }
 
 /// Fills the empty file at `path`. Without a journal: a crash leaves a file nobody reads.
 fn write(
-    state: &State,
+    registry: &Registry,
     path: &Path,
     now: Timestamp,
     uids: &RangeInclusive<u32>,
@@ -81,7 +81,7 @@ fn write(
             .map(|_| ())
             .map_err(PublishError::Write)
     };
-    let count = state.read(|tx| each_usable(tx, now, uids, take))?;
+    let count = registry.read(|tx| each_usable(tx, now, uids, take))?;
     drop(insert);
     transaction.commit().map_err(PublishError::Write)?;
     connection.close().map_err(|(_, error)| PublishError::Write(error))?;

@@ -12,8 +12,7 @@ use super::*;
 use crate::authorized_keys::lookup;
 use crate::config::{Accounts, Config};
 use crate::printable::chain;
-use crate::recipient::RecipientRule;
-use crate::state::State;
+use crate::registry::{Account, Registry};
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name)).unwrap()
@@ -138,7 +137,7 @@ fn refuses_damaged_keys() {
 struct Fixture {
     folder: tempfile::TempDir,
     config: Config,
-    state: State,
+    registry: Registry,
     acme: AccountId,
     now: Timestamp,
 }
@@ -148,24 +147,35 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.paths.state = folder.path().to_owned();
+        config.paths.admin = folder.path().join("admin");
         config.paths.keys = folder.path().join("keys");
-        let state = State::open(&config.paths.state_db()).unwrap();
-        let (acme, now) = ("acme".parse().unwrap(), Timestamp::now());
-        let fixture = Self { folder, config, state, acme, now };
-        fixture
-            .state
-            .write(|tx| accounts::add(tx, now, &fixture.acme, None, &RecipientRule::Any))
-            .unwrap();
-        fixture.set_uid(fixture.config.accounts.first_uid);
-        fixture
+        let registry = begin(&config.paths.admin);
+        let (acme, now): (AccountId, _) = ("acme".parse().unwrap(), Timestamp::now());
+        let uid = Some(config.accounts.first_uid);
+        let account = Account { id: acme.clone(), uid, state: AccountState::Active };
+        assert!(registry.write(|tx| accounts::add(tx, now, &account)).unwrap());
+        Self { folder, config, registry, acme, now }
     }
 
-    fn add(&self, name: &str, key: &PublicKey, limits: KeyLimits) -> Result<KeyRow, KeyError> {
-        self.state.write(|tx| add(tx, self.now, &self.acme, name, key, limits))
+    fn add(&self, name: &str, key: &PublicKey, limits: KeyLimits) -> Result<(), KeyError> {
+        self.try_add(&self.registry, NewKey { name, key, limits, again: false })
+    }
+
+    fn add_again(&self, name: &str, key: &PublicKey) -> Result<(), KeyError> {
+        let new = NewKey { name, key, limits: KeyLimits::default(), again: true };
+        self.try_add(&self.registry, new)
+    }
+
+    fn try_add(&self, registry: &Registry, new: NewKey<'_>) -> Result<(), KeyError> {
+        registry.write(|tx| add(tx, self.now, &self.acme, new))
+    }
+
+    fn revoke(&self, name: &str) -> Revoked {
+        self.registry.write(|tx| revoke(tx, self.now, &self.acme, name)).unwrap()
     }
 
     fn publish(&self) -> u64 {
-        publish(&self.state, &self.config, self.now).unwrap()
+        publish(&self.registry, &self.config, self.now).unwrap()
     }
 
     fn database(&self) -> std::path::PathBuf {
@@ -173,7 +183,7 @@ impl Fixture {
     }
 
     fn set_uid(&self, uid: u32) {
-        self.state.write(|tx| accounts::set_uid(tx, &self.acme, uid)).unwrap();
+        self.registry.write(|tx| accounts::set_uid(tx, self.now, &self.acme, uid)).unwrap();
     }
 
     fn is_published(&self, key: &PublicKey) -> bool {
@@ -191,18 +201,26 @@ fn an_account_has_a_key_and_a_name_once() {
     assert!(error.contains("\"laptop\""), "{error}");
     let error = fixture.add("laptop", &key("rsa-3072.pub"), KeyLimits::default()).unwrap_err();
     assert!(matches!(error, KeyError::NameTaken { .. }));
-    let revoked =
-        fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "laptop")).unwrap();
+    let revoked = fixture.revoke("laptop");
     assert!(!revoked.before && revoked.key.revoked_at.is_some());
     // Both are free again.
+    fixture.add_again("laptop", &ed).unwrap();
+    assert!(!fixture.revoke(&ed.fingerprint()).before);
+    assert!(fixture.revoke("laptop").before);
+}
+
+#[test]
+fn a_key_that_was_revoked_is_added_when_that_is_meant() {
+    let fixture = Fixture::new();
+    let (ed, rsa) = (key("ed25519.pub"), key("rsa-3072.pub"));
     fixture.add("laptop", &ed, KeyLimits::default()).unwrap();
-    let by_fingerprint = fixture
-        .state
-        .write(|tx| revoke(tx, fixture.now, &fixture.acme, &ed.fingerprint()))
-        .unwrap();
-    assert!(!by_fingerprint.before);
-    let again = fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "laptop")).unwrap();
-    assert!(again.before);
+    fixture.revoke("laptop");
+    fixture.add("laptop", &rsa, KeyLimits::default()).unwrap();
+    let error = fixture.add("other", &ed, KeyLimits::default()).unwrap_err();
+    assert!(matches!(&error, KeyError::RevokedBefore { name, at, .. }
+        if name == "laptop" && at.as_millisecond() == fixture.now.as_millisecond()));
+    assert!(error.to_string().contains("was revoked at 20"), "{error}");
+    fixture.add_again("other", &ed).unwrap();
 }
 
 #[test]
@@ -227,7 +245,7 @@ fn only_usable_keys_are_published() {
     let past = KeyLimits { expires_at: Some(fixture.now), from: None };
     fixture.add("expired", &expired, past).unwrap();
     fixture.add("revoked", &revoked, KeyLimits::default()).unwrap();
-    fixture.state.write(|tx| revoke(tx, fixture.now, &fixture.acme, "revoked")).unwrap();
+    fixture.revoke("revoked");
     assert_eq!(fixture.publish(), 1);
     assert!(fixture.is_published(&usable));
     assert!(!fixture.is_published(&expired) && !fixture.is_published(&revoked));
@@ -238,11 +256,11 @@ fn only_usable_keys_are_published() {
         (AccountState::Removing, false),
     ] {
         let acme = &fixture.acme;
-        fixture.state.write(|tx| accounts::set_state(tx, fixture.now, acme, state)).unwrap();
+        fixture.registry.write(|tx| accounts::set_state(tx, fixture.now, acme, state)).unwrap();
         fixture.publish();
         assert_eq!(fixture.is_published(&usable), published, "{state}");
     }
-    fixture.state.write(|tx| accounts::remove(tx, fixture.now, &fixture.acme)).unwrap();
+    fixture.registry.write(|tx| accounts::remove(tx, &fixture.acme)).unwrap();
     assert_eq!(fixture.publish(), 0);
 }
 
@@ -262,7 +280,7 @@ fn limits_reach_the_line() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// The daemon's user can write an account named `root` into the state database.
+/// An account with such an id can come from a takeover.
 #[test]
 fn keys_of_a_user_that_is_no_accounts_are_not_published() {
     let fixture = Fixture::new();
@@ -287,7 +305,7 @@ fn a_link_in_the_way_is_not_followed() {
     assert_eq!(fs::read(outside.join("precious")).unwrap(), b"x");
     fs::remove_file(folder.join(".lock")).unwrap();
     symlink(outside.join("nologin"), folder.join(".lock")).unwrap();
-    assert!(publish(&fixture.state, &fixture.config, fixture.now).is_err());
+    assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
     assert!(!outside.join("nologin").exists());
 }
 
@@ -314,7 +332,7 @@ fn a_folder_that_others_can_write_is_refused() {
     fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
     for mode in [0o770, 0o752, 0o1777] {
         fs::set_permissions(keys, Permissions::from_mode(mode)).unwrap();
-        let error = publish(&fixture.state, &fixture.config, fixture.now).unwrap_err();
+        let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
         let error = chain(&error);
         assert!(error.contains(&format!("`chmod go-w {}`", keys.display())), "{error}");
     }
@@ -322,7 +340,7 @@ fn a_folder_that_others_can_write_is_refused() {
     // Only root can give its folder to somebody else.
     if nix::unistd::geteuid().is_root() {
         chown(keys, Some(65534), None).unwrap();
-        let error = publish(&fixture.state, &fixture.config, fixture.now).unwrap_err();
+        let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
         let error = chain(&error);
         assert!(error.contains("belongs to user id 65534, not to root"), "{error}");
         assert!(error.contains(&format!("`chown root {}`", keys.display())), "{error}");
@@ -340,7 +358,7 @@ fn no_folder_is_made_where_others_can_write() {
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
     fixture.config.paths.keys = open.join("keys");
-    assert!(publish(&fixture.state, &fixture.config, fixture.now).is_err());
+    assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
     assert!(!open.join("keys").exists());
 }
 
@@ -355,7 +373,7 @@ fn the_time_of_the_folder_is_that_of_the_last_publication() {
     fs::remove_file(fixture.database()).unwrap();
     fs::create_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
-    assert!(publish(&fixture.state, &fixture.config, fixture.now).is_err());
+    assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
     assert_eq!(time(), long_ago, "nothing was published");
     fs::remove_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
@@ -368,22 +386,38 @@ fn the_time_of_the_folder_is_that_of_the_last_publication() {
 fn no_change_is_lost_between_publishers() {
     let fixture = Fixture::new();
     let files = ["ed25519.pub", "ecdsa-256.pub", "ecdsa-384.pub", "ecdsa-521.pub"];
+    let Fixture { folder, config, acme, now, .. } = fixture;
     std::thread::scope(|scope| {
         for file in files {
-            let fixture = &fixture;
+            let (config, acme) = (config.clone(), acme.clone());
             scope.spawn(move || {
+                let registry = Registry::open(&config.paths.admin, "test").unwrap();
                 let key = key(file);
+                let is_published = || {
+                    let found = lookup::find(
+                        &config.paths.keys_db(),
+                        &acme,
+                        &key.fingerprint(),
+                        now.as_second() as u64,
+                    );
+                    found.unwrap().is_some()
+                };
                 for _ in 0..10 {
-                    fixture.add(file, &key, KeyLimits::default()).unwrap();
-                    fixture.publish();
-                    assert!(fixture.is_published(&key), "{file} added");
-                    let revoked =
-                        |tx: &Transaction<'_>| revoke(tx, fixture.now, &fixture.acme, file);
-                    fixture.state.write(revoked).unwrap();
-                    fixture.publish();
-                    assert!(!fixture.is_published(&key), "{file} revoked");
+                    let limits = KeyLimits::default();
+                    let new = NewKey { name: file, key: &key, limits, again: true };
+                    registry.write(|tx| add(tx, now, &acme, new)).unwrap();
+                    publish(&registry, &config, now).unwrap();
+                    assert!(is_published(), "{file} added");
+                    registry.write(|tx| revoke(tx, now, &acme, file)).unwrap();
+                    publish(&registry, &config, now).unwrap();
+                    assert!(!is_published(), "{file} revoked");
                 }
             });
         }
     });
+    drop(folder);
+}
+
+fn begin(admin: &std::path::Path) -> Registry {
+    Registry::begin(admin, "test", |_| Ok::<_, registry::Error>(())).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Unix users and folders of accounts, brought to what the state database says.
+//! Unix users and folders of accounts, brought to what the registry says.
 //!
 //! [`host::look`] finds out what is there, [`plan()`] decides (pure) on [`Step`]s, `apply` does
 //! them; running it again finishes what a crash cut off. One provisioning at a time, by a lock. A
@@ -28,10 +28,9 @@ use turn::Turn;
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::state::accounts::{self, AccountRow, AccountState};
-use crate::state::{self, State};
+use crate::registry::{self, Account, Registry, accounts};
 
-/// Why the host is not as the state database says.
+/// Why the host is not as the registry says.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
     /// The package's group or user is missing.
@@ -78,9 +77,9 @@ pub enum ProvisionError {
     /// Processes that outlive SIGKILL.
     #[error("processes of Unix user id {0} do not end")]
     Sessions(u32),
-    /// The state database failed.
+    /// The registry failed.
     #[error(transparent)]
-    State(#[from] state::Error),
+    Registry(#[from] registry::Error),
 }
 
 impl ProvisionError {
@@ -110,15 +109,20 @@ pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> 
     Ok(plan::check_name(id, None, &host)?)
 }
 
-/// Makes the Unix user and the folders of `account` be there, and notes the user's id in its row.
+/// Makes the Unix user and the folders of `account` be there, and notes the user's id in the
+/// registry.
 ///
 /// # Errors
 /// The name is not ours, or the host failed us. What was done by then stays, and counts when this
 /// runs again.
-pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(), ProvisionError> {
+pub fn ensure(
+    config: &Config,
+    registry: &Registry,
+    account: &AccountId,
+) -> Result<(), ProvisionError> {
     let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(account))?;
-    let Some(row) = with_uid(config, state, account, &host)? else { return Ok(()) };
+    let Some(row) = with_uid(config, registry, account, &host)? else { return Ok(()) };
     carry_out(config, &turn, &[row], &host)
 }
 
@@ -126,7 +130,7 @@ pub fn ensure(config: &Config, state: &State, account: &AccountId) -> Result<(),
 ///
 /// # Errors
 /// The user is not ours, or processes do not end.
-pub fn end_sessions(config: &Config, row: &AccountRow) -> Result<usize, ProvisionError> {
+pub fn end_sessions(config: &Config, row: &Account) -> Result<usize, ProvisionError> {
     let Some(uid) = row.uid else { return Ok(0) };
     let host = look(config, std::slice::from_ref(&row.id))?;
     plan::check_processes(&row.id, uid, &host)?;
@@ -138,14 +142,14 @@ pub fn end_sessions(config: &Config, row: &AccountRow) -> Result<usize, Provisio
 ///
 /// # Errors
 /// As [`ensure`].
-pub fn remove(config: &Config, row: &AccountRow) -> Result<(), ProvisionError> {
+pub fn remove(config: &Config, row: &Account) -> Result<(), ProvisionError> {
     let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
     carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
 
-/// Whether this host has a user, a group or folders of `account`, although the state database need
-/// not know it; what is somebody else's does not count.
+/// Whether this host has a user, a group or folders of `account`, although the registry need not
+/// know it; what is somebody else's does not count.
 ///
 /// # Errors
 /// The host can't be looked at.
@@ -157,14 +161,14 @@ pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionEr
     }
 }
 
-/// Ends the sessions of an account that the state database doesn't know, as after a restore, and
-/// takes away what this host has of it.
+/// Ends the sessions of an account that the registry doesn't know, as after a restore, and takes
+/// away what this host has of it.
 ///
 /// # Errors
 /// As [`ensure`].
 pub fn remove_left(
     config: &Config,
-    state: &State,
+    registry: &Registry,
     account: &AccountId,
 ) -> Result<(), ProvisionError> {
     let turn = Turn::take(config)?;
@@ -173,35 +177,31 @@ pub fn remove_left(
         host => host?,
     };
     // Asked while nobody else provisions: one that was added meanwhile keeps what it has.
-    match state.read(|tx| accounts::get(tx, account))? {
+    match registry.read(|tx| accounts::get(tx, account))? {
         Some(_) => Ok(()),
         None => apply::apply(config, &turn, &plan::steps_to_remove_left(account, &host)),
     }
 }
 
-/// Brings every account's user and folders to what the state database says, and finishes removals
-/// that were cut off; their keys must no longer be published. Returns what was done and whom it was
-/// refused for.
+/// Brings every account's user and folders to what the registry says; what there is of accounts that
+/// are being removed goes, and their keys must no longer be published. Returns what was done and
+/// whom it was refused for.
 ///
 /// # Errors
 /// As [`ensure`]; one account's refusal stops no other.
-pub fn reconcile(config: &Config, state: &State) -> Result<Plan, ProvisionError> {
+pub fn reconcile(config: &Config, registry: &Registry) -> Result<Plan, ProvisionError> {
     let turn = Turn::take(config)?;
-    let rows = state.read(accounts::list)?;
+    let rows = registry.read(accounts::list)?;
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
     let plan = plan(&rows, &look(config, &ids)?);
     apply::apply(config, &turn, &plan.steps)?;
-    let gone = rows.iter().filter(|row| row.state == AccountState::Removing);
-    state.write(|tx| {
-        gone.into_iter().try_for_each(|row| accounts::remove(tx, Timestamp::now(), &row.id))
-    })?;
     Ok(plan)
 }
 
 fn carry_out(
     config: &Config,
     turn: &Turn,
-    rows: &[AccountRow],
+    rows: &[Account],
     host: &Host,
 ) -> Result<(), ProvisionError> {
     let mut plan = plan(rows, host);
@@ -214,11 +214,11 @@ fn carry_out(
 /// The account's row with a Unix user id that is its own already or is free.
 fn with_uid(
     config: &Config,
-    state: &State,
+    registry: &Registry,
     account: &AccountId,
     host: &Host,
-) -> Result<Option<AccountRow>, ProvisionError> {
-    state.write(|tx| {
+) -> Result<Option<Account>, ProvisionError> {
+    registry.write(|tx| {
         let Some(mut row) = accounts::get(tx, account)? else { return Ok(None) };
         plan::check_name(account, row.uid, host)?;
         let uid = match (host.users.get(account.as_str()), row.uid) {
@@ -226,14 +226,14 @@ fn with_uid(
             (None, Some(uid)) if !host.has_other_name(uid, account) => uid,
             (None, _) => free_uid(config, &accounts::list(tx)?, host)?,
         };
-        accounts::set_uid(tx, account, uid)?;
+        accounts::set_uid(tx, Timestamp::now(), account, uid)?;
         row.uid = Some(uid);
         Ok(Some(row))
     })
 }
 
 /// The lowest id of the range that is neither a user's nor a group's nor promised to an account.
-fn free_uid(config: &Config, rows: &[AccountRow], host: &Host) -> Result<u32, ProvisionError> {
+fn free_uid(config: &Config, rows: &[Account], host: &Host) -> Result<u32, ProvisionError> {
     let (first, last) = (config.accounts.first_uid, config.accounts.last_uid);
     let promised: HashSet<u32> = rows.iter().filter_map(|row| row.uid).collect();
     (first..=last)

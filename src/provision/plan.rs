@@ -1,9 +1,10 @@
-//! What must be done so that users and folders are as the state database says (pure).
+//! What must be done so that users and folders are as the registry says (pure).
 
 use super::host::{AccountFolders, Found, GECOS, HOME, Host, Owned, SHELL, UnixUser};
 use super::step::{Step, Wanted};
 use crate::account::AccountId;
-use crate::state::accounts::{AccountRow, AccountState};
+use crate::account_state::AccountState;
+use crate::registry::Account;
 
 /// Why nothing is done for an account: it would touch what is not ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +60,7 @@ pub struct Plan {
 
 /// Decides what must be done for `accounts` on `host`. Accounts without a key yet (no Unix user
 /// id) need nothing; accounts that are being removed lose all they have.
-pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
+pub fn plan(accounts: &[Account], host: &Host) -> Plan {
     let mut plan = Plan::default();
     let root = Owned { uid: 0, gid: host.service.1, mode: ROOT_MODE };
     if host.root != Found::Folder(root) {
@@ -88,7 +89,7 @@ pub fn plan(accounts: &[AccountRow], host: &Host) -> Plan {
 const MEMBERS_AT_ONCE: usize = 1000;
 
 /// Whether the account's Unix user, which is there or about to be, is not in the group.
-fn lacks_membership(row: &AccountRow, host: &Host) -> bool {
+fn lacks_membership(row: &Account, host: &Host) -> bool {
     let has_user = row.uid.is_some() && row.state != AccountState::Removing;
     has_user && !host.members.contains(row.id.as_str())
 }
@@ -97,7 +98,7 @@ fn lacks_membership(row: &AccountRow, host: &Host) -> bool {
 /// root.
 const ROOT_MODE: u32 = 0o750;
 
-fn steps_for(row: &AccountRow, host: &Host) -> Result<Vec<Step>, Refusal> {
+fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
     let Some(uid) = row.uid else { return Ok(Vec::new()) };
     match row.state {
         AccountState::Active | AccountState::Suspended => steps_to_have(&row.id, uid, host),

@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::host::{AccountFolders, Found, GECOS, HOME, Owned, SHELL, UnixUser};
 use super::step::Wanted;
 use super::*;
+use crate::account_state::AccountState;
 use crate::config::Accounts;
-use crate::recipient::RecipientRule;
-use crate::state::accounts::AccountState;
 
 mod range;
 
@@ -31,16 +30,8 @@ fn acme() -> AccountId {
     "acme".parse().unwrap()
 }
 
-fn row(state: AccountState) -> AccountRow {
-    AccountRow {
-        id: acme(),
-        uid: Some(UID),
-        state,
-        email: None,
-        recipients: RecipientRule::limited(None, Vec::new(), None),
-        webhook: None,
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-    }
+fn row(state: AccountState) -> Account {
+    Account { id: acme(), uid: Some(UID), state }
 }
 
 /// A host that has nothing of the account yet.
@@ -108,7 +99,7 @@ fn a_new_account_gets_all_and_then_nothing() {
 
 #[test]
 fn an_account_without_a_key_needs_nothing() {
-    let row = AccountRow { uid: None, ..row(AccountState::Active) };
+    let row = Account { uid: None, ..row(AccountState::Active) };
     assert_eq!(plan(&[row], &bare()), Plan::default());
 }
 
@@ -162,8 +153,8 @@ fn drift_is_mended() {
 /// take hours.
 #[test]
 fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
-    let rows: Vec<AccountRow> = (0..2500)
-        .map(|n| AccountRow {
+    let rows: Vec<Account> = (0..2500)
+        .map(|n| Account {
             id: format!("A-{n}").parse().unwrap(),
             uid: Some(UID + n),
             ..row(AccountState::Active)
@@ -175,7 +166,7 @@ fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
         _ => None,
     });
     assert_eq!(members.collect::<Vec<_>>(), [1000, 1000, 500]);
-    let expected = rows.iter().flat_map(|AccountRow { id, uid, .. }| {
+    let expected = rows.iter().flat_map(|Account { id, uid, .. }| {
         let uid = uid.unwrap();
         [
             Step::AddGroup { account: id.clone(), gid: uid },
@@ -183,7 +174,7 @@ fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
         ]
     });
     assert_eq!(steps[..5000], expected.collect::<Vec<_>>());
-    let removing = [AccountRow { state: AccountState::Removing, ..row(AccountState::Active) }];
+    let removing = [Account { state: AccountState::Removing, ..row(AccountState::Active) }];
     let steps = plan(&removing, &bare()).steps;
     assert!(!steps.iter().any(|step| matches!(step, Step::AddMembers(_))), "{steps:?}");
 }
@@ -267,7 +258,7 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
         add_user(&mut host, uid, gecos);
         host.users.get_mut("acme").unwrap().home = home.into();
         host.groups.insert("acme".into(), uid);
-        let row = |state| AccountRow { uid: Some(uid), ..row(state) };
+        let row = |state| Account { uid: Some(uid), ..row(state) };
         for state in [AccountState::Active, AccountState::Suspended] {
             let plan = plan(&[row(state)], &host);
             assert_eq!((plan.steps.len(), plan.refusals.len()), (0, 1), "{uid} {gecos} {home}");
@@ -284,7 +275,7 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
     }
 }
 
-/// As after a restore of a state database that is older than the account.
+/// As after the registry was lost.
 #[test]
 fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
     let left = |host: &Host| plan::steps_to_remove_left(&acme(), host);
@@ -307,11 +298,8 @@ fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
 fn one_stranger_stops_no_other_account() {
     let mut host = complete();
     add_user(&mut host, 1000, "A. Person");
-    let other = AccountRow {
-        id: "other".parse().unwrap(),
-        uid: Some(UID + 1),
-        ..row(AccountState::Active)
-    };
+    let other =
+        Account { id: "other".parse().unwrap(), uid: Some(UID + 1), ..row(AccountState::Active) };
     let plan = plan(&[row(AccountState::Active), other], &host);
     assert_eq!(plan.refusals.len(), 1);
     assert!(plan.steps.iter().any(|step| matches!(step, Step::AddUser { .. })));
@@ -330,7 +318,7 @@ fn ids_in_use_are_not_handed_out() {
     let first = config.accounts.first_uid;
     let mut host = bare();
     host.ids.extend([first, first + 2]);
-    let rows = [AccountRow { uid: Some(first + 1), ..row(AccountState::Active) }];
+    let rows = [Account { uid: Some(first + 1), ..row(AccountState::Active) }];
     assert_eq!(free_uid(&config, &rows, &host).unwrap(), first + 3);
     host.ids.extend(first..=config.accounts.last_uid);
     assert!(matches!(free_uid(&config, &[], &host), Err(ProvisionError::NoFreeUid { .. })));

@@ -61,11 +61,8 @@ const TEST_NAME: &str =
     "with_daemon::spool::claim::tests::capabilities::two_capabilities_are_enough";
 
 fn unprivileged(root: &Path) {
-    let paths = crate::config::Paths {
-        accounts: root.into(),
-        state: root.into(),
-        ..crate::config::Paths::default()
-    };
+    let paths =
+        crate::config::Paths { accounts: root.into(), state: root.into(), ..Default::default() };
     let layout = Layout::new(&paths);
     let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
     let incoming = Folder::open(&layout.incoming(&account)).unwrap();

@@ -8,46 +8,9 @@ use serde::{Serialize, Serializer};
 
 use super::{Error, Result, activity, millis, timestamp};
 use crate::account::AccountId;
+use crate::account_state::AccountState;
 use crate::recipient::RecipientRule;
 use crate::state::Transaction;
-
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccountState {
-    /// It can log in with its keys.
-    Active,
-    /// None of its keys works; everything else stays.
-    Suspended,
-    /// It is being taken away; a removal that was cut off goes on from here.
-    Removing,
-}
-
-impl AccountState {
-    /// As the database and people write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Removing => "removing",
-        }
-    }
-
-    fn from_column(text: &str) -> Result<Self> {
-        match text {
-            "active" => Ok(Self::Active),
-            "suspended" => Ok(Self::Suspended),
-            "removing" => Ok(Self::Removing),
-            other => Err(Error::Value(format!("the account state {other:?}"))),
-        }
-    }
-}
-
-impl fmt::Display for AccountState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,7 +93,7 @@ fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     Ok(AccountRow {
         id: id.parse().map_err(|_| Error::Value(format!("the account id {id:?}")))?,
         uid: row.get("uid")?,
-        state: AccountState::from_column(&state)?,
+        state: state.parse().map_err(|_| Error::Value(format!("the account state {state:?}")))?,
         email: row.get("email")?,
         recipients: from_columns(row.get("recipient_domains")?, row.get("recipient_addresses")?)?,
         webhook: row.get("webhook")?,
@@ -152,11 +115,10 @@ fn from_columns(domains: Option<String>, addresses: String) -> Result<RecipientR
     Ok(RecipientRule::Limited { addresses, domains })
 }
 
-/// Notes the Unix user id that the account has or is about to get.
-///
-/// # Errors
-/// SQLite's; another account has the id.
+/// Notes the Unix user id that the account has. No other account has it from then on.
 pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
+    tx.prepare_cached("UPDATE account SET uid = NULL WHERE uid = ?2 AND id <> ?1")?
+        .execute(params![id.as_str(), uid])?;
     tx.prepare_cached("UPDATE account SET uid = ?2 WHERE id = ?1")?
         .execute(params![id.as_str(), uid])?;
     Ok(())

@@ -84,25 +84,32 @@ pub struct Copied {
 }
 
 /// Copies the state database `database`, which others may be writing, to the new file `to`, which
-/// this process's user alone can read.
+/// this process's user alone can read. `add` may write more into the copy before it has its name.
 ///
 /// # Errors
-/// `to` is there already or can't be written, or the database is missing or damaged.
-pub fn backup(database: &Path, to: &Path) -> Result<Copied, CopyError> {
-    copy(&open(database)?, to, None)
+/// `to` is there already or can't be written, or the database is missing or damaged; what `add`
+/// returned.
+pub fn backup<E: From<CopyError>>(
+    database: &Path,
+    to: &Path,
+    add: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Copied, E> {
+    copy(&open(database)?, to, None, add)
 }
 
-/// Copies `source` to the new file `to`, which is `owner`'s (user and group) if given.
-pub(super) fn copy(
+/// Copies `source` to the new file `to`, which is `owner`'s (user and group) if given, and has `amend`
+/// change it before it has its name.
+pub(super) fn copy<E: From<CopyError>>(
     source: &Connection,
     to: &Path,
     owner: Option<(u32, u32)>,
-) -> Result<Copied, CopyError> {
+    amend: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Copied, E> {
     if to.symlink_metadata().is_ok() {
-        return Err(CopyError::Exists(to.to_owned()));
+        return Err(CopyError::Exists(to.to_owned()).into());
     }
     let unfinished = Unfinished::create(to, owner)?;
-    let schema = fill(source, &unfinished.path)?;
+    let schema = fill(source, &unfinished.path, amend)?;
     unfinished.file.sync_all().map_err(failed("sync", to))?;
     let bytes = unfinished.file.metadata().map_err(failed("look at", to))?.len();
     unfinished.take_name(to)?;
@@ -126,8 +133,11 @@ pub(super) fn owner_in(folder: &Path) -> Result<Option<(u32, u32)>, CopyError> {
     Ok(Some((folder.uid(), folder.gid())))
 }
 
-/// A database that is there, to be read: in WAL mode that takes the right to write beside it.
-pub(super) fn open(path: &Path) -> Result<Connection, CopyError> {
+/// Opens a database that is there, to be read: in WAL mode that takes the right to write beside it.
+///
+/// # Errors
+/// It is missing, or SQLite's.
+pub fn open(path: &Path) -> Result<Connection, CopyError> {
     fs::metadata(path).map_err(failed("open", path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -139,7 +149,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, CopyError> {
 }
 
 /// Copies all pages in one step, as one state of the source, and checks what came of it.
-fn fill(source: &Connection, path: &Path) -> Result<i64, CopyError> {
+fn fill<E: From<CopyError>>(
+    source: &Connection,
+    path: &Path,
+    amend: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<i64, E> {
     let failed = |source| CopyError::Sql { operation: "write", path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -152,13 +166,16 @@ fn fill(source: &Connection, path: &Path) -> Result<i64, CopyError> {
     loop {
         match backup.step(-1).map_err(failed)? {
             StepResult::Done => break,
-            _ if begun.elapsed() > BUSY_TIMEOUT => return Err(CopyError::InUse(path.to_owned())),
+            _ if begun.elapsed() > BUSY_TIMEOUT => {
+                return Err(CopyError::InUse(path.to_owned()).into());
+            }
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
     }
     drop(backup);
     // A database in WAL mode can't be opened where nobody may write beside it.
     target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
+    amend(&target)?;
     let schema = check_open(&target, path)?;
     target.close().map_err(|(_, error)| failed(error))?;
     Ok(schema)

@@ -2,8 +2,6 @@
 //!
 //! A revoked key stays as a row: it is the answer to "who could log in, and until when".
 
-use std::ops::RangeInclusive;
-
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
@@ -136,68 +134,6 @@ pub fn used(
     )?
     .execute(params![account.as_str(), fingerprint, millis(at), from])?;
     Ok(())
-}
-
-/// One key that may be used, as it is published.
-#[derive(Clone, Copy, Debug)]
-pub struct Publishable<'row> {
-    /// Whose.
-    pub account: &'row str,
-    /// `SHA256:…`
-    pub fingerprint: &'row str,
-    /// Its type.
-    pub algorithm: &'row str,
-    /// The key itself, base64.
-    pub public_key: &'row str,
-    /// As in [`KeyRow::from`].
-    pub from: Option<&'row str>,
-    /// In seconds since 1970 UTC.
-    pub expires_at: Option<i64>,
-}
-
-/// Hands every key that may be used at `now` (not revoked, not expired, of an active account whose
-/// Unix user id is one of `uids`) to `take`, in the order of account and fingerprint. Returns how
-/// many.
-///
-/// # Errors
-/// SQLite's, or what `take` returned.
-pub fn each_usable<E: From<Error>>(
-    tx: &Transaction<'_>,
-    now: Timestamp,
-    uids: &RangeInclusive<u32>,
-    mut take: impl FnMut(Publishable<'_>) -> std::result::Result<(), E>,
-) -> std::result::Result<u64, E> {
-    // Walks key_fingerprint in its order; no sort, however many keys there are.
-    let mut statement = tx
-        .prepare_cached(
-            "SELECT key.account, fingerprint, algorithm, public_key, from_hosts, expires_at
-             FROM key INDEXED BY key_fingerprint
-             WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
-               AND account IN (SELECT id FROM account
-                               WHERE state = 'active' AND uid BETWEEN ?2 AND ?3)
-             ORDER BY key.account, fingerprint",
-        )
-        .map_err(Error::from)?;
-    let mut rows =
-        statement.query(params![millis(now), uids.start(), uids.end()]).map_err(Error::from)?;
-    let mut count = 0;
-    while let Some(row) = rows.next().map_err(Error::from)? {
-        take(publishable(row).map_err(Error::from)?)?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-fn publishable<'row>(row: &'row Row<'_>) -> rusqlite::Result<Publishable<'row>> {
-    let expires_at: Option<i64> = row.get(5)?;
-    Ok(Publishable {
-        account: row.get_ref(0)?.as_str()?,
-        fingerprint: row.get_ref(1)?.as_str()?,
-        algorithm: row.get_ref(2)?.as_str()?,
-        public_key: row.get_ref(3)?.as_str()?,
-        from: row.get_ref(4)?.as_str_or_null()?,
-        expires_at: expires_at.map(|millis| millis.div_euclid(1000)),
-    })
 }
 
 fn from_row(row: &Row<'_>) -> Result<KeyRow> {

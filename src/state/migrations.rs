@@ -51,7 +51,9 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     if found > 0 && found < known {
         let folder = path.parent().unwrap_or(Path::new("/"));
         // Read by another connection: SQLite copies from none that is about to write.
-        copy(&copy::open(path)?, &copy_of(path, found), copy::owner_in(folder)?)?;
+        copy(&copy::open(path)?, &copy_of(path, found), copy::owner_in(folder)?, |_| {
+            Ok::<_, copy::CopyError>(())
+        })?;
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

@@ -35,17 +35,24 @@ pub struct Before {
     pub last_import: Option<i64>,
 }
 
-/// Puts a copy of `from` in the place of `database`, a damaged one too.
+/// Puts a copy of `from` in the place of `database`, a damaged one too. `amend` changes the copy before
+/// that.
 ///
 /// # Errors
 /// `from` can't be the state database, another process has `database` open, or a file operation
 /// failed; then `database` is what it was.
-pub fn replace(database: &Path, from: &Path, now: Timestamp) -> Result<Replaced, CopyError> {
+pub fn replace(
+    database: &Path,
+    from: &Path,
+    now: Timestamp,
+    amend: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<Replaced, CopyError> {
     let schema = copy::check(from)?;
     let new = with_ending(database, "restoring");
     remove(&new)?; // what a crash left
     let folder = database.parent().unwrap_or(Path::new("/"));
-    copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?)?;
+    let amend = |copy: &Connection| amend(copy).map_err(copy::refused("write", &new));
+    copy::copy(&copy::open(from)?, &new, copy::owner_in(folder)?, amend)?;
     let (held, before) = hold(database)?;
     if let Some(last) = before.last_import {
         number_after(&new, last)?;
@@ -110,7 +117,7 @@ fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf
     if !database.exists() {
         return Ok(None);
     }
-    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
     fs::hard_link(database, &kept).map_err(copy::failed("keep the present database as", &kept))?;
     for beside in ["-wal", "-shm"].into_iter().filter(|_| damaged) {
         let (from, to) = (appended(database, beside), appended(&kept, beside));

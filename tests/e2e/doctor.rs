@@ -32,6 +32,10 @@ fn the_helper_as_sshd_sees_it() {
     let host = Host::running();
     let account = host.account("e2e-doctor-helper");
     let program = host.root.join("lib/sftp-import-authorized-keys");
+    // All hosts' programs are links to the same file: a file of its own, before its mode is changed.
+    let copy = host.root.join("helper");
+    std::fs::copy(&program, &copy).unwrap();
+    std::fs::rename(&copy, &program).unwrap();
     {
         let _open = Mode::set(host.root.join("lib"), 0o775);
         examine(&host).warned("helper-program", "Debian's sshd lets that pass");
@@ -223,13 +227,30 @@ fn databases_and_the_sidecar() {
         db.busy_timeout(SOON).unwrap();
         db.execute_batch(sql).unwrap();
     };
+    let approve = |sql: &str| {
+        rusqlite::Connection::open(host.registry()).unwrap().execute_batch(sql).unwrap();
+    };
     change("UPDATE key SET revoked_at = 1");
+    examine(&host).warned("registry", "1 things are not in the state database");
+    change("UPDATE key SET revoked_at = NULL");
+    change("INSERT INTO account (id, uid, created_at) VALUES ('root', 0, 0)");
+    examine(&host).failed("registry", "were approved by nobody");
+    change("DELETE FROM account WHERE id = 'root'");
+    let away = host.registry().with_extension("away");
+    std::fs::rename(host.registry(), &away).unwrap();
+    examine(&host).failed("registry", "the keys that are published go on working");
+    assert!(account.can_log_in(), "doctor is right");
+    std::fs::rename(&away, host.registry()).unwrap();
+    set_mode(&host.registry(), 0o644);
+    examine(&host).failed("registry", "is open to other users");
+    set_mode(&host.registry(), 0o600);
+    approve("UPDATE approved SET revoked_at = 1");
     examine(&host).failed("published-keys", "keys still let in that should not (1)");
     assert!(account.can_log_in(), "doctor is right");
-    change("UPDATE key SET revoked_at = NULL");
-    change("UPDATE key SET revoked_at = 1");
+    approve("UPDATE approved SET revoked_at = NULL");
+    approve("UPDATE approved SET revoked_at = 1");
     host.cli(&["account", "resume", &account.id]).ok(); // publishes
-    change("UPDATE key SET revoked_at = NULL");
+    approve("UPDATE approved SET revoked_at = NULL");
     let found = examine(&host);
     found.failed("published-keys", "keys that should work are not published (1)");
     let log = found.failed("helper-answer", "does not name a key that should work");

@@ -105,6 +105,11 @@ impl Host {
         self.root.join("accounts")
     }
 
+    /// The registry.
+    pub fn registry(&self) -> PathBuf {
+        self.root.join("state-admin/registry.db")
+    }
+
     /// The folder that stands for /var/lib/sftp-import.
     pub fn state(&self) -> PathBuf {
         self.root.join("state")

@@ -45,6 +45,7 @@ mod logins;
 mod meanwhile;
 mod metrics;
 mod poison;
+mod registry_kill;
 mod reused_data_file;
 mod root_boundary;
 mod secrets;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::account::Account;
 use crate::host::{Host, text};
 use crate::process::{Process, run};
 use crate::unix::{changing_users, remove_user};
@@ -86,8 +87,8 @@ fn rows_of_the_state_database_change_no_unix_user_of_others() {
         ),
     );
 
-    let ran = host.cli(&["provision"]).refused();
-    assert!(ran.stderr.contains("e2e-operator1"), "{ran:#?}");
+    let ran = host.cli(&["provision"]).ok();
+    assert!(ran.stdout.contains("account e2e-operator1 suspended, which no command"), "{ran:#?}");
     assert_eq!(before, ["root", operators[0].name, operators[2].name].map(unix_user));
     for operator in &mut operators {
         unix_user(operator.name);
@@ -104,4 +105,38 @@ fn rows_of_the_state_database_change_no_unix_user_of_others() {
         );
         assert_eq!(found.stdout, "", "{account} can log in");
     }
+}
+
+/// Every way in that rows of keys and accounts could open: of a partner too.
+#[test]
+fn rows_of_the_state_database_let_nobody_in() {
+    let host = Host::running();
+    let account = host.account("e2e-registry");
+    let other = host.account("e2e-registry-other");
+    let lists = |host: &Host| host.cli(&["key", "list", "--json"]).ok().stdout;
+    let before = lists(&host);
+    let fingerprint =
+        host.query("SELECT fingerprint FROM key WHERE account = 'e2e-registry-other'")[0].clone();
+    as_daemon(
+        &host.state().join("state.db"),
+        "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
+         SELECT 'e2e-registry', 'mine', algorithm, public_key, fingerprint, 0 FROM key
+         WHERE account = 'e2e-registry-other'",
+    );
+    let provisioned = host.cli(&["provision"]).ok();
+    assert!(provisioned.stdout.contains("key \"mine\""), "{provisioned:#?}");
+    let thief = Account { host: &host, id: account.id.clone(), key: other.key.clone() };
+    assert!(!thief.can_log_in(), "a key that nobody approved");
+    assert_eq!(lists(&host), before);
+
+    host.cli(&["key", "revoke", &other.id, &fingerprint]).ok();
+    as_daemon(&host.state().join("state.db"), "UPDATE key SET revoked_at = NULL");
+    host.cli(&["provision"]).ok();
+    assert!(!other.can_log_in(), "a revoked key");
+    host.cli(&["account", "suspend", &account.id]).ok();
+    as_daemon(&host.state().join("state.db"), "UPDATE account SET state = 'active'");
+    host.cli(&["provision"]).ok();
+    assert!(!account.can_log_in(), "a suspended account");
+    host.cli(&["account", "resume", &account.id]).ok();
+    assert!(account.can_log_in());
 }

@@ -255,8 +255,8 @@ fn a_removal_is_asked_for_and_waits_for_imports() {
 fn a_cut_removal_goes_on() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
-    let state = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
-    state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&id]).unwrap();
+    let registry = host.registry();
+    registry.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&id]).unwrap();
     let root = host.accounts_root();
     fs::rename(root.join(&id), root.join(format!(".old-{id}"))).unwrap();
     assert_eq!(tool("userdel", &[&id]).code, Some(0));
@@ -268,7 +268,7 @@ fn a_cut_removal_goes_on() {
     assert!(said.err.contains("is being removed"), "{said:?}");
     // So does provision, for one.
     let other = host.account_with_key("rsa-4096.pub");
-    state.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
+    registry.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
     host.done(&["account", "remove", &id, "--yes"]);
     host.done(&["provision"]);
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");

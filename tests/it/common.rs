@@ -100,6 +100,11 @@ impl TestHost {
         self.root.join("keys/keys.db")
     }
 
+    /// The registry, to be written as only root can.
+    pub fn registry(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.root.join("admin/registry.db")).unwrap()
+    }
+
     /// Runs `sftp-import` with this host's configuration.
     pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));

@@ -124,7 +124,7 @@ fn an_erased_account_leaves_one_line() {
     assert!(host.done(&["import", "list"]).contains("sftp1-3"), "its numbers are not given again");
 }
 
-/// A backup from before the account: restored, it knows nothing of what this host has.
+/// A backup from before the account: the restored state database learns of it from the registry.
 #[test]
 fn an_account_that_a_restore_forgot_can_be_erased() {
     let Some(mut host) = TestHost::new() else { return };
@@ -133,7 +133,14 @@ fn an_account_that_a_restore_forgot_can_be_erased() {
     host.done(&["backup", backup.to_str().unwrap()]);
     let id = full_account(&mut host);
     host.done(&["restore", backup.to_str().unwrap()]);
-    assert!(!host.done(&["account", "list"]).contains(&id), "forgotten");
+    assert!(host.done(&["account", "list"]).contains(&id), "the registry knows it");
+    assert!(host.done(&["key", "list", &id]).contains("active"));
+    // As if both had forgotten it.
+    host.registry()
+        .execute_batch(&format!("PRAGMA foreign_keys = on; DELETE FROM account WHERE id = '{id}'"))
+        .unwrap();
+    let state = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
+    state.execute("DELETE FROM account WHERE id = ?1", [&id]).unwrap();
     assert!(nix::unistd::User::from_name(&id).unwrap().is_some());
     host.done(&["account", "erase", &id, "--yes"]);
     assert!(nix::unistd::User::from_name(&id).unwrap().is_none());

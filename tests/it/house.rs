@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 /// and those of lower layers.
 const LAYERS: &[&[&str]] = &[
     &["sys"],
-    &["account", "import_id", "config"],
+    &["account", "account_state", "import_id", "config"],
     &["report"],
     &["advice", "audit", "manifest", "metrics", "recipient", "records"],
-    &["spool", "store", "state"],
+    &["spool", "store", "state", "registry"],
     &["key", "outbox", "provision"],
+    &["admission"],
     &["doctor", "import"],
     &["cli", "daemon"],
 ];

@@ -43,7 +43,10 @@ fn an_upgrade_can_be_taken_back_by_its_copy() {
     assert!(said.err.contains("has schema 99"), "{said:?}");
     let way_back = format!("sftp-import restore {}", copies[0].display());
     assert!(said.err.contains(&way_back), "{said:?}");
-    let restored = host.done(&["restore", text(&copies[0]), "--json"]);
+    let said = host.run(&["restore", text(&copies[0])]);
+    assert!(said.code == Some(1) && said.out.contains("account new (suspended)"), "{said:?}");
+    assert!(said.err.contains("no registry; nothing is changed"), "{said:?}");
+    let restored = host.done(&["restore", text(&copies[0]), "--accept-keys", "--json"]);
     let restored: serde_json::Value = serde_json::from_str(&restored).unwrap();
     assert_eq!(restored["schema"], 1);
     assert!(host.done(&["account", "list"]).contains("ACME-1"));
@@ -51,7 +54,7 @@ fn an_upgrade_can_be_taken_back_by_its_copy() {
 }
 
 #[test]
-fn a_backup_that_is_restored_brings_the_keys_back() {
+fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
@@ -65,8 +68,22 @@ fn a_backup_that_is_restored_brings_the_keys_back() {
 
     host.done(&["key", "revoke", &id, "laptop"]);
     assert!(host.helper(&id, key).out.is_empty());
-    let said = host.done(&["restore", text(&saved)]);
-    assert!(said.contains("works again (key list)") && said.contains("provision"), "{said}");
+    let keys = |host: &TestHost| {
+        let listed = host.done(&["key", "list", &id, "--all"]);
+        listed.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for accept in [&[][..], &["--accept-keys"]] {
+        let said = host.done(&[&["restore", text(&saved)], accept].concat());
+        assert!(said.contains("it was revoked at") && said.contains("provision"), "{said}");
+        assert!(host.helper(&id, key).out.is_empty(), "{accept:?}");
+        assert!(keys(&host)[0].contains("revoked"), "{:?}", keys(&host));
+    }
+    let file = format!("{}/tests/keys/ed25519.pub", env!("CARGO_MANIFEST_DIR"));
+    let add = ["key", "add", &id, &file, "--name", "laptop"];
+    let refused = host.run(&add);
+    assert!(refused.code == Some(1) && refused.err.contains("was revoked at"), "{refused:?}");
+    assert!(refused.err.contains("--again"), "{refused:?}");
+    host.done(&[&add[..], &["--again"]].concat());
     assert!(host.helper(&id, key).out.starts_with("restrict "));
     assert!(host.done(&["import", "log"]).contains("state.restored"));
     for file in ["state.db", "daemon.lock"] {
@@ -80,4 +97,50 @@ fn a_backup_that_is_restored_brings_the_keys_back() {
     let said = host.run(&["restore", text(&saved)]);
     assert!(said.code == Some(1) && said.err.contains("is damaged"), "{said:?}");
     assert!(!host.helper(&id, key).out.is_empty(), "nothing is changed");
+}
+
+/// The same on a new machine, and on one whose registry is newer or older than the backup.
+#[test]
+fn a_restore_takes_over_only_what_was_agreed_to() {
+    let Some(mut host) = TestHost::new() else { return };
+    let (saved, admin) =
+        (host.config().with_file_name("saved.db"), host.config().with_file_name("admin"));
+    let id = host.account_with_key("ed25519.pub");
+    let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
+    host.done(&["backup", text(&saved)]);
+    let works = |host: &TestHost| !host.helper(&id, key).out.is_empty();
+
+    // A host without a registry.
+    fs::rename(&admin, admin.with_extension("away")).unwrap();
+    let said = host.run(&["restore", text(&saved), "--json"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let said = host.run(&["restore", text(&saved)]);
+    assert!(said.out.contains(&format!("account {id} (active)")), "{said:?}");
+    assert!(said.out.contains(key) && said.err.contains("--accept-keys"), "{said:?}");
+    assert!(works(&host), "keys that are published work, and nothing was changed");
+    for command in [&["provision"][..], &["key", "revoke", &id, "laptop"]] {
+        let said = host.run(command);
+        assert!(said.code == Some(1) && said.err.contains("there is no registry"), "{said:?}");
+        assert!(!admin.join("registry.db").exists() && works(&host), "{said:?}");
+    }
+    assert_eq!(host.run(&["registry", "take-over"]).code, Some(1));
+    assert!(!admin.join("registry.db").exists());
+    host.done(&["restore", text(&saved), "--accept-keys"]);
+    assert!(works(&host));
+    assert!(host.done(&["provision"]).contains("as they should be"));
+
+    // One that has lost the account, and one that has suspended it since.
+    host.done(&["account", "remove", &id, "--yes"]);
+    let said = host.done(&["restore", text(&saved)]);
+    assert!(said.contains("these can't log in") && said.contains(key), "{said}");
+    let accounts = || host.done(&["account", "list"]);
+    assert!(accounts().contains("suspended") && !works(&host));
+    let said = host.run(&["account", "resume", &id]);
+    assert!(said.code == Some(1) && said.err.contains("no account"), "{said:?}");
+    host.done(&["restore", text(&saved), "--accept-keys"]);
+    host.done(&["provision"]);
+    assert!(works(&host) && accounts().contains("active"));
+    host.done(&["account", "suspend", &id]);
+    host.done(&["restore", text(&saved), "--accept-keys"]);
+    assert!(accounts().contains("suspended") && !works(&host));
 }

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{CliError, CliResult, Host, RecipientArguments, existing, hinted};
+use super::{CliError, CliResult, Host, RecipientArguments, existing};
 use crate::account::AccountId;
-use crate::provision;
+use crate::admission::NewAccount;
+use crate::cli::admission::refused;
 use crate::recipient::RecipientRule;
-use crate::state::{self, accounts};
+use crate::state::accounts;
 
 impl Host<'_> {
     pub(super) fn add(
@@ -18,15 +19,10 @@ impl Host<'_> {
         let email = email.map(checked_email).transpose()?;
         let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
         let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
-        provision::check_new(&self.config, id).map_err(hinted)?;
-        let added = self.state.write(|tx| {
-            let added = accounts::add(tx, Timestamp::now(), id, email.as_deref(), &rule)?;
-            Ok::<_, state::Error>(if added { accounts::get(tx, id)? } else { None })
-        })?;
-        let Some(account) = added else {
-            return Err(CliError::new(format_args!("there is an account {id} already"))
-                .hint(format_args!("sftp-import account show {id}")));
-        };
+        let registry = self.registry()?;
+        let new = NewAccount { id, email: email.as_deref(), recipients: &rule };
+        let added = self.admission(&registry).add_account(&self.state, Timestamp::now(), &new);
+        let account = added.map_err(refused)?;
         let output = self.context.output();
         output.json(&account)?;
         output.line(&format!("account {id} added"))?;

@@ -11,8 +11,10 @@ use clap::ArgGroup;
 use super::export::{self, EraseArguments, ExportArguments};
 use super::{CliError, CliResult, Context, require_root};
 use crate::account::AccountId;
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::provision::ProvisionError;
+use crate::registry::Registry;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{State, Transaction};
 
@@ -110,6 +112,12 @@ pub enum AccountCommand {
 pub fn run(command: AccountCommand, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
+    // These two change who can log in before they need the state database.
+    match &command {
+        AccountCommand::Suspend { id } => return state::suspend(id, &config, context),
+        AccountCommand::Resume { id } => return state::resume(id, &config, context),
+        _ => {}
+    }
     let state = context.state(&config)?;
     let host = Host { context, config, state };
     match command {
@@ -123,8 +131,7 @@ pub fn run(command: AccountCommand, context: &Context) -> CliResult {
         AccountCommand::Set { id, webhook, email, recipients } => {
             host.set(&id, webhook, email, &recipients)
         }
-        AccountCommand::Suspend { id } => host.suspend(&id),
-        AccountCommand::Resume { id } => host.resume(&id),
+        AccountCommand::Suspend { .. } | AccountCommand::Resume { .. } => unreachable!(),
         AccountCommand::Remove { id, yes, force } => host.remove(&id, yes, force),
     }
 }
@@ -133,6 +140,17 @@ struct Host<'a> {
     context: &'a Context,
     config: Config,
     state: State,
+}
+
+impl Host<'_> {
+    /// The registry, for commands that change who may log in.
+    fn registry(&self) -> Result<Registry, CliError> {
+        self.context.registry(&self.config)
+    }
+
+    fn admission<'a>(&'a self, registry: &'a Registry) -> Admission<'a> {
+        Admission { config: &self.config, registry }
+    }
 }
 
 fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError> {

@@ -2,48 +2,43 @@
 
 use jiff::Timestamp;
 
-use super::{CliError, CliResult, Host, confirmed, existing, hinted};
+use super::{CliError, CliResult, Context, Host, confirmed, existing, hinted};
 use crate::account::AccountId;
-use crate::cli::key::publish;
+use crate::account_state::AccountState;
+use crate::admission::{Admission, AdmissionError};
+use crate::cli::admission::refused;
+use crate::config::Config;
 use crate::provision;
-use crate::state::Transaction;
-use crate::state::accounts::{self, AccountRow, AccountState};
+use crate::state::{Transaction, accounts};
+
+/// `account suspend`: no new login gets in from its change of state on; those before it are ended.
+pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> CliResult {
+    let registry = context.registry(config)?;
+    let admission = Admission { config, registry: &registry };
+    let suspended = admission.set_state(Timestamp::now(), id, AccountState::Suspended);
+    let ended = provision::end_sessions(config, &suspended.map_err(refused)?).map_err(hinted)?;
+    let state = context.copy(&admission, id)?;
+    let output = context.output();
+    output.json(&state.read(|tx| existing(tx, id))?)?;
+    output.line(&format!(
+        "account {id} is suspended: none of its keys works, {ended} session processes ended"
+    ))?;
+    output.line(&format!("to let it in again: sftp-import account resume {id}"))?;
+    Ok(true)
+}
+
+/// `account resume`
+pub(super) fn resume(id: &AccountId, config: &Config, context: &Context) -> CliResult {
+    let registry = context.registry(config)?;
+    let admission = Admission { config, registry: &registry };
+    admission.set_state(Timestamp::now(), id, AccountState::Active).map_err(refused)?;
+    let state = context.copy(&admission, id)?;
+    context.output().json(&state.read(|tx| existing(tx, id))?)?;
+    context.output().line(&format!("account {id} is active: its keys work again"))?;
+    Ok(true)
+}
 
 impl Host<'_> {
-    pub(super) fn suspend(&self, id: &AccountId) -> CliResult {
-        let account = self.change_state(id, AccountState::Suspended)?;
-        // No new login gets in from here on; those before it are ended.
-        publish(&self.config, &self.state)?;
-        let ended = provision::end_sessions(&self.config, &account).map_err(hinted)?;
-        self.context.output().json(&account)?;
-        self.context.output().line(&format!(
-            "account {id} is suspended: none of its keys works, {ended} session processes ended"
-        ))?;
-        self.context
-            .output()
-            .line(&format!("to let it in again: sftp-import account resume {id}"))?;
-        Ok(true)
-    }
-
-    pub(super) fn resume(&self, id: &AccountId) -> CliResult {
-        let account = self.change_state(id, AccountState::Active)?;
-        publish(&self.config, &self.state)?;
-        self.context.output().json(&account)?;
-        self.context.output().line(&format!("account {id} is active: its keys work again"))?;
-        Ok(true)
-    }
-
-    fn change_state(&self, id: &AccountId, to: AccountState) -> Result<AccountRow, CliError> {
-        self.state.write(|tx| {
-            if existing(tx, id)?.state == AccountState::Removing {
-                return Err(CliError::new(format_args!("account {id} is being removed"))
-                    .hint(format_args!("sftp-import account remove {id}")));
-            }
-            accounts::set_state(tx, Timestamp::now(), id, to)?;
-            existing(tx, id)
-        })
-    }
-
     pub(super) fn remove(&self, id: &AccountId, yes: bool, force: bool) -> CliResult {
         self.state.read(|tx| removable(tx, id, force))?;
         let question = format!("Remove account {id} with all that lies in its folder?");
@@ -51,15 +46,14 @@ impl Host<'_> {
             return Err(CliError::new(format_args!("account {id} is not removed"))
                 .hint(format_args!("sftp-import account remove {id} --yes")));
         }
-        // From here on running it again finishes what was cut off: the row goes last.
-        let account = self.state.write(|tx| {
-            removable(tx, id, force)?;
-            accounts::set_state(tx, Timestamp::now(), id, AccountState::Removing)?;
-            existing(tx, id)
-        })?;
-        publish(&self.config, &self.state)?;
-        provision::remove(&self.config, &account).map_err(hinted)?;
-        self.state.write(|tx| accounts::remove(tx, Timestamp::now(), id))?;
+        let registry = self.registry()?;
+        let admission = self.admission(&registry);
+        self.state.read(|tx| removable(tx, id, force))?;
+        // From here on running it again finishes what was cut off: the rows go last.
+        let at = Timestamp::now();
+        let shut_out = admission.shut_out(&self.state, at, id);
+        let account = self.state.read(|tx| existing(tx, id))?;
+        shut_out.and_then(|()| admission.forget(&self.state, at, id)).map_err(refused)?;
         self.context.output().json(&account)?;
         self.context.output().line(&format!("account {id} is removed"))?;
         Ok(true)
@@ -72,8 +66,5 @@ fn removable(tx: &Transaction<'_>, id: &AccountId, force: bool) -> Result<(), Cl
     if unfinished == 0 || force || account.state == AccountState::Removing {
         return Ok(());
     }
-    Err(CliError::new(format_args!("account {id} has {unfinished} imports waiting or running"))
-        .hint(format_args!(
-            "sftp-import account suspend {id}, wait for them to end, or say --force"
-        )))
+    Err(refused(AdmissionError::Unfinished { account: id.clone(), count: unfinished }))
 }

@@ -12,7 +12,7 @@ use crate::state::{Before, copy, replace};
 fn restore(host: Host, saved: &std::path::Path) -> Host {
     let database = host.engine.config.paths.state_db();
     host.reopened(|| {
-        replace(&database, saved, Timestamp::now()).unwrap();
+        replace(&database, saved, Timestamp::now(), |_| Ok(())).unwrap();
     })
 }
 
@@ -21,7 +21,8 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
-    copy::backup(&host.engine.config.paths.state_db(), &saved).unwrap();
+    copy::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, copy::CopyError>(()))
+        .unwrap();
     host.upload("e", "event", EVENTS);
     let event = host.claim();
     host.run(&event);
@@ -50,7 +51,8 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     let done = host.claim();
     host.upload("waits", "event", EVENTS);
     let waits = host.claim();
-    copy::backup(&host.engine.config.paths.state_db(), &saved).unwrap();
+    copy::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, copy::CopyError>(()))
+        .unwrap();
     let report = host.run(&done);
     host.upload("later", "event", EVENTS);
     let later = host.claim();

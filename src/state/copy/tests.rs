@@ -27,6 +27,10 @@ fn accounts_in(path: &Path) -> Vec<String> {
     state.read(accounts::list).unwrap().into_iter().map(|row| row.id.to_string()).collect()
 }
 
+fn plain_backup(database: &Path, to: &Path) -> Result<Copied, CopyError> {
+    backup(database, to, |_| Ok(()))
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> =
@@ -41,13 +45,13 @@ fn a_backup_is_one_private_file_and_overwrites_nothing() {
     let path = database(folder.path(), "acme");
     let elsewhere = tempfile::tempdir().unwrap();
     let to = elsewhere.path().join("b.db");
-    let copied = backup(&path, &to).unwrap();
+    let copied = plain_backup(&path, &to).unwrap();
     assert_eq!(copied.bytes, fs::metadata(&to).unwrap().len());
     assert_eq!(names(elsewhere.path()), ["b.db"]);
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o600);
     let before = fs::read(&to).unwrap();
-    assert!(matches!(backup(&path, &to), Err(CopyError::Exists(_))));
-    assert!(matches!(backup(&folder.path().join("none"), &to), Err(CopyError::Io { .. })));
+    assert!(matches!(plain_backup(&path, &to), Err(CopyError::Exists(_))));
+    assert!(matches!(plain_backup(&folder.path().join("none"), &to), Err(CopyError::Io { .. })));
     assert_eq!((fs::read(&to).unwrap(), names(elsewhere.path())), (before, vec!["b.db".into()]));
     assert_eq!(accounts_in(&to), ["acme"]);
 }
@@ -81,7 +85,7 @@ fn a_backup_under_writes_is_one_moment() {
         let mut most = 0;
         for n in 0..1000 {
             let to = folder.path().join(format!("copy-{n}"));
-            backup(&path, &to).unwrap();
+            plain_backup(&path, &to).unwrap();
             let copy = Connection::open(&to).unwrap();
             let count = |action: &str| {
                 let sql = "SELECT count(*) FROM activity WHERE action = ?1";
@@ -105,20 +109,20 @@ fn a_restore_keeps_what_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "old");
     let saved = folder.path().join("saved");
-    backup(&path, &saved).unwrap();
+    plain_backup(&path, &saved).unwrap();
     let state = State::open(&path).unwrap();
     state
         .write(|tx| accounts::add(tx, now(), &"new".parse().unwrap(), None, &RecipientRule::Any))
         .unwrap();
-    assert!(matches!(replace(&path, &saved, now()), Err(CopyError::InUse(_))));
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::InUse(_))));
     drop(state);
-    let replaced = replace(&path, &saved, now()).unwrap();
+    let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
     assert_eq!(accounts_in(&path), ["old"]);
     let kept = replaced.kept.unwrap();
-    assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405Z"));
+    assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405.000Z"));
     assert_eq!(accounts_in(&kept), ["new", "old"]);
     let missing = folder.path().join("elsewhere.db");
-    assert_eq!(replace(&missing, &saved, now()).unwrap().kept, None);
+    assert_eq!(replace(&missing, &saved, now(), |_| Ok(())).unwrap().kept, None);
     assert_eq!(accounts_in(&missing), ["old"]);
 }
 
@@ -127,10 +131,10 @@ fn a_damaged_database_is_replaced_and_its_files_put_away() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "old");
     let saved = folder.path().join("saved");
-    backup(&path, &saved).unwrap();
+    plain_backup(&path, &saved).unwrap();
     fs::write(&path, "no database".repeat(1000)).unwrap();
     fs::write(folder.path().join("state.db-wal"), "another's").unwrap();
-    let replaced = replace(&path, &saved, now()).unwrap();
+    let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
     assert_eq!(replaced.before, Before::default());
     assert!(!folder.path().join("state.db-wal").exists());
     assert_eq!(accounts_in(&path), ["old"]);
@@ -144,9 +148,9 @@ fn what_cannot_be_restored_leaves_all_as_it_was() {
     let saved = folder.path().join("saved");
     let save = |change: &str| {
         let _ = fs::remove_file(&saved);
-        backup(&path, &saved).unwrap();
+        plain_backup(&path, &saved).unwrap();
         Connection::open(&saved).unwrap().execute_batch(change).unwrap();
-        replace(&path, &saved, now()).unwrap_err()
+        replace(&path, &saved, now(), |_| Ok(())).unwrap_err()
     };
     let newer = save("PRAGMA user_version = 99");
     assert!(matches!(newer, CopyError::Newer { found: 99, .. }), "{newer:?}");
@@ -154,6 +158,6 @@ fn what_cannot_be_restored_leaves_all_as_it_was() {
     assert!(matches!(foreign, CopyError::NotOurs(_)), "{foreign:?}");
     let bytes = fs::read(&path).unwrap();
     fs::write(&saved, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(replace(&path, &saved, now()), Err(CopyError::Damaged { .. })));
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::Damaged { .. })));
     assert_eq!(accounts_in(&path), ["acme"]);
 }

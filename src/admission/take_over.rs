@@ -1,0 +1,163 @@
+//! Taking accounts and keys over that the registry lacks: at the upgrade from a version without it, and
+//! from a backup. Only after root was shown them and agreed; what root revoked stays revoked.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+
+use jiff::Timestamp;
+
+use crate::account::AccountId;
+use crate::key::{self, PublicKey};
+use crate::registry::backup::Claims;
+use crate::registry::{self, Account, ApprovedKey, Transaction, accounts, keys};
+
+/// Something that can't be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// An account or a key.
+    pub what: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// What can be taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TakeOver {
+    /// Accounts that the registry lacks.
+    pub accounts: Vec<Account>,
+    /// Keys that it lacks, with those that were revoked.
+    pub keys: Vec<ApprovedKey>,
+    /// What stays out.
+    pub refused: Vec<Refused>,
+}
+
+impl TakeOver {
+    /// Keys that would work again.
+    pub fn valid_keys(&self) -> impl Iterator<Item = &ApprovedKey> {
+        self.keys.iter().filter(|key| key.revoked_at.is_none())
+    }
+
+    /// Whether there is nothing that root must agree to.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.valid_keys().next().is_none()
+    }
+
+    /// Writes it into the registry.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn carry_out(&self, tx: &Transaction<'_>, at: Timestamp) -> registry::Result<()> {
+        for account in &self.accounts {
+            accounts::add(tx, at, account)?;
+        }
+        self.keys.iter().try_for_each(|key| keys::add(tx, key))
+    }
+}
+
+/// Decides what of `claims` can be taken over into a registry that says `known`, where accounts have
+/// Unix user ids from `uids` (pure).
+pub fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
+    let mut taken = TakeOver::default();
+    if claims.unreadable > 0 {
+        taken.refuse(format!("{} rows", claims.unreadable), "they are no accounts and no keys");
+    }
+    let mut of_account: HashMap<AccountId, Option<u32>> =
+        known.accounts.iter().map(|account| (account.id.clone(), account.uid)).collect();
+    let mut used: HashSet<u32> = known.accounts.iter().filter_map(|account| account.uid).collect();
+    for account in claims.accounts {
+        if of_account.contains_key(&account.id) {
+            continue;
+        }
+        match account.uid {
+            Some(uid) if !uids.contains(&uid) => {
+                let why = format!(
+                    "its Unix user id {uid} is not from accounts.first-uid {} to accounts.last-uid {}",
+                    uids.start(),
+                    uids.end()
+                );
+                taken.refuse(format!("account {}", account.id), why);
+            }
+            Some(uid) if !used.insert(uid) => {
+                let why = format!("another account has its Unix user id {uid}");
+                taken.refuse(format!("account {}", account.id), why);
+            }
+            uid => {
+                of_account.insert(account.id.clone(), uid);
+                taken.accounts.push(account);
+            }
+        }
+    }
+    let mut valid = Valid::of(&known.keys);
+    let known_keys = by_key(&known.keys);
+    for key in claims.keys {
+        let id = (key.account.clone(), key.fingerprint.clone());
+        let what = format!("key {:?} {} of account {}", key.name, key.fingerprint, key.account);
+        if !of_account.contains_key(&key.account) {
+            continue; // refused with its account
+        }
+        match known_keys.get(&id) {
+            Some(None) => {}
+            Some(Some(at)) if key.revoked_at.is_none() => {
+                taken.refuse(what, format!("it was revoked at {at}"));
+            }
+            Some(Some(_)) => {}
+            None if !is_sound(&key) => taken.refuse(what, "it is not a key that can be added"),
+            None if key.revoked_at.is_none() && !valid.take(&key) => {
+                taken.refuse(what, "the account has another valid key of that name");
+            }
+            None => taken.keys.push(key),
+        }
+    }
+    taken
+}
+
+impl TakeOver {
+    fn refuse(&mut self, what: String, why: impl Into<String>) {
+        self.refused.push(Refused { what, why: why.into() });
+    }
+}
+
+/// When the keys were revoked; of a key that was approved more than once, what holds now.
+fn by_key(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp>> {
+    let mut revoked = HashMap::new();
+    for key in keys {
+        let entry = revoked.entry((key.account.clone(), key.fingerprint.clone()));
+        let at = entry.or_insert(key.revoked_at);
+        *at = at.zip(key.revoked_at).map(|(one, other)| one.max(other));
+    }
+    revoked
+}
+
+/// Names and fingerprints of the keys that are not revoked: an account has each once.
+struct Valid(HashSet<(AccountId, String)>);
+
+impl Valid {
+    fn of(keys: &[ApprovedKey]) -> Self {
+        let mut valid = Self(HashSet::new());
+        for key in keys.iter().filter(|key| key.revoked_at.is_none()) {
+            valid.take(key);
+        }
+        valid
+    }
+
+    fn take(&mut self, key: &ApprovedKey) -> bool {
+        let Self(taken) = self;
+        let [name, fingerprint] =
+            [&key.name, &key.fingerprint].map(|text| (key.account.clone(), text.clone()));
+        !taken.contains(&fingerprint) && taken.insert(name) && taken.insert(fingerprint)
+    }
+}
+
+/// Whether the row says what `key add` would have written.
+fn is_sound(key: &ApprovedKey) -> bool {
+    let line = format!("{} {}", key.algorithm, key.public_key);
+    let parsed = PublicKey::from_file(line.as_bytes());
+    let is_itself = parsed.is_ok_and(|parsed| {
+        parsed.fingerprint() == key.fingerprint
+            && parsed.algorithm() == key.algorithm
+            && parsed.base64() == key.public_key
+    });
+    let from = key.from.as_deref().map(key::from_hosts);
+    let from = from.is_none_or(|from| from.ok().as_deref() == key.from.as_deref());
+    is_itself && from && key::check_name(&key.name).is_ok()
+}

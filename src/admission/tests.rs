@@ -1,0 +1,258 @@
+//! What the daemon's user can write into the state database, and what becomes of it.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::account::AccountId;
+use crate::account_state::AccountState;
+use crate::config::Config;
+use crate::key::{KeyLimits, NewKey, PublicKey};
+use crate::registry::backup::Claims;
+use crate::registry::{self, Account, ApprovedKey};
+use crate::state::{State, accounts, keys};
+
+struct Fixture {
+    _folder: tempfile::TempDir,
+    config: Config,
+    registry: Registry,
+    state: State,
+    now: Timestamp,
+}
+
+fn acme() -> AccountId {
+    "acme".parse().unwrap()
+}
+
+fn public_key() -> PublicKey {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/ed25519.pub");
+    PublicKey::from_file(&std::fs::read(file).unwrap()).unwrap()
+}
+
+fn approved(name: &str) -> ApprovedKey {
+    let key = public_key();
+    ApprovedKey {
+        account: acme(),
+        name: name.into(),
+        algorithm: key.algorithm().into(),
+        public_key: key.base64().into(),
+        fingerprint: key.fingerprint(),
+        from: None,
+        expires_at: None,
+        approved_at: Timestamp::UNIX_EPOCH,
+        revoked_at: None,
+    }
+}
+
+fn account(id: &str, uid: u32) -> Account {
+    Account { id: id.parse().unwrap(), uid: Some(uid), state: AccountState::Active }
+}
+
+impl Fixture {
+    /// An account with a key, in both databases.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.paths.state = folder.path().join("state");
+        config.paths.admin = folder.path().join("admin");
+        config.paths.keys = folder.path().join("keys");
+        std::fs::create_dir(&config.paths.state).unwrap();
+        let state = State::open(&config.paths.state_db()).unwrap();
+        let registry = begin_if_new(&config, &state, "root").unwrap();
+        let fixture = Self { _folder: folder, config, registry, state, now: Timestamp::now() };
+        fixture.approve(&account("acme", 70_000));
+        let key = public_key();
+        let limits = KeyLimits::default();
+        let new = NewKey { name: "laptop", key: &key, limits, again: false };
+        fixture.registry.write(|tx| crate::key::add(tx, fixture.now, &acme(), new)).unwrap();
+        assert_eq!(fixture.copy_all().len(), 2);
+        assert_eq!(fixture.copy_all(), []);
+        fixture
+    }
+
+    fn approve(&self, account: &Account) {
+        self.registry.write(|tx| registry::accounts::add(tx, self.now, account)).unwrap();
+    }
+
+    fn admission(&self) -> Admission<'_> {
+        Admission { config: &self.config, registry: &self.registry }
+    }
+
+    fn copy_all(&self) -> Vec<Change> {
+        self.admission().copy_all(&self.state, self.now).unwrap()
+    }
+
+    fn sql(&self, sql: &str) {
+        self.state.write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch(sql)?)).unwrap();
+    }
+
+    /// What copying changed after `sql`, as provision tells it; a second time there is nothing.
+    fn mended(&self, sql: &str) -> String {
+        self.sql(sql);
+        let changes = self.copy_all();
+        assert_eq!(self.copy_all(), [], "{changes:?}");
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[test]
+fn what_the_copy_says_otherwise_is_mended_and_told() {
+    let fixture = Fixture::new();
+    for (sql, told) in [
+        ("UPDATE account SET state = 'suspended'", "account acme is active again"),
+        ("UPDATE account SET uid = 1000", "account acme has Unix user id 70000 again"),
+        ("UPDATE account SET uid = NULL", "account acme has Unix user id 70000 again"),
+        ("UPDATE key SET from_hosts = '10.0.0.0/8'", "added, which it lacked"),
+        (
+            "UPDATE key SET expires_at = 5 WHERE revoked_at IS NULL",
+            "revoked, as it is not approved",
+        ),
+        ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, which it lacked"),
+        ("DELETE FROM key", "added, which it lacked"),
+        ("DELETE FROM account", "account acme added, which it lacked"),
+        (
+            "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
+             VALUES ('acme', 'mine', 'ssh-ed25519', 'AAAA', 'SHA256:x', 0)",
+            "key \"mine\" SHA256:x of account acme revoked",
+        ),
+        (
+            "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
+            "account root suspended, which no command of root's made",
+        ),
+        // Another account has the id that is acme's.
+        (
+            "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
+            "account acme has Unix user id 70000 again",
+        ),
+    ] {
+        let mended = fixture.mended(sql);
+        assert!(mended.contains(told), "{sql}: {mended}");
+    }
+    let valid = fixture.state.read(|tx| keys::list(tx, None, false)).unwrap();
+    assert_eq!(valid.len(), 1);
+    assert_eq!(valid[0].fingerprint, public_key().fingerprint());
+    let rows = fixture.state.read(accounts::list).unwrap();
+    assert_eq!(rows.len(), 2, "nothing is deleted");
+}
+
+#[test]
+fn nothing_that_the_state_database_says_is_published() {
+    let fixture = Fixture::new();
+    fixture.sql(
+        "INSERT INTO account (id, uid, state, created_at) VALUES ('beta', 70001, 'active', 0);
+         INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
+         VALUES ('beta', 'mine', 'ssh-ed25519', 'AAAA', 'SHA256:x', 0)",
+    );
+    let publish = || crate::key::publish(&fixture.registry, &fixture.config, fixture.now).unwrap();
+    assert_eq!(publish(), 1);
+    fixture.admission().set_state(fixture.now, &acme(), AccountState::Suspended).unwrap();
+    fixture.sql("UPDATE account SET state = 'active'");
+    assert_eq!(publish(), 0, "a suspended account stays so");
+    fixture.admission().set_state(fixture.now, &acme(), AccountState::Active).unwrap();
+    fixture.admission().revoke_key(fixture.now, &acme(), "laptop").unwrap();
+    fixture.sql("UPDATE key SET revoked_at = NULL");
+    assert_eq!(publish(), 0, "a revoked key stays so");
+}
+
+/// Whoever owns the daemon's user can lock the state database for ever.
+#[test]
+fn a_key_is_revoked_without_the_state_database() {
+    let fixture = Fixture::new();
+    fixture
+        .state
+        .write(|_| {
+            fixture.admission().revoke_key(fixture.now, &acme(), "laptop").unwrap();
+            fixture.admission().set_state(fixture.now, &acme(), AccountState::Suspended)
+        })
+        .unwrap();
+    let difference =
+        crate::key::difference(&fixture.registry, &fixture.config, fixture.now).unwrap();
+    assert_eq!(difference, crate::key::Difference::default());
+    assert_eq!(fixture.copy_all().len(), 2);
+}
+
+#[test]
+fn a_registry_is_made_where_none_can_have_been() {
+    let fixture = Fixture::new();
+    std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
+    let begin = || begin_if_new(&fixture.config, &fixture.state, "root");
+    assert!(matches!(begin(), Err(AdmissionError::Registry(registry::Error::Missing(_)))));
+    crate::key::publish(&fixture.registry, &fixture.config, fixture.now).unwrap();
+    fixture.sql("DELETE FROM account");
+    assert!(begin().is_err(), "a key is published");
+    std::fs::remove_file(fixture.config.paths.keys_db()).unwrap();
+    begin().unwrap();
+}
+
+#[test]
+fn what_can_be_taken_over() {
+    let uids = 70_000..=70_009;
+    let known = Claims {
+        accounts: vec![account("acme", 70_000)],
+        keys: vec![ApprovedKey { revoked_at: Some(Timestamp::UNIX_EPOCH), ..approved("laptop") }],
+        unreadable: 0,
+    };
+    let decide_on = |accounts: Vec<Account>, keys: Vec<ApprovedKey>, known: &Claims| {
+        decide(Claims { accounts, keys, unreadable: 0 }, known, &uids)
+    };
+    let accounts = vec![
+        Account { state: AccountState::Suspended, ..account("acme", 70_005) },
+        account("beta", 70_001),
+        account("root", 0),
+        account("ops", 70_010),
+        account("twin", 70_001),
+        account("thief", 70_000),
+        Account { uid: None, ..account("new", 0) },
+    ];
+    let taken = decide_on(accounts, vec![approved("laptop")], &known);
+    let names: Vec<_> = taken.accounts.iter().map(|account| account.id.as_str()).collect();
+    assert_eq!(names, ["beta", "new"]);
+    assert!(taken.keys.is_empty(), "what root revoked stays revoked");
+    let refused: Vec<String> =
+        taken.refused.iter().map(|refused| format!("{}: {}", refused.what, refused.why)).collect();
+    assert_eq!(refused.len(), 5, "{refused:?}");
+    assert!(refused[0].starts_with("account root: its Unix user id 0 is not from"));
+    assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
+
+    let empty = Claims::default();
+    let of_key = |key: ApprovedKey| decide_on(vec![account("acme", 70_000)], vec![key], &empty);
+    assert_eq!(of_key(approved("laptop")).keys.len(), 1);
+    let revoked = ApprovedKey { revoked_at: Some(Timestamp::now()), ..approved("laptop") };
+    let taken = decide_on(vec![account("acme", 70_000)], vec![revoked.clone()], &empty);
+    assert_eq!((taken.keys.len(), taken.valid_keys().count()), (1, 0));
+    // A key that was revoked and added again: both rows are taken over.
+    let taken = decide_on(vec![account("acme", 70_000)], vec![revoked, approved("laptop")], &empty);
+    assert_eq!((taken.keys.len(), taken.valid_keys().count()), (2, 1));
+    for unsound in [
+        ApprovedKey { from: Some("10.0.0.0/8\" command=\"x".into()), ..approved("laptop") },
+        ApprovedKey { public_key: "AAAA".into(), ..approved("laptop") },
+        ApprovedKey { fingerprint: "SHA256:x".into(), ..approved("laptop") },
+        ApprovedKey { algorithm: "ssh-rsa".into(), ..approved("laptop") },
+        ApprovedKey { name: "a\nb".into(), ..approved("laptop") },
+    ] {
+        let taken = of_key(unsound.clone());
+        assert!(taken.keys.is_empty() && taken.refused.len() == 1, "{unsound:?}");
+    }
+    let twice = decide_on(
+        vec![account("acme", 70_000)],
+        vec![approved("laptop"), approved("laptop")],
+        &empty,
+    );
+    assert_eq!((twice.keys.len(), twice.refused.len()), (1, 1));
+}
+
+#[test]
+fn what_was_taken_over_can_log_in() {
+    let fixture = Fixture::new();
+    let claims = fixture
+        .state
+        .read(|tx| Ok::<_, AdmissionError>(registry::backup::read_state(tx)?))
+        .unwrap();
+    std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
+    let taken = decide(claims, &Claims::default(), &fixture.config.accounts.uids());
+    let begin = |tx: &registry::Transaction<'_>| taken.carry_out(tx, fixture.now);
+    let registry = Registry::begin(&fixture.config.paths.admin, "root", begin).unwrap();
+    assert_eq!(crate::key::publish(&registry, &fixture.config, fixture.now).unwrap(), 1);
+    assert_eq!(differences(&registry, &fixture.state).unwrap(), []);
+}

@@ -1,0 +1,132 @@
+//! `sftp-import registry …`: what the registry lacks, and taking it over.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::actor::actor;
+use super::admission::refused;
+use super::{CliError, CliResult, Context, require_root};
+use crate::admission::{Admission, TakeOver, decide};
+use crate::config::Config;
+use crate::key::publish;
+use crate::registry::backup::{self, Claims};
+use crate::registry::{self, Registry};
+use crate::state::activity;
+
+/// What can be done with the registry.
+#[derive(Debug, clap::Subcommand)]
+pub enum RegistryCommand {
+    /// List the accounts and keys that the state database has and the registry has not. Whoever owns
+    /// the daemon's user can write the state database: look at each before you take it over
+    TakeOver {
+        /// Take them over: the keys can log in then. A registry that is missing is made
+        #[arg(long)]
+        accept_keys: bool,
+    },
+}
+
+/// How many accounts and keys are named for people; JSON names all.
+const SHOWN: usize = 50;
+
+/// Runs the command. Answers no (exit 1) when something is listed and was not taken over.
+///
+/// # Errors
+/// Why it could not be done, for the person who typed it.
+pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let RegistryCommand::TakeOver { accept_keys } = command;
+    let state = context.state(&config)?;
+    let claims = state.read(|tx| Ok::<_, CliError>(backup::read_state(tx)?))?;
+    let (found, taken) = undecided(&config, claims)?;
+    let output = context.output();
+    output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
+    list(&taken, context)?;
+    if !accept_keys {
+        if taken.is_empty() {
+            output.line("the state database has no account and no key beside the registry's")?;
+        } else {
+            output.line("if these are to log in: sftp-import registry take-over --accept-keys")?;
+        }
+        return Ok(taken.is_empty() && found.is_some());
+    }
+    let now = Timestamp::now();
+    let registry = match found {
+        Some(registry) => {
+            registry.write(|tx| taken.carry_out(tx, now))?;
+            registry
+        }
+        None => Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?,
+    };
+    let taken_over =
+        format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
+    publish(&registry, &config, now)?;
+    let admission = Admission { config: &config, registry: &registry };
+    admission.copy_all(&state, now).map_err(refused)?;
+    state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
+    output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
+    Ok(true)
+}
+
+/// The registry of this host, if there is one, and what of `claims` it lacks.
+pub(super) fn undecided(
+    config: &Config,
+    claims: Claims,
+) -> Result<(Option<Registry>, TakeOver), CliError> {
+    let registry = match Registry::open(&config.paths.admin, &actor()) {
+        Err(registry::Error::Missing(_)) => None,
+        opened => Some(opened?),
+    };
+    let known = registry.as_ref().map(backup::read_registry).transpose()?.unwrap_or_default();
+    Ok((registry, decide(claims, &known, &config.accounts.uids())))
+}
+
+/// For JSON.
+pub(super) fn shown(taken: &TakeOver) -> Value {
+    let accounts: Vec<Value> = taken
+        .accounts
+        .iter()
+        .map(|account| json!({ "account": account.id.as_str(), "state": account.state }))
+        .collect();
+    let keys: Vec<Value> = taken
+        .valid_keys()
+        .map(|key| {
+            json!({
+                "account": key.account.as_str(), "name": key.name, "fingerprint": key.fingerprint,
+                "from": key.from,
+            })
+        })
+        .collect();
+    let refused: Vec<Value> = taken
+        .refused
+        .iter()
+        .map(|refused| json!({ "what": refused.what, "why": refused.why }))
+        .collect();
+    json!({ "accounts": accounts, "keys": keys, "refused": refused })
+}
+
+/// For people.
+pub(super) fn list(taken: &TakeOver, context: &Context) -> Result<(), CliError> {
+    let accounts = taken
+        .accounts
+        .iter()
+        .map(|account| format!("not in the registry: account {} ({})", account.id, account.state));
+    let keys = taken.valid_keys().map(|key| {
+        format!(
+            "not in the registry: key {:?} {} of account {}",
+            key.name, key.fingerprint, key.account
+        )
+    });
+    let refused = taken
+        .refused
+        .iter()
+        .map(|refused| format!("can't be taken over: {}: {}", refused.what, refused.why));
+    let lines: Vec<String> = accounts.chain(keys).chain(refused).collect();
+    for line in lines.iter().take(SHOWN) {
+        context.output().line(line)?;
+    }
+    if lines.len() > SHOWN {
+        context.output().line(&format!("… and {} more; --json has all", lines.len() - SHOWN))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The registry: whether it is there, root's alone, and what the state database says otherwise.
+
+use std::fmt::Display;
+
+use super::finding::Finding;
+use crate::admission::{AdmissionError, Change, differences};
+use crate::config::Config;
+use crate::printable::chain;
+use crate::registry::{Error, Registry};
+use crate::state::{State, accounts};
+
+const CHECK: &str = "registry";
+
+/// What there is of the registry.
+pub(super) struct Facts {
+    /// The registry.
+    pub opened: Result<Registry, Error>,
+    /// Whether the state database has accounts; none when it can't be read.
+    has_accounts: Option<bool>,
+    /// What the state database says otherwise; none when one of the two can't be read.
+    differences: Option<Result<Vec<Change>, AdmissionError>>,
+}
+
+/// Opens the registry and compares it with `state`, if that can be read.
+pub(super) fn gather(config: &Config, state: Option<&State>) -> Facts {
+    let opened = Registry::open(&config.paths.admin, "doctor");
+    let has_accounts = state
+        .and_then(|state| state.read(accounts::list).ok())
+        .map(|accounts| !accounts.is_empty());
+    let both = opened.as_ref().ok().zip(state);
+    let differences = both.map(|(registry, state)| differences(registry, state));
+    Facts { opened, has_accounts, differences }
+}
+
+/// The check of this file.
+pub(super) fn judge(facts: &Facts) -> Finding {
+    match &facts.opened {
+        Err(Error::Missing(_)) if facts.has_accounts == Some(false) => {
+            Finding::ok(CHECK, "none yet: the first account makes it")
+        }
+        Err(error @ Error::Missing(_)) => {
+            let message = format!("{error}; the keys that are published go on working");
+            Finding::fail(CHECK, message)
+                .log("there is no registry")
+                .fix("sftp-import registry take-over (lists them), or restore the last backup")
+        }
+        Err(error) => Finding::fail(CHECK, chain(error)).log("registry.db").fix(
+            "chown root:root and chmod go= the file and its folder, which [paths] admin names",
+        ),
+        Ok(_) => judge_differences(facts.differences.as_ref()),
+    }
+}
+
+fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) -> Finding {
+    let fix = "sftp-import provision";
+    let changes = match differences {
+        None => return Finding::ok(CHECK, "it is there; the state database can't be compared"),
+        Some(Err(error)) => {
+            let message = format!("it can't be compared with the state database: {}", chain(error));
+            return Finding::fail(CHECK, message).log("cannot be compared").fix(fix);
+        }
+        Some(Ok(changes)) => changes,
+    };
+    let not_approved = changes.iter().filter(|change| change.was_not_approved()).count();
+    let Some(first) = changes.first() else {
+        return Finding::ok(CHECK, "the state database says the same");
+    };
+    let message = |count: usize, what: &str, first: &dyn Display| {
+        format!("{count} {what}; of what provision would do, the first: {first}")
+    };
+    match not_approved {
+        0 => Finding::warn(
+            CHECK,
+            message(changes.len(), "things are not in the state database", first),
+        )
+        .log("state database: ")
+        .fix(fix),
+        n => {
+            let first = changes.iter().find(|change| change.was_not_approved()).unwrap_or(first);
+            let what = "accounts or keys of the state database were approved by nobody";
+            Finding::fail(CHECK, message(n, what, first)).log("state database: ").fix(fix)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+    use crate::registry::Account;
+
+    fn facts(opened: Error, has_accounts: bool) -> Facts {
+        Facts { opened: Err(opened), has_accounts: Some(has_accounts), differences: None }
+    }
+
+    #[test]
+    fn a_registry_that_is_not_there_matters_where_there_are_accounts() {
+        let missing = || Error::Missing("/x/registry.db".into());
+        assert_eq!(judge(&facts(missing(), false)).level, Level::Ok);
+        let found = judge(&facts(missing(), true));
+        assert_eq!(found.level, Level::Fail);
+        assert!(found.message.contains("published go on working"), "{found:?}");
+        let open = Error::Unsafe { path: "/x".into(), problem: "is open to other users" };
+        assert_eq!(judge(&facts(open, false)).level, Level::Fail);
+    }
+
+    #[test]
+    fn what_nobody_approved_is_worse_than_what_is_lacking() {
+        let id: crate::account::AccountId = "acme".parse().unwrap();
+        let account = Account {
+            id: id.clone(),
+            uid: None,
+            state: crate::account_state::AccountState::Active,
+        };
+        let of = |changes: Vec<Change>| judge_differences(Some(&Ok(changes)));
+        assert_eq!(of(vec![]).level, Level::Ok);
+        assert_eq!(of(vec![Change::AddAccount(account.clone())]).level, Level::Warn);
+        let both = of(vec![Change::AddAccount(account), Change::SuspendUnknown(id)]);
+        assert_eq!(both.level, Level::Fail);
+        assert!(both.message.starts_with("1 accounts or keys"), "{both:?}");
+    }
+}

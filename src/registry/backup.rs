@@ -1,0 +1,127 @@
+//! The registry's tables inside a backup of the state database, which is one file.
+
+use rusqlite::{Connection, types::Value};
+
+use super::accounts::{self, Account};
+use super::keys::{self, ApprovedKey};
+use super::{Registry, Result};
+
+/// The tables, by their names in the registry and in a backup.
+const TABLES: [(&str, &str); 2] =
+    [("account", "registry_account"), ("approved", "registry_approved")];
+
+/// What another database says about accounts and keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Accounts.
+    pub accounts: Vec<Account>,
+    /// Their keys, the revoked ones too.
+    pub keys: Vec<ApprovedKey>,
+    /// How many rows can be neither.
+    pub unreadable: usize,
+}
+
+/// Writes all of `registry` into `backup`, which has nothing of the kind then if there is none: what
+/// has these names in a state database was written by others.
+///
+/// # Errors
+/// SQLite's.
+pub fn write(registry: Option<&Registry>, backup: &Connection) -> Result<()> {
+    remove(backup)?;
+    let Some(registry) = registry else { return Ok(()) };
+    registry.read(|tx| {
+        let into = backup.unchecked_transaction()?;
+        for (from, to) in TABLES {
+            copy(tx, from, &into, to)?;
+        }
+        Ok(into.commit()?)
+    })
+}
+
+fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()> {
+    let mut rows = from.prepare(&format!("SELECT * FROM {table}"))?;
+    let columns: Vec<String> = rows.column_names().into_iter().map(str::to_owned).collect();
+    to.execute_batch(&format!("CREATE TABLE {new} ({})", columns.join(", ")))?;
+    let places = vec!["?"; columns.len()].join(", ");
+    let mut insert = to.prepare(&format!("INSERT INTO {new} VALUES ({places})"))?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let values =
+            (0..columns.len()).map(|n| row.get(n)).collect::<rusqlite::Result<Vec<Value>>>();
+        insert.execute(rusqlite::params_from_iter(values?))?;
+    }
+    Ok(())
+}
+
+/// What the registry in the database `backup` says, or its state database if it has none.
+///
+/// # Errors
+/// SQLite's.
+pub fn read(backup: &Connection) -> Result<Claims> {
+    let count: i64 = backup.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
+        TABLES.map(|(_, name)| name),
+        |row| row.get(0),
+    )?;
+    match count == TABLES.len() as i64 {
+        true => read_tables(backup, TABLES[0].1, TABLES[1].1, "approved_at"),
+        false => read_state(backup),
+    }
+}
+
+/// What a state database of any schema says.
+///
+/// # Errors
+/// SQLite's.
+pub fn read_state(database: &Connection) -> Result<Claims> {
+    read_tables(database, "account", "key", "created_at")
+}
+
+/// All that `registry` says.
+///
+/// # Errors
+/// SQLite's.
+pub fn read_registry(registry: &Registry) -> Result<Claims> {
+    registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
+}
+
+/// Rows that no version of ours writes are only counted.
+fn read_tables(
+    database: &Connection,
+    account: &str,
+    key: &str,
+    approved_at: &str,
+) -> Result<Claims> {
+    let mut claims = Claims::default();
+    let mut rows =
+        database.prepare(&format!("SELECT id, uid, state FROM {account} ORDER BY id"))?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        match accounts::from_row(row) {
+            Ok(account) => claims.accounts.push(account),
+            Err(_) => claims.unreadable += 1,
+        }
+    }
+    let mut rows = database.prepare(&format!(
+        "SELECT account, name, algorithm, public_key, fingerprint, from_hosts, expires_at,
+                {approved_at} AS approved_at, revoked_at FROM {key} ORDER BY account, id"
+    ))?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        match keys::from_row(row) {
+            Ok(key) => claims.keys.push(key),
+            Err(_) => claims.unreadable += 1,
+        }
+    }
+    Ok(claims)
+}
+
+/// Takes the registry out of a copy of a backup, which is to be a state database again.
+///
+/// # Errors
+/// SQLite's.
+pub fn remove(copy: &Connection) -> rusqlite::Result<()> {
+    TABLES
+        .iter()
+        .try_for_each(|(_, table)| copy.execute_batch(&format!("DROP TABLE IF EXISTS {table}")))
+}

@@ -1,0 +1,148 @@
+//! A registry that is root's alone, is never half made, and goes into backups and out again.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::account_state::AccountState;
+
+const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn begin(admin: &Path) -> Registry {
+    Registry::begin(admin, "root", |tx| fill(tx)).unwrap()
+}
+
+fn account(id: &str, uid: Option<u32>) -> Account {
+    Account { id: id.parse().unwrap(), uid, state: AccountState::Active }
+}
+
+fn key(account: &str, name: &str) -> ApprovedKey {
+    ApprovedKey {
+        account: account.parse().unwrap(),
+        name: name.into(),
+        algorithm: "ssh-ed25519".into(),
+        public_key: "AAAA".into(),
+        fingerprint: format!("SHA256:{name}"),
+        from: None,
+        expires_at: None,
+        approved_at: AT,
+        revoked_at: None,
+    }
+}
+
+fn fill(tx: &Transaction<'_>) -> Result<()> {
+    assert!(accounts::add(tx, AT, &account("acme", Some(70_000)))?);
+    keys::add(tx, &key("acme", "laptop"))?;
+    keys::add(tx, &ApprovedKey { revoked_at: Some(AT), ..key("acme", "old") })
+}
+
+#[test]
+fn it_is_roots_alone_or_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = folder.path().join("admin");
+    assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
+    drop(begin(&admin));
+    let database = path(&admin);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&admin), mode(&database)), (0o700, 0o600));
+    for (path, wrong, right) in [(&admin, 0o750, 0o700), (&database, 0o640, 0o600)] {
+        fs::set_permissions(path, Permissions::from_mode(wrong)).unwrap();
+        let error = Registry::open(&admin, "root").unwrap_err().to_string();
+        assert!(error.contains("open to other users") && error.contains(&*path.to_string_lossy()));
+        fs::set_permissions(path, Permissions::from_mode(right)).unwrap();
+        Registry::open(&admin, "root").unwrap();
+    }
+    if nix::unistd::geteuid().is_root() {
+        for path in [&admin, &database] {
+            chown(path, Some(1), None).unwrap();
+            assert!(matches!(Registry::open(&admin, "root"), Err(Error::Unsafe { .. })));
+            chown(path, Some(0), None).unwrap();
+        }
+    }
+    let elsewhere = folder.path().join("elsewhere.db");
+    fs::rename(&database, &elsewhere).unwrap();
+    symlink(&elsewhere, &database).unwrap();
+    assert!(matches!(Registry::open(&admin, "root"), Err(Error::Unsafe { .. })));
+    // The folder itself may be reached through a link of root's.
+    fs::remove_file(&database).unwrap();
+    fs::rename(&elsewhere, &database).unwrap();
+    let link = folder.path().join("link");
+    symlink(&admin, &link).unwrap();
+    Registry::open(&link, "root").unwrap();
+}
+
+#[test]
+fn one_that_was_not_finished_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = folder.path().join("admin");
+    let failed = Registry::begin(&admin, "root", |tx| {
+        fill(tx)?;
+        Err(Error::Value("x".into()))
+    });
+    assert!(failed.is_err());
+    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "nothing is left");
+    assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
+    drop(begin(&admin));
+    let other = Registry::begin(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
+    assert_eq!(other.read(accounts::list).unwrap().len(), 1, "the first one stays");
+}
+
+#[test]
+fn a_newer_one_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = folder.path().join("admin");
+    let registry = begin(&admin);
+    registry.connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
+    drop(registry);
+    let error = Registry::open(&admin, "root").unwrap_err();
+    assert!(matches!(error, Error::Version { found, .. } if found == VERSION + 1), "{error}");
+}
+
+#[test]
+fn who_changed_what_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = folder.path().join("admin");
+    drop(begin(&admin));
+    let registry = Registry::open(&admin, "anna").unwrap();
+    let acme = "acme".parse().unwrap();
+    let now = Timestamp::from_second(60).unwrap();
+    registry
+        .write(|tx| {
+            accounts::set_state(tx, now, &acme, AccountState::Suspended)?;
+            keys::revoke(tx, now, &acme, "SHA256:laptop")
+        })
+        .unwrap();
+    let text =
+        |sql: &str| -> String { registry.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(text("SELECT changed_at || changed_by FROM account"), "60000anna");
+    let key = "FROM approved WHERE name = 'laptop'";
+    assert_eq!(
+        text(&format!("SELECT approved_by || revoked_at || revoked_by {key}")),
+        "root60000anna"
+    );
+}
+
+#[test]
+fn a_backup_holds_it_and_gives_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = begin(&folder.path().join("admin"));
+    let backup = Connection::open(folder.path().join("backup.db")).unwrap();
+    // As somebody who can write the state database might have them there.
+    backup
+        .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
+        .unwrap();
+    backup::write(Some(&registry), &backup).unwrap();
+    assert_eq!(backup::read(&backup).unwrap(), backup::read_registry(&registry).unwrap());
+    assert_eq!(backup::read(&backup).unwrap().keys.len(), 2);
+    backup::remove(&backup).unwrap();
+    let left: i64 =
+        backup.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    backup
+        .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
+        .unwrap();
+    backup::write(None, &backup).unwrap();
+    assert!(backup::read(&backup).is_err(), "neither a registry nor a state database");
+}
