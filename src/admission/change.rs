@@ -149,7 +149,7 @@ impl Admission<'_> {
     ) -> Result<(), AdmissionError> {
         let account = self.registry.write(|tx| {
             registry::accounts::set_state(tx, at, id, AccountState::Removing)?;
-            Ok::<_, registry::Error>(registry::accounts::get(tx, id)?)
+            registry::accounts::get(tx, id)
         })?;
         key::publish(self.registry, self.config, at)?;
         self.copy(state, at, id)?;

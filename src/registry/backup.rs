@@ -40,7 +40,7 @@ pub fn write(registry: Option<&Registry>, backup: &Connection) -> Result<()> {
 
 fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()> {
     let mut rows = from.prepare(&format!("SELECT * FROM {table}"))?;
-    let columns: Vec<String> = rows.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = rows.column_names().map(str::to_owned).collect();
     to.execute_batch(&format!("CREATE TABLE {new} ({})", columns.join(", ")))?;
     let places = vec!["?"; columns.len()].join(", ");
     let mut insert = to.prepare(&format!("INSERT INTO {new} VALUES ({places})"))?;

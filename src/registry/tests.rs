@@ -11,7 +11,7 @@ use crate::account_state::AccountState;
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn begin(admin: &Path) -> Registry {
-    Registry::begin(admin, "root", |tx| fill(tx)).unwrap()
+    Registry::begin(admin, "root", fill).unwrap()
 }
 
 fn account(id: &str, uid: Option<u32>) -> Account {

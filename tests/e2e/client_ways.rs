@@ -316,7 +316,8 @@ fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:?}");
-    host.wait_until_quiet(PATIENCE);
+    // Some ten thousand mails in the long form.
+    host.wait_until_quiet(if long() { 6 * PATIENCE } else { PATIENCE });
     until("the spool to be empty", PATIENCE, || spooled(host).is_empty().then_some(()));
     let pairs: usize = lanes.iter().map(|lane| lane.pairs).sum();
     let imports = host.query("SELECT state || ' ' || count(*) FROM import GROUP BY state");
