@@ -13,12 +13,14 @@ pub enum Error {
     #[error("there is no registry {}: no key and no account can be changed without it", .0.display())]
     Missing(PathBuf),
     /// Others than root could have written it.
-    #[error("{} {problem}", path.display())]
+    #[error("{} {problem}; {fix}", path.display())]
     Unsafe {
         /// File or folder.
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
+        /// The command that puts it right, or words where none does.
+        fix: String,
     },
     /// Another version of the program wrote it.
     #[error("{} has schema {found}, this program knows {known}", path.display())]

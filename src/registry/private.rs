@@ -25,21 +25,27 @@ pub(super) fn check(folder: &Path, path: &Path) -> Result<()> {
             Err(Error::Missing(path.to_owned()))
         }
         Ok(found) if !found.is_file() => {
-            Err(Error::Unsafe { path: path.to_owned(), problem: "is not a regular file" })
+            let (problem, fix) = ("is not a regular file", "move it away".to_owned());
+            Err(Error::Unsafe { path: path.to_owned(), problem, fix })
         }
         found => check_owner(path, &found.map_err(Error::io("look at", path))?),
     }
 }
 
 fn check_owner(path: &Path, found: &Metadata) -> Result<()> {
-    let problem = if found.uid() != geteuid().as_raw() {
-        "is another user's: chown it to root"
+    let owner = geteuid();
+    let (problem, command) = if found.uid() != owner.as_raw() {
+        ("is another user's", format!("chown {owner}"))
     } else if found.permissions().mode() & 0o077 != 0 {
-        "is open to other users: chmod it to go="
+        (
+            "is open to other users",
+            format!("chmod {}", if found.is_dir() { "0700" } else { "0600" }),
+        )
     } else {
         return Ok(());
     };
-    Err(Error::Unsafe { path: path.to_owned(), problem })
+    let fix = format!("{command} {}", path.display());
+    Err(Error::Unsafe { path: path.to_owned(), problem, fix })
 }
 
 /// Makes the folder when it is missing.
