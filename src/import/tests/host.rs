@@ -42,7 +42,8 @@ impl Host {
         let root = folder.path();
         let mut config = Config::default();
         config.node.name = "t".into();
-        config.paths = Paths { accounts: root.join("srv"), state: root.join("var") };
+        config.paths =
+            Paths { accounts: root.join("srv"), state: root.join("var"), ..Paths::default() };
         config.pairing.data_file_grace = Period::seconds(0);
         config.pairing.manifest_quiet_period = Period::seconds(0);
         config.pairing.settle = Period::seconds(0);
