@@ -42,6 +42,7 @@ mod load;
 mod logins;
 mod meanwhile;
 mod metrics;
+mod opener;
 mod poison;
 mod reused_data_file;
 mod root_boundary;
