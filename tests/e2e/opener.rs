@@ -1,5 +1,5 @@
-//! Who holds capabilities, and what one process of the daemon's user can do to another: the daemon
-//! parses what accounts write and has none; its opener process has two, and obeys nobody.
+//! Which process has capabilities, and what one process of the daemon's user can do to another: the
+//! daemon parses what accounts write and has none; its opener process has two, and opens uploads alone.
 
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut, Read};
