@@ -5,6 +5,7 @@
 //! `spool::pair` decides → `spool::claim` takes the pair out → `import::queue` picks the next →
 //! `import::worker` reads it through `records` into `store` → `import::results` answers in
 //! results/ → one transaction in `state` finishes and enqueues → `outbox::relay` delivers.
+//! The daemon has no capability: its files are opened by another process, `spool::opener`.
 //!
 //! # Layers
 //! Imports point down this list, never up; within a layer the modules do not know each other.

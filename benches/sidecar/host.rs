@@ -18,6 +18,8 @@ use sftp_import::state::{State, accounts};
 
 /// The first account's user id; nobody logs in as these.
 const FIRST_UID: u32 = 700_000;
+/// More than any bench has.
+const LAST_UID: u32 = 799_999;
 
 /// Folders, a state database, and `sftp-importd` once it is started.
 pub struct Sidecar {
@@ -38,7 +40,8 @@ impl Sidecar {
         fs::set_permissions(root.join("accounts/.spool"), Permissions::from_mode(0o700))
             .expect("the spool is private");
         let config = format!(
-            "[paths]\naccounts = '{0}/accounts'\nstate = '{0}/state'\n[mail]\nurl = ''\n",
+            "[paths]\naccounts = '{0}/accounts'\nstate = '{0}/state'\n[mail]\nurl = ''\n\
+             [accounts]\nfirst-uid = {FIRST_UID}\nlast-uid = {LAST_UID}\n",
             root.display()
         );
         fs::write(root.join("config.toml"), config).expect("the configuration is written");

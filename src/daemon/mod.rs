@@ -10,8 +10,10 @@ mod logins;
 mod looks;
 mod metrics;
 mod notify;
+mod opener;
 mod places;
 mod preflight;
+mod privileges;
 mod pulse;
 mod space;
 mod status;
@@ -29,12 +31,13 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::notify::Notify;
+use self::opener::OpenerProcess;
 use self::supervisor::Supervisor;
 use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
 use crate::printable::chain;
-use crate::spool::{self, ProbeError, Watcher};
+use crate::spool::{self, Opener, ProbeError, Watcher};
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
@@ -45,8 +48,11 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Runs the sidecar until SIGTERM or SIGINT.
+/// Runs the sidecar until SIGTERM or SIGINT; or its opener process, if started as one.
 pub fn main() -> ExitCode {
+    if opener::is_asked_for() {
+        return opener::main();
+    }
     crate::sys::memory::tune();
     let arguments = Arguments::parse();
     logging::start();
@@ -69,7 +75,10 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
     for deprecation in config.deprecations() {
         tracing::warn!("{deprecation}");
     }
-    let _alone = preflight::check(&config.paths)?;
+    preflight::check(&config.paths)?;
+    // Before there is a second thread: each has capabilities of its own.
+    let (opener, opener_process) = opener::start(&config)?;
+    let _alone = preflight::be_alone(&config.paths)?;
     if let Err(error) = config.check_secrets() {
         tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
     }
@@ -77,14 +86,19 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         .enable_all()
         .thread_keep_alive(THREADS_IDLE)
         .build()?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(serve(config, opener, opener_process));
     // A mail server that hangs must not keep us: what was under way is sent again.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(config: Arc<Config>) -> Result<(), Failure> {
-    let engine = Arc::new(Engine::open(Arc::clone(&config))?);
+async fn serve(
+    config: Arc<Config>,
+    opener: Opener,
+    opener_process: OpenerProcess,
+) -> Result<(), Failure> {
+    let opener_end = opener_process.ended()?;
+    let engine = Arc::new(Engine::with_opener(Arc::clone(&config), opener)?);
     match spool::gives_leases(&engine.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
         Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // a full disk, say
@@ -106,7 +120,15 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     drop(tokio::spawn(logins::serve(Arc::clone(&engine)))); // it ends with the runtime
     drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
-    let stop = asked_to_stop()?;
+    let asked = asked_to_stop()?;
+    let mut opener_ended = None;
+    let stop = async {
+        tokio::select! {
+            () = asked => {}
+            // No upload can be opened any more. systemd starts both processes again.
+            status = opener_end => opener_ended = Some(status),
+        }
+    };
     let notify = Notify::new();
     let supervisor =
         Supervisor::new(Arc::clone(&engine), watcher, session_ends, wake_relay, notify);
@@ -118,7 +140,7 @@ async fn serve(config: Arc<Config>) -> Result<(), Failure> {
     keeper.stop();
     drop(stop_relay); // its end is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
-    Ok(())
+    opener_ended.map_or(Ok(()), |status| Err(opener::ended(status)))
 }
 
 fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {

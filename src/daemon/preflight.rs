@@ -57,22 +57,13 @@ pub enum Unfit {
         /// The spool.
         spool: PathBuf,
     },
-    /// Uploads of mode 0600 could not be read, or nobody could tell whether they are whole.
-    #[error(
-        "the capability {0} is missing; \
-         the unit's AmbientCapabilities= and CapabilityBoundingSet= give it"
-    )]
-    Capability(&'static str),
-    /// Somebody else has the state folder.
-    #[error(transparent)]
-    NotAlone(#[from] NotAlone),
 }
 
-/// Finds that this process can be the sidecar, and the only one on its state folder.
+/// Checks that this process can be the daemon on these folders.
 ///
 /// # Errors
 /// The first thing that is in the way.
-pub fn check(paths: &Paths) -> Result<Alone, Unfit> {
+pub fn check(paths: &Paths) -> Result<(), Unfit> {
     let spool = Layout::new(paths).spool();
     let root = look(&paths.accounts)?;
     let metadata = look(&spool)?;
@@ -84,12 +75,15 @@ pub fn check(paths: &Paths) -> Result<Alone, Unfit> {
     if metadata.dev() != root.dev() {
         return Err(Unfit::TwoFileSystems { accounts: paths.accounts.clone(), spool });
     }
-    // Without /proc nobody can tell; then the first claim does.
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if let Some(capability) = missing_capability(&status) {
-        return Err(Unfit::Capability(capability));
-    }
-    Ok(Alone::take(&paths.state, PATIENCE)?)
+    Ok(())
+}
+
+/// Waits a moment for being the only daemon on the state folder.
+///
+/// # Errors
+/// Another one has it.
+pub fn be_alone(paths: &Paths) -> Result<Alone, NotAlone> {
+    Alone::take(&paths.state, PATIENCE)
 }
 
 fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
@@ -103,32 +97,14 @@ fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
     }
 }
 
-/// The first capability that an effective set lacks, by /proc/self/status (proc_pid_status(5)).
-fn missing_capability(status: &str) -> Option<&'static str> {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    let set = u64::from_str_radix(line.trim(), 16).ok()?;
-    let has = |number: u32| set & (1 << number) != 0;
-    // Numbers of <linux/capability.h>.
-    const DAC_OVERRIDE: u32 = 1;
-    const DAC_READ_SEARCH: u32 = 2;
-    const LEASE: u32 = 28;
-    if !has(DAC_READ_SEARCH) && !has(DAC_OVERRIDE) {
-        return Some("CAP_DAC_READ_SEARCH");
-    }
-    (!has(LEASE)).then_some("CAP_LEASE")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn host() -> (tempfile::TempDir, Paths) {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            accounts: folder.path().join("srv"),
-            state: folder.path().join("var"),
-            ..Paths::default()
-        };
+        let (accounts, state) = (folder.path().join("srv"), folder.path().join("var"));
+        let paths = Paths { accounts, state, ..Paths::default() };
         fs::create_dir_all(Layout::new(&paths).spool()).unwrap();
         fs::create_dir(&paths.state).unwrap();
         (folder, paths)
@@ -156,16 +132,5 @@ mod tests {
         std::os::unix::fs::chown(&spool, Some(4711), None).unwrap();
         let error = check(&paths).unwrap_err();
         assert!(matches!(error, Unfit::OtherUser { owner: 4711, us: 0, .. }), "{error}");
-    }
-
-    #[test]
-    fn capabilities_are_read_as_the_kernel_writes_them() {
-        let of = |set: &str| missing_capability(&format!("Name:\tx\nCapEff:\t{set}\nSeccomp:\t0"));
-        assert_eq!(of("000001ffffffffff"), None);
-        assert_eq!(of("0000000010000004"), None);
-        assert_eq!(of("0000000010000002"), None, "root's way past modes does as well");
-        assert_eq!(of("0000000000000004"), Some("CAP_LEASE"));
-        assert_eq!(of("0000000010000000"), Some("CAP_DAC_READ_SEARCH"));
-        assert_eq!(missing_capability(""), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The sidecar: whether it runs, with which privileges, and whether systemd starts it.
 //!
-//! It is found by the lock that it holds, whoever started it.
+//! It is found by the lock that it holds, whoever started it, and its opener process as its child.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,7 @@ use nix::unistd::User;
 
 use super::finding::Finding;
 use crate::config::Config;
+use crate::spool;
 
 const RUNNING: &str = "sidecar-running";
 const PRIVILEGES: &str = "sidecar-privileges";
@@ -24,7 +25,7 @@ const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 /// Locked by the sidecar while it runs.
 const LOCK: &str = "daemon.lock";
 
-/// CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) of capabilities(7): these, and no other.
+/// The opener process's: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) of capabilities(7), and no other.
 const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 
 /// The process that holds the sidecar's lock.
@@ -62,7 +63,8 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             findings.push(running(process));
             let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
             let service = User::from_name(&config.accounts.service_user).ok().flatten();
-            findings.push(judge_privileges(&status, service.map(|user| user.uid.as_raw())));
+            let service = service.map(|user| user.uid.as_raw());
+            findings.push(judge_privileges(&status, opener_status(process).as_deref(), service));
         }
         None => findings.push(
             Finding::fail(RUNNING, "no sftp-importd runs on this state folder: uploads wait")
@@ -87,14 +89,28 @@ fn running(process: i32) -> Finding {
     }
 }
 
-/// `status` is /proc/PID/status (proc_pid_status(5)); empty when it can't be read.
-fn judge_privileges(status: &str, service: Option<u32>) -> Finding {
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.split_whitespace().next()).unwrap_or_default()
-    };
+/// /proc/PID/status of the opener process of `daemon`.
+fn opener_status(daemon: i32) -> Option<String> {
+    let daemon = daemon.to_string();
+    let statuses = fs::read_dir("/proc").ok()?.flatten();
+    let mut statuses = statuses.filter_map(|e| fs::read_to_string(e.path().join("status")).ok());
+    statuses.find(|status| {
+        field(status, "PPid") == daemon && field(status, "Name") == spool::opener::PROCESS
+    })
+}
+
+/// The first word of a field of /proc/PID/status.
+fn field<'s>(status: &'s str, name: &str) -> &'s str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()).unwrap_or_default()
+}
+
+/// `status` and `opener` are /proc/PID/status (proc_pid_status(5)) of the daemon, empty when it can't
+/// be read, and of its opener process.
+fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) -> Finding {
+    let capabilities = |status, set| u64::from_str_radix(field(status, set), 16);
+    let field = |name: &str| field(status, name);
     let unit = "as the shipped unit does: `systemctl cat sftp-importd`, remove what overrides it; systemctl restart sftp-importd";
-    let capabilities = u64::from_str_radix(field("CapEff"), 16).unwrap_or_default();
     let uid: Option<u32> = field("Uid").parse().ok();
     if uid.is_none() {
         return Finding::warn(PRIVILEGES, "its privileges can't be read").fix("run this as root");
@@ -103,20 +119,30 @@ fn judge_privileges(status: &str, service: Option<u32>) -> Finding {
         let message = format!("it runs as user id {}", field("Uid"));
         return Finding::fail(PRIVILEGES, message).log("belongs to the user with id").fix(unit);
     }
-    if capabilities & CAPABILITIES != CAPABILITIES {
-        let message =
-            format!("it lacks CAP_DAC_READ_SEARCH or CAP_LEASE (CapEff {capabilities:x})");
-        return Finding::fail(PRIVILEGES, message).log("the capability").fix(unit);
-    }
-    let more = capabilities & !CAPABILITIES;
+    let Some(opener) = opener else {
+        return Finding::fail(PRIVILEGES, "it has no opener process: no upload can be opened")
+            .log("the opener process has ended")
+            .fix("systemctl restart sftp-importd");
+    };
+    let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
     let wrong = [
-        (more != 0, format!("it has more capabilities than it needs (CapEff {capabilities:x})")),
-        (field("NoNewPrivs") != "1", "it may gain privileges (NoNewPrivs 0)".to_owned()),
-        (field("Seccomp") != "2", "no filter of system calls is on it (Seccomp 0)".to_owned()),
+        (
+            left != [Ok(0), Ok(0), Ok(0)],
+            "it has capabilities, which its opener process alone needs",
+        ),
+        (
+            capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
+            "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
+        ),
+        (field("NoNewPrivs") != "1", "it may gain privileges (NoNewPrivs 0)"),
+        (field("Seccomp") != "2", "no filter of system calls is on it (Seccomp 0)"),
     ];
     match wrong.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, message)) => Finding::warn(PRIVILEGES, message).fix(unit),
-        None => Finding::ok(PRIVILEGES, "its own user, two capabilities, a filter of system calls"),
+        None => Finding::ok(
+            PRIVILEGES,
+            "its own user, no capability, a filter of system calls; its opener process has two",
+        ),
     }
 }
 
@@ -193,21 +219,32 @@ mod tests {
 
     #[test]
     fn privileges_are_exactly_those() {
-        let of = |uid: &str, caps: &str, no_new: &str, seccomp: &str| {
-            let status = format!(
-                "Name:\tx\nUid:\t{uid}\t{uid}\nCapEff:\t{caps}\nNoNewPrivs:\t{no_new}\nSeccomp:\t{seccomp}\n"
-            );
-            judge_privileges(&status, Some(999))
+        let status = |uid: &str, caps: &str, no_new: &str, seccomp: &str| {
+            format!(
+                "Name:\tx\nUid:\t{uid}\t{uid}\nCapInh:\t{caps}\nCapPrm:\t{caps}\nCapAmb:\t{caps}\n\
+                 NoNewPrivs:\t{no_new}\nSeccomp:\t{seccomp}\n"
+            )
         };
-        let two = "0000000010000004";
-        assert_eq!(of("999", two, "1", "2").level, Level::Ok);
-        assert_eq!(of("0", two, "1", "2").level, Level::Fail);
-        assert_eq!(of("1000", two, "1", "2").level, Level::Fail);
-        assert!(of("999", "0000000000000004", "1", "2").message.contains("lacks"));
-        assert!(of("999", "00000000100000c4", "1", "2").message.contains("more capabilities"));
-        assert!(of("999", two, "0", "2").message.contains("NoNewPrivs 0"));
-        assert!(of("999", two, "1", "0").message.contains("Seccomp 0"));
-        assert_eq!(judge_privileges("", Some(999)).level, Level::Warn);
+        let (none, two) = ("0000000000000000", "0000000010000004");
+        let opener = status("999", two, "1", "2");
+        let with = |daemon: &str, opener: Option<&String>| {
+            judge_privileges(daemon, opener.map(String::as_str), Some(999))
+        };
+        let of =
+            |uid, caps, no_new, seccomp| with(&status(uid, caps, no_new, seccomp), Some(&opener));
+        assert_eq!(of("999", none, "1", "2").level, Level::Ok);
+        assert_eq!(of("0", none, "1", "2").level, Level::Fail);
+        assert_eq!(of("1000", none, "1", "2").level, Level::Fail);
+        assert!(of("999", two, "1", "2").message.contains("it has capabilities"));
+        assert!(of("999", none, "0", "2").message.contains("NoNewPrivs 0"));
+        assert!(of("999", none, "1", "0").message.contains("Seccomp 0"));
+        assert_eq!(with("", None).level, Level::Warn);
+        let daemon = status("999", none, "1", "2");
+        assert!(with(&daemon, None).message.contains("no opener process"));
+        for other in [none, "0000000000000004", "00000000100000c4"] {
+            let finding = with(&daemon, Some(&status("999", other, "1", "2")));
+            assert!(finding.message.contains("other capabilities"), "{}", finding.message);
+        }
     }
 
     #[test]

@@ -44,9 +44,14 @@ pub(super) fn judge(facts: &Facts) -> Finding {
                 .log("there is no registry")
                 .fix("sftp-import registry take-over (lists them), or restore the last backup")
         }
-        Err(error) => Finding::fail(CHECK, chain(error)).log("registry.db").fix(
-            "chown root:root and chmod go= the file and its folder, which [paths] admin names",
-        ),
+        Err(Error::Unsafe { path, problem, fix }) => {
+            Finding::fail(CHECK, format!("{} {problem}", path.display()))
+                .log(*problem)
+                .fix(fix.clone())
+        }
+        Err(error) => Finding::fail(CHECK, chain(error))
+            .log("registry.db")
+            .fix("restore the last backup, or install the version that wrote it"),
         Ok(_) => judge_differences(facts.differences.as_ref()),
     }
 }
@@ -100,7 +105,8 @@ mod tests {
         let found = judge(&facts(missing(), true));
         assert_eq!(found.level, Level::Fail);
         assert!(found.message.contains("published go on working"), "{found:?}");
-        let open = Error::Unsafe { path: "/x".into(), problem: "is open to other users" };
+        let (problem, fix) = ("is open to other users", "chmod 0600 /x".to_owned());
+        let open = Error::Unsafe { path: "/x".into(), problem, fix };
         assert_eq!(judge(&facts(open, false)).level, Level::Fail);
     }
 

@@ -10,7 +10,7 @@ use crate::account::AccountId;
 use crate::config::Config;
 use crate::import_id::ImportId;
 use crate::outbox::Attachments;
-use crate::spool::{Arrivals, Layout, Results};
+use crate::spool::{Arrivals, Layout, Opener, Results};
 use crate::state::{self, State};
 use crate::store::Store;
 
@@ -31,6 +31,8 @@ pub struct Engine {
     pub store: Store,
     /// Where accounts' folders are.
     pub layout: Layout,
+    /// Opens accounts' files.
+    pub(super) opener: Opener,
     /// In which order manifests came; the watcher notes it.
     pub arrivals: Arc<Arrivals>,
     /// What the SFTP server says; empty where nobody listens.
@@ -53,12 +55,19 @@ pub(super) struct Trouble {
 }
 
 impl Engine {
-    /// Opens what `config` names.
+    /// Opens what `config` names; accounts' files are opened by this process.
     pub fn open(config: Arc<Config>) -> state::Result<Self> {
+        let opener = Opener::here(&config);
+        Self::with_opener(config, opener)
+    }
+
+    /// Opens what `config` names; accounts' files are opened by `opener`.
+    pub fn with_opener(config: Arc<Config>, opener: Opener) -> state::Result<Self> {
         Ok(Self {
             state: Arc::new(State::open(&config.paths.state_db())?),
             store: Store::local(config.paths.data()),
             layout: Layout::new(&config.paths),
+            opener,
             arrivals: Arc::default(),
             hearing: OnceLock::new(),
             memories: Mutex::default(),

@@ -137,7 +137,7 @@ impl Engine {
 
     /// What lies in incoming; none when the account has no folder (any more).
     pub(super) fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
-        let incoming = match Incoming::open(&self.layout, &row.id) {
+        let incoming = match Incoming::open(&self.layout, &row.id, &self.opener) {
             Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
             incoming => incoming?,
         };
@@ -270,7 +270,7 @@ impl Engine {
         begins: bool,
     ) -> Result<Claiming, IntakeError> {
         let began = Timestamp::now();
-        let claimed = match claim.execute(&self.layout, account, import) {
+        let claimed = match claim.execute(&self.layout, account, import, &self.opener) {
             Ok(_) => Claimed::Whole,
             Err(
                 error @ (ClaimError::Gone { .. }

@@ -10,7 +10,7 @@
 //!    kernel counts no writer on the inode; a writable mapping counts as one until it is gone.
 //!    The lease is taken before the rename, and asked again after it: had anybody opened the file
 //!    for writing or truncated it in between, the lease would be broken, or its renewal refused
-//!    (`ReadLease::is_whole`). A broken lease delays that open(2) until we give the lease back,
+//!    (`Lease::is_whole`). A broken lease delays that open(2) until we give the lease back,
 //!    at most `/proc/sys/fs/lease-break-time` seconds (45): by then the file is back in incoming,
 //!    and nothing is lost.
 //! 2. Nobody can open it any more. Its one name (link count 1, asked before and after) lies in a
@@ -30,6 +30,7 @@ use super::entry::Entry;
 use super::folder::FolderError;
 use super::layout::Layout;
 use super::mover::{Mover, Undo};
+use super::opener::Opener;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
@@ -217,8 +218,9 @@ impl Claim {
         layout: &Layout,
         account: &AccountId,
         import: &ImportId,
+        opener: &Opener,
     ) -> Result<Claimed, ClaimError> {
-        let mover = Mover::open(layout, account, import)?;
+        let mover = Mover::open(layout, account, import, opener)?;
         let mut leases = Vec::with_capacity(2);
         let mut cause = None;
         let mut step = Step::first(self);

@@ -1,18 +1,21 @@
-//! The claim as the service makes it: with two capabilities and no more.
+//! The claim as the service makes it: the daemon with no capability, its opener with two.
 
 use std::fs::File;
 use std::path::Path;
 
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
 use super::super::super::listing::Listing;
+use super::super::super::opener::{self, Access};
 use super::*;
 
-/// Set in the process that [`two_capabilities_are_enough`] starts.
+/// Set in the process that [`the_daemon_claims_and_reads_without_a_capability`] starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
 
-/// As the service runs: not root, owner of incoming and spool, with two capabilities; uploads are
-/// another user's, with mode 0600.
+/// As the service runs: not root, owner of incoming and spool; uploads are another user's, with mode
+/// 0600.
 #[test]
-fn two_capabilities_are_enough() {
+fn the_daemon_claims_and_reads_without_a_capability() {
     if let Some(root) = std::env::var_os(RERUN) {
         return unprivileged(Path::new(&root));
     }
@@ -57,26 +60,30 @@ fn two_capabilities_are_enough() {
     assert_eq!(data.metadata().unwrap().len(), 11);
 }
 
-const TEST_NAME: &str =
-    "with_daemon::spool::claim::tests::capabilities::two_capabilities_are_enough";
+const TEST_NAME: &str = "with_daemon::spool::claim::tests::capabilities::the_daemon_claims_and_reads_without_a_capability";
 
 fn unprivileged(root: &Path) {
-    let paths = crate::config::Paths {
-        accounts: root.into(),
-        state: root.into(),
-        ..crate::config::Paths::default()
-    };
+    let paths = crate::config::Paths { accounts: root.into(), ..Default::default() };
     let layout = Layout::new(&paths);
+    // Capabilities are a thread's: the opener's threads have them, this one has none.
+    let (ours, theirs) = opener::pair().unwrap();
+    let access = Access::new(root, 70_000..=99_999);
+    std::thread::spawn(move || opener::serve(theirs, access).unwrap());
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, sets).unwrap();
+    let opener = Opener::process(ours);
     let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
     let incoming = Folder::open(&layout.incoming(&account)).unwrap();
     let entries = Listing::read(&incoming, 100).unwrap().entries;
+    assert!(File::open(layout.incoming(&account).join("e.csv")).is_err(), "it has mode 0600");
     let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
     let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };
-    match claim.execute(&layout, &account, &import) {
+    match claim.execute(&layout, &account, &import, &opener) {
         Err(ClaimError::StillWritten { .. }) => println!("unprivileged: still being written"),
         Err(error) => panic!("{error:?}"),
         Ok(claimed) => {
-            let data = SpooledImport::open(&layout, &import).unwrap().data().unwrap();
+            let data = SpooledImport::open(&layout, &import, &opener).unwrap().data().unwrap();
             let mut bytes = Vec::new();
             data.reader().unwrap().read_to_end(&mut bytes).unwrap();
             assert!(data.unchanged().unwrap());

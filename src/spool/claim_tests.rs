@@ -24,11 +24,11 @@ impl TestHost {
     }
 
     fn execute(&self, claim: &Claim) -> Result<Claimed, ClaimError> {
-        claim.execute(&self.layout, &self.account, &self.import)
+        claim.execute(&self.layout, &self.account, &self.import, &self.opener)
     }
 
     fn mover(&self) -> Mover {
-        Mover::open(&self.layout, &self.account, &self.import).unwrap()
+        Mover::open(&self.layout, &self.account, &self.import, &self.opener).unwrap()
     }
 
     fn spool_is_empty(&self) -> bool {
@@ -143,7 +143,7 @@ fn a_writer_between_lease_and_rename_is_seen() {
     let (host, claim) = pair();
     let id = claim.data.as_ref().unwrap();
     let mover = host.mover();
-    let lease = mover.lease(mover.incoming(id).unwrap(), &id.name, id).unwrap();
+    let lease = mover.lease(mover.incoming(id).unwrap(), &mover.source, &id.name, id).unwrap();
     mover.still_same(id, &lease).unwrap();
     let late = OpenOptions::new()
         .append(true)
@@ -204,7 +204,7 @@ fn a_claimed_file_never_changes_however_writers_race() {
 fn reads_what_was_claimed_and_notices_a_change() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
-    let spooled = SpooledImport::open(&host.layout, &host.import).unwrap();
+    let spooled = SpooledImport::open(&host.layout, &host.import, &host.opener).unwrap();
     assert_eq!(spooled.manifest(Size::mib(1)).unwrap(), b"{}");
     let refused = spooled.manifest(Size::from_bytes(1));
     assert!(matches!(refused, Err(SpooledError::TooLarge { .. })), "{refused:?}");
@@ -236,14 +236,12 @@ fn two_mounts_are_explained() {
     // A second file system that any Debian has; without it there is nothing to see here.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
-    std::fs::remove_dir(host.layout.spool()).unwrap();
     let away = other.path().join("spool");
     std::fs::create_dir_all(away.join(host.import.as_str())).unwrap();
     let mover = Mover {
-        incoming: Folder::open(&host.incoming()),
         spool: Folder::open(&away).unwrap(),
         spooled: Folder::open(&away.join(host.import.as_str())).unwrap(),
-        import: host.import.clone(),
+        ..host.mover()
     };
     let error = mover.take(Part::Data, claim.data.as_ref().unwrap()).unwrap_err();
     assert!(matches!(error, ClaimError::TwoMounts { .. }), "{error:?}");

@@ -92,7 +92,7 @@ fn an_odd_manifest_is_moved_unopened() {
             host.execute(&claim).unwrap();
         }
         assert!(!host.names("incoming").contains(&"odd.manifest".to_owned()));
-        let spooled = SpooledImport::open(&host.layout, &host.import).unwrap();
+        let spooled = SpooledImport::open(&host.layout, &host.import, &host.opener).unwrap();
         let refused = spooled.manifest(Size::mib(1));
         assert!(matches!(refused, Err(SpooledError::NotPlain { .. })), "{refused:?}");
         spooled::discard(&host.layout, &host.import).unwrap();

@@ -45,15 +45,29 @@ pub(crate) struct Folder {
 const UNTRUSTED: OFlag =
     OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC).union(OFlag::O_NOCTTY);
 
+/// Open flags for a folder.
+const DIRECTORY: OFlag =
+    OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC).union(OFlag::O_RDONLY);
+
 impl Folder {
     /// Opens the folder at `path`; its last component may not be a symbolic link.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match nix::fcntl::open(path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path: path.to_owned() }),
-            Err(Errno::ENOENT) => Err(FolderError::Missing { path: path.to_owned() }),
-            Err(errno) => Err(FolderError::Open { path: path.to_owned(), source: errno.into() }),
-        }
+        Self::at(path).map_err(|errno| match errno {
+            Errno::ENOENT => FolderError::Missing { path: path.to_owned() },
+            errno => FolderError::Open { path: path.to_owned(), source: errno.into() },
+        })
+    }
+
+    /// As [`Folder::open`], with the kernel's error.
+    pub(super) fn at(path: &Path) -> nix::Result<Self> {
+        let fd = nix::fcntl::open(path, DIRECTORY, Mode::empty())?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// Opens the folder `name` in this one, which may not be a symbolic link.
+    pub(super) fn subfolder(&self, name: &str) -> nix::Result<Self> {
+        let fd = openat(&self.fd, name, DIRECTORY, Mode::empty())?;
+        Ok(Self { fd, path: self.path.join(name) })
     }
 
     /// Where it was when it was opened; for messages.

@@ -7,7 +7,7 @@ use crate::config::Paths;
 use crate::import_id::ImportId;
 
 /// The spool's folder, beside the accounts' so that a claim is a rename. No account id begins so.
-const SPOOL: &str = ".spool";
+pub(super) const SPOOL: &str = ".spool";
 
 /// Where uploads arrive, in an account's folder.
 pub(super) const INCOMING: &str = "incoming";
@@ -66,11 +66,7 @@ mod tests {
 
     #[test]
     fn no_account_and_no_import_lies_outside_its_folder() {
-        let layout = Layout::new(&Paths {
-            accounts: "/srv/x".into(),
-            state: "/var/x".into(),
-            ..Paths::default()
-        });
+        let layout = Layout::new(&Paths { accounts: "/srv/x".into(), ..Paths::default() });
         let account = "TEST-1".parse().unwrap();
         assert_eq!(layout.incoming(&account), Path::new("/srv/x/TEST-1/incoming"));
         assert_eq!(layout.results(&account), Path::new("/srv/x/TEST-1/results"));

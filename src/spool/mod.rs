@@ -1,7 +1,8 @@
 //! The only code that touches account folders: what lies in incoming, taking it out, answering.
 //!
 //! Account holders are hostile. Below incoming everything goes through a directory handle, never
-//! through a path; nothing is followed; what was opened is asked, not what the name says. A look
+//! through a path; nothing is followed; what was opened is asked, not what the name says. Accounts'
+//! files are opened by an [`opener`], which in the daemon is another process. A look
 //! at an account goes: [`watch`] says "look" → [`scan`] lists and reads new manifests → [`pair`]
 //! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
 //! [`spooled`] reads them there → [`results`] takes the answers.
@@ -21,6 +22,7 @@ mod listing;
 pub mod log_socket;
 mod memory;
 mod mover;
+pub mod opener;
 pub mod pair;
 mod poller;
 mod probe;
@@ -49,6 +51,7 @@ pub use log_socket::{
     Datagram, Linked, LogSocket, LogSocketError, has_log_folder, link_into, linked,
 };
 pub use memory::Memory;
+pub use opener::{Access, Lease, Opener, Place};
 pub use pair::{Decisions, Known, Take, Verdict};
 pub use probe::{ProbeError, gives_leases};
 pub use results::{Results, ResultsError, Temp};

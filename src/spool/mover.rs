@@ -13,9 +13,10 @@ use super::claim::{ClaimError, DATA, FileId, Part};
 use super::entry::{Entry, Kind};
 use super::folder::{Folder, FolderError};
 use super::layout::Layout;
+use super::opener::{Lease, Opener, Place};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::sys::{LeaseError, ReadLease};
+use crate::sys::LeaseError;
 
 /// Why a file did not go back to incoming.
 pub(super) enum Undo {
@@ -33,6 +34,10 @@ pub(super) struct Mover {
     /// The import's own.
     pub(super) spooled: Folder,
     pub(super) import: ImportId,
+    /// The places of `incoming` and `spooled`, for `opener`.
+    pub(super) source: Place,
+    pub(super) target: Place,
+    pub(super) opener: Opener,
 }
 
 impl Mover {
@@ -40,6 +45,7 @@ impl Mover {
         layout: &Layout,
         account: &AccountId,
         import: &ImportId,
+        opener: &Opener,
     ) -> Result<Self, ClaimError> {
         let incoming = match Folder::open(&layout.incoming(account)) {
             Err(error @ FolderError::Open { .. }) => return Err(error.into()),
@@ -51,11 +57,13 @@ impl Mover {
             Err(errno) => return Err(io_error("create", layout.spooled(import), errno)),
         }
         let spooled = Folder::open(&layout.spooled(import))?;
-        Ok(Self { incoming, spool, spooled, import: import.clone() })
+        let (source, target) = (Place::Incoming(account.clone()), Place::Spooled(import.clone()));
+        let (import, opener) = (import.clone(), opener.clone());
+        Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
     /// Brings one file into the spool, or finds it there; proves that nobody is writing to it.
-    pub(super) fn take(&self, part: Part, id: &FileId) -> Result<Option<ReadLease>, ClaimError> {
+    pub(super) fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == Part::Data && !id.plain {
             return Err(id.changed()); // not a data file, whoever wrote the claim
         }
@@ -64,7 +72,7 @@ impl Mover {
             // Moved before a crash: its name can't be asked about any more, its writers can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
-                let lease = self.lease(&self.spooled, part, id)?;
+                let lease = self.lease(&self.spooled, &self.target, part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
             Err(Errno::ENOENT) if !id.plain => {
@@ -73,7 +81,7 @@ impl Mover {
                 self.verify_name(part, id).map(|()| None)
             }
             Err(Errno::ENOENT) => {
-                let lease = self.lease(self.incoming(id)?, &id.name, id)?;
+                let lease = self.lease(self.incoming(id)?, &self.source, &id.name, id)?;
                 self.still_same(id, &lease)?;
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
@@ -86,16 +94,17 @@ impl Mover {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder` and takes a read lease.
+    /// Opens `name` in `folder`, which is at `place`, and takes a read lease.
     pub(super) fn lease(
         &self,
         folder: &Folder,
+        place: &Place,
         name: &str,
         id: &FileId,
-    ) -> Result<ReadLease, ClaimError> {
-        let file = folder.read(name).map_err(|errno| match errno {
+    ) -> Result<Lease, ClaimError> {
+        let file = self.opener.open(place, name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
-            // A symbolic link, a socket, a device without a driver is there instead.
+            // Something else than a regular file with one name is there instead.
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
@@ -103,14 +112,14 @@ impl Mover {
         if !Entry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
-        ReadLease::take(file).map_err(|error| match error {
+        self.opener.lease(file).map_err(|error| match error {
             LeaseError::Writer => ClaimError::StillWritten { name: id.name.clone() },
             source => ClaimError::Lease { name: id.name.clone(), source },
         })
     }
 
     /// Whether the open file is the one that was looked at, unchanged since.
-    pub(super) fn still_same(&self, id: &FileId, lease: &ReadLease) -> Result<(), ClaimError> {
+    pub(super) fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
             .map_err(|errno| io_error("look at", self.incoming_path(id), errno))?;
         if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
@@ -143,12 +152,7 @@ impl Mover {
     }
 
     /// Whether what lies in the spool is the leased file, without another name, unwritten.
-    pub(super) fn verify(
-        &self,
-        part: &str,
-        id: &FileId,
-        lease: &ReadLease,
-    ) -> Result<(), ClaimError> {
+    pub(super) fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
@@ -201,7 +205,7 @@ impl Mover {
         self.sync_folders([Some(&self.spool), self.incoming.as_ref().ok()])
     }
 
-    pub(super) fn size(&self, lease: &ReadLease) -> Result<u64, ClaimError> {
+    pub(super) fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
         let failed = |source| ClaimError::Io { operation: "look at", path: path(), source };
@@ -209,7 +213,7 @@ impl Mover {
     }
 
     /// sshd doesn't sync uploads; the names follow their content.
-    pub(super) fn sync(&self, leases: &[ReadLease]) -> Result<(), ClaimError> {
+    pub(super) fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
             lease.file().sync_data().map_err(|source| {
                 let path = self.spooled.path().to_owned();

@@ -24,11 +24,12 @@ use super::folder::Folder;
 use super::layout::Layout;
 use super::listing::{Held, Listing};
 use super::memory::{Memory, Remembered, Version};
+use super::opener::{Lease, Opener, Place};
 use super::pair::{Content, Known, ManifestSeen, Sight, Verdict};
 use super::scan_error::ScanError;
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
-use crate::sys::{LeaseError, ReadLease};
+use crate::sys::LeaseError;
 
 /// How many manifests one look considers; a verdict with its findings takes some kilobytes.
 const MAX_MANIFESTS: usize = 10_000;
@@ -59,7 +60,7 @@ pub struct Seen {
 
 /// What became of opening a file that was listed.
 enum Opened {
-    Leased(ReadLease),
+    Leased(Lease),
     BeingWritten,
     /// Another file, or other content, than the one listed; or none.
     Changed,
@@ -69,15 +70,18 @@ enum Opened {
 #[derive(Debug)]
 pub struct Incoming {
     folder: Folder,
+    place: Place,
+    opener: Opener,
 }
 
 impl Incoming {
-    /// Opens an account's incoming.
+    /// Opens an account's incoming, whose files `opener` opens.
     ///
     /// # Errors
     /// It is missing or can't be opened.
-    pub fn open(layout: &Layout, account: &AccountId) -> Result<Self, ScanError> {
-        Ok(Self { folder: Folder::open(&layout.incoming(account))? })
+    pub fn open(layout: &Layout, account: &AccountId, opener: &Opener) -> Result<Self, ScanError> {
+        let folder = Folder::open(&layout.incoming(account))?;
+        Ok(Self { folder, place: Place::Incoming(account.clone()), opener: opener.clone() })
     }
 
     /// Looks at everything, as far as `limits` let an account fill its incoming; `parse` judges a
@@ -249,9 +253,9 @@ impl Incoming {
 
     /// Opens the file that `entry` lists and takes a read lease on it.
     fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
-        let file = match self.folder.read(&entry.name) {
+        let file = match self.opener.open(&self.place, &entry.name) {
             Ok(file) => file,
-            // Gone; or in its place a symbolic link, a socket, a device without a driver.
+            // Gone; or in its place something else than a regular file with one name.
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Ok(Opened::Changed);
             }
@@ -268,7 +272,7 @@ impl Incoming {
         if Version::of(&now) != Version::of(entry) || !now.is_plain() {
             return Ok(Opened::Changed);
         }
-        match ReadLease::take(file) {
+        match self.opener.lease(file) {
             Ok(lease) => Ok(Opened::Leased(lease)),
             Err(LeaseError::Writer) => Ok(Opened::BeingWritten),
             Err(source) => Err(ScanError::Lease {

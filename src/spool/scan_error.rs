@@ -20,7 +20,7 @@ pub enum ScanError {
         /// Why.
         source: io::Error,
     },
-    /// A file can't be opened; `EACCES` means that `CAP_DAC_READ_SEARCH` is missing.
+    /// A file can't be opened; see [`super::opener::Access`] for what each error means.
     #[error("cannot open {name:?} in {}", path.display())]
     Open {
         /// The folder.

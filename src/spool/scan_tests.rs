@@ -177,7 +177,7 @@ fn what_is_replaced_under_the_look_is_left_out() {
 fn a_removed_account_is_its_own_error() {
     let host = TestHost::new();
     std::fs::remove_dir(host.incoming()).unwrap();
-    let error = Incoming::open(&host.layout, &host.account).unwrap_err();
+    let error = Incoming::open(&host.layout, &host.account, &host.opener).unwrap_err();
     assert!(matches!(error, ScanError::Folder(FolderError::Missing { .. })), "{error:?}");
 }
 

@@ -1,8 +1,8 @@
 //! Reading a claimed import's files in the spool, and clearing them away.
 //!
-//! The files belong to the account, often with mode 0600: reading them takes
-//! `CAP_DAC_READ_SEARCH`. A data file is read under a lease; [`SpooledData::unchanged`] says
-//! afterwards whether anybody could have written to it meanwhile (see [`super::claim`]).
+//! The files belong to the account, often with mode 0600: an [`Opener`] opens them. A data file is
+//! read under a lease; [`SpooledData::unchanged`] says afterwards whether anybody could have written
+//! to it meanwhile (see [`super::claim`]).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,9 +15,10 @@ use nix::errno::Errno;
 use super::claim::{DATA, MANIFEST};
 use super::folder::{Folder, FolderError};
 use super::layout::Layout;
+use super::opener::{Lease, Opener, Place};
 use crate::config::Size;
 use crate::import_id::ImportId;
-use crate::sys::{LeaseError, ReadLease};
+use crate::sys::LeaseError;
 
 /// Why a claimed import's files can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum SpooledError {
     /// The import's spool folder is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A file can't be opened; `EACCES` means that `CAP_DAC_READ_SEARCH` is missing.
+    /// A file can't be opened; see [`super::opener::Access`] for what each error means.
     #[error("cannot open {}", path.display())]
     Open {
         /// The file.
@@ -77,12 +78,14 @@ pub enum SpooledError {
 #[derive(Debug)]
 pub struct SpooledImport {
     folder: Folder,
+    place: Place,
+    opener: Opener,
 }
 
 /// A claimed data file, open for reading under a lease.
 #[derive(Debug)]
 pub struct SpooledData {
-    lease: ReadLease,
+    lease: Lease,
     path: PathBuf,
     opened: Stamp,
 }
@@ -96,12 +99,13 @@ struct Stamp {
 }
 
 impl SpooledImport {
-    /// Opens the import's folder in the spool.
+    /// Opens the import's folder in the spool, whose files `opener` opens.
     ///
     /// # Errors
     /// It is missing or can't be opened.
-    pub fn open(layout: &Layout, import: &ImportId) -> Result<Self, SpooledError> {
-        Ok(Self { folder: Folder::open(&layout.spooled(import))? })
+    pub fn open(layout: &Layout, import: &ImportId, opener: &Opener) -> Result<Self, SpooledError> {
+        let folder = Folder::open(&layout.spooled(import))?;
+        Ok(Self { folder, place: Place::Spooled(import.clone()), opener: opener.clone() })
     }
 
     /// The manifest's bytes, at most `max`.
@@ -126,7 +130,7 @@ impl SpooledImport {
     /// It can't be opened, or somebody is writing to it.
     pub fn data(&self) -> Result<SpooledData, SpooledError> {
         let (file, path) = self.plain(DATA)?;
-        let lease = match ReadLease::take(file) {
+        let lease = match self.opener.lease(file) {
             Ok(lease) => lease,
             Err(source) => return Err(SpooledError::Lease { path, source }),
         };
@@ -138,7 +142,7 @@ impl SpooledImport {
 
     fn plain(&self, name: &str) -> Result<(File, PathBuf), SpooledError> {
         let path = self.folder.path().join(name);
-        let file = match self.folder.read(name) {
+        let file = match self.opener.open(&self.place, name) {
             Ok(file) => file,
             Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Err(SpooledError::NotPlain { path });

@@ -7,9 +7,10 @@ use super::entry::Entry;
 use super::folder::Folder;
 use super::layout::Layout;
 use super::listing::Listing;
+use super::opener::Opener;
 use super::scan::Incoming;
 use crate::account::AccountId;
-use crate::config::Paths;
+use crate::config::{Config, Paths};
 use crate::import_id::ImportId;
 use crate::sys::ReadLease;
 
@@ -17,6 +18,7 @@ use crate::sys::ReadLease;
 pub(super) struct TestHost {
     _root: tempfile::TempDir,
     pub(super) layout: Layout,
+    pub(super) opener: Opener,
     pub(super) account: AccountId,
     pub(super) import: ImportId,
 }
@@ -32,15 +34,13 @@ impl TestHost {
     }
 
     fn below(root: tempfile::TempDir) -> Self {
-        let paths = Paths {
-            accounts: root.path().into(),
-            state: root.path().join("state"),
-            ..Paths::default()
-        };
-        let layout = Layout::new(&paths);
+        let paths = Paths { accounts: root.path().into(), ..Paths::default() };
+        let config = Config { paths, ..Config::default() };
+        let (layout, opener) = (Layout::new(&config.paths), Opener::here(&config));
         std::fs::create_dir(layout.spool()).unwrap();
         let account: AccountId = "TEST-ABC-123Z".parse().unwrap();
-        let host = Self { _root: root, layout, account, import: "sftp1-42".parse().unwrap() };
+        let import = "sftp1-42".parse().unwrap();
+        let host = Self { _root: root, layout, opener, account, import };
         host.add_account(&host.account);
         host
     }
@@ -80,7 +80,7 @@ impl TestHost {
     }
 
     pub(super) fn open(&self) -> Incoming {
-        Incoming::open(&self.layout, &self.account).unwrap()
+        Incoming::open(&self.layout, &self.account, &self.opener).unwrap()
     }
 
     /// The entry called `name` in incoming.

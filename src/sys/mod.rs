@@ -35,9 +35,10 @@ pub enum LeaseError {
     Other(#[source] io::Error),
 }
 
-/// An open file with a read lease on it, given back when dropped.
+/// An open file with a read lease on it.
 ///
-/// The lease belongs to the open file description: duplicates of the handle share it.
+/// The lease belongs to the open file description: duplicates of the handle share it, also those in
+/// other processes. It ends when the last of them is closed.
 #[derive(Debug)]
 pub struct ReadLease {
     file: File,
@@ -54,15 +55,13 @@ impl ReadLease {
         // could stop the daemon by opening a file. SIGURG is ignored by default, and nobody
         // waits for it; a break is seen by asking, in `is_whole`.
         set_signal(file.as_fd(), libc::SIGURG).map_err(|e| LeaseError::Other(e.into()))?;
-        set_lease(file.as_fd(), libc::F_RDLCK).map_err(|errno| match errno {
-            Errno::EAGAIN => LeaseError::Writer,
-            Errno::EINVAL | Errno::ENOTSUP | Errno::ENOLCK | Errno::ENOSYS => {
-                LeaseError::Unsupported(errno.into())
-            }
-            Errno::EACCES | Errno::EPERM => LeaseError::Denied(errno.into()),
-            _ => LeaseError::Other(errno.into()),
-        })?;
+        set_lease(file.as_fd(), libc::F_RDLCK)?;
         Ok(Self { file })
+    }
+
+    /// `file`, on which another process has taken the lease.
+    pub fn taken(file: File) -> Self {
+        Self { file }
     }
 
     /// Whether nobody opened the file for writing, or truncated it, since the lease was taken.
@@ -90,11 +89,29 @@ impl ReadLease {
     }
 }
 
-impl Drop for ReadLease {
-    fn drop(&mut self) {
-        // Closing would do as well, unless a duplicate of the handle lives on: then whoever wants
-        // to write would wait for it. There is nothing to do about an error.
-        let _ = set_lease(self.file.as_fd(), libc::F_UNLCK);
+impl From<Errno> for LeaseError {
+    /// Converts the error of F_SETLEASE.
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::EAGAIN => Self::Writer,
+            Errno::EINVAL | Errno::ENOTSUP | Errno::ENOLCK | Errno::ENOSYS => {
+                Self::Unsupported(errno.into())
+            }
+            Errno::EACCES | Errno::EPERM => Self::Denied(errno.into()),
+            _ => Self::Other(errno.into()),
+        }
+    }
+}
+
+impl LeaseError {
+    /// The error number from which [`LeaseError::from`] makes this again.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Writer => Errno::EAGAIN,
+            Self::Unsupported(source) | Self::Denied(source) | Self::Other(source) => {
+                source.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+            }
+        }
     }
 }
 
@@ -156,15 +173,29 @@ mod tests {
     }
 
     #[test]
-    fn readers_do_not_break_it_and_dropping_gives_it_back() {
+    fn readers_do_not_break_it_and_it_ends_with_the_last_handle() {
         let (_folder, path) = file();
         let lease = ReadLease::take(File::open(&path).unwrap()).unwrap();
         let duplicate = lease.file().try_clone().unwrap();
         File::open(&path).unwrap();
         assert!(lease.is_whole().unwrap());
         drop(lease);
-        OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
-        drop(duplicate);
+        let write = || OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        assert_eq!(write().unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
+        assert!(!ReadLease::taken(duplicate).is_whole().unwrap(), "the writer began to break it");
+        // A child that another test forks holds our handle until its exec.
+        while write().is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_same_after_its_number() {
+        for errno in [Errno::EAGAIN, Errno::EINVAL, Errno::EACCES, Errno::EPIPE] {
+            let error = LeaseError::from(errno);
+            assert_eq!(error.errno(), errno);
+            assert_eq!(matches!(error, LeaseError::Writer), errno == Errno::EAGAIN);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::User;
 use serde_json::Value;
 
 use crate::host::{Host, SOON, text};
@@ -93,6 +94,12 @@ impl<'h> Account<'h> {
 
     pub fn incoming(&self) -> PathBuf {
         self.host.accounts().join(&self.id).join("incoming")
+    }
+
+    /// Gives `file` to the account's Unix user, as a file that its session has made.
+    pub fn give(&self, file: &Path) {
+        let user = User::from_name(&self.id).unwrap().expect("the account's Unix user");
+        std::os::unix::fs::chown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     }
 
     pub fn results(&self) -> PathBuf {

@@ -13,6 +13,8 @@ use crate::unix::changing_users;
 fn a_whole_host_and_what_people_see() {
     let host = Host::running();
     host.account("e2e-doctor-whole");
+    let watched = || examine(&host).said("watches").starts_with("ok").then_some(());
+    until("the account to be watched", SOON, watched);
     expect_content(&host);
     let mut words = arguments(&host).to_vec();
     words.retain(|word| word != "--json");

@@ -91,6 +91,7 @@ fn waits(account: &Account<'_>) -> String {
 fn put(account: &Account<'_>, stem: &str) {
     let pair = Pair::events(&account.local(), stem, 2);
     for file in [&pair.data, &pair.manifest] {
+        account.give(file);
         std::fs::rename(file, account.incoming().join(file.file_name().unwrap())).unwrap();
     }
 }

@@ -32,6 +32,7 @@ fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
     let incoming = account.incoming();
     let temporary = incoming.join(".temporary");
     std::fs::write(&temporary, content).unwrap();
+    account.give(&temporary);
     std::fs::rename(temporary, incoming.join(OsStr::from_bytes(name))).unwrap();
 }
 

@@ -45,6 +45,7 @@ mod load;
 mod logins;
 mod meanwhile;
 mod metrics;
+mod opener;
 mod poison;
 mod registry_kill;
 mod reused_data_file;

@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use nix::unistd::User;
 use serde_json::Value;
 
 use crate::account::Account;
@@ -23,10 +22,9 @@ pub fn upload(account: &Account<'_>, stem: &str) {
     let folder = account.local();
     let events = Pair::events_with(&folder, &format!("{stem}-e"), EVENTS, &[3, 9]);
     let profiles = Pair::profiles(&folder, &format!("{stem}-p"), PROFILES);
-    let user = User::from_name(&account.id).unwrap().expect("the account's Unix user");
     for file in [&events.data, &events.manifest, &profiles.data, &profiles.manifest] {
         set_mode(file, 0o600);
-        std::os::unix::fs::chown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        account.give(file);
         std::fs::rename(file, account.incoming().join(file.file_name().unwrap())).unwrap();
     }
 }

@@ -82,6 +82,7 @@ fn what_no_wake_up_told_of_is_found_by_the_rescan() {
         for file in [&pair.data, &pair.manifest] {
             let (name, aside) = (file.file_name().unwrap(), host.root.join("aside"));
             std::fs::copy(file, &aside).unwrap();
+            account.give(&aside);
             std::fs::hard_link(&aside, account.incoming().join(name)).unwrap();
             std::fs::remove_file(&aside).unwrap();
         }

@@ -33,6 +33,13 @@ until_true() {
 
 property() { systemctl show -p "$2" --value "$1"; }
 main_pid() { property sftp-importd MainPID; }
+# The daemon's opener process.
+opener_pid() {
+    local pid
+    for pid in $(cat "/proc/$(main_pid)/task/$(main_pid)/children"); do
+        if [ "$(cat "/proc/$pid/comm")" = sftp-opener ]; then echo "$pid"; fi
+    done
+}
 restarts() { property sftp-importd NRestarts; }
 restarted_since() { [ "$(restarts)" -gt "$1" ] && systemctl is-active --quiet sftp-importd; }
 

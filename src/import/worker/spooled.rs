@@ -22,7 +22,7 @@ impl Engine {
         monitor: &Monitor,
     ) -> Result<(Manifest, SpooledData, File), Failure> {
         let host = |error: SpooledError| unreadable(row, &error);
-        let spooled = SpooledImport::open(&self.layout, &row.id).map_err(host)?;
+        let spooled = SpooledImport::open(&self.layout, &row.id, &self.opener).map_err(host)?;
         let limits = self.config.limits_of(&row.account);
         let bytes = spooled.manifest(limits.max_manifest).map_err(host)?;
         let manifest = Manifest::parse(&bytes, limits).map_err(|errors| errors.into_failure())?;

@@ -1,0 +1,173 @@
+//! The opener process: how the daemon starts it and gives up its own capabilities, and its `main`.
+//!
+//! The daemon is started with `CAP_DAC_READ_SEARCH` and `CAP_LEASE`. Before it has a second thread, and
+//! before it reads anything that an account wrote, it starts itself once more under the name
+//! [`NAME`], with one end of a socket as standard input, and then has no capability any more. The
+//! other process has those two and answers [`spool::Opener`]; it ends when the daemon does.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use rustix::thread::CapabilitySet;
+use tokio::sync::oneshot;
+
+use super::{Failure, privileges};
+use crate::config::Config;
+use crate::printable::chain;
+use crate::spool::{self, Access, Opener};
+
+/// The first argument of the opener process, by which the program knows that it is one.
+const NAME: &str = "sftp-import-opener";
+
+/// What the opener process needs; it reports at its start which of it is missing.
+const NEEDED: [(CapabilitySet, &str); 2] =
+    [(CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"), (CapabilitySet::LEASE, "CAP_LEASE")];
+
+/// The report that nothing is missing; else it is the place in [`NEEDED`].
+const READY: u8 = NEEDED.len() as u8;
+
+/// Why the daemon has no opener process, or more rights than it should.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenerError {
+    /// It can't be started.
+    #[error("cannot start the opener process")]
+    Start(#[source] io::Error),
+    /// It ended at once; it has printed why.
+    #[error("the opener process ended at its start ({0})")]
+    Ended(ExitStatus),
+    /// The daemon was started without it.
+    #[error(
+        "the capability {0} is missing; \
+         the unit's AmbientCapabilities= and CapabilityBoundingSet= give it"
+    )]
+    Capability(&'static str),
+    /// The system call filter of the unit may refuse capset(2).
+    #[error("cannot give up capabilities; does the unit's SystemCallFilter= allow capset?")]
+    GiveUp(#[source] io::Error),
+    /// The kernel shows capabilities all the same.
+    #[error("not every capability is given up: /proc/self/status shows {0:?}")]
+    LeftOver(String),
+}
+
+/// The running opener process.
+#[derive(Debug)]
+pub struct OpenerProcess {
+    child: Child,
+}
+
+/// Starts the opener process, and gives up every capability of this one, which must have one thread.
+///
+/// # Errors
+/// See [`OpenerError`].
+pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
+    privileges::shut().map_err(OpenerError::Start)?;
+    let (ours, theirs) = spool::opener::pair().map_err(|e| OpenerError::Start(e.into()))?;
+    let uids = config.accounts.uids();
+    let mut child = Command::new("/proc/self/exe")
+        .arg0(NAME)
+        .arg(&config.paths.accounts)
+        .args([uids.start().to_string(), uids.end().to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(OpenerError::Start)?;
+    privileges::keep(CapabilitySet::empty()).map_err(OpenerError::GiveUp)?;
+    let status = fs::read_to_string("/proc/self/status").map_err(OpenerError::GiveUp)?;
+    if let Some(line) = privileges::left_over(&status) {
+        return Err(OpenerError::LeftOver(line));
+    }
+    let mut ours = File::from(ours);
+    let mut report = [READY];
+    let read = ours.read(&mut report).map_err(OpenerError::Start)?;
+    if read == 0 {
+        return Err(OpenerError::Ended(child.wait().map_err(OpenerError::Start)?));
+    }
+    match NEEDED.get(usize::from(report[0])) {
+        Some((_, capability)) => Err(OpenerError::Capability(capability)),
+        None => Ok((Opener::process(OwnedFd::from(ours)), OpenerProcess { child })),
+    }
+}
+
+impl OpenerProcess {
+    /// Resolves when the process has ended, to how it ended.
+    ///
+    /// # Errors
+    /// The host has no thread left.
+    pub fn ended(mut self) -> io::Result<oneshot::Receiver<io::Result<ExitStatus>>> {
+        let (send, ended) = oneshot::channel();
+        let wait = move || {
+            // It fails if the daemon is ending.
+            let _ = send.send(self.child.wait());
+        };
+        std::thread::Builder::new().name("opener".into()).spawn(wait)?;
+        Ok(ended)
+    }
+}
+
+/// The error with which the daemon ends, as its opener process has.
+pub fn ended(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> Failure {
+    let how = match status {
+        Ok(Ok(status)) => status.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    format!("the opener process has ended ({how}); without it no upload can be opened").into()
+}
+
+/// Whether this process is to be the opener process.
+pub fn is_asked_for() -> bool {
+    std::env::args_os().next().is_some_and(|name| name == NAME)
+}
+
+/// Runs the opener process until the daemon ends.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // To the journal, by way of the daemon's standard error.
+            let _ = writeln!(io::stderr(), "the opener process: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    privileges::shut()?;
+    prctl::set_name(&CString::new(spool::opener::PROCESS)?)?;
+    ignore_signals()?;
+    let needed = NEEDED.iter().map(|(capability, _)| *capability).collect();
+    let kept = privileges::keep(needed)?;
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let [root, first, last] = arguments.as_slice() else {
+        return Err("it is started by sftp-importd alone".into());
+    };
+    let uid = |text: &std::ffi::OsStr| text.to_str().and_then(|text| text.parse::<u32>().ok());
+    let (Some(first), Some(last)) = (uid(first), uid(last)) else {
+        return Err("user ids are numbers".into());
+    };
+    privileges::confine_to(Path::new(root))?;
+    let mut socket = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let missing = NEEDED.iter().position(|(capability, _)| !kept.contains(*capability));
+    socket.write_all(&[missing.map_or(READY, |place| place as u8)])?;
+    spool::opener::serve(socket.into(), Access::new(Path::new(root), first..=last))?;
+    Ok(())
+}
+
+/// systemd and a terminal send these to all processes at once; the daemon has some seconds yet, and
+/// opens files until it ends.
+fn ignore_signals() -> nix::Result<()> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    signals.thread_block()
+}

@@ -1,0 +1,115 @@
+//! What the daemon's two processes may do: the daemon nothing, the opener process two things.
+
+use std::io;
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+};
+use nix::sys::prctl;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+};
+
+/// Closes this process's files in /proc (its memory, descriptors and environment) to other processes
+/// of its user, and makes sure that no program that it runs gains rights.
+///
+/// # Errors
+/// The kernel's.
+pub fn shut() -> io::Result<()> {
+    prctl::set_dumpable(false)?;
+    prctl::set_no_new_privs()?;
+    Ok(())
+}
+
+/// Gives up every capability but those in `kept`, in this thread and those that it makes. Returns
+/// those that it has then.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep(kept: CapabilitySet) -> io::Result<CapabilitySet> {
+    let kept = capabilities(None)?.permitted.intersection(kept);
+    clear_ambient_capability_set()?;
+    let inheritable = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable })?;
+    Ok(kept)
+}
+
+/// Confines this thread and those that it makes to reading below `folder`, where the kernel has
+/// Landlock (landlock(7)): no other file is opened, whatever the user or a capability allows.
+///
+/// # Errors
+/// The folder can't be opened, or the kernel's.
+pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let ruleset = Ruleset::default().handle_access(AccessFs::from_all(ABI::V3))?.create()?;
+    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+    ruleset.add_rule(PathBeneath::new(PathFd::new(folder)?, reading))?.restrict_self()?;
+    Ok(())
+}
+
+/// The first line of `status` that shows a capability, or more than one thread, whose capabilities
+/// it doesn't show. `status` is /proc/self/status (proc_pid_status(5)).
+pub fn left_over(status: &str) -> Option<String> {
+    const EXPECTED: [(&str, u64); 5] =
+        [("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapAmb", 0), ("Threads", 1)];
+    EXPECTED.into_iter().find_map(|(name, expected)| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let value = line.unwrap_or_default().trim();
+        (u64::from_str_radix(value, 16) != Ok(expected)).then(|| format!("{name}: {value}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Name:\tx\nThreads:\t1\nCapInh:\t0000000000000000\n\
+        CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000010000004\n\
+        CapAmb:\t0000000000000000\n";
+
+    #[test]
+    fn any_capability_left_over_is_found() {
+        assert_eq!(left_over(STATUS), None);
+        for field in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            let (none, two) = (format!("{field}:\t0000000000000000"), format!("{field}: 10000004"));
+            assert_eq!(left_over(&STATUS.replace(&none, &two)), Some(two));
+        }
+        assert_eq!(left_over(&STATUS.replace("Threads:\t1", "Threads:\t2")).unwrap(), "Threads: 2");
+        assert_eq!(left_over("").unwrap(), "CapInh: ");
+    }
+
+    /// In a thread of its own, as the confinement is a thread's.
+    #[test]
+    fn a_confined_thread_opens_nothing_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "x").unwrap();
+        let confined = || {
+            confine_to(folder.path()).unwrap();
+            std::fs::read(&path).unwrap();
+            for other in ["/etc/passwd", "/proc/self/status", "/etc"] {
+                let error = std::fs::File::open(other).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{other}");
+            }
+            assert!(std::fs::write(&path, "y").is_err(), "it is for reading only");
+        };
+        std::thread::scope(|scope| scope.spawn(confined).join()).unwrap();
+    }
+
+    /// In a thread of its own: capabilities are a thread's.
+    #[test]
+    fn a_thread_keeps_what_it_had_of_what_is_to_be_kept() {
+        let of_thread = || {
+            let two = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::LEASE;
+            let had = capabilities(None).unwrap().permitted;
+            let kept = keep(two).unwrap();
+            assert_eq!(kept, had.intersection(two));
+            let sets = capabilities(None).unwrap();
+            assert_eq!((sets.effective, sets.permitted), (kept, kept));
+            assert!(sets.inheritable.is_empty());
+            assert!(keep(CapabilitySet::empty()).unwrap().is_empty());
+            assert!(keep(two).unwrap().is_empty(), "they don't come back");
+        };
+        std::thread::spawn(of_thread).join().unwrap();
+    }
+}

@@ -1,0 +1,143 @@
+//! [`Opener`]: opens accounts' files for reading, and takes leases on them.
+//!
+//! Both need capabilities: an upload may have mode 0600 (`CAP_DAC_READ_SEARCH`), and is another
+//! user's (`CAP_LEASE`). The daemon, which parses what accounts write, has neither: it asks the
+//! opener process, a child of its own that has both, reads no file, and passes descriptors. A
+//! request goes to the one socket between them, as a datagram with a new socket for its answer, so
+//! that no thread waits for another's answer.
+//!
+//! Without an opener process ([`Opener::here`]) the same functions run in this process.
+
+mod access;
+mod channel;
+mod message;
+mod serve;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use rustix::net::SendFlags;
+
+pub use access::{Access, Place};
+pub use channel::pair;
+pub use serve::serve;
+
+use self::channel::{receive, send};
+use self::message::Request;
+use crate::config::Config;
+use crate::sys::{LeaseError, ReadLease};
+
+/// The name of the opener process in /proc/PID/comm, at most 15 bytes.
+pub const PROCESS: &str = "sftp-opener";
+
+/// Opens accounts' files. Clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Opener(Arc<Way>);
+
+#[derive(Debug)]
+enum Way {
+    Here(Access),
+    Process(OwnedFd),
+}
+
+/// A file under a read lease, see [`ReadLease`].
+#[derive(Debug)]
+pub struct Lease {
+    lease: ReadLease,
+    opener: Opener,
+}
+
+impl Opener {
+    /// An opener that is this process, with its rights.
+    pub fn here(config: &Config) -> Self {
+        let access = Access::new(&config.paths.accounts, config.accounts.uids());
+        Self(Arc::new(Way::Here(access)))
+    }
+
+    /// The opener process that runs [`serve`] at the other end of `socket`.
+    pub fn process(socket: OwnedFd) -> Self {
+        Self(Arc::new(Way::Process(socket)))
+    }
+
+    /// Opens the file `name` in `place` for reading.
+    ///
+    /// # Errors
+    /// As [`Access::open`]; `EPIPE` if the opener process has ended.
+    pub(super) fn open(&self, place: &Place, name: &str) -> nix::Result<File> {
+        match &*self.0 {
+            Way::Here(access) => access.open(place, name),
+            Way::Process(socket) => {
+                let request = Request::Open(place.clone(), name.to_owned());
+                ask(socket, &request, None)?.map(File::from).ok_or(Errno::EPROTO)
+            }
+        }
+    }
+
+    /// Takes a read lease on `file`, which [`Opener::open`] has opened.
+    ///
+    /// # Errors
+    /// As [`ReadLease::take`]; `EPIPE` if the opener process has ended.
+    pub(super) fn lease(&self, file: File) -> Result<Lease, LeaseError> {
+        let lease = match &*self.0 {
+            Way::Here(_) => ReadLease::take(file)?,
+            Way::Process(socket) => {
+                ask(socket, &Request::Lease, Some(file.as_fd()))?;
+                ReadLease::taken(file)
+            }
+        };
+        Ok(Lease { lease, opener: self.clone() })
+    }
+}
+
+impl Lease {
+    /// Whether nobody opened the file for writing, or truncated it, since the lease was taken.
+    ///
+    /// # Errors
+    /// The kernel's; `EPIPE` if the opener process has ended.
+    pub fn is_whole(&self) -> io::Result<bool> {
+        match &*self.opener.0 {
+            Way::Here(_) => self.lease.is_whole(),
+            Way::Process(socket) => match ask(socket, &Request::Renew, Some(self.file().as_fd())) {
+                Ok(_) => Ok(true),
+                Err(Errno::EAGAIN) => Ok(false),
+                Err(errno) => Err(errno.into()),
+            },
+        }
+    }
+
+    /// The file under the lease.
+    pub fn file(&self) -> &File {
+        self.lease.file()
+    }
+}
+
+/// Asks the opener process, and waits for its answer.
+fn ask(
+    socket: &OwnedFd,
+    request: &Request,
+    file: Option<BorrowedFd<'_>>,
+) -> nix::Result<Option<OwnedFd>> {
+    let (answers, theirs) = pair()?;
+    let descriptors: Vec<_> = std::iter::once(theirs.as_fd()).chain(file).collect();
+    let sent = send(socket.as_fd(), &request.encode(), &descriptors, SendFlags::empty());
+    // So it is where the other process has ended with requests in its queue.
+    sent.map_err(|errno| if errno == Errno::ECONNRESET { Errno::EPIPE } else { errno })?;
+    drop(descriptors);
+    // The opener process has the last one of these: when it ends, so does the wait below.
+    drop(theirs);
+    let mut number = [0; size_of::<i32>()];
+    let (length, mut passed) = receive(&answers, &mut number)?;
+    if length != number.len() {
+        return Err(Errno::EPIPE);
+    }
+    match i32::from_ne_bytes(number) {
+        0 => Ok(passed.pop()),
+        errno => Err(Errno::from_raw(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

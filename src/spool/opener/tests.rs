@@ -1,0 +1,194 @@
+//! What the opener process opens for the daemon, and what it opens for nobody. The asker has taken
+//! the daemon's place, and what the daemon's user can put below the accounts' folder.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, chown, symlink};
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::super::test_host::TestHost;
+use super::message::MAX_REQUEST;
+use super::*;
+use crate::import_id::ImportId;
+
+/// No user of this host's, and no account's.
+const STRANGER: u32 = 4711;
+
+/// The socket of an opener process, which is a thread here.
+fn socket(host: &TestHost) -> OwnedFd {
+    let (ours, theirs) = pair().unwrap();
+    let access = Access::new(host.layout.root(), 70_000..=99_999);
+    std::thread::spawn(move || serve(theirs, access).unwrap());
+    ours
+}
+
+fn opener(host: &TestHost) -> Opener {
+    Opener::process(socket(host))
+}
+
+fn incoming(host: &TestHost) -> Place {
+    Place::Incoming(host.account.clone())
+}
+
+#[test]
+fn opens_leases_and_renews_through_the_socket() {
+    let host = TestHost::new();
+    let path = host.put("e.csv", "content");
+    let opener = opener(&host);
+    let mut text = String::new();
+    opener.open(&incoming(&host), "e.csv").unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "content");
+    let writer = OpenOptions::new().append(true).open(&path).unwrap();
+    let refused = opener.lease(opener.open(&incoming(&host), "e.csv").unwrap());
+    assert!(matches!(refused, Err(LeaseError::Writer)), "{refused:?}");
+    drop(writer);
+    host.closed("e.csv");
+    let lease = opener.lease(opener.open(&incoming(&host), "e.csv").unwrap()).unwrap();
+    assert!(lease.is_whole().unwrap() && lease.is_whole().unwrap());
+    let late = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
+    assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
+    assert!(!lease.is_whole().unwrap());
+}
+
+/// The kernel's errors pass over, as callers decide by them.
+#[test]
+fn errors_are_the_same_on_both_ways() {
+    let host = TestHost::new();
+    host.put("e.csv", "x");
+    let process = opener(&host);
+    for (place, name) in [
+        (incoming(&host), "other.csv"),
+        (Place::Incoming("nobody".parse().unwrap()), "e.csv"),
+        (Place::Spooled(host.import.clone()), "data"),
+    ] {
+        assert_eq!(process.open(&place, name).unwrap_err(), Errno::ENOENT, "{place:?}");
+        assert_eq!(host.opener.open(&place, name).unwrap_err(), Errno::ENOENT, "{place:?}");
+    }
+    let file = || File::open("/dev/null").unwrap();
+    assert!(matches!(host.opener.lease(file()), Err(LeaseError::Unsupported(_))));
+    assert!(matches!(process.lease(file()), Err(LeaseError::Other(_))), "no regular file");
+}
+
+#[test]
+fn a_hostile_asker_opens_nothing_but_accounts_files() {
+    let host = TestHost::new();
+    let (incoming_path, spooled) = (host.incoming(), host.spooled());
+    std::fs::create_dir(&spooled).unwrap();
+    let secret = host.layout.root().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    host.put("two-names", "x");
+    std::fs::hard_link(incoming_path.join("two-names"), spooled.join("data")).unwrap();
+    symlink(&secret, spooled.join("manifest")).unwrap();
+    symlink(&secret, incoming_path.join("link")).unwrap();
+    mkfifo(&incoming_path.join("fifo"), Mode::S_IRWXU).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(incoming_path.join("socket")).unwrap());
+    std::fs::create_dir(incoming_path.join("folder")).unwrap();
+    symlink(&incoming_path, host.layout.spool().join("sftp1-7")).unwrap();
+    symlink(&secret, incoming_path.join("data")).unwrap();
+    let opener = opener(&host);
+    let here = || Place::Spooled(host.import.clone());
+    let linked: ImportId = "sftp1-7".parse().unwrap();
+    for (place, name, errno) in [
+        (incoming(&host), "two-names", Errno::ENXIO),
+        (incoming(&host), "link", Errno::ELOOP),
+        (incoming(&host), "fifo", Errno::ENXIO),
+        (incoming(&host), "socket", Errno::ENXIO),
+        (incoming(&host), "folder", Errno::ENXIO),
+        (incoming(&host), "..", Errno::EINVAL),
+        (incoming(&host), ".", Errno::EINVAL),
+        (incoming(&host), ".hidden", Errno::EINVAL),
+        (incoming(&host), "", Errno::EINVAL),
+        (incoming(&host), "../results", Errno::EINVAL),
+        (incoming(&host), "x\0", Errno::EINVAL),
+        (here(), "data", Errno::ENXIO),
+        (here(), "manifest", Errno::ELOOP),
+        (here(), "log", Errno::EINVAL),
+        (Place::Spooled(linked), "data", Errno::ENOTDIR),
+    ] {
+        assert_eq!(opener.open(&place, name).unwrap_err(), errno, "{place:?} {name:?}");
+    }
+    std::fs::rename(&incoming_path, host.results().join("aside")).unwrap();
+    symlink(host.layout.root(), &incoming_path).unwrap();
+    assert_eq!(opener.open(&incoming(&host), "secret").unwrap_err(), Errno::ENOTDIR);
+}
+
+#[test]
+fn files_of_other_users_are_neither_opened_nor_leased() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can give a file away");
+        return;
+    }
+    let host = TestHost::new();
+    let path = host.put("e.csv", "x");
+    let opener = opener(&host);
+    let lease = |file: &Path| opener.lease(File::open(file).unwrap());
+    chown(&path, Some(70_123), None).unwrap();
+    assert!(lease(&path).unwrap().is_whole().unwrap());
+    opener.open(&incoming(&host), "e.csv").unwrap();
+    chown(&path, Some(STRANGER), None).unwrap();
+    assert_eq!(opener.open(&incoming(&host), "e.csv").unwrap_err(), Errno::EPERM);
+    assert!(matches!(lease(&path), Err(LeaseError::Denied(_))), "{:?}", lease(&path));
+    let taken = Lease { lease: ReadLease::take(File::open(&path).unwrap()).unwrap(), opener };
+    assert_eq!(taken.is_whole().unwrap_err().raw_os_error(), Some(libc::EPERM));
+}
+
+/// Nothing that is sent ends it or gets an answer it shouldn't.
+#[test]
+fn what_is_no_request_gets_nothing() {
+    let host = TestHost::new();
+    host.put("e.csv", "x");
+    let socket = socket(&host);
+    let file = File::open(host.incoming().join("e.csv")).unwrap();
+    let good = Request::Open(incoming(&host), "e.csv".into()).encode();
+    let long = vec![b'x'; MAX_REQUEST + 1];
+    for (bytes, with_file) in [
+        (&b"x"[..], false),
+        (&long, false),
+        (&good, true),
+        (&Request::Lease.encode(), false),
+        (&Request::Renew.encode(), false),
+    ] {
+        send(socket.as_fd(), bytes, &[], SendFlags::empty()).unwrap();
+        let (answers, theirs) = pair().unwrap();
+        let mut descriptors = vec![theirs.as_fd()];
+        descriptors.extend(with_file.then_some(file.as_fd()));
+        send(socket.as_fd(), bytes, &descriptors, SendFlags::empty()).unwrap();
+        drop(theirs);
+        let mut number = [0; 4];
+        let (length, passed) = receive(&answers, &mut number).unwrap();
+        let is_refused = length == 0 || i32::from_ne_bytes(number) == libc::EINVAL;
+        assert!(is_refused && passed.is_empty(), "{number:?}");
+    }
+    // The answer can't be sent: no socket, a full one.
+    send(socket.as_fd(), &good, &[file.as_fd()], SendFlags::empty()).unwrap();
+    let (_answers, theirs) = pair().unwrap();
+    while send(theirs.as_fd(), b"full", &[], SendFlags::DONTWAIT).is_ok() {}
+    for _ in 0..20 {
+        send(socket.as_fd(), &good, &[theirs.as_fd()], SendFlags::empty()).unwrap();
+    }
+    Opener::process(socket).open(&incoming(&host), "e.csv").unwrap();
+}
+
+#[test]
+fn an_opener_process_that_has_ended_is_an_error() {
+    let host = TestHost::new();
+    host.put("e.csv", "x");
+    let (ours, theirs) = pair().unwrap();
+    let opener = Opener::process(ours);
+    let asked = {
+        let (opener, place) = (opener.clone(), incoming(&host));
+        std::thread::spawn(move || opener.open(&place, "e.csv"))
+    };
+    // It ends with the request in its queue.
+    let mut ready = [nix::poll::PollFd::new(theirs.as_fd(), nix::poll::PollFlags::POLLIN)];
+    nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE).unwrap();
+    drop(theirs);
+    assert_eq!(asked.join().unwrap().unwrap_err(), Errno::EPIPE);
+    assert_eq!(opener.open(&incoming(&host), "e.csv").unwrap_err(), Errno::EPIPE);
+    let file = File::open(host.incoming().join("e.csv")).unwrap();
+    assert!(matches!(opener.lease(file), Err(LeaseError::Other(_))));
+}
