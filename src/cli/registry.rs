@@ -121,7 +121,7 @@ pub(super) fn list(taken: &TakeOver, context: &Context) -> Result<(), CliError> 
         .refused
         .iter()
         .map(|refused| format!("can't be taken over: {}: {}", refused.what, refused.why));
-    let lines: Vec<String> = accounts.chain(keys).chain(refused).collect();
+    let lines: Vec<String> = refused.chain(accounts).chain(keys).collect();
     for line in lines.iter().take(SHOWN) {
         context.output().line(line)?;
     }
