@@ -10,11 +10,12 @@ use serde_json::json;
 use super::actor::actor;
 use super::admission::refused;
 use super::registry::{list, shown, undecided};
-use super::{CliError, CliResult, Context, require_root};
+use super::{CliError, CliResult, Context, account, require_root};
 use crate::admission::{Admission, TakeOver};
 use crate::config::Config;
 use crate::import::Adopted;
 use crate::key::publish;
+use crate::provision;
 use crate::registry::{self, Registry};
 use crate::state::copy::{self, CopyError};
 use crate::state::{self, Alone, Before, NotAlone, Replaced};
@@ -95,34 +96,34 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     let claims = registry::backup::read(&backup)?;
     drop(backup);
     let (found, taken) = undecided(&config, claims)?;
-    let accepted = arguments.accept_keys || taken.is_empty();
+    if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
+        context.output().json(&json!({
+            "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
+        }))?;
+        list(&taken, context)?;
+        return Err(CliError::new("this host has no registry; nothing is changed").hint(
+            format_args!(
+                "if these are to log in: sftp-import restore {} --accept-keys",
+                arguments.file.display()
+            ),
+        ));
+    }
+    // It would have the state database open.
+    let held = provision::hold(&config).map_err(account::hinted)?;
+    let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
+        registry::backup::remove(copy)
+    });
+    let replaced = replaced.map_err(hinted)?;
     let registry = match found {
         Some(registry) if arguments.accept_keys => {
             registry.write(|tx| taken.carry_out(tx, now))?;
             registry
         }
         Some(registry) => registry,
-        None if accepted => {
-            Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?
-        }
-        None => {
-            context.output().json(&json!({
-                "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
-            }))?;
-            list(&taken, context)?;
-            return Err(CliError::new("this host has no registry; nothing is changed").hint(
-                format_args!(
-                    "if these are to log in: sftp-import restore {} --accept-keys",
-                    arguments.file.display()
-                ),
-            ));
-        }
+        None => Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?,
     };
-    let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
-        registry::backup::remove(copy)
-    });
-    let replaced = replaced.map_err(hinted)?;
     let adopted = go_on(context, config, &registry, &replaced.before, now)?;
+    drop(held);
     tell(arguments, &replaced, &adopted, &taken, context)?;
     Ok(true)
 }

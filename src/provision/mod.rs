@@ -100,6 +100,21 @@ impl ProvisionError {
     }
 }
 
+/// Keeps every provisioning of this host waiting until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it lets provisioning go on"]
+pub struct Held {
+    _turn: Turn,
+}
+
+/// Waits until no one provisions, and keeps others from it.
+///
+/// # Errors
+/// The lock can't be taken.
+pub fn hold(config: &Config) -> Result<Held, ProvisionError> {
+    Ok(Held { _turn: Turn::take(config)? })
+}
+
 /// Whether an account `id` could be given a Unix user here: asked before its row is written.
 ///
 /// # Errors
