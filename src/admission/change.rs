@@ -80,13 +80,13 @@ impl Admission<'_> {
     ) -> Result<AddedKey, AdmissionError> {
         let checked = self.registry.read(|tx| key::check_new(tx, account, &new));
         if let Err(KeyError::Duplicate { .. }) = checked {
-            provision::ensure(self.config, self.registry, account)?;
+            self.make_user(state, at, account)?;
             key::publish(self.registry, self.config, at)?;
             self.copy(state, at, account)?;
         }
         checked?;
         let fingerprint = new.key.fingerprint();
-        provision::ensure(self.config, self.registry, account)?;
+        self.make_user(state, at, account)?;
         self.registry.write(|tx| key::add(tx, at, account, new))?;
         key::publish(self.registry, self.config, at)?;
         self.copy(state, at, account)?;
@@ -97,6 +97,19 @@ impl Admission<'_> {
                 .map(|(key, row)| AddedKey { key, account: row.state })
                 .ok_or_else(|| AdmissionError::NoAccount(account.clone()))
         })
+    }
+
+    /// Makes the Unix user and the folders of an account. The daemon looks for accounts when it sees a
+    /// new folder: the copy has the user's id by then.
+    fn make_user(
+        &self,
+        state: &State,
+        at: Timestamp,
+        account: &AccountId,
+    ) -> Result<(), AdmissionError> {
+        provision::assign_uid(self.config, self.registry, account)?;
+        self.copy(state, at, account)?;
+        Ok(provision::ensure(self.config, self.registry, account)?)
     }
 
     /// Revokes an account's key by its name or fingerprint: on return no login with it succeeds. The

@@ -124,6 +124,20 @@ pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> 
     Ok(plan::check_name(id, None, &host)?)
 }
 
+/// Gives `account` a Unix user id in the registry, if it has none.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn assign_uid(
+    config: &Config,
+    registry: &Registry,
+    account: &AccountId,
+) -> Result<(), ProvisionError> {
+    let _turn = Turn::take(config)?;
+    let host = look(config, std::slice::from_ref(account))?;
+    with_uid(config, registry, account, &host).map(drop)
+}
+
 /// Makes the Unix user and the folders of `account` be there, and notes the user's id in the
 /// registry.
 ///

@@ -232,6 +232,8 @@ fn databases_and_the_sidecar() {
     let approve = |sql: &str| {
         rusqlite::Connection::open(host.registry()).unwrap().execute_batch(sql).unwrap();
     };
+    // It is started without the unit.
+    examine(&host).warned("sidecar-privileges", "no filter of system calls");
     change("UPDATE key SET revoked_at = 1");
     examine(&host).warned("registry", "1 things are not in the state database");
     change("UPDATE key SET revoked_at = NULL");

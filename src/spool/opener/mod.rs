@@ -57,7 +57,7 @@ impl Opener {
         Self(Arc::new(Way::Here(access)))
     }
 
-    /// The opener process that runs [`serve`] at the other end of `socket`.
+    /// The opener process that runs [`serve()`] at the other end of `socket`.
     pub fn process(socket: OwnedFd) -> Self {
         Self(Arc::new(Way::Process(socket)))
     }
