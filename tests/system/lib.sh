@@ -35,8 +35,9 @@ property() { systemctl show -p "$2" --value "$1"; }
 main_pid() { property sftp-importd MainPID; }
 # The daemon's opener process.
 opener_pid() {
-    local pid
-    for pid in $(cat "/proc/$(main_pid)/task/$(main_pid)/children"); do
+    local pid pids=()
+    read -ra pids <"/proc/$(main_pid)/task/$(main_pid)/children" || true # no line ends there
+    for pid in "${pids[@]}"; do
         if [ "$(cat "/proc/$pid/comm")" = sftp-opener ]; then echo "$pid"; fi
     done
 }
