@@ -274,13 +274,13 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand provision" -s h 
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -s h -l help -d 'Print help'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -f -a "take-over" -d 'List the accounts and keys that the state database has and the registry has not. Whoever owns the daemon\'s user can write the state database: look at each before you take it over'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -f -a "take-over" -d 'List the accounts and keys that are in the state database but not in the registry. Any process of the user sftp-import can write the state database, so check each one before you accept it'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and not __fish_seen_subcommand_from take-over help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from take-over" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from take-over" -l accept-keys -d 'Take them over: the keys can log in then. A registry that is missing is made'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from take-over" -l accept-keys -d 'Add them to the registry, so that these keys can log in. Makes the registry if it is missing'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from take-over" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from take-over" -s h -l help -d 'Print help'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from help" -f -a "take-over" -d 'List the accounts and keys that the state database has and the registry has not. Whoever owns the daemon\'s user can write the state database: look at each before you take it over'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from help" -f -a "take-over" -d 'List the accounts and keys that are in the state database but not in the registry. Any process of the user sftp-import can write the state database, so check each one before you accept it'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand registry; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l account -d 'Only this account, and all that it depends on' -r
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand doctor" -l sshd-config -d 'The configuration of the sshd that accounts log in to' -r -F
@@ -292,7 +292,7 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand backup" -l confi
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand backup" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand backup" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand restore" -l config -d 'Configuration file [default: /etc/sftp-import/config.toml, if there is one]' -r -F
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand restore" -l accept-keys -d 'Take over the accounts and keys that it has and the registry of this host has not'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand restore" -l accept-keys -d 'Add the accounts and keys to the registry that are in the file but not in it'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand restore" -l json -d 'Print JSON instead of text'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and not __fish_seen_subcommand_from account key import webhook delivery activity check ingest config provision registry doctor backup restore help" -f -a "account" -d 'Partners: who may upload'
@@ -339,4 +339,4 @@ complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from delivery" -f -a "retry" -d 'Make a delivery again, whatever became of it; or all that were given up'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from activity" -f -a "export" -d 'Print the activity log as JSON lines, oldest first'
 complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the configuration file, and say what it sets'
-complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from registry" -f -a "take-over" -d 'List the accounts and keys that the state database has and the registry has not. Whoever owns the daemon\'s user can write the state database: look at each before you take it over'
+complete -c sftp-import -n "__fish_sftp_import_using_subcommand help; and __fish_seen_subcommand_from registry" -f -a "take-over" -d 'List the accounts and keys that are in the state database but not in the registry. Any process of the user sftp-import can write the state database, so check each one before you accept it'

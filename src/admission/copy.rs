@@ -64,22 +64,23 @@ impl Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("state database: ")?;
         match self {
-            Self::AddAccount(account) => write!(f, "account {} added, which it lacked", account.id),
-            Self::SetUid(id, uid) => write!(f, "account {id} has Unix user id {uid} again"),
-            Self::SetState(id, state) => write!(f, "account {id} is {state} again"),
+            Self::AddAccount(account) => {
+                write!(f, "account {} added, because it was missing", account.id)
+            }
+            Self::SetUid(id, uid) => write!(f, "Unix user id of account {id} corrected to {uid}"),
+            Self::SetState(id, state) => write!(f, "state of account {id} corrected to {state}"),
             Self::SuspendUnknown(id) => {
-                write!(f, "account {id} suspended, which no command of root's made")
+                write!(f, "account {id} suspended, because root has not approved it")
             }
             Self::RevokeKey(key) => write!(
                 f,
-                "key {:?} {} of account {} revoked, as it is not approved in this form",
+                "key {:?} {} of account {} revoked, because root has not approved it in this form",
                 key.name, key.fingerprint, key.account
             ),
             Self::AddKey(key) => write!(
                 f,
-                "key {:?} {} of account {} added, which it lacked",
+                "key {:?} {} of account {} added, because it was missing",
                 key.name, key.fingerprint, key.account
             ),
         }

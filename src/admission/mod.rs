@@ -4,10 +4,10 @@
 //! follows. Whoever owns the daemon's user can lock or damage the state database: a key is revoked
 //! without it.
 
+mod begin;
 mod change;
 mod copy;
 mod error;
-mod open;
 mod take_over;
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,11 @@ mod tests;
 use crate::config::Config;
 use crate::registry::Registry;
 
+pub use begin::begin_if_new;
 pub use change::{AddedKey, NewAccount};
 pub use copy::{Change, differences};
 pub use error::AdmissionError;
-pub use open::begin_if_new;
-pub use take_over::{Refused, TakeOver, decide};
+pub use take_over::{Refused, TakeOver, lacking};
 
 /// What admission works on.
 #[derive(Clone, Copy, Debug)]

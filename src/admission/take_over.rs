@@ -1,5 +1,5 @@
-//! Taking accounts and keys over that the registry lacks: at the upgrade from a version without it, and
-//! from a backup. Only after root was shown them and agreed; what root revoked stays revoked.
+//! Accounts and keys that the registry lacks, and how they get into it: at the upgrade from a version
+//! without a registry, and from a backup. Keys that root revoked stay revoked.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -7,9 +7,10 @@ use std::ops::RangeInclusive;
 use jiff::Timestamp;
 
 use crate::account::AccountId;
+use crate::config::Config;
 use crate::key::{self, PublicKey};
 use crate::registry::backup::Claims;
-use crate::registry::{self, Account, ApprovedKey, Transaction, accounts, keys};
+use crate::registry::{self, Account, ApprovedKey, Registry, Transaction, accounts, backup, keys};
 
 /// Something that can't be taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +43,25 @@ impl TakeOver {
         self.accounts.is_empty() && self.valid_keys().next().is_none()
     }
 
-    /// Writes it into the registry.
+    /// Writes it into `registry`, or into a new one.
     ///
     /// # Errors
-    /// SQLite's.
-    pub fn carry_out(&self, tx: &Transaction<'_>, at: Timestamp) -> registry::Result<()> {
+    /// SQLite's, or the new one can't be made.
+    pub fn accept(
+        &self,
+        registry: Option<Registry>,
+        config: &Config,
+        actor: &str,
+        at: Timestamp,
+    ) -> registry::Result<Registry> {
+        let Some(registry) = registry else {
+            return Registry::begin(&config.paths.admin, actor, |tx| self.write(tx, at));
+        };
+        registry.write(|tx| self.write(tx, at))?;
+        Ok(registry)
+    }
+
+    fn write(&self, tx: &Transaction<'_>, at: Timestamp) -> registry::Result<()> {
         for account in &self.accounts {
             accounts::add(tx, at, account)?;
         }
@@ -54,9 +69,26 @@ impl TakeOver {
     }
 }
 
+/// The registry of this host, if there is one, and what of `claims` it lacks.
+///
+/// # Errors
+/// The registry can't be read.
+pub fn lacking(
+    config: &Config,
+    actor: &str,
+    claims: Claims,
+) -> registry::Result<(Option<Registry>, TakeOver)> {
+    let registry = match Registry::open(&config.paths.admin, actor) {
+        Err(registry::Error::Missing(_)) => None,
+        opened => Some(opened?),
+    };
+    let known = registry.as_ref().map(backup::read_registry).transpose()?.unwrap_or_default();
+    Ok((registry, decide(claims, &known, &config.accounts.uids())))
+}
+
 /// Decides what of `claims` can be taken over into a registry that says `known`, where accounts have
 /// Unix user ids from `uids` (pure).
-pub fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
+pub(super) fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
     let mut taken = TakeOver::default();
     if claims.unreadable > 0 {
         taken.refuse(format!("{} rows", claims.unreadable), "they are no accounts and no keys");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::take_over::decide;
 use super::*;
 use crate::account::AccountId;
 use crate::account_state::AccountState;
@@ -100,17 +101,17 @@ impl Fixture {
 fn what_the_copy_says_otherwise_is_mended_and_told() {
     let fixture = Fixture::new();
     for (sql, told) in [
-        ("UPDATE account SET state = 'suspended'", "account acme is active again"),
-        ("UPDATE account SET uid = 1000", "account acme has Unix user id 70000 again"),
-        ("UPDATE account SET uid = NULL", "account acme has Unix user id 70000 again"),
-        ("UPDATE key SET from_hosts = '10.0.0.0/8'", "added, which it lacked"),
+        ("UPDATE account SET state = 'suspended'", "state of account acme corrected to active"),
+        ("UPDATE account SET uid = 1000", "Unix user id of account acme corrected to 70000"),
+        ("UPDATE account SET uid = NULL", "Unix user id of account acme corrected to 70000"),
+        ("UPDATE key SET from_hosts = '10.0.0.0/8'", "added, because it was missing"),
         (
             "UPDATE key SET expires_at = 5 WHERE revoked_at IS NULL",
-            "revoked, as it is not approved",
+            "revoked, because root has not approved it in this form",
         ),
-        ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, which it lacked"),
-        ("DELETE FROM key", "added, which it lacked"),
-        ("DELETE FROM account", "account acme added, which it lacked"),
+        ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, because it was missing"),
+        ("DELETE FROM key", "added, because it was missing"),
+        ("DELETE FROM account", "account acme added, because it was missing"),
         (
             "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
              VALUES ('acme', 'mine', 'ssh-ed25519', 'AAAA', 'SHA256:x', 0)",
@@ -118,12 +119,12 @@ fn what_the_copy_says_otherwise_is_mended_and_told() {
         ),
         (
             "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
-            "account root suspended, which no command of root's made",
+            "account root suspended, because root has not approved it",
         ),
         // Another account has the id that is acme's.
         (
             "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
-            "account acme has Unix user id 70000 again",
+            "Unix user id of account acme corrected to 70000",
         ),
     ] {
         let mended = fixture.mended(sql);
@@ -251,8 +252,7 @@ fn what_was_taken_over_can_log_in() {
         .unwrap();
     std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
     let taken = decide(claims, &Claims::default(), &fixture.config.accounts.uids());
-    let begin = |tx: &registry::Transaction<'_>| taken.carry_out(tx, fixture.now);
-    let registry = Registry::begin(&fixture.config.paths.admin, "root", begin).unwrap();
+    let registry = taken.accept(None, &fixture.config, "root", fixture.now).unwrap();
     assert_eq!(crate::key::publish(&registry, &fixture.config, fixture.now).unwrap(), 1);
     assert_eq!(differences(&registry, &fixture.state).unwrap(), []);
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::actor::actor;
 use super::admission::refused;
-use super::registry::{list, shown, undecided};
+use super::registry::{list, shown};
 use super::{CliError, CliResult, Context, account, require_root};
-use crate::admission::{Admission, TakeOver};
+use crate::admission::{Admission, TakeOver, lacking};
 use crate::config::Config;
 use crate::import::Adopted;
 use crate::key::publish;
@@ -32,7 +32,7 @@ pub struct BackupArguments {
 pub struct RestoreArguments {
     /// What `backup` wrote, or the copy that an upgrade left
     file: PathBuf,
-    /// Take over the accounts and keys that it has and the registry of this host has not
+    /// Add the accounts and keys to the registry that are in the file but not in it
     #[arg(long)]
     accept_keys: bool,
 }
@@ -95,7 +95,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
     let claims = registry::backup::read(&backup)?;
     drop(backup);
-    let (found, taken) = undecided(&config, claims)?;
+    let (found, taken) = lacking(&config, &actor(), claims)?;
     if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
         context.output().json(&json!({
             "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
@@ -103,7 +103,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         list(&taken, context)?;
         return Err(CliError::new("this host has no registry; nothing is changed").hint(
             format_args!(
-                "if these are to log in: sftp-import restore {} --accept-keys",
+                "to let these log in: sftp-import restore {} --accept-keys",
                 arguments.file.display()
             ),
         ));
@@ -115,12 +115,8 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     });
     let replaced = replaced.map_err(hinted)?;
     let registry = match found {
-        Some(registry) if arguments.accept_keys => {
-            registry.write(|tx| taken.carry_out(tx, now))?;
-            registry
-        }
-        Some(registry) => registry,
-        None => Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?,
+        Some(registry) if !arguments.accept_keys => registry,
+        found => taken.accept(found, &config, &actor(), now)?,
     };
     let adopted = go_on(context, config, &registry, &replaced.before, now)?;
     drop(held);
@@ -179,10 +175,10 @@ fn tell(
         list(taken, context)?;
     }
     match (taken.is_empty(), arguments.accept_keys) {
-        (true, _) => output.line("who can log in is as the registry says, as before")?,
-        (false, true) => output.line("these are in the registry now, and can log in")?,
+        (true, _) => output.line("who can log in has not changed")?,
+        (false, true) => output.line("these are in the registry now, and their keys work")?,
         (false, false) => output.line(&format!(
-            "these can't log in; if they are to: sftp-import restore {} --accept-keys",
+            "these can't log in; to let them: sftp-import restore {} --accept-keys",
             arguments.file.display()
         ))?,
     }

@@ -61,7 +61,7 @@ fn copy(
     for account in removed {
         admission.forget(&state, now, &account.id).map_err(refused)?;
     }
-    Ok(changes.iter().map(ToString::to_string).collect())
+    Ok(changes.iter().map(|change| format!("state database: {change}")).collect())
 }
 
 fn print(outcome: &Outcome, copied: bool, context: &Context) -> Result<(), CliError> {

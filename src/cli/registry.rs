@@ -6,20 +6,18 @@ use serde_json::{Value, json};
 use super::actor::actor;
 use super::admission::refused;
 use super::{CliError, CliResult, Context, require_root};
-use crate::admission::{Admission, TakeOver, decide};
-use crate::config::Config;
+use crate::admission::{Admission, TakeOver, lacking};
 use crate::key::publish;
-use crate::registry::backup::{self, Claims};
-use crate::registry::{self, Registry};
+use crate::registry::backup;
 use crate::state::activity;
 
 /// What can be done with the registry.
 #[derive(Debug, clap::Subcommand)]
 pub enum RegistryCommand {
-    /// List the accounts and keys that the state database has and the registry has not. Whoever owns
-    /// the daemon's user can write the state database: look at each before you take it over
+    /// List the accounts and keys that are in the state database but not in the registry. Any process
+    /// of the user sftp-import can write the state database, so check each one before you accept it
     TakeOver {
-        /// Take them over: the keys can log in then. A registry that is missing is made
+        /// Add them to the registry, so that these keys can log in. Makes the registry if it is missing
         #[arg(long)]
         accept_keys: bool,
     },
@@ -38,26 +36,20 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let RegistryCommand::TakeOver { accept_keys } = command;
     let state = context.state(&config)?;
     let claims = state.read(|tx| Ok::<_, CliError>(backup::read_state(tx)?))?;
-    let (found, taken) = undecided(&config, claims)?;
+    let (found, taken) = lacking(&config, &actor(), claims)?;
     let output = context.output();
     output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
     list(&taken, context)?;
     if !accept_keys {
         if taken.is_empty() {
-            output.line("the state database has no account and no key beside the registry's")?;
+            output.line("every account and key of the state database is in the registry")?;
         } else {
-            output.line("if these are to log in: sftp-import registry take-over --accept-keys")?;
+            output.line("to let these log in: sftp-import registry take-over --accept-keys")?;
         }
         return Ok(taken.is_empty() && found.is_some());
     }
     let now = Timestamp::now();
-    let registry = match found {
-        Some(registry) => {
-            registry.write(|tx| taken.carry_out(tx, now))?;
-            registry
-        }
-        None => Registry::begin(&config.paths.admin, &actor(), |tx| taken.carry_out(tx, now))?,
-    };
+    let registry = taken.accept(found, &config, &actor(), now)?;
     let taken_over =
         format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
     publish(&registry, &config, now)?;
@@ -66,19 +58,6 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
     output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
     Ok(true)
-}
-
-/// The registry of this host, if there is one, and what of `claims` it lacks.
-pub(super) fn undecided(
-    config: &Config,
-    claims: Claims,
-) -> Result<(Option<Registry>, TakeOver), CliError> {
-    let registry = match Registry::open(&config.paths.admin, &actor()) {
-        Err(registry::Error::Missing(_)) => None,
-        opened => Some(opened?),
-    };
-    let known = registry.as_ref().map(backup::read_registry).transpose()?.unwrap_or_default();
-    Ok((registry, decide(claims, &known, &config.accounts.uids())))
 }
 
 /// For JSON.
@@ -117,10 +96,8 @@ pub(super) fn list(taken: &TakeOver, context: &Context) -> Result<(), CliError> 
             key.name, key.fingerprint, key.account
         )
     });
-    let refused = taken
-        .refused
-        .iter()
-        .map(|refused| format!("can't be taken over: {}: {}", refused.what, refused.why));
+    let refused =
+        taken.refused.iter().map(|refused| format!("left out: {}: {}", refused.what, refused.why));
     let lines: Vec<String> = refused.chain(accounts).chain(keys).collect();
     for line in lines.iter().take(SHOWN) {
         context.output().line(line)?;

@@ -1,13 +1,12 @@
 //! The registry: whether it is there, root's alone, and what the state database says otherwise.
 
-use std::fmt::Display;
-
 use super::finding::Finding;
 use crate::admission::{AdmissionError, Change, differences};
 use crate::config::Config;
 use crate::printable::chain;
 use crate::registry::{Error, Registry};
 use crate::state::{State, accounts};
+use crate::sys::private::NotPrivate;
 
 const CHECK: &str = "registry";
 
@@ -44,10 +43,9 @@ pub(super) fn judge(facts: &Facts) -> Finding {
                 .log("there is no registry")
                 .fix("sftp-import registry take-over (lists them), or restore the last backup")
         }
-        Err(Error::Unsafe { path, problem, fix }) => {
-            Finding::fail(CHECK, format!("{} {problem}", path.display()))
-                .log(*problem)
-                .fix(fix.clone())
+        Err(Error::NotPrivate(NotPrivate { path, fault, fix })) => {
+            let message = format!("{} {fault}", path.display());
+            Finding::fail(CHECK, message).log("so others can use it").fix(fix.clone())
         }
         Err(error) => Finding::fail(CHECK, chain(error))
             .log("registry.db")
@@ -66,26 +64,30 @@ fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) 
         }
         Some(Ok(changes)) => changes,
     };
-    let not_approved = changes.iter().filter(|change| change.was_not_approved()).count();
-    let Some(first) = changes.first() else {
-        return Finding::ok(CHECK, "the state database says the same");
-    };
-    let message = |count: usize, what: &str, first: &dyn Display| {
-        format!("{count} {what}; of what provision would do, the first: {first}")
-    };
-    match not_approved {
-        0 => Finding::warn(
-            CHECK,
-            message(changes.len(), "things are not in the state database", first),
-        )
-        .log("state database: ")
-        .fix(fix),
-        n => {
-            let first = changes.iter().find(|change| change.was_not_approved()).unwrap_or(first);
-            let what = "accounts or keys of the state database were approved by nobody";
-            Finding::fail(CHECK, message(n, what, first)).log("state database: ").fix(fix)
+    let mut not_approved = changes.iter().filter(|change| change.was_not_approved()).peekable();
+    let finding = match (not_approved.peek(), changes.first()) {
+        (Some(first), _) => {
+            let first = first.to_string();
+            let count = not_approved.count();
+            Finding::fail(
+                CHECK,
+                format!(
+                    "the state database has accounts or keys that root has not approved ({count}); \
+                     what provision will do first: {first}"
+                ),
+            )
         }
-    }
+        (None, Some(first)) => Finding::warn(
+            CHECK,
+            format!(
+                "the state database differs from the registry ({}); what provision will do \
+                 first: {first}",
+                changes.len()
+            ),
+        ),
+        (None, None) => return Finding::ok(CHECK, "the state database says the same"),
+    };
+    finding.log("state database: ").fix(fix)
 }
 
 #[cfg(test)]
@@ -105,8 +107,8 @@ mod tests {
         let found = judge(&facts(missing(), true));
         assert_eq!(found.level, Level::Fail);
         assert!(found.message.contains("published go on working"), "{found:?}");
-        let (problem, fix) = ("is open to other users", "chmod 0600 /x".to_owned());
-        let open = Error::Unsafe { path: "/x".into(), problem, fix };
+        let (fault, fix) = ("so others can use it".to_owned(), "chmod 0600 /x".to_owned());
+        let open = Error::NotPrivate(NotPrivate { path: "/x".into(), fault, fix });
         assert_eq!(judge(&facts(open, false)).level, Level::Fail);
     }
 
@@ -123,6 +125,8 @@ mod tests {
         assert_eq!(of(vec![Change::AddAccount(account.clone())]).level, Level::Warn);
         let both = of(vec![Change::AddAccount(account), Change::SuspendUnknown(id)]);
         assert_eq!(both.level, Level::Fail);
-        assert!(both.message.starts_with("1 accounts or keys"), "{both:?}");
+        assert!(
+            both.message.contains("not approved (1); what provision will do first: account acme")
+        );
     }
 }

@@ -60,6 +60,12 @@ pub fn difference(
     })
 }
 
+/// Whether keys are published. A database that can't be read may hold some.
+pub fn are_any_published(config: &Config) -> bool {
+    let database = config.paths.keys_db();
+    database.exists() && published(&database).map_or(true, |keys| !keys.is_empty())
+}
+
 fn published(database: &Path) -> rusqlite::Result<BTreeSet<Row>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags)?;

@@ -15,7 +15,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use folder::GROUP;
-pub use fresh::{Difference, difference};
+pub use fresh::{Difference, are_any_published, difference};
 pub use limits::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
 pub use parse::PublicKey;
 pub use publish::{PublishError, publish};

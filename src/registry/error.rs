@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sys::private::NotPrivate;
+
 /// What an operation on the registry returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -13,15 +15,11 @@ pub enum Error {
     #[error("there is no registry {}: no key and no account can be changed without it", .0.display())]
     Missing(PathBuf),
     /// Others than root could have written it.
-    #[error("{} {problem}; {fix}", path.display())]
-    Unsafe {
-        /// File or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: &'static str,
-        /// The command that puts it right, or words where none does.
-        fix: String,
-    },
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
+    /// A link or something else has its name.
+    #[error("{} is not a regular file; move it away", .0.display())]
+    NotAFile(PathBuf),
     /// Another version of the program wrote it.
     #[error("{} has schema {found}, this program knows {known}", path.display())]
     Version {

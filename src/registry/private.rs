@@ -1,60 +1,36 @@
-//! Files and folders that only this process's user, root, can read and write.
+//! The registry's file: checked before it is opened, and made whole.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use nix::unistd::geteuid;
 
 use super::{Error, Result};
+use crate::sys::private;
 
 /// Whether the registry `path` in `folder` is there, and nobody else could have written it.
 pub(super) fn check(folder: &Path, path: &Path) -> Result<()> {
     // The folder may be reached through links of root's; the file may be none.
-    match fs::metadata(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::Missing(path.to_owned()));
-        }
-        found => check_owner(folder, &found.map_err(Error::io("look at", folder))?)?,
-    }
-    match fs::symlink_metadata(path) {
+    let found = |looked: io::Result<fs::Metadata>, at: &Path| match looked {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::Missing(path.to_owned()))
         }
-        Ok(found) if !found.is_file() => {
-            let (problem, fix) = ("is not a regular file", "move it away".to_owned());
-            Err(Error::Unsafe { path: path.to_owned(), problem, fix })
-        }
-        found => check_owner(path, &found.map_err(Error::io("look at", path))?),
-    }
-}
-
-fn check_owner(path: &Path, found: &Metadata) -> Result<()> {
-    let owner = geteuid();
-    let (problem, command) = if found.uid() != owner.as_raw() {
-        ("is another user's", format!("chown {owner}"))
-    } else if found.permissions().mode() & 0o077 != 0 {
-        (
-            "is open to other users",
-            format!("chmod {}", if found.is_dir() { "0700" } else { "0600" }),
-        )
-    } else {
-        return Ok(());
+        looked => looked.map_err(Error::io("look at", at)),
     };
-    let fix = format!("{command} {}", path.display());
-    Err(Error::Unsafe { path: path.to_owned(), problem, fix })
+    private::check(folder, &found(fs::metadata(folder), folder)?)?;
+    let file = found(fs::symlink_metadata(path), path)?;
+    if !file.is_file() {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    Ok(private::check(path, &file)?)
 }
 
-/// Makes the folder when it is missing.
+/// Makes the folder if it is missing, and checks it.
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made.map_err(Error::io("make", folder))?,
-    }
-    check_owner(folder, &fs::metadata(folder).map_err(Error::io("look at", folder))?)
+    private::make_folder(folder).map_err(Error::io("use", folder))
 }
 
 /// A file that has no name of its own yet; dropped before that, it goes.

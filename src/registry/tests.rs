@@ -50,21 +50,24 @@ fn it_is_roots_alone_or_not_opened() {
     for (path, wrong, right) in [(&admin, 0o750, 0o700), (&database, 0o640, 0o600)] {
         fs::set_permissions(path, Permissions::from_mode(wrong)).unwrap();
         let error = Registry::open(&admin, "root").unwrap_err().to_string();
-        assert!(error.contains("open to other users") && error.contains(&*path.to_string_lossy()));
+        assert!(
+            error.contains("so others can use it; fix: chmod 0")
+                && error.contains(&*path.to_string_lossy())
+        );
         fs::set_permissions(path, Permissions::from_mode(right)).unwrap();
         Registry::open(&admin, "root").unwrap();
     }
     if nix::unistd::geteuid().is_root() {
         for path in [&admin, &database] {
             chown(path, Some(1), None).unwrap();
-            assert!(matches!(Registry::open(&admin, "root"), Err(Error::Unsafe { .. })));
+            assert!(matches!(Registry::open(&admin, "root"), Err(Error::NotPrivate(_))));
             chown(path, Some(0), None).unwrap();
         }
     }
     let elsewhere = folder.path().join("elsewhere.db");
     fs::rename(&database, &elsewhere).unwrap();
     symlink(&elsewhere, &database).unwrap();
-    assert!(matches!(Registry::open(&admin, "root"), Err(Error::Unsafe { .. })));
+    assert!(matches!(Registry::open(&admin, "root"), Err(Error::NotAFile(_))));
     // The folder itself may be reached through a link of root's.
     fs::remove_file(&database).unwrap();
     fs::rename(&elsewhere, &database).unwrap();

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,7 +102,7 @@ pub fn backup<E: From<CopyError>>(
         let _rights = rights.map_err(failed("act as the owner of", folder))?;
         open_to_copy(database)?
     };
-    copy(&source, to, None, add)
+    copy(&source, to, add)
 }
 
 /// Opens a database that is there, with the files beside it: the copy then needs no more of them.
@@ -114,18 +114,16 @@ pub(super) fn open_to_copy(path: &Path) -> Result<Connection, CopyError> {
     Ok(connection)
 }
 
-/// Copies `source` to the new file `to`, which is `owner`'s (user and group) if given, and has `amend`
-/// change it before it has its name.
+/// Copies `source` to the new file `to`, and has `amend` change it before it has its name.
 pub(super) fn copy<E: From<CopyError>>(
     source: &Connection,
     to: &Path,
-    owner: Option<(u32, u32)>,
     amend: impl FnOnce(&Connection) -> Result<(), E>,
 ) -> Result<Copied, E> {
     if to.symlink_metadata().is_ok() {
         return Err(CopyError::Exists(to.to_owned()).into());
     }
-    let unfinished = Unfinished::create(to, owner)?;
+    let unfinished = Unfinished::create(to)?;
     let schema = fill(source, &unfinished.path, amend)?;
     unfinished.file.sync_all().map_err(failed("sync", to))?;
     let bytes = unfinished.file.metadata().map_err(failed("look at", to))?.len();
@@ -139,15 +137,6 @@ pub(super) fn copy<E: From<CopyError>>(
 /// It is damaged, not ours, or of a newer program.
 pub fn check(path: &Path) -> Result<i64, CopyError> {
     check_open(&open(path)?, path)
-}
-
-/// The owner of what belongs into `folder`, where this process may give files away.
-pub(super) fn owner_in(folder: &Path) -> Result<Option<(u32, u32)>, CopyError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(None);
-    }
-    let folder = fs::metadata(folder).map_err(failed("look at", folder))?;
-    Ok(Some((folder.uid(), folder.gid())))
 }
 
 /// Opens a database that is there, to be read: in WAL mode that takes the right to write beside it.
@@ -240,16 +229,12 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn create(to: &Path, owner: Option<(u32, u32)>) -> Result<Self, CopyError> {
+    fn create(to: &Path) -> Result<Self, CopyError> {
         let name = to.file_name().unwrap_or_default().to_string_lossy();
         let path = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path);
-        let unfinished = Self { file: file.map_err(failed("create", &path))?, path };
-        if let Some((user, group)) = owner {
-            fchown(&unfinished.file, Some(user), Some(group)).map_err(failed("give away", to))?;
-        }
-        Ok(unfinished)
+        Ok(Self { file: file.map_err(failed("create", &path))?, path })
     }
 
     fn take_name(self, to: &Path) -> Result<(), CopyError> {

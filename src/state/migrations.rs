@@ -49,11 +49,8 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
         return Err(Error::Newer { path: path.to_owned(), found, known, older });
     }
     if found > 0 && found < known {
-        let folder = path.parent().unwrap_or(Path::new("/"));
         // Read by another connection: SQLite copies from none that is about to write.
-        copy(&copy::open(path)?, &copy_of(path, found), copy::owner_in(folder)?, |_| {
-            Ok::<_, copy::CopyError>(())
-        })?;
+        copy(&copy::open(path)?, &copy_of(path, found), |_| Ok::<_, copy::CopyError>(()))?;
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;

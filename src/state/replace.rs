@@ -73,7 +73,7 @@ pub fn replace(
     let new = with_ending(database, "restoring");
     remove(&new)?; // what a crash left
     let amend = |copy: &Connection| amend(copy).map_err(copy::refused("write", &new));
-    copy::copy(&source, &new, copy::owner_in(folder)?, amend)?;
+    copy::copy(&source, &new, amend)?;
     drop(source);
     let (held, before) = hold(database)?;
     if let Some(last) = before.last_import {

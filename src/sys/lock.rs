@@ -1,12 +1,13 @@
 //! Lock files: opened without following a link or waiting for a FIFO's other end.
 
-use std::fs::{DirBuilder, File, OpenOptions, metadata};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
-use nix::unistd::geteuid;
+
+use super::private;
 
 /// Opens the lock file `path`, which only its owner can open, and creates it if it is missing.
 ///
@@ -32,23 +33,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Others can use the folder, or it can't be created; or as [`open`].
 pub fn open_private(folder: &Path, name: &str) -> io::Result<File> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    let (found, shown) = (metadata(folder)?, folder.display());
-    if found.uid() != geteuid().as_raw() {
-        let user = found.uid();
-        return Err(io::Error::other(format!(
-            "{shown} belongs to user id {user}; fix: chown root: {shown}"
-        )));
-    }
-    if found.mode() & 0o077 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(io::Error::other(format!(
-            "{shown} has mode {mode:04o}, so others can use it; fix: chmod 0700 {shown}"
-        )));
-    }
+    private::make_folder(folder)?;
     open(&folder.join(name))
 }
 
@@ -58,7 +43,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use nix::sys::stat::Mode;
-    use nix::unistd::mkfifo;
+    use nix::unistd::{geteuid, mkfifo};
 
     use super::*;
 

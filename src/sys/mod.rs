@@ -16,6 +16,7 @@ use nix::libc;
 pub mod lock;
 pub mod memory;
 pub mod owner;
+pub mod private;
 pub mod sqlite;
 
 /// Why a read lease was not given.

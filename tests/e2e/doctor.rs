@@ -235,10 +235,10 @@ fn databases_and_the_sidecar() {
     // It is started without the unit.
     examine(&host).warned("sidecar-privileges", "no filter of system calls");
     change("UPDATE key SET revoked_at = 1");
-    examine(&host).warned("registry", "1 things are not in the state database");
+    examine(&host).warned("registry", "the state database differs from the registry (1)");
     change("UPDATE key SET revoked_at = NULL");
     change("INSERT INTO account (id, uid, created_at) VALUES ('root', 0, 0)");
-    examine(&host).failed("registry", "were approved by nobody");
+    examine(&host).failed("registry", "accounts or keys that root has not approved (1)");
     change("DELETE FROM account WHERE id = 'root'");
     let away = host.registry().with_extension("away");
     std::fs::rename(host.registry(), &away).unwrap();
@@ -246,7 +246,7 @@ fn databases_and_the_sidecar() {
     assert!(account.can_log_in(), "doctor is right");
     std::fs::rename(&away, host.registry()).unwrap();
     set_mode(&host.registry(), 0o644);
-    examine(&host).failed("registry", "is open to other users");
+    examine(&host).failed("registry", "has mode 0644, so others can use it");
     set_mode(&host.registry(), 0o600);
     approve("UPDATE approved SET revoked_at = 1");
     examine(&host).failed("published-keys", "keys still let in that should not (1)");

@@ -88,7 +88,7 @@ fn rows_of_the_state_database_change_no_unix_user_of_others() {
     );
 
     let ran = host.cli(&["provision"]).ok();
-    assert!(ran.stdout.contains("account e2e-operator1 suspended, which no command"), "{ran:#?}");
+    assert!(ran.stdout.contains("account e2e-operator1 suspended, because root"), "{ran:#?}");
     assert_eq!(before, ["root", operators[0].name, operators[2].name].map(unix_user));
     for operator in &mut operators {
         unix_user(operator.name);

@@ -137,11 +137,11 @@ fn a_restore_takes_over_only_what_was_agreed_to() {
     // One that has lost the account, and one that has suspended it since.
     host.done(&["account", "remove", &id, "--yes"]);
     let said = host.done(&["restore", text(&saved)]);
-    assert!(said.contains("these can't log in") && said.contains(key), "{said}");
+    assert!(said.contains("these can't log in; to let them: ") && said.contains(key), "{said}");
     let accounts = || host.done(&["account", "list"]);
     assert!(accounts().contains("suspended") && !works(&host));
     let said = host.run(&["account", "resume", &id]);
-    assert!(said.code == Some(1) && said.err.contains("no account"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("root has not approved it"), "{said:?}");
     host.done(&["restore", text(&saved), "--accept-keys"]);
     host.done(&["provision"]);
     assert!(works(&host) && accounts().contains("active"));

@@ -112,27 +112,22 @@ pub enum AccountCommand {
 pub fn run(command: AccountCommand, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
-    // These two change who can log in before they need the state database.
-    match &command {
-        AccountCommand::Suspend { id } => return state::suspend(id, &config, context),
-        AccountCommand::Resume { id } => return state::resume(id, &config, context),
-        _ => {}
-    }
-    let state = context.state(&config)?;
-    let host = Host { context, config, state };
+    let host = |config| Host::open(context, config);
     match command {
         AccountCommand::Export(arguments) => export::export(&arguments, context),
         AccountCommand::Erase(arguments) => export::erase(&arguments, context),
         AccountCommand::Add { id, email, recipients } => {
-            host.add(&id, email.as_deref(), &recipients)
+            host(config)?.add(&id, email.as_deref(), &recipients)
         }
-        AccountCommand::List => host.list(),
-        AccountCommand::Show { id } => host.show(&id),
+        AccountCommand::List => host(config)?.list(),
+        AccountCommand::Show { id } => host(config)?.show(&id),
         AccountCommand::Set { id, webhook, email, recipients } => {
-            host.set(&id, webhook, email, &recipients)
+            host(config)?.set(&id, webhook, email, &recipients)
         }
-        AccountCommand::Suspend { .. } | AccountCommand::Resume { .. } => unreachable!(),
-        AccountCommand::Remove { id, yes, force } => host.remove(&id, yes, force),
+        // These two change who can log in without the state database.
+        AccountCommand::Suspend { id } => state::suspend(&id, &config, context),
+        AccountCommand::Resume { id } => state::resume(&id, &config, context),
+        AccountCommand::Remove { id, yes, force } => host(config)?.remove(&id, yes, force),
     }
 }
 
@@ -140,6 +135,13 @@ struct Host<'a> {
     context: &'a Context,
     config: Config,
     state: State,
+}
+
+impl<'a> Host<'a> {
+    fn open(context: &'a Context, config: Config) -> Result<Self, CliError> {
+        let state = context.state(&config)?;
+        Ok(Self { context, config, state })
+    }
 }
 
 impl Host<'_> {

@@ -9,14 +9,15 @@ use crate::admission::{Admission, AdmissionError};
 use crate::cli::admission::refused;
 use crate::config::Config;
 use crate::provision;
+use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
 /// `account suspend`: no new login gets in from its change of state on; those before it are ended.
 pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> CliResult {
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    let suspended = admission.set_state(Timestamp::now(), id, AccountState::Suspended);
-    let ended = provision::end_sessions(config, &suspended.map_err(refused)?).map_err(hinted)?;
+    let suspended = set_state(&admission, id, AccountState::Suspended, context)?;
+    let ended = provision::end_sessions(config, &suspended).map_err(hinted)?;
     let state = context.copy(&admission, id)?;
     let output = context.output();
     output.json(&state.read(|tx| existing(tx, id))?)?;
@@ -31,11 +32,31 @@ pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> Cli
 pub(super) fn resume(id: &AccountId, config: &Config, context: &Context) -> CliResult {
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    admission.set_state(Timestamp::now(), id, AccountState::Active).map_err(refused)?;
+    set_state(&admission, id, AccountState::Active, context)?;
     let state = context.copy(&admission, id)?;
     context.output().json(&state.read(|tx| existing(tx, id))?)?;
     context.output().line(&format!("account {id} is active: its keys work again"))?;
     Ok(true)
+}
+
+fn set_state(
+    admission: &Admission<'_>,
+    id: &AccountId,
+    to: AccountState,
+    context: &Context,
+) -> Result<Account, CliError> {
+    admission.set_state(Timestamp::now(), id, to).map_err(|error| match error {
+        AdmissionError::NoAccount(id) if is_copied(&id, admission.config, context) => {
+            refused(AdmissionError::NotApproved(id))
+        }
+        error => refused(error),
+    })
+}
+
+/// Whether the state database has an account, although the registry has not.
+fn is_copied(id: &AccountId, config: &Config, context: &Context) -> bool {
+    let row = context.state(config).map(|state| state.read(|tx| accounts::get(tx, id)));
+    matches!(row, Ok(Ok(Some(_))))
 }
 
 impl Host<'_> {

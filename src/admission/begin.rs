@@ -1,10 +1,7 @@
 //! A registry for a new host: where there could have been one, a missing one is an error.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OpenFlags};
-
 use crate::config::Config;
+use crate::key;
 use crate::registry::Registry;
 use crate::state::{State, accounts};
 
@@ -29,16 +26,5 @@ pub fn begin_if_new(
 /// Whether there is no sign of an account on this host.
 fn is_new(config: &Config, state: &State) -> Result<bool, AdmissionError> {
     let accounts = state.read(accounts::list)?;
-    Ok(accounts.is_empty() && !has_keys(&config.paths.keys_db()))
-}
-
-/// Whether keys are published, as far as that can be read; what can't be read may hold some.
-fn has_keys(published: &Path) -> bool {
-    if !published.exists() {
-        return false;
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let count = Connection::open_with_flags(published, flags)
-        .and_then(|database| database.query_row("SELECT count(*) FROM key", [], |row| row.get(0)));
-    count.map_or(true, |count: i64| count > 0)
+    Ok(accounts.is_empty() && !key::are_any_published(config))
 }
