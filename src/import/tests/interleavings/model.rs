@@ -1,7 +1,11 @@
-//! One account's incoming, the spool, the rows and what the daemon has in memory.
+//! One account's incoming, the spool, the rows and what the daemon has in memory; which moves are
+//! possible, and what is wrong in a state. `client` and `daemon` have the moves themselves.
 //!
 //! A file is an inode with a version, which stands for its content. Each step of a client is two: the
 //! SFTP server logs it, then does it. Times are milliseconds; a tick of the kernel's clock is four.
+
+mod client;
+mod daemon;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -9,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::rules::{self, Rules};
+use super::rules::Rules;
 use super::scripts::{DATA, Do, MANIFESTS, Script};
 use crate::account::AccountId;
 use crate::audit::{Fact, Heard, Ledger, Name, Upload};
@@ -282,111 +286,6 @@ impl World {
         self.connections.iter().map(known).collect()
     }
 
-    // Clients.
-
-    fn client(&mut self, n: usize) {
-        let connection = &mut self.connections[n];
-        let step = connection.steps[connection.at];
-        if !std::mem::replace(&mut connection.logged, true) {
-            if step == Do::Begin {
-                connection.session += 10;
-            }
-            // The client has asked for it: nobody refuses a manifest for less.
-            if let Do::Open(name, _) | Do::Rename(_, name) = step {
-                self.replace(name);
-            }
-            self.log(n, &line(step));
-            if !matches!(step, Do::Begin | Do::End) {
-                return;
-            }
-        }
-        let connection = &mut self.connections[n];
-        connection.logged = false;
-        connection.at += 1;
-        match step {
-            Do::Begin | Do::End => {}
-            Do::Open(name, version) => {
-                self.replace(name);
-                let ino = self.create(name, version);
-                self.connections[n].handle = Some(ino);
-            }
-            Do::Resume(name) => self.connections[n].handle = self.incoming.get(name).copied(),
-            Do::Close(name) => {
-                let ino = self.connections[n].handle.take();
-                if let Some(inode) = ino.and_then(|ino| self.inodes.get_mut(&ino)) {
-                    inode.is_complete = true;
-                }
-                self.arrived(name);
-            }
-            Do::Cut(name) => {
-                self.connections[n].handle = None;
-                self.arrived(name);
-            }
-            Do::Set(name) => match self.incoming.get(name) {
-                None => self.log(n, "sent status No such file"),
-                Some(ino) => {
-                    let now = self.now;
-                    let inode = self.inodes.get_mut(ino).unwrap();
-                    (inode.ctime, inode.time_is_set) = (now, true);
-                }
-            },
-            Do::Rename(from, to) => {
-                let Some(ino) = self.incoming.remove(from) else { return };
-                self.replace(to);
-                self.incoming.insert(to.to_owned(), ino);
-                self.inodes.get_mut(&ino).unwrap().ctime = self.now;
-                self.arrived(to);
-            }
-        }
-    }
-
-    /// Writes to an existing file, or makes a new one. The write is done by then.
-    fn create(&mut self, name: &str, version: usize) -> u64 {
-        let last = self.inodes.keys().last().copied().unwrap_or_default();
-        let ino = *self.incoming.entry(name.to_owned()).or_insert(last + 1);
-        let ctime = self.now;
-        let inode = Inode { ino, ctime, time_is_set: false, version, is_complete: false };
-        self.inodes.insert(ino, inode);
-        ino
-    }
-
-    /// A client replaces what has the name in incoming, or is to get it back.
-    fn replace(&mut self, name: &str) {
-        let claimed = self.unfinished().and_then(|n| {
-            let is_data = self.rows[&n].claim.data.as_ref().is_some_and(|data| data.name == name);
-            self.spool.get(&(n, Part::Data)).filter(|_| is_data)
-        });
-        if let Some(ino) = self.incoming.get(name).or(claimed) {
-            let version = self.inodes[ino].version;
-            self.replaced.insert((name.to_owned(), version));
-        }
-    }
-
-    /// inotify reports a close or a rename.
-    fn arrived(&mut self, name: &str) {
-        let at = self.moment();
-        let Some(inode) = self.incoming.get(name).map(|ino| &self.inodes[ino]) else { return };
-        if !MANIFESTS.contains(&name) {
-            return;
-        }
-        if inode.is_complete {
-            self.complete.insert((name.to_owned(), inode.version));
-        }
-        if let Some(daemon) = &mut self.daemon {
-            let place = daemon.order.len() as u64;
-            daemon.order.entry(name.to_owned()).or_insert(Arrival { at, place });
-        }
-    }
-
-    fn log(&mut self, n: usize, message: &str) {
-        let at = self.moment();
-        let pid = i32::try_from(n).unwrap() + self.connections[n].session + 1;
-        let bytes = format!("<38>Nov 25 18:12:24 internal-sftp[{pid}]: {message}").into_bytes();
-        if let Some(daemon) = &mut self.daemon {
-            daemon.ledger.hear(Heard { uid: UID, pid, at, bytes });
-        }
-    }
-
     /// Now, as exact as the kernel's own clock: no two steps of clients are at one moment.
     fn moment(&self) -> Timestamp {
         let steps = |c: &Connection| 2 * c.at as i64 + i64::from(c.logged);
@@ -394,206 +293,8 @@ impl World {
         Timestamp::from_microsecond(self.now * 1000 + steps).unwrap()
     }
 
-    // The daemon.
-
-    fn restart(&mut self) {
-        let mut ledger = Ledger::new(UID..=UID);
-        ledger.follow([(UID, account())].into_iter());
-        let since = self.moment();
-        let facts = ledger.facts(&account());
-        for (name, fact) in self.stored.drain(..) {
-            let fact = Fact { writers: Default::default(), replaced_at: None, ..fact };
-            facts.remember(Name::of(&name), fact);
-        }
-        facts.hears_since(since);
-        self.daemon =
-            Some(Daemon { ledger, order: Order::new(), plan: Vec::new(), claiming: None });
-    }
-
-    fn crash(&mut self, stored: bool) {
-        let Some(daemon) = self.daemon.take() else { return };
-        let facts = daemon.ledger.facts_of(&account()).filter(|_| stored);
-        self.stored = NAMES
-            .iter()
-            .filter_map(|name| Some((name.to_string(), facts?.get(&Name::of(name))?.clone())))
-            .collect();
-    }
-
-    fn unfinished(&self) -> Option<usize> {
-        self.rows.iter().find(|(_, row)| !row.is_queued).map(|(n, _)| *n)
-    }
-
-    fn scan(&mut self) {
-        let began = self.moment();
-        if let Some(n) = self.unfinished() {
-            let step = Step::first(&self.rows[&n].claim);
-            self.daemon.as_mut().unwrap().claiming = Some((n, step, began));
-            return;
-        }
-        let plan = self.decide();
-        self.daemon.as_mut().unwrap().plan = plan;
-    }
-
-    fn decide(&self) -> Vec<Take> {
-        self.decide_at(self.now)
-    }
-
-    fn decide_at(&self, now: i64) -> Vec<Take> {
-        let sight = self.sight(now);
-        if self.rules == Rules::Before {
-            return rules::decide(self, &sight);
-        }
-        let Some(daemon) = &self.daemon else { return Vec::new() };
-        let upload = |entry: &Entry| {
-            let facts = daemon.ledger.facts_of(&account());
-            let upload = facts.map(|facts| facts.upload(&Name::of(&entry.name), entry.ctime));
-            upload.unwrap_or_else(Upload::default)
-        };
-        let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
-        pair::decide(&sight, &daemon.order, &Pairing::default(), spent, upload).take
-    }
-
-    fn sight(&self, now: i64) -> Sight {
-        let mut sight = Sight { tick: self.ms(now), ..Sight::default() };
-        for (name, ino) in &self.incoming {
-            let inode = &self.inodes[ino];
-            let entry = self.entry(name, inode);
-            let age = Duration::from_millis((now - inode.ctime).unsigned_abs());
-            let age = Age { then: age, since: Duration::ZERO };
-            let is_open = self.connections.iter().any(|c| c.handle == Some(*ino));
-            if MANIFESTS.contains(&name.as_str()) {
-                let content = if is_open { Content::BeingWritten } else { content() };
-                sight.manifests.push(ManifestSeen { entry, content, age });
-                continue;
-            }
-            if name == DATA {
-                sight.ages.insert(name.clone(), age);
-                if is_open {
-                    sight.being_written.insert(name.clone());
-                }
-            }
-            sight.files.push(entry);
-        }
-        sight
-    }
-
     pub(super) fn inode(&self, name: &str) -> Option<&Inode> {
         self.incoming.get(name).map(|ino| &self.inodes[ino])
-    }
-
-    fn entry(&self, name: &str, inode: &Inode) -> Entry {
-        let (name, ctime) = (name.to_owned(), self.ms(inode.ctime));
-        Entry { name, kind: Kind::Regular, size: 1, ctime, dev: 1, ino: inode.ino, nlink: 1 }
-    }
-
-    fn ms(&self, ms: i64) -> Timestamp {
-        Timestamp::from_millisecond(ms).unwrap()
-    }
-
-    /// Writes the next row, or takes the next step of a claim.
-    fn next(&mut self) {
-        let began = self.moment();
-        let daemon = self.daemon.as_mut().unwrap();
-        let Some((n, step, began)) = daemon.claiming else {
-            let take = daemon.plan.remove(0);
-            let claim = take.claim();
-            self.last_import += 1;
-            let n = self.last_import;
-            daemon.claiming = Some((n, Step::first(&claim), began));
-            self.spent.entry(claim.manifest.name.clone()).or_insert(n);
-            let refusal = take.data.err().map(|failure| failure.to_string());
-            self.rows.insert(n, Row { claim, refusal, is_queued: false });
-            return;
-        };
-        let claim = self.rows[&n].claim.clone();
-        let file = match step {
-            Step::Take(Part::Data) | Step::Return(Part::Data) => claim.data.as_ref(),
-            _ => Some(&claim.manifest),
-        };
-        let next = match (step, file) {
-            (Step::Take(part), Some(file)) => match self.take(n, part, file) {
-                true => step.done(&claim),
-                false => Step::undo(),
-            },
-            (Step::Return(part), Some(file)) => {
-                self.give_back(n, part, file);
-                step.done(&claim)
-            }
-            (Step::Queue, _) => {
-                self.queue(n, &claim, began);
-                self.daemon.as_mut().unwrap().claiming = None;
-                return;
-            }
-            _ => {
-                self.rows.remove(&n);
-                self.spent.retain(|_, by| *by != n);
-                let daemon = self.daemon.as_mut().unwrap();
-                (daemon.claiming, daemon.plan) = (None, Vec::new());
-                return;
-            }
-        };
-        self.daemon.as_mut().unwrap().claiming = Some((n, next, began));
-    }
-
-    /// As the claim does it: finds the file in the spool, or the very one that was seen in incoming.
-    fn take(&mut self, n: usize, part: Part, file: &FileId) -> bool {
-        let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
-        if let Some(ino) = self.spool.get(&(n, part)) {
-            return *ino == file.ino && !is_open(*ino);
-        }
-        let Some(inode) = self.inode(&file.name) else { return false };
-        let is_same = inode.ino == file.ino && self.ms(inode.ctime) == file.ctime;
-        if !is_same || is_open(inode.ino) {
-            return false;
-        }
-        let ino = inode.ino;
-        self.spool.insert((n, part), ino);
-        if part == Part::Manifest && self.rules == Rules::Before {
-            return true; // it is a copy
-        }
-        self.incoming.remove(&file.name);
-        self.inodes.get_mut(&ino).unwrap().ctime = self.now;
-        true
-    }
-
-    fn give_back(&mut self, n: usize, part: Part, file: &FileId) {
-        let Some(ino) = self.spool.remove(&(n, part)) else { return };
-        if self.incoming.contains_key(&file.name) {
-            // The new file replaces it, as if it had been written over it.
-            let version = self.inodes[&ino].version;
-            self.replaced.insert((file.name.clone(), version));
-            return;
-        }
-        self.incoming.insert(file.name.clone(), ino);
-        self.inodes.get_mut(&ino).unwrap().ctime = self.now;
-        let at = self.moment();
-        if part == Part::Manifest {
-            let order = &mut self.daemon.as_mut().unwrap().order;
-            let place = order.len() as u64;
-            order.entry(file.name.clone()).or_insert(Arrival { at, place });
-        }
-    }
-
-    /// The row becomes queued: nothing stops the answer any more.
-    fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
-        let row = self.rows.get_mut(&n).unwrap();
-        row.is_queued = true;
-        let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
-        let manifest = version(Part::Manifest).unwrap().version;
-        let outcome = match (&row.refusal, version(Part::Data)) {
-            (Some(text), _) => Err(text.clone()),
-            (None, data) => Ok(data.unwrap().version),
-        };
-        if let Some(false) = version(Part::Data).map(|data| data.is_complete) {
-            self.breaks_unless_crashed("half a file is imported".into());
-        }
-        let daemon = self.daemon.as_mut().unwrap();
-        daemon.order.remove(&claim.manifest.name);
-        for file in claim.data.iter().chain([&claim.manifest]) {
-            daemon.ledger.facts(&account()).claimed(&Name::of(&file.name), began);
-        }
-        let name = &claim.manifest.name;
-        self.judge(Answer { manifest: name.clone(), version: manifest, outcome });
     }
 
     /// Whether an answer is right.
@@ -636,30 +337,3 @@ impl World {
 
 /// Every name in the scripts.
 const NAMES: [&str; 5] = [DATA, MANIFESTS[0], MANIFESTS[1], "t", "u"];
-
-fn content() -> Content {
-    Content::Read(Verdict::Valid {
-        data_type: crate::report::DataType::Event,
-        data_file: DATA.into(),
-        client_email: "a@example.com".into(),
-    })
-}
-
-/// What the SFTP server logs before a step.
-fn line(step: Do) -> String {
-    let moved = "bytes read 0 written 6";
-    match step {
-        Do::Begin => "session opened for local user acme from [192.0.2.7]".into(),
-        Do::Open(name, _) => {
-            format!("open \"/incoming/{name}\" flags WRITE,CREATE,TRUNCATE mode 0666")
-        }
-        Do::Resume(name) => format!("open \"/incoming/{name}\" flags WRITE,CREATE mode 0666"),
-        Do::Close(name) => format!("close \"/incoming/{name}\" {moved}"),
-        Do::Cut(name) => format!("forced close \"/incoming/{name}\" {moved}"),
-        Do::Set(name) => format!("set \"/incoming/{name}\" mode 0640"),
-        Do::Rename(from, to) => {
-            format!("posix-rename old \"/incoming/{from}\" new \"/incoming/{to}\"")
-        }
-        Do::End => "session closed for local user acme from [192.0.2.7]".into(),
-    }
-}
