@@ -100,7 +100,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         context.output().json(&json!({
             "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
         }))?;
-        list(&taken, context)?;
+        list(&taken, false, context)?;
         return Err(CliError::new("this host has no registry; nothing is changed").hint(
             format_args!(
                 "to let these log in: sftp-import restore {} --accept-keys",
@@ -160,7 +160,7 @@ fn tell(
     }))?;
     output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
     if let Some(kept) = &replaced.kept {
-        output.line(&format!("what it was before lies in {}", kept.display()))?;
+        output.line(&format!("the database that it replaced is kept as {}", kept.display()))?;
     }
     if !ended.is_empty() {
         output.line(&format!("ended since, by their answers in results/: {}", ended.join(", ")))?;
@@ -172,11 +172,11 @@ fn tell(
             .line("  each holds a partner's upload: see docs/data-care.md before they are swept")?;
     }
     if !taken.is_empty() || !taken.refused.is_empty() {
-        list(taken, context)?;
+        list(taken, arguments.accept_keys, context)?;
     }
     match (taken.is_empty(), arguments.accept_keys) {
         (true, _) => output.line("who can log in has not changed")?,
-        (false, true) => output.line("these are in the registry now, and their keys work")?,
+        (false, true) => output.line("the keys that were added work now")?,
         (false, false) => output.line(&format!(
             "these can't log in; to let them: sftp-import restore {} --accept-keys",
             arguments.file.display()

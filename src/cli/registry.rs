@@ -39,8 +39,8 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let (found, taken) = lacking(&config, &actor(), claims)?;
     let output = context.output();
     output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
-    list(&taken, context)?;
     if !accept_keys {
+        list(&taken, false, context)?;
         if taken.is_empty() {
             output.line("every account and key of the state database is in the registry")?;
         } else {
@@ -56,6 +56,7 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let admission = Admission { config: &config, registry: &registry };
     admission.copy_all(&state, now).map_err(refused)?;
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
+    list(&taken, true, context)?;
     output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
     Ok(true)
 }
@@ -85,16 +86,14 @@ pub(super) fn shown(taken: &TakeOver) -> Value {
 }
 
 /// For people.
-pub(super) fn list(taken: &TakeOver, context: &Context) -> Result<(), CliError> {
+pub(super) fn list(taken: &TakeOver, accepted: bool, context: &Context) -> Result<(), CliError> {
+    let place = if accepted { "added to the registry" } else { "not in the registry" };
     let accounts = taken
         .accounts
         .iter()
-        .map(|account| format!("not in the registry: account {} ({})", account.id, account.state));
+        .map(|account| format!("{place}: account {} ({})", account.id, account.state));
     let keys = taken.valid_keys().map(|key| {
-        format!(
-            "not in the registry: key {:?} {} of account {}",
-            key.name, key.fingerprint, key.account
-        )
+        format!("{place}: key {:?} {} of account {}", key.name, key.fingerprint, key.account)
     });
     let refused =
         taken.refused.iter().map(|refused| format!("left out: {}: {}", refused.what, refused.why));
