@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::account::Account;
-use crate::host::{Host, text};
-use crate::process::{Process, run};
+use crate::host::{Host, SOON, text};
+use crate::process::{Process, run, until};
 use crate::unix::{changing_users, remove_user};
 
 const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0uLqA0kQm4cT0l3wVxXGx9kq3v0m5c4n6Zq7Hk1F2d";
@@ -139,4 +139,31 @@ fn rows_of_the_state_database_let_nobody_in() {
     assert!(!account.can_log_in(), "a suspended account");
     host.cli(&["account", "resume", &account.id]).ok();
     assert!(account.can_log_in());
+}
+
+/// Whoever owns the daemon's user can hold the write lock of the state database for ever.
+#[test]
+fn a_lock_on_the_state_database_keeps_no_key_at_work() {
+    let host = Host::new("");
+    let account = host.account("e2e-registry-locked");
+    assert!(account.can_log_in());
+    let code = "import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute('BEGIN IMMEDIATE')
+print('locked', flush=True)
+time.sleep(600)";
+    let database = host.state().join("state.db");
+    let user = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups", "/usr/bin/python3"];
+    let log = host.root.join("log/lock");
+    let args = [&user[..], &["-c", code, text(&database)]].concat();
+    let lock = Process::start("setpriv", &args, &log);
+    until("the lock", SOON, || {
+        std::fs::read_to_string(&log).is_ok_and(|said| said.contains("locked")).then_some(())
+    });
+    let revoked = host.cli(&["key", "revoke", &account.id, account.key_name()]).refused();
+    assert!(revoked.stderr.contains("the change is in force"), "{revoked:#?}");
+    assert!(!account.can_log_in());
+    drop(lock);
+    let provisioned = host.cli(&["provision"]).ok();
+    assert!(provisioned.stdout.contains("revoked, because root"), "{provisioned:#?}");
 }
