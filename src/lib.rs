@@ -38,17 +38,19 @@ mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod admission;
     #[forbid(unsafe_code)]
-    pub mod advice;
-    #[forbid(unsafe_code)]
     pub mod audit;
     #[forbid(unsafe_code)]
     pub mod cli;
+    #[forbid(unsafe_code)]
+    pub mod codec;
     #[forbid(unsafe_code)]
     pub mod config;
     #[forbid(unsafe_code)]
     pub mod daemon;
     #[forbid(unsafe_code)]
     pub mod doctor;
+    #[forbid(unsafe_code)]
+    pub mod files;
     #[forbid(unsafe_code)]
     pub mod import;
     #[forbid(unsafe_code)]
@@ -62,8 +64,6 @@ mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod outbox;
     #[forbid(unsafe_code)]
-    pub mod printable;
-    #[forbid(unsafe_code)]
     pub mod provision;
     #[forbid(unsafe_code)]
     pub mod recipient;
@@ -73,6 +73,8 @@ mod with_daemon {
     pub mod registry;
     #[forbid(unsafe_code)]
     pub mod report;
+    #[forbid(unsafe_code)]
+    pub mod sanitize;
     #[forbid(unsafe_code)]
     pub mod spool;
     #[forbid(unsafe_code)]

@@ -1,9 +1,9 @@
 //! Any bytes as the SFTP server's log lines, and as names in them.
 
 use jiff::{SignedDuration, Timestamp};
-use sftp_import::audit::line::{Said, parse};
-use sftp_import::audit::name::encoded_bytes;
-use sftp_import::audit::{Heard, Ledger, facts};
+use sftp_import::audit::logged_name::encoded_bytes;
+use sftp_import::audit::sftp_server_log::{Said, parse};
+use sftp_import::audit::{Heard, Ledger, upload_outcome};
 
 /// Inputs to begin with: lines, each to be sent by one account.
 pub const SEEDS: &[&[u8]] = &[
@@ -32,14 +32,14 @@ fn sends(bytes: &[u8]) {
         ledger.hear(Heard { uid: 1, pid: 7, at, bytes });
     }
     let known = ledger.take_pages(at).iter().map(|page| page.changes.names.len()).sum::<usize>();
-    assert!(known <= facts::MOST.min(2 * bytes.len() + 2), "{known}");
+    assert!(known <= upload_outcome::MOST.min(2 * bytes.len() + 2), "{known}");
 }
 
 /// The name is found whatever it is, or its beginning.
 fn names(bytes: &[u8]) {
     let name = encoded_bytes(bytes);
     let mut message = format!("forced close \"{name}\" bytes read 1 written 2");
-    message.truncate(sftp_import::audit::line::LONGEST);
+    message.truncate(sftp_import::audit::sftp_server_log::LONGEST);
     let datagram = format!("<38> internal-sftp[7]: {message}");
     let Some(Said::Closed { path, bytes, forced: true }) = parse(datagram.as_bytes()) else {
         panic!("{datagram}")

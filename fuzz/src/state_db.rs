@@ -11,9 +11,11 @@ use sftp_import::import::ImportRow;
 use sftp_import::import_id::ImportId;
 use sftp_import::registry::backup;
 use sftp_import::state::activity::Pages;
+use sftp_import::state::db::backup as state_backup;
+use sftp_import::state::imports::unfinished;
 use sftp_import::state::{
-    Error, State, accounts, activity, copy, deliveries, dump, endpoints, health, imports,
-    incoming_full, keys, replace, waiting,
+    Error, State, account_data, accounts, activity, deliveries, endpoints, health, imports,
+    incoming_full, keys, replace,
 };
 use tempfile::TempDir;
 
@@ -69,7 +71,7 @@ pub fn run(bytes: &[u8]) {
     // Restored as a backup, and replaced by one.
     begin(&path, &changed);
     let (copied, new) = (path.with_file_name("copy"), path.with_file_name("new.db"));
-    let _ = copy::backup(&path, &copied, |_| Ok::<_, copy::CopyError>(()));
+    let _ = state_backup::backup(&path, &copied, |_| Ok::<_, state_backup::CopyError>(()));
     let _ = replace(&new, &path, Timestamp::UNIX_EPOCH, backup::remove);
     let sound = folder.path().join("sound");
     std::fs::write(&sound, whole).expect("writes");
@@ -110,7 +112,7 @@ fn use_all(path: &Path) {
         row
     });
     let _ = state.read(|tx| imports::ids_of(tx, &account));
-    let _ = state.read(|tx| waiting::retried_at(tx, &import));
+    let _ = state.read(|tx| unfinished::retried_at(tx, &import));
     let filter = deliveries::Filter { limit: 50, ..Default::default() };
     let _ = state.read(|tx| deliveries::list(tx, &filter));
     let _ = state.read(|tx| deliveries::attempts(tx, 1));
@@ -121,14 +123,14 @@ fn use_all(path: &Path) {
     let _ = state.read(|tx| activity::recent(tx, None, 50));
     export_activity(&state);
     let _ = state.read(|tx| {
-        dump::each_row(tx, &account, |table, _| {
+        account_data::each_row(tx, &account, |table, _| {
             let is_name = table.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             assert!(is_name, "{table:?} would be part of a path");
             Ok::<_, Error>(())
         })
     });
     let _ = state.write(|tx| accounts::set_contact(tx, now, &account, None));
-    let _ = state.write(|tx| dump::erase(tx, &account, now));
+    let _ = state.write(|tx| account_data::erase(tx, &account, now));
     let _ = state.checkpoint();
 }
 

@@ -5,15 +5,16 @@
 //! file ([`facts`], by [`name`]); and what of it goes to the activity log, which is bounded however
 //! much an account does ([`shown`]).
 
-pub mod facts;
-pub mod ledger;
-pub mod line;
-pub mod login;
-pub mod name;
-pub mod shown;
+pub mod activity_limit;
+pub mod logged_name;
+mod session;
+pub mod sftp_server_log;
+pub mod sshd_login;
+pub mod tracker;
+pub mod upload_outcome;
 
-pub use facts::{Doubt, End, Fact, Facts, Sessions, Upload};
-pub use ledger::{Heard, Ledger, Page, Use};
-pub use login::Login;
-pub use name::Name;
-pub use shown::Shown;
+pub use activity_limit::Shown;
+pub use logged_name::Name;
+pub use sshd_login::Login;
+pub use tracker::{Heard, Ledger, Page, Use};
+pub use upload_outcome::{Doubt, End, Fact, Facts, Sessions, Upload};

@@ -38,7 +38,7 @@ fn of_key(error: &KeyError) -> CliError {
         }
         _ => None,
     };
-    CliError::new(crate::printable::chain(error)).hint_if(hint)
+    CliError::new(crate::sanitize::chain(error)).hint_if(hint)
 }
 
 fn of_registry(error: &registry::Error) -> CliError {
@@ -46,5 +46,5 @@ fn of_registry(error: &registry::Error) -> CliError {
         "`sftp-import restore` the last backup, or list what the state database says with: \
          sftp-import registry take-over",
     );
-    CliError::new(crate::printable::chain(error)).hint_if(hint)
+    CliError::new(crate::sanitize::chain(error)).hint_if(hint)
 }

@@ -16,8 +16,8 @@ use crate::account::AccountId;
 use crate::admission::{self, Admission};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::import::Engine;
-use crate::printable::chain;
 use crate::registry::{self, Registry};
+use crate::sanitize::chain;
 use crate::state::State;
 
 /// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.

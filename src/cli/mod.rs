@@ -6,21 +6,12 @@ mod account;
 mod activity;
 mod actor;
 mod admission;
-mod backup;
-mod check;
-mod config;
 mod context;
 mod delivery;
-mod doctor;
-mod export;
+mod host;
 mod import;
-mod ingest;
 mod key;
 mod output;
-mod progress;
-mod provision;
-mod registry;
-mod report;
 mod watch;
 mod webhook;
 
@@ -67,23 +58,23 @@ enum Command {
     #[command(subcommand)]
     Activity(activity::ActivityCommand),
     /// Check local files by the rules of an import; nothing is stored
-    Check(check::CheckArguments),
+    Check(import::check::CheckArguments),
     /// Import local files now, for an account
-    Ingest(ingest::IngestArguments),
+    Ingest(import::ingest::IngestArguments),
     /// The configuration file
     #[command(subcommand)]
-    Config(config::ConfigCommand),
+    Config(host::config::ConfigCommand),
     /// Bring Unix users, folders, published keys and the state database to what the registry says
     Provision,
     /// The registry: the accounts and keys that root approved
     #[command(subcommand)]
-    Registry(registry::RegistryCommand),
+    Registry(host::registry::RegistryCommand),
     /// Examine every link of the chain, and say how to mend the one that doesn't hold
-    Doctor(doctor::DoctorArguments),
+    Doctor(host::doctor::DoctorArguments),
     /// Copy the state database and the registry to a new file, while everything goes on
-    Backup(backup::BackupArguments),
+    Backup(host::backup::BackupArguments),
     /// Put a copy of the state database in its place; the sidecar must be stopped
-    Restore(backup::RestoreArguments),
+    Restore(host::backup::RestoreArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -99,14 +90,14 @@ pub fn main() -> ExitCode {
         Command::Webhook(command) => webhook::run(command, &context),
         Command::Delivery(command) => delivery::run(command, &context),
         Command::Activity(command) => activity::run(command, &context),
-        Command::Check(arguments) => check::run(arguments, &context),
-        Command::Ingest(arguments) => ingest::run(arguments, &context),
-        Command::Config(command) => config::run(command, &context),
-        Command::Provision => provision::run(&context),
-        Command::Registry(command) => registry::run(command, &context),
-        Command::Doctor(arguments) => return doctor::run(arguments, &context),
-        Command::Backup(arguments) => backup::run(&arguments, &context),
-        Command::Restore(arguments) => backup::restore(&arguments, &context),
+        Command::Check(arguments) => import::check::run(arguments, &context),
+        Command::Ingest(arguments) => import::ingest::run(arguments, &context),
+        Command::Config(command) => host::config::run(command, &context),
+        Command::Provision => host::provision::run(&context),
+        Command::Registry(command) => host::registry::run(command, &context),
+        Command::Doctor(arguments) => return host::doctor::run(arguments, &context),
+        Command::Backup(arguments) => host::backup::run(&arguments, &context),
+        Command::Restore(arguments) => host::backup::restore(&arguments, &context),
     };
     context.finish(result)
 }

@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::printable::{is_unprintable, printable};
+use crate::sanitize::{is_unprintable, printable};
 
 /// It went well.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();

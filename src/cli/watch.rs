@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::context::{CliError, CliResult, Context};
-use super::report;
+use super::import::report;
 use crate::import::ImportRow;
 use crate::report::{ImportState, Report};
 use crate::spool::{Layout, Results};

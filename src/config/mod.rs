@@ -3,42 +3,32 @@
 //! An empty file works. Unknown keys are refused with their place. A [`Config`] that
 //! [`Config::load`] returned has passed [`Config::check`].
 
-mod accounts;
 mod error;
-mod imports;
-mod limits;
-mod mail;
-mod metrics;
-mod node;
-mod pairing;
-mod per_account;
-mod retention;
 mod secret;
+mod sections;
 #[cfg(test)]
 mod tests;
 mod units;
-mod watch;
-mod webhooks;
 
 use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 
-pub use accounts::Accounts;
 pub use error::ConfigError;
-pub use imports::{Imports, Milestones, cores};
-pub use limits::Limits;
-pub use mail::{Mail, MailServer, Smtp, Tls};
-pub use metrics::{Listen, Metrics};
-pub use node::{Node, Paths};
-pub use pairing::Pairing;
-pub use per_account::PerAccount;
-pub use retention::Retention;
 pub use secret::SecretError;
+pub use sections::accounts::Accounts;
+pub use sections::imports::{Imports, Milestones, cores};
+pub use sections::limits::Limits;
+pub use sections::mail::{Mail, MailServer, Smtp, Tls};
+pub use sections::metrics::{Listen, Metrics};
+pub use sections::node::{Node, Paths};
+pub use sections::pairing::Pairing;
+pub use sections::per_account::PerAccount;
+pub use sections::retention::Retention;
+pub use sections::watch::{Method, Watch};
+pub use sections::webhooks::Webhooks;
 pub use units::{Period, Size};
-pub use watch::{Method, Watch};
-pub use webhooks::Webhooks;
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;

@@ -2,25 +2,23 @@
 //!
 //! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
 
-mod changes;
-mod ears;
-mod hearing;
+mod audit_threads;
+mod free_space;
+mod jobs;
+mod journal_socket;
 mod logging;
-mod logins;
-mod looks;
 mod metrics;
-mod notify;
 mod opener;
-mod places;
 mod preflight;
 mod privileges;
-mod pulse;
-mod space;
+mod run_slots;
+mod schedule;
+mod state_changes;
 mod status;
 mod supervisor;
-mod surveys;
-mod telling;
-mod work;
+mod systemd;
+mod tick;
+mod watcher;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,13 +28,13 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::notify::Notify;
 use self::opener::OpenerProcess;
 use self::supervisor::Supervisor;
+use self::systemd::Notify;
 use crate::config::Config;
 use crate::import::Engine;
 use crate::outbox::Relay;
-use crate::printable::chain;
+use crate::sanitize::chain;
 use crate::spool::{self, Opener, ProbeError, Watcher};
 
 /// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
@@ -116,8 +114,8 @@ async fn serve(
     let (ended, session_ends) = tokio::sync::mpsc::unbounded_channel();
     // An error means that the supervisor has ended, and the process is about to.
     engine.listen(Box::new(move |account| drop(ended.send(account))))?;
-    let keeper = hearing::start(&engine)?;
-    drop(tokio::spawn(logins::serve(Arc::clone(&engine)))); // it ends with the runtime
+    let keeper = audit_threads::start(&engine)?;
+    drop(tokio::spawn(journal_socket::serve(Arc::clone(&engine)))); // it ends with the runtime
     drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let asked = asked_to_stop()?;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{Failure, privileges};
 use crate::config::Config;
-use crate::printable::chain;
+use crate::sanitize::chain;
 use crate::spool::{self, Access, Opener};
 
 /// The first argument of the opener process, by which the program knows that it is one.

@@ -1,6 +1,6 @@
 //! The STATUS line that `systemctl status` shows. Pure.
 
-use super::work::Run;
+use super::jobs::Run;
 
 /// What is being done: the oldest import that runs, how many more, how many wait.
 pub fn status(runs: &[&Run], waiting: usize, watched: usize) -> String {
@@ -22,7 +22,7 @@ pub fn status(runs: &[&Run], waiting: usize, watched: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::queue::{Queued, Weight};
+    use crate::import::run::queue::{Queued, Weight};
 
     fn run(n: i64) -> Run {
         let (account, id) = ("acme".parse().unwrap(), format!("t-{n}").parse().unwrap());

@@ -4,23 +4,12 @@
 //! alone (pure), so that what it says can be tested without the fault. Nothing here changes the
 //! host: a file that a check makes to try something goes again before it ends.
 
-mod access;
-mod account_facts;
 mod accounts;
-mod confinement;
 mod daemon;
-mod database;
-mod delivery;
 mod finding;
-mod helper;
 mod host;
-mod keys_folder;
-mod limits;
-mod paths;
 mod registry;
-mod sshd;
-mod sshd_files;
-mod storage;
+mod ssh;
 
 use std::path::PathBuf;
 
@@ -28,9 +17,9 @@ use jiff::Timestamp;
 
 pub use finding::{CHECKS, Check, Finding, Group, Level};
 
-use self::account_facts::Gathering;
 use self::accounts::Accounts;
-use self::sshd::Sshd;
+use self::accounts::facts::Gathering;
+use self::ssh::sshd::Sshd;
 use crate::account::AccountId;
 use crate::config::Config;
 
@@ -52,17 +41,17 @@ const ASKED_OF_SSHD: usize = 20;
 /// Runs every check on this host, and returns what it found in the order of [`CHECKS`].
 pub fn examine(config: &Config, request: &Request) -> Vec<Finding> {
     let now = Timestamp::now();
-    let database = database::gather(config, now);
+    let database = daemon::database::gather(config, now);
     let gathering = Gathering::new(config, &database, now);
     let accounts = Accounts::gather(&gathering, request.account.as_ref());
     let mut findings = sshd_findings(config, request, &accounts);
     findings.extend(accounts.judge());
-    findings.extend(storage::check(config));
-    findings.push(limits::check(config, accounts.with_user()));
+    findings.extend(host::storage::check(config));
+    findings.push(host::inotify_limits::check(config, accounts.with_user()));
     findings.extend(daemon::check(config));
     findings.push(registry::judge(&database.registry));
     findings.extend(database.judge(config));
-    findings.extend(delivery::check(config, database.state.as_ref(), now));
+    findings.extend(daemon::delivery::check(config, database.state.as_ref(), now));
     findings.extend(host::check(database.state.as_ref(), now));
     let place = |finding: &Finding| CHECKS.iter().position(|check| check.name == finding.check);
     findings.sort_by_key(|finding| (place(finding), finding.level));
@@ -75,7 +64,7 @@ fn sshd_findings(config: &Config, request: &Request, accounts: &Accounts) -> Vec
         return vec![refused];
     }
     let mut findings = vec![sshd.accepted()];
-    let files = sshd_files::read(&request.sshd_config);
+    let files = ssh::sshd_files::read(&request.sshd_config);
     let asked = accounts.in_sshd().take(ASKED_OF_SSHD);
     let mut first = None;
     for account in asked {
@@ -86,12 +75,12 @@ fn sshd_findings(config: &Config, request: &Request, accounts: &Accounts) -> Vec
                 continue;
             }
         };
-        findings.extend(confinement::judge(account.id(), &effective, &files, config));
-        findings.extend(access::judge(account, &effective, &request.from));
+        findings.extend(ssh::confinement::judge(account.id(), &effective, &files, config));
+        findings.extend(ssh::access::judge(account, &effective, &request.from));
         first.get_or_insert((account, effective));
     }
     let (account, effective) = first.unzip();
-    findings.extend(helper::check(config, account, effective.as_ref()));
-    findings.extend(keys_folder::check(config));
+    findings.extend(ssh::helper::check(config, account, effective.as_ref()));
+    findings.extend(ssh::keys_folder::check(config));
     findings
 }

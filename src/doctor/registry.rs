@@ -3,10 +3,10 @@
 use super::finding::Finding;
 use crate::admission::{AdmissionError, Change, differences};
 use crate::config::Config;
-use crate::printable::chain;
+use crate::files::private::NotPrivate;
 use crate::registry::{Error, Registry};
+use crate::sanitize::chain;
 use crate::state::{State, accounts};
-use crate::sys::private::NotPrivate;
 
 const CHECK: &str = "registry";
 

@@ -10,53 +10,28 @@
 //! on a laptop's or a sysadmin's own files, whose error files go to an `error_folder`. Decisions
 //! are in `state`, `queue` and `verdict`, pure.
 
-mod adopt;
-mod begin;
-mod doubt;
-mod empties;
-mod engine;
-mod erase;
-mod error_folder;
-mod errors;
-mod export;
-mod finish;
-mod hearing;
-mod incoming_full;
+mod context;
 mod intake;
-mod journal;
 mod local;
-mod log_links;
-mod meanwhile;
-mod monitor;
-mod news;
-pub mod pipeline;
-pub mod queue;
-mod results;
-mod retention;
-pub mod state;
-mod stored;
-mod survey;
-mod sweep;
+mod maintenance;
+pub mod run;
 #[cfg(test)]
 mod tests;
-mod unclaimed;
-mod upgrade;
-mod verdict;
-mod worker;
+mod upload_audit;
 
-pub use adopt::{AdoptError, Adopted};
-pub use engine::Engine;
-pub use erase::EraseError;
-pub use error_folder::ErrorFolder;
-pub use export::{ExportError, Listed, Listing};
-pub use finish::{RetryError, retry};
-pub use hearing::{Hearing, OnSessionEnd};
+pub use context::Engine;
+pub use intake::survey::Survey;
 pub use intake::{IntakeError, Looked};
+pub use local::error_folder::ErrorFolder;
 pub use local::{Local, LocalError, check, ingest};
-pub use monitor::{Monitor, Progress};
-pub use survey::Survey;
-pub use sweep::SweepError;
-pub use worker::{Ended, RunError};
+pub use maintenance::after_restore::{AdoptError, Adopted};
+pub use maintenance::erase::EraseError;
+pub use maintenance::export::{ExportError, Listed, Listing};
+pub use maintenance::spool_cleanup::SweepError;
+pub use run::progress::{Monitor, Progress};
+pub use run::transitions::{RetryError, retry};
+pub use run::{Ended, RunError};
+pub use upload_audit::{Hearing, OnSessionEnd};
 
 /// An import as the state database has it, with what its claim moved.
 pub type ImportRow = crate::state::imports::ImportRow<crate::spool::Claim>;

@@ -5,25 +5,25 @@
 //! changes keys or accounts publishes before saying that it is done.
 
 mod folder;
-mod fresh;
-mod limits;
 pub mod parse;
 mod publish;
+mod published_diff;
+mod restrictions;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
 
 pub use folder::GROUP;
-pub use fresh::{Difference, are_any_published, difference};
-pub use limits::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
 pub use parse::PublicKey;
 pub use publish::{PublishError, publish};
+pub use published_diff::{Difference, are_any_published, difference};
+pub use restrictions::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
 
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::printable::is_unprintable;
 use crate::registry::{self, ApprovedKey, Transaction, accounts, keys};
+use crate::sanitize::is_unprintable;
 
 /// The longest name of a key, in characters.
 const MAX_NAME: usize = 64;

@@ -11,8 +11,8 @@ use super::parse::Refusal;
 use super::*;
 use crate::authorized_keys::lookup;
 use crate::config::{Accounts, Config};
-use crate::printable::chain;
 use crate::registry::{Account, Registry};
+use crate::sanitize::chain;
 
 fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name)).unwrap()

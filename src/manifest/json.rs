@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::printable::printable;
+use crate::sanitize::printable;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]

@@ -228,5 +228,4 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

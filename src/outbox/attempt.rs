@@ -8,10 +8,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::email::Mailer;
-use super::pace::Pace;
-use super::packing::Packing;
-use super::record::Made;
+use super::mail::Mailer;
+use super::mail::attachment::Packing;
+use super::mail::rate_limit::Pace;
+use super::outcome::Made;
 use super::retry::{Outcome, judge};
 use super::webhook::{Request, Sender};
 use crate::config::{Config, Period};

@@ -7,35 +7,27 @@
 //! [`retry`]'s rules. Nothing here knows how imports run or where their files lie.
 
 mod attempt;
-mod email;
-mod endpoint;
+mod batching;
+mod compose;
 mod enqueue;
-mod guard;
-mod letter;
-mod mailing;
+mod mail;
 mod milestone;
 mod notice;
-mod pace;
-mod packing;
-mod record;
+mod outcome;
 mod relay;
 pub mod retry;
-mod samples;
-mod signature;
 #[cfg(test)]
 mod tests;
-mod together;
 mod told;
-mod unclaimed;
 mod webhook;
 
 pub use attempt::{Attachments, Courier};
-pub use email::greet_mail_server;
-pub use endpoint::{InvalidEndpoint, check_name, check_url};
 pub use enqueue::{Error, Recipients, enqueue};
-pub use guard::{Forbidden, Guard, Lookup};
+pub use mail::greet_mail_server;
 pub use milestone::{Milestone, message_id};
+pub use notice::files_unclaimed::{FilesUnclaimed, enqueue_unclaimed};
 pub use relay::Relay;
-pub use signature::{InvalidSecret, Secret};
-pub use unclaimed::{FilesUnclaimed, enqueue_unclaimed};
+pub use webhook::endpoint::{InvalidEndpoint, check_name, check_url};
+pub use webhook::signature::{InvalidSecret, Secret};
+pub use webhook::ssrf_guard::{Forbidden, Guard, Lookup};
 pub use webhook::{Request, Sender};

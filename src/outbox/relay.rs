@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::attempt::{Attachments, Courier};
-use super::endpoint;
 use super::retry::LONGEST_WAIT;
+use super::webhook::endpoint;
 use crate::config::Config;
 use crate::state::deliveries::{self, Channel, Due};
 use crate::state::{self, State};

@@ -1,8 +1,8 @@
 //! Carries out a plan. Decides nothing.
 
+use super::lock::Turn;
+use super::shadow_utils::Tools;
 use super::step::Step;
-use super::tools::Tools;
-use super::turn::Turn;
 use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
 use crate::spool::Layout;

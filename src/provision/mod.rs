@@ -7,13 +7,13 @@
 mod apply;
 mod folders;
 pub mod host;
+mod lock;
 mod plan;
 mod sessions;
+mod shadow_utils;
 mod step;
 #[cfg(test)]
 mod tests;
-mod tools;
-mod turn;
 
 use std::collections::HashSet;
 use std::io;
@@ -22,9 +22,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 pub use host::{Host, look};
+use lock::Turn;
 pub use plan::{Plan, Refusal, plan};
 pub use step::Step;
-use turn::Turn;
 
 use crate::account::AccountId;
 use crate::config::Config;

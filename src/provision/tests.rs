@@ -1,5 +1,7 @@
 //! The plan, for hosts in every state that a crash, a sysadmin or a stranger can leave.
 
+mod range;
+
 use std::collections::{HashMap, HashSet};
 
 use super::host::{AccountFolders, Found, GECOS, HOME, Owned, SHELL, UnixUser};
@@ -7,8 +9,6 @@ use super::step::Wanted;
 use super::*;
 use crate::account_state::AccountState;
 use crate::config::Accounts;
-
-mod range;
 
 const UID: u32 = 70_001;
 const SERVICE: (u32, u32) = (990, 991);

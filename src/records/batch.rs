@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::change::{Change, PackedChange, pack, unpack};
-use super::schema::{IdKind, Property};
+use super::header::schema::{IdKind, Property};
+use super::profile_change::{Change, PackedChange, pack, unpack};
 
 /// Accepted records in file order.
 #[derive(Clone, Debug)]
@@ -142,9 +142,9 @@ impl<'a> ProfileRecord<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::change::{Operation, Value};
+    use super::super::profile_change::{Operation, Value};
     use super::*;
-    use crate::records::schema::PropertyType;
+    use crate::records::header::schema::PropertyType;
 
     #[test]
     fn gives_back_what_was_pushed() {

@@ -1,6 +1,6 @@
 //! `<stem>.errors.jsonl`: one JSON object a line for every reason of every rejected record.
 
-use super::phrase::Phrases;
+use super::error_file::reason_cache::Phrases;
 use super::sink::RejectedRecord;
 
 /// Appends the reasons of a rejected record to `out`.

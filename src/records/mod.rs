@@ -19,46 +19,27 @@
 //! workers, never by the file.
 
 pub mod batch;
-mod buffer;
-mod change;
-mod columns;
-mod decode;
-mod decompress;
+mod check;
+mod csv;
 mod error_file;
 mod errors_jsonl;
-mod event;
-mod explain;
-mod lex;
-mod lines;
-mod marks;
-mod open;
-pub(crate) mod packed;
-mod parse;
-mod phrase;
-mod pieces;
-mod profile;
-mod quotes;
-mod read;
-mod recent_names;
-mod rejection;
+pub mod header;
+mod input;
+mod profile_change;
+mod reader;
 mod rules;
-pub mod schema;
-pub(crate) mod short;
 mod sink;
-mod source;
-mod split;
-mod texts;
 mod worker;
 
 pub use batch::{Batch, ProfileBatch, ProfileRecord};
-pub use change::{Change, Operation, PackedChange, PackedValue, Value, unpack};
-pub use decompress::Compression;
 pub use error_file::ErrorFile;
+pub use error_file::reason_cache::Phrases;
 pub use errors_jsonl::push_json_lines;
-pub use phrase::Phrases;
-pub use read::{Options, Stopped, Summary, read};
-pub use rejection::{Rejection, Rule};
-pub use schema::{EventSchema, IdKind, Property, PropertyType, Schema};
+pub use header::schema::{EventSchema, IdKind, Property, PropertyType, Schema};
+pub use input::decompress::Compression;
+pub use profile_change::{Change, Operation, PackedChange, PackedValue, Value, unpack};
+pub use reader::{Options, Stopped, Summary, read};
+pub use rules::rejection::{Rejection, Rule};
 pub use sink::{Progress, RejectedRecord, Rejections, Sink, Start};
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! [`Sink`]: who takes what [`super::read()`] makes of a data file; [`Rejections`]: how rejected
+//! [`Sink`]: who takes what [`super::reader()`] makes of a data file; [`Rejections`]: how rejected
 //! records come to it.
 
 use super::batch::Batch;
-use super::rejection::Rejection;
-use super::schema::Schema;
+use super::header::schema::Schema;
+use super::rules::rejection::Rejection;
 use crate::report::Failure;
 
-/// Takes the records of one data file. Called on the thread that called [`super::read()`].
+/// Takes the records of one data file. Called on the thread that called [`super::reader()`].
 ///
 /// Accepted and rejected records each come in file order; the two need not interleave as in the
 /// file. An error of any method ends the reading, and is what it ends with.

@@ -6,10 +6,10 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use super::batch::Batch;
-use super::parse::{Parsed, Plan, parse, too_long};
-use super::rejection::Rejection;
+use super::check::block::{Parsed, Plan, parse, too_long};
+use super::csv::blocks::{Block, Piece};
+use super::rules::rejection::Rejection;
 use super::sink::{RejectedRecord, Rejections};
-use super::split::{Block, Piece};
 use crate::report::{Failure, RejectionTally};
 
 /// What a worker gets.

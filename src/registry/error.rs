@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sys::private::NotPrivate;
+use crate::files::private::NotPrivate;
 
 /// What an operation on the registry returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{Error, Result};
-use crate::sys::private;
+use crate::files::private;
 
 /// Whether the registry `path` in `folder` is there, and nobody else could have written it.
 pub(super) fn check(folder: &Path, path: &Path) -> Result<()> {

@@ -11,9 +11,9 @@ use nix::fcntl::RenameFlags;
 use nix::sys::stat::Mode;
 
 use super::claim::{Claim, MANIFEST};
-use super::folder::{Folder, FolderError};
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
 /// An import of that version.

@@ -25,9 +25,9 @@ use nix::sys::socket::{
 };
 use nix::unistd::linkat;
 
-use super::folder::{Folder, FolderError};
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::files::dir::{Folder, FolderError};
 
 /// Its name in the spool. No import is called so.
 const NAME: &str = ".log";
@@ -256,5 +256,4 @@ pub fn has_log_folder(layout: &Layout, account: &AccountId) -> bool {
 }
 
 #[cfg(test)]
-#[path = "log_socket_tests.rs"]
 mod tests;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::folder::FolderError;
+use crate::files::dir::FolderError;
 use crate::sys::LeaseError;
 
 /// Why incoming, or one file in it, could not be looked at.

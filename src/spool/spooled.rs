@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 
 use super::claim::{DATA, MANIFEST};
-use super::folder::{Folder, FolderError};
 use super::layout::Layout;
 use super::opener::{Lease, Opener, Place};
 use crate::config::Size;
+use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 

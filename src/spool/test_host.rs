@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::entry::Entry;
-use super::folder::Folder;
+use super::incoming::entry::Entry;
+use super::incoming::listing::Listing;
+use super::incoming::scan::Incoming;
 use super::layout::Layout;
-use super::listing::Listing;
 use super::opener::Opener;
-use super::scan::Incoming;
 use crate::account::AccountId;
 use crate::config::{Config, Paths};
+use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 use crate::sys::ReadLease;
 

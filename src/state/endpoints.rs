@@ -221,5 +221,4 @@ pub fn remove(
 }
 
 #[cfg(test)]
-#[path = "endpoints_tests.rs"]
 mod tests;

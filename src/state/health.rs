@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, Result, migrations, millis, timestamp};
+use super::db::migrations;
+use super::{Error, Result, millis, timestamp};
+use crate::files::owner::Owner;
 use crate::state::Transaction;
-use crate::sys::owner::Owner;
 use crate::sys::sqlite;
 
 /// The state of the file.

@@ -11,27 +11,20 @@
 //! the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked parents of the folder. Work that
 //! opens a file of root's, as an export does, asks for [`Owner::of_process`].
 
+pub mod account_data;
 pub mod accounts;
 pub mod activity;
-mod alone;
-pub mod copy;
+pub mod db;
 pub mod deliveries;
-pub mod dump;
 pub mod endpoints;
-mod error;
-pub mod figures;
+pub mod gauges;
 pub mod health;
 pub mod imports;
 pub mod incoming_full;
 pub mod keys;
-mod migrations;
-mod replace;
 pub mod retention;
-mod soundness;
 pub mod unclaimed;
 pub mod uploads;
-pub mod waiting;
-mod writers;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -43,13 +36,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-pub use alone::{Alone, NotAlone};
-pub use error::{Error, Result};
-pub use replace::{Before, Replaced, open_backup, replace};
-pub use soundness::Damage;
-use writers::Writers;
+pub use db::connection::Damage;
+pub use db::error::{Error, Result};
+use db::group_commit::Writers;
+pub use db::instance_lock::{Alone, NotAlone};
+pub use db::restore::{Before, Replaced, open_backup, replace};
 
-use crate::sys::owner::{Owner, OwnerRights};
+use crate::files::owner::{Owner, OwnerRights};
 
 /// How long to wait for another process's write, such as a sysadmin's command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,9 +89,10 @@ impl State {
         let owner = owner(path).map_err(failed)?;
         let _rights = owner.assume().map_err(failed)?;
         create_private(path).map_err(failed)?;
-        let mut connection = soundness::connect(path)?;
-        migrations::run(&mut connection, path).map_err(|error| soundness::explain(error, path))?;
-        let reader = soundness::connect(path)?;
+        let mut connection = db::connection::connect(path)?;
+        db::migrations::run(&mut connection, path)
+            .map_err(|error| db::connection::explain(error, path))?;
+        let reader = db::connection::connect(path)?;
         reader.pragma_update(None, "query_only", true)?;
         let writers = Writers::new(path, connection);
         Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
@@ -115,7 +109,7 @@ impl State {
     /// # Errors
     /// It is damaged, or can't be read.
     pub fn check(&self) -> Result<()> {
-        self.read(|tx| soundness::check(tx, &self.path))
+        self.read(|tx| db::connection::check(tx, &self.path))
     }
 
     /// Runs `work` in one transaction that begins by taking the write lock, and commits it.

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 
 use super::{Error, Result, Transaction, millis, timestamp};
 use crate::account::AccountId;
-use crate::audit::facts::{Changes, Writers};
+use crate::audit::upload_outcome::{Changes, Writers};
 use crate::audit::{End, Fact, Name};
 
 /// Writes down what has changed of `account`; nothing when it is being removed.

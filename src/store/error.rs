@@ -1,25 +1,19 @@
 //! What can go wrong with a store: each variant names the operation, with its path.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 
 use parquet::errors::ParquetError;
 
+use crate::files::error::{IoError, is_disk_full};
 use crate::import_id::ImportId;
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder operation failed.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried: `create`, `rename`, …
-        operation: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Events can't be encoded or written.
     #[error("cannot write events to {}", path.display())]
     WriteEvents {
@@ -90,9 +84,9 @@ impl Error {
     /// Whether the disk, or the daemon's share of it, is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => is_full(source),
+            Self::Io(error) => error.is_disk_full(),
             Self::WriteEvents { source: ParquetError::External(source), .. } => {
-                source.downcast_ref().is_some_and(is_full)
+                source.downcast_ref().is_some_and(is_disk_full)
             }
             Self::Profiles { source, .. } => {
                 source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
@@ -101,22 +95,20 @@ impl Error {
         }
     }
 
-    /// Wraps an I/O error; made for `map_err`.
+    /// Names the operation and the path of an I/O error; made for `map_err`.
     pub(super) fn io(
         operation: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { operation, path, source }
+        let of = IoError::of(operation, path);
+        move |error| Self::Io(of(error))
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -125,7 +117,7 @@ mod tests {
         let path = PathBuf::from("x");
         let sqlite = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
         for error in [
-            Error::io("create", "x")(full()),
+            IoError::of("create", "x")(full()).into(),
             Error::WriteEvents { path: path.clone(), source: full().into() },
             Error::Profiles {
                 operation: "commit",
@@ -135,6 +127,6 @@ mod tests {
         ] {
             assert!(error.is_disk_full(), "{error}");
         }
-        assert!(!Error::io("create", "x")(ErrorKind::NotFound.into()).is_disk_full());
+        assert!(!IoError::of("create", "x")(ErrorKind::NotFound.into()).is_disk_full());
     }
 }

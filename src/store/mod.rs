@@ -6,10 +6,12 @@
 //! import is visible before [`Writer::commit`] returns, all of it is afterwards, and committing
 //! the same import again changes nothing.
 
+mod background;
 #[cfg(test)]
 mod contract;
 mod error;
 pub mod local;
+pub mod profiles;
 
 use std::path::{Path, PathBuf};
 

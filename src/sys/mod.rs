@@ -13,10 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::libc;
 
-pub mod lock;
 pub mod memory;
-pub mod owner;
-pub mod private;
 pub mod sqlite;
 
 /// Why a read lease was not given.

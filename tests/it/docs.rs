@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sftp_import::advice;
 use sftp_import::report::FailureText;
+use sftp_import::report::advice;
 use tempfile::TempDir;
 
 fn document(name: &str) -> String {

@@ -15,7 +15,7 @@ fn put_first_schema(host: &TestHost) {
     let folder = fs::metadata(host.state()).unwrap();
     chown(&path, Some(folder.uid()), Some(folder.gid())).unwrap();
     let database = Connection::open(path).unwrap();
-    database.execute_batch(include_str!("../../src/state/migrations/0001.sql")).unwrap();
+    database.execute_batch(include_str!("../../src/state/db/migrations/0001.sql")).unwrap();
     database.execute_batch(include_str!("../upgrade/schema-1.sql")).unwrap();
     database.pragma_update(None, "user_version", 1).unwrap();
 }

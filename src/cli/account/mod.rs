@@ -1,6 +1,7 @@
 //! `sftp-import account …`: add, list, show, set, suspend, resume, remove.
 
 mod change;
+pub mod export;
 mod show;
 mod state;
 
@@ -8,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ArgGroup;
 
-use super::export::{self, EraseArguments, ExportArguments};
+use self::export::{EraseArguments, ExportArguments};
 use super::{CliError, CliResult, Context, require_root};
 use crate::account::AccountId;
 use crate::admission::Admission;

@@ -1,7 +1,7 @@
 //! Figures for Prometheus, where the configuration says. Imports never wait for it: it has tasks
 //! and a connection to the state database of its own, and those who ask wait for one another.
 
-mod gather;
+pub mod page;
 mod server;
 
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-use self::gather::Page;
+use self::page::Page;
 use crate::config::{Config, Listen};
 
 /// Answers until the process ends. What keeps it from listening is logged and keeps nothing else:

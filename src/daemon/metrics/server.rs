@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::gather::Page;
+use super::page::Page;
 
 /// Prometheus sends some 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::host::{EVENTS, Host};
 use crate::report::ImportState;
-use crate::state::{Before, copy, replace};
+use crate::state::Before;
+use crate::state::db::backup;
+use crate::state::db::restore::replace;
 
 /// Puts `saved` back, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
@@ -21,8 +23,12 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
-    copy::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, copy::CopyError>(()))
-        .unwrap();
+    backup::backup(
+        &host.engine.config.paths.state_db(),
+        &saved,
+        |_| Ok::<_, backup::CopyError>(()),
+    )
+    .unwrap();
     host.upload("e", "event", EVENTS);
     let event = host.claim();
     host.run(&event);
@@ -51,8 +57,12 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     let done = host.claim();
     host.upload("waits", "event", EVENTS);
     let waits = host.claim();
-    copy::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, copy::CopyError>(()))
-        .unwrap();
+    backup::backup(
+        &host.engine.config.paths.state_db(),
+        &saved,
+        |_| Ok::<_, backup::CopyError>(()),
+    )
+    .unwrap();
     let report = host.run(&done);
     host.upload("later", "event", EVENTS);
     let later = host.claim();

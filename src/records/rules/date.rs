@@ -5,7 +5,7 @@
 
 use super::{epoch, trim};
 use crate::manifest::DateFormat;
-use crate::records::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
 

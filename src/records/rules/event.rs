@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{fold, trim};
-use crate::records::rejection::Rule;
+use crate::records::rules::rejection::Rule;
 
 pub static NAME_MISSING: Rule = Rule::new("Event name is mandatory");
 

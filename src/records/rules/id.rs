@@ -1,7 +1,7 @@
 //! The ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
 
 use super::trim;
-use crate::records::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static ID: Rule = Rule::new(
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \

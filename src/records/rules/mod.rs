@@ -11,6 +11,7 @@ pub mod id;
 pub mod profile;
 pub mod property;
 pub mod record;
+pub mod rejection;
 pub mod timestamp;
 pub mod value;
 

@@ -1,8 +1,8 @@
 //! Profiles: the four operations, and the properties that every product knows.
 
 use super::{fold, trim};
-use crate::records::change::Operation;
-use crate::records::rejection::Rule;
+use crate::records::profile_change::Operation;
+use crate::records::rules::rejection::Rule;
 
 pub static OPERATION: Rule =
     Rule::new("Profile operation must be one of $add, $set, $remove, $delete");

@@ -2,9 +2,9 @@
 
 use super::{date, timestamp, trim, value};
 use crate::manifest::DateFormat;
-use crate::records::change::Value;
-use crate::records::rejection::{Case, Rule};
-use crate::records::schema::PropertyType;
+use crate::records::header::schema::PropertyType;
+use crate::records::profile_change::Value;
+use crate::records::rules::rejection::{Case, Rule};
 
 pub static TOO_LONG: Rule = Rule::new("Property value is longer than 512 characters")
     .with_numbers(|case| {

@@ -1,6 +1,6 @@
 //! What a record must be before its cells mean anything.
 
-use crate::records::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static FIELD_COUNT: Rule = Rule::new("Record has N fields, the header has M")
     .with_numbers(|case| {

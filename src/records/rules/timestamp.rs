@@ -2,7 +2,7 @@
 
 use super::digits::digits;
 use super::{epoch, trim};
-use crate::records::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
 

@@ -3,7 +3,7 @@
 //! Each function takes a cell without white space around it that is not empty.
 
 use super::digits::{decimal, digits};
-use crate::records::rejection::Rule;
+use crate::records::rules::rejection::Rule;
 
 pub static INTEGER: Rule = Rule::new("INTEGER value expected")
     .with_help(|_| Some("write a whole number from -2147483648 to 2147483647".into()));

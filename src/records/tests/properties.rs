@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
         // Empty lines are no records: they only move the end of the first block through the body.
-        let lines = super::super::split::BLOCK - before;
+        let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
             let near = verdicts_after(header, 1, &body, &manifest);
             prop_assert_eq!(near, verdicts_after(header, lines, &body, &manifest));
@@ -228,7 +228,7 @@ fn many_blocks_come_in_order_with_the_lines_of_the_file() {
         let bad = if n % 1000 == 7 { "x" } else { "" };
         text.push_str(&format!("Bought,user {n},{n}{bad},\"two\nlines\"\n"));
     }
-    assert!(text.len() > 3 * super::super::split::BLOCK);
+    assert!(text.len() > 3 * super::super::csv::blocks::BLOCK);
     let manifest = manifest("event", r#""n":{"dataType":"LONG"}"#, "");
     for workers in 1..=3 {
         let (kept, result) = read_with(text.as_bytes(), &manifest, &Limits::default(), workers);

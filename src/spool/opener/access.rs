@@ -14,10 +14,10 @@ use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
 use super::super::claim::{DATA, MANIFEST};
-use super::super::entry::{Entry, Kind, usable_name};
-use super::super::folder::Folder;
+use super::super::incoming::entry::{Entry, Kind, usable_name};
 use super::super::layout::{INCOMING, SPOOL};
 use crate::account::AccountId;
+use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 
 /// A folder that files are opened in.

@@ -3,14 +3,12 @@
 //! Both halves do their heavy work on their own thread ([`background`]) in pieces of bounded
 //! size, so memory does not grow with the import.
 
-mod account;
-mod background;
+pub mod account_data;
 #[cfg(test)]
 pub(super) mod contract;
-mod durable;
 mod events;
 mod layout;
-mod profiles;
+pub mod profiles;
 
 pub use profiles::Merger;
 
@@ -47,7 +45,7 @@ enum State {
 
 /// How an import begins.
 #[derive(Debug)]
-enum Begun<W> {
+pub enum Begun<W> {
     /// With nothing of it stored.
     Now(W),
     /// After an earlier run committed it.
@@ -114,7 +112,7 @@ impl LocalStore {
     /// What is unfinished can't be removed.
     pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         let folder = AccountFolder::new(&self.data, account);
-        durable::remove_folder(&folder.unfinished_events_of(import))?;
+        crate::files::durable::remove_folder(&folder.unfinished_events_of(import))?;
         profiles::abandon(&folder)
     }
 }

@@ -18,9 +18,9 @@ use super::scripts::{DATA, Do, MANIFESTS, Script};
 use crate::account::AccountId;
 use crate::audit::{Fact, Heard, Ledger, Name, Upload};
 use crate::config::Pairing;
-use crate::spool::arrivals::{Arrival, Order};
-use crate::spool::pair::{Age, Content, ManifestSeen, Sight, Take, Verdict};
-use crate::spool::{Claim, Entry, FileId, Kind, Part, Step, pair};
+use crate::spool::pairing::{Age, Content, ManifestSeen, Sight, Take, Verdict};
+use crate::spool::watch::arrivals::{Arrival, Order};
+use crate::spool::{Claim, Entry, FileId, Kind, Part, Step, pairing};
 
 const UID: u32 = 70_000;
 const TICK: i64 = 4;

@@ -7,7 +7,7 @@
 use super::model::World;
 use super::scripts::DATA;
 use crate::report::{Failure, FailureText};
-use crate::spool::pair::{Content, Known, ManifestSeen, Sight, Take};
+use crate::spool::pairing::{Content, Known, ManifestSeen, Sight, Take};
 
 /// Which rules a model goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

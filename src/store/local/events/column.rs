@@ -15,8 +15,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use super::settings;
 use super::text::{TextChunk, TextColumn};
+use super::writer_settings;
 
 /// How many row groups are written as the first of them asks for. A file may go on in another way
 /// than it begins; to look again is to compress a page three times over.
@@ -74,13 +74,13 @@ impl Column {
     /// # Errors
     /// They are not of the field's type.
     pub fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
-        let sample = settings::sample(values)?;
+        let sample = writer_settings::sample(values)?;
         let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
         if *sample.data_type() == DataType::Utf8 {
             return TextColumn::new(parquet.column(0), &sample).map(Self::Texts);
         }
-        let settings = settings::column(&sample);
+        let settings = writer_settings::column(&sample);
         let others = |settings: WriterPropertiesBuilder| {
             // The factory takes its settings from a file; nothing is written to this one.
             let settings = Arc::new(settings.build());

@@ -4,10 +4,10 @@
 //! in an unfinished folder that appears among the events, complete and synced, by one rename.
 
 mod column;
-mod part;
-mod settings;
+pub mod file;
 mod text;
 mod writeback;
+pub mod writer_settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use self::column::Columns;
-use self::part::Part;
+use self::file::Part;
 use super::super::{Committed, Error};
 use super::Begun;
-use super::background::{Background, Work};
-use super::durable;
 use super::layout::{self, AccountFolder};
 use crate::account::AccountId;
+use crate::files::durable;
 use crate::import_id::ImportId;
 use crate::records::EventSchema;
+use crate::store::background::{Background, Work};
 
 /// A group is handed over at this much Arrow memory, in bytes. Two exist at a time, so this and
 /// their encoded columns bound what an import holds.
@@ -54,7 +54,7 @@ struct Group {
 #[derive(Debug)]
 struct Parts {
     folder: PathBuf,
-    settings: settings::Settings,
+    settings: writer_settings::Settings,
     columns: Columns,
     open: Option<Part>,
     closed: usize,
@@ -91,7 +91,7 @@ pub fn begin(
     durable::create_passing_folder(&folders.unfinished)?;
     let parts = Parts {
         folder: folders.unfinished.clone(),
-        settings: settings::Settings::new(account, import, schema),
+        settings: writer_settings::Settings::new(account, import, schema),
         columns: Columns::default(),
         open: None,
         closed: 0,
@@ -153,7 +153,7 @@ impl Group {
     fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
             // Pieces of a batch share its memory: each counts for what is its own.
-            self.bytes += batch.columns().iter().map(part::bytes).sum::<usize>();
+            self.bytes += batch.columns().iter().map(file::bytes).sum::<usize>();
             self.batches.push(batch);
         }
     }
@@ -218,7 +218,7 @@ fn count(folder: &Path) -> Result<Committed, Error> {
     let mut committed = Committed::default();
     for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
         let path = entry.map_err(Error::io("list", folder))?.path();
-        committed.records += part::count(&path)?;
+        committed.records += file::count(&path)?;
     }
     Ok(committed)
 }

@@ -4,13 +4,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
-use super::super::super::Error;
+use super::database::rows::IdRows;
 use super::database::{Database, run};
-use super::ids::Ids;
-use super::key_order::KINDS_BY_NAME;
-use super::resolve::UNKNOWN;
-use super::rows::IdRows;
 use crate::records::IdKind;
+use crate::store::Error;
+use crate::store::profiles::identity::id_index::Ids;
+use crate::store::profiles::identity::key_order::KINDS_BY_NAME;
+use crate::store::profiles::identity::resolve::UNKNOWN;
 
 /// How many ids are looked for in memory at once.
 const AT_ONCE: usize = 128;

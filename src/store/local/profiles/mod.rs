@@ -5,42 +5,25 @@
 //! written about once, in the order of the tables. The result is the same however records fall
 //! into windows. One transaction holds the whole import.
 
-mod all_ids;
-mod connection;
-mod copy;
-mod cut;
-mod database;
-mod entries;
+pub mod database;
+pub mod id_loader;
 mod id_table;
-mod ids;
-mod key_order;
-mod merge;
-mod parts;
-mod resolve;
-mod resolved;
-mod rows;
-mod scratch;
-mod slices;
-mod staged;
-mod sweep;
-mod unfinished;
-mod window;
 
 use std::fs;
 use std::sync::Arc;
 
-pub use self::copy::{copy, imports, open_to_copy};
 use self::database::Database;
-pub use self::merge::Merger;
-use self::unfinished::Unfinished;
-use self::window::{Limits, Window};
+pub use self::database::copy::{copy, imports, open_to_copy};
+use self::database::new_database::Unfinished;
 use super::super::{Committed, Error};
 use super::Begun;
-use super::background::{Background, Work};
-use super::durable;
 use super::layout::AccountFolder;
+use crate::files::durable;
 use crate::import_id::ImportId;
 use crate::records::{ProfileBatch, Property};
+use crate::store::background::{Background, Work};
+use crate::store::profiles::batch::window::{Limits, Window};
+pub use crate::store::profiles::properties::merge::Merger;
 
 /// Batches are handed to the merging thread at about this many bytes.
 const PIECE_BYTES: usize = 2 << 20;

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use rusqlite::OpenFlags;
 use serde_json::{Map, Value as Json};
 
-use super::merge::tests::naive;
 use super::*;
 use crate::records::{Change, IdKind, Operation, PropertyType, Value};
+use crate::store::profiles::properties::merge::tests::naive;
 
 /// Ids by kind (small numbers, so that records meet), time, changes.
 type Record = ([Option<u8>; 4], i64, Vec<(usize, Operation, u8)>);

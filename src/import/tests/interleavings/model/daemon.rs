@@ -58,7 +58,7 @@ impl World {
             upload.unwrap_or_else(Upload::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
-        pair::decide(&sight, &daemon.order, &Pairing::default(), spent, upload).take
+        pairing::decide(&sight, &daemon.order, &Pairing::default(), spent, upload).take
     }
 
     fn sight(&self, now: i64) -> Sight {

@@ -6,9 +6,9 @@ use std::ops::Range;
 use arrow_array::{Array, StringArray};
 use hashbrown::HashTable;
 
-use super::integers;
+use super::packed_ints;
 use super::pages::Values;
-use crate::records::short::same;
+use crate::codec::short_bytes::same;
 
 /// A dictionary does not grow beyond this, as a page has it, in bytes.
 const MOST_BYTES: usize = 256 << 10;
@@ -98,7 +98,7 @@ pub struct Places<'p> {
 impl<'p> Places<'p> {
     /// `places` in `dictionary`, one for each row that has a text.
     pub fn new(dictionary: &Dictionary<'_>, places: &'p [u32]) -> Self {
-        let width = integers::width_of(dictionary.len().saturating_sub(1)).max(1);
+        let width = packed_ints::width_of(dictionary.len().saturating_sub(1)).max(1);
         Self { left: places, page: 0, width }
     }
 }
@@ -116,7 +116,7 @@ impl Values<'_> for Places<'_> {
 
     fn write(&self, head: &mut Vec<u8>) {
         head.push(self.width as u8);
-        integers::packed(&self.left[..self.page], self.width, head);
+        packed_ints::packed(&self.left[..self.page], self.width, head);
     }
 
     fn letters(&self) -> &[u8] {

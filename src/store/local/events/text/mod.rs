@@ -8,12 +8,12 @@
 //! Always holds: a page begins with a row and stands for itself; pages are bounded by letters and
 //! by rows; a chunk is of one encoding.
 
-mod choice;
 mod compressor;
+pub mod definition_levels;
+pub mod delta_byte_array;
 mod dictionary;
-mod fronts;
-mod integers;
-mod levels;
+pub mod encoding_choice;
+pub mod packed_ints;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -26,9 +26,9 @@ use parquet::basic::Encoding;
 use parquet::errors::Result;
 use parquet::schema::types::ColumnDescPtr;
 
-use self::choice::{Choice, Layout};
+use self::delta_byte_array::Fronts;
 use self::dictionary::{Dictionary, Places};
-use self::fronts::Fronts;
+use self::encoding_choice::{Choice, Layout};
 use self::pages::Pages;
 pub use self::pages::TextChunk;
 

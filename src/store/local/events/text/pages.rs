@@ -13,9 +13,9 @@ use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncod
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::super::settings::PAGE_BYTES;
+use super::super::writer_settings::PAGE_BYTES;
 use super::compressor::{Compressor, Finder, LEVEL};
-use super::levels::Levels;
+use super::definition_levels::Levels;
 
 /// A chunk as it is appended to a row group: its bytes, and what the footer says of them.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
-use super::choice::{Choice, Layout};
 use super::compressor::Finder;
+use super::encoding_choice::{Choice, Layout};
 use super::pages::Values;
 use super::*;
 
@@ -114,8 +114,8 @@ proptest! {
             [(one.as_bytes(), other.as_bytes()), (one.as_bytes(), &changed), (&changed, &changed)]
         {
             let alike = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-            prop_assert_eq!(fronts::common_front(one, other, at), alike.min(at));
-            prop_assert_eq!(fronts::common_front(one, other, usize::MAX), alike);
+            prop_assert_eq!(delta_byte_array::common_front(one, other, at), alike.min(at));
+            prop_assert_eq!(delta_byte_array::common_front(one, other, usize::MAX), alike);
         }
     }
 

@@ -1,0 +1,156 @@
+//! [`Name`]: a file in incoming, as sftp-server's log spells it. Pure.
+//!
+//! Names are kept as the log has them (vis(3), C style and octal): a name of incoming is encoded to
+//! be looked up, and no name of the log is ever decoded.
+
+use super::sftp_server_log::Spelled;
+
+/// Where sessions start, and what relative paths are relative to.
+const INCOMING: &str = "incoming";
+
+/// The name of a file in incoming, as the log spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    /// It; of a cut one its beginning, or all of it and some of what follows in the log.
+    pub text: String,
+    /// It was cut.
+    pub cut: bool,
+}
+
+impl Name {
+    /// The whole name of the file `name`.
+    pub fn of(name: &str) -> Self {
+        Self { text: encoded(name), cut: false }
+    }
+
+    /// The file in incoming that `spelled` leads to; none when it leads elsewhere. Links can't
+    /// mislead: an account can make none.
+    pub fn in_incoming(spelled: Spelled<'_>) -> Option<Self> {
+        let (parents, last) = spelled.text.rsplit_once('/').unwrap_or(("", spelled.text));
+        let folders = resolved(spelled.text.starts_with('/'), parents);
+        let is_file = folders == [INCOMING] && !matches!(last, "" | "." | "..");
+        is_file.then(|| Self { text: last.to_owned(), cut: spelled.cut })
+    }
+
+    /// Whether `spelled` certainly leads outside incoming, where an account can change nothing.
+    pub fn is_outside_incoming(spelled: Spelled<'_>) -> bool {
+        let parts = resolved(spelled.text.starts_with('/'), spelled.text);
+        !spelled.cut && parts.first() != Some(&INCOMING)
+    }
+
+    /// Whether it may be the name of the file whose whole name is `whole`.
+    pub fn may_be(&self, whole: &str) -> bool {
+        if !self.cut {
+            return self.text == whole;
+        }
+        whole.starts_with(&self.text)
+            || self.text.strip_prefix(whole).is_some_and(|after| after.starts_with('"'))
+    }
+}
+
+/// Returns the parts of `path` from the root, which a relative path doesn't start at.
+fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
+    let mut parts = if is_absolute { Vec::new() } else { vec![INCOMING] };
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts
+}
+
+/// `name` as sftp-server's log spells it.
+pub fn encoded(name: &str) -> String {
+    encoded_bytes(name.as_bytes())
+}
+
+/// The same of a name that need not be UTF-8 (vis(3) of OpenSSH, `LOG_SYSLOG_VIS`).
+pub fn encoded_bytes(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for &byte in name {
+        match byte {
+            b'\\' => text.push_str("\\\\"),
+            b' ' | 0x21..=0x7e => text.push(byte.into()),
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            0x08 => text.push_str("\\b"),
+            0x07 => text.push_str("\\a"),
+            0x0b => text.push_str("\\v"),
+            b'\t' => text.push_str("\\t"),
+            0x0c => text.push_str("\\f"),
+            other => text.push_str(&format!("\\{other:03o}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads_to(text: &str) -> Option<String> {
+        Name::in_incoming(Spelled { text, cut: false }).map(|name| name.text)
+    }
+
+    #[test]
+    fn a_file_in_incoming_however_it_is_spelled() {
+        for text in
+            ["x.csv", "./x.csv", "/incoming/x.csv", "//incoming/./x.csv", "../incoming/x.csv"]
+        {
+            assert_eq!(leads_to(text).as_deref(), Some("x.csv"), "{text}");
+        }
+        assert_eq!(leads_to("/results/../incoming//x.csv").as_deref(), Some("x.csv"));
+        for text in [
+            "/results/x.csv",
+            "/x.csv",
+            "../x.csv",
+            "",
+            "/",
+            "/incoming/",
+            "a/x.csv",
+            "/incoming/..",
+        ] {
+            assert_eq!(leads_to(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_certainly_outside_incoming() {
+        let is_outside = |text, cut| Name::is_outside_incoming(Spelled { text, cut });
+        for text in ["/results/x.csv", "/x.csv", "../x.csv", "/", "/incoming/../dev/log", ".."] {
+            assert!(is_outside(text, false), "{text}");
+            assert!(!is_outside(text, true), "{text}");
+        }
+        for text in ["x.csv", "/incoming/x.csv", "/incoming", "sub/x.csv", "/a/../incoming/x", "."]
+        {
+            assert!(!is_outside(text, false), "{text}");
+        }
+    }
+
+    /// As OpenSSH 9.2 logged them.
+    #[test]
+    fn names_are_spelled_as_in_the_log() {
+        let names: [(&[u8], &str); 6] = [
+            (b"nl\nx.csv", r"nl\nx.csv"),
+            (b"tab\tx.csv", r"tab\tx.csv"),
+            (b"bs\\x.csv", r"bs\\x.csv"),
+            (b"ff\xffx.csv", r"ff\377x.csv"),
+            (b"cr\r\x07\x08\x0b\x0c\x01\x7f.csv", r"cr\r\a\b\v\f\001\177.csv"),
+            ("a\"b c é".as_bytes(), r#"a"b c \303\251"#),
+        ];
+        for (name, spelled) in names {
+            assert_eq!(encoded_bytes(name), spelled);
+        }
+    }
+
+    #[test]
+    fn a_cut_name_may_be_many() {
+        let cut = |text: &str| Name { text: text.into(), cut: true };
+        assert!(cut(r"\303\25").may_be(&encoded("é.csv")));
+        assert!(cut(r#"e.csv" bytes re"#).may_be("e.csv"));
+        assert!(!cut("e.csvx").may_be("e.csv"));
+        assert!(!Name::of("e").may_be("e.csv") && Name::of("e").may_be("e"));
+    }
+}

@@ -1,0 +1,214 @@
+//! `sftp-import backup FILE` and `sftp-import restore FILE`: the state database and the registry, out
+//! and in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::registry::{list, shown};
+use crate::admission::{Admission, TakeOver, lacking};
+use crate::cli::actor::actor;
+use crate::cli::admission::refused;
+use crate::cli::{CliError, CliResult, Context, account, require_root};
+use crate::config::Config;
+use crate::import::Adopted;
+use crate::key::publish;
+use crate::provision;
+use crate::registry::{self, Registry};
+use crate::state::db::backup;
+use crate::state::db::backup::CopyError;
+use crate::state::{self, Alone, Before, NotAlone, Replaced};
+
+/// `sftp-import backup`
+#[derive(Debug, clap::Args)]
+pub struct BackupArguments {
+    /// The file to write; it must not be there yet
+    file: PathBuf,
+}
+
+/// `sftp-import restore`
+#[derive(Debug, clap::Args)]
+pub struct RestoreArguments {
+    /// What `backup` wrote, or the copy that an upgrade left
+    file: PathBuf,
+    /// Add the accounts and keys to the registry that are in the file but not in it
+    #[arg(long)]
+    accept_keys: bool,
+}
+
+/// A sidecar that was just asked to stop may take so long to be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Copies the state database and the registry.
+///
+/// # Errors
+/// The file is there already or can't be written, or there is no sound state database.
+pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let file = &arguments.file;
+    let registry = match Registry::open(&config.paths.admin, &actor()) {
+        Err(registry::Error::Missing(_)) => None,
+        opened => Some(opened?),
+    };
+    let copied = backup::backup(&config.paths.state_db(), file, |backup| {
+        Ok::<_, NotCopied>(registry::backup::write(registry.as_ref(), backup)?)
+    })
+    .map_err(|NotCopied(error)| error)?;
+    let (output, has_registry) = (context.output(), registry.is_some());
+    output.json(&json!({
+        "file": file, "bytes": copied.bytes, "schema": copied.schema, "registry": has_registry,
+    }))?;
+    let holds =
+        if has_registry { "the state database and the registry" } else { "the state database" };
+    output.line(&format!(
+        "{} holds {holds}: {} bytes, schema {}, checked",
+        file.display(),
+        copied.bytes,
+        copied.schema
+    ))?;
+    if !has_registry {
+        output.line("this host has no registry, so the backup has none: sftp-import doctor")?;
+    }
+    output.line("it holds the webhooks' secrets: keep it as safe as the original")?;
+    Ok(true)
+}
+
+/// Puts a copy in the place of the state database. Who may log in stays as the registry says: what the
+/// copy has beside that is listed, and taken over only when asked.
+///
+/// # Errors
+/// The sidecar or another command is running, the file is no sound state database of a schema that
+/// this program knows, or there is no registry and nobody agreed to take the file's over. Then
+/// nothing is changed.
+pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let _alone = Alone::take(&config.paths.state, PATIENCE).map_err(|error| match error {
+        NotAlone::Running { .. } => CliError::new("the sidecar is running; nothing is changed")
+            .hint("systemctl stop sftp-importd"),
+        error => error.into(),
+    })?;
+    let now = Timestamp::now();
+    let (backup, _) =
+        state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
+    let claims = registry::backup::read(&backup)?;
+    drop(backup);
+    let (found, taken) = lacking(&config, &actor(), claims)?;
+    if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
+        context.output().json(&json!({
+            "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
+        }))?;
+        list(&taken, false, context)?;
+        return Err(CliError::new("this host has no registry; nothing is changed").hint(
+            format_args!(
+                "to let these log in: sftp-import restore {} --accept-keys",
+                arguments.file.display()
+            ),
+        ));
+    }
+    // It would have the state database open.
+    let held = provision::hold(&config).map_err(account::hinted)?;
+    let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
+        registry::backup::remove(copy)
+    });
+    let replaced = replaced.map_err(hinted)?;
+    let registry = match found {
+        Some(registry) if !arguments.accept_keys => registry,
+        found => taken.accept(found, &config, &actor(), now)?,
+    };
+    let adopted = go_on(context, config, &registry, &replaced.before, now)?;
+    drop(held);
+    tell(arguments, &replaced, &adopted, &taken, context)?;
+    Ok(true)
+}
+
+/// What has happened since is taken up before the daemon starts with the restored database.
+fn go_on(
+    context: &Context,
+    config: Config,
+    registry: &Registry,
+    before: &Before,
+    now: Timestamp,
+) -> Result<Adopted, CliError> {
+    let engine = context.engine(config)?;
+    let again = "what is restored stays; run `sftp-import restore` with the same file again";
+    let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
+    publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
+    let admission = Admission { config: &engine.config, registry };
+    admission.copy_all(&engine.state, now).map_err(|e| refused(e).hint(again))?;
+    Ok(adopted)
+}
+
+fn tell(
+    arguments: &RestoreArguments,
+    replaced: &Replaced,
+    adopted: &Adopted,
+    taken: &TakeOver,
+    context: &Context,
+) -> Result<(), CliError> {
+    let output = context.output();
+    let text = |imports: &[crate::import_id::ImportId]| {
+        imports.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let (ended, unknown) = (text(&adopted.ended), text(&adopted.unknown));
+    output.json(&json!({
+        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
+        "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
+        "notInRegistry": shown(taken),
+    }))?;
+    output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
+    if let Some(kept) = &replaced.kept {
+        output.line(&format!("the database that it replaced is kept as {}", kept.display()))?;
+    }
+    if !ended.is_empty() {
+        output.line(&format!("ended since, by their answers in results/: {}", ended.join(", ")))?;
+    }
+    if !unknown.is_empty() {
+        let names = unknown.join(", ");
+        output.line(&format!("in the spool, and not known to it: {names}"))?;
+        output
+            .line("  each holds a partner's upload: see docs/data-care.md before they are swept")?;
+    }
+    if !taken.is_empty() || !taken.refused.is_empty() {
+        list(taken, arguments.accept_keys, context)?;
+    }
+    match (taken.is_empty(), arguments.accept_keys) {
+        (true, _) => output.line("who can log in has not changed")?,
+        (false, true) => output.line("the keys that were added work now")?,
+        (false, false) => output.line(&format!(
+            "these can't log in; to let them: sftp-import restore {} --accept-keys",
+            arguments.file.display()
+        ))?,
+    }
+    output.line("next: sftp-import provision; systemctl start sftp-importd")?;
+    Ok(())
+}
+
+/// Why there is no backup.
+struct NotCopied(CliError);
+
+impl From<CopyError> for NotCopied {
+    fn from(error: CopyError) -> Self {
+        Self(hinted(error))
+    }
+}
+
+impl From<registry::Error> for NotCopied {
+    fn from(error: registry::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A failure to copy with its next step.
+fn hinted(error: CopyError) -> CliError {
+    let hint = match &error {
+        CopyError::Exists(_) => Some("name a file that is not there yet"),
+        CopyError::Damaged { .. } => Some("`sftp-import restore` an older backup"),
+        CopyError::InUse(_) => Some("wait for other sftp-import commands to end"),
+        _ => None,
+    };
+    CliError::from(error).hint_if(hint)
+}

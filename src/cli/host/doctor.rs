@@ -1,0 +1,185 @@
+//! `sftp-import doctor`: prints what every check found, and exits as the worst of them.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::Style;
+use serde::Serialize;
+
+use crate::account::AccountId;
+use crate::cli::context::{CliError, Context};
+use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
+use crate::cli::require_root;
+use crate::doctor::{Finding, Level, Request, examine};
+
+/// Of how many accounts people see what a check found wrong.
+const SHOWN: usize = 3;
+
+/// Exit status: 0 all holds, 1 there are warnings, 2 something doesn't hold.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArguments {
+    /// Only this account, and all that it depends on
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// The configuration of the sshd that accounts log in to
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssh/sshd_config")]
+    sshd_config: PathBuf,
+    /// The address that an account comes from, where sshd's `Match` looks at it
+    #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
+    from: std::net::IpAddr,
+}
+
+/// Examines this host.
+pub fn run(arguments: DoctorArguments, context: &Context) -> ExitCode {
+    let examined = examined(arguments, context);
+    match examined.and_then(|findings| Ok(print(&findings, context.output())?)) {
+        Ok(Level::Ok) => ExitCode::SUCCESS,
+        Ok(Level::Warn) => ExitCode::from(1),
+        Ok(Level::Fail) => ExitCode::from(2),
+        Err(error) => {
+            context.finish(Err(error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn examined(arguments: DoctorArguments, context: &Context) -> Result<Vec<Finding>, CliError> {
+    require_root()?;
+    let config = context.config().map_err(|error: CliError| {
+        error.hint("sftp-import config check; the sidecar would not start either")
+    })?;
+    let DoctorArguments { account, sshd_config, from } = arguments;
+    Ok(examine(&config, &Request { account, sshd_config, from: from.to_string() }))
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Examined<'a> {
+    verdict: Level,
+    findings: &'a [Finding],
+}
+
+/// Prints `findings`, and returns the worst.
+fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
+    let verdict = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
+    output.json(&Examined { verdict, findings })?;
+    let mut group = None;
+    for alike in findings.chunk_by(are_alike) {
+        if alike[0].group() != group {
+            group = alike[0].group();
+            output.styled(&Line::new(STRONG, group.map_or("", |group| group.title())))?;
+        }
+        folded(alike).iter().try_for_each(|line| output.styled(line))?;
+    }
+    output.styled(&summary(findings))?;
+    Ok(verdict)
+}
+
+/// Whether both say the same kind of thing about accounts.
+fn are_alike(a: &Finding, b: &Finding) -> bool {
+    (a.check, a.level) == (b.check, b.level) && a.account.is_some() && b.account.is_some()
+}
+
+/// What holds, once for all accounts; what doesn't, for the first of them.
+fn folded(alike: &[Finding]) -> Vec<Line> {
+    if alike[0].level == Level::Ok && alike.len() > 1 {
+        let message = format!("{} ({} accounts)", alike[0].message, alike.len());
+        return lines(&Finding { account: None, message, ..alike[0].clone() });
+    }
+    let mut folded: Vec<Line> = alike.iter().take(SHOWN).flat_map(lines).collect();
+    if alike.len() > SHOWN {
+        let more =
+            format!("{:26} and {} more accounts; --json lists them", "", alike.len() - SHOWN);
+        folded.push(Line::new(FAINT, more));
+    }
+    folded
+}
+
+fn lines(finding: &Finding) -> Vec<Line> {
+    let (word, style) = word(finding.level);
+    let about = finding.account.as_ref().map(|account| format!("{account}: ")).unwrap_or_default();
+    let mut lines = vec![
+        Line::new(PLAIN, "  ")
+            .and(style, format!("{word:<5}"))
+            .and(PLAIN, format!("{:<19} {about}{}", finding.check, finding.message)),
+    ];
+    let more = |label: &str, text: &str| {
+        Line::new(FAINT, format!("{:26} {label:<5}", "")).and(PLAIN, text)
+    };
+    if finding.level != Level::Ok {
+        lines.extend(finding.log.iter().map(|log| more("log", log)));
+        lines.extend(finding.fix.iter().map(|fix| more("fix", fix)));
+    }
+    lines
+}
+
+fn word(level: Level) -> (&'static str, Style) {
+    match level {
+        Level::Ok => ("ok", GOOD),
+        Level::Warn => ("warn", FAIR),
+        Level::Fail => ("FAIL", BAD),
+    }
+}
+
+fn summary(findings: &[Finding]) -> Line {
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (ok, warn, fail) = (count(Level::Ok), count(Level::Warn), count(Level::Fail));
+    let style = match (warn, fail) {
+        (0, 0) => GOOD,
+        (_, 0) => FAIR,
+        _ => BAD,
+    };
+    Line::new(style, format!("{ok} ok, {warn} warn, {fail} fail"))
+        .and(FAINT, if warn + fail > 0 { "; docs/troubleshooting.md goes by symptom" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(level: Level) -> Finding {
+        Finding {
+            check: "clock",
+            level,
+            account: Some("acme".into()),
+            message: "off\u{1b}[2J".into(),
+            log: Some("what a log says".into()),
+            fix: Some("set it".into()),
+        }
+    }
+
+    #[test]
+    fn a_finding_has_its_log_and_its_fix_unless_all_is_well() {
+        let plain = |level| {
+            let lines = lines(&finding(level));
+            let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let said = plain(Level::Fail);
+        assert!(said.contains("FAIL clock               acme: off\\u{1b}[2J\n"), "{said}");
+        assert!(
+            said.contains("log  what a log says\n") && said.contains("fix  set it\n"),
+            "{said}"
+        );
+        assert_eq!(plain(Level::Ok).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_is_alike_for_many_accounts_is_said_once() {
+        let of = |level, n| folded(&vec![finding(level); n]).len();
+        assert_eq!((of(Level::Ok, 1), of(Level::Ok, 500)), (1, 1));
+        assert_eq!((of(Level::Warn, 3), of(Level::Warn, 500)), (9, 10));
+    }
+
+    #[test]
+    fn the_verdict_is_the_worst() {
+        let output = Output::new(false);
+        let of = |levels: &[Level]| {
+            let findings: Vec<_> = levels.iter().map(|level| finding(*level)).collect();
+            print(&findings, &output).unwrap()
+        };
+        assert_eq!(of(&[]), Level::Ok);
+        assert_eq!(of(&[Level::Ok, Level::Fail, Level::Warn]), Level::Fail);
+    }
+}

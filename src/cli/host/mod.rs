@@ -1,0 +1,7 @@
+//! Commands about this host: configuration, provisioning, backup, registry, doctor.
+
+pub mod backup;
+pub mod config;
+pub mod doctor;
+pub mod provision;
+pub mod registry;

@@ -1,0 +1,80 @@
+//! `sftp-import provision`: repairs drift; every account's user, folders and keys.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::account_state::AccountState;
+use crate::admission::Admission;
+use crate::cli::account::hinted;
+use crate::cli::admission::refused;
+use crate::cli::{CliError, CliResult, Context, require_root};
+use crate::key;
+use crate::provision::reconcile;
+use crate::registry::{Account, accounts};
+
+/// What `provision --json` prints.
+#[derive(Serialize)]
+struct Outcome {
+    done: Vec<String>,
+    refused: Vec<String>,
+}
+
+/// Runs the command. Answers no (exit 1) when something was refused.
+///
+/// # Errors
+/// The host failed us; what was done by then stays.
+pub fn run(context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let registry = context.registry(&config)?;
+    let admission = Admission { config: &config, registry: &registry };
+    // First, for a removal that goes on here ends the sessions of keys that must not work any more.
+    key::publish(&registry, &config, Timestamp::now())?;
+    let mut removed = registry.read(accounts::list)?;
+    removed.retain(|account| account.state == AccountState::Removing);
+    let plan = reconcile(&config, &registry).map_err(hinted)?;
+    // Last, for the daemon's user can hold it up or damage it.
+    let copied = copy(&admission, &removed, context);
+    let outcome = Outcome {
+        done: plan
+            .steps
+            .iter()
+            .map(ToString::to_string)
+            .chain(copied.as_deref().unwrap_or_default().iter().cloned())
+            .collect(),
+        refused: plan.refusals.iter().map(ToString::to_string).collect(),
+    };
+    print(&outcome, copied.is_ok(), context)?;
+    copied.map(|_| outcome.refused.is_empty())
+}
+
+/// Brings the state database to what the registry says, and takes the rows of `removed` accounts away,
+/// whose users and folders are gone. Returns what differed.
+fn copy(
+    admission: &Admission<'_>,
+    removed: &[Account],
+    context: &Context,
+) -> Result<Vec<String>, CliError> {
+    let state = context.state(admission.config)?;
+    let now = Timestamp::now();
+    let changes = admission.copy_all(&state, now).map_err(refused)?;
+    for account in removed {
+        admission.forget(&state, now, &account.id).map_err(refused)?;
+    }
+    Ok(changes.iter().map(|change| format!("state database: {change}")).collect())
+}
+
+fn print(outcome: &Outcome, copied: bool, context: &Context) -> Result<(), CliError> {
+    let output = context.output();
+    output.json(outcome)?;
+    for line in &outcome.done {
+        output.line(line)?;
+    }
+    for refusal in &outcome.refused {
+        output.error(refusal, None);
+    }
+    if outcome.done.is_empty() && outcome.refused.is_empty() && copied {
+        output.line("all users and folders are as they should be; the keys are published")?;
+    }
+    Ok(())
+}

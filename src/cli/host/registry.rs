@@ -1,0 +1,108 @@
+//! `sftp-import registry …`: what the registry lacks, and taking it over.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::admission::{Admission, TakeOver, lacking};
+use crate::cli::actor::actor;
+use crate::cli::admission::refused;
+use crate::cli::{CliError, CliResult, Context, require_root};
+use crate::key::publish;
+use crate::registry::backup;
+use crate::state::activity;
+
+/// What can be done with the registry.
+#[derive(Debug, clap::Subcommand)]
+pub enum RegistryCommand {
+    /// List the accounts and keys that are in the state database but not in the registry. Any process
+    /// of the user sftp-import can write the state database, so check each one before you accept it
+    TakeOver {
+        /// Add them to the registry, so that these keys can log in. Makes the registry if it is missing
+        #[arg(long)]
+        accept_keys: bool,
+    },
+}
+
+/// How many accounts and keys are named for people; JSON names all.
+const SHOWN: usize = 50;
+
+/// Runs the command. Answers no (exit 1) when something is listed and was not taken over.
+///
+/// # Errors
+/// Why it could not be done, for the person who typed it.
+pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
+    require_root()?;
+    let config = context.config()?;
+    let RegistryCommand::TakeOver { accept_keys } = command;
+    let state = context.state(&config)?;
+    let claims = state.read(|tx| Ok::<_, CliError>(backup::read_state(tx)?))?;
+    let (found, taken) = lacking(&config, &actor(), claims)?;
+    let output = context.output();
+    output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
+    if !accept_keys {
+        list(&taken, false, context)?;
+        if taken.is_empty() {
+            output.line("every account and key of the state database is in the registry")?;
+        } else {
+            output.line("to let these log in: sftp-import registry take-over --accept-keys")?;
+        }
+        return Ok(taken.is_empty() && found.is_some());
+    }
+    let now = Timestamp::now();
+    let registry = taken.accept(found, &config, &actor(), now)?;
+    let taken_over =
+        format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
+    publish(&registry, &config, now)?;
+    let admission = Admission { config: &config, registry: &registry };
+    admission.copy_all(&state, now).map_err(refused)?;
+    state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
+    list(&taken, true, context)?;
+    output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
+    Ok(true)
+}
+
+/// For JSON.
+pub fn shown(taken: &TakeOver) -> Value {
+    let accounts: Vec<Value> = taken
+        .accounts
+        .iter()
+        .map(|account| json!({ "account": account.id.as_str(), "state": account.state }))
+        .collect();
+    let keys: Vec<Value> = taken
+        .valid_keys()
+        .map(|key| {
+            json!({
+                "account": key.account.as_str(), "name": key.name, "fingerprint": key.fingerprint,
+                "from": key.from,
+            })
+        })
+        .collect();
+    let refused: Vec<Value> = taken
+        .refused
+        .iter()
+        .map(|refused| json!({ "what": refused.what, "why": refused.why }))
+        .collect();
+    json!({ "accounts": accounts, "keys": keys, "refused": refused })
+}
+
+/// For people.
+pub fn list(taken: &TakeOver, accepted: bool, context: &Context) -> Result<(), CliError> {
+    let place = if accepted { "added to the registry" } else { "not in the registry" };
+    let accounts = taken
+        .accounts
+        .iter()
+        .map(|account| format!("{place}: account {} ({})", account.id, account.state));
+    let keys = taken.valid_keys().map(|key| {
+        format!("{place}: key {:?} {} of account {}", key.name, key.fingerprint, key.account)
+    });
+    let refused =
+        taken.refused.iter().map(|refused| format!("left out: {}: {}", refused.what, refused.why));
+    let lines: Vec<String> = refused.chain(accounts).chain(keys).collect();
+    for line in lines.iter().take(SHOWN) {
+        context.output().line(line)?;
+    }
+    if lines.len() > SHOWN {
+        context.output().line(&format!("… and {} more; --json has all", lines.len() - SHOWN))?;
+    }
+    Ok(())
+}

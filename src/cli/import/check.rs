@@ -1,0 +1,130 @@
+//! `sftp-import check`: the rules of an import, offline, with nothing stored.
+//!
+//! It needs no configuration, no root and no server: a partner runs it before an upload.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::report::Verdict;
+use super::{progress, report};
+use crate::cli::context::{CliError, CliResult, Context};
+use crate::cli::output::{BAD, FAIR, GOOD, Line, Output, PLAIN, STRONG};
+use crate::config::Limits;
+use crate::import::{self, ErrorFolder, Local, LocalError, Monitor};
+use crate::report::Report;
+
+/// `sftp-import check`
+#[derive(Debug, clap::Args)]
+pub struct CheckArguments {
+    /// The manifests; each one's data file lies in the same folder
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+    /// Write the error files into this folder
+    #[arg(long, value_name = "FOLDER")]
+    errors: Option<PathBuf>,
+}
+
+/// Checks each manifest; the answer is good when every one would import whole.
+///
+/// # Errors
+/// The configuration or the only manifest can't be read, or an error file can't be written. Of
+/// several manifests, one that can't be read is told and does not stop the others.
+pub fn run(arguments: CheckArguments, context: &Context) -> CliResult {
+    let config = context.config()?;
+    if arguments.errors.is_some() {
+        distinct_stems(&arguments.manifests)?;
+    }
+    let check = |path: &Path| one(path, arguments.errors.as_deref(), &config.limits);
+    match arguments.manifests.as_slice() {
+        [path] => {
+            let report = check(path)?;
+            report::print(&report, context.output())?;
+            Ok(report.is_clean())
+        }
+        paths => several(paths, check, context.output()),
+    }
+}
+
+/// Two manifests of one name would write one error file.
+fn distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
+    let mut names = HashSet::new();
+    match paths.iter().filter_map(|path| path.file_stem()).find(|stem| !names.insert(*stem)) {
+        None => Ok(()),
+        Some(stem) => Err(CliError::new(format_args!(
+            "two manifests are called {}, and their error files would be one",
+            stem.display()
+        ))
+        .hint("check them one by one, or each into its own folder")),
+    }
+}
+
+fn one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
+    let local = Local::open(path, limits).map_err(unopened)?;
+    let mut answers = match errors {
+        Some(folder) => {
+            ErrorFolder::create(folder, local.stem()).map_err(|e| unwritable(folder, &e))?
+        }
+        None => ErrorFolder::none(),
+    };
+    let monitor = Arc::new(Monitor::default());
+    let checked =
+        progress::shown(&monitor, || import::check(&local, limits, &mut answers, &monitor));
+    match (errors, answers.keep()) {
+        (Some(folder), Err(error)) => return Err(unwritable(folder, &error)),
+        (_, kept) => kept?,
+    }
+    checked.ok_or_else(|| CliError::new("the check was stopped"))
+}
+
+fn unopened(error: LocalError) -> CliError {
+    CliError::from(error).hint("name the manifest, the file that ends in .manifest")
+}
+
+fn unwritable(folder: &Path, error: &io::Error) -> CliError {
+    CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
+        .hint("name a folder that is there and yours with --errors")
+}
+
+/// Tells each one as soon as it is checked, and in the end how many are good.
+fn several(
+    paths: &[PathBuf],
+    check: impl Fn(&Path) -> Result<Report, CliError>,
+    output: &Output,
+) -> CliResult {
+    let mut reports = Vec::new();
+    let mut unread = 0;
+    for path in paths {
+        match check(path) {
+            Ok(report) => {
+                report::print_text(&report, output)?;
+                output.line("")?;
+                reports.push(report);
+            }
+            Err(error) => {
+                error.print(output);
+                unread += 1;
+            }
+        }
+    }
+    output.json(&reports)?;
+    output.styled(&summary(&reports, unread))?;
+    Ok(unread == 0 && reports.iter().all(Report::is_clean))
+}
+
+fn summary(reports: &[Report], unread: usize) -> Line {
+    let of = |verdict| reports.iter().filter(|report| Verdict::of(report) == verdict).count();
+    let counts = [
+        (of(Verdict::Whole), GOOD, "would import whole"),
+        (of(Verdict::Part), FAIR, "would import in part"),
+        (of(Verdict::Nothing), BAD, "would fail"),
+        (unread, BAD, "could not be checked"),
+    ];
+    let line = Line::new(STRONG, format_args!("{} manifests", reports.len() + unread));
+    let told = counts.iter().filter(|(count, ..)| *count > 0).enumerate();
+    told.fold(line, |line, (n, (count, style, what))| {
+        let separator = if n == 0 { ": " } else { ", " };
+        line.and(PLAIN, separator).and(*style, format_args!("{count} {what}"))
+    })
+}

@@ -1,0 +1,109 @@
+//! `sftp-import ingest`: one import, now, from local files, through the same pipeline.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
+
+use super::{progress, report};
+use crate::account::AccountId;
+use crate::cli::context::{CliError, CliResult, Context};
+use crate::config::Paths;
+use crate::files::lock;
+use crate::files::owner::Owner;
+use crate::import::{self, ErrorFolder, Local, Monitor};
+
+/// The lock file's name.
+const LOCK: &str = "ingest.lock";
+
+/// `sftp-import ingest`
+#[derive(Debug, clap::Args)]
+pub struct IngestArguments {
+    /// The account that the records belong to; it need not be a Unix user
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+    /// The manifest; the data file lies in the same folder
+    manifest: PathBuf,
+    /// Write the error files into this folder [default: the manifest's]
+    #[arg(long, value_name = "FOLDER")]
+    errors: Option<PathBuf>,
+}
+
+/// Imports the pair; the answer is good when the import completed.
+///
+/// # Errors
+/// The manifest, the error files, the configuration or the state database can't be opened.
+pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
+    // What the report tells a partner in a word has its causes here.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let config = context.config()?;
+    let local = Local::open(&arguments.manifest, config.limits_of(&arguments.account))?;
+    let _alone = lock(&config.paths)?;
+    let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
+    let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {
+        CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
+            .hint("name another folder with --errors")
+    })?;
+    drop(context.state(&config)?);
+    let state_folder = config.paths.state.clone();
+    let engine = context.engine(config)?;
+    let monitor = Arc::new(Monitor::default());
+    let imported = progress::shown(&monitor, || {
+        // What the store writes belongs to the daemon's user. Threads inherit the rights.
+        let _rights = Owner::of(&state_folder)?.assume()?;
+        import::ingest(&engine, &arguments.account, &local, &mut errors, &monitor)
+            .map_err(CliError::from)
+    })?;
+    errors.keep()?;
+    let Some(done) = imported else { return Err(CliError::new("stopped; nothing was stored")) };
+    report::print(&done, context.output())?;
+    Ok(done.failure.is_none() && done.records.accepted > 0)
+}
+
+/// Held while an ingest runs, or while none may.
+#[derive(Debug)]
+#[must_use]
+pub struct IngestLock {
+    /// In the state folder, for the ingests of every user.
+    _state: Flock<File>,
+    /// Among root's ingests.
+    _admin: Option<Flock<File>>,
+}
+
+/// Waits until no other ingest runs: one that was cut off can then be told from one that runs.
+///
+/// Root waits for other commands of root's alone, by a lock in a folder of root's: the daemon's user
+/// can hold the one in the state folder for ever.
+pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
+    let (path, is_root) = (paths.state.join(LOCK), geteuid().is_root());
+    let failed = |path: &Path, error: io::Error| {
+        CliError::new(format_args!("cannot lock {}: {error}", path.display()))
+    };
+    // Opened first, it is also closed first when a process is killed (close order of exit(2)).
+    let file = {
+        let rights = Owner::of(&paths.state).and_then(Owner::assume);
+        let _rights = rights.map_err(|error| failed(&path, error))?;
+        lock::open(&path).map_err(|error| failed(&path, error))?
+    };
+    let admin = is_root.then(|| {
+        let file = lock::open_private(&paths.admin, LOCK)?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))
+    });
+    let admin = admin.transpose().map_err(|error| failed(&paths.admin.join(LOCK), error))?;
+    let how = if is_root { FlockArg::LockExclusiveNonblock } else { FlockArg::LockExclusive };
+    let state = Flock::lock(file, how).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => CliError::new("another user's ingest is running")
+            .hint(format_args!("wait for it to end; who has the lock: lsof {}", path.display())),
+        errno => failed(&path, errno.into()),
+    })?;
+    Ok(IngestLock { _state: state, _admin: admin })
+}

@@ -1,0 +1,228 @@
+//! `sftp-import import …`: what became of the uploads.
+
+pub mod check;
+pub mod ingest;
+pub mod progress;
+pub mod report;
+
+use clap::Subcommand;
+use indicatif::HumanCount;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::Serialize;
+
+use super::context::{CliError, CliResult, Context};
+use super::watch::{get, report_on, watch};
+use crate::account::AccountId;
+use crate::import::ImportRow;
+use crate::report::{DataType, ImportState};
+use crate::spool::Layout;
+use crate::state::{State, activity, imports};
+
+/// What `import` can do.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// List imports, newest first
+    List {
+        /// Only this account's
+        #[arg(long, value_name = "ID")]
+        account: Option<AccountId>,
+        /// Only those in this state; may be given several times
+        #[arg(long, value_parser = state_word)]
+        state: Vec<ImportState>,
+        /// Only those received since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = since_word)]
+        since: Option<Timestamp>,
+        /// Only those of events, or of profiles
+        #[arg(long = "type", value_name = "TYPE", value_parser = type_word)]
+        data_type: Option<DataType>,
+        /// Only those whose manifest's name contains this
+        #[arg(long, value_name = "TEXT")]
+        manifest: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one import's report
+    Show {
+        /// The import, such as sftp1-42
+        import: String,
+    },
+    /// Show how far an import is until it ends, then its report; exit status 1 when it failed
+    Watch {
+        /// The import, such as sftp1-42
+        import: String,
+    },
+    /// Print the path of an import's error file
+    Errors {
+        /// The import, such as sftp1-42
+        import: String,
+    },
+    /// Run a failed import again from its spooled files
+    Retry {
+        /// The import, such as sftp1-42
+        import: String,
+    },
+    /// Show the activity log, oldest first
+    Log {
+        /// Only this account's
+        #[arg(long, value_name = "ID")]
+        account: Option<AccountId>,
+        /// At most so many lines
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// The state database's, or there is no such import.
+pub fn run(command: ImportCommand, context: &Context) -> CliResult {
+    let config = context.config()?;
+    let state = context.state(&config)?;
+    let layout = Layout::new(&config.paths);
+    match command {
+        ImportCommand::List { account, state: states, since, data_type, manifest, limit } => {
+            let filter = imports::Filter { account, states, since, data_type, manifest, limit };
+            list(&state, &filter, context)
+        }
+        ImportCommand::Show { import } => {
+            report::print(&report_on(&get(&state, &import)?, &layout), context.output())?;
+            Ok(true)
+        }
+        ImportCommand::Watch { import } => watch(&state, &layout, &import, context),
+        ImportCommand::Errors { import } => {
+            let row = get(&state, &import)?;
+            let name = row
+                .report
+                .and_then(|report| report.error_file)
+                .ok_or_else(|| CliError::new(format_args!("import {import} has no error file")))?;
+            let path = layout.results(&row.account).join(name);
+            if !path.exists() {
+                let gone = format_args!("the error file of import {import} is not kept any more");
+                return Err(
+                    CliError::new(gone).hint(format_args!("sftp-import import show {import}"))
+                );
+            }
+            context.output().json(&serde_json::json!({ "errorFile": path }))?;
+            context.output().line(&path.display().to_string())?;
+            Ok(true)
+        }
+        ImportCommand::Retry { import } => {
+            let row = get(&state, &import)?;
+            crate::import::retry(&state, &layout, &row, Timestamp::now())?;
+            context.output().json(&serde_json::json!({ "import": row.id, "state": "queued" }))?;
+            context.output().line(&format!("{import} is queued again; `import watch {import}`"))?;
+            Ok(true)
+        }
+        ImportCommand::Log { account, limit } => log(&state, account.as_ref(), limit, context),
+    }
+}
+
+fn state_word(word: &str) -> Result<ImportState, String> {
+    serde_json::from_value(serde_json::Value::from(word))
+        .map_err(|_| "one of claiming, queued, running, completed, failed".into())
+}
+
+fn type_word(word: &str) -> Result<DataType, String> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "event or profile".into())
+}
+
+/// A moment, a day (UTC), or so long ago.
+pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
+    let day =
+        || Some(word.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
+    let ago = || {
+        let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
+        Some(now.checked_sub(word.parse::<Span>().ok()?.abs()).ok()?.timestamp())
+    };
+    let moment = word.parse().ok().or_else(day).or_else(ago);
+    moment.ok_or_else(|| "like 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
+}
+
+/// A line of `import list`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    import: String,
+    account: String,
+    manifest: String,
+    state: ImportState,
+    read: u64,
+    accepted: u64,
+    rejected: u64,
+    received_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    failure: Option<String>,
+}
+
+fn list(state: &State, filter: &imports::Filter, context: &Context) -> CliResult {
+    let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, filter))?;
+    let lines: Vec<Line> = rows.into_iter().map(line).collect();
+    let titles =
+        ["IMPORT", "ACCOUNT", "MANIFEST", "STATE", "READ", "ACCEPTED", "REJECTED", "RECEIVED", ""];
+    context.output().list(&lines, &titles, "there are no such imports", |l| {
+        vec![
+            l.import.clone(),
+            l.account.clone(),
+            l.manifest.clone(),
+            l.state.as_str().into(),
+            HumanCount(l.read).to_string(),
+            HumanCount(l.accepted).to_string(),
+            HumanCount(l.rejected).to_string(),
+            format!("{:.0}", l.received_at),
+            l.failure.clone().unwrap_or_default(),
+        ]
+    })?;
+    Ok(true)
+}
+
+fn line(row: ImportRow) -> Line {
+    let records = row.report.as_ref().map(|report| report.records).unwrap_or_default();
+    Line {
+        import: row.id.to_string(),
+        account: row.account.to_string(),
+        manifest: row.manifest,
+        state: row.state,
+        read: records.read,
+        accepted: records.accepted,
+        rejected: records.rejected,
+        received_at: row.received_at,
+        finished_at: row.finished_at,
+        failure: row.report.and_then(|r| r.failure).map(|f| f.message.as_str().into()),
+    }
+}
+
+fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &Context) -> CliResult {
+    let lines = state.read(|tx| activity::recent(tx, account, limit))?;
+    let titles = ["TIME", "ACCOUNT", "IMPORT", "BY", "ACTION", ""];
+    context.output().list(&lines, &titles, "nothing has happened yet", |line| {
+        vec![
+            format!("{:.3}", line.at),
+            line.account.clone().unwrap_or_default(),
+            line.import.clone().unwrap_or_default(),
+            line.actor.clone().unwrap_or_default(),
+            line.action.clone(),
+            line.detail.clone(),
+        ]
+    })?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_moment_a_day_or_so_long_ago() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(since_word("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
+        assert_eq!(since_word("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
+        let hours = |since: Timestamp| Timestamp::now().duration_since(since).as_hours();
+        assert_eq!(hours(since_word("3d").unwrap()), 72);
+        assert_eq!(hours(since_word("2h").unwrap()), 2);
+        assert!(since_word("yesterday").is_err());
+    }
+}

@@ -1,0 +1,251 @@
+//! Printing a report: the same object for people and, with `--json`, for programs.
+//!
+//! People get what became of the records, why, and what to do about each reason.
+
+use std::io;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+
+use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
+use crate::report::advice;
+use crate::report::{Failure, ImportState, RejectionCount, Report};
+
+/// How many rejection texts people see.
+const SHOWN: usize = 10;
+
+/// How many warnings, or findings of a failure, people see.
+const MAX_LINES: usize = 40;
+
+/// Work that took less needs no telling.
+const LONG: Duration = Duration::from_secs(1);
+
+/// What a report, not an import, says in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every record would be accepted.
+    Whole,
+    /// Some would be rejected.
+    Part,
+    /// Nothing would be imported.
+    Nothing,
+}
+
+impl Verdict {
+    /// The verdict of `report`, as far as it goes.
+    pub fn of(report: &Report) -> Self {
+        match report.state {
+            ImportState::Failed => Self::Nothing,
+            _ if report.is_clean() => Self::Whole,
+            _ => Self::Part,
+        }
+    }
+}
+
+/// Prints `report`.
+///
+/// # Errors
+/// Standard output's.
+pub fn print(report: &Report, output: &Output) -> io::Result<()> {
+    output.json(report)?;
+    print_text(report, output)
+}
+
+/// Prints `report` for people alone.
+///
+/// # Errors
+/// Standard output's.
+pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
+    lines(report).iter().try_for_each(|line| output.styled(line))
+}
+
+fn lines(report: &Report) -> Vec<Line> {
+    let mut lines = vec![title(report)];
+    lines.extend(facts(report));
+    lines.extend(report.failure.iter().flat_map(failure));
+    if let Some((first, others)) = report.rejections.split_first() {
+        lines.push(field("reasons", PLAIN, "each with its first line, and what to do"));
+        lines.extend([first].into_iter().chain(others).take(SHOWN).flat_map(rejection));
+        if report.rejections.len() > SHOWN {
+            lines.push(indented(format!("and {} more", report.rejections.len() - SHOWN)));
+        }
+    }
+    lines.extend(listed("warning", FAIR, report.warnings.iter().map(String::as_str)));
+    lines.extend(error_file(report));
+    lines
+}
+
+fn title(report: &Report) -> Line {
+    let verdict = match (&report.import, Verdict::of(report)) {
+        (Some(_), _) => report.state.as_str(),
+        (None, Verdict::Whole) => "would import whole",
+        (None, Verdict::Part) => "would import in part",
+        (None, Verdict::Nothing) => "would fail",
+    };
+    let style = match (report.state, Verdict::of(report)) {
+        (ImportState::Completed, Verdict::Whole) => GOOD,
+        (_, Verdict::Nothing) => BAD,
+        (ImportState::Completed, _) => FAIR,
+        _ => STRONG,
+    };
+    let import =
+        report.import.iter().fold(Line::default(), |l, id| l.and(STRONG, id).and(PLAIN, " "));
+    let dry = if report.dry_run { " (dry run: nothing stored)" } else { "" };
+    import.and(STRONG, &report.manifest).and(PLAIN, ": ").and(style, verdict).and(PLAIN, dry)
+}
+
+fn facts(report: &Report) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |name, value: String| lines.push(field(name, PLAIN, value));
+    if let Some(file) = &report.data_file {
+        let kind = report.data_type.map_or("", |kind| kind.as_str());
+        let size = Some(report.bytes).filter(|bytes| *bytes > 0);
+        let size = size.map_or_else(String::new, |bytes| format!(", {}", HumanBytes(bytes)));
+        add("data file", format!("{file} ({kind}{size})"));
+    }
+    let [read, accepted, rejected] =
+        [report.records.read, report.records.accepted, report.records.rejected].map(HumanCount);
+    if report.failure.is_none() || report.records.read > 0 {
+        add("records", format!("{read} read = {accepted} accepted + {rejected} rejected"));
+    }
+    if let Some(sha256) = &report.sha256 {
+        add("sha256", sha256.clone());
+    }
+    if report.import.is_some() {
+        add("received", format!("{:.3}", report.received_at));
+        if let Some(at) = report.finished_at {
+            add("finished", format!("{at:.3}"));
+        }
+    } else if let Some(took) = took(report).filter(|took| *took >= LONG) {
+        add("took", HumanDuration(took).to_string());
+    }
+    lines
+}
+
+fn took(report: &Report) -> Option<Duration> {
+    report.finished_at?.duration_since(report.started_at?).try_into().ok()
+}
+
+fn failure(failure: &Failure) -> Vec<Line> {
+    let mut lines = vec![field("failure", BAD, failure.message.as_str())];
+    let findings = failure.detail.split("; ").filter(|finding| !finding.is_empty());
+    lines.extend(listed("", PLAIN, findings));
+    lines.push(field("to do", PLAIN, advice::on_failure(failure.message)));
+    lines
+}
+
+fn rejection(rejection: &RejectionCount) -> Vec<Line> {
+    let count = format!("{:>10} x ", HumanCount(rejection.count).to_string());
+    let reason = Line::new(STRONG, count).and(BAD, &rejection.message);
+    let reason = reason.and(PLAIN, format!(", first in line {}", rejection.first_line));
+    let advice = advice::on_rejection(&rejection.message);
+    [reason].into_iter().chain(advice.map(indented)).collect()
+}
+
+fn error_file(report: &Report) -> Option<Line> {
+    match &report.error_file {
+        Some(file) => Some(field("error file", PLAIN, file)),
+        None if report.import.is_none() && report.records.rejected > 0 => Some(field(
+            "error file",
+            PLAIN,
+            "not written; --errors FOLDER writes the rejected records, each with its reason",
+        )),
+        None => None,
+    }
+}
+
+/// A line for each of `texts`, the first with `name`, up to [`MAX_LINES`].
+fn listed<'a>(
+    name: &'static str,
+    style: anstyle::Style,
+    texts: impl Iterator<Item = &'a str>,
+) -> Vec<Line> {
+    let mut lines: Vec<Line> = texts
+        .enumerate()
+        .map(|(n, text)| field(if n == 0 { name } else { "" }, style, text))
+        .collect();
+    let more = lines.len().saturating_sub(MAX_LINES);
+    if more > 0 {
+        lines.truncate(MAX_LINES);
+        lines.push(indented(format!("and {more} more")));
+    }
+    lines
+}
+
+fn field(name: &str, style: anstyle::Style, value: impl std::fmt::Display) -> Line {
+    Line::new(FAINT, format!("  {name:<12}")).and(style, value)
+}
+
+fn indented(text: impl std::fmt::Display) -> Line {
+    field("", PLAIN, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Counts, FailureText};
+
+    fn report() -> Report {
+        Report {
+            state: ImportState::Completed,
+            ..Report::queued("e.manifest", "2026-11-23T20:00:00Z".parse().unwrap())
+        }
+    }
+
+    fn plain(report: &Report) -> String {
+        let text: String = lines(report).iter().map(|line| format!("{line}\n")).collect();
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    fn rejections(n: u64) -> Vec<RejectionCount> {
+        let count = |n| RejectionCount {
+            message: "Event name is mandatory".into(),
+            count: 1_000 * n,
+            first_line: n + 2,
+        };
+        (0..n).rev().map(count).collect()
+    }
+
+    #[test]
+    fn shows_the_ten_most_frequent_reasons_and_counts_the_others() {
+        let records = Counts { read: 1_000_000, accepted: 0, rejected: 1_000_000 };
+        let text = plain(&Report { records, rejections: rejections(12), ..report() });
+        assert!(text.contains("1,000,000 read = 0 accepted + 1,000,000 rejected"), "{text}");
+        assert!(text.contains("11,000 x Event name is mandatory, first in line 13\n"), "{text}");
+        assert_eq!(text.matches("first in line").count(), 10, "{text}");
+        assert_eq!(text.matches("Write a name into the event's column.").count(), 10, "{text}");
+        assert!(text.contains("and 2 more\n"), "{text}");
+    }
+
+    #[test]
+    fn lists_every_finding_of_a_failure_on_its_own_line() {
+        let findings = (0..50).map(|n| format!("finding {n}")).collect::<Vec<_>>().join("; ");
+        let failure = Some(Failure::new(FailureText::Manifest, findings));
+        let text = plain(&Report { state: ImportState::Failed, failure, ..report() });
+        assert!(text.starts_with("e.manifest: would fail\n"), "{text}");
+        assert!(text.contains("  finding 0\n") && text.contains("  finding 39\n"), "{text}");
+        assert!(text.contains("and 10 more\n") && text.contains("to do"), "{text}");
+    }
+
+    #[test]
+    fn long_work_says_how_long() {
+        let started = "2026-11-23T20:00:00Z".parse().unwrap();
+        let finished = "2026-11-23T20:02:00Z".parse().unwrap();
+        let times = |finished| Report {
+            started_at: Some(started),
+            finished_at: Some(finished),
+            ..report()
+        };
+        assert!(plain(&times(finished)).contains("2 minutes"));
+        assert!(!plain(&times(started)).contains("took"));
+    }
+
+    #[test]
+    fn an_import_that_runs_is_neither_good_nor_bad() {
+        let id = "sftp1-42".parse().unwrap();
+        let account = "acme".parse().unwrap();
+        let running = Report { state: ImportState::Running, ..report() }.of(&id, &account);
+        assert!(plain(&running).starts_with("sftp1-42 e.manifest: running\n"));
+        assert!(title(&running).to_string().contains(&format!("{STRONG}running")));
+    }
+}

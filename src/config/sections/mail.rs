@@ -1,0 +1,272 @@
+//! `[mail]`: how mail leaves. What `url` means is decided here, once.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::config::{Period, Size};
+
+/// `[mail]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mail {
+    /// What [`Mail::server`] reads. Empty: no mail.
+    pub url: String,
+    /// Holds the password of the user in `url`, on its first line.
+    pub password_file: Option<PathBuf>,
+    /// As `password_file`, by the name of a credential that systemd loads (systemd.exec(5)).
+    pub password_credential: Option<String>,
+    /// PEM: trusted to sign the server's certificate, beside the host's own authorities.
+    pub ca_file: Option<PathBuf>,
+    /// The sender, as in a `From:` header.
+    pub from: String,
+    /// Error files over this are gzipped for the mail.
+    pub gzip_over: Size,
+    /// Error files that are still over this are only named in the mail, with where they lie in
+    /// results/.
+    pub attach_up_to: Size,
+    /// The end of an import waits so long for others, to be told in one mail. Zero: each in its own.
+    pub digest: Period,
+    /// Mails an hour to one address, of all accounts together; what is over it waits, and goes
+    /// together. Zero: no bound.
+    pub max_hourly_to_address: u32,
+    /// Mails an hour of one account, to all addresses together. Zero: no bound.
+    pub max_hourly_of_account: u32,
+    /// How long one SMTP conversation may be silent, or a sendmail may run.
+    pub timeout: Period,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            url: "smtp://127.0.0.1:25".into(),
+            password_file: None,
+            password_credential: None,
+            ca_file: None,
+            from: "Data imports <imports@localhost>".into(),
+            gzip_over: Size::mb(1),
+            attach_up_to: Size::mb(8),
+            digest: Period::seconds(0),
+            max_hourly_to_address: 60,
+            max_hourly_of_account: 600,
+            timeout: Period::seconds(60),
+        }
+    }
+}
+
+/// What takes mail from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailServer {
+    /// Nothing does.
+    Off,
+    /// A server.
+    Smtp(Smtp),
+    /// A program that takes a mail on standard input, as sendmail does.
+    Sendmail(PathBuf),
+}
+
+/// An SMTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smtp {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// Its port: 25, with STARTTLS 587, with TLS 465, unless `url` says another.
+    pub port: u16,
+    /// Whether the conversation is encrypted.
+    pub tls: Tls,
+    /// Who we log in as.
+    pub user: Option<String>,
+    /// What we call ourselves, when not by the host's name.
+    pub hello: Option<String>,
+}
+
+/// Whether a conversation is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Never.
+    No,
+    /// By STARTTLS where the server offers it: whoever stands in between can hide that.
+    IfOffered,
+    /// By STARTTLS, or not at all.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
+impl Mail {
+    /// What `url` names: `smtp://host:port`, `smtp://…?tls=required` (STARTTLS),
+    /// `smtps://user@host`, `sendmail:/path`, or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be read after "url".
+    pub fn server(&self) -> Result<MailServer, String> {
+        if self.url.is_empty() {
+            return Ok(MailServer::Off);
+        }
+        if let Some(path) = self.url.strip_prefix("sendmail:") {
+            let absolute = Path::new(path).is_absolute();
+            let path = absolute.then(|| MailServer::Sendmail(path.into()));
+            return path.ok_or_else(|| "must name an absolute path after sendmail:".into());
+        }
+        let url: Url = self.url.parse().map_err(|error| format!("is not a URL: {error}"))?;
+        smtp(&url).map(MailServer::Smtp)
+    }
+
+    /// Where the password lies, if there is one; `credentials` is systemd's folder of them.
+    ///
+    /// # Errors
+    /// A credential is named, and there is no such folder.
+    pub fn password_path(&self, credentials: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
+        match &self.password_credential {
+            Some(name) => credentials.map(|folder| Some(folder.join(name))).ok_or_else(|| {
+                format!("the credential {name} is not loaded: the unit needs LoadCredential=")
+            }),
+            None => Ok(self.password_file.clone()),
+        }
+    }
+
+    /// The first key that can't work, and why.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let wrong = |key, problem: &str| Err((key, problem.to_owned()));
+        if self.from.parse::<lettre::message::Mailbox>().is_err() {
+            return wrong("mail.from", "must be an address such as Imports <imports@example.com>");
+        }
+        let server = self.server().map_err(|problem| ("mail.url", problem))?;
+        let has_password = self.password_file.is_some() || self.password_credential.is_some();
+        if self.password_file.is_some() && self.password_credential.is_some() {
+            return wrong("mail.password-credential", "and password-file can't both be set");
+        }
+        if self.password_credential.as_ref().is_some_and(|n| n.is_empty() || n.contains('/')) {
+            return wrong("mail.password-credential", "must be a credential's name, not a path");
+        }
+        match server {
+            MailServer::Smtp(Smtp { user: Some(_), .. }) if !has_password => {
+                wrong("mail.url", "names a user; set password-file or password-credential too")
+            }
+            MailServer::Smtp(Smtp { user: Some(_), host, tls, .. })
+                if matches!(tls, Tls::No | Tls::IfOffered) && !is_loopback(&host) =>
+            {
+                wrong(
+                    "mail.url",
+                    "would send a password unencrypted: use smtps:// or ?tls=required",
+                )
+            }
+            MailServer::Smtp(Smtp { user: Some(_), .. }) => Ok(()),
+            _ if has_password => wrong("mail.url", "names no user for the password"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn smtp(url: &Url) -> Result<Smtp, String> {
+    let tls = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
+    let (tls, port) = match (url.scheme(), tls.as_deref()) {
+        ("smtp", None) => (Tls::No, 25),
+        ("smtp", Some("opportunistic")) => (Tls::IfOffered, 587),
+        ("smtp", Some("required")) => (Tls::StartTls, 587),
+        ("smtps", None) => (Tls::Implicit, 465),
+        ("smtp", Some(_)) => return Err("has a tls= that is not required or opportunistic".into()),
+        _ => return Err("must be smtp://, smtps:// or sendmail:/path".into()),
+    };
+    if url.password().is_some() {
+        return Err("holds a password; it belongs in password-file or password-credential".into());
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+    let user = Some(url.username()).filter(|user| !user.is_empty());
+    let user = user.map(|user| percent_decoded(user).ok_or("has a user that can't be decoded"));
+    let hello = Some(url.path().trim_matches('/')).filter(|name| !name.is_empty());
+    Ok(Smtp {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: url.port().unwrap_or(port),
+        tls,
+        user: user.transpose()?,
+        hello: hello.map(str::to_owned),
+    })
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(url: &str) -> Mail {
+        Mail { url: url.into(), ..Mail::default() }
+    }
+
+    #[test]
+    fn reads_what_a_url_names() {
+        let smtp = |host: &str, port, tls, user: Option<&str>| {
+            let (host, user) = (host.to_owned(), user.map(str::to_owned));
+            MailServer::Smtp(Smtp { host, port, tls, user, hello: None })
+        };
+        for (url, expected) in [
+            ("", MailServer::Off),
+            ("smtp://127.0.0.1:25", smtp("127.0.0.1", 25, Tls::No, None)),
+            ("smtp://[::1]", smtp("::1", 25, Tls::No, None)),
+            ("smtp://mail?tls=required", smtp("mail", 587, Tls::StartTls, None)),
+            ("smtp://mail:2525/?tls=opportunistic", smtp("mail", 2525, Tls::IfOffered, None)),
+            ("smtps://a%40b.example@mail", smtp("mail", 465, Tls::Implicit, Some("a@b.example"))),
+            ("smtps://%c3%a9@mail", smtp("mail", 465, Tls::Implicit, Some("é"))),
+            ("sendmail:/usr/sbin/sendmail", MailServer::Sendmail("/usr/sbin/sendmail".into())),
+        ] {
+            assert_eq!(mail(url).server(), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn says_what_cannot_work() {
+        for (url, why) in [
+            ("mail.example.com", "is not a URL"),
+            ("http://mail", "must be smtp://"),
+            ("smtp://", "names no host"),
+            ("smtp://mail:99999", "is not a URL"),
+            ("smtp://mail?tls=yes", "has a tls="),
+            ("smtps://%zz@mail", "has a user"),
+            ("smtps://a:b@mail", "holds a password"),
+            ("smtps://a@mail", "names a user; set password-file"),
+            ("sendmail:sendmail", "must name an absolute path"),
+        ] {
+            let (key, problem) = mail(url).check().unwrap_err();
+            assert!(key == "mail.url" && problem.starts_with(why), "{url}: {problem}");
+        }
+        let with_file = |url| Mail { password_file: Some("/p".into()), ..mail(url) }.check();
+        for (url, why) in [
+            ("smtp://a@mail", "would send a password unencrypted"),
+            ("smtp://a@mail?tls=opportunistic", "would send a password unencrypted"),
+            ("smtp://mail", "names no user"),
+            ("", "names no user"),
+        ] {
+            assert!(with_file(url).unwrap_err().1.starts_with(why), "{url}");
+        }
+        for url in ["smtp://a@127.0.0.1", "smtp://a@mail?tls=required", "smtps://a@mail"] {
+            assert_eq!(with_file(url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_comes_from_a_file_or_a_credential() {
+        let named = Mail { password_credential: Some("smtp".into()), ..Mail::default() };
+        let path = named.password_path(Some("/run/credentials/x".into()));
+        assert_eq!(path, Ok(Some("/run/credentials/x/smtp".into())));
+        assert!(named.password_path(None).unwrap_err().contains("LoadCredential="));
+        let file = Mail { password_file: Some("/p".into()), ..Mail::default() };
+        assert_eq!(file.password_path(None), Ok(Some("/p".into())));
+    }
+}

@@ -1,0 +1,13 @@
+//! The sections of the configuration file.
+
+pub mod accounts;
+pub mod imports;
+pub mod limits;
+pub mod mail;
+pub mod metrics;
+pub mod node;
+pub mod pairing;
+pub mod per_account;
+pub mod retention;
+pub mod watch;
+pub mod webhooks;

@@ -1,0 +1,40 @@
+//! `[pairing]`: when a manifest and its data file are a pair.
+
+use serde::Deserialize;
+
+use crate::config::Period;
+
+/// `[pairing]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pairing {
+    /// How long a manifest waits for its data file to appear.
+    pub data_file_grace: Period,
+    /// How long a manifest waits for its data file to be closed by its writer.
+    pub open_file_grace: Period,
+    /// How long a manifest that doesn't parse must lie unchanged before it is refused.
+    pub manifest_quiet_period: Period,
+    /// How long a manifest and its data file must be unchanged before they are claimed, where the
+    /// sessions that uploaded them have not ended. Zero claims them at once.
+    pub settle: Period,
+    /// Ignored, with a warning: until version 0.1 a claimed manifest kept its name for so long.
+    pub linger: Option<Period>,
+    /// A data file that no manifest named for so long is told of, once. Zero: never.
+    pub unclaimed_after: Period,
+    /// Every account is looked at this often even when nothing wakes us.
+    pub rescan_every: Period,
+}
+
+impl Default for Pairing {
+    fn default() -> Self {
+        Self {
+            data_file_grace: Period::seconds(60),
+            open_file_grace: Period::seconds(30 * 60),
+            manifest_quiet_period: Period::seconds(2),
+            settle: Period::seconds(2),
+            linger: None,
+            unclaimed_after: Period::seconds(24 * 60 * 60),
+            rescan_every: Period::seconds(60),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: what is different for
+//! one account.
+//!
+//! What an account's section leaves out is as in `[limits]`, `[pairing]` and `[retention]`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use toml::Table;
+
+use crate::account::AccountId;
+use crate::config::{Limits, Pairing, Retention};
+
+/// The accounts that have sections of their own.
+#[derive(Clone, Debug, Default)]
+pub struct PerAccount(HashMap<AccountId, Section>);
+
+#[derive(Clone, Debug)]
+struct Section {
+    limits: Limits,
+    pairing: Pairing,
+    retention: Retention,
+}
+
+/// An account's section as written: only what differs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    limits: Table,
+    pairing: Table,
+    retention: Table,
+}
+
+/// The parts of the file that matter here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File {
+    limits: Table,
+    pairing: Table,
+    retention: Table,
+    account: BTreeMap<String, Written>,
+}
+
+impl PerAccount {
+    /// Reads the accounts' sections of a whole configuration file.
+    ///
+    /// # Errors
+    /// A name that is no account id, an unknown key, or a value of the wrong kind: the section
+    /// and what is wrong with it.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut accounts = HashMap::new();
+        for (id, written) in &file.account {
+            let account: AccountId =
+                id.parse().map_err(|error| format!("[account.{id}]: {error}"))?;
+            let section = Section {
+                limits: merged(&file.limits, &written.limits)
+                    .map_err(|error| format!("[account.{id}.limits]: {error}"))?,
+                pairing: merged(&file.pairing, &written.pairing)
+                    .map_err(|error| format!("[account.{id}.pairing]: {error}"))?,
+                retention: merged(&file.retention, &written.retention)
+                    .map_err(|error| format!("[account.{id}.retention]: {error}"))?,
+            };
+            accounts.insert(account, section);
+        }
+        Ok(Self(accounts))
+    }
+
+    pub fn limits(&self, account: &AccountId) -> Option<&Limits> {
+        self.0.get(account).map(|section| &section.limits)
+    }
+
+    pub fn pairing(&self, account: &AccountId) -> Option<&Pairing> {
+        self.0.get(account).map(|section| &section.pairing)
+    }
+
+    pub fn pairings(&self) -> impl Iterator<Item = &Pairing> {
+        self.0.values().map(|section| &section.pairing)
+    }
+
+    pub fn retention(&self, account: &AccountId) -> Option<&Retention> {
+        self.0.get(account).map(|section| &section.retention)
+    }
+}
+
+/// `base` with what `own` says otherwise.
+fn merged<T: DeserializeOwned>(base: &Table, own: &Table) -> Result<T, toml::de::Error> {
+    let mut table = base.clone();
+    table.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+    table.try_into()
+}
+
+/// Accepts the sections where serde meets them; [`PerAccount::read`] gives them their meaning,
+/// which needs the sections that they differ from.
+impl<'de> Deserialize<'de> for PerAccount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::<String, Written>::deserialize(deserializer).map(|_| Self::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::account::AccountId;
+    use crate::config::Config;
+
+    #[test]
+    fn an_account_differs_in_what_it_says_alone() {
+        let config = Config::parse(
+            "[limits]\nmax-columns = 7\nmax-property-value = 9\n[pairing]\ndata-file-grace = '5s'\n\
+             [account.ACME-1.limits]\nmax-property-value = 2048\n\
+             [account.ACME-1.pairing]\nopen-file-grace = '1h'\n\
+             [retention]\nresults = '3d'\n[account.ACME-1.retention]\nactivity = '9d'\n",
+        )
+        .unwrap();
+        let account = |id: &str| id.parse::<AccountId>().unwrap();
+        let own = config.limits_of(&account("ACME-1"));
+        assert_eq!((own.max_columns, own.max_property_value), (7, 2048));
+        assert_eq!(config.limits_of(&account("other")).max_property_value, 9);
+        let own = config.pairing_of(&account("ACME-1"));
+        assert_eq!(
+            (own.data_file_grace.get().as_secs(), own.open_file_grace.get().as_secs()),
+            (5, 3600)
+        );
+        assert_eq!(config.pairing_of(&account("other")).open_file_grace.get().as_secs(), 1800);
+        let days = |id| {
+            let retention = config.retention_of(&account(id));
+            [retention.results, retention.activity].map(|kept| kept.get().as_secs() / 86_400)
+        };
+        assert_eq!((days("ACME-1"), days("other")), ([3, 9], [3, 365]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_section() {
+        for (text, part) in [
+            ("[account.'a b'.limits]\n", "account.a b"),
+            ("[account.a.limits]\nmax-colums = 1\n", "max-colums"),
+            ("[account.a.limits]\nmax-columns = 'x'\n", "account.a.limits"),
+            ("[account.a.mail]\nurl = ''\n", "mail"),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The page: gauges read anew, at most once a second, whoever asks how often.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{SysconfVar, sysconf};
+
+use crate::config::Config;
+use crate::metrics::{Gauges, Process, page};
+use crate::state::State;
+use crate::state::gauges;
+use crate::state::gauges::{Figure, Figures};
+
+/// A page this young is given again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the page is made of.
+pub(super) struct Page {
+    config: Arc<Config>,
+    gauges: Gauges,
+    made: Mutex<Made>,
+}
+
+#[derive(Default)]
+struct Made {
+    /// Opened at the first request; a connection of its own, so that no import waits for it.
+    state: Option<State>,
+    last: Option<(Instant, Arc<str>)>,
+}
+
+impl Page {
+    pub fn new(config: Arc<Config>) -> Self {
+        let start = Timestamp::now().as_millisecond() as f64 / 1000.0;
+        Self { config, gauges: Gauges::new(start), made: Mutex::default() }
+    }
+
+    /// The page as it is now. Blocking; one at a time.
+    pub fn read(&self) -> Arc<str> {
+        // A panic in here left the last page whole.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, page)) = &made.last
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(page);
+        }
+        self.gather(&mut made.state);
+        let page: Arc<str> = page(&self.gauges).into();
+        made.last = Some((Instant::now(), Arc::clone(&page)));
+        page
+    }
+
+    fn gather(&self, state: &mut Option<State>) {
+        let now = Timestamp::now();
+        let paths = &self.config.paths;
+        if state.is_none() {
+            *state = State::open(&paths.state_db()).ok();
+        }
+        let figures = state.as_ref().and_then(|state| state.read(gauges::read).ok());
+        self.gauges.database_up(figures.is_some());
+        self.set(&figures.unwrap_or_default(), now);
+        self.file_system("accounts", &paths.accounts);
+        self.file_system("state", &paths.state);
+        // The daemon's user can't look into the folder. `key::publish` keeps its time true.
+        let published = std::fs::metadata(&paths.keys).map_or(0.0, |found| found.mtime() as f64);
+        self.gauges.keys_published(published);
+        self.gauges
+            .process(Process::read(setting(SysconfVar::CLK_TCK), setting(SysconfVar::PAGE_SIZE)));
+    }
+
+    fn set(&self, figures: &Figures, now: Timestamp) {
+        for state in ["claiming", "queued", "running"] {
+            let (count, age) = of(&figures.imports, state, now);
+            self.gauges.imports(state, count, age);
+        }
+        for state in ["active", "suspended", "removing"] {
+            self.gauges.accounts(state, of(&figures.accounts, state, now).0);
+        }
+        for channel in ["email", "webhook"] {
+            let (count, age) = of(&figures.deliveries, channel, now);
+            self.gauges.deliveries(channel, count, age);
+        }
+        for state in ["enabled", "failing", "disabled"] {
+            self.gauges.endpoints(state, of(&figures.endpoints, state, now).0);
+        }
+        self.gauges.watched(crate::metrics::watched());
+        self.gauges.queue_held(crate::metrics::is_queue_held());
+    }
+
+    fn file_system(&self, word: &'static str, folder: &Path) {
+        let Ok(found) = statvfs(folder) else { return };
+        let bytes = |blocks: u64| (blocks * found.fragment_size()) as f64;
+        self.gauges.file_system(word, bytes(found.blocks_available()), bytes(found.blocks()));
+    }
+}
+
+/// How many of `kind`, and the oldest one's age in seconds.
+fn of(figures: &[Figure], kind: &str, now: Timestamp) -> (f64, f64) {
+    let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
+    let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
+    (figure.count as f64, age.unwrap_or_default())
+}
+
+fn setting(name: SysconfVar) -> f64 {
+    // Linux answers both; 1 leaves a figure wrong, not a page missing.
+    sysconf(name).ok().flatten().map_or(1.0, |value| value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_waits_and_since_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.paths.state = folder.path().into();
+        config.paths.accounts = folder.path().into();
+        config.paths.keys = folder.path().join("keys");
+        std::fs::create_dir(&config.paths.keys).unwrap();
+        let published = std::fs::metadata(&config.paths.keys).unwrap().mtime();
+        let state = State::open(&config.paths.state_db()).unwrap();
+        let insert = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
+                      VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', unixepoch() * 1000 - 90000)";
+        state.write(|tx| tx.execute(insert, []).map_err(crate::state::Error::from)).unwrap();
+        let page = Page::new(Arc::new(config));
+        let text = page.read();
+        let value = |name: &str| -> f64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in\n{text}")).trim().parse().unwrap()
+        };
+        assert_eq!(value("sftp_import_unfinished_imports{state=\"queued\"}"), 1.0);
+        assert!(
+            value("sftp_import_oldest_unfinished_import_age_seconds{state=\"queued\"}") >= 89.0
+        );
+        assert_eq!(value("sftp_import_pending_deliveries{channel=\"email\"}"), 0.0);
+        assert_eq!(value("sftp_import_state_database_up"), 1.0);
+        assert!(value("sftp_import_filesystem_size_bytes{folder=\"state\"}") > 0.0);
+        assert_eq!(value("sftp_import_keys_published_timestamp_seconds"), published as f64);
+        assert!(value("process_resident_memory_bytes") > 0.0);
+    }
+
+    #[test]
+    fn a_database_that_is_gone_is_said() {
+        let mut config = Config::default();
+        config.paths.state = "/nonexistent".into();
+        let text = Page::new(Arc::new(config)).read();
+        assert!(text.contains("\nsftp_import_state_database_up 0\n"), "{text}");
+    }
+}

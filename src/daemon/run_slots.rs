@@ -1,0 +1,90 @@
+//! How many imports may run side by side, so that long ones don't keep short ones waiting. Pure.
+//!
+//! Always holds: an import that has run for [`LONG`] has given its place to the next. So a small
+//! file waits for those ahead of it, and for no file's whole length, as long as fewer than
+//! [`most`] accounts have a long one at once. Light imports have places of their own, and more of
+//! them: they wait for the disk, which serves many at once as fast as one.
+
+use std::time::Duration;
+
+use crate::import::run::queue::Weight;
+
+/// An import that has run for so long no longer counts.
+const LONG: Duration = Duration::from_secs(5);
+
+/// A light import that has run for so long is none: its file was well compressed, or the disk
+/// hangs.
+const NOT_LIGHT: Duration = Duration::from_secs(1);
+
+/// Light imports side by side, for each worker.
+const LIGHT_A_WORKER: usize = 4;
+
+/// Whether one more import of `weight` may begin, of `workers` side by side, when `running` ones
+/// of their weights run for these times.
+pub fn is_free(
+    workers: usize,
+    weight: Weight,
+    running: impl Iterator<Item = (Weight, Duration)>,
+) -> bool {
+    let (mut light, mut all, mut short) = (0, 0, 0);
+    for (weight, since) in running {
+        if weight == Weight::Light && since < NOT_LIGHT {
+            light += 1;
+            continue;
+        }
+        all += 1;
+        short += usize::from(since < LONG);
+    }
+    match weight {
+        Weight::Light => light < workers * LIGHT_A_WORKER,
+        Weight::Heavy => short < workers && all < most(workers),
+    }
+}
+
+/// How many heavy ones run at once in all: each takes memory for its batches.
+fn most(workers: usize) -> usize {
+    workers + workers.max(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn free(workers: usize, seconds: &[u64]) -> bool {
+        let running = seconds.iter().map(|&s| (Weight::Heavy, Duration::from_secs(s)));
+        is_free(workers, Weight::Heavy, running)
+    }
+
+    #[test]
+    fn light_imports_have_places_of_their_own() {
+        let running = |light: usize, millis: u64, heavy: usize| {
+            let light = vec![(Weight::Light, Duration::from_millis(millis)); light];
+            light.into_iter().chain(vec![(Weight::Heavy, Duration::ZERO); heavy])
+        };
+        assert!(is_free(2, Weight::Light, running(7, 999, 2)));
+        assert!(!is_free(2, Weight::Light, running(8, 999, 0)));
+        assert!(is_free(2, Weight::Heavy, running(8, 999, 1)));
+        // Those that turn out to be heavy take the places of heavy ones, and leave theirs.
+        assert!(is_free(2, Weight::Light, running(8, 1000, 0)));
+        assert!(!is_free(2, Weight::Heavy, running(2, 1000, 0)));
+    }
+
+    #[test]
+    fn a_long_import_gives_its_place_to_the_next() {
+        for (workers, running, expected) in [
+            (1, &[][..], true),
+            (1, &[1], false),
+            (1, &[5], true),
+            (1, &[5, 1], false),
+            (1, &[3600, 3600], true),
+            (1, &[3600, 3600, 3600], false),
+            (2, &[1], true),
+            (2, &[1, 1], false),
+            (2, &[1, 9], true),
+            (2, &[9, 9, 9], true),
+            (2, &[9, 9, 9, 9], false),
+        ] {
+            assert_eq!(free(workers, running), expected, "{workers} {running:?}");
+        }
+    }
+}

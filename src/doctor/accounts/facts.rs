@@ -1,0 +1,229 @@
+//! What there is of accounts on this host and in the state database; nothing is judged here.
+
+use std::collections::HashMap;
+use std::fs;
+
+use jiff::Timestamp;
+use nix::unistd::{Group, User, getgrouplist};
+
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::doctor::daemon::database::Databases;
+use crate::doctor::host::path_owners::{Link, chain};
+use crate::provision::host::{AccountFolders, Found, Host};
+use crate::registry::{self, Registry, keys};
+use crate::spool::{Layout, Linked, linked};
+use crate::state::State;
+use crate::state::accounts::{self, AccountRow};
+
+/// Up to so many accounts NSS is asked about each, as sshd does; of more, /etc/passwd and
+/// /etc/group are read once, for each question would read them again.
+const ASKED_OF_NSS: usize = 500;
+
+/// What there is of one account.
+#[derive(Clone, Debug)]
+pub struct AccountFacts {
+    /// Its row in the state database.
+    pub row: AccountRow,
+    /// Id of the Unix user of that name by NSS; an error's text.
+    pub uid: Result<Option<u32>, String>,
+    /// Names of the groups that sshd finds for it.
+    pub groups: Vec<String>,
+    /// The group that the drop-in matches.
+    pub accounts_group: String,
+    /// The password field's first character (shadow(5)), where it can be read.
+    pub password: Option<char>,
+    /// Fingerprints of keys that may be used now.
+    pub fingerprints: Vec<String>,
+    /// How many keys it has that are not revoked.
+    pub keys: usize,
+    /// The chroot and everything above it; or what of it is missing.
+    pub chroot: Result<Vec<Link>, String>,
+    /// The folder of all accounts.
+    pub root: Option<Found>,
+    /// Its folders as they are.
+    pub folders: Option<AccountFolders>,
+    /// User and group id of the service user.
+    pub service: Option<(u32, u32)>,
+    /// Whether its sessions' log lines come to the sidecar.
+    pub linked: Linked,
+}
+
+impl AccountFacts {
+    pub fn id(&self) -> &AccountId {
+        &self.row.id
+    }
+
+    pub fn name(&self) -> String {
+        self.row.id.to_string()
+    }
+
+    pub fn password_begins_with(&self, first: char) -> bool {
+        self.password == Some(first)
+    }
+
+    /// A key that must work now.
+    pub fn a_fingerprint(&self) -> Option<&str> {
+        self.fingerprints.first().map(String::as_str)
+    }
+}
+
+/// Where facts on accounts come from.
+pub struct Gathering<'a> {
+    config: &'a Config,
+    state: Option<&'a State>,
+    keys: Keys,
+    passwords: HashMap<String, char>,
+}
+
+impl<'a> Gathering<'a> {
+    /// From the databases that can be read, and this host.
+    pub fn new(config: &'a Config, databases: &'a Databases, now: Timestamp) -> Self {
+        let (registry, state) = (databases.registry.opened.as_ref().ok(), databases.state.as_ref());
+        let keys = registry.map(|registry| Keys::of(config, registry, now)).unwrap_or_default();
+        let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
+        Self { config, state, keys, passwords: passwords(&shadow) }
+    }
+
+    /// Facts on `asked`, or on every account; none when the state database can't be read.
+    pub fn accounts(&self, asked: Option<&AccountId>) -> Option<Vec<AccountFacts>> {
+        let mut rows = self.state?.read(accounts::list).ok()?;
+        rows.retain(|row| asked.is_none_or(|id| *id == row.id));
+        let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
+        let host = crate::provision::look(self.config, &ids).ok();
+        let by_nss = rows.len() <= ASKED_OF_NSS;
+        Some(rows.into_iter().map(|row| self.facts(row, host.as_ref(), by_nss)).collect())
+    }
+
+    fn facts(&self, row: AccountRow, host: Option<&Host>, by_nss: bool) -> AccountFacts {
+        let name = row.id.as_str();
+        let accounts_group = self.config.accounts.group.clone();
+        let (uid, groups) = match host {
+            Some(host) if !by_nss => {
+                let is_member = host.members.contains(name);
+                let uid = host.users.get(name).map(|user| user.uid);
+                (Ok(uid), is_member.then(|| accounts_group.clone()).into_iter().collect())
+            }
+            _ => ask_nss(name),
+        };
+        let chroot = chain(&Layout::new(&self.config.paths).account(&row.id));
+        AccountFacts {
+            uid,
+            groups,
+            accounts_group,
+            password: self.passwords.get(name).copied(),
+            fingerprints: self.keys.usable.get(name).cloned().unwrap_or_default(),
+            keys: self.keys.count.get(name).copied().unwrap_or_default(),
+            chroot: chroot.map_err(|(path, error)| format!("{}: {error}", path.display())),
+            root: host.map(|host| host.root),
+            folders: host.and_then(|host| host.folders.get(&row.id)).copied(),
+            service: host.map(|host| host.service),
+            linked: linked(&Layout::new(&self.config.paths), &row.id),
+            row,
+        }
+    }
+}
+
+/// User id and groups, as sshd finds them.
+fn ask_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
+    match User::from_name(name) {
+        Ok(user) => {
+            let groups = user.as_ref().map(groups).unwrap_or_default();
+            (Ok(user.map(|user| user.uid.as_raw())), groups)
+        }
+        Err(error) => (Err(error.to_string()), Vec::new()),
+    }
+}
+
+/// Names of the groups that sshd finds for `user` (getgrouplist(3)).
+fn groups(user: &User) -> Vec<String> {
+    let Ok(name) = std::ffi::CString::new(user.name.as_str()) else { return Vec::new() };
+    let ids = getgrouplist(&name, user.gid).unwrap_or_default();
+    let named = ids.into_iter().filter_map(|id| Group::from_gid(id).ok().flatten());
+    named.map(|group| group.name).collect()
+}
+
+/// The first character of each password in shadow(5).
+fn passwords(shadow: &str) -> HashMap<String, char> {
+    let fields = shadow.lines().filter_map(|line| line.split_once(':'));
+    let begins = fields.filter_map(|(name, rest)| Some((name.to_owned(), rest.chars().next()?)));
+    begins.collect()
+}
+
+/// Keys by account.
+#[derive(Default)]
+struct Keys {
+    /// Fingerprints of those that may be used now.
+    usable: HashMap<String, Vec<String>>,
+    /// How many are not revoked.
+    count: HashMap<String, usize>,
+}
+
+impl Keys {
+    fn of(config: &Config, registry: &Registry, now: Timestamp) -> Self {
+        let mut keys = Self::default();
+        let read = registry.read(|tx| {
+            keys::each_usable(tx, now, &config.accounts.uids(), |key| {
+                let of_account = keys.usable.entry(key.account.to_owned()).or_default();
+                of_account.push(key.fingerprint.to_owned());
+                Ok::<_, registry::Error>(())
+            })?;
+            keys::list(tx, None, false)
+        });
+        for key in read.unwrap_or_default() {
+            *keys.count.entry(key.account.to_string()).or_default() += 1;
+        }
+        keys
+    }
+}
+
+/// An account that has all it needs, in these groups.
+#[cfg(test)]
+pub fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
+    use crate::provision::host::Owned;
+    use crate::recipient::RecipientRule;
+    let folder = |uid, gid, mode| Found::Folder(Owned { uid, gid, mode });
+    let link =
+        |path: &str| Link { path: path.into(), uid: 0, gid: 0, mode: 0o755, is_folder: true };
+    AccountFacts {
+        row: AccountRow {
+            id: id.parse().unwrap(),
+            uid: Some(70_000),
+            state: crate::account_state::AccountState::Active,
+            email: None,
+            recipients: RecipientRule::limited(None, Vec::new(), None),
+            webhook: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        },
+        uid: Ok(Some(70_000)),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        accounts_group: "sftp-import-accounts".into(),
+        password: Some('*'),
+        fingerprints: vec!["SHA256:a".into()],
+        keys: 1,
+        chroot: Ok(vec![link("/"), link("/srv"), link(&format!("/srv/{id}"))]),
+        root: Some(folder(0, 998, 0o750)),
+        folders: Some(AccountFolders {
+            chroot: folder(0, 0, 0o755),
+            incoming: folder(999, 70_000, 0o770),
+            results: folder(999, 998, 0o755),
+            dev: folder(999, 998, 0o755),
+            old: Found::Missing,
+        }),
+        service: Some((999, 998)),
+        linked: Linked::Fresh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passwords;
+
+    #[test]
+    fn the_first_character_of_a_password() {
+        let passwords = passwords("root:$y$x:1\nacme:!:2\nacme2:*:3\nopen::4\n");
+        assert_eq!(passwords["acme"], '!');
+        assert_eq!(passwords["acme2"], '*');
+        assert!(!passwords.contains_key("ac"));
+    }
+}

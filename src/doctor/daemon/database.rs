@@ -1,0 +1,229 @@
+//! The state database, the registry and the published keys.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use jiff::{SignedDuration, Timestamp};
+use nix::unistd::User;
+
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::doctor::finding::Finding;
+use crate::doctor::registry;
+use crate::doctor::registry::Facts;
+use crate::key::{Difference, PublishError, difference};
+use crate::sanitize::chain;
+use crate::state::health::{self, Backlog, Health};
+use crate::state::{self, State, incoming_full};
+
+const STATE: &str = "state-database";
+const KEYS: &str = "published-keys";
+const WAITING: &str = "imports-waiting";
+const FULL: &str = "incoming-full";
+
+/// An import that has waited or run so long is told.
+const LONG: SignedDuration = SignedDuration::from_hours(2);
+
+/// The databases, read once.
+pub struct Databases {
+    health: state::Result<Health>,
+    /// The state database, when it is sound and of our schema.
+    pub state: Option<State>,
+    /// The registry, and how the state database differs from it.
+    pub registry: Facts,
+    /// Owner and mode of the state database's file.
+    file: io::Result<(u32, u32)>,
+    difference: Option<Result<Difference, PublishError>>,
+    backlog: Option<Backlog>,
+    /// Accounts with too much in incoming, since when.
+    full: Option<Vec<(AccountId, Timestamp)>>,
+    now: Timestamp,
+}
+
+/// Reads them; none is made, migrated or mended.
+pub fn gather(config: &Config, now: Timestamp) -> Databases {
+    let path = config.paths.state_db();
+    let health = health::examine(&path);
+    let sound = health.as_ref().is_ok_and(|h| h.schema == h.known && h.problems.is_empty());
+    let state = sound.then(|| State::open(&path).ok()).flatten();
+    let registry = registry::gather(config, state.as_ref());
+    let backlog = |state: &State| state.read(|tx| health::backlog(tx, now)).ok();
+    Databases {
+        health,
+        file: fs::metadata(&path).map(|found| (found.uid(), found.mode() & 0o7777)),
+        difference: registry.opened.as_ref().ok().map(|of| difference(of, config, now)),
+        backlog: state.as_ref().and_then(backlog),
+        full: state.as_ref().and_then(|state| state.read(incoming_full::list).ok()),
+        registry,
+        state,
+        now,
+    }
+}
+
+impl Databases {
+    /// The checks of this group.
+    pub fn judge(&self, config: &Config) -> Vec<Finding> {
+        let service = User::from_name(&config.accounts.service_user).ok().flatten();
+        let owner = service.map(|user| user.uid.as_raw());
+        let file = self.file.as_ref().ok().copied();
+        let mut findings = vec![judge_state(&self.health, file, owner)];
+        findings.extend(self.difference.as_ref().map(judge_keys));
+        findings.extend(self.backlog.as_ref().map(|backlog| judge_waiting(backlog, self.now)));
+        findings.extend(self.full.as_deref().into_iter().flat_map(judge_full));
+        findings
+    }
+}
+
+fn judge_state(
+    health: &state::Result<Health>,
+    file: Option<(u32, u32)>,
+    owner: Option<u32>,
+) -> Finding {
+    let restore =
+        "systemctl stop sftp-importd, restore state.db from the last backup, start it again";
+    // Before what was read: a command of root's opens it with its owner's rights.
+    if let (Some((uid, _)), Some(owner)) = (file, owner)
+        && uid != owner
+    {
+        let message =
+            format!("it belongs to user id {uid}, not {owner}: the sidecar can't write it");
+        let fix = format!("chown {owner} state.db state.db-wal state.db-shm");
+        return Finding::fail(STATE, message).log("attempt to write a readonly database").fix(fix);
+    }
+    let health = match health {
+        Ok(health) => health,
+        Err(error) => {
+            return Finding::fail(STATE, chain(error))
+                .log("cannot open the state database")
+                .fix(restore);
+        }
+    };
+    if let Some(problem) = health.problems.first() {
+        let message = format!("it is damaged: {problem}");
+        return Finding::fail(STATE, message)
+            .log("the state database refused a statement")
+            .fix(restore);
+    }
+    let (schema, known) = (health.schema, health.known);
+    if schema > known {
+        let message = format!("it has schema {schema}, this program knows up to {known}");
+        let fix = "install the newer version again";
+        return Finding::fail(STATE, message).log("this program knows up to").fix(fix);
+    }
+    if schema < known {
+        let message =
+            format!("it has schema {schema}; the sidecar's next start brings it to {known}");
+        return Finding::warn(STATE, message).fix("systemctl restart sftp-importd");
+    }
+    match file {
+        Some((_, mode)) if mode & 0o077 != 0 => {
+            let message = format!("it has mode {mode:04o}: others can read webhooks' secrets");
+            Finding::warn(STATE, message).fix("chmod 0600 state.db")
+        }
+        _ => Finding::ok(STATE, format!("sound, schema {schema}")),
+    }
+}
+
+fn judge_keys(difference: &Result<Difference, PublishError>) -> Finding {
+    let fix = "sftp-import provision";
+    match difference {
+        Err(error) => Finding::fail(KEYS, format!("they can't be read: {}", chain(error)))
+            .log("cannot read the published keys")
+            .fix(fix),
+        Ok(Difference { revoked: n @ 1.., .. }) => {
+            let message =
+                format!("keys still let in that should not ({n}): revoked, changed or suspended");
+            Finding::fail(KEYS, message).log("Accepted publickey").fix(fix)
+        }
+        Ok(Difference { missing: n @ 1.., .. }) => {
+            let message = format!("keys that should work are not published ({n})");
+            Finding::fail(KEYS, message).log("Connection closed by authenticating user").fix(fix)
+        }
+        Ok(Difference { right, .. }) => Finding::ok(KEYS, format!("as the registry says: {right}")),
+    }
+}
+
+fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
+    let age = backlog.oldest_import.map(|at| now.duration_since(at)).unwrap_or_default();
+    let imports = backlog.imports;
+    if age < LONG {
+        return Finding::ok(WAITING, format!("{imports} not ended"));
+    }
+    let message = format!("{imports} not ended, the oldest for {} h", age.as_hours());
+    Finding::warn(WAITING, message)
+        .log("the host failed the import, which is tried again")
+        .fix("sftp-import import list --state queued; journalctl -u sftp-importd -p warning")
+}
+
+fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
+    let told = full.iter().map(|(id, since)| {
+        let message =
+            format!("too much waits in incoming since {}", since.strftime("%F %H:%M UTC"));
+        let fix = format!(
+            "ask the partner for the missing manifests; sftp-import import log --account {id}"
+        );
+        Finding::warn(FULL, message).log("too much waits in incoming").fix(fix).of(id)
+    });
+    let told: Vec<_> = told.collect();
+    match told.is_empty() {
+        true => vec![Finding::ok(FULL, "no account's incoming is over its limit")],
+        false => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    fn sound() -> Health {
+        Health { schema: 3, known: 3, problems: Vec::new() }
+    }
+
+    #[test]
+    fn a_state_database_with_one_thing_wrong() {
+        let of = |health| judge_state(&Ok(health), Some((999, 0o600)), Some(999));
+        assert_eq!(of(sound()).level, Level::Ok);
+        assert!(of(Health { schema: 9, ..sound() }).message.contains("knows up to 3"));
+        assert_eq!(of(Health { schema: 2, ..sound() }).level, Level::Warn);
+        let damaged = Health { problems: vec!["row 1 missing from index".into()], ..sound() };
+        assert_eq!(of(damaged).message, "it is damaged: row 1 missing from index");
+        let of = |uid, mode| judge_state(&Ok(sound()), Some((uid, mode)), Some(999));
+        assert_eq!((of(0, 0o600).level, of(999, 0o644).level), (Level::Fail, Level::Warn));
+        let closed =
+            judge_state(&Err(state::Error::Value("x".into())), Some((0, 0o600)), Some(999));
+        assert!(closed.message.contains("it belongs to user id 0, not 999"), "{closed:?}");
+        assert_eq!(
+            judge_state(&Err(state::Error::Value("x".into())), None, None).level,
+            Level::Fail
+        );
+    }
+
+    #[test]
+    fn keys_that_still_work_are_worse_than_keys_that_do_not_yet() {
+        let of = |missing, revoked| judge_keys(&Ok(Difference { missing, revoked, right: 4 }));
+        assert_eq!(of(0, 0).message, "as the registry says: 4");
+        assert!(of(1, 0).message.contains("not published (1)"));
+        assert!(of(1, 2).message.contains("still let in that should not (2)"));
+    }
+
+    #[test]
+    fn an_incoming_that_is_full() {
+        assert_eq!(judge_full(&[])[0].level, Level::Ok);
+        let told = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
+        assert_eq!(told[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
+        assert_eq!(told[0].account.as_deref(), Some("acme"));
+    }
+
+    #[test]
+    fn an_import_that_is_stuck() {
+        let now = Timestamp::from_second(100_000).unwrap();
+        let of = |second| {
+            let oldest_import = Timestamp::from_second(second).ok();
+            judge_waiting(&Backlog { imports: 2, oldest_import, ..Backlog::default() }, now)
+        };
+        assert_eq!(of(99_000).level, Level::Ok);
+        assert_eq!(of(80_000).message, "2 not ended, the oldest for 5 h");
+    }
+}

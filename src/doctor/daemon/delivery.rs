@@ -1,0 +1,192 @@
+//! Mail and webhooks: whether the mail server takes us, and what could not be delivered.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::{Config, MailServer};
+use crate::doctor::finding::Finding;
+use crate::outbox::greet_mail_server;
+use crate::state::State;
+use crate::state::endpoints::{self, Endpoint};
+use crate::state::health::{self, Backlog};
+
+const MAIL: &str = "mail";
+const WEBHOOKS: &str = "webhooks";
+const DELIVERIES: &str = "deliveries";
+
+/// Deliveries given up longer ago than this are history.
+const RECENT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Deliveries that have been tried for so long will hardly be made without help.
+const LONG: SignedDuration = SignedDuration::from_hours(1);
+
+/// The checks of this group. Connects to the mail server, and sends nothing.
+pub fn check(config: &Config, state: Option<&State>, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![mail(config)];
+    let Some(state) = state else { return findings };
+    if let Ok(endpoints) = state.read(|tx| endpoints::list(tx, None)) {
+        findings.extend(judge_endpoints(&endpoints));
+    }
+    let since = now.checked_sub(RECENT).unwrap_or(now);
+    if let Ok(backlog) = state.read(|tx| health::backlog(tx, since)) {
+        findings.push(judge_deliveries(&backlog, now));
+    }
+    findings
+}
+
+fn mail(config: &Config) -> Finding {
+    let url = &config.mail.url;
+    match config.mail.server() {
+        Err(problem) => {
+            Finding::fail(MAIL, format!("mail.url {problem}")).fix("sftp-import config check")
+        }
+        Ok(MailServer::Off) => Finding::warn(MAIL, "no mail is sent: mail.url is empty")
+            .fix("set mail.url, unless webhooks and results/ are all that partners get"),
+        Ok(MailServer::Sendmail(program)) => judge_sendmail(&program, mode(&program)),
+        Ok(MailServer::Smtp(_))
+            if config.mail.password_credential.is_some()
+                && std::env::var_os("CREDENTIALS_DIRECTORY").is_none() =>
+        {
+            Finding::warn(MAIL, "not tried: its password is a credential, which only the unit has")
+                .fix("`sftp-import delivery list --pending` says whether mail gets out")
+        }
+        Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
+            Ok(()) => Finding::ok(MAIL, format!("{url} takes us")),
+            Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))
+                .log("tried again at")
+                .fix("mend [mail], or the server; then `sftp-import delivery retry ID`"),
+        },
+    }
+}
+
+fn mode(program: &Path) -> Option<u32> {
+    fs::metadata(program).ok().map(|found| found.permissions().mode())
+}
+
+fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
+    let name = program.display();
+    match mode {
+        None => Finding::fail(MAIL, format!("{name} is not there"))
+            .log("cannot run")
+            .fix("mend mail.url"),
+        Some(mode) if mode & 0o111 == 0 => Finding::fail(MAIL, format!("{name} is no program"))
+            .log("cannot run")
+            .fix("mend mail.url"),
+        Some(mode) if mode & 0o6000 != 0 => {
+            let message = format!(
+                "{name} is setuid or setgid, which the unit's NoNewPrivileges takes from it"
+            );
+            Finding::warn(MAIL, message)
+                .fix("mail.url = \"smtp://127.0.0.1:25\", or a sendmail such as msmtp")
+        }
+        Some(_) => Finding::ok(MAIL, format!("{name} takes mail")),
+    }
+}
+
+fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
+    let mut findings: Vec<_> = endpoints.iter().filter_map(judge_endpoint).collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(WEBHOOKS, format!("no endpoint fails, of {}", endpoints.len())));
+    }
+    findings
+}
+
+fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
+    let Endpoint { account, name, .. } = endpoint;
+    let finding = match (endpoint.disabled_at, endpoint.failing_since) {
+        (Some(at), _) => {
+            let why = endpoint.disabled_reason.as_deref().unwrap_or("no reason is known");
+            let message = format!("{name} is disabled since {}: {why}", at.strftime("%F"));
+            Finding::warn(WEBHOOKS, message).log("the endpoint is disabled").fix(format!(
+                "sftp-import webhook test {account} {name}; then `webhook enable {account} {name}`"
+            ))
+        }
+        (None, Some(since)) => {
+            let message = format!("{name} has failed since {}", since.strftime("%F %H:%M UTC"));
+            Finding::warn(WEBHOOKS, message)
+                .log("tried again at")
+                .fix(format!("sftp-import webhook test {account} {name}"))
+        }
+        (None, None) => return None,
+    };
+    Some(account.parse().map(|id| finding.clone().of(&id)).unwrap_or(finding))
+}
+
+fn judge_deliveries(backlog: &Backlog, now: Timestamp) -> Finding {
+    let age = backlog.oldest_retried.map(|at| now.duration_since(at)).unwrap_or_default();
+    if backlog.given_up > 0 {
+        let message = format!("{} given up in the last 24 h", backlog.given_up);
+        let fix = "sftp-import delivery list --failed; mend the cause, then `delivery retry ID`";
+        return Finding::warn(DELIVERIES, message).log("given up").fix(fix);
+    }
+    if age >= LONG {
+        let message = format!(
+            "{} tried in vain so far, the oldest for {} h",
+            backlog.retried,
+            age.as_hours()
+        );
+        let fix = "sftp-import delivery list --pending; `delivery show ID` says why";
+        return Finding::warn(DELIVERIES, message).log("tried again at").fix(fix);
+    }
+    Finding::ok(DELIVERIES, "none given up in the last 24 h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    #[test]
+    fn a_sendmail_that_cannot_be_run() {
+        let of = |mode| judge_sendmail(Path::new("/usr/sbin/sendmail"), mode);
+        assert_eq!(of(Some(0o100_755)).level, Level::Ok);
+        assert_eq!(of(Some(0o100_644)).level, Level::Fail);
+        assert_eq!(of(None).level, Level::Fail);
+        assert!(of(Some(0o102_755)).message.contains("NoNewPrivileges"));
+    }
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            account: "acme".into(),
+            name: "crm".into(),
+            url: "https://x".into(),
+            chosen: true,
+            created_at: Timestamp::UNIX_EPOCH,
+            disabled_at: None,
+            disabled_reason: None,
+            failing_since: None,
+            old_secret_until: None,
+        }
+    }
+
+    #[test]
+    fn endpoints_that_get_nothing() {
+        assert_eq!(judge_endpoints(&[endpoint()])[0].level, Level::Ok);
+        let disabled_at = Some(Timestamp::UNIX_EPOCH);
+        let disabled_reason = Some("410 Gone".into());
+        let gone =
+            judge_endpoint(&Endpoint { disabled_at, disabled_reason, ..endpoint() }).unwrap();
+        assert_eq!(gone.message, "crm is disabled since 1970-01-01: 410 Gone");
+        assert_eq!(gone.account.as_deref(), Some("acme"));
+        let failing = judge_endpoint(&Endpoint { failing_since: disabled_at, ..endpoint() });
+        assert!(failing.unwrap().message.contains("has failed since 1970-01-01"));
+    }
+
+    #[test]
+    fn deliveries_that_are_not_made() {
+        let now = Timestamp::from_second(100_000).unwrap();
+        let of = |given_up, second| {
+            let oldest_retried = Timestamp::from_second(second).ok();
+            judge_deliveries(
+                &Backlog { given_up, retried: 2, oldest_retried, ..Backlog::default() },
+                now,
+            )
+        };
+        assert_eq!(of(0, 99_000).level, Level::Ok);
+        assert_eq!(of(3, 99_000).message, "3 given up in the last 24 h");
+        assert_eq!(of(0, 90_000).message, "2 tried in vain so far, the oldest for 2 h");
+    }
+}

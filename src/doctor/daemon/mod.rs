@@ -1,0 +1,281 @@
+//! The sidecar: whether it runs, with which privileges, and whether systemd starts it.
+//!
+//! It is found by the lock that it holds, whoever started it, and its opener process as its child.
+
+pub mod database;
+pub mod delivery;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::stat::{major, minor};
+use nix::unistd::User;
+
+use super::finding::Finding;
+use crate::config::Config;
+use crate::spool;
+
+const RUNNING: &str = "sidecar-running";
+const PRIVILEGES: &str = "sidecar-privileges";
+const UNIT: &str = "sidecar-unit";
+const LOGINS: &str = "login-audit";
+
+/// The daemon reads sshd's log entries from a connection to it.
+const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
+
+/// Locked by the sidecar while it runs.
+const LOCK: &str = "daemon.lock";
+
+/// The opener process's: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) of capabilities(7), and no other.
+const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
+
+/// The process that holds the sidecar's lock.
+pub(super) fn process_id(config: &Config) -> Option<i32> {
+    let lock = fs::metadata(config.paths.state.join(LOCK)).ok()?;
+    let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let is_sidecar = |process: i32| {
+        let name = fs::read_to_string(format!("/proc/{process}/comm"));
+        name.is_ok_and(|name| name.trim() == "sftp-importd")
+    };
+    holder(&locks, &device, lock.ino(), is_sidecar)
+}
+
+/// Who holds a flock(2) on a file, by /proc/locks (proc(5)). btrfs and overlayfs have another device
+/// there than stat(2) says: then the inode counts, and what the process is called.
+fn holder(locks: &str, device: &str, inode: u64, is_sidecar: impl Fn(i32) -> bool) -> Option<i32> {
+    let held = locks.lines().filter_map(|line| {
+        // 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; one that waits has -> after the number.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["FLOCK", _, _, process, file, ..] = words.get(1..)? else { return None };
+        let (on, number) = file.rsplit_once(':')?;
+        (number.parse() == Ok(inode)).then_some((process.parse().ok()?, on))
+    });
+    let held: Vec<(i32, &str)> = held.collect();
+    let exact = held.iter().find(|(_, on)| *on == device);
+    exact.or_else(|| held.iter().find(|(process, _)| is_sidecar(*process))).map(|held| held.0)
+}
+
+/// The checks of this group.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match process_id(config) {
+        Some(process) => {
+            findings.push(running(process));
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+            let service = User::from_name(&config.accounts.service_user).ok().flatten();
+            let service = service.map(|user| user.uid.as_raw());
+            findings.push(judge_privileges(&status, opener_status(process).as_deref(), service));
+        }
+        None => findings.push(
+            Finding::fail(RUNNING, "no sftp-importd runs on this state folder: uploads wait")
+                .log("sftp-importd.service: Failed")
+                .fix("systemctl start sftp-importd; `journalctl -u sftp-importd -n 50` says why it ended"),
+        ),
+    }
+    if Path::new("/run/systemd/system").exists() {
+        findings.push(judge_unit(&show_unit("sftp-importd")));
+        findings.push(judge_journal(&show_unit(JOURNAL_UNIT)));
+    }
+    findings
+}
+
+/// It runs; and is it the program that is installed now?
+fn running(process: i32) -> Finding {
+    let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    match program.to_string_lossy().ends_with(" (deleted)") {
+        false => Finding::ok(RUNNING, format!("it runs, as process {process}")),
+        true => Finding::warn(RUNNING, "it runs a program that has been replaced since")
+            .fix("systemctl restart sftp-importd"),
+    }
+}
+
+/// /proc/PID/status of the opener process of `daemon`.
+fn opener_status(daemon: i32) -> Option<String> {
+    let daemon = daemon.to_string();
+    let statuses = fs::read_dir("/proc").ok()?.flatten();
+    let mut statuses = statuses.filter_map(|e| fs::read_to_string(e.path().join("status")).ok());
+    statuses.find(|status| {
+        field(status, "PPid") == daemon && field(status, "Name") == spool::opener::PROCESS
+    })
+}
+
+/// The first word of a field of /proc/PID/status.
+fn field<'s>(status: &'s str, name: &str) -> &'s str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()).unwrap_or_default()
+}
+
+/// `status` and `opener` are /proc/PID/status (proc_pid_status(5)) of the daemon, empty when it can't
+/// be read, and of its opener process.
+fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) -> Finding {
+    let capabilities = |status, set| u64::from_str_radix(field(status, set), 16);
+    let field = |name: &str| field(status, name);
+    let unit = "as the shipped unit does: `systemctl cat sftp-importd`, remove what overrides it; systemctl restart sftp-importd";
+    let uid: Option<u32> = field("Uid").parse().ok();
+    if uid.is_none() {
+        return Finding::warn(PRIVILEGES, "its privileges can't be read").fix("run this as root");
+    }
+    if uid == Some(0) || uid != service {
+        let message = format!("it runs as user id {}", field("Uid"));
+        return Finding::fail(PRIVILEGES, message).log("belongs to the user with id").fix(unit);
+    }
+    let Some(opener) = opener else {
+        return Finding::fail(PRIVILEGES, "it has no opener process: no upload can be opened")
+            .log("the opener process has ended")
+            .fix("systemctl restart sftp-importd");
+    };
+    let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
+    let wrong = [
+        (
+            left != [Ok(0), Ok(0), Ok(0)],
+            "it has capabilities, which its opener process alone needs",
+        ),
+        (
+            capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
+            "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
+        ),
+        (field("NoNewPrivs") != "1", "it may gain privileges (NoNewPrivs 0)"),
+        (field("Seccomp") != "2", "no filter of system calls is on it (Seccomp 0)"),
+    ];
+    match wrong.into_iter().find(|(is_so, _)| *is_so) {
+        Some((_, message)) => Finding::warn(PRIVILEGES, message).fix(unit),
+        None => Finding::ok(
+            PRIVILEGES,
+            "its own user, no capability, a filter of system calls; its opener process has two",
+        ),
+    }
+}
+
+fn show_unit(unit: &str) -> String {
+    let properties =
+        "--property=LoadState,UnitFileState,ActiveState,NRestarts,NeedDaemonReload,NConnections";
+    let output = Command::new("systemctl").args(["show", properties, unit]).output();
+    output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
+}
+
+/// `shown` is what `systemctl show` prints.
+fn judge_unit(shown: &str) -> Finding {
+    let is = |line: &str| shown.lines().any(|shown| shown == line);
+    if !is("LoadState=loaded") {
+        let fix = "install -m 0644 sftp-importd.service /etc/systemd/system/; systemctl enable --now sftp-importd";
+        return Finding::warn(UNIT, "systemd knows no sftp-importd").fix(fix);
+    }
+    if !is("UnitFileState=enabled") {
+        return Finding::warn(UNIT, "it would not start with the host")
+            .fix("systemctl enable sftp-importd");
+    }
+    if is("ActiveState=failed") {
+        let fix = "`journalctl -u sftp-importd -n 50` says why; systemctl restart sftp-importd";
+        return Finding::fail(UNIT, "the unit has failed").log("Failed with result").fix(fix);
+    }
+    if is("NeedDaemonReload=yes") {
+        let fix = "systemctl daemon-reload && systemctl restart sftp-importd";
+        return Finding::warn(UNIT, "the unit's file has changed since it was read").fix(fix);
+    }
+    let restarts = shown.lines().find_map(|line| line.strip_prefix("NRestarts="));
+    match restarts {
+        Some(n) if n != "0" => Finding::warn(UNIT, format!("systemd has restarted it {n} times"))
+            .log("Scheduled restart job")
+            .fix("journalctl -u sftp-importd -p warning"),
+        _ => Finding::ok(UNIT, "enabled, and never restarted by itself"),
+    }
+}
+
+/// `shown` is what `systemctl show` prints of the socket unit.
+fn judge_journal(shown: &str) -> Finding {
+    let is = |line: &str| shown.lines().any(|shown| shown == line);
+    let (message, fix) = if !is("ActiveState=active") {
+        let message = "sftp-import-journal.socket is not active: logins are not audited";
+        let fix = "systemctl start sftp-import-journal.socket; \
+                   `journalctl -u sftp-import-journal.socket` logs why it ended";
+        (message, fix)
+    } else if is("NConnections=0") {
+        let message = "sftp-importd reads no sshd log entries: logins are not audited";
+        let fix = "systemctl restart sftp-importd; \
+                   `journalctl -u 'sftp-import-journal@*'` logs why journalctl ended";
+        (message, fix)
+    } else {
+        return Finding::ok(LOGINS, "sshd's logins come from the journal");
+    };
+    Finding::warn(LOGINS, message).log("logins are not audited").fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    #[test]
+    fn finds_who_holds_a_lock() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 08:01:5 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 22 08:01:5 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 33 08:01:5 0 EOF\n";
+        let on = |device, inode, sidecar| holder(locks, device, inode, |id| id == sidecar);
+        assert_eq!(on("08:01", 5, 0), Some(22));
+        assert_eq!(on("08:01", 6, 22), None);
+        assert_eq!(on("00:2f", 5, 0), None);
+        assert_eq!(on("00:2f", 5, 22), Some(22), "as on btrfs");
+    }
+
+    #[test]
+    fn privileges_are_exactly_those() {
+        let status = |uid: &str, caps: &str, no_new: &str, seccomp: &str| {
+            format!(
+                "Name:\tx\nUid:\t{uid}\t{uid}\nCapInh:\t{caps}\nCapPrm:\t{caps}\nCapAmb:\t{caps}\n\
+                 NoNewPrivs:\t{no_new}\nSeccomp:\t{seccomp}\n"
+            )
+        };
+        let (none, two) = ("0000000000000000", "0000000010000004");
+        let opener = status("999", two, "1", "2");
+        let with = |daemon: &str, opener: Option<&String>| {
+            judge_privileges(daemon, opener.map(String::as_str), Some(999))
+        };
+        let of =
+            |uid, caps, no_new, seccomp| with(&status(uid, caps, no_new, seccomp), Some(&opener));
+        assert_eq!(of("999", none, "1", "2").level, Level::Ok);
+        assert_eq!(of("0", none, "1", "2").level, Level::Fail);
+        assert_eq!(of("1000", none, "1", "2").level, Level::Fail);
+        assert!(of("999", two, "1", "2").message.contains("it has capabilities"));
+        assert!(of("999", none, "0", "2").message.contains("NoNewPrivs 0"));
+        assert!(of("999", none, "1", "0").message.contains("Seccomp 0"));
+        assert_eq!(with("", None).level, Level::Warn);
+        let daemon = status("999", none, "1", "2");
+        assert!(with(&daemon, None).message.contains("no opener process"));
+        for other in [none, "0000000000000004", "00000000100000c4"] {
+            let finding = with(&daemon, Some(&status("999", other, "1", "2")));
+            assert!(finding.message.contains("other capabilities"), "{}", finding.message);
+        }
+    }
+
+    #[test]
+    fn warns_when_the_daemon_reads_no_sshd_log_entries() {
+        assert_eq!(judge_journal("ActiveState=active\nNConnections=1").level, Level::Ok);
+        for (shown, message) in [
+            ("LoadState=not-found\nActiveState=inactive", "is not active"),
+            ("ActiveState=active\nNConnections=0", "reads no sshd log entries"),
+        ] {
+            let finding = judge_journal(shown);
+            assert_eq!((finding.check, finding.level), (LOGINS, Level::Warn));
+            assert!(finding.message.contains(message), "{}", finding.message);
+        }
+    }
+
+    #[test]
+    fn a_unit_that_is_not_as_it_should_be() {
+        let good = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNRestarts=0\nNeedDaemonReload=no";
+        assert_eq!(judge_unit(good).level, Level::Ok);
+        for (from, to, told) in [
+            ("=loaded", "=not-found", "knows no"),
+            ("=enabled", "=disabled", "would not start"),
+            ("=active", "=failed", "has failed"),
+            ("NRestarts=0", "NRestarts=3", "restarted it 3 times"),
+            ("=no", "=yes", "has changed"),
+        ] {
+            let finding = judge_unit(&good.replace(from, to));
+            assert!(finding.message.contains(told), "{}", finding.message);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! inotify's limits against the number of accounts: one watch each, and [`OTHERS`].
+//!
+//! The kernel counts twice, for the host and for the user namespace (an unprivileged container): the
+//! lower limit is the one that holds.
+
+use std::fs;
+
+use crate::config::Config;
+use crate::doctor::daemon::process_id;
+use crate::doctor::finding::Finding;
+
+const CHECK: &str = "watches";
+
+/// Watches for the folder of all accounts, and for the state database.
+const OTHERS: usize = 2;
+
+/// A limit of the kernel's.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    /// The sysctl that sets it.
+    name: &'static str,
+    value: usize,
+}
+
+/// What the kernel allows, and what is there.
+#[derive(Clone, Copy, Debug)]
+struct Watches {
+    allowed: Option<Limit>,
+    instances: Option<Limit>,
+    /// Accounts that have folders.
+    accounts: usize,
+    /// What the sidecar watches now; none when it doesn't run, or can't be looked at.
+    watched: Option<usize>,
+}
+
+/// Whether every one of `accounts` is watched, and more could be.
+pub fn check(config: &Config, accounts: usize) -> Finding {
+    judge(Watches {
+        allowed: lower("fs.inotify.max_user_watches", "user.max_inotify_watches"),
+        instances: lower("fs.inotify.max_user_instances", "user.max_inotify_instances"),
+        accounts,
+        watched: process_id(config).and_then(watched_by),
+    })
+}
+
+fn lower(of_host: &'static str, of_namespace: &'static str) -> Option<Limit> {
+    let limits = [of_host, of_namespace].into_iter().filter_map(sysctl);
+    limits.min_by_key(|limit| limit.value)
+}
+
+fn sysctl(name: &'static str) -> Option<Limit> {
+    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    let value = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    Some(Limit { name, value })
+}
+
+/// Watches of a process: one line each in its descriptors' fdinfo (proc(5)).
+fn watched_by(process: i32) -> Option<usize> {
+    let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).ok()?;
+    let texts = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let count = |text: String| text.lines().filter(|line| line.starts_with("inotify ")).count();
+    Some(texts.map(count).sum())
+}
+
+fn judge(watches: Watches) -> Finding {
+    let needed = watches.accounts + OTHERS;
+    let unlimited = Limit { name: "fs.inotify.max_user_watches", value: usize::MAX };
+    let Limit { name, value: allowed } = watches.allowed.unwrap_or(unlimited);
+    let raise = |to: usize| {
+        format!(
+            "echo {name}={to} >/etc/sysctl.d/60-sftp-import.conf; sysctl --system; \
+             systemctl restart sftp-importd"
+        )
+    };
+    if allowed < needed {
+        let message = format!("{needed} watches are needed, and {name} is {allowed}");
+        let log = "the limit of inotify watches is reached";
+        return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
+    }
+    if let Some(Limit { name, value: 0 }) = watches.instances {
+        return Finding::fail(CHECK, format!("{name} is 0"))
+            .log("cannot use inotify")
+            .fix(format!("sysctl {name}=128"));
+    }
+    match watches.watched {
+        Some(watched) if watched < needed => {
+            let accounts = watches.accounts;
+            let message = format!("the sidecar has {watched} watches for {accounts} accounts");
+            Finding::warn(CHECK, message).log("cannot watch").fix(
+                "`journalctl -u sftp-importd -g watch` says why; until then a rescan finds uploads",
+            )
+        }
+        _ if allowed < needed + needed / 4 => {
+            let message = format!("{needed} of {allowed} watches are needed");
+            Finding::warn(CHECK, message).fix(raise(needed * 2))
+        }
+        _ => Finding::ok(CHECK, format!("{needed} needed, {allowed} allowed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    #[test]
+    fn watches_against_accounts() {
+        let limit = |value| Some(Limit { name: "fs.inotify.max_user_watches", value });
+        let of = |allowed, watched| {
+            let (allowed, instances) = (limit(allowed), limit(128));
+            judge(Watches { allowed, instances, accounts: 9, watched })
+        };
+        assert_eq!(of(100, Some(11)).level, Level::Ok);
+        assert_eq!(of(100, None).level, Level::Ok);
+        assert_eq!(of(12, Some(11)).level, Level::Warn);
+        let few = of(9, None);
+        assert_eq!((few.level, few.message.contains("11 watches are needed")), (Level::Fail, true));
+        assert!(few.fix.unwrap().contains("max_user_watches=22"));
+        assert!(of(100, Some(10)).message.contains("10 watches for 9 accounts"));
+    }
+
+    #[test]
+    fn counts_its_own() {
+        let inotify = inotify::Inotify::init().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        inotify.watches().add(folder.path(), inotify::WatchMask::CREATE).unwrap();
+        assert!(watched_by(std::process::id() as i32).unwrap() >= 1);
+    }
+}

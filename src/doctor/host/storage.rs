@@ -1,0 +1,273 @@
+//! Disks and file systems under the accounts' folder and the state folder.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use nix::sys::statfs::{FsType, statfs};
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::config::Config;
+use crate::doctor::finding::Finding;
+use crate::files::owner::Owner;
+use crate::spool::Layout;
+use crate::sys::{LeaseError, ReadLease};
+
+const FILE_SYSTEMS: &str = "file-systems";
+const LEASES: &str = "leases";
+const SPACE: &str = "free-space";
+
+/// Below this share of blocks or inodes there is a warning.
+const LITTLE_PERCENT: u64 = 10;
+/// Below this share of inodes it is a failure.
+const NOTHING_PERCENT: u64 = 2;
+
+/// One folder's file system.
+#[derive(Clone, Debug)]
+struct Disk {
+    path: PathBuf,
+    device: u64,
+    kind: &'static str,
+    is_network: bool,
+    is_read_only: bool,
+    free: u64,
+    size: u64,
+    free_inodes: u64,
+    inodes: u64,
+}
+
+/// The checks of this group.
+pub fn check(config: &Config) -> Vec<Finding> {
+    let layout = Layout::new(&config.paths);
+    let folders = [layout.root().to_owned(), layout.spool(), config.paths.state.clone()];
+    let mut disks = Vec::new();
+    let mut findings = Vec::new();
+    for folder in folders {
+        match look(&folder) {
+            Ok(disk) => disks.push(disk),
+            Err(error) => findings.push(missing(&folder, &error)),
+        }
+    }
+    if let [accounts, spool, state] = &disks[..] {
+        findings.extend(judge_file_systems(accounts, spool, state));
+        let spaces = [accounts, state].into_iter().filter_map(|disk| judge_space(disk, config));
+        findings.extend(spaces);
+        if !findings.iter().any(|finding| finding.check == SPACE) {
+            let free = ByteSize::b(accounts.free.min(state.free));
+            findings.push(Finding::ok(SPACE, format!("{free} free")));
+        }
+        findings.push(judge_lease(try_lease(&layout.spool())));
+    }
+    findings
+}
+
+fn missing(folder: &Path, error: &io::Error) -> Finding {
+    Finding::fail(FILE_SYSTEMS, format!("{}: {error}", folder.display()))
+        .log("there is no folder")
+        .fix("systemd-tmpfiles --create sftp-import.conf")
+}
+
+fn look(path: &Path) -> io::Result<Disk> {
+    let device = fs::metadata(path)?.dev();
+    let (space, kind) = (statvfs(path)?, statfs(path)?.filesystem_type());
+    let (kind, is_network) = name(kind);
+    Ok(Disk {
+        path: path.to_owned(),
+        device,
+        kind,
+        is_network,
+        is_read_only: space.flags().contains(FsFlags::ST_RDONLY),
+        free: space.blocks_available() * space.fragment_size(),
+        size: space.blocks() * space.fragment_size(),
+        free_inodes: space.files_available(),
+        inodes: space.files(),
+    })
+}
+
+/// What we call a file system, and whether other machines may write to it: then inotify stays
+/// silent about what they do, and a lease is the server's to give (statfs(2) has the numbers).
+fn name(kind: FsType) -> (&'static str, bool) {
+    match kind.0 {
+        0x6969 => ("NFS", true),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => ("SMB", true),
+        0x6573_5546 => ("FUSE", true),
+        0x00c3_6400 => ("CephFS", true),
+        0x0bd0_0bd0 => ("Lustre", true),
+        0x0102_1997 => ("9P", true),
+        0x0102_1994 => ("tmpfs", false),
+        _ => ("local", false),
+    }
+}
+
+fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if accounts.device != spool.device {
+        let (a, s) = (accounts.path.display(), spool.path.display());
+        found.push(
+            Finding::fail(
+                FILE_SYSTEMS,
+                format!("{a} and {s} are two file systems: a claim must be a rename"),
+            )
+            .log("must lie on one file system")
+            .fix(format!("umount {s}, or mount one file system at {a}")),
+        );
+    }
+    for disk in [accounts, state] {
+        let path = disk.path.display();
+        if disk.is_read_only {
+            found.push(
+                Finding::fail(FILE_SYSTEMS, format!("{path} is mounted read-only"))
+                    .log("Read-only file system")
+                    .fix(format!("`dmesg` says why; then mount -o remount,rw {path}")),
+            );
+        }
+        if disk.is_network {
+            let message =
+                format!("{path} is on {}: what another machine uploads wakes nobody", disk.kind);
+            let fix = "a local disk; or shorten pairing.rescan-every, and expect no leases";
+            found.push(Finding::warn(FILE_SYSTEMS, message).fix(fix));
+        }
+        if disk.kind == "tmpfs" {
+            let message = format!("{path} is in memory (tmpfs): a reboot takes all of it");
+            found.push(Finding::warn(FILE_SYSTEMS, message).fix("mount a disk there"));
+        }
+    }
+    if found.is_empty() {
+        found.push(Finding::ok(FILE_SYSTEMS, "accounts and spool share one, which is local"));
+    }
+    found
+}
+
+/// None: there is room.
+fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
+    let path = disk.path.display();
+    let floor = config.imports.free_space_floor;
+    if disk.free < floor.bytes() {
+        let free = ByteSize::b(disk.free);
+        let message =
+            format!("{path}: {free} free, less than imports.free-space-floor: the queue is held");
+        let fix = format!("make room, or grow it: df -h {path}");
+        return Some(Finding::fail(SPACE, message).log("the queue is held").fix(fix));
+    }
+    let share = |part: u64, all: u64| (part * 100).checked_div(all).unwrap_or(100);
+    let blocks = share(disk.free, disk.size);
+    let inodes = share(disk.free_inodes, disk.inodes);
+    let largest = config.limits.max_data_file.bytes();
+    let message = match (blocks.min(inodes), inodes < blocks) {
+        (percent, true) if percent < LITTLE_PERCENT => {
+            format!("{path}: {percent} % of inodes free")
+        }
+        (percent, _) if percent < LITTLE_PERCENT => {
+            format!("{path}: {} free, {percent} %", ByteSize::b(disk.free))
+        }
+        _ if disk.free < largest => {
+            let (free, largest) = (ByteSize::b(disk.free), ByteSize::b(largest));
+            format!("{path}: {free} free, less than one largest data file ({largest})")
+        }
+        _ => return None,
+    };
+    // Of blocks, the floor above says when it is too late.
+    let finding = match inodes < NOTHING_PERCENT {
+        true => Finding::fail(SPACE, message),
+        false => Finding::warn(SPACE, message),
+    };
+    Some(
+        finding
+            .log("No space left on device")
+            .fix(format!("make room, or grow it: df -h -i {path}")),
+    )
+}
+
+/// Takes a lease on a file of its own in the spool, as a claim does on a data file.
+fn try_lease(spool: &Path) -> Result<(), LeaseError> {
+    // The daemon's user can write the spool.
+    let rights = Owner::of(spool).and_then(Owner::assume);
+    let _rights = rights.map_err(LeaseError::Other)?;
+    let path = spool.join(format!(".doctor-{}", std::process::id()));
+    let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
+    let made = File::create_new(&path).map(drop).and_then(|()| open());
+    let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
+    // It may never have been made.
+    let _ = fs::remove_file(&path);
+    lease.map(drop)
+}
+
+fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
+    match lease {
+        Ok(()) => Finding::ok(LEASES, "the spool's file system gives leases"),
+        Err(error @ LeaseError::Unsupported(_)) => {
+            let message = format!(
+                "{error}: a file that is still being written is told by its manifest alone"
+            );
+            Finding::warn(LEASES, message).fix("a local ext4, XFS, btrfs or ZFS")
+        }
+        Err(error) => Finding::fail(LEASES, crate::sanitize::chain(&error))
+            .log("cannot take a lease")
+            .fix("see /proc/sys/fs/leases-enable (1), and that the spool can be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    fn disk() -> Disk {
+        Disk {
+            path: "/srv/x".into(),
+            device: 1,
+            kind: "local",
+            is_network: false,
+            is_read_only: false,
+            free: 500_000_000_000,
+            size: 1_000_000_000_000,
+            free_inodes: 50,
+            inodes: 100,
+        }
+    }
+
+    fn first(accounts: Disk) -> Finding {
+        judge_file_systems(&accounts, &disk(), &disk()).remove(0)
+    }
+
+    #[test]
+    fn file_systems_that_do_not_do() {
+        assert_eq!(first(disk()).level, Level::Ok);
+        assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must lie on one file system");
+        assert_eq!(first(Disk { is_read_only: true, ..disk() }).level, Level::Fail);
+        let network = first(Disk { is_network: true, kind: "NFS", ..disk() });
+        assert!(network.message.contains("is on NFS"), "{}", network.message);
+        assert!(first(Disk { kind: "tmpfs", ..disk() }).message.contains("reboot"));
+        assert_eq!(name(FsType(0x6969)), ("NFS", true));
+        assert_eq!(name(FsType(0xef53)), ("local", false));
+    }
+
+    #[test]
+    fn space_and_inodes() {
+        let config = Config::default();
+        let of = |disk| judge_space(&disk, &config);
+        assert_eq!(of(disk()), None);
+        assert_eq!(of(Disk { inodes: 0, free_inodes: 0, ..disk() }), None, "btrfs counts none");
+        let little = of(Disk { free: 50_000_000_000, ..disk() }).unwrap();
+        assert_eq!((little.level, little.message.ends_with("5 %")), (Level::Warn, true));
+        let none = of(Disk { free_inodes: 1, ..disk() }).unwrap();
+        assert_eq!((none.level, none.message.contains("inodes")), (Level::Fail, true));
+        let held = of(Disk { free: 400_000_000, ..disk() }).unwrap();
+        assert_eq!((held.level, held.log.as_deref()), (Level::Fail, Some("the queue is held")));
+        let small = of(Disk { free: 4_000_000_000, size: 8_000_000_000, ..disk() }).unwrap();
+        assert!(small.message.contains("less than one largest data file"), "{}", small.message);
+    }
+
+    #[test]
+    fn a_lease_is_tried_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(judge_lease(try_lease(folder.path())).level, Level::Ok);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let unsupported = LeaseError::Unsupported(io::ErrorKind::Unsupported.into());
+        assert_eq!(judge_lease(Err(unsupported)).level, Level::Warn);
+        assert_eq!(judge_lease(try_lease(Path::new("/nonexistent"))).level, Level::Fail);
+    }
+}

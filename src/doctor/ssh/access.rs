@@ -1,0 +1,156 @@
+//! What else in sshd, or beside it, keeps an account out: allow and deny lists, a fingerprint that
+//! the helper isn't asked by, a locked password without PAM, /etc/nologin. Pure but for `nologin`.
+
+use std::path::Path;
+
+use super::sshd::Effective;
+use super::sshd_files::matches;
+use crate::doctor::accounts::facts::AccountFacts;
+use crate::doctor::finding::Finding;
+
+const CHECK: &str = "sshd-access";
+
+/// pam_nologin(8) and sshd itself refuse everybody but root while it is there.
+const NOLOGIN: &str = "/etc/nologin";
+
+/// What keeps `account` out.
+pub fn judge(account: &AccountFacts, effective: &Effective, from: &str) -> Vec<Finding> {
+    let found = listed(account, effective, from);
+    let found = found.into_iter().chain(fingerprints(effective)).chain(locked(account, effective));
+    let mut found: Vec<Finding> =
+        found.chain(nologin(Path::new(NOLOGIN), account, effective)).collect();
+    if found.is_empty() {
+        found.push(Finding::ok(CHECK, "no list of sshd's keeps it out"));
+    }
+    found.into_iter().map(|finding| finding.of(account.id())).collect()
+}
+
+/// The four lists, in the order in which sshd asks them (auth.c, `allowed_user`).
+fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<Finding> {
+    let user = |keyword| in_list(effective.all(keyword), std::slice::from_ref(&account.name()));
+    let group = |keyword| in_list(effective.all(keyword), &account.groups);
+    let has = |keyword| effective.all(keyword).next().is_some();
+    let refused = |keyword: &str, why: &str, fix: String| {
+        let log = format!("User {} from {from} not allowed because {why}", account.name());
+        let message = format!("{keyword} in sshd's configuration refuses it");
+        Some(
+            Finding::fail(CHECK, message).log(log).fix(fix + "; `sshd -t && systemctl reload ssh`"),
+        )
+    };
+    let (name, group_name) = (account.name(), &account.accounts_group);
+    if user("denyusers") {
+        return refused("DenyUsers", "listed in DenyUsers", format!("take {name} off DenyUsers"));
+    }
+    if has("allowusers") && !user("allowusers") {
+        return refused(
+            "AllowUsers",
+            "not listed in AllowUsers",
+            format!("add {name} to AllowUsers"),
+        );
+    }
+    if group("denygroups") {
+        let why = "a group is listed in DenyGroups";
+        return refused("DenyGroups", why, "take the account's groups off DenyGroups".into());
+    }
+    if has("allowgroups") && !group("allowgroups") {
+        let why = "none of user's groups are listed in AllowGroups";
+        return refused("AllowGroups", why, format!("add {group_name} to AllowGroups"));
+    }
+    None
+}
+
+/// Whether one of `names` is in a list: `!` before a pattern takes out what fits (ssh_config(5)).
+fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
+    let patterns: Vec<&str> = list.flat_map(str::split_whitespace).collect();
+    names.iter().any(|name| {
+        let fits = |pattern: &str| matches(pattern.split('@').next().unwrap_or(pattern), name);
+        let out = patterns.iter().filter_map(|p| p.strip_prefix('!')).any(fits);
+        !out && patterns.iter().filter(|p| !p.starts_with('!')).any(|pattern| fits(pattern))
+    })
+}
+
+fn fingerprints(effective: &Effective) -> Option<Finding> {
+    let hash = effective.get("fingerprinthash");
+    (hash.eq_ignore_ascii_case("md5")).then(|| {
+        let message = "FingerprintHash is md5: the helper knows keys by SHA-256 alone";
+        let fix = "remove `FingerprintHash md5`; `sshd -t && systemctl reload ssh`";
+        Finding::fail(CHECK, message).log("Connection closed by authenticating user").fix(fix)
+    })
+}
+
+fn locked(account: &AccountFacts, effective: &Effective) -> Option<Finding> {
+    let is_locked = account.password_begins_with('!');
+    (is_locked && effective.get("usepam") == "no").then(|| {
+        let name = account.name();
+        Finding::fail(CHECK, "UsePAM is no, and sshd without PAM refuses a password locked by `!`")
+            .log(format!("User {name} not allowed because account is locked"))
+            .fix(format!("`UsePAM yes`, or `usermod -p '*' {name}`"))
+    })
+}
+
+/// With PAM it is pam_nologin that refuses, and sshd's log does not say why.
+fn nologin(path: &Path, account: &AccountFacts, effective: &Effective) -> Option<Finding> {
+    path.exists().then(|| {
+        let (path, name) = (path.display(), account.name());
+        let log = match effective.get("usepam") {
+            "no" => format!("User {name} not allowed because {path} exists"),
+            _ => format!("Access denied for user {name} by PAM account configuration"),
+        };
+        Finding::fail(CHECK, format!("{path} exists: nobody but root can log in"))
+            .log(log)
+            .fix(format!("rm {path}, once the host is ready"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::accounts::facts::facts_of;
+
+    fn judged(settings: &str) -> Finding {
+        let account = facts_of("acme", &["acme", "sftp-import-accounts"]);
+        judge(&account, &Effective::parse(settings), "192.0.2.1").remove(0)
+    }
+
+    #[test]
+    fn each_list_has_sshds_own_message() {
+        for (settings, message) in [
+            ("denyusers ac*", "User acme from 192.0.2.1 not allowed because listed in DenyUsers"),
+            ("allowusers bob\nallowusers !acme", "not listed in AllowUsers"),
+            ("allowusers * !acme", "not listed in AllowUsers"),
+            ("denygroups sftp-*", "a group is listed in DenyGroups"),
+            ("allowgroups admins", "none of user's groups are listed in AllowGroups"),
+            ("fingerprinthash MD5", "Connection closed by authenticating user"),
+        ] {
+            let finding = judged(settings);
+            let log = finding.log.unwrap_or_default();
+            assert!(log.ends_with(message), "{settings}: {log}");
+        }
+        for settings in ["", "allowusers acme", "allowgroups a\nallowgroups sftp-import-accounts"] {
+            assert_eq!(judged(settings).log, None, "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_locked_password_matters_without_pam_alone() {
+        let mut account = facts_of("acme", &[]);
+        account.password = Some('!');
+        let of = |pam: &str| judge(&account, &Effective::parse(pam), "x").remove(0).log;
+        assert!(of("usepam no").unwrap().contains("account is locked"));
+        assert_eq!(of("usepam yes"), None);
+    }
+
+    #[test]
+    fn nologin_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let of = |path: &Path, pam: &str| {
+            nologin(path, &facts_of("acme", &[]), &Effective::parse(&format!("usepam {pam}")))
+        };
+        assert!(of(file.path(), "yes").unwrap().fix.unwrap().starts_with("rm "));
+        assert!(
+            of(file.path(), "yes").unwrap().log.unwrap().ends_with("by PAM account configuration")
+        );
+        assert!(of(file.path(), "no").unwrap().log.unwrap().starts_with("User acme not allowed"));
+        assert_eq!(of(Path::new("/nonexistent/nologin"), "yes"), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! Whether the drop-in holds for an account: every setting of the shipped file, as sshd would use
+//! it, and where not, the line that overrides it.
+
+use std::path::Path;
+
+use super::sshd::Effective;
+use super::sshd_files::Setting;
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::doctor::finding::{Finding, Level};
+
+const CHECK: &str = "sshd-drop-in";
+
+/// What we ship; what it says is what must hold.
+const DROP_IN: &str = include_str!("../../../openssh/50-sftp-import.conf");
+
+/// The file that sshd must run for keys.
+pub const HELPER: &str = "sftp-import-authorized-keys";
+
+/// Settings without which an account can still upload, and do nothing that it should not: agent and
+/// X11 forwarding are denied by `DisableForwarding` too, and no account is root.
+const ADVICE: [&str; 7] = [
+    "clientaliveinterval",
+    "clientalivecountmax",
+    "maxsessions",
+    "loglevel",
+    "allowagentforwarding",
+    "x11forwarding",
+    "permitrootlogin",
+];
+
+/// What has the SFTP server log what it does; an earlier version's drop-in lacks it.
+const LOGS: &str = " -l INFO";
+
+/// The same with requests that change nothing.
+const LOGS_MORE: &str = " -l VERBOSE";
+
+/// What the drop-in sets: keyword in lower case, and value.
+fn wanted(config: &Config) -> Vec<(String, String)> {
+    let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
+    let settings = lines.filter_map(|line| line.trim().split_once(' '));
+    let settings =
+        settings.map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.to_owned()));
+    settings
+        .map(|(keyword, value)| match keyword.as_str() {
+            "chrootdirectory" => (keyword, format!("{}/%u", config.paths.accounts.display())),
+            _ => (keyword, value),
+        })
+        .collect()
+}
+
+/// What differs for `account` from what the drop-in sets.
+pub fn judge(
+    account: &AccountId,
+    effective: &Effective,
+    files: &[Setting],
+    config: &Config,
+) -> Vec<Finding> {
+    if effective.get("chrootdirectory") == "none"
+        && !effective.get("authorizedkeyscommand").contains(HELPER)
+    {
+        return vec![not_in_force(account, files, config)];
+    }
+    let differs = |(keyword, value): &(String, String)| !is_met(keyword, value, effective, config);
+    let wrong: Vec<_> = wanted(config).into_iter().filter(differs).collect();
+    if wrong.is_empty() {
+        return vec![Finding::ok(CHECK, "every setting of the drop-in is in force").of(account)];
+    }
+    let found = wrong.iter().map(|(keyword, value)| {
+        overridden(keyword, value, effective.get(keyword), files, config).of(account)
+    });
+    found.collect()
+}
+
+fn is_met(keyword: &str, value: &str, effective: &Effective, config: &Config) -> bool {
+    let found = effective.get(keyword);
+    match keyword {
+        "authorizedkeyscommand" => asks_our_helper(found, config),
+        "forcecommand" => found == value || found == value.replace(LOGS, LOGS_MORE),
+        _ => found.eq_ignore_ascii_case(value),
+    }
+}
+
+/// Whether `command` runs the helper with user and fingerprint, on the keys that are published.
+fn asks_our_helper(command: &str, config: &Config) -> bool {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let published = config.paths.keys_db();
+    let (program, database) = match words[..] {
+        [program, "%u", "%f"] => (program, Path::new(crate::authorized_keys::DEFAULT_DATABASE)),
+        [program, "--database", database, "%u", "%f"] => (program, Path::new(database)),
+        _ => return false,
+    };
+    Path::new(program).file_name().is_some_and(|name| name == HELPER) && database == published
+}
+
+fn not_in_force(account: &AccountId, files: &[Setting], config: &Config) -> Finding {
+    let group = &config.accounts.group;
+    let ours = |setting: &&Setting| setting.value.contains(HELPER);
+    let (why, fix) = match files.iter().find(ours) {
+        None => (
+            "no file that sshd reads has it".to_owned(),
+            "install -m 0644 50-sftp-import.conf /etc/ssh/sshd_config.d/, see that sshd_config has \
+             `Include /etc/ssh/sshd_config.d/*.conf`, then `sshd -t && systemctl reload ssh`"
+                .to_owned(),
+        ),
+        Some(Setting { file, within, .. }) => (
+            format!("{} says it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
+            format!("`id {account}` must name the group {group}: `sftp-import provision`"),
+        ),
+    };
+    Finding::fail(CHECK, format!("the drop-in is not in force: {why}"))
+        .log(format!("Connection closed by authenticating user {account}"))
+        .fix(fix)
+        .of(account)
+}
+
+fn overridden(
+    keyword: &str,
+    value: &str,
+    found: &str,
+    files: &[Setting],
+    config: &Config,
+) -> Finding {
+    let by = files.iter().find(|setting| {
+        setting.keyword == keyword
+            && setting.within.is_some()
+            && setting.value.eq_ignore_ascii_case(found)
+    });
+    let is_ours = |setting: &&Setting| setting.value.contains(HELPER);
+    let our_file = files.iter().find(is_ours).map(|setting| &setting.file);
+    let (place, fix) = match by {
+        Some(by) if Some(&by.file) != our_file => (
+            format!(", by {} line {}, which sshd reads first", by.file.display(), by.line),
+            format!(
+                "keep `Match {}` in {} from matching the group {}, or rename the drop-in so that \
+                 it is read first; then `sshd -t && systemctl reload ssh`",
+                by.within.as_deref().unwrap_or_default(),
+                by.file.display(),
+                config.accounts.group
+            ),
+        ),
+        _ => (
+            String::new(),
+            format!("set `{keyword} {value}` in the drop-in; `sshd -t && systemctl reload ssh`"),
+        ),
+    };
+    let message = format!("{keyword} is {found}, not {value}{place}");
+    match level(keyword, value, found) {
+        Level::Warn => Finding::warn(CHECK, message),
+        _ => Finding::fail(CHECK, message),
+    }
+    .fix(fix)
+}
+
+fn level(keyword: &str, value: &str, found: &str) -> Level {
+    let is_unlogged = keyword == "forcecommand" && found == value.replace(LOGS, "");
+    if is_unlogged || ADVICE.contains(&keyword) { Level::Warn } else { Level::Fail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effective(change: &str) -> Effective {
+        let mut lines: Vec<String> =
+            wanted(&Config::default()).into_iter().map(|(k, v)| format!("{k} {v}")).collect();
+        if let Some((keyword, _)) = change.split_once(' ') {
+            lines.retain(|line| !line.starts_with(&format!("{keyword} ")));
+            lines.push(change.to_owned());
+        }
+        Effective::parse(&lines.join("\n"))
+    }
+
+    fn judged(change: &str, files: &[Setting]) -> Finding {
+        let acme = "acme".parse().unwrap();
+        judge(&acme, &effective(change), files, &Config::default()).pop().unwrap()
+    }
+
+    fn setting(file: &str, keyword: &str, value: &str) -> Setting {
+        Setting {
+            file: file.into(),
+            line: 3,
+            keyword: keyword.into(),
+            value: value.into(),
+            within: Some("Group all".into()),
+        }
+    }
+
+    #[test]
+    fn reads_every_setting_of_the_drop_in() {
+        let wanted = wanted(&Config::default());
+        assert!(wanted.len() >= 21, "{wanted:?}");
+        assert!(wanted.contains(&("chrootdirectory".into(), "/srv/sftp-import/%u".into())));
+        assert_eq!(judged("", &[]).level, Level::Ok);
+    }
+
+    #[test]
+    fn an_earlier_file_is_named_with_its_line() {
+        let ours = setting(
+            "/d/50.conf",
+            "authorizedkeyscommand",
+            "/usr/lib/x/sftp-import-authorized-keys %u %f",
+        );
+        let files = [setting("/d/10.conf", "permittty", "yes"), ours];
+        let finding = judged("permittty yes", &files);
+        assert_eq!(finding.level, Level::Fail);
+        assert_eq!(
+            finding.message,
+            "permittty is yes, not no, by /d/10.conf line 3, which sshd reads first"
+        );
+        assert!(finding.fix.unwrap().contains("rename the drop-in"));
+        assert_eq!(judged("loglevel INFO", &[]).level, Level::Warn);
+        for unlisted in ["allowagentforwarding yes", "x11forwarding yes", "permitrootlogin yes"] {
+            assert_eq!(judged(unlisted, &[]).level, Level::Warn, "an earlier drop-in lacks it");
+        }
+        for required in ["disableforwarding no", "permittunnel yes", "permituserrc yes"] {
+            assert_eq!(judged(required, &[]).level, Level::Fail, "{required}");
+        }
+        let before = "internal-sftp -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
+        let unlogged = judged(&format!("forcecommand {before}"), &[]);
+        assert_eq!(unlogged.level, Level::Warn, "uploads work, and are not audited");
+        assert!(unlogged.fix.unwrap().contains("-l INFO"));
+        let more = before.replace(" -d", " -l VERBOSE -d");
+        assert_eq!(judged(&format!("forcecommand {more}"), &[]).level, Level::Ok);
+    }
+
+    #[test]
+    fn a_helper_that_reads_other_keys_is_no_helper() {
+        for (command, holds) in [
+            ("/usr/lib/sftp-import/sftp-import-authorized-keys %u %f", true),
+            (
+                "/opt/sftp-import-authorized-keys --database /var/lib/sftp-import-keys/keys.db %u %f",
+                true,
+            ),
+            ("/opt/sftp-import-authorized-keys --database /elsewhere/keys.db %u %f", false),
+            ("/opt/other %u %f", false),
+            ("/usr/lib/sftp-import/sftp-import-authorized-keys %u", false),
+        ] {
+            assert_eq!(asks_our_helper(command, &Config::default()), holds, "{command}");
+        }
+    }
+
+    #[test]
+    fn without_the_drop_in_it_says_where_it_belongs() {
+        let acme = "acme".parse().unwrap();
+        let config = Config::default();
+        let nothing = Effective::default();
+        let absent = judge(&acme, &nothing, &[], &config).pop().unwrap();
+        assert!(absent.fix.unwrap().contains("/etc/ssh/sshd_config.d/"));
+        let ours =
+            setting("/d/50.conf", "authorizedkeyscommand", "/x/sftp-import-authorized-keys %u %f");
+        let unmatched = judge(&acme, &nothing, &[ours], &config).pop().unwrap();
+        assert!(unmatched.message.contains("for `Match Group all`"), "{}", unmatched.message);
+    }
+}

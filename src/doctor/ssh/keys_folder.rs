@@ -1,0 +1,116 @@
+//! The folder of the published keys: root's alone, as the helper demands, and readable by the
+//! helper's group and nobody else.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
+
+use crate::authorized_keys::trust;
+use crate::config::Config;
+use crate::doctor::finding::Finding;
+use crate::key::GROUP;
+
+const CHECK: &str = "keys-folder";
+
+/// What the helper logs then, before it says why.
+const LOG: &str = "cannot read the published keys";
+
+/// The folder or the file in it.
+struct Part {
+    path: PathBuf,
+    gid: u32,
+    mode: u32,
+    wanted: u32,
+}
+
+pub fn check(config: &Config) -> Vec<Finding> {
+    let database = config.paths.keys_db();
+    let path = match trust::file(&database, trust::ROOT) {
+        Ok(path) => path,
+        Err(error) => {
+            return vec![Finding::fail(CHECK, error.fault()).log(LOG).fix(error.fix())];
+        }
+    };
+    let Ok(Some(group)) = Group::from_name(GROUP) else {
+        return vec![
+            Finding::fail(CHECK, format!("this host has no group {GROUP}"))
+                .log("AuthorizedKeysCommandUser")
+                .fix("systemd-sysusers sftp-import.conf"),
+        ];
+    };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let parts = [(folder, 0o750), (&path, 0o640)].map(|(path, wanted)| examine(path, wanted));
+    let found = parts.into_iter().filter_map(|part| match part {
+        Ok(part) => judge(&part, group.gid.as_raw()),
+        Err(error) => Some(Finding::fail(CHECK, error.to_string()).log(LOG).fix("ls -l")),
+    });
+    let found: Vec<_> = found.collect();
+    match found.is_empty() {
+        true => vec![Finding::ok(CHECK, format!("{} is root's alone", folder.display()))],
+        false => found,
+    }
+}
+
+fn examine(path: &Path, wanted: u32) -> io::Result<Part> {
+    let found = fs::metadata(path)?;
+    let mode = found.mode() & 0o7777;
+    Ok(Part { path: path.to_owned(), gid: found.gid(), mode, wanted })
+}
+
+/// What is wrong with a part that is root's, where the helper's group has the id `group`.
+fn judge(part: &Part, group: u32) -> Option<Finding> {
+    let Part { path, gid, mode, wanted } = part;
+    let path = path.display();
+    let fix = format!("chgrp {GROUP} {path} && chmod {wanted:04o} {path}");
+    let needed = wanted & 0o070;
+    if mode & 0o007 != 0 {
+        let message = format!("{path} has mode {mode:04o}: every user can read the published keys");
+        return Some(Finding::warn(CHECK, message).fix(fix));
+    }
+    if *gid != group || mode & needed != needed {
+        let message = format!(
+            "{path} has group id {gid} and mode {mode:04o}: the helper's group {GROUP} can't read it"
+        );
+        return Some(Finding::fail(CHECK, message).log(LOG).fix(fix));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Level;
+
+    #[test]
+    fn the_helpers_group_reads_and_nobody_else() {
+        let of = |gid, mode, wanted| judge(&Part { path: "/x".into(), gid, mode, wanted }, 998);
+        assert_eq!(of(998, 0o750, 0o750), None);
+        assert_eq!(of(998, 0o640, 0o640), None);
+        for (gid, mode, wanted) in
+            [(0, 0o750, 0o750), (998, 0o710, 0o750), (998, 0o700, 0o750), (998, 0o600, 0o640)]
+        {
+            let found = of(gid, mode, wanted).unwrap();
+            assert_eq!(found.level, Level::Fail, "{gid} {mode:o}");
+            let fix = format!("chgrp _sftp-import-keys /x && chmod {wanted:04o} /x");
+            assert_eq!(found.fix, Some(fix));
+        }
+        for (gid, mode) in [(998, 0o755), (0, 0o751), (998, 0o644)] {
+            assert_eq!(of(gid, mode, 0o750).unwrap().level, Level::Warn, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_user_is_named_with_the_fix() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.paths.keys = folder.path().join("keys");
+        let found = check(&config).remove(0);
+        assert_eq!((found.check, found.level), (CHECK, Level::Fail));
+        let missing = format!("{}: No such file", config.paths.keys.display());
+        assert!(found.message.contains(&missing), "{}", found.message);
+        assert_eq!(found.fix.as_deref(), Some("`sftp-import provision`"));
+    }
+}

@@ -1,0 +1,313 @@
+//! A look at one account: what lies in incoming becomes claimed imports.
+//!
+//! A look takes no input but the account: it finishes claims that were cut off, lists, decides,
+//! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
+
+pub mod empty_accounts;
+pub mod quota;
+pub mod recipient_rule;
+pub mod survey;
+pub mod unclaimed;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use self::recipient_rule::verdict;
+use super::run::early_start::Claimed;
+use super::run::queue::{Queued, Weight};
+use super::run::transitions::FinishError;
+use super::{Engine, ImportRow};
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::manifest::Manifest;
+use crate::recipient::recipient;
+use crate::report::{Failure, FailureText};
+use crate::sanitize::chain;
+use crate::spool::pairing;
+use crate::spool::pairing::Take;
+use crate::spool::{
+    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen,
+};
+use crate::state::accounts::AccountRow;
+use crate::state::imports::{self, NewImport, Origin};
+use crate::state::{self, accounts};
+
+/// What the host would not let us do is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// A file that changed under the look is looked at again after this, should its event be lost.
+const CHANGED_AGAIN: Duration = Duration::from_secs(1);
+
+/// The watcher reads an event that is in the kernel's queue within this, or not at all.
+const EVENTS_WITHIN: Duration = Duration::from_millis(20);
+
+/// What a look at an account found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Imports claimed and queued, in order.
+    pub queued: Vec<Queued>,
+    /// The first of them has begun already, and was told to be picked up.
+    pub begun: bool,
+    /// Look again after this long, even if nothing happens.
+    pub again: Option<Duration>,
+}
+
+impl Looked {
+    fn look_again(&mut self, pause: Duration) {
+        self.again = Some(self.again.map_or(pause, |again| again.min(pause)));
+    }
+}
+
+/// Why an account could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// incoming can't be looked at.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// An import can't begin in the state database.
+    #[error(transparent)]
+    Begin(#[from] FinishError),
+    /// A bug of ours; what panicked has said where.
+    #[error("a bug of ours ended the look")]
+    Panicked,
+}
+
+/// What became of one claim.
+enum Claiming {
+    /// It is in the spool and queued, or has begun.
+    Queued { begun: bool },
+    /// It is in incoming as it was.
+    TakenBack,
+    /// The host failed; the row waits for the next try.
+    Unfinished,
+}
+
+impl Engine {
+    /// Looks at `account`, and claims what is ready. With `may_begin` nothing of the account waits or
+    /// runs, and there is a place for a light import: the first one may begin with its claim.
+    ///
+    /// # Errors
+    /// The state database's, or incoming can't be looked at. Nothing is half done.
+    pub fn look(&self, account: &AccountId, may_begin: bool) -> Result<Looked, IntakeError> {
+        let mut looked = Looked::default();
+        if !self.finish_claims(account, &mut looked)? {
+            return Ok(looked);
+        }
+        let Some(row) = self.state.read(|tx| accounts::get(tx, account))? else {
+            self.memories().remove(account);
+            return Ok(looked);
+        };
+        let (listed_at, listed) = (Timestamp::now(), Instant::now());
+        let Some(seen) = self.see(&row)? else { return Ok(looked) };
+        for problem in &seen.problems {
+            tracing::error!(%account, "{}", chain(problem));
+            looked.look_again(TRY_AGAIN);
+        }
+        if seen.changed {
+            looked.look_again(CHANGED_AGAIN);
+        }
+        let spent = self.spent(account, &seen)?;
+        self.tell_if_full(account, seen.held)?;
+        let order = self.order(account, &seen, listed_at);
+        let periods = self.config.pairing_of(account);
+        let spent = |name: &str| spent.get(name).cloned();
+        let hearing = self.hearing.get();
+        if let Some(hearing) = hearing {
+            hearing.catch_up(account);
+        }
+        let upload = |file: &spool::Entry| {
+            hearing.map(|hearing| hearing.upload(account, file)).unwrap_or_default()
+        };
+        let decisions = pairing::decide(&seen.sight, &order, periods, spent, upload);
+        if let Some(pause) = decisions.look_again_in() {
+            looked.look_again(pause.saturating_sub(listed.elapsed()));
+        }
+        if decisions.take.is_empty() {
+            self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
+        }
+        for take in &decisions.take {
+            let begins = may_begin && looked.queued.is_empty() && self.may_begin_with(take);
+            if !self.take(&row, take, begins, &mut looked)? {
+                return Ok(looked); // the order of uploads is kept
+            }
+        }
+        let more = seen.unread || seen.held.cut || decisions.more;
+        if seen.unread || (more && !looked.queued.is_empty()) {
+            looked.look_again(Duration::ZERO);
+        }
+        Ok(looked)
+    }
+
+    /// What lies in incoming; none when the account has no folder (any more).
+    pub(super) fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
+        let incoming = match Incoming::open(&self.layout, &row.id, &self.opener) {
+            Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
+            incoming => incoming?,
+        };
+        let limits = self.config.limits_of(&row.id);
+        let mut memory = self.memories().remove(&row.id).unwrap_or_default();
+        let seen =
+            incoming.look(&mut memory, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
+        self.memories().insert(row.id.clone(), memory);
+        let seen = seen?;
+        self.empties.note(&row.id, seen.empty);
+        Ok(Some(seen))
+    }
+
+    /// The imports that have spent the manifests' names.
+    fn spent(&self, account: &AccountId, seen: &Seen) -> state::Result<HashMap<String, ImportId>> {
+        let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
+        self.state.read(|tx| {
+            let mut spent = HashMap::new();
+            for name in names() {
+                if let Some(import) = imports::spent_by(tx, account, name)? {
+                    spent.insert(name.clone(), import);
+                }
+            }
+            Ok(spent)
+        })
+    }
+
+    /// In which order manifests were complete, as far as the watcher has noted by now. For new ones
+    /// it waits a moment: their events are in the kernel's queue already.
+    fn order(&self, account: &AccountId, seen: &Seen, listed_at: Timestamp) -> Order {
+        if !seen.held.cut && !seen.unread {
+            let listed = seen.manifests.iter().map(String::as_str).collect();
+            self.arrivals.keep(account, &listed, listed_at);
+        }
+        let began = Instant::now();
+        loop {
+            let order = self.arrivals.order(account);
+            let open = pairing::order_is_open(&seen.sight, &order, Timestamp::now());
+            if !open || began.elapsed() > EVENTS_WITHIN {
+                return order;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Writes the row, then moves the files. False: stop here, see [`Self::count_in`].
+    fn take(
+        &self,
+        row: &AccountRow,
+        take: &Take,
+        begins: bool,
+        looked: &mut Looked,
+    ) -> Result<bool, IntakeError> {
+        let (account, claim, known) = (&row.id, take.claim(), &take.known);
+        let hearing = self.hearing.get();
+        let mut warnings =
+            hearing.map(|hearing| hearing.warnings(account, take)).unwrap_or_default();
+        let (rule, contact) = (&row.recipients, row.email.as_deref());
+        let mail = known.client_email.as_deref().map(|named| recipient(rule, contact, named));
+        let mail = mail.unwrap_or_default();
+        warnings.extend(mail.warning);
+        let new = NewImport {
+            account,
+            manifest: &take.manifest.name,
+            data_file: known.data_file.as_deref(),
+            data_type: known.data_type,
+            client_email: mail.address.as_deref(),
+            stem: &|import| take.stem(import),
+            origin: Origin::Claim(claim.clone()),
+            refusal: take.data.as_ref().err(),
+            warnings: &warnings,
+            received_at: state::now(),
+        };
+        let (n, import) = self.insert(&new)?;
+        let claiming = self.execute(account, &import, &claim, begins)?;
+        Ok(self.count_in(account, n, &import, &claiming, looked))
+    }
+
+    /// Carries out the claims that a crash or the host cut off. False: see [`Self::count_in`].
+    fn finish_claims(&self, account: &AccountId, looked: &mut Looked) -> Result<bool, IntakeError> {
+        let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
+        for row in rows {
+            let Origin::Claim(claim) = &row.origin else { continue };
+            let claiming = self.execute(account, &row.id, claim, false)?;
+            if !self.count_in(account, row.n, &row.id, &claiming, looked) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Notes what became of a claim. False: no other may begin, as the order of manifests is kept.
+    fn count_in(
+        &self,
+        account: &AccountId,
+        n: i64,
+        import: &ImportId,
+        claiming: &Claiming,
+        looked: &mut Looked,
+    ) -> bool {
+        match claiming {
+            Claiming::Queued { begun } => {
+                looked.queued.push(self.queued(account.clone(), n, import.clone()));
+                looked.begun |= begun;
+            }
+            // Its manifest may come first again, once its uploader is done.
+            Claiming::TakenBack => {
+                looked.look_again(CHANGED_AGAIN);
+                return false;
+            }
+            Claiming::Unfinished => {
+                looked.look_again(TRY_AGAIN);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// With its weight, by what lies in the spool.
+    pub(super) fn queued(&self, account: AccountId, n: i64, id: ImportId) -> Queued {
+        let weight = Weight::of(spool::spooled_bytes(&self.layout, &id));
+        Queued { account, n, id, weight }
+    }
+
+    fn execute(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+        claim: &Claim,
+        begins: bool,
+    ) -> Result<Claiming, IntakeError> {
+        let began = Timestamp::now();
+        let claimed = match claim.execute(&self.layout, account, import, &self.opener) {
+            Ok(_) => Claimed::Whole,
+            Err(
+                error @ (ClaimError::Gone { .. }
+                | ClaimError::Changed { .. }
+                | ClaimError::StillWritten { .. }),
+            ) => {
+                tracing::info!(%account, %import, "not claimed: {}", chain(&error));
+                self.state.write(|tx| imports::take_back(tx, import))?;
+                return Ok(Claiming::TakenBack);
+            }
+            Err(error @ ClaimError::Stranded { .. }) => {
+                tracing::warn!(%account, %import, "{}", chain(&error));
+                let detail = "the data file was changed while it was being taken";
+                Claimed::Stranded(Failure::new(FailureText::Unreadable, detail))
+            }
+            Err(error) => {
+                tracing::error!(%account, %import, "cannot claim: {}", chain(&error));
+                return Ok(Claiming::Unfinished);
+            }
+        };
+        let begun = self.claimed(account, import, claim, &claimed, begins)?;
+        self.arrivals.forget(account, &claim.manifest.name);
+        if let Some(hearing) = self.hearing.get() {
+            let files = [claim.data.as_ref(), Some(&claim.manifest)];
+            let names = files.into_iter().flatten().map(|file| file.name.as_str());
+            hearing.claimed(account, names, began);
+        }
+        Ok(Claiming::Queued { begun })
+    }
+}
+
+/// What is remembered of manifests between looks, by account.
+pub(super) type Memories = HashMap<AccountId, Memory>;

@@ -1,0 +1,183 @@
+//! What happens when more waits in an account's incoming than it may: the account is told, once.
+//!
+//! Nothing is deleted or refused for it: pairs that are seen are taken as always, which is what
+//! brings a backlog below the limit by itself. The answer in results/ is written before the row
+//! that says so and removed before the row goes: a crash between tells nobody twice.
+
+use jiff::Timestamp;
+
+use crate::account::AccountId;
+use crate::config::Limits;
+use crate::import::{Engine, IntakeError};
+use crate::sanitize::chain;
+use crate::spool::{FolderError, Held, Results, ResultsError};
+use crate::state::{self, activity, incoming_full};
+
+/// The answer in results/ that is there while too much waits. No import's answers end so.
+pub const ANSWER: &str = "INCOMING-FULL.txt";
+
+impl Engine {
+    /// Tells `account` that too much waits in its incoming, or that it is less again.
+    ///
+    /// # Errors
+    /// The state database's. An answer that can't be written is logged, and tried again.
+    pub fn tell_if_full(&self, account: &AccountId, held: Held) -> Result<(), IntakeError> {
+        let over = over(held, self.config.limits_of(account));
+        let told = self.state.read(|tx| incoming_full::since(tx, account))?.is_some();
+        let answered = match (&over, told) {
+            (Some(what), false) => self.write_answer(account, what),
+            (None, true) => self.remove_answer(account),
+            _ => return Ok(()),
+        };
+        match answered {
+            Ok(()) => {}
+            // The account is being removed: nobody is left to tell.
+            Err(ResultsError::Folder(FolderError::Missing { .. })) => return Ok(()),
+            Err(error) => {
+                tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
+                self.empties.note(account, None); // the next look at all tries again
+                return Ok(());
+            }
+        }
+        self.note(account, over.as_deref())
+    }
+
+    fn write_answer(&self, account: &AccountId, what: &str) -> Result<(), ResultsError> {
+        Results::open(&self.layout, account)?.replace(ANSWER, text(what).as_bytes())
+    }
+
+    fn remove_answer(&self, account: &AccountId) -> Result<(), ResultsError> {
+        Results::open(&self.layout, account)?.remove(ANSWER)
+    }
+
+    /// The row and the activity log's line, together.
+    fn note(&self, account: &AccountId, over: Option<&str>) -> Result<(), IntakeError> {
+        let at = Timestamp::now();
+        let new = self.state.write(|tx| {
+            let (new, action) = match over {
+                Some(_) => (incoming_full::begin(tx, account, at)?, "incoming.full"),
+                None => (incoming_full::end(tx, account)?, "incoming.below_limit"),
+            };
+            if new {
+                activity::log(tx, at, Some(account), None, action, over.unwrap_or_default())?;
+            }
+            Ok::<_, state::Error>(new)
+        })?;
+        match over {
+            Some(what) if new => tracing::warn!(%account, "too much waits in incoming: {what}"),
+            None if new => tracing::info!(%account, "what waits in incoming is below its limits"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What there is too much of, if anything. Pure.
+fn over(held: Held, limits: &Limits) -> Option<String> {
+    let mut over = Vec::new();
+    if held.files > limits.max_waiting_files {
+        over.push(format!("more than {} files", limits.max_waiting_files));
+    }
+    let max_bytes = limits.max_waiting_bytes.bytes();
+    if held.bytes > max_bytes {
+        let at_least = if held.cut { "at least " } else { "" };
+        over.push(format!("{at_least}{} bytes, {max_bytes} are allowed", held.bytes));
+    }
+    (!over.is_empty()).then(|| over.join("; "))
+}
+
+fn text(what: &str) -> String {
+    format!(
+        "Too much waits in /incoming: {what}.\n\
+         \n\
+         Complete pairs are still imported, though not all files are looked at while there are\n\
+         too many, and not in the order of upload. Delete the files that you don't need there,\n\
+         and upload the missing halves of pairs. This file goes by itself when there is less;\n\
+         the next look tells, a minute later at most unless your host's administrator chose\n\
+         otherwise.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Size;
+    use crate::import::tests::host::Host;
+
+    fn held(files: usize, bytes: u64, cut: bool) -> Held {
+        Held { files, bytes, cut }
+    }
+
+    #[test]
+    fn what_is_over_which_limit() {
+        let limits = Limits {
+            max_waiting_files: 2,
+            max_waiting_bytes: Size::from_bytes(10),
+            ..Limits::default()
+        };
+        for (held, expected) in [
+            (held(2, 10, false), None),
+            (held(3, 10, false), Some("more than 2 files")),
+            (held(1, 11, false), Some("11 bytes, 10 are allowed")),
+            (held(3, 11, true), Some("more than 2 files; at least 11 bytes, 10 are allowed")),
+        ] {
+            assert_eq!(over(held, &limits).as_deref(), expected, "{held:?}");
+        }
+    }
+
+    fn actions(host: &Host) -> Vec<String> {
+        let lines = host.engine.state.read(|tx| activity::recent(tx, Some(&host.account), 100));
+        lines.unwrap().into_iter().map(|l| l.action).filter(|a| a.starts_with("incoming")).collect()
+    }
+
+    #[test]
+    fn an_account_over_its_limit_is_told_once_and_pairs_go_on() {
+        let host = Host::with(|config| config.limits.max_waiting_files = 5);
+        for n in 0..6 {
+            host.put(&format!("junk{n}"), "x");
+        }
+        let answer = host.results(ANSWER);
+        for _ in 0..2 {
+            host.look();
+            let text = std::fs::read_to_string(&answer).unwrap();
+            assert!(text.contains("more than 5 files"), "{text}");
+            assert_eq!(actions(&host), ["incoming.full"]);
+        }
+        std::fs::remove_file(host.incoming().join("junk0")).unwrap();
+        for _ in 0..2 {
+            host.look();
+            assert_eq!(actions(&host), ["incoming.full", "incoming.below_limit"]);
+        }
+    }
+
+    #[test]
+    fn the_answer_goes_when_there_is_less() {
+        let host = Host::with(|config| config.limits.max_waiting_bytes = Size::from_bytes(10));
+        host.put("junk", "more than ten bytes");
+        host.look();
+        assert!(host.results(ANSWER).exists());
+        std::fs::remove_file(host.incoming().join("junk")).unwrap();
+        host.look();
+        assert!(!host.results(ANSWER).exists());
+    }
+
+    #[test]
+    fn a_backlog_over_the_limit_is_worked_off() {
+        let host = Host::with(|config| config.limits.max_waiting_files = 7);
+        for n in 0..20 {
+            host.upload(&format!("p{n:02}"), "event", crate::import::tests::host::EVENTS);
+        }
+        let mut imports = Vec::new();
+        while imports.len() < 20 {
+            let looked = host.look();
+            assert!(!looked.queued.is_empty(), "{} taken so far", imports.len());
+            imports.extend(looked.queued);
+        }
+        for import in &imports {
+            let row = host.row(&import.id);
+            assert!(row.refusal.is_none(), "{row:?}");
+        }
+        host.look();
+        assert_eq!(actions(&host), ["incoming.full", "incoming.below_limit"]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Data files that no manifest claimed are told of: once a file, whatever restarts come.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::import::Engine;
+use crate::outbox::{FilesUnclaimed, enqueue_unclaimed};
+use crate::spool::{self, Seen};
+use crate::state::accounts::AccountRow;
+use crate::state::{self, activity, unclaimed};
+
+/// How many files one look tells of; the next look tells of more.
+const TOLD_BY_ONE_LOOK: usize = 1000;
+
+impl Engine {
+    /// Tells of what `seen` has of `account` and was not told of before, and forgets what is gone.
+    ///
+    /// # Errors
+    /// The state database's: then nothing is told, and the next look tries again.
+    pub fn tell_unclaimed(&self, account: &AccountRow, seen: &Seen) -> state::Result<()> {
+        let after = self.config.pairing_of(&account.id).unclaimed_after;
+        let (now, id) = (state::now(), &account.id);
+        let told = self.state.read(|tx| unclaimed::list(tx, id))?;
+        let here: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+        // Of a listing that was cut short nobody knows what is gone.
+        let is_gone = |name: &str| !seen.held.cut && !here.contains(name);
+        let gone = told.iter().filter(|file| is_gone(&file.name));
+        let gone: Vec<_> = gone.map(|file| &file.name).collect();
+        let known: HashMap<_, _> = told.iter().map(|file| (file.name.as_str(), file)).collect();
+        let new: Vec<_> = match after.is_zero() {
+            true => Vec::new(),
+            false => spool::unclaimed(&seen.sight, now, after.get())
+                .into_iter()
+                .filter(|entry| {
+                    known.get(entry.name.as_str()).is_none_or(|told| **told != file(entry))
+                })
+                .take(TOLD_BY_ONE_LOOK)
+                .collect(),
+        };
+        if gone.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        self.state.write(|tx| {
+            gone.iter().try_for_each(|name| unclaimed::forget(tx, id, name))?;
+            for entry in &new {
+                unclaimed::tell(tx, id, &file(entry), now)?;
+                activity::log(tx, now, Some(id), None, "file.unclaimed", &entry.name)?;
+            }
+            let told = FilesUnclaimed::new(
+                id,
+                after.get(),
+                new.iter().map(|entry| (entry.name.as_str(), entry.size, entry.ctime)),
+            );
+            match (&account.email, new.is_empty()) {
+                (Some(contact), false) => enqueue_unclaimed(tx, now, id, contact, &told),
+                _ => Ok(()),
+            }
+        })?;
+        for entry in new {
+            tracing::info!(account = %id, "no manifest of {id} has claimed {:?} since {:.0}",
+                entry.name, entry.ctime);
+        }
+        Ok(())
+    }
+}
+
+fn file(entry: &spool::Entry) -> unclaimed::File {
+    let changed: Timestamp = entry.ctime;
+    // As exact as the state database keeps it, to be compared with what it has.
+    let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
+    unclaimed::File { name: entry.name.clone(), inode: entry.ino, changed }
+}

@@ -1,0 +1,220 @@
+//! [`ErrorFolder`]: where an import from local files leaves its error files.
+//!
+//! Always holds: an error file is hidden until it is kept, and gone when it is not kept.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::RenameFlags;
+use nix::sys::stat::Mode;
+
+use crate::import::run::pipeline::Answers;
+use crate::spool::{Folder, FolderError};
+
+/// The mode of an error file, before the umask.
+const MODE: Mode = Mode::from_bits_truncate(0o666);
+
+/// Where a local import leaves its error files: a folder, or nowhere.
+///
+/// They are made hidden when this is made, with the rights that the process has then, and take
+/// their names in [`ErrorFolder::keep`]; an earlier import's stay when nothing was rejected.
+#[derive(Debug, Default)]
+pub struct ErrorFolder {
+    folder: Option<Folder>,
+    files: Vec<Pending>,
+    written: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    file: File,
+    hidden: String,
+    name: String,
+    path: PathBuf,
+}
+
+impl ErrorFolder {
+    /// No error files.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`. No symbolic link is followed: one
+    /// that has the place of an error file is replaced.
+    ///
+    /// # Errors
+    /// They can't be created, or `folder` is a symbolic link.
+    pub fn create(folder: &Path, stem: &str) -> io::Result<Self> {
+        let handle = open(folder)?;
+        let pending = |kind| {
+            let name = format!("{stem}.errors.{kind}");
+            let hidden = format!(".{name}.tmp");
+            let file = handle.replace(&hidden, MODE)?;
+            io::Result::Ok(Pending { file, hidden, path: folder.join(&name), name })
+        };
+        let files = vec![pending("csv")?, pending("jsonl")?];
+        Ok(Self { folder: Some(handle), files, written: false })
+    }
+
+    /// Gives the error files their names, if anything was written.
+    ///
+    /// # Errors
+    /// They can't be renamed.
+    pub fn keep(self) -> io::Result<()> {
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.written) {
+            for Pending { hidden, name, .. } in &self.files {
+                folder.rename(hidden, folder, name, RenameFlags::empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The error file, by its path, if anything was written.
+    pub fn written(&self) -> Option<String> {
+        let error_file = self.files.first()?;
+        self.written.then(|| error_file.path.display().to_string())
+    }
+
+    fn open(&mut self, place: usize) -> io::Result<Box<dyn Write>> {
+        self.written = true;
+        match self.files.get(place) {
+            Some(pending) => Ok(Box::new(pending.file.try_clone()?)),
+            None => Ok(Box::new(io::sink())),
+        }
+    }
+}
+
+impl Answers for ErrorFolder {
+    fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
+        self.open(0)
+    }
+
+    fn error_lines(&mut self) -> io::Result<Box<dyn Write>> {
+        self.open(1)
+    }
+}
+
+impl Drop for ErrorFolder {
+    fn drop(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        for pending in &self.files {
+            // Renamed, it is gone; else it is empty or of an import that was stopped.
+            let _ = folder.remove(&pending.hidden);
+        }
+    }
+}
+
+fn open(folder: &Path) -> io::Result<Folder> {
+    Folder::open(folder).map_err(|error| match error {
+        _ if folder.is_symlink() => {
+            io::Error::other("it is a symbolic link, which is not followed")
+        }
+        FolderError::Missing { .. } => io::ErrorKind::NotFound.into(),
+        FolderError::Open { source, .. } => source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    fn keep(folder: &Path) -> io::Result<()> {
+        let mut errors = ErrorFolder::create(folder, "e")?;
+        errors.error_file()?.write_all(b"csv")?;
+        errors.error_lines()?.write_all(b"jsonl")?;
+        errors.keep()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_an_error_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (target, missing) = (elsewhere.path().join("target"), elsewhere.path().join("missing"));
+        fs::write(&target, "untouched").unwrap();
+        for (link, to) in [
+            (".e.errors.csv.tmp", &target),
+            (".e.errors.jsonl.tmp", &missing),
+            ("e.errors.csv", &target),
+            ("e.errors.jsonl", &missing),
+        ] {
+            symlink(to, folder.path().join(link)).unwrap();
+        }
+        keep(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
+        assert_eq!(names(elsewhere.path()), ["target"]);
+        assert_eq!(names(folder.path()), ["e.errors.csv", "e.errors.jsonl"]);
+        for (name, content) in [("e.errors.csv", "csv"), ("e.errors.jsonl", "jsonl")] {
+            let path = folder.path().join(name);
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+            assert_eq!(fs::read_to_string(path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_hard_link_in_the_place_of_an_error_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::write(&target, "untouched").unwrap();
+        fs::hard_link(&target, folder.path().join(".e.errors.csv.tmp")).unwrap();
+        keep(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
+        assert_eq!(fs::metadata(&target).unwrap().nlink(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        let error = ErrorFolder::create(&link, "e").unwrap_err();
+        assert_eq!(error.to_string(), "it is a symbolic link, which is not followed");
+        assert_eq!(names(&real), [""; 0]);
+    }
+
+    /// The handle stays in the folder that was opened, even when its path leads elsewhere later.
+    #[test]
+    fn a_folder_that_is_replaced_by_a_link_is_not_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, moved, other] = ["path", "moved", "other"].map(|name| folder.path().join(name));
+        fs::create_dir(&path).unwrap();
+        fs::create_dir(&other).unwrap();
+        let mut errors = ErrorFolder::create(&path, "e").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        symlink(&other, &path).unwrap();
+        errors.error_file().unwrap().write_all(b"csv").unwrap();
+        errors.keep().unwrap();
+        assert_eq!(names(&other), [""; 0]);
+        assert_eq!(names(&moved), ["e.errors.csv", "e.errors.jsonl"]);
+    }
+
+    #[test]
+    fn nothing_stays_of_error_files_that_are_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let errors = ErrorFolder::create(folder.path(), "e").unwrap();
+        assert_eq!(names(folder.path()), [".e.errors.csv.tmp", ".e.errors.jsonl.tmp"]);
+        drop(errors);
+        assert_eq!(names(folder.path()), [""; 0]);
+        ErrorFolder::create(folder.path(), "e").unwrap().keep().unwrap();
+        assert_eq!(names(folder.path()), [""; 0], "nothing was written");
+    }
+
+    #[test]
+    fn a_missing_folder_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = ErrorFolder::create(&folder.path().join("missing"), "e").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,256 @@
+//! Imports from local files: `check`, which stores nothing and needs nothing installed, and
+//! `ingest`, which is one import, now, through the same pipeline as an upload.
+
+pub mod error_folder;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use self::error_folder::ErrorFolder;
+use super::run::pipeline;
+use super::run::pipeline::{Answers, Outcome, Source, Target};
+use super::run::progress::Monitor;
+use super::run::transitions;
+use super::{Engine, ImportRow};
+use crate::account::AccountId;
+use crate::config::Limits;
+use crate::import_id::ImportId;
+use crate::manifest::Manifest;
+use crate::recipient::{Recipient, RecipientRule, recipient};
+use crate::report::{Failure, FailureText, Report};
+use crate::state::imports::{self, NewImport, Origin};
+use crate::state::{self, Transaction, accounts};
+use crate::store;
+
+/// A manifest on this machine, and the data file in the same folder.
+#[derive(Debug)]
+pub struct Local {
+    folder: PathBuf,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Why a local import could not even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The manifest can't be read.
+    #[error("cannot read the manifest {}", path.display())]
+    Manifest {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The path has no file name in UTF-8.
+    #[error("{} is not the path of a manifest", .0.display())]
+    Name(PathBuf),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The import can't begin or end in the state database.
+    #[error(transparent)]
+    Finish(#[from] transitions::FinishError),
+    /// Nobody can tell whether the store has it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Local {
+    /// Reads the manifest at `path`, at most one byte more than `limits` allow.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|f| f.take(limits.max_manifest.bytes() + 1).read_to_end(&mut bytes))
+            .map_err(|source| LocalError::Manifest { path: path.to_owned(), source })?;
+        Ok(Self { folder, name, bytes })
+    }
+
+    /// The manifest's file name without `.manifest`: what the error files are called after.
+    pub fn stem(&self) -> &str {
+        self.name.strip_suffix(".manifest").unwrap_or(&self.name)
+    }
+
+    /// The folder that holds manifest and data file.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn manifest(&self, limits: &Limits) -> Result<Manifest, Failure> {
+        if !self.name.ends_with(".manifest") {
+            let detail = format!("the name {:?} does not end in .manifest", self.name);
+            return Err(Failure::new(FailureText::Manifest, detail));
+        }
+        Manifest::parse(&self.bytes, limits).map_err(|errors| errors.into_failure())
+    }
+
+    fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
+        let path = self.folder.join(&manifest.file_name);
+        let missing = |error: io::Error| {
+            let name = &manifest.file_name;
+            if error.kind() == io::ErrorKind::NotFound {
+                let detail = format!("{name} does not lie beside the manifest");
+                return Failure::new(FailureText::NoDataFile, detail);
+            }
+            Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))
+        };
+        // Opening a FIFO would wait for its writer: look first; these are the caller's own files.
+        if !fs::metadata(&path).map_err(missing)?.is_file() {
+            let detail = format!("{} is not a regular file", manifest.file_name);
+            return Err(Failure::new(FailureText::Unreadable, detail));
+        }
+        File::open(path).map_err(missing)
+    }
+
+    fn run(
+        &self,
+        limits: &Limits,
+        target: Option<Target<'_>>,
+        at: Timestamp,
+        answers: &mut dyn Answers,
+        monitor: &Monitor,
+    ) -> Result<(Option<Manifest>, Outcome), pipeline::Stopped> {
+        let manifest = match self.manifest(limits) {
+            Ok(manifest) => manifest,
+            Err(failure) => return Ok((None, Outcome::failed(failure))),
+        };
+        let outcome = match self.data(&manifest) {
+            Err(failure) => {
+                Outcome { warnings: manifest.warnings.clone(), ..Outcome::failed(failure) }
+            }
+            Ok(data) => {
+                monitor.set_total(data.metadata().map_or(0, |m| m.len()));
+                let source = Source {
+                    manifest: &manifest,
+                    data,
+                    limits,
+                    processing_time: at.as_second(),
+                    unchanged: &|| Ok(()), // the caller's own file
+                };
+                pipeline::run(source, target, answers, monitor)?
+            }
+        };
+        Ok((Some(manifest), outcome))
+    }
+}
+
+/// Validates a local pair and stores nothing. `None` when `monitor` was asked to stop.
+pub fn check(
+    local: &Local,
+    limits: &Limits,
+    answers: &mut ErrorFolder,
+    monitor: &Monitor,
+) -> Option<Report> {
+    let at = state::now();
+    let (manifest, outcome) = local.run(limits, None, at, answers, monitor).ok()?;
+    let base = Report { started_at: Some(at), ..Report::queued(&local.name, at) };
+    let report = outcome.report(base, manifest.as_ref(), state::now());
+    Some(Report { error_file: answers.written(), ..report })
+}
+
+/// Imports a local pair for `account`, now. `None` when `monitor` was asked to stop.
+///
+/// The caller holds the lock that keeps ingests apart: one of this account and manifest that was
+/// cut off is then known to be dead, and is gone on with under its own id.
+pub fn ingest(
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    answers: &mut ErrorFolder,
+    monitor: &Monitor,
+) -> Result<Option<Report>, LocalError> {
+    let now = state::now();
+    let row = engine.state.write(|tx| begin(tx, engine, account, local, now))?;
+    let at = row.started_at.unwrap_or(now);
+    let base = Report {
+        started_at: Some(at),
+        warnings: row.warnings.clone(),
+        ..Report::queued(&local.name, row.received_at).of(&row.id, account)
+    };
+    let ran = match &row.refusal {
+        Some(refusal) => Ok((None, Outcome::failed(refusal.clone()))),
+        None => {
+            let target = Target { store: &engine.store, account, import: &row.id };
+            local.run(engine.config.limits_of(account), Some(target), at, answers, monitor)
+        }
+    };
+    let Ok((manifest, outcome)) = ran else { return Ok(None) };
+    let outcome = engine.not_denied(account, &row.id, outcome)?;
+    let report = outcome.report(base, manifest.as_ref(), state::now());
+    let report = Report { error_file: answers.written(), ..report };
+    engine.state.write(|tx| transitions::finish(tx, &row, &report))?;
+    Ok(Some(report))
+}
+
+fn begin(
+    tx: &Transaction<'_>,
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    now: Timestamp,
+) -> Result<ImportRow, transitions::FinishError> {
+    let cut_off = imports::unfinished_ingests(tx)?
+        .into_iter()
+        .find(|row: &ImportRow| row.account == *account && row.manifest == local.name);
+    let id = match cut_off {
+        Some(row) => row.id,
+        None => insert(tx, engine, account, local, now)?,
+    };
+    let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
+    let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
+    let at = row.started_at.unwrap_or(now);
+    let running = Report {
+        state: crate::report::ImportState::Running,
+        started_at: Some(at),
+        warnings: row.warnings.clone(),
+        ..Report::queued(&local.name, row.received_at).of(&id, account)
+    };
+    transitions::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
+    Ok(ImportRow { started_at: Some(at), ..row })
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    engine: &Engine,
+    account: &AccountId,
+    local: &Local,
+    now: Timestamp,
+) -> state::Result<ImportId> {
+    let refusal = imports::spent_by(tx, account, &local.name)?.map(|import| {
+        let detail = format!("the name {} was used before, by import {import}", local.name);
+        Failure::new(FailureText::Manifest, detail)
+    });
+    let manifest = local.manifest(engine.config.limits_of(account)).ok();
+    let mail = match (&manifest, accounts::get(tx, account)?) {
+        (Some(manifest), Some(row)) => {
+            recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
+        }
+        // An account without a row has no rule: root chose the manifest.
+        (Some(manifest), None) => recipient(&RecipientRule::Any, None, &manifest.client_email),
+        (None, _) => Recipient::default(),
+    };
+    let new = NewImport::<crate::spool::Claim> {
+        account,
+        manifest: &local.name,
+        data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
+        data_type: manifest.as_ref().map(|m| m.data_type),
+        client_email: mail.address.as_deref(),
+        stem: &|_| local.stem().to_owned(),
+        origin: Origin::Ingest,
+        refusal: refusal.as_ref(),
+        warnings: mail.warning.as_slice(),
+        received_at: now,
+    };
+    Ok(engine.insert_unused(tx, &new)?.1)
+}

@@ -1,0 +1,222 @@
+//! All that there is of one account, copied into a folder while everything goes on.
+//!
+//! The state database is read as of one moment, first: every import that it says has completed is
+//! whole in what follows. `listing.json` comes last, so that an export without one was cut off.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::account::AccountId;
+use crate::files::owner::Owner;
+use crate::import::{Engine, ImportRow};
+use crate::import_id::ImportId;
+use crate::spool::{CopyError, copy_folder};
+use crate::state;
+use crate::state::{account_data, imports};
+use crate::store;
+
+/// What names every file of an export.
+const LISTING: &str = "listing.json";
+
+/// Why an account can't be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// There is nothing of it.
+    #[error("there is nothing of an account {0}")]
+    Nothing(AccountId),
+    /// The folder can't be made, or a file in it not be written or read.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What lies in its folders can't be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// What the store holds of it can't be copied.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+/// One file of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Below the export's folder.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content, lower-case hex.
+    pub sha256: String,
+}
+
+/// What an export holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// Whose.
+    pub account: String,
+    /// When it was begun; the state database is as of then.
+    pub exported_at: Timestamp,
+    /// The version of this program.
+    pub version: &'static str,
+    /// Every file but the listing.
+    pub files: Vec<Listed>,
+    /// Names in incoming and results that are not regular files, and were left out.
+    pub left_out: Vec<String>,
+}
+
+impl Engine {
+    /// Copies all that there is of `account` into the new folder `to`.
+    ///
+    /// # Errors
+    /// There is nothing of it, or something can't be read or written; then `to` has no listing.
+    pub fn export(
+        &self,
+        account: &AccountId,
+        to: &Path,
+        now: Timestamp,
+    ) -> Result<Listing, ExportError> {
+        make_folder(to)?;
+        let known = self.export_state(account, &to.join("state"))?;
+        let unfinished = |import: &ImportId| known.unfinished.contains(import);
+        let stored = self.store.export(account, &to.join("store"), &unfinished)?;
+        let mut left_out = Vec::new();
+        for (folder, name) in
+            [(self.layout.incoming(account), "incoming"), (self.layout.results(account), "results")]
+        {
+            left_out.extend(copy_folder(&folder, &to.join(name))?);
+        }
+        for import in &known.imports {
+            copy_folder(&self.layout.spooled(import), &to.join("uploads").join(import))?;
+        }
+        if known.rows == 0 && !stored && !to.join("incoming").exists() {
+            fs::remove_dir_all(to).map_err(failed("remove", to))?;
+            return Err(ExportError::Nothing(account.clone()));
+        }
+        left_out.sort();
+        let files = list(to)?;
+        let version = env!("CARGO_PKG_VERSION");
+        let account = account.to_string();
+        let listing = Listing { account, exported_at: now, version, files, left_out };
+        write_listing(to, &listing)?;
+        Ok(listing)
+    }
+
+    fn export_state(&self, account: &AccountId, to: &Path) -> Result<Known, ExportError> {
+        make_folder(to)?;
+        let mut tables = Tables { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
+        let (imports, unfinished) = self.state.read(|tx| {
+            account_data::each_row(tx, account, |table, row| tables.write(table, row))?;
+            let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
+            Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
+        })?;
+        let rows = tables.rows;
+        tables.finish()?;
+        let unfinished = unfinished.into_iter().map(|row| row.id).collect();
+        Ok(Known { rows, imports, unfinished })
+    }
+}
+
+/// What the state database knows of an account, as of one moment.
+struct Known {
+    rows: u64,
+    imports: Vec<ImportId>,
+    unfinished: HashSet<ImportId>,
+}
+
+/// One file of JSON lines for each table.
+struct Tables {
+    folder: PathBuf,
+    files: BTreeMap<String, BufWriter<File>>,
+    rows: u64,
+}
+
+impl Tables {
+    fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
+        let path = self.folder.join(format!("{table}.jsonl"));
+        if !self.files.contains_key(table) {
+            // The rows come inside of a read, which has the rights of the database's owner.
+            let own = Owner::of_process().assume().map_err(failed("create", &path))?;
+            self.files.insert(table.to_owned(), BufWriter::new(create(&path)?));
+            drop(own);
+        }
+        let Some(file) = self.files.get_mut(table) else { return Ok(()) };
+        self.rows += 1;
+        writeln!(file, "{}", Value::from(row)).map_err(failed("write", &path))
+    }
+
+    fn finish(self) -> Result<(), ExportError> {
+        for (table, file) in self.files {
+            let path = self.folder.join(table);
+            let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
+            synced.and_then(|file| file.sync_all()).map_err(failed("write", &path))?;
+        }
+        sync(&self.folder)
+    }
+}
+
+/// Every file below `root`, by path.
+fn list(root: &Path) -> Result<Vec<Listed>, ExportError> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {
+            let path = entry.map_err(failed("list", &folder))?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mut file = File::open(&path).map_err(failed("open", &path))?;
+            let mut hash = Sha256::new();
+            let bytes = io::copy(&mut file, &mut hash).map_err(failed("read", &path))?;
+            let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            files.push(Listed { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
+        }
+        sync(&folder)?;
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn write_listing(to: &Path, listing: &Listing) -> Result<(), ExportError> {
+    let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
+    // Serialising a listing cannot fail: it has no map with other keys than text.
+    let json = serde_json::to_vec_pretty(listing).unwrap_or_default();
+    let mut file = create(&hidden)?;
+    file.write_all(&json).and_then(|()| file.sync_all()).map_err(failed("write", &hidden))?;
+    fs::rename(&hidden, &path).map_err(failed("rename to", &path))?;
+    sync(to)
+}
+
+fn make_folder(path: &Path) -> Result<(), ExportError> {
+    DirBuilder::new().mode(0o700).create(path).map_err(failed("make the folder", path))
+}
+
+fn create(path: &Path) -> Result<File, ExportError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path).map_err(failed("create", path))
+}
+
+fn sync(folder: &Path) -> Result<(), ExportError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(failed("sync", folder))
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ExportError {
+    let path = path.to_owned();
+    move |source| ExportError::Io { operation, path, source }
+}

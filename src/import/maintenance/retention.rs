@@ -1,0 +1,203 @@
+//! Takes away what has been kept long enough: answers in results/, milestones with their
+//! deliveries, imports that ended, the activity log.
+//!
+//! Each is removed in batches of bounded size, each in a transaction of its own, so that an import
+//! never waits long for it; cut off anywhere, the next sweep goes on. Files go before the row that
+//! names them. What is removed is logged, and that it was, in the activity log too.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::spool_cleanup::SweepError;
+use crate::account::AccountId;
+use crate::config::Retention;
+use crate::import::Engine;
+use crate::import::run::answer::answer_names;
+use crate::sanitize::chain;
+use crate::spool::{Results, ResultsError};
+use crate::state::retention::{self as kept, Answered};
+use crate::state::{self, activity};
+
+/// How many rows one transaction removes.
+const BATCH: u32 = 500;
+
+/// How many batches of one kind one sweep removes from one account; the next goes on.
+const BATCHES: usize = 200;
+
+/// Before when each kind of thing is old enough. Pure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutoffs {
+    answers: Timestamp,
+    milestones: Timestamp,
+    imports: Timestamp,
+    activity: Timestamp,
+}
+
+impl Cutoffs {
+    /// By `retention`, at `now`. An import is kept at least as long as what hangs on it.
+    pub fn new(retention: &Retention, now: Timestamp) -> Self {
+        let before = |kept: Duration| {
+            let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
+            now.checked_sub(kept).unwrap_or(Timestamp::MIN)
+        };
+        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, activity } =
+            retention;
+        let hanging = [imports, results, deliveries, completed_uploads, failed_uploads];
+        let longest = hanging.into_iter().map(|period| period.get()).max().unwrap_or_default();
+        Self {
+            answers: before(results.get()),
+            milestones: before(deliveries.get()),
+            imports: before(longest),
+            activity: before(activity.get()),
+        }
+    }
+}
+
+/// How much a sweep removed of one account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Removed {
+    answers: usize,
+    milestones: usize,
+    imports: usize,
+    activity: usize,
+}
+
+impl Engine {
+    /// Removes, and logs, what has been kept long enough by `now`.
+    pub fn sweep_kept(&self, now: Timestamp) -> Result<(), SweepError> {
+        for owner in self.state.read(kept::owners)? {
+            let Some(owner) = owner else {
+                let before = Cutoffs::new(&self.config.retention, now).activity;
+                let lines = self.batches(|tx| kept::remove_activity(tx, None, before, BATCH))?;
+                if lines > 0 {
+                    tracing::info!(lines, "removed lines of the activity log about no account");
+                }
+                continue;
+            };
+            let Ok(account) = owner.parse::<AccountId>() else { continue };
+            let removed = self.sweep_account(&account, now)?;
+            self.tell(&account, removed, now)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_account(&self, account: &AccountId, now: Timestamp) -> state::Result<Removed> {
+        let cutoffs = Cutoffs::new(self.config.retention_of(account), now);
+        let id = account.as_str();
+        Ok(Removed {
+            answers: self.remove_answers(account, cutoffs.answers, now)?,
+            milestones: self
+                .batches(|tx| kept::remove_milestones(tx, id, cutoffs.milestones, BATCH))?,
+            imports: self.batches(|tx| kept::remove_imports(tx, id, cutoffs.imports, BATCH))?,
+            activity: self
+                .batches(|tx| kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH))?,
+        })
+    }
+
+    /// Does `batch` until it finds less than a whole one. One that finds nothing writes nothing.
+    fn batches(
+        &self,
+        batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
+    ) -> state::Result<usize> {
+        let mut all = 0;
+        for _ in 0..BATCHES {
+            let removed = self.state.write(&batch)?;
+            all += removed;
+            if removed < BATCH as usize {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Files first; an import whose files can't be removed is left for the next sweep.
+    fn remove_answers(
+        &self,
+        account: &AccountId,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> state::Result<usize> {
+        let mut all = 0;
+        for _ in 0..BATCHES {
+            let id = account.as_str();
+            let batch = self.state.read(|tx| kept::answered(tx, id, before, BATCH))?;
+            let removed = match self.remove_files(account, &batch) {
+                Ok(removed) => removed,
+                Err(error) => {
+                    tracing::warn!(%account, "old answers stay in results/: {}", chain(&error));
+                    break;
+                }
+            };
+            self.state.write(|tx| {
+                batch.iter().try_for_each(|gone| kept::set_answer_removed(tx, &gone.id, now))
+            })?;
+            all += removed;
+            if batch.len() < BATCH as usize {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns how many imports had an answer there.
+    fn remove_files(&self, account: &AccountId, batch: &[Answered]) -> Result<usize, ResultsError> {
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let results = match Results::open(&self.layout, account) {
+            Err(error) if crate::import::run::answer::is_missing(&error) => return Ok(0), // it was removed
+            results => results?,
+        };
+        let mut removed = 0;
+        for Answered { id, stem } in batch {
+            let files = results.forget(&answer_names(stem))?;
+            if files > 0 {
+                tracing::info!(%account, import = %id, files, "removed an old answer from results/");
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn tell(&self, account: &AccountId, removed: Removed, now: Timestamp) -> state::Result<()> {
+        let Removed { answers, milestones, imports, activity: lines } = removed;
+        if removed == Removed::default() {
+            return Ok(());
+        }
+        tracing::info!(%account, answers, milestones, imports, lines,
+            "removed what was kept long enough: {answers} answers in results/, {milestones} \
+             milestones, {imports} imports, {lines} lines of the activity log");
+        // Old lines of the log go without a line of their own: it would be the next to go.
+        if answers + milestones + imports == 0 {
+            return Ok(());
+        }
+        let detail = format!(
+            "{answers} answers in results/, {milestones} milestones with their deliveries, \
+             {imports} imports"
+        );
+        self.state
+            .write(|tx| activity::log(tx, now, Some(account), None, "retention.removed", &detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Period;
+
+    #[test]
+    fn an_import_is_kept_as_long_as_what_hangs_on_it() {
+        let days = |n: u64| Period::seconds(n * 86_400);
+        let now: Timestamp = "2026-12-31T00:00:00Z".parse().unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let short = Retention { imports: days(1), ..Retention::default() };
+        let cutoffs = Cutoffs::new(&short, now);
+        assert_eq!(cutoffs.imports, at("2026-10-02T00:00:00Z"));
+        assert_eq!((cutoffs.answers, cutoffs.milestones), (cutoffs.imports, cutoffs.imports));
+        let long = Retention { failed_uploads: days(400), ..short };
+        assert_eq!(Cutoffs::new(&long, now).imports, at("2025-11-26T00:00:00Z"));
+        let for_ever = Retention { activity: Period::seconds(u64::MAX), ..Retention::default() };
+        assert_eq!(Cutoffs::new(&for_ever, now).activity, Timestamp::MIN);
+    }
+}

@@ -1,0 +1,42 @@
+//! The lines of the log that tell milestones, each once, after it is durable.
+//!
+//! In the journal each has the fields ACCOUNT, IMPORT and a MESSAGE_ID of its own
+//! (docs/metrics.md). Each is whole in itself: `systemctl status` shows the message alone.
+
+use crate::import::ImportRow;
+use crate::outbox::Milestone;
+use crate::report::{Counts, ImportState, Report};
+use crate::sanitize::printable;
+
+/// The import began to run, for the first time.
+pub fn picked_up(row: &ImportRow) {
+    let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
+    tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
+}
+
+/// It was told to be still processing.
+pub fn still_processing(row: &ImportRow, report: &Report) {
+    let (account, import, state) = (&row.account, &row.id, report.state.as_str());
+    let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);
+    tracing::info!(%account, %import, message_id,
+        "import {import} of {account} is still {state}: {read} read");
+}
+
+/// It ended.
+pub fn ended(row: &ImportRow, report: &Report) {
+    let (account, import, state) = (&row.account, &row.id, report.state.as_str());
+    let Counts { read, accepted, rejected } = report.records;
+    let milestone = match report.state {
+        ImportState::Completed => Milestone::Completed,
+        _ => Milestone::Failed,
+    };
+    let message_id = milestone.journal_id();
+    match &report.failure {
+        None => tracing::info!(%account, %import, message_id, read, accepted, rejected,
+            "import {import} of {account} {state}: \
+             {read} read, {accepted} accepted, {rejected} rejected"),
+        Some(failure) => tracing::info!(%account, %import, message_id,
+            "import {import} of {account} {state}: {}: {}",
+            failure.message.as_str(), printable(&failure.detail)),
+    }
+}

@@ -1,0 +1,104 @@
+//! The ends of an import in the state database: begin, finish, retry. One transaction each.
+
+use jiff::Timestamp;
+
+use crate::import::ImportRow;
+use crate::outbox::{self, Milestone, Recipients};
+use crate::report::{ImportState, Report};
+use crate::spool::Layout;
+use crate::state;
+use crate::state::imports::unfinished;
+use crate::state::{State, Transaction, accounts, activity, imports};
+
+/// Why an import can't begin or end in the state database.
+pub type FinishError = outbox::Error;
+
+/// Who hears of this import.
+fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
+    // The account may have been removed meanwhile; its partner still gets the answer.
+    let account = accounts::get(tx, &row.account)?;
+    let (contact, webhook) = account.map_or((None, None), |a| (a.email, a.webhook));
+    Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
+}
+
+/// The import begins to run; the first time, it is picked up. Returns whether this was it.
+pub fn begin(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    at: Timestamp,
+    picked_up: Option<&Report>,
+) -> Result<bool, FinishError> {
+    imports::set_running(tx, &row.id, at)?;
+    let Some(report) = picked_up else { return Ok(false) };
+    outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
+}
+
+/// The import ends as `report` says: state, counts, activity and deliveries at once.
+pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<(), FinishError> {
+    let at = report.finished_at.unwrap_or_else(Timestamp::now);
+    imports::set_finished(tx, &row.id, report, at)?;
+    let milestone = match report.state {
+        ImportState::Completed => Milestone::Completed,
+        _ => Milestone::Failed,
+    };
+    outbox::enqueue(tx, at, milestone, report, &recipients(tx, row)?)?;
+    Ok(())
+}
+
+/// The import has not ended. Returns whether this was not told of the same moment before.
+pub fn still_processing(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    at: Timestamp,
+    report: &Report,
+) -> Result<bool, FinishError> {
+    outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
+}
+
+/// Why an import can't be run again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// It has not failed.
+    #[error("import {0} has not failed; only a failed import can run again")]
+    NotFailed(crate::import_id::ImportId),
+    /// It was never read: its data file did not come, or its manifest was wrong.
+    #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
+    Refused(crate::import_id::ImportId),
+    /// Its files are not kept any more.
+    #[error(
+        "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
+         partner must upload them again, with a new manifest"
+    )]
+    NotSpooled(crate::import_id::ImportId),
+    /// The state database's.
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
+
+/// Queues a failed import again.
+///
+/// # Errors
+/// It has not failed, or its files are gone.
+pub fn retry(
+    state: &State,
+    layout: &Layout,
+    row: &ImportRow,
+    at: Timestamp,
+) -> Result<(), RetryError> {
+    if row.state != ImportState::Failed {
+        return Err(RetryError::NotFailed(row.id.clone()));
+    }
+    state.write(|tx| {
+        // Inside, as the sweep takes files away in a transaction of its own.
+        if row.refusal.is_some() {
+            return Err(RetryError::Refused(row.id.clone()));
+        }
+        if !layout.spooled(&row.id).exists() {
+            return Err(RetryError::NotSpooled(row.id.clone()));
+        }
+        imports::set_retry(tx, &row.id)?;
+        unfinished::note_retry(tx, &row.id, at)?;
+        activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")?;
+        Ok(())
+    })
+}

@@ -1,0 +1,97 @@
+//! [`LogLinks`]: which accounts' chroots are to get a link to the log socket, and when (pure).
+//!
+//! Always holds: an account is due until it is done, and all are due again from time to time.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::account::AccountId;
+
+/// Every link is looked at again after this, should somebody have removed it.
+const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// Which accounts' chroots have a link to the socket.
+#[derive(Debug)]
+pub struct LogLinks {
+    wanted: Vec<AccountId>,
+    /// Those that have one, or can't: which has been said.
+    done: HashSet<AccountId>,
+    again_at: Instant,
+}
+
+impl LogLinks {
+    /// Of no account yet.
+    pub fn new(now: Instant) -> Self {
+        Self { wanted: Vec::new(), done: HashSet::new(), again_at: now + LINK_AGAIN }
+    }
+
+    /// These are the accounts now. Whether there is one that has no link yet.
+    pub fn follow(&mut self, accounts: Vec<AccountId>) -> bool {
+        self.wanted = accounts;
+        let known: HashSet<_> = self.wanted.iter().collect();
+        self.done.retain(|account| known.contains(account));
+        self.wanted.len() > self.done.len()
+    }
+
+    /// The accounts that are to be linked now.
+    pub fn due(&mut self, now: Instant) -> Vec<AccountId> {
+        let repeated = self.again_at <= now;
+        if repeated {
+            self.again_at = now + LINK_AGAIN;
+        }
+        let is_due = |account: &&AccountId| repeated || !self.done.contains(*account);
+        self.wanted.iter().filter(is_due).cloned().collect()
+    }
+
+    /// The account has a link, or can't have one. Whether that is new.
+    pub fn done(&mut self, account: &AccountId) -> bool {
+        self.done.insert(account.clone())
+    }
+
+    /// The account is tried again, whatever was done.
+    pub fn not_done(&mut self, account: &AccountId) {
+        self.done.remove(account);
+    }
+
+    /// How long until all links are looked at again.
+    pub fn again_in(&self, now: Instant) -> Duration {
+        self.again_at.saturating_duration_since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_linked_once_and_again_from_time_to_time() {
+        let now = Instant::now();
+        let id = |text: &str| -> AccountId { text.parse().unwrap() };
+        let mut links = LogLinks::new(now);
+        assert!(links.follow(vec![id("a"), id("b")]));
+        assert_eq!(links.due(now), [id("a"), id("b")]);
+        assert!(links.done(&id("a")) && links.done(&id("b")));
+        links.not_done(&id("b"));
+        assert_eq!(links.due(now), [id("b")]);
+        assert!(links.done(&id("b")) && !links.done(&id("b")));
+        assert!(!links.follow(vec![id("a"), id("b")]));
+
+        let later = now + LINK_AGAIN;
+        assert_eq!(links.again_in(later), Duration::ZERO);
+        assert_eq!(links.due(later), [id("a"), id("b")]);
+        assert_eq!(links.again_in(later), LINK_AGAIN);
+        assert_eq!(links.due(later), []);
+    }
+
+    #[test]
+    fn one_that_went_and_came_back_is_linked_anew() {
+        let now = Instant::now();
+        let a: AccountId = "a".parse().unwrap();
+        let mut links = LogLinks::new(now);
+        links.follow(vec![a.clone()]);
+        links.done(&a);
+        assert!(!links.follow(vec![]));
+        assert!(links.follow(vec![a.clone()]));
+        assert_eq!(links.due(now), [a]);
+    }
+}

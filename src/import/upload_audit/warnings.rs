@@ -1,0 +1,82 @@
+//! What a report says of files whose upload is in doubt. Pure.
+
+use crate::audit::{Doubt, End, Fact};
+
+/// The warnings about a data file (none: the pair is refused) and its manifest, each by its name
+/// with what is in doubt of it.
+///
+/// A manifest was read as whole JSON: that nobody heard how it came is nothing to worry about.
+pub fn warnings(
+    data: Option<(&str, Option<Doubt>)>,
+    manifest: (&str, Option<Doubt>),
+) -> Vec<String> {
+    let Some((name, doubt)) = data else { return Vec::new() };
+    let data = doubt.map(|doubt| match doubt {
+        Doubt::CutOff(fact) => cut_off(name, &fact),
+        Doubt::Unknown => format!(
+            "how the upload of {name} ended is not known, as nobody listened to the SFTP server \
+             then: if its connection was lost, it is not whole"
+        ),
+    });
+    let manifest = match manifest {
+        (name, Some(Doubt::CutOff(fact))) => Some(cut_off(name, &fact)),
+        _ => None,
+    };
+    data.into_iter().chain(manifest).collect()
+}
+
+fn cut_off(name: &str, fact: &Fact) -> String {
+    let mut text = match fact.end {
+        End::Open => format!("the upload of {name} began and was never ended by its client"),
+        _ => format!("the connection was lost before the client had closed {name}"),
+    };
+    let mut details = vec![format!("at {}", in_seconds(fact))];
+    details.extend(fact.bytes.map(|bytes| format!("{bytes} bytes written")));
+    details.extend(fact.from.as_ref().map(|from| format!("from {from}")));
+    text.push_str(&format!(" ({}): it may not be whole", details.join(", ")));
+    text
+}
+
+fn in_seconds(fact: &Fact) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(fact.at.as_second()).unwrap_or(fact.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_doubt_has_its_words() {
+        let fact = |end, bytes, from: Option<&str>| Fact {
+            end,
+            bytes,
+            at: "2026-01-01T00:00:00.5Z".parse().unwrap(),
+            from: from.map(Into::into),
+            known_at: jiff::Timestamp::UNIX_EPOCH,
+            writers: Default::default(),
+            replaced_at: None,
+        };
+        let forced = Some(Doubt::CutOff(fact(End::Forced, Some(6), Some("192.0.2.7"))));
+        let open = Some(Doubt::CutOff(fact(End::Open, None, None)));
+        let said = |data: Option<Doubt>, manifest: Option<Doubt>| {
+            warnings(Some(("e.csv", data)), ("e.manifest", manifest))
+        };
+        assert_eq!(
+            said(forced.clone(), None),
+            [
+                "the connection was lost before the client had closed e.csv (at 2026-01-01T00:00:00Z, \
+              6 bytes written, from 192.0.2.7): it may not be whole"
+            ]
+        );
+        assert_eq!(
+            said(None, open),
+            ["the upload of e.manifest began and was never ended by its client (at \
+              2026-01-01T00:00:00Z): it may not be whole"]
+        );
+        let unknown = said(Some(Doubt::Unknown), Some(Doubt::Unknown));
+        assert_eq!(unknown.len(), 1, "one for both");
+        assert!(unknown[0].starts_with("how the upload of e.csv ended is not known"));
+        assert!(said(None, Some(Doubt::Unknown)).is_empty());
+        assert!(warnings(None, ("e.manifest", forced)).is_empty(), "it is refused");
+    }
+}

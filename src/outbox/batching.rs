@@ -1,0 +1,191 @@
+//! Which deliveries an attempt makes: one; or, with `[mail] digest`, the ends of several imports to
+//! one address as one mail; or none, where more mails have gone out than may in an hour ([`pace`]).
+//! What had to wait for that goes together too, and the end of an import tells of its beginning.
+//!
+//! Every milestone keeps a delivery of its own in the state database. They come together only for
+//! the attempt and are recorded in one transaction, so that a crash loses and doubles no more than
+//! it does of a single one. The ends wait together too: the first one's wait is over when the
+//! period since its milestone is, and the others go with it.
+//!
+//! [`pace`]: super::mail::rate_limit
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+use super::attempt::Courier;
+use super::mail::rate_limit::{Turn, Whose};
+use super::milestone::Milestone;
+use super::retry::Outcome;
+use crate::account::AccountId;
+use crate::sanitize::printable;
+use crate::state::deliveries::{self, Channel, Task};
+use crate::state::{self, activity};
+
+/// How many imports one mail tells of.
+const MOST: u32 = 50;
+
+impl Courier {
+    /// The deliveries that an attempt at `delivery` makes, it first; none when it is not pending
+    /// any more, or waits. `began`: the mail is counted then.
+    pub(super) fn load(
+        &self,
+        delivery: i64,
+        now: Timestamp,
+        began: Instant,
+    ) -> state::Result<Vec<(i64, Task)>> {
+        let Some(task) = self.state().read(|tx| deliveries::task(tx, delivery))? else {
+            return Ok(Vec::new());
+        };
+        if task.channel == Channel::Webhook {
+            return Ok(vec![(delivery, task)]);
+        }
+        let digests = !self.digest.is_zero() && tells_an_end(&task);
+        if let Some(until) = waits_until(&task, now, self.digest.get()).filter(|_| digests) {
+            self.state().write(|tx| deliveries::postpone(tx, delivery, until))?;
+            return Ok(Vec::new());
+        }
+        match self.turn(&task, began) {
+            Turn::Wait { pause, whose, is_news } => {
+                self.hold(&task, now, pause, &whose, is_news)?;
+                Ok(Vec::new())
+            }
+            Turn::Now { together: true } => self.gather_all(delivery, task, now),
+            Turn::Now { together: false } if digests => self.gather(delivery, task, now),
+            Turn::Now { together: false } => Ok(vec![(delivery, task)]),
+        }
+    }
+
+    fn turn(&self, task: &Task, began: Instant) -> Turn {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.take(&task.milestone.account, &task.destination, began)
+    }
+
+    /// A mail that was not taken is not counted.
+    pub(super) fn did_not_go(&self, task: &Task, outcome: &Outcome, began: Instant) {
+        if task.channel == Channel::Email && !matches!(outcome, Outcome::Delivered(_)) {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            pace.give_back(&task.milestone.account, &task.destination, began);
+        }
+    }
+
+    /// Lets everything wait that counts for the same as `task`, and says so when it is news.
+    fn hold(
+        &self,
+        task: &Task,
+        now: Timestamp,
+        pause: Duration,
+        whose: &Whose,
+        is_news: bool,
+    ) -> state::Result<()> {
+        let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+        let until = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        let account = task.milestone.account.as_str();
+        let what = match whose {
+            Whose::Address(to) => format!("mails to {}", printable(to)),
+            Whose::Account(account) => format!("mails of {account}"),
+        };
+        self.state().write(|tx| {
+            match whose {
+                Whose::Address(to) => deliveries::hold_address(tx, to, until)?,
+                Whose::Account(account) => deliveries::hold_account(tx, account, until)?,
+            };
+            let detail = format!("{what}: as many as may go in an hour; more wait, to go together");
+            let id: Option<AccountId> = account.parse().ok();
+            match is_news {
+                true => activity::log(tx, now, id.as_ref(), None, "mail.held", &detail),
+                false => Ok(()),
+            }
+        })?;
+        if is_news {
+            warn!(
+                account,
+                "{what} wait: as many have gone as may in an hour ([mail] max-hourly-…)"
+            );
+        }
+        Ok(())
+    }
+
+    /// `first`, which tells an end, and other ends to that address.
+    fn gather(
+        &self,
+        delivery: i64,
+        first: Task,
+        now: Timestamp,
+    ) -> state::Result<Vec<(i64, Task)>> {
+        let mut tasks = vec![(delivery, first)];
+        let others = self.state().read(|tx| deliveries::companions(tx, delivery, now, MOST - 1))?;
+        tasks.extend(others);
+        Ok(tasks)
+    }
+
+    /// As [`Courier::gather`], and what else there is to tell of these imports: one that has begun
+    /// and ended while it waited is told of once.
+    fn gather_all(
+        &self,
+        delivery: i64,
+        first: Task,
+        now: Timestamp,
+    ) -> state::Result<Vec<(i64, Task)>> {
+        let end = match tells_an_end(&first) {
+            true => Some((delivery, first.clone())),
+            false => self.state().read(|tx| deliveries::end_of(tx, delivery))?,
+        };
+        let Some((delivery, first)) = end else { return Ok(vec![(delivery, first)]) };
+        let mut tasks = self.gather(delivery, first, now)?;
+        let earlier = self.state().read(|tx| {
+            let ends = tasks.iter().map(|(end, _)| deliveries::earlier(tx, *end));
+            ends.collect::<state::Result<Vec<_>>>()
+        })?;
+        tasks.extend(earlier.into_iter().flatten());
+        Ok(tasks)
+    }
+}
+
+/// Whether it is a mail that tells of an import's end.
+pub(super) fn tells_an_end(task: &Task) -> bool {
+    let ends = [Milestone::Completed, Milestone::Failed].map(Milestone::as_str);
+    task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
+}
+
+/// Until when a delivery that was not attempted yet waits for others.
+fn waits_until(task: &Task, now: Timestamp, period: Duration) -> Option<Timestamp> {
+    let until = task.milestone.at.checked_add(period).ok()?;
+    // A milestone of the future is one of before the clock was set back: nobody waits for it.
+    let is_young = task.milestone.at <= now && now < until;
+    (task.attempts == 0 && is_young).then_some(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_young_end_that_was_not_tried_waits() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let task = |kind: &str, attempts| Task {
+            milestone: deliveries::Milestone {
+                id: "msg_0".into(),
+                import: None,
+                account: "acme".into(),
+                kind: kind.into(),
+                at: at(100),
+                body: String::new(),
+            },
+            channel: Channel::Email,
+            destination: "a@b.example".into(),
+            attempts,
+        };
+        let minute = Duration::from_secs(60);
+        let end = task("import.completed", 0);
+        assert_eq!(waits_until(&end, at(159), minute), Some(at(160)));
+        assert_eq!(waits_until(&end, at(160), minute), None);
+        assert_eq!(waits_until(&end, at(99), minute), None);
+        assert_eq!(waits_until(&task("import.completed", 1), at(101), minute), None);
+        assert!(tells_an_end(&end) && tells_an_end(&task("import.failed", 0)));
+        assert!(!tells_an_end(&task("import.picked_up", 0)));
+        assert!(!tells_an_end(&Task { channel: Channel::Webhook, ..end }));
+    }
+}

@@ -1,0 +1,135 @@
+//! A delivery, or several together, as a mail: what is told, and which error files go with it.
+
+use std::io::Read as _;
+
+use tracing::warn;
+
+use super::attempt::Courier;
+use super::batching::tells_an_end;
+use super::mail::sample_records;
+use super::mail::sample_records::samples;
+use super::mail::text::TOP_REJECTIONS;
+use super::mail::{About, Enclosure, Letter};
+use super::milestone::{Body, Milestone};
+use super::notice::files_unclaimed;
+use super::notice::files_unclaimed::FilesUnclaimed;
+use super::notice::{self, EndpointDisabled};
+use super::retry::Outcome;
+use super::told::Told;
+use crate::import_id::ImportId;
+use crate::report::Report;
+use crate::state::deliveries::Task;
+
+impl Courier {
+    /// Mails `tasks`, which go to one address; several are ends of imports of one account.
+    pub(super) fn mail(&self, tasks: &[(i64, Task)]) -> Outcome {
+        let sent = match tasks {
+            [(_, task)] => match task.milestone.kind.as_str() {
+                notice::KIND => self.mail_endpoint(tasks),
+                files_unclaimed::KIND => self.mail_unclaimed(tasks),
+                _ => self.mail_milestones(tasks),
+            },
+            _ => self.mail_milestones(tasks),
+        };
+        sent.unwrap_or_else(|error| Outcome::Never(format!("the milestone can't be read: {error}")))
+    }
+
+    fn mail_endpoint(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+        let body: notice::Body<EndpointDisabled> =
+            serde_json::from_str(&tasks[0].1.milestone.body)?;
+        Ok(self.mail_about(tasks, About::Endpoint(&body.data), Vec::new()))
+    }
+
+    fn mail_unclaimed(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+        let body: notice::Body<FilesUnclaimed> = serde_json::from_str(&tasks[0].1.milestone.body)?;
+        Ok(self.mail_about(tasks, About::Unclaimed(&body.data), Vec::new()))
+    }
+
+    fn mail_milestones(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+        // Of several each import's end tells of what came before it.
+        let is_told = |task: &Task| tasks.len() == 1 || tells_an_end(task);
+        let told = tasks.iter().filter(|(_, task)| is_told(task)).map(|(_, task)| self.told(task));
+        let told: Vec<Told> = told.collect::<serde_json::Result<_>>()?;
+        let error_files = self.enclosures(&told);
+        let about = match told.as_slice() {
+            [one] => About::Import(one),
+            several => About::Several(several),
+        };
+        Ok(self.mail_about(tasks, about, error_files))
+    }
+
+    fn mail_about(
+        &self,
+        tasks: &[(i64, Task)],
+        about: About<'_>,
+        error_files: Vec<Enclosure>,
+    ) -> Outcome {
+        let task = &tasks[0].1;
+        let (id, to) = (&id(tasks), &task.destination);
+        self.mailer.send(&Letter { about, id, at: task.milestone.at, to, error_files })
+    }
+
+    fn told(&self, task: &Task) -> serde_json::Result<Told> {
+        let body: Body<Milestone> = serde_json::from_str(&task.milestone.body)?;
+        let samples = self.samples(&body.data);
+        Ok(Told { milestone: body.milestone, report: body.data, samples })
+    }
+
+    /// A sample for each of the most frequent rejections; none where the error file has gone.
+    fn samples(&self, report: &Report) -> Vec<Option<String>> {
+        let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
+            return Vec::new();
+        };
+        let Ok((file, _)) = self.attachments.open(account, name) else { return Vec::new() };
+        let mut head = Vec::new();
+        // What came before an error is as good as all of it.
+        let _ = file.take(sample_records::HEAD).read_to_end(&mut head);
+        let top = report.rejections.iter().take(TOP_REJECTIONS);
+        samples(&head, top.map(|rejection| rejection.message.as_str()))
+    }
+
+    /// Each import's error file, or why it doesn't go with the mail; together they are no larger
+    /// than one may be.
+    fn enclosures(&self, told: &[Told]) -> Vec<Enclosure> {
+        let mut attached = 0;
+        let all = told.iter().map(|told| match self.enclosure(&told.report) {
+            Enclosure::Attached(_, content) if !self.packing.has_room(attached, &content) => {
+                Enclosure::Named("too large together with the others".to_owned())
+            }
+            enclosure => {
+                attached += enclosure.len();
+                enclosure
+            }
+        });
+        all.collect()
+    }
+
+    /// The error file of `report`, or why it doesn't go with the mail.
+    fn enclosure(&self, report: &Report) -> Enclosure {
+        let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
+            return Enclosure::None;
+        };
+        match self
+            .attachments
+            .open(account, name)
+            .and_then(|(file, len)| self.packing.pack(name, file, len))
+        {
+            Ok(enclosure) => enclosure,
+            Err(error) => {
+                let import = report.import.as_ref().map(ImportId::as_str);
+                warn!(account, import, %error, "the error file can't be attached");
+                Enclosure::Named("it could not be attached".to_owned())
+            }
+        }
+    }
+}
+
+/// What makes the Message-ID: the same for the same deliveries.
+fn id(tasks: &[(i64, Task)]) -> String {
+    let (first, task) = &tasks[0];
+    let message = &task.milestone.id;
+    match tasks.last() {
+        Some((last, _)) if last != first => format!("{message}.d{first}-{last}.{}", tasks.len()),
+        _ => format!("{message}.d{first}"),
+    }
+}

@@ -1,0 +1,126 @@
+//! A sample record for each rejection of a mail, from the beginning of the error file. Pure.
+//!
+//! Only the error file's own form is known here: a header whose last field is `"Failure
+//! Description"`, and records whose last field, always quoted, holds the texts (`records::error_file`
+//! writes it). What doesn't look so gives no samples.
+
+/// How much of an error file is looked through, in bytes; its rejections mostly begin early.
+pub const HEAD: u64 = 256 * 1024;
+
+/// The header's last field.
+const DESCRIPTION: &[u8] = b"\"Failure Description\"";
+
+/// For each of `messages` the first record in `head` whose reasons name it, as it stands in the
+/// file, without its reasons.
+pub fn samples<'a>(head: &[u8], messages: impl Iterator<Item = &'a str>) -> Vec<Option<String>> {
+    let records = records(head);
+    let of = |message: &str| {
+        let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()))?;
+        Some(String::from_utf8_lossy(found.0).trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    messages.map(of).collect()
+}
+
+/// Each whole record after the header: its own fields, and the last one.
+fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let Some((delimiter, rest)) = after_header(head) else { return Vec::new() };
+    let mut records = Vec::new();
+    let (mut start, mut last_field) = (0, None);
+    let mut quotes = Quotes { delimiter, quoted: false, may_open: true };
+    for (at, byte) in rest.iter().enumerate() {
+        if !quotes.is_outside_after(*byte) {
+            continue;
+        }
+        if *byte == delimiter {
+            last_field = Some(at);
+        } else if *byte == b'\n' {
+            // One without a delimiter is none of ours.
+            records.extend(last_field.take().map(|last| (&rest[start..last], &rest[last..at])));
+            start = at + 1;
+        }
+    }
+    records
+}
+
+/// The delimiter, and what follows the header. The header's last field ends it wherever it stands
+/// before a line end: inside another field its closing quotation mark would be two.
+fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
+    let is_end = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
+    let of = |window: &[u8]| window == DESCRIPTION;
+    let mut places = head.windows(DESCRIPTION.len()).enumerate().filter(|(_, w)| of(w));
+    let at = places.find(|(at, _)| is_end(&head[at + DESCRIPTION.len()..]))?.0;
+    let delimiter = *head.get(at.checked_sub(1)?)?;
+    let end = at + head[at..].iter().position(|byte| *byte == b'\n')?;
+    Some((delimiter, &head[end + 1..]))
+}
+
+/// Which bytes stand outside quotation marks: one in the middle of a cell is a byte like others,
+/// as it is for the reader of data files.
+struct Quotes {
+    delimiter: u8,
+    quoted: bool,
+    /// A quotation mark here opens: at a cell's start, or again after one that closed.
+    may_open: bool,
+}
+
+impl Quotes {
+    fn is_outside_after(&mut self, byte: u8) -> bool {
+        if byte == b'"' && (self.quoted || self.may_open) {
+            self.quoted = !self.quoted;
+            self.may_open = true;
+        } else if !self.quoted {
+            self.may_open = byte == self.delimiter || matches!(byte, b'\n' | b'\r');
+        }
+        !self.quoted
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len().max(1)).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_record_of_each_reason_as_it_stands() {
+        let file = "evtName;Note;\"Failure Description\"\r\n\
+                    A;\"x;\r\n\"\"y\";\"INTEGER value expected - column Note; Event name is mandatory\"\r\n\
+                    B;Event name is mandatory;\"FLOAT value expected\"\r\n\
+                    C;cut off;\"BOOLEAN value expected\"";
+        let messages =
+            ["FLOAT value expected", "Event name is mandatory", "BOOLEAN value expected"];
+        let found = samples(file.as_bytes(), messages.into_iter());
+        let expected = [Some("B;Event name is mandatory"), Some("A;\"x;\r\n\"\"y\""), None];
+        assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
+    }
+
+    /// Seen: with quotation marks counted in pairs, the record after one with `5"` was taken for a
+    /// part of it, and the sample was of another rejection.
+    #[test]
+    fn a_quotation_mark_in_the_middle_of_a_cell_is_a_byte_like_others() {
+        let file = "a,b,\"Failure Description\"\n\
+                    5\",x,\"FLOAT value expected\"\n\
+                    7,\"y, \"\"z\"\"\"\"\",\"Event name is mandatory - value \"\"q\"\"\"\n\
+                    \"a\"b\"c,8,\"BOOLEAN value expected\"\n";
+        let messages =
+            ["FLOAT value expected", "Event name is mandatory", "BOOLEAN value expected"];
+        let found = samples(file.as_bytes(), messages.into_iter());
+        let expected = ["5\",x", "7,\"y, \"\"z\"\"\"\"\"", "\"a\"b\"c,8"];
+        assert_eq!(found, expected.map(|text| Some(text.to_owned())));
+    }
+
+    #[test]
+    fn a_header_that_quotes_the_description_is_passed_over() {
+        let file = "\"x,\"\"Failure Description\"\"\n\",b,\"Failure Description\"\n1,2,\"r\"\n";
+        assert_eq!(samples(file.as_bytes(), ["r"].into_iter()), [Some("1,2".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_error_file_gives_none() {
+        for file in ["", "a,b\n1,2\n", "\"Failure Description\"\n\"x\"\n", "a\n\n\n\"\n"] {
+            assert_eq!(samples(file.as_bytes(), ["x"].into_iter()), [None], "{file:?}");
+        }
+    }
+}

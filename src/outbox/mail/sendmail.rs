@@ -1,0 +1,90 @@
+//! A local sendmail: any program with its arguments and, of sysexits.h, its exit status.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lettre::message::Message;
+
+/// How often a running one is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How much of what it says is kept, in bytes.
+const MAX_SAID: u64 = 1024;
+
+/// The exit statuses that no later attempt changes (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
+const FINAL: [i32; 3] = [65, 67, 68];
+
+/// Why it didn't take a mail.
+#[derive(Debug, thiserror::Error)]
+pub enum SendmailError {
+    /// It can't be run.
+    #[error("cannot run {}", program.display())]
+    Run { program: PathBuf, source: io::Error },
+    /// It ended badly.
+    #[error("{} ended with {status}: {said}", program.display())]
+    Status { program: PathBuf, status: ExitStatus, said: String },
+    /// It didn't end.
+    #[error("{} did not end within {} s", program.display(), timeout.as_secs())]
+    Hangs { program: PathBuf, timeout: Duration },
+}
+
+impl SendmailError {
+    /// Whether a later attempt can't do better.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.code().is_some_and(|c| FINAL.contains(&c)))
+    }
+}
+
+/// Hands `message` to `program`; it is killed when it runs for longer than `timeout`.
+pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), SendmailError> {
+    let cannot_run = |source| SendmailError::Run { program: program.to_owned(), source };
+    let envelope = message.envelope();
+    let mut command = Command::new(program);
+    command.arg("-i"); // a line with one dot doesn't end the mail
+    if let Some(from) = envelope.from() {
+        command.arg("-f").arg(from);
+    }
+    command.arg("--").args(envelope.to());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(cannot_run)?;
+    let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let mail = message.formatted();
+    // On threads of their own: it may read nothing, and what it leaves behind may hold its pipes.
+    thread::spawn(move || {
+        let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail)); // its exit status tells
+    });
+    let said = thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = stderr.map(|pipe| pipe.take(MAX_SAID).read_to_end(&mut said));
+        String::from_utf8_lossy(&said).trim().to_owned()
+    });
+    match wait(&mut child, timeout).map_err(cannot_run)? {
+        None => Err(SendmailError::Hangs { program: program.to_owned(), timeout }),
+        Some(status) if status.success() => Ok(()),
+        Some(status) => {
+            thread::sleep(POLL);
+            let said =
+                if said.is_finished() { said.join().unwrap_or_default() } else { String::new() };
+            Err(SendmailError::Status { program: program.to_owned(), status, said })
+        }
+    }
+}
+
+/// Its exit status; none: it was killed for taking too long.
+fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+    let end = Instant::now() + timeout;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    }
+}

@@ -1,0 +1,174 @@
+//! The wording of mails: headline, next step, numbers and times as people write them. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Fact, MAX_TEXT, shown};
+use crate::config::Size;
+use crate::outbox::milestone::Milestone;
+use crate::report::advice;
+use crate::report::{FailureText, ImportState, Report};
+
+/// Keeps a number and its unit on one line.
+const NBSP: char = '\u{a0}';
+
+/// The mail's first sentence.
+pub fn headline(milestone: Milestone, report: &Report) -> String {
+    let counts = report.records;
+    match milestone {
+        Milestone::PickedUp => "Your import has begun.".to_owned(),
+        Milestone::StillProcessing if report.state == ImportState::Queued => {
+            "Your import is waiting for its turn.".to_owned()
+        }
+        Milestone::StillProcessing => "Your import is still running.".to_owned(),
+        Milestone::Completed => {
+            let (accepted, read) = (thousands(counts.accepted), thousands(counts.read));
+            let verb = match (report.dry_run, counts.accepted) {
+                (true, 1) => "is valid",
+                (true, _) => "are valid",
+                (false, 1) => "was imported",
+                (false, _) => "were imported",
+            };
+            let stored = if report.dry_run { " Nothing was stored: it was a dry run." } else { "" };
+            let records = if counts.read == 1 { "record" } else { "records" };
+            match counts.rejected {
+                0 if counts.read == 1 => format!("The record {verb}.{stored}"),
+                0 => format!("All {read} {records} {verb}.{stored}"),
+                _ => format!("{accepted} of {read} {records} {verb}.{stored}"),
+            }
+        }
+        Milestone::Failed if report.failure.is_some() => "Your import failed.".to_owned(),
+        Milestone::Failed => "Your import failed: every record was rejected.".to_owned(),
+    }
+}
+
+/// What the partner does now: what to mend, and what to upload.
+pub fn next_step(report: &Report) -> String {
+    let Some(failure) = &report.failure else {
+        return if report.records.accepted == 0 {
+            "Mend the records in the error file, or the manifest if it names the wrong columns. \
+             Upload the file again, and after it a new manifest under a name not used before."
+        } else {
+            "Mend the records in the error file and upload it, and after it a new manifest under a \
+             name not used before. The column Failure Description may stay: it is ignored. Leave \
+             out what was accepted: it would be imported twice."
+        }
+        .to_owned();
+    };
+    let upload = match failure.message {
+        FailureText::NoDataFile | FailureText::Unreadable => {
+            "Upload it again, and after it a new manifest under a name not used before."
+        }
+        FailureText::Manifest => {
+            "Upload the data file again, and after it the manifest under a name not used before. \
+             The command sftp-import check finds such mistakes before you upload."
+        }
+        FailureText::Infra | FailureText::Internal => {
+            "Upload the data file again, and after it a new manifest under a name not used \
+             before. If it fails again, tell us the import's name."
+        }
+    };
+    format!("{} {upload}", advice::on_failure(failure.message))
+}
+
+/// What is known of the import, in the order of its life.
+pub fn facts(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
+    add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
+    add("Account", report.account.clone().unwrap_or_default());
+    if let Some(kind) = report.data_type {
+        add("Type", kind.as_str().to_owned());
+    }
+    add("Manifest", report.manifest.clone());
+    if let Some(name) = &report.data_file {
+        let size = if report.bytes > 0 {
+            format!(" ({})", Size::from_bytes(report.bytes))
+        } else {
+            String::new()
+        };
+        add("Data file", format!("{name}{size}"));
+    }
+    if let Some(place) = report.place {
+        add("Place", place_in_queue(place));
+    }
+    if let Some(progress) = &report.progress {
+        let records = thousands(report.records.read);
+        let rate = thousands(progress.records_per_second);
+        add("Read so far", format!("{records} records, {rate} a second"));
+        add("Of the file", share(progress.bytes_read, report.bytes));
+        if let Some(end) = progress.estimated_end {
+            add("Expected", format!("to end about {}", clock(end)));
+        }
+    }
+    add("Received", clock(report.received_at));
+    if let Some(started) = report.started_at {
+        add("Started", clock(started));
+    }
+    if let Some(finished) = report.finished_at {
+        let since = report.started_at.unwrap_or(report.received_at);
+        add("Ended", format!("{} ({})", clock(finished), period(finished.duration_since(since))));
+    }
+    facts
+}
+
+/// What a partner makes of a place in the account's queue.
+fn place_in_queue(place: u64) -> String {
+    match place {
+        0 | 1 => "1: it is your next".to_owned(),
+        2 => "2: after one other import of yours".to_owned(),
+        n => format!("{}: after {} other imports of yours", thousands(n), thousands(n - 1)),
+    }
+}
+
+/// How many hundredths of `all` are `done`, at most all.
+pub fn percent(done: u64, all: u64) -> Option<u64> {
+    Some(done.saturating_mul(100).checked_div(all)?.min(100))
+}
+
+/// `done` of `all` bytes, in the unit that people read.
+fn share(done: u64, all: u64) -> String {
+    let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
+    match percent(done, all) {
+        Some(percent) => format!("{done_of_all} ({percent} %)"),
+        None => done_of_all,
+    }
+}
+
+fn clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A length of time in its largest whole unit: `a day`, `90 min`.
+pub fn length(seconds: u64) -> String {
+    match seconds {
+        86_400 => "a day".to_owned(),
+        n if n > 0 && n % 86_400 == 0 => format!("{} days", n / 86_400),
+        n if n > 0 && n % 3600 == 0 => format!("{} h", n / 3600),
+        n if n > 0 && n % 60 == 0 => format!("{} min", n / 60),
+        n => format!("{n} s"),
+    }
+}
+
+/// How long it took, to be read after a time.
+pub fn period(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => "in less than a second".to_owned(),
+        (0, 0, s) => format!("after {s}{NBSP}s"),
+        (0, m, s) => format!("after {m}{NBSP}min {s}{NBSP}s"),
+        (h, m, _) => format!("after {h}{NBSP}h {m}{NBSP}min"),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

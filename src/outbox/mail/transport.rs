@@ -1,0 +1,115 @@
+//! Hands a mail over: to an SMTP server, or to a local sendmail.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lettre::message::Message;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls as LettreTls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{SmtpTransport, Transport as _};
+
+use super::SendError;
+use super::sendmail;
+use crate::config::{Mail, MailServer, Smtp, Tls};
+
+/// Where mail goes, as configured.
+#[derive(Clone, Debug)]
+pub struct Hatch {
+    config: Mail,
+    server: Result<MailServer, String>,
+}
+
+impl Hatch {
+    pub fn new(config: &Mail) -> Self {
+        Self { config: config.clone(), server: config.server() }
+    }
+
+    /// Whether no mail is wanted.
+    pub fn is_off(&self) -> bool {
+        self.server == Ok(MailServer::Off)
+    }
+
+    /// Hands `message` over. Returns what the other side said.
+    pub fn send(&self, message: &Message) -> Result<String, SendError> {
+        match &self.server {
+            Err(problem) => Err(SendError::Url(problem.clone())),
+            Ok(MailServer::Off) => Err(SendError::Url("is empty".to_owned())),
+            Ok(MailServer::Sendmail(program)) => {
+                sendmail::send(program, message, self.config.timeout.get())?;
+                Ok(format!("{} took it", program.display()))
+            }
+            Ok(MailServer::Smtp(server)) => {
+                let answer = self.smtp(server)?.send(message)?;
+                let said = answer.message().collect::<Vec<_>>().join(" ");
+                Ok(format!("{} {said}", answer.code()))
+            }
+        }
+    }
+
+    /// Connects, greets, encrypts and logs in as [`Hatch::send`] does, and sends nothing.
+    pub fn greet(&self) -> Result<(), SendError> {
+        match &self.server {
+            Err(problem) => Err(SendError::Url(problem.clone())),
+            Ok(MailServer::Off | MailServer::Sendmail(_)) => Ok(()),
+            Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
+                true => Ok(()),
+                false => {
+                    Err(SendError::Url("names a server that hung up after the greeting".into()))
+                }
+            },
+        }
+    }
+
+    fn smtp(&self, server: &Smtp) -> Result<SmtpTransport, SendError> {
+        let mut builder = SmtpTransport::builder_dangerous(&server.host) // checked by Mail::check
+            .port(server.port)
+            .timeout(Some(self.config.timeout.get()))
+            .tls(self.tls(server)?);
+        if let Some(name) = &server.hello {
+            builder = builder.hello_name(ClientId::Domain(name.clone()));
+        }
+        if let Some(user) = &server.user {
+            let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+            let path = self.config.password_path(credentials).map_err(SendError::Credential)?;
+            let password = password(&path.ok_or(SendError::NoPassword)?)?;
+            builder = builder.credentials(Credentials::new(user.clone(), password));
+        }
+        Ok(builder.build())
+    }
+
+    fn tls(&self, server: &Smtp) -> Result<LettreTls, SendError> {
+        if server.tls == Tls::No {
+            return Ok(LettreTls::None);
+        }
+        let mut parameters = TlsParameters::builder(server.host.clone());
+        if let Some(path) = &self.config.ca_file {
+            let unreadable = |source| SendError::CaFile { path: path.clone(), source };
+            let pem = fs::read(path).map_err(unreadable)?;
+            let authority = Certificate::from_pem(&pem)
+                .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            parameters = parameters.add_root_certificate(authority);
+        }
+        let parameters = parameters.build()?;
+        Ok(match server.tls {
+            Tls::No => LettreTls::None,
+            Tls::IfOffered => LettreTls::Opportunistic(parameters),
+            Tls::StartTls => LettreTls::Required(parameters),
+            Tls::Implicit => LettreTls::Wrapper(parameters),
+        })
+    }
+}
+
+fn password(path: &Path) -> Result<String, SendError> {
+    let content = fs::read_to_string(path)
+        .map_err(|source| SendError::PasswordFile { path: path.to_owned(), source })?;
+    Ok(content.lines().next().unwrap_or_default().to_owned())
+}
+
+impl From<SmtpError> for SendError {
+    fn from(error: SmtpError) -> Self {
+        Self::Smtp(error)
+    }
+}

@@ -1,0 +1,200 @@
+//! What an address is, whoever asks: a public unicast address, or what else (pure).
+//!
+//! An IPv6 address may stand for an IPv4 address: ask [`special`] of the one that is [`reached`].
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix)
+}
+
+/// IPv4 that is no public unicast address: IANA's special-purpose registry (RFC 6890), multicast
+/// and what is reserved, and the metadata service that a cloud has at a public address.
+const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
+    (v4(0, 0, 0, 0, 8), "of this host itself"),
+    (v4(10, 0, 0, 0, 8), "private"),
+    (v4(100, 64, 0, 0, 10), "of a carrier's shared network"),
+    (v4(127, 0, 0, 0, 8), "loopback"),
+    (v4(168, 63, 129, 16, 32), "a cloud's metadata service"), // Azure's wire server
+    (v4(169, 254, 0, 0, 16), "link-local"),                   // 169.254.169.254: metadata
+    (v4(172, 16, 0, 0, 12), "private"),
+    (v4(192, 0, 0, 0, 24), "reserved"),
+    (v4(192, 0, 2, 0, 24), "for documentation"),
+    (v4(192, 88, 99, 0, 24), "reserved"), // the 6to4 relays of old
+    (v4(192, 168, 0, 0, 16), "private"),
+    (v4(198, 18, 0, 0, 15), "for benchmarks"),
+    (v4(198, 51, 100, 0, 24), "for documentation"),
+    (v4(203, 0, 113, 0, 24), "for documentation"),
+    (v4(224, 0, 0, 0, 4), "multicast"),
+    (v4(240, 0, 0, 0, 4), "reserved"),
+];
+
+/// IPv6 that is no public unicast address. [`PUBLIC_V6`] is looked at last: what neither names is
+/// not assigned.
+const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
+    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
+    (v6(0xfe80, 0, 10), "link-local"),
+    (v6(0xfec0, 0, 10), "site-local"),
+    (v6(0xfc00, 0, 7), "unique-local"),
+    (v6(0xff00, 0, 8), "multicast"),
+    (v6(0x2001, 0, 23), "reserved"), // Teredo, ORCHID, benchmarks
+    (v6(0x2001, 0xdb8, 32), "for documentation"),
+    (v6(0x2002, 0, 16), "reserved"), // 6to4: holds an IPv4 address of anybody's choice
+    (v6(0x3fff, 0, 20), "for documentation"),
+];
+
+const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
+
+/// NAT64 (RFC 6052): the last 32 bits are the IPv4 address that is reached.
+const NAT64: Ipv6Net = v6(0x64, 0xff9b, 96);
+
+/// The address that a connection to `address` ends at, where it says another one.
+pub fn reached(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if NAT64.contains(&v6) => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        canonical => canonical,
+    }
+}
+
+/// What `address` is, unless it is a public unicast address.
+pub fn special(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(ip) => {
+            SPECIAL_V4.iter().find(|(net, _)| net.contains(&ip)).map(|(_, what)| *what)
+        }
+        IpAddr::V6(ip) => SPECIAL_V6
+            .iter()
+            .find(|(net, _)| net.contains(&ip))
+            .map(|(_, what)| *what)
+            .or_else(|| (!PUBLIC_V6.contains(&ip)).then_some("not assigned to anybody")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every network's first and last address, and the public addresses beside it; none where
+    /// another special network is.
+    const V4: [(&str, &str, &str, &str, &str); 16] = [
+        ("of this host itself", "", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
+        ("private", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
+        (
+            "of a carrier's shared network",
+            "100.63.255.255",
+            "100.64.0.0",
+            "100.127.255.255",
+            "100.128.0.0",
+        ),
+        ("loopback", "126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
+        (
+            "a cloud's metadata service",
+            "168.63.129.15",
+            "168.63.129.16",
+            "168.63.129.16",
+            "168.63.129.17",
+        ),
+        ("link-local", "169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"),
+        ("private", "172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
+        ("reserved", "191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
+        ("for documentation", "192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"),
+        ("reserved", "192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"),
+        ("private", "192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"),
+        ("for benchmarks", "198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"),
+        ("for documentation", "198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"),
+        ("for documentation", "203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"),
+        ("multicast", "223.255.255.255", "224.0.0.0", "239.255.255.255", ""),
+        ("reserved", "", "240.0.0.0", "255.255.255.255", ""),
+    ];
+
+    /// The same of IPv6 networks among the assigned addresses.
+    const V6: [(&str, &str, &str, &str, &str); 4] = [
+        (
+            "reserved",
+            "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001::",
+            "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:200::",
+        ),
+        (
+            "for documentation",
+            "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db8::",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db9::",
+        ),
+        (
+            "reserved",
+            "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2002::",
+            "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2003::",
+        ),
+        (
+            "for documentation",
+            "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "3fff::",
+            "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "3fff:1000::",
+        ),
+    ];
+
+    fn what(address: &str) -> Option<&'static str> {
+        special(reached(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn every_network_is_special_from_its_first_to_its_last_address() {
+        assert_eq!(V4.len(), SPECIAL_V4.len());
+        for (name, before, first, last, after) in V4.into_iter().chain(V6) {
+            assert_eq!(what(first), Some(name), "{first}");
+            assert_eq!(what(last), Some(name), "{last}");
+            for beside in [before, after].into_iter().filter(|address| !address.is_empty()) {
+                assert_eq!(what(beside), None, "{beside}");
+            }
+        }
+    }
+
+    #[test]
+    fn benchmark_addresses_are_special() {
+        for address in ["198.18.0.1", "198.19.0.1", "::ffff:198.19.0.1", "64:ff9b::c613:1"] {
+            assert_eq!(what(address), Some("for benchmarks"), "{address}");
+        }
+    }
+
+    #[test]
+    fn only_assigned_ipv6_addresses_are_public() {
+        for (address, expected) in [
+            ("::", "not assigned to anybody"),
+            ("::1", "loopback"),
+            ("::2", "not assigned to anybody"),
+            ("64:ff9b:0:0:0:1::", "not assigned to anybody"),
+            ("1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("4000::", "not assigned to anybody"),
+            ("fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("fc00::", "unique-local"),
+            ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "unique-local"),
+            ("fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "not assigned to anybody"),
+            ("fe80::", "link-local"),
+            ("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "link-local"),
+            ("fec0::", "site-local"),
+            ("feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "site-local"),
+            ("ff00::", "multicast"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"),
+        ] {
+            assert_eq!(what(address), Some(expected), "{address}");
+        }
+        for address in ["2000::", "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+            assert_eq!(what(address), None, "{address}");
+        }
+    }
+}

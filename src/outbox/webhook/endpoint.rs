@@ -1,0 +1,125 @@
+//! What an endpoint may be called and where it may lie: checked when it is saved. Pure.
+
+use ureq::http::Uri;
+
+/// The longest endpoint name, in bytes.
+const MAX_NAME: usize = 64;
+
+/// The longest URL, in bytes.
+const MAX_URL: usize = 2048;
+
+/// Why an endpoint can't be saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEndpoint {
+    /// The name.
+    #[error("an endpoint's name is 1 to 64 of A-Z a-z 0-9 . _ and -")]
+    Name,
+    /// It isn't a URL.
+    #[error("this is not a URL: write it as https://host/path, in ASCII and percent-encoded")]
+    Syntax,
+    /// Longer than 2048 bytes.
+    #[error("the URL is longer than 2048 bytes")]
+    TooLong,
+    /// Neither http nor https.
+    #[error("the URL must begin with https:// or http://")]
+    Scheme,
+    /// No host, or an impossible port.
+    #[error("the URL names no host, or an impossible port")]
+    Host,
+    /// A user name or password: it would be shown wherever the URL is.
+    #[error("the URL holds a user name or password; webhooks are trusted by their signature")]
+    Credentials,
+    /// A fragment, which is never sent.
+    #[error("the URL has a fragment (#…), which is never sent")]
+    Fragment,
+}
+
+/// Whether `name` can be an endpoint's name.
+///
+/// # Errors
+/// [`InvalidEndpoint::Name`].
+pub fn check_name(name: &str) -> Result<(), InvalidEndpoint> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed);
+    if valid { Ok(()) } else { Err(InvalidEndpoint::Name) }
+}
+
+/// Whether `url` can be an endpoint's URL.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
+    if url.len() > MAX_URL {
+        return Err(InvalidEndpoint::TooLong);
+    }
+    if url.contains('#') {
+        return Err(InvalidEndpoint::Fragment); // Uri would drop it in silence
+    }
+    let uri: Uri = url.parse().map_err(|_| InvalidEndpoint::Syntax)?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(InvalidEndpoint::Scheme);
+    }
+    let authority = uri.authority().ok_or(InvalidEndpoint::Host)?;
+    if authority.as_str().contains('@') {
+        return Err(InvalidEndpoint::Credentials);
+    }
+    let port_is_written = authority.as_str().len() > authority.host().len();
+    if authority.host().is_empty()
+        || (port_is_written && authority.port_u16().is_none_or(|p| p == 0))
+    {
+        return Err(InvalidEndpoint::Host);
+    }
+    Ok(())
+}
+
+/// The host of a URL that [`check_url`] passed, in lower case; what concurrency is bounded by.
+pub fn host(url: &str) -> Option<String> {
+    Some(url.parse::<Uri>().ok()?.host()?.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_receivers_give() {
+        for url in [
+            "https://hooks.example.com/in?token=a%20b",
+            "http://127.0.0.1:8080/",
+            "http://[::1]:8080/x",
+            "https://example.com",
+            "HTTPS://example.com:8443/a",
+        ] {
+            assert_eq!(check_url(url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        use InvalidEndpoint::*;
+        for (url, why) in [
+            ("", Syntax),
+            ("example.com/x", Syntax),
+            ("/x", Scheme),
+            ("ftp://example.com/", Scheme),
+            ("https://user:pw@example.com/", Credentials),
+            ("https://example.com/#a", Fragment),
+            ("https://example.com:0/", Host),
+            ("https://example.com:99999/", Host),
+            ("https://example.com/\r\nx: y", Syntax),
+            ("https://exa mple.com/", Syntax),
+            ("https://bücher.example/", Syntax),
+            (&*format!("https://example.com/{}", "x".repeat(2048)), TooLong),
+        ] {
+            assert_eq!(check_url(url), Err(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain_words() {
+        assert_eq!(check_name("crm-1"), Ok(()));
+        for name in ["", "a b", "a/b", "é", "a\n", &"x".repeat(65)] {
+            assert_eq!(check_name(name), Err(InvalidEndpoint::Name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Events: rows to Arrow columns, column by column. With the lexer, the hot loop of an import.
+//!
+//! Every column is built whole, and what its cells break is noted as it is found. Then the rows that
+//! break a rule are taken out of the batch.
+//!
+//! Invariants: each column gets one value, or null, for each row, in the rows' order, whether the
+//! row is bad or not. A row's rules are checked in their order: name, `ts`, ids, properties by their
+//! columns, and what is about all of them. A cell that a `plain` test lets pass is what the rule
+//! itself would give, which property tests hold; every other cell is the rule's.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
+};
+use arrow_array::{
+    ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, TimestampMillisecondArray, new_null_array,
+};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::DataType;
+
+use super::block::{Found, Plan, Rows};
+use super::explain::{broken, has_charged_items, only_id, too_many_properties};
+use super::filter::without;
+use super::name_cache::RecentNames;
+use super::string_column::{Nulls, Texts};
+use crate::records::csv::lexer::Span;
+use crate::records::header::columns::PropertyColumn;
+use crate::records::header::schema::{EventSchema, IdKind, PropertyType};
+use crate::records::profile_change::Value;
+use crate::records::rules::calendar::Calendar;
+use crate::records::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES};
+use crate::records::rules::id;
+use crate::records::rules::id::{ID, id};
+use crate::records::rules::rejection::Rule;
+use crate::records::rules::timestamp;
+use crate::records::rules::timestamp::timestamp;
+use crate::records::rules::{property, value};
+
+/// The rows that break no rule; what the others break is added to `found`.
+pub fn build(
+    plan: &Plan,
+    schema: &EventSchema,
+    rows: &Rows<'_>,
+    found: &mut Vec<Found>,
+) -> Vec<RecordBatch> {
+    let mut builder = Builder::new(plan, rows, found);
+    let columns = builder.columns();
+    let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
+        .expect("one column of its type for each field of the schema");
+    without(&builder.bad, batch)
+}
+
+struct Builder<'a, 'r> {
+    plan: &'a Plan,
+    rows: &'a Rows<'r>,
+    found: &'a mut Vec<Found>,
+    /// Rows that break a rule.
+    bad: Vec<bool>,
+    calendar: Calendar,
+}
+
+impl<'a, 'r> Builder<'a, 'r> {
+    fn new(plan: &'a Plan, rows: &'a Rows<'r>, found: &'a mut Vec<Found>) -> Self {
+        Self { plan, rows, found, bad: vec![false; rows.len()], calendar: Calendar::default() }
+    }
+
+    /// A row breaks a rule.
+    fn reject(&mut self, row: usize, rule: &'static Rule, column: Option<usize>) {
+        self.bad[row] = true;
+        self.found.push(self.rows.found(row, rule, column));
+    }
+
+    /// The cell of a row's property breaks a rule, or several.
+    fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
+        let cell = self.rows.cell(row, property.column);
+        for rule in broken(self.plan, property, cell) {
+            self.reject(row, rule, Some(property.column));
+        }
+    }
+
+    fn columns(&mut self) -> Vec<ArrayRef> {
+        let mut columns = vec![self.names(), self.timestamps()];
+        columns.extend(self.ids());
+        columns.push(self.lines());
+        let plan = self.plan;
+        columns.extend(plan.columns.properties.iter().map(|property| self.property(property)));
+        self.count_properties();
+        self.check_items();
+        columns
+    }
+
+    fn names(&mut self) -> ArrayRef {
+        let Some(column) = self.plan.columns.event_name else {
+            return new_null_array(&DataType::Utf8, self.rows.len());
+        };
+        let mut recent = RecentNames::default();
+        let mut names = self.texts(column);
+        for (row, cell) in self.rows.spans(column).enumerate() {
+            if recent.holds(self.rows.bytes(cell)) {
+                names.push_cell(cell);
+                continue;
+            }
+            match self.plan.reserved.name(self.rows.text(cell)) {
+                Ok(name) => {
+                    names.push(name);
+                    recent.add(name.as_bytes());
+                }
+                Err(rule) => {
+                    self.reject(row, rule, Some(column));
+                    names.push("");
+                }
+            }
+        }
+        names.finish()
+    }
+
+    fn timestamps(&mut self) -> ArrayRef {
+        let now = self.plan.processing_time;
+        let Some(column) = self.plan.columns.timestamp else {
+            return instants(vec![now * 1000; self.rows.len()], Nulls::default());
+        };
+        let mut times = Vec::with_capacity(self.rows.len());
+        for (row, cell) in self.rows.spans(column).enumerate() {
+            let plain = timestamp::plain(self.rows.bytes(cell));
+            let at = plain.map_or_else(|| timestamp(self.rows.text(cell)), |at| Ok(Some(at)));
+            let at = at.unwrap_or_else(|rule| {
+                self.reject(row, rule, Some(column));
+                None
+            });
+            times.push(at.unwrap_or(now) * 1000);
+        }
+        instants(times, Nulls::default())
+    }
+
+    /// The four id columns in the schema's order.
+    fn ids(&mut self) -> Vec<ArrayRef> {
+        let mut has_one = vec![false; self.rows.len()];
+        let order = [IdKind::Identity, IdKind::ObjectId, IdKind::FbId, IdKind::GpId];
+        let columns = order.map(|kind| match self.plan.columns.ids[kind as usize] {
+            Some(column) => self.id_column(column, &mut has_one),
+            None => new_null_array(&DataType::Utf8, self.rows.len()),
+        });
+        for (row, _) in has_one.iter().enumerate().filter(|(_, has_one)| !**has_one) {
+            self.reject(row, &ID, only_id(self.plan));
+        }
+        columns.into()
+    }
+
+    /// One of them; notes which rows have one, right or wrong.
+    fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
+        let mut ids = self.texts(column);
+        for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {
+            if id::is_plain(self.rows.bytes(cell)) {
+                *has_one = true;
+                ids.push_cell(cell);
+                continue;
+            }
+            match id(self.rows.text(cell)) {
+                Ok(Some(id)) => {
+                    *has_one = true;
+                    ids.push(id);
+                }
+                Ok(None) => ids.push_null(),
+                Err(rule) => {
+                    *has_one = true;
+                    ids.push_null();
+                    self.reject(row, rule, Some(column));
+                }
+            }
+        }
+        ids.finish()
+    }
+
+    fn lines(&self) -> ArrayRef {
+        let lines = (0..self.rows.len()).map(|row| self.rows.line(row) as i64);
+        Arc::new(lines.collect::<PrimitiveArray<Int64Type>>())
+    }
+
+    fn property(&mut self, property: &PropertyColumn) -> ArrayRef {
+        match property.property.kind {
+            PropertyType::String => self.strings(property),
+            PropertyType::Integer => self.numbers::<Int32Type>(property, value::integer),
+            PropertyType::Long => self.numbers::<Int64Type>(property, value::long),
+            PropertyType::Float => self.numbers::<Float64Type>(property, value::float),
+            PropertyType::Boolean => self.booleans(property),
+            PropertyType::Date => self.dates(property),
+        }
+    }
+
+    fn strings(&mut self, property: &PropertyColumn) -> ArrayRef {
+        let max = self.plan.limits.max_property_value;
+        let mut strings = self.texts(property.column);
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
+            let bytes = self.rows.bytes(cell);
+            if property::is_plain(bytes, max) {
+                strings.push_cell(cell);
+                continue;
+            }
+            if let Some(at) = property::plain_dollar_date(bytes, max) {
+                strings.push_ascii(&self.calendar.rfc3339(at));
+                continue;
+            }
+            let text = self.rows.text(cell);
+            match property::length(text, max).and_then(|()| property::string(text)) {
+                Ok(Value::Text(_)) => strings.push_cell(cell),
+                Ok(Value::Date(at)) => strings.push_ascii(&self.calendar.rfc3339(at)),
+                Ok(_) => strings.push_null(),
+                Err(_) => {
+                    strings.push_null();
+                    self.reject_property(row, property);
+                }
+            }
+        }
+        strings.finish()
+    }
+
+    /// The values of a column, where `parse` reads a cell without white space around it.
+    #[inline]
+    fn typed<T: Default>(
+        &mut self,
+        property: &PropertyColumn,
+        parse: impl Fn(&str) -> Result<T, &'static Rule>,
+    ) -> (Vec<T>, Nulls) {
+        let max = self.plan.limits.max_property_value;
+        let (mut values, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
+            let text = self.rows.text(cell);
+            let plain = if text.len() <= max { parse(text).ok() } else { None };
+            let value = plain.map_or_else(
+                || property::length(text, max).and_then(|()| property::typed(text, &parse)),
+                |value| Ok(Some(value)),
+            );
+            let value = value.unwrap_or_else(|_| {
+                self.reject_property(row, property);
+                None
+            });
+            values.push(value.unwrap_or_else(|| {
+                nulls.push(row);
+                T::default()
+            }));
+        }
+        (values, nulls)
+    }
+
+    #[inline]
+    fn numbers<T: ArrowPrimitiveType<Native: Default>>(
+        &mut self,
+        property: &PropertyColumn,
+        parse: impl Fn(&str) -> Result<T::Native, &'static Rule>,
+    ) -> ArrayRef {
+        let (numbers, nulls) = self.typed(property, parse);
+        let nulls = nulls.finish(numbers.len());
+        Arc::new(PrimitiveArray::<T>::new(numbers.into(), nulls))
+    }
+
+    fn booleans(&mut self, property: &PropertyColumn) -> ArrayRef {
+        let (booleans, nulls) = self.typed(property, value::boolean);
+        let nulls = nulls.finish(booleans.len());
+        let bits = BooleanBuffer::collect_bool(booleans.len(), |row| booleans[row]);
+        Arc::new(BooleanArray::new(bits, nulls))
+    }
+
+    fn dates(&mut self, property: &PropertyColumn) -> ArrayRef {
+        let max = self.plan.limits.max_property_value;
+        let (mut times, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        for (row, cell) in self.rows.spans(property.column).enumerate() {
+            let cell = self.rows.text(cell);
+            let instant =
+                property::length(cell, max).and_then(|()| property::instant(cell, property.format));
+            let seconds = instant.unwrap_or_else(|_| {
+                self.reject_property(row, property);
+                None
+            });
+            if seconds.is_none() {
+                nulls.push(row);
+            }
+            times.push(seconds.unwrap_or_default() * 1000);
+        }
+        instants(times, nulls)
+    }
+
+    /// A column of texts, with room for the cells of `column`.
+    fn texts(&self, column: usize) -> Texts<'r> {
+        let cells = self.rows.spans(column).map(Span::len);
+        Texts::new(self.rows.block(), self.rows.len(), cells)
+    }
+
+    /// Marks rows with too many properties, where there are columns enough for that.
+    fn count_properties(&mut self) {
+        if self.plan.columns.properties.len() <= self.plan.limits.max_event_properties {
+            return;
+        }
+        for row in 0..self.rows.len() {
+            if too_many_properties(self.plan, self.rows, row) {
+                self.reject(row, &TOO_MANY_PROPERTIES, None);
+            }
+        }
+    }
+
+    fn check_items(&mut self) {
+        let Some(items) = self.plan.items else { return };
+        for row in 0..self.rows.len() {
+            if has_charged_items(self.plan, self.rows, row, items) {
+                self.reject(row, &CHARGED_ITEMS, Some(items));
+            }
+        }
+    }
+}
+
+fn instants(milliseconds: Vec<i64>, nulls: Nulls) -> ArrayRef {
+    let nulls = nulls.finish(milliseconds.len());
+    let times = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), nulls);
+    Arc::new(TimestampMillisecondArray::with_timezone(times, "UTC"))
+}

@@ -1,0 +1,60 @@
+//! Everything that one cell or record breaks: the slow way, with the same rules as the fast way.
+
+use super::block::{Found, Plan, Rows};
+use crate::records::header::columns::PropertyColumn;
+use crate::records::header::schema::PropertyType;
+use crate::records::rules::event::is_charged;
+use crate::records::rules::id::{ID, id};
+use crate::records::rules::property;
+use crate::records::rules::rejection::Rule;
+use crate::records::rules::timestamp::timestamp;
+
+pub fn too_many_properties(plan: &Plan, rows: &Rows<'_>, row: usize) -> bool {
+    let is_set = |property: &&PropertyColumn| {
+        let cell = rows.cell(row, property.column);
+        let is_text = property.property.kind == PropertyType::String;
+        if is_text { !cell.is_empty() } else { !cell.trim().is_empty() }
+    };
+    plan.columns.properties.iter().filter(is_set).count() > plan.limits.max_event_properties
+}
+
+pub fn has_charged_items(plan: &Plan, rows: &Rows<'_>, row: usize, items: usize) -> bool {
+    let name = plan.columns.event_name.map_or("", |column| rows.cell(row, column));
+    !rows.cell(row, items).is_empty() && is_charged(name)
+}
+
+/// Every rule that the cell of a property breaks.
+pub fn broken(
+    plan: &Plan,
+    property: &PropertyColumn,
+    cell: &str,
+) -> impl Iterator<Item = &'static Rule> + use<> {
+    let length = property::length(cell, plan.limits.max_property_value).err();
+    let value = property::of_type(cell, property.property.kind, property.format).err();
+    length.into_iter().chain(value)
+}
+
+/// The column that a missing id is told of: with one there is no doubt which cell is meant.
+pub fn only_id(plan: &Plan) -> Option<usize> {
+    let mut columns = plan.columns.ids.into_iter().flatten();
+    columns.next().filter(|_| columns.next().is_none())
+}
+
+/// Adds what a row breaks of the rules for `ts` and the ids, events and profiles alike.
+pub fn explain_user(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut Vec<Found>) {
+    if let Some(column) = plan.columns.timestamp {
+        let at = timestamp(rows.cell(row, column));
+        found.extend(at.err().map(|rule| rows.found(row, rule, Some(column))));
+    }
+    let before = found.len();
+    let mut has_one = false;
+    for column in plan.columns.ids.into_iter().flatten() {
+        match id(rows.cell(row, column)) {
+            Ok(id) => has_one |= id.is_some(),
+            Err(rule) => found.push(rows.found(row, rule, Some(column))),
+        }
+    }
+    if !has_one && found.len() == before {
+        found.push(rows.found(row, &ID, only_id(plan)));
+    }
+}

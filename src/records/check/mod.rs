@@ -1,0 +1,9 @@
+//! Blocks of records checked by the rules and collected into batches.
+
+pub mod block;
+pub mod events;
+pub mod explain;
+pub mod filter;
+pub mod name_cache;
+pub mod profiles;
+pub mod string_column;

@@ -1,0 +1,24 @@
+//! Event names that were checked before: a file has few, and to check one costs an allocation.
+
+use crate::codec::short_bytes::same;
+
+/// Cells seen lately that are valid event names as they stand.
+#[derive(Default)]
+pub struct RecentNames<'a>([Option<&'a [u8]>; 16]);
+
+impl<'a> RecentNames<'a> {
+    #[inline]
+    pub fn holds(&self, cell: &[u8]) -> bool {
+        self.0[Self::slot(cell)].is_some_and(|name| same(name, cell))
+    }
+
+    pub fn add(&mut self, name: &'a [u8]) {
+        self.0[Self::slot(name)] = Some(name);
+    }
+
+    #[inline]
+    fn slot(cell: &[u8]) -> usize {
+        let ends = [cell.first(), cell.last()].map(|byte| byte.map_or(0, |b| *b as usize));
+        (cell.len() + ends[0] + 3 * ends[1]) % 16
+    }
+}

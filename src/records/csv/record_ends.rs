@@ -1,0 +1,136 @@
+//! Where records end in a text that comes in pieces: the lexer's quoting rules, without cells.
+
+/// Where a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A quote here opens a cell.
+    CellStart,
+    /// A quote here is a byte like others.
+    Cell,
+    /// Inside quotes.
+    Quoted,
+    /// After a quote inside quotes: the closing one, unless another follows.
+    QuoteInQuoted,
+}
+
+/// Follows a text from record to record.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotes {
+    delimiter: u8,
+    place: Place,
+}
+
+impl Quotes {
+    pub fn new(delimiter: u8) -> Self {
+        Self { delimiter, place: Place::CellStart }
+    }
+
+    /// Whether the text so far ends inside quotes.
+    pub fn open(self) -> bool {
+        self.place == Place::Quoted
+    }
+
+    /// Follows all of `text`; gives the place after the last line end that ends a record.
+    pub fn last_end(&mut self, text: &[u8]) -> Option<usize> {
+        let mut last = None;
+        let mut at = 0;
+        while at < text.len() {
+            let (plain, next) = self.step(text, at);
+            let end = memchr::memrchr2(b'\n', b'\r', &text[plain.clone()]);
+            last = end.map(|end| plain.start + end + 1).or(last);
+            at = next;
+        }
+        last
+    }
+
+    /// Follows `text` up to the first line end that ends a record, and gives its place.
+    pub fn first_end(&mut self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < text.len() {
+            let (plain, next) = self.step(text, at);
+            if let Some(end) = memchr::memchr2(b'\n', b'\r', &text[plain.clone()]) {
+                self.place = Place::CellStart;
+                return Some(plain.start + end);
+            }
+            at = next;
+        }
+        None
+    }
+
+    /// One step from `at`: what of it is outside quotes, and where to go on.
+    fn step(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
+        let nothing = at..at;
+        let quote = text[at] == b'"';
+        match self.place {
+            Place::Quoted => {
+                let close = memchr::memchr(b'"', &text[at..]);
+                if close.is_some() {
+                    self.place = Place::QuoteInQuoted;
+                }
+                (nothing, close.map_or(text.len(), |close| at + close + 1))
+            }
+            Place::QuoteInQuoted if quote => {
+                self.place = Place::Quoted;
+                (nothing, at + 1)
+            }
+            Place::QuoteInQuoted => {
+                self.place = Place::Cell;
+                (nothing, at)
+            }
+            Place::CellStart if quote => {
+                self.place = Place::Quoted;
+                (nothing, at + 1)
+            }
+            Place::CellStart | Place::Cell => self.outside(text, at),
+        }
+    }
+
+    /// The text from `at` to the next quote, or to the end.
+    fn outside(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
+        let quote = memchr::memchr(b'"', &text[at..]).map(|quote| at + quote);
+        let stop = quote.unwrap_or(text.len());
+        if let Some(before) = text[at..stop].last() {
+            let starts = *before == self.delimiter || matches!(before, b'\n' | b'\r');
+            self.place = if starts { Place::CellStart } else { Place::Cell };
+        }
+        // Inside a cell the quote is passed over; at its start the next step opens it.
+        let passed = quote.is_some() && self.place == Place::Cell;
+        (at..stop, stop + usize::from(passed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::csv::lexer::lex;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn ends_records_where_the_lexer_does(text in "[ab,\"\n]{0,40}", cut in 0_usize..40) {
+            let text = text.as_bytes();
+            let cut = cut.min(text.len());
+            let mut quotes = Quotes::new(b',');
+            let first = quotes.last_end(&text[..cut]);
+            let second = quotes.last_end(&text[cut..]).map(|end| cut + end);
+            let end = second.or(first).unwrap_or(0);
+            let whole = lex(text, b',', 0).records;
+            let before = lex(&text[..end], b',', 0).records;
+            proptest::prop_assert_eq!(&whole[..before.len()], &before[..]);
+            let rest = lex(&text[end..], b',', 0).records.len();
+            proptest::prop_assert_eq!(before.len() + rest, whole.len());
+            proptest::prop_assert!(rest <= 1, "the end is the last one");
+        }
+
+        #[test]
+        fn finds_the_first_end(text in "[ab,\"\n]{0,40}") {
+            let text = text.as_bytes();
+            let first = Quotes::new(b',').first_end(text);
+            let expected = (0..text.len()).find(|at| {
+                Quotes::new(b',').last_end(&text[..=*at]).is_some()
+            });
+            proptest::prop_assert_eq!(first, expected);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Finds the bytes that mean something to the lexer, 64 bytes of the block at a time.
+//!
+//! `memchr` is made for marks that are far apart; cells are ten bytes long, and then its start-up
+//! costs more than this does for everything.
+
+use wide::u8x16;
+
+/// How many bytes are looked at together.
+const WINDOW: usize = 64;
+
+/// The places of `N` different bytes in a block, in order.
+pub struct Marks<'a, const N: usize> {
+    block: &'a [u8],
+    marks: [u8; N],
+    /// The place of the bytes that `found` is about.
+    base: usize,
+    /// One bit for each of them that is a mark and was not given out yet.
+    found: u64,
+}
+
+impl<'a, const N: usize> Marks<'a, N> {
+    /// None of the `marks` is zero.
+    pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
+        let mut new = Self { block, marks, base: 0, found: 0 };
+        new.found = new.look();
+        new
+    }
+
+    /// The next mark's place.
+    #[inline]
+    pub fn next(&mut self) -> Option<usize> {
+        while self.found == 0 {
+            self.base += WINDOW;
+            if self.base >= self.block.len() {
+                self.base = self.block.len();
+                return None;
+            }
+            self.found = self.look();
+        }
+        let at = self.base + self.found.trailing_zeros() as usize;
+        self.found &= self.found - 1;
+        Some(at)
+    }
+
+    /// Goes on at `at`, forwards.
+    #[inline]
+    pub fn skip_to(&mut self, at: usize) {
+        let passed = at - self.base.min(at);
+        if passed < WINDOW {
+            self.found &= u64::MAX << passed;
+        } else {
+            self.base = at.min(self.block.len());
+            self.found = self.look();
+        }
+    }
+
+    /// The marks among the bytes of the window at `base`; past the block's end are none.
+    #[inline]
+    fn look(&self) -> u64 {
+        match self.block[self.base..].first_chunk() {
+            Some(window) => find(window, self.marks),
+            None => find(&self.last_window(), self.marks),
+        }
+    }
+
+    #[cold]
+    fn last_window(&self) -> [u8; WINDOW] {
+        let mut window = [0; WINDOW];
+        let rest = &self.block[self.base..];
+        window[..rest.len()].copy_from_slice(rest);
+        window
+    }
+}
+
+/// One bit for each byte of the window that is one of `marks`.
+#[inline]
+fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
+    window.as_chunks::<16>().0.iter().zip(0..).fold(0, |found, (bytes, at)| {
+        let bytes = u8x16::new(*bytes);
+        let is_mark = marks
+            .iter()
+            .fold(u8x16::ZERO, |is_mark, mark| is_mark | bytes.simd_eq(u8x16::splat(*mark)));
+        found | u64::from(is_mark.to_bitmask()) << (16 * at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn finds_every_mark_once(
+            block in "[,\n\"a\u{80}\u{ff}]{0,200}",
+            from in 0_usize..200,
+            skip in 0_usize..100,
+        ) {
+            let block = block.as_bytes();
+            let is_mark = |at: &usize| b",\n\"".contains(&block[*at]);
+            let from = from.min(block.len());
+            let mut marks = Marks::new(block, [b',', b'\n', b'"']);
+            marks.skip_to(from);
+            let first = marks.next();
+            proptest::prop_assert_eq!(first, (from..block.len()).find(is_mark));
+            let rest = first.map_or(block.len(), |at| (at + 1 + skip).min(block.len()));
+            marks.skip_to(rest);
+            let found: Vec<_> = std::iter::from_fn(|| marks.next()).collect();
+            let expected: Vec<_> = (rest..block.len()).filter(is_mark).collect();
+            proptest::prop_assert_eq!(found, expected);
+            proptest::prop_assert_eq!(marks.next(), None);
+        }
+    }
+}

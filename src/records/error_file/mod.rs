@@ -1,0 +1,182 @@
+//! The error file: the header and every rejected record as they were, and why, in a last column.
+//!
+//! Mended and uploaded again under a manifest like the first one, it imports: the delimiter is the
+//! data file's, and a byte order mark says UTF-8 where the manifest or the data file said another
+//! encoding. A `Failure Description` that the data file has already is left out, so that there is
+//! one, and it is the last.
+
+pub mod reason_cache;
+
+use std::ops::Range;
+
+use self::reason_cache::Phrases;
+use super::csv::lexer::raw_fields;
+use super::header::columns::FAILURE_DESCRIPTION;
+use super::rules::fold;
+use super::sink::{RejectedRecord, Start};
+
+/// How an error file is written; where to is the caller's.
+#[derive(Clone, Debug)]
+pub struct ErrorFile {
+    delimiter: u8,
+    line_end: &'static str,
+    /// The header's number of columns.
+    width: usize,
+    /// Columns of the data file that are left out.
+    dropped: Vec<usize>,
+    quote_formulas: bool,
+}
+
+impl ErrorFile {
+    /// The error file of a data file that begins with `start`.
+    ///
+    /// `quote_formulas` puts a `'` before cells that a spreadsheet would run.
+    pub fn new(start: &Start, quote_formulas: bool) -> Self {
+        let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
+        let names = start.names.iter().enumerate();
+        let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
+        Self {
+            delimiter: start.delimiter,
+            line_end: start.line_end,
+            width: start.names.len(),
+            dropped,
+            quote_formulas,
+        }
+    }
+
+    /// What it begins with: its header.
+    pub fn header(&self, start: &Start) -> Vec<u8> {
+        let mut line = Vec::new();
+        if start.needs_mark {
+            line.extend_from_slice(b"\xEF\xBB\xBF");
+        }
+        self.fields(&start.header, &mut line);
+        self.end_line(&mut line, |line| line.extend_from_slice(FAILURE_DESCRIPTION.as_bytes()));
+        line
+    }
+
+    /// Appends a rejected record to `out`, its reasons joined by `; `. One that was too long to hold
+    /// has empty fields.
+    pub fn push(&self, record: &RejectedRecord<'_>, phrases: &mut Phrases, out: &mut Vec<u8>) {
+        match record.raw {
+            Some(raw) => self.fields(raw, out),
+            None => {
+                let fields = self.width.saturating_sub(self.dropped.len());
+                out.resize(out.len() + fields.saturating_sub(1), self.delimiter);
+            }
+        }
+        self.end_line(out, |out| {
+            for (n, reason) in record.reasons.iter().enumerate() {
+                if n > 0 {
+                    out.extend_from_slice(b"; ");
+                }
+                phrases.of(reason).push_quoted(reason.value.as_deref(), out);
+            }
+        });
+    }
+
+    fn fields(&self, raw: &[u8], out: &mut Vec<u8>) {
+        if self.dropped.is_empty() && !self.quote_formulas {
+            return out.extend_from_slice(raw);
+        }
+        let fields = raw_fields(raw, self.delimiter).into_iter().enumerate();
+        let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
+        for (n, field) in kept.collect::<Vec<Range<usize>>>().into_iter().enumerate() {
+            if n > 0 {
+                out.push(self.delimiter);
+            }
+            self.field(&raw[field], out);
+        }
+    }
+
+    fn field(&self, field: &[u8], out: &mut Vec<u8>) {
+        let text = field.strip_prefix(b"\"").unwrap_or(field);
+        let runs = matches!(text, [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..]);
+        if !(self.quote_formulas && runs) {
+            return out.extend_from_slice(field);
+        }
+        out.extend_from_slice(if text.len() < field.len() { b"\"'" } else { b"'" });
+        out.extend_from_slice(text);
+    }
+
+    /// Puts what `tell` appends, quotes doubled, into the last field, and ends the line.
+    fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(&[self.delimiter, b'"']);
+        tell(out);
+        out.push(b'"');
+        out.extend_from_slice(self.line_end.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::header::schema::Schema;
+    use crate::records::{Rejection, rules};
+
+    fn start(names: &str) -> Start {
+        Start {
+            schema: Schema::Profile([].into()),
+            header: names.as_bytes().to_vec(),
+            names: names.split(',').map(str::to_owned).collect(),
+            delimiter: b',',
+            line_end: "\n",
+            needs_mark: false,
+        }
+    }
+
+    fn rejected(raw: Option<&[u8]>) -> RejectedRecord<'_> {
+        let rule = &rules::profile::PHONE;
+        let reason = Rejection {
+            text: rule.text(),
+            message: rule.text().into(),
+            line: 2,
+            column: None,
+            value: Some("a\"b".into()),
+            help: None,
+        };
+        RejectedRecord { line: 2, raw, reasons: vec![reason] }
+    }
+
+    fn write(start: &Start, raw: Option<&[u8]>, quote_formulas: bool) -> String {
+        let file = ErrorFile::new(start, quote_formulas);
+        let mut text = file.header(start);
+        file.push(&rejected(raw), &mut Phrases::default(), &mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn keeps_every_byte_and_quotes_the_reason() {
+        assert_eq!(
+            write(&start("a,b"), Some(b"\"x\"\"\ny\",+49 1"), false),
+            "a,b,\"Failure Description\"\n\"x\"\"\ny\",+49 1,\"Phone number is not valid - value a\"\"b\"\n"
+        );
+    }
+
+    #[test]
+    fn has_one_failure_description_and_it_is_the_last() {
+        assert_eq!(
+            write(&start("a,failure description,b"), Some(b"1,\"old, one\",2"), false),
+            "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
+        );
+    }
+
+    #[test]
+    fn marks_what_was_not_utf_8_and_ends_lines_like_the_file() {
+        let start = Start { needs_mark: true, line_end: "\r\n", ..start("a") };
+        let file = write(&start, Some("é".as_bytes()), false);
+        assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");
+    }
+
+    #[test]
+    fn a_record_that_nobody_held_has_empty_fields() {
+        let file = write(&start("a,b,c"), None, false);
+        assert!(file.contains("\n,,,\"Phone"), "{file:?}");
+    }
+
+    #[test]
+    fn formulas_are_quoted_when_asked() {
+        let file = write(&start("a,b,c,d"), Some(b"=1+1,\"@x,y\",+49,ok-1"), true);
+        assert!(file.contains("\n'=1+1,\"'@x,y\",'+49,ok-1,"), "{file:?}");
+    }
+}

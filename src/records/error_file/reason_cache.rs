@@ -1,0 +1,212 @@
+//! A reason in the words of the error files, put into words once.
+//!
+//! What one record of a file breaks is mostly what many break: their reasons differ in line and
+//! value alone. All the rest of what is written of them is kept.
+
+use std::fmt::{self, Write as _};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use crate::records::rules::rejection::Rejection;
+
+/// How many different reasons are kept: two for each column that there may be.
+const KEPT: usize = 4096;
+
+/// Reasons in words.
+#[derive(Clone, Debug, Default)]
+pub struct Phrases {
+    known: Vec<Phrase>,
+    /// Their places, by hash.
+    table: HashTable<u32>,
+    hasher: RandomState,
+    /// The place of the last one that was asked for.
+    last: usize,
+}
+
+/// A reason, all but its line and value, in the words of both files: what comes before the value
+/// and after it.
+#[derive(Clone, Debug)]
+pub struct Phrase {
+    message: String,
+    column: Option<String>,
+    help: Option<String>,
+    value: Valued,
+    told: [Vec<u8>; 2],
+    json: [Vec<u8>; 2],
+}
+
+/// Whether a reason shows a value, which a message does not tell if it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Valued {
+    No,
+    Empty,
+    Yes,
+}
+
+impl Phrases {
+    /// The words for `reason`.
+    pub fn of(&mut self, reason: &Rejection<'_>) -> &Phrase {
+        // Each record breaks what the one before broke, in the same order.
+        let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
+        let mut likely = [next, self.last].into_iter();
+        let at = likely.find(|at| self.known.get(*at).is_some_and(|known| known.is_of(reason)));
+        self.last = at.unwrap_or_else(|| self.find(reason));
+        &self.known[self.last]
+    }
+
+    fn find(&mut self, reason: &Rejection<'_>) -> usize {
+        let hash = self.hasher.hash_one(key(reason));
+        let found = self.table.find(hash, |at| self.known[*at as usize].is_of(reason));
+        if let Some(at) = found {
+            return *at as usize;
+        }
+        // Messages with numbers in them are new each time.
+        if self.known.len() == KEPT {
+            self.known.clear();
+            self.table.clear();
+        }
+        let at = self.known.len();
+        self.known.push(Phrase::new(reason));
+        let (known, hasher) = (&self.known, &self.hasher);
+        self.table.insert_unique(hash, at as u32, |at| hasher.hash_one(known[*at as usize].key()));
+        at
+    }
+}
+
+/// What words depend on.
+type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Valued);
+
+fn key<'a>(reason: &'a Rejection<'_>) -> Key<'a> {
+    let (column, help) = (reason.column.as_deref(), reason.help.as_deref());
+    (&reason.message, column, help, Valued::of(reason))
+}
+
+impl Phrase {
+    fn new(reason: &Rejection<'_>) -> Self {
+        let quoted = |tell: &dyn Fn(&mut Quoted<'_>) -> fmt::Result| {
+            let mut text = Vec::new();
+            tell(&mut Quoted(&mut text)).expect("there is always room in memory");
+            text
+        };
+        let mut json = [b",\"column\":".to_vec(), b",\"message\":".to_vec()];
+        push_json(reason.column.as_deref(), &mut json[0]);
+        json[0].extend_from_slice(b",\"value\":");
+        push_json(Some(&reason.message), &mut json[1]);
+        if let Some(help) = &reason.help {
+            json[1].extend_from_slice(b",\"help\":");
+            push_json(Some(help), &mut json[1]);
+        }
+        json[1].extend_from_slice(b"}\n");
+        Self {
+            message: reason.message.as_ref().to_owned(),
+            column: reason.column.as_deref().map(str::to_owned),
+            help: reason.help.as_deref().map(str::to_owned),
+            value: Valued::of(reason),
+            told: [
+                quoted(&|text| reason.tell_before(text)),
+                quoted(&|text| reason.tell_after(text)),
+            ],
+            json,
+        }
+    }
+
+    fn key(&self) -> Key<'_> {
+        (&self.message, self.column.as_deref(), self.help.as_deref(), self.value)
+    }
+
+    fn is_of(&self, reason: &Rejection<'_>) -> bool {
+        self.key() == key(reason)
+    }
+
+    /// Appends the reason with `value` to a quoted field.
+    pub fn push_quoted(&self, value: Option<&str>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.told[0]);
+        Quoted(out).write_str(value.unwrap_or("")).expect("there is always room in memory");
+        out.extend_from_slice(&self.told[1]);
+    }
+
+    /// Appends the reason with `line` and `value` as a line of JSON.
+    pub fn push_json_line(&self, line: u64, value: Option<&str>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"line\":");
+        push_json(line, out);
+        out.extend_from_slice(&self.json[0]);
+        push_json(value, out);
+        out.extend_from_slice(&self.json[1]);
+    }
+}
+
+impl Valued {
+    fn of(reason: &Rejection<'_>) -> Self {
+        match reason.value.as_deref() {
+            None => Self::No,
+            Some("") => Self::Empty,
+            Some(_) => Self::Yes,
+        }
+    }
+}
+
+fn push_json(value: impl serde::Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, &value).expect("a text or a number, into memory");
+}
+
+/// The inside of a quoted field: quotes are doubled.
+pub struct Quoted<'a>(pub &'a mut Vec<u8>);
+
+impl fmt::Write for Quoted<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while let Some(quote) = memchr::memchr(b'"', rest) {
+            self.0.extend_from_slice(&rest[..=quote]);
+            self.0.push(b'"');
+            rest = &rest[quote + 1..];
+        }
+        self.0.extend_from_slice(rest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn part() -> impl Strategy<Value = Option<String>> {
+        prop_oneof![Just(None), Just(Some(String::new())), "[a-b\",\\\\é]{1,3}".prop_map(Some),]
+    }
+
+    proptest! {
+        /// Whatever was asked for before, and in whatever order.
+        #[test]
+        fn are_those_of_the_reason(
+            reasons in prop::collection::vec(("[ab\"]{0,2}", part(), part(), part()), 0..80),
+        ) {
+            let mut phrases = Phrases::default();
+            for (n, (message, column, value, help)) in reasons.iter().enumerate() {
+                let reason = Rejection {
+                    text: "No",
+                    message: message.clone().into(),
+                    line: n as u64,
+                    column: column.as_deref().map(Into::into),
+                    value: value.as_deref().map(Into::into),
+                    help: help.clone().map(Into::into),
+                };
+                let (mut told, mut line) = (Vec::new(), Vec::new());
+                let phrase = phrases.of(&reason);
+                phrase.push_quoted(value.as_deref(), &mut told);
+                phrase.push_json_line(reason.line, value.as_deref(), &mut line);
+                let told = String::from_utf8(told).unwrap();
+                prop_assert_eq!(told, reason.to_string().replace('"', "\"\""));
+                prop_assert_eq!(line.pop(), Some(b'\n'));
+                let mut expected =
+                    json!({"line": n, "column": column, "value": value, "message": message});
+                if let Some(help) = help {
+                    expected["help"] = json!(help);
+                }
+                prop_assert_eq!(serde_json::from_slice::<Value>(&line).unwrap(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What the columns of one data file mean: the manifest's mapping applied to the header.
+//!
+//! A [`Schema`] that exists fits its header: every column has one meaning, no property comes
+//! twice, and there is an identity column (and for events an event name).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
+
+/// The four ids of a user, strongest first: when known ids disagree, the earlier one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IdKind {
+    /// `identity`
+    Identity,
+    /// `fbId`
+    FbId,
+    /// `gpId`
+    GpId,
+    /// `objectId`, `guid`
+    ObjectId,
+}
+
+impl IdKind {
+    /// All four, strongest first; an array indexed by `kind as usize` has this order.
+    pub const ALL: [Self; 4] = [Self::Identity, Self::FbId, Self::GpId, Self::ObjectId];
+
+    /// The kind's name in RULES and messages, and in the store's `identity.kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::FbId => "fbId",
+            Self::GpId => "gpId",
+            Self::ObjectId => "objectId",
+        }
+    }
+}
+
+/// A property's type, as the manifest names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PropertyType {
+    /// Text, kept as it is (`$D_<epoch>` becomes RFC 3339 text, UTC).
+    #[default]
+    String,
+    /// 32-bit signed.
+    Integer,
+    /// 64-bit signed.
+    Long,
+    /// Finite 64-bit floating point.
+    Float,
+    /// true/false.
+    Boolean,
+    /// An instant, UTC, to the second.
+    Date,
+}
+
+impl PropertyType {
+    /// All of them, in the order of the rules.
+    pub const ALL: [Self; 6] =
+        [Self::String, Self::Integer, Self::Float, Self::Boolean, Self::Long, Self::Date];
+
+    /// As a manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "STRING",
+            Self::Integer => "INTEGER",
+            Self::Long => "LONG",
+            Self::Float => "FLOAT",
+            Self::Boolean => "BOOLEAN",
+            Self::Date => "DATE",
+        }
+    }
+
+    /// The type that a manifest calls `name`, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The column that holds it in an event batch.
+    fn arrow(self) -> DataType {
+        match self {
+            Self::String => DataType::Utf8,
+            Self::Integer => DataType::Int32,
+            Self::Long => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Boolean => DataType::Boolean,
+            Self::Date => instant(),
+        }
+    }
+}
+
+/// One property: its name as stored and its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// ctName, else the header.
+    pub name: String,
+    /// From the manifest; `String` when it says nothing.
+    pub kind: PropertyType,
+}
+
+/// What a store is told before the first batch.
+#[derive(Clone, Debug)]
+pub enum Schema {
+    /// Batches are [`crate::records::Batch::Events`] with this Arrow schema.
+    Event(EventSchema),
+    /// Batches are [`crate::records::Batch::Profiles`]; changes index into these properties.
+    Profile(Arc<[Property]>),
+}
+
+/// The columns of events, the same for every batch of an import.
+#[derive(Clone, Debug)]
+pub struct EventSchema {
+    /// `event`, `ts`, `identity`, `object_id`, `fb_id`, `gp_id`, `source_line`, then the properties.
+    ///
+    /// event Utf8, not null · ts Timestamp(Millisecond, "UTC"), not null · the ids Utf8, nullable ·
+    /// source_line Int64, not null · properties nullable: STRING Utf8, INTEGER Int32, LONG Int64,
+    /// FLOAT Float64, BOOLEAN Boolean, DATE Timestamp(Millisecond, "UTC").
+    pub arrow: SchemaRef,
+}
+
+/// The names of the columns before the properties.
+const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
+
+impl EventSchema {
+    /// The columns of events with these properties, in this order.
+    ///
+    /// A property whose name an earlier column has, whatever its case, gets the first free of the
+    /// suffixes `_2`, `_3`, and so on: engines that read Parquet ignore the case of names.
+    pub fn new(properties: &[Property]) -> Self {
+        let mut fields = Vec::with_capacity(FIXED.len() + properties.len());
+        for name in FIXED {
+            let (kind, nullable) = match name {
+                "event" => (DataType::Utf8, false),
+                "ts" => (instant(), false),
+                "source_line" => (DataType::Int64, false),
+                _ => (DataType::Utf8, true),
+            };
+            fields.push(Field::new(name, kind, nullable));
+        }
+        let mut taken: HashSet<String> = FIXED.map(str::to_owned).into();
+        for property in properties {
+            let name = free_name(&property.name, &mut taken);
+            fields.push(Field::new(name, property.kind.arrow(), true));
+        }
+        Self { arrow: Arc::new(ArrowSchema::new(fields)) }
+    }
+}
+
+/// Milliseconds, as every engine reads them; the values are whole seconds.
+fn instant() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+}
+
+/// `name`, or `name` with the first suffix that nobody has; whichever it is, it is now taken.
+fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
+    let suffixed = (2_usize..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned())
+        .chain(suffixed)
+        .find(|candidate| taken.insert(candidate.to_lowercase()))
+        .expect("suffixes do not run out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_that_clashes_gets_a_number() {
+        let names = ["Event", "Price", "TS", "price", "Event_2", "Élan", "élan"];
+        let properties =
+            names.map(|name| Property { name: name.into(), kind: PropertyType::Float });
+        let schema = EventSchema::new(&properties).arrow;
+        let columns: Vec<_> = schema.fields().iter().skip(7).map(|f| f.name().as_str()).collect();
+        assert_eq!(columns, ["Event_2", "Price", "TS_2", "price_2", "Event_2_2", "Élan", "élan_2"]);
+    }
+
+    #[test]
+    fn types_are_read_as_they_are_written() {
+        for kind in PropertyType::ALL {
+            assert_eq!(PropertyType::named(&kind.as_str().to_lowercase()), Some(kind));
+        }
+        assert_eq!(PropertyType::named("int"), None);
+    }
+}

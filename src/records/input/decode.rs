@@ -1,0 +1,229 @@
+//! From the file's encoding to UTF-8: a byte order mark decides, else the manifest, else UTF-8.
+//!
+//! UTF-8 goes through as it is. Bytes that are invalid in another encoding become one byte 0xFF,
+//! which no UTF-8 text holds, so that the record they stand in is found and rejected further down
+//! in the same way as in a UTF-8 file.
+
+use std::io::{self, Read};
+
+use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use super::buffer::Buffer;
+use crate::manifest::Encoding;
+
+/// How much of another encoding is decoded at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// What a file begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The encoding in use.
+    pub encoding: Encoding,
+    /// It began with a byte order mark.
+    pub marked: bool,
+    /// Its first bytes are those of another kind of file.
+    pub other: Option<&'static str>,
+}
+
+/// The data file's text in UTF-8, without its byte order mark.
+pub struct Utf8Stream<R> {
+    input: R,
+    /// The file's first bytes, where they were no byte order mark.
+    head: Vec<u8>,
+    foreign: Option<Foreign>,
+}
+
+/// Another encoding's decoder and what it has not decoded yet.
+struct Foreign {
+    decoder: Decoder,
+    bytes: Vec<u8>,
+    at: usize,
+    ended: bool,
+    finished: bool,
+}
+
+impl<R: Read> Utf8Stream<R> {
+    /// Looks at the first bytes of `input`; `named` is the manifest's encoding.
+    ///
+    /// # Errors
+    /// Those of `input`.
+    pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, Opening)> {
+        let mut head = Vec::new();
+        (&mut input).take(4).read_to_end(&mut head)?;
+        let mark = byte_order_mark(&head);
+        let encoding = mark.map(|(encoding, _)| encoding).or(named).unwrap_or(Encoding::Utf8);
+        let other = other_kind(&head);
+        head.drain(..mark.map_or(0, |(_, length)| length));
+        let foreign = match encoding {
+            Encoding::Utf8 => None,
+            Encoding::Utf16Le => Some(UTF_16LE),
+            Encoding::Utf16Be => Some(UTF_16BE),
+            Encoding::Windows1252 => Some(WINDOWS_1252),
+        }
+        .map(|encoding| Foreign {
+            decoder: encoding.new_decoder_without_bom_handling(),
+            bytes: std::mem::take(&mut head),
+            at: 0,
+            ended: false,
+            finished: false,
+        });
+        let opening = Opening { encoding, marked: mark.is_some(), other };
+        Ok((Self { input, head, foreign }, opening))
+    }
+
+    /// Appends at most `most` bytes of text to `text`, and says how many; none at the end.
+    ///
+    /// # Errors
+    /// Those of the input.
+    pub fn append(&mut self, text: &mut Buffer, most: usize) -> io::Result<usize> {
+        let read = match &mut self.foreign {
+            Some(foreign) => foreign.read(&mut self.input, text, most)?,
+            None if !self.head.is_empty() => {
+                text.push(&self.head);
+                return Ok(std::mem::take(&mut self.head).len());
+            }
+            None => self.input.read(text.room(most))?,
+        };
+        text.advance(read);
+        Ok(read)
+    }
+}
+
+impl Foreign {
+    /// Puts text into the room behind `text`, and says how much.
+    fn read(&mut self, input: &mut impl Read, text: &mut Buffer, most: usize) -> io::Result<usize> {
+        // A decoder needs room for one character at least, and for what it held back.
+        let room = text.room(most.max(16));
+        let mut read = 0;
+        while read == 0 && !self.finished {
+            if self.at == self.bytes.len() && !self.ended {
+                self.refill(input)?;
+            }
+            read = self.decode(room);
+        }
+        Ok(read)
+    }
+
+    fn refill(&mut self, input: &mut impl Read) -> io::Result<()> {
+        self.bytes.resize(BUFFER, 0);
+        let read = input.read(&mut self.bytes)?;
+        self.bytes.truncate(read);
+        self.at = 0;
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    /// Decodes once, and says how many bytes of `text` it filled.
+    fn decode(&mut self, text: &mut [u8]) -> usize {
+        let (last, room) = text.split_last_mut().expect("there is room for 16 bytes");
+        let bytes = &self.bytes[self.at..];
+        let (result, read, written) =
+            self.decoder.decode_to_utf8_without_replacement(bytes, room, self.ended);
+        self.at += read;
+        match result {
+            DecoderResult::InputEmpty => {
+                self.finished = self.ended;
+                written
+            }
+            DecoderResult::OutputFull => written,
+            DecoderResult::Malformed(..) => {
+                *room.get_mut(written).unwrap_or(last) = 0xFF;
+                written + 1
+            }
+        }
+    }
+}
+
+fn byte_order_mark(head: &[u8]) -> Option<(Encoding, usize)> {
+    match head {
+        [0xEF, 0xBB, 0xBF, ..] => Some((Encoding::Utf8, 3)),
+        [0xFF, 0xFE, ..] => Some((Encoding::Utf16Le, 2)),
+        [0xFE, 0xFF, ..] => Some((Encoding::Utf16Be, 2)),
+        _ => None,
+    }
+}
+
+/// The usual files that are sent instead of a CSV file.
+fn other_kind(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x1F, 0x8B, ..] => Some("it is a gzip file, whose name must end in .csv.gz"),
+        [0x28, 0xB5, 0x2F, 0xFD] => Some("it is a zstd file, whose name must end in .csv.zst"),
+        b"PK\x03\x04" => Some("it is a zip file or a spreadsheet (.xlsx), not CSV"),
+        [0xD0, 0xCF, 0x11, 0xE0] => Some("it is a spreadsheet (.xls), not CSV"),
+        b"%PDF" => Some("it is a PDF file, not CSV"),
+        b"PAR1" => Some("it is a Parquet file, not CSV"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time.
+    struct Dripping<'a>(&'a [u8]);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    fn decode(bytes: &[u8], named: Option<Encoding>) -> (Vec<u8>, Opening) {
+        let (mut stream, opening) = Utf8Stream::open(bytes, named).unwrap();
+        let mut text = Buffer::default();
+        while stream.append(&mut text, 100).unwrap() > 0 {}
+        let (mut stream, _) = Utf8Stream::open(Dripping(bytes), named).unwrap();
+        let mut dripped = Buffer::default();
+        while stream.append(&mut dripped, 1).unwrap() > 0 {}
+        assert_eq!(*text, *dripped, "chunking changes nothing");
+        (text.to_vec(), opening)
+    }
+
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn a_byte_order_mark_wins() {
+        for named in [None, Some(Encoding::Windows1252), Some(Encoding::Utf16Be)] {
+            let (text, opening) = decode("\u{feff}é,b".as_bytes(), named);
+            assert_eq!((&*text, opening.encoding), ("é,b".as_bytes(), Encoding::Utf8));
+            let (text, opening) = decode(&utf16("\u{feff}é,b", u16::to_le_bytes), named);
+            assert_eq!((&*text, opening.encoding), ("é,b".as_bytes(), Encoding::Utf16Le));
+            let (text, opening) = decode(&utf16("\u{feff}é,b", u16::to_be_bytes), named);
+            assert_eq!((&*text, opening.encoding), ("é,b".as_bytes(), Encoding::Utf16Be));
+            assert!(opening.marked);
+        }
+    }
+
+    #[test]
+    fn without_one_the_manifest_decides_else_utf_8() {
+        assert_eq!(decode("é".as_bytes(), None).0, "é".as_bytes());
+        assert_eq!(decode(b"caf\xe9 \x80", Some(Encoding::Windows1252)).0, "café €".as_bytes());
+        let text = "a😀b".repeat(50);
+        let bytes = utf16(&text, u16::to_be_bytes);
+        assert_eq!(decode(&bytes, Some(Encoding::Utf16Be)).0, text.as_bytes());
+        for short in ["", "a", "ab", "abc"] {
+            assert_eq!(decode(short.as_bytes(), None).0, short.as_bytes());
+            assert_eq!(decode(short.as_bytes(), Some(Encoding::Windows1252)).0, short.as_bytes());
+        }
+    }
+
+    #[test]
+    fn invalid_bytes_become_one_that_no_text_holds() {
+        let mut bytes = utf16("a\nb", u16::to_le_bytes);
+        bytes.extend([0x00, 0xD8, b'c', 0]); // a surrogate alone
+        bytes.push(b'd'); // half a character
+        assert_eq!(decode(&bytes, Some(Encoding::Utf16Le)).0, b"a\nb\xFFc\xFF");
+        assert_eq!(decode(b"a\xE9", None).0, b"a\xE9");
+    }
+
+    #[test]
+    fn other_files_are_recognised() {
+        let (_, opening) = decode(b"PK\x03\x04\x14\x00", None);
+        assert_eq!(opening.other, Some("it is a zip file or a spreadsheet (.xlsx), not CSV"));
+        assert_eq!(decode(b"a,b\n", None).1.other, None);
+    }
+}

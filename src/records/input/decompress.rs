@@ -1,0 +1,179 @@
+//! Decompression by the file name's ending, never further than `max-data-file`.
+//!
+//! gzip and zstd files may have several members or frames, one after the other, as their tools
+//! write and read them; anything else after the last one is an error, and so is a cut.
+
+use std::io::{self, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::source::{Source, StreamError};
+use crate::config::Size;
+
+/// The largest zstd window, as a power of two: 32 MiB, what `zstd -20` still writes.
+///
+/// A frame says how much memory its reader must have; the format allows 128 MiB and more.
+const MAX_WINDOW_LOG: u32 = 25;
+
+/// How much compressed data is read at a time.
+const BUFFER: usize = 128 * 1024;
+
+/// How a data file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// `.csv`
+    None,
+    /// `.csv.gz`
+    Gzip,
+    /// `.csv.zst`
+    Zstd,
+}
+
+impl Compression {
+    /// By the ending of a data file's name, in any case; none when it has none of the three.
+    pub fn of(file_name: &str) -> Option<Self> {
+        let name = file_name.to_ascii_lowercase();
+        [(".csv", Self::None), (".csv.gz", Self::Gzip), (".csv.zst", Self::Zstd)]
+            .into_iter()
+            .find(|(ending, _)| name.ends_with(ending))
+            .map(|(_, compression)| compression)
+    }
+}
+
+/// The data file's text, in its own encoding.
+pub struct Decompressed<R: Read> {
+    stream: Stream<R>,
+    left: u64,
+    max: Size,
+}
+
+enum Stream<R: Read> {
+    Plain(Source<R>),
+    Gzip(Box<MultiGzDecoder<BufReader<Source<R>>>>),
+    Zstd(zstd::stream::read::Decoder<'static, BufReader<Source<R>>>),
+}
+
+impl<R: Read> Decompressed<R> {
+    /// # Errors
+    /// zstd's context can't be made: out of memory.
+    pub fn open(source: Source<R>, compression: Compression, max: Size) -> io::Result<Self> {
+        let stream = match compression {
+            Compression::None => Stream::Plain(source),
+            Compression::Gzip => {
+                let buffered = BufReader::with_capacity(BUFFER, source);
+                Stream::Gzip(Box::new(MultiGzDecoder::new(buffered)))
+            }
+            Compression::Zstd => {
+                let buffered = BufReader::with_capacity(BUFFER, source);
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
+                decoder.window_log_max(MAX_WINDOW_LOG)?;
+                Stream::Zstd(decoder)
+            }
+        };
+        Ok(Self { stream, left: max.bytes(), max })
+    }
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.stream {
+            Stream::Plain(source) => source.read(buffer),
+            Stream::Gzip(decoder) => decoder.read(buffer),
+            Stream::Zstd(decoder) => decoder.read(buffer),
+        }?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other(StreamError::ExpandsTooFar(self.max)))?;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::records::input::source::{Meter, failure};
+    use crate::report::FailureText;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(text, 1).unwrap()
+    }
+
+    fn read(bytes: &[u8], compression: Compression, max: u64) -> Result<Vec<u8>, String> {
+        let max = Size::from_bytes(max);
+        let source = Source::new(bytes, Meter::default(), max);
+        let mut text = Vec::new();
+        Decompressed::open(source, compression, max)
+            .and_then(|mut stream| stream.read_to_end(&mut text))
+            .map(|_| text)
+            .map_err(|error| {
+                let failure = failure(&error);
+                assert_eq!(failure.message, FailureText::Unreadable);
+                failure.detail
+            })
+    }
+
+    #[test]
+    fn the_name_s_ending_decides() {
+        assert_eq!(Compression::of("e.csv"), Some(Compression::None));
+        assert_eq!(Compression::of("E.CSV.GZ"), Some(Compression::Gzip));
+        assert_eq!(Compression::of("e.csv.zst"), Some(Compression::Zstd));
+        for name in ["e.txt", "e.gz", "csv", "e.csv.bz2", "e.manifest", "e.csv~"] {
+            assert_eq!(Compression::of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn members_and_frames_follow_each_other() {
+        let text = b"a,b\n1,2\n";
+        for (compression, compress) in
+            [(Compression::Gzip, gzip as fn(&[u8]) -> Vec<u8>), (Compression::Zstd, zstd)]
+        {
+            let both = [compress(text), compress(b"3,4\n")].concat();
+            assert_eq!(read(&both, compression, 1000).unwrap(), b"a,b\n1,2\n3,4\n");
+        }
+    }
+
+    #[test]
+    fn every_cut_and_any_garbage_is_noticed() {
+        let text = b"a,b\n1,2\n";
+        for (compression, whole) in
+            [(Compression::Gzip, gzip(text)), (Compression::Zstd, zstd(text))]
+        {
+            for cut in 1..whole.len() {
+                let error = read(&whole[..cut], compression, 1000).unwrap_err();
+                assert!(error.starts_with("the compressed data is broken or cut"), "{error}");
+            }
+            for garbage in [&b"x"[..], b"garbage after the end", b"\0\0\0\0\0\0\0\0\0\0"] {
+                let error = read(&[&whole, garbage].concat(), compression, 1000).unwrap_err();
+                assert!(error.starts_with("the compressed data is broken or cut"), "{error}");
+            }
+            let mut flipped = whole.clone();
+            let middle = flipped.len() - 6;
+            flipped[middle] ^= 0x10;
+            assert_ne!(read(&flipped, compression, 1000).as_deref(), Ok(&text[..]));
+        }
+    }
+
+    #[test]
+    fn expansion_has_a_limit() {
+        let zeros = vec![b'0'; 100_000];
+        for (compression, bomb) in
+            [(Compression::Gzip, gzip(&zeros)), (Compression::Zstd, zstd(&zeros))]
+        {
+            let error = read(&bomb, compression, 99_999).unwrap_err();
+            assert_eq!(error, "the file is larger than 100.0 kB when decompressed");
+            assert_eq!(read(&bomb, compression, 100_000).unwrap(), zeros);
+        }
+        let error = read(&zeros, Compression::None, 50_000).unwrap_err();
+        assert_eq!(error, "the file is larger than 50.0 kB");
+    }
+}

@@ -1,0 +1,6 @@
+//! A data file's bytes, counted, decompressed and decoded to UTF-8.
+
+pub mod buffer;
+pub mod decode;
+pub mod decompress;
+pub mod source;

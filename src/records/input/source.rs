@@ -1,0 +1,106 @@
+//! The data file as uploaded: counted, digested, and stopped at its limit.
+//!
+//! Errors of the input itself travel through decompressors as [`StreamError::Input`], so that a
+//! failing disk is never taken for a broken file.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Size;
+use crate::report::{Failure, FailureText};
+
+/// What a stream can say beside the errors of a decompressor.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The host failed us.
+    #[error("reading the data file failed")]
+    Input(#[source] io::Error),
+    /// More than `max-data-file` was uploaded.
+    #[error("the file is larger than {0}")]
+    TooLarge(Size),
+    /// It decompresses to more than `max-data-file`.
+    #[error("the file is larger than {0} when decompressed")]
+    ExpandsTooFar(Size),
+}
+
+/// Bytes read so far and their digest, shared with those who report them.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Mutex<Metered>>);
+
+#[derive(Debug, Default)]
+struct Metered {
+    bytes: u64,
+    digest: Sha256,
+    ended: bool,
+}
+
+impl Meter {
+    /// Bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    /// The SHA-256 of all bytes; none before the end was reached.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        let metered = self.lock();
+        metered.ended.then(|| metered.digest.clone().finalize().into())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Metered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The input, metered.
+pub struct Source<R> {
+    input: R,
+    meter: Meter,
+    max: Size,
+}
+
+impl<R: Read> Source<R> {
+    pub fn new(input: R, meter: Meter, max: Size) -> Self {
+        Self { input, meter, max }
+    }
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = loop {
+            match self.input.read(buffer) {
+                Ok(read) => break read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io::Error::other(StreamError::Input(error))),
+            }
+        };
+        let mut metered = self.meter.lock();
+        metered.bytes += read as u64;
+        metered.digest.update(&buffer[..read]);
+        metered.ended |= read == 0 && !buffer.is_empty();
+        if metered.bytes > self.max.bytes() {
+            return Err(io::Error::other(StreamError::TooLarge(self.max)));
+        }
+        Ok(read)
+    }
+}
+
+/// What a failed read means for the import.
+pub fn failure(error: &io::Error) -> Failure {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
+    match inner {
+        Some(StreamError::Input(cause)) => {
+            Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
+        }
+        Some(limit) => Failure::new(FailureText::Unreadable, limit),
+        // libzstd's ZSTD_error_frameParameter_windowTooLarge, which the crate gives as text alone.
+        None if error.to_string().contains("too much memory") => Failure::new(
+            FailureText::Unreadable,
+            "the zstd frame asks for a window over 32 MiB, which requires too much memory; \
+             compress it without --long",
+        ),
+        // The libraries' other words depend on where a read happened to end.
+        None => Failure::new(FailureText::Unreadable, "the compressed data is broken or cut"),
+    }
+}

@@ -1,0 +1,192 @@
+//! What a record changes of its profile, and how changes are packed.
+//!
+//! Packed, they take little memory and need no allocation each. Only this process reads them, from
+//! its memory or from a file without a name, so they are not checked again.
+//!
+//! ```text
+//! change   property, operation and type (varint) | value
+//! ```
+
+use crate::codec::varint::{
+    push_number, push_signed, take, take_array, take_number, take_signed, text,
+};
+
+/// What a change does to its property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `$set`: replaces.
+    Set,
+    /// `$add`: adds the value to the list.
+    Add,
+    /// `$remove`: takes the value out of the list.
+    Remove,
+    /// `$delete`: removes the property; the value is [`Value::None`].
+    Delete,
+}
+
+/// A typed value of a profile property.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// With [`Operation::Delete`] only.
+    None,
+    /// Text.
+    Text(&'a str),
+    /// INTEGER and LONG.
+    Integer(i64),
+    /// Finite.
+    Float(f64),
+    /// BOOLEAN and communication preferences.
+    Boolean(bool),
+    /// Seconds since 1970 UTC.
+    Date(i64),
+}
+
+/// One change to one property of the profile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change<'a> {
+    /// Which property: an index into [`properties`](super::ProfileBatch::properties).
+    pub property: usize,
+    /// What to do.
+    pub operation: Operation,
+    /// With what.
+    pub value: Value<'a>,
+}
+
+/// A change as it is packed.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedChange<'a> {
+    /// An index into the import's properties.
+    pub property: usize,
+    /// What to do.
+    pub operation: Operation,
+    /// With what.
+    pub value: PackedValue<'a>,
+}
+
+/// Its value. A text is read as one when it is needed: many are replaced before.
+#[derive(Clone, Copy, Debug)]
+pub enum PackedValue<'a> {
+    /// In UTF-8.
+    Text(&'a [u8]),
+    /// Any other.
+    Other(Value<'a>),
+}
+
+impl<'a> PackedChange<'a> {
+    /// What was packed.
+    pub fn get(self) -> Change<'a> {
+        Change { property: self.property, operation: self.operation, value: self.value.get() }
+    }
+}
+
+impl<'a> PackedValue<'a> {
+    /// What was packed.
+    pub fn get(self) -> Value<'a> {
+        match self {
+            Self::Text(bytes) => Value::Text(text(bytes)),
+            Self::Other(value) => value,
+        }
+    }
+}
+
+impl<'a> From<Change<'a>> for PackedChange<'a> {
+    fn from(Change { property, operation, value }: Change<'a>) -> Self {
+        let value = match value {
+            Value::Text(text) => PackedValue::Text(text.as_bytes()),
+            value => PackedValue::Other(value),
+        };
+        Self { property, operation, value }
+    }
+}
+
+/// The changes that were packed into `bytes`, in their order.
+pub fn unpack(mut bytes: &[u8]) -> impl Iterator<Item = PackedChange<'_>> {
+    std::iter::from_fn(move || (!bytes.is_empty()).then(|| take_change(&mut bytes)))
+}
+
+/// Appends a change.
+pub(super) fn pack(out: &mut Vec<u8>, Change { property, operation, value }: Change<'_>) {
+    let kind = match value {
+        Value::None => 0,
+        Value::Text(_) => 1,
+        Value::Integer(_) => 2,
+        Value::Float(_) => 3,
+        Value::Boolean(_) => 4,
+        Value::Date(_) => 5,
+    };
+    let operation = match operation {
+        Operation::Set => 0,
+        Operation::Add => 1,
+        Operation::Remove => 2,
+        Operation::Delete => 3,
+    };
+    push_number(out, (property as u64) << 5 | operation << 3 | kind);
+    match value {
+        Value::None => {}
+        Value::Text(text) => {
+            push_number(out, text.len() as u64);
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Integer(n) | Value::Date(n) => push_signed(out, n),
+        Value::Float(n) => out.extend(n.to_le_bytes()),
+        Value::Boolean(b) => out.push(b.into()),
+    }
+}
+
+#[inline]
+fn take_change<'a>(rest: &mut &'a [u8]) -> PackedChange<'a> {
+    let head = take_number(rest);
+    let operation = match head >> 3 & 3 {
+        0 => Operation::Set,
+        1 => Operation::Add,
+        2 => Operation::Remove,
+        _ => Operation::Delete,
+    };
+    let value = match head & 7 {
+        0 => Value::None,
+        1 => {
+            let len = take_number(rest) as usize;
+            let value = PackedValue::Text(take(rest, len));
+            return PackedChange { property: (head >> 5) as usize, operation, value };
+        }
+        2 => Value::Integer(take_signed(rest)),
+        3 => Value::Float(f64::from_le_bytes(take_array(rest))),
+        4 => Value::Boolean(take(rest, 1) != [0]),
+        _ => Value::Date(take_signed(rest)),
+    };
+    let value = PackedValue::Other(value);
+    PackedChange { property: (head >> 5) as usize, operation, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_comes_back_as_it_was() {
+        let values = [
+            Value::None,
+            Value::Text(""),
+            Value::Text("é😀\0"),
+            Value::Integer(i64::MIN),
+            Value::Integer(i64::MAX),
+            Value::Integer(-1),
+            Value::Float(-0.1),
+            Value::Boolean(true),
+            Value::Boolean(false),
+            Value::Date(i64::MIN),
+            Value::Date(0),
+        ];
+        let operations =
+            [Operation::Set, Operation::Add, Operation::Remove, Operation::Delete].into_iter();
+        let expected: Vec<_> = operations
+            .flat_map(|operation| values.map(|value| (operation, value)))
+            .zip([0, 1, 127, 128, 1999].into_iter().cycle())
+            .map(|((operation, value), property)| Change { property, operation, value })
+            .collect();
+        let mut bytes = Vec::new();
+        expected.iter().for_each(|&change| pack(&mut bytes, change));
+        assert_eq!(unpack(&bytes).map(PackedChange::get).collect::<Vec<_>>(), expected);
+        assert_eq!(unpack(&[]).count(), 0);
+    }
+}

@@ -1,0 +1,229 @@
+//! The driver: one reader, some workers, and the caller's thread, to which all comes in order.
+//!
+//! Blocks are dealt out to the workers in turn and collected in the same turn, so order needs no
+//! bookkeeping. A worker passes on what it rejects piece by piece, then the block's records. Every
+//! channel holds one block or piece, which bounds what is in flight.
+
+use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope};
+
+use super::csv::blocks::{Block, Piece, Splitter};
+use super::header::open::{Opened, open, split_failure, unreadable};
+use super::input::source::Meter;
+use super::sink::{Progress, Rejections, Sink};
+use super::worker::{Accepted, Done, Job, Rejected, Worker};
+use crate::config::Limits;
+use crate::manifest::Manifest;
+use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally};
+
+/// How to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// What an empty `ts` means, in seconds since 1970 UTC.
+    pub processing_time: i64,
+    /// Threads that parse, beside the one that reads; at least one.
+    pub workers: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records read, accepted, rejected.
+    pub counts: Counts,
+    /// Bytes read of the data file as uploaded.
+    pub bytes: u64,
+    /// SHA-256 of the data file as uploaded, lower-case hex; none when it was not read to its end.
+    pub sha256: Option<String>,
+    /// Rejections by text, most frequent first.
+    pub rejections: Vec<RejectionCount>,
+}
+
+/// The file as a whole cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("reading stopped after {} records", so_far.counts.read)]
+pub struct Stopped {
+    /// Why.
+    #[source]
+    pub failure: Failure,
+    /// What was read until then.
+    pub so_far: Box<Summary>,
+}
+
+/// Reads a data file by its manifest and gives its records to `sink`.
+///
+/// # Errors
+/// The file is not what it should be, does not fit its manifest, can't be read, or the sink
+/// stopped it. A quote that is never closed is an unreadable file: everything after it would
+/// be one record, and what it swallowed would be lost without a word.
+pub fn read(
+    input: impl Read + Send,
+    file_name: &str,
+    manifest: &Manifest,
+    options: &Options<'_>,
+    sink: &mut impl Sink,
+) -> Result<Summary, Stopped> {
+    let meter = Meter::default();
+    let mut delivery = Delivery::default();
+    let outcome = open(input, file_name, manifest, options, &meter)
+        .and_then(|opened| delivery.run(opened, options, sink))
+        .and_then(|()| delivery.check_complete(manifest, &meter));
+    let summary = delivery.summary(&meter);
+    match outcome {
+        Ok(()) => Ok(summary),
+        Err(failure) => Err(Stopped { failure, so_far: Box::new(summary) }),
+    }
+}
+
+/// Deals the file's pieces out, until its end, its failure, or nobody wants more.
+fn deal<R: Read>(
+    first: Block,
+    mut splitter: Splitter<R>,
+    lanes: &[SyncSender<Job>],
+    meter: &Meter,
+) {
+    let mut next = Some(Ok(Piece::Block(first)));
+    for lane in lanes.iter().cycle() {
+        let Some(job) = next.take() else { return };
+        let last = job.is_err();
+        if lane.send(job).is_err() || last {
+            return;
+        }
+        next = splitter.next().map_err(|error| split_failure(&error, meter)).transpose();
+    }
+}
+
+/// Hands everything to the sink, and keeps count.
+#[derive(Default)]
+struct Delivery {
+    counts: Counts,
+    tally: RejectionTally,
+    consumed: u64,
+}
+
+impl Delivery {
+    fn run<R: Read + Send, S: Sink>(
+        &mut self,
+        opened: Opened<R>,
+        options: &Options<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure> {
+        let Opened { start, plan, first, splitter } = opened;
+        let empty = sink.begin(&start)?;
+        thread::scope(|scope| {
+            let worker = |done| Worker::new(&plan, empty.clone(), done, splitter.used());
+            let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
+            let meter = splitter.meter().clone();
+            spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
+            // A lane that is closed in its turn says that there is nothing more.
+            for lane in results.iter().cycle() {
+                if !self.deliver(lane, sink)? {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Delivers what comes of a lane's next job. False: there is none.
+    fn deliver<S: Sink>(
+        &mut self,
+        lane: &Receiver<Done<S::Rejections>>,
+        sink: &mut S,
+    ) -> Result<bool, Failure> {
+        loop {
+            match lane.recv() {
+                Ok(Done::Rejected(rejected)) => self.reject(rejected, sink)?,
+                Ok(Done::Read(accepted)) => return self.accept(accepted, sink).map(|()| true),
+                Ok(Done::Failed(failure)) => return Err(failure),
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    fn reject<S: Sink>(
+        &mut self,
+        rejected: Rejected<S::Rejections>,
+        sink: &mut S,
+    ) -> Result<(), Failure> {
+        self.counts.read += rejected.count;
+        self.counts.rejected += rejected.count;
+        self.tally.extend(rejected.tally);
+        sink.reject(rejected.rejections)
+    }
+
+    fn accept(&mut self, accepted: Accepted, sink: &mut impl Sink) -> Result<(), Failure> {
+        for batch in accepted.batches.into_iter().filter(|batch| !batch.is_empty()) {
+            self.counts.read += batch.len() as u64;
+            self.counts.accepted += batch.len() as u64;
+            sink.accept(batch)?;
+        }
+        self.consumed = accepted.consumed.unwrap_or(self.consumed);
+        sink.progress(Progress { bytes: self.consumed, records: self.counts.read })
+    }
+
+    /// Holds what was read against what the manifest says there is.
+    fn check_complete(&self, manifest: &Manifest, meter: &Meter) -> Result<(), Failure> {
+        let mut mismatches = Vec::new();
+        if self.counts.read == 0 {
+            mismatches.push("the file has a header and no records".to_owned());
+        }
+        let differs = |what: &str, said: &str, is: &str| {
+            (said != is).then(|| format!("the manifest says {what} {said}, the file has {is}"))
+        };
+        let numbers =
+            [("size", manifest.size, meter.bytes()), ("rows", manifest.rows, self.counts.read)];
+        mismatches.extend(numbers.iter().filter_map(|(what, said, is)| {
+            differs(what, &said.as_ref()?.to_string(), &is.to_string())
+        }));
+        let digests = manifest.sha256.zip(meter.sha256());
+        mismatches.extend(digests.and_then(|(said, is)| differs("sha256", &hex(&said), &hex(&is))));
+        if mismatches.is_empty() { Ok(()) } else { Err(unreadable(mismatches.join("; "))) }
+    }
+
+    fn summary(self, meter: &Meter) -> Summary {
+        Summary {
+            counts: self.counts,
+            bytes: meter.bytes(),
+            sha256: meter.sha256().map(|digest| hex(&digest)),
+            rejections: self.tally.into_counts(),
+        }
+    }
+}
+
+/// One way in and one way out for each worker.
+type Lanes<R> = (Vec<SyncSender<Job>>, Vec<Receiver<Done<R>>>);
+
+fn start_workers<'scope, R: Rejections + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    worker: impl Fn(SyncSender<Done<R>>) -> Worker<'scope, R>,
+    workers: usize,
+) -> Result<Lanes<R>, Failure> {
+    let mut lanes = (Vec::new(), Vec::new());
+    for _ in 0..workers {
+        let (give, jobs) = sync_channel(1);
+        let (done, take) = sync_channel(1);
+        let mut worker = worker(done);
+        spawn(scope, "import-parse", move || worker.work(&jobs))?;
+        lanes.0.push(give);
+        lanes.1.push(take);
+    }
+    Ok(lanes)
+}
+
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    run: impl FnOnce() + Send + 'scope,
+) -> Result<(), Failure> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run);
+    spawned.map(drop).map_err(|error| {
+        Failure::new(FailureText::Infra, format!("starting a thread failed: {error}"))
+    })
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,252 @@
+//! The steps of a claim: open the folders, lease, look again, rename, verify, sync, give back.
+//!
+//! [`super`] says why they are these and in this order; here each is one or two system
+//! calls and what their errors mean.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::RenameFlags;
+use nix::sys::stat::{Mode, fstat};
+
+use super::{ClaimError, DATA, FileId, Part};
+use crate::account::AccountId;
+use crate::files::dir::{Folder, FolderError};
+use crate::import_id::ImportId;
+use crate::spool::incoming::entry::{Entry, Kind};
+use crate::spool::layout::Layout;
+use crate::spool::opener::{Lease, Opener, Place};
+use crate::sys::LeaseError;
+
+/// Why a file did not go back to incoming.
+pub enum Undo {
+    /// incoming is gone.
+    NoPlace,
+    /// A system call failed.
+    Failed(ClaimError),
+}
+
+/// The folders of one claim, and the steps between them.
+pub struct Mover {
+    /// None when the account is being removed; a claim that had moved everything still holds.
+    pub incoming: Result<Folder, FolderError>,
+    pub spool: Folder,
+    /// The import's own.
+    pub spooled: Folder,
+    pub import: ImportId,
+    /// The places of `incoming` and `spooled`, for `opener`.
+    pub source: Place,
+    pub target: Place,
+    pub opener: Opener,
+}
+
+impl Mover {
+    pub fn open(
+        layout: &Layout,
+        account: &AccountId,
+        import: &ImportId,
+        opener: &Opener,
+    ) -> Result<Self, ClaimError> {
+        let incoming = match Folder::open(&layout.incoming(account)) {
+            Err(error @ FolderError::Open { .. }) => return Err(error.into()),
+            other => other,
+        };
+        let spool = Folder::open(&layout.spool())?;
+        match spool.create_folder(import.as_str(), Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(io_error("create", layout.spooled(import), errno)),
+        }
+        let spooled = Folder::open(&layout.spooled(import))?;
+        let (source, target) = (Place::Incoming(account.clone()), Place::Spooled(import.clone()));
+        let (import, opener) = (import.clone(), opener.clone());
+        Ok(Self { incoming, spool, spooled, import, source, target, opener })
+    }
+
+    /// Brings one file into the spool, or finds it there; proves that nobody is writing to it.
+    pub fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
+        if part == Part::Data && !id.plain {
+            return Err(id.changed()); // not a data file, whoever wrote the claim
+        }
+        let part = part.name();
+        match self.spooled.stat(part) {
+            // Moved before a crash: its name can't be asked about any more, its writers can.
+            Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
+            Ok(_) => {
+                let lease = self.lease(&self.spooled, &self.target, part, id)?;
+                self.verify(part, id, &lease).map(|()| Some(lease))
+            }
+            Err(Errno::ENOENT) if !id.plain => {
+                self.still_listed(id)?;
+                self.rename(part, id)?;
+                self.verify_name(part, id).map(|()| None)
+            }
+            Err(Errno::ENOENT) => {
+                let lease = self.lease(self.incoming(id)?, &self.source, &id.name, id)?;
+                self.still_same(id, &lease)?;
+                self.rename(part, id)?;
+                self.verify(part, id, &lease).map(|()| Some(lease))
+            }
+            Err(errno) => Err(io_error("look at", self.spooled.path().join(part), errno)),
+        }
+    }
+
+    pub fn incoming(&self, id: &FileId) -> Result<&Folder, ClaimError> {
+        self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
+    }
+
+    /// Opens `name` in `folder`, which is at `place`, and takes a read lease.
+    pub fn lease(
+        &self,
+        folder: &Folder,
+        place: &Place,
+        name: &str,
+        id: &FileId,
+    ) -> Result<Lease, ClaimError> {
+        let file = self.opener.open(place, name).map_err(|errno| match errno {
+            Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
+            // Something else than a regular file with one name is there instead.
+            Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
+            errno => io_error("open", folder.path().join(name), errno),
+        })?;
+        let stat = fstat(&file).map_err(|e| io_error("look at", folder.path().join(name), e))?;
+        if !Entry::new(&id.name, &stat).is_plain() {
+            return Err(id.changed());
+        }
+        self.opener.lease(file).map_err(|error| match error {
+            LeaseError::Writer => ClaimError::StillWritten { name: id.name.clone() },
+            source => ClaimError::Lease { name: id.name.clone(), source },
+        })
+    }
+
+    /// Whether the open file is the one that was looked at, unchanged since.
+    pub fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
+        let stat = fstat(lease.file())
+            .map_err(|errno| io_error("look at", self.incoming_path(id), errno))?;
+        if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
+    }
+
+    /// As [`Self::still_same`] for what is not opened.
+    fn still_listed(&self, id: &FileId) -> Result<(), ClaimError> {
+        match self.incoming(id)?.stat(id.name.as_str()) {
+            Ok(stat) => {
+                let entry = Entry::new(&id.name, &stat);
+                let same = FileId::of(&entry) == *id && entry.kind != Kind::Folder;
+                if same { Ok(()) } else { Err(id.changed()) }
+            }
+            Err(Errno::ENOENT) => Err(ClaimError::Gone { name: id.name.clone() }),
+            Err(errno) => Err(io_error("look at", self.incoming_path(id), errno)),
+        }
+    }
+
+    pub fn rename(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
+        let incoming = self.incoming(id)?;
+        let moved = incoming.rename(&id.name, &self.spooled, part, RenameFlags::RENAME_NOREPLACE);
+        moved.map_err(|errno| match errno {
+            Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
+            Errno::EXDEV => ClaimError::TwoMounts {
+                from: incoming.path().to_owned(),
+                to: self.spooled.path().to_owned(),
+            },
+            errno => io_error("move into the spool", self.incoming_path(id), errno),
+        })
+    }
+
+    /// Whether what lies in the spool is the leased file, without another name, unwritten.
+    pub fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
+        let path = || self.spooled.path().join(part);
+        let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
+        let open = Entry::new(&id.name, &stat);
+        if open.ino != id.ino || !open.is_plain() {
+            return Err(id.changed());
+        }
+        self.verify_name(part, id)?;
+        let whole = lease.is_whole().map_err(|source| ClaimError::Io {
+            operation: "ask for writers of",
+            path: path(),
+            source,
+        })?;
+        if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
+    }
+
+    /// Whether the name in the spool stands for the claimed inode. The device is not compared: it
+    /// can have another number after a restart of the host.
+    fn verify_name(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
+        let stat = self
+            .spooled
+            .stat(part)
+            .map_err(|errno| io_error("look at", self.spooled.path().join(part), errno))?;
+        if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
+    }
+
+    /// Renames a file back, if it is in the spool. A new file that has its name in incoming replaces
+    /// it, as if the client had written over it there.
+    pub fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
+        let part = part.name();
+        let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
+        match self.spooled.rename(part, incoming, &id.name, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::EEXIST) => self.spooled.remove(part).map_err(|errno| {
+                Undo::Failed(io_error("remove", self.spooled.path().join(part), errno))
+            }),
+            Err(errno) => {
+                let path = self.spooled.path().join(part);
+                Err(Undo::Failed(io_error("move back to incoming", path, errno)))
+            }
+        }
+    }
+
+    pub fn remove_folder(&self) -> Result<(), ClaimError> {
+        match self.spool.remove_folder(self.import.as_str()) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => {
+                return Err(io_error("remove", self.spooled.path().to_owned(), errno));
+            }
+        }
+        self.sync_folders([Some(&self.spool), self.incoming.as_ref().ok()])
+    }
+
+    pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
+        let path = || self.spooled.path().join(DATA);
+        let metadata = lease.file().metadata();
+        let failed = |source| ClaimError::Io { operation: "look at", path: path(), source };
+        Ok(metadata.map_err(failed)?.len())
+    }
+
+    /// sshd doesn't sync uploads; the names follow their content.
+    pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
+        for lease in leases {
+            lease.file().sync_data().map_err(|source| {
+                let path = self.spooled.path().to_owned();
+                ClaimError::Io { operation: "sync a file in", path, source }
+            })?;
+        }
+        self.sync_folders([Some(&self.spooled), Some(&self.spool), self.incoming.as_ref().ok()])
+    }
+
+    fn sync_folders<'f>(
+        &self,
+        folders: impl IntoIterator<Item = Option<&'f Folder>>,
+    ) -> Result<(), ClaimError> {
+        for folder in folders.into_iter().flatten() {
+            folder.sync().map_err(|errno| io_error("sync", folder.path().to_owned(), errno))?;
+        }
+        Ok(())
+    }
+
+    fn incoming_path(&self, id: &FileId) -> PathBuf {
+        match &self.incoming {
+            Ok(folder) => folder.path().join(&id.name),
+            Err(_) => PathBuf::from(&id.name),
+        }
+    }
+}
+
+impl FileId {
+    pub fn changed(&self) -> ClaimError {
+        ClaimError::Changed { name: self.name.clone() }
+    }
+}
+
+fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
+    ClaimError::Io { operation, path, source: errno.into() }
+}

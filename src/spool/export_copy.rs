@@ -1,0 +1,121 @@
+//! Copies of what lies in an account's folders and in the spool, for its export.
+//!
+//! Everything is opened below a directory handle and followed nowhere; what is not a regular file
+//! with one name is left out, and named.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+
+use super::incoming::entry::{Entry, usable_name};
+use crate::files::dir::{Folder, FolderError};
+
+/// Why a folder can't be copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// It can't be opened.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// It, or a file in it, can't be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The copy can't be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Copies the regular files of the folder `from`, if it is there, into the new folder `to`, synced
+/// and readable by this process's user alone. Returns the names of those that were left out.
+/// Hidden files are on their way, and are not counted.
+///
+/// # Errors
+/// A file can't be read or written. One that goes meanwhile is no error.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, CopyError> {
+    let folder = match Folder::open(from) {
+        Err(FolderError::Missing { .. }) => return Ok(Vec::new()),
+        folder => folder?,
+    };
+    let read = |errno: Errno| CopyError::Read { path: from.to_owned(), source: errno.into() };
+    let written = |source| CopyError::Write { path: to.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(written)?;
+    let mut left_out = Vec::new();
+    for entry in folder.entries().map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let bytes = entry.file_name().to_bytes();
+        if bytes.starts_with(b".") {
+            continue;
+        }
+        let copied = match usable_name(bytes) {
+            Some(name) => copy_file(&folder, name, &to.join(name))?,
+            None => false,
+        };
+        if !copied {
+            left_out.push(String::from_utf8_lossy(bytes).into_owned());
+        }
+    }
+    File::open(to).and_then(|to| to.sync_all()).map_err(written)?;
+    Ok(left_out)
+}
+
+/// False: it is no regular file with one name.
+fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, CopyError> {
+    let path = folder.path().join(name);
+    let mut file = match folder.read(name) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(true), // it was taken meanwhile
+        Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
+        Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
+    };
+    match fstat(&file) {
+        Ok(stat) if Entry::new(name, &stat).is_plain() => {}
+        Ok(_) => return Ok(false),
+        Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
+    }
+    let written = |source| CopyError::Write { path: to.to_owned(), source };
+    let mut copy =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(written)?;
+    io::copy(&mut file, &mut copy).map_err(written)?;
+    copy.sync_all().map_err(written)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn copies_regular_files_and_names_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("a/to"));
+        assert!(copy_folder(&from, &to).unwrap().is_empty() && !to.exists());
+        fs::create_dir_all(from.join("folder")).unwrap();
+        fs::write(from.join("plain.csv"), "x").unwrap();
+        fs::write(from.join(".part"), "x").unwrap();
+        fs::write(from.join("line\nbreak"), "x").unwrap();
+        fs::write(folder.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret"), from.join("link")).unwrap();
+        fs::hard_link(folder.path().join("secret"), from.join("hard")).unwrap();
+        let mut left_out = copy_folder(&from, &to).unwrap();
+        left_out.sort();
+        assert_eq!(left_out, ["folder", "hard", "line\nbreak", "link"]);
+        let names: Vec<_> =
+            fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["plain.csv"]);
+    }
+}

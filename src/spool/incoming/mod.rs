@@ -1,0 +1,8 @@
+//! What is in an account's incoming folder.
+
+pub mod empty;
+pub mod entry;
+pub mod listing;
+pub mod manifest_cache;
+pub mod scan;
+pub mod unclaimed;

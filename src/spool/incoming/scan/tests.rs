@@ -1,0 +1,285 @@
+//! Looks at a real folder.
+
+use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::entry::Kind;
+use super::*;
+use crate::files::dir::FolderError;
+use crate::report::DataType;
+use crate::spool::test_host::TestHost;
+
+/// Takes a manifest's text for the name of its data file; `bad` doesn't parse.
+fn parse(bytes: &[u8]) -> Verdict {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    if text == "bad" {
+        return Verdict::Invalid { findings: "bad".into(), known: Known::default() };
+    }
+    let client_email = "a@example.com".into();
+    Verdict::Valid { data_type: DataType::Event, data_file: text, client_email }
+}
+
+fn limits() -> Limits {
+    Limits { max_manifest: Size::from_bytes(100), max_waiting_files: 50, ..Limits::default() }
+}
+
+fn look(host: &TestHost, memory: &mut Memory) -> Seen {
+    host.open().look(memory, &limits(), parse).unwrap()
+}
+
+/// Each manifest with its content, sorted.
+fn contents(seen: &Seen) -> Vec<String> {
+    let mut lines: Vec<_> = seen
+        .sight
+        .manifests
+        .iter()
+        .map(|manifest| match &manifest.content {
+            Content::Read(Verdict::Valid { data_file, .. }) => {
+                format!("{} names {data_file}", manifest.entry.name)
+            }
+            Content::Read(Verdict::Invalid { findings, .. }) => {
+                format!("{} {findings}", manifest.entry.name)
+            }
+            other => format!("{} {other:?}", manifest.entry.name),
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn tells_manifests_from_files_and_leaves_unusable_names() {
+    let host = TestHost::new();
+    for name in ["e.csv", "e.manifest", "b.manifest", ".hidden", "e.manifest.filepart"] {
+        host.put(name, if name == "b.manifest" { "bad" } else { "e.csv" });
+    }
+    for bytes in [&b"a\nb.manifest"[..], b"\xff.csv"] {
+        let name = std::ffi::OsStr::from_bytes(bytes);
+        std::fs::write(host.incoming().join(name), "").unwrap();
+    }
+    let seen = look(&host, &mut Memory::default());
+    assert_eq!(contents(&seen), ["b.manifest bad", "e.manifest names e.csv"]);
+    let mut files: Vec<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+    files.sort_unstable();
+    assert_eq!(files, ["e.csv", "e.manifest.filepart"]);
+    assert_eq!(seen.unusable, 2);
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+}
+
+#[test]
+fn what_an_entry_says() {
+    let host = TestHost::new();
+    host.put("e.csv", "12345");
+    symlink("/etc/passwd", host.incoming().join("l.csv")).unwrap();
+    std::fs::create_dir(host.incoming().join("d.csv")).unwrap();
+    std::fs::create_dir(host.incoming().join("d.manifest")).unwrap();
+    let file = host.entry("e.csv");
+    assert_eq!((file.kind, file.size, file.nlink), (Kind::Regular, 5, 1));
+    let age = Timestamp::now().duration_since(file.ctime);
+    assert!(age.as_secs().abs() < 60, "{age}");
+    assert_eq!(host.entry("l.csv").kind, Kind::Other);
+    assert_eq!(host.entry("d.csv").kind, Kind::Folder);
+    assert!(!host.entry("d.manifest").is_manifest());
+}
+
+#[test]
+fn sees_writers_of_manifests_and_of_the_data_files_they_name() {
+    let host = TestHost::new();
+    host.put("e.manifest", "e.csv");
+    host.put("f.manifest", "f.csv");
+    let open = |name| OpenOptions::new().append(true).open(host.put(name, "x")).unwrap();
+    let writers = [open("e.csv"), open("other.csv"), open("g.manifest")];
+    let mut memory = Memory::default();
+    let seen = look(&host, &mut memory);
+    assert_eq!(
+        contents(&seen),
+        ["e.manifest names e.csv", "f.manifest names f.csv", "g.manifest BeingWritten"]
+    );
+    assert_eq!(seen.sight.being_written, HashSet::from(["e.csv".to_owned()]));
+    drop(writers);
+    host.closed("e.csv");
+    host.closed("g.manifest");
+    let seen = look(&host, &mut memory);
+    assert_eq!(contents(&seen)[2], "g.manifest names x");
+    assert!(seen.sight.being_written.is_empty());
+}
+
+#[test]
+fn reads_a_manifest_once_until_it_changes() {
+    let host = TestHost::new();
+    let reads = Cell::new(0);
+    let mut memory = Memory::default();
+    let mut look = |host: &TestHost| {
+        let counted = |bytes: &[u8]| {
+            reads.set(reads.get() + 1);
+            parse(bytes)
+        };
+        host.open().look(&mut memory, &limits(), counted).unwrap()
+    };
+    host.put("e.manifest", "bad");
+    assert_eq!(contents(&look(&host)), ["e.manifest bad"]);
+    std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
+    let second = look(&host);
+    assert!(second.sight.manifests[0].age.since >= Duration::from_millis(15));
+    assert_eq!(reads.get(), 1);
+    host.put("e.manifest", "e.csv");
+    let third = look(&host);
+    assert_eq!(contents(&third), ["e.manifest names e.csv"]);
+    assert!(third.sight.manifests[0].age.since < Duration::from_secs(1));
+    assert_eq!(reads.get(), 2);
+    std::fs::remove_file(host.incoming().join("e.manifest")).unwrap();
+    look(&host);
+    assert!(memory.manifests.is_empty());
+}
+
+#[test]
+fn opens_nothing_odd_and_reads_no_more_than_allowed() {
+    let host = TestHost::new();
+    symlink("/etc/passwd", host.incoming().join("link.manifest")).unwrap();
+    nix::unistd::mkfifo(&host.incoming().join("fifo.manifest"), nix::sys::stat::Mode::S_IRWXU)
+        .unwrap();
+    let linked = host.put("linked.manifest", "x");
+    std::fs::hard_link(&linked, host.incoming().join("other")).unwrap();
+    host.put("long.manifest", "x".repeat(101));
+    assert_eq!(
+        contents(&look(&host, &mut Memory::default())),
+        [
+            "fifo.manifest NotPlain",
+            "link.manifest NotPlain",
+            "linked.manifest NotPlain",
+            "long.manifest the manifest has 101 bytes, 100 are allowed",
+        ]
+    );
+}
+
+#[test]
+fn what_is_replaced_under_the_look_is_left_out() {
+    let host = TestHost::new();
+    host.put("e.csv", "x");
+    let listed = host.entry("e.csv");
+    let incoming = host.open();
+    std::fs::remove_file(host.incoming().join("e.csv")).unwrap();
+    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+    symlink("/etc/passwd", host.incoming().join("e.csv")).unwrap();
+    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+    std::fs::remove_file(host.incoming().join("e.csv")).unwrap();
+    host.put("new", "y");
+    std::fs::rename(host.incoming().join("new"), host.incoming().join("e.csv")).unwrap();
+    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+}
+
+#[test]
+fn a_removed_account_is_its_own_error() {
+    let host = TestHost::new();
+    std::fs::remove_dir(host.incoming()).unwrap();
+    let error = Incoming::open(&host.layout, &host.account, &host.opener).unwrap_err();
+    assert!(matches!(error, ScanError::Folder(FolderError::Missing { .. })), "{error:?}");
+}
+
+#[test]
+fn a_cut_listing_still_finds_the_data_files_that_manifests_name() {
+    let host = TestHost::new();
+    for n in 0..150 {
+        host.put(&format!("{n}.csv"), "x");
+        host.put(&format!("{n}.manifest"), format!("{n}.csv"));
+    }
+    let seen = look(&host, &mut Memory::default());
+    assert_eq!((seen.held.files, seen.held.cut), (51, true), "{:?}", seen.held);
+    assert!(!seen.sight.manifests.is_empty());
+    let files: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+    for manifest in &seen.sight.manifests {
+        let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else {
+            panic!("{manifest:?}");
+        };
+        assert!(files.contains(data_file.as_str()), "{data_file}");
+    }
+}
+
+#[test]
+fn one_look_reads_so_much_and_the_next_goes_on_with_the_earliest() {
+    let host = TestHost::new();
+    let limits = Limits { max_manifest: Size::from_bytes(READ_BY_ONE_LOOK), ..Limits::default() };
+    let names = ["c.manifest", "b.manifest", "a.manifest"];
+    for name in names {
+        let file = std::fs::File::create(host.incoming().join(name)).unwrap();
+        file.set_len(READ_BY_ONE_LOOK * 3 / 4).unwrap(); // a hole: nothing is written
+        drop(file);
+        host.closed(name);
+        std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
+    }
+    let short = |_: &[u8]| parse(b"x");
+    let mut memory = Memory::default();
+    for (unread, expected) in [(true, &names[..2]), (false, &names)] {
+        let seen = host.open().look(&mut memory, &limits, short).unwrap();
+        let read: Vec<_> = seen.sight.manifests.iter().map(|m| m.entry.name.as_str()).collect();
+        assert_eq!((seen.unread, &read[..]), (unread, expected));
+    }
+}
+
+/// A million with SFTP_IMPORT_TEST_LONG: what a look keeps depends on the limit alone.
+#[test]
+fn a_flood_of_files_is_seen_up_to_the_limit() {
+    let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
+    let (count, max) = if long { (1_000_000, 100_000) } else { (20_000, 2_000) };
+    let host = if long { TestHost::new() } else { TestHost::roomy() };
+    std::fs::write(host.incoming().join("e.manifest"), "0.csv").unwrap();
+    for n in 0..count {
+        std::fs::write(host.incoming().join(format!("{n}.csv")), "").unwrap();
+    }
+    let limits = Limits { max_waiting_files: max, ..limits() };
+    let seen = host.open().look(&mut Memory::default(), &limits, parse).unwrap();
+    let most = max + 1;
+    assert_eq!((seen.held.files, seen.held.cut), (most, true));
+    assert!(seen.sight.files.len() <= most, "{}", seen.sight.files.len());
+}
+
+/// Renames a listing's file over while it is read: the kernel then counts no name of it.
+#[test]
+fn a_file_replaced_while_it_is_listed_is_changed() {
+    let host = TestHost::new();
+    host.put("e.manifest", "e.csv");
+    host.put("e.csv", "1");
+    for name in ["e.manifest", "e.csv"] {
+        let mut listing = host.list(50);
+        listing.entries.iter_mut().find(|entry| entry.name == name).unwrap().nlink = 0;
+        let seen = host.open().scan(listing, &mut Memory::default(), &limits(), parse);
+        assert_eq!((contents(&seen), seen.changed), (vec![], true), "{name}");
+        assert!(seen.manifests.contains("e.manifest"));
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_again_and_again_has_no_hard_links() {
+    let host = TestHost::new();
+    host.put("e.manifest", "e.csv");
+    host.put("e.csv", "1");
+    let incoming = host.incoming();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["e.manifest", "e.csv"] {
+                    std::fs::write(incoming.join(".new"), "e.csv").unwrap();
+                    std::fs::rename(incoming.join(".new"), incoming.join(name)).unwrap();
+                }
+            }
+        });
+        let end = std::time::Instant::now() + Duration::from_millis(500);
+        let mut linked = None;
+        while linked.is_none() && std::time::Instant::now() < end {
+            let seen = look(&host, &mut Memory::default());
+            linked =
+                seen.sight.manifests.into_iter().map(|manifest| manifest.entry).find(|entry| {
+                    let data = seen.sight.files.iter().find(|file| file.name == "e.csv");
+                    [Some(entry), data].into_iter().flatten().any(|file| !file.is_plain())
+                });
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(linked, None);
+    });
+}

@@ -1,0 +1,311 @@
+//! What becomes of one manifest, given those that came before it. Pure.
+//!
+//! A pair is ready when its uploader is done: when the sessions that changed its files have ended,
+//! or both files have been unchanged for `pairing.settle`. A wait is never longer than its period
+//! from now, whatever the clock did. Texts that a partner gets quote names escaped, and cut.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Age, Content, ManifestSeen, Reason, Sight, Verdict};
+use crate::audit::{Sessions, Upload};
+use crate::config::Pairing;
+use crate::import_id::ImportId;
+use crate::report::{Failure, FailureText};
+use crate::sanitize::printable;
+use crate::spool::incoming::entry::{Entry, Kind, data_ending};
+use crate::spool::watch::arrivals::Order;
+
+/// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
+const TICK: Duration = Duration::from_millis(10);
+
+/// How many similarly named files a refusal lists.
+const MAX_SIMILAR: usize = 5;
+
+/// How much of a name a refusal quotes, in characters.
+const MAX_QUOTED: usize = 64;
+
+/// What becomes of one manifest.
+pub enum Judgement {
+    /// Take it: with its data file, or to refuse it.
+    Take(Result<Entry, Failure>),
+    /// Leave it, at most for so long.
+    Wait(Reason, Option<Duration>),
+}
+
+impl Judgement {
+    fn refuse(text: FailureText, detail: String) -> Self {
+        Self::Take(Err(Failure::new(text, detail)))
+    }
+}
+
+/// Judges manifests one after the other, earliest first.
+pub struct Judge<'a> {
+    files: HashMap<&'a str, &'a Entry>,
+    being_written: &'a HashSet<String>,
+    ages: &'a HashMap<String, Age>,
+    tick: Timestamp,
+    next_tick: Duration,
+    order: &'a Order,
+    /// When the manifests that name a data file were complete.
+    naming: HashMap<&'a str, Vec<Timestamp>>,
+    /// The data files already given away, with the manifest that got each.
+    given: HashMap<&'a str, &'a str>,
+    periods: &'a Pairing,
+    upload: &'a dyn Fn(&Entry) -> Upload,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(
+        sight: &'a Sight,
+        order: &'a Order,
+        periods: &'a Pairing,
+        upload: &'a dyn Fn(&Entry) -> Upload,
+    ) -> Self {
+        let mut judge = Self {
+            files: sight.files.iter().map(|file| (file.name.as_str(), file)).collect(),
+            being_written: &sight.being_written,
+            ages: &sight.ages,
+            tick: sight.tick,
+            next_tick: sight.next_tick,
+            order,
+            naming: HashMap::new(),
+            given: HashMap::new(),
+            periods,
+            upload,
+        };
+        for manifest in &sight.manifests {
+            if let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content {
+                let completed = judge.completed(&manifest.entry);
+                judge.naming.entry(data_file).or_default().push(completed);
+            }
+        }
+        judge
+    }
+
+    /// Judges the next manifest; `earlier` is the import that has had its name.
+    pub fn manifest(
+        &mut self,
+        manifest: &'a ManifestSeen,
+        earlier: Option<&ImportId>,
+    ) -> Judgement {
+        let verdict = match &manifest.content {
+            Content::BeingWritten => return Judgement::Wait(Reason::ManifestBeingWritten, None),
+            Content::NotPlain => {
+                let detail = not_plain("manifest", &manifest.entry);
+                // The SFTP server renames with link and unlink: for a moment there are two names.
+                return self.refuse(manifest, FailureText::Unreadable, detail);
+            }
+            Content::Read(verdict) => verdict,
+        };
+        if let Some(left) = self.cut(&[(&manifest.entry, manifest.age)]) {
+            return Judgement::Wait(Reason::Cut, Some(left));
+        }
+        if let Verdict::Invalid { .. } = verdict
+            && let Some(wait) = self.not_whole(manifest)
+        {
+            return wait;
+        }
+        if let Some(import) = earlier {
+            let detail = format!(
+                "the name {} was used before, by import {import}; \
+                 create a new manifest file with a new name",
+                quote(&manifest.entry.name)
+            );
+            return self.refuse(manifest, FailureText::Manifest, detail);
+        }
+        match verdict {
+            // Its periods are over.
+            Verdict::Invalid { findings, .. } => {
+                Judgement::refuse(FailureText::Manifest, findings.clone())
+            }
+            Verdict::Valid { data_file, .. } => self.data(manifest, data_file),
+        }
+    }
+
+    fn data(&mut self, manifest: &'a ManifestSeen, name: &'a str) -> Judgement {
+        if data_ending(name).is_none() {
+            let detail = format!(
+                "a data file's name ends in .csv, .csv.gz or .csv.zst; {} does not",
+                quote(name)
+            );
+            return self.refuse(manifest, FailureText::Unreadable, detail);
+        }
+        let file = match self.files.get(name) {
+            Some(file) if !self.given.contains_key(name) => *file,
+            _ => return self.no_data_file(manifest, name),
+        };
+        let age = self.ages.get(name).copied().unwrap_or_default();
+        let both = [(&manifest.entry, manifest.age), (file, age)];
+        if !file.is_plain() {
+            return match self.settling(&both) {
+                Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+                None => Judgement::refuse(FailureText::Unreadable, not_plain("data file", file)),
+            };
+        }
+        if self.is_replaced(manifest, file) {
+            let detail = format!(
+                "{} was uploaded again before this pair was claimed: \
+                 end the session, wait {} s or use another name",
+                cut_short(name),
+                self.periods.settle.get().as_secs_f64().ceil()
+            );
+            return self.refuse(manifest, FailureText::NoDataFile, detail);
+        }
+        if self.being_written.contains(name) {
+            return self.data_file_being_written(manifest, name);
+        }
+        if let Some(left) = self.cut(&both) {
+            return Judgement::Wait(Reason::Cut, Some(left));
+        }
+        if let Some(left) = self.settling(&both) {
+            return Judgement::Wait(Reason::Settling, Some(left));
+        }
+        self.given.insert(name, &manifest.entry.name);
+        Judgement::Take(Ok(file.clone()))
+    }
+
+    /// Takes the manifest alone, to refuse it, once its uploader is done with it.
+    fn refuse(&self, manifest: &ManifestSeen, text: FailureText, detail: String) -> Judgement {
+        match self.settling(&[(&manifest.entry, manifest.age)]) {
+            Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+            None => Judgement::refuse(text, detail),
+        }
+    }
+
+    /// How long to wait at most until the uploader is done with these files; `None` when it is.
+    fn settling(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
+        let left = files.iter().filter_map(|(entry, age)| self.unsettled(entry, *age)).max()?;
+        if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != Sessions::Ended) {
+            return Some(left);
+        }
+        // A change within the tick of the last one would leave the ctime as it is, unseen.
+        let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
+        is_of_this_tick.then(|| left.min(self.next_tick))
+    }
+
+    /// What is left of `settle` since a file's last change, which may be announced and not done yet.
+    fn unsettled(&self, entry: &Entry, age: Age) -> Option<Duration> {
+        let settle = self.periods.settle.get();
+        let announced = (self.upload)(entry).announced_at.and_then(|at| {
+            let since = self.tick.duration_since(at);
+            // The tick is behind the log's clock; a clock that was set back says nothing.
+            let is_known = since.unsigned_abs() <= TICK || since.is_positive();
+            let then = since.try_into().unwrap_or_default();
+            is_known.then_some(Age { then, since: Duration::ZERO })
+        });
+        age.left(settle).max(announced.and_then(|announced| announced.left(settle)))
+    }
+
+    /// How long to wait for an upload to be resumed, where one was cut.
+    fn cut(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
+        let grace = self.periods.data_file_grace.get();
+        let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
+        let is_cut = |entry: &Entry| (self.upload)(entry).sessions == Sessions::Cut;
+        files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
+    }
+
+    /// How long a manifest that doesn't parse must stay unchanged. It may be half of one, even if its
+    /// session has ended.
+    fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
+        let settling = self.unsettled(&manifest.entry, manifest.age);
+        let settling = settling.map(|left| (Reason::Settling, left));
+        let quiet = || manifest.age.left(self.periods.manifest_quiet_period.get());
+        let (reason, left) =
+            settling.or_else(|| quiet().map(|left| (Reason::ManifestNotWhole, left)))?;
+        Some(Judgement::Wait(reason, Some(left)))
+    }
+
+    /// Whether a complete data file was replaced after its manifest was complete: what is there now
+    /// is of a later manifest.
+    fn is_replaced(&self, manifest: &ManifestSeen, file: &Entry) -> bool {
+        let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
+        match ours.closed_at {
+            Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
+            // Without the log: a later manifest was complete after the file's last change, and
+            // this one before.
+            _ => {
+                let later = self.naming.get(file.name.as_str());
+                self.completed(&manifest.entry) < file.ctime
+                    && later.is_some_and(|all| all.iter().any(|at| *at > file.ctime))
+            }
+        }
+    }
+
+    /// When a manifest was complete. Setting its time moves the ctime, reading an event late the
+    /// arrival.
+    fn completed(&self, manifest: &Entry) -> Timestamp {
+        let arrival = self.order.get(&manifest.name);
+        arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))
+    }
+
+    fn no_data_file(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
+        if let Some(left) = manifest.age.left(self.periods.data_file_grace.get()) {
+            return Judgement::Wait(Reason::NoDataFile, Some(left));
+        }
+        let mut detail = match self.given.get(name) {
+            Some(other) => format!("{} was taken for the manifest {}", quote(name), quote(other)),
+            None => format!("{} is not in incoming", quote(name)),
+        };
+        let similar = self.similar(name);
+        if !similar.is_empty() {
+            detail += &format!("; similar names there: {}", similar.join(", "));
+        }
+        self.refuse(manifest, FailureText::NoDataFile, detail)
+    }
+
+    fn data_file_being_written(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
+        let period = self.periods.open_file_grace.get();
+        if let Some(left) = manifest.age.left(period) {
+            return Judgement::Wait(Reason::DataFileBeingWritten, Some(left));
+        }
+        let detail = format!(
+            "{} is still being written {period:?} after its manifest came; \
+             upload the manifest when the data file is whole",
+            quote(name)
+        );
+        Judgement::refuse(FailureText::NoDataFile, detail)
+    }
+
+    /// Names that a partner may have meant by `name`, in order, quoted.
+    fn similar(&self, name: &str) -> Vec<String> {
+        let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
+        let mut names: Vec<_> =
+            self.files.keys().filter(|other| **other != name && begins_with(other, stem)).collect();
+        names.sort_unstable_by_key(|other| (other.len().abs_diff(name.len()), **other));
+        names.into_iter().take(MAX_SIMILAR).map(|other| quote(other)).collect()
+    }
+}
+
+fn begins_with(name: &str, stem: &str) -> bool {
+    name.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem))
+}
+
+fn not_plain(role: &str, entry: &Entry) -> String {
+    let what = match entry.kind {
+        Kind::Regular => format!("has {} names (hard links)", entry.nlink),
+        Kind::Folder => "is a folder".to_owned(),
+        Kind::Other => "is not a regular file".to_owned(),
+    };
+    format!("the {role} {} {what}; upload it as a file of its own", quote(&entry.name))
+}
+
+/// `name` in quotation marks, escaped, its end left out when it is long.
+pub fn quote(name: &str) -> String {
+    let quoted = match name.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    };
+    printable(&quoted)
+}
+
+/// The same without quotation marks.
+fn cut_short(name: &str) -> String {
+    let (begin, rest) = match name.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => (&name[..end], "…"),
+        None => (name, ""),
+    };
+    printable(&format!("{}{rest}", begin.escape_debug()))
+}

@@ -1,0 +1,331 @@
+//! Answers: files in an account's results/, which appear whole, by a rename.
+//!
+//! Every write goes to a hidden name that carries the import's id, is synced, and takes its final
+//! name at once. Doing it again after a crash replaces our own file by the same bytes.
+
+pub mod usage;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::RenameFlags;
+use nix::sys::stat::{Mode, fchmod, fstat};
+
+use super::incoming::entry::{Entry, Kind, MANIFEST_ENDING, MAX_NAME, usable_name};
+use super::layout::Layout;
+use crate::account::AccountId;
+use crate::files::dir::{Folder, FolderError};
+use crate::import_id::ImportId;
+
+/// The longest ending that an answer's name gets after its stem, in bytes.
+const MAX_ENDING: usize = ".errors.jsonl".len();
+
+/// The purpose of an import's report on its way.
+const ANSWER: &str = "answer";
+
+/// What answers are: readable by the account, through the group or not.
+const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
+
+/// Why an answer could not be left in results/.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// results itself is missing (the account was removed) or can't be opened.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A system call failed.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// An account's results/, held open.
+#[derive(Debug)]
+pub struct Results {
+    folder: Folder,
+}
+
+/// A file on its way into results/, under a hidden name. Not published, it is overwritten by the
+/// next of its import and purpose.
+#[derive(Debug)]
+#[must_use = "it is not seen until it is published"]
+pub struct Temp {
+    file: File,
+    name: String,
+}
+
+impl Temp {
+    /// A second handle to write it with; it can be published while this one is open.
+    ///
+    /// # Errors
+    /// No file descriptor is left.
+    pub fn try_clone(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+impl Write for Temp {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Results {
+    /// Opens an account's results/.
+    ///
+    /// # Errors
+    /// It is missing or can't be opened.
+    pub fn open(layout: &Layout, account: &AccountId) -> Result<Self, ResultsError> {
+        Ok(Self { folder: Folder::open(&layout.results(account))? })
+    }
+
+    /// An empty file to fill and publish. `purpose`, a word of ours, tells the import's apart.
+    ///
+    /// # Errors
+    /// It can't be created.
+    pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
+        self.temp(format!(".{import}.{purpose}.tmp"))
+    }
+
+    fn temp(&self, name: String) -> Result<Temp, ResultsError> {
+        let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
+        // Whatever the umask took away.
+        fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
+        Ok(Temp { file, name })
+    }
+
+    /// Gives `temp` its final name, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be synced or renamed.
+    pub fn publish(&self, temp: Temp, name: &str) -> Result<(), ResultsError> {
+        temp.file.sync_all().map_err(|source| ResultsError::Io {
+            operation: "sync",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.folder
+            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
+            .map_err(|errno| self.error("rename to", name, errno))?;
+        self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
+    }
+
+    /// Removes `temp` unseen.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn discard(&self, temp: Temp) -> Result<(), ResultsError> {
+        self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
+    }
+
+    /// Leaves `bytes` as `name`, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be created, written, synced or renamed.
+    pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        self.fill(self.create_temp(import, ANSWER)?, name, bytes)
+    }
+
+    /// Leaves `bytes` as `name`, an answer of no import, durably; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// It can't be created, written, synced or renamed.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
+    }
+
+    /// Removes the answer `name`, durably; it may be gone already.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
+        match self.folder.remove(name) {
+            Ok(()) => self.folder.sync().map_err(|e| self.error("sync the folder of", name, e)),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error("remove", name, errno)),
+        }
+    }
+
+    fn fill(&self, mut temp: Temp, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        temp.write_all(bytes).map_err(|source| ResultsError::Io {
+            operation: "write",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.publish(temp, name)
+    }
+
+    /// Removes those of the answers `names` that are there. Returns how many.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget(&self, names: &[String]) -> Result<usize, ResultsError> {
+        let mut removed = 0;
+        for name in names {
+            match self.folder.remove(name) {
+                Ok(()) => removed += 1,
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(self.error("remove", name, errno)),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Leaves `bytes` as `name` until the next write there: whole for whoever looks, but not
+    /// durable, as a crash makes it worthless anyway. Not while [`Self::write`] runs for `import`.
+    ///
+    /// # Errors
+    /// It can't be created, written or renamed.
+    pub fn write_for_now(
+        &self,
+        import: &ImportId,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), ResultsError> {
+        // The hidden name of the final answer: what a crash leaves of this one goes with that.
+        let mut temp = self.create_temp(import, ANSWER)?;
+        temp.write_all(bytes).map_err(|source| ResultsError::Io {
+            operation: "write",
+            path: self.folder.path().join(&temp.name),
+            source,
+        })?;
+        self.folder
+            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
+            .map_err(|errno| self.error("rename to", name, errno))
+    }
+
+    /// Opens the answer `name`, to send it along.
+    ///
+    /// # Errors
+    /// It isn't there, can't be opened, or is not a regular file.
+    pub fn read(&self, name: &str) -> Result<File, ResultsError> {
+        let error = |errno| self.error("open", name, errno);
+        let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
+        let file = self.folder.read(usable).map_err(error)?;
+        match fstat(&file).map(|stat| Entry::new(name, &stat).kind) {
+            Ok(Kind::Regular) => Ok(file),
+            Ok(_) => Err(error(Errno::EINVAL)),
+            Err(errno) => Err(error(errno)),
+        }
+    }
+
+    fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
+        ResultsError::Io { operation, path: self.folder.path().join(name), source: errno.into() }
+    }
+}
+
+/// Returns what an import's answers are named after: the manifest's name without its ending. Where
+/// that is no usable name, too long for some ending or written like an id of this node, it is the
+/// import's id.
+pub fn stem(manifest: &str, import: &ImportId) -> String {
+    let stem = manifest.strip_suffix(MANIFEST_ENDING).unwrap_or(manifest);
+    match usable_name(stem.as_bytes()) {
+        // The answers of an import with a spent name are named after its id.
+        Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME && !import.is_of_same_node(stem) => {
+            stem.to_owned()
+        }
+        _ => import.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::test_host::TestHost;
+    use super::*;
+
+    #[test]
+    fn an_answer_appears_whole_and_again_the_same() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        for bytes in [&b"one"[..], b"two"] {
+            let mut temp = results.create_temp(&host.import, "errors").unwrap();
+            temp.write_all(bytes).unwrap();
+            results.publish(temp, "e.errors.csv").unwrap();
+            assert_eq!(std::fs::read(host.results().join("e.errors.csv")).unwrap(), bytes);
+        }
+        results.write(&host.import, "e.result.json", b"{}").unwrap();
+        let metadata = std::fs::metadata(host.results().join("e.result.json")).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
+        assert_eq!(host.names("results"), ["e.errors.csv", "e.result.json"]);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_overwritten() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        let mut cut = results.create_temp(&host.import, "errors").unwrap();
+        cut.write_all(b"half a line that is longer").unwrap();
+        drop(cut);
+        let mut temp = results.create_temp(&host.import, "errors").unwrap();
+        temp.write_all(b"whole").unwrap();
+        results.publish(temp, "e.errors.csv").unwrap();
+        assert_eq!(std::fs::read(host.results().join("e.errors.csv")).unwrap(), b"whole");
+        let unwanted = results.create_temp(&host.import, "errors").unwrap();
+        results.discard(unwanted).unwrap();
+        assert_eq!(host.names("results"), ["e.errors.csv"]);
+    }
+
+    #[test]
+    fn nothing_but_a_regular_file_in_the_folder_is_read() {
+        let host = TestHost::new();
+        let results = Results::open(&host.layout, &host.account).unwrap();
+        std::fs::write(host.results().join("e.csv"), "x").unwrap();
+        results.read("e.csv").unwrap();
+        std::fs::write(host.layout.root().join("other.csv"), "x").unwrap();
+        std::os::unix::fs::symlink("e.csv", host.results().join("link.csv")).unwrap();
+        nix::unistd::mkfifo(&host.results().join("fifo.csv"), Mode::S_IRWXU).unwrap();
+        for name in ["link.csv", "fifo.csv", "../../other.csv", "missing.csv"] {
+            assert!(results.read(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_removed_account_is_its_own_error() {
+        let host = TestHost::new();
+        std::fs::remove_dir(host.results()).unwrap();
+        let error = Results::open(&host.layout, &host.account).unwrap_err();
+        assert!(matches!(error, ResultsError::Folder(FolderError::Missing { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn answers_are_named_after_the_manifest_where_that_works() {
+        let import = "sftp1-42".parse().unwrap();
+        let longest = "x".repeat(MAX_NAME - MAX_ENDING);
+        assert_eq!(stem("e.manifest", &import), "e");
+        assert_eq!(stem("e.csv.manifest", &import), "e.csv");
+        assert_eq!(stem(&format!("{longest}.manifest"), &import), longest);
+        for name in [".manifest", &format!("{longest}x.manifest"), "..manifest", "\n.manifest"] {
+            assert_eq!(stem(name, &import), "sftp1-42", "{name:?}");
+        }
+    }
+
+    /// The answers of an import with a spent name are named after its id.
+    #[test]
+    fn a_manifest_named_like_an_import_id_gives_no_name_to_its_answers() {
+        let import = "sftp1-42".parse().unwrap();
+        let huge = format!("sftp1-{}.manifest", "9".repeat(40));
+        for name in ["sftp1-43.manifest", "sftp1-42.manifest", "sftp1-007.manifest", &huge] {
+            assert_eq!(stem(name, &import), "sftp1-42", "{name}");
+        }
+        for name in ["sftp2-43", "sftp1-43.csv", "sftp1-", "sftp1-4x", "x-sftp1-43", "sftp1", "43"]
+        {
+            assert_eq!(stem(&format!("{name}.manifest"), &import), name);
+        }
+        let dashes = "eu-1-42".parse().unwrap();
+        assert_eq!(stem("eu-1-7.manifest", &dashes), "eu-1-42");
+        assert_eq!(stem("eu-7.manifest", &dashes), "eu-7");
+    }
+}

@@ -1,0 +1,60 @@
+//! How much an account's answers hold: what its results/ may still grow by.
+
+use nix::errno::Errno;
+
+use crate::account::AccountId;
+use crate::files::dir::{Folder, FolderError};
+use crate::spool::layout::Layout;
+
+/// The bytes of all answers in the account's results/ but those called `except`, and but those on
+/// their way. No account, no bytes.
+///
+/// # Errors
+/// It can't be opened or listed.
+pub fn answered_bytes(
+    layout: &Layout,
+    account: &AccountId,
+    except: &[String],
+) -> Result<u64, FolderError> {
+    let path = layout.results(account);
+    let folder = match Folder::open(&path) {
+        Err(FolderError::Missing { .. }) => return Ok(0),
+        folder => folder?,
+    };
+    let failed = |errno: Errno| FolderError::Open { path: path.clone(), source: errno.into() };
+    let mut bytes: u64 = 0;
+    for entry in folder.entries().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let is_counted = !name.to_bytes().starts_with(b".")
+            && !except.iter().any(|own| own.as_bytes() == name.to_bytes());
+        // One that goes meanwhile holds nothing.
+        if is_counted && let Ok(stat) = folder.stat(name) {
+            bytes = bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::test_host::TestHost;
+
+    #[test]
+    fn what_is_on_its_way_and_an_imports_own_answer_do_not_count() {
+        let host = TestHost::new();
+        let put = |name: &str, bytes: usize| {
+            std::fs::write(host.results().join(name), vec![b'x'; bytes]).unwrap();
+        };
+        put("a.errors.csv", 300);
+        put("a.result.json", 20);
+        put(".sftp1-42.errors.csv.tmp", 4000);
+        put("e.errors.csv", 50_000);
+        let own = ["e.errors.csv".to_owned()];
+        let bytes = answered_bytes(&host.layout, &host.account, &own).unwrap();
+        assert_eq!(bytes, 320);
+        std::fs::remove_dir_all(host.results()).unwrap();
+        assert_eq!(answered_bytes(&host.layout, &host.account, &own).unwrap(), 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! Whole copies of the state database: one file that has no others beside it, checked and synced
+//! before it has its name, and never over another file.
+//!
+//! SQLite's backup API copies one consistent state while others write (sqlite.org/backup.html).
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::files::owner::Owner;
+use crate::state::BUSY_TIMEOUT;
+use crate::sys::sqlite;
+
+/// Tables that every schema has: a database without them is not ours.
+const TABLES: &str = "'account', 'key', 'import', 'manifest_name', 'milestone', 'delivery'";
+
+/// Why the state database can't be copied or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// Nothing is overwritten.
+    #[error("{} is there already, and is not overwritten", .0.display())]
+    Exists(PathBuf),
+    /// A file or folder operation failed.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// SQLite refused.
+    #[error("cannot {operation} {}", path.display())]
+    Sql {
+        /// What was tried.
+        operation: &'static str,
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The database is broken.
+    #[error("{} is damaged: {problem}", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// The first thing that SQLite found.
+        problem: String,
+    },
+    /// It is a database of somebody else's.
+    #[error("{} is not a state database of sftp-import", .0.display())]
+    NotOurs(PathBuf),
+    /// A newer program wrote it.
+    #[error(
+        "{} has schema {found}, this program knows up to {known}; restore it with the version \
+         that wrote it", path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another process has the state database open.
+    #[error("another process has {} open", .0.display())]
+    InUse(PathBuf),
+}
+
+/// A copy that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The file's length.
+    pub bytes: u64,
+    /// The schema of what is in it.
+    pub schema: i64,
+}
+
+/// Copies the state database `database`, which others may be writing, to the new file `to`, which
+/// this process's user alone can read. `add` may write more into the copy before it has its name.
+///
+/// # Errors
+/// `to` is there already or can't be written, or the database is missing or damaged; what `add`
+/// returned.
+pub fn backup<E: From<CopyError>>(
+    database: &Path,
+    to: &Path,
+    add: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Copied, E> {
+    let source = {
+        let folder = folder_of(database);
+        let rights = Owner::of(folder).and_then(Owner::assume);
+        let _rights = rights.map_err(failed("act as the owner of", folder))?;
+        open_to_copy(database)?
+    };
+    copy(&source, to, add)
+}
+
+/// Opens a database that is there, with the files beside it: the copy then needs no more of them.
+/// So who opens it may have other rights than who writes the copy.
+pub fn open_to_copy(path: &Path) -> Result<Connection, CopyError> {
+    let connection = open(path)?;
+    // The pragma reads, so that the transaction begins and holds what it sees.
+    connection.execute_batch("BEGIN; PRAGMA user_version").map_err(refused("read", path))?;
+    Ok(connection)
+}
+
+/// Copies `source` to the new file `to`, and has `amend` change it before it has its name.
+pub fn copy<E: From<CopyError>>(
+    source: &Connection,
+    to: &Path,
+    amend: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<Copied, E> {
+    if to.symlink_metadata().is_ok() {
+        return Err(CopyError::Exists(to.to_owned()).into());
+    }
+    let unfinished = Unfinished::create(to)?;
+    let schema = fill(source, &unfinished.path, amend)?;
+    unfinished.file.sync_all().map_err(failed("sync", to))?;
+    let bytes = unfinished.file.metadata().map_err(failed("look at", to))?.len();
+    unfinished.take_name(to)?;
+    Ok(Copied { bytes, schema })
+}
+
+/// The schema of a database that could be put in the place of the present one.
+///
+/// # Errors
+/// It is damaged, not ours, or of a newer program.
+pub fn check(path: &Path) -> Result<i64, CopyError> {
+    check_open(&open(path)?, path)
+}
+
+/// Opens a database that is there, to be read: in WAL mode that takes the right to write beside it.
+///
+/// # Errors
+/// It is missing, or SQLite's.
+pub fn open(path: &Path) -> Result<Connection, CopyError> {
+    fs::metadata(path).map_err(failed("open", path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .or_else(|_| Connection::open_with_flags(path, read_only))
+        .map_err(refused("open", path))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(refused("open", path))?;
+    sqlite::distrust(&connection).map_err(refused("open", path))?;
+    Ok(connection)
+}
+
+/// Copies all pages in one step, as one state of the source, and checks what came of it.
+fn fill<E: From<CopyError>>(
+    source: &Connection,
+    path: &Path,
+    amend: impl FnOnce(&Connection) -> Result<(), E>,
+) -> Result<i64, E> {
+    let failed = |source| CopyError::Sql { operation: "write", path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
+    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
+    // It is synced whole, once, when it is complete.
+    target.pragma_update(None, "synchronous", "off").map_err(failed)?;
+    let backup = Backup::new(source, &mut target).map_err(failed)?;
+    let begun = Instant::now();
+    loop {
+        match backup.step(-1).map_err(failed)? {
+            StepResult::Done => break,
+            _ if begun.elapsed() > BUSY_TIMEOUT => {
+                return Err(CopyError::InUse(path.to_owned()).into());
+            }
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    drop(backup);
+    // A database in WAL mode can't be opened where nobody may write beside it.
+    target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
+    amend(&target)?;
+    let schema = check_open(&target, path)?;
+    target.close().map_err(|(_, error)| failed(error))?;
+    Ok(schema)
+}
+
+fn check_open(connection: &Connection, path: &Path) -> Result<i64, CopyError> {
+    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            CopyError::Damaged { path: path.to_owned(), problem: source.to_string() }
+        }
+        _ => CopyError::Sql { operation: "check", path: path.to_owned(), source },
+    };
+    let problem: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if problem != "ok" {
+        return Err(CopyError::Damaged { path: path.to_owned(), problem });
+    }
+    let known_tables: i64 = connection
+        .query_row(
+            &format!(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ({TABLES})"
+            ),
+            [],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    if known_tables != TABLES.split(',').count() as i64 || found < 1 {
+        return Err(CopyError::NotOurs(path.to_owned()));
+    }
+    let known = super::migrations::known();
+    if found > known {
+        return Err(CopyError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(found)
+}
+
+/// A copy that has no name of its own yet; dropped before that, it goes.
+struct Unfinished {
+    file: File,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    fn create(to: &Path) -> Result<Self, CopyError> {
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        let path = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        Ok(Self { file: file.map_err(failed("create", &path))?, path })
+    }
+
+    fn take_name(self, to: &Path) -> Result<(), CopyError> {
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        match renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, flags) {
+            Err(Errno::EEXIST) => return Err(CopyError::Exists(to.to_owned())),
+            // A file system that can't say so in one step; who makes backups there is alone.
+            Err(Errno::EINVAL) if to.symlink_metadata().is_err() => {
+                fs::rename(&self.path, to).map_err(failed("rename to", to))?;
+            }
+            renamed => renamed.map_err(|errno| failed("rename to", to)(errno.into()))?,
+        }
+        sync_folder(to)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Once it has its name, there is nothing of this one.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the names in the folder of `path` durable.
+pub fn sync_folder(path: &Path) -> Result<(), CopyError> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+}
+
+/// The folder that `path` is in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+pub fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopyError {
+    let path = path.to_owned();
+    move |source| CopyError::Io { operation, path, source }
+}
+
+pub fn refused(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> CopyError {
+    let path = path.to_owned();
+    move |source| CopyError::Sql { operation, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Copies made while others write, and put back over sound, damaged and newer databases.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::recipient::RecipientRule;
+use crate::state::db::restore::replace;
+use crate::state::{Before, State, accounts, activity};
+
+fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+/// A state database with one account, and its path.
+fn database(folder: &Path, account: &str) -> PathBuf {
+    let path = folder.join("state.db");
+    let state = State::open(&path).unwrap();
+    let id = account.parse().unwrap();
+    state.write(|tx| accounts::add(tx, now(), &id, None, &RecipientRule::Any)).unwrap();
+    path
+}
+
+fn accounts_in(path: &Path) -> Vec<String> {
+    let state = State::open(path).unwrap();
+    state.read(accounts::list).unwrap().into_iter().map(|row| row.id.to_string()).collect()
+}
+
+fn plain_backup(database: &Path, to: &Path) -> Result<Copied, CopyError> {
+    backup(database, to, |_| Ok(()))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_backup_is_one_private_file_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "acme");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let to = elsewhere.path().join("b.db");
+    let copied = plain_backup(&path, &to).unwrap();
+    assert_eq!(copied.bytes, fs::metadata(&to).unwrap().len());
+    assert_eq!(names(elsewhere.path()), ["b.db"]);
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o600);
+    let before = fs::read(&to).unwrap();
+    assert!(matches!(plain_backup(&path, &to), Err(CopyError::Exists(_))));
+    assert!(matches!(plain_backup(&folder.path().join("none"), &to), Err(CopyError::Io { .. })));
+    assert_eq!((fs::read(&to).unwrap(), names(elsewhere.path())), (before, vec!["b.db".into()]));
+    assert_eq!(accounts_in(&to), ["acme"]);
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Every line of the activity log is written with another one: a copy has both or neither.
+#[test]
+fn a_backup_under_writes_is_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "acme");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop); // in a panic too: the scope waits for the writer
+        let writer = scope.spawn(|| {
+            let state = State::open(&path).unwrap();
+            while !stop.load(Relaxed) {
+                let two = |tx: &crate::state::Transaction<'_>| {
+                    activity::log(tx, now(), None, None, "one", "x")?;
+                    activity::log(tx, now(), None, None, "two", "x")
+                };
+                state.write(two).unwrap();
+            }
+        });
+        let mut most = 0;
+        for n in 0..1000 {
+            let to = folder.path().join(format!("copy-{n}"));
+            plain_backup(&path, &to).unwrap();
+            let copy = Connection::open(&to).unwrap();
+            let count = |action: &str| {
+                let sql = "SELECT count(*) FROM activity WHERE action = ?1";
+                copy.query_row(sql, [action], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(count("one"), count("two"));
+            fs::remove_file(&to).unwrap();
+            if n >= 10 && count("one") > most && most > 0 {
+                break;
+            }
+            most = count("one").max(most);
+        }
+        stop.store(true, Relaxed);
+        writer.join().unwrap();
+        assert!(most > 0, "nothing was written meanwhile");
+    });
+}
+
+#[test]
+fn a_restore_keeps_what_it_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "old");
+    let saved = folder.path().join("saved");
+    plain_backup(&path, &saved).unwrap();
+    let state = State::open(&path).unwrap();
+    state
+        .write(|tx| accounts::add(tx, now(), &"new".parse().unwrap(), None, &RecipientRule::Any))
+        .unwrap();
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::InUse(_))));
+    drop(state);
+    let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
+    assert_eq!(accounts_in(&path), ["old"]);
+    let kept = replaced.kept.unwrap();
+    assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405.000Z"));
+    assert_eq!(accounts_in(&kept), ["new", "old"]);
+    let missing = folder.path().join("elsewhere.db");
+    assert_eq!(replace(&missing, &saved, now(), |_| Ok(())).unwrap().kept, None);
+    assert_eq!(accounts_in(&missing), ["old"]);
+}
+
+#[test]
+fn a_damaged_database_is_replaced_and_its_files_put_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "old");
+    let saved = folder.path().join("saved");
+    plain_backup(&path, &saved).unwrap();
+    fs::write(&path, "no database".repeat(1000)).unwrap();
+    fs::write(folder.path().join("state.db-wal"), "another's").unwrap();
+    let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
+    assert_eq!(replaced.before, Before::default());
+    assert!(!folder.path().join("state.db-wal").exists());
+    assert_eq!(accounts_in(&path), ["old"]);
+    assert!(fs::read(replaced.kept.unwrap()).unwrap().starts_with(b"no database"));
+}
+
+#[test]
+fn what_cannot_be_restored_leaves_all_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path(), "acme");
+    let saved = folder.path().join("saved");
+    let save = |change: &str| {
+        let _ = fs::remove_file(&saved);
+        plain_backup(&path, &saved).unwrap();
+        Connection::open(&saved).unwrap().execute_batch(change).unwrap();
+        replace(&path, &saved, now(), |_| Ok(())).unwrap_err()
+    };
+    let newer = save("PRAGMA user_version = 99");
+    assert!(matches!(newer, CopyError::Newer { found: 99, .. }), "{newer:?}");
+    let foreign = save("PRAGMA foreign_keys = off; DROP TABLE import");
+    assert!(matches!(foreign, CopyError::NotOurs(_)), "{foreign:?}");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&saved, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::Damaged { .. })));
+    assert_eq!(accounts_in(&path), ["acme"]);
+}

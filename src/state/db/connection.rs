@@ -1,0 +1,206 @@
+//! Opening the state database so that nothing is lost by it: a connection that can write, to a
+//! database that is whole, and not to a new one where there was an old one.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+use crate::state::{BUSY_TIMEOUT, Error, Result};
+use crate::sys::sqlite;
+
+/// How it was seen that the database is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// SQLite stumbled over it.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    /// The first thing that SQLite's check of the whole found.
+    #[error("{0}")]
+    Found(String),
+}
+
+/// Opens `path` for reading and writing.
+///
+/// # Errors
+/// It can't be opened, or not for writing, or is damaged or lost.
+pub fn connect(path: &Path) -> Result<Connection> {
+    let opened = |source| explain(Error::Open { path: path.to_owned(), source }, path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
+    sqlite::distrust(&connection).map_err(opened)?;
+    // When a file can't be opened for writing SQLite opens it for reading and says nothing.
+    if connection.is_readonly(MAIN_DB).map_err(opened)? {
+        return Err(Error::ReadOnly { path: path.to_owned() });
+    }
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(opened)?;
+    if version == 0
+        && let Some(witness) = witness(path)
+    {
+        return Err(Error::Lost { path: path.to_owned(), witness });
+    }
+    use_wal(&connection).map_err(opened)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
+    // What a savepoint may have to take back would else go into a new file once it is 64 KiB, while
+    // all other writers wait. It is as large as what one writer changes.
+    connection.pragma_update(None, "temp_store", "memory").map_err(opened)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Puts the database into WAL mode. The first time this needs the database to itself, and SQLite
+/// doesn't wait for that (it could be a deadlock), so that commands at once on a new host do here.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether the connection can't write and never will: its write-ahead log was opened for reading
+/// only, by the same silence, when the disk failed just then. A new one may.
+pub fn is_stuck(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
+}
+
+/// `error`, told as damage of the database at `path` when it is that.
+pub fn explain(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Open { source, .. } | Error::Sql(source) if is_damage(&source) => {
+            Error::Damaged { path: path.to_owned(), source: source.into() }
+        }
+        error => error,
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let damage = [ErrorCode::NotADatabase, ErrorCode::DatabaseCorrupt];
+    error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
+}
+
+/// Reads the whole database.
+///
+/// # Errors
+/// It is damaged, or can't be read.
+pub fn check(connection: &Connection, path: &Path) -> Result<()> {
+    let found: rusqlite::Result<String> =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => {
+            let source = Damage::Found(found.trim().to_owned());
+            Err(Error::Damaged { path: path.to_owned(), source })
+        }
+        Err(error) => Err(explain(error.into(), path)),
+    }
+}
+
+/// What lies beside a state database without a schema and can't be there without one that had it.
+/// A new one would number imports from the first again, which the store has.
+fn witness(path: &Path) -> Option<PathBuf> {
+    let data = path.parent()?.join("data");
+    let mut accounts = std::fs::read_dir(&data).ok()?;
+    accounts.next().is_some().then_some(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::state::State;
+
+    /// A new file for each writer that others wait for would be dear.
+    #[test]
+    fn what_may_be_taken_back_is_in_no_file() {
+        let (_folder, path) = opened();
+        let connection = connect(&path).unwrap();
+        let store: i64 =
+            connection.pragma_query_value(None, "temp_store", |row| row.get(0)).unwrap();
+        assert_eq!(store, 2, "memory: sqlite.org/pragma.html");
+    }
+
+    fn opened() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        drop(State::open(&path).unwrap());
+        (folder, path)
+    }
+
+    #[test]
+    fn damage_is_told_with_the_next_step_and_left_alone() {
+        type Break = fn(Vec<u8>) -> Vec<u8>;
+        let breaks: [Break; 4] = [
+            |_| b"not a database, but long enough to be taken for one".repeat(20),
+            |bytes| bytes[..bytes.len() / 2].to_vec(),
+            |mut bytes| {
+                bytes[4096 * 2..4096 * 3].fill(0xff);
+                bytes
+            },
+            |mut bytes| {
+                bytes[..100].fill(0);
+                bytes
+            },
+        ];
+        for (n, broken) in breaks.iter().enumerate() {
+            let (_folder, path) = opened();
+            let bytes = broken(fs::read(&path).unwrap());
+            fs::write(&path, &bytes).unwrap();
+            let error = State::open(&path).and_then(|state| state.check()).unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "{n}: {error:?}");
+            assert!(error.to_string().contains(".recover"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes, "{n}: it was written to");
+        }
+        let (_folder, path) = opened();
+        State::open(&path).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn a_lost_one_is_not_replaced_by_a_new_one() {
+        let (folder, path) = opened();
+        let witness = folder.path().join("data/ACME-1");
+        fs::create_dir_all(&witness).unwrap();
+        State::open(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        let error = State::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(State::open(&path), Err(Error::Lost { .. })));
+        fs::remove_dir(&witness).unwrap();
+        State::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_connection_that_cannot_write_is_replaced() {
+        let (_folder, path) = opened();
+        let state = State::open(&path).unwrap();
+        let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        state.writers.become_stuck(Connection::open_with_flags(&path, read_only).unwrap());
+        state.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
+    }
+
+    #[test]
+    fn what_was_committed_before_a_connection_was_replaced_is_told() {
+        let (_folder, path) = opened();
+        let state = State::open(&path).unwrap();
+        let known = state.data_version().unwrap();
+        let other = State::open(&path).unwrap();
+        other.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE t (x)")?)).unwrap();
+        let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        state.writers.become_stuck(Connection::open_with_flags(&path, read_only).unwrap());
+        state.write(|tx| Ok::<_, Error>(tx.execute_batch("CREATE TABLE u (x)")?)).unwrap();
+        assert_ne!(state.data_version().unwrap(), known);
+    }
+}

@@ -1,0 +1,95 @@
+//! Brings the schema forward, one numbered file after the other, all of it in one transaction.
+//!
+//! `PRAGMA user_version` is the number of migrations applied. Before the first of them a database
+//! that holds something is copied to `state.db.schema-<n>-<time>`, so that an upgrade can be taken
+//! back. A newer database is refused.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::backup;
+use super::backup::copy;
+use super::restore::with_ending;
+use crate::state::{Error, Result};
+
+/// Every migration, in order; the nth brings schema n-1 to n.
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
+    include_str!("migrations/0010.sql"),
+];
+
+/// The newest schema that this program knows.
+pub fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
+/// Applies what is missing.
+///
+/// # Errors
+/// A newer schema, no place for the copy, or a statement that failed; the database then is as it
+/// was.
+pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
+    let known = known();
+    if version(connection)? == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?; // another process may have been first
+    if found > known {
+        let older = newest_copy(path, known)
+            .unwrap_or_else(|| with_ending(path, &format!("schema-{known}-TIME")));
+        return Err(Error::Newer { path: path.to_owned(), found, known, older });
+    }
+    if found > 0 && found < known {
+        // Read by another connection: SQLite copies from none that is about to write.
+        copy(&backup::open(path)?, &copy_of(path, found), |_| Ok::<_, backup::CopyError>(()))?;
+    }
+    for sql in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64> {
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        version @ 0.. => Ok(version),
+        other => Err(Error::Value(format!("the schema number {other}"))),
+    }
+}
+
+/// What the copy of a database of `schema` is called that is made now.
+fn copy_of(path: &Path, schema: i64) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
+    with_ending(path, &format!("schema-{schema}-{now}"))
+}
+
+/// The newest copy beside the database of a schema up to `known`.
+fn newest_copy(path: &Path, known: i64) -> Option<PathBuf> {
+    let prefix = format!("{}.schema-", path.file_name()?.to_str()?);
+    let mut copies: Vec<(String, PathBuf)> = std::fs::read_dir(path.parent()?)
+        .ok()?
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let (schema, time) = name.to_str()?.strip_prefix(&prefix)?.split_once('-')?;
+            let usable = schema.parse::<i64>().is_ok_and(|schema| schema <= known);
+            usable.then(|| (time.to_owned(), entry.path()))
+        })
+        .collect();
+    copies.sort();
+    copies.pop().map(|(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests;

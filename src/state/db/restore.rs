@@ -1,0 +1,176 @@
+//! Putting a copy of the state database in the place of the present one, which is kept beside it.
+//!
+//! There is a whole state database under its name at every moment; what a crash leaves besides is
+//! a copy without a use. The caller holds [`crate::state::Alone`]. All of it but opening the copy has the
+//! file rights of the folder's owner.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+
+use super::backup;
+use super::backup::CopyError;
+use crate::files::owner::Owner;
+use crate::state::{Transaction, imports};
+
+/// How long a command that is just ending may have the database open.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was put in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Where the one before lies now; none when there was none.
+    pub kept: Option<PathBuf>,
+    /// The schema that the copy has.
+    pub schema: i64,
+    /// What the one before knew.
+    pub before: Before,
+}
+
+/// What a state database knew that was put away, as far as it could still say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The running number of its last import.
+    pub last_import: Option<i64>,
+}
+
+/// Opens a database that could be put in the place of `database`, and says its schema.
+///
+/// # Errors
+/// It is missing, damaged, not ours, or of a newer program.
+pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), CopyError> {
+    let folder = backup::folder_of(database);
+    let failed = || backup::failed("act as the owner of", folder);
+    let owner = Owner::of(folder).map_err(failed())?;
+    // The copy that an upgrade left is in the owner's folder: a link there could be to a file of
+    // root's.
+    let is_owners = Owner::of(backup::folder_of(from)).is_ok_and(|other| other == owner);
+    let _rights = is_owners.then(|| owner.assume()).transpose().map_err(failed())?;
+    let schema = backup::check(from)?;
+    Ok((backup::open_to_copy(from)?, schema))
+}
+
+/// Puts a copy of `from` in the place of `database`, a damaged one too. `amend` changes the copy before
+/// that.
+///
+/// # Errors
+/// `from` can't be the state database, another process has `database` open, or a file operation
+/// failed; then `database` is what it was.
+pub fn replace(
+    database: &Path,
+    from: &Path,
+    now: Timestamp,
+    amend: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<Replaced, CopyError> {
+    let folder = backup::folder_of(database);
+    let failed = || backup::failed("act as the owner of", folder);
+    let owner = Owner::of(folder).map_err(failed())?;
+    let (source, schema) = open_backup(database, from)?;
+    let _rights = owner.assume().map_err(failed())?;
+    let new = with_ending(database, "restoring");
+    remove(&new)?; // what a crash left
+    let amend = |copy: &Connection| amend(copy).map_err(backup::refused("write", &new));
+    backup::copy(&source, &new, amend)?;
+    drop(source);
+    let (held, before) = hold(database)?;
+    if let Some(last) = before.last_import {
+        number_after(&new, last)?;
+    }
+    let kept = keep(database, held.is_none(), now)?;
+    fs::rename(&new, database).map_err(backup::failed("replace", database))?;
+    backup::sync_folder(database)?;
+    Ok(Replaced { kept, schema, before })
+}
+
+/// No import of the database `new` gets a number up to `last`. Before it takes the other's place: a
+/// command that is cut off after that has forgotten no number.
+fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
+    let refused = backup::refused("write", new);
+    let mut connection = backup::open(new)?;
+    let tx = connection.transaction().map_err(&refused)?;
+    imports::continue_after(&Transaction { connection: &tx, actor: None }, last)
+        .map_err(&refused)?;
+    tx.commit().map_err(&refused)
+}
+
+/// Brings the present database into one file and locks it, so that no command writes to what is
+/// put away; and what it knows. A damaged one can't be locked.
+fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
+    if !database.exists() {
+        return Ok((None, Before::default()));
+    }
+    let alone = || {
+        let connection = backup::open(database).map_err(|_| rusqlite::Error::InvalidQuery)?;
+        connection.busy_timeout(PATIENCE)?;
+        // Leaving WAL mode needs the database to itself.
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))?;
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        let before = known(&connection);
+        Ok::<_, rusqlite::Error>((mode, connection, before))
+    };
+    match alone() {
+        Ok((mode, connection, before)) if mode == "delete" => Ok((Some(connection), before)),
+        Ok(_) => Err(CopyError::InUse(database.to_owned())),
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ) =>
+        {
+            Err(CopyError::InUse(database.to_owned()))
+        }
+        Err(_) => Ok((None, Before::default())),
+    }
+}
+
+/// What `database` can say, which may have an older schema, or be damaged.
+fn known(database: &Connection) -> Before {
+    let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
+    Before { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
+}
+
+/// Gives the present database a second name; the files beside a damaged one go with it, as they
+/// must not meet another database.
+fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    let kept = with_ending(database, &format!("replaced-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
+    fs::hard_link(database, &kept)
+        .map_err(backup::failed("keep the present database as", &kept))?;
+    for beside in ["-wal", "-shm"].into_iter().filter(|_| damaged) {
+        let (from, to) = (appended(database, beside), appended(&kept, beside));
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(backup::failed("put away", &from)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(kept))
+}
+
+/// `state.db` with `.ending` after it.
+pub fn with_ending(database: &Path, ending: &str) -> PathBuf {
+    appended(database, &format!(".{ending}"))
+}
+
+fn appended(path: &Path, text: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(text);
+    path.with_file_name(name)
+}
+
+fn remove(path: &Path) -> Result<(), CopyError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(backup::failed("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

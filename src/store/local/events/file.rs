@@ -1,0 +1,183 @@
+//! One Parquet file of an import. Columns are encoded side by side, written in order.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::fs::File;
+use std::io::BufWriter;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+
+use super::column::{Chunk, Column, Columns};
+use super::writeback::Writeback;
+use super::writer_settings::Settings;
+use crate::files::durable;
+use crate::store::Error;
+
+/// How many threads encode a row group's columns. The reading side has its own; with two cores,
+/// two let whichever side is behind have both.
+const ENCODERS: usize = 2;
+
+/// What is gathered before it is written, in bytes.
+const BUFFER: usize = 256 << 10;
+
+/// An open Parquet file.
+pub struct Part {
+    path: PathBuf,
+    file: SerializedFileWriter<BufWriter<File>>,
+    writeback: Writeback,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    /// Makes the file.
+    ///
+    /// # Errors
+    /// It can't be made, or is there already.
+    pub fn create(path: &Path, settings: &Settings) -> std::result::Result<Self, Error> {
+        let file = BufWriter::with_capacity(BUFFER, durable::create_file(path)?);
+        let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
+        let (file, _) =
+            ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
+                .and_then(ArrowWriter::into_serialized_writer)
+                .map_err(|source| Error::WriteEvents { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file, writeback: Writeback::default() })
+    }
+
+    /// Writes `batches` as one row group, as `columns` have it.
+    ///
+    /// # Errors
+    /// They don't have the part's columns, or the file can't be written.
+    pub fn write(
+        &mut self,
+        columns: &mut Columns,
+        batches: &[RecordBatch],
+    ) -> std::result::Result<(), Error> {
+        columns
+            .of(batches)
+            .and_then(|columns| self.write_group(columns, batches))
+            .map_err(|source| Error::WriteEvents { path: self.path.clone(), source })
+    }
+
+    /// How many column chunks it has so far.
+    pub fn chunks(&self) -> usize {
+        self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
+    }
+
+    /// Writes the footer, brings the file to the disk and says how many records it holds.
+    ///
+    /// # Errors
+    /// It can't be written or synced.
+    pub fn close(mut self) -> std::result::Result<u64, Error> {
+        let written = self.file.finish().and_then(|metadata| {
+            self.file.inner().get_ref().sync_all()?;
+            Ok(metadata.file_metadata().num_rows() as u64)
+        });
+        written.map_err(|source| Error::WriteEvents { path: self.path, source })
+    }
+
+    fn write_group(&mut self, columns: &[Column], batches: &[RecordBatch]) -> Result<()> {
+        let chunks = encode(columns, batches)?;
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to(&mut group)?;
+        }
+        group.close()?;
+        let written = self.file.bytes_written().saturating_sub(BUFFER);
+        self.writeback.grown(self.file.inner().get_ref(), written as u64);
+        Ok(())
+    }
+}
+
+/// How many bytes of memory `array` shows, which may be a piece of a longer one.
+pub(super) fn bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or(0)
+}
+
+/// Encodes every column, [`ENCODERS`] at a time, the largest first: so they end together.
+fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
+    let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
+    // One batch tells how they compare.
+    let size = |n: usize| batches.first().map_or(0, |batch| bytes(batch.column(n)));
+    let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
+    order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
+    let queue = Mutex::new(order.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let encode_columns = || {
+        while let Some((index, (column, chunk))) = next() {
+            *chunk = Some(column.encode(batches.iter().map(|batch| batch.column(index)))?);
+        }
+        Ok::<_, ParquetError>(())
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..ENCODERS).map(|_| scope.spawn(encode_columns)).collect();
+        let own = encode_columns();
+        others.into_iter().fold(own, |result, other| {
+            result.and(other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
+    })?;
+    Ok(chunks.into_iter().flatten().collect())
+}
+
+/// How many records the file at `path` holds, by its footer.
+///
+/// # Errors
+/// It can't be read or is not Parquet.
+pub fn count(path: &Path) -> std::result::Result<u64, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let reader = SerializedFileReader::new(file)
+        .map_err(|source| Error::CountEvents { path: path.to_owned(), source })?;
+    Ok(reader.metadata().file_metadata().num_rows() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use arrow_schema::{DataType, Field, Schema};
+    use parquet::basic::Encoding;
+
+    use super::super::column::GROUPS_PER_CHOICE;
+    use super::*;
+    use crate::records::EventSchema;
+
+    #[test]
+    fn a_file_that_goes_on_in_another_way_is_written_as_it_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let arrow = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
+        let schema = EventSchema { arrow: Arc::clone(&arrow) };
+        let settings =
+            Settings::new(&"acme".parse().unwrap(), &"sftp1-7".parse().unwrap(), &schema);
+        let mut part = Part::create(&path, &settings).unwrap();
+        let mut columns = Columns::default();
+        let mut write = |modulus: usize| {
+            let texts: StringArray = (0..100).map(|n| Some(format!("a{}", n % modulus))).collect();
+            let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(texts)]).unwrap();
+            part.write(&mut columns, &[batch]).unwrap();
+        };
+        (0..GROUPS_PER_CHOICE).for_each(|_| write(1000));
+        write(5);
+        write(1000);
+        assert_eq!(part.close().unwrap(), (GROUPS_PER_CHOICE as u64 + 2) * 100);
+        let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        let groups = reader.metadata().row_groups().iter();
+        let by_dictionary = groups
+            .map(|group| group.column(0).encodings().any(|e| e == Encoding::RLE_DICTIONARY))
+            .collect::<Vec<_>>();
+        let expected: Vec<_> = (0..GROUPS_PER_CHOICE + 2).map(|n| n >= GROUPS_PER_CHOICE).collect();
+        assert_eq!(by_dictionary, expected);
+    }
+}

@@ -1,0 +1,52 @@
+//! Which rows of a page have a value: Parquet's definition levels of a column that is not nested.
+
+use std::ops::Range;
+
+use arrow_array::{Array, StringArray};
+use arrow_buffer::BooleanBufferBuilder;
+
+use super::packed_ints;
+
+/// The rows of a page.
+#[derive(Debug)]
+pub struct Levels {
+    valid: BooleanBufferBuilder,
+    nulls: usize,
+}
+
+impl Levels {
+    /// Without a row.
+    pub fn new() -> Self {
+        Self { valid: BooleanBufferBuilder::new(0), nulls: 0 }
+    }
+
+    /// `rows` of `array` as well.
+    pub fn add(&mut self, array: &StringArray, rows: Range<usize>) {
+        match array.nulls() {
+            None => self.valid.append_n(rows.len(), true),
+            Some(nulls) => {
+                let nulls = nulls.slice(rows.start, rows.len());
+                self.nulls += nulls.null_count();
+                self.valid.append_buffer(nulls.inner());
+            }
+        }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.valid.len()
+    }
+
+    /// Adds them to `page`, of whose body they are the first part.
+    pub fn write(&self, page: &mut Vec<u8>) {
+        let (start, rows) = (page.len(), self.rows());
+        page.extend_from_slice(&[0; size_of::<u32>()]);
+        match self.nulls {
+            0 => packed_ints::repeated(1, rows, page),
+            nulls if nulls == rows => packed_ints::repeated(0, rows, page),
+            _ => packed_ints::bits(self.valid.as_slice(), rows, page),
+        }
+        let length = (page.len() - start - size_of::<u32>()) as u32;
+        page[start..start + size_of::<u32>()].copy_from_slice(&length.to_le_bytes());
+    }
+}

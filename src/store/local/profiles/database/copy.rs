@@ -1,0 +1,77 @@
+//! Whole copies of a profiles database, and which imports are in one.
+
+use std::path::Path;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::connection::BUSY_TIMEOUT;
+use crate::files::durable;
+use crate::import_id::ImportId;
+use crate::store::Error;
+use crate::sys::sqlite;
+
+/// The imports that the profiles database at `path` has; none when there is no database.
+pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
+    let Some(connection) = open(path)? else { return Ok(Vec::new()) };
+    let failed = |source| Error::Profiles { operation: "list imports", path: path.into(), source };
+    let mut statement = match connection.prepare("SELECT import FROM checkpoint") {
+        // A crash came between the file and its tables.
+        Err(rusqlite::Error::SqliteFailure(_, Some(why))) if why.contains("no such table") => {
+            return Ok(Vec::new());
+        }
+        statement => statement.map_err(failed)?,
+    };
+    let ids = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+    let ids = ids.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Opens the database at `path`, if there is one, with the files beside it, as of this moment: a
+/// copy needs no more of them.
+///
+/// # Errors
+/// SQLite's.
+pub fn open_to_copy(path: &Path) -> Result<Option<Connection>, Error> {
+    let Some(connection) = open(path)? else { return Ok(None) };
+    let failed = |source| Error::Profiles { operation: "read", path: path.into(), source };
+    // The pragma reads, so that the transaction begins and holds what it sees.
+    connection.execute_batch("BEGIN; PRAGMA user_version").map_err(failed)?;
+    Ok(Some(connection))
+}
+
+/// Copies the database `source` to the new file `to`: as of one moment, in one file, synced.
+///
+/// # Errors
+/// SQLite's, or `to` can't be made.
+pub fn copy(source: &Connection, to: &Path) -> Result<(), Error> {
+    drop(durable::create_file(to)?);
+    let failed = |source| Error::Profiles { operation: "copy profiles", path: to.into(), source };
+    let mut target = Connection::open(to).map_err(failed)?;
+    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
+    let backup = Backup::new(source, &mut target).map_err(failed)?;
+    while backup.step(-1).map_err(failed)? != StepResult::Done {
+        std::thread::yield_now(); // a checkpoint is on its way
+    }
+    drop(backup);
+    target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
+    target.close().map_err(|(_, error)| failed(error))?;
+    durable::sync(to)?;
+    Ok(durable::sync_parent(to)?)
+}
+
+fn open(path: &Path) -> Result<Option<Connection>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let failed = |source| Error::Profiles { operation: "open", path: path.into(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    sqlite::distrust(&connection).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    // The files beside it stay for readers who can't make them, as `database` says.
+    let stay = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(stay, true).map_err(failed)?;
+    Ok(Some(connection))
+}

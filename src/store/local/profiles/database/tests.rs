@@ -1,0 +1,112 @@
+//! What stays of the database's files, and which files it refuses.
+
+use super::super::database::connection::CACHE_KIB;
+use super::*;
+
+fn store(database: &Database, id: i64, properties: &str) {
+    let mut profiles = Profiles::default();
+    profiles.text.push_str(properties);
+    profiles.end(id, 0, 0);
+    database.store(&profiles).unwrap();
+}
+
+fn wal_len(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
+}
+
+/// Fills more than the page cache, so that pages are spilled.
+fn fill(database: &Database) {
+    let text = "x".repeat(1 << 20);
+    for id in 1..=(CACHE_KIB >> 10) + 16 {
+        store(database, id, &format!(r#"{{"p":"{text}"}}"#));
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+const AT_REST: [&str; 3] = ["profiles.db", "profiles.db-shm", "profiles.db-wal"];
+
+#[test]
+fn a_new_database_appears_with_its_first_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let aborted = Database::begin(&path).unwrap();
+    fill(&aborted);
+    assert_eq!(names(folder.path()), [".profiles-unfinished.db"]);
+    drop(aborted);
+    assert_eq!(names(folder.path()), [""; 0]);
+    let database = Database::begin(&path).unwrap();
+    fill(&database);
+    let import = "sftp1-1".parse().unwrap();
+    let committed = Committed { records: 7, moved_ids: 0 };
+    database.commit(&import, committed).unwrap();
+    assert_eq!(names(folder.path()), AT_REST);
+    assert_eq!(Database::peek(&path, &import).unwrap(), Some(committed));
+    let found = Connection::open(&path).unwrap();
+    let text = |sql| found.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!([text("PRAGMA journal_mode"), text("PRAGMA integrity_check")], ["wal", "ok"]);
+}
+
+#[test]
+fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let commit = |database: Database, import: &str| {
+        database.commit(&import.parse().unwrap(), Committed::default()).unwrap();
+    };
+    commit(Database::begin(&path).unwrap(), "sftp1-1");
+    assert_eq!(wal_len(&path), 0);
+    let aborted = Database::begin(&path).unwrap();
+    fill(&aborted);
+    assert!(wal_len(&path) > 0, "nothing was spilled");
+    drop(aborted);
+    assert_eq!(wal_len(&path), 0);
+    let database = Database::begin(&path).unwrap();
+    assert_eq!(database.last_profile().unwrap(), 0);
+    store(&database, 7, "{}");
+    commit(database, "sftp1-2");
+    assert_eq!(names(folder.path()), AT_REST);
+    assert_eq!(wal_len(&path), 0);
+    assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);
+}
+
+#[test]
+fn a_newer_database_and_what_is_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let database = Database::begin(&path).unwrap();
+    database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Database::begin(&path), Err(Error::Newer { found: 99, .. })));
+    std::fs::write(&path, "not a database".repeat(100)).unwrap();
+    assert!(matches!(Database::begin(&path), Err(Error::Profiles { operation: "begin", .. })));
+}
+
+#[test]
+fn profiles_are_loaded_until_they_are_many_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::begin(&folder.path().join("profiles.db")).unwrap();
+    for id in [1, 3, 4, 900] {
+        store(&database, id, &format!("{id:0>10}"));
+    }
+    // Near each other they are read in one go, else one by one.
+    for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
+        let load = |most| {
+            let (found, passed) = database.load(&ids, most).unwrap();
+            (found.iter().map(|profile| profile.id).collect::<Vec<_>>(), passed)
+        };
+        assert_eq!(load(0), (vec![1], 1));
+        assert_eq!(load(10), (vec![1], 1));
+        assert_eq!(load(11), (vec![1, 3], 3));
+        assert_eq!(load(30), (vec![1, 3, ids[3]], 4));
+        assert_eq!(load(usize::MAX), (vec![1, 3, ids[3]], 4));
+    }
+    let (none, passed) = database.load(&[], 0).unwrap();
+    assert_eq!((none.iter().count(), passed), (0, 0));
+}

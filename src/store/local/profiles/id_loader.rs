@@ -1,0 +1,225 @@
+//! All ids of an account, on their way from their table into a window.
+//!
+//! Each kind is read by a thread and a connection of its own, beside other work ([`Reading`]). They
+//! all see what was committed last, as the import that they read for holds the lock that a commit
+//! takes. Then ids are laid out by profile, strongest first, as if each profile
+//! had had one record that names all of its ids: those of a record that comes then lie side by side.
+
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use super::database::connection::open_reader;
+use super::id_table::sweep;
+use crate::records::IdKind;
+use crate::store::Error;
+use crate::store::profiles::identity::id_index::{HEAD, Ids, Key};
+
+/// How many ids are read between two looks at whether it may go on.
+const LOOK_EVERY: usize = 1024;
+
+/// The ids of one kind, and where they lead.
+#[derive(Debug)]
+struct OfKind {
+    kind: IdKind,
+    text: String,
+    rows: Vec<Row>,
+}
+
+/// An id and its place in the text.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    profile: i64,
+    start: u32,
+    len: u32,
+}
+
+/// What the reading threads share.
+#[derive(Debug)]
+struct Shared {
+    /// Nobody waits for the ids any more, or one of the threads has failed.
+    is_dropped: AtomicBool,
+    count: AtomicUsize,
+    text: AtomicUsize,
+    /// How many bytes of memory they may hold.
+    limit: usize,
+}
+
+impl Shared {
+    /// Takes so many more with so many bytes of text into account, and says whether to go on.
+    fn take(&self, count: usize, text: usize) -> bool {
+        let count = self.count.fetch_add(count, Ordering::Relaxed) + count;
+        let text = self.text.fetch_add(text, Ordering::Relaxed) + text;
+        // Of what is held for a moment while they are arranged it is two thirds that count.
+        let for_a_moment = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
+        let bytes = Ids::bytes_of(count, text).max((2 * text + count * for_a_moment) / 3 * 2);
+        bytes < self.limit && !self.is_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Reads all ids from the database at `path`; nothing when they hold too much memory or nobody
+    /// waits for them.
+    fn read(&self, path: &Path) -> Result<Option<Arranged>, Error> {
+        let read = |kind| {
+            let failed =
+                |source| Error::Profiles { operation: "look up ids", path: path.into(), source };
+            let stop = |_: &_| self.is_dropped.store(true, Ordering::Relaxed);
+            move || self.read_kind(path, kind).inspect_err(stop).map_err(failed)
+        };
+        thread::scope(|scope| {
+            let spawn = |kind| {
+                thread::Builder::new().name("all-ids".into()).spawn_scoped(scope, read(kind))
+            };
+            let threads = IdKind::ALL.map(spawn);
+            let kinds = threads.into_iter().map(|thread| {
+                let thread = thread.map_err(|source| Error::Thread { source })?;
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            let kinds: Option<Vec<_>> = kinds.collect::<Result<_, Error>>()?;
+            Ok(kinds.map(arrange))
+        })
+    }
+
+    fn read_kind(&self, path: &Path, kind: IdKind) -> rusqlite::Result<Option<OfKind>> {
+        let mut ids = OfKind { kind, text: String::new(), rows: Vec::new() };
+        let mut text_before = 0;
+        let mut goes_on = true;
+        sweep(&open_reader(path)?, kind, |id, profile| {
+            ids.push(id, profile);
+            if ids.rows.len().is_multiple_of(LOOK_EVERY) {
+                let text = std::mem::replace(&mut text_before, ids.text.len());
+                goes_on = self.take(LOOK_EVERY, ids.text.len() - text);
+            }
+            goes_on
+        })?;
+        let text = ids.text.len() - text_before;
+        if !goes_on || !self.take(ids.rows.len() % LOOK_EVERY, text) {
+            return Ok(None);
+        }
+        ids.rows.sort_unstable();
+        Ok(Some(ids))
+    }
+}
+
+impl OfKind {
+    fn push(&mut self, id: &str, profile: i64) {
+        let (start, len) = (self.text.len() as u32, id.len() as u32);
+        self.text.push_str(id);
+        self.rows.push(Row { profile, start, len });
+    }
+
+    fn key(&self, row: &Row) -> Key<'_> {
+        let start = row.start as usize;
+        (self.kind, &self.text[start..start + row.len as usize])
+    }
+}
+
+/// Numbers the ids of all kinds, each in the order of profiles.
+fn arrange(kinds: Vec<OfKind>) -> Arranged {
+    let text = kinds.iter().map(|kind| kind.text.len()).sum();
+    let count = kinds.iter().map(|kind| kind.rows.len()).sum();
+    let mut leads = Vec::with_capacity(count);
+    let mut rows: Vec<_> = kinds.iter().map(|kind| kind.rows.iter().peekable()).collect();
+    let next = || {
+        let profiles = rows.iter_mut().enumerate();
+        let profiles = profiles.filter_map(|(n, rows)| Some((rows.peek()?.profile, n)));
+        let (profile, kind) = profiles.min()?;
+        leads.push(profile);
+        rows[kind].next().map(|row| kinds[kind].key(row))
+    };
+    let mut ids = Ids::sealed(std::iter::from_fn(next), count, text);
+    drop(kinds); // before memory is taken again
+    ids.unseal();
+    (ids, leads)
+}
+
+/// How many bytes of records may come for each id that is being read, before they have to wait for
+/// it. What comes until then has to be caught up with; and who has nothing to do leaves the
+/// processor to the reading.
+const BYTES_BESIDE: usize = 32;
+
+/// Each under a number, and where it leads, by these numbers.
+pub type Arranged = (Ids, Vec<i64>);
+
+/// The ids of a table, while they are read. Nothing goes on after it is dropped.
+#[derive(Debug)]
+pub struct Reading {
+    thread: Option<JoinHandle<Result<Option<Arranged>, Error>>>,
+    shared: Arc<Shared>,
+    count: usize,
+}
+
+impl Reading {
+    /// Begins to read those of the database at `path`, which has about so many, as long as they
+    /// hold no more than `limit` bytes of memory.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn begin(path: &Path, count: usize, limit: usize) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let (is_dropped, ids, text) = Default::default();
+        let shared = Arc::new(Shared { is_dropped, count: ids, text, limit });
+        let reading = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("all-ids".into());
+        let thread = thread.spawn(move || reading.read(&path));
+        let thread = thread.map_err(|source| Error::Thread { source })?;
+        Ok(Self { thread: Some(thread), shared, count })
+    }
+
+    /// Whether it is time to finish: they can be had at once, or so many bytes of records came
+    /// meanwhile that it is better to wait.
+    pub fn is_due(&self, bytes: usize) -> bool {
+        bytes > self.count * BYTES_BESIDE
+            || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// The ids, arranged; nothing when they hold too much memory.
+    pub fn finish(mut self) -> Result<Option<Arranged>, Error> {
+        let read = self.thread.take().map(JoinHandle::join);
+        let read = read.unwrap_or(Err(Box::new("it is finished once")));
+        read.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.shared.is_dropped.store(true, Ordering::Relaxed);
+            let _ = thread.join(); // nobody asks how it ended
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use IdKind::{FbId, Identity, ObjectId};
+
+    #[test]
+    fn they_are_laid_out_by_profile_and_found() {
+        let table = [
+            ((FbId, "fb"), 7),
+            ((Identity, "a"), 3),
+            ((Identity, "long"), 7),
+            ((Identity, "z"), 7),
+            ((ObjectId, "a"), -1),
+            ((ObjectId, ""), 3),
+        ];
+        let kinds = IdKind::ALL.map(|kind| {
+            let mut ids = OfKind { kind, text: String::new(), rows: Vec::new() };
+            let own = table.iter().filter(|((of, _), _)| *of == kind);
+            own.for_each(|&((_, id), profile)| ids.push(id, profile));
+            ids.rows.sort_unstable();
+            ids
+        });
+        let (mut ids, leads) = arrange(kinds.into());
+        assert_eq!(leads, [-1, 3, 3, 7, 7, 7]);
+        let expected = [4, 1, 5, 2, 3, 0].map(|n: usize| table[n].0);
+        assert_eq!(ids.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(ids.find_all(&expected), [0, 1, 2, 3, 4, 5].map(Some));
+        let mut numbers = Vec::new();
+        ids.number_all(&[(Identity, "a"), (ObjectId, ""), (ObjectId, "new")], &mut numbers);
+        assert_eq!(numbers, [1, 2, 6]);
+    }
+}

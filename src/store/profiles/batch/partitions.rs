@@ -1,0 +1,112 @@
+//! Records on their way to their profiles: each part has the profiles above those of the part
+//! before, and within one they stay in file order.
+//!
+//! A part is small enough to be merged at once ([`Limits::slice`]) unless its profiles have very
+//! different numbers of records, or the window is too large for [`MAX_PARTS`].
+
+use super::record_codec;
+use super::spill::{Scratch, Spill};
+use super::window::Limits;
+use crate::store::Error;
+use crate::store::profiles::identity::id_index::Ids;
+use crate::store::profiles::identity::resolve::{Leads, UNKNOWN};
+
+/// How many parts records are handed out to when their profiles are known beforehand.
+const MAX_PARTS: usize = 64;
+
+/// And when they are handed out as they come.
+const MAX_OPEN_PARTS: usize = 192;
+
+/// The records by profile.
+#[derive(Debug)]
+pub struct Parts {
+    /// As many as are in use.
+    parts: Vec<Spill>,
+    /// The least profile.
+    first: i64,
+    /// How many profiles a part has; the last has the rest.
+    width: i64,
+    max: usize,
+    /// Whether it was not known how many records there would be.
+    is_open: bool,
+    /// When a part's buffer is written, in bytes.
+    buffer: usize,
+}
+
+impl Parts {
+    /// Parts for records of the profiles up to `last` and of new ones, however many there will be.
+    pub fn open(limits: &Limits, last: i64) -> Self {
+        let max = MAX_OPEN_PARTS;
+        // Half of them are for new ones.
+        let width = limits.profiles.max(last / (max / 2) as i64 + 1);
+        Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
+    }
+
+    /// Parts of about a slice for `bytes` of records, if profiles have them evenly.
+    pub fn of_known(limits: &Limits, ids: &Ids, leads: &Leads, bytes: usize) -> Self {
+        let mut first = leads.last_profile() + 1;
+        // A new profile has a new id; most often all have one of the same kind.
+        let mut new = [0; 4];
+        for ((kind, _), number) in ids.iter().zip(0..) {
+            match leads.to(number) {
+                UNKNOWN => new[kind as usize] += 1,
+                known => first = first.min(known),
+            }
+        }
+        let last = leads.last_profile() + new.into_iter().max().unwrap_or(0);
+        Self::between(limits, first, last, bytes)
+    }
+
+    fn between(limits: &Limits, first: i64, last: i64, bytes: usize) -> Self {
+        let max = (bytes / limits.slice + 1).min(MAX_PARTS);
+        let width = (last - first) / max as i64 + 1;
+        Self { parts: Vec::new(), first, width, max, is_open: false, buffer: limits.slice / max }
+    }
+
+    /// Appends a record of `profile`, which `push` writes.
+    pub fn push(
+        &mut self,
+        profile: i64,
+        push: impl FnOnce(&mut Vec<u8>),
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let index = ((profile - self.first) / self.width) as usize;
+        let index = index.min(self.max - 1);
+        if index >= self.parts.len() {
+            self.parts.resize_with(index + 1, Spill::default);
+        }
+        let part = &mut self.parts[index];
+        push(&mut part.buffer);
+        part.spill_above(self.buffer, scratch)
+    }
+
+    /// The parts in order. Those that came to more than a slice are handed out again, now that their
+    /// size is known.
+    pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
+        if !self.is_open {
+            return Ok(self.parts);
+        }
+        let mut parts = Vec::new();
+        for (part, n) in self.parts.into_iter().zip(0..) {
+            if part.len() <= limits.slice {
+                parts.push(part);
+                continue;
+            }
+            let first = self.first + n * self.width;
+            let last = first + self.width - 1;
+            let mut smaller = Self::between(limits, first, last, part.len());
+            let mut pieces = part.pieces();
+            while let Some(piece) = pieces.next(scratch, 1)? {
+                let mut rest = piece.as_slice();
+                while let Some((profile, body)) = record_codec::next_with_profile(&mut rest) {
+                    let push = |out: &mut _| record_codec::push_with_profile(out, profile, body);
+                    smaller.push(profile, push, scratch)?;
+                }
+            }
+            // What is in their buffers comes to a slice, for each part that is handed out again.
+            smaller.parts.iter_mut().try_for_each(|part| part.write_out(scratch))?;
+            parts.append(&mut smaller.parts);
+        }
+        Ok(parts)
+    }
+}

@@ -1,0 +1,171 @@
+//! Slices: records of some profiles, as many as are merged at once, in the order of their profiles.
+//!
+//! A slice is of one part; where a part has several, a profile may be in each of them.
+
+use std::ops::Range;
+
+use crossbeam_channel::Sender;
+
+use super::record_codec;
+use super::spill::{Scratch, Spill};
+use crate::store::Error;
+
+/// Records of one slice by profile, in file order within one.
+pub struct Slice {
+    bytes: Vec<u8>,
+    /// Profile, and where its record starts.
+    order: Vec<(i64, u32)>,
+    is_first: bool,
+}
+
+/// Sends the slices of `parts` in order, of up to `limit` bytes, until nobody takes them.
+pub fn send(
+    parts: Vec<Spill>,
+    scratch: &Scratch,
+    limit: usize,
+    out: &Sender<Result<Slice, Error>>,
+) {
+    for part in parts {
+        let mut is_first = true;
+        let mut pieces = part.pieces();
+        while let Some(bytes) = pieces.next(scratch, limit).transpose() {
+            let slice = bytes.map(|bytes| Slice::new(bytes, is_first));
+            is_first = false;
+            if out.send(slice).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Slice {
+    pub fn new(bytes: Vec<u8>, is_first: bool) -> Self {
+        let mut order = Vec::new();
+        let mut rest = bytes.as_slice();
+        loop {
+            let at = (bytes.len() - rest.len()) as u32;
+            let Some((profile, _)) = record_codec::next_with_profile(&mut rest) else { break };
+            order.push((profile, at));
+        }
+        let order = by_profile(order);
+        Self { bytes, order, is_first }
+    }
+
+    /// Whether it is the first of its part: no slice before has its profiles.
+    pub fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The body of the record that starts here.
+    pub fn body(&self, at: u32) -> &[u8] {
+        let mut rest = &self.bytes[at as usize..];
+        record_codec::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
+    }
+
+    /// Its profiles cut into chunks of so many; the last may have fewer.
+    pub fn chunks(&self, profiles: usize) -> Vec<Range<usize>> {
+        let mut chunks = Vec::new();
+        let mut end = 0;
+        let mut groups = self.order.chunk_by(|(a, _), (b, _)| a == b);
+        loop {
+            let len: usize = groups.by_ref().take(profiles).map(<[_]>::len).sum();
+            if len == 0 {
+                return chunks;
+            }
+            chunks.push(end..end + len);
+            end += len;
+        }
+    }
+
+    /// A chunk's profiles, each with its records.
+    pub fn groups(&self, chunk: &Range<usize>) -> impl Iterator<Item = (i64, &[(i64, u32)])> {
+        let groups = self.order[chunk.clone()].chunk_by(|(a, _), (b, _)| a == b);
+        groups.map(|group| (group[0].0, group))
+    }
+
+    /// Where among the records of a chunk those of `profile` begin, or would.
+    pub fn start_of(&self, profile: i64, chunk: &Range<usize>) -> usize {
+        chunk.start + self.order[chunk.clone()].partition_point(|&(id, _)| id < profile)
+    }
+
+    /// The profiles of a chunk up to `last`, each once.
+    pub fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
+        let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
+        ids.dedup();
+        ids.truncate(ids.partition_point(|&id| id <= last));
+        ids
+    }
+}
+
+/// Records in file order brought into that of their profiles. Those of a slice mostly lie close
+/// together: then each has its place as soon as it is known how many records come before a profile's.
+fn by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
+    let profiles = || records.iter().map(|&(profile, _)| profile);
+    let (Some(first), Some(last)) = (profiles().min(), profiles().max()) else { return records };
+    let width = last.abs_diff(first);
+    if width / 2 > records.len() as u64 {
+        records.sort_unstable();
+        return records;
+    }
+    let index = |profile: i64| profile.abs_diff(first) as usize;
+    let mut places = vec![0_u32; width as usize + 2];
+    records.iter().for_each(|&(profile, _)| places[index(profile) + 1] += 1);
+    let mut before = 0;
+    for place in &mut places {
+        before += *place;
+        *place = before;
+    }
+    let mut ordered = vec![(0, 0); records.len()];
+    for record in records {
+        let place = &mut places[index(record.0)];
+        ordered[*place as usize] = record;
+        *place += 1;
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_in_the_order_of_profiles_and_of_the_file() {
+        let close = [7, 9, 7, 8, 9, 7];
+        let far = [i64::MAX, 1, 5, 1, -3, 5];
+        for profiles in [&close[..], &far, &[], &[4]] {
+            let records: Vec<_> = profiles.iter().copied().zip(0..).collect();
+            let mut expected = records.clone();
+            expected.sort_by_key(|&(profile, _)| profile);
+            assert_eq!(by_profile(records), expected);
+        }
+    }
+
+    #[test]
+    fn chunks_hold_whole_profiles() {
+        let mut bytes = Vec::new();
+        let profiles = [3, 1, 3, 2, 3, 4];
+        for profile in profiles {
+            record_codec::push_with_profile(&mut bytes, profile, &[profile as u8]);
+        }
+        let slice = Slice::new(bytes, true);
+        let chunks = slice.chunks(2);
+        let found = chunks.iter().map(|chunk| slice.profiles(chunk, 3));
+        assert_eq!(found.collect::<Vec<_>>(), [vec![1, 2], vec![3]]);
+        let groups = chunks.iter().flat_map(|chunk| slice.groups(chunk));
+        let bodies = groups.map(|(profile, group)| {
+            assert!(group.iter().all(|&(_, at)| slice.body(at) == [profile as u8]));
+            (profile, group.len())
+        });
+        assert_eq!(bodies.collect::<Vec<_>>(), [(1, 1), (2, 1), (3, 3), (4, 1)]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Which profile a record means, by its ids: RULES' "Identity", without I/O.
+//!
+//! An id that is known brings its profile. When several known ones disagree, the strongest wins
+//! (identity, fbId, gpId, objectId) and the others move to its profile, as unknown ones do.
+
+/// Marks an id that leads nowhere yet. SQLite gives no profile this id.
+pub const UNKNOWN: i64 = i64::MIN;
+
+/// Where ids lead, by their numbers, while records are taken in file order.
+#[derive(Debug)]
+pub struct Leads {
+    to: Vec<i64>,
+    changed: Vec<bool>,
+    last_profile: i64,
+    moved: u64,
+}
+
+impl Leads {
+    /// `known` is where every id leads before the records, or [`UNKNOWN`]; new profiles get the
+    /// numbers after `last_profile`.
+    pub fn new(known: Vec<i64>, last_profile: i64) -> Self {
+        Self { changed: vec![false; known.len()], to: known, last_profile, moved: 0 }
+    }
+
+    /// Takes ids up to this number, that are not known to lead anywhere.
+    pub fn grow(&mut self, ids: usize) {
+        self.to.resize(ids, UNKNOWN);
+        self.changed.resize(ids, false);
+    }
+
+    /// The profile of the record that has these `ids`, at least one, strongest first; they all
+    /// lead to it from now on.
+    pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
+        let ids = || ids.clone().map(|id| id as usize);
+        let known = ids().map(|id| self.to[id]).find(|&profile| profile != UNKNOWN);
+        let profile = known.unwrap_or_else(|| {
+            self.last_profile += 1;
+            self.last_profile
+        });
+        for id in ids() {
+            let before = std::mem::replace(&mut self.to[id], profile);
+            if before != profile {
+                self.changed[id] = true;
+                self.moved += u64::from(before != UNKNOWN);
+            }
+        }
+        profile
+    }
+
+    /// Where this id leads.
+    pub fn to(&self, id: u32) -> i64 {
+        self.to[id as usize]
+    }
+
+    /// Where these ids lead. Looked up one after the other and nothing else, so that the processor
+    /// waits for many places in memory at the same time.
+    pub fn to_all(&self, ids: impl Iterator<Item = u32>) -> Vec<i64> {
+        ids.map(|id| self.to(id)).collect()
+    }
+
+    /// Whether a record changed where this id leads.
+    pub fn is_changed(&self, id: u32) -> bool {
+        self.changed[id as usize]
+    }
+
+    /// The greatest profile id given out.
+    pub fn last_profile(&self) -> i64 {
+        self.last_profile
+    }
+
+    /// How often a known id moved to another profile.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::id_index::Ids;
+    use super::super::id_index::tests::number;
+    use super::*;
+    use crate::records::IdKind;
+
+    /// Ids are given as `[identity, fbId, gpId, objectId]`, empty for none.
+    fn resolve(
+        records: &[[&str; 4]],
+        known: &[(&str, i64)],
+    ) -> (Vec<i64>, Vec<(String, i64)>, u64) {
+        let mut ids = Ids::default();
+        let numbers = records.iter().map(|record| {
+            let ids_of = IdKind::ALL.into_iter().zip(record).filter(|(_, id)| !id.is_empty());
+            ids_of.map(|(kind, id)| number(&mut ids, kind, id)).collect()
+        });
+        let numbers: Vec<Vec<_>> = numbers.collect();
+        let stored = ids.iter().map(|(_, id)| {
+            known.iter().find(|(known, _)| *known == id).map_or(UNKNOWN, |(_, n)| *n)
+        });
+        let mut leads = Leads::new(stored.collect(), 10);
+        let profiles =
+            numbers.iter().map(|numbers| leads.resolve(numbers.iter().copied())).collect();
+        let to = ids.iter().zip(0..).map(|((_, id), n)| (id.to_owned(), leads.to(n))).collect();
+        (profiles, to, leads.moved())
+    }
+
+    fn leads(pairs: &[(&str, i64)]) -> Vec<(String, i64)> {
+        pairs.iter().map(|(id, profile)| ((*id).to_owned(), *profile)).collect()
+    }
+
+    #[test]
+    fn an_unknown_id_makes_a_profile_and_a_known_one_brings_its_own() {
+        let (profiles, ids, moved) =
+            resolve(&[["a", "", "", ""], ["a", "", "", "cookie"], ["", "", "", "cookie"]], &[]);
+        assert_eq!(profiles, [11, 11, 11]);
+        assert_eq!((ids, moved), (leads(&[("a", 11), ("cookie", 11)]), 0));
+    }
+
+    #[test]
+    fn a_weaker_id_brings_the_profile_of_an_unknown_stronger_one() {
+        let (profiles, ids, moved) = resolve(&[["a", "", "", "cookie"]], &[("cookie", 3)]);
+        assert_eq!((profiles, moved), (vec![3], 0));
+        assert_eq!(ids, leads(&[("a", 3), ("cookie", 3)]));
+    }
+
+    #[test]
+    fn the_strongest_wins_and_the_others_move() {
+        let known = [("a", 1), ("fb", 2), ("gp", 3), ("o", 4)];
+        let (profiles, ids, moved) = resolve(&[["a", "fb", "gp", "o"]], &known);
+        assert_eq!((profiles, moved), (vec![1], 3));
+        assert_eq!(ids, leads(&[("a", 1), ("fb", 1), ("gp", 1), ("o", 1)]));
+        let (profiles, _, moved) = resolve(&[["new", "", "gp", "o"]], &known);
+        assert_eq!((profiles, moved), (vec![3], 1));
+    }
+
+    #[test]
+    fn order_counts_and_an_id_can_move_back() {
+        let known = [("a", 1), ("b", 2), ("o", 2)];
+        let records = [["a", "", "", "o"], ["", "", "", "o"], ["b", "", "", "o"]];
+        let (profiles, ids, moved) = resolve(&records, &known);
+        assert_eq!((profiles, moved), (vec![1, 1, 2], 2));
+        assert_eq!(ids, leads(&[("a", 1), ("o", 2), ("b", 2)]));
+    }
+
+    #[test]
+    fn the_same_text_of_two_kinds_is_two_ids() {
+        let (profiles, _, _) = resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]);
+        assert_eq!(profiles, [11, 12]);
+    }
+}
