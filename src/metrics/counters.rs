@@ -76,7 +76,8 @@ impl Counters {
         counters
     }
 
-    /// Creates all known label values at 0: an alarm on `rate()` would miss the first event otherwise.
+    /// Creates all known label values at 0. An alarm on `rate()` would miss the first event
+    /// otherwise.
     fn begin_at_zero(&self) {
         for kind in ["event", "profile", "unknown"] {
             for state in ["completed", "failed"] {
