@@ -1,4 +1,4 @@
-//! `[metrics]`: where the daemon listens for Prometheus. Only on this machine, as there is no login.
+//! `[metrics]`: where the daemon listens for Prometheus. Local only, as there is no login.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

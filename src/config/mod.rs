@@ -109,8 +109,8 @@ impl Config {
         self.account.retention(account).unwrap_or(&self.retention)
     }
 
-    /// Reads and checks `asked`, or [`DEFAULT_PATH`] if it is `None`. Returns the defaults if `asked` is
-    /// `None` and the default file doesn't exist.
+    /// Reads and checks `asked`, or [`DEFAULT_PATH`] if it is `None`. Returns the defaults if
+    /// `asked` is `None` and the default file doesn't exist.
     pub fn load_or_default(asked: Option<&Path>) -> Result<Self, ConfigError> {
         let loaded = Self::load(asked.unwrap_or(Path::new(DEFAULT_PATH)));
         match loaded {

@@ -1,7 +1,7 @@
 //! JSON values whose objects keep the order of keys and duplicate keys.
 //!
-//! `serde_json::Value` silently keeps the last of two equal keys. A manifest that maps a column twice
-//! has a mistake, which its author must see.
+//! `serde_json::Value` silently keeps the last of two equal keys. A manifest that maps a column
+//! twice has a mistake, which its author must see.
 
 use std::fmt;
 
