@@ -1,7 +1,7 @@
-//! [`AccountId`]: the word every module shares.
+//! [`AccountId`]: the checked id of an account.
 //!
-//! An `AccountId` that exists has been checked: it is a safe path component, a safe Unix user
-//! name and a safe argument, so nothing past its constructor needs to ask again.
+//! Invariant: an `AccountId` is a safe path component, a safe Unix user name and a safe argument.
+//! Only its constructor checks that.
 
 use std::fmt;
 use std::path::Path;
@@ -10,16 +10,15 @@ use std::str::FromStr;
 /// The longest account id, in bytes: Linux's limit for a user name (useradd(8)).
 pub const MAX_LEN: usize = 32;
 
-/// An account's id, which is its SFTP user name and its Unix user name.
+/// The id of an account, which is also its SFTP user name and its Unix user name.
 ///
 /// 1 to 32 of `A-Z a-z 0-9 _ -`, the first a letter or digit, not all digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(Box<str>);
 
-/// Why a text is not an account id.
+/// The reason why a text is not an account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAccountId {
-    /// No character at all.
     Empty,
     /// More than [`MAX_LEN`] bytes.
     TooLong,
@@ -46,7 +45,6 @@ impl fmt::Display for InvalidAccountId {
 impl std::error::Error for InvalidAccountId {}
 
 impl AccountId {
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

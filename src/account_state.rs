@@ -1,4 +1,4 @@
-//! [`AccountState`]: what an account may do, in the registry and in the state database.
+//! [`AccountState`]: what an account may do, as the registry and the state database store it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,14 +11,14 @@ use serde::Serialize;
 pub enum AccountState {
     /// It can log in with its keys.
     Active,
-    /// None of its keys works; everything else stays.
+    /// None of its keys works; its files and settings are kept.
     Suspended,
-    /// It is being taken away; a removal that was cut off goes on from here.
+    /// Its removal has begun; an interrupted removal continues from here.
     Removing,
 }
 
 impl AccountState {
-    /// As the databases and people write it.
+    /// Returns the word that the databases and the command line use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -28,9 +28,9 @@ impl AccountState {
     }
 }
 
-/// The text is no state of an account.
+/// The error for a text that is not an account state.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no state of an account")]
+#[error("{0:?} is not an account state")]
 pub struct InvalidAccountState(String);
 
 impl FromStr for AccountState {

@@ -1,6 +1,6 @@
-//! [`ImportId`]: `<node>-<n>`, short enough to say on the phone, unique across nodes.
+//! [`ImportId`]: `<node>-<n>`, short enough to dictate on the phone, unique across nodes.
 //!
-//! An `ImportId` that exists is a safe path component and a safe SQL and shell word.
+//! Invariant: an `ImportId` is a safe path component and a safe SQL and shell word.
 
 use std::fmt;
 use std::path::Path;
@@ -8,17 +8,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An import's id, such as `sftp1-42`: the node's name, a dash, the node's running number.
+/// The id of an import, such as `sftp1-42`: the node's name, a dash, the node's running number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImportId(Box<str>);
 
-/// The text is not `<node>-<n>` with a node of 1 to 63 of `A-Z a-z 0-9 - . _`, first alphanumeric.
+/// The error for a text that is not `<node>-<n>` with a valid node name ([`is_node_name`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an import id; one looks like sftp1-42")]
+#[error("{0:?} is not an import id such as sftp1-42")]
 pub struct InvalidImportId(String);
 
-/// Whether `name` can be a node's name: 1 to 63 of `A-Z a-z 0-9 - . _`, the first alphanumeric.
+/// Returns whether `name` is a valid node name: 1 to 63 of `A-Z a-z 0-9 - . _`, the first
+/// alphanumeric.
 pub fn is_node_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.as_bytes()[0].is_ascii_alphanumeric()
@@ -26,20 +27,16 @@ pub fn is_node_name(name: &str) -> bool {
 }
 
 impl ImportId {
-    /// The `n`th import of `node`.
-    ///
-    /// # Errors
-    /// `node` is not a node name ([`is_node_name`]).
+    /// Returns the id of the `n`th import of `node`.
     pub fn new(node: &str, n: i64) -> Result<Self, InvalidImportId> {
         format!("{node}-{n}").parse()
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `text` is written like an id of the same node.
+    /// Returns whether `text` has the form of an id of the same node.
     pub fn is_of_same_node(&self, text: &str) -> bool {
         let node = self.0.rsplit_once('-').map(|(node, _)| node);
         text.rsplit_once('-').is_some_and(|(other, n)| {
@@ -47,7 +44,7 @@ impl ImportId {
         })
     }
 
-    /// Its running number, if it is an import of `node`.
+    /// Returns the running number; `None` if the import is of another node.
     pub fn number_at(&self, node: &str) -> Option<i64> {
         let (own, n) = self.0.rsplit_once('-')?;
         if own == node { n.parse().ok() } else { None }

@@ -1,18 +1,18 @@
-//! Which address mail about an import goes to: the account's rule, and the decision by it. Pure.
+//! [`RecipientRule`]: the addresses that mail about an account's imports may go to. Pure.
 //!
-//! A manifest names its `clientEmail`, and a partner writes the manifest. An account's rule keeps
-//! its mail from the addresses of others.
+//! A partner writes the manifest and so chooses its `clientEmail`. The account's rule prevents mail
+//! to the addresses of others.
 
 use std::fmt;
 
 use lettre::Address;
 use serde::Serialize;
 
-/// Providers that give an address to everybody, under any ending (`yahoo.co.uk`). The other addresses
-/// at the domain of such a contact belong to strangers.
+/// Providers where everybody can have an address, under any ending (`yahoo.co.uk`). The other
+/// addresses at such a contact's domain belong to strangers.
 const FREE_MAIL_ANY_ENDING: &[&str] = &["gmx", "hotmail", "live", "outlook", "yahoo", "yandex"];
 
-/// Further providers, by whole domain.
+/// Further providers, by full domain.
 const FREE_MAIL: &[&str] = &[
     "126.com",
     "163.com",
@@ -45,7 +45,7 @@ const FREE_MAIL: &[&str] = &[
     "zoho.com",
 ];
 
-/// Which addresses mail about an account's imports may go to.
+/// The addresses that mail about an account's imports may go to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecipientRule {
@@ -53,14 +53,13 @@ pub enum RecipientRule {
     Any,
     /// The account's contact, the listed addresses, and all addresses at the listed domains.
     Limited {
-        /// Addresses that root listed.
         addresses: Vec<String>,
-        /// Domains; a subdomain is another domain.
+        /// A subdomain is another domain.
         domains: Vec<String>,
     },
 }
 
-/// Where mail about an import goes.
+/// The address that mail about an import goes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipient {
     /// `None` if no mail is sent.
@@ -83,7 +82,7 @@ impl RecipientRule {
 
     fn allows(&self, contact: Option<&str>, client_email: &str) -> bool {
         let Self::Limited { addresses, domains } = self else { return true };
-        // By the library that sends the mail, so that both see the same domain.
+        // Parsed by the library that sends the mail, so that both see the same domain.
         let Ok(address) = client_email.parse::<Address>() else { return false };
         let mut listed = addresses.iter().map(String::as_str).chain(contact);
         listed.any(|listed| listed.eq_ignore_ascii_case(client_email))
@@ -100,7 +99,7 @@ impl fmt::Display for RecipientRule {
     }
 }
 
-/// Decides where mail about an import goes whose manifest names `client_email`.
+/// Returns the recipient of mail about an import whose manifest names `client_email`.
 pub fn recipient(rule: &RecipientRule, contact: Option<&str>, client_email: &str) -> Recipient {
     if rule.allows(contact, client_email) {
         return Recipient { address: Some(client_email.to_owned()), warning: None };
@@ -115,7 +114,7 @@ pub fn recipient(rule: &RecipientRule, contact: Option<&str>, client_email: &str
     Recipient { address: contact.map(str::to_owned), warning: Some(warning) }
 }
 
-/// Returns the domain of an address in lower case, unless anybody can have an address there.
+/// Returns the domain of an address in lower case; `None` if everybody can have an address there.
 fn own_domain(address: &str) -> Option<String> {
     let address: Address = address.parse().ok()?;
     let domain = address.domain().to_ascii_lowercase();
@@ -123,7 +122,7 @@ fn own_domain(address: &str) -> Option<String> {
     (is_name && !is_free_mail(&domain)).then_some(domain)
 }
 
-/// Whether a provider gives addresses at `domain`, in lower case, to everybody.
+/// Returns whether everybody can have an address at `domain`, which is in lower case.
 fn is_free_mail(domain: &str) -> bool {
     let of_any_ending = domain.split_once('.').is_some_and(|(provider, ending)| {
         let ending = ending.strip_prefix("co.").or(ending.strip_prefix("com.")).unwrap_or(ending);

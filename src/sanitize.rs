@@ -1,10 +1,10 @@
-//! Text to show: [`printable`] escapes what a stranger's text may do to a reader or a terminal,
-//! [`chain`] puts an error on one line. Words that every module shares.
+//! Makes text safe to print: [`printable`] escapes characters that could mislead a reader or
+//! control a terminal, [`chain`] formats an error and its causes in one line.
 
 use std::fmt::Write as _;
 
-/// Code points beside control characters that are never shown as they are, in ascending order:
-/// those that change the direction of text, separate lines or show nothing.
+/// Code points beside control characters that are always escaped, in ascending order: those that
+/// change the direction of text, separate lines or are invisible.
 ///
 /// They are `Default_Ignorable_Code_Point` of Unicode 14 (DerivedCoreProperties.txt), the line and
 /// paragraph separators, and the interlinear annotation characters.
@@ -28,8 +28,8 @@ const UNPRINTABLE: &[(char, char)] = &[
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
 ];
 
-/// Returns whether `c` must be escaped before it is shown: a control character (newline and tab
-/// too), one that changes the direction of text, or one that shows nothing.
+/// Returns whether `c` must be escaped: a control character (newline and tab too), one that changes
+/// the direction of text, or an invisible one.
 pub fn is_unprintable(c: char) -> bool {
     let is_listed = || {
         let next = UNPRINTABLE.partition_point(|&(_, last)| last < c);
@@ -38,13 +38,13 @@ pub fn is_unprintable(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && is_listed())
 }
 
-/// Returns `text` with every character escaped that [`is_unprintable`], so that a name chosen by a
-/// partner can't control a terminal, begin a line, reorder the text after it or hide a part of it.
+/// Returns `text` with every character escaped for which [`is_unprintable`] returns true. A name
+/// chosen by a partner then can't control a terminal, begin a line, reorder or hide text.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_unprintable(c) {
-            let _ = write!(out, "{}", c.escape_unicode()); // a String takes every write
+            let _ = write!(out, "{}", c.escape_unicode()); // writing to a String can't fail
         } else {
             out.push(c);
         }
@@ -52,12 +52,12 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Returns an error and its causes, outermost first, joined by `: `, [`printable`].
+/// Returns an error and its causes, outermost first, joined by `: ` and escaped by [`printable`].
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let _ = write!(text, ": {cause}"); // a String takes every write
+        let _ = write!(text, ": {cause}"); // writing to a String can't fail
         source = cause.source();
     }
     printable(&text)
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(printable("naïve 日本 \u{5d0}\u{644}"), "naïve 日本 \u{5d0}\u{644}");
     }
 
-    /// The first and the last of each range, as Unicode's DerivedCoreProperties.txt has them.
+    /// The first and the last code point of each range in Unicode's DerivedCoreProperties.txt.
     #[test]
     fn characters_that_hide_or_reorder_text_are_escaped() {
         for (first, last) in [

@@ -1,10 +1,10 @@
-//! Short texts, as most cells are: compared and copied by words of fixed size that may overlap or
-//! go too far, which takes less than to call for it.
+//! Compares and copies short byte strings, such as most cells, in words of fixed size. Words may
+//! overlap or exceed the text. That costs less than a call to `memcmp` or `memcpy`.
 
 use std::ops::Range;
 
-/// Most cells are no longer than this, in bytes. So much is copied of each, whatever its length:
-/// a copy of fixed length is two instructions, and the next cell overwrites what was too much.
+/// The length that is copied for a short cell, in bytes; most cells are not longer. A copy of fixed
+/// length takes two instructions, and the next cell overwrites the excess.
 pub const STRIDE: usize = 32;
 
 /// Appends the bytes of `from` that are in `range` to `to`.
@@ -20,7 +20,7 @@ pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     }
 }
 
-/// Whether they are equal.
+/// Returns whether both are equal.
 #[inline]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
@@ -37,7 +37,7 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
         }
 }
 
-/// All of a text of four to eight bytes: its first four and its last four.
+/// Returns the first four and the last four bytes, which are all of a text of four to eight bytes.
 #[inline]
 fn ends(text: &[u8]) -> Option<[&[u8; 4]; 2]> {
     Some([text.first_chunk()?, text.last_chunk()?])

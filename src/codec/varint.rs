@@ -1,7 +1,7 @@
-//! Numbers as bytes, and how they and what lies beside them are taken again, without a check.
+//! Encodes and decodes numbers and byte strings, without checks.
 //!
-//! What is taken was written by this process, to its memory or to a file without a name: nothing that
-//! anybody sends or stores can make it come out otherwise.
+//! The decoded bytes were written by this process, to its memory or to an unnamed file, so input
+//! and stored files have no influence on them.
 
 const WHOLE: &str = "bytes are read as they were written";
 
@@ -15,13 +15,13 @@ pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-/// Appends a number that may be below 0: a varint, small for small ones of both signs (zigzag).
+/// Appends a signed number as a varint that is short for small numbers of both signs (zigzag).
 #[inline]
 pub fn push_signed(out: &mut Vec<u8>, n: i64) {
     push_number(out, (n << 1 ^ n >> 63).cast_unsigned());
 }
 
-/// Takes a varint.
+/// Removes a varint from the start.
 #[inline]
 pub fn take_number(rest: &mut &[u8]) -> u64 {
     let mut n = 0;
@@ -35,26 +35,26 @@ pub fn take_number(rest: &mut &[u8]) -> u64 {
     n
 }
 
-/// Takes a number that [`push_signed`] appended.
+/// Removes a number that [`push_signed`] appended.
 #[inline]
 pub fn take_signed(rest: &mut &[u8]) -> i64 {
     let n = take_number(rest);
     (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
 }
 
-/// Takes so many bytes.
+/// Removes `N` bytes.
 #[inline]
 pub fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
 }
 
-/// Takes `len` bytes.
+/// Removes `len` bytes.
 #[inline]
 pub fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
     rest.split_off(..len).expect(WHOLE)
 }
 
-/// Bytes that were a text.
+/// Returns bytes that were encoded from a text as text.
 #[inline]
 pub fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect(WHOLE)

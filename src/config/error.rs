@@ -1,33 +1,29 @@
-//! What is wrong with a configuration.
+//! [`ConfigError`]: why a configuration is invalid.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with a configuration, and where.
+/// The reason why a configuration is invalid, and the place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file can't be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// The file isn't TOML, or has an unknown key or a value of the wrong kind.
+    /// The file isn't TOML, or has an unknown key or a value of the wrong type.
     #[error("{}: {message}", path.display())]
     Parse {
-        /// The file.
         path: PathBuf,
-        /// With line, column and the line itself.
+        /// Contains line, column and the line itself.
         message: String,
     },
-    /// A value that can't work.
+    /// A value is out of range.
     #[error("{key} {problem}")]
     Value {
-        /// Section and key, `section.key`.
+        /// `section.key`.
         key: &'static str,
-        /// What is wrong with it, to be read after the key.
+        /// A predicate whose subject is the key.
         problem: String,
     },
 }

@@ -1,7 +1,7 @@
-//! The configuration: typed, one struct per section, every key with a default.
+//! The configuration: one struct per section, every key with a default.
 //!
-//! An empty file works. Unknown keys are refused with their place. A [`Config`] that
-//! [`Config::load`] returned has passed [`Config::check`].
+//! An empty file is valid. Unknown keys are errors, reported with their line. A [`Config`] from
+//! [`Config::load`] has passed [`Config::check`].
 
 mod error;
 mod secret;
@@ -33,46 +33,33 @@ pub use units::{Period, Size};
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
 
-/// Where the configuration lies unless `--config` says otherwise.
+/// The path of the configuration without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/sftp-import/config.toml";
 
-/// All of it.
+/// The configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// This node.
     pub node: Node,
-    /// Folders.
     pub paths: Paths,
-    /// The Unix users behind accounts.
     pub accounts: Accounts,
-    /// How mail leaves.
     pub mail: Mail,
-    /// Webhooks.
     pub webhooks: Webhooks,
-    /// What is told when.
     pub milestones: Milestones,
-    /// When a pair is complete.
     pub pairing: Pairing,
-    /// How uploads are noticed.
     pub watch: Watch,
-    /// How imports run.
     pub imports: Imports,
-    /// How long what has served is kept; ask [`Config::retention_of`] when there is an account.
+    /// Use [`Config::retention_of`] for an account.
     pub retention: Retention,
-    /// The (c) of the import rules; ask [`Config::limits_of`] when there is an account.
+    /// Use [`Config::limits_of`] for an account.
     pub limits: Limits,
-    /// What is different for single accounts.
+    /// The `[account.ID.…]` sections.
     pub account: PerAccount,
-    /// Figures for Prometheus.
     pub metrics: Metrics,
 }
 
 impl Config {
     /// Reads and checks `path`.
-    ///
-    /// # Errors
-    /// Unreadable, not TOML, unknown keys, or values that can't work.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -89,7 +76,7 @@ impl Config {
         Ok(Self { account: PerAccount::read(text)?, ..config })
     }
 
-    /// What the file still sets and this version ignores, in sentences with the next step.
+    /// Returns a sentence for each key of the file that this version ignores, with the next step.
     pub fn deprecations(&self) -> Vec<String> {
         let mut all = std::iter::once(&self.pairing).chain(self.account.pairings());
         let linger = "pairing.linger does nothing since claims wait for the uploader: remove it from \
@@ -97,26 +84,23 @@ impl Config {
         all.any(|pairing| pairing.linger.is_some()).then(|| linger.to_owned()).into_iter().collect()
     }
 
-    /// The limits in force for `account`.
+    /// Returns the limits for `account`.
     pub fn limits_of(&self, account: &AccountId) -> &Limits {
         self.account.limits(account).unwrap_or(&self.limits)
     }
 
-    /// The pairing periods in force for `account`.
+    /// Returns the pairing periods for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
         self.account.pairing(account).unwrap_or(&self.pairing)
     }
 
-    /// How long what has served is kept for `account`.
+    /// Returns the retention periods for `account`.
     pub fn retention_of(&self, account: &AccountId) -> &Retention {
         self.account.retention(account).unwrap_or(&self.retention)
     }
 
-    /// Reads and checks the file that was asked for, or else [`DEFAULT_PATH`]; the defaults when
-    /// nothing was asked for and there is no such file.
-    ///
-    /// # Errors
-    /// As [`Config::load`]; a file that was asked for must be there.
+    /// Reads and checks `asked`, or [`DEFAULT_PATH`] if it is `None`. Returns the defaults if
+    /// `asked` is `None` and the default file doesn't exist.
     pub fn load_or_default(asked: Option<&Path>) -> Result<Self, ConfigError> {
         let loaded = Self::load(asked.unwrap_or(Path::new(DEFAULT_PATH)));
         match loaded {
@@ -129,10 +113,7 @@ impl Config {
         }
     }
 
-    /// Whether every value can work; what a type can't say.
-    ///
-    /// # Errors
-    /// The first value that can't.
+    /// Checks the values that the types alone don't check. An error is the first invalid value.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
         if !is_node_name(&self.node.name) {
@@ -155,13 +136,13 @@ impl Config {
         let listen = self.metrics.listener().map(drop);
         listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
         if self.milestones.still_processing_every.is_zero() {
-            return wrong("milestones.still-processing-every", "must be longer than nothing");
+            return wrong("milestones.still-processing-every", "must be longer than zero");
         }
         if self.pairing.rescan_every.is_zero() {
-            return wrong("pairing.rescan-every", "must be longer than nothing");
+            return wrong("pairing.rescan-every", "must be longer than zero");
         }
         if self.watch.poll_every.is_zero() {
-            return wrong("watch.poll-every", "must be longer than nothing");
+            return wrong("watch.poll-every", "must be longer than zero");
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");

@@ -1,4 +1,4 @@
-//! Secrets: the files that hold them, who can read those, and what is written where none belongs.
+//! Secrets: checks the modes of secret files, and removes secrets from error messages.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -6,24 +6,22 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 
-/// Why a secret is not one.
+/// The reason why a secret file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Its file can't be looked at.
-    #[error("cannot look at {}, which [mail] password-file names", path.display())]
+    /// The file's metadata can't be read.
+    #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
     Look {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// Its file's mode lets everybody read it.
+    /// The file is readable by everybody.
     #[error("{} holds a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
 }
 
 impl SecretError {
-    /// What to do about it.
+    /// Returns the next step for the sysadmin.
     pub fn hint(&self) -> String {
         match self {
             Self::Look { .. } => {
@@ -35,10 +33,8 @@ impl SecretError {
 }
 
 impl Config {
-    /// Whether the files with secrets that the configuration names can be read by everybody here.
-    ///
-    /// # Errors
-    /// The first that can, or that is not there.
+    /// Checks that the secret files named in the configuration exist and are not readable by
+    /// everybody.
     pub fn check_secrets(&self) -> Result<(), SecretError> {
         self.mail.password_file.as_deref().map_or(Ok(()), check)
     }
@@ -53,8 +49,8 @@ fn check(path: &Path) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// What is said of a configuration that can't be parsed, without what somebody wrote as a secret:
-/// `password = "…"` is no key of ours, and the message shows its line.
+/// Returns a parser's message without secrets. `password = "…"`, for example, is an unknown key,
+/// and the message quotes its line.
 pub(super) fn without_secrets(message: &str) -> String {
     let shown = message.lines().map(|line| match line.split_once('=') {
         Some((key, _)) if names_a_secret(key) => format!("{key}= …"),

@@ -1,4 +1,4 @@
-//! Defaults, the example, and what is refused.
+//! Tests of the defaults, the sample file, and invalid configurations.
 
 use super::*;
 
@@ -16,13 +16,13 @@ fn the_example_says_the_defaults() {
     let config: Config = toml::from_str(text).unwrap();
     config.check().unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
-    // … and every key: the fields of the Debug text, in the example's spelling.
+    // It also has every key: the fields of the Debug text, in the file's spelling.
     let debug = format!("{config:?}").replace(['{', ','], "\n");
     let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for key in keys.filter(|key| *key != "linger") {
-        // linger is accepted for one more version, and does nothing.
+        // linger is accepted for one more version and ignored.
         let written = key.replace('_', "-");
-        assert!(text.contains(&written), "the example does not say {written}");
+        assert!(text.contains(&written), "the sample has no {written}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Durations and sizes, written as people write them: `"2h"`, `"5GB"`.
+//! Durations and sizes in text form: `"2h"`, `"5GB"`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,22 +7,19 @@ use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, de};
 
-/// A length of time of zero or more, in config `"90s"`, `"2h"`, `"1h 30m"`, `"7d"`.
+/// A duration of zero or more, written `"90s"`, `"2h"`, `"1h 30m"`, `"7d"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(Duration);
 
 impl Period {
-    /// `n` seconds.
     pub const fn seconds(n: u64) -> Self {
         Self(Duration::from_secs(n))
     }
 
-    /// The duration.
     pub const fn get(self) -> Duration {
         self.0
     }
 
-    /// Whether it is no time at all.
     pub const fn is_zero(self) -> bool {
         self.0.is_zero()
     }
@@ -33,7 +30,7 @@ impl<'de> Deserialize<'de> for Period {
         let text = String::deserialize(deserializer)?;
         let span: Span =
             text.parse().map_err(|e| de::Error::custom(format!("{e}; write it as \"2h\"")))?;
-        // Months and years have no one length; days and weeks do, where no clock is changed.
+        // Months and years have no fixed length; days and weeks do without changes of the clock.
         let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| {
             de::Error::custom("a month or a year has no one length; write it in days")
         })?;
@@ -41,7 +38,7 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
-/// A number of bytes, in config `"512KB"` (1000s) or `"1MiB"` (1024s).
+/// A number of bytes, written `"512KB"` (1000s) or `"1MiB"` (1024s).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Size(ByteSize);
@@ -57,12 +54,10 @@ impl Size {
         Self(ByteSize::mib(n))
     }
 
-    /// `n` bytes.
     pub const fn from_bytes(n: u64) -> Self {
         Self(ByteSize::b(n))
     }
 
-    /// In bytes.
     pub const fn bytes(self) -> u64 {
         self.0.as_u64()
     }

@@ -1,4 +1,4 @@
-//! The manifest's `columns`: what it says of each column of the data file.
+//! Parses the manifest's `columns`: the mapping of each column of the data file.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ impl Reader {
                 return BTreeMap::new();
             }
         };
-        // Spaces around a header mean nothing.
+        // Spaces around a header are ignored.
         for key in twice(entries.iter().map(|(header, _)| header.trim())) {
             self.findings.push(format!("column {} is mapped twice", shown(key)));
         }
@@ -89,7 +89,7 @@ impl Reader {
     }
 }
 
-/// The type that an author of `name` most likely meant.
+/// Returns the type that the author of `name` most likely meant.
 fn meant(name: &str) -> Option<PropertyType> {
     Some(match name.to_ascii_lowercase().as_str() {
         "int" | "int32" | "integer32" | "short" | "smallint" => PropertyType::Integer,

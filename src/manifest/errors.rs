@@ -1,4 +1,4 @@
-//! [`ManifestErrors`]: everything wrong with a manifest, and whom to tell.
+//! [`ManifestErrors`]: all errors of a manifest, and the recipient of the report.
 
 use std::fmt;
 
@@ -6,28 +6,29 @@ use email_address::{EmailAddress, Options};
 
 use crate::report::{DataType, Failure, FailureText};
 
-/// Everything that is wrong with a manifest, and what could be read of it nevertheless.
+/// All errors of a manifest, with the values that could be read nevertheless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ManifestErrors {
-    /// What is wrong, one sentence each, in the order of the manifest's keys. Never empty.
+    /// One sentence each, in the order of the manifest's keys. Never empty.
     pub findings: Vec<String>,
-    /// It is not JSON, or not UTF-8: it may still be in the middle of its upload.
+    /// It is not JSON, or not UTF-8: its upload may still be going on.
     pub syntax: bool,
-    /// `fileName`, if it could be read and is valid.
+    /// `fileName`, if it is valid.
     pub file_name: Option<String>,
-    /// `clientEmail`, if it could be read and is valid.
+    /// `clientEmail`, if it is valid.
     pub client_email: Option<String>,
-    /// `type`, if it could be read and is valid.
+    /// `type`, if it is valid.
     pub data_type: Option<DataType>,
 }
 
 impl ManifestErrors {
-    /// The failure that answers such a manifest; findings are joined by `; `.
+    /// Returns the failure for the report, with the findings joined by `; `.
     pub fn into_failure(self) -> Failure {
         failure_of(&self.findings)
     }
 
-    /// A text that is not JSON: `finding`, and the facts that a look for their keys brings.
+    /// Returns the errors for a text that is not JSON: `finding`, and the values found by their
+    /// keys.
     pub(super) fn of_syntax(finding: String, text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
         Self {
@@ -48,12 +49,12 @@ impl fmt::Display for ManifestErrors {
 
 impl std::error::Error for ManifestErrors {}
 
-/// The failure of a manifest, or of a manifest and its header, with these findings.
+/// Returns the failure of a manifest, or of a manifest and its header, with these findings.
 pub(crate) fn failure_of(findings: &[String]) -> Failure {
     Failure::new(FailureText::Manifest, join(findings))
 }
 
-/// How many findings are told; a hostile manifest can have a hundred thousand.
+/// The number of findings that are reported; a hostile manifest can have a hundred thousand.
 const MAX_FINDINGS: usize = 100;
 
 fn join(findings: &[String]) -> String {
@@ -64,7 +65,7 @@ fn join(findings: &[String]) -> String {
     }
 }
 
-/// The string that follows `"key":` in a text that is perhaps only the beginning of an object.
+/// Returns the string after `"key":` in a text that may be only the beginning of an object.
 fn string_after(text: &str, key: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("\"{key}\""))?;
     let value = rest.trim_start().strip_prefix(':')?;
@@ -72,14 +73,14 @@ fn string_after(text: &str, key: &str) -> Option<String> {
     values.next()?.ok()
 }
 
-/// `event` or `profile`, in any case.
+/// Parses `event` or `profile`, in any case.
 pub(super) fn data_type(text: &str) -> Option<DataType> {
     [DataType::Event, DataType::Profile]
         .into_iter()
         .find(|data_type| text.trim().eq_ignore_ascii_case(data_type.as_str()))
 }
 
-/// Whether `name` names a visible file in the manifest's own folder, on any system.
+/// Returns whether `name` is a visible file in the manifest's own folder, on any system.
 pub(super) fn is_plain_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !name.starts_with('.')
@@ -87,8 +88,8 @@ pub(super) fn is_plain_name(name: &str) -> bool {
         && !name.chars().any(char::is_control)
 }
 
-/// Whether `text` is one address that can stand in a mail's header as it is, with no name around
-/// it: what comes after its last `@` is its domain.
+/// Returns whether `text` is one address without a display name that can go into a mail's header
+/// unchanged. Its domain follows the last `@`.
 pub(crate) fn is_address(text: &str) -> bool {
     is_plain_address(text.as_bytes()) || is_any_address(text)
 }
@@ -98,7 +99,7 @@ fn is_any_address(text: &str) -> bool {
     !text.chars().any(char::is_control) && EmailAddress::parse_with_options(text, bare).is_ok()
 }
 
-/// Whether `text` is an address of the usual letters alone; one that is not may be one still.
+/// Fast test: returns true only for addresses, and for most of them.
 fn is_plain_address(text: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'@', text) else { return false };
     let (local, domain) = (&text[..at], &text[at + 1..]);
@@ -113,7 +114,7 @@ fn is_plain_address(text: &[u8]) -> bool {
         )
 }
 
-/// Whether `text` is words with one joint between each two.
+/// Returns whether `text` consists of words with exactly one joint between each two.
 fn is_joined(text: &[u8], is_word: impl Fn(u8) -> bool, is_joint: impl Fn(u8) -> bool) -> bool {
     let mut after_word = false;
     for &byte in text {

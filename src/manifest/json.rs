@@ -1,7 +1,7 @@
-//! JSON as it was written: objects keep their order and every key, also one that comes twice.
+//! JSON values whose objects keep the order of keys and duplicate keys.
 //!
-//! `serde_json::Value` keeps the last of two equal keys and says nothing; a manifest that maps a
-//! column twice has a mistake in it that its author wants to know.
+//! `serde_json::Value` silently keeps the last of two equal keys. A manifest that maps a column
+//! twice has a mistake, which its author must see.
 
 use std::fmt;
 
@@ -9,12 +9,11 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::sanitize::printable;
 
-/// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
     Null,
     Bool(bool),
-    /// A whole number of zero or more.
+    /// An integer of zero or more.
     Whole(u64),
     /// Any other number.
     Number(f64),
@@ -24,7 +23,7 @@ pub(super) enum Json {
 }
 
 impl fmt::Display for Json {
-    /// The value as a message shows it: short, and never more than 64 characters of the text.
+    /// Writes the value for a message, with at most 64 characters of a text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -38,7 +37,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// Returns a partner's text as messages show it: quoted, escaped, cut at 64 characters.
+/// Returns a partner's text for a message: quoted, escaped, cut at 64 characters.
 pub(super) fn quote(text: &str) -> String {
     printable(&format!("{:?}", text.chars().take(64).collect::<String>()))
 }

@@ -1,8 +1,7 @@
-//! The manifest: what a partner says about a data file, and what can be wrong with it. Pure.
+//! The manifest: a partner's description of a data file. Pure.
 //!
-//! A [`Manifest`] that exists holds valid values only. A text that is no manifest gives
-//! [`ManifestErrors`]: every finding at once, and what could still be read of it, so that its
-//! author gets an answer.
+//! Invariant: a [`Manifest`] has valid values only. An invalid text results in [`ManifestErrors`]
+//! with all findings, and with the values that are needed to report them to its author.
 
 mod columns;
 mod errors;
@@ -18,7 +17,7 @@ use crate::report::DataType;
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
 
-/// A manifest whose every value is valid. Whether it fits its header is `records`' to say.
+/// A valid manifest. `records` checks whether it fits the header of the data file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// `type`
@@ -35,13 +34,13 @@ pub struct Manifest {
     pub rows: Option<u64>,
     /// `sha256` of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one ASCII character; comma when not said.
+    /// `delimiter`: one ASCII character; default comma.
     pub delimiter: u8,
-    /// `encoding`; none: a byte order mark decides, else UTF-8.
+    /// `encoding`; `None`: the byte order mark decides, else UTF-8.
     pub encoding: Option<Encoding>,
-    /// `dryRun`: validate and report, store nothing.
+    /// `dryRun`: validate and report, but store nothing.
     pub dry_run: bool,
-    /// Unknown keys and the like, for the report.
+    /// For the report: unknown keys, for example.
     pub warnings: Vec<String>,
 }
 
@@ -58,10 +57,10 @@ pub enum Encoding {
     Windows1252,
 }
 
-/// What the manifest says of one column.
+/// The manifest's entry for one column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
-    /// `ctName`; none: the header is the name.
+    /// `ctName`; `None`: the header is the name.
     pub ct_name: Option<String>,
     /// `dataType`
     pub data_type: PropertyType,
@@ -85,17 +84,14 @@ pub enum DateFormat {
 }
 
 impl Manifest {
-    /// Reads a manifest: a UTF-8 JSON object, with or without a byte order mark.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, at once.
+    /// Parses a manifest: a UTF-8 JSON object, with or without a byte order mark.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestErrors> {
         parse::parse(bytes, limits)
     }
 }
 
 impl Encoding {
-    /// The encoding called `name`, in any case: the IANA name and its usual short form.
+    /// Returns the encoding called `name`, in any case: the IANA name or its usual short form.
     pub fn named(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "utf-8" | "utf8" => Some(Self::Utf8),
@@ -108,7 +104,7 @@ impl Encoding {
 }
 
 impl DateFormat {
-    /// All of them, in the order of the rules.
+    /// All formats, in the order of the rules.
     pub const ALL: [Self; 5] = [
         Self::DayMonthYear,
         Self::MonthDayYear,
@@ -117,7 +113,7 @@ impl DateFormat {
         Self::DayNameYear,
     ];
 
-    /// As a manifest writes it, without the optional ` HH:mm:ss`.
+    /// Returns the format as written in a manifest, without the optional ` HH:mm:ss`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DayMonthYear => "dd/MM/yyyy",
@@ -128,7 +124,7 @@ impl DateFormat {
         }
     }
 
-    /// The format that a manifest writes as `text`, with or without ` HH:mm:ss`.
+    /// Returns the format written as `text`, with or without ` HH:mm:ss`.
     pub fn named(text: &str) -> Option<Self> {
         let date = text.strip_suffix(" HH:mm:ss").unwrap_or(text);
         Self::ALL.into_iter().find(|format| format.as_str() == date)

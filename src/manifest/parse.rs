@@ -1,4 +1,4 @@
-//! From a manifest's bytes to a [`Manifest`], collecting every finding on the way.
+//! Parses a manifest's bytes and collects every finding.
 
 use std::collections::HashSet;
 
@@ -46,7 +46,7 @@ fn read_json(text: &[u8]) -> Result<Json, String> {
     serde_json::from_slice(text).map_err(|error| format!("the manifest is not valid JSON: {error}"))
 }
 
-/// Takes values out of the manifest's object and notes what is wrong with them.
+/// Reads the values of the manifest's object and collects findings about them.
 pub(super) struct Reader {
     entries: Vec<(String, Json)>,
     pub findings: Vec<String>,
@@ -100,14 +100,15 @@ impl Reader {
         self.findings.extend(twice(keys).map(|key| format!("key {} comes twice", shown(key))));
     }
 
-    /// The value of `key`; a null is no value.
+    /// Removes and returns the value of `key`; `None` if it is absent or null.
     pub fn take(&mut self, key: &str) -> Option<Json> {
         let at = self.entries.iter().position(|(name, _)| name == key)?;
         let (_, value) = self.entries.remove(at);
         (value != Json::Null).then_some(value)
     }
 
-    /// The value of `key` as `check` reads it, or a finding that says what `wanted` is.
+    /// Returns the value of `key` as converted by `check`. If that fails, adds a finding with
+    /// `wanted`.
     fn read<T>(
         &mut self,
         key: &str,
@@ -122,7 +123,7 @@ impl Reader {
         checked
     }
 
-    /// The same for a key that must be there.
+    /// Does the same for a mandatory key.
     fn require<T>(
         &mut self,
         key: &str,
@@ -208,12 +209,12 @@ pub(super) fn text(json: &Json) -> Option<&str> {
     }
 }
 
-/// A partner's name as messages show it: quoted, escaped, cut at 64 characters.
+/// Returns a partner's name for a message: quoted, escaped, cut at 64 characters.
 pub(super) fn shown(name: &str) -> String {
     quote(name)
 }
 
-/// The keys that come more than once, each once.
+/// Returns the keys that appear more than once, each once.
 pub(super) fn twice<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
     let mut told = HashSet::new();

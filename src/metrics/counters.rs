@@ -1,4 +1,4 @@
-//! Counters and histograms: what has happened since this process began.
+//! Counters and histograms: events since the start of this process.
 
 use std::sync::LazyLock;
 
@@ -8,14 +8,14 @@ use prometheus::{
 
 use crate::report::{FailureText, ImportState, Report};
 
-/// Seconds: a pair is picked up in milliseconds, or waits for the one before it.
+/// Buckets in seconds: a pair is picked up within milliseconds, or waits for earlier ones.
 const PICKUP: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
-/// Seconds: from a handful of records to 5 GB on a slow machine.
+/// Buckets in seconds: from a few records to 5 GB on a slow machine.
 const DURATION: &[f64] =
     &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0];
 
-/// Milestones and notices that deliveries tell of.
+/// The kinds of milestones and notices that are delivered.
 const KINDS: [&str; 6] = [
     "import.picked_up",
     "import.still_processing",
@@ -25,7 +25,6 @@ const KINDS: [&str; 6] = [
     "file.unclaimed",
 ];
 
-/// All of them.
 pub(super) struct Counters {
     pub registry: Registry,
     pub pickup: Histogram,
@@ -50,8 +49,8 @@ impl Counters {
         let r = &registry;
         let counters = Self {
             pickup: pickup(r),
-            host_failures: one(r, "host_failures", "Tries of imports that the host failed."),
-            look_failures: one(r, "look_failures", "Looks at accounts that failed."),
+            host_failures: one(r, "host_failures", "Import runs that the host made fail."),
+            look_failures: one(r, "look_failures", "Scans of accounts that failed."),
             attempts: many(
                 r,
                 "delivery_attempts",
@@ -68,8 +67,8 @@ impl Counters {
             failures: many(r, "import_failures", "Failed imports, by reason.", &["reason"]),
             duration: duration(r),
             read: one(r, "records_read", "Records read by imports that have ended."),
-            accepted: one(r, "records_accepted", "Of these, accepted."),
-            rejected: one(r, "records_rejected", "Of these, rejected."),
+            accepted: one(r, "records_accepted", "Records accepted by imports that have ended."),
+            rejected: one(r, "records_rejected", "Records rejected by imports that have ended."),
             bytes: one(r, "read_bytes", "Bytes of data files read by imports that have ended."),
             registry,
         };
@@ -77,7 +76,8 @@ impl Counters {
         counters
     }
 
-    /// So that the first one is an increase: an alarm on `rate()` would miss it.
+    /// Creates all known label values at 0. An alarm on `rate()` would miss the first event
+    /// otherwise.
     fn begin_at_zero(&self) {
         for kind in ["event", "profile", "unknown"] {
             for state in ["completed", "failed"] {
@@ -102,7 +102,6 @@ impl Counters {
     }
 }
 
-/// Counts the end of an import.
 pub(super) fn count_end(report: &Report) {
     let counters = &*COUNTERS;
     let kind = report.data_type.map_or("unknown", |kind| kind.as_str());
@@ -121,7 +120,7 @@ pub(super) fn count_end(report: &Report) {
     }
 }
 
-/// None: every record was rejected.
+/// Returns the label for a failure; `None` means that every record was rejected.
 fn reason(text: Option<FailureText>) -> &'static str {
     match text {
         Some(FailureText::NoDataFile) => "no_data_file",
@@ -133,12 +132,12 @@ fn reason(text: Option<FailureText>) -> &'static str {
     }
 }
 
-/// `kind` as a label: a fixed word.
+/// Returns `kind` as a label value, which is always a fixed word.
 pub(super) fn known_kind(kind: &str) -> &'static str {
     KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
-const VALID: &str = "names and labels are valid and unique: the tests make all of them";
+const VALID: &str = "names and labels are valid and unique: the tests create all of them";
 
 fn one(registry: &Registry, name: &str, help: &str) -> IntCounter {
     let made = IntCounter::new(format!("sftp_import_{name}_total"), help).expect(VALID);
@@ -154,7 +153,7 @@ fn many(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCoun
 }
 
 fn pickup(registry: &Registry) -> Histogram {
-    let help = "From when a pair was seen to be ready to the beginning of its import.";
+    let help = "Time from a pair being ready to the start of its import.";
     let options = HistogramOpts::new("sftp_import_pickup_latency_seconds", help);
     let made = Histogram::with_opts(options.buckets(PICKUP.to_vec())).expect(VALID);
     registry.register(Box::new(made.clone())).expect(VALID);
@@ -162,7 +161,7 @@ fn pickup(registry: &Registry) -> Histogram {
 }
 
 fn duration(registry: &Registry) -> HistogramVec {
-    let help = "From the first beginning of an import to its end.";
+    let help = "Time from the first start of an import to its end.";
     let options = HistogramOpts::new("sftp_import_import_duration_seconds", help);
     let options = options.buckets(DURATION.to_vec());
     let made = HistogramVec::new(options, &["type"]).expect(VALID);

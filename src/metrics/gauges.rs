@@ -1,25 +1,21 @@
-//! Gauges: what is now. Set by whoever gathers it, when Prometheus asks.
+//! Gauges: the present state. The daemon sets them when Prometheus requests the page.
 
 use std::path::Path;
 
 use prometheus::{Counter, Gauge, GaugeVec, Opts, Registry};
 
-/// What the kernel says of this process.
+/// The kernel's figures about this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
-    /// CPU time so far, in seconds.
     pub cpu_seconds: f64,
-    /// Memory that is in RAM, in bytes.
+    /// Memory in RAM.
     pub resident_bytes: f64,
-    /// Address space, in bytes.
+    /// Address space.
     pub virtual_bytes: f64,
-    /// Open file descriptors.
     pub open_fds: f64,
-    /// How many there may be.
     pub max_fds: f64,
 }
 
-/// All of them.
 pub struct Gauges {
     pub(super) registry: Registry,
     imports: GaugeVec,
@@ -38,17 +34,17 @@ pub struct Gauges {
     cpu: Counter,
 }
 
-const VALID: &str = "names and labels are valid and unique: the tests make all of them";
+const VALID: &str = "names and labels are valid and unique: the tests create all of them";
 
 impl Gauges {
-    /// For a process that began at `start`, in seconds since 1970 UTC.
+    /// Creates the gauges of a process that began at `start`, in seconds since 1970 UTC.
     pub fn new(start: f64) -> Self {
         let registry = Registry::new();
         let r = &registry;
         let build = many(r, "sftp_import_build_info", "1; the version is a label.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         one(r, "process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
-        let age = "Age of the oldest of them.";
+        let age = "Age of the oldest one.";
         let cpu = Counter::new("process_cpu_seconds_total", "CPU time of this process.");
         let cpu = cpu.expect(VALID);
         registry.register(Box::new(cpu.clone())).expect(VALID);
@@ -69,7 +65,7 @@ impl Gauges {
             deliveries: many(
                 r,
                 "sftp_import_pending_deliveries",
-                "Deliveries still to be made.",
+                "Deliveries that are pending.",
                 &["channel"],
             ),
             oldest_delivery: many(
@@ -78,81 +74,76 @@ impl Gauges {
                 age,
                 &["channel"],
             ),
-            endpoints: many(r, "sftp_import_endpoints", "Endpoints of webhooks.", &["state"]),
-            free: many(r, "sftp_import_filesystem_free_bytes", "Free to the sidecar.", &["folder"]),
-            size: many(r, "sftp_import_filesystem_size_bytes", "Of the file system.", &["folder"]),
+            endpoints: many(r, "sftp_import_endpoints", "Webhook endpoints.", &["state"]),
+            free: many(r, "sftp_import_filesystem_free_bytes", "Free to the daemon.", &["folder"]),
+            size: many(r, "sftp_import_filesystem_size_bytes", "Size of it.", &["folder"]),
             watched: one(r, "sftp_import_watched_accounts", "Accounts that inotify watches."),
             database_up: one(r, "sftp_import_state_database_up", "1: the state database answered."),
             queue_held: one(
                 r,
                 "sftp_import_queue_held",
-                "1: nothing is claimed or begun, for want of room.",
+                "1: no import is claimed or started, as disk space is low.",
             ),
             keys_published: one(
                 r,
                 "sftp_import_keys_published_timestamp_seconds",
-                "When keys were published last, since 1970 UTC.",
+                "When keys were last published, since 1970 UTC.",
             ),
             process: [
                 one(r, "process_resident_memory_bytes", "Memory of this process that is in RAM."),
                 one(r, "process_virtual_memory_bytes", "Address space of this process."),
                 one(r, "process_open_fds", "Open file descriptors of this process."),
-                one(r, "process_max_fds", "How many file descriptors this process may have."),
+                one(r, "process_max_fds", "Limit of open file descriptors of this process."),
             ],
             cpu,
             registry,
         }
     }
 
-    /// Imports in `state`, and the oldest one's age in seconds.
+    /// Sets the number of imports in `state`, and the oldest one's age in seconds.
     pub fn imports(&self, state: &'static str, count: f64, age: f64) {
         self.imports.with_label_values(&[state]).set(count);
         self.oldest_import.with_label_values(&[state]).set(age);
     }
 
-    /// Accounts in `state`.
     pub fn accounts(&self, state: &'static str, count: f64) {
         self.accounts.with_label_values(&[state]).set(count);
     }
 
-    /// Deliveries by `channel` still to be made, and the oldest one's age in seconds.
+    /// Sets the number of pending deliveries by `channel`, and the oldest one's age in seconds.
     pub fn deliveries(&self, channel: &'static str, count: f64, age: f64) {
         self.deliveries.with_label_values(&[channel]).set(count);
         self.oldest_delivery.with_label_values(&[channel]).set(age);
     }
 
-    /// Endpoints in `state`.
     pub fn endpoints(&self, state: &'static str, count: f64) {
         self.endpoints.with_label_values(&[state]).set(count);
     }
 
-    /// Bytes of the file system that has `folder`, a fixed word.
+    /// Sets the bytes of the file system of `folder`, a fixed word.
     pub fn file_system(&self, folder: &'static str, free: f64, size: f64) {
         self.free.with_label_values(&[folder]).set(free);
         self.size.with_label_values(&[folder]).set(size);
     }
 
-    /// How many accounts are watched.
     pub fn watched(&self, accounts: usize) {
         self.watched.set(accounts as f64);
     }
 
-    /// Whether the state database answered.
     pub fn database_up(&self, up: bool) {
         self.database_up.set(f64::from(u8::from(up)));
     }
 
-    /// Whether nothing is claimed or begun.
+    /// Sets whether claims and new imports are paused because disk space is low.
     pub fn queue_held(&self, held: bool) {
         self.queue_held.set(f64::from(u8::from(held)));
     }
 
-    /// When keys were published last, in seconds since 1970 UTC.
+    /// Sets when keys were last published, in seconds since 1970 UTC.
     pub fn keys_published(&self, at: f64) {
         self.keys_published.set(at);
     }
 
-    /// What the kernel says of this process.
     pub fn process(&self, process: Process) {
         let Process { cpu_seconds, resident_bytes, virtual_bytes, open_fds, max_fds } = process;
         let values = [resident_bytes, virtual_bytes, open_fds, max_fds];
@@ -162,7 +153,8 @@ impl Gauges {
 }
 
 impl Process {
-    /// From /proc/self. What can't be read is 0. `ticks` a second (CLK_TCK), `page` in bytes.
+    /// Reads /proc/self. A figure that can't be read is 0. `ticks` are per second (CLK_TCK), `page`
+    /// is in bytes.
     pub fn read(ticks: f64, page: f64) -> Self {
         let text = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name));
         let entries = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
@@ -173,9 +165,9 @@ impl Process {
         Self { open_fds: entries as f64, max_fds: max.unwrap_or_default(), ..parsed }
     }
 
-    /// `stat` is /proc/self/stat (proc_pid_stat(5)): fields 14, 15, 23 and 24.
+    /// Parses /proc/self/stat (proc_pid_stat(5)): fields 14, 15, 23 and 24.
     fn parse(stat: &str, ticks: f64, page: f64) -> Self {
-        // The name in brackets, field 2, may hold anything.
+        // Field 2, the name in brackets, may contain any character.
         let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let fields: Vec<f64> = rest.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect();
         let field = |n: usize| fields.get(n - 3).copied().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What this process counts, for Prometheus: one set of counters, as there is one log.
+//! Metrics of this process for Prometheus. There is one set of counters per process.
 //!
-//! Names follow prometheus.io/docs/practices/naming: base units, `_total` on what only grows.
-//! Labels come from fixed words alone; no account, file or address is ever one. Counting takes a
-//! few atomic additions and never fails.
+//! Names follow prometheus.io/docs/practices/naming: base units, `_total` for counters. Labels are
+//! fixed words, never an account, a file or an address. Counting takes a few atomic additions and
+//! can't fail.
 
 mod counters;
 mod gauges;
@@ -15,28 +15,28 @@ pub use gauges::{Gauges, Process};
 use crate::report::Report;
 use counters::COUNTERS;
 
-/// An import began to run, `waited` after it was seen to be ready.
+/// Counts an import that began to run, `waited` after its pair was ready.
 pub fn picked_up(waited: Duration) {
     COUNTERS.pickup.observe(waited.as_secs_f64());
 }
 
-/// An import ended as `report` says.
+/// Counts an import that ended with `report`.
 pub fn ended(report: &Report) {
     counters::count_end(report);
 }
 
-/// The host failed an import, which will be tried again.
+/// Counts an import that failed because of the host and will be retried.
 pub fn host_failed() {
     COUNTERS.host_failures.inc();
 }
 
-/// An account could not be looked at.
+/// Counts a failed scan of an account.
 pub fn look_failed() {
     COUNTERS.look_failures.inc();
 }
 
-/// An attempt at a delivery came to `outcome`: `delivered`, `retried` or `failed`. `kind` is the
-/// milestone's type.
+/// Counts an attempt at a delivery. `kind` is the milestone's type; `outcome` is `delivered`,
+/// `retried` or `failed`.
 pub fn attempted(channel: &'static str, kind: &str, outcome: &'static str) {
     COUNTERS.attempts.with_label_values(&[channel, outcome]).inc();
     if outcome != "retried" {
@@ -45,22 +45,22 @@ pub fn attempted(channel: &'static str, kind: &str, outcome: &'static str) {
     }
 }
 
-/// inotify watches this many accounts.
+/// Sets the number of accounts that inotify watches.
 pub fn set_watched(accounts: usize) {
     WATCHED.store(accounts, Relaxed);
 }
 
-/// How many accounts inotify watches.
+/// Returns the number of accounts that inotify watches.
 pub fn watched() -> usize {
     WATCHED.load(Relaxed)
 }
 
-/// Whether nothing is claimed and begun, for want of room.
+/// Sets whether claims and new imports are paused because disk space is low.
 pub fn set_queue_held(held: bool) {
     HELD.store(held, Relaxed);
 }
 
-/// Whether it is.
+/// Returns whether claims and new imports are paused because disk space is low.
 pub fn is_queue_held() -> bool {
     HELD.load(Relaxed)
 }
@@ -68,10 +68,10 @@ pub fn is_queue_held() -> bool {
 static HELD: AtomicBool = AtomicBool::new(false);
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
-/// The page that Prometheus reads (its text format 0.0.4): the counters, and `gauges` as set.
+/// Returns the page that Prometheus reads (text format 0.0.4): the counters and `gauges`.
 pub fn page(gauges: &Gauges) -> String {
     let mut families = COUNTERS.registry.gather();
     families.extend(gauges.registry.gather());
-    // Only names that break the format's rules fail; a test reads all of ours.
+    // Only invalid metric names fail, and a test encodes all names.
     prometheus::TextEncoder::new().encode_to_string(&families).unwrap_or_default()
 }

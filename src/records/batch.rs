@@ -1,4 +1,4 @@
-//! Batches: some thousand accepted records, on their way to the store.
+//! Batches of some thousand accepted records for the store.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::profile_change::{Change, PackedChange, pack, unpack};
 /// Accepted records in file order.
 #[derive(Clone, Debug)]
 pub enum Batch {
-    /// Events as columns, of the import's [`super::EventSchema`].
+    /// Events as columns, with the import's [`super::EventSchema`].
     Events(RecordBatch),
     /// Profiles as changes.
     Profiles(ProfileBatch),
 }
 
 impl Batch {
-    /// How many records it holds.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         match self {
             Self::Events(batch) => batch.num_rows(),
@@ -25,7 +25,7 @@ impl Batch {
         }
     }
 
-    /// Whether it holds none.
+    /// Returns whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -38,19 +38,19 @@ pub struct ProfileRecord<'a> {
     pub line: u64,
     /// Its `ts`, or the time of processing: seconds since 1970 UTC.
     pub at: i64,
-    /// Its ids by [`IdKind`]; at least one is there.
+    /// Indexed by [`IdKind`]; at least one is `Some`.
     pub ids: [Option<&'a str>; 4],
     changes: &'a [u8],
 }
 
-/// Many profile records, packed: three allocations grow with the number of records, none per record.
+/// Many profile records, packed: three allocations for all records, none per record.
 #[derive(Clone, Debug)]
 pub struct ProfileBatch {
     properties: Arc<[Property]>,
     records: Vec<StoredRecord>,
-    /// One after the other.
+    /// The ids of all records, concatenated.
     ids: String,
-    /// The same of what [`pack`] makes of changes.
+    /// The changes of all records, packed by [`pack`] and concatenated.
     changes: Vec<u8>,
 }
 
@@ -58,36 +58,36 @@ pub struct ProfileBatch {
 struct StoredRecord {
     line: u64,
     at: i64,
-    /// How long each is, or [`NO_ID`].
+    /// Length of each id in bytes, or [`NO_ID`].
     ids: [u32; 4],
-    /// Where its changes end; those of a batch stay under 4 GiB.
+    /// The end of its changes; those of a batch are below 4 GiB.
     changes_end: u32,
 }
 
 const NO_ID: u32 = u32::MAX;
 
 impl ProfileBatch {
-    /// An empty batch whose changes index into `properties`.
+    /// Creates an empty batch. Changes index into `properties`.
     pub fn new(properties: Arc<[Property]>) -> Self {
         Self { properties, records: Vec::new(), ids: String::new(), changes: Vec::new() }
     }
 
-    /// What changes index into.
+    /// Returns the properties that changes index into.
     pub fn properties(&self) -> &Arc<[Property]> {
         &self.properties
     }
 
-    /// How many records it holds.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether it holds none.
+    /// Returns whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// What it takes in memory, in bytes, to bound a batch by.
+    /// Returns the size in memory, in bytes, for limits on a batch.
     pub fn bytes(&self) -> usize {
         self.records.len() * size_of::<StoredRecord>() + self.ids.len() + self.changes.len()
     }
@@ -106,7 +106,7 @@ impl ProfileBatch {
         self.records.push(StoredRecord { line, at, ids, changes_end: self.changes.len() as u32 });
     }
 
-    /// The records in file order.
+    /// Iterates over the records in file order.
     pub fn iter(&self) -> impl Iterator<Item = ProfileRecord<'_>> {
         let (mut ids, mut start) = (self.ids.as_str(), 0);
         self.records.iter().map(move |record| {
@@ -124,17 +124,17 @@ impl ProfileBatch {
 }
 
 impl<'a> ProfileRecord<'a> {
-    /// The id of this kind, if the record has it.
+    /// Returns the id of this kind; `None` if the record has none.
     pub fn id(&self, kind: IdKind) -> Option<&'a str> {
         self.ids[kind as usize]
     }
 
-    /// The changes, in column order.
+    /// Iterates over the changes in column order.
     pub fn changes(&self) -> impl Iterator<Item = Change<'a>> + use<'a> {
         unpack(self.changes).map(PackedChange::get)
     }
 
-    /// The same, to be given to [`unpack`].
+    /// Returns the changes in the form that [`unpack`] reads.
     pub fn packed_changes(&self) -> &'a [u8] {
         self.changes
     }

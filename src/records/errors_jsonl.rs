@@ -1,4 +1,4 @@
-//! `<stem>.errors.jsonl`: one JSON object a line for every reason of every rejected record.
+//! `<stem>.errors.jsonl`: one JSON object per line for every reason of every rejected record.
 
 use super::error_file::reason_cache::Phrases;
 use super::sink::RejectedRecord;

@@ -1,6 +1,7 @@
-//! Records: from a data file's bytes to typed columns, or to rejections with their reasons.
+//! Records: turns a data file's bytes into typed columns, or into rejections with their reasons.
 //!
-//! Pure but for reading the given stream: no file paths, no SQL, no clock. [`read()`] drives it:
+//! It reads the given stream and is pure otherwise: no file paths, no SQL, no clock. The stages of
+//! [`read()`]:
 //!
 //! | stage | file | thread |
 //! |---|---|---|
@@ -10,13 +11,13 @@
 //! | split into blocks of whole records | `split`, `buffer`, `quotes` | reader |
 //! | read the header, plan by the manifest | `open`, `columns` | the caller's |
 //! | find the cells | `lex`, `marks` | worker |
-//! | check by the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `short`, `pieces`, `profile`, `explain` | worker |
-//! | write down what is rejected, for the `sink` | `worker`, `error_file`, `errors_jsonl` | worker |
+//! | check the `rules`, build the batch | `parse`, `event`, `recent_names`, `texts`, `short`, `pieces`, `profile`, `explain` | worker |
+//! | format rejected records for the `sink` | `worker`, `error_file`, `errors_jsonl` | worker |
 //! | deliver in file order | `read` | the caller's |
 //!
-//! What always holds: the same bytes give the same verdicts, however they arrive and whoever
-//! works on them; read = accepted + rejected; memory is bounded by the limits and the number of
-//! workers, never by the file.
+//! Invariants: the same bytes give the same verdicts, however they are split into reads and
+//! workers; read = accepted + rejected; the limits and the number of workers bound the memory, not
+//! the size of the file.
 
 pub mod batch;
 mod check;

@@ -1,7 +1,7 @@
-//! What a record changes of its profile, and how changes are packed.
+//! The changes that a record makes to its profile, and their packed form.
 //!
-//! Packed, they take little memory and need no allocation each. Only this process reads them, from
-//! its memory or from a file without a name, so they are not checked again.
+//! Packed changes take little memory and no allocation each. Only this process reads them, from its
+//! memory or from an unnamed file, so they are not validated again.
 //!
 //! ```text
 //! change   property, operation and type (varint) | value
@@ -11,14 +11,14 @@ use crate::codec::varint::{
     push_number, push_signed, take, take_array, take_number, take_signed, text,
 };
 
-/// What a change does to its property.
+/// The effect of a change on its property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `$set`: replaces.
     Set,
     /// `$add`: adds the value to the list.
     Add,
-    /// `$remove`: takes the value out of the list.
+    /// `$remove`: removes the value from the list.
     Remove,
     /// `$delete`: removes the property; the value is [`Value::None`].
     Delete,
@@ -29,7 +29,6 @@ pub enum Operation {
 pub enum Value<'a> {
     /// With [`Operation::Delete`] only.
     None,
-    /// Text.
     Text(&'a str),
     /// INTEGER and LONG.
     Integer(i64),
@@ -44,43 +43,39 @@ pub enum Value<'a> {
 /// One change to one property of the profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change<'a> {
-    /// Which property: an index into [`properties`](super::ProfileBatch::properties).
+    /// An index into [`properties`](super::ProfileBatch::properties).
     pub property: usize,
-    /// What to do.
     pub operation: Operation,
-    /// With what.
     pub value: Value<'a>,
 }
 
-/// A change as it is packed.
+/// A change whose text is not decoded yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedChange<'a> {
     /// An index into the import's properties.
     pub property: usize,
-    /// What to do.
     pub operation: Operation,
-    /// With what.
     pub value: PackedValue<'a>,
 }
 
-/// Its value. A text is read as one when it is needed: many are replaced before.
+/// The value of a packed change. A text is decoded only when it is needed: later changes replace
+/// many of them.
 #[derive(Clone, Copy, Debug)]
 pub enum PackedValue<'a> {
-    /// In UTF-8.
+    /// UTF-8.
     Text(&'a [u8]),
-    /// Any other.
     Other(Value<'a>),
 }
 
 impl<'a> PackedChange<'a> {
-    /// What was packed.
+    /// Decodes the change.
     pub fn get(self) -> Change<'a> {
         Change { property: self.property, operation: self.operation, value: self.value.get() }
     }
 }
 
 impl<'a> PackedValue<'a> {
-    /// What was packed.
+    /// Decodes the value.
     pub fn get(self) -> Value<'a> {
         match self {
             Self::Text(bytes) => Value::Text(text(bytes)),
@@ -99,12 +94,12 @@ impl<'a> From<Change<'a>> for PackedChange<'a> {
     }
 }
 
-/// The changes that were packed into `bytes`, in their order.
+/// Iterates over the changes packed in `bytes`.
 pub fn unpack(mut bytes: &[u8]) -> impl Iterator<Item = PackedChange<'_>> {
     std::iter::from_fn(move || (!bytes.is_empty()).then(|| take_change(&mut bytes)))
 }
 
-/// Appends a change.
+/// Appends the packed form of a change.
 pub(super) fn pack(out: &mut Vec<u8>, Change { property, operation, value }: Change<'_>) {
     let kind = match value {
         Value::None => 0,

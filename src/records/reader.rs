@@ -1,8 +1,9 @@
-//! The driver: one reader, some workers, and the caller's thread, to which all comes in order.
+//! Runs one reader thread and some workers, and delivers the results in file order on the caller's
+//! thread.
 //!
-//! Blocks are dealt out to the workers in turn and collected in the same turn, so order needs no
-//! bookkeeping. A worker passes on what it rejects piece by piece, then the block's records. Every
-//! channel holds one block or piece, which bounds what is in flight.
+//! Blocks are sent to the workers round-robin and collected in the same order, so order needs no
+//! bookkeeping. For each block a worker sends rejected records in pieces, then the accepted ones.
+//! Every channel has a capacity of one, which bounds the memory in flight.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,47 +18,43 @@ use crate::config::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally};
 
-/// How to read.
+/// The parameters of [`read()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// The limits in force.
     pub limits: &'a Limits,
-    /// What an empty `ts` means, in seconds since 1970 UTC.
+    /// The time for an empty `ts`, in seconds since 1970 UTC.
     pub processing_time: i64,
-    /// Threads that parse, beside the one that reads; at least one.
+    /// Threads that parse, in addition to the one that reads; at least one is used.
     pub workers: usize,
 }
 
-/// What was read.
+/// The result of reading a data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Records read, accepted, rejected.
     pub counts: Counts,
-    /// Bytes read of the data file as uploaded.
+    /// Bytes of the data file as uploaded that were read.
     pub bytes: u64,
-    /// SHA-256 of the data file as uploaded, lower-case hex; none when it was not read to its end.
+    /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.
     pub sha256: Option<String>,
-    /// Rejections by text, most frequent first.
+    /// By text, most frequent first.
     pub rejections: Vec<RejectionCount>,
 }
 
-/// The file as a whole cannot be imported.
+/// The error of a data file that cannot be imported as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("reading stopped after {} records", so_far.counts.read)]
 pub struct Stopped {
-    /// Why.
     #[source]
     pub failure: Failure,
-    /// What was read until then.
+    /// The result up to then.
     pub so_far: Box<Summary>,
 }
 
-/// Reads a data file by its manifest and gives its records to `sink`.
+/// Reads a data file by its manifest and passes its records to `sink`.
 ///
 /// # Errors
-/// The file is not what it should be, does not fit its manifest, can't be read, or the sink
-/// stopped it. A quote that is never closed is an unreadable file: everything after it would
-/// be one record, and what it swallowed would be lost without a word.
+/// The file is invalid, does not fit its manifest, can't be read, or the sink stopped it. A quote
+/// that is never closed is an error: all records after it would be lost silently as one cell.
 pub fn read(
     input: impl Read + Send,
     file_name: &str,
@@ -77,7 +74,7 @@ pub fn read(
     }
 }
 
-/// Deals the file's pieces out, until its end, its failure, or nobody wants more.
+/// Sends the file's pieces to the workers until the end, a failure, or a closed channel.
 fn deal<R: Read>(
     first: Block,
     mut splitter: Splitter<R>,
@@ -95,7 +92,7 @@ fn deal<R: Read>(
     }
 }
 
-/// Hands everything to the sink, and keeps count.
+/// Delivers the results to the sink and counts them.
 #[derive(Default)]
 struct Delivery {
     counts: Counts,
@@ -117,7 +114,7 @@ impl Delivery {
             let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
             let meter = splitter.meter().clone();
             spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
-            // A lane that is closed in its turn says that there is nothing more.
+            // The first closed lane in turn means the end of the file.
             for lane in results.iter().cycle() {
                 if !self.deliver(lane, sink)? {
                     return Ok(());
@@ -127,7 +124,7 @@ impl Delivery {
         })
     }
 
-    /// Delivers what comes of a lane's next job. False: there is none.
+    /// Delivers the results of a lane's next job. Returns false if there is none.
     fn deliver<S: Sink>(
         &mut self,
         lane: &Receiver<Done<S::Rejections>>,
@@ -164,7 +161,7 @@ impl Delivery {
         sink.progress(Progress { bytes: self.consumed, records: self.counts.read })
     }
 
-    /// Holds what was read against what the manifest says there is.
+    /// Compares the file with size, rows and SHA-256 of the manifest.
     fn check_complete(&self, manifest: &Manifest, meter: &Meter) -> Result<(), Failure> {
         let mut mismatches = Vec::new();
         if self.counts.read == 0 {
@@ -193,7 +190,7 @@ impl Delivery {
     }
 }
 
-/// One way in and one way out for each worker.
+/// One input and one output channel per worker.
 type Lanes<R> = (Vec<SyncSender<Job>>, Vec<Receiver<Done<R>>>);
 
 fn start_workers<'scope, R: Rejections + 'scope>(

@@ -1,7 +1,7 @@
-//! [`Worker`]: parses the pieces of its lane, and writes down what is rejected.
+//! [`Worker`]: parses the pieces of its lane and formats rejected records.
 //!
-//! Always holds: of each job come its rejected records first, piece by piece, then its batches or
-//! its failure, and nothing after that.
+//! Invariant: for each job a worker sends the rejected records in pieces, then the batches or the
+//! failure, and nothing more.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
@@ -12,45 +12,45 @@ use super::rules::rejection::Rejection;
 use super::sink::{RejectedRecord, Rejections};
 use crate::report::{Failure, RejectionTally};
 
-/// What a worker gets.
+/// The input of a worker.
 pub(super) type Job = Result<Piece, Failure>;
 
-/// What comes of it: any number of the first, then one of the others.
+/// The output for a job: any number of `Rejected`, then one of the others.
 pub(super) enum Done<R> {
     Rejected(Rejected<R>),
     Read(Accepted),
     Failed(Failure),
 }
 
-/// Some rejected records of a job.
+/// Rejected records of a job.
 pub(super) struct Rejected<R> {
     pub(super) rejections: R,
     pub(super) count: u64,
     pub(super) tally: RejectionTally,
 }
 
-/// The other records of a job.
+/// The accepted records of a job.
 pub(super) struct Accepted {
     pub(super) batches: Vec<Batch>,
-    /// Bytes of the file as uploaded that are behind us; none: as many as before.
+    /// Bytes of the file as uploaded that were processed; `None`: unchanged.
     pub(super) consumed: Option<u64>,
 }
 
-/// A worker: it parses, and writes down what is rejected.
+/// Parses pieces and formats rejected records.
 pub(super) struct Worker<'a, R> {
     plan: &'a Plan,
-    /// What it has rejected and not yet passed on.
+    /// Rejected records that are not passed on yet.
     rejected: Rejected<R>,
     done: SyncSender<Done<R>>,
-    /// Where a block's memory goes, to be read into again.
+    /// The channel that returns a block's memory to the splitter.
     used: Sender<Vec<u8>>,
 }
 
-/// The delivery has stopped.
+/// The error that the receiver has stopped.
 struct Gone;
 
 impl<'a, R: Rejections> Worker<'a, R> {
-    /// Works by `plan`, writes down into `rejections`, and has rejected nothing yet.
+    /// Creates a worker that collects rejected records in `rejections`.
     pub(super) fn new(
         plan: &'a Plan,
         rejections: R,
@@ -60,7 +60,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Self { plan, rejected: Rejected::of(rejections), done, used }
     }
 
-    /// Works until there are no jobs, or nobody wants what comes of them.
+    /// Runs until there are no more jobs, or the receiver has stopped.
     pub(super) fn work(&mut self, jobs: &Receiver<Job>) {
         for job in jobs {
             let done = match job {
@@ -79,7 +79,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         let parsed = parse(block, plan);
         self.reject(parsed.rejected(plan))?;
         let Parsed { batches, consumed, text, .. } = parsed;
-        let _ = self.used.send(text); // at the end of the file nobody wants it
+        let _ = self.used.send(text); // the splitter is gone at the end of the file
         Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
     }
 
@@ -88,7 +88,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Ok(Done::Read(Accepted { batches: Vec::new(), consumed: None }))
     }
 
-    /// Writes records down, and passes them on whenever there are enough of them.
+    /// Formats records, and passes them on whenever there are enough.
     fn reject<'r>(
         &mut self,
         records: impl Iterator<Item = RejectedRecord<'r>>,
@@ -117,7 +117,7 @@ impl<R: Rejections> Rejected<R> {
         Self { rejections, count: 0, tally: RejectionTally::default() }
     }
 
-    /// All there is; nothing is left.
+    /// Returns the collected records and continues with none.
     fn take(&mut self) -> Self {
         Self {
             rejections: self.rejections.take(),
@@ -126,7 +126,7 @@ impl<R: Rejections> Rejected<R> {
         }
     }
 
-    /// Counts each text once, however many of the record's reasons have it.
+    /// Adds a record. Each text is counted once per record.
     fn add(&mut self, record: &RejectedRecord<'_>) {
         self.rejections.add(record);
         self.count += 1;

@@ -1,32 +1,32 @@
-//! What to do about each fixed text of the import rules, for people. Pure.
+//! Advice for each fixed text of the import rules. Pure.
 //!
-//! Every text that a report can hold has its advice here, once: `check` prints it, mails build
-//! their next step on it, docs/data-files.md repeats it. A rule without one fails a test.
+//! `check` prints it, mails contain it, and docs/data-files.md lists it. A test fails for a rule
+//! without advice.
 
 use crate::report::FailureText;
 
-/// What to mend when a file as a whole was not imported.
+/// Returns what to fix when a file as a whole was not imported.
 pub fn on_failure(text: FailureText) -> &'static str {
     match text {
         FailureText::NoDataFile => {
-            "The data file must lie in the manifest's folder, called exactly what fileName says."
+            "The data file must be in the manifest's folder, named exactly as in fileName."
         }
         FailureText::Unreadable => {
-            "Mend the data file: CSV with a header line, named .csv, .csv.gz or .csv.zst."
+            "Fix the data file: CSV with a header line, named .csv, .csv.gz or .csv.zst."
         }
         FailureText::Manifest => {
-            "Mend the manifest, or the data file's header where the two do not fit."
+            "Fix the manifest, or the data file's header where the two do not fit."
         }
         FailureText::Infra | FailureText::Internal => "The fault is not in your files.",
     }
 }
 
-/// What to mend in a record that was rejected with `text`, the rule's fixed text.
+/// Returns what to fix in a record that was rejected with `text`, a rule's fixed text.
 pub fn on_rejection(text: &str) -> Option<&'static str> {
     REJECTIONS.iter().find(|(known, _)| *known == text).map(|(_, advice)| *advice)
 }
 
-/// Each rule's fixed text and what to do about it, in the order of the import rules.
+/// The fixed text and the advice of each rule, in the order of the import rules.
 pub const REJECTIONS: &[(&str, &str)] = &[
     (
         "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to \
@@ -47,7 +47,7 @@ pub const REJECTIONS: &[(&str, &str)] = &[
     ("BOOLEAN value expected", "Write true, false, 1, 0, Y or N."),
     (
         "DATE value expected",
-        "Write a date in the column's format; say the format in the manifest, such as dd/MM/yyyy.",
+        "Write a date in the column's format; name the format in the manifest: dd/MM/yyyy.",
     ),
     (
         "$D_ must be followed by an epoch",
@@ -57,8 +57,8 @@ pub const REJECTIONS: &[(&str, &str)] = &[
         "Property value is longer than 512 characters",
         "Shorten the value, or leave the column out of the file.",
     ),
-    ("Field is too long", "Shorten the cell, and look for a quote before it that is never closed."),
-    ("Record is too long", "Shorten the record, and look for a quote in it that is never closed."),
+    ("Field is too long", "Shorten the cell, or close the quote before it that is never closed."),
+    ("Record is too long", "Shorten the record, or close the quote in it that is never closed."),
     (
         "Invalid bytes for the encoding",
         "Save the file as UTF-8, or name its encoding in the manifest.",
@@ -71,7 +71,7 @@ pub const REJECTIONS: &[(&str, &str)] = &[
     ("Event name is longer than 512 characters", "Shorten the event's name."),
     (
         "Event name has a character that is not allowed",
-        "Take % > < ! | & . : ; $ ' \" \\ and control characters out of the event's name.",
+        "Remove % > < ! | & . : ; $ ' \" \\ and control characters from the event's name.",
     ),
     (
         "Cannot have more than 100 event properties",
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// The fixed texts in the sources of the rules, as the compiler reads them.
+    /// Returns the fixed texts in the sources of the rules.
     fn texts_of_rules() -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/records/rules");
         let mut texts = BTreeSet::new();
@@ -125,9 +125,9 @@ mod tests {
     #[test]
     fn every_rule_has_advice_and_no_advice_is_without_its_rule() {
         let advised: BTreeSet<_> = REJECTIONS.iter().map(|(text, _)| (*text).to_owned()).collect();
-        assert_eq!(advised.len(), REJECTIONS.len(), "a text stands here twice");
+        assert_eq!(advised.len(), REJECTIONS.len(), "a text is listed twice");
         let rules = texts_of_rules();
-        assert!(rules.len() > 20, "the rules are not where this test looks: {rules:?}");
+        assert!(rules.len() > 20, "the rules were not found: {rules:?}");
         assert_eq!(advised, rules);
     }
 

@@ -1,7 +1,7 @@
-//! The report: what an import came to, as the partner and every program gets it.
+//! The report on an import, for the partner and for programs. Pure data.
 //!
-//! Pure data. One object serves `check --json`, `ingest --json`, `results/<stem>.result.json` and
-//! a milestone's `data`. A finished report always reconciles: read = accepted + rejected.
+//! `check --json`, `ingest --json`, `results/<stem>.result.json` and a milestone's `data` all
+//! contain this object. Invariant of a finished report: read = accepted + rejected.
 
 #[forbid(unsafe_code)]
 pub mod advice;
@@ -17,7 +17,7 @@ pub use tally::{MAX_REJECTIONS, RejectionCount, RejectionTally};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// Event or profile: what a data file holds.
+/// The kind of records in a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataType {
@@ -28,7 +28,6 @@ pub enum DataType {
 }
 
 impl DataType {
-    /// `event` or `profile`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -37,13 +36,13 @@ impl DataType {
     }
 }
 
-/// Where an import is. `queued` and `running` are seen in results/ while it lasts.
+/// The state of an import. results/ shows `queued` and `running` until the import ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// The row is written, the files are on their way into the spool.
+    /// The row is in the state database; the files are being moved into the spool.
     Claiming,
-    /// Claimed, waiting for its turn.
+    /// Claimed, waiting to run.
     Queued,
     /// Being read and stored.
     Running,
@@ -54,7 +53,7 @@ pub enum ImportState {
 }
 
 impl ImportState {
-    /// The state's word, as in the state database and in JSON.
+    /// Returns the word that the state database and JSON use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claiming => "claiming",
@@ -66,19 +65,19 @@ impl ImportState {
     }
 }
 
-/// The five file-level texts.
+/// The five fixed texts for a file that could not be imported as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureText {
-    /// The manifest's data file did not come.
+    /// The manifest's data file did not arrive.
     #[serde(rename = "No data file found")]
     NoDataFile,
-    /// The data file is not what it says.
+    /// The data file is not what it should be.
     #[serde(rename = "File couldn't be read")]
     Unreadable,
     /// The manifest is wrong, or does not fit the header.
     #[serde(rename = "Incorrect details in manifest file")]
     Manifest,
-    /// The host failed us.
+    /// The host failed: disk full, I/O error, store unreachable.
     #[serde(rename = "Internal infra error")]
     Infra,
     /// A bug of ours.
@@ -87,7 +86,6 @@ pub enum FailureText {
 }
 
 impl FailureText {
-    /// The fixed text, verbatim.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoDataFile => "No data file found",
@@ -99,98 +97,92 @@ impl FailureText {
     }
 }
 
-/// Why a file as a whole was not imported.
+/// The reason why a file as a whole was not imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {detail}", message.as_str())]
 pub struct Failure {
-    /// One of the fixed texts.
     pub message: FailureText,
     /// What exactly and where; several findings are joined by `; `.
     pub detail: String,
 }
 
 impl Failure {
-    /// A failure with `message` and what exactly went wrong.
     pub fn new(message: FailureText, detail: impl fmt::Display) -> Self {
         Self { message, detail: detail.to_string() }
     }
 }
 
-/// How many records were read, and what became of them.
+/// The numbers of records read, accepted and rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Records after the header, empty lines not counted.
     pub read: u64,
-    /// Of these, stored (or, in a dry run, fit to be).
+    /// Records stored, or in a dry run valid.
     pub accepted: u64,
-    /// Of these, in the error file.
+    /// Records in the error file.
     pub rejected: u64,
 }
 
-/// How far a running import was at a time.
+/// The progress of a running import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// When it was so far.
+    /// The time of this measurement.
     pub at: Timestamp,
-    /// Bytes of the data file that were read, of the report's `bytes`.
+    /// Bytes of the data file read so far; the report's `bytes` is the total.
     pub bytes_read: u64,
-    /// Records a second, since it last began to run.
+    /// Average since the import last began to run.
     pub records_per_second: u64,
-    /// When it ends if it goes on like this; none: nobody can tell yet.
+    /// The end at the present rate; `None` if there is no estimate yet.
     pub estimated_end: Option<Timestamp>,
 }
 
-/// What an import came to.
+/// The report on an import.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The import's id; none for `check`, which stores nothing.
+    /// `None` for `check`, which stores nothing.
     pub import: Option<ImportId>,
-    /// The account's id; none for `check`.
+    /// `None` for `check`.
     pub account: Option<String>,
-    /// Event or profile, where the manifest could be read that far.
+    /// `None` if the manifest could not be read that far.
     #[serde(rename = "type")]
     pub data_type: Option<DataType>,
-    /// The manifest's file name.
+    /// The file name.
     pub manifest: String,
-    /// The data file's name, where the manifest could be read that far.
+    /// The file name; `None` if the manifest could not be read that far.
     pub data_file: Option<String>,
-    /// Where the import is.
     pub state: ImportState,
-    /// While it is queued: which of the account's imports, which run one after the other, it is.
+    /// The place in the account's queue, whose imports run in turn; `None` unless queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u64>,
-    /// While it is running.
+    /// `None` unless running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// The manifest asked to validate and report, and to store nothing.
+    /// The manifest requested validation and a report, but no storage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
-    /// Records read, accepted, rejected.
     pub records: Counts,
     /// The data file's size in bytes, as uploaded (before decompression).
     pub bytes: u64,
-    /// SHA-256 of the data file as uploaded, lower-case hex; none when it was not read to its end.
+    /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.
     pub sha256: Option<String>,
-    /// When the manifest was claimed.
+    /// The time of the claim.
     pub received_at: Timestamp,
-    /// When the import began to run.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// Why the file as a whole was not imported.
+    /// `None` if the file as a whole was imported.
     pub failure: Option<Failure>,
-    /// Rejections by text, most frequent first.
+    /// By text, most frequent first.
     pub rejections: Vec<RejectionCount>,
-    /// What is worth knowing but stopped nothing.
+    /// Findings that did not stop the import.
     pub warnings: Vec<String>,
-    /// The error file's name in results/, when records were rejected.
+    /// The error file's name in results/; `None` if no record was rejected.
     pub error_file: Option<String>,
 }
 
 impl Report {
-    /// A report on nothing yet: `state` queued, no counts.
+    /// Returns the report on a queued import, without counts.
     pub fn queued(manifest: &str, received_at: Timestamp) -> Self {
         Self {
             import: None,
@@ -215,14 +207,14 @@ impl Report {
         }
     }
 
-    /// The same report with its import and account.
+    /// Returns the report with its import and account set.
     pub fn of(mut self, import: &ImportId, account: &AccountId) -> Self {
         self.import = Some(import.clone());
         self.account = Some(account.to_string());
         self
     }
 
-    /// Whether every record read was accepted and nothing failed.
+    /// Returns whether every record was accepted and nothing failed.
     pub fn is_clean(&self) -> bool {
         self.failure.is_none() && self.records.rejected == 0
     }

@@ -1,25 +1,26 @@
-//! [`RejectionTally`]: rejections counted by text, for a report.
+//! [`RejectionTally`]: counts rejections by text, for a report.
 //!
-//! Always holds: what is counted apart and put together comes to the same, in the same order.
+//! Invariant: tallies of parts of a file, merged, give the same counts in the same order as one
+//! tally of the whole file.
 
 use serde::{Deserialize, Serialize};
 
-/// How many different rejection texts a report lists; the rest are in the error file.
+/// The number of different texts that a report lists; the error file has the rest.
 pub const MAX_REJECTIONS: usize = 100;
 
-/// One rejection text, how often it came, and where it came first.
+/// One rejection text with its count and its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionCount {
     /// The rule's fixed text.
     pub message: String,
-    /// How many records it rejected (one record can have several).
+    /// Records rejected with it; one record can have several texts.
     pub count: u64,
-    /// The first such record's line in the data file; the header is line 1.
+    /// The line of the first such record in the data file; the header is line 1.
     pub first_line: u64,
 }
 
-/// Counts rejections by text, most frequent first. There are some dozens of texts at most.
+/// Counts rejections by text. There are some dozens of texts at most, so it is a list.
 #[derive(Clone, Debug, Default)]
 pub struct RejectionTally(Vec<Tallied>);
 
@@ -31,12 +32,12 @@ struct Tallied {
 }
 
 impl RejectionTally {
-    /// Counts one more record rejected with `message` at `line`.
+    /// Counts a record at `line` that was rejected with `message`.
     pub fn add(&mut self, message: &'static str, line: u64) {
         self.add_all(message, 1, line);
     }
 
-    /// Adds what was counted apart.
+    /// Adds the counts of `other`.
     pub fn extend(&mut self, other: Self) {
         for Tallied { message, count, first_line } in other.0 {
             self.add_all(message, count, first_line);
@@ -53,7 +54,7 @@ impl RejectionTally {
         }
     }
 
-    /// The counts, most frequent first, then by first line and text: always the same order.
+    /// Returns the counts, most frequent first, then by first line and text.
     pub fn into_counts(self) -> Vec<RejectionCount> {
         let mut counts: Vec<_> = self
             .0

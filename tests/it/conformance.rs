@@ -1,5 +1,5 @@
-//! The conformance corpus through `check` and through `ingest`: the same verdict twice, and what
-//! was accepted is in the store.
+//! Runs the conformance corpus through `check` and `ingest`: both must give the same verdict, and
+//! the store must contain the accepted records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,16 +20,16 @@ use super::stored::stored;
 
 const ACCOUNT: &str = "TEST-ABC-123Z";
 
-/// What a way of checking a pair says.
+/// The result of checking or importing a pair.
 #[derive(Debug, PartialEq)]
 struct Answer {
-    /// Without what differs by nature: ids, times, paths.
+    /// Without ids, times and paths.
     report: Json,
     error_file: Option<String>,
     error_lines: Vec<Json>,
 }
 
-/// A case's pair on disk, and an engine to import it with.
+/// The pair of a case on disk, and an engine to import it.
 struct Bench {
     folder: TempDir,
     engine: Engine,
@@ -65,7 +65,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// Writes the pair, and gives the manifest's path.
+    /// Writes the pair and returns the manifest's path.
     fn write(&self, manifest: &str, case: &Case, data: Option<Vec<u8>>) -> PathBuf {
         if let Some(data) = data {
             fs::write(self.path("pair").join(case.data_file_name()), data).unwrap();
@@ -94,7 +94,7 @@ impl Bench {
         report.unwrap()
     }
 
-    /// One of the real programs: what it printed, and how it ended.
+    /// Runs one of the real programs; returns its output and exit status.
     fn program(&self, command: &[&str], manifest: &Path, folder: &str) -> (Answer, i32) {
         let folder = self.path(folder);
         let output = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
@@ -123,7 +123,7 @@ fn answer(report: &Json, folder: &Path) -> Answer {
     for key in ["import", "account", "receivedAt", "startedAt", "finishedAt", "errorFile"] {
         report.as_object_mut().unwrap().remove(key);
     }
-    // A record with invalid bytes has them in the error file too.
+    // The error file of a record with invalid bytes also contains them.
     let read = |name| {
         let bytes = fs::read(folder.join(name)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -144,7 +144,7 @@ impl Case {
         }
         let report = bench.ingested(&manifest, "ingested");
         let mut ingested = answer(&serde_json::to_value(&report).unwrap(), &bench.path("ingested"));
-        // Where ids led before is the store's to know: `check` can't say it.
+        // Only the store knows earlier ids, so `check` can't warn of them.
         let moved = "ids belonged to another profile";
         let warnings = ingested.report["warnings"].as_array_mut().unwrap();
         self.verify_warnings(warnings);
@@ -153,7 +153,7 @@ impl Case {
         self.verify_stored(&bench, &report);
     }
 
-    /// Both programs, on a host of their own, say the same.
+    /// Runs both programs with another configuration and compares their results.
     fn run_programs(&self, checked: &Answer) {
         let bench = Bench::new(self);
         let manifest = bench.write("e.manifest", self, self.data_file());
@@ -196,7 +196,7 @@ impl Case {
         }
     }
 
-    /// What the report says of the data file's bytes.
+    /// Checks size and digest in the report.
     fn verify_file(&self, report: &Json) {
         use sha2::Digest;
         let bytes = self.data_file().unwrap();
@@ -253,7 +253,7 @@ impl Case {
         }
     }
 
-    /// The fixed texts stand in the description in this order.
+    /// Checks that the description contains the fixed texts in this order.
     fn verify_order(&self, description: &str) {
         let mut rest = description;
         for text in self.reject.iter().filter(|text| !text.contains(" N ")) {
@@ -274,7 +274,7 @@ impl Case {
     }
 }
 
-/// The lines of errors.jsonl as the error file tells them, by line of the data file.
+/// Formats the lines of errors.jsonl like the error file, by line of the data file.
 fn described(lines: &[Json]) -> BTreeMap<u64, String> {
     let mut told = BTreeMap::<u64, String>::new();
     for line in lines {
@@ -300,7 +300,7 @@ fn every_case_has_its_verdict_by_check_and_by_ingest() {
         let run = |(name, cases): (&String, &Vec<Case>)| {
             let mut failed = 0;
             for (n, case) in cases.iter().enumerate() {
-                // Every rule's first case also goes through the real programs.
+                // The first case of every rule also runs the real programs.
                 let first = cases[..n].iter().all(|earlier| earlier.rule != case.rule);
                 if catch_unwind(AssertUnwindSafe(|| case.run(first))).is_err() {
                     eprintln!("{name}.toml, case {}: {case:?}\n", n + 1);

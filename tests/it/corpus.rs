@@ -1,6 +1,6 @@
 //! The conformance corpus as data: its cases, and the rules that docs/rules.md names.
 //!
-//! tests/conformance/README.md says what the keys of a case mean.
+//! tests/conformance/README.md describes the keys of a case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ struct Group {
     case: Vec<Case>,
 }
 
-/// One verdict.
+/// One case with its expected verdict.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
@@ -47,7 +47,7 @@ pub struct Case {
     pub stored: Option<String>,
 }
 
-/// The files of the corpus by their names without `.toml`, in order.
+/// Returns the cases by file name without `.toml`, in order.
 pub fn groups() -> BTreeMap<String, Vec<Case>> {
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -66,7 +66,7 @@ fn folder() -> PathBuf {
 }
 
 impl Case {
-    /// The manifest; the same for the pair before.
+    /// Returns the manifest, which is also that of the earlier pair.
     pub fn manifest_text(&self) -> String {
         let Self { data_type, more, .. } = self;
         self.manifest.clone().unwrap_or_else(|| {
@@ -84,7 +84,7 @@ impl Case {
         self.name.as_deref().unwrap_or("e.csv")
     }
 
-    /// The data file as uploaded; none when it isn't.
+    /// Returns the data file as uploaded; `None` if there is none.
     pub fn data_file(&self) -> Option<Vec<u8>> {
         if self.absent || self.manifest.is_some() {
             return None;
@@ -123,7 +123,7 @@ impl Case {
     }
 }
 
-/// The names of the rules in docs/rules.md, `group.rule`, in its order.
+/// Returns the names of the rules in docs/rules.md, `group.rule`, in its order.
 fn rules() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let text = fs::read_to_string(path).unwrap();
@@ -131,7 +131,7 @@ fn rules() -> Vec<String> {
     text.lines().filter_map(name).collect()
 }
 
-/// Rules that no pair alone can show, and the test that does: `file: function`.
+/// Returns the rules that need more than a pair, with their tests: `file: function`.
 fn elsewhere() -> BTreeMap<String, String> {
     toml::from_str(&fs::read_to_string(folder().join("elsewhere.toml")).unwrap()).unwrap()
 }
@@ -168,7 +168,6 @@ fn the_tests_that_are_elsewhere_exist() {
     }
 }
 
-/// Every fixed text that the code can say is in docs/rules.md, verbatim.
 #[test]
 fn every_text_is_in_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,18 +8,18 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Accounts {
-    /// First Unix user (and group) id that accounts get.
+    /// First Unix user (and group) id for accounts.
     pub first_uid: u32,
-    /// Last Unix user (and group) id that accounts get.
+    /// Last Unix user (and group) id for accounts.
     pub last_uid: u32,
     /// The group that sshd_config matches.
     pub group: String,
-    /// The Unix user that the sidecar runs as; owns incoming, results and the spool.
+    /// The Unix user that the daemon runs as. It owns incoming, results and the spool.
     pub service_user: String,
 }
 
 impl Accounts {
-    /// The ids that accounts get.
+    /// Returns the Unix ids for accounts.
     pub fn uids(&self) -> RangeInclusive<u32> {
         self.first_uid..=self.last_uid
     }

@@ -1,4 +1,4 @@
-//! `[imports]` and `[milestones]`: how imports run, and how often a long one says so.
+//! `[imports]` and `[milestones]`: how imports run, and how often a long one reports its progress.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use crate::config::{Period, Size};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Milestones {
-    /// A running import says so this often.
+    /// The interval of a running import's progress reports.
     pub still_processing_every: Period,
 }
 
@@ -24,15 +24,16 @@ impl Default for Milestones {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Imports {
-    /// How many imports run side by side, one per account at most. 0: one per core. One that has
-    /// run for five seconds gives its place to the next: up to as many more, at least two.
+    /// The number of imports that run side by side, at most one per account. 0: one per core. An
+    /// import that has run for five seconds no longer counts; up to as many more may run then, at
+    /// least two.
     pub workers: usize,
-    /// A running import that was cut off this often (crash, power) is set aside as failed.
+    /// An import that was interrupted this often (crash, power failure) fails.
     pub max_starts: u32,
-    /// An import that the host failed (disk full, I/O error) is tried again for this long.
+    /// An import that failed because of the host (disk full, I/O error) is retried for this long.
     pub retry_for: Period,
-    /// With less than this free on the disk of accounts, state or store nothing is claimed or
-    /// begun. Zero: never held.
+    /// With less than this free on the disk of accounts, state or store, no import is claimed or
+    /// started. Zero: no floor.
     pub free_space_floor: Size,
 }
 
@@ -48,7 +49,7 @@ impl Default for Imports {
 }
 
 impl Imports {
-    /// The number of workers to run: as configured, or the number of cores.
+    /// Returns the configured number of workers, or the number of cores if it is 0.
     pub fn worker_count(&self) -> usize {
         match self.workers {
             0 => cores(),
@@ -57,8 +58,10 @@ impl Imports {
     }
 }
 
-/// How many cores this process may use, by its affinity and its cgroup's quota. Asked once: the
-/// answer takes ten system calls, and workers are counted at every turn of the supervisor.
+/// Returns the number of cores that this process may use, by its affinity and its cgroup's quota.
+///
+/// It is determined once: that takes ten system calls, and the supervisor calls this in every
+/// cycle.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))

@@ -1,37 +1,32 @@
-//! `[limits]`: what the import rules call (c), with their defaults.
+//! `[limits]`: the limits of the import rules, marked (c) there, with their defaults.
 
 use serde::Deserialize;
 
 use crate::config::Size;
 
-/// `[limits]`, per account the same.
+/// `[limits]`, and `[account.ID.limits]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// A data file, as uploaded and after decompression.
+    /// Size of a data file, both as uploaded and decompressed.
     pub max_data_file: Size,
-    /// A manifest.
     pub max_manifest: Size,
-    /// Files that may wait in incoming; over it the account is told, and what is beyond it is not
-    /// looked at.
+    /// Files in an account's incoming. Over it the account is notified, and further files are
+    /// ignored.
     pub max_waiting_files: usize,
-    /// Bytes that may wait in incoming; over it the account is told.
+    /// Bytes in an account's incoming. Over it the account is notified.
     pub max_waiting_bytes: Size,
-    /// Answers in an account's results, error files among them; over it the error files are cut.
+    /// Bytes in an account's results, error files included. Over it error files are cut.
     pub max_results: Size,
-    /// One field of a record.
     pub max_field: Size,
-    /// One record.
     pub max_record: Size,
-    /// Columns in a header.
     pub max_columns: usize,
-    /// A property's value, in characters.
+    /// In characters.
     pub max_property_value: usize,
-    /// Properties set on one event.
     pub max_event_properties: usize,
-    /// Event names that are reserved beside the built-in ones.
+    /// Reserved event names in addition to the built-in ones.
     pub reserved_event_names: Vec<String>,
-    /// Put a `'` before cells of the error file that a spreadsheet would run as a formula.
+    /// Puts a `'` before cells of the error file that a spreadsheet would run as a formula.
     pub quote_formulas: bool,
 }
 

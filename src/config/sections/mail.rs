@@ -1,4 +1,4 @@
-//! `[mail]`: how mail leaves. What `url` means is decided here, once.
+//! `[mail]`: how mail is sent. Parses `url`.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,29 @@ use crate::config::{Period, Size};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mail {
-    /// What [`Mail::server`] reads. Empty: no mail.
+    /// Parsed by [`Mail::server`]. Empty: no mail.
     pub url: String,
-    /// Holds the password of the user in `url`, on its first line.
+    /// The file with the password of the user in `url`, on its first line.
     pub password_file: Option<PathBuf>,
-    /// As `password_file`, by the name of a credential that systemd loads (systemd.exec(5)).
+    /// The name of a systemd credential with the password (systemd.exec(5)), instead of a file.
     pub password_credential: Option<String>,
-    /// PEM: trusted to sign the server's certificate, beside the host's own authorities.
+    /// PEM file of certificate authorities that are trusted in addition to the host's.
     pub ca_file: Option<PathBuf>,
-    /// The sender, as in a `From:` header.
+    /// The sender, in the syntax of a `From:` header.
     pub from: String,
-    /// Error files over this are gzipped for the mail.
+    /// Larger error files are gzipped for the mail.
     pub gzip_over: Size,
-    /// Error files that are still over this are only named in the mail, with where they lie in
-    /// results/.
+    /// Error files that are still larger are not attached; the mail gives their path in results/.
     pub attach_up_to: Size,
-    /// The end of an import waits so long for others, to be told in one mail. Zero: each in its own.
+    /// How long the mail on an ended import is delayed, so that one mail reports several imports.
+    /// Zero: one mail per import.
     pub digest: Period,
-    /// Mails an hour to one address, of all accounts together; what is over it waits, and goes
-    /// together. Zero: no bound.
+    /// Mails per hour to one address, of all accounts. Further ones are delayed and sent as one
+    /// mail. Zero: no limit.
     pub max_hourly_to_address: u32,
-    /// Mails an hour of one account, to all addresses together. Zero: no bound.
+    /// Mails per hour of one account, to all addresses. Zero: no limit.
     pub max_hourly_of_account: u32,
-    /// How long one SMTP conversation may be silent, or a sendmail may run.
+    /// For a silent SMTP server, and for a run of sendmail.
     pub timeout: Period,
 }
 
@@ -56,14 +56,13 @@ impl Default for Mail {
     }
 }
 
-/// What takes mail from us.
+/// The server or program that accepts our mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailServer {
-    /// Nothing does.
+    /// No mail is sent.
     Off,
-    /// A server.
     Smtp(Smtp),
-    /// A program that takes a mail on standard input, as sendmail does.
+    /// A program that reads a mail from standard input, as sendmail does.
     Sendmail(PathBuf),
 }
 
@@ -72,35 +71,31 @@ pub enum MailServer {
 pub struct Smtp {
     /// A name or an address, without brackets.
     pub host: String,
-    /// Its port: 25, with STARTTLS 587, with TLS 465, unless `url` says another.
+    /// Default: 25, with STARTTLS 587, with TLS 465.
     pub port: u16,
-    /// Whether the conversation is encrypted.
     pub tls: Tls,
-    /// Who we log in as.
+    /// `None`: no login.
     pub user: Option<String>,
-    /// What we call ourselves, when not by the host's name.
+    /// The name in EHLO; `None`: the host's name.
     pub hello: Option<String>,
 }
 
-/// Whether a conversation is encrypted.
+/// The encryption of an SMTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// Never.
     No,
-    /// By STARTTLS where the server offers it: whoever stands in between can hide that.
+    /// STARTTLS if the server offers it. A man in the middle can suppress the offer.
     IfOffered,
-    /// By STARTTLS, or not at all.
+    /// STARTTLS; without it no mail is sent.
     StartTls,
-    /// From the first byte.
+    /// TLS from the first byte.
     Implicit,
 }
 
 impl Mail {
-    /// What `url` names: `smtp://host:port`, `smtp://…?tls=required` (STARTTLS),
-    /// `smtps://user@host`, `sendmail:/path`, or nothing.
-    ///
-    /// # Errors
-    /// What is wrong with it, to be read after "url".
+    /// Parses `url`: `smtp://host:port`, `smtp://…?tls=required` (STARTTLS), `smtps://user@host`,
+    /// `sendmail:/path`, or empty. An error is a predicate whose subject is `url`.
     pub fn server(&self) -> Result<MailServer, String> {
         if self.url.is_empty() {
             return Ok(MailServer::Off);
@@ -114,10 +109,8 @@ impl Mail {
         smtp(&url).map(MailServer::Smtp)
     }
 
-    /// Where the password lies, if there is one; `credentials` is systemd's folder of them.
-    ///
-    /// # Errors
-    /// A credential is named, and there is no such folder.
+    /// Returns the path of the password, if there is one; `credentials` is systemd's folder of
+    /// them.
     pub fn password_path(&self, credentials: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
         match &self.password_credential {
             Some(name) => credentials.map(|folder| Some(folder.join(name))).ok_or_else(|| {
@@ -127,7 +120,7 @@ impl Mail {
         }
     }
 
-    /// The first key that can't work, and why.
+    /// Checks the section. An error is the first invalid key and the reason.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |key, problem: &str| Err((key, problem.to_owned()));
         if self.from.parse::<lettre::message::Mailbox>().is_err() {

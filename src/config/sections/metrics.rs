@@ -1,4 +1,4 @@
-//! `[metrics]`: where Prometheus asks for figures. Never outside the machine: there is no login.
+//! `[metrics]`: where the daemon listens for Prometheus. Local only, as there is no login.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,26 +9,22 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Metrics {
-    /// What [`Metrics::listener`] reads. Empty: nowhere.
+    /// Parsed by [`Metrics::listener`]. Empty: no listener.
     pub listen: String,
 }
 
-/// Where figures are given.
+/// The address of the metrics listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Nowhere.
     Off,
-    /// On a loopback address.
+    /// A loopback address.
     Tcp(SocketAddr),
-    /// On a socket in the file system.
     Unix(PathBuf),
 }
 
 impl Metrics {
-    /// What `listen` names: `127.0.0.1:9469`, `[::1]:9469`, `unix:/path`, or nothing.
-    ///
-    /// # Errors
-    /// What is wrong with it, to be read after "listen".
+    /// Parses `listen`: `127.0.0.1:9469`, `[::1]:9469`, `unix:/path`, or empty. An error is a
+    /// predicate whose subject is `listen`.
     pub fn listener(&self) -> Result<Listen, String> {
         if self.listen.is_empty() {
             return Ok(Listen::Off);

@@ -1,4 +1,4 @@
-//! `[node]` and `[paths]`: what this host is called, and where everything of it lies.
+//! `[node]` and `[paths]`: the name of this host, and its folders.
 
 use std::path::PathBuf;
 
@@ -27,13 +27,14 @@ impl Default for Node {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Paths {
-    /// Holds every account's chroot and the spool.
+    /// Contains every account's chroot and the spool.
     pub accounts: PathBuf,
-    /// Holds `state.db` and `data/`; the daemon's user writes there.
+    /// Contains `state.db` and `data/`. The daemon's user writes there.
     pub state: PathBuf,
-    /// Holds `registry.db` and the locks of root's commands; root's alone.
+    /// Contains `registry.db` and the locks of root's commands. Only root has access.
     pub admin: PathBuf,
-    /// Holds `keys.db`, which the authorized-keys helper reads; root's, for the helper's group.
+    /// Contains `keys.db`, which the authorized-keys helper reads. Owned by root, readable by the
+    /// helper's group.
     pub keys: PathBuf,
 }
 
@@ -49,17 +50,17 @@ impl Default for Paths {
 }
 
 impl Paths {
-    /// The state database.
+    /// Returns the path of the state database.
     pub fn state_db(&self) -> PathBuf {
         self.state.join("state.db")
     }
 
-    /// What the authorized-keys helper reads.
+    /// Returns the path of the database that the authorized-keys helper reads.
     pub fn keys_db(&self) -> PathBuf {
         self.keys.join("keys.db")
     }
 
-    /// The local store.
+    /// Returns the folder of the local store.
     pub fn data(&self) -> PathBuf {
         self.state.join("data")
     }

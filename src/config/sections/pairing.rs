@@ -1,4 +1,4 @@
-//! `[pairing]`: when a manifest and its data file are a pair.
+//! `[pairing]`: when a manifest and its data file are a complete pair.
 
 use serde::Deserialize;
 
@@ -12,16 +12,16 @@ pub struct Pairing {
     pub data_file_grace: Period,
     /// How long a manifest waits for its data file to be closed by its writer.
     pub open_file_grace: Period,
-    /// How long a manifest that doesn't parse must lie unchanged before it is refused.
+    /// How long a manifest that doesn't parse must be unchanged before it is refused.
     pub manifest_quiet_period: Period,
-    /// How long a manifest and its data file must be unchanged before they are claimed, where the
-    /// sessions that uploaded them have not ended. Zero claims them at once.
+    /// How long a manifest and its data file must be unchanged before they are claimed while the
+    /// sessions that uploaded them are still open. Zero: they are claimed immediately.
     pub settle: Period,
-    /// Ignored, with a warning: until version 0.1 a claimed manifest kept its name for so long.
+    /// Ignored, with a warning. Up to version 0.1 a claimed manifest kept its name for this long.
     pub linger: Option<Period>,
-    /// A data file that no manifest named for so long is told of, once. Zero: never.
+    /// A data file that no manifest has named for this long is reported once. Zero: never.
     pub unclaimed_after: Period,
-    /// Every account is looked at this often even when nothing wakes us.
+    /// Every account is scanned this often even without a wake-up.
     pub rescan_every: Period,
 }
 

@@ -1,7 +1,8 @@
-//! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: what is different for
-//! one account.
+//! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: settings of one
+//! account.
 //!
-//! What an account's section leaves out is as in `[limits]`, `[pairing]` and `[retention]`.
+//! A key that an account's section leaves out has its value from `[limits]`, `[pairing]` or
+//! `[retention]`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +13,7 @@ use toml::Table;
 use crate::account::AccountId;
 use crate::config::{Limits, Pairing, Retention};
 
-/// The accounts that have sections of their own.
+/// The settings of accounts that have sections of their own.
 #[derive(Clone, Debug, Default)]
 pub struct PerAccount(HashMap<AccountId, Section>);
 
@@ -23,7 +24,7 @@ struct Section {
     retention: Retention,
 }
 
-/// An account's section as written: only what differs.
+/// An account's section as written in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
@@ -32,7 +33,7 @@ struct Written {
     retention: Table,
 }
 
-/// The parts of the file that matter here.
+/// The parts of the file that are needed here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct File {
@@ -43,11 +44,7 @@ struct File {
 }
 
 impl PerAccount {
-    /// Reads the accounts' sections of a whole configuration file.
-    ///
-    /// # Errors
-    /// A name that is no account id, an unknown key, or a value of the wrong kind: the section
-    /// and what is wrong with it.
+    /// Reads the accounts' sections of a whole configuration file. An error names the section.
     pub fn read(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut accounts = HashMap::new();
@@ -84,15 +81,15 @@ impl PerAccount {
     }
 }
 
-/// `base` with what `own` says otherwise.
+/// Returns `base` with the keys of `own` replaced.
 fn merged<T: DeserializeOwned>(base: &Table, own: &Table) -> Result<T, toml::de::Error> {
     let mut table = base.clone();
     table.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
     table.try_into()
 }
 
-/// Accepts the sections where serde meets them; [`PerAccount::read`] gives them their meaning,
-/// which needs the sections that they differ from.
+/// Checks the sections and returns an empty map. [`PerAccount::read`] fills it afterwards, because
+/// it needs the general sections too.
 impl<'de> Deserialize<'de> for PerAccount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BTreeMap::<String, Written>::deserialize(deserializer).map(|_| Self::default())

@@ -1,25 +1,25 @@
-//! `[retention]`: how long what has served is kept.
+//! `[retention]`: how long files and rows of ended imports are kept.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// Seconds of a day.
+/// In seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// `[retention]`, per account the same.
+/// `[retention]`, and `[account.ID.retention]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retention {
-    /// The spooled files of imports that completed.
+    /// The spooled files of completed imports.
     pub completed_uploads: Period,
-    /// The spooled files of imports that failed, for `import retry`.
+    /// The spooled files of failed imports, for `import retry`.
     pub failed_uploads: Period,
     /// Reports and error files in results/.
     pub results: Period,
-    /// What was told of an import, with every attempt at it.
+    /// Deliveries and their attempts.
     pub deliveries: Period,
-    /// What became of an import. The names of manifests are spent for ever.
+    /// Rows of ended imports. The names of manifests stay reserved for ever.
     pub imports: Period,
     /// The activity log.
     pub activity: Period,

@@ -1,4 +1,4 @@
-//! `[watch]`: how uploads are noticed.
+//! `[watch]`: how uploads are detected.
 
 use serde::Deserialize;
 
@@ -8,24 +8,22 @@ use crate::config::Period;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Watch {
-    /// Who says that something came.
     pub method: Method,
-    /// How often accounts are looked at that the kernel tells nothing about: all of them with
-    /// [`Method::Poll`], else those that no inotify watch is left for. With [`Method::Poll`] their
-    /// folders' times are looked at five times as often.
+    /// The scan interval for accounts without notifications from the kernel: all accounts with
+    /// [`Method::Poll`], else those beyond the limit of inotify watches. With [`Method::Poll`] the
+    /// times of folders are compared five times as often.
     pub poll_every: Period,
 }
 
-/// Who says that something came.
+/// The method that detects uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The kernel, within milliseconds.
+    /// The kernel notifies us within milliseconds.
     #[default]
     Inotify,
-    /// Nobody: notify's `PollWatcher` compares the times of folders, and every account is looked at
-    /// again and again. For file systems that are written to by another host, of which this one's
-    /// kernel hears nothing.
+    /// notify's `PollWatcher` compares the times of folders, and every account is scanned at
+    /// intervals. For file systems that another host writes to: the kernel does not report that.
     Poll,
 }
 

@@ -1,4 +1,4 @@
-//! `[webhooks]`: how endpoints are asked, and when no more.
+//! `[webhooks]`: requests to endpoints, and when an endpoint is disabled.
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use crate::config::Period;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Webhooks {
-    /// How long one request may take in all.
+    /// For a whole request.
     pub timeout: Period,
-    /// An endpoint that has failed for so long, without a success in between, is disabled.
+    /// An endpoint that has failed for this long without a success is disabled.
     pub disable_after: Period,
-    /// After `webhook rotate` the old secret signs as well for so long.
+    /// How long after `webhook rotate` the old secret also signs.
     pub old_secret_for: Period,
-    /// Networks that endpoints may lie in although they are not public: `10.1.0.0/16`.
+    /// Networks that are allowed for endpoints although they are not public: `10.1.0.0/16`.
     pub allow: Vec<IpNet>,
 }
 

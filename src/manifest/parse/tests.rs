@@ -1,4 +1,4 @@
-//! Every sentence of the rules about the manifest alone.
+//! Tests of every rule about the manifest alone.
 
 use super::*;
 use crate::manifest::{Column, DateFormat};
@@ -8,7 +8,7 @@ fn read(text: &str) -> Result<Manifest, ManifestErrors> {
     parse(text.as_bytes(), &Limits::default())
 }
 
-/// The smallest manifest, with `more` keys.
+/// Parses the smallest manifest, with `more` keys.
 fn with(more: &str) -> Result<Manifest, ManifestErrors> {
     read(&format!(r#"{{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"{more}}}"#))
 }

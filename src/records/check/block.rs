@@ -1,4 +1,4 @@
-//! One block to one batch and its rejections. Pure: a block's outcome depends on nothing else.
+//! Turns one block into batches and rejections. Pure: the result depends on the block and the plan.
 
 use super::{events, profiles};
 use crate::config::Limits;
@@ -12,7 +12,7 @@ use crate::records::rules::event::Reserved;
 use crate::records::rules::record::{FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG};
 use crate::records::rules::rejection::{Case, Finding, Rejection, Rule};
 
-/// All that parsing a block needs to know; the same for a whole import.
+/// The parameters for parsing blocks, the same for a whole import.
 #[derive(Debug)]
 pub struct Plan {
     pub columns: Columns,
@@ -20,9 +20,9 @@ pub struct Plan {
     pub delimiter: u8,
     pub limits: Limits,
     pub reserved: Reserved,
-    /// The column of a Charged event's items.
+    /// The column with the items of a Charged event.
     pub items: Option<usize>,
-    /// What an empty `ts` means, in seconds since 1970 UTC.
+    /// The time for an empty `ts`, in seconds since 1970 UTC.
     pub processing_time: i64,
 }
 
@@ -31,7 +31,7 @@ impl Plan {
         self.columns.header.len()
     }
 
-    /// The rule that a record breaks before its cells mean anything.
+    /// Returns the rule about its form that a record breaks. Cells are not checked then.
     fn broken_form(&self, record: &Record, cells: &[Span]) -> Option<Finding> {
         let bytes = (record.end - record.start) as usize;
         let max_field = self.limits.max_field.bytes();
@@ -52,14 +52,14 @@ impl Plan {
     }
 }
 
-/// A finding at a record of the block.
+/// A finding about a record of the block.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     pub record: u32,
     pub finding: Finding,
 }
 
-/// The records of a block that have the header's form, and their cells.
+/// The records of a block with the header's form, and their cells.
 pub struct Rows<'a> {
     text: &'a str,
     cells: &'a [Span],
@@ -69,12 +69,12 @@ pub struct Rows<'a> {
     rows: Vec<Row>,
 }
 
-/// A record of the header's form.
+/// A record with the header's form.
 #[derive(Clone, Copy)]
 struct Row {
-    /// Which record of the block.
+    /// Its index in the block.
     record: u32,
-    /// Its first cell's index.
+    /// The index of its first cell.
     cells: u32,
 }
 
@@ -83,25 +83,25 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
-    /// The block that the cells lie in, and its unquoted cells after it.
+    /// Returns the block that contains the cells, followed by its unquoted cells.
     pub fn block(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
-    /// Where the cells of one column are.
+    /// Iterates over the places of the cells of one column.
     #[inline]
     pub fn spans(&self, column: usize) -> impl Iterator<Item = Span> + use<'_, 'a> {
         let cells = self.cells;
         self.rows.iter().map(move |row| cells[row.cells as usize + column])
     }
 
-    /// A cell, as bytes.
+    /// Returns the bytes of a cell.
     #[inline]
     pub fn bytes(&self, cell: Span) -> &'a [u8] {
         &self.text.as_bytes()[cell.range()]
     }
 
-    /// A cell, as text.
+    /// Returns the text of a cell.
     #[inline]
     pub fn text(&self, cell: Span) -> &'a str {
         &self.text[cell.range()]
@@ -121,25 +121,25 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A record with invalid bytes, as it was: where it begins, and its bytes.
+/// A record with invalid bytes: its start, and its original bytes.
 type Invalid = (u32, Vec<u8>);
 
-/// What became of a block.
+/// The result of parsing a block.
 #[derive(Debug)]
 pub struct Parsed {
     pub batches: Vec<Batch>,
-    /// Bytes of the file as uploaded that were read for it.
+    /// Bytes of the file as uploaded that had been read at its end.
     pub consumed: u64,
     first_line: u64,
-    /// The block, and its unquoted cells after it.
+    /// The block, followed by its unquoted cells.
     pub text: Vec<u8>,
     lexed: Lexed,
-    /// By record, in file order.
+    /// Sorted by record.
     found: Vec<Found>,
     invalid: Vec<Invalid>,
 }
 
-/// Parses a block by the plan.
+/// Parses a block.
 pub fn parse(block: Block, plan: &Plan) -> Parsed {
     let Block { mut text, first_line, consumed } = block;
     let bytes = text.len();
@@ -151,19 +151,19 @@ pub fn parse(block: Block, plan: &Plan) -> Parsed {
     text.truncate(bytes);
     let invalid = take_invalid(&mut text, plan);
     let lexed = find_cells(&mut text, plan);
-    let valid = std::str::from_utf8(&text).expect("invalid records were taken out");
+    let valid = std::str::from_utf8(&text).expect("invalid bytes were replaced");
     let (batches, found) = build(plan, valid, &lexed, &invalid, first_line);
     Parsed { batches, consumed, first_line, text, lexed, found, invalid }
 }
 
-/// The cells of a block, those with quotes inside them put after it.
+/// Finds the cells of a block, and appends those with quotes inside, unescaped.
 fn find_cells(text: &mut Vec<u8>, plan: &Plan) -> Lexed {
     let mut lexed = lex(text, plan.delimiter, plan.width());
     text.append(&mut lexed.unquoted);
     lexed
 }
 
-/// The records that break no rule, and what the others break, by record.
+/// Returns the records that break no rule, and the broken rules of the others, sorted by record.
 fn build(
     plan: &Plan,
     text: &str,
@@ -188,7 +188,7 @@ fn build(
     (batches, found)
 }
 
-/// The records of the header's form; what the others lack is added to `found`.
+/// Returns the records with the header's form. Adds the broken rules of the others to `found`.
 fn well_formed(
     lexed: &Lexed,
     invalid: &[Invalid],
@@ -210,7 +210,7 @@ fn well_formed(
     rows
 }
 
-/// The first column of `record` with bytes that are not UTF-8.
+/// Returns the first column of `record` with bytes that are not UTF-8.
 fn invalid_in(record: &[u8], plan: &Plan) -> Option<u32> {
     let fields = raw_fields(record, plan.delimiter).into_iter();
     (0..)
@@ -219,8 +219,8 @@ fn invalid_in(record: &[u8], plan: &Plan) -> Option<u32> {
         .map(|(column, _)| column)
 }
 
-/// Takes the records that are not UTF-8 out of `text`: question marks stand in for their bytes, so
-/// that all of it is UTF-8 and every cell stays in its place.
+/// Returns the records of `text` that are not UTF-8, and replaces their bytes beyond ASCII by
+/// question marks. Then all of `text` is UTF-8, and every cell keeps its place.
 fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<Invalid> {
     let mut invalid = Vec::new();
     for record in lex(text, plan.delimiter, 0).records {
@@ -234,7 +234,7 @@ fn take_invalid(text: &mut [u8], plan: &Plan) -> Vec<Invalid> {
 }
 
 impl Parsed {
-    /// Every rejected record, in file order.
+    /// Iterates over the rejected records in file order.
     pub fn rejected<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = RejectedRecord<'a>> {
         let by_record = self.found.chunk_by(|a, b| a.record == b.record);
         by_record.map(|of_one| self.rejected_record(plan, of_one))
@@ -280,7 +280,7 @@ impl Parsed {
     }
 }
 
-/// The rejection of a record that nobody held.
+/// Returns the rejection of a record that was too long to keep.
 pub fn too_long(plan: &Plan, line: u64, bytes: u64) -> RejectedRecord<'_> {
     let width = plan.width() as u64;
     let case = Case { value: None, fields: 0, width, bytes, limits: &plan.limits };

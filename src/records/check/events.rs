@@ -1,12 +1,13 @@
-//! Events: rows to Arrow columns, column by column. With the lexer, the hot loop of an import.
+//! Events: turns rows into Arrow columns, column by column. This and the lexer are the hot loops of
+//! an import.
 //!
-//! Every column is built whole, and what its cells break is noted as it is found. Then the rows that
-//! break a rule are taken out of the batch.
+//! Every column is built for all rows, and broken rules are recorded on the way. Then the rows that
+//! break a rule are removed from the batch.
 //!
-//! Invariants: each column gets one value, or null, for each row, in the rows' order, whether the
-//! row is bad or not. A row's rules are checked in their order: name, `ts`, ids, properties by their
-//! columns, and what is about all of them. A cell that a `plain` test lets pass is what the rule
-//! itself would give, which property tests hold; every other cell is the rule's.
+//! Invariants: each column gets one value or null per row, in the order of rows, also for bad rows.
+//! The rules of a row are checked in this order: name, `ts`, ids, properties by column, rules about
+//! all properties. A cell that passes a `plain` test has the value that its rule would return,
+//! which property tests check; every other cell is checked by its rule.
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ use crate::records::rules::timestamp;
 use crate::records::rules::timestamp::timestamp;
 use crate::records::rules::{property, value};
 
-/// The rows that break no rule; what the others break is added to `found`.
+/// Returns the rows that break no rule. Adds the broken rules of the others to `found`.
 pub fn build(
     plan: &Plan,
     schema: &EventSchema,
@@ -55,7 +56,7 @@ struct Builder<'a, 'r> {
     plan: &'a Plan,
     rows: &'a Rows<'r>,
     found: &'a mut Vec<Found>,
-    /// Rows that break a rule.
+    /// Whether each row breaks a rule.
     bad: Vec<bool>,
     calendar: Calendar,
 }
@@ -65,13 +66,13 @@ impl<'a, 'r> Builder<'a, 'r> {
         Self { plan, rows, found, bad: vec![false; rows.len()], calendar: Calendar::default() }
     }
 
-    /// A row breaks a rule.
+    /// Records that a row breaks a rule.
     fn reject(&mut self, row: usize, rule: &'static Rule, column: Option<usize>) {
         self.bad[row] = true;
         self.found.push(self.rows.found(row, rule, column));
     }
 
-    /// The cell of a row's property breaks a rule, or several.
+    /// Records all rules that the cell of a row's property breaks.
     fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
         let cell = self.rows.cell(row, property.column);
         for rule in broken(self.plan, property, cell) {
@@ -133,7 +134,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         instants(times, Nulls::default())
     }
 
-    /// The four id columns in the schema's order.
+    /// Builds the four id columns in the schema's order.
     fn ids(&mut self) -> Vec<ArrayRef> {
         let mut has_one = vec![false; self.rows.len()];
         let order = [IdKind::Identity, IdKind::ObjectId, IdKind::FbId, IdKind::GpId];
@@ -147,7 +148,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         columns.into()
     }
 
-    /// One of them; notes which rows have one, right or wrong.
+    /// Builds an id column. Sets `has_one` for rows with an id, valid or not.
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
         let mut ids = self.texts(column);
         for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {
@@ -215,7 +216,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         strings.finish()
     }
 
-    /// The values of a column, where `parse` reads a cell without white space around it.
+    /// Builds the values of a column. `parse` gets a cell without white space around it.
     #[inline]
     fn typed<T: Default>(
         &mut self,
@@ -280,13 +281,13 @@ impl<'a, 'r> Builder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// A column of texts, with room for the cells of `column`.
+    /// Creates a text column with room for the cells of `column`.
     fn texts(&self, column: usize) -> Texts<'r> {
         let cells = self.rows.spans(column).map(Span::len);
         Texts::new(self.rows.block(), self.rows.len(), cells)
     }
 
-    /// Marks rows with too many properties, where there are columns enough for that.
+    /// Rejects rows with too many properties. It is a no-op without enough columns for that.
     fn count_properties(&mut self) {
         if self.plan.columns.properties.len() <= self.plan.limits.max_event_properties {
             return;

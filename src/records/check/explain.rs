@@ -1,4 +1,4 @@
-//! Everything that one cell or record breaks: the slow way, with the same rules as the fast way.
+//! Finds all rules that one cell or record breaks: the slow path, with the rules of the fast path.
 
 use super::block::{Found, Plan, Rows};
 use crate::records::header::columns::PropertyColumn;
@@ -23,7 +23,7 @@ pub fn has_charged_items(plan: &Plan, rows: &Rows<'_>, row: usize, items: usize)
     !rows.cell(row, items).is_empty() && is_charged(name)
 }
 
-/// Every rule that the cell of a property breaks.
+/// Returns all rules that the cell of a property breaks.
 pub fn broken(
     plan: &Plan,
     property: &PropertyColumn,
@@ -34,13 +34,13 @@ pub fn broken(
     length.into_iter().chain(value)
 }
 
-/// The column that a missing id is told of: with one there is no doubt which cell is meant.
+/// Returns the column to report for a missing id: the only id column, `None` if there are several.
 pub fn only_id(plan: &Plan) -> Option<usize> {
     let mut columns = plan.columns.ids.into_iter().flatten();
     columns.next().filter(|_| columns.next().is_none())
 }
 
-/// Adds what a row breaks of the rules for `ts` and the ids, events and profiles alike.
+/// Adds the rules for `ts` and the ids that a row of either type breaks.
 pub fn explain_user(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut Vec<Found>) {
     if let Some(column) = plan.columns.timestamp {
         let at = timestamp(rows.cell(row, column));

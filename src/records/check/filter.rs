@@ -1,15 +1,15 @@
-//! Takes the bad rows out of a batch of events: by cutting where they are few, by copying where they
-//! are many.
+//! Removes the bad rows from a batch of events: by slicing if they are few, by copying if they are
+//! many.
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 
-/// A batch is cut at its bad rows where the pieces are this long on average, in rows: a piece
-/// shares the batch's memory, and costs the store a call for each column.
+/// A batch is sliced if the pieces have this many rows on average. A piece shares the batch's
+/// memory, but costs the store a call per column.
 const PIECE: usize = 256;
 
-/// `batch` without its bad rows.
+/// Returns `batch` without its bad rows.
 pub fn without(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
     let count = bad.iter().filter(|bad| **bad).count();
     if count == 0 {

@@ -1,8 +1,8 @@
-//! Event names that were checked before: a file has few, and to check one costs an allocation.
+//! Caches checked event names: a file has few different ones, and a check costs an allocation.
 
 use crate::codec::short_bytes::same;
 
-/// Cells seen lately that are valid event names as they stand.
+/// Recent cells that are valid event names unchanged.
 #[derive(Default)]
 pub struct RecentNames<'a>([Option<&'a [u8]>; 16]);
 

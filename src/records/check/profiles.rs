@@ -1,7 +1,7 @@
-//! Profiles: rows to changes, row by row.
+//! Profiles: turns rows into changes, row by row.
 //!
-//! Only a row that breaks a rule for its time or its ids is explained by the slow way; a cell that a
-//! `plain` test lets pass is what the rule itself would give.
+//! Only a row that breaks a rule for its time or its ids takes the slow path of `explain`. A cell
+//! that passes a `plain` test has the value that its rule would return.
 
 use super::block::{Found, Plan, Rows};
 use super::explain::explain_user;
@@ -16,7 +16,7 @@ use crate::records::rules::property;
 use crate::records::rules::timestamp;
 use crate::records::rules::timestamp::timestamp;
 
-/// The batch of the rows that break no rule; what the others break is added to `found`.
+/// Appends the rows that break no rule to `batch`. Adds the broken rules of the others to `found`.
 pub fn build(
     plan: &Plan,
     mut batch: ProfileBatch,
@@ -41,7 +41,7 @@ pub fn build(
     batch
 }
 
-/// A row's time and ids; none when it breaks a rule for them.
+/// Returns the time and ids of a row; `None` if it breaks a rule for them.
 fn user<'a>(plan: &Plan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
     let time = plan.columns.timestamp.map_or("", |column| rows.cell(row, column));
     let at = match timestamp::plain(time.as_bytes()) {
@@ -59,9 +59,9 @@ fn user<'a>(plan: &Plan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'
 /// The changes of one row.
 #[derive(Default)]
 struct Changes<'a> {
-    /// Each with whether it is a date that is stored as text.
+    /// Each with a flag: whether it is a date that is stored as text.
     list: Vec<(Change<'a>, bool)>,
-    /// Those dates as RFC 3339, one after the other.
+    /// Those dates in RFC 3339, concatenated.
     dates: String,
     calendar: Calendar,
 }
@@ -75,7 +75,7 @@ impl<'a> Changes<'a> {
         self.dates.clear();
     }
 
-    /// Reads the cell of a property and that of its operation.
+    /// Reads the cells of a property and of its operation.
     fn read(
         &mut self,
         plan: &Plan,

@@ -1,6 +1,6 @@
-//! Builds a column of texts out of a block's cells.
+//! Builds a column of strings from a block's cells.
 //!
-//! Always holds: every text is a cell of the block or was given as text, so the column is UTF-8.
+//! Invariant: every string is a cell of the block or was a `str`, so the column is UTF-8.
 
 use std::sync::Arc;
 
@@ -11,53 +11,53 @@ use crate::codec::short_bytes;
 use crate::codec::short_bytes::STRIDE;
 use crate::records::csv::lexer::Span;
 
-/// How many cells are looked at to make room for all of them.
+/// The number of cells that are sampled to reserve memory for all.
 const SAMPLE: usize = 256;
 
-/// A column on its way.
+/// A column being built.
 pub struct Texts<'a> {
     block: &'a [u8],
     values: Vec<u8>,
-    /// Where each text ends.
+    /// The end of each string.
     offsets: Vec<i32>,
     nulls: Nulls,
 }
 
 impl<'a> Texts<'a> {
-    /// For the `rows` cells of a column of `block` that are so long, with room for them if they go
-    /// on as they begin.
+    /// Creates a builder for `rows` cells of a column of `block`. `cells` are their lengths; the
+    /// first ones give an estimate of the memory for all.
     pub fn new(block: &'a [u8], rows: usize, cells: impl Iterator<Item = usize>) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         let begin = rows.clamp(1, SAMPLE);
         let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
-        // They don't take more than the block, however long the first of them are.
+        // All cells are never longer than the block, also if the first ones are long.
         let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
         Self { block, values, offsets, nulls: Nulls::default() }
     }
 
-    /// A cell as it stands.
+    /// Appends a cell unchanged.
     #[inline(always)]
     pub fn push_cell(&mut self, cell: Span) {
         short_bytes::push(&mut self.values, self.block, cell.range());
         self.end_text();
     }
 
-    /// Another text.
+    /// Appends another string.
     #[inline]
     pub fn push(&mut self, text: &str) {
         self.values.extend_from_slice(text.as_bytes());
         self.end_text();
     }
 
-    /// Another text, of ASCII alone.
+    /// Appends another string, which must be ASCII.
     #[inline]
     pub fn push_ascii<const N: usize>(&mut self, text: &[u8; N]) {
         self.values.extend_from_slice(text);
         self.end_text();
     }
 
-    /// No text.
+    /// Appends a null.
     #[inline]
     pub fn push_null(&mut self) {
         self.nulls.push(self.offsets.len() - 1);
@@ -69,10 +69,10 @@ impl<'a> Texts<'a> {
         self.offsets.push(self.values.len() as i32);
     }
 
-    /// The column.
+    /// Returns the column.
     pub fn finish(mut self) -> ArrayRef {
         if self.values.capacity() / 2 > self.values.len() {
-            self.values.shrink_to_fit(); // it is held until a row group is written
+            self.values.shrink_to_fit(); // it is kept until a row group is written
         }
         let nulls = self.nulls.finish(self.offsets.len() - 1);
         assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
@@ -82,18 +82,18 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Which rows of a column have no value: few, as a rule none or nearly all.
+/// The rows of a column without a value.
 #[derive(Debug, Default)]
 pub struct Nulls(Vec<u32>);
 
 impl Nulls {
-    /// A row without a value; rows come in order.
+    /// Adds a row without a value. Rows must be added in order.
     #[inline]
     pub fn push(&mut self, row: usize) {
         self.0.push(row as u32);
     }
 
-    /// As a column of `rows` wants it.
+    /// Returns the null buffer for a column of `rows`; `None` if there is no null.
     pub fn finish(self, rows: usize) -> Option<NullBuffer> {
         if self.0.is_empty() {
             return None;

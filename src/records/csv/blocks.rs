@@ -1,8 +1,8 @@
-//! From a stream of text to blocks of whole records, in bounded memory.
+//! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
 //! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! passed over without being held and gives [`Piece::TooLong`]. However the stream is cut into
-//! reads, the pieces are the same.
+//! skipped without keeping it and results in [`Piece::TooLong`]. The pieces don't depend on the
+//! sizes of reads.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,56 +13,57 @@ use crate::records::input::buffer::Buffer;
 use crate::records::input::decode::Utf8Stream;
 use crate::records::input::source::Meter;
 
-/// How long a block is, in bytes: small enough to stay in a core's cache until it is a batch.
+/// The length of a block in bytes: small enough to stay in a core's cache until it is a batch.
 pub const BLOCK: usize = 512 * 1024;
 
-/// A longer block's memory is not used again, in bytes: it held one long record, as few do.
+/// The memory of a block above this size, in bytes, is not reused: few files have such long
+/// records.
 const MOST_REUSED: usize = 2 * BLOCK;
 
-/// Some whole records.
+/// A block of whole records.
 #[derive(Debug)]
 pub struct Block {
-    /// They and their line ends; empty lines too.
+    /// The records with their line ends, and empty lines.
     pub text: Vec<u8>,
-    /// The line of its first byte in the file; the header is line 1.
+    /// The line number of its first byte in the file; the header is line 1.
     pub first_line: u64,
-    /// Bytes of the file as uploaded that were read when it was cut.
+    /// Bytes of the file as uploaded that had been read at its end.
     pub consumed: u64,
 }
 
-/// What comes next in the file.
+/// The next part of the file.
 #[derive(Debug)]
 pub enum Piece {
     Block(Block),
-    /// A record over `max-record`, which nobody holds.
+    /// A record over `max-record`, which was not kept.
     TooLong {
         line: u64,
         bytes: u64,
     },
 }
 
-/// Why there is no next piece.
+/// The error that prevents a next piece.
 #[derive(Debug)]
 pub enum SplitError {
     Read(io::Error),
-    /// The record that begins in this line has a quote that is never closed.
+    /// The record that begins on this line has a quote that is never closed.
     UnclosedQuote(u64),
 }
 
-/// Cuts a text into pieces.
+/// Splits a text into pieces.
 pub struct Splitter<R> {
     stream: Utf8Stream<R>,
     meter: Meter,
     quotes: Quotes,
-    /// What is read and not cut yet; it begins with a record.
+    /// Text that was read and is not in a piece yet. It begins with a record.
     text: Buffer,
-    /// The memory of blocks that nobody needs any more.
+    /// The channel for the memory of blocks that are no longer needed.
     used: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
-    /// Up to where `quotes` has followed `text`.
+    /// The length of `text` that `quotes` has read.
     followed: usize,
-    /// Where the last whole record in `text` ends; 0 when there is none.
+    /// The end of the last whole record in `text`; 0 if there is none.
     end: usize,
-    /// The line of `text`'s first byte.
+    /// The line number of the first byte of `text`.
     line: u64,
     max_record: usize,
     at_end: bool,
@@ -84,21 +85,21 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// The meter of the file as uploaded.
+    /// Returns the meter of the file as uploaded.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Where the texts of blocks may go when nobody needs them any more.
+    /// Returns the sender for the memory of blocks that are no longer needed.
     pub fn used(&self) -> Sender<Vec<u8>> {
         self.used.0.clone()
     }
 
-    /// The next piece; none at the end of the file.
+    /// Returns the next piece; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<Piece>, SplitError> {
         self.fill(BLOCK)?;
         while !self.at_end && !self.can_cut() {
-            // With room for the line end, a record that is not whole by now is too long.
+            // One byte more for the line end: a record that is not complete by now is too long.
             if self.end == 0 && self.text.len() > self.max_record + 1 {
                 return self.pass_over().map(Some);
             }
@@ -113,7 +114,7 @@ impl<R: Read> Splitter<R> {
         Ok((self.end > 0).then(|| Piece::Block(self.cut())))
     }
 
-    /// Whether whole records are there, and nothing of the last one's line end is still to come.
+    /// Returns whether there is a whole record, and the last one's line end is complete.
     fn can_cut(&self) -> bool {
         let split_pair = self.end == self.text.len() && self.text.last() == Some(&b'\r');
         self.end > 0 && !split_pair
@@ -143,7 +144,7 @@ impl<R: Read> Splitter<R> {
         Ok(())
     }
 
-    /// Passes over the record that `text` begins with. What is read of it was followed already.
+    /// Skips the record at the start of `text`. `quotes` has already read all of `text`.
     fn pass_over(&mut self) -> Result<Piece, SplitError> {
         let line = self.line;
         let mut bytes = 0;
@@ -161,7 +162,7 @@ impl<R: Read> Splitter<R> {
         if self.at_end && self.quotes.open() {
             return Err(SplitError::UnclosedQuote(line));
         }
-        // The line end stays, and is an empty line to the lexer.
+        // The line end stays in the text. The lexer skips it as an empty line.
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);

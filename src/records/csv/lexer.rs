@@ -1,54 +1,52 @@
-//! The lexer: a block of whole records to the places of its cells. The hot loop of an import.
+//! The lexer: finds the cells of a block of whole records. A hot loop of an import.
 //!
-//! Reads CSV as RFC 4180 says and as the `csv` crate understands what it leaves open (a property
-//! test holds the two together): a quote opens a cell only as its first byte; a doubled quote is
-//! one quote; after the closing quote the rest of the cell is taken as it is; LF, CRLF and a lone
-//! CR end a record; empty lines are skipped. Works on bytes, whatever they encode, because every
-//! mark is ASCII and the text is meant to be UTF-8.
+//! It reads CSV by RFC 4180, and like the `csv` crate where the RFC is silent (a property test
+//! compares the two): a quote opens a cell only as its first byte; a doubled quote is one quote;
+//! after the closing quote the rest of the cell is literal; LF, CRLF and a lone CR end a record;
+//! empty lines are skipped. It works on bytes, because all structural characters are ASCII and the
+//! text is UTF-8.
 //!
-//! Invariants: a cell's span lies in the block, or past its end in `unquoted`, the cells that
-//! differ from their bytes in the block. A record's first `min(fields, width)` cells are
-//! `cells[record.cells..]`. A block is at most 4 GiB, spans included.
+//! Invariants: a cell's span is in the block, or after its end in `unquoted` for cells that differ
+//! from their bytes in the block. A record's first `min(fields, width)` cells begin at
+//! `cells[record.cells]`. A block and its unquoted cells have at most 4 GiB.
 
 use super::line_count::count_lines;
 use super::structural::Marks;
 
-/// How much of a block is looked at to make room for its cells, in bytes.
+/// The bytes of a block that are sampled to estimate the number of its cells.
 const SAMPLE: usize = 4096;
 
-/// Where a cell's text is: in the block, or, from the block's length on, in [`Lexed::unquoted`].
+/// The place of a cell's text: in the block or, from the block's length on, in [`Lexed::unquoted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,
     pub end: u32,
 }
 
-/// Where a record is.
+/// The place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Its first byte in the block.
     pub start: u32,
     /// The end of its last byte, its line end excluded.
     pub end: u32,
-    /// Line ends in the block before it.
+    /// Number of line ends in the block before it.
     pub line: u32,
-    /// How many fields it has.
     pub fields: u32,
-    /// Its first cell's index.
+    /// The index of its first cell.
     pub cells: u32,
 }
 
-/// A block's cells.
+/// The cells of a block.
 #[derive(Debug, Default)]
 pub struct Lexed {
     pub cells: Vec<Span>,
     pub records: Vec<Record>,
-    /// Cells with quotes inside them, as they read without.
+    /// The content of cells with quotes inside, unescaped.
     pub unquoted: Vec<u8>,
 }
 
 impl Span {
-    /// The span as a range, to slice by.
     pub fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -58,7 +56,7 @@ impl Span {
     }
 }
 
-/// Finds the cells of `block`; of a record with more than `width` fields it keeps the first ones.
+/// Finds the cells of `block`. Of a record with more than `width` fields it keeps the first ones.
 pub fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
     let lexer = Lexer {
         block,
@@ -72,7 +70,7 @@ pub fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
         fields: 0,
         first_cell: 0,
     };
-    // Most files have neither quotes nor carriage returns; then two marks are all there are.
+    // Most files have neither quotes nor carriage returns, and two marks are enough.
     if memchr::memchr2(b'"', b'\r', block).is_none() {
         lexer.run(Marks::new(block, [delimiter, b'\n']))
     } else {
@@ -80,7 +78,7 @@ pub fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
     }
 }
 
-/// As many cells and records as the block has, if it goes on as it begins.
+/// Reserves room for the cells and records of the block, extrapolated from its beginning.
 fn room_for(block: &[u8], delimiter: u8) -> Lexed {
     let begin = &block[..block.len().min(SAMPLE)];
     let count = |mark| memchr::memchr_iter(mark, begin).count() + 1;
@@ -98,11 +96,11 @@ struct Lexer<'a> {
     delimiter: u8,
     width: usize,
     out: Lexed,
-    /// Where the current cell began.
+    /// Start of the current cell.
     cell: usize,
-    /// Where the current record began.
+    /// Start of the current record.
     record: usize,
-    /// Line ends before it.
+    /// Line ends before the current record.
     record_line: u32,
     /// Line ends so far.
     line: u32,
@@ -113,7 +111,7 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    /// Takes itself, so that where the marks are but two, and nothing is called for, its state stays
+    /// Lexes the block. `self` is by value so that with two marks, without calls, the state stays
     /// in registers.
     fn run<const N: usize>(mut self, mut marks: Marks<'_, N>) -> Lexed {
         while let Some(at) = marks.next() {
@@ -130,7 +128,7 @@ impl Lexer<'_> {
                 self.quoted(at);
                 marks.skip_to(self.cell);
             }
-            // A quote anywhere else is a byte like others.
+            // A quote elsewhere is an ordinary byte.
         }
         if self.cell < self.block.len() || self.fields > 0 {
             self.end_cell(self.cell..self.block.len());
@@ -147,7 +145,7 @@ impl Lexer<'_> {
         self.fields += 1;
     }
 
-    /// A line end at `at`: the end of a record, unless the line is empty.
+    /// Handles a line end at `at`: it ends a record unless the line is empty.
     #[inline(always)]
     fn end_line(&mut self, at: usize) {
         if at > self.record {
@@ -179,7 +177,8 @@ impl Lexer<'_> {
         self.first_cell = self.out.cells.len();
     }
 
-    /// A cell whose first byte, at `open`, is a quote: ends it, and its record if it is the last.
+    /// Handles a cell whose first byte, at `open`, is a quote: ends it, and its record if it is the
+    /// last cell.
     fn quoted(&mut self, open: usize) {
         let (close, doubled) = closing_quote(self.block, open);
         let rest = (close + 1).min(self.block.len());
@@ -203,13 +202,13 @@ impl Lexer<'_> {
         }
     }
 
-    /// Where the delimiter or line end after a closing quote is.
+    /// Returns the place of the delimiter or line end after a closing quote.
     fn end_of_rest(&self, from: usize) -> usize {
         memchr::memchr3(self.delimiter, b'\n', b'\r', &self.block[from..])
             .map_or(self.block.len(), |at| from + at)
     }
 
-    /// The cell `inside` quotes with doubled quotes made one, and what comes after the quote.
+    /// Appends the unescaped text `inside` the quotes and the `rest` after them; returns its place.
     fn unquote(
         &mut self,
         inside: std::ops::Range<usize>,
@@ -228,8 +227,8 @@ impl Lexer<'_> {
     }
 }
 
-/// The end of the cell whose opening quote is at `open`, and whether it has doubled quotes; the
-/// block's length when there is no closing quote.
+/// Returns the place of the closing quote for the opening one at `open`, or the block's length
+/// without one, and whether there are doubled quotes between them.
 fn closing_quote(block: &[u8], open: usize) -> (usize, bool) {
     let mut from = open + 1;
     let mut doubled = false;
@@ -244,7 +243,7 @@ fn closing_quote(block: &[u8], open: usize) -> (usize, bool) {
     (block.len(), doubled)
 }
 
-/// Where the fields of one `record` are, quotes included.
+/// Returns the places of the fields of one `record`, quotes included.
 pub fn raw_fields(record: &[u8], delimiter: u8) -> Vec<std::ops::Range<usize>> {
     let mut fields = Vec::new();
     let mut start = 0;

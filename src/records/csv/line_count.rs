@@ -1,13 +1,14 @@
-//! Counting line ends: LF, CRLF and a lone CR are one each.
+//! Counts line ends: LF, CRLF and a lone CR are one each.
 
-/// The line ends in `bytes`. A CRLF must not be cut in two; see [`LineCounter`] for that.
+/// Returns the number of line ends in `bytes`, which must not begin or end inside a CRLF. See
+/// [`LineCounter`] for text in pieces.
 pub fn count_lines(bytes: &[u8]) -> u64 {
     let mut counter = LineCounter::default();
     counter.push(bytes);
     counter.lines
 }
 
-/// Counts the line ends of a text that comes in pieces.
+/// Counts the line ends of a text that arrives in pieces.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineCounter {
     /// Line ends so far.
@@ -19,7 +20,7 @@ impl LineCounter {
     pub fn push(&mut self, bytes: &[u8]) {
         let Some(last) = bytes.last() else { return };
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        // The LF of a CRLF was counted with its CR when that came.
+        // The LF of a CRLF was counted already with the CR of the piece before.
         if self.after_cr && bytes[0] == b'\n' {
             self.lines -= 1;
         }

@@ -1,19 +1,19 @@
-//! Where records end in a text that comes in pieces: the lexer's quoting rules, without cells.
+//! Finds the ends of records in a text that arrives in pieces, by the lexer's quoting rules.
 
-/// Where a text stands.
+/// The context at a place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A quote here opens a cell.
     CellStart,
-    /// A quote here is a byte like others.
+    /// A quote here is an ordinary byte.
     Cell,
     /// Inside quotes.
     Quoted,
-    /// After a quote inside quotes: the closing one, unless another follows.
+    /// After a quote inside quotes: the closing one unless another quote follows.
     QuoteInQuoted,
 }
 
-/// Follows a text from record to record.
+/// Tracks the quoting of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotes {
     delimiter: u8,
@@ -25,12 +25,12 @@ impl Quotes {
         Self { delimiter, place: Place::CellStart }
     }
 
-    /// Whether the text so far ends inside quotes.
+    /// Returns whether the text so far ends inside quotes.
     pub fn open(self) -> bool {
         self.place == Place::Quoted
     }
 
-    /// Follows all of `text`; gives the place after the last line end that ends a record.
+    /// Reads all of `text` and returns the place after the last line end that ends a record.
     pub fn last_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut last = None;
         let mut at = 0;
@@ -43,7 +43,7 @@ impl Quotes {
         last
     }
 
-    /// Follows `text` up to the first line end that ends a record, and gives its place.
+    /// Reads `text` up to the first line end that ends a record, and returns its place.
     pub fn first_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < text.len() {
@@ -57,7 +57,7 @@ impl Quotes {
         None
     }
 
-    /// One step from `at`: what of it is outside quotes, and where to go on.
+    /// Makes one step from `at`. Returns the part outside quotes, and the start of the next step.
     fn step(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         let nothing = at..at;
         let quote = text[at] == b'"';
@@ -85,7 +85,7 @@ impl Quotes {
         }
     }
 
-    /// The text from `at` to the next quote, or to the end.
+    /// Makes a step outside quotes, from `at` to the next quote or to the end.
     fn outside(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         let quote = memchr::memchr(b'"', &text[at..]).map(|quote| at + quote);
         let stop = quote.unwrap_or(text.len());
@@ -93,7 +93,7 @@ impl Quotes {
             let starts = *before == self.delimiter || matches!(before, b'\n' | b'\r');
             self.place = if starts { Place::CellStart } else { Place::Cell };
         }
-        // Inside a cell the quote is passed over; at its start the next step opens it.
+        // Inside a cell the quote is skipped; at a cell's start the next step opens the quotes.
         let passed = quote.is_some() && self.place == Place::Cell;
         (at..stop, stop + usize::from(passed))
     }

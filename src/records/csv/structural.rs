@@ -1,32 +1,32 @@
-//! Finds the bytes that mean something to the lexer, 64 bytes of the block at a time.
+//! Finds the structural bytes for the lexer, 64 bytes of the block at a time.
 //!
-//! `memchr` is made for marks that are far apart; cells are ten bytes long, and then its start-up
-//! costs more than this does for everything.
+//! `memchr` is optimised for matches that are far apart. Cells are about ten bytes long, and at
+//! that distance its start-up alone costs more than all of this.
 
 use wide::u8x16;
 
-/// How many bytes are looked at together.
+/// Bytes that are compared per step.
 const WINDOW: usize = 64;
 
-/// The places of `N` different bytes in a block, in order.
+/// Iterates over the places of `N` different bytes in a block, in order.
 pub struct Marks<'a, const N: usize> {
     block: &'a [u8],
     marks: [u8; N],
-    /// The place of the bytes that `found` is about.
+    /// The start of the window that `found` describes.
     base: usize,
-    /// One bit for each of them that is a mark and was not given out yet.
+    /// One bit for each byte of the window that is a mark and was not returned yet.
     found: u64,
 }
 
 impl<'a, const N: usize> Marks<'a, N> {
-    /// None of the `marks` is zero.
+    /// Starts at the beginning of `block`. None of the `marks` may be zero.
     pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
         let mut new = Self { block, marks, base: 0, found: 0 };
         new.found = new.look();
         new
     }
 
-    /// The next mark's place.
+    /// Returns the place of the next mark.
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
@@ -42,7 +42,7 @@ impl<'a, const N: usize> Marks<'a, N> {
         Some(at)
     }
 
-    /// Goes on at `at`, forwards.
+    /// Continues at `at`, which must be ahead.
     #[inline]
     pub fn skip_to(&mut self, at: usize) {
         let passed = at - self.base.min(at);
@@ -54,7 +54,7 @@ impl<'a, const N: usize> Marks<'a, N> {
         }
     }
 
-    /// The marks among the bytes of the window at `base`; past the block's end are none.
+    /// Returns the marks in the window at `base`; there are none after the block's end.
     #[inline]
     fn look(&self) -> u64 {
         match self.block[self.base..].first_chunk() {
@@ -72,7 +72,7 @@ impl<'a, const N: usize> Marks<'a, N> {
     }
 }
 
-/// One bit for each byte of the window that is one of `marks`.
+/// Returns one bit for each byte of the window that is one of `marks`.
 #[inline]
 fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
     window.as_chunks::<16>().0.iter().zip(0..).fold(0, |found, (bytes, at)| {

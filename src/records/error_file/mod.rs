@@ -1,9 +1,9 @@
-//! The error file: the header and every rejected record as they were, and why, in a last column.
+//! The error file: the header and every rejected record unchanged, plus a last column with the
+//! reasons.
 //!
-//! Mended and uploaded again under a manifest like the first one, it imports: the delimiter is the
-//! data file's, and a byte order mark says UTF-8 where the manifest or the data file said another
-//! encoding. A `Failure Description` that the data file has already is left out, so that there is
-//! one, and it is the last.
+//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter, and a
+//! byte order mark for UTF-8 if the manifest or the data file had another encoding. A
+//! `Failure Description` column of the data file is dropped, so there is always exactly one.
 
 pub mod reason_cache;
 
@@ -15,22 +15,22 @@ use super::header::columns::FAILURE_DESCRIPTION;
 use super::rules::fold;
 use super::sink::{RejectedRecord, Start};
 
-/// How an error file is written; where to is the caller's.
+/// Formats an error file in memory.
 #[derive(Clone, Debug)]
 pub struct ErrorFile {
     delimiter: u8,
     line_end: &'static str,
-    /// The header's number of columns.
+    /// The number of columns in the header.
     width: usize,
-    /// Columns of the data file that are left out.
+    /// Columns of the data file that are dropped.
     dropped: Vec<usize>,
     quote_formulas: bool,
 }
 
 impl ErrorFile {
-    /// The error file of a data file that begins with `start`.
+    /// Creates the formatter for a data file that begins with `start`.
     ///
-    /// `quote_formulas` puts a `'` before cells that a spreadsheet would run.
+    /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
     pub fn new(start: &Start, quote_formulas: bool) -> Self {
         let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
         let names = start.names.iter().enumerate();
@@ -44,7 +44,7 @@ impl ErrorFile {
         }
     }
 
-    /// What it begins with: its header.
+    /// Returns the header line.
     pub fn header(&self, start: &Start) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
@@ -55,8 +55,8 @@ impl ErrorFile {
         line
     }
 
-    /// Appends a rejected record to `out`, its reasons joined by `; `. One that was too long to hold
-    /// has empty fields.
+    /// Appends a rejected record to `out`, with its reasons joined by `; `. A record that was too
+    /// long to keep has empty fields.
     pub fn push(&self, record: &RejectedRecord<'_>, phrases: &mut Phrases, out: &mut Vec<u8>) {
         match record.raw {
             Some(raw) => self.fields(raw, out),
@@ -99,7 +99,8 @@ impl ErrorFile {
         out.extend_from_slice(text);
     }
 
-    /// Puts what `tell` appends, quotes doubled, into the last field, and ends the line.
+    /// Appends the last field and the line end. `tell` writes the field's content with quotes
+    /// doubled.
     fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Vec<u8>)) {
         out.extend_from_slice(&[self.delimiter, b'"']);
         tell(out);

@@ -1,7 +1,7 @@
-//! A reason in the words of the error files, put into words once.
+//! Caches the formatted reasons of both error files.
 //!
-//! What one record of a file breaks is mostly what many break: their reasons differ in line and
-//! value alone. All the rest of what is written of them is kept.
+//! Many records of a file break the same rules: their reasons differ only in line and value. The
+//! other parts are formatted once and cached.
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, RandomState};
@@ -10,22 +10,22 @@ use hashbrown::HashTable;
 
 use crate::records::rules::rejection::Rejection;
 
-/// How many different reasons are kept: two for each column that there may be.
+/// The number of cached reasons: two for each possible column.
 const KEPT: usize = 4096;
 
-/// Reasons in words.
+/// A cache of formatted reasons.
 #[derive(Clone, Debug, Default)]
 pub struct Phrases {
     known: Vec<Phrase>,
-    /// Their places, by hash.
+    /// Indexes into `known`, by hash.
     table: HashTable<u32>,
     hasher: RandomState,
-    /// The place of the last one that was asked for.
+    /// The index that was requested last.
     last: usize,
 }
 
-/// A reason, all but its line and value, in the words of both files: what comes before the value
-/// and after it.
+/// A reason formatted for both files, without its line and value: the parts before and after the
+/// value.
 #[derive(Clone, Debug)]
 pub struct Phrase {
     message: String,
@@ -36,7 +36,7 @@ pub struct Phrase {
     json: [Vec<u8>; 2],
 }
 
-/// Whether a reason shows a value, which a message does not tell if it is empty.
+/// Whether a reason has a value. An empty value is left out of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Valued {
     No,
@@ -45,9 +45,9 @@ enum Valued {
 }
 
 impl Phrases {
-    /// The words for `reason`.
+    /// Returns the formatted parts of `reason`.
     pub fn of(&mut self, reason: &Rejection<'_>) -> &Phrase {
-        // Each record breaks what the one before broke, in the same order.
+        // Likely the record breaks the same rules in the same order as the one before.
         let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
         let mut likely = [next, self.last].into_iter();
         let at = likely.find(|at| self.known.get(*at).is_some_and(|known| known.is_of(reason)));
@@ -61,7 +61,7 @@ impl Phrases {
         if let Some(at) = found {
             return *at as usize;
         }
-        // Messages with numbers in them are new each time.
+        // Messages that contain numbers can fill the cache.
         if self.known.len() == KEPT {
             self.known.clear();
             self.table.clear();
@@ -74,7 +74,7 @@ impl Phrases {
     }
 }
 
-/// What words depend on.
+/// The parts of a reason that the cached text depends on.
 type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Valued);
 
 fn key<'a>(reason: &'a Rejection<'_>) -> Key<'a> {
@@ -119,14 +119,14 @@ impl Phrase {
         self.key() == key(reason)
     }
 
-    /// Appends the reason with `value` to a quoted field.
+    /// Appends the reason with `value` to a quoted CSV field.
     pub fn push_quoted(&self, value: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.told[0]);
         Quoted(out).write_str(value.unwrap_or("")).expect("there is always room in memory");
         out.extend_from_slice(&self.told[1]);
     }
 
-    /// Appends the reason with `line` and `value` as a line of JSON.
+    /// Appends the reason with `line` and `value` as a JSON line.
     pub fn push_json_line(&self, line: u64, value: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"line\":");
         push_json(line, out);
@@ -150,7 +150,7 @@ fn push_json(value: impl serde::Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &value).expect("a text or a number, into memory");
 }
 
-/// The inside of a quoted field: quotes are doubled.
+/// A writer for the inside of a quoted field: it doubles quotes.
 pub struct Quoted<'a>(pub &'a mut Vec<u8>);
 
 impl fmt::Write for Quoted<'_> {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever was asked for before, and in whatever order.
+        /// Also after any other requests, in any order.
         #[test]
         fn are_those_of_the_reason(
             reasons in prop::collection::vec(("[ab\"]{0,2}", part(), part(), part()), 0..80),

@@ -1,6 +1,6 @@
-//! What each column of the header means under the manifest, or everything that does not fit.
+//! Maps the columns of the header by the manifest, or reports everything that does not fit.
 //!
-//! Columns that exist are one to one with the header: each has one meaning, no property comes
+//! Invariants of [`Columns`]: every column of the header has one meaning, no property appears
 //! twice, there is a column for an id, and for events one for the name.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,43 +13,43 @@ use crate::records::rules::profile::{Known, preference};
 use crate::records::rules::rejection::shown;
 use crate::report::DataType;
 
-/// The last column of an error file; in an upload it is ignored.
+/// The last column of an error file. It is ignored in uploads.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
 
 /// The longest name of a property, in characters.
 const LONGEST_NAME: usize = 120;
 
-/// Which column holds what.
+/// The meaning of each column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
-    /// The header's names, one a column.
+    /// The name of each column.
     pub header: Vec<String>,
-    /// The event's name; events have it.
+    /// `Some` for events.
     pub event_name: Option<usize>,
-    /// `ts`
+    /// The `ts` column.
     pub timestamp: Option<usize>,
-    /// The ids by [`IdKind`]; at least one is there.
+    /// Indexed by [`IdKind`]; at least one is `Some`.
     pub ids: [Option<usize>; 4],
-    /// Everything else, in the order of the header.
+    /// All other columns, in the order of the header.
     pub properties: Vec<PropertyColumn>,
 }
 
 /// A column that holds a property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PropertyColumn {
-    /// Which column.
+    /// Its index in the header.
     pub column: usize,
-    /// What it is stored as.
+    /// Name and type in the store.
     pub property: Property,
-    /// How a DATE is written, if the manifest says so.
+    /// The format of a DATE, if the manifest has one.
     pub format: Option<DateFormat>,
-    /// The rule of its own that it has (profiles).
+    /// The special rule for this property (profiles).
     pub known: Option<Known>,
     /// The column of its operations (profiles).
     pub operation: Option<usize>,
 }
 
-/// Where a column's cells go.
+/// The target of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     EventName,
@@ -57,21 +57,19 @@ enum Target {
     Id(IdKind),
     Property,
     Ignored,
-    /// The operations of the property in this column.
+    /// The column has the operations for the property in this other column.
     OperationOf(usize),
 }
 
-/// One column on the way to its meaning.
+/// A column's header and its entry in the manifest.
 struct Named<'a> {
     header: &'a str,
     mapped: Option<&'a Column>,
 }
 
 impl Columns {
-    /// What the columns of `header` mean.
-    ///
-    /// # Errors
-    /// Every mismatch of header and manifest, one sentence each.
+    /// Maps the columns of `header`. Errors are all mismatches of header and manifest, one sentence
+    /// each.
     pub fn new(header: Vec<String>, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let mut findings = header_findings(&header);
@@ -105,7 +103,7 @@ impl Columns {
                 Target::Ignored | Target::OperationOf(_) => continue,
             };
             if let Some(first) = taken.insert(fold(&slot), at) {
-                // A header that comes twice has been told already.
+                // A duplicate header has been reported already.
                 if named[first].header != name.header {
                     let (first, second) = (shown(named[first].header), shown(name.header));
                     let slot = shown(&slot);
@@ -152,7 +150,7 @@ impl Columns {
 }
 
 impl Named<'_> {
-    /// What the manifest calls it, else the header.
+    /// Returns the manifest's name for the column, else the header.
     fn name(&self) -> &str {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(self.header)
     }
@@ -217,7 +215,7 @@ impl Named<'_> {
     }
 }
 
-/// Where each column goes; operations are joined to what they operate on.
+/// Returns the target of each column. Columns of operations are assigned to their properties.
 fn targets(named: &[Named<'_>], data_type: DataType, findings: &mut Vec<String>) -> Vec<Target> {
     let mut targets: Vec<_> = named.iter().map(|name| name.target(data_type)).collect();
     if data_type == DataType::Event {
@@ -251,7 +249,7 @@ fn targets(named: &[Named<'_>], data_type: DataType, findings: &mut Vec<String>)
     targets
 }
 
-/// `Playlist` of `Playlist.operation`.
+/// Returns `Playlist` for `Playlist.operation`.
 fn operation_of(name: &str) -> Option<&str> {
     const SUFFIX: &str = ".operation";
     let at = name.len().checked_sub(SUFFIX.len())?;
@@ -259,7 +257,7 @@ fn operation_of(name: &str) -> Option<&str> {
     (suffix.eq_ignore_ascii_case(SUFFIX) && at > 0).then(|| &name[..at])
 }
 
-/// What the manifest says of the column called `header`, spaces around it ignored.
+/// Returns the manifest's entry for the column `header`, ignoring spaces around the name.
 fn mapping<'a>(header: &str, columns: &'a BTreeMap<String, Column>) -> Option<&'a Column> {
     columns
         .get(header)

@@ -1,4 +1,5 @@
-//! From a file's first bytes to the plan for its records: compression, encoding, header, mapping.
+//! Opens a data file: compression, encoding, header, mapping. The result has the plan for its
+//! records.
 
 use std::io::{self, Read};
 
@@ -18,14 +19,14 @@ use crate::records::rules::event::{Reserved, is_items};
 use crate::records::sink::Start;
 use crate::report::{DataType, Failure, FailureText};
 
-/// The longest record there can be: places in a block are 32-bit numbers.
+/// The longest possible record: places in a block are 32-bit numbers.
 const MAX_RECORD: u64 = 1 << 30;
 
-/// A file whose header is read and fits.
+/// A file whose header is read and fits the manifest.
 pub struct Opened<R> {
     pub start: Start,
     pub plan: Plan,
-    /// What came with the header.
+    /// The rest of the block that contained the header.
     pub first: Block,
     pub splitter: Splitter<R>,
 }
@@ -63,7 +64,7 @@ pub fn open<R: Read>(
     Ok(Opened { start, plan, first: header.rest, splitter })
 }
 
-/// The header record, and what its block holds after it.
+/// The header record, and the rest of its block.
 struct Header {
     record: Vec<u8>,
     rest: Block,
@@ -85,7 +86,7 @@ fn read_header<R: Read>(
             continue;
         };
         let record = block.text[header.start as usize..header.end as usize].to_vec();
-        // The header's line end stays, and is an empty line to the lexer.
+        // The header's line end stays in the block. The lexer skips it as an empty line.
         block.first_line += count_lines(&block.text[..header.end as usize]);
         block.text.drain(..header.end as usize);
         return Ok(Header { record, rest: block });
@@ -149,7 +150,7 @@ pub fn unreadable(detail: impl std::fmt::Display) -> Failure {
 }
 
 fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
-    // A decompressor takes an empty file for a cut one.
+    // A decompressor reports an empty file as a cut one.
     if meter.bytes() == 0 && meter.sha256().is_some() {
         return unreadable("the file is empty");
     }

@@ -1,14 +1,13 @@
-//! What the columns of one data file mean: the manifest's mapping applied to the header.
+//! [`Schema`]: the columns of the batches of one data file.
 //!
-//! A [`Schema`] that exists fits its header: every column has one meaning, no property comes
-//! twice, and there is an identity column (and for events an event name).
+//! Invariant: no property appears twice, and there is an id column, and for events an event name.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
-/// The four ids of a user, strongest first: when known ids disagree, the earlier one wins.
+/// The four kinds of ids of a user, strongest first: if known ids disagree, the earlier kind wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdKind {
     /// `identity`
@@ -22,10 +21,10 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    /// All four, strongest first; an array indexed by `kind as usize` has this order.
+    /// All kinds, strongest first. An array indexed by `kind as usize` has this order.
     pub const ALL: [Self; 4] = [Self::Identity, Self::FbId, Self::GpId, Self::ObjectId];
 
-    /// The kind's name in RULES and messages, and in the store's `identity.kind`.
+    /// Returns the name in the rules and messages, and in the store's `identity.kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -36,10 +35,10 @@ impl IdKind {
     }
 }
 
-/// A property's type, as the manifest names it.
+/// The type of a property, named as in the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PropertyType {
-    /// Text, kept as it is (`$D_<epoch>` becomes RFC 3339 text, UTC).
+    /// Text, kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
     #[default]
     String,
     /// 32-bit signed.
@@ -48,18 +47,17 @@ pub enum PropertyType {
     Long,
     /// Finite 64-bit floating point.
     Float,
-    /// true/false.
     Boolean,
     /// An instant, UTC, to the second.
     Date,
 }
 
 impl PropertyType {
-    /// All of them, in the order of the rules.
+    /// All types, in the order of the rules.
     pub const ALL: [Self; 6] =
         [Self::String, Self::Integer, Self::Float, Self::Boolean, Self::Long, Self::Date];
 
-    /// As a manifest writes it.
+    /// Returns the name as written in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::String => "STRING",
@@ -71,12 +69,12 @@ impl PropertyType {
         }
     }
 
-    /// The type that a manifest calls `name`, in any case.
+    /// Returns the type called `name`, in any case.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The column that holds it in an event batch.
+    /// Returns the type of its column in an event batch.
     fn arrow(self) -> DataType {
         match self {
             Self::String => DataType::Utf8,
@@ -92,18 +90,18 @@ impl PropertyType {
 /// One property: its name as stored and its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
-    /// ctName, else the header.
+    /// The ctName, else the header.
     pub name: String,
-    /// From the manifest; `String` when it says nothing.
+    /// From the manifest; default `String`.
     pub kind: PropertyType,
 }
 
-/// What a store is told before the first batch.
+/// The schema that a store gets before the first batch.
 #[derive(Clone, Debug)]
 pub enum Schema {
     /// Batches are [`crate::records::Batch::Events`] with this Arrow schema.
     Event(EventSchema),
-    /// Batches are [`crate::records::Batch::Profiles`]; changes index into these properties.
+    /// Batches are [`super::Batch::Profiles`], whose changes index into these properties.
     Profile(Arc<[Property]>),
 }
 
@@ -122,10 +120,10 @@ pub struct EventSchema {
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
 impl EventSchema {
-    /// The columns of events with these properties, in this order.
+    /// Returns the columns of events with these properties, in this order.
     ///
-    /// A property whose name an earlier column has, whatever its case, gets the first free of the
-    /// suffixes `_2`, `_3`, and so on: engines that read Parquet ignore the case of names.
+    /// A property with the name of an earlier column, in any case, gets the first free suffix of
+    /// `_2`, `_3`, and so on: engines that read Parquet ignore the case of names.
     pub fn new(properties: &[Property]) -> Self {
         let mut fields = Vec::with_capacity(FIXED.len() + properties.len());
         for name in FIXED {
@@ -146,12 +144,12 @@ impl EventSchema {
     }
 }
 
-/// Milliseconds, as every engine reads them; the values are whole seconds.
+/// The type of instants: milliseconds, which every engine reads. The values are whole seconds.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
-/// `name`, or `name` with the first suffix that nobody has; whichever it is, it is now taken.
+/// Returns `name`, or `name` with the first free suffix, and adds it to `taken`.
 fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
     let suffixed = (2_usize..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned())

@@ -1,27 +1,27 @@
-//! [`Buffer`]: text on its way in, read into memory that was used before.
+//! [`Buffer`]: input text in reused memory.
 //!
-//! Memory that the reader gets from the system must be cleared first, and costs a page fault every
-//! 4 KiB; a block's memory that comes back costs neither. What is behind the text is of earlier
-//! blocks of the same file, and nobody sees it.
+//! New memory must be cleared and costs a page fault every 4 KiB; the memory of an earlier block
+//! costs neither. The memory after the text still contains bytes of earlier blocks of the same
+//! file, but no method returns them.
 
 use std::ops::Deref;
 
 /// A text that grows at its end.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    /// The text, and behind it room that may be read into.
+    /// The text, then unused room.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl Buffer {
-    /// An empty one in the memory of `used`.
+    /// Creates an empty buffer in the memory of `used`.
     pub fn reusing(used: Vec<u8>) -> Self {
         Self { bytes: used, length: 0 }
     }
 
-    /// Room for `most` bytes behind the text. What is put there is no text before
-    /// [`Self::advance`].
+    /// Returns room for `most` bytes after the text. [`Self::advance`] makes written bytes part of
+    /// the text.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let end = self.length + most;
         if self.bytes.len() < end {
@@ -30,10 +30,10 @@ impl Buffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// The first `read` bytes of the room are text now.
+    /// Adds the first `read` bytes of the room to the text.
     pub fn advance(&mut self, read: usize) {
         self.length += read;
-        assert!(self.length <= self.bytes.len(), "no more than there was room for");
+        assert!(self.length <= self.bytes.len(), "at most the room that was requested");
     }
 
     /// Appends to the text.
@@ -42,12 +42,12 @@ impl Buffer {
         self.advance(text.len());
     }
 
-    /// Leaves the room, and none of the text.
+    /// Removes the text and keeps the memory.
     pub fn clear(&mut self) {
         self.length = 0;
     }
 
-    /// The first `end` bytes of the text; the rest is pushed to `rest`.
+    /// Returns the first `end` bytes of the text and appends the others to `rest`.
     pub fn cut(self, end: usize, rest: &mut Self) -> Vec<u8> {
         rest.push(&self[end..]);
         let mut text = self.bytes;

@@ -1,8 +1,8 @@
-//! From the file's encoding to UTF-8: a byte order mark decides, else the manifest, else UTF-8.
+//! Decodes the file to UTF-8. The byte order mark gives the encoding, else the manifest, else it is
+//! UTF-8.
 //!
-//! UTF-8 goes through as it is. Bytes that are invalid in another encoding become one byte 0xFF,
-//! which no UTF-8 text holds, so that the record they stand in is found and rejected further down
-//! in the same way as in a UTF-8 file.
+//! UTF-8 is passed through unchecked. Invalid bytes of another encoding become one byte 0xFF, which
+//! is never valid in UTF-8. A later stage then rejects their record as in a UTF-8 file.
 
 use std::io::{self, Read};
 
@@ -11,29 +11,29 @@ use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use super::buffer::Buffer;
 use crate::manifest::Encoding;
 
-/// How much of another encoding is decoded at a time.
+/// Bytes of another encoding that are decoded per step.
 const BUFFER: usize = 64 * 1024;
 
-/// What a file begins with.
+/// The findings in the first bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The encoding in use.
+    /// The encoding of the text.
     pub encoding: Encoding,
-    /// It began with a byte order mark.
+    /// There is a byte order mark.
     pub marked: bool,
-    /// Its first bytes are those of another kind of file.
+    /// A description of the file if its first bytes are those of another kind of file.
     pub other: Option<&'static str>,
 }
 
-/// The data file's text in UTF-8, without its byte order mark.
+/// The data file's text in UTF-8, without the byte order mark.
 pub struct Utf8Stream<R> {
     input: R,
-    /// The file's first bytes, where they were no byte order mark.
+    /// The file's first bytes, if they were not a byte order mark.
     head: Vec<u8>,
     foreign: Option<Foreign>,
 }
 
-/// Another encoding's decoder and what it has not decoded yet.
+/// A decoder for another encoding, and its pending input.
 struct Foreign {
     decoder: Decoder,
     bytes: Vec<u8>,
@@ -43,10 +43,7 @@ struct Foreign {
 }
 
 impl<R: Read> Utf8Stream<R> {
-    /// Looks at the first bytes of `input`; `named` is the manifest's encoding.
-    ///
-    /// # Errors
-    /// Those of `input`.
+    /// Examines the first bytes of `input`; `named` is the manifest's encoding.
     pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, Opening)> {
         let mut head = Vec::new();
         (&mut input).take(4).read_to_end(&mut head)?;
@@ -71,10 +68,7 @@ impl<R: Read> Utf8Stream<R> {
         Ok((Self { input, head, foreign }, opening))
     }
 
-    /// Appends at most `most` bytes of text to `text`, and says how many; none at the end.
-    ///
-    /// # Errors
-    /// Those of the input.
+    /// Appends at most `most` bytes to `text` and returns their number, which is 0 at the end.
     pub fn append(&mut self, text: &mut Buffer, most: usize) -> io::Result<usize> {
         let read = match &mut self.foreign {
             Some(foreign) => foreign.read(&mut self.input, text, most)?,
@@ -90,9 +84,9 @@ impl<R: Read> Utf8Stream<R> {
 }
 
 impl Foreign {
-    /// Puts text into the room behind `text`, and says how much.
+    /// Writes into the room after `text` and returns the number of bytes.
     fn read(&mut self, input: &mut impl Read, text: &mut Buffer, most: usize) -> io::Result<usize> {
-        // A decoder needs room for one character at least, and for what it held back.
+        // A decoder needs room for at least one character, and for pending output.
         let room = text.room(most.max(16));
         let mut read = 0;
         while read == 0 && !self.finished {
@@ -113,7 +107,7 @@ impl Foreign {
         Ok(())
     }
 
-    /// Decodes once, and says how many bytes of `text` it filled.
+    /// Decodes once and returns the number of bytes written to `text`.
     fn decode(&mut self, text: &mut [u8]) -> usize {
         let (last, room) = text.split_last_mut().expect("there is room for 16 bytes");
         let bytes = &self.bytes[self.at..];
@@ -143,7 +137,7 @@ fn byte_order_mark(head: &[u8]) -> Option<(Encoding, usize)> {
     }
 }
 
-/// The usual files that are sent instead of a CSV file.
+/// Recognises the kinds of files that are often sent instead of CSV.
 fn other_kind(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1F, 0x8B, ..] => Some("it is a gzip file, whose name must end in .csv.gz"),
@@ -160,7 +154,7 @@ fn other_kind(head: &[u8]) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// A reader that returns one byte at a time.
     struct Dripping<'a>(&'a [u8]);
 
     impl Read for Dripping<'_> {
@@ -214,7 +208,7 @@ mod tests {
     #[test]
     fn invalid_bytes_become_one_that_no_text_holds() {
         let mut bytes = utf16("a\nb", u16::to_le_bytes);
-        bytes.extend([0x00, 0xD8, b'c', 0]); // a surrogate alone
+        bytes.extend([0x00, 0xD8, b'c', 0]); // an unpaired surrogate
         bytes.push(b'd'); // half a character
         assert_eq!(decode(&bytes, Some(Encoding::Utf16Le)).0, b"a\nb\xFFc\xFF");
         assert_eq!(decode(b"a\xE9", None).0, b"a\xE9");

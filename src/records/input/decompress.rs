@@ -1,7 +1,7 @@
-//! Decompression by the file name's ending, never further than `max-data-file`.
+//! Decompresses by the file name's ending, up to `max-data-file`.
 //!
-//! gzip and zstd files may have several members or frames, one after the other, as their tools
-//! write and read them; anything else after the last one is an error, and so is a cut.
+//! gzip and zstd files may consist of several members or frames, which their tools also write and
+//! read. Other bytes after the last one are an error, and so is a missing end.
 
 use std::io::{self, BufReader, Read};
 
@@ -10,15 +10,15 @@ use flate2::bufread::MultiGzDecoder;
 use super::source::{Source, StreamError};
 use crate::config::Size;
 
-/// The largest zstd window, as a power of two: 32 MiB, what `zstd -20` still writes.
+/// The largest allowed zstd window, as a power of two: 32 MiB, which `zstd -20` uses.
 ///
-/// A frame says how much memory its reader must have; the format allows 128 MiB and more.
+/// A frame requests the memory that its reader needs; the format allows 128 MiB and more.
 const MAX_WINDOW_LOG: u32 = 25;
 
-/// How much compressed data is read at a time.
+/// Compressed bytes per read.
 const BUFFER: usize = 128 * 1024;
 
-/// How a data file is compressed.
+/// The compression of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// `.csv`
@@ -30,7 +30,8 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// By the ending of a data file's name, in any case; none when it has none of the three.
+    /// Returns the compression by the ending of a file name, in any case; `None` for another
+    /// ending.
     pub fn of(file_name: &str) -> Option<Self> {
         let name = file_name.to_ascii_lowercase();
         [(".csv", Self::None), (".csv.gz", Self::Gzip), (".csv.zst", Self::Zstd)]
@@ -40,7 +41,7 @@ impl Compression {
     }
 }
 
-/// The data file's text, in its own encoding.
+/// The decompressed data file, in its own encoding.
 pub struct Decompressed<R: Read> {
     stream: Stream<R>,
     left: u64,
@@ -54,8 +55,7 @@ enum Stream<R: Read> {
 }
 
 impl<R: Read> Decompressed<R> {
-    /// # Errors
-    /// zstd's context can't be made: out of memory.
+    /// Creates the decompressor. It fails only if zstd is out of memory.
     pub fn open(source: Source<R>, compression: Compression, max: Size) -> io::Result<Self> {
         let stream = match compression {
             Compression::None => Stream::Plain(source),

@@ -1,7 +1,7 @@
-//! The data file as uploaded: counted, digested, and stopped at its limit.
+//! Reads the data file as uploaded: counts its bytes, computes its digest, enforces its limit.
 //!
-//! Errors of the input itself travel through decompressors as [`StreamError::Input`], so that a
-//! failing disk is never taken for a broken file.
+//! Errors of the input itself pass through decompressors as [`StreamError::Input`], so that a
+//! failing disk is never reported as a broken file.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::config::Size;
 use crate::report::{Failure, FailureText};
 
-/// What a stream can say beside the errors of a decompressor.
+/// The errors of a stream that are not from a decompressor.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The host failed us.
+    /// The host failed.
     #[error("reading the data file failed")]
     Input(#[source] io::Error),
     /// More than `max-data-file` was uploaded.
@@ -25,7 +25,7 @@ pub enum StreamError {
     ExpandsTooFar(Size),
 }
 
-/// Bytes read so far and their digest, shared with those who report them.
+/// The bytes read so far and their digest, shared with the threads that report them.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<Metered>>);
 
@@ -37,12 +37,11 @@ struct Metered {
 }
 
 impl Meter {
-    /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
         self.lock().bytes
     }
 
-    /// The SHA-256 of all bytes; none before the end was reached.
+    /// Returns the SHA-256 of all bytes; `None` before the end.
     pub fn sha256(&self) -> Option<[u8; 32]> {
         let metered = self.lock();
         metered.ended.then(|| metered.digest.clone().finalize().into())
@@ -53,7 +52,7 @@ impl Meter {
     }
 }
 
-/// The input, metered.
+/// The metered input.
 pub struct Source<R> {
     input: R,
     meter: Meter,
@@ -86,7 +85,7 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// What a failed read means for the import.
+/// Returns the import's failure for a failed read.
 pub fn failure(error: &io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
     match inner {
@@ -94,13 +93,13 @@ pub fn failure(error: &io::Error) -> Failure {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
         Some(limit) => Failure::new(FailureText::Unreadable, limit),
-        // libzstd's ZSTD_error_frameParameter_windowTooLarge, which the crate gives as text alone.
+        // libzstd's ZSTD_error_frameParameter_windowTooLarge; the crate reports it as text only.
         None if error.to_string().contains("too much memory") => Failure::new(
             FailureText::Unreadable,
             "the zstd frame asks for a window over 32 MiB, which requires too much memory; \
              compress it without --long",
         ),
-        // The libraries' other words depend on where a read happened to end.
+        // The libraries' other messages depend on where a read happens to end.
         None => Failure::new(FailureText::Unreadable, "the compressed data is broken or cut"),
     }
 }

@@ -1,11 +1,11 @@
-//! Seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
+//! [`Calendar`]: formats seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
 
-/// How many days are remembered: an events file is of some weeks, or goes from day to day.
+/// The number of cached days: an events file covers some weeks, or proceeds from day to day.
 const DAYS: usize = 512;
-/// How many letters a day and the T after it have.
+/// The length of a day and the T after it.
 const DAY_LETTERS: usize = 11;
 
-/// Writes seconds, and remembers the days it wrote.
+/// Formats seconds and caches the formatted days.
 #[derive(Debug, Default)]
 pub struct Calendar(Vec<Day>);
 
@@ -13,15 +13,15 @@ pub struct Calendar(Vec<Day>);
 struct Day {
     /// Since 1970.
     number: i32,
-    /// As `2020-05-12T`, the first letter in the lowest byte.
+    /// `2020-05-12T`, with the first character in the lowest byte.
     text: u128,
 }
 
 impl Calendar {
-    /// `seconds` since 1970, in ASCII. The years are 1 to 9999, see [`super::date::SECONDS`].
+    /// Formats `seconds` since 1970 in ASCII. Valid for years 1 to 9999 ([`super::date::SECONDS`]).
     ///
-    /// A text is put together in whole words: written letter by letter and then read as a whole, it
-    /// would cost a wait for every letter to arrive, more than all else here.
+    /// The text is composed of whole words. Writing it byte by byte and then reading it as words
+    /// would stall on store forwarding, which costs more than everything else here.
     #[inline(always)]
     pub fn rfc3339(&mut self, seconds: i64) -> [u8; 20] {
         let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
@@ -34,7 +34,7 @@ impl Calendar {
         text
     }
 
-    /// As [`Self::rfc3339`], appended to `text`.
+    /// Appends [`Self::rfc3339`] to `text`.
     pub fn push_rfc3339(&mut self, text: &mut String, seconds: i64) {
         let digits = self.rfc3339(seconds);
         text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
@@ -65,28 +65,29 @@ impl Day {
     }
 }
 
-/// A number below 100.
+/// Returns the digits of a number below 100.
 fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// The seconds of a day as `09:07:12`, the first letter in the lowest byte.
+/// Formats the seconds of a day as `09:07:12`, with the first character in the lowest byte.
 #[inline]
 fn clock(time: u32) -> u64 {
-    // Each number in the place of its two digits; all three are worked on together.
+    // Each number is at the place of its two digits, and all three are computed in parallel.
     let numbers =
         u64::from(time / 3600) | u64::from(time / 60 % 60) << 24 | u64::from(time % 60) << 48;
-    // A tenth of a number below 100: it takes 14 bits before the shift, 4 after it.
+    // Divides numbers below 100 by ten: the product has 14 bits, the quotient 4.
     let tens = ((numbers * 103) >> 10) & 0x000f_0000_0f00_000f;
     let ones = numbers - 10 * tens;
     u64::from_le_bytes(*b"00:00:00") + (tens | ones << 8)
 }
 
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar; years 1 to 9999.
+/// Returns year, month and day for a number of days since 1970 in the Gregorian calendar, for years
+/// 1 to 9999.
 ///
-/// Counts from 1 March of year 0, so that a leap day is a year's last day: 146 097 days make 400
-/// years, and 153 days every five months from March on. All of it fits 32 bits unsigned, whose
-/// divisions cost least.
+/// It counts from 1 March of year 0, so that a leap day is the last day of its year: 400 years have
+/// 146 097 days, and five months from March on have 153. All numbers fit unsigned 32 bits, whose
+/// divisions are the cheapest.
 fn civil(days: i32) -> (u32, u32, u32) {
     let days = (days + 719_468) as u32;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -136,7 +137,7 @@ mod tests {
             days in proptest::collection::vec(0..3_i64, 5),
         ) {
             let mut calendar = Calendar::default();
-            // Days a whole table apart share a place in it.
+            // Days that differ by the size of the cache share a slot.
             let apart = days.iter().map(|days| days * 86_400 * DAYS as i64);
             for seconds in seconds.iter().cycle().zip(apart).map(|(seconds, days)| seconds + days) {
                 if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {

@@ -1,7 +1,7 @@
-//! DATE: five ways to write a day, each with an optional time, or epoch seconds; always UTC.
+//! DATE: five formats of a day, each with an optional time, or epoch seconds; always UTC.
 //!
-//! Without a `format` in the manifest no day is guessed: 25/12/2020 can be read in one way only
-//! and is taken, 01/02/2020 can be read in two and is not.
+//! Without a `format` in the manifest the day is never guessed: 25/12/2020 has only one reading and
+//! is accepted, 01/02/2020 has two and is rejected.
 
 use super::{epoch, trim};
 use crate::manifest::DateFormat;
@@ -9,16 +9,16 @@ use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
 
-/// The time of day that a date without one gets: 00:00:01.
+/// The time of day for a date without a time: 00:00:01.
 const NO_TIME: i64 = 1;
 
-/// The first and the last second that a date can have: the years 1 to 9999.
+/// The seconds of the years 1 to 9999.
 pub const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// The cell in seconds since 1970 UTC; none when it is empty.
+/// Parses a cell to seconds since 1970 UTC; `None` if it is empty.
 pub fn date(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match trim(cell) {
         "" => Ok(None),
@@ -26,7 +26,7 @@ pub fn date(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'sta
     }
 }
 
-/// Epoch seconds, where a day before 1970 has a minus sign.
+/// Parses epoch seconds, with a minus sign for times before 1970.
 pub fn signed_epoch(text: &str) -> Option<i64> {
     let seconds = match text.strip_prefix('-') {
         Some(digits) => -epoch(digits)?,
@@ -44,7 +44,7 @@ fn written(text: &str, format: Option<DateFormat>) -> Option<i64> {
     Some(days * 86_400 + time)
 }
 
-/// The date's text, and the seconds of its time of day.
+/// Returns the text of the day, and the seconds of its time of day.
 fn split_time(text: &str) -> Option<(&str, i64)> {
     let Some((day, time)) = text.rsplit_once(' ').filter(|(_, time)| time.contains(':')) else {
         return Some((text, NO_TIME));
@@ -56,14 +56,14 @@ fn split_time(text: &str) -> Option<(&str, i64)> {
     valid.then_some((day.trim_end(), hour * 3600 + minute * 60 + second))
 }
 
-/// The day that every reading agrees on.
+/// Parses a day without a format; `None` if formats give different days.
 fn only_reading(day: &str) -> Option<i64> {
     let mut readings = DateFormat::ALL.into_iter().filter_map(|format| days(day, format));
     let first = readings.next()?;
     readings.all(|other| other == first).then_some(first)
 }
 
-/// The days since 1970.
+/// Parses a day to days since 1970.
 fn days(text: &str, format: DateFormat) -> Option<i64> {
     let separator = if format == DateFormat::DayNameYear { ' ' } else { '/' };
     let mut parts = text.split(separator);
@@ -78,7 +78,7 @@ fn days(text: &str, format: DateFormat) -> Option<i64> {
     };
     let year = number(year, 4).filter(|_| year.len() == 4)?;
     let date = jiff::civil::Date::new(year as i16, month? as i8, number(day, 2)? as i8).ok()?;
-    // Not by way of a Timestamp, which ends a day before the year 9999 does.
+    // Not by a Timestamp, whose range ends a day before the end of the year 9999.
     let since_1970 = date.duration_since(jiff::civil::date(1970, 1, 1));
     (year > 0).then_some(since_1970.as_secs().div_euclid(86_400))
 }
@@ -88,7 +88,7 @@ fn month(name: &str) -> Option<i64> {
     Some(at as i64 + 1)
 }
 
-/// 1 to `most` digits.
+/// Parses 1 to `most` digits.
 fn number(text: &str, most: usize) -> Option<i64> {
     if text.len() > most { None } else { epoch(text) }
 }

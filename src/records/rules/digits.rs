@@ -1,22 +1,21 @@
-//! Numbers out of digits, eight bytes at a time.
+//! Parses digits, eight bytes at a time.
 //!
-//! Cells of digits differ in length from row to row, and a loop over bytes that ends where the
-//! processor does not expect it costs more than all its work. So the bytes are brought into one
-//! word, whatever their number, and the word is worked on without a loop.
+//! The number of digits differs from row to row, and the mispredicted end of a loop over bytes
+//! costs more than its work. So the bytes are loaded into one word and converted without a loop.
 
-/// Eight times the digit 0.
+/// The digit 0 in all eight bytes.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-/// Eight points.
+/// A point in all eight bytes.
 const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
-/// Up to eight bytes, the first in the lowest byte.
+/// Up to eight bytes, with the first in the lowest byte.
 #[derive(Clone, Copy)]
 struct Bytes {
     word: u64,
     count: u32,
 }
 
-/// The number that 1 to 16 digits and nothing else make.
+/// Parses 1 to 16 digits; `None` for any other text.
 #[inline]
 pub fn digits(text: &[u8]) -> Option<i64> {
     let (first, last) = match (text.first_chunk(), text.last_chunk()) {
@@ -28,15 +27,15 @@ pub fn digits(text: &[u8]) -> Option<i64> {
     if text.len() == 8 {
         return Some(last);
     }
-    // Two parts that overlap: of the first, what comes before the last.
+    // Two parts that overlap: the part before the last eight digits counts from the first.
     let first = Bytes { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
     Some(i64::from(first.number()?) * 100_000_000 + last)
 }
 
-/// The number that 1 to 8 bytes make: digits, and a point after the first of them or later.
+/// Parses 1 to 8 bytes of digits with an optional point, which is not the first byte.
 ///
-/// Digits and power of ten are exact as floats, and a division rounds once: the result is the
-/// nearest float, as `parse` gives it.
+/// Digits and power of ten are exact as floats, and the division rounds once: the result is the
+/// nearest float, like that of `parse`.
 #[inline]
 pub fn decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
@@ -46,11 +45,11 @@ pub fn decimal(text: &[u8]) -> Option<f64> {
 }
 
 impl Bytes {
-    /// Nothing when there is none, or more than eight.
+    /// Returns `None` for an empty text, or more than eight bytes.
     #[inline]
     fn new(text: &[u8]) -> Option<Self> {
         let count = text.len();
-        // Two parts that overlap: what both have lies at the same place.
+        // Two parts that overlap: bytes in both are at the same place in the word.
         let word = match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) if count <= 8 => {
                 let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
@@ -64,11 +63,12 @@ impl Bytes {
         Some(Self { word, count: count as u32 })
     }
 
-    /// Without the first point, which is not the first byte, and how many bytes came after it.
+    /// Removes the first point and returns the number of bytes after it; `None` if the point is the
+    /// first byte.
     #[inline]
     fn without_point(self) -> Option<(Self, u32)> {
         let Self { word, count } = self;
-        // The lowest byte that is zero gets its highest bit set, which holds for the lowest alone.
+        // Sets the highest bit of the lowest zero byte. Higher bits may be wrong.
         let differ = word ^ POINTS;
         let points = differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080;
         let before = points.trailing_zeros() / 8;
@@ -80,8 +80,7 @@ impl Bytes {
         (before > 0).then_some((Self { word, count: count - 1 }, count - 1 - before))
     }
 
-    /// The number that they make, if all of them are digits. What is above them in the word is no
-    /// matter.
+    /// Returns the number if all bytes are digits. The rest of the word is ignored.
     #[inline]
     fn number(self) -> Option<u32> {
         let Self { word, count } = self;
@@ -92,10 +91,10 @@ impl Bytes {
     }
 }
 
-/// The number that eight digits make: neighbours are joined three times, to two, four and eight.
+/// Converts eight digits: neighbours are combined three times, to two, four and eight digits.
 #[inline]
 fn eight_digits(word: u64) -> Option<u32> {
-    // A digit is 0x3_, and stays so when 6 is added.
+    // A digit is 0x3_, also after adding 6.
     let high = (word & 0xf0f0_f0f0_f0f0_f0f0)
         | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
     if high != 0x3333_3333_3333_3333 {

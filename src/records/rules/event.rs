@@ -1,4 +1,4 @@
-//! Events: their names, the number of their properties, and Charged.
+//! Rules for events: names, the number of properties, and Charged.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ pub static CHARGED_ITEMS: Rule = Rule::new("Charged items are not supported in f
 /// The longest event name, in characters.
 const LONGEST_NAME: usize = 512;
 
-/// The product's own events.
+/// The names of the product's own events.
 const RESERVED: [&str; 26] = [
     "Notification Sent",
     "Notification Viewed",
@@ -61,24 +61,24 @@ const RESERVED: [&str; 26] = [
     "Web Page Viewed",
 ];
 
-/// Whether `c` may not stand in the name of an event or of a property.
+/// Returns whether `c` is not allowed in the name of an event or a property.
 pub fn is_forbidden(c: char) -> bool {
     matches!(c, '%' | '>' | '<' | '!' | '|' | '&' | '.' | ':' | ';' | '$' | '\'' | '"' | '\\')
         || c.is_control()
 }
 
-/// The names that an event may not have, case and spaces ignored.
+/// The reserved event names; case and spaces are ignored.
 #[derive(Clone, Debug)]
 pub struct Reserved(HashSet<String>);
 
 impl Reserved {
-    /// The product's own, and `more`.
+    /// Creates the set of the product's own names and `more`.
     pub fn new(more: &[String]) -> Self {
         let names = RESERVED.into_iter().chain(more.iter().map(String::as_str));
         Self(names.map(fold).collect())
     }
 
-    /// The event's name in a cell.
+    /// Returns the event name in a cell.
     pub fn name<'a>(&self, cell: &'a str) -> Result<&'a str, &'static Rule> {
         let name = trim(cell);
         if name.is_empty() {
@@ -95,12 +95,12 @@ impl Reserved {
     }
 }
 
-/// Whether `name` is the event that may have no items here.
+/// Returns whether `name` is the event that may not have items.
 pub fn is_charged(name: &str) -> bool {
     fold(name) == "charged"
 }
 
-/// Whether a property is the list of items that a Charged event has elsewhere.
+/// Returns whether a property is the list of a Charged event's items.
 pub fn is_items(property: &str) -> bool {
     fold(property) == "items"
 }

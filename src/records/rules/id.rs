@@ -1,4 +1,4 @@
-//! The ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
+//! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
 
 use super::trim;
 use crate::records::rules::rejection::{Case, Rule, Told};
@@ -9,10 +9,10 @@ pub static ID: Rule = Rule::new(
 )
 .with_help(hint);
 
-/// The first length, in characters, that is too long.
+/// The shortest length that is too long, in characters.
 const TOO_LONG: usize = 1024;
 
-/// Values that count as no value, in any case.
+/// Values that count as absent, in any case.
 const ABSENT: [&str; 17] = [
     "undefined",
     "null",
@@ -36,7 +36,7 @@ const ABSENT: [&str; 17] = [
 /// The longest of [`ABSENT`], in bytes.
 const LONGEST_ABSENT: usize = "undefined".len();
 
-/// The id in a cell, if it has one.
+/// Returns the id in a cell; `None` if it counts as absent.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     let id = trim(cell);
     if id.len() >= TOO_LONG && id.chars().nth(TOO_LONG - 1).is_some() {
@@ -45,8 +45,8 @@ pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     Ok(if is_absent(id) { None } else { Some(id) })
 }
 
-/// Whether a cell is an id as it stands, seen from its length and its ends alone; one that is not
-/// may be an id still.
+/// Fast test by length, first and last byte: returns true only if the cell, unchanged, is a valid
+/// id.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
     let visible = |byte: Option<&u8>| byte.is_some_and(|b| (0x21..0x7f).contains(b));

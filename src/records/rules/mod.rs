@@ -1,7 +1,7 @@
-//! The rules for records: each one a `static` with its text, beside the function that checks it.
+//! The rules for records: each is a `static` with its text, beside the function that checks it.
 //!
-//! Checks are pure functions of a cell or of a record's cells. The fast way over a column and the
-//! slow way that explains one record call the same functions, so they cannot disagree.
+//! Checks are pure functions of a cell or of a record's cells. The fast path over a column and the
+//! slow path that explains one record call the same functions, so they cannot disagree.
 
 pub mod calendar;
 pub mod date;
@@ -15,7 +15,7 @@ pub mod rejection;
 pub mod timestamp;
 pub mod value;
 
-/// A name with case and spaces ignored.
+/// Returns a name in lower case without white space, for comparison.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         let mut folded = String::with_capacity(name.len());
@@ -26,14 +26,14 @@ pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// `text` without white space around it; the usual cell has none and costs two looks.
+/// Returns `text` without white space around it. A cell without any costs only two comparisons.
 pub fn trim(text: &str) -> &str {
     let plain = |byte: Option<&u8>| byte.is_none_or(|b| (0x21..0x7f).contains(b));
     let bytes = text.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) { text } else { text.trim() }
 }
 
-/// `text` as seconds since 1970, if it is 1 to 11 digits and nothing else.
+/// Parses seconds since 1970: 1 to 11 digits.
 #[inline]
 pub fn epoch(text: &str) -> Option<i64> {
     digits::digits(text.as_bytes()).filter(|_| text.len() <= 11)

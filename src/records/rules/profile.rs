@@ -1,4 +1,4 @@
-//! Profiles: the four operations, and the properties that every product knows.
+//! Rules for profiles: the four operations, and the properties with a rule of their own.
 
 use super::{fold, trim};
 use crate::records::profile_change::Operation;
@@ -25,23 +25,19 @@ pub static AGE: Rule =
 /// A property with a rule of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// `Phone`
     Phone,
-    /// `Email`
     Email,
-    /// `Gender`
     Gender,
-    /// `Age`
     Age,
-    /// `Name` and the like, and communication preferences: any value, but no list.
+    /// Properties such as `Name`, and communication preferences: any value, but no list.
     Scalar,
 }
 
-/// The product's own properties that hold one value, folded.
+/// The product's own properties with a single value, folded.
 const SCALARS: [&str; 9] =
     ["name", "dob", "education", "employed", "married", "photo", "tz", "timezone", "customertype"];
 
-/// The communication preferences, as they are stored.
+/// The communication preferences in their stored spelling.
 const PREFERENCES: [&str; 7] = [
     "MSG-sms",
     "MSG-email",
@@ -53,7 +49,7 @@ const PREFERENCES: [&str; 7] = [
 ];
 
 impl Known {
-    /// The rule of its own that the property called `name` has.
+    /// Returns the special rule for the property `name`.
     pub fn of(name: &str) -> Option<Self> {
         match fold(name).as_str() {
             "phone" => Some(Self::Phone),
@@ -78,7 +74,7 @@ impl Known {
     }
 }
 
-/// The operation in a cell; blank is `$set`.
+/// Parses an operation; blank is `$set`.
 pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     match trim(cell) {
         "" | "$set" => Ok(Operation::Set),
@@ -89,14 +85,14 @@ pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     }
 }
 
-/// The communication preference called `name`, in any case, as it is stored.
+/// Returns the stored spelling of the communication preference `name`, which is in any case.
 pub fn preference(name: &str) -> Option<&'static str> {
     let name = fold(name);
     let name = if name == "msg-dndphone" { "msg-dndsms" } else { &name };
     PREFERENCES.into_iter().find(|preference| preference.eq_ignore_ascii_case(name))
 }
 
-/// `+` and 5 to 15 digits; spaces, dashes and brackets are ignored.
+/// Returns whether a cell is `+` and 5 to 15 digits; spaces, dashes and brackets are ignored.
 fn is_phone(cell: &str) -> bool {
     match cell.as_bytes() {
         [b'+', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {

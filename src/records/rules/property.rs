@@ -1,4 +1,4 @@
-//! What holds for the value of every property: its length, and `$D_<epoch>`, which is a date.
+//! Rules for the value of every property: its length, and `$D_<epoch>`, which is a date.
 
 use super::{date, timestamp, trim, value};
 use crate::manifest::DateFormat;
@@ -20,21 +20,20 @@ pub static TOO_LONG: Rule = Rule::new("Property value is longer than 512 charact
 pub static DOLLAR_DATE: Rule = Rule::new("$D_ must be followed by an epoch")
     .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".into()));
 
-/// A property's value may have at most `max` characters.
+/// Checks that a value has at most `max` characters.
 pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
     // A text has no more characters than bytes.
     if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
 }
 
-/// Whether a STRING's cell is its value as it stands, seen from its length and first byte alone;
-/// one that is not may be a value still. `max` is in characters, of which there are no more than
-/// bytes.
+/// Fast test by length and first byte: returns true only if a STRING's cell, unchanged, is its
+/// value. `max` is in characters; there are never more characters than bytes.
 #[inline]
 pub fn is_plain(cell: &[u8], max: usize) -> bool {
     cell.len() <= max && cell.first().is_some_and(|first| *first != b'$')
 }
 
-/// The seconds of `$D_<epoch>`; none when the cell is not written so.
+/// Parses `$D_<epoch>` to seconds; `None` if the cell does not begin with `$D_`.
 pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match cell.strip_prefix("$D_") {
         None => Ok(None),
@@ -42,15 +41,15 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     }
 }
 
-/// The seconds of a cell that is `$D_` and digits alone; another cell may have some still. `max` as
-/// in [`is_plain`].
+/// Fast path for `$D_` and digits. `None` does not mean that the cell is invalid. `max` as in
+/// [`is_plain`].
 #[inline]
 pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
     let epoch = cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?;
     timestamp::plain(epoch)
 }
 
-/// The value of a STRING: its text as it is, or a date.
+/// Returns the value of a STRING: its text unchanged, or a date.
 pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     if cell.is_empty() {
         return Ok(Value::None);
@@ -58,7 +57,7 @@ pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     Ok(dollar_date(cell)?.map_or(Value::Text(cell), Value::Date))
 }
 
-/// The value of an INTEGER, LONG, FLOAT or BOOLEAN, as `parse` reads it.
+/// Returns the value of an INTEGER, LONG, FLOAT or BOOLEAN, converted by `parse`.
 pub fn typed<T>(
     cell: &str,
     parse: impl Fn(&str) -> Result<T, &'static Rule>,
@@ -67,12 +66,12 @@ pub fn typed<T>(
     if text.is_empty() {
         return Ok(None);
     }
-    // A date is none of these types, but one that is not written well has its own text.
+    // A date has none of these types, but an invalid `$D_` has its own text.
     dollar_date(text)?;
     parse(text).map(Some)
 }
 
-/// The seconds of a DATE.
+/// Parses a DATE to seconds.
 pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match dollar_date(trim(cell))? {
         Some(seconds) => Ok(Some(seconds)),
@@ -80,7 +79,7 @@ pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'
     }
 }
 
-/// The value in a cell of this type; [`Value::None`] when the cell is empty.
+/// Returns the value of a cell of this type; [`Value::None`] if the cell is empty.
 pub fn of_type(
     cell: &str,
     kind: PropertyType,

@@ -1,4 +1,4 @@
-//! What a record must be before its cells mean anything.
+//! Rules for the form of a record, checked before its cells.
 
 use crate::records::rules::rejection::{Case, Rule, Told};
 

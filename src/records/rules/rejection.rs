@@ -1,16 +1,16 @@
-//! Why a record is rejected: a [`Rule`] that it breaks, found at a cell, told as a [`Rejection`].
+//! [`Rule`]: a rule for records. [`Rejection`]: a reason why a record was rejected.
 //!
-//! While a block is checked a broken rule is a [`Finding`], a few bytes without allocation; it
-//! becomes a text only when the record is handed to the sink.
+//! While a block is checked, a broken rule is a [`Finding`] of a few bytes without allocation. It
+//! is turned into text only for the sink.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::sanitize::is_unprintable;
 
-/// A rule for records: its fixed text, and what it can say beyond that about one case.
+/// A rule for records: its fixed text, and functions for the details of one case.
 ///
-/// Each rule is one `static` beside its check, in the file of `rules` that is named after it.
+/// Each rule is a `static` beside its check, in a file of `rules`.
 #[derive(Debug)]
 pub struct Rule {
     text: &'static str,
@@ -18,21 +18,20 @@ pub struct Rule {
     help: fn(&Case<'_>) -> Told,
 }
 
-/// What a rule says about one case, if anything.
+/// A rule's text about one case, if it has one.
 pub type Told = Option<Cow<'static, str>>;
 
-/// The case in which a rule was broken.
+/// A case in which a rule was broken.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
-    /// The cell, where the rule is about one; cut if it is very long.
+    /// The cell, if the rule is about one.
     pub value: Option<&'a str>,
     /// Fields of the record.
     pub fields: u64,
     /// Fields of the header.
     pub width: u64,
-    /// The record's length in bytes, without its line end.
+    /// Length of the record without its line end.
     pub bytes: u64,
-    /// The limits in force.
     pub limits: &'a crate::config::Limits,
 }
 
@@ -41,19 +40,20 @@ impl Rule {
         Self { text, numbers: |_| None, help: |_| None }
     }
 
-    /// With a text that has the case's numbers in it, where it differs from the fixed one.
+    /// Sets the function for a message with the case's numbers, where it differs from the fixed
+    /// text.
     pub const fn with_numbers(mut self, numbers: fn(&Case<'_>) -> Told) -> Self {
         self.numbers = numbers;
         self
     }
 
-    /// With what else helps.
+    /// Sets the function for a hint.
     pub const fn with_help(mut self, help: fn(&Case<'_>) -> Told) -> Self {
         self.help = help;
         self
     }
 
-    /// The fixed text, the same for every record that breaks the rule.
+    /// Returns the fixed text, the same for every record that breaks the rule.
     pub fn text(&self) -> &'static str {
         self.text
     }
@@ -70,34 +70,34 @@ impl Rule {
     }
 }
 
-/// A broken rule, on its way out of a block.
+/// A broken rule, found in a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Finding {
     pub rule: &'static Rule,
-    /// The column it is about, if it is about one.
+    /// The column, if the rule is about one.
     pub column: Option<u32>,
 }
 
-/// One reason why a record was rejected. It borrows what it can: a file may have millions.
+/// One reason why a record was rejected. It borrows its texts, because a file can have millions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection<'a> {
-    /// The rule's fixed text: what rejections are counted by.
+    /// The rule's fixed text, by which rejections are counted.
     pub text: &'static str,
-    /// The text as it is told: the fixed one, with this case's numbers where it has any.
+    /// The fixed text, with the case's numbers if it has any.
     pub message: Cow<'static, str>,
     /// The record's line in the data file; the header is line 1.
     pub line: u64,
     /// The column's header, cut at 64 characters.
     pub column: Option<Cow<'a, str>>,
-    /// The cell, cut at 64 characters, unprintable characters replaced.
+    /// The cell, cut at 64 characters, with unprintable characters replaced.
     pub value: Option<Cow<'a, str>>,
-    /// What else helps.
+    /// The hint.
     pub help: Option<Cow<'static, str>>,
 }
 
 impl Rejection<'_> {
-    /// `<text> - column <c>, value <v>, <help>`, as in `Failure Description`: what comes before the
-    /// value, if it has one that is not empty.
+    /// Writes the part before the value of `<text> - column <c>, value <v>, <help>`, the format of
+    /// `Failure Description`. Empty parts are left out.
     pub fn tell_before(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(&self.message)?;
         if let Some(column) = told(self.column.as_ref()) {
@@ -110,7 +110,7 @@ impl Rejection<'_> {
         }
     }
 
-    /// What comes after the value.
+    /// Writes the part after the value.
     pub fn tell_after(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Some(help) = told(self.help.as_ref()) else { return Ok(()) };
         let alone = told(self.column.as_ref()).or(told(self.value.as_ref())).is_none();
@@ -119,7 +119,7 @@ impl Rejection<'_> {
     }
 }
 
-/// A part of a reason that is not empty.
+/// Returns a part of a reason; `None` if it is empty.
 fn told<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
     part.map(AsRef::as_ref).filter(|part| !part.is_empty())
 }
@@ -132,10 +132,10 @@ impl fmt::Display for Rejection<'_> {
     }
 }
 
-/// How much of a partner's text a message shows, in characters.
+/// The characters of a partner's text that a message shows.
 const SHOWN: usize = 64;
 
-/// A partner's text as messages show it: cut, unprintable characters replaced.
+/// Returns a partner's text for a message: cut, with unprintable characters replaced.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);

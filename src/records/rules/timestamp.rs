@@ -1,4 +1,4 @@
-//! `ts`: epoch seconds, 1 to 11 digits, or empty, which is the time of processing.
+//! The rule for `ts`: epoch seconds of 1 to 11 digits, or empty for the time of processing.
 
 use super::digits::digits;
 use super::{epoch, trim};
@@ -6,7 +6,7 @@ use crate::records::rules::rejection::{Case, Rule, Told};
 
 pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
 
-/// The cell in seconds since 1970 UTC; none when it is empty.
+/// Parses a cell to seconds since 1970 UTC; `None` if it is empty.
 pub fn timestamp(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match trim(cell) {
         "" => Ok(None),
@@ -14,7 +14,7 @@ pub fn timestamp(cell: &str) -> Result<Option<i64>, &'static Rule> {
     }
 }
 
-/// The seconds of a cell that is digits alone; another cell may have some still.
+/// Fast path for digits only. `None` does not mean that the cell is invalid.
 #[inline]
 pub fn plain(cell: &[u8]) -> Option<i64> {
     if cell.len() > 11 { None } else { digits(cell) }

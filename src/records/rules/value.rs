@@ -1,6 +1,6 @@
-//! The typed values: INTEGER, LONG, FLOAT and BOOLEAN. (DATE is in `date`.)
+//! Rules for typed values: INTEGER, LONG, FLOAT and BOOLEAN. (DATE is in `date`.)
 //!
-//! Each function takes a cell without white space around it that is not empty.
+//! Each function gets a cell that is not empty and has no white space around it.
 
 use super::digits::{decimal, digits};
 use crate::records::rules::rejection::Rule;
@@ -18,20 +18,20 @@ pub static FLOAT: Rule = Rule::new("FLOAT value expected")
 pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected")
     .with_help(|_| Some("write true, false, 1, 0, Y or N".into()));
 
-/// A whole number of 32 bits.
+/// Parses an integer of 32 bits.
 #[inline]
 pub fn integer(text: &str) -> Result<i32, &'static Rule> {
     let usual = digits(text.as_bytes()).and_then(|number| number.try_into().ok());
     usual.map_or_else(|| text.parse().map_err(|_| &INTEGER), Ok)
 }
 
-/// A whole number of 64 bits.
+/// Parses an integer of 64 bits.
 #[inline]
 pub fn long(text: &str) -> Result<i64, &'static Rule> {
     digits(text.as_bytes()).map_or_else(|| text.parse().map_err(|_| &LONG), Ok)
 }
 
-/// A finite decimal number; `inf` and `nan` are words, and words are not numbers here.
+/// Parses a finite decimal number; `inf` and `nan` are invalid.
 #[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
     let bytes = text.as_bytes();
@@ -46,11 +46,11 @@ fn any_float(text: &str) -> Result<f64, &'static Rule> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
-/// The number that at most 15 digits make, with a point before none to eight of the last: what
-/// [`decimal`] is too short for.
+/// Parses at most 15 digits with at most eight decimals, for texts that are too long for
+/// [`decimal`].
 ///
-/// Digits and power of ten are then exact as floats, and a division rounds once: the result is
-/// the nearest float, as `parse` gives it.
+/// Digits and power of ten are exact as floats, and the division rounds once: the result is the
+/// nearest float, like that of `parse`.
 #[inline]
 fn long_decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
@@ -74,10 +74,10 @@ fn long_decimal(text: &[u8]) -> Option<f64> {
     Some(number as f64 / ten)
 }
 
-/// true/false, 1/0, Y/N, in any case.
+/// Parses true/false, 1/0, Y/N, in any case.
 ///
-/// Which of them comes next can't be foretold, and a branch on it would cost a wait every other
-/// time: so the first five letters, the last again where there are fewer, are compared as one word.
+/// The values are unpredictable, so branches would be mispredicted every other time. The first five
+/// characters, with the last one repeated in shorter texts, are compared as one word instead.
 #[inline]
 pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     const fn word(letters: &[u8; 5]) -> u64 {
@@ -87,7 +87,7 @@ pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     let bytes = text.as_bytes();
     let last = bytes.len().checked_sub(1).ok_or(&BOOLEAN)?;
     let letters = (0..5).fold(0, |all, at| all << 8 | u64::from(bytes[last.min(at)]));
-    // Of letters, this is the lower case.
+    // The lower case of letters.
     let lower = letters | word(&[0x20; 5]);
     let is = |letters, form: &[u8; 5], length| (letters == word(form)) & (bytes.len() == length);
     let yes = is(letters, b"11111", 1) | is(lower, b"yyyyy", 1) | is(lower, b"truee", 4);

@@ -1,4 +1,4 @@
-//! Files as wholes: what makes one unreadable, encodings, completeness, lines, errors of the host.
+//! Tests of whole files: unreadable ones, encodings, completeness, lines, errors of the host.
 
 use std::io::{self, Write};
 
@@ -220,7 +220,7 @@ fn the_sink_can_stop_it() {
     }
 }
 
-/// Where few events of a block are bad, it is cut at them; where many are, it is filtered.
+/// A batch is sliced if few of its events are bad, and filtered if many are.
 #[test]
 fn what_is_accepted_does_not_depend_on_how_many_are_not() {
     let manifest = manifest("event", "", "");

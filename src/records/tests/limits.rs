@@ -1,11 +1,11 @@
-//! Limits hold, and hold in bounded memory: nothing here is ever held as a whole.
+//! Tests of the limits, with inputs that are generated and never in memory as a whole.
 
 use std::io;
 
 use super::*;
 use crate::config::Size;
 
-/// `head`, then `length` times `byte`, then `tail`.
+/// A reader of `head`, then `length` times `byte`, then `tail`.
 fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl Read + Send {
     head.chain(io::repeat(byte).take(length)).chain(tail)
 }

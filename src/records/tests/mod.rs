@@ -1,4 +1,4 @@
-//! Whole files through [`read`]: what comes out of the door that everyone else uses.
+//! Tests of whole files through [`read`].
 
 mod files;
 mod limits;
@@ -16,7 +16,7 @@ use crate::report::Failure;
 /// The time of processing in these tests.
 const NOW: i64 = 1_600_000_000;
 
-/// Keeps everything, and the error files too.
+/// A sink that keeps all records and the error files.
 #[derive(Default)]
 struct Kept {
     batches: Vec<Batch>,
@@ -27,7 +27,7 @@ struct Kept {
     stop_after: Option<u64>,
 }
 
-/// Some rejected records, kept whole and as the error file has them.
+/// Rejected records, unchanged and formatted for the error file.
 #[derive(Clone)]
 struct Told {
     format: ErrorFile,
@@ -101,7 +101,7 @@ impl Kept {
         self.error_file
     }
 
-    /// Every event as text, cell by cell; a null is `-`.
+    /// Returns every event as text, cell by cell; a null is `-`.
     fn events(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -113,7 +113,7 @@ impl Kept {
         rows
     }
 
-    /// Every profile as text: line, time, ids, changes.
+    /// Returns every profile as text: line, time, ids, changes.
     fn profiles(&self) -> Vec<String> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -134,7 +134,7 @@ impl Kept {
     }
 }
 
-/// One cell of an event column as text.
+/// Returns a cell of an event column as text.
 fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
     use arrow_array::types::*;
     use arrow_array::{Array, cast::AsArray};
@@ -156,7 +156,7 @@ fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
     }
 }
 
-/// A manifest for `e.csv`: `mapping` is the inside of its columns, `more` further keys.
+/// Returns a manifest for `e.csv`: `mapping` is the inside of its columns, `more` further keys.
 fn manifest(data_type: &str, mapping: &str, more: &str) -> Manifest {
     let text = format!(
         r#"{{"type":"{data_type}","fileName":"e.csv","clientEmail":"a@b.example",
@@ -184,14 +184,14 @@ fn read_with(
     (kept, result)
 }
 
-/// Reads what must not fail as a whole.
+/// Reads a file that must not fail as a whole.
 fn accept(text: &[u8], manifest: &Manifest) -> Kept {
     let (kept, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
     kept
 }
 
-/// Reads what must fail as a whole; the failure as `text: detail`.
+/// Reads a file that must fail as a whole; returns the failure as `text: detail`.
 fn refuse(bytes: &[u8], manifest: &Manifest) -> String {
     let (_, result) = read_with(bytes, manifest, &Limits::default(), 2);
     result.unwrap_err().failure.to_string()

@@ -1,5 +1,5 @@
-//! What holds for any bytes: no panic, the same verdicts however they arrive, and an error file
-//! that comes back.
+//! Property tests for any bytes: no panic, the same verdicts for any sizes of reads, and an error
+//! file that can be imported.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Size;
 
-/// Gives its bytes in pieces of these lengths, one after the other and again.
+/// A reader that returns its bytes in pieces of these lengths, repeated.
 struct InPieces<'a>(&'a [u8], Vec<usize>, usize);
 
 impl Read for InPieces<'_> {
@@ -19,7 +19,7 @@ impl Read for InPieces<'_> {
     }
 }
 
-/// All that a reading says, to compare it with another.
+/// Returns the results of reading a file as text, to compare them with others.
 fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> String {
     let limits = Limits {
         max_record: Size::from_bytes(200),
@@ -30,7 +30,7 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
     format!("{} {:?} {result:?}", accepted(&kept), kept.rejected)
 }
 
-/// The same without what is the bytes' own: size and digest.
+/// Returns the results without the size and the digest.
 fn told(input: impl Read + Send, manifest: &Manifest) -> String {
     let (kept, result) = read_with(input, manifest, &Limits::default(), 2);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
@@ -46,7 +46,7 @@ fn accepted(kept: &Kept) -> String {
     }
 }
 
-/// What is said of `body` when so many empty lines come before it; lines count from the body on.
+/// Returns the results for `body` after this many empty lines; line numbers count from the body.
 fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
     let text = [header, &b"\n".repeat(lines), body].concat();
     let (kept, result) = read_with(&text[..], manifest, &Limits::default(), 1);
@@ -74,12 +74,12 @@ fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest)
     format!("{failure:?} {rejected:?} {lines_of_accepted:?} {rows:?}")
 }
 
-/// A character in UTF-16, little end first.
+/// Returns a character in UTF-16, little-endian.
 fn utf16_units(c: char) -> Vec<u8> {
     c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect()
 }
 
-/// Bodies that are nearly right, with everything that has a meaning somewhere.
+/// Generates bodies that are nearly valid, with all texts that have a special meaning.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let cell = prop_oneof![
         4 => "[a-c0-9 ]{0,4}".prop_map(String::into_bytes),
@@ -152,7 +152,7 @@ proptest! {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (kept, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
-            // Records of another width than the header's have no column for the description.
+            // Records with another number of fields have no column for the description.
             let odd = kept.descriptions().iter().any(|d| d.contains("fields, the header has"));
             if result.is_err() || kept.rejected.is_empty() || odd {
                 continue;
@@ -207,12 +207,12 @@ proptest! {
 }
 
 proptest! {
-    // Half a megabyte each.
+    // Each case has half a megabyte.
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
-        // Empty lines are no records: they only move the end of the first block through the body.
+        // Empty lines are not records. They only move the end of the first block through the body.
         let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
             let near = verdicts_after(header, 1, &body, &manifest);

@@ -1,8 +1,8 @@
-//! Every rule for records, by the verdict and the text that a partner gets.
+//! Tests of every rule for records, by the text that a partner gets.
 
 use super::*;
 
-/// Reads one event with the given cells; what it was rejected with, if it was.
+/// Reads one event with the given cells; returns its rejection, if it was rejected.
 fn event(header: &str, mapping: &str, cells: &str) -> Option<String> {
     let text = format!("evtName,identity,{header}\nBought,jane,{cells}\n");
     one(&text, &manifest("event", mapping, ""))
@@ -19,7 +19,7 @@ fn one(text: &str, manifest: &Manifest) -> Option<String> {
     kept.rejected.into_iter().next().map(|(_, _, description)| description)
 }
 
-/// The fixed text is what the description begins with.
+/// Checks that the description begins with the fixed text.
 fn begins(description: Option<String>, text: &str) {
     let description = description.unwrap_or_else(|| panic!("accepted, expected {text:?}"));
     assert!(description == text || description.starts_with(&format!("{text} - ")), "{description}");

@@ -1,8 +1,8 @@
-//! The product page's samples, cell for cell. Where the page hides an address, one stands in.
+//! The product page's samples, cell by cell. Addresses that the page hides are made up.
 
 use super::*;
 
-/// The page's event manifest.
+/// The event manifest of the page.
 const EVENT_MANIFEST: &str = r#"{
     "fileName": "events.csv",
     "type": "event",
@@ -27,7 +27,7 @@ Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 12,123,$D_15892
 Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 13,123,$D_1589274432,0
 ";
 
-/// The page's profile manifest.
+/// The profile manifest of the page.
 const PROFILE_MANIFEST: &str = r#"{
     "fileName": "profiles.csv",
     "type": "profile",

@@ -160,8 +160,8 @@ fn each_failure_has_its_next_step() {
     let mut report = report();
     for (text, expected) in [
         (FailureText::NoDataFile, "The data file must lie"),
-        (FailureText::Unreadable, "Mend the data file"),
-        (FailureText::Manifest, "Mend the manifest"),
+        (FailureText::Unreadable, "Fix the data file"),
+        (FailureText::Manifest, "Fix the manifest"),
         (FailureText::Infra, "The fault is not in your files"),
         (FailureText::Internal, "The fault is not in your files"),
     ] {

@@ -1,8 +1,8 @@
-//! The lexer held against the `csv` crate, and the places that it gives.
+//! Compares the lexer with the `csv` crate, and tests the places it returns.
 
 use super::*;
 
-/// The cells as text, by record.
+/// Returns the text of the cells by record.
 fn cells(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
     let lexed = lex(text, delimiter, usize::MAX);
     let all = [text, &lexed.unquoted].concat();

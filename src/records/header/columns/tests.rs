@@ -1,4 +1,4 @@
-//! Every sentence of the rules about the header and the manifest together.
+//! Tests of every rule about a header and its manifest.
 
 use super::*;
 use crate::config::Limits;
