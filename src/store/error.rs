@@ -20,16 +20,10 @@ pub enum Error {
     },
     /// Events can't be encoded or written.
     #[error("cannot write events to {}", path.display())]
-    WriteEvents {
-        path: PathBuf,
-        source: ParquetError,
-    },
+    WriteEvents { path: PathBuf, source: ParquetError },
     /// The footer of a committed events file can't be read.
     #[error("cannot read the number of events in {}", path.display())]
-    CountEvents {
-        path: PathBuf,
-        source: ParquetError,
-    },
+    CountEvents { path: PathBuf, source: ParquetError },
     /// SQLite returned an error.
     #[error("cannot {operation} in {}", path.display())]
     Profiles {
@@ -51,11 +45,7 @@ pub enum Error {
         "{} has schema {found}, this program knows up to {known}; install the newer version again",
         path.display()
     )]
-    Newer {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
+    Newer { path: PathBuf, found: i64, known: i64 },
     /// A thread can't be started.
     #[error("cannot start a thread")]
     Thread { source: io::Error },
