@@ -1,9 +1,9 @@
-//! How fast the local store takes records that are there already: the product page's shapes.
+//! Measures how fast the local store writes records in memory, in the product page's shapes.
 //!
-//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]`, each with
-//! the process's peak memory. The batches are made before the clock starts and pushed again and
-//! again, so the figures are the store's alone.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench reports and gives up")]
+//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the time
+//! and the process's peak memory. Batches of events are created before the clock starts and pushed
+//! repeatedly, so that only the store is measured.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use sftp_import::store::Store;
 const BATCH: usize = 8192;
 
 fn main() {
-    // cargo bench passes --bench on.
+    // cargo bench adds --bench.
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |n: usize, default| args.get(n).map_or(default, |arg| arg.parse().unwrap());
     match args.first().map_or("events", String::as_str) {
@@ -34,7 +34,7 @@ fn main() {
     }
 }
 
-/// A small, seeded source of numbers (splitmix64).
+/// A seeded random number generator (splitmix64).
 struct Random(u64);
 
 impl Random {
@@ -107,7 +107,7 @@ fn events(records: usize) {
     run_events(&schema, &batches, records);
 }
 
-/// 2,000 string columns, one in `sparsity` cells set.
+/// Writes 2,000 string columns, with one in `sparsity` cells set.
 fn wide(records: usize, sparsity: u64) {
     const ROWS: usize = 500;
     let mut fields = fixed_fields();
@@ -217,7 +217,7 @@ fn disk(folder: &std::path::Path) -> u64 {
         .sum()
 }
 
-/// The process's largest resident size so far, in MB.
+/// Returns the process's peak resident size, in MB.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -1,4 +1,4 @@
-//! Files and folders that survive a power cut: made with their mode, fsynced, renamed, in order.
+//! Files and folders that survive a power failure: created with their mode, synced, then renamed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -9,12 +9,11 @@ use nix::libc::O_NONBLOCK;
 
 use super::error::IoError;
 
-/// Folders: the group may read.
 const FOLDER_MODE: u32 = 0o750;
-/// Files: the group may read.
 const FILE_MODE: u32 = 0o640;
 
-/// Makes `path` and what is missing above it; each new folder's name is on disk at the return.
+/// Creates the folder `path` and its missing parents. The names of the new folders are durable when
+/// this returns.
 pub fn create_folders(path: &Path) -> Result<(), IoError> {
     match make_folder(path) {
         Ok(()) => sync_parent(path),
@@ -28,19 +27,19 @@ pub fn create_folders(path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Makes the folder `path`, which is not there yet. Its name is not on disk at the return: it is
-/// about to get another, by [`publish_folder`].
+/// Creates the folder `path`, which must not exist. Its name is not synced, since [`publish_folder`]
+/// renames it later.
 pub fn create_passing_folder(path: &Path) -> Result<(), IoError> {
     make_folder(path).map_err(IoError::of("create", path))
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(path)?;
-    // mkdir(2) subtracts the umask; what the group may read is not left to it.
+    // mkdir(2) subtracts the umask. The group must be able to read the folder in any case.
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
-/// Makes the file `path`, which must not be there yet.
+/// Creates the file `path`, which must not exist.
 pub fn create_file(path: &Path) -> Result<File, IoError> {
     let file = OpenOptions::new()
         .write(true)
@@ -53,8 +52,8 @@ pub fn create_file(path: &Path) -> Result<File, IoError> {
     Ok(file)
 }
 
-/// Makes a file that has the name `path` for a moment only, for reading and writing; one that a
-/// crash left under it is replaced.
+/// Creates a file for reading and writing and unlinks its name `path`. Replaces a file that a crash
+/// left there.
 pub fn create_nameless(path: &Path) -> Result<File, IoError> {
     remove_file(path)?;
     let file = OpenOptions::new()
@@ -68,7 +67,7 @@ pub fn create_nameless(path: &Path) -> Result<File, IoError> {
     Ok(file)
 }
 
-/// Removes the file `path`, if it is there.
+/// Removes the file `path` if it exists.
 pub fn remove_file(path: &Path) -> Result<(), IoError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -78,23 +77,23 @@ pub fn remove_file(path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Brings a file's bytes, or a folder's names, to the disk. A FIFO is an error.
+/// Syncs the contents of a file, or the names in a folder. A FIFO is an error.
 pub fn sync(path: &Path) -> Result<(), IoError> {
     let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
     file.and_then(|file| file.sync_all()).map_err(IoError::of("sync", path))
 }
 
-/// Brings the name `path` to the disk.
+/// Syncs the folder that contains `path`, so that the name `path` is durable.
 pub fn sync_parent(path: &Path) -> Result<(), IoError> {
     path.parent().map_or(Ok(()), sync)
 }
 
-/// Whether a path leads to nothing, a file in the way of a folder included.
+/// Whether the path does not exist. A file in place of a parent folder counts as well.
 pub fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Renames the folder `from`, whose files are synced, to `to`, which is not there yet.
+/// Renames the folder `from`, whose files are synced, to `to`, which must not exist.
 pub fn publish_folder(from: &Path, to: &Path) -> Result<(), IoError> {
     sync(from)?;
     fs::rename(from, to).map_err(IoError::of("rename", from))?;
@@ -108,7 +107,7 @@ pub fn publish_file(from: &Path, to: &Path) -> Result<(), IoError> {
     sync_parent(to)
 }
 
-/// Removes the folder `path` and what is in it, if it is there.
+/// Removes the folder `path` with its contents, if it exists.
 pub fn remove_folder(path: &Path) -> Result<(), IoError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -1,7 +1,7 @@
-//! Work that goes on beside the caller: one thread, one piece in work, the caller filling the next.
+//! A worker thread that processes one piece while the caller prepares the next.
 //!
-//! Small imports never start the thread: a single piece is done by the caller at the end. After
-//! an error nothing more is done, and [`Background::finish`] gives nothing that could be committed.
+//! A small import has one piece, which the caller processes itself without starting a thread. After
+//! an error no further piece is processed, and [`Background::finish`] returns that error.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -11,19 +11,15 @@ use crossbeam_channel::Sender;
 
 use crate::store::Error;
 
-/// What does the work, one piece after another, in order.
+/// Processes pieces one after another, in order.
 pub trait Work: fmt::Debug + Send + 'static {
-    /// What it works on.
     type Piece: fmt::Debug + Send + 'static;
 
-    /// Does one piece.
-    ///
-    /// # Errors
-    /// Then no other piece is given to it, and it is dropped.
+    /// Processes one piece. After an error the value is dropped.
     fn work(&mut self, piece: Self::Piece) -> Result<(), Error>;
 }
 
-/// Runs a [`Work`] on its own thread from the first [`Background::send`] on.
+/// Runs a [`Work`] on its own thread, which the first [`Background::send`] starts.
 #[derive(Debug)]
 pub struct Background<W: Work>(State<W>);
 
@@ -41,15 +37,14 @@ struct Running<W: Work> {
 }
 
 impl<W: Work> Background<W> {
-    /// Nothing runs yet.
     pub fn new(work: W) -> Self {
         Self(State::Here(work))
     }
 
-    /// Hands a piece over, waiting while the one before is in work.
+    /// Hands a piece to the thread. Blocks while the thread processes the previous one.
     ///
     /// # Errors
-    /// That of an earlier piece.
+    /// Returns the error of an earlier piece.
     pub fn send(&mut self, piece: W::Piece) -> Result<(), Error> {
         let running = match self.take() {
             State::Here(work) => Running::start(work)?,
@@ -61,15 +56,12 @@ impl<W: Work> Background<W> {
                 self.0 = State::There(running);
                 Ok(())
             }
-            // The thread ends early with an error only.
+            // The thread ends early only after an error.
             Err(_) => running.join().and(Err(Error::FailedBefore)),
         }
     }
 
-    /// Does `last`, waits for all before it, and gives the [`Work`] back.
-    ///
-    /// # Errors
-    /// That of any piece.
+    /// Waits for all pieces, processes `last` and returns the [`Work`].
     pub fn finish(mut self, last: W::Piece) -> Result<W, Error> {
         let mut work = match self.take() {
             State::Here(work) => work,
@@ -89,7 +81,8 @@ impl<W: Work> Drop for Background<W> {
     fn drop(&mut self) {
         if let State::There(Running { pieces, thread }) = self.take() {
             drop(pieces);
-            // What it worked on must be at rest before it is removed; how it ended is no matter.
+            // The thread must not write to files that the caller is about to remove. Its result
+            // doesn't matter.
             let _ = thread.join();
         }
     }

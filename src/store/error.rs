@@ -1,4 +1,4 @@
-//! What can go wrong with a store: each variant names the operation, with its path.
+//! Store errors. Each names the operation and the path.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 use crate::files::error::{IoError, is_disk_full};
 use crate::import_id::ImportId;
 
-/// Why a store could not do what it was asked.
+/// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder operation failed.
@@ -16,72 +16,45 @@ pub enum Error {
     Io(#[from] IoError),
     /// Events can't be encoded or written.
     #[error("cannot write events to {}", path.display())]
-    WriteEvents {
-        /// The Parquet file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-    /// The footer of an events file written earlier can't be read.
-    #[error("cannot read how many events {} holds", path.display())]
-    CountEvents {
-        /// The Parquet file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-    /// SQLite refused.
+    WriteEvents { path: PathBuf, source: ParquetError },
+    /// The footer of a committed events file can't be read.
+    #[error("cannot read the number of events in {}", path.display())]
+    CountEvents { path: PathBuf, source: ParquetError },
+    /// SQLite returned an error.
     #[error("cannot {operation} in {}", path.display())]
     Profiles {
-        /// What was tried: `look up ids`, `commit`, …
+        /// A verb phrase that completes "cannot …": `look up ids`, `commit`.
         operation: &'static str,
-        /// The profiles database.
         path: PathBuf,
-        /// Why.
         source: rusqlite::Error,
     },
-    /// A stored profile is not what this program writes.
+    /// The properties of a stored profile are not a JSON object.
     #[error("profile {id} in {} has properties that are not a JSON object", path.display())]
     Properties {
-        /// The profiles database.
         path: PathBuf,
         /// `profile.id`.
         id: i64,
-        /// Why.
         source: serde_json::Error,
     },
-    /// A newer program has been here.
+    /// A newer version of the program has migrated the database.
     #[error(
         "{} has schema {found}, this program knows up to {known}; install the newer version again",
         path.display()
     )]
-    Newer {
-        /// The profiles database.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// No thread to write on.
-    #[error("cannot start a thread to write on")]
-    Thread {
-        /// Why.
-        source: io::Error,
-    },
-    /// A write failed, its error was returned, and the caller went on.
+    Newer { path: PathBuf, found: i64, known: i64 },
+    /// A thread can't be started.
+    #[error("cannot start a thread")]
+    Thread { source: io::Error },
+    /// The caller continued after an error.
     #[error("an earlier write of this import failed")]
     FailedBefore,
-    /// The caller began with one schema and pushed a batch of another.
-    #[error("a batch of {import} is not of the schema that it began with")]
-    Mismatch {
-        /// The import.
-        import: ImportId,
-    },
+    /// The batch does not have the schema that the import began with.
+    #[error("a batch of {import} does not have the schema of the import")]
+    Mismatch { import: ImportId },
 }
 
 impl Error {
-    /// Whether the disk, or the daemon's share of it, is full.
+    /// Whether the disk, or the quota of the daemon's user, is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io(error) => error.is_disk_full(),
@@ -95,7 +68,7 @@ impl Error {
         }
     }
 
-    /// Names the operation and the path of an I/O error; made for `map_err`.
+    /// Returns a closure for `map_err` that wraps an I/O error.
     pub(super) fn io(
         operation: &'static str,
         path: impl Into<PathBuf>,

@@ -1,10 +1,11 @@
-//! The store: where accepted records go, exactly once.
+//! The store: keeps accepted records, each exactly once.
 //!
-//! A [`Store`] is one of several engines; the programs choose it, and one contract suite
-//! (`contract.rs`) holds for every engine. It knows records, accounts and import ids, and nothing
-//! of imports' states, of the state database or of the spool. What always holds: nothing of an
-//! import is visible before [`Writer::commit`] returns, all of it is afterwards, and committing
-//! the same import again changes nothing.
+//! A [`Store`] is one of several engines, chosen by the program. Every engine passes the same
+//! contract suite (`contract.rs`). The store knows records, accounts and import ids. It knows
+//! nothing of import states, the state database or the spool.
+//!
+//! Invariant: nothing of an import is visible before [`Writer::commit`], everything is visible once
+//! it returns, and committing the same import again changes nothing.
 
 mod background;
 #[cfg(test)]
@@ -21,23 +22,22 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::{Batch, Schema};
 
-/// An engine that keeps events and profiles.
+/// An engine that stores events and profiles.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// Files on this machine: events in Parquet, profiles in SQLite.
     Local(local::LocalStore),
 }
 
-/// What a committed import came to in the store. The same every time it is asked.
+/// The counts of a committed import. They never change after the commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Records stored.
     pub records: u64,
-    /// Profile ids that led to another profile before, and now lead to their record's.
+    /// How often a record moved a profile id from another profile to its own.
     pub moved_ids: u64,
 }
 
-/// One import on its way into the store. Dropped before [`Writer::commit`], it leaves nothing.
+/// Writes one import. Dropping it before [`Writer::commit`] discards the import.
 #[derive(Debug)]
 pub struct Writer(Engine);
 
@@ -47,20 +47,17 @@ enum Engine {
 }
 
 impl Store {
-    /// The local engine, with one folder per account below `data`. Nothing is made before
-    /// [`Store::begin`].
+    /// Returns the local engine, with one folder per account below `data`. [`Store::begin`] creates
+    /// the folders.
     pub fn local(data: PathBuf) -> Self {
         Self::Local(local::LocalStore::new(data))
     }
 
     /// Begins `import`, or finds that an earlier run committed it ([`Writer::is_committed`]).
-    /// What a crashed run of it left behind is removed.
+    /// Removes the leftovers of a crashed run of `import`.
     ///
-    /// One writer per import and, for profiles, one per account at a time: a second one waits
-    /// for the first, for ten seconds, and then fails.
-    ///
-    /// # Errors
-    /// The account's folders or its profiles can't be made or opened.
+    /// There is one writer per import and, for profiles, one per account at a time. A second one
+    /// waits up to ten seconds for the first, then fails.
     pub fn begin(
         &self,
         account: &AccountId,
@@ -74,11 +71,8 @@ impl Store {
         }
     }
 
-    /// What `import` came to in the store, if an earlier run committed it. Changes nothing; on
-    /// return a commit that was found is durable.
-    ///
-    /// # Errors
-    /// It can't be found out.
+    /// Returns the counts of `import`, `None` if no run committed it. The commit is durable when
+    /// this returns. Changes nothing else.
     pub fn committed(
         &self,
         account: &AccountId,
@@ -89,11 +83,8 @@ impl Store {
         }
     }
 
-    /// Removes what a crashed run of `import` left behind, when it will not begin again. What it
-    /// committed stays.
-    ///
-    /// # Errors
-    /// It can't be removed.
+    /// Removes the leftovers of a crashed run of `import`, for an import that will not begin again.
+    /// Committed records stay.
     pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         match self {
             Self::Local(store) => store.abandon(account, import),
@@ -102,22 +93,16 @@ impl Store {
 }
 
 impl Store {
-    /// The imports that it holds records of, of all accounts, in no order; one may come twice.
-    ///
-    /// # Errors
-    /// Its folders or databases can't be read.
+    /// Lists the stored imports of all accounts, in no order. An import may be listed twice.
     pub fn imports(&self) -> Result<Vec<ImportId>, Error> {
         match self {
             Self::Local(store) => store.imports(),
         }
     }
 
-    /// Copies what it holds of `account` into the new folder `to`: whole imports, without those
-    /// that `leave_out` names. Profiles are those of one moment, with all that is in them by then.
-    /// Returns whether it holds anything.
-    ///
-    /// # Errors
-    /// It can't be read, or `to` can't be written.
+    /// Copies the data of `account` into the new folder `to`. Events are copied by import, without
+    /// the imports for which `leave_out` is true. Profiles are a snapshot of all committed imports.
+    /// Returns whether the account has any data.
     pub fn export(
         &self,
         account: &AccountId,
@@ -129,10 +114,8 @@ impl Store {
         }
     }
 
-    /// Removes all that it holds of `account`. No import of the account may run.
-    ///
-    /// # Errors
-    /// It can't be removed; done again, it goes on.
+    /// Removes all data of `account`. No import of the account may be running. After an error, a
+    /// second call continues.
     pub fn erase(&self, account: &AccountId) -> Result<(), Error> {
         match self {
             Self::Local(store) => store.erase(account),
@@ -141,31 +124,29 @@ impl Store {
 }
 
 impl Writer {
-    /// Whether an earlier run committed this import: [`Writer::push`] then discards, and
-    /// [`Writer::commit`] returns what the earlier commit did.
+    /// Whether an earlier run committed this import. Then [`Writer::push`] discards its records,
+    /// and [`Writer::commit`] returns the earlier commit's counts.
     pub fn is_committed(&self) -> bool {
         match &self.0 {
             Engine::Local(writer) => writer.is_committed(),
         }
     }
 
-    /// Takes accepted records, in file order. It may write them at once, later, or on another
-    /// thread; an error can therefore come from records pushed earlier.
+    /// Adds accepted records, in file order. They may be written later or on another thread.
     ///
     /// # Errors
-    /// The records can't be written; the writer is then good for dropping only. Or the batch is
-    /// not of the schema that the import began with.
+    /// The error may be that of an earlier batch. After an error the writer can only be dropped,
+    /// unless the batch's schema is not the import's ([`Error::Mismatch`]).
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
         match &mut self.0 {
             Engine::Local(writer) => writer.push(batch),
         }
     }
 
-    /// Makes everything pushed visible at once, and durable before it returns.
+    /// Makes all pushed records durable, and visible in one step.
     ///
     /// # Errors
-    /// The records can't be written. It is then not known whether the import is committed: begin
-    /// it again to find out.
+    /// After an error the import may or may not be committed: [`Store::begin`] finds out.
     pub fn commit(self) -> Result<Committed, Error> {
         match self.0 {
             Engine::Local(writer) => writer.commit(),

@@ -1,6 +1,6 @@
-//! The local store as strangers see it: DuckDB, Polars and sqlite3, the real ones from PyPI.
+//! Reads the local store with DuckDB, Polars and sqlite3 from PyPI.
 //!
-//! `scripts/venv` installs them; `SFTP_IMPORT_TEST_PYTHON` names another Python that has them.
+//! `scripts/venv` installs them. `SFTP_IMPORT_TEST_PYTHON` names another Python that has them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -24,7 +24,7 @@ use sftp_import::records::{
 use sftp_import::store::{Store, Writer};
 use sha2::{Digest, Sha256};
 
-/// A store with two imports of events, one of profiles, and one of each half written.
+/// A store with two imports of events, one of profiles, and an uncommitted one of each.
 struct Sample {
     folder: tempfile::TempDir,
     unfinished: Vec<Writer>,
@@ -55,7 +55,7 @@ impl Sample {
         sample
     }
 
-    /// The whole file of a run that was cut off just before its rename.
+    /// Creates the leftovers of a crash just before the rename: a complete file.
     fn leave_what_a_crash_leaves(&self) {
         let part = "part-00000.parquet";
         let committed = self.account_folder().join("events/import=sftp1-1").join(part);
@@ -68,7 +68,7 @@ impl Sample {
         self.folder.path().join(account())
     }
 
-    /// What the readers find, as root or as the given user and group.
+    /// Runs the readers, as root or as the given user and group.
     fn read(&self, user: Option<(u32, u32)>) -> Json {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read.py");
         let mut command = Command::new(python());
@@ -90,7 +90,7 @@ pub fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/venv/bin/python");
     let made = root.join("target/venv/requirements.txt").exists();
-    assert!(made, "{} is missing; make it with: scripts/venv", python.display());
+    assert!(made, "{} is missing; create it with: scripts/venv", python.display());
     python
 }
 
@@ -106,8 +106,8 @@ fn utc() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
-/// The product page's columns, names that are hard to quote, and every type. Import 2 has one
-/// column more.
+/// Returns the product page's columns, names that are hard to quote, and every type. Import 2 has
+/// one more column.
 fn events(n: i64) -> (Schema, Batch) {
     let text = |cells: [Option<&str>; 3]| Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
     let times = |cells: [Option<i64>; 3]| {
@@ -224,7 +224,7 @@ fn every_reader_sees_the_committed_events_with_their_types() {
     }
 }
 
-/// Polars takes the first file's columns; it wants `concat(how="diagonal")` for this.
+/// Polars uses the first file's columns. It needs `concat(how="diagonal")` for this.
 #[test]
 fn a_column_that_comes_later_is_null_before() {
     let found = Sample::new().read(None);
@@ -237,8 +237,8 @@ fn every_reader_sees_the_committed_profiles_while_an_import_runs() {
     assert_profiles(&Sample::new().read(None));
 }
 
-/// A WAL database that was closed cleanly can't be opened by who can't write beside it, unless
-/// its -wal and -shm files are there.
+/// A user who can't write to the folder of a cleanly closed WAL database can open it only if its
+/// -wal and -shm files exist.
 #[test]
 fn a_member_of_the_group_reads_without_writing() {
     let mut sample = Sample::new();
@@ -257,12 +257,11 @@ fn a_member_of_the_group_reads_without_writing() {
     let gid = fs::metadata(sample.account_folder()).unwrap().gid();
     let nobody = Some((65534, gid));
     assert_profiles(&sample.read(nobody));
-    // At rest, with no program that has it open.
+    // No program has the database open any more.
     sample.unfinished.clear();
     assert_profiles(&sample.read(nobody));
 }
 
-/// Texts of every layout that the store has for them, over many pages and row groups.
 #[test]
 fn every_reader_sees_every_layout_of_texts() {
     const ROWS: usize = 120_000;
@@ -284,7 +283,7 @@ fn every_reader_sees_every_layout_of_texts() {
     ];
     let mut fields: Vec<_> =
         columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
-    // Numbers that differ in every bit are not compressed.
+    // Random numbers are not compressed.
     let number = |n: usize| {
         let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) as i64
@@ -333,7 +332,7 @@ fn every_reader_sees_every_layout_of_texts() {
     }
 }
 
-/// That the file has what the test is about.
+/// Checks that the file has every layout that the test is about.
 fn assert_layouts(folder: &Path) {
     let file = fs::File::open(folder.join("part-00000.parquet")).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();

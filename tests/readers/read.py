@@ -4,8 +4,8 @@ Usage: read.py FOLDER [UID GID]
 
 With UID and GID it reads as that user, in no other group.
 
-The folder is read as an analyst would: globs, Hive partitions, no knowledge of the program.
-Whatever fails ends the script; the caller compares what is printed.
+It reads the folder as an analyst would: with globs and Hive partitions, without the program.
+An error ends the script. The caller compares the output.
 """
 
 import json
@@ -30,7 +30,7 @@ PROFILES = """
 
 
 def table(columns, tuples):
-    """Columns with their types, and rows; times as text, everything else as JSON has it."""
+    """Returns columns with their types, and rows. Times are text."""
     plain = lambda value: value.isoformat() if hasattr(value, "isoformat") else value
     names = [name for name, _ in columns]
     rows = [dict(zip(names, map(plain, row))) for row in tuples]
@@ -57,7 +57,7 @@ def sqlite_profiles(database):
 
 
 def connect_duckdb():
-    """DuckDB with its SQLite scanner, from the pinned package: nothing is downloaded."""
+    """Loads DuckDB's SQLite scanner from the pinned package, without a download."""
     extensions = files("duckdb_extension_sqlite_scanner") / "extensions"
     scanner = extensions / f"v{duckdb.__version__}" / "sqlite_scanner.duckdb_extension"
     connection = duckdb.connect()
@@ -66,7 +66,7 @@ def connect_duckdb():
 
 
 def become(uid, gid):
-    """After every import, so that only the store must be readable to the user."""
+    """Changes the user, after all Python imports: the user needs access to the store only."""
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)

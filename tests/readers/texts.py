@@ -1,10 +1,10 @@
-"""Reads a folder of Parquet files with DuckDB and Polars; prints what its columns of texts, or of
-whole numbers, hold.
+"""Reads a folder of Parquet files with DuckDB and Polars; prints a digest of each text and integer
+column.
 
 Usage: texts.py FOLDER
 
-Per reader and column: how many rows are null, and the SHA-256 of all others in the rows' order,
-each text after its length in bytes and a colon; and the row whose source_line is 40,000.
+For each reader and column it prints the number of nulls and the SHA-256 of all other values in row
+order, each after its length in bytes and a colon. It also prints the row with source_line 40,000.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""Checks what came to an endpoint as a receiver would, and as docs/ says.
+"""Checks the requests that an endpoint received, as a receiver would and against docs/.
 
     webhooks.py docs/webhooks.schema.json docs/webhooks.md REQUESTS.jsonl SECRET...
 
-Every request must be signed with each of the secrets, by the standard's own library; every body,
-and every example of the page, must be valid by the schema, with no key that it doesn't know; every
-type of the schema must have come, and have an example. Prints what is wrong, and exits 1 then.
+Every request must be signed with each of the secrets; the standard's own library verifies it. Every
+body and every example of the page must match the schema and have no unknown key. Every type of the
+schema must have been received and must have an example. Prints the errors and exits 1 if any.
 """
 
 import json
@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 
 def strict(schema):
-    """The schema, with unknown keys refused wherever it lists keys; "data" is listed elsewhere."""
+    """Returns the schema with unknown keys refused wherever it lists keys. "data" is listed elsewhere."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
@@ -39,7 +39,7 @@ def main():
     for kind, text in examples:
         bodies.append((f"the example {kind}", json.loads(text)))
         if bodies[-1][1]["type"] != kind:
-            wrong.append(f"the example {kind} is of another type")
+            wrong.append(f"the example {kind} has another type")
     came = set()
     for line in open(requests_path, encoding="utf-8"):
         request = json.loads(line)
@@ -50,7 +50,7 @@ def main():
                 wrong.append(f"{request['headers']} by secret {n}: {error!r}")
         bodies.append((request["body"], json.loads(request["body"])))
         came.add(bodies[-1][1]["type"])
-    wrong += [f"{kind} did not come" for kind in types - came]
+    wrong += [f"{kind} was not received" for kind in types - came]
     for name, body in bodies:
         wrong += [f"{name}: {error.json_path}: {error.message}" for error in validator.iter_errors(body)]
     print("\n".join(wrong))

@@ -1,4 +1,4 @@
-//! Contracts of what is kept: events in their order, names and values as they are, profiles merged.
+//! Contracts of the stored records: the order of events, names, values and merged profiles.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub fn a_wide_schema_is_kept(engine: &Engine<'_>) {
 }
 
 pub fn names_and_values_are_kept_as_they_are(engine: &Engine<'_>) {
-    // As `records` names columns that clash: told apart by a suffix, whatever their case.
+    // `records` gives column names that clash a suffix, ignoring case.
     let names = ["Price", "price_2", "Größe 😀", "a.b", "event_2", "with \"quotes\" and\nlines"];
     let schema = event_schema(&names);
     let values = [Some(""), None, Some("é😀\0\n\"")];

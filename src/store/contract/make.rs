@@ -1,4 +1,4 @@
-//! What the contracts push: accounts, imports, schemas and batches in a few words each.
+//! Short constructors of accounts, imports, schemas and batches for the contracts.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub fn strings(column: &ArrayRef) -> Vec<Option<String>> {
     column.iter().map(|value| value.map(str::to_owned)).collect()
 }
 
-/// The fixed columns, then string properties of these names.
+/// Returns the fixed columns, then a string column for each of `properties`.
 pub fn event_schema(properties: &[&str]) -> EventSchema {
     let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let mut fields = vec![Field::new("event", DataType::Utf8, false), Field::new("ts", utc, false)];
@@ -38,7 +38,7 @@ pub fn event_schema(properties: &[&str]) -> EventSchema {
     EventSchema { arrow: Arc::new(arrow_schema::Schema::new(fields)) }
 }
 
-/// One event per name; every property holds `values`.
+/// Returns one event per name. Every property column holds `values`.
 pub fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> Batch {
     let n = names.len();
     let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
@@ -67,7 +67,8 @@ pub fn properties(names: &[&str]) -> Arc<[Property]> {
     names.iter().map(|name| Property { name: (*name).into(), kind: PropertyType::String }).collect()
 }
 
-/// Records of ids `[identity, fbId, gpId, objectId]` (empty: none) and changes, at 100, 101, …
+/// Returns records with ids `[identity, fbId, gpId, objectId]` (empty for none) and changes, at the
+/// times 100, 101, …
 pub fn profiles(properties: &Arc<[Property]>, records: &[([&str; 4], &[Change<'_>])]) -> Batch {
     let mut batch = ProfileBatch::new(Arc::clone(properties));
     for ((ids, changes), n) in records.iter().zip(0..) {

@@ -1,6 +1,6 @@
-//! What every engine promises, as tests. An engine takes part by one line of [`contract!`] and a
-//! [`Reader`] that looks at its data as a stranger would. Here is what an import's run and commit
-//! promise; `kept` says what is kept of its records.
+//! The contract suite: tests that every engine must pass. To add an engine, add one line of
+//! [`contract!`] and a [`Reader`] of its data. This file tests the run and commit of an import,
+//! `kept` tests the stored records.
 
 mod kept;
 mod make;
@@ -17,7 +17,7 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::{Batch, Schema, Value};
 
-/// Every contract, as one test for the named engine.
+/// Expands to one test per contract for the named engine.
 macro_rules! contract {
     ($engine:ident, $open:expr, $reader:expr) => {
         mod $engine {
@@ -53,22 +53,22 @@ macro_rules! contract {
 
 contract!(local, Store::local, &crate::store::local::contract::Reader);
 
-/// Looks at an engine's data without the engine.
+/// Reads an engine's data without the engine.
 pub trait Reader {
-    /// All visible events of an account, by import id, in order.
+    /// Returns all visible events of an account, sorted by import id, in file order.
     fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch>;
-    /// All visible profiles of an account, by id: sorted `kind:value` ids, properties, created_at
-    /// and updated_at.
+    /// Returns all visible profiles of an account, sorted by profile id.
     fn profiles(&self, data: &Path, account: &AccountId) -> Vec<SeenProfile>;
-    /// What lies in the account's folder and belongs to no committed import, by name.
+    /// Lists the files in the account's folder that belong to no committed import.
     fn leftovers(&self, data: &Path, account: &AccountId) -> Vec<String>;
-    /// Makes what a crash in the middle of writing events leaves.
+    /// Creates the leftovers of a crash during the writing of events.
     fn crash(&self, data: &Path, account: &AccountId, import: &ImportId);
 }
 
-/// One profile as a reader sees it.
+/// A profile as a [`Reader`] finds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenProfile {
+    /// `kind:value`, sorted.
     pub ids: Vec<String>,
     pub properties: String,
     pub created_at: i64,

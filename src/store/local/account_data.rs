@@ -1,9 +1,8 @@
-//! What the local engine holds of an account as a whole: copied out while it is in use, removed,
-//! and named by import.
+//! Operations on all data of an account: list its imports, export it while it is in use, erase it.
 //!
-//! These are what commands of root's do in a folder of the daemon's user: they list, open and remove
-//! with the rights of the owner of the folder around the store. What is copied is written with
-//! root's own.
+//! Commands run by root call these in a folder of the daemon's user. They list, open and remove
+//! files with the rights of the owner of the folder that contains the store, and write the copies
+//! with root's own.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -20,14 +19,11 @@ use crate::files::durable;
 use crate::files::owner::{Owner, OwnerRights};
 use crate::import_id::ImportId;
 
-/// What the name of an import's folder begins with.
+/// The prefix of an import's folder name.
 const PARTITION: &str = "import=";
 
 impl LocalStore {
     /// See [`crate::store::Store::imports`].
-    ///
-    /// # Errors
-    /// A folder or a database can't be read.
     pub fn imports(&self) -> Result<Vec<ImportId>, Error> {
         let _rights = assume(self.owner()?, &self.data)?;
         let mut imports = Vec::new();
@@ -43,11 +39,8 @@ impl LocalStore {
         Ok(imports)
     }
 
-    /// See [`crate::store::Store::export`]. Events are copied as files that never change once they
-    /// have their folder's name.
-    ///
-    /// # Errors
-    /// A file can't be read or written.
+    /// See [`crate::store::Store::export`]. Event files never change after their folder is renamed,
+    /// so a plain copy is enough.
     pub fn export(
         &self,
         account: &AccountId,
@@ -90,9 +83,6 @@ impl LocalStore {
     }
 
     /// See [`crate::store::Store::erase`].
-    ///
-    /// # Errors
-    /// The folder can't be removed.
     pub fn erase(&self, account: &AccountId) -> Result<(), Error> {
         let _rights = assume(self.owner()?, &self.data)?;
         let folder = AccountFolder::new(&self.data, account);
@@ -103,10 +93,10 @@ impl LocalStore {
         Ok(())
     }
 
-    /// The owner of the folder around the store, in which `data` has its name.
+    /// Returns the owner of the parent folder of `data`.
     fn owner(&self) -> Result<Owner, Error> {
         let folder = self.data.parent().unwrap_or(Path::new("/"));
-        Owner::of(folder).map_err(Error::io("look at", folder))
+        Owner::of(folder).map_err(Error::io("stat", folder))
     }
 }
 
@@ -114,7 +104,7 @@ fn assume(owner: Owner, data: &Path) -> Result<OwnerRights, Error> {
     owner.assume().map_err(Error::io("act as the owner of the folder of", data))
 }
 
-/// Every import that has events, with its folder.
+/// Lists the imports that have events, each with its folder.
 fn event_folders(folder: &AccountFolder) -> Result<Vec<(ImportId, PathBuf)>, Error> {
     let folders = entries(&folder.events())?.into_iter();
     Ok(folders
@@ -129,7 +119,7 @@ fn name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
-/// The paths in `folder`; none when it is not there.
+/// Lists the paths in `folder`. A missing folder is empty.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -139,8 +129,8 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     paths.collect::<std::io::Result<_>>().map_err(Error::io("list", folder))
 }
 
-/// Opens a regular file with the rights of `owner`. It can lie behind a link only if `owner` could
-/// read it anyway.
+/// Opens a regular file with the rights of `owner`. A link leads only to files that `owner` may
+/// read anyway.
 fn open(path: &Path, owner: Owner) -> Result<File, Error> {
     let opened = || {
         let _rights = owner.assume()?;

@@ -1,4 +1,4 @@
-//! The contract suite's view of the local engine: plain Parquet and SQLite readers.
+//! The contract suite's reader of the local engine: plain Parquet and SQLite.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::store::contract::{self, SeenProfile};
 
-/// Reads what lies in the folders.
+/// Reads the files of a local store.
 pub struct Reader;
 
 impl contract::Reader for Reader {

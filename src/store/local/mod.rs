@@ -1,7 +1,7 @@
-//! The local engine: events as Parquet files, profiles in SQLite, one folder per account.
+//! The local engine: events in Parquet files, profiles in SQLite, one folder per account.
 //!
-//! Both halves do their heavy work on their own thread ([`background`]) in pieces of bounded
-//! size, so memory does not grow with the import.
+//! Both do their heavy work on a thread of their own ([`background`]), in pieces of bounded size.
+//! Therefore memory does not grow with the size of the import.
 
 pub mod account_data;
 #[cfg(test)]
@@ -22,13 +22,13 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::{Batch, Schema};
 
-/// Folders of accounts below one data folder.
+/// A local store: one folder per account below `data`.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     data: PathBuf,
 }
 
-/// One import into the local engine.
+/// Writes one import into the local engine.
 #[derive(Debug)]
 pub struct LocalWriter {
     import: ImportId,
@@ -37,18 +37,18 @@ pub struct LocalWriter {
 
 #[derive(Debug)]
 enum State {
-    /// By an earlier run.
+    /// An earlier run committed the import.
     Committed(Committed),
     Events(Box<EventsWriter>),
     Profiles(Box<ProfilesWriter>),
 }
 
-/// How an import begins.
+/// The result of beginning an import.
 #[derive(Debug)]
 pub enum Begun<W> {
-    /// With nothing of it stored.
+    /// Nothing of the import is stored.
     Now(W),
-    /// After an earlier run committed it.
+    /// An earlier run committed the import.
     Before(Committed),
 }
 
@@ -62,15 +62,12 @@ impl<W> Begun<W> {
 }
 
 impl LocalStore {
-    /// A store below `data`, which need not be there yet.
+    /// Returns the store below `data`, which need not exist yet.
     pub fn new(data: PathBuf) -> Self {
         Self { data }
     }
 
     /// See [`super::Store::begin`].
-    ///
-    /// # Errors
-    /// The account's folders or its profiles can't be made or opened.
     pub fn begin(
         &self,
         account: &AccountId,
@@ -90,9 +87,6 @@ impl LocalStore {
     }
 
     /// See [`super::Store::committed`].
-    ///
-    /// # Errors
-    /// What is stored can't be read.
     pub fn committed(
         &self,
         account: &AccountId,
@@ -105,14 +99,11 @@ impl LocalStore {
         }
     }
 
-    /// See [`super::Store::abandon`]. Of profiles only a new database can be left: in another their
-    /// transaction went with the run.
-    ///
-    /// # Errors
-    /// What is unfinished can't be removed.
+    /// See [`super::Store::abandon`]. A crashed run of profiles leaves a file only if it was
+    /// building a new database: in an existing one its transaction is rolled back.
     pub fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         let folder = AccountFolder::new(&self.data, account);
-        crate::files::durable::remove_folder(&folder.unfinished_events_of(import))?;
+        durable::remove_folder(&folder.unfinished_events_of(import))?;
         profiles::abandon(&folder)
     }
 }
@@ -124,9 +115,6 @@ impl LocalWriter {
     }
 
     /// See [`super::Writer::push`].
-    ///
-    /// # Errors
-    /// As there.
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
         match (&mut self.state, batch) {
             (State::Committed(_), _) => Ok(()),
@@ -141,9 +129,6 @@ impl LocalWriter {
     }
 
     /// See [`super::Writer::commit`].
-    ///
-    /// # Errors
-    /// As there.
     pub fn commit(self) -> Result<Committed, Error> {
         match self.state {
             State::Committed(committed) => Ok(committed),

@@ -1,4 +1,4 @@
-//! One column of a Parquet file: texts by our own writer, every other type by the library's.
+//! The columns of a Parquet file. Text columns use our own encoder, all others the library's.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -18,29 +18,26 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use super::text::{TextChunk, TextColumn};
 use super::writer_settings;
 
-/// How many row groups are written as the first of them asks for. A file may go on in another way
-/// than it begins; to look again is to compress a page three times over.
+/// After this many row groups the encodings are chosen again, since the values may have changed.
+/// Choosing costs as much as compressing a page three times.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
 
-/// What zstd must take away for it to be worth its time: one byte in so many.
+/// zstd is worth its time if it saves at least one byte in this many.
 const LEAST: i64 = 16;
 
-/// So few values are compressed in any case.
+/// Columns with a sample of fewer values are always compressed.
 const SMALL: usize = 512;
 
-/// The columns of an import.
+/// The encoders of an import's columns.
 #[derive(Debug, Default)]
 pub struct Columns {
     columns: Vec<Column>,
-    /// How many row groups they were asked for.
+    /// The number of row groups so far.
     groups: usize,
 }
 
 impl Columns {
-    /// As the next row group has them, which is of `batches`.
-    ///
-    /// # Errors
-    /// Batches are not of one schema.
+    /// Returns the encoders for the next row group, which holds `batches`.
     pub fn of(&mut self, batches: &[RecordBatch]) -> Result<&[Column]> {
         if let (true, Some(first)) =
             (self.groups.is_multiple_of(GROUPS_PER_CHOICE), batches.first())
@@ -54,14 +51,14 @@ impl Columns {
     }
 }
 
-/// Encodes the chunks of a column.
+/// Encodes the column chunks of one column.
 #[derive(Debug)]
 pub enum Column {
     Texts(TextColumn),
     Others(Others),
 }
 
-/// A column's part of a row group.
+/// An encoded column chunk: one column of a row group.
 #[derive(Debug)]
 pub enum Chunk {
     Texts(Box<TextChunk>),
@@ -69,10 +66,7 @@ pub enum Chunk {
 }
 
 impl Column {
-    /// For a column that begins with `values`.
-    ///
-    /// # Errors
-    /// They are not of the field's type.
+    /// Chooses the encoder of a column by its first `values`.
     pub fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
         let sample = writer_settings::sample(values)?;
         let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
@@ -82,7 +76,7 @@ impl Column {
         }
         let settings = writer_settings::column(&sample);
         let others = |settings: WriterPropertiesBuilder| {
-            // The factory takes its settings from a file; nothing is written to this one.
+            // The factory reads its settings from a file writer. This one writes nothing.
             let settings = Arc::new(settings.build());
             let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), settings)?;
             let writers = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
@@ -96,10 +90,6 @@ impl Column {
         Ok(Self::Others(column))
     }
 
-    /// The chunk of `arrays`.
-    ///
-    /// # Errors
-    /// They are not of the column's type.
     pub fn encode<'a>(&self, arrays: impl Iterator<Item = &'a ArrayRef> + Clone) -> Result<Chunk> {
         match self {
             Self::Texts(column) => column.encode(arrays).map(Box::new).map(Chunk::Texts),
@@ -109,10 +99,7 @@ impl Column {
 }
 
 impl Chunk {
-    /// Makes it the next column of `group`.
-    ///
-    /// # Errors
-    /// The file can't be written.
+    /// Appends the chunk to `group` as its next column.
     pub fn append_to<W: Write + Send>(
         self,
         group: &mut SerializedRowGroupWriter<'_, W>,
@@ -126,8 +113,8 @@ impl Chunk {
     }
 }
 
-/// Encodes by the library. A column's writer is large (tables of a dictionary, of the compressor),
-/// so it lives for one chunk, and there are only as many as threads.
+/// Encodes with the library. A column writer is large (tables of the dictionary and of the
+/// compressor), so one is created per chunk, and there are only as many as threads.
 #[derive(Debug)]
 pub struct Others {
     field: FieldRef,
@@ -135,9 +122,9 @@ pub struct Others {
 }
 
 impl Others {
-    /// Whether zstd makes `sample` smaller by one byte in [`LEAST`]. Times at random, in the bits
-    /// that they differ in, it does not, and takes as long to find that out. Of a sample of less
-    /// than a byte a row there is nothing to be said, and of a small one it isn't asked.
+    /// Whether zstd saves one byte in [`LEAST`] of `sample`. It does not for random times, and
+    /// takes as long to find that out. A sample that is small, or takes less than a byte per row,
+    /// is too short to decide: then the answer is yes.
     fn gains(&self, sample: &ArrayRef) -> Result<bool> {
         if sample.len() < SMALL {
             return Ok(true);

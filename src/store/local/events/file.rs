@@ -1,4 +1,4 @@
-//! One Parquet file of an import. Columns are encoded side by side, written in order.
+//! One Parquet file of an import. Columns are encoded in parallel and written in order.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -22,11 +22,11 @@ use super::writer_settings::Settings;
 use crate::files::durable;
 use crate::store::Error;
 
-/// How many threads encode a row group's columns. The reading side has its own; with two cores,
-/// two let whichever side is behind have both.
+/// The number of threads that encode a row group's columns. Reading has its own thread. On two
+/// cores, two encoders let the slower of both sides use both cores.
 const ENCODERS: usize = 2;
 
-/// What is gathered before it is written, in bytes.
+/// The size of the write buffer, in bytes.
 const BUFFER: usize = 256 << 10;
 
 /// An open Parquet file.
@@ -43,10 +43,7 @@ impl fmt::Debug for Part {
 }
 
 impl Part {
-    /// Makes the file.
-    ///
-    /// # Errors
-    /// It can't be made, or is there already.
+    /// Creates the file, which must not exist.
     pub fn create(path: &Path, settings: &Settings) -> std::result::Result<Self, Error> {
         let file = BufWriter::with_capacity(BUFFER, durable::create_file(path)?);
         let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
@@ -57,10 +54,7 @@ impl Part {
         Ok(Self { path: path.to_owned(), file, writeback: Writeback::default() })
     }
 
-    /// Writes `batches` as one row group, as `columns` have it.
-    ///
-    /// # Errors
-    /// They don't have the part's columns, or the file can't be written.
+    /// Writes `batches` as one row group, encoded by `columns`.
     pub fn write(
         &mut self,
         columns: &mut Columns,
@@ -72,15 +66,12 @@ impl Part {
             .map_err(|source| Error::WriteEvents { path: self.path.clone(), source })
     }
 
-    /// How many column chunks it has so far.
+    /// Returns the number of column chunks written so far.
     pub fn chunks(&self) -> usize {
         self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
     }
 
-    /// Writes the footer, brings the file to the disk and says how many records it holds.
-    ///
-    /// # Errors
-    /// It can't be written or synced.
+    /// Writes the footer, syncs the file and returns its number of records.
     pub fn close(mut self) -> std::result::Result<u64, Error> {
         let written = self.file.finish().and_then(|metadata| {
             self.file.inner().get_ref().sync_all()?;
@@ -102,15 +93,16 @@ impl Part {
     }
 }
 
-/// How many bytes of memory `array` shows, which may be a piece of a longer one.
+/// Returns the bytes of memory that `array` uses. Of a slice, only its own rows count.
 pub(super) fn bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or(0)
 }
 
-/// Encodes every column, [`ENCODERS`] at a time, the largest first: so they end together.
+/// Encodes every column, [`ENCODERS`] at a time, the largest first so that the threads finish at
+/// about the same time.
 fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
-    // One batch tells how they compare.
+    // The first batch shows how the columns compare.
     let size = |n: usize| batches.first().map_or(0, |batch| bytes(batch.column(n)));
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
@@ -132,10 +124,7 @@ fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
     Ok(chunks.into_iter().flatten().collect())
 }
 
-/// How many records the file at `path` holds, by its footer.
-///
-/// # Errors
-/// It can't be read or is not Parquet.
+/// Returns the number of records in the file at `path`, from its footer.
 pub fn count(path: &Path) -> std::result::Result<u64, Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let reader = SerializedFileReader::new(file)

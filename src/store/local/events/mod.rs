@@ -1,7 +1,8 @@
-//! An import's events on their way into Parquet files.
+//! Writes an import's events into Parquet files.
 //!
-//! Batches are gathered into groups of bounded size; a group becomes one row group. The files lie
-//! in an unfinished folder that appears among the events, complete and synced, by one rename.
+//! Batches are collected into groups of bounded size. A group becomes one row group. The files are
+//! written to the import's unfinished folder. The commit syncs that folder and renames it into the
+//! `events` folder.
 
 mod column;
 pub mod file;
@@ -27,14 +28,14 @@ use crate::import_id::ImportId;
 use crate::records::EventSchema;
 use crate::store::background::{Background, Work};
 
-/// A group is handed over at this much Arrow memory, in bytes. Two exist at a time, so this and
-/// their encoded columns bound what an import holds.
+/// The Arrow memory of a full group, in bytes. Two groups exist at a time, so this and their
+/// encoded columns bound the memory of an import.
 const GROUP_BYTES: usize = 12 << 20;
-/// A part is closed after this many column chunks: the footer describes each, about 1 kB in
-/// memory, and 2,000 columns come to many.
+/// A file is closed after this many column chunks. The footer takes about 1 kB of memory per chunk,
+/// and a schema may have 2,000 columns.
 const CHUNKS_PER_PART: usize = 16_384;
 
-/// An import's events, not yet visible.
+/// Writes one import's events. They become visible with the commit.
 #[derive(Debug)]
 pub struct EventsWriter {
     schema: SchemaRef,
@@ -43,14 +44,14 @@ pub struct EventsWriter {
     folders: Folders,
 }
 
-/// Batches that will be one row group.
+/// Batches that become one row group.
 #[derive(Debug, Default)]
 struct Group {
     batches: Vec<RecordBatch>,
     bytes: usize,
 }
 
-/// The import's files, each opened when there is something to write to it.
+/// Writes the import's files. A file is created with its first row group.
 #[derive(Debug)]
 struct Parts {
     folder: PathBuf,
@@ -61,17 +62,14 @@ struct Parts {
     records: u64,
 }
 
-/// Removes the unfinished folder when dropped, whether or not the import was committed.
+/// The folders of an import. Dropping it removes the unfinished folder, after a commit as well.
 #[derive(Debug)]
 struct Folders {
     unfinished: PathBuf,
     committed: PathBuf,
 }
 
-/// Begins `import`, or says what an earlier run of it committed.
-///
-/// # Errors
-/// Folders can't be made, or the committed files can't be read.
+/// Begins `import`, or returns the counts of an earlier run that committed it.
 pub fn begin(
     folder: &AccountFolder,
     account: &AccountId,
@@ -105,31 +103,25 @@ pub fn begin(
     }))
 }
 
-/// What an earlier run of `import` committed, made durable.
-///
-/// # Errors
-/// The committed files can't be read.
+/// Returns the counts of `import` if an earlier run committed it, and makes that commit durable.
 pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
     let events = folder.events_of(import);
     match fs::metadata(&events) {
         Err(error) if durable::is_missing(&error) => return Ok(None),
-        found => found.map_err(Error::io("look at", &events))?,
+        found => found.map_err(Error::io("stat", &events))?,
     };
-    // The run that renamed it may have been cut off before its name was on disk.
+    // The earlier run may have crashed between the rename and the sync.
     durable::sync(&folder.events())?;
     count(&events).map(Some)
 }
 
 impl EventsWriter {
-    /// Whether `batch` has the columns that the import began with.
+    /// Whether `batch` has the import's columns.
     pub fn fits(&self, batch: &RecordBatch) -> bool {
         Arc::ptr_eq(batch.schema_ref(), &self.schema) || *batch.schema_ref() == self.schema
     }
 
-    /// Keeps `batch`; a full group goes to the files.
-    ///
-    /// # Errors
-    /// An earlier group can't be written.
+    /// Adds `batch`. A full group is written on the other thread.
     pub fn push(&mut self, batch: RecordBatch) -> Result<(), Error> {
         self.group.push(batch);
         if self.group.bytes < GROUP_BYTES {
@@ -138,10 +130,7 @@ impl EventsWriter {
         self.parts.send(std::mem::take(&mut self.group))
     }
 
-    /// Writes what is left and makes the folder appear.
-    ///
-    /// # Errors
-    /// The files can't be written, synced or renamed.
+    /// Writes the last group, closes the files and renames the folder.
     pub fn commit(self) -> Result<Committed, Error> {
         let records = self.parts.finish(self.group)?.close()?;
         durable::publish_folder(&self.folders.unfinished, &self.folders.committed)?;
@@ -152,7 +141,7 @@ impl EventsWriter {
 impl Group {
     fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
-            // Pieces of a batch share its memory: each counts for what is its own.
+            // Slices of a batch share its memory: each counts only its own rows.
             self.bytes += batch.columns().iter().map(file::bytes).sum::<usize>();
             self.batches.push(batch);
         }
@@ -175,7 +164,7 @@ impl Work for Parts {
 }
 
 impl Parts {
-    /// The open part, or the next one.
+    /// Takes the open file, or creates the next one.
     fn part(&mut self) -> Result<Part, Error> {
         match self.open.take() {
             Some(part) => Ok(part),
@@ -191,7 +180,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Closes the last part; without a record there is one part with the columns alone.
+    /// Closes the last file and returns the number of records. An import without records gets one
+    /// file that has the columns only.
     fn close(mut self) -> Result<u64, Error> {
         if self.closed == 0 {
             self.open = Some(self.part()?);
@@ -204,16 +194,16 @@ impl Parts {
 impl Drop for Folders {
     fn drop(&mut self) {
         if let Err(error) = durable::remove_folder(&self.unfinished) {
-            // The next run of this import removes it; a reader never looks at it.
+            // The next run of this import removes it. Readers never scan this folder.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "an import's unfinished events stay on disk"
+                "cannot remove the unfinished events of an import"
             );
         }
     }
 }
 
-/// What the files of a committed import hold, by their footers.
+/// Counts the events of a committed import by the footers of its files.
 fn count(folder: &Path) -> Result<Committed, Error> {
     let mut committed = Committed::default();
     for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
@@ -233,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// A batch of `width` columns that fills a group, with the schema it has.
+    /// Returns a batch of `width` columns that fills a group, and its schema.
     fn full_group(width: usize) -> (EventSchema, RecordBatch) {
         let text = "x".repeat(GROUP_BYTES / width / 16);
         let column: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 17]));

@@ -1,32 +1,33 @@
-//! A file on its way to the disk: written back while it grows, and out of the page cache.
+//! Writes a growing file back to the disk and drops it from the page cache.
 //!
-//! Left alone, the kernel keeps what is written until it has aged, or much is dirty (vm.dirty_*),
-//! and the sync at the end waits for all of it. Nobody reads these files soon, so their pages may go
-//! as soon as they are on the disk.
+//! By default the kernel keeps dirty pages until they are old or numerous (vm.dirty_*), and the
+//! final sync waits for all of them. These files are not read soon, so their pages can be dropped
+//! once they are on the disk.
 
 use std::fs::File;
 
 use nix::fcntl::{PosixFadviseAdvice::POSIX_FADV_DONTNEED, posix_fadvise};
 
-/// How much is written between two requests, in bytes.
+/// The number of bytes between two requests.
 const STEP: u64 = 4 << 20;
 
-/// How far the kernel was asked to write a file back.
+/// The progress of the requests for one file.
 #[derive(Debug, Default)]
 pub struct Writeback {
-    /// Up to where it was asked, and up to where before that.
+    /// The file's length at the last request, and at the one before.
     asked: [u64; 2],
 }
 
 impl Writeback {
-    /// `file` holds `length` bytes by now, written from its start on.
+    /// Requests the write-back of `file`, which now has `length` bytes, if it grew by [`STEP`].
     pub fn grown(&mut self, file: &File, length: u64) {
         let [last, before] = self.asked;
         if length < last + STEP {
             return;
         }
-        // What is dirty begins to be written; what is on the disk by now, as what was asked for the
-        // last time, is dropped. This is advice: refused, nothing is lost.
+        // The kernel starts to write dirty pages and drops clean ones. The pages of the previous
+        // request are clean by now, so the range includes them. The result is ignored, as the
+        // request is only advice.
         let range = (i64::try_from(before), i64::try_from(length - before));
         if let (Ok(start), Ok(bytes)) = range {
             let _ = posix_fadvise(file, start, bytes, POSIX_FADV_DONTNEED);

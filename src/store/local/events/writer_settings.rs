@@ -1,4 +1,4 @@
-//! How Parquet files are written: chosen by measurement on the product page's eight columns.
+//! The settings of the Parquet writer, chosen by measurement on the product page's eight columns.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -20,28 +20,26 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::EventSchema;
 
-/// How many values of a column are looked at to choose its encoding.
+/// The number of values in the sample that decides a column's encoding.
 const SAMPLE: usize = 4096;
-/// About how many bytes of them.
+/// The size of the sample, in bytes, about.
 const SAMPLE_BYTES: usize = 256 << 10;
 
-/// A page before compression, in bytes. It stays in a core's cache from encoding to compression:
-/// with 1 MiB an import took 1.5 times as long.
+/// The size of a page before compression, in bytes. A page of this size stays in the core's cache
+/// between encoding and compression. With 1 MiB an import took 1.5 times as long.
 pub const PAGE_BYTES: usize = 64 << 10;
-/// A column whose dictionary outgrows this goes on without it, in bytes.
+/// The largest dictionary, in bytes. A column whose dictionary grows beyond it continues without.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
-/// What every part of an import shares.
+/// The settings that all files of an import share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The columns.
     pub schema: SchemaRef,
-    /// Of the file: who wrote it, for whom.
+    /// The properties of each file, with the program, the account and the import as metadata.
     pub file: WriterProperties,
 }
 
 impl Settings {
-    /// The settings for one import's files.
     pub fn new(account: &AccountId, import: &ImportId, schema: &EventSchema) -> Self {
         let metadata = vec![
             KeyValue::new("sftp-import.account".to_owned(), account.to_string()),
@@ -52,7 +50,7 @@ impl Settings {
     }
 }
 
-/// The settings for a column, not of texts, that begins with `sample`.
+/// Returns the settings for a column that is not of text and begins with `sample`.
 pub fn column(sample: &ArrayRef) -> WriterPropertiesBuilder {
     let settings = common().set_dictionary_enabled(repeats(sample));
     match sample.data_type() {
@@ -63,11 +61,8 @@ pub fn column(sample: &ArrayRef) -> WriterPropertiesBuilder {
     }
 }
 
-/// What a column begins with: the first [`SAMPLE`] of `values`, or fewer if they are long. `values`
-/// may be many short arrays.
-///
-/// # Errors
-/// They are not of one type.
+/// Returns the first [`SAMPLE`] of `values`, or fewer if they are long. `values` may be many short
+/// arrays.
 pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
     let (mut left, mut bytes) = (SAMPLE, 0);
     let first = values.map_while(|values| {
@@ -87,18 +82,18 @@ pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef
 fn common() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
     WriterProperties::builder()
-        // In the form that parquet-java reads: else it takes files with DELTA_BYTE_ARRAY for those
-        // of a version of its own that wrote them wrong (PARQUET-246), and refuses them.
+        // This form is the one that parquet-java parses. With another form it refuses files with
+        // DELTA_BYTE_ARRAY, since an old version of its own wrote them wrong (PARQUET-246).
         .set_created_by(concat!("sftp-import version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        // Parts are cut into row groups by their writer.
+        // The events writer decides where a row group ends.
         .set_max_row_group_row_count(None)
 }
 
-/// Whether `values` repeat so often that a dictionary pays: half of them at least.
+/// Whether at least half of `values` are repeats, so that a dictionary pays.
 fn repeats(values: &ArrayRef) -> bool {
     match values.data_type() {
         DataType::Int32 => primitives::<Int32Type, _>(values, |n| n),

@@ -1,9 +1,8 @@
-//! All ids of an account, on their way from their table into a window.
+//! Loads all ids of an account from the `identity` table into a window, in the background.
 //!
-//! Each kind is read by a thread and a connection of its own, beside other work ([`Reading`]). They
-//! all see what was committed last, as the import that they read for holds the lock that a commit
-//! takes. Then ids are laid out by profile, strongest first, as if each profile
-//! had had one record that names all of its ids: those of a record that comes then lie side by side.
+//! Each kind is read by a thread with its own connection ([`Reading`]). All of them see the same
+//! committed state, since the import holds the lock that a commit needs. The ids are stored by
+//! profile, strongest first. So the ids of a later record are most likely neighbours in memory.
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -17,10 +16,10 @@ use crate::records::IdKind;
 use crate::store::Error;
 use crate::store::profiles::identity::id_index::{HEAD, Ids, Key};
 
-/// How many ids are read between two looks at whether it may go on.
+/// The number of ids that are read between two checks of the limits.
 const LOOK_EVERY: usize = 1024;
 
-/// The ids of one kind, and where they lead.
+/// The ids of one kind with their profiles.
 #[derive(Debug)]
 struct OfKind {
     kind: IdKind,
@@ -28,7 +27,7 @@ struct OfKind {
     rows: Vec<Row>,
 }
 
-/// An id and its place in the text.
+/// An id's profile and its place in the text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     profile: i64,
@@ -36,30 +35,30 @@ struct Row {
     len: u32,
 }
 
-/// What the reading threads share.
+/// State shared by the reading threads.
 #[derive(Debug)]
 struct Shared {
-    /// Nobody waits for the ids any more, or one of the threads has failed.
+    /// The ids are no longer needed, or one of the threads has failed.
     is_dropped: AtomicBool,
     count: AtomicUsize,
     text: AtomicUsize,
-    /// How many bytes of memory they may hold.
+    /// The memory that the ids may take, in bytes.
     limit: usize,
 }
 
 impl Shared {
-    /// Takes so many more with so many bytes of text into account, and says whether to go on.
+    /// Counts `count` more ids with `text` bytes. Returns whether to continue.
     fn take(&self, count: usize, text: usize) -> bool {
         let count = self.count.fetch_add(count, Ordering::Relaxed) + count;
         let text = self.text.fetch_add(text, Ordering::Relaxed) + text;
-        // Of what is held for a moment while they are arranged it is two thirds that count.
+        // Arranging the ids needs more memory for a short time. Two thirds of that are counted.
         let for_a_moment = size_of::<Row>() + HEAD + size_of::<u32>() + size_of::<i64>();
         let bytes = Ids::bytes_of(count, text).max((2 * text + count * for_a_moment) / 3 * 2);
         bytes < self.limit && !self.is_dropped.load(Ordering::Relaxed)
     }
 
-    /// Reads all ids from the database at `path`; nothing when they hold too much memory or nobody
-    /// waits for them.
+    /// Reads all ids from the database at `path`. `None` if they take too much memory or are no
+    /// longer needed.
     fn read(&self, path: &Path) -> Result<Option<Arranged>, Error> {
         let read = |kind| {
             let failed =
@@ -115,7 +114,7 @@ impl OfKind {
     }
 }
 
-/// Numbers the ids of all kinds, each in the order of profiles.
+/// Merges the ids of all kinds in the order of profiles, and numbers them.
 fn arrange(kinds: Vec<OfKind>) -> Arranged {
     let text = kinds.iter().map(|kind| kind.text.len()).sum();
     let count = kinds.iter().map(|kind| kind.rows.len()).sum();
@@ -129,20 +128,20 @@ fn arrange(kinds: Vec<OfKind>) -> Arranged {
         rows[kind].next().map(|row| kinds[kind].key(row))
     };
     let mut ids = Ids::sealed(std::iter::from_fn(next), count, text);
-    drop(kinds); // before memory is taken again
+    drop(kinds); // frees memory before the hash table is built
     ids.unseal();
     (ids, leads)
 }
 
-/// How many bytes of records may come for each id that is being read, before they have to wait for
-/// it. What comes until then has to be caught up with; and who has nothing to do leaves the
-/// processor to the reading.
+/// The bytes of records that are accepted per id of the table before the import waits for the ids.
+/// Records accepted earlier must be processed later. An import that waits leaves the processor to
+/// the reading threads.
 const BYTES_BESIDE: usize = 32;
 
-/// Each under a number, and where it leads, by these numbers.
+/// All ids, and their profiles by the ids' numbers.
 pub type Arranged = (Ids, Vec<i64>);
 
-/// The ids of a table, while they are read. Nothing goes on after it is dropped.
+/// Loads the ids of a table. Dropping it stops its threads.
 #[derive(Debug)]
 pub struct Reading {
     thread: Option<JoinHandle<Result<Option<Arranged>, Error>>>,
@@ -151,11 +150,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Begins to read those of the database at `path`, which has about so many, as long as they
-    /// hold no more than `limit` bytes of memory.
-    ///
-    /// # Errors
-    /// The thread can't be started.
+    /// Starts to read about `count` ids from the database at `path`. Gives up if they take more
+    /// than `limit` bytes of memory.
     pub fn begin(path: &Path, count: usize, limit: usize) -> Result<Self, Error> {
         let path = path.to_owned();
         let (is_dropped, ids, text) = Default::default();
@@ -167,14 +163,14 @@ impl Reading {
         Ok(Self { thread: Some(thread), shared, count })
     }
 
-    /// Whether it is time to finish: they can be had at once, or so many bytes of records came
-    /// meanwhile that it is better to wait.
+    /// Whether to call [`Self::finish`]: the ids are loaded, or `bytes` of records wait for them,
+    /// which is enough.
     pub fn is_due(&self, bytes: usize) -> bool {
         bytes > self.count * BYTES_BESIDE
             || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The ids, arranged; nothing when they hold too much memory.
+    /// Waits for the ids. `None` if they take too much memory.
     pub fn finish(mut self) -> Result<Option<Arranged>, Error> {
         let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it is finished once")));
@@ -186,7 +182,7 @@ impl Drop for Reading {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.shared.is_dropped.store(true, Ordering::Relaxed);
-            let _ = thread.join(); // nobody asks how it ended
+            let _ = thread.join(); // its result is not needed
         }
     }
 }

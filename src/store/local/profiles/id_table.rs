@@ -1,6 +1,6 @@
-//! The `identity` table: where ids lead, read before a window and written after it.
+//! The `identity` table: the profile of each id, read before a merge pass and written after it.
 //!
-//! Whatever there are many of is read and written in the order of the table's key.
+//! Many rows are always read and written in the order of the table's key.
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
@@ -12,17 +12,17 @@ use crate::store::profiles::identity::id_index::Ids;
 use crate::store::profiles::identity::key_order::KINDS_BY_NAME;
 use crate::store::profiles::identity::resolve::UNKNOWN;
 
-/// How many ids are looked for in memory at once.
+/// The number of rows that are looked up in memory as one group.
 const AT_ONCE: usize = 128;
 
 impl Database {
-    /// Where each of the ids leads, by their numbers; [`UNKNOWN`] for one that isn't there. The whole
-    /// table is read, or they are looked up one by one.
+    /// Returns the profile of each id by its number, [`UNKNOWN`] for ids without a row. Scans the
+    /// whole table, or looks up the ids one by one.
     pub fn look_up(&self, ids: &Ids, is_sweep: bool) -> Result<Vec<i64>, Error> {
         let mut leads = vec![UNKNOWN; ids.len()];
         let mut found = Found::default();
         let look_up = || match is_sweep {
-            // A sysadmin may have added other kinds.
+            // Scans these kinds only, as a sysadmin may have added others.
             true => KINDS_BY_NAME.into_iter().try_for_each(|kind| {
                 sweep(&self.connection, kind, |id, profile| {
                     found.push(kind, id, profile);
@@ -39,7 +39,7 @@ impl Database {
         Ok(leads)
     }
 
-    /// How many ids there are.
+    /// Returns the number of rows.
     pub fn count_ids(&self) -> Result<i64, Error> {
         self.connection
             .query_row("SELECT count(*) FROM identity", [], |row| row.get(0))
@@ -57,7 +57,7 @@ impl Database {
         Ok(())
     }
 
-    /// Makes each id lead to its profile. They come in [`Ids::in_key_order`].
+    /// Stores the profile of each id. The ids must be in [`Ids::in_key_order`].
     pub fn lead(&self, leads: &IdRows) -> Result<(), Error> {
         let bind = |statement: &mut Statement<'_>, at: usize, (value, profile): (&str, i64)| {
             statement.raw_bind_parameter(at, value)?;
@@ -70,8 +70,8 @@ impl Database {
     }
 }
 
-/// Reads all ids of a kind and where they lead, in the order of their pages, unless `take` wants no
-/// more.
+/// Reads all ids of a kind with their profiles, in the order of the table, until `take` returns
+/// false.
 pub(super) fn sweep(
     connection: &Connection,
     kind: IdKind,
@@ -101,7 +101,7 @@ impl Found {
         self.rows.push((kind, self.text.len(), profile));
     }
 
-    /// Notes those that are wanted, and is empty again.
+    /// Writes the profiles of the ids that are in `ids` to `leads`, then removes all rows.
     fn note(&mut self, ids: &Ids, leads: &mut [i64]) {
         let mut start = 0;
         let keys = self

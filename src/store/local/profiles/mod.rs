@@ -1,9 +1,9 @@
-//! An import's profile changes on their way into an account's `profiles.db`.
+//! Merges an import's profile changes into an account's `profiles.db`.
 //!
-//! Records are gathered into a [`window`], as large as its ids fit into memory; for most imports
-//! that is all of it. Then ids are looked up once each, and each profile is read, merged and
-//! written about once, in the order of the tables. The result is the same however records fall
-//! into windows. One transaction holds the whole import.
+//! Records are collected into a [`window`]. Its size is limited by the memory of its ids, and most
+//! imports fit into one window. Then each id is looked up once, and each profile is read, merged
+//! and written about once, in the order of the tables. The result does not depend on how records
+//! are divided into windows. One transaction contains the whole import.
 
 pub mod database;
 pub mod id_loader;
@@ -25,9 +25,9 @@ use crate::store::background::{Background, Work};
 use crate::store::profiles::batch::window::{Limits, Window};
 pub use crate::store::profiles::properties::merge::Merger;
 
-/// Batches are handed to the merging thread at about this many bytes.
+/// The size of the pieces handed to the merging thread, in bytes, about.
 const PIECE_BYTES: usize = 2 << 20;
-/// An import's changes, not yet visible.
+/// Writes one import's profile changes. They become visible with the commit.
 #[derive(Debug)]
 pub struct ProfilesWriter {
     properties: Arc<[Property]>,
@@ -35,7 +35,7 @@ pub struct ProfilesWriter {
     profiles: Background<Profiles>,
 }
 
-/// Batches on their way to the other thread.
+/// Batches for the merging thread.
 #[derive(Debug, Default)]
 struct Piece {
     batches: Vec<ProfileBatch>,
@@ -46,17 +46,14 @@ struct Piece {
 #[derive(Debug)]
 struct Profiles {
     import: ImportId,
-    /// Dropped before the database, of which it may be reading.
+    /// Must be dropped before the database, since its thread may be reading it.
     window: Window,
     database: Database,
     merger: Merger,
     committed: Committed,
 }
 
-/// Begins `import`, or says what an earlier run of it committed.
-///
-/// # Errors
-/// The account's folder or database can't be made or opened.
+/// Begins `import`, or returns the counts of an earlier run that committed it.
 pub fn begin(
     folder: &AccountFolder,
     import: &ImportId,
@@ -74,7 +71,7 @@ fn begin_within(
     durable::create_folders(folder.path())?;
     let database = Database::begin(&folder.profiles())?;
     if let Some(committed) = database.committed(import)? {
-        durable::sync_parent(&folder.profiles())?; // the crash may have come before this
+        durable::sync_parent(&folder.profiles())?; // the earlier run may have crashed before this
         return Ok(Begun::Before(committed));
     }
     let last_profile = database.last_profile()?;
@@ -92,43 +89,34 @@ fn begin_within(
     }))
 }
 
-/// What an earlier run of `import` committed.
-///
-/// # Errors
-/// The account's database can't be opened or read.
+/// Returns the counts of `import` if an earlier run committed it.
 pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
     let path = folder.profiles();
     match fs::metadata(&path) {
         Err(error) if durable::is_missing(&error) => Ok(None),
-        Err(error) => Err(Error::io("look at", &path)(error)),
+        Err(error) => Err(Error::io("stat", &path)(error)),
         Ok(_) => {
             let committed = Database::peek(&path, import)?;
             if committed.is_some() {
-                durable::sync_parent(&path)?; // the crash may have come before this
+                durable::sync_parent(&path)?; // the earlier run may have crashed before this
             }
             Ok(committed)
         }
     }
 }
 
-/// Removes what a crashed run left.
-///
-/// # Errors
-/// It can't be removed.
+/// Removes the leftovers of a crashed run.
 pub fn abandon(folder: &AccountFolder) -> Result<(), Error> {
     Unfinished::clear(&folder.profiles())
 }
 
 impl ProfilesWriter {
-    /// Whether `batch` changes the properties that the import began with.
+    /// Whether `batch` has the import's properties.
     pub fn fits(&self, batch: &ProfileBatch) -> bool {
         Arc::ptr_eq(batch.properties(), &self.properties) || *batch.properties() == self.properties
     }
 
-    /// Keeps `batch`; enough of them go to the merging thread.
-    ///
-    /// # Errors
-    /// An earlier window can't be merged or written.
+    /// Adds `batch`. A full piece is handed to the merging thread.
     pub fn push(&mut self, batch: ProfileBatch) -> Result<(), Error> {
         self.piece.push(batch);
         if self.piece.bytes < PIECE_BYTES {
@@ -137,10 +125,7 @@ impl ProfilesWriter {
         self.profiles.send(std::mem::take(&mut self.piece))
     }
 
-    /// Merges what is left and commits the transaction.
-    ///
-    /// # Errors
-    /// The changes can't be merged or written.
+    /// Merges the last window and commits the transaction.
     pub fn commit(self) -> Result<Committed, Error> {
         let mut profiles = self.profiles.finish(self.piece)?;
         profiles.merge_window()?;

@@ -1,4 +1,4 @@
-//! Whole imports against a naive model: any ids, changes and cuts, small windows, forced spills.
+//! Compares whole imports with a naive model: random ids, changes, windows and spills.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::records::{Change, IdKind, Operation, PropertyType, Value};
 use crate::store::profiles::properties::merge::tests::naive;
 
-/// Ids by kind (small numbers, so that records meet), time, changes.
+/// Ids by kind (small numbers, so that records share them), time, changes.
 type Record = ([Option<u8>; 4], i64, Vec<(usize, Operation, u8)>);
 
 const NAMES: [&str; 3] = ["p", "", "é\""];
@@ -22,8 +22,8 @@ struct Model {
 }
 
 impl Model {
-    /// RULES' "Identity" and "Rows apply in file order", record by record. Gives how many ids
-    /// moved.
+    /// Implements the rules "Identity" and "Rows apply in file order" record by record. Returns the
+    /// number of moved ids.
     fn apply(&mut self, (ids, at, changes): &Record) -> u64 {
         let keys: Vec<_> = keys(ids).map(|(kind, id)| (kind.as_str().to_owned(), id)).collect();
         let known = keys.iter().find_map(|key| self.ids.get(key).copied());
@@ -40,10 +40,10 @@ impl Model {
         moved as u64
     }
 
-    /// What a stranger reads.
+    /// Reads the database without the program.
     fn stored(path: &std::path::Path) -> Self {
         if !path.exists() {
-            return Self::default(); // nothing is committed yet
+            return Self::default();
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let connection = rusqlite::Connection::open_with_flags(path, flags).unwrap();
@@ -65,7 +65,7 @@ impl Model {
 
 fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
     let ids = IdKind::ALL.into_iter().zip(ids);
-    // What one import has says little of what the next one meets.
+    // Long ids make the estimated memory of the table's ids wrong.
     let id = |id| format!("a long id of someone: {id}{}", "x".repeat(if id > 8 { 300 } else { 0 }));
     ids.filter_map(move |(kind, number)| number.map(|number| (kind, id(number))))
 }
@@ -160,8 +160,6 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Ids that memory doesn't take, and records that come faster than ids are read, cost more than
-    /// one window.
     #[test]
     fn agrees_with_the_naive_model_however_slowly_ids_are_read(
         first in records(),

@@ -1,11 +1,12 @@
-//! One pass over the profile table: SQLite on this thread, merging on others. On one more, records
-//! are brought into the order of profiles, slice by slice ([`slices`]), and on another the ids that
-//! now lead elsewhere into the order of their table.
+//! A merge pass: merges the records of a window into the profile table, in one pass over it.
 //!
-//! Chunks of profiles are read, given to the merging threads in turn and stored in the same order,
-//! some ahead of what is stored. A slice that may have profiles of the one before waits until that
-//! is stored; so a profile is read after its last write. Ids are stored whenever their thread has
-//! some: nothing reads them.
+//! This thread uses the database. Other threads merge, one sorts records into runs ([`slices`]), and
+//! one sorts the ids that moved in the order of their table.
+//!
+//! A chunk of profiles is read, merged by one of the merging threads in turn, and stored in the same
+//! order. Several chunks are read ahead of the one that is stored. A run that may have profiles of
+//! the run before waits until those are stored, so a profile is always read after its last write.
+//! Moved ids are stored whenever their thread has some, since nothing reads them in this pass.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -28,44 +29,43 @@ use crate::store::profiles::identity::key_order::KINDS_BY_NAME;
 use crate::store::profiles::identity::resolve::Leads;
 use crate::store::profiles::properties::merge::Merger;
 
-/// How many ids are stored at once.
+/// The number of ids that are stored as one group.
 const IDS: usize = 1024;
 
-/// Threads that merge, which takes more than twice as long as reading what they merge.
+/// The number of merging threads. Merging takes more than twice as long as reading.
 const MERGING: usize = 2;
 
-/// How many chunks each of them has at most, in work and waiting; fewer where profiles are large.
+/// The maximum number of chunks per merging thread, fewer if profiles are large.
 const AHEAD: usize = 2;
 
-/// What a pass needs to know.
+/// The parameters of a merge pass.
 #[derive(Clone, Copy)]
 pub struct Sweep {
     /// The greatest id of a profile that may be in the table.
     pub last_stored: i64,
-    /// How much is in work at once.
     pub limits: Limits,
 }
 
-/// The thread of the database, which knows what is on its way.
+/// The database's side of a merge pass.
 struct Table<'a> {
     database: &'a Database,
     sweep: Sweep,
     slices: Receiver<Result<Slice, Error>>,
     ids: Receiver<IdRows>,
     merging: [Merging; MERGING],
-    /// How many chunks were given to them so far.
+    /// The number of chunks sent to the merging threads so far.
     given: usize,
-    /// What those are held to take that have not come back, in bytes.
+    /// The estimated size of each chunk that is being merged, in bytes.
     on_their_way: VecDeque<usize>,
 }
 
-/// A merging thread: what it gets, and what comes of it, in the same order.
+/// The channels of a merging thread. Results arrive in the order of the chunks.
 struct Merging {
     chunks: Sender<Chunk>,
     merged: Receiver<Result<Profiles, Error>>,
 }
 
-/// Some profiles, as they are stored, and the place of their records.
+/// Stored profiles, and their new records in a run.
 struct Chunk {
     slice: Arc<Slice>,
     records: Range<usize>,
@@ -73,8 +73,8 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// Of the profiles of these records the first, as many as may be in memory at once: one at
-    /// least, and all of them where they are small.
+    /// Reads the profiles of `records`. Large profiles exceed the memory of a chunk, then it holds
+    /// only the first of them, at least one.
     fn read(
         database: &Database,
         slice: &Arc<Slice>,
@@ -90,7 +90,7 @@ impl Chunk {
         Ok(Self { slice: Arc::clone(slice), records, before })
     }
 
-    /// Its profiles, and its share of the slice.
+    /// Estimates its size: the profiles, and its share of the run.
     fn bytes(&self) -> usize {
         let records = self.slice.bytes() * self.records.len() / self.slice.len().max(1);
         self.before.text.len() + records
@@ -98,7 +98,7 @@ impl Chunk {
 }
 
 impl Sweep {
-    /// Merges the records of `parts` into the table, and stores where the ids lead that changed.
+    /// Merges the records of `parts` into the table and stores the ids that moved.
     pub fn run(
         self,
         parts: Vec<Spill>,
@@ -132,7 +132,7 @@ fn spawn<'scope>(
     spawned.map(drop).map_err(|source| Error::Thread { source })
 }
 
-/// Sends the ids that changed, in the order of their table, until nobody takes them.
+/// Sends the ids that moved, in the order of their table, until the receiver is dropped.
 fn send_ids(ids: &Ids, leads: &Leads, out: &Sender<IdRows>) {
     for kind in KINDS_BY_NAME {
         let sent = ids.take_in_key_order(
@@ -155,7 +155,7 @@ impl Table<'_> {
     fn run(mut self) -> Result<(), Error> {
         while let Ok(slice) = self.slices.recv() {
             let slice = Arc::new(slice?);
-            // What a part's first slice finds above the last stored profile is new.
+            // In the first run of a partition, profiles above the last stored one are new.
             let mut last_stored = self.sweep.last_stored;
             if !slice.is_first() {
                 self.store_all()?;
@@ -169,7 +169,8 @@ impl Table<'_> {
         self.ids.iter().try_for_each(|rows| self.database.lead(&rows))
     }
 
-    /// Reads the profiles of these records and gives them away, all at once unless they are large.
+    /// Reads the profiles of `records` and sends them to the merging threads, in one chunk unless
+    /// they are large.
     fn sweep(
         &mut self,
         slice: &Arc<Slice>,
@@ -232,7 +233,7 @@ impl Merging {
                 let properties =
                     |(id, source)| Error::Properties { path: database.into(), id, source };
                 if out.send(after.map_err(properties)).is_err() {
-                    return; // nobody waits for it any more
+                    return; // the merge pass has failed
                 }
             }
         };
@@ -241,7 +242,7 @@ impl Merging {
     }
 }
 
-/// What the records of `chunk` make of the profiles `before`: those that changed.
+/// Merges the records of `chunk` into the profiles `before`. Returns the profiles that changed.
 fn merge_chunk(
     merger: &mut Merger,
     slice: &Slice,

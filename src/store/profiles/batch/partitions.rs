@@ -1,8 +1,7 @@
-//! Records on their way to their profiles: each part has the profiles above those of the part
-//! before, and within one they stay in file order.
+//! Partitions: each has the records of a range of profiles, in file order. The ranges ascend.
 //!
-//! A part is small enough to be merged at once ([`Limits::slice`]) unless its profiles have very
-//! different numbers of records, or the window is too large for [`MAX_PARTS`].
+//! A partition fits into one run ([`Limits::slice`]), unless profiles have very different numbers
+//! of records or the window is too large for [`MAX_PARTS`].
 
 use super::record_codec;
 use super::spill::{Scratch, Spill};
@@ -11,41 +10,42 @@ use crate::store::Error;
 use crate::store::profiles::identity::id_index::Ids;
 use crate::store::profiles::identity::resolve::{Leads, UNKNOWN};
 
-/// How many parts records are handed out to when their profiles are known beforehand.
+/// The maximum number of partitions if the profiles of all records are known.
 const MAX_PARTS: usize = 64;
 
-/// And when they are handed out as they come.
+/// The maximum number of partitions if records are assigned on arrival.
 const MAX_OPEN_PARTS: usize = 192;
 
-/// The records by profile.
+/// The records, partitioned by profile.
 #[derive(Debug)]
 pub struct Parts {
-    /// As many as are in use.
+    /// The partitions up to the last used one.
     parts: Vec<Spill>,
     /// The least profile.
     first: i64,
-    /// How many profiles a part has; the last has the rest.
+    /// The number of profiles of a partition. The last one has all others.
     width: i64,
     max: usize,
-    /// Whether it was not known how many records there would be.
+    /// Whether the number of records was not known from the start.
     is_open: bool,
-    /// When a part's buffer is written, in bytes.
+    /// The size at which the buffer of a partition is spilled, in bytes.
     buffer: usize,
 }
 
 impl Parts {
-    /// Parts for records of the profiles up to `last` and of new ones, however many there will be.
+    /// Returns partitions for the profiles up to `last` and for any number of new ones.
     pub fn open(limits: &Limits, last: i64) -> Self {
         let max = MAX_OPEN_PARTS;
-        // Half of them are for new ones.
+        // Half of them are for new profiles.
         let width = limits.profiles.max(last / (max / 2) as i64 + 1);
         Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
     }
 
-    /// Parts of about a slice for `bytes` of records, if profiles have them evenly.
+    /// Returns partitions of about one run each for `bytes` of records, if those are distributed
+    /// evenly among the profiles.
     pub fn of_known(limits: &Limits, ids: &Ids, leads: &Leads, bytes: usize) -> Self {
         let mut first = leads.last_profile() + 1;
-        // A new profile has a new id; most often all have one of the same kind.
+        // A new profile has at least one new id. Most often that is of the same kind for all.
         let mut new = [0; 4];
         for ((kind, _), number) in ids.iter().zip(0..) {
             match leads.to(number) {
@@ -63,7 +63,7 @@ impl Parts {
         Self { parts: Vec::new(), first, width, max, is_open: false, buffer: limits.slice / max }
     }
 
-    /// Appends a record of `profile`, which `push` writes.
+    /// Adds a record of `profile`. `push` appends it to the buffer.
     pub fn push(
         &mut self,
         profile: i64,
@@ -80,8 +80,8 @@ impl Parts {
         part.spill_above(self.buffer, scratch)
     }
 
-    /// The parts in order. Those that came to more than a slice are handed out again, now that their
-    /// size is known.
+    /// Returns the partitions in order. Those larger than a run are partitioned again, now that
+    /// their size is known.
     pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
         if !self.is_open {
             return Ok(self.parts);
@@ -103,7 +103,7 @@ impl Parts {
                     smaller.push(profile, push, scratch)?;
                 }
             }
-            // What is in their buffers comes to a slice, for each part that is handed out again.
+            // The buffers of one repartitioned partition take the memory of a run.
             smaller.parts.iter_mut().try_for_each(|part| part.write_out(scratch))?;
             parts.append(&mut smaller.parts);
         }

@@ -1,9 +1,8 @@
-//! Records as bytes, while they wait for their profile.
+//! Encodes records as bytes, for buffers and the spill file.
 //!
-//! A record is staged with its ids, or with their numbers, until those are resolved, then with its
-//! profile; where they are resolved at once, with that alone. Its body (time and changes) is the same
-//! bytes each time. Only this process reads them, from its memory or from a file without a name, so
-//! they are not checked again.
+//! A record that waits for its profile has its ids as text or as numbers. Then it has its profile
+//! instead. The body (time and changes) has the same bytes in all forms. Only this process reads
+//! them, from memory or an unlinked file, so they are not validated again.
 //!
 //! ```text
 //! with names      count u8 | kind u8, length u32, id … | length u32 | body
@@ -16,14 +15,14 @@ use crate::codec::varint;
 use crate::codec::varint::{take, take_array};
 use crate::records::{PackedChange, ProfileRecord, unpack};
 
-/// A record whose ids have numbers.
+/// A record with numbers for its ids.
 pub struct WithIds<'a> {
     ids: &'a [u8],
     /// Time and changes.
     pub body: &'a [u8],
 }
 
-/// Appends `record`, whose ids have these numbers.
+/// Appends `record` with the numbers `ids`.
 pub fn push_with_ids(
     out: &mut Vec<u8>,
     ids: impl Iterator<Item = u32>,
@@ -38,7 +37,7 @@ pub fn push_with_ids(
     push_body(out, record);
 }
 
-/// Appends a record whose ids have these numbers, and whose body was staged before.
+/// Appends a record with the numbers `ids` and an encoded body.
 pub fn push_numbered(out: &mut Vec<u8>, ids: &[u32], body: &[u8]) {
     out.push(ids.len() as u8);
     ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
@@ -46,7 +45,7 @@ pub fn push_numbered(out: &mut Vec<u8>, ids: &[u32], body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// Appends `record` with its ids.
+/// Appends `record` with its ids as text.
 pub fn push_with_names(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
     let count = out.len();
     out.push(0);
@@ -59,20 +58,20 @@ pub fn push_with_names(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
     push_body(out, record);
 }
 
-/// Appends `record`, which is one of `profile`.
+/// Appends `record` with its profile.
 pub fn push_resolved(out: &mut Vec<u8>, profile: i64, record: &ProfileRecord<'_>) {
     out.extend(profile.to_le_bytes());
     push_body(out, record);
 }
 
-/// Appends a record of `profile` whose body was staged before.
+/// Appends a record with its profile and an encoded body.
 pub fn push_with_profile(out: &mut Vec<u8>, profile: i64, body: &[u8]) {
     out.extend(profile.to_le_bytes());
     out.extend((body.len() as u32).to_le_bytes());
     out.extend_from_slice(body);
 }
 
-/// Takes the next record with ids, if there is one.
+/// Decodes the next record with numbers for its ids.
 pub fn next_with_ids<'a>(rest: &mut &'a [u8]) -> Option<WithIds<'a>> {
     let (&count, after) = rest.split_first()?;
     *rest = after;
@@ -80,7 +79,7 @@ pub fn next_with_ids<'a>(rest: &mut &'a [u8]) -> Option<WithIds<'a>> {
     Some(WithIds { ids, body: take_body(rest) })
 }
 
-/// Takes the next record with its ids by kind, if there is one, and gives them and its body.
+/// Decodes the next record with ids as text. Returns them by kind, and the body.
 pub fn next_with_names<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4], &'a [u8])> {
     let (&count, after) = rest.split_first()?;
     *rest = after;
@@ -93,7 +92,7 @@ pub fn next_with_names<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4],
     Some((ids, take_body(rest)))
 }
 
-/// Takes the next record with a profile, if there is one.
+/// Decodes the next record with a profile. Returns the profile and the body.
 pub fn next_with_profile<'a>(rest: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
     if rest.is_empty() {
         return None;
@@ -103,18 +102,18 @@ pub fn next_with_profile<'a>(rest: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
 }
 
 impl<'a> WithIds<'a> {
-    /// The numbers of its ids, strongest first.
+    /// Returns the numbers of its ids, strongest first.
     pub fn ids(&self) -> impl Iterator<Item = u32> + Clone + use<'a> {
         self.ids.as_chunks().0.iter().map(|&id| u32::from_le_bytes(id))
     }
 }
 
-/// A body's time.
+/// Returns a body's time, in seconds since 1970 UTC.
 pub fn at(mut body: &[u8]) -> i64 {
     i64::from_le_bytes(take_array(&mut body))
 }
 
-/// A body's changes, in their order.
+/// Returns a body's changes, in file order.
 pub fn changes(mut body: &[u8]) -> impl Iterator<Item = PackedChange<'_>> {
     let _at: [u8; 8] = take_array(&mut body);
     unpack(body)

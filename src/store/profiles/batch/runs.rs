@@ -1,6 +1,6 @@
-//! Slices: records of some profiles, as many as are merged at once, in the order of their profiles.
+//! Runs: records of a partition, as many as fit into the limit, sorted by profile.
 //!
-//! A slice is of one part; where a part has several, a profile may be in each of them.
+//! A partition above the limit has several runs. Then a profile may have records in each of them.
 
 use std::ops::Range;
 
@@ -10,15 +10,15 @@ use super::record_codec;
 use super::spill::{Scratch, Spill};
 use crate::store::Error;
 
-/// Records of one slice by profile, in file order within one.
+/// A run: records sorted by profile, those of a profile in file order.
 pub struct Slice {
     bytes: Vec<u8>,
-    /// Profile, and where its record starts.
+    /// Each record's profile, and its start in `bytes`.
     order: Vec<(i64, u32)>,
     is_first: bool,
 }
 
-/// Sends the slices of `parts` in order, of up to `limit` bytes, until nobody takes them.
+/// Sends the runs of `parts` in order, each of up to `limit` bytes, until the receiver is dropped.
 pub fn send(
     parts: Vec<Spill>,
     scratch: &Scratch,
@@ -51,28 +51,28 @@ impl Slice {
         Self { bytes, order, is_first }
     }
 
-    /// Whether it is the first of its part: no slice before has its profiles.
+    /// Whether this is the first run of its partition. Then no earlier run has its profiles.
     pub fn is_first(&self) -> bool {
         self.is_first
     }
 
-    /// How many records it has.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// How many bytes they take.
+    /// Returns the size of the records, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The body of the record that starts here.
+    /// Returns the body of the record that starts at `at`.
     pub fn body(&self, at: u32) -> &[u8] {
         let mut rest = &self.bytes[at as usize..];
         record_codec::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
     }
 
-    /// Its profiles cut into chunks of so many; the last may have fewer.
+    /// Divides the records into chunks of `profiles` profiles. The last may have fewer.
     pub fn chunks(&self, profiles: usize) -> Vec<Range<usize>> {
         let mut chunks = Vec::new();
         let mut end = 0;
@@ -87,18 +87,18 @@ impl Slice {
         }
     }
 
-    /// A chunk's profiles, each with its records.
+    /// Returns a chunk's profiles, each with its records.
     pub fn groups(&self, chunk: &Range<usize>) -> impl Iterator<Item = (i64, &[(i64, u32)])> {
         let groups = self.order[chunk.clone()].chunk_by(|(a, _), (b, _)| a == b);
         groups.map(|group| (group[0].0, group))
     }
 
-    /// Where among the records of a chunk those of `profile` begin, or would.
+    /// Returns the index of the first record of `profile` in a chunk, or where it would be.
     pub fn start_of(&self, profile: i64, chunk: &Range<usize>) -> usize {
         chunk.start + self.order[chunk.clone()].partition_point(|&(id, _)| id < profile)
     }
 
-    /// The profiles of a chunk up to `last`, each once.
+    /// Returns the profiles of a chunk up to `last`, each once.
     pub fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
         let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
         ids.dedup();
@@ -107,8 +107,8 @@ impl Slice {
     }
 }
 
-/// Records in file order brought into that of their profiles. Those of a slice mostly lie close
-/// together: then each has its place as soon as it is known how many records come before a profile's.
+/// Sorts records by profile and keeps the file order within a profile. If the profiles are close
+/// to each other, as in most runs, this is a counting sort.
 fn by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
     let profiles = || records.iter().map(|&(profile, _)| profile);
     let (Some(first), Some(last)) = (profiles().min(), profiles().max()) else { return records };

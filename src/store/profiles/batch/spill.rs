@@ -1,7 +1,7 @@
-//! Bytes that outgrow their share of memory, in a file without a name.
+//! Spills bytes that exceed a memory limit to an unlinked file.
 //!
-//! The file is made when the first bytes don't fit, and nothing is left of it when the process
-//! ends, however it does. Bytes come back in the order in which they were pushed.
+//! The file is created by the first spill. The kernel frees it when the process ends, also after a
+//! crash. Bytes are read back in the order in which they were pushed.
 
 use std::collections::{VecDeque, vec_deque};
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use crate::files::durable;
 use crate::store::Error;
 
-/// The file that several [`Spill`]s share.
+/// The temporary file, shared by several [`Spill`]s.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -20,15 +20,15 @@ pub struct Scratch {
     end: u64,
 }
 
-/// Bytes in memory, and before them what is already in the file.
+/// A queue of bytes: the first ones in the file, the last ones in memory.
 #[derive(Debug, Default)]
 pub struct Spill {
     written: VecDeque<Piece>,
-    /// What is not written yet; append whole records.
+    /// The bytes in memory. Append whole records.
     pub buffer: Vec<u8>,
 }
 
-/// What a [`Spill`] holds, on its way back.
+/// Reads the pieces of a [`Spill`].
 #[derive(Debug)]
 pub struct Pieces {
     written: Peekable<vec_deque::IntoIter<Piece>>,
@@ -42,19 +42,17 @@ struct Piece {
 }
 
 impl Scratch {
-    /// No file is made yet. `path` is its name for a moment, the caller's alone.
+    /// `path` is the name under which the file is created before it is unlinked. No one else may
+    /// use it.
     pub fn new(path: PathBuf) -> Self {
         Self { path, file: None, end: 0 }
     }
 
-    /// Gives the space back to the disk. No [`Spill`] may have bytes in it any more.
-    ///
-    /// # Errors
-    /// The file can't be cut.
+    /// Truncates the file. No [`Spill`] may have bytes in it any more.
     pub fn clear(&mut self) -> Result<(), Error> {
         self.end = 0;
         let cut = self.file.as_ref().map_or(Ok(()), |file| file.set_len(0));
-        cut.map_err(Error::io("cut", &self.path))
+        cut.map_err(Error::io("truncate", &self.path))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<Piece, Error> {
@@ -77,13 +75,9 @@ impl Scratch {
 }
 
 impl Spill {
-    /// Nothing.
     pub const NONE: Self = Self { written: VecDeque::new(), buffer: Vec::new() };
 
-    /// Writes the buffer out once it holds `limit` bytes.
-    ///
-    /// # Errors
-    /// The file can't be made or written.
+    /// Spills the buffer if it has at least `limit` bytes.
     pub fn spill_above(&mut self, limit: usize, scratch: &mut Scratch) -> Result<(), Error> {
         if self.buffer.len() < limit {
             return Ok(());
@@ -93,21 +87,14 @@ impl Spill {
         Ok(())
     }
 
-    /// Writes out all there is, and gives the buffer's memory back.
-    ///
-    /// # Errors
-    /// The file can't be made or written.
+    /// Spills the whole buffer and frees its memory.
     pub fn write_out(&mut self, scratch: &mut Scratch) -> Result<(), Error> {
         self.spill_above(1, scratch)?;
         self.buffer = Vec::new();
         Ok(())
     }
 
-    /// Takes what was pushed first, as it was written: at the end what is not written yet, then
-    /// none.
-    ///
-    /// # Errors
-    /// The file can't be read.
+    /// Takes the first spilled piece, then the buffer. `None` if the queue is empty.
     pub fn take_first(&mut self, scratch: &Scratch) -> Result<Option<Vec<u8>>, Error> {
         let mut bytes = std::mem::take(&mut self.buffer);
         if let Some(piece) = self.written.pop_front() {
@@ -117,17 +104,15 @@ impl Spill {
         Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 
-    /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.written.is_empty() && self.buffer.is_empty()
     }
 
-    /// How many bytes were pushed.
+    /// Returns the number of bytes in the file and in memory.
     pub fn len(&self) -> usize {
         self.written.iter().map(|piece| piece.len).sum::<usize>() + self.buffer.len()
     }
 
-    /// Ends the pushing.
     pub fn pieces(self) -> Pieces {
         let last = Some(self.buffer).filter(|buffer| !buffer.is_empty());
         Pieces { written: self.written.into_iter().peekable(), last }
@@ -135,11 +120,7 @@ impl Spill {
 }
 
 impl Pieces {
-    /// The next pieces as they were written, together up to `limit` bytes but at least one; none
-    /// at the end.
-    ///
-    /// # Errors
-    /// The file can't be read.
+    /// Returns the next pieces, at least one and together up to `limit` bytes. `None` at the end.
     pub fn next(&mut self, scratch: &Scratch, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         if self.written.peek().is_none() {
             return Ok(self.last.take());

@@ -1,5 +1,5 @@
-//! Records that are led to their profiles as they come: it is known where every id of the table
-//! leads. Those that came before it was known are caught up with while others come.
+//! Streaming mode: assigns each record to its profile on arrival, since all ids of the table are
+//! known. Records that arrived before they were known are processed piece by piece between new ones.
 
 use std::hint::black_box;
 
@@ -12,43 +12,41 @@ use crate::store::Error;
 use crate::store::profiles::identity::id_index::{Ids, Key};
 use crate::store::profiles::identity::resolve::Leads;
 
-/// How many records' ids are numbered at once.
+/// The number of records whose ids are numbered as one group.
 pub const AT_ONCE: usize = 64;
 
-/// A record's ids by kind.
+/// The ids of a record, by kind.
 pub type Named<'a> = [Option<&'a str>; 4];
 
-/// The records by profile, and where ids lead after them.
+/// Records by profile, and the profile of each id after them.
 #[derive(Debug)]
 pub struct Resolved {
     pub leads: Leads,
     pub parts: Parts,
-    /// The last records, still with their ids.
+    /// The last records, not yet assigned, with their ids as text.
     behind: Spill,
 }
 
 impl Resolved {
-    /// No records yet. `known` is where each id of the table leads, by its number.
+    /// `known` is the profile of each id of the table, by the id's number.
     pub fn new(known: Vec<i64>, last_profile: i64, limits: &Limits) -> Self {
         let leads = Leads::new(known, last_profile);
         Self { leads, parts: Parts::open(limits, last_profile), behind: Spill::default() }
     }
 
-    /// The records that are not resolved yet, if there are any: more go there, with their ids.
+    /// Returns the records that are not assigned yet, `None` if there are none. New records must be
+    /// appended to them.
     pub fn behind(&mut self) -> Option<&mut Spill> {
         Some(&mut self.behind).filter(|behind| !behind.is_empty())
     }
 
-    /// What is still behind, with its ids.
+    /// Takes the records that are not assigned yet.
     pub fn take_behind(&mut self) -> Spill {
         std::mem::take(&mut self.behind)
     }
 
-    /// Takes the next records of the file, [`AT_ONCE`] or fewer, which have these ids. `push` writes
-    /// one of them, with its profile.
-    ///
-    /// # Errors
-    /// The scratch file's.
+    /// Assigns the next records of the file, at most [`AT_ONCE`], which have the ids `records`.
+    /// `push` appends the record with the given index and its profile to a buffer.
     pub fn take(
         &mut self,
         ids: &mut Ids,
@@ -58,7 +56,7 @@ impl Resolved {
     ) -> Result<(), Error> {
         let numbers = number(ids, records);
         self.leads.grow(ids.len());
-        // Fetches what is read below.
+        // Loads into the cache what is read below.
         black_box(self.leads.to_all(numbers.iter().copied()));
         for (n, numbers) in each(records, &numbers).enumerate() {
             let profile = self.leads.resolve(numbers.iter().copied());
@@ -67,10 +65,8 @@ impl Resolved {
         Ok(())
     }
 
-    /// Takes records that were staged with the numbers of their ids, each of which is another now.
-    ///
-    /// # Errors
-    /// The scratch file's.
+    /// Assigns records that were staged with numbers for their ids. `number` maps an old number to
+    /// the new one.
     pub fn take_numbered(
         &mut self,
         staged: Spill,
@@ -81,15 +77,12 @@ impl Resolved {
         hand_out(staged, number, leads, parts, scratch)
     }
 
-    /// Takes records that were staged with their ids, as they are caught up with.
+    /// Sets the records that are not assigned yet. They were staged with their ids as text.
     pub fn take_named(&mut self, staged: Spill) {
         self.behind = staged;
     }
 
-    /// Catches up with some of the records that are behind. Returns whether there were any.
-    ///
-    /// # Errors
-    /// The scratch file's.
+    /// Assigns one piece of the records that are not assigned yet. Returns false if there are none.
     pub fn catch_up(&mut self, ids: &mut Ids, scratch: &mut Scratch) -> Result<bool, Error> {
         let Some(piece) = self.behind.take_first(scratch)? else { return Ok(false) };
         let mut rest = piece.as_slice();
@@ -106,10 +99,7 @@ impl Resolved {
     }
 }
 
-/// Resolves records in file order that were staged with the numbers of their ids.
-///
-/// # Errors
-/// The scratch file's.
+/// Assigns records, in file order, that were staged with numbers for their ids.
 pub fn hand_out(
     staged: Spill,
     number: impl Fn(u32) -> u32,
@@ -129,7 +119,7 @@ pub fn hand_out(
     Ok(())
 }
 
-/// The numbers of the ids of these records, [`AT_ONCE`] or fewer, one after the other.
+/// Returns the numbers of all ids of these records, at most [`AT_ONCE`] records.
 pub fn number(ids: &mut Ids, records: &[Named<'_>]) -> Vec<u32> {
     let keys: Vec<_> = records.iter().flat_map(keys_of).collect();
     let mut numbers = Vec::with_capacity(keys.len());
@@ -137,7 +127,7 @@ pub fn number(ids: &mut Ids, records: &[Named<'_>]) -> Vec<u32> {
     numbers
 }
 
-/// Each record's share of these numbers.
+/// Divides `numbers` by record.
 pub fn each<'a>(
     records: &'a [Named<'_>],
     mut numbers: &'a [u32],
@@ -149,7 +139,7 @@ pub fn each<'a>(
     })
 }
 
-/// A record's ids, strongest first.
+/// Returns a record's ids, strongest first.
 fn keys_of<'a>(record: &Named<'a>) -> impl Iterator<Item = Key<'a>> + use<'a> {
     IdKind::ALL.into_iter().zip(*record).filter_map(|(kind, id)| id.map(|id| (kind, id)))
 }

@@ -1,13 +1,19 @@
-//! Records of one window: gathered with their ids numbered, then led to their profiles.
+//! A window: some of an import's records, collected and assigned to their profiles.
 //!
-//! Which profile a record means depends on the records before it, and on where ids lead in the
-//! table. Once it is known where all ids of the table lead, a record is resolved as it comes and
-//! handed out to [`parts`](super::partitions) by its profile. So it is at once while the table is empty,
-//! and after the first records where they have many of the account's ids and memory takes them all.
-//! Until then records wait, if need be until all ids of the window can be looked up: with the numbers
-//! of their ids, and while those of the table are being read with the ids themselves. Each part then
-//! goes through its share of the profile table, in order ([`sweep`]). Memory is bounded by
-//! [`Limits`]; what is above them waits in a [`Scratch`] file.
+//! The profile of a record depends on the records before it and on the `identity` table. There are
+//! three ways to assign records:
+//! - If all ids of the table are known, each record is assigned on arrival ([`Resolved`]) and
+//!   appended to the partition of its profile ([`parts`](super::parts)). An empty table is known
+//!   from the start.
+//! - If the first records have many of the account's ids, and all ids of the table fit into memory,
+//!   a thread loads all of them ([`Reading`]). Until it is done, records wait with their ids as
+//!   text.
+//! - Otherwise records wait with numbers for their ids, until the window is full and its ids are
+//!   looked up.
+//!
+//! Then a merge pass ([`sweep`]) processes the partitions, each of which covers a range of the
+//! profile table. [`Limits`] bounds the memory. Records above the limits are spilled to a temporary
+//! file ([`Scratch`]).
 
 use std::path::PathBuf;
 
@@ -23,20 +29,20 @@ use crate::store::profiles::identity::resolve::Leads;
 use crate::store::profiles::properties::merge::Merger;
 use crate::store::{Committed, Error};
 
-/// How much may be in memory, in bytes; tests make them small.
+/// The limits of memory, in bytes where not noted. Tests make them small.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Ids of a window, about: it is full then.
+    /// The ids of a window, about. A window with more is full.
     pub ids: usize,
-    /// From how many ids on another thread is worth it; not in bytes.
+    /// The number of ids from which loading the whole table on another thread is worth it.
     pub beside: usize,
-    /// Staged records before their first write to the scratch file; with their ids, a quarter.
+    /// The buffer of waiting records, before it is spilled. A quarter for records with ids as text.
     pub staged: usize,
-    /// Records of a part that are brought into the order of profiles at once.
+    /// A run: the records of a partition that are sorted by profile in memory.
     pub slice: usize,
-    /// Profiles that are read, merged and stored at once; not in bytes.
+    /// The number of profiles that are read, merged and stored as one chunk.
     pub chunk: usize,
-    /// Profiles of a part, when records are handed out as they come; at least, and not in bytes.
+    /// The minimum number of profiles of a partition, when records are assigned on arrival.
     pub profiles: i64,
 }
 
@@ -59,29 +65,30 @@ pub struct Window {
     limits: Limits,
     ids: Ids,
     records: Records,
-    /// Records after these that came with their ids, and found no room: it is merged before others
-    /// come.
+    /// Records after these, with their ids as text, that exceeded the limit of ids. They are merged
+    /// before the window takes more.
     backlog: Spill,
     count: u64,
-    /// The greatest profile id before these records.
+    /// The greatest profile id before this window.
     last_profile: i64,
     scratch: Scratch,
 }
 
-/// Where the records are.
+/// The state of the window's records.
 #[derive(Debug)]
 enum Records {
-    /// Waiting for where their ids lead.
+    /// They wait until their ids are looked up.
     Waiting { staged: Spill, may_read_all: bool },
-    /// Of those after the first the ids have no numbers: those of the table are being read.
+    /// A thread loads the ids of the table. The first records have numbers for their ids, the
+    /// others have them as text.
     Reading { first: Spill, others: Spill, all: Reading },
-    /// With their profiles.
+    /// They are assigned to their profiles.
     Resolved(Resolved),
 }
 
 impl Window {
-    /// An empty one, with `scratch` as the name of its file. The greatest profile id in use is
-    /// `last_profile`; what is in the database is committed.
+    /// Returns an empty window that spills to the file `scratch`. The greatest profile id in use is
+    /// `last_profile`. All data in the database must be committed.
     pub fn new(scratch: PathBuf, limits: Limits, last_profile: i64) -> Self {
         let records = match last_profile {
             0 => Records::Resolved(Resolved::new(Vec::new(), 0, &limits)),
@@ -92,10 +99,7 @@ impl Window {
         Self { limits, ids, records, backlog, count: 0, last_profile, scratch }
     }
 
-    /// Takes these records, which are for `database`.
-    ///
-    /// # Errors
-    /// The scratch file can't be written, or the database can't be read.
+    /// Adds the records of `batch`.
     pub fn push(&mut self, batch: &ProfileBatch, database: &Database) -> Result<(), Error> {
         self.keep_all(batch)?;
         match &mut self.records {
@@ -145,7 +149,7 @@ impl Window {
         }
     }
 
-    /// Begins to read all ids of the table, if that is worth it and memory takes them.
+    /// Starts to load all ids of the table, if that is worth it and they fit into memory.
     fn read_all(&mut self, database: &Database) -> Result<(), Error> {
         if self.ids.len() < self.limits.beside || !is_sweep(self.ids.len(), self.last_profile) {
             return Ok(());
@@ -163,7 +167,7 @@ impl Window {
         Ok(())
     }
 
-    /// Waits for all ids of the table, if they are being read: records can be resolved then.
+    /// Waits for the ids of the table if they are being loaded, and starts to assign records.
     fn stop_waiting(&mut self) -> Result<(), Error> {
         self.records = match std::mem::replace(&mut self.records, Records::WAITING) {
             Records::Reading { first, others, all } => {
@@ -187,7 +191,7 @@ impl Window {
         Ok(())
     }
 
-    /// Takes what it has room for of the backlog, where records wait.
+    /// Moves records from the backlog to the waiting ones, while the limit of ids permits.
     fn number_backlog(&mut self) -> Result<(), Error> {
         let Records::Waiting { staged, .. } = &mut self.records else { return Ok(()) };
         while self.ids.bytes() < self.limits.ids
@@ -208,15 +212,12 @@ impl Window {
         Ok(())
     }
 
-    /// Whether it should be merged now.
+    /// Whether the window must be merged before it takes more records.
     pub fn is_full(&self) -> bool {
         self.ids.bytes() >= self.limits.ids || !self.backlog.is_empty()
     }
 
-    /// Merges its records into `database` and is empty afterwards.
-    ///
-    /// # Errors
-    /// The scratch file's, or the database's, or that of a profile that can't be merged.
+    /// Merges all records into `database` and empties the window.
     pub fn merge(&mut self, database: &Database, merger: &Merger) -> Result<Committed, Error> {
         self.stop_waiting()?;
         let mut moved_ids = self.merge_some(database, merger)?;
@@ -228,7 +229,7 @@ impl Window {
         Ok(Committed { records: std::mem::take(&mut self.count), moved_ids })
     }
 
-    /// Merges all but the backlog; gives how many ids have moved.
+    /// Merges all records but the backlog. Returns the number of moved ids.
     fn merge_some(&mut self, database: &Database, merger: &Merger) -> Result<u64, Error> {
         let mut ids = std::mem::take(&mut self.ids);
         let (leads, parts) = match std::mem::replace(&mut self.records, Records::WAITING) {
@@ -240,7 +241,7 @@ impl Window {
                 ids.seal();
                 (resolved.leads, resolved.parts)
             }
-            Records::Reading { .. } => unreachable!("none waits for them any more"),
+            Records::Reading { .. } => unreachable!("stop_waiting ended it"),
             Records::Waiting { staged, .. } => {
                 let known = database.look_up(&ids, is_sweep(ids.len(), self.last_profile))?;
                 ids.seal();
@@ -265,8 +266,8 @@ impl Window {
 
 #[cfg(test)]
 impl Window {
-    /// As [`Self::push`], on a machine that reads so slowly that all of them come meanwhile; the
-    /// table's ids may hold `limit` bytes.
+    /// Does [`Self::push`] as on a machine that loads the ids slowly: all records of `batch` arrive
+    /// before the ids. The table's ids may take `limit` bytes.
     pub fn push_while_reading(
         &mut self,
         batch: &ProfileBatch,
@@ -283,11 +284,12 @@ impl Window {
 }
 
 impl Records {
-    /// None. There are uncommitted ids in the table, which another connection doesn't see.
+    /// No records. Loading all ids is not possible, since another connection does not see the
+    /// uncommitted ids of the table.
     const WAITING: Self = Self::Waiting { staged: Spill::NONE, may_read_all: false };
 }
 
-/// Stages records with their ids.
+/// Appends records with their ids as text.
 fn stage(
     records: &[ProfileRecord<'_>],
     staged: &mut Spill,
@@ -295,12 +297,12 @@ fn stage(
     scratch: &mut Scratch,
 ) -> Result<(), Error> {
     records.iter().for_each(|record| record_codec::push_with_names(&mut staged.buffer, record));
-    // In small pieces: they are caught up with piece by piece, while others come.
+    // In small pieces, since each later push processes one of them.
     staged.spill_above(limits.staged / 4, scratch)
 }
 
-/// Whether all ids of the table are read rather than these many looked up: there are about as many
-/// as profiles, or a few times more.
+/// Whether to scan the `identity` table instead of looking up `wanted` ids. The table has about as
+/// many ids as there are profiles, or a few times more.
 fn is_sweep(wanted: usize, last_profile: i64) -> bool {
     last_profile / SWEEP < wanted as i64
 }

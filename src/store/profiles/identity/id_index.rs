@@ -1,9 +1,9 @@
-//! The ids of a window's records: each once, under a number.
+//! The ids of a window's records: each is stored once and has a number.
 //!
-//! Numbers count up from 0 in the order in which ids are first seen. Some 40 bytes an id and its
-//! text are held, whatever the number of records. What there is to wait for here is memory, in
-//! which ids lie far apart: hence an id's number, kind, length and text lie together, and the ids
-//! that one record has side by side, where the first leads to the others.
+//! Numbers start at 0, in the order in which ids are first seen. An id takes about 40 bytes and its
+//! text, independent of the number of records. Most time is spent waiting for memory. Therefore the
+//! number, kind, length and text of an id are stored in one place, and the ids of one record are
+//! neighbours, so that the first of them gives the place of the next.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -11,60 +11,60 @@ use hashbrown::HashTable;
 
 use crate::records::IdKind;
 
-/// What is known of where an id leads, beside it, while records are resolved, in bytes.
+/// The bytes per id in [`Leads`](super::resolve::Leads).
 const LEAD: usize = 9;
 
-/// What stands before an id's text: its number, and its length and kind.
+/// The bytes before an id's text: its number, and its length and kind.
 pub const HEAD: usize = 8;
-/// Entries of a record that lie together are seldom longer than two of them.
+/// In bytes. The entries of a record's ids rarely take more than two cache lines.
 const CACHE_LINE: usize = 64;
-/// How many ids are numbered at once.
+/// The number of ids that are numbered as one group.
 const AT_ONCE: usize = 128;
-/// How far the kind is above the length.
+/// The position of the kind's bits, above those of the length.
 const KIND_SHIFT: u32 = 30;
 
-/// Ids by number, and numbers by id.
+/// An index of ids by number, and of numbers by id.
 #[derive(Debug, Default)]
 pub struct Ids {
-    /// Seeded at random: ids are partner-chosen.
+    /// Seeded at random, since partners choose the ids.
     hasher: RandomState,
     starts_by_id: HashTable<Slot>,
-    /// An [`Entry`] for each id, one after the other.
+    /// The encoded [`Entry`] of each id.
     entries: Vec<u8>,
-    /// By number, where its entry starts.
+    /// By number, the start of its entry.
     pub starts: Vec<u32>,
 }
 
-/// The hash beside the place of the entry spares most looks at it.
+/// A slot of the hash table. The stored hash spares most reads of the entry.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
     start: u32,
 }
 
-/// An id as it is held.
+/// An id as it is stored.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     pub number: u32,
     length_and_kind: u32,
     pub text: &'a [u8],
-    /// Where the next one starts.
+    /// The start of the next entry.
     end: u32,
 }
 
-/// What came of looking for an id.
+/// The result of a lookup.
 struct Looked {
-    /// Its hash, if it was needed.
+    /// The id's hash, if it was computed.
     hash: Option<u32>,
     number: Option<u32>,
 }
 
-/// What is looked for.
+/// An id with its kind.
 pub type Key<'a> = (IdKind, &'a str);
 
 impl Ids {
-    /// These, which differ, are so many and have so many bytes of text, numbered in their order and
-    /// sealed.
+    /// Returns a sealed index of `keys`, which are distinct and numbered in their order. There are
+    /// about `count` of them with `text` bytes.
     pub fn sealed<'a>(keys: impl Iterator<Item = Key<'a>>, count: usize, text: usize) -> Self {
         let mut ids = Self {
             entries: Vec::with_capacity(text + count * HEAD),
@@ -75,41 +75,41 @@ impl Ids {
         ids
     }
 
-    /// How many there are.
+    /// Returns the number of ids.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// What they hold in memory, with where they lead, about, in bytes.
+    /// Estimates the memory of the ids and their profiles, in bytes.
     pub fn bytes(&self) -> usize {
         Self::bytes_of(self.len(), self.text_bytes())
     }
 
-    /// Of their texts.
+    /// Returns the length of all ids, in bytes.
     pub fn text_bytes(&self) -> usize {
         self.entries.len() - self.len() * HEAD
     }
 
-    /// What so many ids with so many bytes of text hold.
+    /// Estimates the memory of `count` ids with `text` bytes of text.
     pub fn bytes_of(count: usize, text: usize) -> usize {
-        // As hashbrown has it: a power of two of them, and a byte for each.
+        // hashbrown allocates a power of two of slots, and one byte for each.
         let slots = if count == 0 { 0 } else { (count * 8 / 7).next_power_of_two() };
         text + count * (HEAD + size_of::<u32>() + LEAD) + slots * (size_of::<Slot>() + 1)
     }
 
-    /// Every number with its id, in order.
+    /// Returns all ids in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
         (0..self.starts.len() as u32).map(|number| self.get(number))
     }
 
-    /// The id of this number.
+    /// Returns the id with this number.
     pub fn get(&self, number: u32) -> Key<'_> {
         let entry = self.at(self.starts[number as usize]);
         (entry.kind(), entry.as_str())
     }
 
-    /// The numbers of these ids, new ones as needed, into `numbers`: some dozens of records' ids
-    /// at once, each record's strongest first.
+    /// Writes the numbers of `keys` to `numbers` and adds ids that are new. `keys` are the ids of
+    /// some dozens of records, each record's strongest id first.
     pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
         let looked = self.look(keys);
         numbers.clear();
@@ -119,7 +119,7 @@ impl Ids {
         }));
     }
 
-    /// The number of this id, a new one as needed.
+    /// Returns the number of this id, which is added if it is new.
     fn number(&mut self, hash: u32, key: Key<'_>) -> u32 {
         match self.find(hash, key) {
             Some(entry) => entry.number,
@@ -127,7 +127,7 @@ impl Ids {
         }
     }
 
-    /// The number of this id, which is not there.
+    /// Adds this id, which is new, and returns its number.
     fn push(&mut self, hash: u32, key: Key<'_>) -> u32 {
         let (number, start) = self.append(key);
         let slot = Slot { hash, start };
@@ -135,7 +135,8 @@ impl Ids {
         number
     }
 
-    /// A new id's number, and where its entry starts; it is not found yet.
+    /// Appends the entry of a new id, without adding it to the hash table. Returns its number and
+    /// the start of the entry.
     fn append(&mut self, key: Key<'_>) -> (u32, u32) {
         let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
         self.starts.push(start);
@@ -145,7 +146,7 @@ impl Ids {
         (number, start)
     }
 
-    /// The numbers here of all ids of `others`, by their numbers there.
+    /// Numbers all ids of `others`. Returns the new numbers by the old ones.
     pub fn number_those_of(&mut self, others: &Self) -> Vec<u32> {
         let mut all = Vec::with_capacity(others.len());
         let (mut others, mut numbers) = (others.iter(), Vec::new());
@@ -159,15 +160,15 @@ impl Ids {
         }
     }
 
-    /// The numbers of those ids that are here.
+    /// Returns the numbers of `keys`, `None` for unknown ids.
     pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
         self.look(keys).into_iter().map(|looked| looked.number).collect()
     }
 
-    /// Looks for all of these. Best some dozens at once: each step is done for all of them, so that
-    /// the processor waits for many places in memory at the same time.
+    /// Looks up all of `keys`, best some dozens. Each step is done for all of them, so that the
+    /// processor loads many places in memory at the same time.
     fn look(&self, keys: &[Key<'_>]) -> Vec<Looked> {
-        // Kinds rise within a record: its other ids are looked for beside its first.
+        // Kinds ascend within a record. Its other ids are expected after its first.
         let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
         let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
         let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
@@ -197,14 +198,14 @@ impl Ids {
         keys.iter().zip(hashes.into_iter().zip(starts)).map(look).collect()
     }
 
-    /// Where an entry is whose id has this hash: most likely the one that is looked for.
+    /// Returns the start of an entry whose id has this hash: most likely the wanted one.
     #[inline]
     fn alike(&self, hash: u32) -> Option<u32> {
         self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
     }
 
-    /// Looks at all of these entries and at what comes after them, so that they are near when they
-    /// are read one by one.
+    /// Loads these entries and the cache lines after them into the cache, before they are read one
+    /// by one.
     pub fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
         let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
         let look = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
@@ -218,12 +219,12 @@ impl Ids {
         slot.and_then(entry)
     }
 
-    /// The entry that starts here.
+    /// Returns the entry that starts at `start`.
     pub fn at(&self, start: u32) -> Entry<'_> {
         self.entry(start).expect("an entry starts here")
     }
 
-    /// The entry that starts here; none at their end.
+    /// Returns the entry that starts at `start`, `None` at the end.
     #[inline]
     fn entry(&self, start: u32) -> Option<Entry<'_>> {
         let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEAD>()?;
@@ -234,13 +235,13 @@ impl Ids {
         Some(Entry { number, length_and_kind, text, end })
     }
 
-    /// Lets the way from ids to numbers go, which is a third of the memory.
+    /// Frees the hash table, which is a third of the memory. Ids can't be looked up any more.
     pub fn seal(&mut self) {
         self.starts_by_id = HashTable::new();
     }
 
-    /// Finds the way from sealed ids to their numbers again. The table is filled from one end to the
-    /// other, about: there is less to wait for then.
+    /// Rebuilds the hash table of sealed ids. It is filled about from one end to the other, which
+    /// needs fewer cache misses.
     pub fn unseal(&mut self) {
         let mut starts_by_id = HashTable::with_capacity(self.len());
         let shift = starts_by_id.capacity().next_power_of_two().ilog2().saturating_sub(8);
@@ -276,25 +277,23 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// An id's length and kind in one number, which rises with the kind.
+/// Packs an id's length and kind into one number, with the kind in the highest bits.
 #[inline]
 pub fn length_and_kind((kind, value): Key<'_>) -> u32 {
     (kind as u32) << KIND_SHIFT | value.len() as u32
 }
 
-/// The length.
 #[inline]
 pub fn length_of(length_and_kind: u32) -> usize {
     (length_and_kind & !(u32::MAX << KIND_SHIFT)) as usize
 }
 
-/// The kind.
 #[inline]
 pub fn kind_of(length_and_kind: u32) -> IdKind {
     IdKind::ALL[(length_and_kind >> KIND_SHIFT) as usize]
 }
 
-/// The table takes its bits from both ends of a hash.
+/// Widens a hash. The hash table uses bits of both ends of 64.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }

@@ -1,21 +1,20 @@
-//! Ids in the order of the `identity` table's key, so that neighbours are on one page of it.
+//! Sorts ids in the order of the `identity` table's key, so that neighbours are on one page of it.
 
 use super::id_index::Ids;
 use crate::records::IdKind;
 
-/// The kinds as the `identity` table sorts them: by their names.
+/// The kinds in the order of the `identity` table: by name.
 pub const KINDS_BY_NAME: [IdKind; 4] =
     [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
 
 impl Ids {
-    /// The `wanted` numbers of one kind as the `identity` table is sorted: neighbours are on one
-    /// page.
+    /// Returns the numbers of the `wanted` ids of one kind in key order.
     pub fn in_key_order(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
         self.sorted(kind, wanted).map(|start| self.at(start).number).collect()
     }
 
-    /// Gives the `wanted` ids of one kind in the same order to `take`, with their numbers, some of
-    /// them at once.
+    /// Passes the `wanted` ids of one kind with their numbers to `take`, in key order, `at_once` per
+    /// call.
     pub fn take_in_key_order<E>(
         &self,
         kind: IdKind,
@@ -34,7 +33,7 @@ impl Ids {
         Ok(())
     }
 
-    /// Where the `wanted` ids of one kind are, in the order of the `identity` table.
+    /// Returns the starts of the entries of the `wanted` ids of one kind, in key order.
     fn sorted(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
         let starts = self.starts.iter().zip(0..).filter(|&(_, number)| wanted(number));
         let entries = starts.map(|(&start, _)| (start, self.at(start)));
@@ -48,7 +47,8 @@ impl Ids {
     }
 }
 
-/// The first 16 bytes as numbers that sort as they do; two, because one would take up more memory.
+/// Returns the first 16 bytes as two numbers that sort like the text. One `u128` would take more
+/// memory, by its alignment.
 fn prefix(text: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let len = text.len().min(16);

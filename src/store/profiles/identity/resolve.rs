@@ -1,12 +1,14 @@
-//! Which profile a record means, by its ids: RULES' "Identity", without I/O.
+//! Finds the profile of a record by its ids: the rules' "Identity", without I/O.
 //!
-//! An id that is known brings its profile. When several known ones disagree, the strongest wins
-//! (identity, fbId, gpId, objectId) and the others move to its profile, as unknown ones do.
+//! A known id belongs to a profile. If a record's known ids belong to different profiles, the
+//! strongest id wins (identity, fbId, gpId, objectId). All other ids of the record move to its
+//! profile, the unknown ones as well.
 
-/// Marks an id that leads nowhere yet. SQLite gives no profile this id.
+/// Marks an id that belongs to no profile yet. No profile has this id.
 pub const UNKNOWN: i64 = i64::MIN;
 
-/// Where ids lead, by their numbers, while records are taken in file order.
+/// The profile of each id, by the id's number. It changes while records are processed in file
+/// order.
 #[derive(Debug)]
 pub struct Leads {
     to: Vec<i64>,
@@ -16,20 +18,20 @@ pub struct Leads {
 }
 
 impl Leads {
-    /// `known` is where every id leads before the records, or [`UNKNOWN`]; new profiles get the
-    /// numbers after `last_profile`.
+    /// `known` is the profile of each id before the first record, or [`UNKNOWN`]. New profiles get
+    /// the ids after `last_profile`.
     pub fn new(known: Vec<i64>, last_profile: i64) -> Self {
         Self { changed: vec![false; known.len()], to: known, last_profile, moved: 0 }
     }
 
-    /// Takes ids up to this number, that are not known to lead anywhere.
+    /// Grows to `ids` ids. The new ones belong to no profile yet.
     pub fn grow(&mut self, ids: usize) {
         self.to.resize(ids, UNKNOWN);
         self.changed.resize(ids, false);
     }
 
-    /// The profile of the record that has these `ids`, at least one, strongest first; they all
-    /// lead to it from now on.
+    /// Returns the profile of a record with these `ids`, at least one, strongest first. All of them
+    /// belong to that profile from now on.
     pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
         let ids = || ids.clone().map(|id| id as usize);
         let known = ids().map(|id| self.to[id]).find(|&profile| profile != UNKNOWN);
@@ -47,28 +49,28 @@ impl Leads {
         profile
     }
 
-    /// Where this id leads.
+    /// Returns the profile of this id.
     pub fn to(&self, id: u32) -> i64 {
         self.to[id as usize]
     }
 
-    /// Where these ids lead. Looked up one after the other and nothing else, so that the processor
-    /// waits for many places in memory at the same time.
+    /// Returns the profiles of these ids. The loop does nothing else, so that the processor loads
+    /// many places in memory at the same time.
     pub fn to_all(&self, ids: impl Iterator<Item = u32>) -> Vec<i64> {
         ids.map(|id| self.to(id)).collect()
     }
 
-    /// Whether a record changed where this id leads.
+    /// Whether a record changed the profile of this id.
     pub fn is_changed(&self, id: u32) -> bool {
         self.changed[id as usize]
     }
 
-    /// The greatest profile id given out.
+    /// Returns the greatest profile id assigned so far.
     pub fn last_profile(&self) -> i64 {
         self.last_profile
     }
 
-    /// How often a known id moved to another profile.
+    /// Returns how often a known id moved to another profile.
     pub fn moved(&self) -> u64 {
         self.moved
     }
@@ -81,7 +83,8 @@ mod tests {
     use super::*;
     use crate::records::IdKind;
 
-    /// Ids are given as `[identity, fbId, gpId, objectId]`, empty for none.
+    /// Resolves `records`, given as `[identity, fbId, gpId, objectId]` with empty for none. Returns
+    /// their profiles, the profile of each id, and the number of moves.
     fn resolve(
         records: &[[&str; 4]],
         known: &[(&str, i64)],

@@ -1,8 +1,8 @@
-//! A profile's properties on their way from and to JSON.
+//! Reads and writes a profile's properties as JSON.
 //!
-//! What was stored is only cut into names and values, the fast way ([`cut`]) if we wrote it; a value
-//! that no change touches is written back with the same bytes. Names are found and written by the
-//! import's properties, which nearly all profiles have in the same order.
+//! A stored object is only split into names and values, with a fast scanner ([`cut`]) if this
+//! program wrote it. An unchanged value is written back with the same bytes. Names are compared
+//! with the import's properties, which nearly all profiles have in the same order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,30 +20,28 @@ use crate::records::{PackedValue, Property, Value};
 #[derive(Clone, Debug)]
 pub struct Names {
     properties: Arc<[Property]>,
-    /// Each name as a profile's JSON has it, with the colon.
+    /// Each name as JSON, with the colon.
     json: Vec<String>,
     by_name: HashMap<String, usize>,
 }
 
-/// The properties of the profile in hand; removed ones leave a gap.
+/// The properties of the current profile. A removed one leaves a gap.
 pub type Entries<'a> = Vec<Option<Entry<'a>>>;
 
 /// A property of a profile.
 pub struct Entry<'a> {
-    /// Its name.
     pub name: Name<'a>,
-    /// Its value.
     pub value: Held<'a>,
 }
 
 /// A property's name.
 pub enum Name<'a> {
-    /// That of the import's property with this index.
+    /// The name of the import's property with this index.
     Known(usize),
     Other(Cow<'a, str>),
 }
 
-/// A property's value: as it was stored, or as a change made it.
+/// A property's value: the stored JSON, or the value of a change.
 pub enum Held<'a> {
     Stored(&'a str),
     Scalar(PackedValue<'a>),
@@ -51,7 +49,6 @@ pub enum Held<'a> {
 }
 
 impl Names {
-    /// The names of `properties`.
     pub fn new(properties: &Arc<[Property]>) -> Self {
         let json = |property: &Property| {
             let mut json = String::new();
@@ -66,7 +63,7 @@ impl Names {
         }
     }
 
-    /// The properties of a stored profile.
+    /// Splits a stored profile into its properties.
     ///
     /// # Errors
     /// `json` is not an object.
@@ -80,7 +77,7 @@ impl Names {
         Ok(entries)
     }
 
-    /// The same where it is written as we write it.
+    /// Splits a stored profile with the fast scanner. `None` if another program wrote it.
     fn cut<'a>(&self, json: &'a str) -> Option<Entries<'a>> {
         let (mut rest, mut likely) = (json, 0);
         let mut entries = Vec::with_capacity(self.json.len().min(16));
@@ -107,7 +104,7 @@ impl Names {
         }
     }
 
-    /// Which property this is, most likely the one at `likely`.
+    /// Finds the import's property with this name, most likely the one at `likely`.
     fn find<'a>(&self, name: Cow<'a, str>, likely: usize) -> Name<'a> {
         if self.properties.get(likely).is_some_and(|property| property.name == name) {
             return Name::Known(likely);
@@ -136,10 +133,10 @@ impl Names {
 }
 
 impl<'a> Held<'a> {
-    /// The list, or a list of the scalar as a text.
+    /// Returns the list. A scalar becomes a list of its text.
     ///
     /// # Errors
-    /// A text in it can't be read.
+    /// A string is not valid JSON.
     pub fn into_list(self) -> serde_json::Result<Vec<Cow<'a, str>>> {
         match self {
             Self::List(list) => Ok(list),
@@ -150,7 +147,7 @@ impl<'a> Held<'a> {
     }
 }
 
-/// A stored list.
+/// Parses a stored list.
 fn list_of(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     let mut list = Vec::with_capacity(8);
     match json_scan::list(&mut { json }, |text| list.push(text.into())) {
@@ -162,7 +159,7 @@ fn list_of(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     }
 }
 
-/// A stored scalar as a text: what is in its quotes, else its JSON.
+/// Returns a stored scalar as text: the contents of a string, the JSON of any other value.
 fn text_of_json(json: &str) -> serde_json::Result<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -172,7 +169,7 @@ fn text_of_json(json: &str) -> serde_json::Result<Cow<'_, str>> {
     }
 }
 
-/// A value as a text, as lists hold it: its JSON without quotes.
+/// Returns a value as an element of a list: its JSON without quotes.
 pub fn text_of(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::None => "".into(),
@@ -184,11 +181,12 @@ pub fn text_of(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-/// The first second of the year 0, the first that RFC 3339 can write; its last, that of 9999, is
-/// also the last of jiff's civil time.
+/// The first second of the year 0, the earliest time in RFC 3339. The latest, the end of 9999, is
+/// also the latest civil time of jiff.
 const YEAR_0: i64 = -62_167_219_200;
 
-/// `2020-05-12T08:27:12Z`; the seconds themselves where RFC 3339 has no way to write them.
+/// Formats `seconds` like `2020-05-12T08:27:12Z`. Times that RFC 3339 can't represent are returned
+/// as the number of seconds.
 pub fn rfc3339(seconds: i64) -> String {
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
     match epoch.checked_add(jiff::SignedDuration::from_secs(seconds)) {
@@ -197,7 +195,7 @@ pub fn rfc3339(seconds: i64) -> String {
     }
 }
 
-/// Reads a profile's properties, which mostly come in the order of the import's.
+/// Reads a profile's properties, which are mostly in the order of the import's.
 struct EntriesVisitor<'n>(&'n Names);
 
 impl<'de> Visitor<'de> for EntriesVisitor<'_> {
@@ -238,7 +236,7 @@ impl Held<'_> {
             }
             Self::Scalar(value) => match value.get() {
                 Value::Text(text) => push_text(out, text),
-                Value::Integer(n) => _ = write!(out, "{n}"), // a String takes all
+                Value::Integer(n) => _ = write!(out, "{n}"), // a String never fails
                 Value::Date(seconds) => push_text(out, &rfc3339(seconds)),
                 value => out.push_str(&text_of(value)),
             },
@@ -246,7 +244,7 @@ impl Held<'_> {
     }
 }
 
-/// Appends `text` as JSON. Most texts have nothing that JSON writes in another way.
+/// Appends `text` as JSON. Most texts need no escapes.
 fn push_text(out: &mut String, text: &str) {
     if json_scan::plain(text.as_bytes()) < text.len() {
         return out.push_str(&serde_json::Value::from(text).to_string());

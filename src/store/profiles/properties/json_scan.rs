@@ -1,11 +1,11 @@
-//! Cuts JSON into its pieces where it is written as we write it, which is much faster than reading
-//! any JSON: no spaces, no escapes, and no lists but of texts.
+//! Scans JSON as this program writes it: no spaces, no escapes, and lists of strings only. This is
+//! much faster than parsing any JSON.
 //!
-//! What is cut is valid JSON; there is none for what is written in another way, or is no JSON.
+//! A scanned value is valid JSON. `None` if it is invalid or written in another way.
 
 use serde::de::IgnoredAny;
 
-/// Takes a text with its quotes, and gives what is between them.
+/// Scans a string and returns what is between its quotes.
 pub fn text<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let after = rest.strip_prefix('"')?;
     let (text, after) = after.split_at(plain(after.as_bytes()));
@@ -13,7 +13,7 @@ pub fn text<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(text)
 }
 
-/// Takes a value, and gives it as it stands.
+/// Scans a value and returns its JSON.
 pub fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let before = *rest;
     match before.as_bytes().first()? {
@@ -33,7 +33,7 @@ pub fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(&before[..before.len() - rest.len()])
 }
 
-/// Takes a list, and gives `each` what is between the quotes of its texts.
+/// Scans a list of strings and passes what is between their quotes to `each`.
 pub fn list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()> {
     take(rest, b'[')?;
     if take(rest, b']').is_some() {
@@ -47,13 +47,13 @@ pub fn list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()>
     }
 }
 
-/// Takes one byte, of ASCII, if it is this one.
+/// Scans the ASCII character `byte`.
 pub fn take(rest: &mut &str, byte: u8) -> Option<()> {
     *rest = (rest.as_bytes().first() == Some(&byte)).then(|| &rest[1..])?;
     Some(())
 }
 
-/// Whether it is a word of JSON, or a number without fraction or exponent.
+/// Whether `token` is a JSON literal, or a number without fraction and exponent.
 fn is_plain_token(token: &str) -> bool {
     let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
     match digits {
@@ -63,8 +63,8 @@ fn is_plain_token(token: &str) -> bool {
     }
 }
 
-/// How many bytes stand before the first that a text doesn't have as it is: a quote, a backslash
-/// or a control character.
+/// Returns the number of bytes before the first quote, backslash or control character: those that
+/// JSON escapes.
 pub fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     for (n, word) in words.iter().enumerate() {
@@ -77,8 +77,8 @@ pub fn plain(bytes: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(is_other).unwrap_or(rest.len())
 }
 
-/// A byte's highest bit for each byte of these eight that is not plain. Above the first such byte
-/// there may be more.
+/// Sets the highest bit of each byte of `word` that JSON escapes. The bits above the first such byte
+/// may be wrong.
 fn others(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let below = |bytes: u64, limit: u8| bytes.wrapping_sub(ONES * u64::from(limit)) & !bytes;

@@ -1,8 +1,8 @@
-//! What changes make of a profile's properties: RULES' four operations, without I/O.
+//! Applies changes to a profile's properties: the four operations of the rules, without I/O.
 //!
-//! Properties are a JSON object, in the order in which they were first set. What no change
-//! touches keeps its bytes, so numbers never drift. The result depends on the changes and their
-//! order alone, not on how they are cut into calls.
+//! Properties are a JSON object, in the order in which they were first set. An unchanged value
+//! keeps its bytes, so numbers never lose digits. The result depends only on the changes and their
+//! order, not on how they are divided into calls.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,30 +10,29 @@ use std::sync::Arc;
 use super::json_object::{Entries, Entry, Held, Name, Names, text_of};
 use crate::records::{Change, Operation, PackedChange, PackedValue, Property, Value};
 
-/// How many values a list keeps; the oldest goes.
+/// The maximum length of a list. The oldest value is dropped first.
 const MAX_LIST: usize = 100;
 
-/// Marks a property that the profile in hand doesn't have.
+/// Marks a property that the current profile doesn't have.
 const ABSENT: u32 = u32::MAX;
 
-/// Applies changes that index into one import's properties.
+/// Applies changes, which refer to the import's properties by index.
 #[derive(Clone, Debug)]
 pub struct Merger {
     names: Names,
-    /// Where the profile in hand has each property, or [`ABSENT`]; all absent between calls.
+    /// By property, its place in the current profile, or [`ABSENT`]. All absent between calls.
     places: Vec<u32>,
 }
 
 impl Merger {
-    /// A merger for changes that index into `properties`.
     pub fn new(properties: &Arc<[Property]>) -> Self {
         Self { names: Names::new(properties), places: vec![ABSENT; properties.len()] }
     }
 
-    /// Appends to `after` the JSON object that `changes`, in their order, make of `before`.
+    /// Applies `changes` in order to the JSON object `before` and appends the result to `after`.
     ///
     /// # Errors
-    /// `before` is not a JSON object, or a list in it can't be read.
+    /// `before` is not a JSON object, or has a list that can't be read.
     pub fn merge<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
@@ -43,10 +42,7 @@ impl Merger {
         self.merge_packed(before, changes.map(PackedChange::from), after)
     }
 
-    /// The same of packed changes.
-    ///
-    /// # Errors
-    /// As there.
+    /// Does [`Self::merge`] with packed changes.
     pub fn merge_packed<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
@@ -73,7 +69,7 @@ impl Merger {
             Ok(()) => {
                 entries.iter().flatten().filter_map(known).for_each(|at| places[at] = ABSENT);
             }
-            // The entry in hand is lost, and with it what it was.
+            // The failed change may have removed an entry, so the properties to reset are unknown.
             Err(_) => places.fill(ABSENT),
         }
         changed?;
@@ -82,8 +78,8 @@ impl Merger {
     }
 }
 
-/// Applies `change` to its property, which is at `place`. What it leaves stays where it is, and
-/// what is new comes last: also what is set again after it was removed, as in a later call.
+/// Applies `change` to its property, which is at `place`. A changed property keeps its place. A new
+/// one is added at the end, also if it was removed before, as it would be in a later call.
 fn apply<'a>(
     entries: &mut Entries<'a>,
     place: &mut u32,
@@ -91,7 +87,7 @@ fn apply<'a>(
 ) -> serde_json::Result<()> {
     match (change.operation, change.value) {
         (Operation::Delete, _) => remove(entries, place),
-        // Nothing to set, add or remove.
+        // An empty cell changes nothing.
         (_, PackedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
             Some(entry) => entry.value = Held::Scalar(value),
@@ -117,7 +113,7 @@ fn apply<'a>(
     Ok(())
 }
 
-/// The entry at `place`, if there is one.
+/// Returns the entry at `place`.
 fn entry<'e, 'a>(entries: &'e mut Entries<'a>, place: u32) -> Option<&'e mut Entry<'a>> {
     entries.get_mut(place as usize).and_then(Option::as_mut)
 }
@@ -133,7 +129,8 @@ fn remove(entries: &mut Entries<'_>, place: &mut u32) {
     }
 }
 
-/// The property's value as a list: an empty one when it was not there, and of a scalar its text.
+/// Makes the property's value a list and returns it. An absent property becomes an empty list, a
+/// scalar a list of its text.
 fn list<'e, 'a>(
     entries: &'e mut Entries<'a>,
     place: &mut u32,

@@ -1,44 +1,43 @@
-//! zstd as columns of texts want it.
+//! zstd with the parameters for text columns.
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective::{self, ZSTD_e_end, ZSTD_e_flush};
 use zstd::zstd_safe::{self, CCtx, CParameter, ErrorCode, InBuffer, OutBuffer, ParamSwitch};
 
-/// The level that every column is compressed at.
 pub const LEVEL: i32 = 1;
 
-/// zstd goes over a page in steps of this, in bytes, and so finds nothing.
+/// zstd searches for matches at every position of this distance, in bytes. A whole page is shorter,
+/// so it finds none.
 const STEP: u32 = 1 << 16;
 const NO_MATCHES: [CParameter; 4] = [
     CParameter::HashLog(6),
     CParameter::MinMatch(7),
     CParameter::TargetLength(STEP),
-    // Else it takes the step for a wish to be faster still, and leaves letters as they are.
+    // By default zstd takes a large step as a request for speed and doesn't compress literals.
     CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
-/// How zstd looks for what repeats.
+/// How zstd searches for repeated byte sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finder {
-    /// It does not: letters get codes by how often they come (Huffman), and that is all that can be
-    /// done for numbers without a front. 1.7 times as fast for ids of digits, 4 for times.
+    /// No search: bytes only get Huffman codes by their frequency. More is not possible for digits
+    /// without a common prefix. 1.7 times as fast for ids of digits, 4 times for dates.
     Nothing,
-    /// Over the last few values alone, by a table of 64 places, for at least seven letters. What
-    /// each value has in common with the one before is found sooner, and what happens to be alike
-    /// farther back does not get in its way: "user123@acme.example" takes three
-    /// quarters of the time, and comes out smaller.
+    /// Searches the last few values only, with a table of 64 entries, for at least seven bytes.
+    /// This finds what a value shares with the one before, and is not distracted by chance matches
+    /// farther back. "user123@acme.example" takes three quarters of the time and compresses better.
     Near,
-    /// As its level 1 does, over the whole page.
+    /// Searches the whole page, like zstd's level 1.
     Far,
 }
 
-/// Makes frames, one a page.
+/// Compresses pages, each into one zstd frame.
 pub struct Compressor(CCtx<'static>);
 
 impl Compressor {
     /// # Errors
-    /// Its tables can't be made: out of memory.
+    /// Out of memory.
     pub fn new(finder: Finder) -> Result<Self> {
         let no_memory = || ParquetError::General("zstd can't begin: out of memory".to_owned());
         let mut zstd = CCtx::try_create().ok_or_else(no_memory)?;
@@ -53,11 +52,8 @@ impl Compressor {
         Ok(Self(zstd))
     }
 
-    /// `head` and `letters` as one frame. Each has blocks of its own: numbers would spoil the codes
-    /// of letters: files were 3 % larger.
-    ///
-    /// # Errors
-    /// Out of memory.
+    /// Compresses `head` and `letters` into one frame. Each gets its own blocks: with numbers and
+    /// text in one block the Huffman codes are worse, and files were 3 % larger.
     pub fn compress(&mut self, head: &[u8], letters: &[u8]) -> Result<Bytes> {
         let room = zstd_safe::compress_bound(head.len()) + zstd_safe::compress_bound(letters.len());
         let mut frame = Vec::with_capacity(room);
@@ -74,7 +70,8 @@ impl Compressor {
         Ok(Bytes::from(frame))
     }
 
-    /// All of `bytes`, and what `then` asks for. There is room for it, so once is enough.
+    /// Compresses all of `bytes`, then flushes or ends the frame. The output has room, so one call
+    /// is enough.
     fn put(
         &mut self,
         bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Which rows of a page have a value: Parquet's definition levels of a column that is not nested.
+//! Parquet's definition levels of a flat column: which rows of a page have a value.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use arrow_buffer::BooleanBufferBuilder;
 
 use super::packed_ints;
 
-/// The rows of a page.
+/// The definition levels of a page's rows.
 #[derive(Debug)]
 pub struct Levels {
     valid: BooleanBufferBuilder,
@@ -15,12 +15,11 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// Without a row.
     pub fn new() -> Self {
         Self { valid: BooleanBufferBuilder::new(0), nulls: 0 }
     }
 
-    /// `rows` of `array` as well.
+    /// Adds `rows` of `array`.
     pub fn add(&mut self, array: &StringArray, rows: Range<usize>) {
         match array.nulls() {
             None => self.valid.append_n(rows.len(), true),
@@ -32,12 +31,12 @@ impl Levels {
         }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.valid.len()
     }
 
-    /// Adds them to `page`, of whose body they are the first part.
+    /// Appends the levels to `page`. They are the first part of its body.
     pub fn write(&self, page: &mut Vec<u8>) {
         let (start, rows) = (page.len(), self.rows());
         page.extend_from_slice(&[0; size_of::<u32>()]);

@@ -1,10 +1,10 @@
-//! `DELTA_BYTE_ARRAY`: texts one after the other, their lengths apart, each without what it begins
-//! with like the one before.
+//! The `DELTA_BYTE_ARRAY` encoding: lengths, then texts, each without the prefix that it shares
+//! with the one before.
 //!
-//! No text leaves out more than the column's front, which nearly all share. More could be, but then
-//! how much differs from text to text, and to say so takes more than it saves. Where there is no
-//! front, no text leaves anything out: `DELTA_LENGTH_BYTE_ARRAY` would say that in no bytes instead
-//! of a few, but Spark misreads it where rows are null or skipped (SPARK-52240).
+//! A text omits at most the column's prefix, which nearly all texts share. Omitting more is
+//! possible, but then the length of the prefix varies, and storing it takes more than it saves. A
+//! column without a common prefix omits nothing. `DELTA_LENGTH_BYTE_ARRAY` would be a few bytes
+//! smaller for it, but Spark misreads that encoding where rows are null or skipped (SPARK-52240).
 
 use std::ops::Range;
 
@@ -20,23 +20,21 @@ use crate::codec::short_bytes::same;
 /// The texts of a page.
 #[derive(Debug, Default)]
 pub struct Fronts<'a> {
-    /// How many bytes a text leaves out at most.
+    /// The longest prefix that a text may omit, in bytes.
     front: usize,
-    /// How many bytes each leaves out.
+    /// By text, the length of its omitted prefix.
     shared: Vec<u32>,
-    /// How many bytes of each are among the letters.
+    /// By text, its length without the prefix.
     lengths: Vec<u32>,
     letters: Vec<u8>,
     last: &'a [u8],
 }
 
 impl<'a> Fronts<'a> {
-    /// None yet.
     pub fn new(front: usize) -> Self {
         Self { front, ..Self::default() }
     }
 
-    /// One more.
     pub fn push(&mut self, text: &'a [u8]) {
         let shared = common_front(self.last, text, self.front);
         self.last = text;
@@ -45,7 +43,7 @@ impl<'a> Fronts<'a> {
         self.letters.extend_from_slice(&text[shared..]);
     }
 
-    /// All of `rows`, each of which has a text: first what they share, then the rest.
+    /// Adds `rows`, none of which is null: first all prefix lengths, then the rest of the texts.
     fn extend(&mut self, array: &'a StringArray, rows: Range<usize>) {
         let Self { front, shared, lengths, letters, last } = self;
         let (all, ends) = (array.value_data(), &array.value_offsets()[rows.start..=rows.end]);
@@ -97,7 +95,7 @@ impl<'a> Values<'a> for Fronts<'a> {
     }
 }
 
-/// How many bytes `one` and `other` begin with alike, at most `front`.
+/// Returns the length of the common prefix of `one` and `other`, at most `front`.
 #[inline]
 pub fn common_front(one: &[u8], other: &[u8], front: usize) -> usize {
     match (one.get(..front), other.get(..front)) {

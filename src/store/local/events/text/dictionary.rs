@@ -1,4 +1,4 @@
-//! Which texts a chunk has, each once, and which of them each row has (`RLE_DICTIONARY`).
+//! The dictionary encoding (`RLE_DICTIONARY`): each text of a chunk once, and an index per row.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -10,27 +10,26 @@ use super::packed_ints;
 use super::pages::Values;
 use crate::codec::short_bytes::same;
 
-/// A dictionary does not grow beyond this, as a page has it, in bytes.
+/// The largest dictionary page, in bytes.
 const MOST_BYTES: usize = 256 << 10;
-/// How many texts are found without the table, a power of two.
+/// The size of the cache of recent texts, a power of two.
 const RECENT: usize = 4096;
 
-/// The texts of a chunk.
+/// The distinct texts of a chunk.
 #[derive(Debug)]
 pub struct Dictionary<'a> {
     texts: Vec<&'a [u8]>,
-    /// How large its page is.
+    /// The size of the dictionary page.
     bytes: usize,
-    /// Places of texts, by their hash.
+    /// Indexes of texts, by their hash.
     table: HashTable<u32>,
     hasher: RandomState,
-    /// The place of the text that was last found with a fingerprint. The table is what decides;
-    /// this spares the hash, and the walk, for nearly every row.
+    /// By fingerprint, the index of the last text found with it. This cache spares nearly every row
+    /// the hash and the table lookup.
     recent: Box<[u32]>,
 }
 
 impl<'a> Dictionary<'a> {
-    /// Without a text.
     pub fn new() -> Self {
         Self {
             texts: Vec::new(),
@@ -41,7 +40,7 @@ impl<'a> Dictionary<'a> {
         }
     }
 
-    /// The place of `text`, which is added if it is new; nothing when there is no room for it.
+    /// Returns the index of `text` and adds it if it is new. `None` if the dictionary is full.
     #[inline]
     pub fn place(&mut self, text: &'a [u8]) -> Option<u32> {
         let slot = fingerprint(text) % RECENT;
@@ -70,12 +69,11 @@ impl<'a> Dictionary<'a> {
         Some(place)
     }
 
-    /// How many texts there are.
     pub fn len(&self) -> u32 {
         self.texts.len() as u32
     }
 
-    /// Its page: PLAIN, each text after its length.
+    /// Returns the dictionary page in PLAIN encoding: each text after its length.
     pub fn page(&self) -> Vec<u8> {
         let mut page = Vec::with_capacity(self.bytes);
         for text in &self.texts {
@@ -86,17 +84,18 @@ impl<'a> Dictionary<'a> {
     }
 }
 
-/// Which text each row of a chunk has, on the way into pages.
+/// Writes the dictionary indexes of a chunk's rows into pages.
 #[derive(Debug)]
 pub struct Places<'p> {
+    /// The indexes that are not written yet.
     left: &'p [u32],
-    /// How many of them are the page's.
+    /// How many of them belong to the current page.
     page: usize,
     width: u32,
 }
 
 impl<'p> Places<'p> {
-    /// `places` in `dictionary`, one for each row that has a text.
+    /// `places` are indexes into `dictionary`, one for each row that has a text.
     pub fn new(dictionary: &Dictionary<'_>, places: &'p [u32]) -> Self {
         let width = packed_ints::width_of(dictionary.len().saturating_sub(1)).max(1);
         Self { left: places, page: 0, width }
@@ -110,7 +109,7 @@ impl Values<'_> for Places<'_> {
     }
 
     fn room(&self) -> usize {
-        // Pages end by their rows.
+        // The number of rows limits these pages, not their bytes.
         usize::MAX
     }
 
@@ -128,7 +127,8 @@ impl Values<'_> for Places<'_> {
     }
 }
 
-/// A number that differs for most texts: of their first and last eight bytes and their length.
+/// Returns a number that differs for most texts, computed from the first and last eight bytes and
+/// the length.
 #[inline]
 fn fingerprint(text: &[u8]) -> usize {
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);

@@ -1,4 +1,4 @@
-//! How a column of texts is written, by what it begins with.
+//! Chooses the encoding of a text column by its first values.
 
 use std::collections::HashSet;
 
@@ -9,22 +9,22 @@ use super::compressor::{Compressor, Finder};
 use super::delta_byte_array::{Fronts, common_front};
 use super::pages::Values;
 
-/// Of so many pairs of texts all but one share the column's front.
+/// In this many pairs of texts, all but one share the column's prefix.
 const PAIRS: usize = 64;
-/// A finder that is faster than level 1 may leave more than it: one in so many bytes.
+/// A match finder that is faster than level 1 may compress worse than it: by one byte in this many.
 const MORE: usize = 16;
 
-/// How a column's texts are laid out.
+/// The layout of a column's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Each text once, and which of them a row has.
+    /// Each text once, and its index for each row.
     Dictionary,
-    /// One after the other, without the first bytes of each, at most so many, where the one before
-    /// begins with the same.
+    /// One text after another. Each omits the prefix that it shares with the one before, at most
+    /// `front` bytes.
     Texts { front: usize },
 }
 
-/// What is chosen for a column.
+/// The encoding of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     pub layout: Layout,
@@ -32,11 +32,11 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// For a column that begins with `texts`.
+    /// Chooses for a column that begins with `texts`.
     ///
-    /// A dictionary where half of them repeat; else the front that nearly all share is left out
-    /// where it is a third of the letters. Of the finders it is the fastest that leaves about as
-    /// little as level 1 does of the texts as they are.
+    /// The layout is a dictionary if half of the texts are repeats. Otherwise the common prefix is
+    /// omitted if it makes up a third of the bytes. The match finder is the fastest that compresses
+    /// about as well as level 1 does without omitting a prefix.
     ///
     /// # Errors
     /// Out of memory.
@@ -68,7 +68,7 @@ impl Choice {
     }
 }
 
-/// As many of `texts` as a page has: repeats farther away are of no use.
+/// Returns as many of `texts` as a page holds. zstd finds no repeats across pages.
 fn page<'a>(
     texts: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
@@ -80,14 +80,14 @@ fn page<'a>(
     texts.scan(0, fits)
 }
 
-/// What a page has of `texts`, lengths apart.
+/// Returns the bytes that a page holds of `texts`, without the lengths.
 fn letters<'a>(texts: impl Iterator<Item = &'a [u8]>, front: usize) -> Vec<u8> {
     let mut fronts = Fronts::new(front);
     texts.for_each(|text| fronts.push(text));
     fronts.letters().to_vec()
 }
 
-/// How many bytes nearly every text begins with like the one before.
+/// Returns the length of the prefix that nearly every text shares with the one before.
 fn front<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
     let pairs = texts.clone().zip(texts.skip(1));
     let mut fronts: Vec<_> =

@@ -1,12 +1,12 @@
-//! Columns of texts into Parquet pages: most of the bytes of an import.
+//! Encodes text columns into Parquet pages. Most bytes of an import are text.
 //!
-//! The library's writer would do, and does for every other type. Here a column's layout and the
-//! way zstd looks at it are chosen by what the column begins with, texts are copied by the batch,
-//! and a dictionary costs a comparison a row. There are no statistics: nobody asks for a range of
-//! ids or names, and to find the least and the greatest would cost a tenth of the encoding.
+//! All other types use the library's encoder. This one is faster for text: it chooses the layout
+//! and zstd's match finder by the column's first values, copies texts by the batch, and a
+//! dictionary costs one comparison per row. It writes no statistics: queries don't ask for ranges
+//! of ids or names, and finding the minimum and maximum would cost a tenth of the encoding.
 //!
-//! Always holds: a page begins with a row and stands for itself; pages are bounded by letters and
-//! by rows; a chunk is of one encoding.
+//! Invariant: a page begins with a row and can be decoded alone. Pages have a limit of bytes and of
+//! rows. A chunk has one encoding.
 
 mod compressor;
 pub mod definition_levels;
@@ -32,7 +32,7 @@ use self::encoding_choice::{Choice, Layout};
 use self::pages::Pages;
 pub use self::pages::TextChunk;
 
-/// Writes the chunks of one column.
+/// Encodes the chunks of one text column.
 #[derive(Debug)]
 pub struct TextColumn {
     descr: ColumnDescPtr,
@@ -40,20 +40,14 @@ pub struct TextColumn {
 }
 
 impl TextColumn {
-    /// Of the column `descr`, which begins with `sample`.
-    ///
-    /// # Errors
-    /// Out of memory.
+    /// Chooses the encoding of the column `descr`, which begins with `sample`.
     pub fn new(descr: ColumnDescPtr, sample: &ArrayRef) -> Result<Self> {
         let sample = sample.as_string();
         let choice = Choice::new(texts(sample, 0..sample.len()))?;
         Ok(Self { descr, choice })
     }
 
-    /// A chunk of `arrays`, which are of texts.
-    ///
-    /// # Errors
-    /// Out of memory.
+    /// Encodes `arrays`, which are string arrays, as one chunk.
     pub fn encode<'a>(
         &self,
         arrays: impl Iterator<Item = &'a ArrayRef> + Clone,
@@ -68,7 +62,7 @@ impl TextColumn {
         }
     }
 
-    /// Nothing when there are too many texts for a dictionary.
+    /// Returns `None` if there are too many texts for a dictionary.
     fn by_dictionary<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray> + Clone,
@@ -107,7 +101,7 @@ impl TextColumn {
     }
 }
 
-/// The texts among `rows`, those that are null left out.
+/// Returns the texts of `rows`, without nulls.
 fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
     let (offsets, letters, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
     let rows = if array.null_count() == array.len() { 0..0 } else { rows };

@@ -1,22 +1,22 @@
-//! How Parquet writes small integers: levels, places in a dictionary, lengths.
+//! Parquet's encodings of small integers: definition levels, dictionary indexes, lengths.
 //!
-//! Of each encoding (Parquet's Encodings.md) only what every reader must take is used: one run for
-//! a whole page of levels or places, and blocks of one size for deltas.
+//! Only the parts of each encoding (Parquet's Encodings.md) that every reader must support are
+//! used: one run for all levels or indexes of a page, and blocks of a fixed size for deltas.
 
 use crate::codec::varint::{push_number, push_signed};
 
-/// How many deltas share a least one.
+/// The number of deltas that share a minimum.
 const BLOCK: usize = 128;
-/// How many deltas of a block share a width.
+/// The number of deltas in a block that share a bit width.
 const MINIBLOCK: usize = 32;
 
-/// How many bits the integers up to `greatest` take.
+/// Returns the number of bits of the integers up to `greatest`.
 pub fn width_of(greatest: u32) -> u32 {
     u32::BITS - greatest.leading_zeros()
 }
 
-/// Each of `values` in `width` bits, the least significant first. Their number is a multiple of
-/// eight, or the last byte is filled with zeros.
+/// Appends each of `values` in `width` bits, the least significant first. The last byte is filled
+/// with zeros.
 fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let (mut bits, mut waiting) = (0_u64, 0);
     for value in values {
@@ -31,19 +31,19 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&bits.to_le_bytes()[..waiting.div_ceil(8) as usize]);
 }
 
-/// RLE / bit-packed hybrid: `count` times the same `value`, which has at most eight bits.
+/// Appends a run of `count` times `value`, which has at most eight bits (RLE / bit-packed hybrid).
 pub fn repeated(value: u8, count: usize, out: &mut Vec<u8>) {
     push_number(out, (count as u64) << 1);
     out.push(value);
 }
 
-/// RLE / bit-packed hybrid: `bits` of `count` values of one bit.
+/// Appends a run of `count` values of one bit (RLE / bit-packed hybrid).
 pub fn bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
     push_number(out, (count.div_ceil(8) as u64) << 1 | 1);
     out.extend_from_slice(bits);
 }
 
-/// RLE / bit-packed hybrid: `values` of `width` bits, which is not 0.
+/// Appends a run of `values` of `width` bits, at least 1 (RLE / bit-packed hybrid).
 pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let groups = values.len().div_ceil(8);
     push_number(out, (groups as u64) << 1 | 1);
@@ -56,7 +56,7 @@ pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     }
 }
 
-/// `DELTA_BINARY_PACKED`: `values`, which are lengths below 2 GiB.
+/// Appends `values`, which are lengths below 2 GiB, in the encoding `DELTA_BINARY_PACKED`.
 pub fn binary_packed(values: &[u32], out: &mut Vec<u8>) {
     push_number(out, BLOCK as u64);
     push_number(out, (BLOCK / MINIBLOCK) as u64);
@@ -67,17 +67,17 @@ pub fn binary_packed(values: &[u32], out: &mut Vec<u8>) {
     }
 }
 
-/// The deltas between `values`, of which there are at most [`BLOCK`], one at least.
+/// Appends a block of the deltas between `values`: at least one, at most [`BLOCK`].
 fn block(values: &[u32], out: &mut Vec<u8>) {
     let count = values.len() - 1;
     let mut deltas = [0_i32; BLOCK];
     for ((delta, this), next) in deltas.iter_mut().zip(values).zip(&values[1..]) {
-        // Below 2 GiB each, so it fits.
+        // The values are below 2 GiB, so the delta fits.
         *delta = next.wrapping_sub(*this).cast_signed();
     }
     let least = deltas[..count].iter().copied().min().unwrap_or(0);
     push_signed(out, least.into());
-    // What is past the last stays zero.
+    // The entries after the last delta stay zero.
     let mut above = [0_u32; BLOCK];
     for (above, delta) in above.iter_mut().zip(&deltas[..count]) {
         *above = delta.wrapping_sub(least).cast_unsigned();

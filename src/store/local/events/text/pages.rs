@@ -1,4 +1,4 @@
-//! The pages of one column chunk, compressed, in the order in which a file has them.
+//! Writes the compressed pages of one column chunk, in file order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,47 +17,48 @@ use super::super::writer_settings::PAGE_BYTES;
 use super::compressor::{Compressor, Finder, LEVEL};
 use super::definition_levels::Levels;
 
-/// A chunk as it is appended to a row group: its bytes, and what the footer says of them.
+/// A complete chunk, to be appended to a row group: its bytes and its metadata for the footer.
 #[derive(Debug)]
 pub struct TextChunk {
     pub bytes: Bytes,
     pub close: ColumnCloseResult,
 }
 
-/// How many rows a page has at most, as the format's writers have it: so a reader that skips to a
-/// row has not far to go.
+/// The maximum number of rows of a page, as in other Parquet writers. It limits how much a reader
+/// that skips to a row must decode.
 const PAGE_ROWS: usize = 20_000;
-/// A page is full when less than this many bytes are left of it.
+/// A page is full when it has room for fewer than this many bytes.
 const LEFT_BYTES: usize = PAGE_BYTES / 16;
 
-/// What the data pages of a chunk hold beside the levels, page by page.
+/// Collects the values of one data page after another.
 pub trait Values<'a> {
-    /// Adds what `rows` of `array` have.
+    /// Adds the texts of `rows`.
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>);
 
-    /// How many bytes of texts the page still takes.
+    /// Returns how many more bytes of text the page may hold.
     fn room(&self) -> usize;
 
-    /// Adds the page's values to `head`, all but their letters.
+    /// Appends the numbers of the page to `head`: lengths or dictionary indexes.
     fn write(&self, head: &mut Vec<u8>);
 
-    /// The letters that follow.
+    /// Returns the text of the page, which follows the numbers.
     fn letters(&self) -> &[u8];
 
-    /// Begins the next page.
+    /// Starts the next page.
     fn clear(&mut self);
 }
 
-/// A chunk on its way: a dictionary first, if it has one, then pages of data of one encoding.
+/// Writes a chunk: the dictionary page if there is one, then data pages of one encoding.
 pub struct Pages {
     descr: ColumnDescPtr,
     written: TrackedWrite<Vec<u8>>,
     compressor: Compressor,
-    /// A page's levels and values before compression, but for letters.
+    /// The levels and numbers of the current page before compression.
     head: Vec<u8>,
     encoding: Encoding,
-    /// Where the dictionary begins; it is first.
+    /// The offset of the dictionary page.
     dictionary: Option<i64>,
+    /// The offset of the first data page.
     first: Option<i64>,
     index: OffsetIndexBuilder,
     data_pages: i32,
@@ -67,8 +68,8 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// None yet, of the column `descr`, with room for so many bytes; those of data will be of
-    /// `encoding`.
+    /// Begins a chunk of the column `descr` with data pages of `encoding`. It will have about
+    /// `bytes` bytes.
     pub fn new(
         descr: &ColumnDescPtr,
         encoding: Encoding,
@@ -91,7 +92,7 @@ impl Pages {
         })
     }
 
-    /// A dictionary of `num_values` texts, each after its length (PLAIN).
+    /// Writes the dictionary page `body` of `num_values` texts.
     pub fn dictionary(&mut self, num_values: u32, body: &[u8]) -> Result<()> {
         let buf = self.compressor.compress(&[], body)?;
         let encoding = Encoding::PLAIN;
@@ -101,7 +102,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Pages of all that `arrays` hold, by way of `values`.
+    /// Writes the data pages of `arrays`, which `values` encodes.
     pub fn fill<'a>(
         &mut self,
         arrays: impl Iterator<Item = &'a StringArray>,
@@ -112,7 +113,7 @@ impl Pages {
             let mut from = 0;
             while from < array.len() {
                 let to = from + fitting(array, from, PAGE_ROWS - levels.rows(), values.room());
-                // A page takes one text at least, however long.
+                // A page holds at least one text, however long.
                 let to = if levels.rows() == 0 { to.max(from + 1) } else { to };
                 levels.add(array, from..to);
                 values.add(array, from..to);
@@ -159,7 +160,6 @@ impl Pages {
         Ok(spec)
     }
 
-    /// The chunk.
     pub fn close(self) -> Result<TextChunk> {
         let data = |encoding| PageEncodingStats {
             page_type: PageType::DATA_PAGE,
@@ -196,7 +196,7 @@ impl Pages {
     }
 }
 
-/// How many of `array`'s rows, at most `rows`, lie within `bytes` from the row `from` on.
+/// Returns how many rows of `array` from `from` on fit into `bytes`, at most `rows`.
 fn fitting(array: &StringArray, from: usize, rows: usize, bytes: usize) -> usize {
     let offsets = &array.value_offsets()[from..];
     let ends = &offsets[1..=rows.min(offsets.len() - 1)];

@@ -1,4 +1,4 @@
-//! What is written is what Parquet's reader reads.
+//! Parquet's own reader reads back what the encoder writes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::encoding_choice::{Choice, Layout};
 use super::pages::Values;
 use super::*;
 
-/// A file of one column, and the encodings that it has.
+/// Writes a file of one column and returns it with its encodings.
 fn write(field: &Field, choice: Choice, arrays: &[ArrayRef]) -> (Bytes, Vec<Encoding>) {
     let schema = Schema::new(vec![field.clone()]);
     let schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
@@ -36,7 +36,7 @@ fn write(field: &Field, choice: Choice, arrays: &[ArrayRef]) -> (Bytes, Vec<Enco
     (Bytes::from(file.into_inner().unwrap()), encodings)
 }
 
-/// The rows that `selection` leaves, found by way of the page index.
+/// Reads the selected rows by the page index.
 fn read(file: Bytes, selection: Option<RowSelection>) -> ArrayRef {
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let mut reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap();
@@ -86,7 +86,7 @@ proptest! {
         let arrays: Vec<_> = parts
             .iter()
             .map(|texts| array(texts.iter().map(Option::as_deref)))
-            // Pieces of an array, as rejected rows leave them.
+            // Slices of an array, as rejected rows leave them.
             .map(|texts| texts.slice(cut.min(texts.len()), texts.len().saturating_sub(2 * cut)))
             .collect();
         let written: Vec<_> = arrays.iter().flat_map(|a| a.as_string::<i32>()).collect();
@@ -144,7 +144,6 @@ fn texts_of(array: &ArrayRef) -> impl Iterator<Item = &[u8]> {
     super::texts(array.as_string(), 0..array.len())
 }
 
-/// Many pages of each kind, and rows found in the middle of them.
 #[test]
 fn pages_are_bounded_and_found() {
     let of = |count: usize, text: &dyn Fn(usize) -> Option<String>| -> Vec<_> {
@@ -158,7 +157,7 @@ fn pages_are_bounded_and_found() {
     for (texts, layout, pages) in [
         (&many, front(0), 11..=12),
         (&many, front(7), 6..=6),
-        // Too many for a dictionary: none of it is left.
+        // Too many texts for a dictionary: the chunk doesn't use it.
         (&many, Layout::Dictionary, 11..=12),
         (&some, front(0), 3..=3),
         (&few, Layout::Dictionary, 3..=3),
@@ -208,7 +207,7 @@ fn a_column_is_written_as_it_begins() {
             Finder::Nothing,
         ),
         (&|n: usize| format!("{}@acme.example", random(n)), whole, Finder::Near),
-        // What repeats lies far back.
+        // The repeats are far apart.
         (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, Finder::Far),
     ] {
         assert_eq!(choice(text), Choice { layout, finder }, "{}", text(1));

@@ -1,4 +1,4 @@
-//! A connection to a profiles database: how it is set up, and how it leaves the database.
+//! Connections to a profiles database: their settings, and the cleanup at the end.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -9,19 +9,19 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::sys::sqlite;
 
-/// How long to wait for another writer, such as a sysadmin's `ingest`.
+/// The time to wait for another writer, such as a sysadmin's `ingest`.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// SQLite's page cache, in KiB. What doesn't fit is spilled to the `-wal` file.
+/// SQLite's page cache, in KiB. SQLite spills pages above it to the `-wal` file.
 pub const CACHE_KIB: i64 = 24 << 10;
 
-/// That of a connection that needs no page twice.
+/// The page cache of a connection that reads each page once, in KiB.
 const READER_CACHE_KIB: i64 = 1 << 10;
 
-/// Bytes of a page, in a database that is made now. Pages are written one by one.
+/// The page size of a new database, in bytes. Pages are written one by one.
 const PAGE_BYTES: i64 = 16 << 10;
 
-/// A connection that leaves an existing database at rest.
+/// A connection that ends its transaction and truncates the `-wal` file when it is dropped.
 #[derive(Debug)]
 pub struct Handle {
     connection: Connection,
@@ -29,13 +29,13 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Opens the database at `path`, which others may have open too.
+    /// Opens the existing database at `path`, which other processes may use too.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         Ok(Self { connection: connect(path)?, is_new: false })
     }
 
-    /// Opens a database that nobody reads, that is synced when it is whole, and removed when it
-    /// isn't.
+    /// Opens a database that is being built. It has no reader, and is removed if the build fails.
+    /// Therefore SQLite needs no journal and no sync.
     pub fn open_new(path: &Path) -> rusqlite::Result<Self> {
         let connection = open(path)?;
         connection.pragma_update(None, "locking_mode", "exclusive")?;
@@ -44,13 +44,13 @@ impl Handle {
         Ok(Self { connection, is_new: true })
     }
 
-    /// Ends an open transaction, then moves everything into the database file and cuts the
-    /// `-wal` file, in which an aborted import may have left as much as a committed one.
+    /// Rolls back an open transaction, then moves all pages into the database file and truncates the
+    /// `-wal` file. An aborted import may have written as much to it as a committed one.
     fn rest(&self) -> rusqlite::Result<()> {
         if !self.is_autocommit() {
             self.execute_batch("ROLLBACK")?;
         }
-        // A reader in the way is not waited for.
+        // Doesn't wait for readers.
         self.busy_timeout(Duration::ZERO)?;
         self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     }
@@ -67,22 +67,22 @@ impl Deref for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.is_new {
-            return; // it has no log, and what is not in its place by then is removed
+            return; // it has no log
         }
         if let Err(error) = self.rest() {
-            // A commit is durable without it, and the next import does it.
+            // A commit is durable without it, and the next import tries again.
             let path = self.path().unwrap_or_default();
-            tracing::debug!(%path, %error, "the write-ahead log stays as it is");
+            tracing::debug!(%path, %error, "cannot truncate the write-ahead log");
         }
     }
 }
 
-/// The version of the tables; 0 when there are none.
+/// Returns the version of the schema, 0 if there are no tables.
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Opens the database at `path`, and leaves it as it is afterwards.
+/// Opens the database at `path` in WAL mode, without checkpoints.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     sqlite::distrust(&connection)?;
@@ -92,7 +92,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens the database at `path` to read much of it once, in order.
+/// Opens the database at `path` for one sequential read.
 pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     sqlite::distrust(&connection)?;
@@ -108,7 +108,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // What a statement would need to be undone alone is otherwise written to a file, by each.
+    // By default each statement writes its rollback data to a temporary file.
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! Whole copies of a profiles database, and which imports are in one.
+//! Copies a profiles database, and lists its imports.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::import_id::ImportId;
 use crate::store::Error;
 use crate::sys::sqlite;
 
-/// The imports that the profiles database at `path` has; none when there is no database.
+/// Lists the committed imports of the database at `path`. A missing database has none.
 pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     let Some(connection) = open(path)? else { return Ok(Vec::new()) };
     let failed = |source| Error::Profiles { operation: "list imports", path: path.into(), source };
     let mut statement = match connection.prepare("SELECT import FROM checkpoint") {
-        // A crash came between the file and its tables.
+        // A crash happened after the file was created and before its tables were.
         Err(rusqlite::Error::SqliteFailure(_, Some(why))) if why.contains("no such table") => {
             return Ok(Vec::new());
         }
@@ -28,31 +28,26 @@ pub fn imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Opens the database at `path`, if there is one, with the files beside it, as of this moment: a
-/// copy needs no more of them.
-///
-/// # Errors
-/// SQLite's.
+/// Opens the database at `path` and begins a transaction, so that a copy has the state of this
+/// moment. All files are opened here: [`copy`] needs no access to the folder. `None` if there is no
+/// database.
 pub fn open_to_copy(path: &Path) -> Result<Option<Connection>, Error> {
     let Some(connection) = open(path)? else { return Ok(None) };
     let failed = |source| Error::Profiles { operation: "read", path: path.into(), source };
-    // The pragma reads, so that the transaction begins and holds what it sees.
+    // The pragma reads the database, which fixes the snapshot of the transaction.
     connection.execute_batch("BEGIN; PRAGMA user_version").map_err(failed)?;
     Ok(Some(connection))
 }
 
-/// Copies the database `source` to the new file `to`: as of one moment, in one file, synced.
-///
-/// # Errors
-/// SQLite's, or `to` can't be made.
+/// Copies the database `source` to the new file `to`: a snapshot in one file, synced.
 pub fn copy(source: &Connection, to: &Path) -> Result<(), Error> {
     drop(durable::create_file(to)?);
     let failed = |source| Error::Profiles { operation: "copy profiles", path: to.into(), source };
     let mut target = Connection::open(to).map_err(failed)?;
-    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
+    sqlite::distrust(&target).map_err(failed)?; // the schema is copied from the source
     let backup = Backup::new(source, &mut target).map_err(failed)?;
     while backup.step(-1).map_err(failed)? != StepResult::Done {
-        std::thread::yield_now(); // a checkpoint is on its way
+        std::thread::yield_now(); // a checkpoint holds a lock
     }
     drop(backup);
     target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
@@ -70,7 +65,7 @@ fn open(path: &Path) -> Result<Option<Connection>, Error> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     sqlite::distrust(&connection).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    // The files beside it stay for readers who can't make them, as `database` says.
+    // The -wal and -shm files stay for readers who can't create them, see `database`.
     let stay = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(stay, true).map_err(failed)?;
     Ok(Some(connection))

@@ -1,10 +1,10 @@
-//! `profiles.db`: one account's profiles, their ids, and which imports are in it.
+//! `profiles.db`: an account's profiles, their ids, and a checkpoint per committed import.
 //!
-//! WAL mode, so anyone who may read the file reads whole imports while one is being written. It
-//! appears with its first import, whole ([`unfinished`](self::new_database)). A reader who can't
-//! write beside the database needs its `-wal` and `-shm` files to be there (sqlite.org/wal.html,
-//! "Read-Only Databases"); hence they stay when it is closed, the former empty. Statements are in
-//! the order of their keys wherever there are many.
+//! The database is in WAL mode, so that readers see whole imports while one is being written. Its
+//! first import builds it under another name ([`unfinished`](super::unfinished)). A reader without
+//! write access to the folder needs the `-wal` and `-shm` files (sqlite.org/wal.html, "Read-Only
+//! Databases"). Therefore they stay when the database is closed, with the `-wal` file empty.
+//! Many rows are always read and written in the order of their keys.
 
 pub mod connection;
 pub mod copy;
@@ -21,11 +21,11 @@ use self::rows::{Profile, Profiles};
 use crate::import_id::ImportId;
 use crate::store::{Committed, Error};
 
-/// Version of [`SCHEMA`], kept in `user_version`.
+/// The version of [`SCHEMA`], stored in `user_version`.
 const VERSION: i64 = 1;
 
-/// Times are seconds since 1970 UTC, by the records' own time: the earliest and the latest of the
-/// records that named the profile. `kind` is identity, fbId, gpId or objectId.
+/// Times are seconds since 1970 UTC: the earliest and the latest time of the records for the
+/// profile. `kind` is identity, fbId, gpId or objectId.
 const SCHEMA: &str = "
     CREATE TABLE profile (
         id INTEGER PRIMARY KEY,
@@ -47,27 +47,25 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// A table is read from end to end if at least one row in this many is wanted.
+/// A table is scanned if at least one row in this many is needed.
 pub const SWEEP: i64 = 4;
 
-/// How many rows one statement stores, as far as there are so many.
+/// The numbers of rows that one statement may store, the largest that fits first.
 const ROWS: [usize; 3] = [128, 16, 1];
 
-/// An open database inside a transaction: dropped before [`Database::commit`], nothing of it stays.
+/// An open database inside a transaction, which is rolled back if it is dropped before
+/// [`Database::commit`].
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
     pub(super) connection: Handle,
-    /// A new database's, until it is in its place.
+    /// Set while a new database is being built.
     unfinished: Option<Unfinished>,
 }
 
 impl Database {
-    /// Opens `path`, or begins to build it, and begins the transaction.
-    ///
-    /// # Errors
-    /// It can't be made or opened, isn't a database, is a newer program's, or another writer
-    /// didn't end in ten seconds.
+    /// Opens the database at `path`, or begins to build it, and begins the transaction. Waits ten
+    /// seconds for another writer, then fails.
     pub fn begin(path: &Path) -> Result<Self, Error> {
         let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
         let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
@@ -78,16 +76,13 @@ impl Database {
         let connection = connection.map_err(failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let database = Self { path: path.to_owned(), connection, unfinished };
-        // In a transaction of its own: another version may have left the file without tables.
+        // In a separate transaction. Another version may have created the file without tables.
         database.migrate()?;
         Ok(database)
     }
 
-    /// What an earlier run of `import` committed to `path`, asked outside of any transaction: a
-    /// running import is not waited for.
-    ///
-    /// # Errors
-    /// It can't be opened or isn't a database.
+    /// Returns the counts of `import` if an earlier run committed it to the database at `path`.
+    /// Uses no transaction, so it does not wait for a running import.
     pub fn peek(path: &Path, import: &ImportId) -> Result<Option<Committed>, Error> {
         let failed =
             |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
@@ -99,20 +94,20 @@ impl Database {
         }
     }
 
-    /// What an earlier run of `import` committed.
+    /// Returns the counts of `import` if an earlier run committed it.
     pub fn committed(&self, import: &ImportId) -> Result<Option<Committed>, Error> {
         committed(&self.connection, import).map_err(self.failed("look up the import"))
     }
 
-    /// The greatest profile id in use; 0 when there is none.
+    /// Returns the greatest profile id in use, 0 if there is none.
     pub fn last_profile(&self) -> Result<i64, Error> {
         self.connection
             .query_row("SELECT coalesce(max(id), 0) FROM profile", [], |row| row.get(0))
             .map_err(self.failed("find the last profile"))
     }
 
-    /// The profiles of these ids, which rise, until they come to `most` bytes, and how many of the
-    /// ids that was for; those that aren't there are left out.
+    /// Loads the profiles of `ids`, which ascend, until their properties take `most` bytes. Returns
+    /// the profiles and the number of ids processed. Ids without a profile are skipped.
     pub fn load(&self, ids: &[i64], most: usize) -> Result<(Profiles, usize), Error> {
         let load = || {
             let (mut found, mut passed) = (Profiles::default(), 0);
@@ -130,7 +125,7 @@ impl Database {
         run(load).map_err(self.failed("load profiles"))
     }
 
-    /// As [`Self::load`], in one go from the first of `ids` to the last.
+    /// Does [`Self::load`] with one query from the first of `ids` to the last.
     fn load_between(
         &self,
         ids: &[i64],
@@ -159,7 +154,7 @@ impl Database {
         Ok(ids.len())
     }
 
-    /// Stores these profiles, new or not. Their ids rise.
+    /// Inserts or replaces these profiles. Their ids ascend.
     pub fn store(&self, profiles: &Profiles) -> Result<(), Error> {
         let bind = |statement: &mut Statement<'_>, at: usize, profile: Profile<'_>| {
             statement.raw_bind_parameter(at, profile.id)?;
@@ -172,9 +167,9 @@ impl Database {
             .map_err(self.failed("store profiles"))
     }
 
-    /// Stores rows that are each written as `row`, with `width` values to bind, some of [`ROWS`] a
-    /// statement: within one, SQLite goes from a key to
-    /// the next without a search from the root.
+    /// Inserts or replaces `rows`. Each is written as `row` in SQL, with `width` values to bind. A
+    /// statement takes one of [`ROWS`] rows: within a statement, SQLite moves from one key to the
+    /// next without a search from the root.
     pub(super) fn replace_into<T>(
         &self,
         columns: &str,
@@ -200,10 +195,10 @@ impl Database {
         Ok(())
     }
 
-    /// Commits, with `import` noted as committed.
+    /// Adds a checkpoint for `import` and commits.
     ///
     /// # Errors
-    /// SQLite's; it is then not known whether the transaction is committed.
+    /// After an error the transaction may or may not be committed.
     pub fn commit(self, import: &ImportId, committed: Committed) -> Result<(), Error> {
         let commit = || {
             self.connection.execute(
@@ -220,7 +215,7 @@ impl Database {
         self.publish()
     }
 
-    /// Puts a new database in its place.
+    /// Moves a new database to its final name.
     fn publish(self) -> Result<(), Error> {
         let Some(unfinished) = self.unfinished else { return Ok(()) };
         let set = self.connection.pragma_update(None, "journal_mode", "wal");
@@ -231,10 +226,10 @@ impl Database {
         })?;
         drop(self.connection);
         unfinished.publish(&self.path)?;
-        // Makes the files beside it.
+        // Creates the -wal and -shm files.
         if let Err(error) = connect(&self.path).and_then(|connection| version(&connection)) {
             let path = self.path.display();
-            tracing::debug!(%path, %error, "the write-ahead log is not there yet");
+            tracing::debug!(%path, %error, "cannot create the write-ahead log yet");
         }
         Ok(())
     }
@@ -258,7 +253,6 @@ impl Database {
         move |source| Error::Profiles { operation, path: self.path.clone(), source }
     }
 
-    /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -273,7 +267,7 @@ fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Opt
     connection.query_row(sql, [import.as_str()], read).optional()
 }
 
-/// Gives `?` in a closure its error type.
+/// Runs `work`. Fixes the error type for `?` in a closure.
 pub(super) fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     work()
 }

@@ -1,9 +1,8 @@
-//! A `profiles.db` that is not there yet: built under another name, without a log, and put in its
-//! place whole.
+//! Builds a new `profiles.db` under another name, without a log, and renames it when it is complete.
 //!
-//! Nobody reads it while it is built, so nothing is ever undone in it and each page is written
-//! once: what fails is removed, and what a crash left is removed by the next import. The lock of the
-//! account's folder keeps builders apart, in this process or another.
+//! No reader opens it while it is built, so it needs no rollback and each page is written once. A
+//! failed build is removed, the leftovers of a crash by the next import. The lock of the account's
+//! folder admits one builder at a time, across processes.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,25 +15,22 @@ use crate::files::durable;
 use crate::files::error::IoError;
 use crate::store::Error;
 
-/// How often a builder that waits for another looks again.
+/// The interval at which a builder that waits for another tries again.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The right to build the database, and the place to do it. Dropped before
-/// [`Unfinished::publish`], it leaves nothing.
+/// The exclusive right to build a new database. Dropping it before [`Unfinished::publish`] removes
+/// the files.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
-    /// Locked while this is held. Not the database itself: SQLite's locks of a file go when a
-    /// process closes any handle of it.
+    /// Locked while the value exists. The lock is not on the database itself, since SQLite's locks
+    /// of a file are lost when the process closes any handle of it.
     _folder: File,
 }
 
 impl Unfinished {
-    /// Begins to build the database for `path`, or finds that it is there: after having waited for
-    /// another builder, if need be.
-    ///
-    /// # Errors
-    /// The other builder takes longer than `patience`, or the file can't be made.
+    /// Begins to build the database for `path`. `None` if it exists. Waits up to `patience` for
+    /// another builder, then fails.
     pub fn begin(path: &Path, patience: Duration) -> Result<Option<Self>, Error> {
         let until = Instant::now() + patience;
         let folder = path.parent().unwrap_or(path);
@@ -55,15 +51,12 @@ impl Unfinished {
         }
         let unfinished = Self { path: name(path), _folder: lock };
         unfinished.remove()?;
-        // For its mode.
+        // SQLite would create it with another mode.
         drop(durable::create_file(&unfinished.path)?);
         Ok(Some(unfinished))
     }
 
-    /// Removes what a crash left of a database for `path`, unless somebody builds one.
-    ///
-    /// # Errors
-    /// It can't be removed.
+    /// Removes the leftovers of a crashed build of `path`, unless another builder is active.
     pub fn clear(path: &Path) -> Result<(), Error> {
         let lock = path.parent().and_then(|folder| File::open(folder).ok());
         match lock.filter(|lock| lock.try_lock().is_ok()) {
@@ -72,16 +65,15 @@ impl Unfinished {
         }
     }
 
-    /// Where it is built.
+    /// Returns the path at which the database is built.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the database in its place, on the disk with all its bytes. It is closed, and nothing of
-    /// it is in a log.
+    /// Syncs the database and renames it to `path`. It must be closed and have no log.
     ///
     /// # Errors
-    /// It is then not known whether it is in its place.
+    /// After an error the database may or may not be at `path`.
     pub fn publish(self, path: &Path) -> Result<(), Error> {
         Ok(durable::publish_file(&self.path, path)?)
     }
@@ -95,7 +87,7 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            tracing::debug!(%error, "an unfinished database stays until the next import");
+            tracing::debug!(%error, "cannot remove an unfinished database, the next import will");
         }
     }
 }

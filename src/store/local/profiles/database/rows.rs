@@ -1,24 +1,22 @@
-//! Profiles and ids on their way from and to their tables, many in one allocation.
+//! Rows of the `profile` and `identity` tables, many in one allocation.
 
 use crate::records::IdKind;
 
-/// A profile as stored.
+/// A row of the `profile` table. Times are seconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile<'a> {
     /// At least 1.
     pub id: i64,
     /// A JSON object.
     pub properties: &'a str,
-    /// Seconds since 1970 UTC.
     pub created_at: i64,
-    /// Seconds since 1970 UTC.
     pub updated_at: i64,
 }
 
-/// Some profiles, packed, by rising ids.
+/// Packed profiles, with ascending ids.
 #[derive(Debug, Default)]
 pub struct Profiles {
-    /// Their properties, one after the other.
+    /// The properties of all profiles, concatenated.
     pub text: String,
     rows: Vec<Row>,
 }
@@ -32,17 +30,16 @@ struct Row {
 }
 
 impl Profiles {
-    /// Ends a profile: its properties are what was appended to the text since the last.
+    /// Adds a profile. Its properties are the text appended since the last one.
     pub fn end(&mut self, id: i64, created_at: i64, updated_at: i64) {
         self.rows.push(Row { id, end: self.text.len(), created_at, updated_at });
     }
 
-    /// Takes back what was appended to the text since the last profile ended.
+    /// Removes the text appended since the last profile.
     pub fn undo(&mut self) {
         self.text.truncate(self.rows.last().map_or(0, |row| row.end));
     }
 
-    /// The profiles in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Profile<'_>> {
         let mut start = 0;
         self.rows.iter().map(move |&Row { id, end, created_at, updated_at }| {
@@ -53,18 +50,16 @@ impl Profiles {
     }
 }
 
-/// Some ids of one kind and the profiles that they lead to, packed.
+/// Packed ids of one kind with their profiles.
 #[derive(Debug)]
 pub struct IdRows {
-    /// Of all of them.
     pub kind: IdKind,
     text: String,
-    /// Where an id's text ends, and its profile.
+    /// The end of each id's text, and its profile.
     rows: Vec<(usize, i64)>,
 }
 
 impl IdRows {
-    /// These, in their order.
     pub fn new<'a>(kind: IdKind, leads: impl Iterator<Item = (&'a str, i64)>) -> Self {
         let (mut text, mut rows) = (String::new(), Vec::new());
         for (id, profile) in leads {
@@ -74,7 +69,7 @@ impl IdRows {
         Self { kind, text, rows }
     }
 
-    /// Each id with its profile.
+    /// Returns each id with its profile.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, i64)> {
         let mut start = 0;
         self.rows.iter().map(move |&(end, profile)| {

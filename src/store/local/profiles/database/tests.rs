@@ -1,4 +1,4 @@
-//! What stays of the database's files, and which files it refuses.
+//! The files of a database after a commit and an abort, and files that it refuses.
 
 use super::super::database::connection::CACHE_KIB;
 use super::*;
@@ -14,7 +14,7 @@ fn wal_len(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
 }
 
-/// Fills more than the page cache, so that pages are spilled.
+/// Fills more than the page cache, so that SQLite spills pages.
 fn fill(database: &Database) {
     let text = "x".repeat(1 << 20);
     for id in 1..=(CACHE_KIB >> 10) + 16 {
@@ -95,7 +95,7 @@ fn profiles_are_loaded_until_they_are_many_bytes() {
     for id in [1, 3, 4, 900] {
         store(&database, id, &format!("{id:0>10}"));
     }
-    // Near each other they are read in one go, else one by one.
+    // Ids close to each other are read by one query, others one by one.
     for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
         let load = |most| {
             let (found, passed) = database.load(&ids, most).unwrap();

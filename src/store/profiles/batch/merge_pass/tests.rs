@@ -1,4 +1,4 @@
-//! How much of the table is read at once.
+//! The number of profiles in a chunk.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn large_profiles_are_read_a_few_at_a_time() {
         let limits = Limits { slice: most, ..Limits::default() };
         let (mut left, mut chunks) = (0..12, Vec::new());
         while !left.is_empty() {
-            // The last of them is new.
+            // The last profile is new.
             let chunk = Chunk::read(&database, &slice, left.clone(), 5, limits).unwrap();
             left.start = chunk.records.end;
             chunks.push((chunk.before.iter().count(), chunk.records));

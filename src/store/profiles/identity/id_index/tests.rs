@@ -1,4 +1,4 @@
-//! Numbers by id, alone and of records at once, and the order of their table.
+//! Ids are numbered and found, alone and by record, and sorted in key order.
 
 use super::super::key_order::KINDS_BY_NAME;
 use super::*;

@@ -1,4 +1,4 @@
-//! The operations by table, and against a naive model over random changes and cuts.
+//! The operations in a table, and compared with a naive model over random changes.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -52,7 +52,7 @@ fn each_operation_on_each_kind_of_value() {
         (r#"{}"#, ADD, Value::Float(2.0), r#"{"p":["2.0"]}"#),
         (r#"{}"#, ADD, Value::Date(0), r#"{"p":["1970-01-01T00:00:00Z"]}"#),
         (r#"{"p":"\"é\n"}"#, ADD, text("\u{0}"), r#"{"p":["\"é\n","\u0000"]}"#),
-        // $remove takes out; an empty list goes.
+        // $remove removes a value; an empty list is removed as well.
         (r#"{}"#, REMOVE, text("a"), r#"{}"#),
         (r#"{"p":["a","b"]}"#, REMOVE, text("a"), r#"{"p":["b"]}"#),
         (r#"{"p":["a"]}"#, REMOVE, text("a"), r#"{}"#),
@@ -63,7 +63,7 @@ fn each_operation_on_each_kind_of_value() {
         // $delete removes.
         (r#"{"p":["a"]}"#, DELETE, Value::None, r#"{}"#),
         (r#"{}"#, DELETE, Value::None, r#"{}"#),
-        // Nothing to set.
+        // An empty cell changes nothing.
         (r#"{"p":1}"#, SET, Value::None, r#"{"p":1}"#),
     ] {
         let change = Change { property: 0, operation, value };
@@ -112,7 +112,7 @@ fn what_is_not_an_object_is_an_error_and_leaves_no_trace() {
     assert_eq!(merge(&mut merger, r#"{"q":1}"#, &[change]), r#"{"q":1,"p":["x"]}"#);
 }
 
-/// RULES' sentences, as directly as they can be written.
+/// Implements the rules' sentences as directly as possible.
 pub fn naive(profile: &mut Map<String, Json>, name: &str, change: Change<'_>) {
     let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
     let value = match change.value {
