@@ -9,10 +9,8 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use super::private;
 
-/// Opens the lock file `path`, which only its owner can open, and creates it if it is missing.
-///
-/// # Errors
-/// It can't be opened, or is not a regular file.
+/// Opens the lock file `path`, which only its owner can open, and creates it if it is missing. It
+/// must be a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .write(true)
@@ -27,11 +25,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens the lock file `name` in `folder`, which nobody but this process's user may use: another
-/// user could hold the lock for ever. Creates both if they are missing.
-///
-/// # Errors
-/// Others can use the folder, or it can't be created; or as [`open`].
+/// Opens the lock file `name` in `folder`, and creates both if they are missing. Only this
+/// process's user may have rights in the folder, because another user could hold the lock for ever.
 pub fn open_private(folder: &Path, name: &str) -> io::Result<File> {
     private::make_folder(folder)?;
     open(&folder.join(name))

@@ -3,7 +3,7 @@
 //! Root opens, creates and removes files in folders that the daemon's user can write. That user can
 //! replace any name in them by a link or a FIFO at any moment, and SQLite opens `-wal`, `-shm` and
 //! `-journal` by name on later statements, so no check of a path before its use is enough. With the
-//! owner's rights a link leads to nothing that the owner could not open, create or remove itself.
+//! owner's rights a link gives access only to files that the owner itself can use.
 //!
 //! The rights are the file system ids of one thread (setfsuid(2)). The kernel removes the
 //! capabilities for files (`CAP_DAC_OVERRIDE`, `CAP_CHOWN` and others) with them. Threads started
@@ -17,18 +17,16 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid, setgroups};
 
-/// A user and group whose file rights this process can have; `None` if they are its own.
+/// A user and group whose file rights this process can use; `None` if they are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(Option<(Uid, Gid)>);
 
 impl Owner {
-    /// Returns the owner of `folder`. For another user than root that is the process itself.
+    /// Returns the owner of `folder`, or the process itself unless it runs as root.
     ///
     /// Removes the supplementary groups of the process if it is root and the owner is not: they
-    /// would give rights that the owner does not have, and root needs none of them.
-    ///
-    /// # Errors
-    /// There is no such folder, or `CAP_SETGID` is missing.
+    /// would give rights that the owner does not have, and root needs none of them. This needs
+    /// `CAP_SETGID`.
     pub fn of(folder: &Path) -> io::Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self(None));
@@ -43,22 +41,21 @@ impl Owner {
         Ok(Self(Some((Uid::from_raw(found.uid()), Gid::from_raw(found.gid())))))
     }
 
-    /// Returns the process's own user, to use a file of its own under another owner's rights.
+    /// Returns the process's own user, for the use of its own files while another owner's rights
+    /// are in effect.
     pub fn of_process() -> Self {
         Self(Some((geteuid(), getegid())))
     }
 
-    /// Gives this thread the owner's file rights until the result is dropped.
-    ///
-    /// # Errors
-    /// `CAP_SETUID` or `CAP_SETGID` is missing.
+    /// Gives this thread the owner's file rights until the result is dropped. Needs `CAP_SETUID`
+    /// and `CAP_SETGID`.
     pub fn assume(self) -> io::Result<OwnerRights> {
         let Some((user, group)) = self.0 else {
             return Ok(OwnerRights { before: None, thread: PhantomData });
         };
         let before = Some((setfsuid(user), setfsgid(group)));
         let rights = OwnerRights { before, thread: PhantomData };
-        // Both return the ids before the call, and no error.
+        // Both calls return the ids from before the call and report no error.
         if setfsuid(user) != user || setfsgid(group) != group {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -66,9 +63,9 @@ impl Owner {
     }
 }
 
-/// The file rights of an [`Owner`]; dropped, the thread has those from before.
+/// The file rights of an [`Owner`]. When this is dropped, the thread gets its former rights again.
 #[derive(Debug)]
-#[must_use = "dropped, the thread has its former rights"]
+#[must_use = "when it is dropped, the thread gets its former rights again"]
 pub struct OwnerRights {
     before: Option<(Uid, Gid)>,
     /// Not `Send`: the rights are this thread's.
@@ -78,7 +75,8 @@ pub struct OwnerRights {
 impl Drop for OwnerRights {
     fn drop(&mut self) {
         if let Some((user, group)) = self.before {
-            // They are real ids of the process, or were allowed when they were set.
+            // This can't fail: these are real ids of the process, or were allowed when they were
+            // set.
             setfsuid(user);
             setfsgid(group);
         }
@@ -94,7 +92,8 @@ mod tests {
 
     const DAEMON: u32 = 4711;
 
-    /// A folder of another user's, and a file of root's that nobody else can read.
+    /// Creates a folder of another user, and beside it a file that only root and its group can
+    /// read.
     fn folder() -> Option<(tempfile::TempDir, std::path::PathBuf)> {
         if !geteuid().is_root() {
             return None;

@@ -1,4 +1,4 @@
-//! Files and folders that nobody but this process's user may read or write.
+//! Files and folders that only this process's user may read or write.
 
 use std::fs::{DirBuilder, Metadata, metadata};
 use std::io;
@@ -7,22 +7,18 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-/// Another user could read or write a file or folder that is to be private.
+/// A file or folder that should be private, but that another user could read or write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {fault}; fix: {fix}", path.display())]
 pub struct NotPrivate {
-    /// The file or folder.
     pub path: PathBuf,
-    /// What is wrong with it.
     pub fault: String,
     /// The command that corrects it.
     pub fix: String,
 }
 
-/// Checks that what is at `path`, a file or a folder, is private.
-///
-/// # Errors
-/// It belongs to another user, or its mode lets others use it.
+/// Checks that the file or folder `path` belongs to this process's user and that its mode gives no
+/// rights to others.
 pub fn check(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
     let (own, mode, shown) = (geteuid(), found.mode() & 0o7777, path.display());
     let (fault, fix) = if found.uid() != own.as_raw() {
@@ -36,10 +32,8 @@ pub fn check(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
     Err(NotPrivate { path: path.to_owned(), fault, fix })
 }
 
-/// Makes `folder` if it is missing, and checks that it is private.
-///
-/// # Errors
-/// It can't be made; or [`NotPrivate`], as the error's inner error.
+/// Creates `folder` if it is missing, and checks that it is private. If it is not, the error
+/// contains a [`NotPrivate`].
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

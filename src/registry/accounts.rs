@@ -1,4 +1,4 @@
-//! Accounts in the registry.
+//! The registry's table `account`.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -7,21 +7,18 @@ use super::{Error, Result, Transaction};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 
-/// An account as root's commands made it.
+/// An account as root's commands created it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its id, which is the SFTP and the Unix user's name.
+    /// The name of the SFTP user and of the Unix user.
     pub id: AccountId,
-    /// The Unix user's (and its group's) id; none before the first key.
+    /// The Unix user's (and its group's) id; `None` before the first key.
     pub uid: Option<u32>,
-    /// What it may do.
     pub state: AccountState,
 }
 
-/// Adds an account, or returns false when there is one of that id.
-///
-/// # Errors
-/// SQLite's; another account has the Unix user id.
+/// Adds an account. Returns false if its id exists. An error if another account has its Unix user
+/// id.
 pub fn add(tx: &Transaction<'_>, at: Timestamp, account: &Account) -> Result<bool> {
     let Account { id, uid, state } = account;
     let added = tx
@@ -32,10 +29,6 @@ pub fn add(tx: &Transaction<'_>, at: Timestamp, account: &Account) -> Result<boo
     Ok(added == 1)
 }
 
-/// The account, if there is one.
-///
-/// # Errors
-/// SQLite's, or the row is not one of ours.
 pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Account>> {
     tx.prepare_cached("SELECT id, uid, state FROM account WHERE id = ?1")?
         .query_row([id.as_str()], |row| Ok(from_row(row)))
@@ -43,20 +36,14 @@ pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Account>> {
         .transpose()
 }
 
-/// Every account, by id.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns every account, by id.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<Account>> {
     let mut statement = tx.prepare_cached("SELECT id, uid, state FROM account ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok(from_row(row)))?;
     rows.map(|row| row?).collect()
 }
 
-/// Notes the Unix user id that the account has or is about to get.
-///
-/// # Errors
-/// SQLite's; another account has the id.
+/// Records the Unix user id that the account has or will get. An error if another account has it.
 pub fn set_uid(tx: &Transaction<'_>, at: Timestamp, id: &AccountId, uid: u32) -> Result<()> {
     tx.prepare_cached(
         "UPDATE account SET uid = ?2, changed_at = ?3, changed_by = ?4 WHERE id = ?1 AND uid IS NOT ?2",
@@ -65,10 +52,6 @@ pub fn set_uid(tx: &Transaction<'_>, at: Timestamp, id: &AccountId, uid: u32) ->
     Ok(())
 }
 
-/// Changes what the account may do.
-///
-/// # Errors
-/// SQLite's.
 pub fn set_state(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -83,10 +66,7 @@ pub fn set_state(
     Ok(())
 }
 
-/// Takes the account's row away, and its keys with it.
-///
-/// # Errors
-/// SQLite's.
+/// Removes the account's row and its keys.
 pub fn remove(tx: &Transaction<'_>, id: &AccountId) -> Result<()> {
     tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The registry's tables inside a backup of the state database, which is one file.
+//! The registry's tables inside a backup of the state database, so that a backup is one file.
 
 use rusqlite::{Connection, types::Value};
 
@@ -6,26 +6,22 @@ use super::accounts::{self, Account};
 use super::keys::{self, ApprovedKey};
 use super::{Registry, Result};
 
-/// The tables, by their names in the registry and in a backup.
+/// The tables' names in the registry and in a backup.
 const TABLES: [(&str, &str); 2] =
     [("account", "registry_account"), ("approved", "registry_approved")];
 
-/// What another database says about accounts and keys.
+/// The accounts and keys in some database, which need not be approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// Accounts.
     pub accounts: Vec<Account>,
-    /// Their keys, the revoked ones too.
+    /// Including revoked keys.
     pub keys: Vec<ApprovedKey>,
-    /// How many rows can be neither.
+    /// The number of rows that hold neither a valid account nor a valid key.
     pub unreadable: usize,
 }
 
-/// Writes all of `registry` into `backup`, which has nothing of the kind then if there is none: what
-/// has these names in a state database was written by others.
-///
-/// # Errors
-/// SQLite's.
+/// Writes the content of `registry`, if there is one, into `backup`. First removes tables of these
+/// names from it: in a state database they were not written by root.
 pub fn write(registry: Option<&Registry>, backup: &Connection) -> Result<()> {
     remove(backup)?;
     let Some(registry) = registry else { return Ok(()) };
@@ -53,10 +49,8 @@ fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()
     Ok(())
 }
 
-/// What the registry in the database `backup` says, or its state database if it has none.
-///
-/// # Errors
-/// SQLite's.
+/// Returns the claims of the registry in the database `backup`, or of its state database if it
+/// holds no registry.
 pub fn read(backup: &Connection) -> Result<Claims> {
     let count: i64 = backup.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
@@ -69,23 +63,17 @@ pub fn read(backup: &Connection) -> Result<Claims> {
     }
 }
 
-/// What a state database of any schema says.
-///
-/// # Errors
-/// SQLite's.
+/// Returns the claims of a state database of any schema.
 pub fn read_state(database: &Connection) -> Result<Claims> {
     read_tables(database, "account", "key", "created_at")
 }
 
-/// All that `registry` says.
-///
-/// # Errors
-/// SQLite's.
+/// Returns the content of `registry`.
 pub fn read_registry(registry: &Registry) -> Result<Claims> {
     registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
 }
 
-/// Rows that no version of ours writes are only counted.
+/// Reads the tables. Rows that no version of this program writes are only counted.
 fn read_tables(
     database: &Connection,
     account: &str,
@@ -116,10 +104,7 @@ fn read_tables(
     Ok(claims)
 }
 
-/// Takes the registry out of a copy of a backup, which is to be a state database again.
-///
-/// # Errors
-/// SQLite's.
+/// Removes the registry from a copy of a backup, so that it is a state database.
 pub fn remove(copy: &Connection) -> rusqlite::Result<()> {
     TABLES
         .iter()

@@ -1,4 +1,5 @@
-//! Keys in the registry. A revoked key stays as a row: it must not come back by itself.
+//! The registry's table `approved`: keys. A revoked key stays as a row, so that no backup or state
+//! database can bring it into use again.
 
 use std::ops::RangeInclusive;
 
@@ -8,36 +9,31 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{Error, Result, Transaction, timestamp};
 use crate::account::AccountId;
 
-/// A key that root's commands approved, and perhaps revoked since.
+/// A key that one of root's commands approved; it may be revoked since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovedKey {
-    /// Whose.
     pub account: AccountId,
-    /// What the account calls it.
     pub name: String,
-    /// Its type, such as `ssh-ed25519`.
+    /// `ssh-ed25519`, …
     pub algorithm: String,
-    /// The key itself, base64.
+    /// Base64, as in an authorized_keys line.
     pub public_key: String,
     /// `SHA256:…`
     pub fingerprint: String,
-    /// Addresses and networks it may be used from, with commas between; none: from anywhere.
+    /// The addresses and networks from which it may be used, separated by commas; `None` if from
+    /// any.
     pub from: Option<String>,
-    /// The first moment it no longer works, in whole seconds; none: it doesn't expire.
+    /// The first time at which it is not valid, in whole seconds; `None` if it doesn't expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was approved.
     pub approved_at: Timestamp,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
                        approved_at, revoked_at";
 
-/// Adds a key, which may be revoked already.
-///
-/// # Errors
-/// SQLite's; the account has no such id, or an unrevoked key of that name or fingerprint.
+/// Adds a key, which may be revoked already. An error if the account does not exist, or has an
+/// unrevoked key of that name or fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &ApprovedKey) -> Result<()> {
     tx.prepare_cached(&format!(
         "INSERT INTO approved ({COLUMNS}, approved_by, revoked_by)
@@ -58,11 +54,8 @@ pub fn add(tx: &Transaction<'_>, key: &ApprovedKey) -> Result<()> {
     Ok(())
 }
 
-/// The keys of `account`, or of all, in the order they were added; revoked ones only when
-/// `with_revoked`.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns the keys of `account`, or of all accounts, in the order they were added; revoked ones
+/// only if `with_revoked`.
 pub fn list(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -77,11 +70,8 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// The account's key of that name or fingerprint: the one that is not revoked, else the one that
-/// was revoked last.
-///
-/// # Errors
-/// SQLite's, or the row is not one of ours.
+/// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
+/// that was revoked last.
 pub fn find(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -96,10 +86,7 @@ pub fn find(
     .transpose()
 }
 
-/// Revokes the account's key with that fingerprint. False when it was revoked already.
-///
-/// # Errors
-/// SQLite's.
+/// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
 pub fn revoke(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -115,36 +102,32 @@ pub fn revoke(
     Ok(revoked == 1)
 }
 
-/// One key that may be used, as it is published.
+/// The fields of a usable key that are published.
 #[derive(Clone, Copy, Debug)]
 pub struct Publishable<'row> {
-    /// Whose.
     pub account: &'row str,
     /// `SHA256:…`
     pub fingerprint: &'row str,
-    /// Its type.
     pub algorithm: &'row str,
-    /// The key itself, base64.
     pub public_key: &'row str,
     /// As in [`ApprovedKey::from`].
     pub from: Option<&'row str>,
-    /// In seconds since 1970 UTC.
+    /// Seconds since 1970 UTC.
     pub expires_at: Option<i64>,
 }
 
-/// Hands every key that may be used at `now` (not revoked, not expired, of an active account whose
-/// Unix user id is one of `uids`) to `take`, in the order of account and fingerprint. Returns how
-/// many.
+/// Calls `take` with every key that is usable at `now`, in the order of account and fingerprint.
+/// Returns how many.
 ///
-/// # Errors
-/// SQLite's, or what `take` returned.
+/// A key is usable if it is not revoked, not expired, and belongs to an active account whose Unix
+/// user id is in `uids`.
 pub fn each_usable<E: From<Error>>(
     tx: &Transaction<'_>,
     now: Timestamp,
     uids: &RangeInclusive<u32>,
     mut take: impl FnMut(Publishable<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
-    // Walks approved_key in its order; no sort, however many keys there are.
+    // Reads the index approved_key in its order, so that SQLite doesn't sort the keys.
     let mut statement = tx
         .prepare_cached(
             "SELECT approved.account, fingerprint, algorithm, public_key, from_hosts, expires_at

@@ -1,10 +1,11 @@
 //! The registry: the accounts and keys that root's commands approved, and nothing else.
 //!
-//! Only root can write it (0600, in a folder 0700 of root's), so publishing keys and making Unix
-//! users go by it alone. The state database has a copy of it for everybody else, and whoever owns
-//! the daemon's user can write that copy: nothing is taken over from there without being asked.
+//! Only root can write it (0600, in a folder 0700 of root's), so it is the only source for the
+//! publishing of keys and the creation of Unix users. The state database has a copy for all other
+//! readers. The daemon's user can write that copy, so nothing is copied from there to the registry
+//! without a command of root's that asks for it.
 //!
-//! A registry that is not there is an error, never an empty one: see [`Registry::begin`].
+//! A missing registry is an error and never counts as an empty one: see [`Registry::begin`].
 
 pub mod accounts;
 pub mod backup;
@@ -23,7 +24,7 @@ pub use accounts::Account;
 pub use error::{Error, Result};
 pub use keys::{ApprovedKey, Publishable};
 
-/// How long to wait for another command's write.
+/// How long to wait for another command that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -38,11 +39,12 @@ pub struct Registry {
     actor: String,
 }
 
-/// A connection inside a transaction, which ends by what its work returns.
+/// A connection inside a transaction. The transaction is committed when its work returns `Ok`, and
+/// rolled back when it returns an error.
 #[derive(Debug)]
 pub struct Transaction<'c> {
     connection: &'c Connection,
-    /// The user whose command this is.
+    /// The user who runs this command.
     actor: &'c str,
 }
 
@@ -55,11 +57,7 @@ impl Deref for Transaction<'_> {
 }
 
 impl Registry {
-    /// Opens the registry in the folder `admin`. What is changed is noted as done by `actor`.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when there is none; others than root could write it; a newer version
-    /// wrote it; SQLite's.
+    /// Opens the registry in the folder `admin`. Changes are recorded as made by `actor`.
     pub fn open(admin: &Path, actor: &str) -> Result<Self> {
         let path = path(admin);
         private::check(admin, &path)?;
@@ -71,12 +69,10 @@ impl Registry {
         Ok(Self { connection, actor: actor.to_owned() })
     }
 
-    /// Makes the registry in the folder `admin`, with what `fill` writes into it, and opens it. It
-    /// has its name when it is whole and on disk. If another command has made one meanwhile, that
-    /// one is opened, and `fill` counts for nothing.
+    /// Creates the registry in the folder `admin`, with the rows that `fill` writes, and opens it.
     ///
-    /// # Errors
-    /// What `fill` returned, or a file operation's error; then there is no registry.
+    /// It gets its name when it is complete and on disk; on an error there is none. If another
+    /// command has created one in that time, that one is opened and the rows of `fill` are dropped.
     pub fn begin<E: From<Error>>(
         admin: &Path,
         actor: &str,
@@ -98,7 +94,7 @@ impl Registry {
     /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
     ///
     /// # Errors
-    /// What `work` returned (then nothing is changed), or the commit's error.
+    /// The error of `work`, after which nothing is changed, or the commit's error.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -107,9 +103,6 @@ impl Registry {
     }
 
     /// Runs `work` on one consistent view of the registry.
-    ///
-    /// # Errors
-    /// What `work` returned.
     pub fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -130,7 +123,7 @@ impl Registry {
     }
 }
 
-/// Whether there is a registry in the folder `admin`.
+/// Returns whether there is a registry in the folder `admin`.
 pub fn exists(admin: &Path) -> bool {
     path(admin).symlink_metadata().is_ok()
 }
@@ -143,9 +136,9 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    // SQLite follows no link on the way either, and an administrator may have made one.
+    // SQLITE_OPEN_NOFOLLOW also refuses linked parents, and an administrator may use such links.
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let real = folder.canonicalize().map_err(Error::io("look at", folder))?;
+    let real = folder.canonicalize().map_err(Error::io("resolve", folder))?;
     let path = real.join(path.file_name().unwrap_or_default());
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

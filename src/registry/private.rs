@@ -1,4 +1,4 @@
-//! The registry's file: checked before it is opened, and made whole.
+//! The registry's file: checks before it is opened, and its creation by a rename.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,14 +11,16 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::{Error, Result};
 use crate::files::private;
 
-/// Whether the registry `path` in `folder` is there, and nobody else could have written it.
+/// Checks that the registry `path` in `folder` exists, and that no other user could have written
+/// it.
 pub(super) fn check(folder: &Path, path: &Path) -> Result<()> {
-    // The folder may be reached through links of root's; the file may be none.
+    // A link to the folder is allowed, because only root can have made it; the file must not be
+    // one.
     let found = |looked: io::Result<fs::Metadata>, at: &Path| match looked {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::Missing(path.to_owned()))
         }
-        looked => looked.map_err(Error::io("look at", at)),
+        looked => looked.map_err(Error::io("read the metadata of", at)),
     };
     private::check(folder, &found(fs::metadata(folder), folder)?)?;
     let file = found(fs::symlink_metadata(path), path)?;
@@ -28,20 +30,20 @@ pub(super) fn check(folder: &Path, path: &Path) -> Result<()> {
     Ok(private::check(path, &file)?)
 }
 
-/// Makes the folder if it is missing, and checks it.
+/// Creates the folder if it is missing, and checks it.
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
     private::make_folder(folder).map_err(Error::io("use", folder))
 }
 
-/// A file that has no name of its own yet; dropped before that, it goes.
+/// A file under a temporary name; removed when dropped before it gets its own name.
 pub(super) struct Unfinished {
-    /// Where it lies until then.
+    /// The temporary path.
     pub path: PathBuf,
     name: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes an empty file that is to be called `name`.
+    /// Creates an empty file that will get the path `name`.
     pub(super) fn create(name: &Path) -> Result<Self> {
         let path = name.with_extension(format!("db.{}.new", std::process::id()));
         let mut options = OpenOptions::new();
@@ -50,7 +52,7 @@ impl Unfinished {
         Ok(Self { path, name: name.to_owned() })
     }
 
-    /// Gives it its name, unless another file has it.
+    /// Gives the file its name, unless another file has it.
     pub(super) fn take_name(self) -> Result<()> {
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
         sync(&self.path).map_err(Error::io("flush", &self.path))?;
@@ -68,7 +70,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Once it has its name, there is nothing of this one.
+        // After the rename there is nothing to remove.
         for beside in ["", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
             path.push(beside);

@@ -8,7 +8,7 @@ CREATE TABLE account (
     changed_by  TEXT NOT NULL                -- the user whose command it was
 ) STRICT;
 
--- A revoked key stays as a row: it says that the key must not come back by itself.
+-- A revoked key stays as a row, so that no backup or state database can bring it into use again.
 CREATE TABLE approved (
     id          INTEGER PRIMARY KEY,
     account     TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,

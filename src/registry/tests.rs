@@ -1,4 +1,4 @@
-//! A registry that is root's alone, is never half made, and goes into backups and out again.
+//! Tests of the registry's file rights, of its creation, and of its copy in backups.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -68,7 +68,7 @@ fn it_is_roots_alone_or_not_opened() {
     fs::rename(&database, &elsewhere).unwrap();
     symlink(&elsewhere, &database).unwrap();
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::NotAFile(_))));
-    // The folder itself may be reached through a link of root's.
+    // A link to the folder is allowed.
     fs::remove_file(&database).unwrap();
     fs::rename(&elsewhere, &database).unwrap();
     let link = folder.path().join("link");
@@ -85,7 +85,7 @@ fn one_that_was_not_finished_is_none() {
         Err(Error::Value("x".into()))
     });
     assert!(failed.is_err());
-    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "nothing is left");
+    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "no file remains");
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
     drop(begin(&admin));
     let other = Registry::begin(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
@@ -132,7 +132,7 @@ fn a_backup_holds_it_and_gives_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let registry = begin(&folder.path().join("admin"));
     let backup = Connection::open(folder.path().join("backup.db")).unwrap();
-    // As somebody who can write the state database might have them there.
+    // Somebody who can write the state database could have created these.
     backup
         .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
         .unwrap();

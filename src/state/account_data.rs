@@ -1,7 +1,7 @@
-//! All that the state database holds of one account, whatever the schema: read out, or removed.
+//! Export and removal of everything that the state database holds about one account, by any schema.
 //!
-//! A table belongs to accounts when it has a column `account`; the few that hang on another table
-//! are named here. A table added later is in both, or a test says so.
+//! A table belongs to accounts if it has a column `account`. The few that refer to such a table
+//! instead are listed here; a test fails for a new table that is neither.
 
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -12,7 +12,8 @@ use super::{Result, activity, timestamp};
 use crate::account::AccountId;
 use crate::state::Transaction;
 
-/// Tables of accounts without a column `account`, and which rows are an account's (`?1`).
+/// Tables without a column `account` that hold rows of accounts, each with the condition for the
+/// rows of the account `?1`.
 const OTHERS: &[(&str, &str)] = &[
     ("account", "id = ?1"),
     ("delivery", "milestone IN (SELECT id FROM milestone WHERE account = ?1)"),
@@ -23,18 +24,15 @@ const OTHERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Columns that never leave.
+/// Columns that are never exported.
 const SECRETS: &[&str] = &["secret", "old_secret"];
 
 /// Columns that hold JSON.
 const JSON: &[&str] =
     &["recipient_domains", "recipient_addresses", "claim", "refusal", "report", "body", "warnings"];
 
-/// Gives `each` every row that is `account`'s, with its table's name, tables one after the other.
+/// Calls `each` with every row of `account` and the name of its table, one table after the other.
 /// Times are RFC 3339; secrets are left out.
-///
-/// # Errors
-/// SQLite's, or what `each` returned.
 pub fn each_row<E: From<super::Error>>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -53,8 +51,8 @@ pub fn each_row<E: From<super::Error>>(
     Ok(())
 }
 
-/// Removes every row that is `account`'s, and overwrites where it lay; the activity log keeps one
-/// line that says so. Returns how many rows of which tables, where there were any.
+/// Removes every row of `account` and overwrites its place in the file; the activity log gets one
+/// line about it. Returns how many rows of which tables were removed.
 pub fn erase(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -62,7 +60,7 @@ pub fn erase(
 ) -> Result<Vec<(String, usize)>> {
     tx.pragma_update(None, "secure_delete", true)?;
     let mut removed = Vec::new();
-    // What hangs on others goes before these.
+    // Rows that refer to others are removed before these.
     for (table, condition) in tables(tx)?.into_iter().rev() {
         let rows =
             tx.execute(&format!("DELETE FROM {table} WHERE {condition}"), [account.as_str()])?;
@@ -79,9 +77,11 @@ pub fn erase(
     Ok(removed)
 }
 
-/// Tables that hold rows of accounts, those that hang on others last; with the condition. Their
-/// names are part of statements and of an export's file names: others than our schemas have are
-/// left out.
+/// Returns the tables that hold rows of accounts, each with the condition for an account's rows.
+/// Tables that refer to others are last.
+///
+/// The names become part of statements and of an export's file names, so names with characters that
+/// our schemas don't use are left out.
 fn tables(tx: &Transaction<'_>) -> Result<Vec<(String, String)>> {
     let mut statement = tx.prepare(
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::state::{Error, State};
 
-    /// A state database with two accounts, of which the fixture's `ACME-1` has rows everywhere.
+    /// A state database with two accounts; the fixture's `ACME-1` has rows in every table.
     fn state(folder: &tempfile::TempDir) -> State {
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let data = include_str!("../../tests/upgrade/schema-1.sql");
@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    /// A column that a later schema adds is found by its name.
+    /// Finds a secret column that a later schema adds, by its name.
     #[test]
     fn every_column_named_as_a_secret_is_one() {
         let folder = tempfile::tempdir().unwrap();
@@ -262,7 +262,7 @@ mod tests {
             Ok::<_, Error>(())
         };
         state.read(|tx| each_row(tx, &gone, count)).unwrap();
-        assert_eq!(others, 2, "another's rows stay");
+        assert_eq!(others, 2, "another account's rows stay");
         drop(state);
         let bytes = std::fs::read(folder.path().join("state.db")).unwrap();
         let found = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);

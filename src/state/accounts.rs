@@ -1,4 +1,4 @@
-//! Accounts in the state database. Every change is logged in the activity log with it.
+//! The table `account`. Every change writes a line of the activity log in the same transaction.
 
 use std::fmt;
 
@@ -12,29 +12,27 @@ use crate::account_state::AccountState;
 use crate::recipient::RecipientRule;
 use crate::state::Transaction;
 
-/// An account.
+/// An account, with its settings for mail and webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRow {
-    /// Its id, which is the SFTP and the Unix user's name.
+    /// The name of the SFTP user and of the Unix user.
     #[serde(serialize_with = "as_text")]
     pub id: AccountId,
-    /// The Unix user's (and its group's) id; none before the first key.
+    /// The Unix user's (and its group's) id; `None` before the first key.
     pub uid: Option<u32>,
-    /// What it may do.
     pub state: AccountState,
-    /// Its own contact: gets mail when an import fails or a manifest can't be read, and mail whose
-    /// recipient is not allowed.
+    /// The account's contact. Gets mail when an import fails or a manifest can't be read, and mail
+    /// whose recipient is not allowed.
     pub email: Option<String>,
-    /// Which addresses mail about its imports may go to.
+    /// The addresses that mail about its imports may go to.
     pub recipients: RecipientRule,
     /// The chosen endpoint's name.
     pub webhook: Option<String>,
-    /// When it was added.
     pub created_at: Timestamp,
 }
 
-/// Serialises what has a text form as that text.
+/// Serialises a value as its text form.
 pub(crate) fn as_text<S: Serializer>(
     value: &impl fmt::Display,
     serializer: S,
@@ -45,7 +43,7 @@ pub(crate) fn as_text<S: Serializer>(
 const COLUMNS: &str =
     "id, uid, state, email, recipient_domains, recipient_addresses, webhook, created_at";
 
-/// Adds an active account. False, and nothing is changed, when there is one of that id.
+/// Adds an active account. Returns false, and changes nothing, if the id exists.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -66,10 +64,6 @@ pub fn add(
     Ok(added == 1)
 }
 
-/// The account, if there is one.
-///
-/// # Errors
-/// SQLite's, or the row is not one of ours.
 pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
     tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account WHERE id = ?1"))?
         .query_row([id.as_str()], |row| Ok(from_row(row)))
@@ -77,10 +71,7 @@ pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
         .transpose()
 }
 
-/// Every account, by id.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns every account, by id.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account ORDER BY id"))?;
     let rows = statement.query_map([], |row| Ok(from_row(row)))?;
@@ -101,7 +92,7 @@ fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     })
 }
 
-/// The columns `recipient_domains` and `recipient_addresses` of a rule.
+/// Returns a rule's columns `recipient_domains` and `recipient_addresses`.
 fn to_columns(rule: &RecipientRule) -> Result<(Option<String>, String)> {
     let RecipientRule::Limited { addresses, domains } = rule else {
         return Ok((None, "[]".to_owned()));
@@ -115,7 +106,7 @@ fn from_columns(domains: Option<String>, addresses: String) -> Result<RecipientR
     Ok(RecipientRule::Limited { addresses, domains })
 }
 
-/// Notes the Unix user id that the account has. No other account has it from then on.
+/// Sets the account's Unix user id, and clears it in any other account that has it.
 pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
     tx.prepare_cached("UPDATE account SET uid = NULL WHERE uid = ?2 AND id <> ?1")?
         .execute(params![id.as_str(), uid])?;
@@ -124,8 +115,7 @@ pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Changes what the account may do. False, and nothing is changed or logged, when it is so
-/// already.
+/// Sets the account's state. Returns false, and changes and logs nothing, if it has that state.
 pub fn set_state(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -146,7 +136,7 @@ pub fn set_state(
     Ok(changed == 1)
 }
 
-/// Sets or clears the account's own contact.
+/// Sets or clears the account's contact.
 pub fn set_contact(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -175,8 +165,8 @@ pub fn set_recipients(
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
-/// Chooses the endpoint that milestones go to, or none. False, and nothing is changed, when the
-/// account has no endpoint of that name.
+/// Sets the endpoint that milestones go to, or clears it. Returns false, and changes nothing, if
+/// the account has no endpoint of that name.
 pub fn set_webhook(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -196,7 +186,7 @@ pub fn set_webhook(
     Ok(changed == 1)
 }
 
-/// How many of the account's imports have not ended.
+/// Counts the account's imports that have not ended.
 pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
     Ok(tx
         .prepare_cached(
@@ -206,8 +196,7 @@ pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
         .query_row([id.as_str()], |row| row.get(0))?)
 }
 
-/// Takes the account's row away, its keys and endpoints with it. Imports and the activity log
-/// stay.
+/// Removes the account's row with its keys and endpoints. Imports and the activity log stay.
 pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()> {
     let removed = tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     if removed == 1 {

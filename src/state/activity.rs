@@ -1,4 +1,4 @@
-//! The activity log: what happened, to whom, when. Append-only.
+//! The activity log: what happened to which account, when, and who did it. Append-only.
 
 use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
@@ -9,30 +9,26 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::state::Transaction;
 
-/// How many lines [`Pages`] reads in one transaction.
+/// The number of lines that [`Pages`] reads in one transaction.
 const PAGE: u32 = 1000;
 
-/// The columns of a line, as [`activity`] reads them.
+/// The columns of a line, in the order in which [`activity`] reads them.
 const COLUMNS: &str = "at, account, import, action, detail, actor, id";
 
 /// One line of the activity log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Activity {
-    /// When.
     pub at: Timestamp,
-    /// Whose.
     pub account: Option<String>,
-    /// Which import's.
     pub import: Option<String>,
-    /// What: `account.added`, `key.revoked`, `import.picked_up`, …
+    /// `account.added`, `key.revoked`, `import.picked_up`, …
     pub action: String,
-    /// What more there is to say; may hold partner-chosen text.
+    /// Further details; may hold text that a partner chose.
     pub detail: String,
-    /// The user whose command did it; `None` for the daemon.
+    /// The user who ran the command; `None` for the daemon.
     pub actor: Option<String>,
 }
 
-/// Appends a line.
 pub fn log(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -56,7 +52,7 @@ pub fn log(
     Ok(())
 }
 
-/// The last `limit` lines, oldest first, of `account` or of all.
+/// Returns the last `limit` lines of `account`, or of all accounts, oldest first.
 pub fn recent(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -73,18 +69,19 @@ pub fn recent(
     Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
 }
 
-/// The activity log from its oldest line to the last one that it had when the reading began, a page
-/// in each transaction: no reader keeps the database from writing for long.
+/// A reader of the activity log from the oldest line to the last one that existed when it began.
+///
+/// It reads one page in each transaction, so that no read transaction lasts long.
 #[derive(Clone, Debug)]
 pub struct Pages {
     account: Option<AccountId>,
-    /// Time and id of the last line that was read.
+    /// The time and id of the last line that was read.
     read: (i64, i64),
     last_id: i64,
 }
 
 impl Pages {
-    /// Begins with the lines since `since`, of `account` or of all.
+    /// Begins with the lines from `since` on, of `account` or of all accounts.
     pub fn new(
         tx: &Transaction<'_>,
         account: Option<AccountId>,
@@ -96,7 +93,7 @@ impl Pages {
         Ok(Self { account, read, last_id })
     }
 
-    /// Returns the next lines, oldest first; none at the end.
+    /// Returns the next lines, oldest first; an empty list at the end.
     pub fn next(&mut self, tx: &Transaction<'_>) -> Result<Vec<Activity>> {
         let (at, id) = self.read;
         let rest = "(at, id) > (?2, ?3) AND id <= ?4 ORDER BY at, id LIMIT ?1";
@@ -109,7 +106,8 @@ impl Pages {
         };
         if let Some((id, line)) = lines.last() {
             let read = (millis(line.at), *id);
-            // In a damaged database the index can have another order than the rows.
+            // In a damaged database the index can have another order than the rows. Without this
+            // check the reader could return the same lines for ever.
             if read <= self.read {
                 return Err(Error::Value("lines of the activity log that are out of order".into()));
             }
@@ -181,7 +179,7 @@ mod tests {
         }
     }
 
-    /// Lines of the SFTP server's log are written after others that happened later.
+    /// Lines from the SFTP server's log can be written after lines with a later time.
     #[test]
     fn the_log_is_in_the_order_of_time() {
         let (_folder, state) = state();

@@ -1,6 +1,6 @@
-//! Endpoints: where an account's webhooks go. One writer of the table `endpoint`.
+//! The table `endpoint`: where an account's webhooks are sent.
 //!
-//! The secret leaves this module only in a [`Target`], which is neither printed nor serialised.
+//! A secret leaves this module only in a [`Target`], which can't be printed or serialised.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -10,54 +10,45 @@ use super::{Error, Result, deliveries, millis, timestamp};
 use crate::account::AccountId;
 use crate::state::Transaction;
 
-/// An endpoint, as a sysadmin sees it: without its secret.
+/// An endpoint without its secret, as a sysadmin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// Whose.
     pub account: String,
-    /// Its name, unique in the account.
     pub name: String,
-    /// Where it is posted to.
     pub url: String,
-    /// Whether it is the one that the account chose.
+    /// Whether the account's milestones go to it.
     pub chosen: bool,
-    /// When it was added.
     pub created_at: Timestamp,
-    /// When it was disabled; nothing is sent to it since.
+    /// Since this time nothing is sent to it.
     pub disabled_at: Option<Timestamp>,
-    /// Why it was disabled.
     pub disabled_reason: Option<String>,
-    /// Since when every attempt at it has failed.
+    /// The time since which every attempt has failed.
     pub failing_since: Option<Timestamp>,
-    /// Until when the secret before the present one signs as well.
+    /// Until this time the previous secret signs as well.
     pub old_secret_until: Option<Timestamp>,
 }
 
-/// What sending to an endpoint takes.
+/// What is needed to send to an endpoint.
 pub struct Target {
-    /// Where to.
     pub url: String,
     /// `whsec_…`
     pub secret: String,
-    /// The one before it, while it signs as well.
+    /// The previous secret, while it signs as well.
     pub old_secret: Option<String>,
-    /// Why nothing must be sent, if so.
+    /// If the endpoint is disabled, the reason.
     pub disabled: Option<String>,
 }
 
-/// What became of adding an endpoint.
+/// The outcome of [`add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
-    /// It is there.
     Yes,
-    /// The account has one of that name.
+    /// The account has an endpoint of that name.
     NameTaken,
-    /// There is no such account.
     NoAccount,
 }
 
-/// Adds an endpoint.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -79,7 +70,7 @@ pub fn add(
     Ok(if added == 1 { Added::Yes } else { Added::NameTaken })
 }
 
-/// The endpoints of `account`, or of all, by account and name.
+/// Returns the endpoints of `account`, or of all accounts, by account and name.
 pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<Endpoint>> {
     let mut statement = tx.prepare_cached(
         "SELECT e.account, e.name, e.url, a.webhook IS e.name, e.created_at, e.disabled_at,
@@ -110,7 +101,8 @@ fn endpoint(row: &Row<'_>) -> Result<Endpoint> {
     })
 }
 
-/// What sending to the endpoint `name` of `account` takes `now`; none: there is no such endpoint.
+/// Returns what is needed at `now` to send to the endpoint `name` of `account`. `None` if it does
+/// not exist.
 pub fn target(
     tx: &Transaction<'_>,
     account: &str,
@@ -132,7 +124,7 @@ pub fn target(
 
 /// Gives an endpoint the new `secret`; the present one signs as well until `old_until`.
 ///
-/// A secret before the present one is forgotten. Returns whether there is such an endpoint.
+/// A secret older than the present one is removed. Returns whether the endpoint exists.
 pub fn rotate(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -148,7 +140,7 @@ pub fn rotate(
     Ok(changed == 1)
 }
 
-/// An attempt at an endpoint failed at `at`. Returns since when all have.
+/// Records that an attempt at an endpoint failed at `at`. Returns the time since which all have.
 pub fn failed(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -165,7 +157,7 @@ pub fn failed(
     .transpose()
 }
 
-/// An attempt at an endpoint succeeded.
+/// Records that an attempt at an endpoint succeeded.
 pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
     tx.prepare_cached(
         "UPDATE endpoint SET failing_since = NULL
@@ -175,9 +167,9 @@ pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sends nothing more to an endpoint: pending deliveries to it fail with `reason`.
+/// Disables an endpoint. Pending deliveries to it fail with `reason`.
 ///
-/// Returns whether it was enabled until now.
+/// Returns whether it was enabled.
 pub fn disable(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -195,7 +187,7 @@ pub fn disable(
     Ok(changed == 1)
 }
 
-/// Sends to an endpoint again from now on. Returns whether there is such an endpoint.
+/// Enables an endpoint. Returns whether it exists.
 pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
@@ -205,9 +197,9 @@ pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<b
     Ok(changed == 1)
 }
 
-/// Removes an endpoint; an account that chose it has none then, pending deliveries to it fail.
+/// Removes an endpoint. Pending deliveries to it fail, and an account that had chosen it has none.
 ///
-/// Returns whether there was such an endpoint.
+/// Returns whether the endpoint existed.
 pub fn remove(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -1,35 +1,33 @@
-//! Figures for metrics: what waits now, and for how long. Each is one search in an index.
+//! Gauges for metrics: what waits now, and for how long. Each is one search in an index.
 
 use jiff::Timestamp;
 
 use super::{Result, timestamp};
 use crate::state::Transaction;
 
-/// How many of a kind, and since when the oldest.
+/// The number of things of one kind, and the age of the oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
-    /// Which: a state, a channel.
+    /// A state or a channel.
     pub kind: String,
-    /// How many.
     pub count: i64,
-    /// Since when the oldest of them waits; none where that means nothing.
+    /// The time since which the oldest waits; `None` for accounts and endpoints.
     pub oldest: Option<Timestamp>,
 }
 
-/// What there is now.
+/// All gauges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Imports that have not ended, by state.
     pub imports: Vec<Figure>,
     /// Accounts, by state.
     pub accounts: Vec<Figure>,
-    /// Deliveries still to be made, by channel.
+    /// Pending deliveries, by channel.
     pub deliveries: Vec<Figure>,
     /// Endpoints: `enabled`, `failing` or `disabled`.
     pub endpoints: Vec<Figure>,
 }
 
-/// Reads all of them.
 pub fn read(tx: &Transaction<'_>) -> Result<Figures> {
     Ok(Figures {
         imports: figures(

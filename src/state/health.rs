@@ -1,5 +1,4 @@
-//! What a sysadmin asks about the state database as a whole. Reads only; creates and migrates
-//! nothing.
+//! Health checks of the whole state database. Read-only: creates and migrates nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,22 +12,18 @@ use crate::files::owner::Owner;
 use crate::state::Transaction;
 use crate::sys::sqlite;
 
-/// The state of the file.
+/// The schema of a database file, and its damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Its schema.
     pub schema: i64,
     /// The newest schema that this program knows.
     pub known: i64,
-    /// What SQLite's quick check found; empty when nothing.
+    /// The problems that SQLite's quick check found.
     pub problems: Vec<String>,
 }
 
-/// Opens `path` for reading and checks it (sqlite.org/pragma.html#pragma_quick_check): a second for
-/// some hundred MB.
-///
-/// # Errors
-/// It isn't there, can't be opened, or isn't a database.
+/// Opens `path` for reading and checks it (sqlite.org/pragma.html#pragma_quick_check). Takes a
+/// second for some hundred MB.
 pub fn examine(path: &Path) -> Result<Health> {
     let acted = |source| Error::Owner { path: path.to_owned(), source };
     let _rights = super::owner(path).and_then(Owner::assume).map_err(acted)?;
@@ -50,24 +45,24 @@ pub fn examine(path: &Path) -> Result<Health> {
     Ok(Health { schema, known: migrations::known(), problems })
 }
 
-/// Figures that say whether work gets stuck.
+/// The work that waits or has failed, from which doctor finds whether work is stuck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Imports that have not ended.
     pub imports: u32,
-    /// When the oldest of them was seen to be ready.
+    /// The time at which the oldest of them was ready.
     pub oldest_import: Option<Timestamp>,
-    /// Deliveries still to be made that have been tried.
+    /// Pending deliveries with at least one attempt.
     pub retried: u32,
-    /// When the milestone of the oldest of these was reached.
+    /// The time of the oldest milestone of these.
     pub oldest_retried: Option<Timestamp>,
-    /// Deliveries given up since the time that was asked about.
+    /// Deliveries that failed finally in the period.
     pub given_up: u32,
-    /// The newest line of the activity log.
+    /// The time of the newest line of the activity log.
     pub newest_activity: Option<Timestamp>,
 }
 
-/// What is stuck; deliveries given up since `since`.
+/// Counts the work that waits, and the deliveries that failed since `since`.
 pub fn backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
     let pair =
         |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {

@@ -1,4 +1,5 @@
-//! Which accounts were told that too much waits in their incoming.
+//! The table `incoming_full`: the accounts that were notified that too much waits in their
+//! incoming.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -7,7 +8,7 @@ use super::{Error, Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::state::Transaction;
 
-/// Since when `account` has been told, if it is.
+/// Returns the time since which `account` is notified, if it is.
 pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timestamp>> {
     let since: Option<i64> = tx
         .prepare_cached("SELECT since FROM incoming_full WHERE account = ?1")?
@@ -16,10 +17,7 @@ pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timesta
     since.map(timestamp).transpose()
 }
 
-/// Every account that is told, and since when, by id.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns every notified account, and the time of the notification, by id.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
     let mut statement =
         tx.prepare_cached("SELECT account, since FROM incoming_full ORDER BY account")?;
@@ -34,14 +32,14 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
     Ok(told)
 }
 
-/// `account` is told. False: it was already, or is being removed.
+/// Records that `account` is notified. Returns false if it was already, or does not exist any more.
 pub fn begin(tx: &Transaction<'_>, account: &AccountId, at: Timestamp) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO incoming_full (account, since)
                SELECT id, ?2 FROM account WHERE id = ?1";
     Ok(tx.execute(sql, params![account.as_str(), millis(at)])? == 1)
 }
 
-/// It is less again. False: nobody was told.
+/// Records that less waits again. Returns false if the account was not notified.
 pub fn end(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM incoming_full WHERE account = ?1", [account.as_str()])? == 1)
 }

@@ -1,6 +1,6 @@
-//! Keys in the state database. Every change is logged in the activity log with it.
+//! The table `key`. Every change writes a line of the activity log in the same transaction.
 //!
-//! A revoked key stays as a row: it is the answer to "who could log in, and until when".
+//! A revoked key stays as a row: it answers "who could log in, and until when".
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -11,42 +11,37 @@ use super::{Error, Result, activity, millis, timestamp};
 use crate::account::AccountId;
 use crate::state::Transaction;
 
-/// A key.
+/// A public key of an account, revoked or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRow {
-    /// Whose.
     #[serde(serialize_with = "as_text")]
     pub account: AccountId,
-    /// What the account calls it.
     pub name: String,
-    /// Its type, such as `ssh-ed25519`.
+    /// `ssh-ed25519`, …
     pub algorithm: String,
-    /// The key itself, base64.
+    /// Base64, as in an authorized_keys line.
     pub public_key: String,
     /// `SHA256:…`
     pub fingerprint: String,
-    /// Addresses and networks it may be used from, with commas between; none: from anywhere.
+    /// The addresses and networks from which it may be used, separated by commas; `None` if from
+    /// any.
     pub from: Option<String>,
-    /// The first moment it no longer works, in whole seconds; none: it doesn't expire.
+    /// The first time at which it is not valid, in whole seconds; `None` if it doesn't expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was added.
     pub created_at: Timestamp,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// Its last login, by sshd's log; none: never, or nobody heard of it.
+    /// Its last login, by sshd's log; `None` if no login is known.
     pub last_used_at: Option<Timestamp>,
-    /// From which address.
+    /// The client's address at that login.
     pub last_used_from: Option<String>,
 }
 
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
                        created_at, revoked_at, last_used_at, last_used_from";
 
-/// Adds a key.
-///
-/// # Errors
-/// SQLite's; the account has no such id, or an unrevoked key of that name or fingerprint.
+/// Adds a key. An error if the account does not exist, or has an unrevoked key of that name or
+/// fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     tx.prepare_cached(&format!(
         "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, NULL)"
@@ -64,11 +59,8 @@ pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     log(tx, key.created_at, &key.account, "key.added", &key.name, &key.fingerprint)
 }
 
-/// Every key of `account`, or of all, in the order they were added; revoked ones only when
-/// `with_revoked`.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns the keys of `account`, or of all accounts, in the order they were added; revoked ones
+/// only if `with_revoked`.
 pub fn list(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -83,11 +75,8 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// The account's key of that name or fingerprint: the one that is not revoked, else the one that
-/// was revoked last.
-///
-/// # Errors
-/// SQLite's, or the row is not one of ours.
+/// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
+/// that was revoked last.
 pub fn find(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -102,7 +91,7 @@ pub fn find(
     .transpose()
 }
 
-/// Revokes the account's key with that fingerprint. False when it was revoked already.
+/// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
 pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool> {
     let revoked = tx
         .prepare_cached(
@@ -116,8 +105,8 @@ pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool>
     Ok(revoked == 1)
 }
 
-/// Notes a login with the account's key of that fingerprint, unless a later one is known. Of keys
-/// that are revoked, it is the one that was revoked last.
+/// Records a login with the account's key of that fingerprint, unless a later login is known. If
+/// all keys of that fingerprint are revoked, the login counts for the one that was revoked last.
 pub fn used(
     tx: &Transaction<'_>,
     account: &AccountId,

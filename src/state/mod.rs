@@ -1,15 +1,16 @@
 //! The state database: accounts, keys, imports, outbox, activity log. SQLite in WAL mode.
 //!
 //! Owns the connection, the migrations and every SQL statement on `state.db`, one file per table
-//! family. Callers that must change several things at once take a [`Transaction`] from
+//! family. Callers that change several things in one step get a [`Transaction`] from
 //! [`State::write`] and pass it down; nothing here commits on its own.
 //!
-//! In a command of root's every use of a connection, and so the work in [`State::read`] and
-//! [`State::write`], has the file rights of the folder's owner ([`Owner`]): the daemon's user can
-//! write that folder, and SQLite opens files in it at any statement. The alternatives leave gaps: a
-//! check of names comes before their use, rights for the opening alone don't cover the files beside
-//! the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked parents of the folder. Work that
-//! opens a file of root's, as an export does, asks for [`Owner::of_process`].
+//! In a command that root runs, every use of a connection has the file rights of the folder's owner
+//! ([`Owner`]), and so has the work in [`State::read`] and [`State::write`]: the daemon's user can
+//! write that folder, and SQLite opens files in it at any statement. The alternatives leave gaps:
+//! a file can be replaced between a check of its name and its use, rights for the opening alone
+//! don't cover the files beside the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked
+//! parents of the folder. Work that opens a file of root's, such as an export, uses
+//! [`Owner::of_process`].
 
 pub mod account_data;
 pub mod accounts;
@@ -47,8 +48,8 @@ use crate::files::owner::{Owner, OwnerRights};
 /// How long to wait for another process's write, such as a sysadmin's command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The open state database. Share it by reference; writers take turns, and so do readers, who
-/// wait for no writer.
+/// The open state database, shared by reference. One writer runs at a time, and one reader; readers
+/// don't wait for writers.
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
@@ -57,7 +58,8 @@ pub struct State {
     reader: Mutex<Connection>,
 }
 
-/// A connection inside a transaction, which ends by what its work returns.
+/// A connection inside a transaction. The transaction is committed when its work returns `Ok`, and
+/// rolled back when it returns an error.
 #[derive(Debug)]
 pub struct Transaction<'c> {
     connection: &'c Connection,
@@ -65,7 +67,7 @@ pub struct Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    /// The user whose command this is; `None` for the daemon.
+    /// The user who runs this command; `None` for the daemon.
     fn actor(&self) -> Option<&str> {
         self.actor
     }
@@ -80,10 +82,7 @@ impl Deref for Transaction<'_> {
 }
 
 impl State {
-    /// Opens `path`, creating and migrating it as needed. It is readable by its owner only.
-    ///
-    /// # Errors
-    /// It can't be opened, is damaged, lost, or was written by a newer version.
+    /// Opens `path`, creating and migrating it as needed. Only its owner can read it.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |source| Error::Create { path: path.to_owned(), source };
         let owner = owner(path).map_err(failed)?;
@@ -98,16 +97,12 @@ impl State {
         Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
     }
 
-    /// Names the user whose command this process runs, once, for the activity log.
+    /// Sets the user who runs this command, for the activity log. Later calls change nothing.
     pub fn set_actor(&self, name: &str) {
         self.writers.set_actor(name);
     }
 
-    /// Reads all of it, and finds whether it is as it was written. Takes about a second for each
-    /// 500 MB.
-    ///
-    /// # Errors
-    /// It is damaged, or can't be read.
+    /// Reads the whole database and checks it for damage. Takes about a second for each 500 MB.
     pub fn check(&self) -> Result<()> {
         self.read(|tx| db::connection::check(tx, &self.path))
     }
@@ -115,7 +110,7 @@ impl State {
     /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
     ///
     /// # Errors
-    /// What `work` returned (then nothing is changed), or the commit's error.
+    /// The error of `work`, after which nothing is changed, or the commit's error.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -125,29 +120,26 @@ impl State {
     }
 
     /// Runs `work` on one consistent view of the database.
-    ///
-    /// # Errors
-    /// What `work` returned.
     pub fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let _rights = self.rights()?;
-        // A panic while the lock was held rolled its transaction back: the connection is sound.
+        // A panic while the lock was held rolled back its transaction: the connection is usable.
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction().map_err(Error::from)?;
         work(&Transaction { connection: &transaction, actor: None })
     }
 
-    /// Brings all that was written into the database file, and empties the one beside it, unless
-    /// somebody is reading it.
+    /// Copies the write-ahead log into the database file and truncates the log, unless another
+    /// connection is reading it.
     pub fn checkpoint(&self) -> Result<()> {
         let _rights = self.rights()?;
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         Ok(self.writers.alone(|connection| connection.query_row(sql, [], |_| Ok(())))?)
     }
 
-    /// A number that changes whenever another process has committed a change.
+    /// Returns a number that changes whenever another process has committed a change.
     pub fn data_version(&self) -> Result<i64> {
         let _rights = self.rights()?;
         Ok(self.writers.data_version()?)
@@ -158,22 +150,22 @@ impl State {
     }
 }
 
-/// The owner of the folder that the database `path` is in.
+/// Returns the owner of the folder that the database `path` is in.
 fn owner(path: &Path) -> io::Result<Owner> {
     Owner::of(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// Makes an empty file at `path` when there is none, readable by its owner only. SQLite gives the
+/// Creates an empty file at `path` if there is none, readable by its owner only. SQLite gives the
 /// files beside it the same owner and mode.
 fn create_private(path: &Path) -> io::Result<()> {
     if is_there(path)? {
         return Ok(());
     }
-    // Complete before it has its name: who opens it in between must find it private.
+    // It gets its name only when it is private: another process can open it from then on.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
     match std::fs::remove_file(&hidden) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {} // what a crash left
+        _ => {} // removed what a crash left
     }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&hidden)?;
     let named = match std::fs::hard_link(&hidden, path) {
@@ -184,8 +176,8 @@ fn create_private(path: &Path) -> io::Result<()> {
     named
 }
 
-/// Whether the database is there. What has its name, or that of a file which SQLite keeps beside it,
-/// must be a regular file.
+/// Returns whether the database exists. It and the files that SQLite keeps beside it must be
+/// regular files.
 fn is_there(path: &Path) -> io::Result<bool> {
     for ending in ["-wal", "-shm", "-journal", ""] {
         let mut path = path.as_os_str().to_owned();
@@ -209,21 +201,18 @@ fn is_there(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Now, as exact as the state database keeps it: to the millisecond.
+/// Returns the present time to the millisecond, which is the precision of the state database.
 pub fn now() -> jiff::Timestamp {
     let now = jiff::Timestamp::now();
     timestamp(millis(now)).unwrap_or(now)
 }
 
-/// A time in the unit of every time column: milliseconds since 1970 UTC.
+/// Converts a time to the unit of every time column: milliseconds since 1970 UTC.
 pub fn millis(time: jiff::Timestamp) -> i64 {
     time.as_millisecond()
 }
 
-/// The time that a column holds.
-///
-/// # Errors
-/// The number is out of range: not written by us.
+/// Converts the value of a time column. An error means that this program did not write it.
 pub fn timestamp(millis: i64) -> Result<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(millis)
         .map_err(|_| Error::Value(format!("the time {millis}, which is out of range")))
@@ -237,7 +226,7 @@ mod tests {
 
     use super::State;
 
-    /// What a sidecar that was broken into could put there for root's next command.
+    /// A compromised daemon could create these links for root's next command.
     #[test]
     fn a_link_in_its_place_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
@@ -248,7 +237,7 @@ mod tests {
             assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
             assert_eq!(std::fs::read(&elsewhere).unwrap_or_default(), b"");
             assert_eq!(elsewhere.exists(), exists);
-            std::fs::write(&elsewhere, "").unwrap(); // empty: SQLite would take it for new
+            std::fs::write(&elsewhere, "").unwrap(); // empty: SQLite would use it as a new database
             std::fs::remove_file(&path).unwrap();
         }
         for beside in ["state.db-wal", "state.db-shm", "state.db-journal"] {
@@ -265,7 +254,7 @@ mod tests {
         }
     }
 
-    /// As when two commands are the first ones on a new host.
+    /// Two commands can be the first ones on a new host at the same time.
     #[test]
     fn a_new_database_that_another_writes_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
-//! What is old enough to go, a batch at a time, the oldest first. Nothing that is still needed is
-//! ever among it: imports that have not ended, milestones with a delivery that is to be made.
+//! Removal of old rows, a batch at a time, the oldest first.
+//!
+//! Invariant: rows that are still needed are never removed. These are imports that have not ended
+//! and milestones with a pending delivery.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -8,21 +10,21 @@ use super::{Error, Result, millis};
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::state::Transaction;
 
-/// An import whose answer in results/ is old enough.
+/// An import whose files in results/ are old enough to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// The import.
     pub id: ImportId,
-    /// What its answers in results/ are named after.
+    /// The beginning of the names of its files in results/.
     pub stem: String,
 }
 
-/// No delivery of import `i` is still to be made: it may carry the error file.
+/// Condition: import `i` has no pending delivery. Such a delivery may need the error file.
 const NOTHING_PENDING: &str = "NOT EXISTS (
     SELECT 1 FROM milestone m JOIN delivery d ON d.milestone = m.id
     WHERE m.import = i.id AND d.state = 'pending')";
 
-/// Whose things there are: accounts, also removed ones, and nobody's.
+/// Returns all accounts that own rows, including removed ones, and `None` for rows without an
+/// account.
 pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     let mut statement = tx.prepare_cached(
         "SELECT id FROM account UNION SELECT DISTINCT account FROM import
@@ -32,10 +34,8 @@ pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     Ok(owners.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Imports that ended before `before` and whose answers are not removed yet, at most `limit`.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns at most `limit` imports that ended before `before` and whose files in results/ are not
+/// removed yet.
 pub fn answered(
     tx: &Transaction<'_>,
     account: &str,
@@ -59,7 +59,7 @@ pub fn answered(
     .collect()
 }
 
-/// Notes that an import's answer is not in results/ any more.
+/// Records that an import's files were removed from results/.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.prepare_cached(
         "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
@@ -68,9 +68,11 @@ pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp
     Ok(())
 }
 
-/// Removes milestones from before `before` with their deliveries and attempts, at most `limit`,
-/// unless one of their deliveries is to be made or ended later, or their import has not ended.
+/// Removes at most `limit` milestones from before `before`, with their deliveries and attempts.
 /// Returns how many.
+///
+/// Keeps milestones with a delivery that is pending or ended after `before`, and those of an import
+/// that has not ended.
 pub fn remove_milestones(
     tx: &Transaction<'_>,
     account: &str,
@@ -91,8 +93,8 @@ pub fn remove_milestones(
         .execute(params![account, millis(before), limit])?)
 }
 
-/// Removes imports that ended before `before` and whose answers are gone, at most `limit`. The
-/// names of their manifests stay spent. Returns how many.
+/// Removes at most `limit` imports that ended before `before` and whose files in results/ were
+/// removed. Returns how many. The names of their manifests stay spent.
 pub fn remove_imports(
     tx: &Transaction<'_>,
     account: &str,
@@ -110,7 +112,7 @@ pub fn remove_imports(
         .execute(params![account, millis(before), limit])?)
 }
 
-/// Removes lines of the activity log from before `before`, at most `limit`. Returns how many.
+/// Removes at most `limit` lines of the activity log from before `before`. Returns how many.
 pub fn remove_activity(
     tx: &Transaction<'_>,
     account: Option<&str>,

@@ -1,4 +1,5 @@
-//! Data files that no manifest claimed, and that were told of. One row a file, while it lies there.
+//! The table `unclaimed`: data files in incoming that no manifest claims and that were reported. A
+//! row exists as long as its file.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -7,18 +8,16 @@ use super::{Result, millis, timestamp};
 use crate::account::AccountId;
 use crate::state::Transaction;
 
-/// A file in incoming: another one of the same name has another inode or another last change.
+/// A file in incoming. A later file of the same name differs in the inode or the last change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its name.
     pub name: String,
-    /// Its inode.
     pub inode: u64,
-    /// Its last change, to the millisecond.
+    /// The time of its last change, to the millisecond.
     pub changed: Timestamp,
 }
 
-/// Notes that `file` is told of at `at`; an earlier one of its name is forgotten.
+/// Records that `file` was reported at `at`, and replaces an earlier file of its name.
 pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestamp) -> Result<()> {
     let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
     tx.prepare_cached(
@@ -29,7 +28,7 @@ pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestam
     Ok(())
 }
 
-/// The files of `account` that were told of.
+/// Returns the reported files of `account`.
 pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
     let mut statement = tx.prepare_cached(
         "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name",
@@ -46,7 +45,7 @@ pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// Forgets a file that is gone.
+/// Removes the record of a file that does not exist any more.
 pub fn forget(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
     tx.prepare_cached("DELETE FROM unclaimed WHERE account = ?1 AND name = ?2")?
         .execute([account.as_str(), name])?;

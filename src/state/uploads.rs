@@ -1,5 +1,5 @@
-//! How the last write to each file in an account's incoming ended. One row a file, while it lies
-//! there; kept by `audit::Facts`, which these rows outlive a restart for.
+//! The table `upload`: how the last write to each file in an account's incoming ended. A row exists
+//! as long as its file. The rows keep the contents of `audit::Facts` over a restart.
 
 use rusqlite::{Row, params};
 
@@ -8,7 +8,7 @@ use crate::account::AccountId;
 use crate::audit::upload_outcome::{Changes, Writers};
 use crate::audit::{End, Fact, Name};
 
-/// Writes down what has changed of `account`; nothing when it is being removed.
+/// Writes the changes of `account`. Writes nothing if its row does not exist any more.
 pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
     if changes.cleared {
         tx.prepare_cached("DELETE FROM upload WHERE account = ?1")?.execute([account.as_str()])?;
@@ -37,7 +37,7 @@ fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> R
         name.text,
         name.cut,
         word(fact.end),
-        fact.bytes.map(u64::cast_signed), // larger ones come back as they went
+        fact.bytes.map(u64::cast_signed), // reversed when it is read
         millis(fact.at),
         fact.from,
         millis(fact.known_at)
@@ -45,10 +45,7 @@ fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> R
     Ok(())
 }
 
-/// Every fact that is written down.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns every stored fact.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Name, Fact)>> {
     let mut statement = tx.prepare_cached(
         "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload",

@@ -1,32 +1,34 @@
-//! How the C library's allocator gives memory back.
+//! Settings of the C library's allocator: when it returns memory to the kernel.
 //!
-//! An import takes and gives back some MiB a block. Left alone, glibc returns them to the kernel
-//! each time, which clears every page anew: of a wholly rejected file's 10 CPU seconds, 1.6. Yet what
-//! is large and lives long, as a window of profiles, should go back when it is freed, and not stay as
-//! holes between smaller pieces.
+//! An import allocates and frees some MiB for each block of records. By default glibc returns them
+//! to the kernel each time, and the kernel clears every page again: for a file with only rejected
+//! records this was 1.6 of 10 CPU seconds. Large allocations that live long, such as a window of
+//! profiles, should still return to the kernel when they are freed, and not leave holes between
+//! smaller ones.
 
-/// Freed memory at an arena's end stays for the next block up to this, in bytes.
+/// The free memory that an arena keeps at its end, in bytes.
 #[cfg(target_env = "gnu")]
 const KEPT: std::ffi::c_int = 8 << 20;
 
-/// An allocation from this size on is the kernel's own mapping, in bytes, and goes when it is freed.
+/// The size in bytes from which an allocation is a mapping of its own, which free(3) returns to the
+/// kernel.
 #[cfg(target_env = "gnu")]
 const MAPPED: std::ffi::c_int = 2 << 20;
 
-/// Sets the allocator so for all of the process; other C libraries than glibc stay as they are.
-/// To be called before threads are made.
+/// Sets the allocator for the whole process. Does nothing with other C libraries than glibc. Must
+/// be called before threads are started.
 pub fn tune() {
     #[cfg(target_env = "gnu")]
     {
         use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD};
-        // Refused, imports are slower, and nothing else.
+        // If a setting is refused, imports are only slower.
         let _ = set(M_MMAP_THRESHOLD, MAPPED) && set(M_TRIM_THRESHOLD, KEPT);
     }
 }
 
 #[cfg(target_env = "gnu")]
 fn set(parameter: std::ffi::c_int, bytes: std::ffi::c_int) -> bool {
-    // SAFETY: mallopt(3) takes two integers and touches no memory of ours.
+    // SAFETY: mallopt(3) takes two integers and accesses no memory of this process.
     unsafe { nix::libc::mallopt(parameter, bytes) == 1 }
 }
 

@@ -1,8 +1,9 @@
-//! The one module with `unsafe`: file leases, the allocator's settings and SQLite's open(2), which
-//! no safe library offers; and what root's commands need to use another user's folders safely.
+//! The only module with `unsafe`: file leases, the allocator's settings and SQLite's open(2), which
+//! no safe library offers. Also the safe use of other users' folders by root's commands.
 //!
-//! A [`ReadLease`] is an open file that nobody had open for writing when the lease was taken, and
-//! that nobody can open for writing or truncate unnoticed while it lasts. See fcntl(2), "Leases".
+//! A [`ReadLease`] is an open file that no process had open for writing when the lease was taken.
+//! While it lasts, a process that opens the file for writing or truncates it is noticed. See
+//! fcntl(2), "Leases".
 
 #![allow(unsafe_code)]
 
@@ -16,10 +17,10 @@ use nix::libc;
 pub mod memory;
 pub mod sqlite;
 
-/// Why a read lease was not given.
+/// Why a read lease was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// Somebody has the file open for writing, or mapped writable.
+    /// A process has the file open for writing, or mapped writable.
     #[error("the file is open for writing")]
     Writer,
     /// The file system has no leases (many network and FUSE file systems).
@@ -28,15 +29,14 @@ pub enum LeaseError {
     /// The file is another user's and `CAP_LEASE` is missing.
     #[error("leases on other users' files need CAP_LEASE")]
     Denied(#[source] io::Error),
-    /// Anything else.
     #[error("cannot take a lease")]
     Other(#[source] io::Error),
 }
 
 /// An open file with a read lease on it.
 ///
-/// The lease belongs to the open file description: duplicates of the handle share it, also those in
-/// other processes. It ends when the last of them is closed.
+/// The lease belongs to the open file description: duplicates of the handle share it, also in other
+/// processes. It ends when the last of them is closed.
 #[derive(Debug)]
 pub struct ReadLease {
     file: File,
@@ -44,32 +44,26 @@ pub struct ReadLease {
 
 impl ReadLease {
     /// Takes a read lease on `file`, which must be open for reading only.
-    ///
-    /// # Errors
-    /// [`LeaseError::Writer`] while anybody has the file open for writing; the others are the
-    /// host's.
     pub fn take(file: File) -> Result<Self, LeaseError> {
-        // A broken lease is announced by SIGIO, whose default is to end the process: an account
-        // could stop the daemon by opening a file. SIGURG is ignored by default, and nobody
-        // waits for it; a break is seen by asking, in `is_whole`.
+        // The kernel signals a broken lease by SIGIO, which ends the process by default: an account
+        // could stop the daemon by opening a file. SIGURG is ignored by default. No code waits for
+        // it, because `is_whole` queries the lease.
         set_signal(file.as_fd(), libc::SIGURG).map_err(|e| LeaseError::Other(e.into()))?;
         set_lease(file.as_fd(), libc::F_RDLCK)?;
         Ok(Self { file })
     }
 
-    /// `file`, on which another process has taken the lease.
+    /// Wraps `file`, on which another process has taken the lease.
     pub fn taken(file: File) -> Self {
         Self { file }
     }
 
-    /// Whether nobody opened the file for writing, or truncated it, since the lease was taken.
+    /// Returns whether no process opened the file for writing, or truncated it, since the lease was
+    /// taken.
     ///
-    /// Two questions, because open(2) first counts itself as a writer and then breaks leases:
-    /// `F_GETLEASE` tells of a break that has begun (it answers `F_UNLCK` from then on), and
-    /// setting the lease again fails while a writer is counted that has not come to the break.
-    ///
-    /// # Errors
-    /// The kernel's, other than that answer.
+    /// Needs two calls, because open(2) first counts itself as a writer and then breaks leases.
+    /// `F_GETLEASE` returns `F_UNLCK` once a break has begun. Setting the lease again fails while a
+    /// writer is counted that has not begun the break.
     pub fn is_whole(&self) -> io::Result<bool> {
         if get_lease(self.file.as_fd())? != libc::F_RDLCK {
             return Ok(false);
@@ -81,14 +75,13 @@ impl ReadLease {
         }
     }
 
-    /// The file under the lease.
     pub fn file(&self) -> &File {
         &self.file
     }
 }
 
 impl From<Errno> for LeaseError {
-    /// Converts the error of F_SETLEASE.
+    /// Converts an error of `F_SETLEASE`.
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::EAGAIN => Self::Writer,
@@ -102,7 +95,7 @@ impl From<Errno> for LeaseError {
 }
 
 impl LeaseError {
-    /// The error number from which [`LeaseError::from`] makes this again.
+    /// Returns the error number from which [`LeaseError::from`] makes the same error.
     pub fn errno(&self) -> Errno {
         match self {
             Self::Writer => Errno::EAGAIN,
@@ -115,19 +108,19 @@ impl LeaseError {
 
 fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> Result<(), Errno> {
     // SAFETY: the descriptor is open for as long as it is borrowed; F_SETLEASE takes an int and
-    // touches no memory of ours.
+    // accesses no memory of this process.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) }).map(drop)
 }
 
 fn get_lease(file: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
     // SAFETY: the descriptor is open for as long as it is borrowed; F_GETLEASE takes no argument
-    // and touches no memory of ours.
+    // and accesses no memory of this process.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) })
 }
 
 fn set_signal(file: BorrowedFd<'_>, signal: libc::c_int) -> Result<(), Errno> {
     // SAFETY: the descriptor is open for as long as it is borrowed; F_SETSIG (10, by the Linux
-    // ABI) takes an int and touches no memory of ours.
+    // ABI) takes an int and accesses no memory of this process.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, signal) }).map(drop)
 }
 
@@ -181,7 +174,7 @@ mod tests {
         let write = || OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
         assert_eq!(write().unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
         assert!(!ReadLease::taken(duplicate).is_whole().unwrap(), "the writer began to break it");
-        // A child that another test forks holds our handle until its exec.
+        // A child process of another test has this handle until its exec.
         while write().is_err() {
             std::thread::yield_now();
         }

@@ -1,4 +1,5 @@
-//! SQLite on files that another user can write: how it opens them, and how far it trusts a schema.
+//! Settings of SQLite for files that another user can write: how it opens them, and how far it
+//! trusts a schema.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -7,9 +8,9 @@ use nix::libc;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ffi};
 
-/// Makes every open(2) of SQLite in this process return at once. A FIFO under the name of a
-/// database, a journal or a write-ahead log is then an error and not a wait for its other end. To
-/// be called before threads are started.
+/// Makes every open(2) of SQLite in this process return without waiting. A FIFO under the name of a
+/// database, a journal or a write-ahead log is then an error, and not a wait for its other end.
+/// Must be called before threads are started.
 pub fn open_without_waiting() {
     // SAFETY: SQLite's default file system lives as long as the process. Its xSetSystemCall takes a
     // function of any type and calls the one for "open" with the three arguments of `open` below
@@ -25,13 +26,13 @@ pub fn open_without_waiting() {
 }
 
 unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
-    // SAFETY: SQLite passes what open(2) takes.
+    // SAFETY: SQLite passes the arguments of open(2).
     unsafe { libc::open(path, flags | libc::O_NONBLOCK, mode) }
 }
 
-/// Restricts what the schema of the database can do, for one that another user can write: no
-/// triggers and no views, which our schemas have none of, no function with side effects, and no
-/// change of the file by other ways than rows (sqlite.org/security.html).
+/// Restricts what the schema of a database can do that another user can write
+/// (sqlite.org/security.html): no triggers and no views (our schemas have none), no functions with
+/// side effects, and no changes of the file except by rows.
 pub fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     for (setting, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -54,7 +55,8 @@ mod tests {
 
     use super::*;
 
-    /// SQLite asks for a journal when it first reads; a FIFO without a writer has nobody to answer.
+    /// SQLite opens a journal when it first reads. To open a FIFO without a writer would wait for
+    /// ever.
     #[test]
     fn a_fifo_in_the_place_of_a_journal_is_an_error() {
         open_without_waiting();

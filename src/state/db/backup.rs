@@ -1,5 +1,5 @@
-//! Whole copies of the state database: one file that has no others beside it, checked and synced
-//! before it has its name, and never over another file.
+//! Complete copies of the state database. A copy is one file without a write-ahead log. It is
+//! checked and synced before it gets its name, and never overwrites another file.
 //!
 //! SQLite's backup API copies one consistent state while others write (sqlite.org/backup.html).
 
@@ -18,79 +18,58 @@ use crate::files::owner::Owner;
 use crate::state::BUSY_TIMEOUT;
 use crate::sys::sqlite;
 
-/// Tables that every schema has: a database without them is not ours.
+/// Tables that every schema has. A database without them is not a state database.
 const TABLES: &str = "'account', 'key', 'import', 'manifest_name', 'milestone', 'delivery'";
 
-/// Why the state database can't be copied or put back.
+/// Why the state database can't be copied or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// Nothing is overwritten.
-    #[error("{} is there already, and is not overwritten", .0.display())]
+    #[error("{} exists already, and is not overwritten", .0.display())]
     Exists(PathBuf),
-    /// A file or folder operation failed.
     #[error("cannot {operation} {}", path.display())]
     Io {
-        /// What was tried.
         operation: &'static str,
-        /// With what.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// SQLite refused.
     #[error("cannot {operation} {}", path.display())]
     Sql {
-        /// What was tried.
         operation: &'static str,
-        /// The database.
         path: PathBuf,
-        /// Why.
         source: rusqlite::Error,
     },
-    /// The database is broken.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
-        /// The database.
         path: PathBuf,
-        /// The first thing that SQLite found.
+        /// The first problem that SQLite found.
         problem: String,
     },
-    /// It is a database of somebody else's.
     #[error("{} is not a state database of sftp-import", .0.display())]
     NotOurs(PathBuf),
-    /// A newer program wrote it.
+    /// A newer version of this program wrote it.
     #[error(
         "{} has schema {found}, this program knows up to {known}; restore it with the version \
          that wrote it", path.display()
     )]
     Newer {
-        /// The database.
         path: PathBuf,
-        /// Its schema.
         found: i64,
-        /// Ours.
         known: i64,
     },
-    /// Another process has the state database open.
     #[error("another process has {} open", .0.display())]
     InUse(PathBuf),
 }
 
-/// A copy that was made.
+/// The size and schema of a finished copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// The file's length.
     pub bytes: u64,
-    /// The schema of what is in it.
     pub schema: i64,
 }
 
-/// Copies the state database `database`, which others may be writing, to the new file `to`, which
-/// this process's user alone can read. `add` may write more into the copy before it has its name.
-///
-/// # Errors
-/// `to` is there already or can't be written, or the database is missing or damaged; what `add`
-/// returned.
+/// Copies the state database `database`, which other processes may be writing, to the new file
+/// `to`, which only this process's user can read. `add` may write more into the copy before it gets
+/// its name.
 pub fn backup<E: From<CopyError>>(
     database: &Path,
     to: &Path,
@@ -105,16 +84,16 @@ pub fn backup<E: From<CopyError>>(
     copy(&source, to, add)
 }
 
-/// Opens a database that is there, with the files beside it: the copy then needs no more of them.
-/// So who opens it may have other rights than who writes the copy.
+/// Opens an existing database and begins to read it, so that SQLite has all its files open. The
+/// copy can therefore be written with other file rights than those used here.
 pub fn open_to_copy(path: &Path) -> Result<Connection, CopyError> {
     let connection = open(path)?;
-    // The pragma reads, so that the transaction begins and holds what it sees.
+    // The pragma reads, which begins the read transaction.
     connection.execute_batch("BEGIN; PRAGMA user_version").map_err(refused("read", path))?;
     Ok(connection)
 }
 
-/// Copies `source` to the new file `to`, and has `amend` change it before it has its name.
+/// Copies `source` to the new file `to`. `amend` can change the copy before it gets its name.
 pub fn copy<E: From<CopyError>>(
     source: &Connection,
     to: &Path,
@@ -126,23 +105,18 @@ pub fn copy<E: From<CopyError>>(
     let unfinished = Unfinished::create(to)?;
     let schema = fill(source, &unfinished.path, amend)?;
     unfinished.file.sync_all().map_err(failed("sync", to))?;
-    let bytes = unfinished.file.metadata().map_err(failed("look at", to))?.len();
+    let bytes = unfinished.file.metadata().map_err(failed("read the metadata of", to))?.len();
     unfinished.take_name(to)?;
     Ok(Copied { bytes, schema })
 }
 
-/// The schema of a database that could be put in the place of the present one.
-///
-/// # Errors
-/// It is damaged, not ours, or of a newer program.
+/// Checks that a database could replace the present one, and returns its schema.
 pub fn check(path: &Path) -> Result<i64, CopyError> {
     check_open(&open(path)?, path)
 }
 
-/// Opens a database that is there, to be read: in WAL mode that takes the right to write beside it.
-///
-/// # Errors
-/// It is missing, or SQLite's.
+/// Opens an existing database for reading. It is opened for writing where that is possible, because
+/// SQLite reads a database in WAL mode only if it can write the files beside it.
 pub fn open(path: &Path) -> Result<Connection, CopyError> {
     fs::metadata(path).map_err(failed("open", path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -155,7 +129,7 @@ pub fn open(path: &Path) -> Result<Connection, CopyError> {
     Ok(connection)
 }
 
-/// Copies all pages in one step, as one state of the source, and checks what came of it.
+/// Copies all pages in one step, so that the copy is one state of the source, and checks the copy.
 fn fill<E: From<CopyError>>(
     source: &Connection,
     path: &Path,
@@ -167,7 +141,7 @@ fn fill<E: From<CopyError>>(
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
     sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
-    // It is synced whole, once, when it is complete.
+    // The complete copy is synced once, by the caller.
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;
     let begun = Instant::now();
@@ -181,7 +155,7 @@ fn fill<E: From<CopyError>>(
         }
     }
     drop(backup);
-    // A database in WAL mode can't be opened where nobody may write beside it.
+    // A database in WAL mode can't be opened in a folder that the reader can't write to.
     target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
     amend(&target)?;
     let schema = check_open(&target, path)?;
@@ -222,7 +196,7 @@ fn check_open(connection: &Connection, path: &Path) -> Result<i64, CopyError> {
     Ok(found)
 }
 
-/// A copy that has no name of its own yet; dropped before that, it goes.
+/// A copy under a temporary name; removed when dropped before it gets its own name.
 struct Unfinished {
     file: File,
     path: PathBuf,
@@ -241,7 +215,8 @@ impl Unfinished {
         let flags = RenameFlags::RENAME_NOREPLACE;
         match renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, flags) {
             Err(Errno::EEXIST) => return Err(CopyError::Exists(to.to_owned())),
-            // A file system that can't say so in one step; who makes backups there is alone.
+            // This file system has no RENAME_NOREPLACE. Between the check and the rename nothing
+            // else is expected to create the file.
             Err(Errno::EINVAL) if to.symlink_metadata().is_err() => {
                 fs::rename(&self.path, to).map_err(failed("rename to", to))?;
             }
@@ -253,18 +228,18 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Once it has its name, there is nothing of this one.
+        // After the rename there is nothing to remove.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Makes the names in the folder of `path` durable.
+/// Syncs the folder of `path`, so that the names in it are durable.
 pub fn sync_folder(path: &Path) -> Result<(), CopyError> {
     let folder = folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
 }
 
-/// The folder that `path` is in.
+/// Returns the folder that `path` is in.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

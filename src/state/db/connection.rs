@@ -1,5 +1,5 @@
-//! Opening the state database so that nothing is lost by it: a connection that can write, to a
-//! database that is whole, and not to a new one where there was an old one.
+//! Connections to the state database. Opening one fails if it could not write, if the database is
+//! damaged, or if a new database would hide the loss of an old one.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,27 +9,24 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use crate::state::{BUSY_TIMEOUT, Error, Result};
 use crate::sys::sqlite;
 
-/// How it was seen that the database is damaged.
+/// The evidence that the database is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// SQLite stumbled over it.
+    /// A statement failed because of it.
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
-    /// The first thing that SQLite's check of the whole found.
+    /// The first problem that SQLite's check of the whole database found.
     #[error("{0}")]
     Found(String),
 }
 
 /// Opens `path` for reading and writing.
-///
-/// # Errors
-/// It can't be opened, or not for writing, or is damaged or lost.
 pub fn connect(path: &Path) -> Result<Connection> {
     let opened = |source| explain(Error::Open { path: path.to_owned(), source }, path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
     sqlite::distrust(&connection).map_err(opened)?;
-    // When a file can't be opened for writing SQLite opens it for reading and says nothing.
+    // If a file can't be opened for writing SQLite opens it for reading, without an error.
     if connection.is_readonly(MAIN_DB).map_err(opened)? {
         return Err(Error::ReadOnly { path: path.to_owned() });
     }
@@ -44,15 +41,16 @@ pub fn connect(path: &Path) -> Result<Connection> {
     use_wal(&connection).map_err(opened)?;
     connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
-    // What a savepoint may have to take back would else go into a new file once it is 64 KiB, while
-    // all other writers wait. It is as large as what one writer changes.
+    // A savepoint's journal would otherwise be written to a new file from 64 KiB on, while all
+    // other writers wait. It is as large as the changes of one writer.
     connection.pragma_update(None, "temp_store", "memory").map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-/// Puts the database into WAL mode. The first time this needs the database to itself, and SQLite
-/// doesn't wait for that (it could be a deadlock), so that commands at once on a new host do here.
+/// Sets WAL mode. On a new database this works only while no other connection is open, and SQLite
+/// doesn't wait for that because it could be a deadlock. So this function waits, for hosts where
+/// several commands are the first at the same time.
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
@@ -68,13 +66,13 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Whether the connection can't write and never will: its write-ahead log was opened for reading
-/// only, by the same silence, when the disk failed just then. A new one may.
+/// Returns whether the connection can never write again: after a failure of the disk SQLite opens
+/// the write-ahead log for reading only, without an error. A new connection may be able to write.
 pub fn is_stuck(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
 }
 
-/// `error`, told as damage of the database at `path` when it is that.
+/// Converts `error` to [`Error::Damaged`] if it results from damage of the database at `path`.
 pub fn explain(error: Error, path: &Path) -> Error {
     match error {
         Error::Open { source, .. } | Error::Sql(source) if is_damage(&source) => {
@@ -89,10 +87,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
 }
 
-/// Reads the whole database.
-///
-/// # Errors
-/// It is damaged, or can't be read.
+/// Reads the whole database and checks it for damage.
 pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found: rusqlite::Result<String> =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
@@ -106,8 +101,8 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// What lies beside a state database without a schema and can't be there without one that had it.
-/// A new one would number imports from the first again, which the store has.
+/// Returns a path that shows that there was a state database: accounts' data beside one that is
+/// empty. A new database would start to number imports from 1 again, and the store has these.
 fn witness(path: &Path) -> Option<PathBuf> {
     let data = path.parent()?.join("data");
     let mut accounts = std::fs::read_dir(&data).ok()?;
@@ -121,7 +116,7 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    /// A new file for each writer that others wait for would be dear.
+    /// Each writer would otherwise create a file while others wait.
     #[test]
     fn what_may_be_taken_back_is_in_no_file() {
         let (_folder, path) = opened();

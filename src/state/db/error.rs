@@ -1,4 +1,4 @@
-//! What can go wrong with the state database: each says what to do next, where that is known.
+//! Errors of the state database. Each message names the next step, where there is one.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,91 +6,76 @@ use std::path::PathBuf;
 use super::backup::CopyError;
 use super::connection::Damage;
 
-/// What went wrong with the state database.
+/// An error of the state database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be opened or is not a database.
     #[error("cannot open the state database {}", path.display())]
     Open {
-        /// The database file.
         path: PathBuf,
-        /// Why.
         source: rusqlite::Error,
     },
-    /// The file can't be created, or is no file that may be opened.
+    /// The file can't be created, or is not a regular file.
     #[error("cannot create or open the state database {}", path.display())]
     Create {
-        /// The database file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// This command can't act as the owner of the database's folder.
     #[error("cannot use the state database {} as the owner of its folder", path.display())]
     Owner {
-        /// The database file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// A newer program has been here.
+    /// A newer version of this program wrote it.
     #[error(
         "the state database {} has schema {found}, this program knows up to {known}: install the \
-         newer version again, or put back what was copied before the upgrade, with \
+         newer version again, or restore the copy from before the upgrade with \
          `sftp-import restore {}`", path.display(), older.display()
     )]
     Newer {
-        /// The database file.
         path: PathBuf,
-        /// Its schema.
         found: i64,
-        /// Ours.
         known: i64,
-        /// The newest copy that this program could restore, or what such copies are called.
+        /// The newest copy that this program can restore, or the name pattern of such copies.
         older: PathBuf,
     },
-    /// The copy that comes before an upgrade can't be made; the database is as it was.
-    #[error("cannot copy the state database before its schema is brought forward")]
+    /// The copy before an upgrade can't be made; the database is unchanged.
+    #[error("cannot copy the state database before the upgrade of its schema")]
     Copy(#[from] CopyError),
-    /// What it holds is not what was written.
+    /// Its content is damaged.
     #[error(
         "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
          or save what can be read with `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
     )]
     Damaged {
-        /// The database file.
         path: PathBuf,
-        /// How that was seen.
         source: Damage,
     },
-    /// It is empty, and was not.
+    /// It is missing or empty, but data shows that it existed.
     #[error(
-        "the state database {} is missing or empty, but {} is there: it was lost. Nothing was \
-         changed. `sftp-import restore` a backup of it; to begin anew, move the latter away",
-        path.display(), witness.display()
+        "the state database {} is missing or empty, but {} exists: it was lost. Nothing was \
+         changed. `sftp-import restore` a backup of it; to start with an empty one, move the latter \
+         away", path.display(), witness.display()
     )]
     Lost {
-        /// The database file.
         path: PathBuf,
-        /// What can't be there without it.
+        /// What can't exist without it.
         witness: PathBuf,
     },
-    /// It could be opened for reading only.
     #[error("the state database {} cannot be opened for writing", path.display())]
     ReadOnly {
-        /// The database file.
         path: PathBuf,
     },
-    /// A statement failed.
     #[error("the state database refused a statement")]
     Sql(#[from] rusqlite::Error),
-    /// A JSON column holds what its type doesn't know.
-    #[error("the state database holds what this program doesn't understand")]
+    /// A JSON column holds something that its type can't be read from.
+    #[error("the state database holds a value that this program doesn't understand")]
     Json(#[from] serde_json::Error),
-    /// A text column holds what its type doesn't know.
+    /// A column holds a value that its type can't be made of.
     #[error("the state database holds {0}")]
     Value(String),
 }
 
-/// This module's results.
+/// The result of an operation on the state database.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,12 +1,12 @@
-//! Group commit: writers that come while another's commit waits for the disk share the next one.
+//! Group commit: writers that wait while another commit is written to the disk share the next one.
 //!
-//! Every writer's work runs under a savepoint of its own, inside one SQLite transaction; whoever
-//! is the last of those that wait commits it for all. A lone writer has its commit for itself and
-//! waits for nobody.
+//! Every writer's work runs under its own savepoint, inside one SQLite transaction. The last of the
+//! waiting writers commits it for all. A lone writer commits immediately.
 //!
-//! Always holds: a writer returns when its change is on the disk, or is not there at all; an error
-//! or a panic takes back what its own writer did and nothing else; a transaction never stays open
-//! without a writer on its way to end it.
+//! Invariants:
+//! - When a writer returns, its change is either on the disk or undone.
+//! - An error or a panic undoes the changes of its own writer only.
+//! - While a transaction is open, there is a writer that will end it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -19,52 +19,51 @@ use rusqlite::{Connection, ffi};
 use super::connection;
 use crate::state::{Error, Result, Transaction};
 
-/// The most writers that share a commit: the first of them waits for the others' work.
+/// The most writers that share a commit. The first of them waits for the others' work.
 const MOST: usize = 64;
 
-/// The connection that writes, and those who want it.
+/// The connection that writes, and the queue of writers for it.
 #[derive(Debug)]
 pub struct Writers {
     path: PathBuf,
     turn: Mutex<Turn>,
-    /// The user whose command this process runs; not set in the daemon.
+    /// The user who runs this command; not set in the daemon.
     actor: OnceLock<Box<str>>,
-    /// How many wait for their turn; each of them will join an open group.
+    /// The number of writers that wait for the connection. Each of them will join an open group.
     waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Turn {
     connection: Connection,
-    /// Who shares the transaction that is open; none when there is none.
+    /// The group of the open transaction; `None` if none is open.
     group: Option<Arc<Group>>,
     members: usize,
-    /// The connection was found unable to write.
+    /// The connection can't write, and has to be replaced.
     stuck: bool,
-    /// How often it was opened again.
+    /// How often the connection was replaced.
     reconnected: i64,
 }
 
-/// How the commit that some writers share has ended, once it has.
+/// Writers that share a commit, and its result once it has ended.
 #[derive(Debug, Default)]
 struct Group {
     end: Mutex<Option<std::result::Result<(), Refused>>>,
     ended: Condvar,
 }
 
-/// SQLite's error, which each member gets a copy of.
+/// An SQLite error that can be copied for each member of a group.
 #[derive(Clone, Debug)]
 struct Refused(ffi::Error, Option<String>);
 
 impl Writers {
-    /// Those of the database at `path`, which `connection` has open.
+    /// Creates the queue for `connection`, which has the database `path` open.
     pub fn new(path: &Path, connection: Connection) -> Self {
         let turn = Turn { connection, group: None, members: 0, stuck: false, reconnected: 0 };
         let (turn, waiting) = (Mutex::new(turn), AtomicUsize::new(0));
         Self { path: path.to_owned(), turn, actor: OnceLock::new(), waiting }
     }
 
-    /// Names the user whose command this process runs, once.
     pub fn set_actor(&self, name: &str) {
         // The first name stays.
         let _ = self.actor.set(name.into());
@@ -73,7 +72,7 @@ impl Writers {
     /// Runs `work` in a transaction, and commits it.
     ///
     /// # Errors
-    /// What `work` returned (then nothing is changed), or the commit's error.
+    /// The error of `work`, after which nothing is changed, or the commit's error.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -94,8 +93,8 @@ impl Writers {
         Ok(value)
     }
 
-    /// A number that changes whenever another process has committed a change. SQLite counts anew
-    /// for each connection, and does not count what it committed itself.
+    /// Returns a number that changes whenever another process has committed a change. SQLite's
+    /// counter starts again for each connection, and leaves out the connection's own commits.
     pub fn data_version(&self) -> rusqlite::Result<i64> {
         let mut turn = self.turn();
         turn.commit();
@@ -110,7 +109,7 @@ impl Writers {
         work(&turn.connection)
     }
 
-    /// As if `connection`, which can't write, had been found to be so.
+    /// Replaces the connection by one that can't write.
     #[cfg(test)]
     pub fn become_stuck(&self, connection: Connection) {
         let mut turn = self.turn();
@@ -119,13 +118,13 @@ impl Writers {
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
-        // A panic in a writer's work is caught while the turn is held; the connection is sound.
+        // A panic in a writer's work is caught and undone while the lock is held.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Turn {
-    /// Joins the transaction that is open, or begins one by taking the write lock.
+    /// Joins the open transaction, or begins one by taking the write lock.
     fn join(&mut self, path: &Path) -> Result<Arc<Group>> {
         if let Some(group) = &self.group {
             self.members += 1;
@@ -143,7 +142,7 @@ impl Turn {
         Ok(Arc::clone(self.group.insert(Arc::default())))
     }
 
-    /// One writer's work.
+    /// Runs one writer's work under a savepoint.
     fn one<T, E: From<Error>>(
         &mut self,
         actor: Option<&str>,
@@ -155,17 +154,17 @@ impl Turn {
         Ok(value)
     }
 
-    /// Ends the transaction that is open, if any, for all who share it.
+    /// Ends the open transaction, if any, for all its writers.
     fn commit(&mut self) {
         let Some(group) = self.group.take() else { return };
         if self.connection.is_autocommit() {
-            // After some errors, a full disk for one, SQLite rolls back all of it by itself.
-            let said = "an error of another's took this change back too".to_owned();
+            // After some errors, such as a full disk, SQLite itself rolls back the transaction.
+            let said = "undone because of another writer's error".to_owned();
             return group.end(Err(Refused(ffi::Error::new(ffi::SQLITE_ABORT), Some(said))));
         }
         let end = self.connection.execute_batch("COMMIT");
         if end.is_err() && !self.connection.is_autocommit() {
-            // What can't be rolled back either ends with its connection.
+            // If the rollback fails too, closing the connection ends the transaction.
             self.stuck |= self.connection.execute_batch("ROLLBACK").is_err();
         }
         group.end(end.map_err(Refused::from));
@@ -200,7 +199,7 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// What one writer does, taken back when it is dropped, a panic included.
+/// The changes of one writer, undone on drop (also by a panic) unless they are kept.
 struct Savepoint<'c>(Option<&'c Connection>);
 
 impl<'c> Savepoint<'c> {
@@ -220,7 +219,7 @@ impl<'c> Savepoint<'c> {
 impl Drop for Savepoint<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
-            // It fails when SQLite has rolled back everything: then the group's end says so.
+            // This fails if SQLite has rolled back the transaction; `commit` reports that.
             let _ = connection.execute_batch("ROLLBACK TO one; RELEASE one");
         }
     }

@@ -1,6 +1,7 @@
-//! Who has the state folder: one sidecar while it runs, or the command that replaces what is in it.
+//! The lock of the state folder. One daemon holds it while it runs, or the command that replaces
+//! the state database.
 //!
-//! The lock goes with the process that holds it, however that ends (flock(2)).
+//! The kernel releases the lock when the process ends, even by a crash (flock(2)).
 
 use std::fs::File;
 use std::io;
@@ -13,41 +14,33 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::files::lock;
 use crate::files::owner::Owner;
 
-/// The file that is locked.
 const LOCK: &str = "daemon.lock";
 
-/// Why the state folder can't be had alone.
+/// Why the state folder can't be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAlone {
-    /// The lock file can't be made.
     #[error("cannot open {}", path.display())]
     Lock {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// A sidecar has this state folder.
+    /// A daemon uses this state folder.
     #[error("another sftp-importd is running on {}", state.display())]
     Running {
-        /// The state folder.
         state: PathBuf,
     },
 }
 
-/// Held for as long as nobody else may have the state folder.
+/// The lock of a state folder; released when dropped.
 #[derive(Debug)]
-#[must_use = "dropped, it lets another sidecar begin"]
+#[must_use = "dropped, it lets another daemon start"]
 pub struct Alone {
     _lock: Flock<File>,
 }
 
 impl Alone {
-    /// Takes the folder `state`. One who is about to let go of it may have `patience`: a process
-    /// that was killed is still one for a moment.
-    ///
-    /// # Errors
-    /// Somebody else has it, or the lock file can't be made.
+    /// Locks the folder `state`. Waits up to `patience` for another holder to end: a killed process
+    /// holds the lock for a moment longer.
     pub fn take(state: &Path, patience: Duration) -> Result<Self, NotAlone> {
         let path = state.join(LOCK);
         let failed = |source| NotAlone::Lock { path: path.clone(), source };
@@ -69,7 +62,8 @@ impl Alone {
     }
 }
 
-/// Opens the lock file with the rights of the folder's owner, who must be able to open it too.
+/// Opens the lock file with the rights of the folder's owner, because the daemon must be able to
+/// open it too.
 fn open(path: &Path, state: &Path) -> io::Result<File> {
     let _rights = Owner::of(state)?.assume()?;
     lock::open(path)

@@ -1,8 +1,8 @@
-//! Brings the schema forward, one numbered file after the other, all of it in one transaction.
+//! Migrations of the schema: numbered files, applied in order and in one transaction.
 //!
-//! `PRAGMA user_version` is the number of migrations applied. Before the first of them a database
-//! that holds something is copied to `state.db.schema-<n>-<time>`, so that an upgrade can be taken
-//! back. A newer database is refused.
+//! `PRAGMA user_version` is the number of migrations applied. A database with content is copied to
+//! `state.db.schema-<n>-<time>` before the first of them, so that an upgrade can be undone. A
+//! database with a newer schema is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use super::backup::copy;
 use super::restore::with_ending;
 use crate::state::{Error, Result};
 
-/// Every migration, in order; the nth brings schema n-1 to n.
+/// Every migration, in order; the nth changes schema n-1 to n.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
@@ -27,30 +27,26 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010.sql"),
 ];
 
-/// The newest schema that this program knows.
+/// Returns the newest schema that this program knows.
 pub fn known() -> i64 {
     MIGRATIONS.len() as i64
 }
 
-/// Applies what is missing.
-///
-/// # Errors
-/// A newer schema, no place for the copy, or a statement that failed; the database then is as it
-/// was.
+/// Applies the missing migrations. On an error the database is unchanged.
 pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let known = known();
     if version(connection)? == known {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?; // another process may have been first
+    let found = version(&transaction)?; // again: another process may have migrated it
     if found > known {
         let older = newest_copy(path, known)
             .unwrap_or_else(|| with_ending(path, &format!("schema-{known}-TIME")));
         return Err(Error::Newer { path: path.to_owned(), found, known, older });
     }
     if found > 0 && found < known {
-        // Read by another connection: SQLite copies from none that is about to write.
+        // Through another connection: SQLite can't copy from one with an open write transaction.
         copy(&backup::open(path)?, &copy_of(path, found), |_| Ok::<_, backup::CopyError>(()))?;
     }
     for sql in &MIGRATIONS[found as usize..] {
@@ -68,13 +64,13 @@ fn version(connection: &Connection) -> Result<i64> {
     }
 }
 
-/// What the copy of a database of `schema` is called that is made now.
+/// Returns the path of a copy made now of the database `path` with `schema`.
 fn copy_of(path: &Path, schema: i64) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
     with_ending(path, &format!("schema-{schema}-{now}"))
 }
 
-/// The newest copy beside the database of a schema up to `known`.
+/// Returns the newest copy beside the database with a schema up to `known`.
 fn newest_copy(path: &Path, known: i64) -> Option<PathBuf> {
     let prefix = format!("{}.schema-", path.file_name()?.to_str()?);
     let mut copies: Vec<(String, PathBuf)> = std::fs::read_dir(path.parent()?)

@@ -1,8 +1,8 @@
-//! Putting a copy of the state database in the place of the present one, which is kept beside it.
+//! Restore: replaces the state database by a copy, and keeps the replaced one beside it.
 //!
-//! There is a whole state database under its name at every moment; what a crash leaves besides is
-//! a copy without a use. The caller holds [`crate::state::Alone`]. All of it but opening the copy has the
-//! file rights of the folder's owner.
+//! Invariant: at any time a complete state database has its name; a crash leaves at most an unused
+//! copy. The caller holds [`super::Alone`]. Every step but the opening of the copy has the file
+//! rights of the folder's owner.
 
 use std::fs;
 use std::io;
@@ -17,49 +17,41 @@ use super::backup::CopyError;
 use crate::files::owner::Owner;
 use crate::state::{Transaction, imports};
 
-/// How long a command that is just ending may have the database open.
+/// How long to wait for commands that are about to end and have the database open.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What was put in place.
+/// The outcome of [`replace`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Where the one before lies now; none when there was none.
+    /// The present path of the replaced database; `None` if there was none.
     pub kept: Option<PathBuf>,
-    /// The schema that the copy has.
+    /// The schema of the copy.
     pub schema: i64,
-    /// What the one before knew.
     pub before: Before,
 }
 
-/// What a state database knew that was put away, as far as it could still say.
+/// What could be read from a replaced state database, which may be damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// The running number of its last import.
     pub last_import: Option<i64>,
 }
 
-/// Opens a database that could be put in the place of `database`, and says its schema.
-///
-/// # Errors
-/// It is missing, damaged, not ours, or of a newer program.
+/// Opens a copy that can replace `database`, and returns it with its schema.
 pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), CopyError> {
     let folder = backup::folder_of(database);
     let failed = || backup::failed("act as the owner of", folder);
     let owner = Owner::of(folder).map_err(failed())?;
-    // The copy that an upgrade left is in the owner's folder: a link there could be to a file of
-    // root's.
+    // A copy from before an upgrade is in the owner's folder, where a link could lead to a file
+    // that only root can read.
     let is_owners = Owner::of(backup::folder_of(from)).is_ok_and(|other| other == owner);
     let _rights = is_owners.then(|| owner.assume()).transpose().map_err(failed())?;
     let schema = backup::check(from)?;
     Ok((backup::open_to_copy(from)?, schema))
 }
 
-/// Puts a copy of `from` in the place of `database`, a damaged one too. `amend` changes the copy before
-/// that.
-///
-/// # Errors
-/// `from` can't be the state database, another process has `database` open, or a file operation
-/// failed; then `database` is what it was.
+/// Replaces `database`, which may be damaged, by a copy of `from` that `amend` has changed. On an
+/// error `database` is unchanged.
 pub fn replace(
     database: &Path,
     from: &Path,
@@ -72,7 +64,7 @@ pub fn replace(
     let (source, schema) = open_backup(database, from)?;
     let _rights = owner.assume().map_err(failed())?;
     let new = with_ending(database, "restoring");
-    remove(&new)?; // what a crash left
+    remove(&new)?; // a crash may have left one
     let amend = |copy: &Connection| amend(copy).map_err(backup::refused("write", &new));
     backup::copy(&source, &new, amend)?;
     drop(source);
@@ -86,8 +78,8 @@ pub fn replace(
     Ok(Replaced { kept, schema, before })
 }
 
-/// No import of the database `new` gets a number up to `last`. Before it takes the other's place: a
-/// command that is cut off after that has forgotten no number.
+/// Makes the numbers of imports in the database `new` continue after `last`. This precedes the
+/// rename, so that a crash can't lead to a number that is used twice.
 fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
     let refused = backup::refused("write", new);
     let mut connection = backup::open(new)?;
@@ -97,8 +89,8 @@ fn number_after(new: &Path, last: i64) -> Result<(), CopyError> {
     tx.commit().map_err(&refused)
 }
 
-/// Brings the present database into one file and locks it, so that no command writes to what is
-/// put away; and what it knows. A damaged one can't be locked.
+/// Locks the present database in the form of one file, so that no command writes to it when it is
+/// replaced, and reads what is kept of it. A damaged one can't be locked.
 fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
     if !database.exists() {
         return Ok((None, Before::default()));
@@ -106,7 +98,7 @@ fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
     let alone = || {
         let connection = backup::open(database).map_err(|_| rusqlite::Error::InvalidQuery)?;
         connection.busy_timeout(PATIENCE)?;
-        // Leaving WAL mode needs the database to itself.
+        // Leaving WAL mode works only while no other connection is open.
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))?;
         connection.execute_batch("BEGIN EXCLUSIVE")?;
@@ -128,14 +120,14 @@ fn hold(database: &Path) -> Result<(Option<Connection>, Before), CopyError> {
     }
 }
 
-/// What `database` can say, which may have an older schema, or be damaged.
+/// Reads what is kept of `database`, which may have an older schema or be damaged.
 fn known(database: &Connection) -> Before {
     let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
     Before { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
 }
 
-/// Gives the present database a second name; the files beside a damaged one go with it, as they
-/// must not meet another database.
+/// Gives the present database a second name. Renames the files beside a damaged one as well,
+/// because SQLite would apply them to the new database.
 fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
     if !database.exists() {
         return Ok(None);
@@ -147,7 +139,7 @@ fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf
         let (from, to) = (appended(database, beside), appended(&kept, beside));
         match fs::rename(&from, &to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(backup::failed("put away", &from)(error));
+                return Err(backup::failed("rename", &from)(error));
             }
             _ => {}
         }
@@ -155,7 +147,7 @@ fn keep(database: &Path, damaged: bool, now: Timestamp) -> Result<Option<PathBuf
     Ok(Some(kept))
 }
 
-/// `state.db` with `.ending` after it.
+/// Appends `.ending` to the file name.
 pub fn with_ending(database: &Path, ending: &str) -> PathBuf {
     appended(database, &format!(".{ending}"))
 }

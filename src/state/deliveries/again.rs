@@ -1,4 +1,4 @@
-//! Deliveries that a sysadmin wants made again.
+//! Deliveries retried by hand.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -6,9 +6,9 @@ use rusqlite::params;
 use super::{Result, millis};
 use crate::state::Transaction;
 
-/// Makes a delivery due at `at`, whatever became of it, with a fresh schedule.
+/// Makes a delivery due at `at`, finished or not, and restarts its retry schedule.
 ///
-/// Returns whether there is such a delivery.
+/// Returns whether the delivery exists.
 pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
@@ -18,8 +18,8 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Makes every delivery that was given up due at `at`, of `account` or of all, as [`retry`] does.
-/// Returns their numbers.
+/// Makes every failed delivery of `account`, or of all accounts, due at `at`, as [`retry`] does.
+/// Returns their ids.
 pub fn retry_failed(
     tx: &Transaction<'_>,
     account: Option<&str>,
@@ -34,6 +34,6 @@ pub fn retry_failed(
     )?;
     let ids = statement.query_map(params![account, millis(at)], |row| row.get(0))?;
     let mut ids: Vec<i64> = ids.collect::<rusqlite::Result<_>>()?;
-    ids.sort_unstable(); // SQLite promises no order
+    ids.sort_unstable(); // RETURNING has no defined order
     Ok(ids)
 }

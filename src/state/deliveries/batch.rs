@@ -1,4 +1,5 @@
-//! Deliveries that are made together: several imports' ends in one mail, and what has to wait for it.
+//! Batches of deliveries: one mail about the end of several imports, and the deliveries that wait
+//! for it.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -6,7 +7,7 @@ use rusqlite::params;
 use super::{Channel, Result, Task, lane, millis, read_task};
 use crate::state::Transaction;
 
-/// Lets a delivery that was not attempted yet wait until `at`.
+/// Postpones a delivery that was not attempted yet until `at`.
 pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     tx.prepare_cached(
         "UPDATE delivery SET next_attempt_at = ?2
@@ -16,9 +17,11 @@ pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// What can go with the delivery `id`: at most `limit` others to the same address, about ends of
-/// imports of the same account, that are due by `now` or were not attempted yet. In the order in
+/// Returns the deliveries that can be sent in one mail with the delivery `id`, in the order in
 /// which they were enqueued.
+///
+/// These are at most `limit` others to the same address, about the end of imports of the same
+/// account, that are due by `now` or were not attempted yet.
 pub fn companions(
     tx: &Transaction<'_>,
     id: i64,
@@ -43,7 +46,7 @@ pub fn companions(
     Ok(companions)
 }
 
-/// Lets every mail to `address` wait until `until`, if not longer.
+/// Postpones every mail to `address` that is due earlier until `until`. Returns how many.
 pub fn hold_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Result<usize> {
     let held = tx
         .prepare_cached(
@@ -54,7 +57,7 @@ pub fn hold_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Re
     Ok(held)
 }
 
-/// Lets every mail of `account` wait until `until`, if not longer.
+/// Postpones every mail of `account` that is due earlier until `until`. Returns how many.
 pub fn hold_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Result<usize> {
     let held = tx
         .prepare_cached(
@@ -66,14 +69,14 @@ pub fn hold_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Re
     Ok(held)
 }
 
-/// The pending delivery to the same address that tells of the end of the import that the delivery
+/// Returns the pending delivery to the same address about the end of the import that the delivery
 /// `id` is about.
 pub fn end_of(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, Task)>> {
     Ok(of_same_import(tx, id, true)?.pop())
 }
 
-/// The other pending deliveries to the same address about the import whose end the delivery `id`
-/// tells of.
+/// Returns the pending deliveries to the same address about earlier milestones of the import that
+/// the delivery `id` is about.
 pub fn earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, Task)>> {
     of_same_import(tx, id, false)
 }

@@ -1,4 +1,4 @@
-//! Which delivery is next: the oldest due one of each lane, and when there will be another.
+//! The due deliveries: the oldest one of each lane, and the time of the next.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -10,20 +10,19 @@ use crate::state::Transaction;
 /// The oldest due delivery of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// The delivery.
     pub id: i64,
-    /// How it travels.
     pub channel: Channel,
-    /// Deliveries of one lane are made one by one, in order.
+    /// Deliveries of one lane are attempted one by one, in order.
     pub lane: String,
-    /// The endpoint's URL.
+    /// The endpoint's URL; `None` for mail.
     pub url: Option<String>,
 }
 
-/// The oldest due delivery of every lane that has one, the oldest first.
+/// Returns the oldest due delivery of every lane that has one, the oldest first.
 ///
-/// Steps from lane to lane through an index: the cost is in lanes, not in deliveries, so that a
-/// mail server's backlog of a day holds up neither the relay nor, through this database, imports.
+/// The query steps from lane to lane through an index. Its cost depends on the number of lanes and
+/// not of deliveries, so that a day's backlog of mail delays neither the relay nor the imports that
+/// use this database.
 pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
     let mut statement = tx.prepare_cached(
         "WITH RECURSIVE pending (lane) AS (
@@ -57,7 +56,7 @@ pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
     Ok(due)
 }
 
-/// When the next delivery that isn't due yet becomes due.
+/// Returns the time at which the next delivery that isn't due yet becomes due.
 pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
     let next: Option<i64> = tx
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Deliveries and attempts as a sysadmin sees them. Reads only.
+//! Deliveries and attempts as a sysadmin sees them. Read-only.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -12,47 +12,39 @@ use crate::state::Transaction;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
-    /// The delivery.
     pub id: i64,
-    /// Whose.
     pub account: String,
-    /// Which import's.
     pub import: Option<String>,
     /// `import.picked_up`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// When the milestone was reached.
+    /// The time of the milestone.
     pub at: Timestamp,
-    /// `msg_…`
+    /// The milestone's id, `msg_…`.
     pub message: String,
-    /// How it travels.
     pub channel: Channel,
-    /// An address, or an endpoint's name.
+    /// A mail address, or an endpoint's name.
     pub destination: String,
     /// `pending`, `delivered` or `failed`.
     pub state: String,
-    /// Attempts made since it was enqueued or last retried by hand.
+    /// Attempts since the delivery was enqueued or last retried by hand.
     pub attempts: u32,
-    /// When it is tried next, while pending.
+    /// The time of the next attempt, while pending.
     pub next_attempt_at: Option<Timestamp>,
-    /// When it was delivered or given up.
+    /// The time at which it was delivered or failed.
     pub finished_at: Option<Timestamp>,
-    /// Why the last attempt failed.
     pub last_error: Option<String>,
 }
 
-/// Which deliveries to list.
+/// Which deliveries to list. A field that is `None` excludes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only this account's.
     pub account: Option<String>,
-    /// Only this import's.
     pub import: Option<String>,
-    /// Only those that travel so.
     pub channel: Option<Channel>,
-    /// Only `pending`, `delivered` or `failed` ones.
+    /// `pending`, `delivered` or `failed`.
     pub state: Option<&'static str>,
-    /// At most this many, the newest.
+    /// At most this many; the newest are kept.
     pub limit: u32,
 }
 
@@ -60,7 +52,7 @@ const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel,
      d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
      FROM delivery d JOIN milestone m ON m.id = d.milestone";
 
-/// The newest deliveries that pass `filter`, oldest first.
+/// Returns the newest deliveries that match `filter`, oldest first.
 pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
@@ -78,7 +70,6 @@ pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
     Ok(deliveries)
 }
 
-/// The delivery `id`.
 pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
     let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
     let mut rows = statement.query([id])?;
@@ -104,7 +95,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
     })
 }
 
-/// Every attempt at the delivery `id`, oldest first.
+/// Returns every attempt at the delivery `id`, oldest first.
 pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
     let mut statement = tx.prepare_cached(
         "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",

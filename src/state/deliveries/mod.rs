@@ -1,7 +1,7 @@
 //! The outbox: milestone → delivery → attempt. One writer of these three tables.
 //!
-//! A delivery is pending with a next attempt, or finished; the schema's CHECKs hold that. Nothing
-//! here decides when to try again: that is `outbox::retry`'s.
+//! A delivery is pending and has a next attempt, or it is finished; the schema's CHECKs ensure
+//! that. `outbox::retry` decides when to try again.
 
 mod again;
 pub mod batch;
@@ -20,35 +20,29 @@ pub use list::{Delivery, Filter, attempts, find, list};
 use super::{Error, Result, millis, timestamp};
 use crate::state::Transaction;
 
-/// What has happened, as it is stored and told.
+/// A milestone of an import, as it is stored and delivered.
 #[derive(Clone, Debug)]
 pub struct Milestone {
-    /// `msg_…`: the webhook-id, and part of the Message-ID.
+    /// `msg_…`: the webhook-id header, and part of the mail's Message-ID.
     pub id: String,
-    /// The import's id.
     pub import: Option<String>,
-    /// The account's id.
     pub account: String,
     /// `import.picked_up`, …
     pub kind: String,
-    /// When.
     pub at: Timestamp,
-    /// JSON: type, timestamp, data; what a webhook sends, byte for byte.
+    /// JSON with type, timestamp and data: the body that a webhook sends, byte for byte.
     pub body: String,
 }
 
-/// How a delivery travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
-    /// To an address.
     Email,
-    /// To an endpoint.
     Webhook,
 }
 
 impl Channel {
-    /// The channel's word, as in the state database and in JSON.
+    /// Returns the channel's name in the state database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -65,43 +59,36 @@ impl Channel {
     }
 }
 
-/// What an attempt at a delivery takes.
+/// What is needed for an attempt at a delivery.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// What to tell.
     pub milestone: Milestone,
-    /// How.
     pub channel: Channel,
-    /// An address, or an endpoint's name.
+    /// A mail address, or an endpoint's name.
     pub destination: String,
-    /// Attempts made since it was enqueued or last retried by hand.
+    /// Attempts since the delivery was enqueued or last retried by hand.
     pub attempts: u32,
 }
 
-/// One try at a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// When it began.
     pub at: Timestamp,
-    /// How long it took, in milliseconds.
     pub took_ms: i64,
-    /// What the other side said, or why it could not be asked.
+    /// The server's answer, or why there was none.
     pub outcome: String,
 }
 
-/// What an attempt leaves a delivery in.
+/// The state of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// Delivered.
     Delivered,
-    /// To be tried again.
+    /// Pending, with the time of the next attempt.
     Retry(Timestamp),
-    /// Given up.
     Failed,
 }
 
-/// Writes a milestone. Returns false, and writes nothing, when the import has it already.
+/// Writes a milestone. Returns false, and writes nothing, if the import has it already.
 pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
     let added = tx
         .prepare_cached(
@@ -121,10 +108,8 @@ pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool
     Ok(added == 1)
 }
 
-/// Writes a delivery of `milestone`, due at once.
-///
-/// # Errors
-/// SQLite's; the milestone has that delivery already.
+/// Writes a delivery of `milestone` that is due immediately. An error if the milestone has that
+/// delivery already.
 pub fn add(
     tx: &Transaction<'_>,
     milestone: &Milestone,
@@ -146,7 +131,8 @@ pub fn add(
     Ok(())
 }
 
-/// An address is one lane whoever's account it serves; an endpoint's name is its account's own.
+/// Returns the lane of a delivery. All mail to an address is one lane, whichever account it is
+/// about; an endpoint's lane belongs to its account.
 fn lane(channel: Channel, account: &str, destination: &str) -> String {
     match channel {
         Channel::Email => format!("email {}", destination.to_ascii_lowercase()),
@@ -154,7 +140,8 @@ fn lane(channel: Channel, account: &str, destination: &str) -> String {
     }
 }
 
-/// What an attempt at the delivery `id` takes; none: it is not pending any more.
+/// Returns what is needed for an attempt at the delivery `id`. `None` if it is not pending any
+/// more.
 pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
     let mut statement = tx.prepare_cached(
         "SELECT m.id, m.import, m.account, m.type, m.at, m.body, d.channel, d.destination, d.attempts
@@ -166,7 +153,7 @@ pub fn task(tx: &Transaction<'_>, id: i64) -> Result<Option<Task>> {
     read_task(row).map(Some)
 }
 
-/// A task, by columns in the order of [`task`].
+/// Reads a task from columns in the order of [`task`].
 fn read_task(row: &Row<'_>) -> Result<Task> {
     Ok(Task {
         milestone: Milestone {
@@ -183,8 +170,8 @@ fn read_task(row: &Row<'_>) -> Result<Task> {
     })
 }
 
-/// Writes an attempt and what it leaves the delivery in. False: the delivery was finished
-/// meanwhile, or is gone with its account.
+/// Writes an attempt, and the state of the delivery after it. Returns false if the delivery was
+/// finished during the attempt or was removed with its account.
 pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) -> Result<bool> {
     let end = millis(attempt.at) + attempt.took_ms;
     let (state, next, finished) = match after {
@@ -209,7 +196,7 @@ pub fn record(tx: &Transaction<'_>, id: i64, attempt: &Attempt, after: After) ->
     Ok(changed == 1)
 }
 
-/// Fails every pending delivery to an endpoint, with `why`. Returns how many.
+/// Fails every pending delivery to an endpoint with the error `why`. Returns how many.
 pub fn fail_pending(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -1,4 +1,4 @@
-//! Which delivery is due, and what an attempt leaves.
+//! Tests of which delivery is due, and of its state after an attempt.
 
 use super::*;
 use crate::state::State;

@@ -1,4 +1,4 @@
-//! Endpoints: added, chosen, disabled and removed; secrets that are rotated.
+//! Tests of adding, choosing, disabling and removing endpoints, and of rotating their secrets.
 
 use super::*;
 use crate::state::State;

@@ -1,13 +1,11 @@
-//! Imports of an earlier version, whose manifests may have kept their name in incoming, or their
-//! text in the import's row. Filled by migration 8; the first start after it empties it.
+//! The table `lingering`: imports of an earlier version whose manifest may still have its name in
+//! incoming, or its text in the import's row. Migration 8 fills it; the first start after that
+//! empties it.
 
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::state::{Error, Result, Transaction};
 
-/// Each of them, with the manifest's text where the row has it.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns each of these imports, with the manifest's text if the row has it.
 pub fn lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>> {
     let mut statement = tx.prepare(
         "SELECT import, manifest_text FROM lingering JOIN import ON import.id = lingering.import",
@@ -20,7 +18,7 @@ pub fn lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>
     .collect()
 }
 
-/// All of them are finished.
+/// Empties the table, and removes the manifests' texts from the rows.
 pub fn forget_lingering(tx: &Transaction<'_>) -> Result<()> {
     tx.execute_batch(
         "UPDATE import SET manifest_text = NULL WHERE manifest_text IS NOT NULL;

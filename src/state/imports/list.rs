@@ -1,4 +1,4 @@
-//! Imports as a sysadmin asks for them: newest first, those that pass a filter.
+//! Imports that match a sysadmin's filter, newest first.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -9,27 +9,20 @@ use crate::account::AccountId;
 use crate::report::{DataType, ImportState};
 use crate::state::Transaction;
 
-/// Which imports to list; what is none or empty takes all.
+/// Which imports to list. A field that is `None` or empty excludes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only this account's.
     pub account: Option<AccountId>,
-    /// Only those in one of these states.
     pub states: Vec<ImportState>,
-    /// Only those received at this time or later.
+    /// Received at this time or later.
     pub since: Option<Timestamp>,
-    /// Only those of this type.
     pub data_type: Option<DataType>,
-    /// Only those whose manifest's name contains this.
+    /// A part of the manifest's name.
     pub manifest: Option<String>,
-    /// At most so many.
     pub limit: u32,
 }
 
-/// The newest imports that pass `filter`, newest first.
-///
-/// # Errors
-/// As [`get`](super::get).
+/// Returns the newest imports that match `filter`, newest first.
 pub fn list<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     filter: &Filter,

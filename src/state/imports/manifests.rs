@@ -1,4 +1,4 @@
-//! Manifest names that are spent, and by which import.
+//! The table `manifest_name`: which import spent which manifest name.
 
 use rusqlite::OptionalExtension;
 
@@ -6,7 +6,7 @@ use crate::account::AccountId;
 use crate::import_id::{ImportId, InvalidImportId};
 use crate::state::{Error, Result, Transaction};
 
-/// Which import spent this manifest name.
+/// Returns the import that spent this manifest name.
 pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<ImportId>> {
     let import: Option<String> = tx
         .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?

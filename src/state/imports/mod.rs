@@ -1,7 +1,7 @@
 //! Imports and spent manifest names in the state database.
 //!
-//! The states' order is held by the statements themselves: each moves an import only from the
-//! state it may come from, and says so when there was nothing to move.
+//! Invariant: an import changes its state only along the documented transitions. Each statement
+//! names the state before the transition, and returns an error if no import is in it.
 
 mod lingering;
 mod list;
@@ -26,46 +26,39 @@ use crate::import_id::ImportId;
 use crate::report::{DataType, Failure, ImportState, Report};
 use crate::state::Transaction;
 
-/// Where an import's files come from; kept as JSON, so that a restart knows.
+/// Where an import's files come from. Stored as JSON, so that it is known after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin<C> {
-    /// Claimed out of incoming.
+    /// Claimed from incoming.
     Claim(C),
-    /// A sysadmin's `ingest`: runs in that command, never in the sidecar.
+    /// A sysadmin's `ingest`, which runs in that command and never in the daemon.
     Ingest,
 }
 
 /// An import that is about to begin.
 pub struct NewImport<'a, C> {
-    /// Whose.
     pub account: &'a AccountId,
     /// The manifest's file name.
     pub manifest: &'a str,
-    /// The data file's name, where known.
+    /// The data file's name, if known.
     pub data_file: Option<&'a str>,
-    /// Event or profile, where known.
     pub data_type: Option<DataType>,
-    /// Where its mail goes: the manifest's clientEmail, or another address in its place.
+    /// The recipient of its mail: the manifest's clientEmail, or another address instead.
     pub client_email: Option<&'a str>,
-    /// What the answers in results/ are named after.
+    /// The beginning of the names of its files in results/.
     pub stem: &'a dyn Fn(&ImportId) -> String,
-    /// Where its files come from.
     pub origin: Origin<C>,
-    /// Why the pair is refused, if it is.
+    /// If the pair is refused, the reason.
     pub refusal: Option<&'a Failure>,
-    /// What is worth knowing of how its files came.
+    /// Warnings about the upload of its files.
     pub warnings: &'a [String],
-    /// When it was seen to be ready.
+    /// The time at which its pair was ready.
     pub received_at: Timestamp,
 }
 
-/// Writes a new import in state `claiming` (or `running` for an ingest), spends its manifest's
-/// name if it is not spent yet, and returns its running
-/// number and its id, which is `node`'s next.
-///
-/// # Errors
-/// SQLite's, or `node` is not a node name.
+/// Writes a new import in state `claiming`, or `running` for an ingest, and spends its manifest's
+/// name unless it is spent. Returns its running number and its id, which is `node`'s next.
 pub fn insert<C: Serialize>(
     tx: &Transaction<'_>,
     node: &str,
@@ -106,11 +99,8 @@ pub fn insert<C: Serialize>(
     Ok((n, id))
 }
 
-/// Takes back an import whose claim could not be made, or an ingest that has not begun: the row
-/// and the name it spent.
-///
-/// # Errors
-/// SQLite's, or the import is past that.
+/// Removes an import whose claim could not be made, or an ingest that has not begun, and the
+/// manifest name that it spent. An error if the import is in a later state.
 pub fn take_back(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let gone = tx
         .prepare_cached(
@@ -123,10 +113,8 @@ pub fn take_back(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     Ok(())
 }
 
-/// `claiming` → `queued`: its files are in the spool. With a `refusal` it will only be answered.
-///
-/// # Errors
-/// SQLite's, or it was not `claiming`.
+/// Moves an import from `claiming` to `queued`: its files are in the spool. With a `refusal` it
+/// gets an answer and does not run.
 pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>) -> Result<()> {
     let rows = tx
         .prepare_cached(
@@ -137,10 +125,8 @@ pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>
     moved(rows, id, "claiming")
 }
 
-/// `queued` or `running` (cut off) → `running`; counts the start.
-///
-/// # Errors
-/// SQLite's, or it has ended or is not claimed yet.
+/// Moves an import from `queued`, or from a `running` that was cut off, to `running`, and counts
+/// the start.
 pub fn set_running(tx: &Transaction<'_>, id: &ImportId, at: Timestamp) -> Result<()> {
     let rows = tx
         .prepare_cached(
@@ -152,10 +138,7 @@ pub fn set_running(tx: &Transaction<'_>, id: &ImportId, at: Timestamp) -> Result
     moved(rows, id, "queued or running")
 }
 
-/// `running` → `queued` after a clean stop, which is not counted as a start.
-///
-/// # Errors
-/// SQLite's, or it was not `running`.
+/// Moves an import from `running` to `queued` after a clean stop, and subtracts the start again.
 pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx
         .prepare_cached(
@@ -166,10 +149,7 @@ pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     moved(rows, id, "running")
 }
 
-/// `running` → the report's state.
-///
-/// # Errors
-/// SQLite's, or it was not `running`.
+/// Moves an import from `running` to the report's state.
 pub fn set_finished(
     tx: &Transaction<'_>,
     id: &ImportId,
@@ -192,10 +172,7 @@ pub fn set_finished(
     moved(rows, id, "running")
 }
 
-/// `failed` → `queued`, to be run again from its spooled files.
-///
-/// # Errors
-/// SQLite's, or it has not failed.
+/// Moves an import from `failed` to `queued`, to run again from its spooled files.
 pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! [`ImportRow`]: an import as its row has it, and the queries that read it whole.
+//! [`ImportRow`], a whole row of the table `import`, and the queries that return it.
 
 use std::str::FromStr;
 
@@ -16,49 +16,39 @@ use crate::state::Transaction;
 /// One import.
 #[derive(Clone, Debug)]
 pub struct ImportRow<C> {
-    /// Its running number on this node: the order of claims.
+    /// Its running number on this node, in the order of claims.
     pub n: i64,
-    /// Its id.
     pub id: ImportId,
-    /// Whose.
     pub account: AccountId,
     /// The manifest's file name.
     pub manifest: String,
-    /// The data file's name, where known.
+    /// The data file's name, if known.
     pub data_file: Option<String>,
-    /// Event or profile, where known.
     pub data_type: Option<DataType>,
-    /// Where it is.
     pub state: ImportState,
-    /// Where its files come from.
     pub origin: Origin<C>,
-    /// Why the pair is refused, if it is.
+    /// If the pair is refused, the reason.
     pub refusal: Option<Failure>,
-    /// What is worth knowing of how its files came.
+    /// Warnings about the upload of its files.
     pub warnings: Vec<String>,
-    /// Where its mail goes.
+    /// The recipient of its mail.
     pub client_email: Option<String>,
-    /// What the answers in results/ are named after.
+    /// The beginning of the names of its files in results/.
     pub stem: String,
-    /// How often it began to run and was not stopped cleanly.
+    /// The number of starts that did not end in a clean stop.
     pub starts: u32,
-    /// When it was seen to be ready.
+    /// The time at which its pair was ready.
     pub received_at: Timestamp,
-    /// When it first began to run: its "time of processing".
+    /// The time of its first start: its "time of processing".
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// What it came to, once it ended.
+    /// `Some` once it has ended.
     pub report: Option<Report>,
 }
 
 const COLUMNS: &str = "n, id, account, manifest, data_file, type, state, claim, refusal, \
      client_email, stem, starts, received_at, started_at, finished_at, report, warnings";
 
-/// One import.
-///
-/// # Errors
-/// SQLite's, or the row holds what this program doesn't understand.
 pub fn get<C: DeserializeOwned>(tx: &Transaction<'_>, id: &str) -> Result<Option<ImportRow<C>>> {
     let sql = format!("SELECT {COLUMNS} FROM import WHERE id = ?1");
     let mut statement = tx.prepare_cached(&sql)?;
@@ -66,10 +56,7 @@ pub fn get<C: DeserializeOwned>(tx: &Transaction<'_>, id: &str) -> Result<Option
     rows.next()?.map(read).transpose()
 }
 
-/// Every claimed import that has not ended, in the order of claims.
-///
-/// # Errors
-/// As [`get`].
+/// Returns every claimed import that has not ended, in the order of claims.
 pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(
         tx,
@@ -78,10 +65,7 @@ pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<Impor
     )
 }
 
-/// The account's imports whose claim is not carried out yet, in the order of claims.
-///
-/// # Errors
-/// As [`get`].
+/// Returns the account's imports whose claim is not carried out yet, in the order of claims.
 pub fn claiming<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -89,10 +73,7 @@ pub fn claiming<C: DeserializeOwned>(
     select(tx, "account = ?1 AND state = 'claiming' ORDER BY n", &[&account.as_str()])
 }
 
-/// Every `ingest` that has not ended.
-///
-/// # Errors
-/// As [`get`].
+/// Returns every `ingest` that has not ended.
 pub fn unfinished_ingests<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(tx, "state = 'running' AND claim = '\"ingest\"' ORDER BY n", &[])
 }

@@ -1,7 +1,7 @@
-//! Imports that have not ended, as they are told of meanwhile: which, in what order, since when
-//! nothing was said.
+//! Imports that have not ended: the queue's order, and the imports whose partner is due a progress
+//! report.
 //!
-//! Ingests are left out: they run in a sysadmin's command, who watches.
+//! Ingests are left out, because they run in a command of a sysadmin who sees their progress.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -11,14 +11,13 @@ use crate::import_id::{ImportId, InvalidImportId};
 use crate::state::Transaction;
 use crate::state::{Error, Result, millis};
 
-/// The whole list of the partial index `import_waiting`, which SQLite uses for no other.
+/// The condition for unfinished imports. It contains the exact condition of the partial index
+/// `import_waiting`, because SQLite uses the index for no other.
 const NOT_ENDED: &str = "i.state IN ('claiming', 'queued', 'running') AND i.state <> 'claiming'
      AND i.claim <> '\"ingest\"'";
 
-/// Every import that is queued or running, with its account, by account and in the order of claims.
-///
-/// # Errors
-/// SQLite's, or a row holds what this program doesn't understand.
+/// Returns every import that is queued or running, with its account, by account and in the order of
+/// claims.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT i.id, i.account FROM import i WHERE {NOT_ENDED} ORDER BY i.account, i.n"
@@ -32,7 +31,7 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
     Ok(imports)
 }
 
-/// When `import` was last queued again by hand.
+/// Returns the time at which `import` was last queued again by hand.
 pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Timestamp>> {
     let at: Option<i64> = tx
         .prepare_cached("SELECT retried_at FROM import WHERE id = ?1")?
@@ -40,11 +39,8 @@ pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Time
     at.map(crate::state::timestamp).transpose()
 }
 
-/// The first `limit` imports of which nothing was told since `then`: neither a milestone, nor that
-/// they were received, nor that they were queued again.
-///
-/// # Errors
-/// As [`list`].
+/// Returns the first `limit` imports without news since `then`: in that time they had no milestone,
+/// and were neither received nor queued again.
 pub fn silent_since(tx: &Transaction<'_>, then: Timestamp, limit: u32) -> Result<Vec<ImportId>> {
     let mut statement = tx.prepare_cached(&format!(
         "SELECT i.id FROM import i WHERE {NOT_ENDED} AND {SILENT} ORDER BY i.n LIMIT ?2"
@@ -60,7 +56,7 @@ pub fn silent_since(tx: &Transaction<'_>, then: Timestamp, limit: u32) -> Result
 const SILENT: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
      AND NOT EXISTS (SELECT 1 FROM milestone m WHERE m.import = i.id AND m.at > ?1)";
 
-/// Whether [`silent_since`] has `import` now.
+/// Returns whether [`silent_since`] would include `import` now.
 pub fn is_silent_since(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
     let sql = format!("SELECT count(*) FROM import i WHERE {NOT_ENDED} AND {SILENT} AND i.id = ?2");
     let found: u32 = tx
@@ -69,7 +65,7 @@ pub fn is_silent_since(tx: &Transaction<'_>, then: Timestamp, import: &ImportId)
     Ok(found > 0)
 }
 
-/// `import` was queued again at `at`: it is told of anew.
+/// Records that `import` was queued again at `at`, so that its milestones are reported again.
 pub fn note_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.prepare_cached("UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1")?
         .execute(params![import.as_str(), millis(at)])?;

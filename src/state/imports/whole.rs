@@ -1,4 +1,4 @@
-//! Imports as a whole: how they go on to be numbered, and all of one account's.
+//! The numbering of imports, and all imports of an account.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -12,9 +12,9 @@ use crate::import_id::{ImportId, InvalidImportId};
 use crate::report::Report;
 use crate::state::Transaction;
 
-/// Gives the next import a running number above `n`, and above all that there are.
+/// Makes the running number of the next import higher than `n` and than all existing ones.
 pub fn continue_after(tx: &Transaction<'_>, n: i64) -> rusqlite::Result<()> {
-    // sqlite.org/autoinc.html: the row is there once an import has been.
+    // The row exists only after the first import: sqlite.org/autoinc.html.
     tx.execute(
         "INSERT INTO sqlite_sequence (name, seq)
          SELECT 'import', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import')",
@@ -24,10 +24,7 @@ pub fn continue_after(tx: &Transaction<'_>, n: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Any state before the end → `failed`, whoever was at it: it is not to run any more.
-///
-/// # Errors
-/// SQLite's, or it has ended.
+/// Moves an import from any state before the end to `failed`, so that it never runs again.
 pub fn set_aside(
     tx: &Transaction<'_>,
     id: &ImportId,
@@ -43,10 +40,8 @@ pub fn set_aside(
     moved(rows, id, "claiming, queued or running")
 }
 
-/// The account's imports that have not ended, `ingest`s too, in the order of claims.
-///
-/// # Errors
-/// As [`get`](super::get).
+/// Returns the account's imports that have not ended, including each `ingest`, in the order of
+/// claims.
 pub fn unfinished_of<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -58,10 +53,7 @@ pub fn unfinished_of<C: DeserializeOwned>(
     )
 }
 
-/// The ids of all of the account's imports.
-///
-/// # Errors
-/// SQLite's, or a row is not one of ours.
+/// Returns the ids of all imports of the account.
 pub fn ids_of(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<ImportId>> {
     let mut statement = tx.prepare_cached("SELECT id FROM import WHERE account = ?1 ORDER BY n")?;
     let ids = statement.query_map([account.as_str()], |row| row.get::<_, String>(0))?;

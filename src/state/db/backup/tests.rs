@@ -1,4 +1,4 @@
-//! Copies made while others write, and put back over sound, damaged and newer databases.
+//! Copies made during writes, and restored over intact, damaged and newer databases.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -65,7 +65,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Every line of the activity log is written with another one: a copy has both or neither.
+/// Every line of the activity log is written with a second one: a copy has both or neither.
 #[test]
 fn a_backup_under_writes_is_one_moment() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,7 +101,7 @@ fn a_backup_under_writes_is_one_moment() {
         }
         stop.store(true, Relaxed);
         writer.join().unwrap();
-        assert!(most > 0, "nothing was written meanwhile");
+        assert!(most > 0, "nothing was written during the copies");
     });
 }
 

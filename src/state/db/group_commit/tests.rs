@@ -1,4 +1,4 @@
-//! What writers who share a commit may rely on.
+//! Tests of the guarantees for writers that share a commit.
 
 use std::path::PathBuf;
 use std::sync::Barrier;
@@ -29,8 +29,8 @@ fn rows(path: &Path) -> Vec<i64> {
     rows.map(rusqlite::Result::unwrap).collect()
 }
 
-/// How many commits the write-ahead log holds (sqlite.org/fileformat2.html, "WAL Frame Header":
-/// a frame that ends one says how many pages the database has then).
+/// Counts the commits in the write-ahead log. The last frame of a commit has the number of pages of
+/// the database in its header (sqlite.org/fileformat2.html, "WAL Frame Header").
 fn commits(path: &Path) -> usize {
     let log = std::fs::read(path.with_extension("db-wal")).unwrap();
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
@@ -38,7 +38,7 @@ fn commits(path: &Path) -> usize {
     (32..log.len()).step_by(frame).filter(|at| number(at + 4) != 0).count()
 }
 
-/// Writers 0 to `count` - 1, all of whom wait before the first has begun.
+/// Runs writers 0 to `count` - 1, all of which wait before the first begins.
 fn together<T: Send>(
     writers: &Writers,
     count: i64,
@@ -83,7 +83,7 @@ fn an_error_and_a_panic_take_back_their_own_alone() {
         match n % 3 {
             0 => Ok(()),
             1 => Err(Error::Value("not this one".into())),
-            _ => panic!("a test of what a panic takes back"),
+            _ => panic!("the test's panic"),
         }
     });
     for (n, end) in ended.into_iter().enumerate() {
@@ -104,7 +104,7 @@ fn when_sqlite_takes_back_everything_nobody_is_told_that_it_is_there() {
     let ended = together(&writers, 8, |n, tx| {
         put(tx, n)?;
         if n == 3 {
-            // As after a full disk: the transaction is gone, whoever shares it.
+            // As after a full disk: the transaction of all its writers is rolled back.
             tx.execute_batch("ROLLBACK")?;
             return Err(Error::Value("the disk is full".into()));
         }
@@ -121,7 +121,7 @@ fn when_sqlite_takes_back_everything_nobody_is_told_that_it_is_there() {
 #[test]
 fn a_commit_that_fails_fails_for_all_and_the_next_one_works() {
     let (_folder, path, writers) = writers();
-    // Looked at when it is committed, and not before.
+    // SQLite checks a deferred reference only in the commit.
     let deferred = "CREATE TABLE r (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)";
     writers.alone(|connection| connection.execute_batch(deferred)).unwrap();
     let ended = together(&writers, 5, |n, tx| {

@@ -1,5 +1,5 @@
--- The state database, schema 1. Times are milliseconds since 1970 UTC. JSON columns hold what the
--- code's serde types write. The invariants that a CHECK or an index can hold are held here.
+-- The state database, schema 1. Times are milliseconds since 1970 UTC. The content of JSON columns
+-- is defined by serde types in the code. Invariants are CHECKs and indexes where possible.
 
 CREATE TABLE account (
     id               TEXT PRIMARY KEY,
@@ -26,7 +26,7 @@ CREATE TABLE key (
 CREATE UNIQUE INDEX key_fingerprint ON key (account, fingerprint) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX key_name ON key (account, name) WHERE revoked_at IS NULL;
 
--- Imports outlive their account: the answer to a partner's question last month must stay.
+-- Imports stay when their account is removed, to answer a partner's later questions.
 CREATE TABLE import (
     n                INTEGER PRIMARY KEY AUTOINCREMENT,
     id               TEXT NOT NULL UNIQUE,       -- <node>-<n>
@@ -50,7 +50,7 @@ CREATE TABLE import (
 CREATE INDEX import_waiting ON import (account, n) WHERE state IN ('claiming', 'queued', 'running');
 CREATE INDEX import_account ON import (account, n);
 
--- Every manifest name that was ever claimed or refused, for ever.
+-- Every manifest name that was ever claimed or refused. Rows are never removed.
 CREATE TABLE manifest_name (
     account          TEXT NOT NULL,
     name             TEXT NOT NULL,
@@ -79,7 +79,8 @@ CREATE TABLE milestone (
     body             TEXT NOT NULL,              -- JSON: type, timestamp, data
     UNIQUE (import, type, at)
 ) STRICT;
--- Only still_processing comes more than once: a finishing redone after a crash tells nobody twice.
+-- Only still_processing can occur several times: an import that is finished again after a crash has
+-- no second milestone.
 CREATE UNIQUE INDEX milestone_once ON milestone (import, type)
     WHERE type IN ('import.picked_up', 'import.completed', 'import.failed');
 

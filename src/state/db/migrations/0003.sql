@@ -1,5 +1,5 @@
--- Schema 3: an import that is retried tells its milestones again, and data files that no manifest
--- claimed are told once.
+-- Schema 3: an import that is retried has its milestones again, and data files that no manifest
+-- claims are reported once.
 
 ALTER TABLE import ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;   -- by hand
 ALTER TABLE import ADD COLUMN retried_at INTEGER;                   -- the last of them
@@ -8,7 +8,7 @@ DROP INDEX milestone_once;
 CREATE UNIQUE INDEX milestone_once ON milestone (import, type, retry)
     WHERE type IN ('import.picked_up', 'import.completed', 'import.failed');
 
--- What lies in incoming and was told of; rows go with their files.
+-- Data files in incoming that were reported. A row is removed when its file is.
 CREATE TABLE unclaimed (
     account          TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     name             TEXT NOT NULL,

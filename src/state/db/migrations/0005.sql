@@ -1,4 +1,4 @@
--- Schema 5: what has served is kept for a time, and found by its age.
+-- Schema 5: finished rows are kept for a time, and found by their age.
 
 ALTER TABLE import ADD COLUMN answer_removed_at INTEGER;    -- its files in results/
 CREATE INDEX import_finished ON import (account, finished_at) WHERE finished_at IS NOT NULL;

@@ -1,10 +1,10 @@
--- Schema 6: how uploads ended, by what the SFTP server's log says, and when keys were last used.
+-- Schema 6: how uploads ended, by the SFTP server's log, and when keys were last used.
 
 ALTER TABLE key ADD COLUMN last_used_at INTEGER;
 ALTER TABLE key ADD COLUMN last_used_from TEXT;             -- the client's address
 ALTER TABLE import ADD COLUMN warnings TEXT;                -- JSON list, of the claim; NULL: none
 
--- The last write to a file in incoming; rows go with their files.
+-- The last write to a file in incoming. A row is removed when its file is.
 CREATE TABLE upload (
     account          TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     name             TEXT NOT NULL,              -- as the SFTP server's log spells it

@@ -1,5 +1,5 @@
--- Schema 8: claimed manifests keep no name in incoming any more, and no text in their import's row.
--- The imports of before, whose manifest may still have either.
+-- Schema 8: a claimed manifest no longer has a name in incoming or a text in its import's row. This
+-- table holds the earlier imports whose manifest may still have either.
 
 CREATE TABLE lingering (
     import           TEXT NOT NULL PRIMARY KEY,

@@ -1,4 +1,4 @@
-//! Upgrades from the first schema, with a row in every table, and what is refused.
+//! Tests of upgrades from the first schema, with a row in every table, and of refused ones.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::state::{Error, State, accounts, activity, deliveries, endpoints, impo
 
 const DATA: &str = include_str!("../../../../tests/upgrade/schema-1.sql");
 
-/// A database as the first program left it, in WAL mode and with its owner's mode.
+/// Creates a database as the first version left it, in WAL mode.
 fn first(folder: &Path) -> PathBuf {
     let path = folder.join("state.db");
     let connection = Connection::open(&path).unwrap();
@@ -31,7 +31,7 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.to_string_lossy().contains(".schema-")).collect()
 }
 
-/// Every table's rows, as text, by the columns that `of` has.
+/// Returns every table's rows as text, with the columns of the database `of`.
 fn rows(database: &Connection, of: &Connection) -> Vec<String> {
     let tables = column(of, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
     let mut rows = Vec::new();
@@ -144,7 +144,7 @@ fn without_a_copy_there_is_no_upgrade() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     let raw = Connection::open(&path).unwrap();
-    // The index is not what the table says: the copy's check finds it.
+    // The index does not match the table: the check of the copy finds it.
     raw.execute_batch(
         "PRAGMA writable_schema = on;
          UPDATE sqlite_schema SET sql = 'CREATE INDEX import_account ON import (manifest, n)'
