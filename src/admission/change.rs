@@ -110,8 +110,8 @@ impl Admission<'_> {
         Ok(provision::ensure(self.config, self.registry, account)?)
     }
 
-    /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds. The
-    /// caller updates the copy in the state database afterwards, with [`Admission::copy`].
+    /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds.
+    /// The caller updates the copy in the state database afterwards, with [`Admission::copy`].
     ///
     /// # Errors
     /// The account or the key does not exist, or publishing failed.
@@ -127,8 +127,8 @@ impl Admission<'_> {
         Ok(revoked)
     }
 
-    /// Suspends or resumes an account. The caller updates the copy in the state database afterwards,
-    /// with [`Admission::copy`].
+    /// Suspends or resumes an account. The caller updates the copy in the state database
+    /// afterwards, with [`Admission::copy`].
     ///
     /// # Errors
     /// The account does not exist or is being removed, or publishing failed.

@@ -1,7 +1,7 @@
 //! Updates the state database's copy of accounts and keys to match the registry.
 //!
-//! Nothing is deleted: the row of an account that root has not approved may come from a restore, and
-//! it holds the account's contact and webhooks.
+//! Nothing is deleted: the row of an account that root has not approved may come from a restore,
+//! and it holds the account's contact and webhooks.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -88,8 +88,8 @@ impl Fixture {
         self.state.write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch(sql)?)).unwrap();
     }
 
-    /// Runs `sql`, updates the copy, and returns the changes as provision logs them. A second update
-    /// must change nothing.
+    /// Runs `sql`, updates the copy, and returns the changes as provision logs them. A second
+    /// update must change nothing.
     fn mended(&self, sql: &str) -> String {
         self.sql(sql);
         let changes = self.copy_all();

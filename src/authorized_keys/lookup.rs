@@ -92,8 +92,8 @@ fn query(
         .optional()
 }
 
-/// Refuses a file that ends within a page, because SQLite would read the missing part as zeros. SQLite
-/// itself detects missing pages.
+/// Refuses a file that ends within a page, because SQLite would read the missing part as zeros.
+/// SQLite itself detects missing pages.
 fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());

@@ -1,4 +1,5 @@
-//! The helper that sshd runs, as `AuthorizedKeysCommand … %u %f`, for every key that a client offers.
+//! The helper that sshd runs, as `AuthorizedKeysCommand … %u %f`, for every key that a client
+//! offers.
 //!
 //! It prints the one authorized_keys line that matches, or nothing. Exit status 0 means that the
 //! answer is right, "no such key" included. On every failure it prints nothing, logs the reason to

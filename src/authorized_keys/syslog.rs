@@ -1,7 +1,7 @@
 //! Sends a message to syslog, the only place where a sysadmin sees the helper's errors.
 //!
-//! The format is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). Errors are
-//! ignored: on a host without syslog partners must still be able to log in.
+//! The format is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). Errors
+//! are ignored: on a host without syslog partners must still be able to log in.
 
 use std::fmt::Write;
 use std::os::unix::net::UnixDatagram;

@@ -2,9 +2,10 @@
 //! StrictModes).
 //!
 //! A user who can write a folder can replace what is in it. So every folder from `/` down, every
-//! symbolic link on the way and the file itself must belong to root, and nobody else may write them.
-//! There is one exception that sshd does not have: a folder further up may be writable by others if
-//! it is sticky, as `/tmp` is, because others can't rename or remove root's entries in it.
+//! symbolic link on the way and the file itself must belong to root, and nobody else may write
+//! them. There is one exception that sshd does not have: a folder further up may be writable by
+//! others if it is sticky, as `/tmp` is, because others can't rename or remove root's entries in
+//! it.
 //!
 //! Root's links are followed. The returned path has no links, and only root can change it.
 
@@ -78,8 +79,8 @@ impl Error {
         }
     }
 
-    /// Returns the commands that fix it. A file that others could write is replaced and not repaired,
-    /// because they may have written it.
+    /// Returns the commands that fix it. A file that others could write is replaced and not
+    /// repaired, because they may have written it.
     pub fn fix(&self) -> String {
         let path = self.path.display();
         let command = match &self.reason {
@@ -105,8 +106,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks that the regular file at `path` can be changed by `owners` alone. The exception for sticky
-/// folders does not apply to the folder that contains it. Returns its path without links.
+/// Checks that the regular file at `path` can be changed by `owners` alone. The exception for
+/// sticky folders does not apply to the folder that contains it. Returns its path without links.
 pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let real = resolve(path, owners)?;
     if !examine(&real, owners)?.is_file() {

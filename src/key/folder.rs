@@ -58,8 +58,8 @@ impl Folder {
         Ok(Self { path, handle })
     }
 
-    /// Waits until no other process publishes, then holds the lock until the returned file is closed.
-    /// Only root can open the lock file, so no other user can delay a revocation.
+    /// Waits until no other process publishes, then holds the lock until the returned file is
+    /// closed. Only root can open the lock file, so no other user can delay a revocation.
     pub fn lock(&self) -> Result<File, PublishError> {
         let path = &self.path.join(".lock");
         let lock = OpenOptions::new()
@@ -77,8 +77,8 @@ impl Folder {
     /// Replaces keys.db with the file that `fill` writes. `fill` gets the path of an empty file. On
     /// return the new keys.db is in place and on disk.
     ///
-    /// After a failure the folder keeps its modification time, the time of the last publication. The
-    /// daemon reports it, because its user can't read the folder itself.
+    /// After a failure the folder keeps its modification time, the time of the last publication.
+    /// The daemon reports it, because its user can't read the folder itself.
     pub fn replace<T>(
         &self,
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,

@@ -1,6 +1,7 @@
 //! Parses a key's restrictions, `--from` and `--expires`, as people type them (pure).
 //!
-//! The results are valid values of the authorized_keys options `from=` and `expiry-time=` (sshd(8)).
+//! The results are valid values of the authorized_keys options `from=` and `expiry-time=`
+//! (sshd(8)).
 
 use std::net::IpAddr;
 
@@ -27,10 +28,11 @@ pub enum InvalidExpiry {
     Past(Timestamp),
 }
 
-/// Parses a comma-separated list of addresses and networks, and returns it as a value for `from="…"`.
+/// Parses a comma-separated list of addresses and networks, and returns it as a value for
+/// `from="…"`.
 ///
-/// Two forms are refused because sshd would reject the key or never match it: a network with bits set
-/// after its prefix length, and an IPv4 address mapped into IPv6, which sshd compares as IPv4.
+/// Two forms are refused because sshd would reject the key or never match it: a network with bits
+/// set after its prefix length, and an IPv4 address mapped into IPv6, which sshd compares as IPv4.
 pub fn from_hosts(text: &str) -> Result<String, InvalidFrom> {
     let entries: Result<Vec<String>, _> = text
         .split(',')
@@ -79,8 +81,8 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     }
 }
 
-/// Parses the time from which a key no longer works, rounded down to seconds. A date means 00:00 UTC
-/// of that day.
+/// Parses the time from which a key no longer works, rounded down to seconds. A date means 00:00
+/// UTC of that day.
 pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
     // Try an instant first: the parser of dates accepts one too and drops its time.

@@ -1,7 +1,7 @@
 //! Parses a public key file that a partner sent (pure).
 //!
-//! Invariant: a [`PublicKey`] is of a kind and strength that can be added, and is written in canonical
-//! form however the file looked: one algorithm, one base64 text, no comment, no options.
+//! Invariant: a [`PublicKey`] is of a kind and strength that can be added, and is written in
+//! canonical form however the file looked: one algorithm, one base64 text, no comment, no options.
 
 use ssh_key::HashAlg;
 use ssh_key::public::{KeyData, RsaPublicKey};

@@ -33,16 +33,16 @@ pub enum PublishError {
     Registry(#[from] registry::Error),
 }
 
-/// Publishes every key that may be used at `now`, and returns their number. On return the keys are in
-/// force and on disk.
+/// Publishes every key that may be used at `now`, and returns their number. On return the keys are
+/// in force and on disk.
 pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
     let folder = Folder::open(&config.paths.keys)?;
     let _turn = folder.lock()?;
     folder.replace(|new| write(registry, new, now, &config.accounts.uids()))
 }
 
-/// Writes the keys into the empty file at `path`. It needs no journal: after a crash nobody reads the
-/// file.
+/// Writes the keys into the empty file at `path`. It needs no journal: after a crash nobody reads
+/// the file.
 fn write(
     registry: &Registry,
     path: &Path,

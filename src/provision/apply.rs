@@ -7,8 +7,8 @@ use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
 use crate::spool::Layout;
 
-/// Carries out `steps` in order, and stops at the first that fails. A later plan leaves out those that
-/// were done.
+/// Carries out `steps` in order, and stops at the first that fails. A later plan leaves out those
+/// that were done.
 pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
     let done = steps.iter().try_for_each(|step| carry_out(config, turn, step));
     // One flush for all new folders, because each takes the disk some milliseconds.

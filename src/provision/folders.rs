@@ -43,9 +43,9 @@ fn open(path: &Path) -> Result<File, ProvisionError> {
         .map_err(failed("open the folder", path))
 }
 
-/// Creates the account's chroot under a hidden name and renames it when it is complete. So the daemon,
-/// which watches the folder of all accounts, sees no incomplete chroot, and the log socket is linked
-/// before the first session.
+/// Creates the account's chroot under a hidden name and renames it when it is complete. So the
+/// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
+/// is linked before the first session.
 pub(super) fn add(
     layout: &Layout,
     account: &AccountId,
@@ -64,8 +64,8 @@ pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 
-/// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link to
-/// the log socket.
+/// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
+/// to the log socket.
 pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;

@@ -119,7 +119,8 @@ pub fn look(config: &Config, accounts: &[AccountId]) -> Result<Host, ProvisionEr
         spool: found(&root.join(".spool"))?,
         folders: HashMap::new(),
     };
-    // Read the files once: one lookup per account would read them again for each of 10,000 accounts.
+    // Read the files once: one lookup per account would read them again for each of 10,000
+    // accounts.
     host.take_passwd(&read(Path::new("/etc/passwd"))?);
     host.take_group(&read(Path::new("/etc/group"))?);
     for account in accounts {

@@ -1,9 +1,9 @@
 //! Creates and removes the Unix users and folders of accounts, as the registry lists them.
 //!
 //! [`host::look`] reads the host, [`plan()`] decides on [`Step`]s (pure), and `apply` carries them
-//! out. Running it again after a crash completes the work. A lock allows one provisioning at a time.
-//! Users and groups that we did not create are never changed, and are detected before anything is
-//! written.
+//! out. Running it again after a crash completes the work. A lock allows one provisioning at a
+//! time. Users and groups that we did not create are never changed, and are detected before
+//! anything is written.
 
 mod apply;
 mod folders;
@@ -105,8 +105,8 @@ pub fn assign_uid(
     with_uid(config, registry, account, &host).map(drop)
 }
 
-/// Creates the Unix user and the folders of `account` unless they exist, and writes the user's id to
-/// the registry. After an error, running it again completes the work.
+/// Creates the Unix user and the folders of `account` unless they exist, and writes the user's id
+/// to the registry. After an error, running it again completes the work.
 pub fn ensure(
     config: &Config,
     registry: &Registry,
@@ -134,8 +134,8 @@ pub fn remove(config: &Config, row: &Account) -> Result<(), ProvisionError> {
     carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
 
-/// Whether this host has a user, a group or folders of `account`, which need not be in the registry.
-/// A user or group that we did not create does not count.
+/// Whether this host has a user, a group or folders of `account`, which need not be in the
+/// registry. A user or group that we did not create does not count.
 pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionError> {
     match look(config, std::slice::from_ref(account)) {
         Ok(host) => Ok(!plan::steps_to_remove_left(account, &host).is_empty()),
@@ -144,8 +144,8 @@ pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionEr
     }
 }
 
-/// Ends the sessions of an account that is not in the registry, as after a restore, and removes what
-/// this host has of it.
+/// Ends the sessions of an account that is not in the registry, as after a restore, and removes
+/// what this host has of it.
 pub fn remove_left(
     config: &Config,
     registry: &Registry,
@@ -189,8 +189,8 @@ fn carry_out(
     }
 }
 
-/// Returns the account's row after giving it a Unix user id: the one that it has, or a free one. `None`
-/// if the account is not in the registry.
+/// Returns the account's row after giving it a Unix user id: the one that it has, or a free one.
+/// `None` if the account is not in the registry.
 fn with_uid(
     config: &Config,
     registry: &Registry,

@@ -59,8 +59,8 @@ pub fn plan(accounts: &[Account], host: &Host) -> Plan {
     plan
 }
 
-/// Users added in one call of groupmod(8). Their names of at most 32 bytes stay under Linux's limit of
-/// 128 KiB per argument (execve(2)).
+/// Users added in one call of groupmod(8). Their names of at most 32 bytes stay under Linux's limit
+/// of 128 KiB per argument (execve(2)).
 const MEMBERS_AT_ONCE: usize = 1000;
 
 /// Whether the account's Unix user, which exists or is about to be created, is not in the group.
@@ -69,8 +69,8 @@ fn lacks_membership(row: &Account, host: &Host) -> bool {
     has_user && !host.members.contains(row.id.as_str())
 }
 
-/// The mode of the folder of all accounts. Only root and the daemon can enter it; sshd enters chroots
-/// as root.
+/// The mode of the folder of all accounts. Only root and the daemon can enter it; sshd enters
+/// chroots as root.
 const ROOT_MODE: u32 = 0o750;
 
 fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
@@ -81,8 +81,8 @@ fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
     }
 }
 
-/// Checks that the processes with the account's Unix user id may be ended: either we created the user,
-/// or nobody has the id.
+/// Checks that the processes with the account's Unix user id may be ended: either we created the
+/// user, or nobody has the id.
 pub(super) fn check_processes(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal> {
     check_range(account, uid, host)?;
     let account = account.clone();
@@ -121,8 +121,8 @@ pub(super) fn check_name(
     }
 }
 
-/// Whether we created the user: its id is in the range of accounts, it has our comment and home, and
-/// it has the id of the account's row, if the row has one.
+/// Whether we created the user: its id is in the range of accounts, it has our comment and home,
+/// and it has the id of the account's row, if the row has one.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
     in_range(user.uid, host)
         && user.gecos == GECOS
@@ -130,8 +130,8 @@ fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
         && uid.is_none_or(|uid| user.uid == uid)
 }
 
-/// Whether we created the group: its id is in the range of accounts, and its user is ours or missing,
-/// as after an interrupted creation or removal.
+/// Whether we created the group: its id is in the range of accounts, and its user is ours or
+/// missing, as after an interrupted creation or removal.
 fn is_our_group(gid: u32, user: Option<&UnixUser>, uid: Option<u32>, host: &Host) -> bool {
     in_range(gid, host) && user.is_none_or(|user| is_our_user(user, uid, host))
 }

@@ -40,7 +40,8 @@ pub fn end(uid: u32) -> Result<usize, ProvisionError> {
         }
         let late = begun.elapsed() > GRACE;
         for pid in processes {
-            // SIGTERM once, SIGKILL until it has ended. A process that has just ended is not an error.
+            // SIGTERM once, SIGKILL until it has ended. A process that has just ended is not an
+            // error.
             if seen.insert(pid) && !late {
                 let _ = kill(pid, Signal::SIGTERM);
             } else if late {

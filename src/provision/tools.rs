@@ -3,9 +3,9 @@
 //! The tools lock /etc/passwd and the files beside it, write them safely and notify nscd and sssd.
 //! Every name is an account id, which can't be mistaken for an option.
 //!
-//! Each call reads and rewrites these files. With 10,000 users (shadow 4.13) groupadd takes 0.05 s and
-//! useradd 0.07 s, or 0.75 s if it also writes a membership. So groupmod adds the members, up to a
-//! thousand users per call.
+//! Each call reads and rewrites these files. With 10,000 users (shadow 4.13) groupadd takes 0.05 s
+//! and useradd 0.07 s, or 0.75 s if it also writes a membership. So groupmod adds the members, up
+//! to a thousand users per call.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -39,9 +39,9 @@ impl Tools<'_> {
 
     /// Creates a user without password, home, shell and subordinate ids.
     ///
-    /// The password is `*` and not useradd's `!`: sshd without PAM takes `!` for a locked account and
-    /// refuses its keys too. Password ageing is off, whatever the site's defaults are. `--badname`
-    /// allows upper case and leading digits.
+    /// The password is `*` and not useradd's `!`: sshd without PAM takes `!` for a locked account
+    /// and refuses its keys too. Password ageing is off, whatever the site's defaults are.
+    /// `--badname` allows upper case and leading digits.
     pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<(), ProvisionError> {
         let uid = uid.to_string();
         let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];

@@ -29,8 +29,8 @@ impl Turn {
         Ok(Self(lock))
     }
 
-    /// Returns the lock as a tool's standard input, which no tool reads. If this process is killed, the
-    /// next one still waits until the tool has ended.
+    /// Returns the lock as a tool's standard input, which no tool reads. If this process is killed,
+    /// the next one still waits until the tool has ended.
     pub(super) fn for_tool(&self) -> io::Result<Stdio> {
         Ok(self.0.try_clone()?.into())
     }

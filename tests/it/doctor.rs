@@ -1,4 +1,5 @@
-//! docs/troubleshooting.md documents every check of doctor, and for each a test breaks what it checks.
+//! docs/troubleshooting.md documents every check of doctor, and for each a test breaks what it
+//! checks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,8 +33,8 @@ fn texts(folder: &str) -> Vec<(String, String)> {
     paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Returns the checks for which a test breaks the real thing and expects doctor's finding: `failed` and
-/// `warned` in tests/e2e, `doctor_fails` and `doctor_warns` in the system test's phases.
+/// Returns the checks for which a test breaks the real thing and expects doctor's finding: `failed`
+/// and `warned` in tests/e2e, `doctor_fails` and `doctor_warns` in the system test's phases.
 fn broken_by_tests() -> BTreeSet<String> {
     let mut broken = BTreeSet::new();
     for (file, text) in texts("tests/e2e") {
