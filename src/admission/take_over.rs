@@ -83,7 +83,7 @@ pub fn lacking(
 pub(super) fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
     let mut taken = TakeOver::default();
     if claims.unreadable > 0 {
-        taken.refuse(format!("{} rows", claims.unreadable), "they are no accounts and no keys");
+        taken.refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");
     }
     let mut of_account: HashMap<AccountId, Option<u32>> =
         known.accounts.iter().map(|account| (account.id.clone(), account.uid)).collect();

@@ -1,7 +1,7 @@
 //! The only writer of an authorized_keys line.
 //!
 //! Invariant: every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file), and
-//! whatever the database has, nothing in a line can end an option or the line itself.
+//! nothing in it can end an option or the line itself, even if the database has such characters.
 
 use std::fmt;
 

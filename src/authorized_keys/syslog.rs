@@ -29,7 +29,7 @@ fn send(socket: &Path, message: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the packet: one line of printable ASCII, whatever `message` contains.
+/// Returns the packet, one line of printable ASCII. Other characters of `message` are escaped.
 fn packet(pid: u32, message: &str) -> String {
     let mut packet = format!("<{PRIORITY}>sftp-import-authorized-keys[{pid}]: ");
     for c in message.chars() {

@@ -16,8 +16,8 @@ use crate::spool::{Layout, Linked, linked};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 
-/// Up to this number of accounts, each is looked up through NSS, as sshd does. For more accounts
-/// /etc/passwd and /etc/group are read once, because each lookup would read them again.
+/// Up to this number of accounts, NSS is queried for each, as sshd does. For more accounts
+/// /etc/passwd and /etc/group are read once, because each query would read them again.
 const ASKED_OF_NSS: usize = 500;
 
 /// Facts about one account.
@@ -123,7 +123,7 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// Looks up user id and groups as sshd does.
+/// Reads user id and groups through NSS, as sshd does.
 fn ask_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
     match User::from_name(name) {
         Ok(user) => {

@@ -1,7 +1,7 @@
 //! Parses a public key file that a partner sent (pure).
 //!
 //! Invariant: a [`PublicKey`] is of a kind and strength that can be added, and is written in
-//! canonical form however the file looked: one algorithm, one base64 text, no comment, no options.
+//! canonical form: one algorithm, one base64 text, no comment, no options.
 
 use ssh_key::HashAlg;
 use ssh_key::public::{KeyData, RsaPublicKey};
@@ -73,7 +73,7 @@ impl Refusal {
             }
             Self::Dsa | Self::RsaBits(_) => Some("ssh-keygen -t ed25519".into()),
             Self::Unknown => {
-                Some("send the .pub file; it looks like: ssh-ed25519 AAAA… comment".into())
+                Some("send the .pub file; its form is: ssh-ed25519 AAAA… comment".into())
             }
             _ => None,
         }

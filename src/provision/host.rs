@@ -221,7 +221,7 @@ fn group_named(name: &str) -> Result<Option<Group>, ProvisionError> {
 
 fn nss_failed(kind: &str, name: &str, error: nix::Error) -> ProvisionError {
     let path = format!("{kind} {name}").into();
-    ProvisionError::File { what: "look up the", path, source: error.into() }
+    ProvisionError::File { what: "read the", path, source: error.into() }
 }
 
 fn missing(kind: &'static str, name: &str) -> ProvisionError {

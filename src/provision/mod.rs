@@ -60,7 +60,7 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotInstalled { .. } => {
-                Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
+                Some("`systemd-sysusers sftp-import.conf` creates it, as the package does")
             }
             Self::Refused(Refusal::Folder(_)) => Some("move it away"),
             Self::Refused(Refusal::Range { .. }) => {

@@ -40,7 +40,7 @@ impl Tools<'_> {
     /// Creates a user without password, home, shell and subordinate ids.
     ///
     /// The password is `*` and not useradd's `!`: sshd without PAM takes `!` for a locked account
-    /// and refuses its keys too. Password ageing is off, whatever the site's defaults are.
+    /// and refuses its keys too. Password ageing is off, even if the site's defaults turn it on.
     /// `--badname` allows upper case and leading digits.
     pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<(), ProvisionError> {
         let uid = uid.to_string();

@@ -144,7 +144,7 @@ fn the_helper_fails_closed() {
     }
 }
 
-/// sshd may close the pipe at any time, which must not cause a panic.
+/// sshd may close the pipe at any time. That must not cause a panic.
 #[test]
 fn the_helper_bears_a_closed_pipe() {
     let Some(mut host) = TestHost::new() else { return };
