@@ -1,4 +1,4 @@
-//! A registry for a new host: where there could have been one, a missing one is an error.
+//! Creates the registry of a new host. On any other host a missing registry is an error.
 
 use crate::config::Config;
 use crate::key;
@@ -7,11 +7,11 @@ use crate::state::{State, accounts};
 
 use super::AdmissionError;
 
-/// Makes an empty registry on a host that has no account yet.
+/// Opens the registry, or creates an empty one on a host that has no account yet.
 ///
 /// # Errors
-/// [`crate::registry::Error::Missing`] when accounts or published keys say that there was one, or a file
-/// operation's.
+/// [`crate::registry::Error::Missing`] if there is no registry, but accounts or published keys show
+/// that there was one.
 pub fn begin_if_new(
     config: &Config,
     state: &State,
@@ -23,7 +23,7 @@ pub fn begin_if_new(
     }
 }
 
-/// Whether there is no sign of an account on this host.
+/// Whether this host has neither accounts nor published keys.
 fn is_new(config: &Config, state: &State) -> Result<bool, AdmissionError> {
     let accounts = state.read(accounts::list)?;
     Ok(accounts.is_empty() && !key::are_any_published(config))

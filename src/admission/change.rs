@@ -1,4 +1,4 @@
-//! One change of an account or a key, carried through.
+//! Changes of one account or key, from the registry to sshd and the host.
 
 use jiff::Timestamp;
 
@@ -16,28 +16,25 @@ use crate::state::keys::{self, KeyRow};
 /// An account to be added.
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
-    /// Its id.
     pub id: &'a AccountId,
-    /// Its contact.
+    /// The contact's address.
     pub email: Option<&'a str>,
-    /// Who gets mail about its imports.
+    /// Addresses to which mail about its imports may go.
     pub recipients: &'a RecipientRule,
 }
 
-/// What [`Admission::add_key`] did.
+/// The result of [`Admission::add_key`].
 #[derive(Clone, Debug)]
 pub struct AddedKey {
-    /// The key.
     pub key: KeyRow,
-    /// What its account may do.
     pub account: AccountState,
 }
 
 impl Admission<'_> {
-    /// Adds an account. Done again after it was cut off, it finishes.
+    /// Adds an account. Running it again after a crash completes it.
     ///
     /// # Errors
-    /// There is one of that id, or its name is somebody else's on this host.
+    /// The account exists, or its id is the name of an unrelated Unix user or group on this host.
     pub fn add_account(
         &self,
         state: &State,
@@ -57,7 +54,7 @@ impl Admission<'_> {
         self.registry.write(|tx| registry::accounts::add(tx, at, &account))?;
         state.write(|tx| {
             if !accounts::add(tx, at, id, email, recipients)? {
-                // `provision` was faster: it made the row, without these.
+                // `provision` has added the row already, but without contact and recipients.
                 accounts::set_contact(tx, at, id, email)?;
                 accounts::set_recipients(tx, at, id, recipients)?;
             }
@@ -65,12 +62,12 @@ impl Admission<'_> {
         })
     }
 
-    /// Adds a key to an account and publishes it; the account's first key makes its Unix user and
+    /// Adds a key to an account and publishes it. The account's first key creates its Unix user and
     /// folders.
     ///
     /// # Errors
-    /// The key can't be the account's, or the host failed. A key that is there already is published
-    /// again, as the first time may have been cut off.
+    /// The key can't be added, or an operation on the host failed. A key that the account has
+    /// already is an error too, but it is published again first: a crash may have prevented that.
     pub fn add_key(
         &self,
         state: &State,
@@ -99,8 +96,9 @@ impl Admission<'_> {
         })
     }
 
-    /// Makes the Unix user and the folders of an account. The daemon looks for accounts when it sees a
-    /// new folder: the copy has the user's id by then.
+    /// Creates the Unix user and the folders of an account. The user's id is copied to the state
+    /// database before the folders exist, because the daemon reads the accounts there as soon as it
+    /// sees a new folder.
     fn make_user(
         &self,
         state: &State,
@@ -112,11 +110,11 @@ impl Admission<'_> {
         Ok(provision::ensure(self.config, self.registry, account)?)
     }
 
-    /// Revokes an account's key by its name or fingerprint: on return no login with it succeeds. The
-    /// copy is brought up to date after it, by [`Admission::copy`].
+    /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds.
+    /// The caller updates the copy in the state database afterwards, with [`Admission::copy`].
     ///
     /// # Errors
-    /// No such account or key, or it could not be published.
+    /// The account or the key does not exist, or publishing failed.
     pub fn revoke_key(
         &self,
         at: Timestamp,
@@ -129,10 +127,11 @@ impl Admission<'_> {
         Ok(revoked)
     }
 
-    /// Suspends an account or lets it in again. The copy is brought up to date after it.
+    /// Suspends or resumes an account. The caller updates the copy in the state database
+    /// afterwards, with [`Admission::copy`].
     ///
     /// # Errors
-    /// No such account, it is being removed, or it could not be published.
+    /// The account does not exist or is being removed, or publishing failed.
     pub fn set_state(
         &self,
         at: Timestamp,
@@ -150,10 +149,8 @@ impl Admission<'_> {
         Ok(account)
     }
 
-    /// Ends an account's logins for good and takes its Unix user and folders away. Its rows stay.
-    ///
-    /// # Errors
-    /// No such account, or the host failed; done again, it goes on.
+    /// Ends an account's logins for good and removes its Unix user and folders. Its rows stay.
+    /// Running it again after an error or a crash completes it.
     pub fn shut_out(
         &self,
         state: &State,
@@ -168,15 +165,12 @@ impl Admission<'_> {
         self.copy(state, at, id)?;
         match account {
             Some(account) => Ok(provision::remove(self.config, &account)?),
-            // A restore or the daemon's user brought it: what is ours on this host goes.
+            // The account came from a restore or from the daemon's user. Remove what this host has.
             None => Ok(provision::remove_left(self.config, self.registry, id)?),
         }
     }
 
-    /// Takes the rows of an account away that was shut out, in both databases.
-    ///
-    /// # Errors
-    /// Either database's.
+    /// Deletes the rows of an account from both databases, after [`Admission::shut_out`].
     pub fn forget(
         &self,
         state: &State,

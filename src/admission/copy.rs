@@ -1,7 +1,7 @@
-//! The state database's copy of accounts and keys, brought to what the registry says.
+//! Updates the state database's copy of accounts and keys to match the registry.
 //!
-//! Nothing is deleted: the rows of an account that nobody approved hold its webhooks and contact, and
-//! a restore may have brought them.
+//! Nothing is deleted: the row of an account that root has not approved may come from a restore,
+//! and it holds the account's contact and webhooks.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,28 +17,29 @@ use crate::state::accounts::{self, AccountRow};
 use crate::state::keys::{self, KeyRow};
 use crate::state::{State, Transaction};
 
-/// How many accounts are brought up to date in one transaction.
+/// Accounts updated in one transaction. The daemon waits while one runs.
 const AT_ONCE: usize = 200;
 
-/// One thing that the copy says otherwise than the registry, and becomes as the registry says.
+/// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The copy lacks an account.
+    /// Adds an account that the copy lacks.
     AddAccount(Account),
-    /// The copy has another Unix user id.
+    /// Corrects the Unix user id.
     SetUid(AccountId, u32),
-    /// The copy has another state.
+    /// Corrects the state.
     SetState(AccountId, AccountState),
-    /// Nobody approved the account: none of its keys works.
+    /// Suspends an account that is not in the registry. None of its keys works.
     SuspendUnknown(AccountId),
-    /// Nobody approved the key, or it was revoked, or it has other limits.
+    /// Revokes a key that root has not approved, has revoked, or has approved with other
+    /// restrictions.
     RevokeKey(KeyRow),
-    /// The copy lacks a key.
+    /// Adds a key that the copy lacks.
     AddKey(ApprovedKey),
 }
 
 impl Change {
-    /// Whether the copy had what nobody approved.
+    /// Whether the copy had an account or key that root has not approved.
     pub fn was_not_approved(&self) -> bool {
         matches!(self, Self::SuspendUnknown(_) | Self::RevokeKey(_))
     }
@@ -113,7 +114,7 @@ fn is_same(approved: &ApprovedKey, copied: &KeyRow) -> bool {
         && approved.name == *name
 }
 
-/// What is approved of an account, and what the copy says of it; keys without the revoked ones.
+/// One account in the registry and in the copy, with the keys that are not revoked.
 struct Sides {
     account: Option<Account>,
     keys: Vec<ApprovedKey>,
@@ -135,7 +136,7 @@ impl Sides {
         Ok(Self { account, keys, copy: accounts::get(tx, id)?, copied })
     }
 
-    /// In an order in which they can be carried out.
+    /// Returns the changes in an order in which they can be applied.
     fn changes(self) -> Vec<Change> {
         let mut changes = Vec::new();
         match (self.account, self.copy) {
@@ -166,10 +167,7 @@ impl Sides {
     }
 }
 
-/// All that the copy in `state` says otherwise than `registry`.
-///
-/// # Errors
-/// Either can't be read.
+/// Returns the changes that would make the copy in `state` match `registry`.
 pub fn differences(registry: &Registry, state: &State) -> Result<Vec<Change>, AdmissionError> {
     let approved: Vec<Account> = registry.read(registry::accounts::list)?;
     state.read(|tx| {
@@ -185,10 +183,7 @@ pub fn differences(registry: &Registry, state: &State) -> Result<Vec<Change>, Ad
 }
 
 impl Admission<'_> {
-    /// Brings the copy of one account to what the registry says. Returns what differed.
-    ///
-    /// # Errors
-    /// Either database's.
+    /// Updates the copy of one account to match the registry. Returns the changes.
     pub fn copy(
         &self,
         state: &State,
@@ -198,7 +193,8 @@ impl Admission<'_> {
         state.write(|tx| self.copy_one(tx, at, id))
     }
 
-    /// In a transaction that writes, so that the last to come has seen every change.
+    /// Compares and updates in one write transaction, so that of two concurrent commands the later
+    /// one has seen the earlier one's change.
     fn copy_one(
         &self,
         tx: &Transaction<'_>,
@@ -210,16 +206,12 @@ impl Admission<'_> {
         Ok(changes)
     }
 
-    /// Brings the whole copy to what the registry says. Returns what differed.
-    ///
-    /// # Errors
-    /// Either database's.
+    /// Updates the whole copy to match the registry. Returns the changes.
     pub fn copy_all(&self, state: &State, at: Timestamp) -> Result<Vec<Change>, AdmissionError> {
         let mut accounts: Vec<AccountId> =
             differences(self.registry, state)?.iter().map(Change::account).collect();
         accounts.dedup();
         let mut changed = Vec::new();
-        // Not all at once: the daemon waits meanwhile.
         for some in accounts.chunks(AT_ONCE) {
             state.write(|tx| {
                 for id in some {

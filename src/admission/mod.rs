@@ -1,8 +1,8 @@
-//! Who may log in: root's changes of accounts and keys, each from the registry to the host.
+//! Root's changes of accounts and keys: who may log in.
 //!
-//! A change is made in the registry first, then it is published, then the state database's copy
-//! follows. Whoever owns the daemon's user can lock or damage the state database: a key is revoked
-//! without it.
+//! A change is written to the registry first, then published for sshd, then copied to the state
+//! database. An attacker who runs code as the daemon's user can lock or damage the state database,
+//! so revoking a key does not need it.
 
 mod begin;
 mod change;
@@ -21,11 +21,9 @@ pub use copy::{Change, differences};
 pub use error::AdmissionError;
 pub use take_over::{Refused, TakeOver, lacking};
 
-/// What admission works on.
+/// Changes accounts and keys in `registry` and applies the changes to the host.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission<'a> {
-    /// The configuration.
     pub config: &'a Config,
-    /// The accounts and keys that root approved.
     pub registry: &'a Registry,
 }

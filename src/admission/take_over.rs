@@ -1,5 +1,5 @@
-//! Accounts and keys that the registry lacks, and how they get into it: at the upgrade from a version
-//! without a registry, and from a backup. Keys that root revoked stay revoked.
+//! Takes accounts and keys over into the registry: from the state database of a version without a
+//! registry, or from a backup. Keys that root revoked stay revoked.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -12,41 +12,36 @@ use crate::key::{self, PublicKey};
 use crate::registry::backup::Claims;
 use crate::registry::{self, Account, ApprovedKey, Registry, Transaction, accounts, backup, keys};
 
-/// Something that can't be taken over.
+/// An account or key that can't be taken over, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// An account or a key.
+    /// The account or key, in words.
     pub what: String,
-    /// Why not.
     pub why: String,
 }
 
-/// What can be taken over.
+/// Accounts and keys that can be taken over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakeOver {
     /// Accounts that the registry lacks.
     pub accounts: Vec<Account>,
-    /// Keys that it lacks, with those that were revoked.
+    /// Keys that it lacks, revoked ones included.
     pub keys: Vec<ApprovedKey>,
-    /// What stays out.
     pub refused: Vec<Refused>,
 }
 
 impl TakeOver {
-    /// Keys that would work again.
+    /// Returns the keys that would work after the takeover.
     pub fn valid_keys(&self) -> impl Iterator<Item = &ApprovedKey> {
         self.keys.iter().filter(|key| key.revoked_at.is_none())
     }
 
-    /// Whether there is nothing that root must agree to.
+    /// Whether it adds nothing that root must approve.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.valid_keys().next().is_none()
     }
 
-    /// Writes it into `registry`, or into a new one.
-    ///
-    /// # Errors
-    /// SQLite's, or the new one can't be made.
+    /// Writes the accounts and keys into `registry`, or into a new one.
     pub fn accept(
         &self,
         registry: Option<Registry>,
@@ -69,10 +64,7 @@ impl TakeOver {
     }
 }
 
-/// The registry of this host, if there is one, and what of `claims` it lacks.
-///
-/// # Errors
-/// The registry can't be read.
+/// Opens the registry of this host, if there is one, and decides what of `claims` to take over.
 pub fn lacking(
     config: &Config,
     actor: &str,
@@ -86,12 +78,12 @@ pub fn lacking(
     Ok((registry, decide(claims, &known, &config.accounts.uids())))
 }
 
-/// Decides what of `claims` can be taken over into a registry that says `known`, where accounts have
-/// Unix user ids from `uids` (pure).
+/// Decides what of `claims` can be taken over into a registry that contains `known` (pure). `uids`
+/// is the range of the accounts' Unix user ids.
 pub(super) fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
     let mut taken = TakeOver::default();
     if claims.unreadable > 0 {
-        taken.refuse(format!("{} rows", claims.unreadable), "they are no accounts and no keys");
+        taken.refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");
     }
     let mut of_account: HashMap<AccountId, Option<u32>> =
         known.accounts.iter().map(|account| (account.id.clone(), account.uid)).collect();
@@ -149,7 +141,8 @@ impl TakeOver {
     }
 }
 
-/// When the keys were revoked; of a key that was approved more than once, what holds now.
+/// Returns when each key was revoked, `None` for a valid one. Of a key that was approved more than
+/// once, the latest approval counts.
 fn by_key(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp>> {
     let mut revoked = HashMap::new();
     for key in keys {
@@ -160,7 +153,7 @@ fn by_key(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp
     revoked
 }
 
-/// Names and fingerprints of the keys that are not revoked: an account has each once.
+/// Names and fingerprints of the keys that are not revoked. Within an account each is unique.
 struct Valid(HashSet<(AccountId, String)>);
 
 impl Valid {
@@ -180,7 +173,7 @@ impl Valid {
     }
 }
 
-/// Whether the row says what `key add` would have written.
+/// Whether `key` is exactly what `key add` would have written.
 fn is_sound(key: &ApprovedKey) -> bool {
     let line = format!("{} {}", key.algorithm, key.public_key);
     let parsed = PublicKey::from_file(line.as_bytes());

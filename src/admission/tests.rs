@@ -1,4 +1,4 @@
-//! What the daemon's user can write into the state database, and what becomes of it.
+//! Rows that the daemon's user can write into the state database give nobody access.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn account(id: &str, uid: u32) -> Account {
 }
 
 impl Fixture {
-    /// An account with a key, in both databases.
+    /// Creates an account with a key in both databases.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -88,7 +88,8 @@ impl Fixture {
         self.state.write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch(sql)?)).unwrap();
     }
 
-    /// What copying changed after `sql`, as provision tells it; a second time there is nothing.
+    /// Runs `sql`, updates the copy, and returns the changes as provision logs them. A second
+    /// update must change nothing.
     fn mended(&self, sql: &str) -> String {
         self.sql(sql);
         let changes = self.copy_all();
@@ -121,7 +122,7 @@ fn what_the_copy_says_otherwise_is_mended_and_told() {
             "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
             "account root suspended, because root has not approved it",
         ),
-        // Another account has the id that is acme's.
+        // Another account has acme's Unix user id.
         (
             "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
             "Unix user id of account acme corrected to 70000",
@@ -156,7 +157,7 @@ fn nothing_that_the_state_database_says_is_published() {
     assert_eq!(publish(), 0, "a revoked key stays so");
 }
 
-/// Whoever owns the daemon's user can lock the state database for ever.
+/// The daemon's user can lock the state database for as long as it likes.
 #[test]
 fn a_key_is_revoked_without_the_state_database() {
     let fixture = Fixture::new();

@@ -1,40 +1,37 @@
 //! The only writer of an authorized_keys line.
 //!
-//! Every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file), and nothing
-//! gets into a line that could end an option or the line itself, whatever the database holds.
+//! Invariant: every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file), and
+//! nothing in it can end an option or the line itself, even if the database has such characters.
 
 use std::fmt;
 
 /// A published key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The key's type, such as `ssh-ed25519`.
+    /// The kind of key, such as `ssh-ed25519`.
     pub algorithm: String,
     /// The key itself in base64.
     pub public_key: String,
-    /// Addresses and networks the key may be used from, with commas between.
+    /// Addresses and networks from which the key may be used, separated by commas.
     pub from_hosts: Option<String>,
-    /// The first moment the key no longer works, `YYYYMMDDHHMMSSZ` (sshd(8); `Z` for UTC is
-    /// understood since OpenSSH 9.1, and older ones refuse the key).
+    /// The time from which the key no longer works, `YYYYMMDDHHMMSSZ` (sshd(8)). `Z` for UTC needs
+    /// OpenSSH 9.1; older versions refuse the key.
     pub expiry_time: Option<String>,
 }
 
-/// A part of a key holds what has no place in a line.
+/// A part of a key has a character that may not be in a line, or is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unprintable(&'static str);
 
 impl fmt::Display for Unprintable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the published key's {} is not one: publish the keys again", self.0)
+        write!(f, "the published key's {} is not valid: publish the keys again", self.0)
     }
 }
 
 impl std::error::Error for Unprintable {}
 
-/// `restrict[,from="…"][,expiry-time="…"] ALGORITHM BASE64` and a newline.
-///
-/// # Errors
-/// A part is empty or has a character that doesn't belong into it.
+/// Returns `restrict[,from="…"][,expiry-time="…"] ALGORITHM BASE64` and a newline.
 pub fn key_line(key: &Key) -> Result<String, Unprintable> {
     let mut line = String::from("restrict");
     if let Some(from) = &key.from_hosts {
@@ -83,7 +80,7 @@ mod tests {
         );
     }
 
-    /// Returns the characters, each put at the end of `valid`, with which `line` makes a line.
+    /// Returns the characters that `line` accepts at the end of `valid`.
     fn accepted(valid: &str, line: impl Fn(String) -> Key) -> String {
         let characters = (0..=0x2ff).filter_map(char::from_u32);
         characters.filter(|c| key_line(&line(format!("{valid}{c}"))).is_ok()).collect()
@@ -117,7 +114,7 @@ mod tests {
         let error = key_line(&Key { from_hosts: Some("\"".into()), ..key() }).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the published key's from is not one: publish the keys again"
+            "the published key's from is not valid: publish the keys again"
         );
     }
 

@@ -1,9 +1,9 @@
-//! The published keys: their schema, and the one question asked of them.
+//! The schema of the published keys, and the query for one key.
 //!
-//! `keys.db` is complete from the moment it has its name and is never written again (a new one is
-//! renamed over it), so it is opened `immutable`: SQLite then takes no lock and looks for no
-//! journal, and a reader needs no right to write beside it. Whether the file can be trusted was
-//! asked before: [`super::trust`].
+//! `keys.db` is complete from the moment it has its name, and is never written again: a new one is
+//! renamed over it. So it is opened `immutable`. SQLite then takes no lock and searches for no
+//! journal, and the reader needs no write access to the folder. [`super::trust`] has checked before
+//! that the file can be trusted.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +14,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::line::Key;
 use crate::account::AccountId;
 
-/// The schema of `keys.db`. Rows lie in the order of the primary key, which is the index that
-/// [`find`] searches. `expires_at` is in seconds since 1970 UTC.
+/// The schema of `keys.db`. The table is its primary key's index, which [`find`] searches.
+/// `expires_at` is in seconds since 1970 UTC.
 pub const SCHEMA: &str = "CREATE TABLE key (
     account TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -31,7 +31,7 @@ const FIND: &str = "SELECT algorithm, public_key, from_hosts,
     FROM key
     WHERE account = ?1 AND fingerprint = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
 
-/// The published keys can't be asked.
+/// The published keys can't be read.
 #[derive(Debug)]
 pub struct Error {
     database: PathBuf,
@@ -52,11 +52,11 @@ impl std::error::Error for Error {
     }
 }
 
-/// The key of `account` with `fingerprint` (`SHA256:…`) that works at `now`, in seconds since
-/// 1970 UTC.
+/// Returns the key of `account` with `fingerprint` (`SHA256:…`) if it works at `now`, in seconds
+/// since 1970 UTC.
 ///
 /// # Errors
-/// `database` is missing, unreadable, reached through a link or not the published keys.
+/// `database` is missing, unreadable, a symbolic link, or not a database of published keys.
 pub fn find(
     database: &Path,
     account: &AccountId,
@@ -92,8 +92,8 @@ fn query(
         .optional()
 }
 
-/// Finds a file that was cut within a page, whose missing part SQLite takes for zeros. One that
-/// lacks whole pages it finds by itself.
+/// Refuses a file that ends within a page, because SQLite would read the missing part as zeros.
+/// SQLite itself detects missing pages.
 fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
@@ -105,7 +105,7 @@ fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// `path` as an SQLite URI (sqlite.org/uri.html), every byte that could mean something escaped.
+/// Returns `path` as an SQLite URI (sqlite.org/uri.html), with every special byte escaped.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {

@@ -1,9 +1,10 @@
-//! The helper that sshd asks, as `AuthorizedKeysCommand … %u %f`, once for every key offered.
+//! The helper that sshd runs, as `AuthorizedKeysCommand … %u %f`, for every key that a client
+//! offers.
 //!
-//! It prints the one authorized_keys line that matches, or nothing. Exit status 0 says that the
-//! answer holds, "no such key" included. On every failure it prints nothing, says why to syslog
-//! (sshd throws standard error away) and exits with 1, or with 2 when it was called wrongly.
-//! It writes no file and reads one: the published keys, if they are root's alone.
+//! It prints the one authorized_keys line that matches, or nothing. Exit status 0 means that the
+//! answer is right, "no such key" included. On every failure it prints nothing, logs the reason to
+//! syslog (sshd discards standard error) and exits with 1, or with 2 after wrong arguments.
+//! It writes no file and reads one: the published keys, if nobody but root can write them.
 
 pub mod line;
 pub mod lookup;
@@ -19,12 +20,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::AccountId;
 
-/// Where the published keys lie unless `--database` says otherwise.
+/// The path of the published keys without `--database`.
 pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import-keys/keys.db";
 
 const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
 
-/// What sshd asks.
+/// The arguments from sshd.
 #[derive(Debug, PartialEq, Eq)]
 struct Question {
     database: PathBuf,
@@ -32,7 +33,7 @@ struct Question {
     fingerprint: OsString,
 }
 
-/// Why there is no answer.
+/// Why the helper can't answer.
 #[derive(Debug)]
 enum Failure {
     Usage,
@@ -54,7 +55,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs the helper with `arguments`, the program's name left out.
+/// Runs the helper with `arguments`, without the program's name.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result = parse(arguments).and_then(|question| answer(&question)).and_then(print);
     match result {
@@ -66,7 +67,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Understands `[--database FILE] USER FINGERPRINT`.
+/// Parses `[--database FILE] USER FINGERPRINT`.
 fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Failure> {
     let mut next = || arguments.next().ok_or(Failure::Usage);
     let mut user = next()?;
@@ -83,21 +84,21 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Fail
     Ok(Question { database, user, fingerprint })
 }
 
-/// The line to print. None: no such key, or not now.
+/// Returns the line to print. `None` if the account has no such key, or it has expired.
 fn answer(question: &Question) -> Result<Option<String>, Failure> {
-    // A name that can't be an account's has no key with us; sshd may ask about any user it has.
+    // sshd runs the helper for any user of the host; a name that can't be an account's has no key.
     let account = question.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
     let (Some(account), Some(fingerprint)) = (account, question.fingerprint.to_str()) else {
         return Ok(None);
     };
-    // Before 1970 no key can be told expired or not: the clock then is taken for 1970.
+    // A clock before 1970 counts as 1970.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let database = trust::file(&question.database, trust::ROOT).map_err(Failure::Untrusted)?;
     let key = lookup::find(&database, &account, fingerprint, now).map_err(Failure::Lookup)?;
     key.map(|key| line::key_line(&key)).transpose().map_err(Failure::Line)
 }
 
-/// Prints the line, if there is one. That sshd has hung up is no failure.
+/// Prints the line, if there is one. A closed pipe is not a failure: sshd may close it at any time.
 fn print(line: Option<String>) -> Result<(), Failure> {
     let Some(line) = line else { return Ok(()) };
     let mut stdout = io::stdout().lock();

@@ -1,7 +1,7 @@
-//! One message to syslog, the only place a sysadmin sees what the helper has to say.
+//! Sends a message to syslog, the only place where a sysadmin sees the helper's errors.
 //!
-//! The form is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). It is
-//! best effort: a host without syslog must still let partners in.
+//! The format is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). Errors
+//! are ignored: on a host without syslog partners must still be able to log in.
 
 use std::fmt::Write;
 use std::os::unix::net::UnixDatagram;
@@ -11,14 +11,14 @@ use std::time::Duration;
 const SOCKET: &str = "/dev/log";
 /// Facility auth (4), severity error (3): RFC 3164, 4.1.1.
 const PRIORITY: u8 = 4 * 8 + 3;
-/// RFC 3164 allows 1024 bytes a packet.
+/// RFC 3164 allows 1024 bytes per packet.
 const MAX_BYTES: usize = 1000;
-/// A syslog that doesn't read must not hold up a login.
+/// A syslog that doesn't read must not delay a login for longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Says `message` as an error of facility auth.
+/// Logs `message` as an error of facility auth.
 pub(super) fn error(message: &str) {
-    // Nobody is left to tell that syslog can't be reached.
+    // There is nowhere to report that syslog can't be reached.
     let _ = send(Path::new(SOCKET), message);
 }
 
@@ -29,7 +29,7 @@ fn send(socket: &Path, message: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The packet, one line of printable ASCII whatever `message` holds.
+/// Returns the packet, one line of printable ASCII. Other characters of `message` are escaped.
 fn packet(pid: u32, message: &str) -> String {
     let mut packet = format!("<{PRIORITY}>sftp-import-authorized-keys[{pid}]: ");
     for c in message.chars() {

@@ -1,11 +1,13 @@
-//! Whether a path is root's alone, as sshd asks of authorized_keys (sshd_config(5), StrictModes).
+//! Checks that only root can change a path, as sshd does for authorized_keys (sshd_config(5),
+//! StrictModes).
 //!
-//! Who can write a folder can replace what is in it. So every folder from `/` down, every symbolic
-//! link on the way and the file itself must belong to root, and nobody else may write them. There is
-//! one exception that sshd does not make: a folder of root's further up may be writable by others if
-//! it is sticky, as `/tmp` is, because others can't rename or remove in it what is root's.
+//! A user who can write a folder can replace what is in it. So every folder from `/` down, every
+//! symbolic link on the way and the file itself must belong to root, and nobody else may write
+//! them. There is one exception that sshd does not have: a folder further up may be writable by
+//! others if it is sticky, as `/tmp` is, because others can't rename or remove root's entries in
+//! it.
 //!
-//! Links of root's are followed. The path that is returned has none, and only root can change it.
+//! Root's links are followed. The returned path has no links, and only root can change it.
 
 #[cfg(test)]
 mod tests;
@@ -16,16 +18,16 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The owner that the helper accepts.
+/// The only owner that the helper accepts.
 pub const ROOT: &[u32] = &[0];
 
-/// As many as Linux follows (path_resolution(7)).
+/// The number of links that Linux follows (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
 const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o022;
 
-/// A path that others than root could have changed, or that could not be examined.
+/// A path that another user than root could have changed, or that can't be examined.
 #[derive(Debug)]
 pub struct Error {
     path: PathBuf,
@@ -41,7 +43,7 @@ enum Reason {
     Io(io::Error),
 }
 
-/// What is at a path. [`Kind::File`] is everything that is neither of the others.
+/// The kind of a directory entry. [`Kind::File`] is everything but folders and links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Folder,
@@ -64,7 +66,7 @@ impl Error {
         Self { path: path.to_owned(), reason }
     }
 
-    /// What is wrong, without the fix.
+    /// Returns the fault without the fix.
     pub fn fault(&self) -> String {
         let path = self.path.display();
         match &self.reason {
@@ -77,8 +79,8 @@ impl Error {
         }
     }
 
-    /// The commands that fix it, in words. A file that others could write is not repaired but
-    /// replaced, as they may have written it.
+    /// Returns the commands that fix it. A file that others could write is replaced and not
+    /// repaired, because they may have written it.
     pub fn fix(&self) -> String {
         let path = self.path.display();
         let command = match &self.reason {
@@ -104,11 +106,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks the regular file at `path`, and the folder that holds it without the exception for sticky
-/// ones. Returns its path without links.
-///
-/// # Errors
-/// One of them belongs to none of `owners`, can be written by others or can't be examined.
+/// Checks that the regular file at `path` can be changed by `owners` alone. The exception for
+/// sticky folders does not apply to the folder that contains it. Returns its path without links.
 pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let real = resolve(path, owners)?;
     if !examine(&real, owners)?.is_file() {
@@ -119,10 +118,8 @@ pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     Ok(real)
 }
 
-/// Checks that a folder, which is at `path`, is root's alone, sticky or not.
-///
-/// # Errors
-/// It is no folder, belongs to none of `owners` or can be written by others.
+/// Checks that `metadata` is of a folder that belongs to one of `owners` and that nobody else can
+/// write, even if it is sticky. `path` is for the error.
 pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<(), Error> {
     let wrong = match (Kind::of(metadata), metadata.mode() & 0o7777) {
         (Kind::Folder, mode) if mode & OTHERS_WRITE != 0 => Some(Reason::Mode(Kind::Folder, mode)),
@@ -132,10 +129,7 @@ pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<
     wrong.map_or(Ok(()), |reason| Err(Error::new(path, reason)))
 }
 
-/// Follows `path` from `/`, checking every part before it is passed. Returns it without links.
-///
-/// # Errors
-/// A part belongs to none of `owners`, can be written by others or can't be examined.
+/// Follows `path` from `/` and checks every part before the next. Returns the path without links.
 pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let failed = |path: &Path, error| Error::new(path, Reason::Io(error));
     // An absolute path begins with `/`, so that is checked first.
@@ -167,7 +161,7 @@ pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     Ok(real)
 }
 
-/// Asks what is at `path`, and checks that.
+/// Reads the metadata of `path` and checks it.
 fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
     let metadata = fs::symlink_metadata(path).map_err(|e| Error::new(path, Reason::Io(e)))?;
     match judge(Kind::of(&metadata), metadata.uid(), metadata.mode() & 0o7777, owners) {
@@ -176,7 +170,7 @@ fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
     }
 }
 
-/// What is wrong with one part of a path. The mode of a link means nothing.
+/// Returns the fault of one part of a path. `None` if it has none. A link's mode has no meaning.
 fn judge(kind: Kind, uid: u32, mode: u32, owners: &[u32]) -> Option<Reason> {
     if !owners.contains(&uid) {
         return Some(Reason::Owner(kind, uid));

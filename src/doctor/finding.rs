@@ -1,52 +1,42 @@
-//! What a check says: how bad, about what, what sshd's log shows then, and how to mend it.
+//! [`Finding`]: the result of a check, with what a log shows of the fault and how to fix it.
 
 use serde::Serialize;
 
 use crate::account::AccountId;
 
-/// How a check ended.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It holds.
     Ok,
-    /// It holds today, or only in part.
+    /// It works today, or only in part.
     Warn,
-    /// It doesn't hold: uploads or answers suffer.
+    /// Uploads or answers are affected.
     Fail,
 }
 
-/// What a check belongs to; people see findings under these heads.
+/// A group of checks. Findings are printed under its title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
-    /// How sshd lets accounts in.
     Sshd,
-    /// The helper that sshd asks for keys.
     Helper,
-    /// Unix users and folders of accounts.
     Accounts,
-    /// Disks and file systems.
     Storage,
-    /// The sidecar.
     Sidecar,
-    /// What the sidecar and the helper keep.
     Databases,
-    /// Mail and webhooks.
     Notices,
-    /// The machine.
     Host,
 }
 
 impl Group {
-    /// The head that people see.
     pub fn title(self) -> &'static str {
         match self {
             Self::Sshd => "sshd",
             Self::Helper => "the keys helper",
             Self::Accounts => "accounts",
             Self::Storage => "storage",
-            Self::Sidecar => "the sidecar",
+            Self::Sidecar => "the daemon",
             Self::Databases => "databases",
             Self::Notices => "mail and webhooks",
             Self::Host => "the host",
@@ -54,12 +44,11 @@ impl Group {
     }
 }
 
-/// A check there is.
+/// The name and the group of a check.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
-    /// Its name, as in docs/troubleshooting.md.
+    /// The name that docs/troubleshooting.md uses.
     pub name: &'static str,
-    /// What it belongs to.
     pub group: Group,
 }
 
@@ -67,7 +56,7 @@ const fn check(name: &'static str, group: Group) -> Check {
     Check { name, group }
 }
 
-/// Every check, in the order of an upload's way.
+/// Every check, in the order in which an upload passes what they check.
 pub const CHECKS: &[Check] = &[
     check("sshd-config", Group::Sshd),
     check("sshd-drop-in", Group::Sshd),
@@ -102,20 +91,18 @@ pub const CHECKS: &[Check] = &[
     check("mandatory-access", Group::Host),
 ];
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name, one of [`CHECKS`].
     pub check: &'static str,
-    /// How it ended.
     pub level: Level,
-    /// Which account it is about, if about one.
+    /// The account, if the finding is about one.
     pub account: Option<String>,
-    /// What was found.
     pub message: String,
-    /// What a log shows when the fault bites, without what differs from case to case.
+    /// What a log shows when the fault has an effect, without the parts that vary.
     pub log: Option<String>,
-    /// What to do about it: commands, or words where no command does it.
+    /// Commands that fix the fault, or words if no command does.
     pub fix: Option<String>,
 }
 
@@ -124,43 +111,40 @@ impl Finding {
         Self { check, level, account: None, message: message.into(), log: None, fix: None }
     }
 
-    /// It holds.
     pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self::new(check, Level::Ok, message)
     }
 
-    /// It holds today, or in part.
     pub(super) fn warn(check: &'static str, message: impl Into<String>) -> Self {
         Self::new(check, Level::Warn, message)
     }
 
-    /// It doesn't hold.
     pub(super) fn fail(check: &'static str, message: impl Into<String>) -> Self {
         Self::new(check, Level::Fail, message)
     }
 
-    /// The same about `account`.
+    /// Sets the account that the finding is about.
     #[must_use]
     pub(super) fn of(mut self, account: &AccountId) -> Self {
         self.account = Some(account.to_string());
         self
     }
 
-    /// The same with what a log shows then.
+    /// Sets what a log shows of the fault.
     #[must_use]
     pub(super) fn log(mut self, log: impl Into<String>) -> Self {
         self.log = Some(log.into());
         self
     }
 
-    /// The same with what to do.
+    /// Sets the fix.
     #[must_use]
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
 
-    /// What its check belongs to.
+    /// Returns the group of its check.
     pub fn group(&self) -> Option<Group> {
         CHECKS.iter().find(|check| check.name == self.check).map(|check| check.group)
     }

@@ -1,8 +1,8 @@
-//! Finds out whether every link of the chain holds, and says how to mend the one that doesn't.
+//! Checks every part of the host that an upload depends on, and reports how to fix each fault.
 //!
-//! One file a group of checks. Each check gathers facts from the host and then decides on them
-//! alone (pure), so that what it says can be tested without the fault. Nothing here changes the
-//! host: a file that a check makes to try something goes again before it ends.
+//! Each file is a group of checks. A check first gathers facts from the host and then judges them
+//! alone (pure), so that a test can check its report without breaking the host. Nothing here
+//! changes the host: a check that creates a file removes it again.
 
 mod accounts;
 mod daemon;
@@ -23,22 +23,23 @@ use self::ssh::sshd::Sshd;
 use crate::account::AccountId;
 use crate::config::Config;
 
-/// What to look at.
+/// What to check.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Only this account, and all that it depends on; else every account.
+    /// Checks this account and everything that it depends on. `None` for every account.
     pub account: Option<AccountId>,
     /// The sshd_config of the sshd that accounts log in to.
     pub sshd_config: PathBuf,
-    /// The address that an account is taken to come from, for `Match Address`.
+    /// The address from which an account logs in, for `Match Address`.
     pub from: String,
 }
 
-/// Of how many accounts sshd's effective configuration is asked: each takes some 10 ms, and they
-/// differ only where a `Match` of the site's tells accounts apart. `--account` asks for any.
+/// The number of accounts for which sshd prints its effective configuration. Each takes some 10 ms,
+/// and they differ only if the site has a `Match` for single accounts. `--account` checks any
+/// account.
 const ASKED_OF_SSHD: usize = 20;
 
-/// Runs every check on this host, and returns what it found in the order of [`CHECKS`].
+/// Runs every check on this host, and returns the findings in the order of [`CHECKS`].
 pub fn examine(config: &Config, request: &Request) -> Vec<Finding> {
     let now = Timestamp::now();
     let database = daemon::database::gather(config, now);

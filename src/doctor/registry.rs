@@ -1,4 +1,5 @@
-//! The registry: whether it is there, root's alone, and what the state database says otherwise.
+//! Checks the registry: whether it exists, whether only root can use it, and whether the state
+//! database matches it.
 
 use super::finding::Finding;
 use crate::admission::{AdmissionError, Change, differences};
@@ -10,13 +11,12 @@ use crate::state::{State, accounts};
 
 const CHECK: &str = "registry";
 
-/// What there is of the registry.
+/// Facts about the registry.
 pub(super) struct Facts {
-    /// The registry.
     pub opened: Result<Registry, Error>,
-    /// Whether the state database has accounts; none when it can't be read.
+    /// Whether the state database has accounts. `None` if it can't be read.
     has_accounts: Option<bool>,
-    /// What the state database says otherwise; none when one of the two can't be read.
+    /// The state database's differences from it. `None` if one of the two can't be read.
     differences: Option<Result<Vec<Change>, AdmissionError>>,
 }
 
@@ -31,11 +31,10 @@ pub(super) fn gather(config: &Config, state: Option<&State>) -> Facts {
     Facts { opened, has_accounts, differences }
 }
 
-/// The check of this file.
 pub(super) fn judge(facts: &Facts) -> Finding {
     match &facts.opened {
         Err(Error::Missing(_)) if facts.has_accounts == Some(false) => {
-            Finding::ok(CHECK, "none yet: the first account makes it")
+            Finding::ok(CHECK, "none yet: the first account creates it")
         }
         Err(error @ Error::Missing(_)) => {
             let message = format!("{error}; the keys that are published go on working");
@@ -57,7 +56,7 @@ pub(super) fn judge(facts: &Facts) -> Finding {
 fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) -> Finding {
     let fix = "sftp-import provision";
     let changes = match differences {
-        None => return Finding::ok(CHECK, "it is there; the state database can't be compared"),
+        None => return Finding::ok(CHECK, "it exists; the state database can't be compared"),
         Some(Err(error)) => {
             let message = format!("it can't be compared with the state database: {}", chain(error));
             return Finding::fail(CHECK, message).log("cannot be compared").fix(fix);
@@ -85,7 +84,7 @@ fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) 
                 changes.len()
             ),
         ),
-        (None, None) => return Finding::ok(CHECK, "the state database says the same"),
+        (None, None) => return Finding::ok(CHECK, "the state database matches it"),
     };
     finding.log("state database: ").fix(fix)
 }

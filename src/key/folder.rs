@@ -1,8 +1,7 @@
-//! The folder of the published keys, which only root can change: its lock, and its one file, which
-//! is replaced whole.
+//! The folder of the published keys, which only root can change: its lock and its file, keys.db.
 //!
-//! The new file is built beside the old one, flushed, and renamed over it; a helper sees the one
-//! or the other, never half.
+//! A new keys.db is written beside the old one, flushed, and renamed over it. The helper sees the
+//! old file or the new one, never a part of one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -17,13 +16,13 @@ use nix::unistd::{Group, geteuid};
 use super::PublishError;
 use crate::authorized_keys::trust;
 
-/// The group that sshd runs the helper with.
+/// The group of the user that sshd runs the helper as.
 pub const GROUP: &str = "_sftp-import-keys";
 
 const DATABASE: &str = "keys.db";
 
-/// Those that may own the folder: root, and the user of this process, which is root wherever keys
-/// are published for sshd.
+/// The user ids that may own the folder: root, and this process's user, which is root wherever keys
+/// are published for sshd. (Tests run as any user.)
 pub(super) fn owners() -> [u32; 2] {
     [0, geteuid().as_raw()]
 }
@@ -32,18 +31,18 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> P
     move |source| PublishError::File { what, path: path.to_owned(), source }
 }
 
-/// The folder, open and checked. Invariant: nobody but root can change a name on its path or in it.
+/// The folder, open and checked. Invariant: only root can change a name on its path or in it.
 pub(super) struct Folder {
-    /// Without links.
+    /// Has no symbolic links.
     path: PathBuf,
     handle: File,
 }
 
 impl Folder {
-    /// Opens the folder at `path`, and makes it if it is missing.
+    /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
-    /// Others than root can change it or a folder above it.
+    /// Another user than root can change it or a folder above it.
     pub fn open(path: &Path) -> Result<Self, PublishError> {
         let above = path.parent().unwrap_or(Path::new("/"));
         trust::resolve(above, &owners()).map_err(PublishError::Untrusted)?;
@@ -59,8 +58,8 @@ impl Folder {
         Ok(Self { path, handle })
     }
 
-    /// Waits until no one else publishes. The lock ends with the returned file, a crash included.
-    /// Only root can open it, so no other user can hold up a revoke.
+    /// Waits until no other process publishes, then holds the lock until the returned file is
+    /// closed. Only root can open the lock file, so no other user can delay a revocation.
     pub fn lock(&self) -> Result<File, PublishError> {
         let path = &self.path.join(".lock");
         let lock = OpenOptions::new()
@@ -75,11 +74,11 @@ impl Folder {
         Ok(lock)
     }
 
-    /// Replaces the published keys by what `fill` writes into an empty file. On return the new file
-    /// is in place, and on disk.
+    /// Replaces keys.db with the file that `fill` writes. `fill` gets the path of an empty file. On
+    /// return the new keys.db is in place and on disk.
     ///
-    /// The folder's time stays the time of the last publication: the daemon, whose user can't look
-    /// into the folder, reports it.
+    /// After a failure the folder keeps its modification time, the time of the last publication.
+    /// The daemon reports it, because its user can't read the folder itself.
     pub fn replace<T>(
         &self,
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,
@@ -87,7 +86,7 @@ impl Folder {
         let found = self.handle.metadata().and_then(|found| found.modified());
         let before = found.map_err(failed("examine", &self.path))?;
         self.try_replace(fill).inspect_err(|_| {
-            // The failure that is returned matters more.
+            // The caller gets the first error.
             let _ = self.handle.set_modified(before);
         })
     }
@@ -105,7 +104,8 @@ impl Folder {
         Ok(filled)
     }
 
-    /// Makes an empty file at `path`, readable by the folder's group, in place of what a crash left.
+    /// Creates an empty file at `path` that the folder's group can read. Removes the remains of a
+    /// crash first.
     fn make_empty(&self, path: &Path) -> Result<(), PublishError> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -125,7 +125,7 @@ impl Folder {
     }
 }
 
-/// Makes the folder if it is missing, for the helper's group if the host has that.
+/// Creates the folder if it is missing, and gives it to the helper's group if the host has one.
 fn make(folder: &Path) -> Result<(), PublishError> {
     match DirBuilder::new().mode(0o750).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

@@ -1,8 +1,8 @@
-//! Keys: added, revoked, published.
+//! Adds, revokes and publishes keys.
 //!
-//! A key that is in the registry has passed [`parse`]: it is of a kind sshd takes, strong enough, and
-//! written in one way. What is in the registry counts for sshd only after [`publish()`], so whoever
-//! changes keys or accounts publishes before saying that it is done.
+//! Invariant: every key in the registry has passed [`parse`]. It is of a kind that sshd accepts, is
+//! strong enough, and is written in canonical form. sshd sees a change of the registry only after
+//! [`publish()`], so a command that changes keys or accounts publishes before it reports success.
 
 mod folder;
 pub mod parse;
@@ -28,83 +28,51 @@ use crate::sanitize::is_unprintable;
 /// The longest name of a key, in characters.
 const MAX_NAME: usize = 64;
 
-/// Why a key was not added or not revoked. Nothing is changed then.
+/// Why a key was not added or not revoked. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// No such account.
     #[error("there is no account {0}")]
     NoAccount(AccountId),
-    /// The account is on its way out.
     #[error("the account {0} is being removed")]
     Removing(AccountId),
-    /// The name can't be a key's.
+    /// The name is not valid.
     #[error("a key's name {0}")]
     Name(&'static str),
-    /// The account has a key of that name.
     #[error("the account {account} has a key named {name:?} already")]
-    NameTaken {
-        /// Whose.
-        account: AccountId,
-        /// The name.
-        name: String,
-    },
-    /// The account has that very key.
+    NameTaken { account: AccountId, name: String },
+    /// The account has the same key, perhaps under another name.
     #[error("the account {account} has this key already: it is the one named {name:?}")]
-    Duplicate {
-        /// Whose.
-        account: AccountId,
-        /// The name it has.
-        name: String,
-    },
-    /// The account had that very key, and it was revoked.
+    Duplicate { account: AccountId, name: String },
+    /// The account had the same key before.
     #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
-    RevokedBefore {
-        /// Whose.
-        account: AccountId,
-        /// The name it had.
-        name: String,
-        /// When it was revoked.
-        at: Timestamp,
-    },
-    /// No such key.
+    RevokedBefore { account: AccountId, name: String, at: Timestamp },
+    /// `key` is the name or fingerprint that was given.
     #[error("the account {account} has no key {key:?}")]
-    NoKey {
-        /// Whose.
-        account: AccountId,
-        /// Name or fingerprint asked for.
-        key: String,
-    },
-    /// The registry failed.
+    NoKey { account: AccountId, key: String },
     #[error(transparent)]
     Registry(#[from] registry::Error),
 }
 
-/// Where and until when a key may be used.
+/// From where and until when a key may be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// From [`from_hosts`]; none: from anywhere.
+    /// The result of [`from_hosts`]. `None` if it may be used from anywhere.
     pub from: Option<String>,
-    /// From [`expiry`]; none: for ever.
+    /// The result of [`expiry`]. `None` if it does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A key to be added to an account.
 #[derive(Clone, Debug)]
 pub struct NewKey<'a> {
-    /// What the account calls it.
     pub name: &'a str,
-    /// The key.
     pub key: &'a PublicKey,
-    /// Where and until when it may be used.
     pub limits: KeyLimits,
-    /// It may be one that this account had and that was revoked.
+    /// Allows a key that this account had before and that was revoked.
     pub again: bool,
 }
 
-/// Adds a key to `account`.
-///
-/// # Errors
-/// The account is not there or going, the name or the key is taken in it, or the key was revoked.
+/// Adds a key to `account` in the registry.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -127,10 +95,7 @@ pub fn add(
     Ok(keys::add(tx, &approved)?)
 }
 
-/// Whether the key could be added to `account`: what [`add`] asks first.
-///
-/// # Errors
-/// As [`add`].
+/// Checks that [`add`] would accept the key. Changes nothing.
 pub fn check_new(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -157,20 +122,16 @@ pub fn check_new(
     }
 }
 
-/// What [`revoke`] found.
+/// The result of [`revoke`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// The key as it is now.
     pub key: ApprovedKey,
-    /// It was revoked before this call; publishing again is still right, for the first time may
-    /// have been cut off before it.
+    /// It was revoked before this call. The caller publishes nevertheless, because a crash may have
+    /// prevented the first publication.
     pub before: bool,
 }
 
-/// Revokes the key of `account` with that name or fingerprint.
-///
-/// # Errors
-/// No such account or key.
+/// Revokes the key of `account` with that name or fingerprint, in the registry.
 pub fn revoke(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -197,10 +158,7 @@ fn check_account(tx: &Transaction<'_>, id: &AccountId) -> Result<(), KeyError> {
     }
 }
 
-/// Whether a key can have that name.
-///
-/// # Errors
-/// What such a name must be.
+/// Checks the name of a key. The error states the rule that `name` breaks.
 pub fn check_name(name: &str) -> Result<(), KeyError> {
     if name.trim() != name || name.is_empty() {
         return Err(KeyError::Name("has at least one character, and no space around it"));

@@ -1,7 +1,7 @@
-//! From a file somebody sent to a key that may be added, or the reason it may not (pure).
+//! Parses a public key file that a partner sent (pure).
 //!
-//! A [`PublicKey`] is of a kind and strength we accept, and is written in one way, whatever the
-//! file looked like: one algorithm, one base64 text, no comment, no options.
+//! Invariant: a [`PublicKey`] is of a kind and strength that can be added, and is written in
+//! canonical form: one algorithm, one base64 text, no comment, no options.
 
 use ssh_key::HashAlg;
 use ssh_key::public::{KeyData, RsaPublicKey};
@@ -13,7 +13,7 @@ const MIN_RSA_BITS: usize = 3072;
 /// The largest RSA key that OpenSSH reads (SSHBUF_MAX_BIGNUM).
 const MAX_RSA_BITS: usize = 16_384;
 
-/// What sshd and ssh-keygen call the kinds we accept.
+/// The accepted kinds of keys, by the names that sshd and ssh-keygen use.
 const ALGORITHMS: [&str; 7] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -24,60 +24,48 @@ const ALGORITHMS: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// Why a file holds no key that may be added.
+/// Why a file has no key that can be added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nothing there.
     #[error("the file is empty")]
     Empty,
-    /// Over [`MAX_FILE`].
+    /// Longer than [`MAX_FILE`].
     #[error("the file is too long for a public key")]
     TooLong,
-    /// Not UTF-8, such as what PowerShell's `>` writes.
+    /// Not UTF-8. PowerShell's `>` writes UTF-16.
     #[error("the file is not plain text: save it as UTF-8")]
     Encoding,
-    /// The secret half.
     #[error(
         "this is a private key; it belongs to its owner alone and has now been shown to others: \
          make a new pair, and send the .pub file"
     )]
     Private,
-    /// Right key, other format.
+    /// `convert` is the `-m` option with which `ssh-keygen -i` reads that format.
     #[error("this is a public key in {format} format")]
-    Format {
-        /// Whose format.
-        format: &'static str,
-        /// The `-m` of `ssh-keygen -i` that reads it.
-        convert: &'static str,
-    },
-    /// More than one.
-    #[error("the file holds several keys: add them one by one, each with its name")]
+    Format { format: &'static str, convert: &'static str },
+    #[error("the file has several keys: add them one by one, each with its name")]
     Several,
-    /// Cut into lines by a mail program.
+    /// As mail programs break long lines.
     #[error("the key is broken into several lines: it must be one")]
     Broken,
-    /// authorized_keys options.
-    #[error("there are options in front of the key: say --from and --expires instead")]
+    /// Options of authorized_keys.
+    #[error("there are options in front of the key: use --from and --expires instead")]
     Options,
-    /// A certificate.
     #[error("this is a certificate; only plain public keys can be added")]
     Certificate,
-    /// DSA.
     #[error("this is a DSA key, which OpenSSH no longer accepts")]
     Dsa,
-    /// RSA of another length than we take.
     #[error("this RSA key has {0} bits; it must have 3072 to 16384")]
     RsaBits(usize),
-    /// Not a kind we know.
-    #[error("this is no OpenSSH public key, or of a kind that sshd does not know")]
+    #[error("this is not an OpenSSH public key, or it is of a kind that sshd does not know")]
     Unknown,
-    /// A known kind, but the base64 isn't such a key.
+    /// The kind is known, but the base64 text is not a key of that kind.
     #[error("the key is damaged: its second part is not a whole {0} key")]
     Damaged(&'static str),
 }
 
 impl Refusal {
-    /// What to do about it, when the reason does not say it already.
+    /// Returns a command or a hint. `None` if the message itself states what to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Format { convert, .. } => {
@@ -85,14 +73,14 @@ impl Refusal {
             }
             Self::Dsa | Self::RsaBits(_) => Some("ssh-keygen -t ed25519".into()),
             Self::Unknown => {
-                Some("send the .pub file; it looks like: ssh-ed25519 AAAA… comment".into())
+                Some("send the .pub file; its form is: ssh-ed25519 AAAA… comment".into())
             }
             _ => None,
         }
     }
 }
 
-/// A public key that may be added.
+/// A public key that can be added, in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     algorithm: &'static str,
@@ -101,10 +89,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads the content of a `.pub` file.
-    ///
-    /// # Errors
-    /// The reason why that is no key, or none that may be added.
+    /// Parses the content of a `.pub` file.
     pub fn from_file(content: &[u8]) -> Result<Self, Refusal> {
         if content.len() > MAX_FILE {
             return Err(Refusal::TooLong);
@@ -130,30 +115,30 @@ impl PublicKey {
         if let KeyData::Rsa(rsa) = key.key_data() {
             check_rsa(rsa)?;
         }
-        // Written anew, so that one key is always one text.
+        // Encode it again, so that the same key is always the same text.
         let written = key.to_openssh().map_err(damaged)?;
         let base64 = written.split(' ').nth(1).ok_or(Refusal::Damaged(algorithm))?.to_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         Ok(Self { algorithm, base64, fingerprint })
     }
 
-    /// Its kind, such as `ssh-ed25519`.
+    /// Returns the kind of key, such as `ssh-ed25519`.
     pub fn algorithm(&self) -> &'static str {
         self.algorithm
     }
 
-    /// The key itself, as in an authorized_keys line.
+    /// Returns the key itself, as in an authorized_keys line.
     pub fn base64(&self) -> &str {
         &self.base64
     }
 
-    /// `SHA256:…`, as ssh-keygen and sshd print it.
+    /// Returns the fingerprint as ssh-keygen and sshd print it, `SHA256:…`.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
 }
 
-/// What the text is when it isn't an OpenSSH public key at all.
+/// Recognizes private keys and public keys of other formats. `None` if `text` is neither.
 fn foreign(text: &str) -> Option<Refusal> {
     let format = |format, convert| Some(Refusal::Format { format, convert });
     let private = text.contains("PRIVATE KEY-----") || text.contains("Private-Lines:");
@@ -170,7 +155,7 @@ fn foreign(text: &str) -> Option<Refusal> {
     }
 }
 
-/// The one line that isn't empty or a comment.
+/// Returns the line with the key: the only one that is neither empty nor a comment.
 fn only_line(text: &str) -> Result<&str, Refusal> {
     let mut lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -189,7 +174,7 @@ fn only_line(text: &str) -> Result<&str, Refusal> {
     })
 }
 
-/// What a line is that doesn't begin with a kind we accept.
+/// Explains why a line does not begin with an accepted kind.
 fn unknown(line: &str, name: &str) -> Refusal {
     if name.contains("-cert-v0") {
         Refusal::Certificate

@@ -1,7 +1,7 @@
-//! Publishing: `keys.db` is replaced whole by what the registry says.
+//! Publishes keys: replaces `keys.db` with the usable keys of the registry.
 //!
-//! Publishers take turns, and each reads the registry after its turn has come: the last one to finish
-//! has seen every change that was committed before.
+//! Publishers take a lock, and each reads the registry after it has the lock. So the last one to
+//! finish has seen every change that was committed before.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -17,45 +17,32 @@ use crate::config::Config;
 use crate::registry::keys::{Publishable, each_usable};
 use crate::registry::{self, Registry};
 
-/// The keys could not be published; what was published before still holds.
+/// The keys could not be published. The last publication stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// A file or folder of the published keys.
     #[error("cannot {what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Others than root can change the path of the published keys.
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    /// Another user than root can change the path of the published keys.
     #[error("cannot use the path of the published keys")]
     Untrusted(#[source] trust::Error),
-    /// The new database couldn't be written.
     #[error("cannot write the published keys")]
     Write(#[source] rusqlite::Error),
-    /// What is published couldn't be read.
     #[error("cannot read the published keys")]
     Read(#[source] rusqlite::Error),
-    /// The registry couldn't be read.
     #[error(transparent)]
     Registry(#[from] registry::Error),
 }
 
-/// Publishes every key that may be used at `now`, and returns how many those are. On return the
-/// change is in force, and on disk.
-///
-/// # Errors
-/// Reading the registry, or writing beside what is published.
+/// Publishes every key that may be used at `now`, and returns their number. On return the keys are
+/// in force and on disk.
 pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
     let folder = Folder::open(&config.paths.keys)?;
     let _turn = folder.lock()?;
     folder.replace(|new| write(registry, new, now, &config.accounts.uids()))
 }
 
-/// Fills the empty file at `path`. Without a journal: a crash leaves a file nobody reads.
+/// Writes the keys into the empty file at `path`. It needs no journal: after a crash nobody reads
+/// the file.
 fn write(
     registry: &Registry,
     path: &Path,

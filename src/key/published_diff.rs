@@ -1,4 +1,4 @@
-//! Whether what is published is what the registry says: the helper reads nothing else.
+//! Compares the published keys with the registry. The helper reads the published keys alone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,18 +18,15 @@ use crate::registry::{self, Registry};
 pub struct Difference {
     /// Keys that should work and are not published.
     pub missing: usize,
-    /// Keys that are published and should not work any more: revoked, or of a suspended account.
+    /// Keys that are published and should not work: revoked, changed, or of a suspended account.
     pub revoked: usize,
-    /// Keys that are published as they should be.
+    /// Keys that are published exactly as the registry has them.
     pub right: usize,
 }
 
 type Row = (String, String, String, Option<String>, Option<i64>);
 
-/// Compares the published keys with what `registry` says at `now`.
-///
-/// # Errors
-/// Either can't be read.
+/// Compares the published keys with those that `registry` allows at `now`.
 pub fn difference(
     registry: &Registry,
     config: &Config,
@@ -51,7 +48,7 @@ pub fn difference(
     let database =
         trust::file(&config.paths.keys_db(), &owners()).map_err(PublishError::Untrusted)?;
     let mut published = published(&database).map_err(PublishError::Read)?;
-    // One that has expired since is not wanted, and does no harm: the helper looks at the time.
+    // A published key that has expired does no harm: the helper checks the time.
     published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
     Ok(Difference {
         missing: wanted.difference(&published).count(),
@@ -60,7 +57,7 @@ pub fn difference(
     })
 }
 
-/// Whether keys are published. A database that can't be read may hold some.
+/// Whether any keys are published. Returns true for a database that can't be read.
 pub fn are_any_published(config: &Config) -> bool {
     let database = config.paths.keys_db();
     database.exists() && published(&database).map_or(true, |keys| !keys.is_empty())

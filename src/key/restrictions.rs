@@ -1,6 +1,7 @@
-//! Where and until when a key may be used, as people type it (pure).
+//! Parses a key's restrictions, `--from` and `--expires`, as people type them (pure).
 //!
-//! What these return is a valid value of `from=` and `expiry-time=` (sshd(8)).
+//! The results are valid values of the authorized_keys options `from=` and `expiry-time=`
+//! (sshd(8)).
 
 use std::net::IpAddr;
 
@@ -8,7 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-/// Why a text is no list of addresses and networks.
+/// Why a text is not a list of addresses and networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--from: {text:?} {problem}")]
 pub struct InvalidFrom {
@@ -16,26 +17,22 @@ pub struct InvalidFrom {
     problem: String,
 }
 
-/// Why a text is no moment at which a key may expire.
+/// Why a text is not a time at which a key can expire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExpiry {
-    /// Neither a date nor an instant.
     #[error(
         "--expires: {0:?} is neither a date (2027-01-31) nor an instant (2027-01-31T12:00:00Z)"
     )]
     Unreadable(String),
-    /// Not in the future.
     #[error("--expires: {0} is not in the future")]
     Past(Timestamp),
 }
 
-/// `text`, a list of addresses and networks with commas between, as `from="…"` takes it.
+/// Parses a comma-separated list of addresses and networks, and returns it as a value for
+/// `from="…"`.
 ///
-/// sshd refuses a key whose network has bits set behind its length, and takes an IPv4 address
-/// inside IPv6 for the IPv4 one, which then never matches; so neither gets in.
-///
-/// # Errors
-/// An entry is neither.
+/// Two forms are refused because sshd would reject the key or never match it: a network with bits
+/// set after its prefix length, and an IPv4 address mapped into IPv6, which sshd compares as IPv4.
 pub fn from_hosts(text: &str) -> Result<String, InvalidFrom> {
     let entries: Result<Vec<String>, _> = text
         .split(',')
@@ -70,7 +67,7 @@ fn host(entry: &str) -> Result<String, String> {
     Ok(format!("{network}/{bits}"))
 }
 
-/// `address` with all but its first `bits` bits zero, if it has as many.
+/// Returns `address` with all but its first `bits` bits cleared. `None` if it has fewer bits.
 fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {
@@ -84,14 +81,11 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     }
 }
 
-/// The first moment at which a key no longer works, in whole seconds. A date means its first
-/// moment in UTC.
-///
-/// # Errors
-/// Not readable, or not after `now`.
+/// Parses the time from which a key no longer works, rounded down to seconds. A date means 00:00
+/// UTC of that day.
 pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
-    // An instant first: a date's parser would take one too, and drop its time.
+    // Try an instant first: the parser of dates accepts one too and drops its time.
     let at = match text.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) if text.len() == "2027-01-31".len() => {

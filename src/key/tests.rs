@@ -1,4 +1,4 @@
-//! Keys as people send them, and the way of a key from added to published to revoked.
+//! Parsing of key files, and the life of a key from adding to publishing to revoking.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -26,7 +26,7 @@ fn refusal(content: impl AsRef<[u8]>) -> Refusal {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
-/// The fingerprints are what `ssh-keygen -l` says.
+/// The fingerprints are those that `ssh-keygen -l` prints.
 #[test]
 fn takes_every_kind_that_sshd_takes() {
     for (file, algorithm, fingerprint) in [
@@ -112,7 +112,7 @@ fn refuses_options_and_several_keys() {
     assert_eq!(refusal(format!("{head}\n{tail}")), Refusal::Broken);
 }
 
-/// Every cut, every flipped byte: refused or the very same key, and never a panic.
+/// After any cut or changed byte the key is refused or is another key, and nothing panics.
 #[test]
 fn refuses_damaged_keys() {
     let plain = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
@@ -129,7 +129,7 @@ fn refuses_damaged_keys() {
         }
     }
     assert_eq!(refusal("ssh-ed25519"), Refusal::Damaged("ssh-ed25519"));
-    // The name in front says one kind, the key itself is of another.
+    // The first word names another kind than the key itself.
     let swapped = plain.replacen("ecdsa-sha2-nistp256", "ssh-ed25519", 1);
     assert_eq!(refusal(swapped), Refusal::Damaged("ssh-ed25519"));
 }
@@ -203,7 +203,7 @@ fn an_account_has_a_key_and_a_name_once() {
     assert!(matches!(error, KeyError::NameTaken { .. }));
     let revoked = fixture.revoke("laptop");
     assert!(!revoked.before && revoked.key.revoked_at.is_some());
-    // Both are free again.
+    // Both can be used again.
     fixture.add_again("laptop", &ed).unwrap();
     assert!(!fixture.revoke(&ed.fingerprint()).before);
     assert!(fixture.revoke("laptop").before);
@@ -280,7 +280,7 @@ fn limits_reach_the_line() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// An account with such an id can come from a takeover.
+/// A takeover can add an account with such an id.
 #[test]
 fn keys_of_a_user_that_is_no_accounts_are_not_published() {
     let fixture = Fixture::new();
@@ -322,7 +322,7 @@ fn what_a_crash_left_is_no_obstacle() {
     assert_eq!(mode & 0o7777, 0o640);
 }
 
-/// Who can write the folder can replace what is in it, or hold its lock.
+/// A user who can write the folder can replace keys.db or hold the lock.
 #[test]
 fn a_folder_that_others_can_write_is_refused() {
     let fixture = Fixture::new();
@@ -337,7 +337,7 @@ fn a_folder_that_others_can_write_is_refused() {
         assert!(error.contains(&format!("`chmod go-w {}`", keys.display())), "{error}");
     }
     fs::set_permissions(keys, Permissions::from_mode(0o750)).unwrap();
-    // Only root can give its folder to somebody else.
+    // Only root can change the owner.
     if nix::unistd::geteuid().is_root() {
         chown(keys, Some(65534), None).unwrap();
         let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
@@ -350,7 +350,7 @@ fn a_folder_that_others_can_write_is_refused() {
     assert_eq!(fixture.publish(), 1);
 }
 
-/// In a folder of another user's that one could put a link in the place of what root makes.
+/// The owner of a folder could put a link where root is about to create something.
 #[test]
 fn no_folder_is_made_where_others_can_write() {
     let mut fixture = Fixture::new();
@@ -362,7 +362,7 @@ fn no_folder_is_made_where_others_can_write() {
     assert!(!open.join("keys").exists());
 }
 
-/// The daemon reports the folder's time, as it can't see what is in it.
+/// The daemon can't read the folder, so it reports the folder's time.
 #[test]
 fn the_time_of_the_folder_is_that_of_the_last_publication() {
     let fixture = Fixture::new();
@@ -381,7 +381,7 @@ fn the_time_of_the_folder_is_that_of_the_last_publication() {
     assert!(time() > long_ago);
 }
 
-/// Publishers at once: when each has returned, its own change is in force.
+/// Concurrent publishers: when each returns, its own change is in force.
 #[test]
 fn no_change_is_lost_between_publishers() {
     let fixture = Fixture::new();

@@ -1,4 +1,4 @@
-//! Carries out a plan. Decides nothing.
+//! Carries out the steps of a plan. Decides nothing.
 
 use super::lock::Turn;
 use super::shadow_utils::Tools;
@@ -7,13 +7,11 @@ use super::{ProvisionError, folders, sessions};
 use crate::config::Config;
 use crate::spool::Layout;
 
-/// Carries out `steps` in their order, and stops at the first that fails.
-///
-/// # Errors
-/// The step's. Those before it are done, and a new plan leaves them out.
+/// Carries out `steps` in order, and stops at the first that fails. A later plan leaves out those
+/// that were done.
 pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
     let done = steps.iter().try_for_each(|step| carry_out(config, turn, step));
-    // Once for all, as each flush takes the disk some milliseconds.
+    // One flush for all new folders, because each takes the disk some milliseconds.
     match steps.iter().any(|step| matches!(step, Step::AddFolders { .. })) {
         true => done.and_then(|()| folders::flush(&config.paths.accounts)),
         false => done,

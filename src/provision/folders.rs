@@ -1,7 +1,7 @@
-//! Making, mending and removing the folders of accounts.
+//! Creates, fixes and removes the folders of accounts.
 //!
 //! Owners and modes are set through a handle on a folder that was opened without following links.
-//! The folder of all accounts is root's, so nobody else can put anything at a path in it.
+//! The folder of all accounts is root's, so no other user can replace a path in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -20,7 +20,7 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Provi
     move |source| ProvisionError::File { what, path: path.to_owned(), source }
 }
 
-/// Makes `path` a folder as wanted, whether it is there or not.
+/// Creates the folder `path` if it is missing, and sets its owner, group and mode.
 pub(super) fn make(path: &Path, want: Owned) -> Result<(), ProvisionError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -43,9 +43,9 @@ fn open(path: &Path) -> Result<File, ProvisionError> {
         .map_err(failed("open the folder", path))
 }
 
-/// Makes the account's chroot under a hidden name and renames it in when it is complete: who
-/// watches the folder of all accounts never sees half of one. Where the sidecar runs it is told of
-/// the first session already.
+/// Creates the account's chroot under a hidden name and renames it when it is complete. So the
+/// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
+/// is linked before the first session.
 pub(super) fn add(
     layout: &Layout,
     account: &AccountId,
@@ -53,19 +53,19 @@ pub(super) fn add(
 ) -> Result<(), ProvisionError> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
-    remove_tree(&new)?; // what a crash left
+    remove_tree(&new)?; // the remains of a crash
     mend(layout, &new, want)?;
     let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))
 }
 
-/// Makes the chroots that were added last through a power failure.
+/// Flushes the folder of all accounts, so that new chroots survive a power failure.
 pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 
-/// Makes `chroot` and what belongs into it be as wanted. A stale link to the log socket is the
-/// sidecar's to replace.
+/// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
+/// to the log socket.
 pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;
@@ -75,10 +75,10 @@ pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), 
     spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))
 }
 
-/// Takes the account's chroot out of sight in one step, then away with all that is in it.
+/// Renames the account's chroot to a hidden name, then removes it with everything in it.
 pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionError> {
     let old = root.join(format!(".old-{account}"));
-    remove_tree(&old)?; // what a crash left
+    remove_tree(&old)?; // the remains of a crash
     let chroot = root.join(account);
     match fs::rename(&chroot, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -88,7 +88,7 @@ pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionEr
     }
 }
 
-/// Removes a tree without following links (std's `remove_dir_all` works on open folders).
+/// Removes a tree without following links: std's `remove_dir_all` works on open folders.
 fn remove_tree(path: &Path) -> Result<(), ProvisionError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

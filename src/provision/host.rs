@@ -1,4 +1,4 @@
-//! What there is on this host: users, groups and folders of accounts. Looks, changes nothing.
+//! Reads the users, groups and folders of accounts on this host. Changes nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -12,98 +12,84 @@ use super::ProvisionError;
 use crate::account::AccountId;
 use crate::config::{Accounts, Config};
 
-/// The comment of every Unix user that is ours.
+/// The comment field (GECOS) of the Unix users that we create.
 pub const GECOS: &str = "sftp-import account";
-/// The home of every Unix user that is ours, which is not there.
+/// The home of the Unix users that we create. It does not exist.
 pub const HOME: &str = "/nonexistent";
-/// The shell of every Unix user that is ours.
+/// The shell of the Unix users that we create.
 pub const SHELL: &str = "/usr/sbin/nologin";
 
-/// A Unix user.
+/// An entry of passwd(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixUser {
-    /// Its id.
     pub uid: u32,
-    /// Its own group's id.
     pub gid: u32,
     /// The comment field.
     pub gecos: String,
-    /// The home.
     pub home: PathBuf,
-    /// The login shell.
     pub shell: PathBuf,
 }
 
-/// What stands at a path.
+/// What exists at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing.
     Missing,
-    /// A folder with this owner, group and mode.
     Folder(Owned),
     /// Anything else, a symbolic link included.
     Other,
 }
 
-/// Owner, group and mode of a folder.
+/// Owner, group and permission bits of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owned {
-    /// The owner's user id.
     pub uid: u32,
-    /// The group's id.
     pub gid: u32,
-    /// Permission bits.
     pub mode: u32,
 }
 
 /// The folders of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountFolders {
-    /// The chroot.
     pub chroot: Found,
-    /// incoming in it.
     pub incoming: Found,
-    /// results in it.
     pub results: Found,
-    /// dev in it.
     pub dev: Found,
-    /// What a removal that was cut off left.
+    /// The chroot under its hidden name, if a removal was interrupted.
     pub old: Found,
 }
 
-/// What there is.
+/// The users, groups and folders of this host, as far as they matter for some accounts.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// What the configuration says about users.
+    /// The `[accounts]` section of the configuration.
     pub rules: Accounts,
     /// User and group id of the service user.
     pub service: (u32, u32),
     /// Names of the members of the group that sshd_config matches.
     pub members: HashSet<String>,
-    /// Users by name: the local ones, and those that NSS knows of the accounts asked for.
+    /// Users by name: all local ones, and those of the given accounts from other sources (NSS).
     pub users: HashMap<String, UnixUser>,
-    /// Group ids by name, in the same way.
+    /// Group ids by name, from the same sources.
     pub groups: HashMap<String, u32>,
     /// Ids of local users and groups.
     pub ids: HashSet<u32>,
     /// The folder of all accounts.
     pub root: Found,
-    /// The spool.
     pub spool: Found,
-    /// The folders of the accounts asked for.
+    /// The folders of the given accounts.
     pub folders: HashMap<AccountId, AccountFolders>,
 }
 
 impl Host {
-    /// Whether a user or group has the id, be it a local one or one of another source (NSS).
+    /// Whether a user or group has the id, local or from another source (NSS).
     pub fn is_taken(&self, id: u32) -> bool {
         self.ids.contains(&id)
-            // An error is a source that can't be asked: better not to hand out the id.
+            // An error means that a source did not answer: do not assign the id then.
             || !matches!(User::from_uid(Uid::from_raw(id)), Ok(None))
             || !matches!(Group::from_gid(Gid::from_raw(id)), Ok(None))
     }
 
-    /// Whether a user or group that is not named as `account` has the id.
+    /// Whether a local user or group with another name than `account` has the id.
     pub fn has_other_name(&self, id: u32, account: &AccountId) -> bool {
         let other = |name: &String| name != account.as_str();
         self.ids.contains(&id)
@@ -112,10 +98,10 @@ impl Host {
     }
 }
 
-/// Looks at the host as far as `accounts` are concerned.
+/// Reads what this host has of `accounts`.
 ///
 /// # Errors
-/// The package's group or user is missing, or something can't be read.
+/// The group or user that the package creates is missing, or something can't be read.
 pub fn look(config: &Config, accounts: &[AccountId]) -> Result<Host, ProvisionError> {
     let rules = &config.accounts;
     let group = group_named(&rules.group)?.ok_or_else(|| missing("group", &rules.group))?;
@@ -133,7 +119,8 @@ pub fn look(config: &Config, accounts: &[AccountId]) -> Result<Host, ProvisionEr
         spool: found(&root.join(".spool"))?,
         folders: HashMap::new(),
     };
-    // Read once, not asked once per account: 10,000 questions would read the file 10,000 times.
+    // Read the files once: one lookup per account would read them again for each of 10,000
+    // accounts.
     host.take_passwd(&read(Path::new("/etc/passwd"))?);
     host.take_group(&read(Path::new("/etc/group"))?);
     for account in accounts {
@@ -166,7 +153,7 @@ impl Host {
         }
     }
 
-    /// Adds what other sources than the local files know by the account's name.
+    /// Adds the account's user and group from sources other than the local files.
     fn ask_nss(&mut self, account: &AccountId) -> Result<(), ProvisionError> {
         let name = account.as_str();
         if !self.users.contains_key(name)
@@ -201,7 +188,7 @@ fn account_folders(root: &Path, account: &AccountId) -> Result<AccountFolders, P
     })
 }
 
-/// What stands at `path`, itself and not where it may link to.
+/// Returns what exists at `path`. Does not follow a link there.
 fn found(path: &Path) -> Result<Found, ProvisionError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(Found::Folder(Owned {
@@ -211,7 +198,7 @@ fn found(path: &Path) -> Result<Found, ProvisionError> {
         })),
         Ok(_) => Ok(Found::Other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
-        Err(source) => Err(ProvisionError::File { what: "look at", path: path.into(), source }),
+        Err(source) => Err(ProvisionError::File { what: "examine", path: path.into(), source }),
     }
 }
 
@@ -234,7 +221,7 @@ fn group_named(name: &str) -> Result<Option<Group>, ProvisionError> {
 
 fn nss_failed(kind: &str, name: &str, error: nix::Error) -> ProvisionError {
     let path = format!("{kind} {name}").into();
-    ProvisionError::File { what: "look up the", path, source: error.into() }
+    ProvisionError::File { what: "read the", path, source: error.into() }
 }
 
 fn missing(kind: &'static str, name: &str) -> ProvisionError {

@@ -1,4 +1,4 @@
-//! One provisioning at a time, on this host.
+//! The lock that allows one provisioning at a time on this host.
 
 use std::fs::File;
 use std::io;
@@ -8,19 +8,19 @@ use super::ProvisionError;
 use crate::config::Config;
 use crate::files::lock;
 
-/// The lock file, in the folder that is root's alone: no other user can hold it.
+/// The lock file, in a folder that only root can enter, so that no other user can hold it.
 const LOCK: &str = "provision.lock";
 
-/// The right to change users and folders, held until it is dropped.
+/// Permission to change users and folders, held until it is dropped.
 ///
-/// It is a lock on a file (flock(2)), so it ends with the process that holds it, and with the
-/// tools that process has started: see [`Turn::for_tool`].
+/// It is a file lock (flock(2)), so it ends with the process that holds it and with the tools that
+/// the process has started: see [`Turn::for_tool`].
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Turn(File);
 
 impl Turn {
-    /// Waits until no one else provisions.
+    /// Waits until no other process provisions.
     pub(super) fn take(config: &Config) -> Result<Self, ProvisionError> {
         let path = config.paths.admin.join(LOCK);
         let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
@@ -29,8 +29,8 @@ impl Turn {
         Ok(Self(lock))
     }
 
-    /// The lock as a tool's standard input, which none of them reads: should this process be
-    /// killed, whoever comes next still waits for the tool to end.
+    /// Returns the lock as a tool's standard input, which no tool reads. If this process is killed,
+    /// the next one still waits until the tool has ended.
     pub(super) fn for_tool(&self) -> io::Result<Stdio> {
         Ok(self.0.try_clone()?.into())
     }

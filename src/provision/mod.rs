@@ -1,8 +1,9 @@
-//! Unix users and folders of accounts, brought to what the registry says.
+//! Creates and removes the Unix users and folders of accounts, as the registry lists them.
 //!
-//! [`host::look`] finds out what is there, [`plan()`] decides (pure) on [`Step`]s, `apply` does
-//! them; running it again finishes what a crash cut off. One provisioning at a time, by a lock. A
-//! Unix user or group that is not ours is never touched, and is found before anything is written.
+//! [`host::look`] reads the host, [`plan()`] decides on [`Step`]s (pure), and `apply` carries them
+//! out. Running it again after a crash completes the work. A lock allows one provisioning at a
+//! time. Users and groups that we did not create are never changed, and are detected before
+//! anything is written.
 
 mod apply;
 mod folders;
@@ -30,64 +31,36 @@ use crate::account::AccountId;
 use crate::config::Config;
 use crate::registry::{self, Account, Registry, accounts};
 
-/// Why the host is not as the registry says.
+/// Why users and folders could not be made as the registry lists them.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// The package's group or user is missing.
+    /// The group or user that the package creates is missing. `kind` is `group` or `user`.
     #[error("this host has no {kind} {name}")]
-    NotInstalled {
-        /// `group` or `user`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// Something of that name or id is not ours.
+    NotInstalled { kind: &'static str, name: String },
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No id is left in the configured range.
     #[error(
         "no Unix user id is free from {first} to {last} (accounts.first-uid, accounts.last-uid)"
     )]
-    NoFreeUid {
-        /// First of the range.
-        first: u32,
-        /// Last of the range.
-        last: u32,
-    },
-    /// One of useradd, groupadd, usermod, groupmod, userdel, groupdel.
+    NoFreeUid { first: u32, last: u32 },
+    /// useradd(8) or another tool of its family failed. `name` is the user or group.
     #[error("{tool} failed for {name}: {message}")]
-    Tool {
-        /// The tool's name.
-        tool: &'static str,
-        /// For which user or group.
-        name: String,
-        /// What it said.
-        message: String,
-    },
-    /// A file or folder.
+    Tool { tool: &'static str, name: String, message: String },
     #[error("cannot {what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Processes that outlive SIGKILL.
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    /// Processes have survived SIGKILL.
     #[error("processes of Unix user id {0} do not end")]
     Sessions(u32),
-    /// The registry failed.
     #[error(transparent)]
     Registry(#[from] registry::Error),
 }
 
 impl ProvisionError {
-    /// What to do about it.
+    /// Returns what the administrator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotInstalled { .. } => {
-                Some("`systemd-sysusers sftp-import.conf` makes it, as the package does")
+                Some("`systemd-sysusers sftp-import.conf` creates it, as the package does")
             }
             Self::Refused(Refusal::Folder(_)) => Some("move it away"),
             Self::Refused(Refusal::Range { .. }) => {
@@ -100,34 +73,28 @@ impl ProvisionError {
     }
 }
 
-/// Keeps every provisioning of this host waiting until it is dropped.
+/// Prevents provisioning on this host until it is dropped.
 #[derive(Debug)]
-#[must_use = "dropped, it lets provisioning go on"]
+#[must_use = "dropping it allows provisioning again"]
 pub struct Held {
     _turn: Turn,
 }
 
-/// Waits until no one provisions, and keeps others from it.
-///
-/// # Errors
-/// The lock can't be taken.
+/// Waits until no process provisions, then prevents others from starting.
 pub fn hold(config: &Config) -> Result<Held, ProvisionError> {
     Ok(Held { _turn: Turn::take(config)? })
 }
 
-/// Whether an account `id` could be given a Unix user here: asked before its row is written.
+/// Checks that this host can have a Unix user for the new account `id`, before its row is written.
 ///
 /// # Errors
-/// The package's group or user is missing, or the name belongs to somebody else.
+/// A user or group of that name exists and is not one that we created.
 pub fn check_new(config: &Config, id: &AccountId) -> Result<(), ProvisionError> {
     let host = look(config, std::slice::from_ref(id))?;
     Ok(plan::check_name(id, None, &host)?)
 }
 
-/// Gives `account` a Unix user id in the registry, if it has none.
-///
-/// # Errors
-/// As [`ensure`].
+/// Assigns a Unix user id to `account` in the registry, if it has none.
 pub fn assign_uid(
     config: &Config,
     registry: &Registry,
@@ -138,12 +105,8 @@ pub fn assign_uid(
     with_uid(config, registry, account, &host).map(drop)
 }
 
-/// Makes the Unix user and the folders of `account` be there, and notes the user's id in the
-/// registry.
-///
-/// # Errors
-/// The name is not ours, or the host failed us. What was done by then stays, and counts when this
-/// runs again.
+/// Creates the Unix user and the folders of `account` unless they exist, and writes the user's id
+/// to the registry. After an error, running it again completes the work.
 pub fn ensure(
     config: &Config,
     registry: &Registry,
@@ -155,10 +118,7 @@ pub fn ensure(
     carry_out(config, &turn, &[row], &host)
 }
 
-/// Ends every process of the account's Unix user, and returns how many there were.
-///
-/// # Errors
-/// The user is not ours, or processes do not end.
+/// Ends every process of the account's Unix user, and returns their number.
 pub fn end_sessions(config: &Config, row: &Account) -> Result<usize, ProvisionError> {
     let Some(uid) = row.uid else { return Ok(0) };
     let host = look(config, std::slice::from_ref(&row.id))?;
@@ -166,22 +126,16 @@ pub fn end_sessions(config: &Config, row: &Account) -> Result<usize, ProvisionEr
     sessions::end(uid)
 }
 
-/// Ends the sessions of an account that is being removed, and takes its folders, Unix user and
-/// group away.
-///
-/// # Errors
-/// As [`ensure`].
+/// Ends the sessions of an account that is being removed, then removes its folders, Unix user and
+/// group.
 pub fn remove(config: &Config, row: &Account) -> Result<(), ProvisionError> {
     let turn = Turn::take(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
     carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
 
-/// Whether this host has a user, a group or folders of `account`, although the registry need not
-/// know it; what is somebody else's does not count.
-///
-/// # Errors
-/// The host can't be looked at.
+/// Whether this host has a user, a group or folders of `account`, which need not be in the
+/// registry. A user or group that we did not create does not count.
 pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionError> {
     match look(config, std::slice::from_ref(account)) {
         Ok(host) => Ok(!plan::steps_to_remove_left(account, &host).is_empty()),
@@ -190,11 +144,8 @@ pub fn is_left(config: &Config, account: &AccountId) -> Result<bool, ProvisionEr
     }
 }
 
-/// Ends the sessions of an account that the registry doesn't know, as after a restore, and takes
-/// away what this host has of it.
-///
-/// # Errors
-/// As [`ensure`].
+/// Ends the sessions of an account that is not in the registry, as after a restore, and removes
+/// what this host has of it.
 pub fn remove_left(
     config: &Config,
     registry: &Registry,
@@ -205,19 +156,17 @@ pub fn remove_left(
         Err(ProvisionError::NotInstalled { .. }) => return Ok(()),
         host => host?,
     };
-    // Asked while nobody else provisions: one that was added meanwhile keeps what it has.
+    // Check under the lock: an account that another command has just added keeps its user.
     match registry.read(|tx| accounts::get(tx, account))? {
         Some(_) => Ok(()),
         None => apply::apply(config, &turn, &plan::steps_to_remove_left(account, &host)),
     }
 }
 
-/// Brings every account's user and folders to what the registry says; what there is of accounts that
-/// are being removed goes, and their keys must no longer be published. Returns what was done and
-/// whom it was refused for.
-///
-/// # Errors
-/// As [`ensure`]; one account's refusal stops no other.
+/// Creates or fixes the user and folders of every account in the registry, and removes those of
+/// accounts that are being removed. The keys of the latter must be unpublished before. Returns the
+/// steps that were carried out, and the accounts that were refused. A refusal does not affect other
+/// accounts.
 pub fn reconcile(config: &Config, registry: &Registry) -> Result<Plan, ProvisionError> {
     let turn = Turn::take(config)?;
     let rows = registry.read(accounts::list)?;
@@ -240,7 +189,8 @@ fn carry_out(
     }
 }
 
-/// The account's row with a Unix user id that is its own already or is free.
+/// Returns the account's row after giving it a Unix user id: the one that it has, or a free one.
+/// `None` if the account is not in the registry.
 fn with_uid(
     config: &Config,
     registry: &Registry,
@@ -261,7 +211,7 @@ fn with_uid(
     })
 }
 
-/// The lowest id of the range that is neither a user's nor a group's nor promised to an account.
+/// Returns the lowest id of the range that no user, group or account has.
 fn free_uid(config: &Config, rows: &[Account], host: &Host) -> Result<u32, ProvisionError> {
     let (first, last) = (config.accounts.first_uid, config.accounts.last_uid);
     let promised: HashSet<u32> = rows.iter().filter_map(|row| row.uid).collect();

@@ -1,4 +1,4 @@
-//! What must be done so that users and folders are as the registry says (pure).
+//! Decides which steps bring users and folders into the state that the registry asks for (pure).
 
 use super::host::{AccountFolders, Found, GECOS, HOME, Host, Owned, SHELL, UnixUser};
 use super::step::{Step, Wanted};
@@ -6,60 +6,35 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::registry::Account;
 
-/// Why nothing is done for an account: it would touch what is not ours.
+/// Why nothing is done for an account: a step would change something that we did not create.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A Unix user of that name is somebody else's.
     #[error("the Unix user {account} (id {uid}) exists and is not one of ours")]
-    User {
-        /// The account, and the user's name.
-        account: AccountId,
-        /// The user's id.
-        uid: u32,
-    },
-    /// A Unix group of that name is somebody else's.
+    User { account: AccountId, uid: u32 },
     #[error("the Unix group {account} (id {gid}) exists and is not one of ours")]
-    Group {
-        /// The account, and the group's name.
-        account: AccountId,
-        /// The group's id.
-        gid: u32,
-    },
-    /// The id promised to the account went to somebody else.
+    Group { account: AccountId, gid: u32 },
+    /// Another user or group has the id that the registry has for the account.
     #[error("the Unix id {uid} promised to account {account} is in use under another name")]
-    Id {
-        /// The account.
-        account: AccountId,
-        /// The id.
-        uid: u32,
-    },
-    /// The id promised to the account is not for accounts.
+    Id { account: AccountId, uid: u32 },
     #[error(
         "the Unix id {uid} of account {account} is not from accounts.first-uid to \
          accounts.last-uid"
     )]
-    Range {
-        /// The account.
-        account: AccountId,
-        /// The id.
-        uid: u32,
-    },
-    /// Something that is no folder has the chroot's place.
-    #[error("what lies at the place of the folder of account {0} is no folder")]
+    Range { account: AccountId, uid: u32 },
+    #[error("the path of the folder of account {0} is not a folder")]
     Folder(AccountId),
 }
 
-/// What to do, and for whom nothing is done.
+/// The steps to carry out, and the accounts for which nothing is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// In this order.
+    /// In the order in which they must be carried out.
     pub steps: Vec<Step>,
-    /// One per account that would touch what is not ours.
     pub refusals: Vec<Refusal>,
 }
 
-/// Decides what must be done for `accounts` on `host`. Accounts without a key yet (no Unix user
-/// id) need nothing; accounts that are being removed lose all they have.
+/// Decides what to do for `accounts` on `host`. Accounts without a key yet have no Unix user id and
+/// need nothing. Accounts that are being removed lose everything.
 pub fn plan(accounts: &[Account], host: &Host) -> Plan {
     let mut plan = Plan::default();
     let root = Owned { uid: 0, gid: host.service.1, mode: ROOT_MODE };
@@ -84,18 +59,18 @@ pub fn plan(accounts: &[Account], host: &Host) -> Plan {
     plan
 }
 
-/// How many users one call of groupmod(8) gets: names of 32 bytes stay under Linux's limit of
-/// 128 KiB an argument (execve(2)).
+/// Users added in one call of groupmod(8). Their names of at most 32 bytes stay under Linux's limit
+/// of 128 KiB per argument (execve(2)).
 const MEMBERS_AT_ONCE: usize = 1000;
 
-/// Whether the account's Unix user, which is there or about to be, is not in the group.
+/// Whether the account's Unix user, which exists or is about to be created, is not in the group.
 fn lacks_membership(row: &Account, host: &Host) -> bool {
     let has_user = row.uid.is_some() && row.state != AccountState::Removing;
     has_user && !host.members.contains(row.id.as_str())
 }
 
-/// Mode of the folder of all accounts: only root and the daemon get below it. sshd enters chroots as
-/// root.
+/// The mode of the folder of all accounts. Only root and the daemon can enter it; sshd enters
+/// chroots as root.
 const ROOT_MODE: u32 = 0o750;
 
 fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
@@ -106,11 +81,8 @@ fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
     }
 }
 
-/// Whether the processes with the account's Unix user id may be ended: its user is ours, or there is
-/// none and nobody else has the id.
-///
-/// # Errors
-/// They are somebody else's.
+/// Checks that the processes with the account's Unix user id may be ended: either we created the
+/// user, or nobody has the id.
 pub(super) fn check_processes(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal> {
     check_range(account, uid, host)?;
     let account = account.clone();
@@ -130,10 +102,8 @@ fn check_range(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal
     }
 }
 
-/// Whether the Unix user and group named as the account are ours, or not there.
-///
-/// # Errors
-/// They are somebody else's.
+/// Checks that we created the Unix user and group that have the account's name, or that they do not
+/// exist.
 pub(super) fn check_name(
     account: &AccountId,
     uid: Option<u32>,
@@ -151,8 +121,8 @@ pub(super) fn check_name(
     }
 }
 
-/// A user with the name of an account is ours if its id is in the range of accounts, it has our comment
-/// and home, and it has the id of the account's row, if the row has one.
+/// Whether we created the user: its id is in the range of accounts, it has our comment and home,
+/// and it has the id of the account's row, if the row has one.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
     in_range(user.uid, host)
         && user.gecos == GECOS
@@ -160,8 +130,8 @@ fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
         && uid.is_none_or(|uid| user.uid == uid)
 }
 
-/// A group of an account's name is ours when its id is for accounts, and its user is ours or there
-/// is none (a creation or removal was cut off).
+/// Whether we created the group: its id is in the range of accounts, and its user is ours or
+/// missing, as after an interrupted creation or removal.
 fn is_our_group(gid: u32, user: Option<&UnixUser>, uid: Option<u32>, host: &Host) -> bool {
     in_range(gid, host) && user.is_none_or(|user| is_our_user(user, uid, host))
 }
@@ -229,7 +199,7 @@ fn wanted(gid: u32, host: &Host) -> Wanted {
     }
 }
 
-/// What is the account's by name is taken away; what became somebody else's is left alone.
+/// Removes what has the account's name and is ours. Anything else stays.
 fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
     if check_processes(account, uid, host).is_ok() {
@@ -253,8 +223,8 @@ fn folder_step(account: &AccountId, host: &Host) -> Option<Step> {
     is_there.then(|| Step::RemoveFolders(account.clone()))
 }
 
-/// What is left of an account that has no row: a user and a group that are ours by all that marks
-/// them, and folders at its place.
+/// Removes what this host has of an account without a row: its folders, and the user and group if
+/// every mark shows that we created them.
 pub(super) fn steps_to_remove_left(account: &AccountId, host: &Host) -> Vec<Step> {
     let user = host.users.get(account.as_str()).filter(|user| is_our_user(user, None, host));
     if let Some(user) = user {

@@ -1,4 +1,4 @@
-//! Ending the processes of an account's Unix user: its SFTP sessions, uploads in flight with them.
+//! Ends the processes of an account's Unix user: its SFTP sessions with their running uploads.
 
 use std::fs;
 use std::thread::sleep;
@@ -9,20 +9,20 @@ use nix::unistd::Pid;
 
 use super::ProvisionError;
 
-/// How long a session may take to end by itself.
+/// Time for a session to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
-/// When to give up on what even SIGKILL doesn't end.
+/// Time after which processes that survive SIGKILL are an error.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A login that was let in just before its key went away becomes a process of the user only a
-/// moment later, so none must be seen for this long.
+/// No process must appear for this long: a login that was accepted just before its key was
+/// unpublished becomes a process of the user a moment later.
 const QUIET: Duration = Duration::from_millis(300);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Ends every process of Unix user `uid`, and returns when none has been seen for a moment: first
-/// with SIGTERM, after 2 s with SIGKILL. Returns how many there were.
+/// Ends every process of Unix user `uid`, with SIGTERM first and with SIGKILL after [`GRACE`].
+/// Returns their number once none has appeared for [`QUIET`].
 ///
 /// # Errors
-/// Some are still there after 10 s, or `uid` is no account's (under 1000).
+/// A process is left after [`PATIENCE`], or `uid` is below 1000 and so not an account's.
 pub fn end(uid: u32) -> Result<usize, ProvisionError> {
     if uid < 1000 {
         return Err(ProvisionError::Sessions(uid));
@@ -40,7 +40,8 @@ pub fn end(uid: u32) -> Result<usize, ProvisionError> {
         }
         let late = begun.elapsed() > GRACE;
         for pid in processes {
-            // SIGTERM once; SIGKILL until it is gone. A process that has just ended is no error.
+            // SIGTERM once, SIGKILL until it has ended. A process that has just ended is not an
+            // error.
             if seen.insert(pid) && !late {
                 let _ = kill(pid, Signal::SIGTERM);
             } else if late {
@@ -52,7 +53,8 @@ pub fn end(uid: u32) -> Result<usize, ProvisionError> {
     Ok(seen.len())
 }
 
-/// Every process, zombies aside, with `uid` as its real, effective, saved or file system user id.
+/// Returns the processes with `uid` as their real, effective, saved or file system user id, without
+/// zombies.
 fn processes_of(uid: u32) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -67,7 +69,7 @@ fn processes_of(uid: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a `/proc/<pid>/status` (proc(5)) is that of a living process of `uid`.
+/// Whether a `/proc/<pid>/status` (proc(5)) is of a living process of `uid`.
 fn belongs_to(status: &str, uid: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     let ids = field("Uid:").unwrap_or_default();

@@ -1,76 +1,51 @@
-//! [`Step`]: one thing to do to users or folders, and the words for what was done (pure).
+//! [`Step`]: one change of users or folders, and the text that reports it (pure).
 
 use std::fmt;
 
 use super::host::Owned;
 use crate::account::AccountId;
 
-/// One thing to do. Each can be done again after it was cut off.
+/// One change. Each can be repeated after an interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make the folder of all accounts, or mend it.
+    /// Creates or fixes the folder of all accounts.
     Root(Owned),
-    /// Make the spool, or mend it.
+    /// Creates or fixes the spool.
     Spool(Owned),
-    /// Make the account's group.
-    AddGroup {
-        /// Whose; the group has the same name.
-        account: AccountId,
-        /// Its id.
-        gid: u32,
-    },
-    /// Make the account's Unix user.
-    AddUser {
-        /// Whose; the user has the same name.
-        account: AccountId,
-        /// Its id, and its group's.
-        uid: u32,
-    },
-    /// Give the account's Unix user its shell again.
+    /// Creates the group that has the account's name.
+    AddGroup { account: AccountId, gid: u32 },
+    /// Creates the Unix user that has the account's name. Its group has the same id.
+    AddUser { account: AccountId, uid: u32 },
+    /// Sets the login shell of the account's Unix user.
     MendUser(AccountId),
-    /// Put the accounts' Unix users into the group that sshd_config matches.
+    /// Adds the accounts' Unix users to the group that sshd_config matches.
     AddMembers(Vec<AccountId>),
-    /// Make the account's chroot with all that is in it, complete from its first moment.
-    AddFolders {
-        /// Whose.
-        account: AccountId,
-        /// How they should be.
-        want: Wanted,
-    },
-    /// Make what is missing in the account's chroot and mend what is there.
-    MendFolders {
-        /// Whose.
-        account: AccountId,
-        /// How they should be.
-        want: Wanted,
-    },
-    /// End every process of the account's Unix user.
-    EndSessions {
-        /// The user's id.
-        uid: u32,
-    },
-    /// Take the account's chroot away with all that is in it.
+    /// Creates the account's chroot, complete from its first moment.
+    AddFolders { account: AccountId, want: Wanted },
+    /// Creates what is missing in the account's chroot and fixes the rest.
+    MendFolders { account: AccountId, want: Wanted },
+    /// Ends every process of an account's Unix user.
+    EndSessions { uid: u32 },
+    /// Removes the account's chroot with everything in it.
     RemoveFolders(AccountId),
-    /// Take the account's Unix user away.
     RemoveUser(AccountId),
-    /// Take the account's group away.
     RemoveGroup(AccountId),
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root(_) => f.write_str("folder of all accounts made or mended"),
-            Self::Spool(_) => f.write_str("spool made or mended"),
-            Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) made"),
-            Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) made"),
-            Self::MendUser(account) => write!(f, "user {account} mended"),
+            Self::Root(_) => f.write_str("folder of all accounts created or fixed"),
+            Self::Spool(_) => f.write_str("spool created or fixed"),
+            Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) created"),
+            Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) created"),
+            Self::MendUser(account) => write!(f, "user {account} fixed"),
             Self::AddMembers(accounts) => match accounts.as_slice() {
                 [one] => write!(f, "user {one} made a member"),
                 many => write!(f, "{} users made members", many.len()),
             },
-            Self::AddFolders { account, .. } => write!(f, "folders of {account} made"),
-            Self::MendFolders { account, .. } => write!(f, "folders of {account} mended"),
+            Self::AddFolders { account, .. } => write!(f, "folders of {account} created"),
+            Self::MendFolders { account, .. } => write!(f, "folders of {account} fixed"),
             Self::EndSessions { uid } => write!(f, "sessions of user id {uid} ended"),
             Self::RemoveFolders(account) => write!(f, "folders of {account} removed"),
             Self::RemoveUser(account) => write!(f, "user {account} removed"),
@@ -79,15 +54,15 @@ impl fmt::Display for Step {
     }
 }
 
-/// How the folders of an account should be.
+/// Owners and modes that the folders of an account must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The chroot: root's, for sshd accepts no other (sshd_config(5), ChrootDirectory).
+    /// Root's, because sshd accepts no other chroot (sshd_config(5), ChrootDirectory).
     pub chroot: Owned,
-    /// incoming: the account may write into it but not change its mode.
+    /// The account may write into it but not change its mode.
     pub incoming: Owned,
-    /// results: the account may read.
+    /// The account may read it.
     pub results: Owned,
-    /// dev: holds the socket that its sessions log to; the account may not write into it.
+    /// Has the socket that the account's sessions log to. The account may not write into it.
     pub dev: Owned,
 }

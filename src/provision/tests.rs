@@ -1,4 +1,4 @@
-//! The plan, for hosts in every state that a crash, a sysadmin or a stranger can leave.
+//! Plans for hosts in every state that a crash, a sysadmin or an unrelated user can leave.
 
 mod range;
 
@@ -34,7 +34,7 @@ fn row(state: AccountState) -> Account {
     Account { id: acme(), uid: Some(UID), state }
 }
 
-/// A host that has nothing of the account yet.
+/// Returns a host without user, group and folders of the account.
 fn bare() -> Host {
     Host {
         rules: Accounts::default(),
@@ -49,7 +49,7 @@ fn bare() -> Host {
     }
 }
 
-/// A host that has all of it.
+/// Returns a host with user, group and folders of the account.
 fn complete() -> Host {
     let mut host = bare();
     add_user(&mut host, UID, GECOS);
@@ -149,8 +149,7 @@ fn drift_is_mended() {
     assert!(matches!(*steps, [Step::Root(_), Step::Spool(_)]), "{steps:?}");
 }
 
-/// groupmod adds up to a thousand members per call: with one call per account, ten thousand accounts
-/// take hours.
+/// With one call of groupmod per account, ten thousand accounts would take hours.
 #[test]
 fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
     let rows: Vec<Account> = (0..2500)
@@ -232,7 +231,7 @@ fn a_removal_leaves_strangers_alone() {
         host.groups.insert("acme".into(), uid);
         assert_eq!(steps(AccountState::Removing, &host), [Step::RemoveFolders(acme())]);
     }
-    // The id went to another user: its processes are not ours to end.
+    // Another user has the id now: its processes must not be ended.
     let mut host = bare();
     host.users.insert("other".into(), user(UID, GECOS));
     host.ids.insert(UID);
@@ -241,7 +240,7 @@ fn a_removal_leaves_strangers_alone() {
     assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
 }
 
-/// The daemon's user writes the rows: an id in one makes no Unix user ours.
+/// An id in an account's row is not enough to treat a Unix user as ours.
 #[test]
 fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
@@ -275,7 +274,7 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
     }
 }
 
-/// As after the registry was lost.
+/// As after the loss of the registry.
 #[test]
 fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
     let left = |host: &Host| plan::steps_to_remove_left(&acme(), host);

@@ -144,7 +144,7 @@ fn unix_users_and_groups() {
     changing_users(|| run("gpasswd", &["-d", &account.id, "sftp-import-accounts"])).ok();
     let findings = examine(&host);
     let log = findings.failed("account-group", "is not in the group sftp-import-accounts");
-    findings.failed("sshd-drop-in", "says it for `Match Group sftp-import-accounts`");
+    findings.failed("sshd-drop-in", "has it for `Match Group sftp-import-accounts`");
     sshd_says(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
@@ -249,7 +249,7 @@ fn databases_and_the_sidecar() {
     examine(&host).failed("registry", "has mode 0644, so others can use it");
     set_mode(&host.registry(), 0o600);
     approve("UPDATE approved SET revoked_at = 1");
-    examine(&host).failed("published-keys", "keys still let in that should not (1)");
+    examine(&host).failed("published-keys", "keys are published that should not work (1)");
     assert!(account.can_log_in(), "doctor is right");
     approve("UPDATE approved SET revoked_at = NULL");
     approve("UPDATE approved SET revoked_at = 1");
@@ -257,7 +257,7 @@ fn databases_and_the_sidecar() {
     approve("UPDATE approved SET revoked_at = NULL");
     let found = examine(&host);
     found.failed("published-keys", "keys that should work are not published (1)");
-    let log = found.failed("helper-answer", "does not name a key that should work");
+    let log = found.failed("helper-answer", "does not print a key that should work");
     sshd_says(&account, &log);
     host.cli(&["account", "resume", &account.id]).ok();
     let keys = host.keys_db();
@@ -288,7 +288,7 @@ fn databases_and_the_sidecar() {
     let log = host.accounts().join(&account.id).join("dev/log");
     std::fs::rename(&log, log.with_extension("away")).unwrap();
     let other = UnixDatagram::bind(&log).unwrap();
-    examine(&host).warned("account-audit", "is not the socket that the sidecar listens at");
+    examine(&host).warned("account-audit", "is not the daemon's socket");
     drop(other);
     std::fs::rename(log.with_extension("away"), &log).unwrap();
 
@@ -309,7 +309,7 @@ fn databases_and_the_sidecar() {
     examine(&host).warned("state-database", "others can read webhooks' secrets");
     set_mode(&host.state().join("state.db"), 0o600);
     chown(host.state().join("state.db"), Some(0), None).unwrap();
-    examine(&host).failed("state-database", "the sidecar can't write it");
+    examine(&host).failed("state-database", "the daemon can't write it");
     let path = host.state().join("state.db");
     let owner = std::fs::metadata(host.state()).unwrap().uid();
     chown(&path, Some(owner), None).unwrap();

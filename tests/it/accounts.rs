@@ -1,6 +1,6 @@
-//! Accounts and keys from the command line to real Unix users, folders and the real helper.
+//! Tests of accounts and keys, from the command line to real Unix users, folders and the helper.
 //!
-//! Needs root. Every test has a host of its own and leaves nothing behind.
+//! They need root. Every test has its own host and cleans up after itself.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
@@ -22,7 +22,7 @@ fn user(name: &str) -> Option<User> {
     User::from_name(name).unwrap()
 }
 
-/// Owner, group and mode of what is at `path` itself.
+/// Returns owner, group and mode of `path`, without following a link.
 fn owned(path: &Path) -> (u32, u32, u32) {
     let meta = fs::symlink_metadata(path).unwrap();
     (meta.uid(), meta.gid(), meta.mode() & 0o7777)
@@ -60,7 +60,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
     assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
     assert_eq!(owned(&root.join(&id).join("dev")), (service, service_group, 0o755));
-    // Made by root's command, and yet the sidecar's.
+    // Created by root's command, but owned by the daemon's user.
     assert_eq!(owned(&host.state().join("state.db")), (service, service_group, 0o600));
 
     host.done(&["account", "remove", &id, "--yes"]);
@@ -144,7 +144,7 @@ fn the_helper_fails_closed() {
     }
 }
 
-/// sshd may hang up at any time; that is nothing to panic about.
+/// sshd may close the pipe at any time. That must not cause a panic.
 #[test]
 fn the_helper_bears_a_closed_pipe() {
     let Some(mut host) = TestHost::new() else { return };
@@ -171,7 +171,7 @@ fn a_stranger_is_refused_before_anything_is_written() {
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
 }
 
-/// The name became somebody else's between `account add` and the first key.
+/// Another user got the name between `account add` and the first key.
 #[test]
 fn a_stranger_who_came_later_is_not_touched() {
     let Some(mut host) = TestHost::new() else { return };
@@ -207,7 +207,7 @@ fn a_removal_ends_sessions_and_follows_no_link() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let uid = user(&id).unwrap().uid.as_raw();
-    // One that ends when asked to, one that has to be killed.
+    // One process ends on SIGTERM, the other has to be killed.
     let mut polite = Command::new("/bin/sleep").arg("600").uid(uid).gid(uid).spawn().unwrap();
     let mut stubborn = Command::new("/bin/sh")
         .args(["-c", "trap '' TERM; while :; do sleep 1; done"])
@@ -250,7 +250,7 @@ fn a_removal_is_asked_for_and_waits_for_imports() {
     assert_eq!(imports, 1, "the import stays");
 }
 
-/// A removal that was cut off is finished by the same command, or by `provision`.
+/// The same command or `provision` completes an interrupted removal.
 #[test]
 fn a_cut_removal_goes_on() {
     let Some(mut host) = TestHost::new() else { return };
@@ -266,7 +266,7 @@ fn a_cut_removal_goes_on() {
     }
     let said = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
     assert!(said.err.contains("is being removed"), "{said:?}");
-    // So does provision, for one.
+    // `provision` completes the removal of this one.
     let other = host.account_with_key("rsa-4096.pub");
     registry.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
     host.done(&["account", "remove", &id, "--yes"]);
@@ -277,7 +277,7 @@ fn a_cut_removal_goes_on() {
     assert_eq!(host.helper(&id, ED25519).out, "");
 }
 
-/// Killed at any moment, a command is finished by typing it again.
+/// Running a command again completes it after it was killed at any moment.
 #[test]
 fn a_killed_command_is_finished_by_the_next() {
     let Some(mut host) = TestHost::new() else { return };
@@ -301,7 +301,7 @@ fn a_killed_command_is_finished_by_the_next() {
     }
 }
 
-/// Commands at once: each account gets an id of its own, and no key is lost on the way.
+/// Concurrent commands: each account gets its own id, and no key is lost.
 #[test]
 fn first_keys_at_once_do_not_meet() {
     let Some(mut host) = TestHost::new() else { return };
@@ -333,7 +333,7 @@ fn provision_mends_drift() {
     fs::remove_file(host.keys_db()).unwrap();
     assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
     let said = host.done(&["provision", "--json"]);
-    assert!(said.contains(&format!("user {id} mended")), "{said}");
+    assert!(said.contains(&format!("user {id} fixed")), "{said}");
     assert_eq!(owned(&incoming), before);
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
@@ -464,8 +464,8 @@ fn recipients_are_chosen_and_changed() {
 #[test]
 fn needs_root_and_says_so() {
     let Some(host) = TestHost::new() else { return };
-    // A copy, for the build folder may be closed to others. Made by cp, for a file that this
-    // process has open for writing another test's fork would keep open ("Text file busy").
+    // A copy, because other users may have no access to the build folder. cp makes it: a file that
+    // this process has open for writing stays open in another test's fork ("Text file busy").
     let program = host.accounts_root().with_file_name("sftp-import");
     let mut copy = Command::new("/bin/cp");
     assert!(copy.arg(env!("CARGO_BIN_EXE_sftp-import")).arg(&program).status().unwrap().success());

@@ -1,4 +1,5 @@
-//! docs/troubleshooting.md and doctor speak of the same checks, and tests break what each looks at.
+//! docs/troubleshooting.md documents every check of doctor, and for each a test breaks what it
+//! checks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,9 +11,9 @@ fn every_check_is_told_of_and_no_other() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
     let text = std::fs::read_to_string(path).unwrap();
     let checks: BTreeSet<&str> = CHECKS.iter().map(|check| check.name).collect();
-    assert_eq!(checks.len(), CHECKS.len(), "a name comes once");
+    assert_eq!(checks.len(), CHECKS.len(), "names are unique");
     for check in &checks {
-        assert!(text.contains(&format!("`{check}`")), "{check} is not told of");
+        assert!(text.contains(&format!("`{check}`")), "{check} is not documented");
     }
     // The last cell of a table's row names checks, and nothing else.
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.contains("| check |"));
@@ -20,11 +21,11 @@ fn every_check_is_told_of_and_no_other() {
     let named = cells.filter(|cell| cell.starts_with('`')).flat_map(|cell| cell.split(", "));
     for check in named.filter_map(|word| word.strip_prefix('`')?.strip_suffix('`')) {
         let known = checks.contains(check);
-        assert!(known || check.contains(' ') || check.contains('/'), "no check is called {check}");
+        assert!(known || check.contains(' ') || check.contains('/'), "there is no check {check}");
     }
 }
 
-/// The files below `folder`, and what is in them.
+/// Returns the names and contents of the files in `folder`.
 fn texts(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -32,8 +33,8 @@ fn texts(folder: &str) -> Vec<(String, String)> {
     paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Checks for which a test breaks the real thing and reads what doctor says: `failed` and `warned` of
-/// tests/e2e, `doctor_fails` and `doctor_warns` of the system test's phases.
+/// Returns the checks for which a test breaks the real thing and expects doctor's finding: `failed`
+/// and `warned` in tests/e2e, `doctor_fails` and `doctor_warns` in the system test's phases.
 fn broken_by_tests() -> BTreeSet<String> {
     let mut broken = BTreeSet::new();
     for (file, text) in texts("tests/e2e") {
@@ -59,5 +60,5 @@ fn tests_break_what_every_check_looks_at() {
     let broken = broken_by_tests();
     assert!(broken.len() > 20, "{broken:?}");
     let missing: Vec<_> = CHECKS.iter().filter(|check| !broken.contains(check.name)).collect();
-    assert!(missing.is_empty(), "nothing breaks what these look at: {missing:?}");
+    assert!(missing.is_empty(), "no test breaks what these check: {missing:?}");
 }

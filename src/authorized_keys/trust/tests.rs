@@ -1,10 +1,10 @@
-//! Paths that others than root could change, each with one part that they can.
+//! Paths with one part that another user than root can change.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use super::*;
 
-/// The owners of a test's own files: this process's user, root or not.
+/// Returns the owners of a test's files: root and this process's user.
 fn owners(folder: &Path) -> [u32; 2] {
     [0, fs::metadata(folder).unwrap().uid()]
 }
@@ -13,7 +13,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// `a/keys.db` in a folder of the test's own.
+/// Creates `a/keys.db` below `folder`.
 fn keys(folder: &Path) -> PathBuf {
     fs::create_dir(folder.join("a")).unwrap();
     set_mode(&folder.join("a"), 0o750);
@@ -92,7 +92,7 @@ fn a_file_that_others_can_write_is_refused() {
         assert!(matches!(error.reason, Reason::Mode(Kind::File, _)), "{error}");
     }
     set_mode(&path, 0o640);
-    // Only root can give its file to somebody else.
+    // Only root can change the owner.
     if owners[1] == 0 {
         chown(&path, Some(65534), None).unwrap();
     }
@@ -110,7 +110,7 @@ fn a_folder_above_that_others_can_write_is_refused_unless_it_is_sticky() {
     }
 }
 
-/// In a sticky folder others can make the file before root does.
+/// In a sticky folder others can create the file before root does.
 #[test]
 fn the_folder_of_the_file_is_refused_even_if_it_is_sticky() {
     let folder = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn links_are_followed_through_folders_that_are_checked() {
     for way in ["relative/keys.db", "absolute/keys.db", "open/keys.db", "open/../a/keys.db"] {
         assert_eq!(file(&here.join(way), &owners).unwrap(), real, "{way}");
     }
-    // Who can write `open` can have the link lead elsewhere.
+    // A user who can write `open` can change the link's target.
     set_mode(&here.join("open"), 0o777);
     for way in ["relative/keys.db", "open/keys.db", "open/../a/keys.db"] {
         let error = file(&here.join(way), &owners).unwrap_err();

@@ -1,4 +1,4 @@
-//! What there is of accounts on this host and in the state database; nothing is judged here.
+//! Gathers facts about accounts from this host and the databases. Judges nothing.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,36 +16,35 @@ use crate::spool::{Layout, Linked, linked};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 
-/// Up to so many accounts NSS is asked about each, as sshd does; of more, /etc/passwd and
-/// /etc/group are read once, for each question would read them again.
+/// Up to this number of accounts, NSS is queried for each, as sshd does. For more accounts
+/// /etc/passwd and /etc/group are read once, because each query would read them again.
 const ASKED_OF_NSS: usize = 500;
 
-/// What there is of one account.
+/// Facts about one account.
 #[derive(Clone, Debug)]
 pub struct AccountFacts {
-    /// Its row in the state database.
+    /// The row in the state database.
     pub row: AccountRow,
-    /// Id of the Unix user of that name by NSS; an error's text.
+    /// The Unix user's id as NSS reports it, or the error's text.
     pub uid: Result<Option<u32>, String>,
-    /// Names of the groups that sshd finds for it.
+    /// Names of the groups that sshd finds for the user.
     pub groups: Vec<String>,
     /// The group that the drop-in matches.
     pub accounts_group: String,
-    /// The password field's first character (shadow(5)), where it can be read.
+    /// The first character of the password field (shadow(5)), if it can be read.
     pub password: Option<char>,
-    /// Fingerprints of keys that may be used now.
+    /// Fingerprints of the keys that can be used now.
     pub fingerprints: Vec<String>,
-    /// How many keys it has that are not revoked.
+    /// The number of keys that are not revoked.
     pub keys: usize,
-    /// The chroot and everything above it; or what of it is missing.
+    /// The chroot and every folder above it, or which of them is missing.
     pub chroot: Result<Vec<Link>, String>,
     /// The folder of all accounts.
     pub root: Option<Found>,
-    /// Its folders as they are.
     pub folders: Option<AccountFolders>,
     /// User and group id of the service user.
     pub service: Option<(u32, u32)>,
-    /// Whether its sessions' log lines come to the sidecar.
+    /// Whether the daemon receives the log lines of the account's sessions.
     pub linked: Linked,
 }
 
@@ -62,13 +61,13 @@ impl AccountFacts {
         self.password == Some(first)
     }
 
-    /// A key that must work now.
+    /// Returns a key that must work now.
     pub fn a_fingerprint(&self) -> Option<&str> {
         self.fingerprints.first().map(String::as_str)
     }
 }
 
-/// Where facts on accounts come from.
+/// The sources of facts about accounts.
 pub struct Gathering<'a> {
     config: &'a Config,
     state: Option<&'a State>,
@@ -77,7 +76,6 @@ pub struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    /// From the databases that can be read, and this host.
     pub fn new(config: &'a Config, databases: &'a Databases, now: Timestamp) -> Self {
         let (registry, state) = (databases.registry.opened.as_ref().ok(), databases.state.as_ref());
         let keys = registry.map(|registry| Keys::of(config, registry, now)).unwrap_or_default();
@@ -85,7 +83,8 @@ impl<'a> Gathering<'a> {
         Self { config, state, keys, passwords: passwords(&shadow) }
     }
 
-    /// Facts on `asked`, or on every account; none when the state database can't be read.
+    /// Gathers facts about `asked`, or about every account. `None` if the state database can't be
+    /// read.
     pub fn accounts(&self, asked: Option<&AccountId>) -> Option<Vec<AccountFacts>> {
         let mut rows = self.state?.read(accounts::list).ok()?;
         rows.retain(|row| asked.is_none_or(|id| *id == row.id));
@@ -124,7 +123,7 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// User id and groups, as sshd finds them.
+/// Reads user id and groups through NSS, as sshd does.
 fn ask_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
     match User::from_name(name) {
         Ok(user) => {
@@ -135,7 +134,7 @@ fn ask_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
     }
 }
 
-/// Names of the groups that sshd finds for `user` (getgrouplist(3)).
+/// Returns the names of the groups that sshd finds for `user` (getgrouplist(3)).
 fn groups(user: &User) -> Vec<String> {
     let Ok(name) = std::ffi::CString::new(user.name.as_str()) else { return Vec::new() };
     let ids = getgrouplist(&name, user.gid).unwrap_or_default();
@@ -143,7 +142,7 @@ fn groups(user: &User) -> Vec<String> {
     named.map(|group| group.name).collect()
 }
 
-/// The first character of each password in shadow(5).
+/// Returns the first character of each password field of shadow(5), by user.
 fn passwords(shadow: &str) -> HashMap<String, char> {
     let fields = shadow.lines().filter_map(|line| line.split_once(':'));
     let begins = fields.filter_map(|(name, rest)| Some((name.to_owned(), rest.chars().next()?)));
@@ -153,9 +152,9 @@ fn passwords(shadow: &str) -> HashMap<String, char> {
 /// Keys by account.
 #[derive(Default)]
 struct Keys {
-    /// Fingerprints of those that may be used now.
+    /// Fingerprints of keys that can be used now.
     usable: HashMap<String, Vec<String>>,
-    /// How many are not revoked.
+    /// Number of keys that are not revoked.
     count: HashMap<String, usize>,
 }
 
@@ -177,7 +176,7 @@ impl Keys {
     }
 }
 
-/// An account that has all it needs, in these groups.
+/// Returns facts about an account in `groups` that passes every check.
 #[cfg(test)]
 pub fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
     use crate::provision::host::Owned;

@@ -1,5 +1,5 @@
-//! Whether accounts have what sshd and the sidecar want: Unix user, group, keys, chroot, folders;
-//! and whether their mail is limited to allowed recipients.
+//! Checks what sshd and the daemon need of each account: Unix user, group, keys, chroot, folders,
+//! log socket. Also checks that its mail is limited to allowed recipients.
 
 pub mod facts;
 
@@ -13,7 +13,7 @@ use crate::provision::host::{Found, Owned};
 use crate::recipient::RecipientRule;
 use crate::spool::Linked;
 
-/// Every account that was asked for.
+/// The accounts to check.
 pub(super) struct Accounts {
     all: Vec<AccountFacts>,
     asked: Option<AccountId>,
@@ -21,19 +21,19 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// Looks at `asked`, or at all accounts; at none without a state database.
+    /// Gathers facts about `asked`, or about all accounts.
     pub fn gather(gathering: &Gathering<'_>, asked: Option<&AccountId>) -> Self {
         let all = gathering.accounts(asked);
         let readable = all.is_some();
         Self { all: all.unwrap_or_default(), asked: asked.cloned(), readable }
     }
 
-    /// How many have a Unix user, and so a watch.
+    /// Returns the number of accounts with a Unix user. Each of them needs a watch.
     pub fn with_user(&self) -> usize {
         self.all.iter().filter(|account| account.row.uid.is_some()).count()
     }
 
-    /// Those that sshd should let in, most telling first: those with a key.
+    /// Returns the accounts that sshd should accept, those with a usable key first.
     pub fn in_sshd(&self) -> impl Iterator<Item = &AccountFacts> {
         let has_user = |a: &&AccountFacts| a.row.uid.is_some() && matches!(a.uid, Ok(Some(_)));
         let mut chosen: Vec<_> = self.all.iter().filter(has_user).collect();
@@ -41,7 +41,6 @@ impl Accounts {
         chosen.into_iter()
     }
 
-    /// What is wrong with any of them.
     pub fn judge(&self) -> Vec<Finding> {
         match (&self.asked, self.all.len()) {
             (Some(id), 0) if self.readable => {
@@ -66,7 +65,7 @@ impl Accounts {
     }
 }
 
-/// One line for each check that holds for every account.
+/// Returns one finding for each check that every account passes.
 fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
     if found.is_empty() {
         return Vec::new();
@@ -90,7 +89,7 @@ fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
     clean.map(|check| Finding::ok(check, count.clone())).collect()
 }
 
-/// What is wrong with one account; nothing when all is well.
+/// Returns the faults of one account.
 fn judge(account: &AccountFacts) -> Vec<Finding> {
     let Some(uid) = account.row.uid else {
         let message = "it has no key yet, and so no Unix user";
@@ -115,13 +114,13 @@ fn judge_user(account: &AccountFacts, uid: u32) -> Option<Finding> {
         Ok(Some(found)) if *found == uid => return None,
         Ok(Some(found)) => format!("the Unix user has id {found}; its account has {uid}"),
         Ok(None) => "no Unix user of that name: neither in /etc/passwd nor elsewhere (NSS)".into(),
-        Err(error) => format!("the Unix user can't be looked up: {error}"),
+        Err(error) => format!("the Unix user can't be read: {error}"),
     };
     let fix = match &account.uid {
         Ok(Some(_)) => format!(
-            "it is not ours: rename that user, then `sftp-import provision`; `getent passwd {name}` shows it"
+            "rename that user, which is not ours, then `sftp-import provision`; `getent passwd {name}` shows it"
         ),
-        _ => "sftp-import provision; should it stay, see passwd: in /etc/nsswitch.conf".to_owned(),
+        _ => "sftp-import provision; if the fault stays, check passwd: in /etc/nsswitch.conf".to_owned(),
     };
     Some(Finding::fail("account-user", message).log(format!("Invalid user {name}")).fix(fix))
 }
@@ -139,11 +138,11 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
     let id = account.id();
     let (message, fix) = match (account.row.state, account.keys, account.fingerprints.len()) {
         (AccountState::Suspended, ..) => (
-            "it is suspended: no key of its works".to_owned(),
+            "it is suspended: none of its keys works".to_owned(),
             format!("sftp-import account resume {id}"),
         ),
         (AccountState::Removing, ..) => {
-            ("its removal was cut off".to_owned(), "sftp-import provision".to_owned())
+            ("its removal is not complete".to_owned(), "sftp-import provision".to_owned())
         }
         (_, 0, _) => ("it has no key".into(), format!("sftp-import key add {id} FILE --name N")),
         (_, n, 0) => (
@@ -156,7 +155,7 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
     Some(Finding::warn("account-keys", message).log(log).fix(fix))
 }
 
-/// As sshd looks at it, from `/` down (session.c, `safely_chroot`).
+/// Checks the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
 fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
     let check = "account-chroot";
     let links = match &account.chroot {
@@ -183,7 +182,7 @@ fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
     wrong.collect()
 }
 
-/// As sshd writes a component: with a slash after it.
+/// Formats a path component as sshd logs it, with a slash at the end.
 fn slashed(path: &Path) -> String {
     let text = path.display().to_string();
     if text.ends_with('/') { text } else { text + "/" }
@@ -194,7 +193,7 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         return Vec::new();
     };
     if !matches!(folders.chroot, Found::Folder(_)) {
-        return Vec::new(); // said of the chroot
+        return Vec::new(); // judge_chroot reports it
     }
     let root = Owned { uid: 0, gid: service_group, mode: 0o750 };
     let incoming = Owned { uid: service, gid, mode: 0o770 };
@@ -214,18 +213,17 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether what its sessions log is heard: without it no upload is audited. A folder that is missing
-/// has been said.
+/// Checks that the daemon receives what the account's sessions log. Without that no upload is
+/// audited. `judge_folders` reports a missing folder.
 fn judge_audit(account: &AccountFacts) -> Option<Finding> {
     (account.linked == Linked::Stale).then(|| {
-        let message = "dev/log in its chroot is not the socket that the sidecar listens at: how its \
-                       uploads end is not known";
-        let fix = "wait some seconds; else `systemctl restart sftp-importd`";
+        let message = "dev/log in its chroot is not the daemon's socket: its uploads are not audited";
+        let fix = "wait some seconds, or `systemctl restart sftp-importd`";
         Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
     })
 }
 
-/// Warns if the account allows any recipient.
+/// Warns if the account may send mail to any address.
 fn judge_recipients(account: &AccountFacts) -> Option<Finding> {
     (account.row.recipients == RecipientRule::Any).then(|| {
         let message = "its manifests can send mail to any address";
@@ -238,7 +236,7 @@ fn folder_trouble(name: &str, found: Found, want: Owned) -> String {
     let say = |o: Owned| format!("{}:{} {:04o}", o.uid, o.gid, o.mode);
     match found {
         Found::Missing => format!("{name} is missing"),
-        Found::Other => format!("{name} is no folder"),
+        Found::Other => format!("{name} is not a folder"),
         Found::Folder(is) => format!("{name} is {}, not {}", say(is), say(want)),
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts with one thing wrong each.
+//! Accounts with one fault each.
 
 use super::*;
 use crate::doctor::accounts::facts::facts_of;
@@ -9,7 +9,7 @@ fn whole() -> AccountFacts {
     facts_of("acme", &["acme", "sftp-import-accounts"])
 }
 
-/// The one finding that `change` leads to.
+/// Returns the only finding after `change`.
 #[track_caller]
 fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
     let mut account = whole();

@@ -1,4 +1,4 @@
-//! The state database, the registry and the published keys.
+//! Checks the state database, the published keys, waiting imports and full incoming folders.
 
 use std::fs;
 use std::io;
@@ -22,26 +22,26 @@ const KEYS: &str = "published-keys";
 const WAITING: &str = "imports-waiting";
 const FULL: &str = "incoming-full";
 
-/// An import that has waited or run so long is told.
+/// The age from which an import that has not ended is reported.
 const LONG: SignedDuration = SignedDuration::from_hours(2);
 
-/// The databases, read once.
+/// Facts from the databases, read once for all checks.
 pub struct Databases {
     health: state::Result<Health>,
-    /// The state database, when it is sound and of our schema.
+    /// The state database, if it is sound and has our schema.
     pub state: Option<State>,
-    /// The registry, and how the state database differs from it.
+    /// The registry, and the state database's differences from it.
     pub registry: Facts,
     /// Owner and mode of the state database's file.
     file: io::Result<(u32, u32)>,
     difference: Option<Result<Difference, PublishError>>,
     backlog: Option<Backlog>,
-    /// Accounts with too much in incoming, since when.
+    /// Accounts whose incoming is over its limit, and since when.
     full: Option<Vec<(AccountId, Timestamp)>>,
     now: Timestamp,
 }
 
-/// Reads them; none is made, migrated or mended.
+/// Reads the databases. Creates, migrates and fixes none.
 pub fn gather(config: &Config, now: Timestamp) -> Databases {
     let path = config.paths.state_db();
     let health = health::examine(&path);
@@ -82,12 +82,12 @@ fn judge_state(
 ) -> Finding {
     let restore =
         "systemctl stop sftp-importd, restore state.db from the last backup, start it again";
-    // Before what was read: a command of root's opens it with its owner's rights.
+    // The owner first: root's commands open the file with the rights of its owner.
     if let (Some((uid, _)), Some(owner)) = (file, owner)
         && uid != owner
     {
         let message =
-            format!("it belongs to user id {uid}, not {owner}: the sidecar can't write it");
+            format!("it belongs to user id {uid}, not {owner}: the daemon can't write it");
         let fix = format!("chown {owner} state.db state.db-wal state.db-shm");
         return Finding::fail(STATE, message).log("attempt to write a readonly database").fix(fix);
     }
@@ -113,7 +113,7 @@ fn judge_state(
     }
     if schema < known {
         let message =
-            format!("it has schema {schema}; the sidecar's next start brings it to {known}");
+            format!("it has schema {schema}; the daemon's next start upgrades it to {known}");
         return Finding::warn(STATE, message).fix("systemctl restart sftp-importd");
     }
     match file {
@@ -132,15 +132,16 @@ fn judge_keys(difference: &Result<Difference, PublishError>) -> Finding {
             .log("cannot read the published keys")
             .fix(fix),
         Ok(Difference { revoked: n @ 1.., .. }) => {
-            let message =
-                format!("keys still let in that should not ({n}): revoked, changed or suspended");
+            let message = format!(
+                "keys are published that should not work ({n}): revoked, changed or suspended"
+            );
             Finding::fail(KEYS, message).log("Accepted publickey").fix(fix)
         }
         Ok(Difference { missing: n @ 1.., .. }) => {
             let message = format!("keys that should work are not published ({n})");
             Finding::fail(KEYS, message).log("Connection closed by authenticating user").fix(fix)
         }
-        Ok(Difference { right, .. }) => Finding::ok(KEYS, format!("as the registry says: {right}")),
+        Ok(Difference { right, .. }) => Finding::ok(KEYS, format!("as in the registry: {right}")),
     }
 }
 
@@ -203,9 +204,9 @@ mod tests {
     #[test]
     fn keys_that_still_work_are_worse_than_keys_that_do_not_yet() {
         let of = |missing, revoked| judge_keys(&Ok(Difference { missing, revoked, right: 4 }));
-        assert_eq!(of(0, 0).message, "as the registry says: 4");
+        assert_eq!(of(0, 0).message, "as in the registry: 4");
         assert!(of(1, 0).message.contains("not published (1)"));
-        assert!(of(1, 2).message.contains("still let in that should not (2)"));
+        assert!(of(1, 2).message.contains("published that should not work (2)"));
     }
 
     #[test]

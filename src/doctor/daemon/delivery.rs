@@ -1,4 +1,4 @@
-//! Mail and webhooks: whether the mail server takes us, and what could not be delivered.
+//! Checks mail and webhooks: whether the mail server accepts mail, and what could not be delivered.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,13 +17,13 @@ const MAIL: &str = "mail";
 const WEBHOOKS: &str = "webhooks";
 const DELIVERIES: &str = "deliveries";
 
-/// Deliveries given up longer ago than this are history.
+/// Deliveries that were given up longer ago than this are not reported.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Deliveries that have been tried for so long will hardly be made without help.
+/// Deliveries that have been retried for this long probably need help.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 
-/// The checks of this group. Connects to the mail server, and sends nothing.
+/// Runs the checks of this group. Connects to the mail server, but sends nothing.
 pub fn check(config: &Config, state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![mail(config)];
     let Some(state) = state else { return findings };
@@ -51,13 +51,13 @@ fn mail(config: &Config) -> Finding {
                 && std::env::var_os("CREDENTIALS_DIRECTORY").is_none() =>
         {
             Finding::warn(MAIL, "not tried: its password is a credential, which only the unit has")
-                .fix("`sftp-import delivery list --pending` says whether mail gets out")
+                .fix("`sftp-import delivery list --pending` shows whether mail is delivered")
         }
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
-            Ok(()) => Finding::ok(MAIL, format!("{url} takes us")),
+            Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
             Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))
                 .log("tried again at")
-                .fix("mend [mail], or the server; then `sftp-import delivery retry ID`"),
+                .fix("fix [mail] or the server, then `sftp-import delivery retry ID`"),
         },
     }
 }
@@ -71,25 +71,25 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
     match mode {
         None => Finding::fail(MAIL, format!("{name} is not there"))
             .log("cannot run")
-            .fix("mend mail.url"),
-        Some(mode) if mode & 0o111 == 0 => Finding::fail(MAIL, format!("{name} is no program"))
+            .fix("correct mail.url"),
+        Some(mode) if mode & 0o111 == 0 => Finding::fail(MAIL, format!("{name} is not executable"))
             .log("cannot run")
-            .fix("mend mail.url"),
+            .fix("correct mail.url"),
         Some(mode) if mode & 0o6000 != 0 => {
             let message = format!(
-                "{name} is setuid or setgid, which the unit's NoNewPrivileges takes from it"
+                "{name} is setuid or setgid, which the unit's NoNewPrivileges disables"
             );
             Finding::warn(MAIL, message)
                 .fix("mail.url = \"smtp://127.0.0.1:25\", or a sendmail such as msmtp")
         }
-        Some(_) => Finding::ok(MAIL, format!("{name} takes mail")),
+        Some(_) => Finding::ok(MAIL, format!("{name} is executable")),
     }
 }
 
 fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
     let mut findings: Vec<_> = endpoints.iter().filter_map(judge_endpoint).collect();
     if findings.is_empty() {
-        findings.push(Finding::ok(WEBHOOKS, format!("no endpoint fails, of {}", endpoints.len())));
+        findings.push(Finding::ok(WEBHOOKS, format!("none of {} endpoints fails", endpoints.len())));
     }
     findings
 }
@@ -119,16 +119,16 @@ fn judge_deliveries(backlog: &Backlog, now: Timestamp) -> Finding {
     let age = backlog.oldest_retried.map(|at| now.duration_since(at)).unwrap_or_default();
     if backlog.given_up > 0 {
         let message = format!("{} given up in the last 24 h", backlog.given_up);
-        let fix = "sftp-import delivery list --failed; mend the cause, then `delivery retry ID`";
+        let fix = "sftp-import delivery list --failed; fix the cause, then `delivery retry ID`";
         return Finding::warn(DELIVERIES, message).log("given up").fix(fix);
     }
     if age >= LONG {
         let message = format!(
-            "{} tried in vain so far, the oldest for {} h",
+            "{} retried without success, the oldest for {} h",
             backlog.retried,
             age.as_hours()
         );
-        let fix = "sftp-import delivery list --pending; `delivery show ID` says why";
+        let fix = "sftp-import delivery list --pending; `delivery show ID` shows why";
         return Finding::warn(DELIVERIES, message).log("tried again at").fix(fix);
     }
     Finding::ok(DELIVERIES, "none given up in the last 24 h")
@@ -187,6 +187,6 @@ mod tests {
         };
         assert_eq!(of(0, 99_000).level, Level::Ok);
         assert_eq!(of(3, 99_000).message, "3 given up in the last 24 h");
-        assert_eq!(of(0, 90_000).message, "2 tried in vain so far, the oldest for 2 h");
+        assert_eq!(of(0, 90_000).message, "2 retried without success, the oldest for 2 h");
     }
 }

@@ -1,6 +1,7 @@
-//! The sidecar: whether it runs, with which privileges, and whether systemd starts it.
+//! Checks the daemon: whether it runs, with which privileges, and whether systemd starts it.
 //!
-//! It is found by the lock that it holds, whoever started it, and its opener process as its child.
+//! The daemon is the process that holds its lock, however it was started. The opener process is its
+//! child.
 
 pub mod database;
 pub mod delivery;
@@ -25,13 +26,13 @@ const LOGINS: &str = "login-audit";
 /// The daemon reads sshd's log entries from a connection to it.
 const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 
-/// Locked by the sidecar while it runs.
+/// The file that the daemon locks while it runs.
 const LOCK: &str = "daemon.lock";
 
-/// The opener process's: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) of capabilities(7), and no other.
+/// The opener process's capabilities: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) (capabilities(7)).
 const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 
-/// The process that holds the sidecar's lock.
+/// Returns the process that holds the daemon's lock.
 pub(super) fn process_id(config: &Config) -> Option<i32> {
     let lock = fs::metadata(config.paths.state.join(LOCK)).ok()?;
     let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
@@ -43,8 +44,8 @@ pub(super) fn process_id(config: &Config) -> Option<i32> {
     holder(&locks, &device, lock.ino(), is_sidecar)
 }
 
-/// Who holds a flock(2) on a file, by /proc/locks (proc(5)). btrfs and overlayfs have another device
-/// there than stat(2) says: then the inode counts, and what the process is called.
+/// Finds the process that holds a flock(2) on a file in /proc/locks (proc(5)). For btrfs and
+/// overlayfs the device there differs from stat(2)'s: then inode and process name must match.
 fn holder(locks: &str, device: &str, inode: u64, is_sidecar: impl Fn(i32) -> bool) -> Option<i32> {
     let held = locks.lines().filter_map(|line| {
         // 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; one that waits has -> after the number.
@@ -72,7 +73,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         None => findings.push(
             Finding::fail(RUNNING, "no sftp-importd runs on this state folder: uploads wait")
                 .log("sftp-importd.service: Failed")
-                .fix("systemctl start sftp-importd; `journalctl -u sftp-importd -n 50` says why it ended"),
+                .fix("systemctl start sftp-importd; `journalctl -u sftp-importd -n 50` shows why it ended"),
         ),
     }
     if Path::new("/run/systemd/system").exists() {
@@ -82,7 +83,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// It runs; and is it the program that is installed now?
+/// Checks that the running program is the installed one.
 fn running(process: i32) -> Finding {
     let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     match program.to_string_lossy().ends_with(" (deleted)") {
@@ -92,7 +93,7 @@ fn running(process: i32) -> Finding {
     }
 }
 
-/// /proc/PID/status of the opener process of `daemon`.
+/// Reads /proc/PID/status of the opener process of `daemon`.
 fn opener_status(daemon: i32) -> Option<String> {
     let daemon = daemon.to_string();
     let statuses = fs::read_dir("/proc").ok()?.flatten();
@@ -102,14 +103,14 @@ fn opener_status(daemon: i32) -> Option<String> {
     })
 }
 
-/// The first word of a field of /proc/PID/status.
+/// Returns the first word of a field of /proc/PID/status.
 fn field<'s>(status: &'s str, name: &str) -> &'s str {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|line| line.split_whitespace().next()).unwrap_or_default()
 }
 
-/// `status` and `opener` are /proc/PID/status (proc_pid_status(5)) of the daemon, empty when it can't
-/// be read, and of its opener process.
+/// Judges /proc/PID/status (proc_pid_status(5)) of the daemon and of its opener process. `status`
+/// is empty if it can't be read.
 fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) -> Finding {
     let capabilities = |status, set| u64::from_str_radix(field(status, set), 16);
     let field = |name: &str| field(status, name);
@@ -131,14 +132,14 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
     let wrong = [
         (
             left != [Ok(0), Ok(0), Ok(0)],
-            "it has capabilities, which its opener process alone needs",
+            "it has capabilities, which only its opener process needs",
         ),
         (
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
             "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
         ),
         (field("NoNewPrivs") != "1", "it may gain privileges (NoNewPrivs 0)"),
-        (field("Seccomp") != "2", "no filter of system calls is on it (Seccomp 0)"),
+        (field("Seccomp") != "2", "it has no filter of system calls (Seccomp 0)"),
     ];
     match wrong.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, message)) => Finding::warn(PRIVILEGES, message).fix(unit),
@@ -156,19 +157,19 @@ fn show_unit(unit: &str) -> String {
     output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
 
-/// `shown` is what `systemctl show` prints.
+/// Judges the output of `systemctl show`.
 fn judge_unit(shown: &str) -> Finding {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     if !is("LoadState=loaded") {
         let fix = "install -m 0644 sftp-importd.service /etc/systemd/system/; systemctl enable --now sftp-importd";
-        return Finding::warn(UNIT, "systemd knows no sftp-importd").fix(fix);
+        return Finding::warn(UNIT, "systemd has no unit sftp-importd").fix(fix);
     }
     if !is("UnitFileState=enabled") {
         return Finding::warn(UNIT, "it would not start with the host")
             .fix("systemctl enable sftp-importd");
     }
     if is("ActiveState=failed") {
-        let fix = "`journalctl -u sftp-importd -n 50` says why; systemctl restart sftp-importd";
+        let fix = "`journalctl -u sftp-importd -n 50` shows why; systemctl restart sftp-importd";
         return Finding::fail(UNIT, "the unit has failed").log("Failed with result").fix(fix);
     }
     if is("NeedDaemonReload=yes") {
@@ -184,7 +185,7 @@ fn judge_unit(shown: &str) -> Finding {
     }
 }
 
-/// `shown` is what `systemctl show` prints of the socket unit.
+/// Judges the output of `systemctl show` for the socket unit.
 fn judge_journal(shown: &str) -> Finding {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     let (message, fix) = if !is("ActiveState=active") {
@@ -198,7 +199,7 @@ fn judge_journal(shown: &str) -> Finding {
                    `journalctl -u 'sftp-import-journal@*'` logs why journalctl ended";
         (message, fix)
     } else {
-        return Finding::ok(LOGINS, "sshd's logins come from the journal");
+        return Finding::ok(LOGINS, "the daemon reads sshd's logins from the journal");
     };
     Finding::warn(LOGINS, message).log("logins are not audited").fix(fix)
 }
@@ -268,7 +269,7 @@ mod tests {
         let good = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNRestarts=0\nNeedDaemonReload=no";
         assert_eq!(judge_unit(good).level, Level::Ok);
         for (from, to, told) in [
-            ("=loaded", "=not-found", "knows no"),
+            ("=loaded", "=not-found", "has no unit"),
             ("=enabled", "=disabled", "would not start"),
             ("=active", "=failed", "has failed"),
             ("NRestarts=0", "NRestarts=3", "restarted it 3 times"),

@@ -1,7 +1,7 @@
-//! inotify's limits against the number of accounts: one watch each, and [`OTHERS`].
+//! Checks inotify's limits: the daemon needs one watch for each account, and [`OTHERS`].
 //!
-//! The kernel counts twice, for the host and for the user namespace (an unprivileged container): the
-//! lower limit is the one that holds.
+//! The kernel has a limit for the host and one for the user namespace (an unprivileged container).
+//! The lower one applies.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ const CHECK: &str = "watches";
 /// Watches for the folder of all accounts, and for the state database.
 const OTHERS: usize = 2;
 
-/// A limit of the kernel's.
+/// A limit of the kernel.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     /// The sysctl that sets it.
@@ -22,18 +22,18 @@ struct Limit {
     value: usize,
 }
 
-/// What the kernel allows, and what is there.
+/// The limits, the need and the use of watches.
 #[derive(Clone, Copy, Debug)]
 struct Watches {
     allowed: Option<Limit>,
     instances: Option<Limit>,
     /// Accounts that have folders.
     accounts: usize,
-    /// What the sidecar watches now; none when it doesn't run, or can't be looked at.
+    /// The daemon's number of watches. `None` if it doesn't run or can't be examined.
     watched: Option<usize>,
 }
 
-/// Whether every one of `accounts` is watched, and more could be.
+/// Checks that every one of `accounts` is watched, and that the limit has some reserve.
 pub fn check(config: &Config, accounts: usize) -> Finding {
     judge(Watches {
         allowed: lower("fs.inotify.max_user_watches", "user.max_inotify_watches"),
@@ -54,7 +54,7 @@ fn sysctl(name: &'static str) -> Option<Limit> {
     Some(Limit { name, value })
 }
 
-/// Watches of a process: one line each in its descriptors' fdinfo (proc(5)).
+/// Counts the watches of a process: one line each in the fdinfo of its descriptors (proc(5)).
 fn watched_by(process: i32) -> Option<usize> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).ok()?;
     let texts = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
@@ -85,9 +85,9 @@ fn judge(watches: Watches) -> Finding {
     match watches.watched {
         Some(watched) if watched < needed => {
             let accounts = watches.accounts;
-            let message = format!("the sidecar has {watched} watches for {accounts} accounts");
+            let message = format!("the daemon has {watched} watches for {accounts} accounts");
             Finding::warn(CHECK, message).log("cannot watch").fix(
-                "`journalctl -u sftp-importd -g watch` says why; until then a rescan finds uploads",
+                "`journalctl -u sftp-importd -g watch` shows why; until then a rescan finds uploads",
             )
         }
         _ if allowed < needed + needed / 4 => {

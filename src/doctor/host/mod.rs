@@ -1,4 +1,4 @@
-//! The machine: its clock, and mandatory access control that could stand in the way.
+//! Checks the machine: its clock, and mandatory access control that could block logins or imports.
 
 pub mod inotify_limits;
 pub mod path_owners;
@@ -17,10 +17,10 @@ use crate::state::health;
 const CLOCK: &str = "clock";
 const ACCESS: &str = "mandatory-access";
 
-/// The activity log may be this far ahead: another process's clock reading, no more.
+/// The activity log may be ahead by this much, because another process reads the clock later.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// The checks of this group.
+/// Runs the checks of this group.
 pub(super) fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     let backlog = state.and_then(|state| state.read(|tx| health::backlog(tx, now)).ok());
     let newest = backlog.and_then(|backlog| backlog.newest_activity);
@@ -33,7 +33,7 @@ pub(super) fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     ]
 }
 
-/// Whether the kernel's clock is disciplined; none when nobody can tell.
+/// Whether the clock is synchronised. `None` if no service on this host reports it.
 fn is_synchronised() -> Option<bool> {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Some(true);
@@ -64,15 +64,15 @@ fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Times
                 .fix(ntp)
         }
         None => {
-            Finding::ok(CLOCK, "not turned back; whether it is synchronised, nobody here can tell")
+            Finding::ok(CLOCK, "not turned back; no service reports whether it is synchronised")
         }
     }
 }
 
-/// `enforce` is SELinux's, `profiles` AppArmor's; none where the kernel has it not.
+/// Judges SELinux's `enforce` and AppArmor's `profiles`. `None` if the kernel lacks them.
 fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
     if enforce.is_some_and(|enforce| enforce.trim() == "1") {
-        return Finding::warn(ACCESS, "SELinux enforces: sshd may be kept from the helper and the chroots")
+        return Finding::warn(ACCESS, "SELinux enforces: it may block sshd from the helper and the chroots")
             .log("avc:  denied")
             .fix(
                 "ausearch -m avc -ts recent; setsebool -P ssh_chroot_rw_homedirs on, and semanage fcontext \
@@ -85,7 +85,7 @@ fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
         Some(profile) => Finding::warn(ACCESS, format!("AppArmor enforces {profile}"))
             .log("apparmor=\"DENIED\"")
             .fix("journalctl -k -g apparmor; allow what it names in /etc/apparmor.d/local/"),
-        None => Finding::ok(ACCESS, "neither SELinux nor AppArmor is in the way"),
+        None => Finding::ok(ACCESS, "neither SELinux nor AppArmor restricts sshd"),
     }
 }
 

@@ -1,30 +1,27 @@
-//! A path and every folder above it: whose each is, and whether others can change it.
+//! Owner and mode of a path and of every folder above it.
 //!
-//! sshd wants the chain of a chroot, and that of the program it runs for keys, to be root's and
-//! writable by nobody else, up to `/` (sshd_config(5), ChrootDirectory and AuthorizedKeysCommand).
+//! sshd requires that root owns a chroot, the program that it runs for keys, and every folder above
+//! them, and that nobody else can write them (sshd_config(5), ChrootDirectory and
+//! AuthorizedKeysCommand).
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// One file or folder on the way to a path.
+/// A path, or a folder above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Where.
     pub path: PathBuf,
-    /// The owner's user id.
     pub uid: u32,
-    /// The group's id.
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Whether it is a folder.
     pub is_folder: bool,
 }
 
 impl Link {
-    /// What is wrong with it, and the command that mends it; none when nothing is.
+    /// Returns the fault and the command that fixes it. `None` if there is no fault.
     pub fn trouble(&self) -> Option<(String, String)> {
         let path = self.path.display();
         let message =
@@ -37,22 +34,22 @@ impl Link {
         }
     }
 
-    /// Whether all that is wrong is that root's own group may write: Debian's sshd lets that pass for
-    /// the program that it asks for keys (its user-group-modes.patch), others don't.
+    /// Whether the only fault is that root's own group can write. Debian's sshd accepts that for
+    /// the program that it runs for keys (user-group-modes.patch); other versions of sshd do not.
     pub fn is_roots_group_alone(&self) -> bool {
         self.uid == 0 && self.gid == 0 && self.mode & 0o022 == 0o020
     }
 
-    /// Whether who is neither its owner nor in its group can pass through or run it.
+    /// Whether a user who is neither its owner nor in its group can enter or run it.
     pub fn is_open_to_others(&self) -> bool {
         self.mode & 0o001 != 0
     }
 }
 
-/// `/` and everything from there down to `path`, which must be absolute; links followed.
+/// Returns `/` and every entry from there down to `path`, which must be absolute. Follows links.
 ///
 /// # Errors
-/// The first of them that can't be looked at, and why.
+/// The first path that can't be examined, and the reason.
 pub fn chain(path: &Path) -> Result<Vec<Link>, (PathBuf, io::Error)> {
     let mut above: Vec<&Path> = path.ancestors().collect();
     above.reverse();

@@ -1,4 +1,4 @@
-//! Disks and file systems under the accounts' folder and the state folder.
+//! Checks the disks and file systems of the accounts' folder and the state folder.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,12 +20,12 @@ const FILE_SYSTEMS: &str = "file-systems";
 const LEASES: &str = "leases";
 const SPACE: &str = "free-space";
 
-/// Below this share of blocks or inodes there is a warning.
+/// Less free blocks or inodes than this are a warning.
 const LITTLE_PERCENT: u64 = 10;
-/// Below this share of inodes it is a failure.
+/// Less free inodes than this are a failure.
 const NOTHING_PERCENT: u64 = 2;
 
-/// One folder's file system.
+/// The file system of a folder.
 #[derive(Clone, Debug)]
 struct Disk {
     path: PathBuf,
@@ -39,7 +39,7 @@ struct Disk {
     inodes: u64,
 }
 
-/// The checks of this group.
+/// Runs the checks of this group.
 pub fn check(config: &Config) -> Vec<Finding> {
     let layout = Layout::new(&config.paths);
     let folders = [layout.root().to_owned(), layout.spool(), config.paths.state.clone()];
@@ -87,8 +87,8 @@ fn look(path: &Path) -> io::Result<Disk> {
     })
 }
 
-/// What we call a file system, and whether other machines may write to it: then inotify stays
-/// silent about what they do, and a lease is the server's to give (statfs(2) has the numbers).
+/// Returns a file system's name, and whether other machines can write to it. inotify does not
+/// report what they do, and a lease depends on the server (statfs(2) has the numbers).
 fn name(kind: FsType) -> (&'static str, bool) {
     match kind.0 {
         0x6969 => ("NFS", true),
@@ -121,27 +121,27 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
             found.push(
                 Finding::fail(FILE_SYSTEMS, format!("{path} is mounted read-only"))
                     .log("Read-only file system")
-                    .fix(format!("`dmesg` says why; then mount -o remount,rw {path}")),
+                    .fix(format!("`dmesg` shows why; then mount -o remount,rw {path}")),
             );
         }
         if disk.is_network {
             let message =
-                format!("{path} is on {}: what another machine uploads wakes nobody", disk.kind);
+                format!("{path} is on {}: uploads from other machines cause no events", disk.kind);
             let fix = "a local disk; or shorten pairing.rescan-every, and expect no leases";
             found.push(Finding::warn(FILE_SYSTEMS, message).fix(fix));
         }
         if disk.kind == "tmpfs" {
-            let message = format!("{path} is in memory (tmpfs): a reboot takes all of it");
+            let message = format!("{path} is in memory (tmpfs): a reboot deletes everything");
             found.push(Finding::warn(FILE_SYSTEMS, message).fix("mount a disk there"));
         }
     }
     if found.is_empty() {
-        found.push(Finding::ok(FILE_SYSTEMS, "accounts and spool share one, which is local"));
+        found.push(Finding::ok(FILE_SYSTEMS, "accounts and spool share a local one"));
     }
     found
 }
 
-/// None: there is room.
+/// Judges the free space of a disk. `None` if it has enough.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
     let floor = config.imports.free_space_floor;
@@ -169,7 +169,7 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         }
         _ => return None,
     };
-    // Of blocks, the floor above says when it is too late.
+    // The floor above is the limit for blocks.
     let finding = match inodes < NOTHING_PERCENT {
         true => Finding::fail(SPACE, message),
         false => Finding::warn(SPACE, message),
@@ -181,7 +181,7 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     )
 }
 
-/// Takes a lease on a file of its own in the spool, as a claim does on a data file.
+/// Takes a lease on a new file in the spool, as a claim does on a data file.
 fn try_lease(spool: &Path) -> Result<(), LeaseError> {
     // The daemon's user can write the spool.
     let rights = Owner::of(spool).and_then(Owner::assume);
@@ -190,23 +190,23 @@ fn try_lease(spool: &Path) -> Result<(), LeaseError> {
     let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
     let made = File::create_new(&path).map(drop).and_then(|()| open());
     let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
-    // It may never have been made.
+    // Creating it may have failed.
     let _ = fs::remove_file(&path);
     lease.map(drop)
 }
 
 fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
     match lease {
-        Ok(()) => Finding::ok(LEASES, "the spool's file system gives leases"),
+        Ok(()) => Finding::ok(LEASES, "the spool's file system supports leases"),
         Err(error @ LeaseError::Unsupported(_)) => {
             let message = format!(
-                "{error}: a file that is still being written is told by its manifest alone"
+                "{error}: only the manifest shows that a data file is complete"
             );
             Finding::warn(LEASES, message).fix("a local ext4, XFS, btrfs or ZFS")
         }
         Err(error) => Finding::fail(LEASES, crate::sanitize::chain(&error))
             .log("cannot take a lease")
-            .fix("see /proc/sys/fs/leases-enable (1), and that the spool can be written"),
+            .fix("check that /proc/sys/fs/leases-enable is 1 and that the spool can be written"),
     }
 }
 

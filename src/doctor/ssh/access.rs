@@ -1,5 +1,6 @@
-//! What else in sshd, or beside it, keeps an account out: allow and deny lists, a fingerprint that
-//! the helper isn't asked by, a locked password without PAM, /etc/nologin. Pure but for `nologin`.
+//! Checks what else blocks an account: sshd's allow and deny lists, fingerprints in a format that
+//! the helper does not have, a locked password without PAM, /etc/nologin. Pure except for
+//! `nologin`.
 
 use std::path::Path;
 
@@ -10,22 +11,22 @@ use crate::doctor::finding::Finding;
 
 const CHECK: &str = "sshd-access";
 
-/// pam_nologin(8) and sshd itself refuse everybody but root while it is there.
+/// While it exists, pam_nologin(8) and sshd itself refuse everybody but root.
 const NOLOGIN: &str = "/etc/nologin";
 
-/// What keeps `account` out.
+/// Returns what blocks `account`, or one finding that nothing does.
 pub fn judge(account: &AccountFacts, effective: &Effective, from: &str) -> Vec<Finding> {
     let found = listed(account, effective, from);
     let found = found.into_iter().chain(fingerprints(effective)).chain(locked(account, effective));
     let mut found: Vec<Finding> =
         found.chain(nologin(Path::new(NOLOGIN), account, effective)).collect();
     if found.is_empty() {
-        found.push(Finding::ok(CHECK, "no list of sshd's keeps it out"));
+        found.push(Finding::ok(CHECK, "not blocked by AllowUsers, DenyUsers or their group lists"));
     }
     found.into_iter().map(|finding| finding.of(account.id())).collect()
 }
 
-/// The four lists, in the order in which sshd asks them (auth.c, `allowed_user`).
+/// Checks the four lists in sshd's order (auth.c, `allowed_user`).
 fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<Finding> {
     let user = |keyword| in_list(effective.all(keyword), std::slice::from_ref(&account.name()));
     let group = |keyword| in_list(effective.all(keyword), &account.groups);
@@ -39,7 +40,7 @@ fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<F
     };
     let (name, group_name) = (account.name(), &account.accounts_group);
     if user("denyusers") {
-        return refused("DenyUsers", "listed in DenyUsers", format!("take {name} off DenyUsers"));
+        return refused("DenyUsers", "listed in DenyUsers", format!("remove {name} from DenyUsers"));
     }
     if has("allowusers") && !user("allowusers") {
         return refused(
@@ -50,7 +51,7 @@ fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<F
     }
     if group("denygroups") {
         let why = "a group is listed in DenyGroups";
-        return refused("DenyGroups", why, "take the account's groups off DenyGroups".into());
+        return refused("DenyGroups", why, "remove the account's groups from DenyGroups".into());
     }
     if has("allowgroups") && !group("allowgroups") {
         let why = "none of user's groups are listed in AllowGroups";
@@ -59,7 +60,8 @@ fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<F
     None
 }
 
-/// Whether one of `names` is in a list: `!` before a pattern takes out what fits (ssh_config(5)).
+/// Whether one of `names` matches a list of patterns. `!` before a pattern excludes its matches
+/// (ssh_config(5)).
 fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
     let patterns: Vec<&str> = list.flat_map(str::split_whitespace).collect();
     names.iter().any(|name| {
@@ -72,7 +74,7 @@ fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
 fn fingerprints(effective: &Effective) -> Option<Finding> {
     let hash = effective.get("fingerprinthash");
     (hash.eq_ignore_ascii_case("md5")).then(|| {
-        let message = "FingerprintHash is md5: the helper knows keys by SHA-256 alone";
+        let message = "FingerprintHash is md5: the helper finds keys by SHA-256 only";
         let fix = "remove `FingerprintHash md5`; `sshd -t && systemctl reload ssh`";
         Finding::fail(CHECK, message).log("Connection closed by authenticating user").fix(fix)
     })
@@ -88,7 +90,7 @@ fn locked(account: &AccountFacts, effective: &Effective) -> Option<Finding> {
     })
 }
 
-/// With PAM it is pam_nologin that refuses, and sshd's log does not say why.
+/// With PAM, pam_nologin refuses the login, and sshd's log has no reason.
 fn nologin(path: &Path, account: &AccountFacts, effective: &Effective) -> Option<Finding> {
     path.exists().then(|| {
         let (path, name) = (path.display(), account.name());

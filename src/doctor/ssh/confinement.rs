@@ -1,5 +1,5 @@
-//! Whether the drop-in holds for an account: every setting of the shipped file, as sshd would use
-//! it, and where not, the line that overrides it.
+//! Checks that sshd uses every setting of the shipped drop-in for an account, and names the line
+//! that overrides a setting.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use crate::doctor::finding::{Finding, Level};
 
 const CHECK: &str = "sshd-drop-in";
 
-/// What we ship; what it says is what must hold.
+/// The shipped drop-in. Its settings are the ones that must be in force.
 const DROP_IN: &str = include_str!("../../../openssh/50-sftp-import.conf");
 
-/// The file that sshd must run for keys.
+/// The file name of the program that sshd must run for keys.
 pub const HELPER: &str = "sftp-import-authorized-keys";
 
-/// Settings without which an account can still upload, and do nothing that it should not: agent and
-/// X11 forwarding are denied by `DisableForwarding` too, and no account is root.
+/// Settings that deserve a warning only: without them an account can still upload, and can do
+/// nothing that it should not. `DisableForwarding` denies agent and X11 forwarding too, and no
+/// account is root.
 const ADVICE: [&str; 7] = [
     "clientaliveinterval",
     "clientalivecountmax",
@@ -29,13 +30,14 @@ const ADVICE: [&str; 7] = [
     "permitrootlogin",
 ];
 
-/// What has the SFTP server log what it does; an earlier version's drop-in lacks it.
+/// The option that makes the SFTP server log its actions. The drop-in of an earlier version lacks
+/// it.
 const LOGS: &str = " -l INFO";
 
-/// The same with requests that change nothing.
+/// The same option, which also logs requests that change nothing.
 const LOGS_MORE: &str = " -l VERBOSE";
 
-/// What the drop-in sets: keyword in lower case, and value.
+/// Returns the settings of the drop-in: keyword in lower case, and value.
 fn wanted(config: &Config) -> Vec<(String, String)> {
     let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
     let settings = lines.filter_map(|line| line.trim().split_once(' '));
@@ -49,7 +51,7 @@ fn wanted(config: &Config) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What differs for `account` from what the drop-in sets.
+/// Returns the settings of the drop-in that are not in force for `account`.
 pub fn judge(
     account: &AccountId,
     effective: &Effective,
@@ -81,7 +83,7 @@ fn is_met(keyword: &str, value: &str, effective: &Effective, config: &Config) ->
     }
 }
 
-/// Whether `command` runs the helper with user and fingerprint, on the keys that are published.
+/// Whether `command` runs the helper with user and fingerprint, and on our published keys.
 fn asks_our_helper(command: &str, config: &Config) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let published = config.paths.keys_db();
@@ -104,7 +106,7 @@ fn not_in_force(account: &AccountId, files: &[Setting], config: &Config) -> Find
                 .to_owned(),
         ),
         Some(Setting { file, within, .. }) => (
-            format!("{} says it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
+            format!("{} has it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
             format!("`id {account}` must name the group {group}: `sftp-import provision`"),
         ),
     };

@@ -1,4 +1,4 @@
-//! The helper that sshd asks for keys: whether sshd would run it, and whether it answers.
+//! Checks the helper that sshd runs for keys: whether sshd would run it, and whether it answers.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::doctor::host::path_owners::{Link, chain};
 const PROGRAM: &str = "helper-program";
 const ANSWER: &str = "helper-answer";
 
-/// Where the package puts it, and as whom the drop-in has sshd run it.
+/// The path where the package installs it, and the user that the drop-in sets.
 const DEFAULT_PROGRAM: &str = "/usr/lib/sftp-import/sftp-import-authorized-keys";
 const DEFAULT_USER: &str = "_sftp-import-keys";
 
-/// How sshd runs it.
+/// How sshd runs the helper.
 struct Call {
     program: PathBuf,
     user: String,
@@ -29,7 +29,7 @@ struct Call {
 }
 
 impl Call {
-    /// As sshd's effective configuration says; as we ship it where no account tells.
+    /// Reads sshd's effective configuration, or uses the shipped settings without one.
     fn new(config: &Config, effective: Option<&Effective>) -> Self {
         let command = effective.map_or("", |e| e.get("authorizedkeyscommand"));
         let ours = command.split_whitespace().next().filter(|word| word.ends_with(HELPER));
@@ -42,14 +42,14 @@ impl Call {
     }
 }
 
-/// Both checks. `account` is one that sshd lets in, if there is one.
+/// Runs both checks. `account` is one that sshd should accept, if there is one.
 pub fn check(
     config: &Config,
     account: Option<&AccountFacts>,
     effective: Option<&Effective>,
 ) -> Vec<Finding> {
     let call = Call::new(config, effective);
-    // sshd follows links first (misc.c, `safe_path`).
+    // sshd resolves links first (misc.c, `safe_path`).
     let real = call.program.canonicalize().unwrap_or_else(|_| call.program.clone());
     let found = judge_program(&call.program, chain(&real).map_err(|(path, _)| path));
     if found.iter().any(|finding| finding.level == Level::Fail) {
@@ -60,7 +60,7 @@ pub fn check(
     found.into_iter().chain(good).chain([ask(&call, account)]).collect()
 }
 
-/// What of the program and the folders above it would keep sshd from running it.
+/// Returns the faults of the program and the folders above it that prevent sshd from running it.
 fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Finding> {
     let name = program.display();
     let links = match chain {
@@ -89,14 +89,14 @@ fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Findi
         let message = format!("{path} has mode {:04o}: the helper's user can't run it", link.mode);
         let log = match link.is_folder {
             true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
-            false => "Failed publickey for".to_owned(), // that it could not be run is told to nobody
+            false => "Failed publickey for".to_owned(), // sshd does not log that it can't run it
         };
         Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });
     unsafe_links.chain(closed).collect()
 }
 
-/// Asks the helper as sshd does, for a key that must be there, or for none.
+/// Runs the helper as sshd does, for a key that it must print, or for an unknown user.
 fn ask(call: &Call, account: Option<&AccountFacts>) -> Finding {
     let Ok(Some(user)) = User::from_name(&call.user) else {
         let log = format!("AuthorizedKeysCommandUser \"{}\" not found", call.user);
@@ -120,7 +120,7 @@ fn ask(call: &Call, account: Option<&AccountFacts>) -> Finding {
     judge_answer(call, known.map(|(id, _)| id), output)
 }
 
-/// What the helper said.
+/// The result of running the helper.
 struct Said {
     worked: bool,
     code: Option<i32>,
@@ -136,19 +136,19 @@ fn judge_answer(call: &Call, asked: Option<&AccountId>, said: Result<Said, Strin
             .fix(format!("chmod 0755 {program}, and x for all on every folder above it")),
         Ok(Said { worked: false, code, .. }) => {
             let status = status(code);
-            Finding::fail(ANSWER, format!("as {user} the helper ends with {status}: it can't read {}", call.database.display()))
+            Finding::fail(ANSWER, format!("as {user} the helper exits with {status}: it can't read {}", call.database.display()))
                 .log(format!("AuthorizedKeysCommand {program}"))
-                .fix("`journalctl -t sftp-import-authorized-keys` says why; `sftp-import provision` publishes anew")
+                .fix("`journalctl -t sftp-import-authorized-keys` shows why; `sftp-import provision` publishes again")
         }
         Ok(Said { key: false, .. }) if asked.is_some() => {
-            Finding::fail(ANSWER, "the helper does not name a key that should work")
+            Finding::fail(ANSWER, "the helper does not print a key that should work")
                 .log("Connection closed by authenticating user")
                 .fix("sftp-import provision")
         }
         Ok(_) if asked.is_some() => {
-            Finding::ok(ANSWER, format!("asked as {user}, the helper names a key that works"))
+            Finding::ok(ANSWER, format!("run as {user}, the helper prints a key that works"))
         }
-        Ok(_) => Finding::ok(ANSWER, format!("asked as {user}, the helper answers")),
+        Ok(_) => Finding::ok(ANSWER, format!("run as {user}, the helper answers")),
     }
 }
 

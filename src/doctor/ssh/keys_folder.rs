@@ -1,5 +1,5 @@
-//! The folder of the published keys: root's alone, as the helper demands, and readable by the
-//! helper's group and nobody else.
+//! Checks the folder of the published keys: only root can change it, as the helper requires, and
+//! only the helper's group can read it.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use crate::key::GROUP;
 
 const CHECK: &str = "keys-folder";
 
-/// What the helper logs then, before it says why.
+/// The beginning of the helper's log line.
 const LOG: &str = "cannot read the published keys";
 
 /// The folder or the file in it.
@@ -49,7 +49,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     });
     let found: Vec<_> = found.collect();
     match found.is_empty() {
-        true => vec![Finding::ok(CHECK, format!("{} is root's alone", folder.display()))],
+        true => vec![Finding::ok(CHECK, format!("only root can change {}", folder.display()))],
         false => found,
     }
 }
@@ -60,7 +60,7 @@ fn examine(path: &Path, wanted: u32) -> io::Result<Part> {
     Ok(Part { path: path.to_owned(), gid: found.gid(), mode, wanted })
 }
 
-/// What is wrong with a part that is root's, where the helper's group has the id `group`.
+/// Judges the group and mode of a part that root owns. `group` is the id of the helper's group.
 fn judge(part: &Part, group: u32) -> Option<Finding> {
     let Part { path, gid, mode, wanted } = part;
     let path = path.display();

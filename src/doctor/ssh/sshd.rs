@@ -1,4 +1,4 @@
-//! sshd itself: whether it takes its configuration, and what it would use for an account.
+//! Runs sshd to test its configuration and to read the settings that it would use for an account.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +8,10 @@ use crate::doctor::finding::Finding;
 
 const CONFIG: &str = "sshd-config";
 
-/// Where Debian, Red Hat and SUSE have it.
+/// The path of sshd on Debian, Red Hat and SUSE.
 const PROGRAM: &str = "/usr/sbin/sshd";
 
-/// An sshd, by its configuration.
+/// An sshd with its configuration file, and the address that accounts log in from.
 pub struct Sshd {
     config: PathBuf,
     from: String,
@@ -22,7 +22,7 @@ impl Sshd {
         Self { config, from }
     }
 
-    /// Whether sshd refuses its configuration (`sshd -t`); none: it takes it.
+    /// Tests the configuration (`sshd -t`). `None` if sshd accepts it.
     pub fn judge_test(&self) -> Option<Finding> {
         let said = self.run(&["-t"]).err()?;
         Some(refusal(&self.config, &said))
@@ -32,7 +32,7 @@ impl Sshd {
         Finding::ok(CONFIG, format!("sshd accepts {}", self.config.display()))
     }
 
-    /// What sshd would use for `account` (`sshd -T -C`).
+    /// Returns the settings that sshd would use for `account` (`sshd -T -C`).
     pub fn effective(&self, account: &AccountId) -> Result<Effective, Finding> {
         let connection = format!("user={account},host={from},addr={from}", from = self.from);
         self.run(&["-T", "-C", &connection])
@@ -50,13 +50,13 @@ impl Sshd {
 }
 
 fn refusal(config: &Path, said: &str) -> Finding {
-    let first = said.lines().next().unwrap_or("sshd said nothing");
+    let first = said.lines().next().unwrap_or("sshd printed nothing");
     Finding::fail(CONFIG, format!("sshd refuses {}: {first}", config.display())).log(first).fix(
-        format!("mend that line, then `sshd -t -f {}`; do not reload before", config.display()),
+        format!("correct that line, then `sshd -t -f {}`; do not reload before", config.display()),
     )
 }
 
-/// Settings as `sshd -T` prints them: a lower-case keyword, then its value; some come repeatedly.
+/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. Some are repeated.
 #[derive(Clone, Debug, Default)]
 pub struct Effective(Vec<(String, String)>);
 
@@ -66,13 +66,13 @@ impl Effective {
         Self(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
-    /// The value of `keyword`, in lower case; `none` where sshd prints nothing.
+    /// Returns the first value of `keyword`, which must be in lower case, or `none`.
     pub fn get(&self, keyword: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == keyword);
         found.map_or("none", |(_, value)| value.as_str())
     }
 
-    /// Every value of `keyword`.
+    /// Returns every value of `keyword`.
     pub fn all<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == keyword).map(|(_, value)| value.as_str())
     }

@@ -1,30 +1,30 @@
-//! sshd's configuration files in the order sshd reads them, to name the line that wins.
+//! Reads sshd's configuration files in sshd's order, to find the line that sets a value.
 //!
-//! sshd says what it uses and not where it has it from. This reads keywords, `Match` and `Include`
-//! as sshd_config(5) describes them, and evaluates no `Match`: what it names is a candidate.
+//! `sshd -T` prints the values but not the lines that set them. This file reads keywords, `Match`
+//! and `Include` as sshd_config(5) describes them. It does not evaluate `Match`, so the line that
+//! it finds is a candidate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// `Include`s inside one another, as deep as sshd goes (SERVCONF_MAX_DEPTH).
+/// The depth of nested `Include`s that sshd allows (SERVCONF_MAX_DEPTH).
 const MAX_DEPTH: usize = 16;
 
 /// One setting in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// The file.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
-    /// The keyword, in lower case.
+    /// In lower case.
     pub keyword: String,
     /// The rest of the line.
     pub value: String,
-    /// The `Match` that it stands in; none: it is global.
+    /// The `Match` block that it belongs to. `None` if it is global.
     pub within: Option<String>,
 }
 
-/// Every setting, in reading order. Files that can't be read are left out: sshd has complained.
+/// Returns every setting in reading order. Skips files that can't be read: `sshd -t` reports them.
 pub fn read(config: &Path) -> Vec<Setting> {
     let mut settings = Vec::new();
     read_file(config, None, 0, &mut settings);
@@ -54,7 +54,7 @@ fn read_file(file: &Path, within: Option<&str>, depth: usize, settings: &mut Vec
     }
 }
 
-/// Keyword in lower case, and value; both empty for a comment.
+/// Splits a line into keyword, in lower case, and value. Both are empty for a comment.
 fn split(line: &str) -> (String, &str) {
     let line = line.trim();
     if line.starts_with('#') {
@@ -65,8 +65,8 @@ fn split(line: &str) -> (String, &str) {
     (keyword.to_ascii_lowercase(), rest.trim_start_matches(|c: char| c.is_whitespace() || c == '='))
 }
 
-/// The files that a pattern of `Include` names, in order; wildcards in the last part alone, as
-/// everybody writes them.
+/// Returns the files that a pattern of `Include` matches, in sshd's order. Supports wildcards in
+/// the last part of the path only.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let path = Path::new("/etc/ssh").join(pattern.trim_matches('"'));
     let (Some(folder), Some(last)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
@@ -84,7 +84,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     names.into_iter().map(|name| folder.join(name)).collect()
 }
 
-/// Whether `text` fits `pattern`, in which `*` is any text and `?` any character (ssh_config(5),
+/// Whether `text` matches `pattern`, in which `*` is any text and `?` any character (ssh_config(5),
 /// PATTERNS).
 pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.chars().next() {

@@ -1,4 +1,4 @@
-//! The first and the last Unix id that an account may have, and the ids beside them.
+//! The first and the last Unix id that an account may have, and the ids next to them.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn bounds() -> ([u32; 2], [u32; 2]) {
     ([first_uid - 1, last_uid + 1], [first_uid, last_uid])
 }
 
-/// A host that has all of the account, whose user and group have the id `id`.
+/// Returns a host with everything of the account, whose user and group have the id `id`.
 fn host_with(id: u32) -> Host {
     let mut host = complete();
     add_user(&mut host, id, GECOS);
@@ -60,7 +60,7 @@ fn only_users_and_groups_of_the_range_are_removed() {
     }
 }
 
-/// With a wrong limit `end` would end processes, so only ids without any are tried.
+/// With a wrong limit `end` would end processes, so the test uses only ids without any.
 #[test]
 fn the_processes_of_system_users_are_never_ended() {
     let mut tried = 0;
