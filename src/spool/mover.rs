@@ -1,7 +1,7 @@
-//! The steps of a claim: open the folders, lease, look again, rename, verify, sync, give back.
+//! The steps of a claim: open the folders, lease, check, rename, verify, sync, undo.
 //!
-//! [`super::claim`] says why they are these and in this order; here each is one or two system
-//! calls and what their errors mean.
+//! [`super::claim`] explains the steps and their order. Here each step is one or two system calls and
+//! the meaning of their errors.
 
 use std::path::PathBuf;
 
@@ -18,24 +18,24 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 
-/// Why a file did not go back to incoming.
+/// Why a file could not be moved back to incoming.
 pub(super) enum Undo {
-    /// incoming is gone.
+    /// incoming no longer exists.
     NoPlace,
-    /// A system call failed.
     Failed(ClaimError),
 }
 
-/// The folders of one claim, and the steps between them.
+/// The open folders of one claim.
 pub(super) struct Mover {
-    /// None when the account is being removed; a claim that had moved everything still holds.
+    /// An error if the account is being removed. A claim that has moved all files still succeeds.
     pub(super) incoming: Result<Folder, FolderError>,
     pub(super) spool: Folder,
-    /// The import's own.
+    /// The import's folder in the spool.
     pub(super) spooled: Folder,
     pub(super) import: ImportId,
-    /// The places of `incoming` and `spooled`, for `opener`.
+    /// `incoming`, for `opener`.
     pub(super) source: Place,
+    /// `spooled`, for `opener`.
     pub(super) target: Place,
     pub(super) opener: Opener,
 }
@@ -62,14 +62,15 @@ impl Mover {
         Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
-    /// Brings one file into the spool, or finds it there; proves that nobody is writing to it.
+    /// Moves one file into the spool, unless it is there already. Returns a lease, which proves that
+    /// nobody is writing to it.
     pub(super) fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == Part::Data && !id.plain {
-            return Err(id.changed()); // not a data file, whoever wrote the claim
+            return Err(id.changed()); // never a data file, even if the claim's row says so
         }
         let part = part.name();
         match self.spooled.stat(part) {
-            // Moved before a crash: its name can't be asked about any more, its writers can.
+            // Moved before a crash. Its name in incoming cannot be checked any more, its writers can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
                 let lease = self.lease(&self.spooled, &self.target, part, id)?;
@@ -94,7 +95,7 @@ impl Mover {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder`, which is at `place`, and takes a read lease.
+    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, for the opener.
     pub(super) fn lease(
         &self,
         folder: &Folder,
@@ -104,7 +105,7 @@ impl Mover {
     ) -> Result<Lease, ClaimError> {
         let file = self.opener.open(place, name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
-            // Something else than a regular file with one name is there instead.
+            // The name now belongs to something else than a regular file with one name.
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
@@ -118,14 +119,14 @@ impl Mover {
         })
     }
 
-    /// Whether the open file is the one that was looked at, unchanged since.
+    /// Checks that the open file is the scanned one, unchanged.
     pub(super) fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
             .map_err(|errno| io_error("look at", self.incoming_path(id), errno))?;
         if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// As [`Self::still_same`] for what is not opened.
+    /// Like [`Self::still_same`], for a file that is not opened.
     fn still_listed(&self, id: &FileId) -> Result<(), ClaimError> {
         match self.incoming(id)?.stat(id.name.as_str()) {
             Ok(stat) => {
@@ -151,7 +152,8 @@ impl Mover {
         })
     }
 
-    /// Whether what lies in the spool is the leased file, without another name, unwritten.
+    /// Checks that the spool has the leased file, that it has no other name, and that nobody has
+    /// written to it.
     pub(super) fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
@@ -168,8 +170,8 @@ impl Mover {
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }
 
-    /// Whether the name in the spool stands for the claimed inode. The device is not compared: it
-    /// can have another number after a restart of the host.
+    /// Checks that the name in the spool refers to the claimed inode. The device is not compared,
+    /// because its number can change when the host restarts.
     fn verify_name(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
         let stat = self
             .spooled
@@ -178,8 +180,8 @@ impl Mover {
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Renames a file back, if it is in the spool. A new file that has its name in incoming replaces
-    /// it, as if the client had written over it there.
+    /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that name,
+    /// the new file stays, as if the client had overwritten the old one.
     pub(super) fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
         let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
@@ -212,7 +214,7 @@ impl Mover {
         Ok(metadata.map_err(failed)?.len())
     }
 
-    /// sshd doesn't sync uploads; the names follow their content.
+    /// Syncs the files, then the folders. sshd does not sync uploads.
     pub(super) fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
             lease.file().sync_data().map_err(|source| {
