@@ -1,8 +1,8 @@
 //! [`Facts`]: how the last write to each file in an account's incoming ended, by the log. Pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
-//! [`Facts::since`]. A file that changed before then, but after its outcome was recorded, is unknown.
-//! A file that nobody wrote by SFTP since then has no outcome and needs none.
+//! [`Facts::since`]. A file that changed before then, but after its outcome was recorded, is
+//! unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -35,8 +35,8 @@ pub enum End {
     Forced,
 }
 
-/// The number of an SFTP session, counted from the daemon's start. Unlike process ids, these numbers
-/// are never reused.
+/// The number of an SFTP session, counted from the daemon's start. Unlike process ids, these
+/// numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
@@ -199,8 +199,8 @@ impl Facts {
         self.hears_since(at.checked_add(SLACK).unwrap_or(at));
     }
 
-    /// Records that a handle for writing is opened. `empties` is whether that creates or truncates the
-    /// file.
+    /// Records that a handle for writing is opened. `empties` is whether that creates or truncates
+    /// the file.
     pub fn opened(&mut self, name: &Name, empties: bool, by: By<'_>) {
         if self.sticks(name) {
             return;
@@ -299,8 +299,8 @@ impl Facts {
         Upload { sessions, closed_at, replaced_at: fact.replaced_at, is_known, announced_at }
     }
 
-    /// Returns why the upload of a file is in doubt, if it is. `whole` is its name as the log spells
-    /// it, and `ctime` its last change.
+    /// Returns why the upload of a file is in doubt, if it is. `whole` is its name as the log
+    /// spells it, and `ctime` its last change.
     pub fn doubt(&self, whole: &str, ctime: Timestamp) -> Option<Doubt> {
         let Some(fact) = self.about(whole, false) else {
             let heard = self.since.is_some_and(|since| since <= ctime);
@@ -392,7 +392,8 @@ impl Writers {
         Self { all_known, open, last_end: self.last_end.min(other.last_end) }
     }
 
-    /// Returns whether all sessions have ended, and the last change (`ctime`) was before the last end.
+    /// Returns whether all sessions have ended, and the last change (`ctime`) was before the last
+    /// end.
     fn ended_by(&self, ctime: Timestamp) -> bool {
         self.all_known && self.open.is_empty() && self.last_end.is_some_and(|end| ctime <= end)
     }

@@ -215,7 +215,8 @@ fn upload(ledger: &Ledger, name: &str) -> crate::audit::Upload {
     ledger.facts_of(&id("acme")).unwrap().upload(&Name::of(name), at(10))
 }
 
-/// A refused request doesn't change an outcome. A request that may have been refused makes it worse.
+/// A refused request doesn't change an outcome. A request that may have been refused makes it
+/// worse.
 #[test]
 fn what_was_refused_changes_no_fact() {
     let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];

@@ -84,7 +84,8 @@ fn files() {
     });
 }
 
-/// These lines are parsed so that a failure after one of them is not assigned to an earlier request.
+/// These lines are parsed so that a failure after one of them is not assigned to an earlier
+/// request.
 #[test]
 fn other_requests() {
     for line in [

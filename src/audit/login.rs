@@ -45,7 +45,8 @@ impl Login {
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
 
-    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c, `auth_log`).
+    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c,
+    /// `auth_log`).
     pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
         let rest = message.strip_prefix("Accepted publickey for ")?;
         let words: Vec<&str> = rest.split(' ').collect();

@@ -1,9 +1,9 @@
 //! From the log lines of sshd and its SFTP server to the outcome of each upload. Pure.
 //!
-//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`Ledger`] processes the lines of
-//! sftp-server in order. It finds the account by the sender's user id, which the kernel reports.
-//! It updates the outcome of the file's last write ([`facts`], keyed by [`name`]), and adds a line to
-//! the activity log, at a limited rate per account ([`shown`]).
+//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`Ledger`] processes the lines
+//! of sftp-server in order. It finds the account by the sender's user id, which the kernel reports.
+//! It updates the outcome of the file's last write ([`facts`], keyed by [`name`]), and adds a line
+//! to the activity log, at a limited rate per account ([`shown`]).
 
 pub mod facts;
 pub mod ledger;

@@ -1,7 +1,7 @@
 //! [`Name`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
 //!
-//! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming, its
-//! name is encoded. A name from the log is never decoded.
+//! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming,
+//! its name is encoded. A name from the log is never decoded.
 
 use super::line::Spelled;
 

@@ -84,8 +84,8 @@ impl Limit {
         self.waiting.iter_mut().for_each(|waiting| waiting.awaiting = None);
     }
 
-    /// Removes and returns the lines to store by `now`. A line whose request may still fail waits for
-    /// [`ANSWER`].
+    /// Removes and returns the lines to store by `now`. A line whose request may still fail waits
+    /// for [`ANSWER`].
     pub fn take(&mut self, now: Timestamp) -> Vec<Shown> {
         self.turn(now);
         let is_due = |waiting: &Waiting| {

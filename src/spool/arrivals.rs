@@ -1,9 +1,10 @@
-//! The order in which manifests were complete under their names: by the first close or rename of each.
+//! The order in which manifests were complete under their names: by the first close or rename of
+//! each.
 //!
 //! inotify reports closes and renames one by one. Setting a time or permissions is neither. Without
-//! inotify, after an overflow of its queue and after a restart, the order is that of the last changes
-//! (ctime). A noted time is later than every change before the watch began, so both kinds of times can
-//! be compared.
+//! inotify, after an overflow of its queue and after a restart, the order is that of the last
+//! changes (ctime). A noted time is later than every change before the watch began, so both kinds
+//! of times can be compared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

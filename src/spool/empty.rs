@@ -39,8 +39,8 @@ impl Empty {
     }
 }
 
-/// Returns the accounts whose incoming may have changed since it was empty. Makes one system call per
-/// account, and allocates nothing for unchanged ones.
+/// Returns the accounts whose incoming may have changed since it was empty. Makes one system call
+/// per account, and allocates nothing for unchanged ones.
 pub fn stirred<'a>(
     layout: &Layout,
     accounts: impl IntoIterator<Item = (&'a AccountId, Option<&'a Empty>)>,

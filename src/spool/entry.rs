@@ -1,7 +1,7 @@
 //! [`Entry`]: a directory entry of incoming with its attributes at listing time. Pure.
 //!
-//! Invariant: an `Entry` has a usable name. Its other fields are hints: a claim reads them again from
-//! the open file.
+//! Invariant: an `Entry` has a usable name. Its other fields are hints: a claim reads them again
+//! from the open file.
 
 use jiff::Timestamp;
 use nix::sys::stat::{FileStat, SFlag};
@@ -66,8 +66,8 @@ impl Entry {
 
     /// Returns whether it is named like a manifest and is not a folder.
     ///
-    /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights to
-    /// move another user's folder.
+    /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights
+    /// to move another user's folder.
     pub fn is_manifest(&self) -> bool {
         self.name.ends_with(MANIFEST_ENDING) && self.kind != Kind::Folder
     }

@@ -1,10 +1,10 @@
 //! inotify watches and events, translated into what to scan.
 //!
 //! The kernel's queue is the channel: [`Events::next`] reads everything that is queued, and returns
-//! each account once. Uncertain events cause a wider scan: an overflow rescans all accounts, a watch
-//! that ended rescans the list of accounts. Then [`Events::follow`] adds and removes watches, and
-//! returns the accounts whose watch is new. These are scanned after their watch began, so that no
-//! upload between the two is missed. [`Events::renew`] does the same for some accounts.
+//! each account once. Uncertain events cause a wider scan: an overflow rescans all accounts, a
+//! watch that ended rescans the list of accounts. Then [`Events::follow`] adds and removes watches,
+//! and returns the accounts whose watch is new. These are scanned after their watch began, so that
+//! no upload between the two is missed. [`Events::renew`] does the same for some accounts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -35,8 +35,8 @@ pub(super) struct Events {
     root: WatchDescriptor,
     watched: HashMap<AccountId, Watch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
-    /// The followed accounts whose incoming has no watch. It may appear without an event, for example
-    /// when a file system is mounted again.
+    /// The followed accounts whose incoming has no watch. It may appear without an event, for
+    /// example when a file system is mounted again.
     unseen: BTreeSet<AccountId>,
     arrivals: Arc<Arrivals>,
 }
@@ -176,7 +176,8 @@ impl Events {
         Some(Look::Account(account))
     }
 
-    /// Watches an account's incoming. If there is none, watches the account's folder for it to appear.
+    /// Watches an account's incoming. If there is none, watches the account's folder for it to
+    /// appear.
     fn watch(&self, account: &AccountId) -> Result<Watch, WatchError> {
         let incoming = || self.watch_incoming(account);
         if let Some(watch) = incoming()? {

@@ -1,7 +1,7 @@
 //! [`Folder`]: an open directory, through which all files in it are reached.
 //!
-//! Invariant: an open follows no symbolic link, does not wait for a FIFO's other end, and its handle
-//! is not inherited by child processes. Names are one path component: a
+//! Invariant: an open follows no symbolic link, does not wait for a FIFO's other end, and its
+//! handle is not inherited by child processes. Names are one path component: a
 //! [`super::entry::usable_name`] or one of ours.
 
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! Upgrades claims of versions before schema 8. They copied the manifest into the spool, or stored
 //! its text, and left the file in incoming for a while.
 //!
-//! Runs once, before the first scan. A file in incoming with another inode than the claimed one is a
-//! new upload and stays.
+//! Runs once, before the first scan. A file in incoming with another inode than the claimed one is
+//! a new upload and stays.
 
 use std::io::{self, Write};
 
@@ -54,7 +54,8 @@ impl Lingering<'_> {
         }
     }
 
-    /// Finishes the removal of the manifest from incoming, which used a temporary name in the spool.
+    /// Finishes the removal of the manifest from incoming, which used a temporary name in the
+    /// spool.
     fn finish_sweep(&self, spool: &Folder, incoming: &Folder) -> io::Result<()> {
         let name = format!("{}.lingered", self.import);
         let to = self.claim.manifest.name.as_str();

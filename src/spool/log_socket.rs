@@ -1,12 +1,13 @@
 //! [`LogSocket`]: receives the SFTP server's log lines; linked into every account's chroot.
 //!
-//! A session of internal-sftp can log only through `/dev/log` in its chroot (syslog(3)). One datagram
-//! socket in the spool serves all accounts: each chroot's `dev/log` is a hard link to it, in a folder
-//! that the account cannot write to. The kernel reports the sender of a line (unix(7), SO_PASSCRED).
+//! A session of internal-sftp can log only through `/dev/log` in its chroot (syslog(3)). One
+//! datagram socket in the spool serves all accounts: each chroot's `dev/log` is a hard link to it,
+//! in a folder that the account cannot write to. The kernel reports the sender of a line (unix(7),
+//! SO_PASSCRED).
 //!
 //! When the process that bound the socket has ended, syslog(3) fails immediately (ECONNREFUSED). So
-//! the daemon binds it itself, and not systemd on its behalf. A full queue blocks the senders, so the
-//! thread that reads the socket must not wait for anything else.
+//! the daemon binds it itself, and not systemd on its behalf. A full queue blocks the senders, so
+//! the thread that reads the socket must not wait for anything else.
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -215,7 +216,7 @@ impl LogSocket {
                 .map_err(failed("name the log socket in"))?;
         }
         // Only the daemon and root write in this folder: its last change is the link's creation.
-        let changed = dev.stat(".").map_err(failed("look at"))?;
+        let changed = dev.stat(".").map_err(failed("read the attributes of"))?;
         let nanos = i32::try_from(changed.st_mtime_nsec).unwrap_or(0);
         Ok(Timestamp::new(changed.st_mtime, nanos).unwrap_or(Timestamp::MAX))
     }

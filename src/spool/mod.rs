@@ -1,7 +1,7 @@
 //! The only code that touches account folders: scans incoming, claims pairs, writes answers.
 //!
-//! Account holders are hostile. Files below incoming are reached through a directory handle, never by
-//! a path, and symbolic links are not followed. Checks use the opened file, not its name. An
+//! Account holders are hostile. Files below incoming are reached through a directory handle, never
+//! by a path, and symbolic links are not followed. Checks use the opened file, not its name. An
 //! [`opener`] opens the accounts' files; in the daemon it is another process. The steps for an
 //! account: [`watch`] wakes the caller → [`scan`] lists incoming and reads new manifests → [`pair`]
 //! decides (pure) → the caller writes the import's row → [`claim`] moves the files into the spool →

@@ -1,7 +1,7 @@
 //! The steps of a claim: open the folders, lease, check, rename, verify, sync, undo.
 //!
-//! [`super::claim`] explains the steps and their order. Here each step is one or two system calls and
-//! the meaning of their errors.
+//! [`super::claim`] explains the steps and their order. Here each step is one or two system calls
+//! and the meaning of their errors.
 
 use std::path::PathBuf;
 
@@ -62,15 +62,16 @@ impl Mover {
         Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
-    /// Moves one file into the spool, unless it is there already. Returns a lease, which proves that
-    /// nobody is writing to it.
+    /// Moves one file into the spool, unless it is there already. Returns a lease, which proves
+    /// that nobody is writing to it.
     pub(super) fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == Part::Data && !id.plain {
             return Err(id.changed()); // never a data file, even if the claim's row says so
         }
         let part = part.name();
         match self.spooled.stat(part) {
-            // Moved before a crash. Its name in incoming cannot be checked any more, its writers can.
+            // Moved before a crash. Its name in incoming cannot be checked any more, its writers
+            // can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
                 let lease = self.lease(&self.spooled, &self.target, part, id)?;
@@ -87,7 +88,7 @@ impl Mover {
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
-            Err(errno) => Err(io_error("look at", self.spooled.path().join(part), errno)),
+            Err(errno) => Err(io_error("read the attributes of", self.spooled.path().join(part), errno)),
         }
     }
 
@@ -95,7 +96,8 @@ impl Mover {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, for the opener.
+    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, for the
+    /// opener.
     pub(super) fn lease(
         &self,
         folder: &Folder,
@@ -109,7 +111,7 @@ impl Mover {
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
-        let stat = fstat(&file).map_err(|e| io_error("look at", folder.path().join(name), e))?;
+        let stat = fstat(&file).map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
         if !Entry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
@@ -122,7 +124,7 @@ impl Mover {
     /// Checks that the open file is the scanned one, unchanged.
     pub(super) fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
-            .map_err(|errno| io_error("look at", self.incoming_path(id), errno))?;
+            .map_err(|errno| io_error("read the attributes of", self.incoming_path(id), errno))?;
         if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
@@ -135,7 +137,7 @@ impl Mover {
                 if same { Ok(()) } else { Err(id.changed()) }
             }
             Err(Errno::ENOENT) => Err(ClaimError::Gone { name: id.name.clone() }),
-            Err(errno) => Err(io_error("look at", self.incoming_path(id), errno)),
+            Err(errno) => Err(io_error("read the attributes of", self.incoming_path(id), errno)),
         }
     }
 
@@ -156,14 +158,14 @@ impl Mover {
     /// written to it.
     pub(super) fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
-        let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
+        let stat = fstat(lease.file()).map_err(|errno| io_error("read the attributes of", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
         if open.ino != id.ino || !open.is_plain() {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
         let whole = lease.is_whole().map_err(|source| ClaimError::Io {
-            operation: "ask for writers of",
+            operation: "check for writers of",
             path: path(),
             source,
         })?;
@@ -176,12 +178,12 @@ impl Mover {
         let stat = self
             .spooled
             .stat(part)
-            .map_err(|errno| io_error("look at", self.spooled.path().join(part), errno))?;
+            .map_err(|errno| io_error("read the attributes of", self.spooled.path().join(part), errno))?;
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that name,
-    /// the new file stays, as if the client had overwritten the old one.
+    /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that
+    /// name, the new file stays, as if the client had overwritten the old one.
     pub(super) fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
         let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
@@ -210,7 +212,7 @@ impl Mover {
     pub(super) fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed = |source| ClaimError::Io { operation: "look at", path: path(), source };
+        let failed = |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
         Ok(metadata.map_err(failed)?.len())
     }
 

@@ -1,8 +1,8 @@
 //! Reads and removes a claimed import's files in the spool.
 //!
-//! The files belong to the account, often with mode 0600, so an [`Opener`] opens them. A data file is
-//! read under a lease. [`SpooledData::unchanged`] returns afterwards whether anybody could have written
-//! to it during the read (see [`super::claim`]).
+//! The files belong to the account, often with mode 0600, so an [`Opener`] opens them. A data file
+//! is read under a lease. [`SpooledData::unchanged`] returns afterwards whether anybody could have
+//! written to it during the read (see [`super::claim`]).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -129,8 +129,8 @@ impl SpooledData {
         self.lease.file().try_clone().map_err(|source| self.unreadable(source))
     }
 
-    /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after everything is
-    /// read. If not, the file "changed while being read".
+    /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
+    /// everything is read. If not, the file "changed while being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
         let whole = self.lease.is_whole().map_err(|source| self.unreadable(source))?;
         let now = Stamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
@@ -153,8 +153,8 @@ impl Stamp {
     }
 }
 
-/// Lists the imports that have a folder in the spool, and when it last changed. Empty if there is no
-/// spool yet. Skips names that are not import ids.
+/// Lists the imports that have a folder in the spool, and when it last changed. Empty if there is
+/// no spool yet. Skips names that are not import ids.
 pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError> {
     let path = layout.spool();
     let failed = |source| SpooledError::Read { path: path.clone(), source };

@@ -295,8 +295,8 @@ fn by(session: &Session, at: Timestamp) -> By<'_> {
     By { session: session.id, at, from: session.from.as_deref() }
 }
 
-/// Returns a path for display, in the log's spelling, which is printable. It is quoted if it contains
-/// quotation marks or a space.
+/// Returns a path for display, in the log's spelling, which is printable. It is quoted if it
+/// contains quotation marks or a space.
 fn shown(path: Spelled<'_>) -> String {
     let text = cut_short(path.text);
     let name = match text.contains([' ', '"']) {
