@@ -1,40 +1,38 @@
-//! [`Limit`]: how much of what one account does goes to the activity log. Pure.
+//! [`Limit`]: limits the activity log lines of one account. Pure.
 //!
-//! Always holds: at most [`A_MINUTE`] lines of an account in a minute, and one more that says how
-//! many were left out.
+//! Invariant: at most [`A_MINUTE`] lines per account and minute, plus a count of the rest.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long the answer to a request that is logged is waited for. The server sends it right after.
+/// How long a request's line waits for a failure, which the server logs right after the request.
 const ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
-/// How many lines of one account's sessions the activity log takes in a minute.
+/// The most lines per account and minute in the activity log.
 pub const A_MINUTE: u32 = 60;
 
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// When.
     pub at: Timestamp,
-    /// What: `session.opened`, `file.closed`, …
+    /// `session.opened`, `file.closed`, …
     pub action: &'static str,
-    /// What more there is to say; names in it are the client's, printable.
+    /// Details. Names in it come from the client and are printable.
     pub detail: String,
 }
 
-/// A line that may still be amended.
+/// Identifies a line that may still be amended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineId(u64);
 
-/// A line that is not written yet.
+/// A line that is not stored yet.
 #[derive(Clone, Debug)]
 struct Waiting {
-    /// Set while the answer to its request may follow in the log.
+    /// Set while a failure of its request may still follow.
     awaiting: Option<LineId>,
     line: Shown,
 }
 
-/// The lines of one account that wait for the activity log.
+/// The lines of one account that are not stored in the activity log yet.
 #[derive(Clone, Debug, Default)]
 pub struct Limit {
     minute: i64,
@@ -45,12 +43,12 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// One more line, if there is room for it.
+    /// Adds a line, or counts it as left out.
     pub fn add(&mut self, at: Timestamp, action: &'static str, detail: impl FnOnce() -> String) {
         self.push(at, action, detail, None);
     }
 
-    /// Adds a line about a request that may have failed, if there is room for it.
+    /// Adds a line about a request that may still fail, or counts it as left out.
     pub fn add_awaiting(
         &mut self,
         at: Timestamp,
@@ -63,15 +61,14 @@ impl Limit {
         id
     }
 
-    /// The request of a line did not fail.
+    /// Marks the request of a line as successful.
     pub fn confirm(&mut self, id: LineId) {
         if let Some(waiting) = self.find(id) {
             waiting.awaiting = None;
         }
     }
 
-    /// The request of a line failed: it is replaced, or followed by another one where it has been
-    /// written.
+    /// Replaces the line of a failed request. If the line is already stored, adds another one.
     pub fn amend(&mut self, id: LineId, at: Timestamp, action: &'static str, detail: String) {
         match self.find(id) {
             Some(waiting) => {
@@ -82,17 +79,17 @@ impl Limit {
         }
     }
 
-    /// No answer is waited for any more.
+    /// Marks all requests as successful.
     pub fn confirm_all(&mut self) {
         self.waiting.iter_mut().for_each(|waiting| waiting.awaiting = None);
     }
 
-    /// Returns what is to be written by `now`. Lines whose request may still be answered wait for
-    /// [`ANSWER`].
+    /// Removes and returns the lines to store by `now`. A line whose request may still fail waits
+    /// for [`ANSWER`].
     pub fn take(&mut self, now: Timestamp) -> Vec<Shown> {
         self.turn(now);
         let is_due = |waiting: &Waiting| {
-            // A clock that was set does not make it wait longer.
+            // `abs`: a clock set back does not prolong the wait.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
         };
         let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
@@ -101,7 +98,8 @@ impl Limit {
         due.into_iter().map(|waiting| waiting.line).collect()
     }
 
-    /// They could not be written: what a minute may hold is kept, and the rest counted.
+    /// Requeues lines that could not be stored. Keeps at most four minutes' worth, and counts the
+    /// rest.
     pub fn put_back(&mut self, lines: Vec<Shown>) {
         let mut lines: Vec<_> =
             lines.into_iter().map(|line| Waiting { awaiting: None, line }).collect();
@@ -111,7 +109,7 @@ impl Limit {
         self.waiting = lines.split_off(over);
     }
 
-    /// Whether there will be a line to write though nothing more comes.
+    /// Returns whether there will be a line to store even if no more are added.
     pub fn owes(&self) -> bool {
         self.left_out > 0 || self.waiting.iter().any(|waiting| waiting.awaiting.is_some())
     }
@@ -193,7 +191,7 @@ mod tests {
         limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.confirm_all();
         assert_eq!(actions(limit.take(at(60))), ["file.removed"]);
-        // An answer that comes late is a line of its own.
+        // A late failure gets its own line.
         let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
         assert_eq!(actions(limit.take(at(61))), ["file.removed"]);
         assert!(!limit.owes());

@@ -1,30 +1,30 @@
-//! [`Name`]: a file in incoming, as sftp-server's log spells it. Pure.
+//! [`Name`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
 //!
-//! Names are kept as the log has them (vis(3), C style and octal): a name of incoming is encoded to
-//! be looked up, and no name of the log is ever decoded.
+//! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming,
+//! its name is encoded. A name from the log is never decoded.
 
 use super::sftp_server_log::Spelled;
 
-/// Where sessions start, and what relative paths are relative to.
+/// The folder where sessions start, and to which paths are relative.
 const INCOMING: &str = "incoming";
 
 /// The name of a file in incoming, as the log spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
-    /// It; of a cut one its beginning, or all of it and some of what follows in the log.
+    /// The name. In a truncated message, its beginning, or all of it and some of what follows.
     pub text: String,
-    /// It was cut.
+    /// Whether the message was truncated.
     pub cut: bool,
 }
 
 impl Name {
-    /// The whole name of the file `name`.
+    /// Encodes the file name `name`.
     pub fn of(name: &str) -> Self {
         Self { text: encoded(name), cut: false }
     }
 
-    /// The file in incoming that `spelled` leads to; none when it leads elsewhere. Links can't
-    /// mislead: an account can make none.
+    /// Returns the file in incoming that the path refers to. `None` if it is elsewhere. Symbolic
+    /// links need no handling, as accounts cannot create any.
     pub fn in_incoming(spelled: Spelled<'_>) -> Option<Self> {
         let (parents, last) = spelled.text.rsplit_once('/').unwrap_or(("", spelled.text));
         let folders = resolved(spelled.text.starts_with('/'), parents);
@@ -32,13 +32,13 @@ impl Name {
         is_file.then(|| Self { text: last.to_owned(), cut: spelled.cut })
     }
 
-    /// Whether `spelled` certainly leads outside incoming, where an account can change nothing.
+    /// Returns whether the path is certainly outside incoming, where an account cannot write.
     pub fn is_outside_incoming(spelled: Spelled<'_>) -> bool {
         let parts = resolved(spelled.text.starts_with('/'), spelled.text);
         !spelled.cut && parts.first() != Some(&INCOMING)
     }
 
-    /// Whether it may be the name of the file whose whole name is `whole`.
+    /// Returns whether this may be the name `whole`.
     pub fn may_be(&self, whole: &str) -> bool {
         if !self.cut {
             return self.text == whole;
@@ -48,7 +48,7 @@ impl Name {
     }
 }
 
-/// Returns the parts of `path` from the root, which a relative path doesn't start at.
+/// Splits `path` into components from the chroot's root. A relative path starts in incoming.
 fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
     let mut parts = if is_absolute { Vec::new() } else { vec![INCOMING] };
     for part in path.split('/') {
@@ -61,12 +61,12 @@ fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
     parts
 }
 
-/// `name` as sftp-server's log spells it.
+/// Encodes `name` as sftp-server's log does.
 pub fn encoded(name: &str) -> String {
     encoded_bytes(name.as_bytes())
 }
 
-/// The same of a name that need not be UTF-8 (vis(3) of OpenSSH, `LOG_SYSLOG_VIS`).
+/// Encodes a name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
 pub fn encoded_bytes(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// As OpenSSH 9.2 logged them.
+    /// Names as OpenSSH 9.2 logged them.
     #[test]
     fn names_are_spelled_as_in_the_log() {
         let names: [(&[u8], &str); 6] = [

@@ -1,9 +1,9 @@
-//! What sshd and its SFTP server say about accounts' sessions, and what follows from it. Pure.
+//! From the log lines of sshd and its SFTP server to the outcome of each upload. Pure.
 //!
-//! [`mod@line`] reads a line of sftp-server's, [`login`] one of sshd's. [`Ledger`] takes the former
-//! one after the other: who said it, by the user id that the kernel vouches for; what it means for the
-//! file ([`facts`], by [`name`]); and what of it goes to the activity log, which is bounded however
-//! much an account does ([`shown`]).
+//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`Ledger`] processes the lines
+//! of sftp-server in order. It finds the account by the sender's user id, which the kernel reports.
+//! It updates the outcome of the file's last write ([`facts`], keyed by [`name`]), and adds a line
+//! to the activity log, at a limited rate per account ([`shown`]).
 
 pub mod activity_limit;
 pub mod logged_name;

@@ -1,9 +1,9 @@
-//! [`Turn`]: what one line of a session means for its account's facts and for the activity log.
+//! [`Turn`]: applies one line of a session to its account's upload outcomes and activity log.
 //!
-//! The server logs a request before it serves it, and only a failure is logged after it. So what a
-//! request changed is undone, and its line amended, when the next line of the session is a failure.
+//! The server logs a request before it serves it. Afterwards it logs only a failure. So if the next
+//! line of the session is a failure, the request's change is undone and its activity line amended.
 //!
-//! Always holds: what a refused request leaves of a file's fact is what was known before, or worse.
+//! Invariant: after a refused request a file's outcome is the one from before, or a worse one.
 
 use jiff::Timestamp;
 
@@ -13,31 +13,31 @@ use crate::audit::logged_name::Name;
 use crate::audit::sftp_server_log::{Said, Spelled};
 use crate::audit::upload_outcome::{By, End, Fact, Facts, SessionId, unsure, worse};
 
-/// How much of a path the activity log shows.
+/// How much of a path the activity log shows, in bytes.
 const SHOWN_PATH: usize = 300;
 
-/// A failure that a request on a file that exists is never answered with.
+/// A status that a request for an existing file never gets.
 const NO_SUCH_FILE: &str = "No such file";
 
 const DENIED: &str = "Permission denied";
 
-/// A session of an SFTP server's process.
+/// A session, served by one process of the SFTP server.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// `None` if its begin is not in the log, or its process is unknown.
+    /// `None` if the log does not have its start, or its process is unknown.
     pub id: Option<SessionId>,
-    /// From which address it is, where that was said.
+    /// The client's address, if known.
     pub from: Option<String>,
-    /// The request of its last line, which may have failed.
+    /// The request of its last line, which may still fail.
     pub request: Option<Request>,
 }
 
-/// What the activity log calls a request.
+/// The activity log's actions for a request.
 #[derive(Debug)]
 struct Actions {
     done: &'static str,
     refused: &'static str,
-    /// It was refused, or a later one was.
+    /// This request was refused, or a later one.
     unconfirmed: &'static str,
 }
 
@@ -59,17 +59,17 @@ const REMOVE: Actions = Actions {
     unconfirmed: "file.remove_unconfirmed",
 };
 
-/// A request that was logged and whose answer may follow.
+/// A request in the log whose failure may still follow.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     line: Option<Line>,
     changes: Vec<Change>,
-    /// It opens a file.
+    /// Whether it opens a file.
     opens: bool,
-    /// It can't succeed: it changes something outside incoming, where the account can change
-    /// nothing, or gives a file the name of another one without replacing that.
+    /// Whether it cannot succeed. It changes something outside incoming, where the account cannot
+    /// write, or renames a file to an existing name without replacing.
     is_impossible: bool,
-    /// Its files exist, or are created by it.
+    /// Whether its files exist, or it creates them.
     exists: bool,
 }
 
@@ -81,7 +81,7 @@ struct Line {
     detail: String,
 }
 
-/// What a request changed of the fact of a file.
+/// A request's change to the outcome of a file.
 #[derive(Clone, Debug)]
 struct Change {
     name: Name,
@@ -89,18 +89,18 @@ struct Change {
     after: Option<Fact>,
 }
 
-/// One line's way into the part of its account.
+/// The context of one line: its account and its session.
 pub struct Turn<'a> {
     pub part: &'a mut Part,
     pub session: &'a mut Session,
-    /// When the line was said.
+    /// When the line was sent.
     pub at: Timestamp,
-    /// What a session is called that begins with this line.
+    /// The id for a session that starts with this line.
     pub next: Option<SessionId>,
 }
 
 impl Turn<'_> {
-    /// Takes the line in.
+    /// Applies the line.
     pub fn take(mut self, said: &Said<'_>) {
         let last = self.session.request.take();
         if let Said::Failed(status) = said {
@@ -168,7 +168,7 @@ impl Turn<'_> {
     }
 
     fn renamed(&mut self, paths: &[(Spelled<'_>, Spelled<'_>)], text: &str, replaces: bool) {
-        // Where quotes leave it open which name is which, the one that is known decides.
+        // If quotes in the names make the line ambiguous, a known old name decides.
         let mut all: Vec<_> = paths.iter().collect();
         if all.len() > 1 {
             let facts = &self.part.facts;
@@ -193,7 +193,7 @@ impl Turn<'_> {
             self.change([&old, &new].into_iter().flatten(), |facts, by| match (&old, &new) {
                 (Some(old), Some(new)) => facts.renamed(old, new, by),
                 (Some(old), None) => facts.set(old, None),
-                _ => {} // from outside incoming: the account can write nowhere else
+                _ => {} // the old name is outside incoming, where the account cannot write
             });
         self.request(&RENAME, detail, Request { is_impossible, exists, ..request });
     }
@@ -220,22 +220,22 @@ impl Turn<'_> {
         self.session.request = Some(request);
     }
 
-    /// The request of the line before this one was answered with `status`, or a later one was that
-    /// is not logged.
+    /// Handles a failure: `request`, the session's last one, got `status`, or a later request did
+    /// that is not logged.
     fn failed(&mut self, request: Request, status: &str) {
         let Request { line, changes, opens, is_impossible, exists } = request;
         if exists && !is_impossible && status == NO_SUCH_FILE {
             if let Some(line) = line {
                 self.part.limit.confirm(line.id);
             }
-            return; // the answer to a later request
+            return; // the status belongs to a later request
         }
         for Change { name, before, after } in changes {
             let now = self.part.facts.get(&name).cloned();
             let fact = if is_impossible && now == after {
                 before
             } else if opens && is_open(now.as_ref()) && status != DENIED {
-                continue; // a write may have failed, and not the opening
+                continue; // a write may have failed instead of the opening
             } else if opens && now == after {
                 unsure(before)
             } else {
@@ -253,12 +253,12 @@ impl Turn<'_> {
         self.part.limit.amend(id, self.at, action, detail);
     }
 
-    /// Whether the log has that the file exists.
+    /// Returns whether the file exists, by the log.
     fn exists(&self, name: Option<&Name>) -> bool {
         name.is_some_and(|name| self.part.facts.has(name))
     }
 
-    /// Changes facts, those of `names`.
+    /// Applies `change` to the outcomes, and returns a request that records what it did to `names`.
     fn change<'n>(
         &mut self,
         names: impl Iterator<Item = &'n Name>,
@@ -275,7 +275,7 @@ impl Turn<'_> {
         Request { changes: changes.collect(), ..Request::default() }
     }
 
-    /// Notes a request and its line, until the next line shows what became of it.
+    /// Keeps a request and its activity line until the next line shows whether it failed.
     fn request(&mut self, actions: &'static Actions, detail: String, request: Request) {
         let id = self.part.limit.add_awaiting(self.at, actions.done, || detail.clone());
         self.session.request =
@@ -295,8 +295,8 @@ fn by(session: &Session, at: Timestamp) -> By<'_> {
     By { session: session.id, at, from: session.from.as_deref() }
 }
 
-/// Returns a path for people: the log's spelling, which is printable; in quotation marks where it
-/// holds some or a blank.
+/// Returns a path for display, in the log's spelling, which is printable. It is quoted if it
+/// contains quotation marks or a space.
 fn shown(path: Spelled<'_>) -> String {
     let text = cut_short(path.text);
     let name = match text.contains([' ', '"']) {

@@ -1,23 +1,23 @@
-//! One line of sftp-server's log, as syslog(3) sends it. Pure.
+//! Parses a line of sftp-server's log, as syslog(3) sends it. Pure.
 //!
-//! Names in it are the client's, so hostile: sftp-server makes them printable (vis(3), C style and
-//! octal), but leaves quotes as they are, and cuts the message at [`LONGEST`] bytes. What follows a
-//! name is therefore found from the message's end, and of a message that may have been cut, nothing
-//! is believed but how it begins.
+//! Names in a line come from the client and may be hostile. sftp-server makes them printable
+//! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at [`LONGEST`]
+//! bytes. So the parser searches what follows a name from the message's end. Of a message that may
+//! be truncated it trusts only the beginning.
 
-/// OpenSSH gives syslog(3) at most so many bytes of a message (log.c, `do_log`).
+/// The most bytes of a message that OpenSSH passes to syslog(3) (log.c, `do_log`).
 pub const LONGEST: usize = 500;
 
-/// A path as it was logged.
+/// A path in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spelled<'a> {
-    /// The path; of a cut one its beginning, or all of it and some of what follows.
+    /// The path. In a truncated message, its beginning, or all of it and some of what follows.
     pub text: &'a str,
-    /// The message was cut.
+    /// Whether the message was truncated.
     pub cut: bool,
 }
 
-/// Bytes that a handle has moved.
+/// The bytes that a handle transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes {
     /// To the client.
@@ -26,57 +26,53 @@ pub struct Bytes {
     pub written: u64,
 }
 
-/// What sftp-server says.
+/// A message of sftp-server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said<'a> {
-    /// A session began.
     SessionOpened {
         /// The client's address.
         from: &'a str,
     },
-    /// It ended.
     SessionClosed,
-    /// It is about to open a file.
+    /// The server is about to open a file.
     Opened {
-        /// Which.
         path: Spelled<'a>,
-        /// Not for reading alone, as far as is known.
+        /// Whether the handle can write. True if unknown.
         writes: bool,
-        /// The file is created or truncated by that, for certain.
+        /// Whether this certainly creates or truncates the file.
         empties: bool,
-        /// A missing file is created by that, for certain.
+        /// Whether this certainly creates a missing file.
         creates: bool,
     },
-    /// It is about to close a handle.
+    /// The server is about to close a handle.
     Closed {
-        /// On which file.
         path: Spelled<'a>,
-        /// What it has moved; none: that was cut off.
+        /// `None` if the numbers were truncated.
         bytes: Option<Bytes>,
-        /// The session ended, and not the client closed it.
+        /// Whether the session ended instead of the client closing the handle.
         forced: bool,
     },
-    /// It is about to rename a file.
+    /// The server is about to rename a file.
     Renamed {
-        /// Old and new path; several when quotes in them leave it open, none when the new one was
-        /// cut off.
+        /// Old and new path. Several pairs if quotes in the names make it ambiguous, none if the
+        /// new name was truncated.
         paths: Vec<(Spelled<'a>, Spelled<'a>)>,
-        /// The names as the log has them, with what is between.
+        /// Both names and the text between them, as logged.
         text: &'a str,
-        /// A file that has the new name is replaced; otherwise it is refused then.
+        /// Whether an existing file with the new name is replaced. If not, the rename is refused.
         replaces: bool,
     },
-    /// It is about to remove a file.
+    /// The server is about to remove a file.
     Removed(Spelled<'a>),
-    /// It is about to set a file's mode, times, owner or size.
+    /// The server is about to set a file's mode, times, owner or size.
     Set(Spelled<'a>),
-    /// The last request, or one that is not logged, was answered so, and not with success.
+    /// The error status of the last request, or of one that is not logged.
     Failed(&'a str),
-    /// Another request is about to be served.
+    /// The server is about to serve another request.
     Other,
 }
 
-/// How the log begins about other requests: those of level INFO, and those of VERBOSE.
+/// The beginnings of the messages about other requests, of levels INFO and VERBOSE.
 const OTHERS: [&str; 17] = [
     "opendir \"",
     "closedir \"",
@@ -97,7 +93,7 @@ const OTHERS: [&str; 17] = [
     "refusing ",
 ];
 
-/// What the datagram of a syslog(3) says, when sftp-server sent it and it is one of those above.
+/// Parses a datagram of syslog(3). Returns `None` if it is not one of sftp-server's messages above.
 pub fn parse(datagram: &[u8]) -> Option<Said<'_>> {
     let text = std::str::from_utf8(datagram).ok()?.trim_end_matches(['\0', '\n']);
     let (head, message) = text.split_once("]: ")?;
@@ -140,7 +136,7 @@ fn said(message: &str, cut: bool) -> Option<Said<'_>> {
     Some(Said::SessionOpened { from: rest.rsplit_once(" from [")?.1 })
 }
 
-/// The path in `rest`, which `end` finds when nothing was cut.
+/// Returns the path at the start of `rest`. `end` finds its end if nothing was truncated.
 fn up_to<'a>(rest: &'a str, cut: bool, end: impl Fn(&'a str) -> Option<&'a str>) -> Spelled<'a> {
     match end(rest).filter(|_| !cut) {
         Some(text) => Spelled { text, cut: false },
@@ -150,7 +146,7 @@ fn up_to<'a>(rest: &'a str, cut: bool, end: impl Fn(&'a str) -> Option<&'a str>)
 
 fn opened(rest: &str, cut: bool) -> Said<'_> {
     let path = up_to(rest, cut, |rest| Some(rest.rsplit_once("\" flags ")?.0));
-    // What is cut off is taken for the worst: a handle that writes.
+    // Truncated flags count as the worst case: a handle that writes.
     let flags = if path.cut { "WRITE" } else { &rest[path.text.len()..] };
     let writes = ["WRITE", "APPEND", "CREATE", "TRUNCATE"].iter().any(|flag| flags.contains(flag));
     let empties = ["TRUNCATE", "EXCL"].iter().any(|flag| flags.contains(flag));
@@ -164,7 +160,7 @@ fn closed(rest: &str, cut: bool, forced: bool) -> Said<'_> {
     Said::Closed { path, bytes, forced }
 }
 
-/// `" bytes read N written M`
+/// Parses `" bytes read N written M`.
 fn moved(text: &str) -> Option<Bytes> {
     let (read, written) = text.strip_prefix("\" bytes read ")?.split_once(" written ")?;
     Some(Bytes { read: read.parse().ok()?, written: written.parse().ok()? })

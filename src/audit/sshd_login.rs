@@ -1,7 +1,7 @@
-//! [`Login`]: a login by key, as sshd says it in the journal. Pure.
+//! [`Login`]: a login by key, as sshd logs it in the journal. Pure.
 //!
-//! Only entries whose trusted fields (journald sets them, systemd.journal-fields(7)) say that root's
-//! sshd sent them are believed: any local user can write a line that looks like one.
+//! Any local user can write a line that resembles a login. So the parser accepts only entries whose
+//! trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as the sender.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,22 +9,20 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 
-/// An account logged in with a key.
+/// A login with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// When.
     pub at: Timestamp,
-    /// Which account.
     pub account: AccountId,
     /// The client's address.
     pub from: String,
-    /// The key's type, as sshd calls it: `ED25519`.
+    /// The key's type in sshd's spelling: `ED25519`.
     pub algorithm: String,
     /// `SHA256:…`
     pub fingerprint: String,
 }
 
-/// The fields of a journal entry that count (`journalctl --output=json`).
+/// The fields of a journal entry that are used (`journalctl --output=json`).
 #[derive(Deserialize)]
 struct Entry {
     #[serde(rename = "MESSAGE")]
@@ -38,16 +36,17 @@ struct Entry {
 }
 
 impl Login {
-    /// The login that a journal entry tells of, in JSON; none when it tells of something else.
+    /// Parses a journal entry in JSON. Returns `None` if it is not a login by key.
     pub fn from_journal(entry: &[u8]) -> Option<Self> {
         let entry: Entry = serde_json::from_slice(entry).ok()?;
         let is_sshd = text(&entry.uid)? == "0" && is_sshd(entry.program.as_ref().and_then(text));
-        // In milliseconds, as the state database keeps it: an entry that is read again is known.
+        // In milliseconds, like the state database, so that an entry read again compares equal.
         let at = Timestamp::from_millisecond(entry.micros.parse::<i64>().ok()? / 1000).ok()?;
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
 
-    /// `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c, `auth_log`).
+    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c,
+    /// `auth_log`).
     pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
         let rest = message.strip_prefix("Accepted publickey for ")?;
         let words: Vec<&str> = rest.split(' ').collect();
@@ -68,8 +67,9 @@ impl Login {
     }
 }
 
-/// `sshd`, or the part of it that serves a session (OpenSSH 9.8 and later), where only root can
-/// put a program. None: the kernel could not say any more.
+/// Returns whether `program` is `sshd` or `sshd-session` (OpenSSH 9.8 and later), below /usr, where
+/// only root can install programs. `None` counts as sshd: the process had ended before journald
+/// could read its path.
 fn is_sshd(program: Option<String>) -> bool {
     program.is_none_or(|path| {
         let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(" (deleted)");
@@ -77,7 +77,7 @@ fn is_sshd(program: Option<String>) -> bool {
     })
 }
 
-/// A field's text; one that is not printable UTF-8 comes as an array of bytes.
+/// Returns a field's text. Text that is not printable UTF-8 is an array of bytes.
 fn text(field: &Value) -> Option<String> {
     match field {
         Value::String(text) => Some(text.clone()),

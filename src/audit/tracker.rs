@@ -1,8 +1,8 @@
-//! [`Ledger`]: everything heard of all accounts, line after line. Pure.
+//! [`Ledger`]: tracks the sessions and uploads of all accounts from the server's log lines. Pure.
 //!
-//! Always holds: a line is its account's by the user id that the kernel vouches for, and by nothing
-//! that it says; memory is bounded by the number of accounts, whatever they do. An account that
-//! nothing is heard of costs nothing.
+//! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
+//! and never by its text. Memory is bounded by the number of accounts. An account without log lines
+//! costs nothing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -17,31 +17,29 @@ use super::sftp_server_log::{Said, parse};
 use super::upload_outcome::{Changes, Facts, SessionId};
 use crate::account::AccountId;
 
-/// How many sessions are remembered; over that their addresses are forgotten.
+/// The maximum number of open sessions. Beyond it all of them are dropped, with their addresses.
 const MOST_SESSIONS: usize = 65_536;
 
-/// How many lines wait for an account that is about to be known.
+/// The maximum number of lines held for accounts that are still being created.
 const MOST_HELD: usize = 1_000;
 
-/// A datagram, and who sent it when.
+/// A datagram of the log, and its sender.
 #[derive(Clone, Debug)]
 pub struct Heard {
     /// The sender's user id.
     pub uid: u32,
-    /// The sender's process.
+    /// The sender's process id.
     pub pid: i32,
     /// When it was sent.
     pub at: Timestamp,
-    /// What it holds.
     pub bytes: Vec<u8>,
 }
 
-/// What is to be written down of one account.
+/// What is to be stored for one account.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Whose.
     pub account: AccountId,
-    /// Facts on its files.
+    /// Changes of its files' upload outcomes.
     pub changes: Changes,
     /// Lines for the activity log.
     pub lines: Vec<Shown>,
@@ -49,42 +47,41 @@ pub struct Page {
     pub uses: Vec<(String, Use)>,
 }
 
-/// A key was used.
+/// One use of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// When.
     pub at: Timestamp,
-    /// From which address.
+    /// The client's address.
     pub from: String,
 }
 
-/// One account's part.
+/// What is tracked of one account.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
     pub(super) facts: Facts,
     pub(super) limit: Limit,
-    /// Each key's last use, and whether it is to be written down.
+    /// The last use of each key, by fingerprint, and whether it is still to be stored.
     pub(super) uses: HashMap<String, (Use, bool)>,
 }
 
-/// See the module.
+/// Tracks the sessions and uploads of all accounts.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    /// User ids that accounts may have.
+    /// The user ids that accounts may have.
     range: RangeInclusive<u32>,
     accounts: HashMap<u32, AccountId>,
     parts: HashMap<AccountId, Part>,
-    /// Those that may have something to be written down, now or by a later time.
+    /// The accounts that may have something to store, now or later.
     stirred: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
     last_session: u64,
-    /// The accounts with a session that changed files and has ended since they were last taken.
+    /// The accounts with a session that changed files and has ended since `take_ended`.
     ended: HashSet<AccountId>,
     held: VecDeque<Heard>,
 }
 
 impl Ledger {
-    /// Of accounts with user ids in `range`.
+    /// Creates a tracker for accounts with user ids in `range`.
     pub fn new(range: RangeInclusive<u32>) -> Self {
         Self {
             range,
@@ -98,7 +95,7 @@ impl Ledger {
         }
     }
 
-    /// These are the accounts now.
+    /// Sets the accounts to track. Drops what is tracked of others.
     pub fn follow(&mut self, accounts: impl Iterator<Item = (u32, AccountId)>) {
         self.accounts = accounts.collect();
         let mut parts = HashMap::with_capacity(self.accounts.len());
@@ -108,11 +105,11 @@ impl Ledger {
         }
         self.parts = parts;
         for heard in std::mem::take(&mut self.held) {
-            self.hear_known(&heard); // what is nobody's now won't be anybody's
+            self.hear_known(&heard); // a line without an account now is dropped
         }
     }
 
-    /// Takes in a line.
+    /// Processes a line. A line of an account that is still unknown is held.
     pub fn hear(&mut self, heard: Heard) {
         if !self.hear_known(&heard) && self.range.contains(&heard.uid) {
             if self.held.len() >= MOST_HELD {
@@ -122,7 +119,7 @@ impl Ledger {
         }
     }
 
-    /// False: it is no account's.
+    /// Processes a line of a known account. Returns whether it is one.
     fn hear_known(&mut self, heard: &Heard) -> bool {
         let Some(account) = self.accounts.get(&heard.uid) else { return false };
         let Some(said) = parse(&heard.bytes) else { return true };
@@ -141,7 +138,7 @@ impl Ledger {
             return true;
         }
         let begins = matches!(said, Said::SessionOpened { .. });
-        // Processes that the kernel can't name for us all have the id 0.
+        // The kernel reports process id 0 for every process outside our pid namespace.
         let next = (begins && heard.pid != 0).then(|| {
             self.last_session += 1;
             SessionId(self.last_session)
@@ -151,19 +148,19 @@ impl Ledger {
         true
     }
 
-    /// Whether the log has the begin of a session's process.
+    /// Returns whether the log has the start of a session.
     #[cfg(test)]
     pub fn knows_session(&self, uid: u32, pid: i32) -> bool {
         self.sessions.get(&(uid, pid)).is_some_and(|session| session.id.is_some())
     }
 
-    /// The accounts with a session that changed files and has ended, once.
+    /// Returns and resets the accounts with a session that changed files and has ended.
     pub fn take_ended(&mut self) -> HashSet<AccountId> {
         std::mem::take(&mut self.ended)
     }
 
-    /// An account logged in. What was heard before is nothing new: sshd's log is read again from
-    /// some time ago whenever somebody begins to listen to it.
+    /// Records a login. A login that is not later than the key's last use is ignored: sshd's log is
+    /// read again from some time ago at every start.
     pub fn logged_in(&mut self, login: Login) {
         let Some(part) = self.parts.get_mut(&login.account) else { return };
         let Login { at, from, algorithm, fingerprint, .. } = login;
@@ -175,40 +172,40 @@ impl Ledger {
         self.stirred.insert(login.account);
     }
 
-    /// A use of a key that was written down before.
+    /// Loads a key's last use that was stored before.
     pub fn remember_use(&mut self, account: &AccountId, fingerprint: String, last: Use) {
         let part = self.parts.entry(account.clone()).or_default();
         part.uses.insert(fingerprint, (last, false));
     }
 
-    /// The facts of `account`.
+    /// Returns the upload outcomes of `account`, to change them.
     pub fn facts(&mut self, account: &AccountId) -> &mut Facts {
         self.stirred.insert(account.clone());
         &mut self.parts.entry(account.clone()).or_default().facts
     }
 
-    /// The facts of `account`, to read them.
+    /// Returns the upload outcomes of `account`, to read them.
     pub fn facts_of(&self, account: &AccountId) -> Option<&Facts> {
         self.parts.get(account).map(|part| &part.facts)
     }
 
-    /// Accounts with facts older than `before`.
+    /// Returns the accounts with an outcome older than `before`.
     pub fn with_facts_older_than(&self, before: Timestamp) -> Vec<AccountId> {
         let old = |part: &Part| part.facts.older_than(before).next().is_some();
         self.parts.iter().filter(|(_, part)| old(part)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether there may be something to be written down, now or later.
+    /// Returns whether there may be something to store, now or later.
     pub fn is_stirred(&self) -> bool {
         !self.stirred.is_empty()
     }
 
-    /// Waits for no answer to a request any more: the process ends.
+    /// Stops waiting for answers to requests, because the process ends.
     pub fn confirm_all(&mut self) {
         self.parts.values_mut().for_each(|part| part.limit.confirm_all());
     }
 
-    /// What is to be written down by `now`, once.
+    /// Returns and resets what is to be stored by `now`.
     pub fn take_pages(&mut self, now: Timestamp) -> Vec<Page> {
         let mut pages = Vec::new();
         for account in std::mem::take(&mut self.stirred) {
@@ -231,7 +228,7 @@ impl Ledger {
         pages
     }
 
-    /// They could not be written down.
+    /// Requeues what could not be stored.
     pub fn put_back(&mut self, pages: Vec<Page>) {
         for Page { account, changes, lines, uses } in pages {
             if let Some(part) = self.parts.get_mut(&account) {

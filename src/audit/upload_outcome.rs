@@ -1,8 +1,8 @@
-//! [`Facts`]: how the last write to each file of an account's incoming ended, by the log. Pure.
+//! [`Facts`]: how the last write to each file in an account's incoming ended, by the log. Pure.
 //!
-//! Always holds: what is not known for certain counts as the worse. Nothing was heard before
-//! [`Facts::since`], so a file that was changed before then and after its fact may be anything; and
-//! a file that nobody wrote by SFTP since then has no fact, and needs none.
+//! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
+//! [`Facts::since`]. A file that changed before then, but after its outcome was recorded, is
+//! unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,169 +10,169 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::logged_name::Name;
 
-/// How many files' facts are kept of one account; over that they are forgotten, and its files
-/// count as not heard of.
+/// The maximum number of files with an outcome per account. Beyond it all outcomes of the account
+/// are dropped, and its files count as unknown.
 pub const MOST: usize = 10_000;
 
-/// How many sessions are kept for one file; with more of them, its writers are unknown.
+/// The maximum number of sessions per file. With more of them, its writers are unknown.
 const MAX_SESSIONS: usize = 16;
 
-/// A change that a line announces has been made after this, by the kernel's coarse clock.
+/// The server logs a request before it serves it. The change is made within this time, by the
+/// kernel's coarse clock.
 const SLACK: SignedDuration = SignedDuration::from_millis(100);
 
-/// How a write ended, from good to bad.
+/// How a write ended, ordered from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// The client closed the file.
     Closed,
-    /// Nobody knows: it was touched when what came before was not heard.
+    /// Unknown: the file was changed while the log was incomplete.
     Unknown,
-    /// The file was opened, and its close not heard: the server's process was killed.
+    /// The file was opened and the log has no close: it is still open, or the server process was
+    /// killed.
     Open,
-    /// The connection ended before.
+    /// The connection ended before the client closed the file.
     Forced,
 }
 
-/// A session of the SFTP server, numbered from the daemon's start. Process ids repeat, these don't.
+/// The number of an SFTP session, counted from the daemon's start. Unlike process ids, these
+/// numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// The sessions that changed a file, as far as the log names them. Not stored: after a restart they
-/// are unknown.
+/// The sessions that changed a file, as far as the log names them. They are not stored, so they are
+/// unknown after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writers {
-    /// Every session that changed the file since it was created or emptied is known.
+    /// Whether every session is known that changed the file since it was created or truncated.
     all_known: bool,
-    /// Those that have not ended.
+    /// The sessions that have not ended.
     open: BTreeSet<SessionId>,
-    /// When the last of the others ended.
+    /// When the last of the ended sessions ended.
     last_end: Option<Timestamp>,
 }
 
-/// Who does something to a file, and when.
+/// The session that sent a request, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct By<'a> {
-    /// The session; `None` if its begin is not in the log.
+    /// `None` if the log does not have the session's start.
     pub session: Option<SessionId>,
-    /// When the line was sent.
+    /// When the log line was sent.
     pub at: Timestamp,
-    /// The client's address, where known.
+    /// The client's address, if known.
     pub from: Option<&'a str>,
 }
 
 /// Whether the sessions that changed a file are done with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sessions {
-    /// The log can't say, or one has not ended.
+    /// The log does not show it, or a session has not ended.
     #[default]
     Unknown,
-    /// All have ended, and nobody changed the file since.
+    /// All sessions have ended, and nobody changed the file since.
     Ended,
-    /// The last one ended while it had the file open.
+    /// The last session ended while it had the file open.
     Cut,
 }
 
-/// What the log says of a file in incoming, for pairing.
+/// What the log shows about a file in incoming, for pairing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upload {
-    /// Whether its sessions have ended.
     pub sessions: Sessions,
-    /// When the client closed it last; `None` if unknown.
+    /// When the client last closed the file. `None` if unknown.
     pub closed_at: Option<Timestamp>,
-    /// When a complete file of this name was last opened for writing or renamed over; `None` if
-    /// that did not happen, or is unknown.
+    /// When a complete file with this name was last opened for writing or renamed over. `None` if
+    /// that did not happen or is unknown.
     pub replaced_at: Option<Timestamp>,
-    /// Its last write is in the log from its begin: a `replaced_at` of `None` is certain.
+    /// Whether the log has the whole last write. Then a `replaced_at` of `None` is certain.
     pub is_known: bool,
-    /// When the log last announced a change; the change follows at once.
+    /// When the log last announced a change. The change follows immediately.
     pub announced_at: Option<Timestamp>,
 }
 
 /// How the last write to a file ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fact {
-    /// How.
     pub end: End,
-    /// Bytes that the handle wrote, where known.
+    /// The number of bytes that the handle wrote, if known.
     pub bytes: Option<u64>,
-    /// When it ended, or began while it is open.
+    /// When the write ended; if the file is still open, when it began.
     pub at: Timestamp,
-    /// The client's address, where known.
+    /// The client's address, if known.
     pub from: Option<String>,
-    /// Up to when nothing else was done to the file.
+    /// When the log last mentioned the file.
     pub known_at: Timestamp,
-    /// Who changed it.
     pub writers: Writers,
     /// See [`Upload::replaced_at`]. Not stored.
     pub replaced_at: Option<Timestamp>,
 }
 
-/// Why a file may not be what its client wanted to upload.
+/// Why a file may not be what the client wanted to upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Its last write did not end with a close by the client.
+    /// The last write did not end with a close by the client.
     CutOff(Fact),
-    /// Nobody heard how it ended.
+    /// The log does not show how the last write ended.
     Unknown,
 }
 
-/// The facts of one account.
+/// The upload outcomes of one account's files.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     since: Option<Timestamp>,
     known: HashMap<Name, Fact>,
-    /// A name among them was cut.
+    /// Whether a name among them was truncated in the log.
     some_cut: bool,
-    /// What differs from what was written down.
+    /// The names whose outcome differs from the stored one.
     changed: HashSet<Name>,
-    /// All that was written down is forgotten.
+    /// Whether all stored outcomes are to be deleted.
     cleared: bool,
 }
 
-/// What to write down of an account's facts.
+/// The changes of an account's outcomes that are to be stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Forget all of it first.
+    /// Whether to delete all stored outcomes of the account first.
     pub cleared: bool,
-    /// Each file's fact now; none: forget it.
+    /// The new outcome of each changed file. `None` deletes it.
     pub names: Vec<(Name, Option<Fact>)>,
 }
 
 impl Facts {
-    /// A fact that was written down before.
+    /// Loads an outcome that was stored before.
     pub fn remember(&mut self, name: Name, fact: Fact) {
         self.some_cut |= name.cut;
         self.known.insert(name, fact);
     }
 
-    /// Everything from `at` on is heard.
+    /// Notes that the log is complete from `at` on.
     pub fn hears_since(&mut self, at: Timestamp) {
         self.since = Some(self.since.map_or(at, |since| since.max(at)));
     }
 
-    /// Since when everything is heard; none: it isn't.
+    /// Returns since when the log is complete. `None` if it is not.
     pub fn since(&self) -> Option<Timestamp> {
         self.since
     }
 
-    /// The fact of exactly this name.
+    /// Returns the outcome of exactly this name.
     pub fn get(&self, name: &Name) -> Option<&Fact> {
         self.known.get(name)
     }
 
-    /// Whether a file of exactly this name exists, by the log.
+    /// Returns whether a file with exactly this name exists, by the log.
     pub fn has(&self, name: &Name) -> bool {
         let was_open = |fact: &&Fact| matches!(fact.end, End::Closed | End::Forced);
         let fact = self.known.get(name).filter(was_open);
         !name.cut && fact.is_some_and(|fact| self.is_fresh(fact))
     }
 
-    /// Every name that has a fact older than `before`.
+    /// Returns every name whose outcome is older than `before`.
     pub fn older_than(&self, before: Timestamp) -> impl Iterator<Item = &Name> {
         self.known.iter().filter(move |(_, fact)| fact.known_at < before).map(|(name, _)| name)
     }
 
-    /// Sets or forgets what is known of `name`.
+    /// Sets or removes the outcome of `name`.
     pub fn set(&mut self, name: &Name, fact: Option<Fact>) {
         match fact {
             Some(fact) => {
@@ -191,7 +191,7 @@ impl Facts {
         }
     }
 
-    /// Something happened at `at` to a file that can't be told.
+    /// Drops all outcomes: something happened at `at` to a file that cannot be identified.
     pub fn lose_track(&mut self, at: Timestamp) {
         self.known.clear();
         self.changed.clear();
@@ -199,7 +199,8 @@ impl Facts {
         self.hears_since(at.checked_add(SLACK).unwrap_or(at));
     }
 
-    /// A handle that writes is opened. With `empties` the file is created or truncated by that.
+    /// Records that a handle for writing is opened. `empties` is whether that creates or truncates
+    /// the file.
     pub fn opened(&mut self, name: &Name, empties: bool, by: By<'_>) {
         if self.sticks(name) {
             return;
@@ -212,12 +213,12 @@ impl Facts {
         self.set(name, Some(Fact { writers, replaced_at, ..fact(End::Open, None, by) }));
     }
 
-    /// A handle is closed, by the client or because the session ended (`forced`).
+    /// Records that a handle is closed, by the client or because the session ended (`forced`).
     pub fn closed(&mut self, name: &Name, forced: bool, moved: Option<(u64, u64)>, by: By<'_>) {
         let known = self.known.get(name);
         let was_open = known.is_some_and(|fact| fact.end == End::Open);
         let (read, written) = moved.unzip();
-        // A handle that wrote nothing, of a file whose opening was heard: one that only reads.
+        // If the log has the file's opening, a handle that wrote nothing is one that only reads.
         let heard = known.is_some_and(|fact| self.is_fresh(fact));
         let may_have_written = forced && !heard && read == Some(0);
         if written == Some(0) && !was_open && !may_have_written {
@@ -226,15 +227,15 @@ impl Facts {
         if forced || !self.sticks(name) {
             let end = if forced { End::Forced } else { End::Closed };
             let mut writers = known.map(|fact| fact.writers.clone()).unwrap_or_default();
-            // An open that is not in the log may have been another session's too.
+            // An open that is not in the log may belong to another session.
             writers.all_known &= by.session.is_some_and(|id| writers.open.contains(&id));
             let replaced_at = known.and_then(|fact| fact.replaced_at);
             self.set(name, Some(Fact { writers, replaced_at, ..fact(end, written, by) }));
         }
     }
 
-    /// A file's mode, times or size are set. A fact from before everything was heard says nothing
-    /// any more: what happened meanwhile can no longer be seen by the file's last change.
+    /// Records that a file's mode, times or size are set. If its outcome is older than the complete
+    /// log, it becomes unknown: the file's ctime can no longer show a change that the log missed.
     pub fn touched(&mut self, name: &Name, by: By<'_>) {
         if let Some(fact) = self.known.get(name) {
             let touched = self.touched_fact(fact.clone(), by);
@@ -242,11 +243,11 @@ impl Facts {
         }
     }
 
-    /// `old` is renamed to `new`, whose fact it takes with it.
+    /// Records that `old` is renamed to `new`, along with its outcome.
     pub fn renamed(&mut self, old: &Name, new: &Name, by: By<'_>) {
         let replaced_at = replaced_at(self.known.get(new), by.at);
         let Some(fact) = self.about(&old.text, old.cut) else {
-            // Of a file that nobody knows nothing good can be said, and nothing bad.
+            // Nothing is known about the renamed file, and the rename may have failed.
             if let Some(fact) = self.known.get(new) {
                 let mut touched = self.touched_fact(fact.clone(), by);
                 touched.writers.all_known = false;
@@ -263,7 +264,7 @@ impl Facts {
         }
     }
 
-    /// `session` ended at `at`. Returns whether it had changed a file.
+    /// Records that `session` ended at `at`. Returns whether it had changed a file.
     pub fn session_ended(&mut self, session: SessionId, at: Timestamp) -> bool {
         let mut changed = false;
         for fact in self.known.values_mut() {
@@ -272,22 +273,22 @@ impl Facts {
         changed
     }
 
-    /// The file called `name` was claimed; its renames began at `at`. What is known of it goes,
-    /// but for a new file that has the name since.
+    /// Removes the outcome of the file `name`, which was claimed from `at` on. The outcome of a new
+    /// file with the same name stays.
     pub fn claimed(&mut self, name: &Name, at: Timestamp) {
         let new = self.known.get(name).filter(|fact| fact.at > at);
         let new = new.map(|fact| Fact { replaced_at: None, ..fact.clone() });
         self.set(name, new);
     }
 
-    /// What is known of the file called `name`, last changed at `ctime`.
+    /// Returns what is known about the file `name`, last changed at `ctime`.
     pub fn upload(&self, name: &Name, ctime: Timestamp) -> Upload {
         let Some(fact) = self.known.get(name) else { return Upload::default() };
         let is_known = self.is_fresh(fact) && fact.end != End::Unknown;
         let is_closed = is_known && fact.end == End::Closed;
         let sessions = match fact.end {
             End::Forced => Sessions::Cut,
-            // A cut name in the log may be this one.
+            // A truncated name in the log may be this name.
             End::Closed if is_closed && !self.some_cut && fact.writers.ended_by(ctime) => {
                 Sessions::Ended
             }
@@ -298,7 +299,8 @@ impl Facts {
         Upload { sessions, closed_at, replaced_at: fact.replaced_at, is_known, announced_at }
     }
 
-    /// Why the file called `whole` (as the log spells it), last changed at `ctime`, is in doubt.
+    /// Returns why the upload of a file is in doubt, if it is. `whole` is its name as the log
+    /// spells it, and `ctime` its last change.
     pub fn doubt(&self, whole: &str, ctime: Timestamp) -> Option<Doubt> {
         let Some(fact) = self.about(whole, false) else {
             let heard = self.since.is_some_and(|since| since <= ctime);
@@ -312,7 +314,7 @@ impl Facts {
         (!holds).then_some(Doubt::Unknown)
     }
 
-    /// What is to be written down, once.
+    /// Returns and resets the changes that are to be stored.
     pub fn take_changes(&mut self) -> Changes {
         let changed = std::mem::take(&mut self.changed);
         let names = changed.into_iter().map(|name| {
@@ -322,18 +324,18 @@ impl Facts {
         Changes { cleared: std::mem::take(&mut self.cleared), names: names.collect() }
     }
 
-    /// They could not be written down.
+    /// Requeues changes that could not be stored.
     pub fn put_back(&mut self, changes: Changes) {
         self.cleared |= changes.cleared;
         self.changed.extend(changes.names.into_iter().map(|(name, _)| name));
     }
 
-    /// Whether nothing is known, and nothing to be written down.
+    /// Returns whether there are no outcomes and no changes to store.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.changed.is_empty() && !self.cleared
     }
 
-    /// The worst that is known of what may be `whole`.
+    /// Returns the worst outcome of all names that may be `whole`.
     fn about(&self, whole: &str, cut: bool) -> Option<Fact> {
         let exact = self.known.get(&Name { text: whole.to_owned(), cut });
         let cut = self.some_cut.then(|| {
@@ -344,12 +346,12 @@ impl Facts {
         all.max_by_key(|fact| (fact.end, fact.at)).cloned()
     }
 
-    /// Whether a bad end stays, as a cut name may stand for several files.
+    /// Returns whether a bad outcome must stay, because a truncated name may be several files.
     fn sticks(&self, name: &Name) -> bool {
         name.cut && self.known.get(name).is_some_and(|fact| fact.end == End::Forced)
     }
 
-    /// Whether everything since the fact was heard.
+    /// Returns whether the log has been complete since the outcome.
     fn is_fresh(&self, fact: &Fact) -> bool {
         self.since.is_some_and(|since| since <= fact.known_at)
     }
@@ -372,7 +374,7 @@ impl Writers {
         }
     }
 
-    /// Returns whether `session` was one of them.
+    /// Marks `session` as ended at `at`. Returns whether it was among the open sessions.
     fn end(&mut self, session: SessionId, at: Timestamp) -> bool {
         let known = self.open.remove(&session);
         if known {
@@ -381,23 +383,24 @@ impl Writers {
         known
     }
 
-    /// The sessions of a file that these or those changed.
+    /// Combines the sessions of two possible outcomes.
     fn joined(&self, other: &Self) -> Self {
         let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
         let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;
         let open = open.into_iter().take(MAX_SESSIONS).collect();
-        // `None`, where none has ended, is the earliest.
+        // `None` (no session has ended) sorts as the earliest.
         Self { all_known, open, last_end: self.last_end.min(other.last_end) }
     }
 
-    /// Whether all have ended, and a file last changed at `ctime` was not changed since.
+    /// Returns whether all sessions have ended, and the last change (`ctime`) was before the last
+    /// end.
     fn ended_by(&self, ctime: Timestamp) -> bool {
         self.all_known && self.open.is_empty() && self.last_end.is_some_and(|end| ctime <= end)
     }
 }
 
-/// When a complete file of this name was last replaced, with one more change of it at `at`;
-/// `before` is what was known of it.
+/// Returns when a complete file of this name was last replaced, after one more change at `at`.
+/// `before` is its outcome before the change.
 fn replaced_at(before: Option<&Fact>, at: Timestamp) -> Option<Timestamp> {
     before.and_then(|fact| if fact.end == End::Closed { Some(at) } else { fact.replaced_at })
 }
@@ -414,8 +417,8 @@ fn fact(end: End, bytes: Option<u64>, by: By<'_>) -> Fact {
     }
 }
 
-/// Returns what is known of a file when either is true: the worse of both. `None` is worse in that
-/// its sessions are unknown.
+/// Returns the outcome if either `one` or `other` is true: the worse of both. If one is `None`, the
+/// sessions are unknown.
 pub fn worse(one: Option<Fact>, other: Option<Fact>) -> Option<Fact> {
     let (Some(one), Some(other)) = (one.clone(), other.clone()) else {
         return unsure(one.or(other));
@@ -426,7 +429,7 @@ pub fn worse(one: Option<Fact>, other: Option<Fact>) -> Option<Fact> {
     Some(Fact { writers, replaced_at, ..worse })
 }
 
-/// Returns the same fact of a file that other sessions may have changed too.
+/// Returns the outcome of a file that unknown sessions may have changed too.
 pub fn unsure(fact: Option<Fact>) -> Option<Fact> {
     fact.map(|mut fact| {
         fact.writers.all_known = false;

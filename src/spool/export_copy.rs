@@ -1,7 +1,7 @@
-//! Copies of what lies in an account's folders and in the spool, for its export.
+//! Copies the files of an account's folders and of the spool, for the account's export.
 //!
-//! Everything is opened below a directory handle and followed nowhere; what is not a regular file
-//! with one name is left out, and named.
+//! Files are opened through a directory handle, and symbolic links are not followed. Other files
+//! than regular ones with one name are skipped and reported.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,36 +14,20 @@ use nix::sys::stat::fstat;
 use super::incoming::entry::{Entry, usable_name};
 use crate::files::dir::{Folder, FolderError};
 
-/// Why a folder can't be copied.
+/// Why a folder cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// It can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// It, or a file in it, can't be read.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The copy can't be written.
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
-/// Copies the regular files of the folder `from`, if it is there, into the new folder `to`, synced
-/// and readable by this process's user alone. Returns the names of those that were left out.
-/// Hidden files are on their way, and are not counted.
-///
-/// # Errors
-/// A file can't be read or written. One that goes meanwhile is no error.
+/// Copies the regular files of the folder `from`, if it exists, into the new folder `to`, synced
+/// and readable only by this process's user. Returns the names of skipped files. Hidden
+/// (unpublished) files are ignored, and so are files that are removed during the copy.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, CopyError> {
     let folder = match Folder::open(from) {
         Err(FolderError::Missing { .. }) => return Ok(Vec::new()),
@@ -71,12 +55,12 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, CopyError> {
     Ok(left_out)
 }
 
-/// False: it is no regular file with one name.
+/// Copies a file. Returns false if it is not a regular file with one name.
 fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, CopyError> {
     let path = folder.path().join(name);
     let mut file = match folder.read(name) {
         Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(true), // it was taken meanwhile
+        Err(Errno::ENOENT) => return Ok(true), // claimed or removed since the listing
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
         Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
     };

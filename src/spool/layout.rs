@@ -1,4 +1,4 @@
-//! [`Layout`]: where account folders and the spool lie. Names only; nothing here touches a disk.
+//! [`Layout`]: the paths of account folders and of the spool. Pure.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,11 @@ use crate::account::AccountId;
 use crate::config::Paths;
 use crate::import_id::ImportId;
 
-/// The spool's folder, beside the accounts' so that a claim is a rename. No account id begins so.
+/// The spool's folder, beside the account folders so that a claim is a rename. An account id cannot
+/// begin with a dot.
 pub(super) const SPOOL: &str = ".spool";
 
-/// Where uploads arrive, in an account's folder.
+/// The folder for uploads, in an account's folder.
 pub(super) const INCOMING: &str = "incoming";
 
 /// The folders below `paths.accounts`.
@@ -24,7 +25,7 @@ impl Layout {
         Self { root: paths.accounts.clone() }
     }
 
-    /// Holds every account's folder, and the spool.
+    /// The folder of all account folders and of the spool.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -34,27 +35,27 @@ impl Layout {
         self.root.join(account)
     }
 
-    /// Where an account's uploads arrive.
+    /// The folder for an account's uploads.
     pub fn incoming(&self, account: &AccountId) -> PathBuf {
         self.account(account).join(INCOMING)
     }
 
-    /// Where an account's answers lie.
+    /// The folder for an account's answers.
     pub fn results(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("results")
     }
 
-    /// Holds the socket that an account's sessions log to.
+    /// The folder of the socket to which an account's sessions log.
     pub fn dev(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("dev")
     }
 
-    /// Holds one folder per claimed import.
+    /// The folder with one subfolder per claimed import.
     pub fn spool(&self) -> PathBuf {
         self.root.join(SPOOL)
     }
 
-    /// A claimed import's files, under names of ours.
+    /// The folder of a claimed import's files.
     pub fn spooled(&self, import: &ImportId) -> PathBuf {
         self.spool().join(import)
     }

@@ -1,8 +1,8 @@
-//! Finishes what the version before schema 8 left: it copied a manifest into the spool, or kept its
-//! text, and let the file keep its name in incoming for a while.
+//! Upgrades claims of versions before schema 8. They copied the manifest into the spool, or stored
+//! its text, and left the file in incoming for a while.
 //!
-//! Runs once, before anything is scanned. A file that is not the claimed one, by its inode, is left
-//! as it is, and is an upload like any other.
+//! Runs once, before the first scan. A file in incoming with another inode than the claimed one is
+//! a new upload and stays.
 
 use std::io::{self, Write};
 
@@ -16,27 +16,21 @@ use crate::account::AccountId;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
-/// An import of that version.
+/// An import that an earlier version claimed.
 #[derive(Debug)]
 pub struct Lingering<'a> {
-    /// Whose.
     pub account: &'a AccountId,
-    /// Its id.
     pub import: &'a ImportId,
-    /// What was claimed.
     pub claim: &'a Claim,
-    /// The claim was cut off by a crash: it is carried out anew.
+    /// Whether a crash interrupted the claim, so that it is executed again.
     pub is_claiming: bool,
-    /// The manifest, where the import's row has it and it may not be in the spool.
+    /// The manifest's text, if the import's row has it and the spool may not.
     pub text: Option<&'a str>,
 }
 
 impl Lingering<'_> {
-    /// Leaves the manifest in one place: in incoming where the claim is carried out anew, else in
-    /// the spool. Idempotent.
-    ///
-    /// # Errors
-    /// The host's.
+    /// Leaves the manifest in one place: in incoming if the claim is executed again, else in the
+    /// spool. Idempotent.
     pub fn finish(&self, layout: &Layout) -> io::Result<()> {
         let spooled = open(Folder::open(&layout.spooled(self.import)))?;
         if let (Some(spooled), Some(text)) = (&spooled, self.text) {
@@ -60,7 +54,8 @@ impl Lingering<'_> {
         }
     }
 
-    /// The name was being taken out of incoming.
+    /// Finishes the removal of the manifest from incoming, which used a temporary name in the
+    /// spool.
     fn finish_sweep(&self, spool: &Folder, incoming: &Folder) -> io::Result<()> {
         let name = format!("{}.lingered", self.import);
         let to = self.claim.manifest.name.as_str();

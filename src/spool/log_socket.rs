@@ -1,13 +1,13 @@
-//! [`LogSocket`]: where the SFTP server's log lines arrive, linked into every account's chroot.
+//! [`LogSocket`]: receives the SFTP server's log lines; linked into every account's chroot.
 //!
-//! A session of internal-sftp has no way to a log but `/dev/log` in its chroot (syslog(3)). One
-//! datagram socket stands for all: it lies in the spool, and each chroot's `dev/log` is one more
-//! name of it, in a folder that the account can't write to. Who sent a line is said by the kernel
-//! (unix(7), SO_PASSCRED), not by where it came in.
+//! A session of internal-sftp can log only through `/dev/log` in its chroot (syslog(3)). One
+//! datagram socket in the spool serves all accounts: each chroot's `dev/log` is a hard link to it,
+//! in a folder that the account cannot write to. The kernel reports the sender of a line (unix(7),
+//! SO_PASSCRED).
 //!
-//! Nobody listens to a socket whose process has ended, and syslog(3) goes on at once (ECONNREFUSED):
-//! hence it is ours, and not held for us by systemd. What waits in its queue holds senders up once
-//! the queue is full, so whoever has this reads it without waiting for anything.
+//! When the process that bound the socket has ended, syslog(3) fails immediately (ECONNREFUSED). So
+//! the daemon binds it itself, and not systemd on its behalf. A full queue blocks the senders, so
+//! the thread that reads the socket must not wait for anything else.
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -29,57 +29,43 @@ use super::layout::Layout;
 use crate::account::AccountId;
 use crate::files::dir::{Folder, FolderError};
 
-/// Its name in the spool. No import is called so.
+/// Its name in the spool. An import id cannot begin with a dot.
 const NAME: &str = ".log";
-/// Its name in `dev` of a chroot, and the one under which it comes there.
+/// Its name in `dev` of a chroot.
 const LINK: &str = "log";
+/// Its temporary name there, before it is renamed to [`LINK`].
 const NEW_LINK: &str = ".log.new";
-/// More than OpenSSH gives syslog(3), and its head.
+/// The size of the receive buffer: more than the longest message of OpenSSH with syslog's header.
 const LONGEST: usize = 2048;
 
-/// Why lines can't be heard.
+/// Why log lines cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum LogSocketError {
-    /// The socket can't be made.
     #[error("cannot listen at {}", path.display())]
-    Bind {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It can't be read.
+    Bind { path: PathBuf, source: io::Error },
     #[error("cannot receive log lines")]
     Receive(#[source] io::Error),
-    /// The account has no folder for it, or that can't be opened.
+    /// The account's folder for the socket is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// It can't be linked into a chroot.
+    /// The socket cannot be linked into a chroot.
     #[error("cannot {operation} {}", path.display())]
-    Link {
-        /// What was tried.
-        operation: &'static str,
-        /// In which folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Link { operation: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// A datagram, and what the kernel says of it.
+/// A received datagram, with the sender and time that the kernel reports.
 #[derive(Clone, Debug)]
 pub struct Datagram {
     /// The sender's user id.
     pub uid: u32,
-    /// The sender's process.
+    /// The sender's process id.
     pub pid: i32,
     /// When it was sent.
     pub at: Timestamp,
-    /// What it holds.
     pub bytes: Vec<u8>,
 }
 
-/// The socket, bound.
+/// The bound log socket.
 #[derive(Debug)]
 pub struct LogSocket {
     socket: OwnedFd,
@@ -89,22 +75,19 @@ pub struct LogSocket {
     ino: u64,
 }
 
-/// Where the socket of the daemon of this layout lies, whether or not one runs.
+/// Returns the path of the log socket, whether or not a daemon runs.
 pub fn log_socket(layout: &Layout) -> PathBuf {
     layout.spool().join(NAME)
 }
 
-/// Links the socket, if there is one, into `dev`, where nothing has its name yet.
-///
-/// # Errors
-/// It is there and can't be linked.
+/// Links the socket, if it exists, into the new folder `dev`.
 pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
     let socket = log_socket(layout);
     if !fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
         return Ok(());
     }
     match fs::hard_link(socket, dev.join(LINK)) {
-        // A file has at most 65,000 names on ext4: the account is not audited, and all else works.
+        // On ext4 a file has at most 65,000 names. Such an account's uploads are not audited.
         Err(error)
             if matches!(
                 error.kind(),
@@ -117,18 +100,18 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
     }
 }
 
-/// How an account's chroot is linked to the socket.
+/// Whether an account's chroot has a link to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {
-    /// Lines come to it.
+    /// It has a link to the current socket.
     Fresh,
-    /// They come to one that nobody listens to, or to none.
+    /// It has no link, or one to an earlier socket.
     Stale,
-    /// There is no folder for it.
+    /// The chroot has no folder for the link.
     NoFolder,
 }
 
-/// How the chroot of `account` is linked to the socket of this layout's daemon.
+/// Returns whether the chroot of `account` has a link to the socket.
 pub fn linked(layout: &Layout, account: &AccountId) -> Linked {
     let dev = layout.dev(account);
     let id = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
@@ -142,10 +125,8 @@ pub fn linked(layout: &Layout, account: &AccountId) -> Linked {
 }
 
 impl LogSocket {
-    /// Makes it, in place of one that an earlier process left.
-    ///
-    /// # Errors
-    /// It can't be made; the path may be too long (108 bytes, unix(7)).
+    /// Binds the socket, and replaces one that an earlier process left. Fails if the path is longer
+    /// than 108 bytes (unix(7)).
     pub fn bind(layout: &Layout) -> Result<Self, LogSocketError> {
         let path = log_socket(layout);
         let failed =
@@ -163,22 +144,18 @@ impl LogSocket {
         let address = UnixAddr::new(&path).map_err(failed)?;
         bind(socket.as_raw_fd(), &address).map_err(failed)?;
         let open = |source| LogSocketError::Bind { path: path.clone(), source };
-        // Whoever reaches it may write: sessions run as their accounts. Others' lines are dropped.
+        // Sessions run as their accounts, so everybody may write. Lines of other users are dropped.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).map_err(open)?;
         let found = fs::symlink_metadata(&path).map_err(open)?;
         let (dev, ino) = (found.dev(), found.ino());
         Ok(Self { socket, spool, layout: layout.clone(), dev, ino })
     }
 
-    /// Where accounts' folders are.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// Waits until there is something to receive.
-    ///
-    /// # Errors
-    /// The kernel's.
     pub fn wait(&self) -> Result<(), LogSocketError> {
         let mut wanted = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut wanted, PollTimeout::NONE) {
@@ -187,10 +164,7 @@ impl LogSocket {
         }
     }
 
-    /// The next datagram, if one waits.
-    ///
-    /// # Errors
-    /// The kernel's.
+    /// Receives the next datagram. `None` if the queue is empty.
     pub fn receive(&self) -> Result<Option<Datagram>, LogSocketError> {
         let mut bytes = vec![0; LONGEST];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, nix::libc::ucred);
@@ -216,15 +190,13 @@ impl LogSocket {
         }
         let length = received.bytes;
         bytes.truncate(length);
-        // Nobody's: the kernel says it of every datagram that is asked for it.
+        // With SO_PASSCRED the kernel reports every sender. The default matches no user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
         Ok(Some(Datagram { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
-    /// Links it into the chroot of `account`, unless it is there. Returns since when it has been.
-    ///
-    /// # Errors
-    /// The account has no folder for it, or the host refuses.
+    /// Links the socket into the chroot of `account`, unless it is linked already. Returns when the
+    /// link was created.
     pub fn link(&self, account: &AccountId) -> Result<Timestamp, LogSocketError> {
         let dev = Folder::open(&self.layout.dev(account))?;
         let failed = |operation: &'static str| {
@@ -243,14 +215,14 @@ impl LogSocket {
             dev.rename(NEW_LINK, &dev, LINK, RenameFlags::empty())
                 .map_err(failed("name the log socket in"))?;
         }
-        // Only we and root write in there: its last change is when the link came.
-        let changed = dev.stat(".").map_err(failed("look at"))?;
+        // Only the daemon and root write in this folder: its last change is the link's creation.
+        let changed = dev.stat(".").map_err(failed("read the attributes of"))?;
         let nanos = i32::try_from(changed.st_mtime_nsec).unwrap_or(0);
         Ok(Timestamp::new(changed.st_mtime, nanos).unwrap_or(Timestamp::MAX))
     }
 }
 
-/// Whether there is a folder for the socket in the chroot of `account`.
+/// Returns whether the chroot of `account` has a folder for the socket.
 pub fn has_log_folder(layout: &Layout, account: &AccountId) -> bool {
     layout.dev(account).is_dir()
 }

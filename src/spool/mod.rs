@@ -1,11 +1,11 @@
-//! The only code that touches account folders: what lies in incoming, taking it out, answering.
+//! The only code that touches account folders: scans incoming, claims pairs, writes answers.
 //!
-//! Account holders are hostile. Below incoming everything goes through a directory handle, never
-//! through a path; nothing is followed; what was opened is asked, not what the name says. Accounts'
-//! files are opened by an [`opener`], which in the daemon is another process. A look
-//! at an account goes: [`watch`] says "look" → [`scan`] lists and reads new manifests → [`pair`]
-//! decides (pure) → the caller writes its row → [`claim`] moves the files into the spool →
-//! [`spooled`] reads them there → [`results`] takes the answers.
+//! Account holders are hostile. Files below incoming are reached through a directory handle, never
+//! by a path, and symbolic links are not followed. Checks use the opened file, not its name. An
+//! [`opener`] opens the accounts' files; in the daemon it is another process. The steps for an
+//! account: [`watch`] wakes the caller → [`scan`] lists incoming and reads new manifests → [`pair`]
+//! decides (pure) → the caller writes the import's row → [`claim`] moves the files into the spool →
+//! [`spooled`] reads them there → [`results`] holds the answers.
 
 pub mod claim;
 pub mod export_copy;

@@ -1,4 +1,4 @@
-//! [`ScanError`]: why incoming, or a file in it, could not be looked at.
+//! [`ScanError`]: why incoming, or a file in it, could not be scanned.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,48 +6,19 @@ use std::path::PathBuf;
 use crate::files::dir::FolderError;
 use crate::sys::LeaseError;
 
-/// Why incoming, or one file in it, could not be looked at.
+/// Why incoming, or one file in it, could not be scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// incoming itself can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// incoming can't be listed.
     #[error("cannot list {}", path.display())]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file can't be opened; see [`super::opener::Access`] for what each error means.
+    List { path: PathBuf, source: io::Error },
+    /// See [`super::opener::Access`] for the meaning of each error.
     #[error("cannot open {name:?} in {}", path.display())]
-    Open {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file can't be read.
+    Open { path: PathBuf, name: String, source: io::Error },
     #[error("cannot read {name:?} in {}", path.display())]
-    Read {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nobody can tell whether a file is still being written.
-    #[error("cannot tell whether {name:?} in {} is being written", path.display())]
-    Lease {
-        /// The folder.
-        path: PathBuf,
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: LeaseError,
-    },
+    Read { path: PathBuf, name: String, source: io::Error },
+    /// The lease could not be requested.
+    #[error("cannot check whether {name:?} in {} is being written", path.display())]
+    Lease { path: PathBuf, name: String, source: LeaseError },
 }

@@ -1,8 +1,8 @@
-//! Reading a claimed import's files in the spool, and clearing them away.
+//! Reads and removes a claimed import's files in the spool.
 //!
-//! The files belong to the account, often with mode 0600: an [`Opener`] opens them. A data file is
-//! read under a lease; [`SpooledData::unchanged`] says afterwards whether anybody could have written
-//! to it meanwhile (see [`super::claim`]).
+//! The files belong to the account, often with mode 0600, so an [`Opener`] opens them. A data file
+//! is read under a lease. [`SpooledData::unchanged`] returns afterwards whether anybody could have
+//! written to it during the read (see [`super::claim`]).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,58 +20,27 @@ use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 
-/// Why a claimed import's files can't be had.
+/// Why a claimed import's files cannot be read or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum SpooledError {
-    /// The import's spool folder is missing or can't be opened.
+    /// The import's spool folder is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A file can't be opened; see [`super::opener::Access`] for what each error means.
+    /// See [`super::opener::Access`] for the meaning of each error.
     #[error("cannot open {}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file can't be read.
+    Open { path: PathBuf, source: io::Error },
     #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not a regular file with one name: it was refused, and nobody opens it.
+    Read { path: PathBuf, source: io::Error },
+    /// The file was claimed only to be refused. It is not opened.
     #[error("{} is not a regular file with one name", path.display())]
-    NotPlain {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is larger than allowed.
+    NotPlain { path: PathBuf },
     #[error("{} is larger than {max} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// In bytes.
-        max: u64,
-    },
-    /// Somebody is writing to it, or nobody can tell.
-    #[error("cannot have {} to ourselves", path.display())]
-    Lease {
-        /// The file.
-        path: PathBuf,
-        /// Why; [`LeaseError::Writer`] is the account's doing, the others the host's.
-        source: LeaseError,
-    },
-    /// The folder can't be removed.
+    TooLarge { path: PathBuf, max: u64 },
+    /// [`LeaseError::Writer`] is caused by the account, the other errors by the host.
+    #[error("cannot get a read lease on {}", path.display())]
+    Lease { path: PathBuf, source: LeaseError },
     #[error("cannot remove {}", path.display())]
-    Remove {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Remove { path: PathBuf, source: io::Error },
 }
 
 /// A claimed import's folder in the spool.
@@ -90,7 +59,7 @@ pub struct SpooledData {
     opened: Stamp,
 }
 
-/// What can't stay the same when content or names change.
+/// Attributes of which at least one changes with the file's content or names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     size: u64,
@@ -99,19 +68,13 @@ struct Stamp {
 }
 
 impl SpooledImport {
-    /// Opens the import's folder in the spool, whose files `opener` opens.
-    ///
-    /// # Errors
-    /// It is missing or can't be opened.
+    /// Opens the import's folder in the spool. `opener` opens its files.
     pub fn open(layout: &Layout, import: &ImportId, opener: &Opener) -> Result<Self, SpooledError> {
         let folder = Folder::open(&layout.spooled(import))?;
         Ok(Self { folder, place: Place::Spooled(import.clone()), opener: opener.clone() })
     }
 
-    /// The manifest's bytes, at most `max`.
-    ///
-    /// # Errors
-    /// It was refused unopened, is too large, or can't be read.
+    /// Reads the manifest, at most `max` bytes.
     pub fn manifest(&self, max: Size) -> Result<Vec<u8>, SpooledError> {
         let (file, path) = self.plain(MANIFEST)?;
         let mut bytes = Vec::new();
@@ -124,10 +87,7 @@ impl SpooledImport {
         }
     }
 
-    /// The data file.
-    ///
-    /// # Errors
-    /// It can't be opened, or somebody is writing to it.
+    /// Opens the data file under a read lease. Fails if somebody has it open for writing.
     pub fn data(&self) -> Result<SpooledData, SpooledError> {
         let (file, path) = self.plain(DATA)?;
         let lease = match self.opener.lease(file) {
@@ -158,24 +118,19 @@ impl SpooledImport {
 }
 
 impl SpooledData {
-    /// Its size in bytes when it was opened.
+    /// Returns its size in bytes when it was opened.
     pub fn size(&self) -> u64 {
         self.opened.size
     }
 
-    /// A handle to read it with, from where the last one stopped; the lease stays with `self`.
-    ///
-    /// # Errors
-    /// No file descriptor is left.
+    /// Returns a handle to read it with. All handles share one position, and the lease stays with
+    /// `self`. Fails only if no file descriptor is left.
     pub fn reader(&self) -> Result<File, SpooledError> {
         self.lease.file().try_clone().map_err(|source| self.unreadable(source))
     }
 
-    /// Whether what was read since [`SpooledImport::data`] is what still lies there: asked once
-    /// all of it is read. If not, the file "changed while being read".
-    ///
-    /// # Errors
-    /// The kernel doesn't tell.
+    /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
+    /// everything is read. If not, the file "changed while being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
         let whole = self.lease.is_whole().map_err(|source| self.unreadable(source))?;
         let now = Stamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
@@ -198,11 +153,8 @@ impl Stamp {
     }
 }
 
-/// The imports that have a folder in the spool, and when it last changed; none when there is no
-/// spool yet. What has no import's name is not ours and is left out.
-///
-/// # Errors
-/// The spool can't be listed.
+/// Lists the imports that have a folder in the spool, and when it last changed. Empty if there is
+/// no spool yet. Skips names that are not import ids.
 pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError> {
     let path = layout.spool();
     let failed = |source| SpooledError::Read { path: path.clone(), source };
@@ -220,21 +172,18 @@ pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError>
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // just finished
             changed => changed.map_err(failed)?,
         };
-        // A time that a timestamp can't hold is the host's clock gone wrong: as good as new.
+        // A time out of range is an error of the host's clock. The folder counts as new.
         imports.push((import, changed.try_into().unwrap_or(Timestamp::MAX)));
     }
     Ok(imports)
 }
 
-/// How large a claimed import's data file is, in bytes; 0 when there is none.
+/// Returns the size of a claimed import's data file in bytes. 0 if there is none.
 pub fn spooled_bytes(layout: &Layout, import: &ImportId) -> u64 {
     std::fs::metadata(layout.spooled(import).join(DATA)).map_or(0, |data| data.len())
 }
 
-/// Removes a claimed import's files; no error when they are gone already.
-///
-/// # Errors
-/// They can't be removed.
+/// Removes a claimed import's files. Missing files are no error.
 pub fn discard(layout: &Layout, import: &ImportId) -> Result<(), SpooledError> {
     let path = layout.spooled(import);
     match std::fs::remove_dir_all(&path) {

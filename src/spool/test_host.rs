@@ -1,4 +1,4 @@
-//! A host with one account, in a temporary folder, for this module's tests.
+//! [`TestHost`]: the folders of a host with one account, for this module's tests.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 use crate::sys::ReadLease;
 
-/// Removed when dropped.
+/// A temporary accounts' folder, removed on drop.
 pub(super) struct TestHost {
     _root: tempfile::TempDir,
     pub(super) layout: Layout,
@@ -28,7 +28,7 @@ impl TestHost {
         Self::below(tempfile::tempdir().unwrap())
     }
 
-    /// In memory, where there is such a folder: for many files.
+    /// Creates a host in memory, if there is /dev/shm: for many files.
     pub(super) fn roomy() -> Self {
         Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }
@@ -70,8 +70,8 @@ impl TestHost {
         path
     }
 
-    /// Waits until nobody has the file open for writing: a child that another test forks holds
-    /// our handles until its exec.
+    /// Waits until nobody has the file open for writing: a child process forked by another test
+    /// holds our handles until its exec.
     pub(super) fn closed(&self, name: &str) {
         let path = self.incoming().join(name);
         while ReadLease::take(File::open(&path).unwrap()).is_err() {
@@ -83,7 +83,7 @@ impl TestHost {
         Incoming::open(&self.layout, &self.account, &self.opener).unwrap()
     }
 
-    /// The entry called `name` in incoming.
+    /// Returns the entry `name` of incoming.
     pub(super) fn entry(&self, name: &str) -> Entry {
         self.list(usize::MAX).entries.into_iter().find(|entry| entry.name == name).unwrap()
     }
@@ -93,7 +93,7 @@ impl TestHost {
         Listing::read(&folder, max_files).unwrap()
     }
 
-    /// The names in a folder of the account, hidden ones too, sorted.
+    /// Returns the names in a folder of the account, including hidden ones, sorted.
     pub(super) fn names(&self, folder: &str) -> Vec<String> {
         let listing = std::fs::read_dir(self.layout.account(&self.account).join(folder)).unwrap();
         let mut names: Vec<_> =

@@ -1,4 +1,4 @@
-//! Lines as OpenSSH 9.2's internal-sftp sent them, names and all.
+//! Tests: lines as OpenSSH 9.2's internal-sftp sent them, and hostile names.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn datagram(message: &str) -> String {
     format!("<38>Nov 25 18:12:24 internal-sftp[24551]: {message}")
 }
 
-/// What OpenSSH makes of a message with this name in it.
+/// Returns the datagram that OpenSSH sends for a message that contains `name`.
 fn sent(before: &str, name: &str, after: &str) -> String {
     let mut message = format!("{before}{}{after}", encoded(name));
     message.truncate(LONGEST); // it is ASCII by then
@@ -84,7 +84,8 @@ fn files() {
     });
 }
 
-/// A failure that follows one of these is not the failure of an earlier request.
+/// These lines are parsed so that a failure after one of them is not assigned to an earlier
+/// request.
 #[test]
 fn other_requests() {
     for line in [
@@ -124,7 +125,7 @@ fn renames() {
     });
 }
 
-/// A client that calls its file what a line ends in fools nobody.
+/// A file name that contains the end of a log line does not mislead the parser.
 #[test]
 fn a_name_that_looks_like_a_line() {
     parsed(r#"close "q" bytes read 0 written 7.csv" bytes read 0 written 2"#, |said| {
@@ -147,7 +148,7 @@ fn what_is_cut_says_how_it_begins() {
         panic!("{line}")
     };
     assert!(path.cut && path.text.starts_with(r"/incoming/\303\251\303"), "{path:?}");
-    // Just so long that the figures were cut, and nobody can tell.
+    // So long that only digits of the numbers were truncated, which is not visible.
     let name = "x".repeat(LONGEST - r#"close "" bytes read 0 written 1"#.len());
     let line = sent("close \"", &name, "\" bytes read 0 written 123");
     let Some(Said::Closed { path, bytes: None, .. }) = parse(line.as_bytes()) else {
@@ -181,7 +182,7 @@ proptest! {
         let _ = parse(datagram(&message).as_bytes());
     }
 
-    /// Whatever a client calls its file, it is the name that is found, or its beginning.
+    /// For every file name, the parser finds the name or its beginning.
     #[test]
     fn the_name_is_found(name in "[^/\\p{Cc}]{1,200}", written in any::<u64>(), forced in any::<bool>()) {
         let verb = if forced { "forced close" } else { "close" };

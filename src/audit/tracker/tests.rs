@@ -1,4 +1,4 @@
-//! Sessions of several accounts, strangers and floods.
+//! Tests: sessions of several accounts, lines of other users, floods.
 
 use super::*;
 use crate::audit::activity_limit::A_MINUTE;
@@ -13,7 +13,7 @@ fn id(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
-/// Follows `acme` as 70000 and `other` as 70001, and hears everything.
+/// Tracks `acme` as 70000 and `other` as 70001. The log is complete.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::new(70_000..=79_999);
     ledger.follow([(70_000, id("acme")), (70_001, id("other"))].into_iter());
@@ -112,7 +112,7 @@ fn what_failed_has_changed_nothing() {
     assert!(doubt(&mut ledger, "acme", "e.csv").is_some());
     let good = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
     say(&mut ledger, 70_000, &[&good[0], &good[1], "rename old \"g.csv\" new \"e.csv\"", failed]);
-    assert!(doubt(&mut ledger, "acme", "e.csv").is_some(), "what it would have replaced stays");
+    assert!(doubt(&mut ledger, "acme", "e.csv").is_some(), "the file was not replaced");
     assert_eq!(doubt(&mut ledger, "acme", "g.csv"), None);
     say(&mut ledger, 70_000, &[&good[0], "sent status Permission denied"]);
     assert_eq!(doubt(&mut ledger, "acme", "g.csv"), None, "it was not opened");
@@ -134,7 +134,7 @@ fn shows(messages: &[&str], expected: &[&str]) {
     assert_eq!(lines, expected, "{messages:?}");
 }
 
-/// As OpenSSH 9.2 logged them.
+/// Lines as OpenSSH 9.2 logged them.
 #[test]
 fn what_the_server_refused_is_shown_as_refused() {
     shows(
@@ -172,7 +172,7 @@ fn a_failure_that_may_be_another_requests_is_shown_as_unconfirmed() {
 
 #[test]
 fn a_failure_of_another_request_changes_no_line() {
-    // A file that exists is not missing: the client asked for another one.
+    // The file exists, so the status belongs to a request for another file.
     let rename = "posix-rename old \"e.csv\" new \"f.csv\"";
     shows(
         &[OPEN, CLOSE, rename, MISSING, "remove name \"f.csv\"", MISSING],
@@ -215,7 +215,8 @@ fn upload(ledger: &Ledger, name: &str) -> crate::audit::Upload {
     ledger.facts_of(&id("acme")).unwrap().upload(&Name::of(name), at(10))
 }
 
-/// A refused request doesn't change what is known; one that may have been refused, for the worse.
+/// A refused request doesn't change an outcome. A request that may have been refused makes it
+/// worse.
 #[test]
 fn what_was_refused_changes_no_fact() {
     let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
@@ -234,7 +235,7 @@ fn what_was_refused_changes_no_fact() {
         of_process(&mut ledger, 8, &[SESSION, refused[0], refused[1]]);
         assert_eq!(upload(&ledger, "e.csv"), known, "{refused:?}");
     }
-    // What may have been done makes it worse.
+    // Requests that may have succeeded make it worse.
     for unsure in [
         ["posix-rename old \"g.csv\" new \"e.csv\"", DENIED],
         ["remove name \"e.csv\"", DENIED],
@@ -249,7 +250,7 @@ fn what_was_refused_changes_no_fact() {
     }
 }
 
-/// Between a request and its refusal another session opens the file.
+/// Another session opens the file between a request and its refusal.
 #[test]
 fn a_refusal_undoes_nothing_of_another_session() {
     let mut ledger = ledger();
@@ -268,7 +269,7 @@ fn renames_and_removals() {
     assert_eq!(doubt(&mut ledger, "acme", "e.csv"), None);
     say(&mut ledger, 70_000, &["remove name \"f.csv\""]);
     assert_eq!(doubt(&mut ledger, "acme", "f.csv"), None);
-    // Quotes leave open what was renamed: the known name decides, else all is in doubt.
+    // Quotes make the line ambiguous. A known name decides; otherwise everything is in doubt.
     let tricky = OPEN.replace("e.csv", "a\" new \"b");
     let cut = CUT.replace("e.csv", "a\" new \"b");
     say(&mut ledger, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);
@@ -329,14 +330,14 @@ fn an_account_that_nothing_is_heard_of_is_not_looked_at() {
         say(&mut ledger, 70_000, &[SESSION]);
     }
     let pages = ledger.take_pages(at(10));
-    assert_eq!((pages.len(), ledger.stirred.len()), (1, 1), "it owes a line of what was left out");
+    assert_eq!((pages.len(), ledger.stirred.len()), (1, 1), "a count of left-out lines is due");
     ledger.take_pages(at(70));
     assert_eq!(ledger.stirred.len(), 0);
     ledger.put_back(pages);
-    assert_eq!(ledger.take_pages(at(71)).len(), 1, "what could not be written comes again");
+    assert_eq!(ledger.take_pages(at(71)).len(), 1, "what could not be stored is requeued");
 }
 
-/// Lines of a session's process.
+/// Processes lines of the session with process id `pid`.
 fn of_process(ledger: &mut Ledger, pid: i32, messages: &[&str]) {
     for message in messages {
         ledger.hear(Heard { pid, ..heard(70_000, message) });
@@ -372,7 +373,7 @@ fn a_session_without_begin_or_process_is_unknown() {
     }
 }
 
-/// A killed session logs no end; its process id is another session's later.
+/// A killed session logs no end, and its process id is reused by another session.
 #[test]
 fn a_process_id_that_comes_again_is_another_session() {
     let mut ledger = ledger();

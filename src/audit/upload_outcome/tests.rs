@@ -1,4 +1,4 @@
-//! Uploads in every way, and what is in doubt of them.
+//! Tests: every kind of upload, and whether its outcome is in doubt.
 
 use super::*;
 
@@ -10,19 +10,19 @@ fn name(text: &str) -> Name {
     Name::of(text)
 }
 
-/// A session of its own for each time.
+/// Every `time` has its own session.
 fn by(time: i64, from: Option<&str>) -> By<'_> {
     By { session: Some(SessionId(time.unsigned_abs())), at: at(time), from }
 }
 
-/// Facts that hear everything since 1000.
+/// The log is complete since 1000.
 fn facts() -> Facts {
     let mut facts = Facts::default();
     facts.hears_since(at(1000));
     facts
 }
 
-/// The same after a restart: written down, read again, hearing since `since`.
+/// Stores and loads `facts` as a restart does. The log is complete again since `since`.
 fn restarted(mut facts: Facts, since: i64) -> Facts {
     let mut new = Facts::default();
     for (name, fact) in facts.take_changes().names {
@@ -64,14 +64,14 @@ fn reading_a_cut_file_does_not_mend_it() {
     upload(&mut facts, "e.csv", false, 3000);
     facts.closed(&name("e.csv"), true, Some((6, 0)), by(3005, None));
     facts.closed(&name("e.csv"), true, Some((0, 0)), by(3005, None));
-    assert_eq!(facts.doubt("e.csv", at(3001)), None, "a reader's end is not the writer's");
+    assert_eq!(facts.doubt("e.csv", at(3001)), None, "a reader was cut off, not the writer");
 }
 
 #[test]
 fn an_empty_file_is_a_file() {
     let mut facts = facts();
     facts.opened(&name("e.csv"), true, by(2000, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2000))), "its process was killed");
+    assert!(is_cut_off(facts.doubt("e.csv", at(2000))), "the server process was killed");
     facts.closed(&name("e.csv"), false, Some((0, 0)), by(2001, None));
     assert_eq!(facts.doubt("e.csv", at(2001)), None);
     facts.opened(&name("e.csv"), true, by(2002, None));
@@ -88,10 +88,10 @@ fn a_fact_goes_with_its_file() {
     assert_eq!(facts.get(&name("e.csv.part")), None);
     upload(&mut facts, "t", false, 3000);
     facts.renamed(&name("t"), &name("e.csv"), by(3010, None));
-    assert_eq!(facts.doubt("e.csv", at(3010)), None, "a good one over it");
+    assert_eq!(facts.doubt("e.csv", at(3010)), None, "a good one was renamed over it");
     upload(&mut facts, "e.csv", true, 4000);
     facts.renamed(&name("nobody knows"), &name("e.csv"), by(4010, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(4010))), "it may have failed");
+    assert!(is_cut_off(facts.doubt("e.csv", at(4010))), "the rename may have failed");
     facts.set(&name("e.csv"), None);
     assert_eq!(facts.doubt("e.csv", at(5000)), None);
 }
@@ -100,7 +100,7 @@ fn a_fact_goes_with_its_file() {
 fn what_nobody_heard_is_said_and_nothing_else() {
     let facts = facts();
     assert_eq!(facts.doubt("e.csv", at(999)), Some(Doubt::Unknown));
-    assert_eq!(facts.doubt("e.csv", at(1000)), None, "not by SFTP");
+    assert_eq!(facts.doubt("e.csv", at(1000)), None, "not written by SFTP");
     assert_eq!(Facts::default().doubt("e.csv", at(5000)), Some(Doubt::Unknown));
 }
 
@@ -112,15 +112,15 @@ fn a_restart_forgets_nothing_and_believes_nothing_that_happened_meanwhile() {
     let mut after = restarted(before, 5000);
     assert_eq!(after.doubt("good.csv", at(2001)), None, "unchanged since");
     assert!(is_cut_off(after.doubt("cut.csv", at(2001))));
-    assert_eq!(after.doubt("good.csv", at(4000)), Some(Doubt::Unknown), "changed meanwhile");
-    // Its last change is heard of, but what was before that is not.
+    assert_eq!(after.doubt("good.csv", at(4000)), Some(Doubt::Unknown), "changed while down");
+    // The log has its last change, but not the changes before.
     after.touched(&name("good.csv"), by(6000, None));
     assert_eq!(after.doubt("good.csv", at(6000)), Some(Doubt::Unknown));
     after.renamed(&name("cut.csv"), &name("c"), by(6000, None));
     assert!(is_cut_off(after.doubt("c", at(6000))));
     upload(&mut after, "good.csv", false, 7000);
     assert_eq!(after.doubt("good.csv", at(7001)), None);
-    // Opened before the restart, and never written through: it may have been a writer's handle.
+    // Opened before the restart and closed without a write: it may have been a writer's handle.
     after.closed(&name("late.csv"), true, Some((0, 0)), by(8000, None));
     assert!(is_cut_off(after.doubt("late.csv", at(8000))));
 }
@@ -147,7 +147,7 @@ fn a_cut_name_stands_for_all_that_it_may_be() {
     facts.closed(&cut, true, None, by(2001, None));
     facts.opened(&cut, true, by(2000, None));
     facts.closed(&cut, false, None, by(2001, None));
-    assert!(is_cut_off(facts.doubt(&whole, at(2001))), "another of that beginning may be whole");
+    assert!(is_cut_off(facts.doubt(&whole, at(2001))), "the good one may be another file");
     facts.renamed(&Name { text: whole.clone(), cut: false }, &name("e.csv"), by(2002, None));
     assert!(is_cut_off(facts.doubt("e.csv", at(2002))));
 }
@@ -167,7 +167,7 @@ fn memory_is_bounded_and_what_is_forgotten_is_in_doubt() {
     assert!(facts.take_changes().cleared);
 }
 
-/// The state of `e.csv`, last changed at `ctime`.
+/// Returns the state of `e.csv`, last changed at `ctime`.
 fn sessions(facts: &Facts, ctime: i64) -> Sessions {
     facts.upload(&name("e.csv"), at(ctime)).sessions
 }
@@ -194,7 +194,7 @@ fn a_session_that_is_not_known_is_never_known_to_have_ended() {
     facts.opened(&name("e.csv"), true, unknown);
     facts.closed(&name("e.csv"), false, Some((0, 6)), unknown);
     assert_eq!(sessions(&facts, 2000), Sessions::Unknown);
-    // What came before an open that empties nothing is unknown as well.
+    // The writers before an open without truncation are unknown too.
     facts.set(&name("e.csv"), None);
     facts.opened(&name("e.csv"), false, by(3000, None));
     facts.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
@@ -203,7 +203,7 @@ fn a_session_that_is_not_known_is_never_known_to_have_ended() {
     upload(&mut facts, "e.csv", false, 4000);
     facts.session_ended(SessionId(4000), at(4001));
     assert_eq!(sessions(&facts, 4001), Sessions::Ended);
-    // As is a file that nobody knows and that is renamed over it.
+    // So are those of an unknown file that is renamed over it.
     facts.renamed(&name("stranger"), &name("e.csv"), by(5000, None));
     facts.session_ended(SessionId(5000), at(5001));
     assert_eq!(sessions(&facts, 5000), Sessions::Unknown);
@@ -254,11 +254,11 @@ fn a_complete_file_is_replaced_and_a_cut_one_is_not() {
     assert_eq!(replaced(&facts), None, "the first upload was cut");
     upload(&mut facts, "e.csv", true, 4000);
     upload(&mut facts, "e.csv", false, 5000);
-    assert_eq!(replaced(&facts), Some(at(4000)), "and not resumed as it was");
+    assert_eq!(replaced(&facts), Some(at(4000)));
     upload(&mut facts, "t", false, 6000);
     facts.renamed(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&facts), Some(at(6001)));
-    // Once it is claimed, the next of its name replaces nothing.
+    // After a claim, the next file of that name replaces nothing.
     upload(&mut facts, "e.csv", false, 7000);
     facts.claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&facts), None);

@@ -1,5 +1,5 @@
-//! Whether the accounts' file system gives the leases that a claim rests on. Network file systems
-//! may not, and then look like a writer who never ends.
+//! Checks whether the accounts' file system supports the leases that a claim needs. On a network
+//! file system without them, every file seems to have a writer for ever.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,43 +11,26 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::{LeaseError, ReadLease};
 
-/// A name in the spool that is no import's.
+/// The name of the probe file in the spool. An import id cannot begin with a dot.
 const NAME: &str = ".lease-probe";
 
-/// Why no claim can be made below the accounts' folder.
+/// Why claims cannot work below the accounts' folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The spool is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The file to try with can't be made, opened or removed.
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file that nobody has open for writing gets no lease.
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    /// No lease is granted on a file that nobody has open for writing.
     #[error(
-        "the file system of {} gives no leases, by which the sidecar knows that an upload has \
-         ended; the accounts' folder must lie on a local one, such as ext4 or xfs",
+        "the file system of {} does not support leases, which the daemon needs to detect the end of \
+         an upload; the accounts' folder must be on a local file system, such as ext4 or xfs",
         path.display()
     )]
-    NoLeases {
-        /// The spool.
-        path: PathBuf,
-        /// What the kernel said.
-        source: LeaseError,
-    },
+    NoLeases { path: PathBuf, source: LeaseError },
 }
 
-/// Tries a lease on a file of our own in the spool.
-///
-/// # Errors
-/// There is none, or it can't be tried.
+/// Checks that a lease is granted on a new file in the spool.
 pub fn gives_leases(layout: &Layout) -> Result<(), ProbeError> {
     let spool = Folder::open(&layout.spool())?;
     let failed = |operation, errno: Errno| ProbeError::Io {
@@ -72,7 +55,7 @@ mod tests {
     #[test]
     fn a_local_file_system_gives_leases_and_nothing_is_left() {
         let host = TestHost::new();
-        // A child that another test forks holds our handle until its exec.
+        // A child process forked by another test holds the handle until its exec.
         while gives_leases(&host.layout).is_err() {
             std::thread::yield_now();
         }

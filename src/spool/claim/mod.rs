@@ -1,24 +1,24 @@
-//! The claim: a pair leaves incoming and lies in the spool, where nobody but us can change it. A
-//! [`Claim`] says which files; [`Claim::execute`] moves them, and is its own recovery: after a
-//! crash at any step, executing it again ends in the same state.
+//! The claim: moves a pair from incoming to the spool, where only the daemon can change it. A
+//! [`Claim`] names the files; [`Claim::execute`] moves them. After a crash at any step, executing
+//! it again leads to the same state.
 //!
-//! Both files are renamed, the data file first: a manifest in the spool says that the claim is whole.
-//! [`Step`] is the order of it, pure.
+//! Both files are renamed, the data file first: a manifest in the spool means that the claim is
+//! complete. [`Step`] defines the order of the steps. It is pure.
 //!
 //! # Why nobody can change a claimed file
-//! 1. Nobody has it open for writing. A read lease (fcntl(2), F_SETLEASE) is given only while the
-//!    kernel counts no writer on the inode; a writable mapping counts as one until it is gone.
-//!    The lease is taken before the rename, and asked again after it: had anybody opened the file
-//!    for writing or truncated it in between, the lease would be broken, or its renewal refused
-//!    (`Lease::is_whole`). A broken lease delays that open(2) until we give the lease back,
-//!    at most `/proc/sys/fs/lease-break-time` seconds (45): by then the file is back in incoming,
+//! 1. Nobody has it open for writing. The kernel grants a read lease (fcntl(2), F_SETLEASE) only
+//!    while the inode has no writer; a writable mapping counts as one until it is removed. The
+//!    lease is acquired before the rename and renewed after it. If anybody opened the file for
+//!    writing or truncated it in between, the lease is broken or its renewal refused
+//!    (`Lease::is_whole`). A broken lease delays that open(2) until the daemon releases the lease,
+//!    at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in incoming,
 //!    and nothing is lost.
-//! 2. Nobody can open it any more. Its one name (link count 1, asked before and after) lies in a
-//!    folder of mode 0700 that is ours. A handle for reading cannot be turned into one for writing
-//!    inside the chroot, which has no /proc.
-//! 3. What is left is an open(2) or link(2) that found the file before the rename and is still on
-//!    its way inside the kernel after it. Hence [`super::spooled`] holds a lease of its own while
-//!    the file is read, and asks once more when it has been.
+//! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a
+//!    folder of mode 0700 that the daemon owns. A read handle cannot become a write handle inside
+//!    the chroot, which has no /proc.
+//! 3. An open(2) or link(2) may have resolved the name before the rename and still be running
+//!    inside the kernel after it. So [`super::spooled`] holds its own lease while the file is read,
+//!    and checks it again at the end.
 
 pub mod lease_probe;
 pub mod steps;
@@ -44,44 +44,37 @@ pub(super) const DATA: &str = "data";
 /// The manifest's name in the spool.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// One file to claim: this content under this name, and no other.
+/// A file to claim: exactly this content under this name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// Its name in incoming.
     pub name: String,
-    /// Its device.
     pub dev: u64,
-    /// Its inode.
     pub ino: u64,
-    /// Its last change.
     pub ctime: Timestamp,
-    /// It is a regular file with one name. What isn't is moved unopened, only to be refused.
+    /// Whether it is a regular file with one name. Other files are moved unopened, to be refused.
     pub plain: bool,
 }
 
 impl FileId {
-    /// The file that `entry` lists.
     pub fn of(entry: &Entry) -> Self {
         let Entry { dev, ino, ctime, .. } = *entry;
         Self { name: entry.name.clone(), dev, ino, ctime, plain: entry.is_plain() }
     }
 }
 
-/// What to bring into the spool. Written into the import's row before anything moves.
+/// The files to move into the spool. Stored in the import's row before any file moves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
-    /// The data file; none when the manifest is refused.
+    /// The data file. `None` if the manifest is refused.
     pub data: Option<FileId>,
-    /// The manifest.
     pub manifest: FileId,
 }
 
 /// One of the files of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// The data file.
     Data,
-    /// The manifest.
     Manifest,
 }
 
@@ -95,27 +88,26 @@ impl Part {
     }
 }
 
-/// What to do next about a claim whose row is written. Pure. A crash goes back to the first step;
-/// a step that is done already is done again without harm.
+/// The next step of a claim whose row is stored. Pure. After a crash the claim starts again at the
+/// first step; every step can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Rename a file into the spool, if it is the one that was seen.
+    /// Rename a file into the spool, if it is the scanned one.
     Take(Part),
     /// All files are in the spool: the row becomes `queued`.
     Queue,
     /// Rename a file back into incoming, if it was moved.
     Return(Part),
-    /// Nothing is in the spool: delete the row, as if it had never been.
+    /// Nothing is in the spool: delete the row.
     Drop,
 }
 
 impl Step {
-    /// The first step.
     pub fn first(claim: &Claim) -> Self {
         Self::Take(if claim.data.is_some() { Part::Data } else { Part::Manifest })
     }
 
-    /// The step after this one was done.
+    /// Returns the step after this one.
     #[must_use]
     pub fn done(self, claim: &Claim) -> Self {
         match self {
@@ -126,53 +118,42 @@ impl Step {
         }
     }
 
-    /// The step after a file turned out to be gone, changed or open for writing.
+    /// Returns the step after a file was found missing, changed or open for writing.
     #[must_use]
     pub fn undo() -> Self {
         Self::Return(Part::Manifest)
     }
 }
 
-/// What is in the spool now, durably.
+/// The durable result of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// The data file's size in bytes, if there is one.
+    /// The data file's size in bytes, if the claim has one.
     pub data_size: Option<u64>,
 }
 
-/// Why a claim was not carried out.
+/// Why a claim failed.
 ///
-/// After [`Gone`](Self::Gone), [`Changed`](Self::Changed) and
-/// [`StillWritten`](Self::StillWritten) everything is in incoming as it was: drop the import's
-/// row and scan again. After [`Stranded`](Self::Stranded) the import can only be failed. After
-/// the others, execute the same claim again later.
+/// After [`Gone`](Self::Gone), [`Changed`](Self::Changed) and [`StillWritten`](Self::StillWritten)
+/// all files are in incoming again: delete the import's row and scan again. After
+/// [`Stranded`](Self::Stranded) fail the import. After other errors, execute the same claim again
+/// later.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// The account deleted or renamed the file; it is neither in incoming nor in the spool.
     #[error("{name:?} is gone from incoming")]
-    Gone {
-        /// The file.
-        name: String,
-    },
+    Gone { name: String },
     /// Another file, or other content, has this name now.
-    #[error("{name:?} changed since it was looked at")]
-    Changed {
-        /// The file.
-        name: String,
-    },
-    /// Somebody has the file open for writing.
+    #[error("{name:?} changed since the scan")]
+    Changed { name: String },
     #[error("{name:?} is still being written")]
-    StillWritten {
-        /// The file.
-        name: String,
-    },
-    /// The file had to go back to incoming and can't: the account is being removed. It stays in the
-    /// spool.
+    StillWritten { name: String },
+    /// The claim must be undone, but incoming is gone, because the account is being removed. The
+    /// file stays in the spool.
     #[error("{name:?} stays in the spool: incoming is gone")]
     Stranded {
-        /// The file.
         name: String,
-        /// Why it had to go back.
+        /// Why the claim must be undone.
         source: Box<ClaimError>,
     },
     /// incoming and the spool are not one mount.
@@ -188,34 +169,18 @@ pub enum ClaimError {
         /// The import's spool folder.
         to: PathBuf,
     },
-    /// A folder is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// Nobody can tell whether the file is still being written.
-    #[error("cannot tell whether {name:?} is being written")]
-    Lease {
-        /// The file.
-        name: String,
-        /// Why.
-        source: LeaseError,
-    },
-    /// A system call failed.
+    /// The lease could not be requested.
+    #[error("cannot check whether {name:?} is being written")]
+    Lease { name: String, source: LeaseError },
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
 }
 
 impl Claim {
-    /// Brings the files into the import's spool folder and makes that durable. Idempotent.
-    ///
-    /// # Errors
-    /// See [`ClaimError`] for what each leaves behind.
+    /// Moves the files into the import's spool folder, durably. Idempotent. [`ClaimError`]
+    /// documents the state after each error.
     pub fn execute(
         &self,
         layout: &Layout,
@@ -263,7 +228,7 @@ impl Claim {
         Ok(Claimed { data_size })
     }
 
-    /// The file that is to be `part`; of a claim without a data file it is the manifest.
+    /// Returns the file for `part`. In a claim without a data file that is always the manifest.
     fn file(&self, part: Part) -> &FileId {
         match (part, &self.data) {
             (Part::Data, Some(data)) => data,
@@ -273,7 +238,7 @@ impl Claim {
 }
 
 impl ClaimError {
-    /// Whether trying the same claim again can't succeed, so that it is to be undone.
+    /// Returns whether the same claim cannot succeed later, so that it must be undone.
     fn is_final(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Changed { .. } | Self::StillWritten { .. })
     }

@@ -1,7 +1,7 @@
-//! The steps of a claim: open the folders, lease, look again, rename, verify, sync, give back.
+//! The steps of a claim: open the folders, lease, check, rename, verify, sync, undo.
 //!
-//! [`super`] says why they are these and in this order; here each is one or two system
-//! calls and what their errors mean.
+//! [`super::claim`] explains the steps and their order. Here each step is one or two system calls
+//! and the meaning of their errors.
 
 use std::path::PathBuf;
 
@@ -18,24 +18,24 @@ use crate::spool::layout::Layout;
 use crate::spool::opener::{Lease, Opener, Place};
 use crate::sys::LeaseError;
 
-/// Why a file did not go back to incoming.
+/// Why a file could not be moved back to incoming.
 pub enum Undo {
-    /// incoming is gone.
+    /// incoming no longer exists.
     NoPlace,
-    /// A system call failed.
     Failed(ClaimError),
 }
 
-/// The folders of one claim, and the steps between them.
+/// The open folders of one claim.
 pub struct Mover {
-    /// None when the account is being removed; a claim that had moved everything still holds.
+    /// An error if the account is being removed. A claim that has moved all files still succeeds.
     pub incoming: Result<Folder, FolderError>,
     pub spool: Folder,
-    /// The import's own.
+    /// The import's folder in the spool.
     pub spooled: Folder,
     pub import: ImportId,
-    /// The places of `incoming` and `spooled`, for `opener`.
+    /// `incoming`, for `opener`.
     pub source: Place,
+    /// `spooled`, for `opener`.
     pub target: Place,
     pub opener: Opener,
 }
@@ -62,14 +62,16 @@ impl Mover {
         Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
-    /// Brings one file into the spool, or finds it there; proves that nobody is writing to it.
+    /// Moves one file into the spool, unless it is there already. Returns a lease, which proves
+    /// that nobody is writing to it.
     pub fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == Part::Data && !id.plain {
-            return Err(id.changed()); // not a data file, whoever wrote the claim
+            return Err(id.changed()); // never a data file, even if the claim's row says so
         }
         let part = part.name();
         match self.spooled.stat(part) {
-            // Moved before a crash: its name can't be asked about any more, its writers can.
+            // Moved before a crash. Its name in incoming cannot be checked any more, its writers
+            // can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
                 let lease = self.lease(&self.spooled, &self.target, part, id)?;
@@ -86,7 +88,7 @@ impl Mover {
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
-            Err(errno) => Err(io_error("look at", self.spooled.path().join(part), errno)),
+            Err(errno) => Err(io_error("read the attributes of", self.spooled.path().join(part), errno)),
         }
     }
 
@@ -94,7 +96,8 @@ impl Mover {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder`, which is at `place`, and takes a read lease.
+    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, for the
+    /// opener.
     pub fn lease(
         &self,
         folder: &Folder,
@@ -104,11 +107,11 @@ impl Mover {
     ) -> Result<Lease, ClaimError> {
         let file = self.opener.open(place, name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
-            // Something else than a regular file with one name is there instead.
+            // The name now belongs to something else than a regular file with one name.
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
-        let stat = fstat(&file).map_err(|e| io_error("look at", folder.path().join(name), e))?;
+        let stat = fstat(&file).map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
         if !Entry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
@@ -118,14 +121,14 @@ impl Mover {
         })
     }
 
-    /// Whether the open file is the one that was looked at, unchanged since.
+    /// Checks that the open file is the scanned one, unchanged.
     pub fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
-            .map_err(|errno| io_error("look at", self.incoming_path(id), errno))?;
+            .map_err(|errno| io_error("read the attributes of", self.incoming_path(id), errno))?;
         if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// As [`Self::still_same`] for what is not opened.
+    /// Like [`Self::still_same`], for a file that is not opened.
     fn still_listed(&self, id: &FileId) -> Result<(), ClaimError> {
         match self.incoming(id)?.stat(id.name.as_str()) {
             Ok(stat) => {
@@ -134,7 +137,7 @@ impl Mover {
                 if same { Ok(()) } else { Err(id.changed()) }
             }
             Err(Errno::ENOENT) => Err(ClaimError::Gone { name: id.name.clone() }),
-            Err(errno) => Err(io_error("look at", self.incoming_path(id), errno)),
+            Err(errno) => Err(io_error("read the attributes of", self.incoming_path(id), errno)),
         }
     }
 
@@ -151,35 +154,36 @@ impl Mover {
         })
     }
 
-    /// Whether what lies in the spool is the leased file, without another name, unwritten.
+    /// Checks that the spool has the leased file, that it has no other name, and that nobody has
+    /// written to it.
     pub fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
-        let stat = fstat(lease.file()).map_err(|errno| io_error("look at", path(), errno))?;
+        let stat = fstat(lease.file()).map_err(|errno| io_error("read the attributes of", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
         if open.ino != id.ino || !open.is_plain() {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
         let whole = lease.is_whole().map_err(|source| ClaimError::Io {
-            operation: "ask for writers of",
+            operation: "check for writers of",
             path: path(),
             source,
         })?;
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }
 
-    /// Whether the name in the spool stands for the claimed inode. The device is not compared: it
-    /// can have another number after a restart of the host.
+    /// Checks that the name in the spool refers to the claimed inode. The device is not compared,
+    /// because its number can change when the host restarts.
     fn verify_name(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
         let stat = self
             .spooled
             .stat(part)
-            .map_err(|errno| io_error("look at", self.spooled.path().join(part), errno))?;
+            .map_err(|errno| io_error("read the attributes of", self.spooled.path().join(part), errno))?;
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Renames a file back, if it is in the spool. A new file that has its name in incoming replaces
-    /// it, as if the client had written over it there.
+    /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that
+    /// name, the new file stays, as if the client had overwritten the old one.
     pub fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
         let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
@@ -208,11 +212,11 @@ impl Mover {
     pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed = |source| ClaimError::Io { operation: "look at", path: path(), source };
+        let failed = |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
         Ok(metadata.map_err(failed)?.len())
     }
 
-    /// sshd doesn't sync uploads; the names follow their content.
+    /// Syncs the files, then the folders. sshd does not sync uploads.
     pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
             lease.file().sync_data().map_err(|source| {

@@ -1,7 +1,7 @@
-//! [`Empty`]: an incoming in which there was nothing, to be known again without a listing.
+//! [`Empty`]: remembers an empty incoming, so that one stat(2) shows whether it is still empty.
 //!
-//! Always holds: whatever gets a name there changes the folder's ctime, which nobody can set, and an
-//! `Empty` is only made of one that was not about to change in the same tick of the clock.
+//! Invariant: every new name changes the folder's ctime, which nobody can set. An `Empty` is only
+//! created if a later change is certain to have another ctime.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -14,10 +14,10 @@ use super::entry::Entry;
 use crate::account::AccountId;
 use crate::spool::layout::{INCOMING, Layout};
 
-/// Many ticks of the kernel's clock, and of a file system's that counts seconds.
+/// Longer than a tick of the kernel's clock, and of a file system that stores whole seconds.
 const MOMENT: SignedDuration = SignedDuration::from_secs(3);
 
-/// The folder that was empty, as it was.
+/// The identity and ctime of an empty incoming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Empty {
     dev: u64,
@@ -26,7 +26,8 @@ pub struct Empty {
 }
 
 impl Empty {
-    /// Of the folder that `stat` was asked of before it was found empty, `now`.
+    /// Remembers the folder of `stat`, which was read before the folder was found empty. `None` if
+    /// the folder changed shortly before `now`.
     pub fn of(stat: &FileStat, now: Timestamp) -> Option<Self> {
         let Entry { dev, ino, ctime, .. } = Entry::new("", stat);
         (now.duration_since(ctime) > MOMENT).then_some(Self { dev, ino, ctime })
@@ -38,8 +39,8 @@ impl Empty {
     }
 }
 
-/// Of `accounts`, each with what is known of its incoming, those in which something may have come.
-/// One system call an account, and no memory for those that are still.
+/// Returns the accounts whose incoming may have changed since it was empty. Makes one system call
+/// per account, and allocates nothing for unchanged ones.
 pub fn stirred<'a>(
     layout: &Layout,
     accounts: impl IntoIterator<Item = (&'a AccountId, Option<&'a Empty>)>,
@@ -50,10 +51,10 @@ pub fn stirred<'a>(
     stirred.map(|(id, _)| id.clone()).collect()
 }
 
-/// Every account's incoming, by its name below the folder of all accounts, which is held open: the
-/// way there is gone once.
+/// Reads the incoming folders relative to the open accounts' folder, so that its path is resolved
+/// once.
 struct Incomings {
-    /// None: it can't be opened, and nothing is known.
+    /// `None` if it cannot be opened. Then every account may have changed.
     root: Option<OwnedFd>,
     name: String,
 }
@@ -64,7 +65,7 @@ impl Incomings {
         Self { root: open(root, flags, Mode::empty()).ok(), name: String::new() }
     }
 
-    /// Whether `account`'s is still what was `empty`, and nothing has come.
+    /// Returns whether the incoming of `account` is unchanged since `empty`.
     fn are(&mut self, account: &AccountId, empty: &Empty) -> bool {
         let Some(root) = &self.root else { return false };
         self.name.clear();
@@ -88,30 +89,30 @@ mod tests {
         let host = TestHost::new();
         let (path, now) = (host.incoming(), Timestamp::now());
         let empty = |now| Empty::of(&lstat(&path).unwrap(), now);
-        assert_eq!(empty(now), None, "a name may come in the same tick");
+        assert_eq!(empty(now), None, "a file may arrive in the same tick");
         assert_eq!(empty(now - MOMENT), None, "the clock was set back");
         let then = empty(now + 2 * MOMENT).unwrap();
         let stirred = |empty| !stirred(&host.layout, [(&host.account, empty)]).is_empty();
         assert!(!stirred(Some(&then)));
-        assert!(stirred(None), "nothing is known of it");
+        assert!(stirred(None), "no known state");
         std::thread::sleep(std::time::Duration::from_millis(15));
         fs::write(path.join("x"), "").unwrap();
         assert!(stirred(Some(&then)));
         fs::remove_file(path.join("x")).unwrap();
-        assert!(stirred(Some(&then)), "it came and went");
+        assert!(stirred(Some(&then)), "a file was added and removed");
         let again = empty(now + 2 * MOMENT).unwrap();
         assert!(!stirred(Some(&again)));
         let aside = host.results().join("aside");
         fs::rename(&path, &aside).unwrap();
-        assert!(stirred(Some(&again)), "it has gone");
+        assert!(stirred(Some(&again)), "the folder is missing");
         std::os::unix::fs::symlink(&aside, &path).unwrap();
-        assert!(stirred(Some(&again)), "a link is followed by nobody");
+        assert!(stirred(Some(&again)), "a symbolic link is not followed");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(stirred(Some(&again)), "it was made anew");
+        assert!(stirred(Some(&again)), "the folder was recreated");
         let last = empty(now + 2 * MOMENT).unwrap();
         fs::remove_dir_all(host.layout.root()).unwrap();
-        assert!(stirred(Some(&last)), "nothing can be known");
+        assert!(stirred(Some(&last)), "the accounts' folder is missing");
     }
 
     #[test]

@@ -1,53 +1,47 @@
-//! [`Entry`]: one thing seen in incoming, as it was at that moment. Pure.
+//! [`Entry`]: a directory entry of incoming with its attributes at listing time. Pure.
 //!
-//! An `Entry` that exists has a usable name. All else in it is a hint: what counts is asked again
-//! of the open file when it is claimed.
+//! Invariant: an `Entry` has a usable name. Its other fields are hints: a claim reads them again
+//! from the open file.
 
 use jiff::Timestamp;
 use nix::sys::stat::{FileStat, SFlag};
 
-/// What a manifest's name ends in.
+/// The ending of a manifest's name.
 pub const MANIFEST_ENDING: &str = ".manifest";
 
-/// What a data file's name ends in, in any case.
+/// The endings of a data file's name, in any case.
 pub const DATA_ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
 
 /// Linux's longest file name, in bytes (`NAME_MAX`).
 pub const MAX_NAME: usize = 255;
 
-/// What kind of thing a name stands for.
+/// The file type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A regular file.
     Regular,
-    /// A directory.
     Folder,
     /// A symbolic link, FIFO, socket or device.
     Other,
 }
 
-/// One thing seen in incoming.
+/// A directory entry of incoming.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its usable name.
     pub name: String,
-    /// What it is.
     pub kind: Kind,
     /// In bytes.
     pub size: u64,
-    /// Last change of content, attributes or name, by the host's clock. Unlike the modification
-    /// time, an account can't set it.
+    /// The last change of content, attributes or name, by the host's clock. Unlike the modification
+    /// time, an account cannot set it.
     pub ctime: Timestamp,
-    /// The device it lies on.
     pub dev: u64,
-    /// Its inode.
     pub ino: u64,
-    /// How many names it has.
+    /// The number of names (hard links).
     pub nlink: u64,
 }
 
-/// `bytes` as a name to work with: UTF-8, no control characters, 1 to 255 bytes, not hidden, one
-/// path component.
+/// Returns `bytes` as a usable name: UTF-8, no control characters, 1 to 255 bytes, not hidden, one
+/// path component. `None` if it is not one.
 pub fn usable_name(bytes: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(bytes).ok()?;
     let usable = (1..=MAX_NAME).contains(&name.len())
@@ -57,7 +51,7 @@ pub fn usable_name(bytes: &[u8]) -> Option<&str> {
 }
 
 impl Entry {
-    /// The entry called `name` with what `stat` says of it.
+    /// Creates the entry `name` with the attributes in `stat`.
     pub fn new(name: &str, stat: &FileStat) -> Self {
         Self {
             name: name.to_owned(),
@@ -70,26 +64,26 @@ impl Entry {
         }
     }
 
-    /// Whether it is called like a manifest, and is not a folder.
+    /// Returns whether it is named like a manifest and is not a folder.
     ///
-    /// A folder is left where it is: SFTP sessions can't make one, and moving another user's
-    /// folder takes rights on it that the daemon doesn't have.
+    /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights
+    /// to move another user's folder.
     pub fn is_manifest(&self) -> bool {
         self.name.ends_with(MANIFEST_ENDING) && self.kind != Kind::Folder
     }
 
-    /// Whether another file took its name, or it was removed, between its lookup and its stat(2).
+    /// Returns whether the file was removed or replaced between its lookup and its stat(2).
     pub fn is_unlinked(&self) -> bool {
         self.nlink == 0
     }
 
-    /// Whether it is a regular file and this is its only name.
+    /// Returns whether it is a regular file and this is its only name.
     pub fn is_plain(&self) -> bool {
         self.kind == Kind::Regular && self.nlink == 1
     }
 }
 
-/// The length of the data file ending of `name`, if it has one.
+/// Returns the length of the data file ending of `name`, if it has one.
 pub fn data_ending(name: &str) -> Option<usize> {
     DATA_ENDINGS.iter().map(|ending| ending.len()).find(|&length| {
         name.len() > length
@@ -99,7 +93,6 @@ pub fn data_ending(name: &str) -> Option<usize> {
     })
 }
 
-/// What kind of thing `stat` is of.
 pub fn kind(stat: &FileStat) -> Kind {
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => Kind::Regular,
@@ -108,7 +101,7 @@ pub fn kind(stat: &FileStat) -> Kind {
     }
 }
 
-/// A time as stat(2) gives it; one that no calendar holds counts as 1970.
+/// Converts a time of stat(2). A time out of range becomes 1970.
 fn timestamp(second: i64, nanosecond: i64) -> Timestamp {
     let nanosecond = i32::try_from(nanosecond).unwrap_or(0);
     Timestamp::new(second, nanosecond).unwrap_or(Timestamp::UNIX_EPOCH)

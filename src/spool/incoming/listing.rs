@@ -1,6 +1,7 @@
-//! What lies in incoming: counted whole, listed as far as an account may fill it.
+//! Lists and counts the files in incoming, up to the account's limit.
 //!
-//! Always holds: a listing has at most one name more than its caller wants, however many lie there. What comes after that is neither looked at nor counted until there is less.
+//! Invariant: a listing has at most one name more than the limit. Further names are neither read
+//! nor counted.
 
 use nix::errno::Errno;
 
@@ -10,25 +11,23 @@ use crate::files::dir::Folder;
 use crate::spool::layout::Layout;
 use crate::spool::scan_error::ScanError;
 
-/// Everything in incoming with a usable name, and how much lies there in all.
+/// The files in incoming with usable names, and the size of all files.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// What has a usable name, in no order.
+    /// The entries with usable names, in no order.
     pub entries: Vec<Entry>,
-    /// How many names are unusable (not UTF-8, control characters); hidden ones don't count.
+    /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
-    /// How much lies there.
     pub held: Held,
 }
 
-/// How much lies in incoming: every name counts, hidden, unusable or in use.
+/// The number and size of all files in incoming, including hidden and unusable names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Names.
     pub files: usize,
-    /// Their sizes in bytes; a sparse file's holes count.
+    /// The sum of their sizes in bytes. Holes of sparse files count.
     pub bytes: u64,
-    /// There are more: nobody looked at them.
+    /// Whether the listing stopped at the limit, so that there are more files.
     pub cut: bool,
 }
 
@@ -65,10 +64,7 @@ impl Listing {
     }
 }
 
-/// Hands `each` every name in the account's incoming, usable or not.
-///
-/// # Errors
-/// It can't be opened or read.
+/// Calls `each` for every name in the account's incoming, usable or not.
 pub fn each_name(
     layout: &Layout,
     account: &AccountId,

@@ -1,5 +1,4 @@
-//! [`Memory`]: what scans have read of an account's manifests, so that none is read twice, and when
-//! each file was first seen as it is.
+//! [`Memory`]: caches an account's parsed manifests, and when each file version was first seen.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,14 +8,14 @@ use jiff::Timestamp;
 use super::entry::Entry;
 use crate::spool::pairing::{Age, Verdict};
 
-/// What is known of an account's manifests and data files, by content. Start with an empty one.
+/// The cache of one account's manifests and data files, by version. Starts empty.
 #[derive(Debug, Default)]
 pub struct Memory {
     pub manifests: HashMap<Version, Remembered>,
     pub data_files: HashMap<Version, Remembered>,
 }
 
-/// One content of one file: any change of it changes the ctime.
+/// One version of a file: every change changes the ctime.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     name: String,
@@ -25,12 +24,12 @@ pub struct Version {
     ctime: Timestamp,
 }
 
-/// One file's.
+/// What is cached of one file version.
 #[derive(Clone, Debug)]
 pub struct Remembered {
     first_seen: Instant,
     age_then: Duration,
-    /// What a manifest holds, once it was read.
+    /// The result of parsing a manifest. `None` before it is read, and for data files.
     pub verdict: Option<Verdict>,
 }
 

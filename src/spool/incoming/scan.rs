@@ -1,12 +1,12 @@
-//! Looks at an account's incoming: lists it, reads new manifests, asks who is still writing.
+//! Scans an account's incoming: lists it, reads new manifests, checks for writers.
 //!
-//! Changes nothing. A manifest is opened once per content: what was read of it is kept in the
-//! account's [`Memory`] until it changes or goes. A file that changes under the look is left out
-//! of it: the change itself wakes us again.
+//! A scan changes nothing. A manifest is read once per version: the result is kept in the account's
+//! [`Memory`] until the file changes or is removed. A file that changes during the scan is skipped;
+//! the change itself causes another scan.
 //!
-//! What one look costs is bounded, whatever an account put there: names by its limit, manifests by
-//! [`MAX_MANIFESTS`], bytes read by [`READ_BY_ONE_LOOK`]. The earliest manifests go first, so what
-//! is left for the next look never overtakes.
+//! The cost of a scan is bounded: names by the account's limit, manifests by [`MAX_MANIFESTS`],
+//! bytes read by [`READ_BY_ONE_LOOK`]. The earliest manifests are read first, so later ones cannot
+//! overtake them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -31,42 +31,42 @@ use crate::spool::pairing::{Content, Known, ManifestSeen, Sight, Verdict};
 use crate::spool::scan_error::ScanError;
 use crate::sys::LeaseError;
 
-/// How many manifests one look considers; a verdict with its findings takes some kilobytes.
+/// The most manifests in one scan. A parsed manifest with its findings takes some kilobytes.
 const MAX_MANIFESTS: usize = 10_000;
 
-/// How many bytes of manifests one look reads, and one manifest more: some seconds of parsing.
+/// The most bytes of manifests read in one scan, not counting the last manifest. This takes some
+/// seconds of parsing.
 const READ_BY_ONE_LOOK: u64 = 64 * 1024 * 1024;
 
-/// What was seen, and what could not be.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// For [`crate::spool::pairing::decide`].
+    /// The input of [`super::pair::decide`].
     pub sight: Sight,
-    /// Names that are not usable (not UTF-8, control characters); hidden ones don't count.
+    /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
-    /// How much lies in incoming.
     pub held: Held,
-    /// Set where nothing lies there.
+    /// Set if incoming is empty.
     pub empty: Option<Empty>,
-    /// Not every manifest was read: look again at once.
+    /// Whether manifests are left to read, so that the caller must scan again immediately.
     pub unread: bool,
-    /// The names of all manifests in the listing; `sight` leaves out those that changed under it.
+    /// The names of all listed manifests, including those that changed and are not in `sight`.
     pub manifests: HashSet<String>,
-    /// A file changed under the scan. Setting a time or permissions causes no event.
+    /// Whether a file changed during the scan. Setting a time or permissions causes no event.
     pub changed: bool,
-    /// Files that the host would not let us look at; their manifests are left out of `sight`.
+    /// Files that the host could not open or read. Their manifests are not in `sight`.
     pub problems: Vec<ScanError>,
 }
 
-/// What became of opening a file that was listed.
+/// The result of opening a listed file.
 enum Opened {
     Leased(Lease),
     BeingWritten,
-    /// Another file, or other content, than the one listed; or none.
+    /// The file was changed, replaced or removed since the listing.
     Changed,
 }
 
-/// An account's incoming, held open.
+/// An account's incoming, open.
 #[derive(Debug)]
 pub struct Incoming {
     folder: Folder,
@@ -75,20 +75,14 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Opens an account's incoming, whose files `opener` opens.
-    ///
-    /// # Errors
-    /// It is missing or can't be opened.
+    /// Opens an account's incoming. `opener` opens its files.
     pub fn open(layout: &Layout, account: &AccountId, opener: &Opener) -> Result<Self, ScanError> {
         let folder = Folder::open(&layout.incoming(account))?;
         Ok(Self { folder, place: Place::Incoming(account.clone()), opener: opener.clone() })
     }
 
-    /// Looks at everything, as far as `limits` let an account fill its incoming; `parse` judges a
-    /// manifest.
-    ///
-    /// # Errors
-    /// The folder can't be read. What is wrong with single files is in [`Seen::problems`].
+    /// Scans incoming, within `limits`. `parse` parses a manifest. Fails only if the folder cannot
+    /// be read; errors of single files are in [`Seen::problems`].
     pub fn look(
         &self,
         memory: &mut Memory,
@@ -111,7 +105,7 @@ impl Incoming {
         Ok(seen)
     }
 
-    /// Reads the new manifests of `listing` and finds the files that are still being written.
+    /// Reads the new manifests in `listing`, and finds files that are still being written.
     fn scan(
         &self,
         listing: Listing,
@@ -135,7 +129,7 @@ impl Incoming {
         seen
     }
 
-    /// Reads those manifests that are new, the earliest first, until it has read enough.
+    /// Reads the new manifests, the earliest first, up to [`READ_BY_ONE_LOOK`].
     fn read_manifests(
         &self,
         manifests: Vec<Entry>,
@@ -153,7 +147,7 @@ impl Incoming {
             if remembered.verdict.is_none() && entry.is_plain() {
                 if read > READ_BY_ONE_LOOK {
                     seen.unread = true;
-                    break; // what came later waits for its turn
+                    break; // later manifests wait for the next scan
                 }
                 read += entry.size.min(max.bytes());
             }
@@ -170,7 +164,7 @@ impl Incoming {
         memory.manifests = kept;
     }
 
-    /// Asks by name for the data files of manifests in a listing that was cut short.
+    /// Adds the data files of manifests that are not in a truncated listing.
     fn find_data_files(&self, seen: &mut Seen) {
         let listed: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
         let named = seen.sight.manifests.iter().filter_map(|manifest| match &manifest.content {
@@ -184,7 +178,7 @@ impl Incoming {
         seen.sight.files.extend(found);
     }
 
-    /// What a manifest holds; none if it changed since it was listed.
+    /// Returns a manifest's content. `None` if it changed since the listing.
     fn content(
         &self,
         entry: &Entry,
@@ -216,7 +210,7 @@ impl Incoming {
         Ok(Some(Content::Read(verdict)))
     }
 
-    /// Finds out which of the data files that manifests name are still being written.
+    /// Finds the data files of manifests that are still being written.
     fn ask_for_writers(&self, seen: &mut Seen) {
         let Seen { sight, problems, changed, .. } = seen;
         let files: HashMap<_, _> = sight.files.iter().map(|f| (f.name.as_str(), f)).collect();
@@ -251,11 +245,11 @@ impl Incoming {
         });
     }
 
-    /// Opens the file that `entry` lists and takes a read lease on it.
+    /// Opens the file of `entry` and acquires a read lease on it.
     fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
         let file = match self.opener.open(&self.place, &entry.name) {
             Ok(file) => file,
-            // Gone; or in its place something else than a regular file with one name.
+            // Removed, or replaced by something else than a regular file with one name.
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Ok(Opened::Changed);
             }
@@ -289,7 +283,7 @@ impl Incoming {
     }
 }
 
-/// The time that a change made now would have as its ctime, and how long it stays the same.
+/// Returns the ctime of a change made now, and the time until the next clock tick.
 fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     let time = |clock| clock_gettime(clock).map(Duration::from);
     let tick = time(ClockId::CLOCK_REALTIME_COARSE)?;
@@ -299,7 +293,7 @@ fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     Ok((timestamp, step.saturating_sub(passed)))
 }
 
-/// Notes for how long the data files that manifests name have been unchanged.
+/// Notes how long the data files of manifests have been unchanged.
 fn remember_data_files(sight: &mut Sight, memory: &mut Memory) {
     let files: HashMap<_, _> = sight.files.iter().map(|file| (file.name.as_str(), file)).collect();
     let mut kept = HashMap::new();
@@ -316,7 +310,7 @@ fn remember_data_files(sight: &mut Sight, memory: &mut Memory) {
     memory.data_files = kept;
 }
 
-/// Everything in `file`, or none when it is over `max` bytes.
+/// Reads `file`. `None` if it is larger than `max` bytes.
 fn read_up_to(file: &File, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;

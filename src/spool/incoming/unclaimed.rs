@@ -1,4 +1,4 @@
-//! Data files that lie in incoming for long and that no manifest names. Pure.
+//! Finds data files that stay in incoming because no manifest names them. Pure.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::entry::{Entry, data_ending};
 use crate::spool::pairing::{Content, Sight};
 
-/// Those files in `sight` that are called like data files, have not changed for `after` at `now`,
-/// and wait for nothing: no manifest beside them names them. By age, the oldest first.
+/// Returns the files that are named like data files, have been unchanged for `after` at `now`, and
+/// are named by no manifest in incoming. Oldest first.
 ///
-/// The age is by the ctime, which an account can't set; one in the future counts as none.
+/// The age is that of the ctime, which an account cannot set. A ctime in the future counts as new.
 pub fn unclaimed(sight: &Sight, now: Timestamp, after: Duration) -> Vec<&Entry> {
     let named: HashSet<_> = sight
         .manifests

@@ -1,4 +1,4 @@
-//! Sockets, links and senders.
+//! Tests: the socket, its links, and the senders of lines.
 
 use std::os::unix::net::UnixDatagram;
 
@@ -26,7 +26,7 @@ fn lines_come_in_order_with_their_sender_and_time() {
     for text in ["one", "two"] {
         send(&host, text).unwrap();
     }
-    std::thread::sleep(std::time::Duration::from_millis(20)); // it waits in the queue
+    std::thread::sleep(std::time::Duration::from_millis(20)); // the line is queued
     let received = Timestamp::now();
     socket.wait().unwrap();
     for text in ["one", "two"] {
@@ -34,10 +34,10 @@ fn lines_come_in_order_with_their_sender_and_time() {
         assert_eq!(got.bytes, text.as_bytes());
         assert_eq!(got.uid, nix::unistd::getuid().as_raw());
         assert_eq!(got.pid, i32::try_from(std::process::id()).unwrap());
-        assert!(before <= got.at && got.at < received, "when it was sent, not when it was read");
+        assert!(before <= got.at && got.at < received, "the time of sending, not of reading");
     }
     assert!(since.duration_since(before).abs() < jiff::SignedDuration::from_secs(1));
-    assert_eq!(socket.link(&host.account).unwrap(), since, "it is there already");
+    assert_eq!(socket.link(&host.account).unwrap(), since, "it is linked already");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_new_process_takes_the_place_of_the_old_one() {
     assert_eq!(linked(&host.layout, &host.account), Linked::Fresh);
     drop(old);
     let refused = send(&host, "nobody listens").unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "and nobody waits");
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "senders do not wait");
     let new = LogSocket::bind(&host.layout).unwrap();
     assert_eq!(linked(&host.layout, &host.account), Linked::Stale);
     fs::write(host.layout.dev(&host.account).join(NEW_LINK), "a crash left it").unwrap();
@@ -63,7 +63,7 @@ fn a_new_chroot_is_linked_from_its_first_moment() {
     let host = host();
     let dev = host.layout.dev(&host.account);
     link_into(&host.layout, &dev).unwrap();
-    assert!(!dev.join(LINK).exists(), "there is none yet");
+    assert!(!dev.join(LINK).exists(), "no socket exists yet");
     let socket = LogSocket::bind(&host.layout).unwrap();
     link_into(&host.layout, &dev).unwrap();
     send(&host, "early").unwrap();

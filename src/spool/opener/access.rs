@@ -1,9 +1,9 @@
-//! [`Access`]: which files may be opened and leased, by the process that has the capabilities for it.
+//! [`Access`]: checks which files the process with the capabilities opens and leases.
 //!
-//! Invariant: what is opened is a regular file with one name, of an account or of this process's own
-//! user, directly in an account's incoming or in the folder of a claimed import, and is open for
-//! reading only. Every folder on the way below the accounts' folder is opened by its name in the one
-//! before it, and no symbolic link is followed.
+//! Invariant: an opened file is a regular file with one name, owned by an account or by this
+//! process's user. It is directly in an account's incoming or in a claimed import's folder, and is
+//! opened for reading only. Every folder below the accounts' folder is opened by its name in its
+//! parent, and no symbolic link is followed.
 
 use std::fs::File;
 use std::ops::RangeInclusive;
@@ -20,16 +20,15 @@ use crate::account::AccountId;
 use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 
-/// A folder that files are opened in.
+/// A folder in which files are opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// An account's incoming.
     Incoming(AccountId),
     /// A claimed import's folder in the spool.
     Spooled(ImportId),
 }
 
-/// What may be opened.
+/// Opens files below the accounts' folder, for the user ids of accounts.
 #[derive(Clone, Debug)]
 pub struct Access {
     root: PathBuf,
@@ -37,7 +36,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Access to files below `root`, the folder of all accounts, whose user ids are `accounts`.
+    /// Allows files below `root`, the folder of all accounts, that are owned by user ids in
+    /// `accounts`.
     pub fn new(root: &Path, accounts: RangeInclusive<u32>) -> Self {
         Self { root: root.to_owned(), accounts }
     }
@@ -45,8 +45,9 @@ impl Access {
     /// Opens `name` in `place` for reading.
     ///
     /// # Errors
-    /// The kernel's; `EINVAL` for a name that nothing to be opened has, `ENXIO` if it is no regular
-    /// file with one name, `EPERM` if its owner is neither an account nor this process's user.
+    /// The kernel's errors; `EINVAL` for a name that is never opened, `ENXIO` if it is not a
+    /// regular file with one name, `EPERM` if its owner is neither an account nor this process's
+    /// user.
     pub(super) fn open(&self, place: &Place, name: &str) -> nix::Result<File> {
         let is_possible = match place {
             Place::Incoming(_) => usable_name(name.as_bytes()).is_some(),
@@ -65,11 +66,8 @@ impl Access {
         Ok(file)
     }
 
-    /// Checks that a lease may be taken on `file`: without this, whoever can open a file of the
-    /// host for reading could hold up those who write to it.
-    ///
-    /// # Errors
-    /// As [`Access::open`].
+    /// Checks that `file` may be leased. Without this check the daemon's user could lease any file
+    /// that it can read, and so block its writers. Fails like [`Access::open`].
     pub(super) fn check_lease(&self, file: &File) -> nix::Result<()> {
         self.check(file, |entry| entry.kind == Kind::Regular)
     }

@@ -1,4 +1,4 @@
-//! Datagrams with descriptors between the daemon and the opener process (unix(7), SCM_RIGHTS).
+//! Sends and receives datagrams with file descriptors (unix(7), SCM_RIGHTS).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,19 +12,16 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 
-/// The most descriptors that a message has.
+/// The most descriptors in a message.
 const MAX_DESCRIPTORS: usize = 2;
 
-/// Two connected sockets that keep the bounds of messages.
-///
-/// # Errors
-/// No descriptor is left.
+/// Creates two connected sockets that preserve message boundaries. Fails only if no file descriptor
+/// is left.
 pub fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC;
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(errno)
 }
 
-/// Sends one message.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
@@ -40,11 +37,8 @@ pub(super) fn send(
     retry_on_intr(|| sendmsg(socket, &parts, &mut control, flags)).map(drop).map_err(errno)
 }
 
-/// Receives one message: its length in `bytes`, which is 0 when the other end is closed, and its
-/// descriptors.
-///
-/// # Errors
-/// The kernel's; `EMSGSIZE` if there was more of it, which is lost.
+/// Receives one message into `bytes`. Returns its length, which is 0 if the other end is closed,
+/// and its descriptors. A message that does not fit is lost, and the error is `EMSGSIZE`.
 pub(super) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

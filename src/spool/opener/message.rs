@@ -1,6 +1,6 @@
-//! [`Request`]: what the daemon asks of the opener process, and its bytes. Pure.
+//! [`Request`]: a request from the daemon to the opener process, and its encoding. Pure.
 //!
-//! The asker counts as hostile: a request is decoded in full or not at all.
+//! The client counts as hostile: a request is decoded in full or not at all.
 
 use super::access::Place;
 use crate::account::AccountId;
@@ -14,19 +14,18 @@ const SPOOLED: &str = "spooled";
 const LEASE: &str = "lease";
 const RENEW: &str = "renew";
 
-/// One request. Each comes with the socket for the answer, as a descriptor.
+/// A request. The message also carries a socket for the answer, as a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// Open a file.
     Open(Place, String),
-    /// Take a read lease on the descriptor that comes with it.
+    /// Acquire a read lease on the message's second descriptor.
     Lease,
-    /// Check that the lease on the descriptor that comes with it was not broken, and renew it.
+    /// Check that the lease on the message's second descriptor was not broken, and renew it.
     Renew,
 }
 
 impl Request {
-    /// Its bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let text = match self {
             Self::Open(Place::Incoming(account), name) => format!("{INCOMING} {account}/{name}"),
@@ -37,8 +36,8 @@ impl Request {
         text.into_bytes()
     }
 
-    /// The request of these bytes; `None` if they are none. The name has no `/`; whether it can be
-    /// opened is up to [`super::access::Access`].
+    /// Decodes a request. `None` if it is invalid. The decoded name has no `/`;
+    /// [`super::access::Access`] checks the rest.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         match std::str::from_utf8(bytes).ok()? {
             LEASE => Some(Self::Lease),

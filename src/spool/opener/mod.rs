@@ -1,10 +1,10 @@
-//! [`Opener`]: opens accounts' files for reading, and takes leases on them.
+//! [`Opener`]: opens accounts' files for reading, and acquires leases on them.
 //!
-//! Both need capabilities: an upload may have mode 0600 (`CAP_DAC_READ_SEARCH`), and is another
-//! user's (`CAP_LEASE`). The daemon, which parses what accounts write, has neither: it asks the
-//! opener process, a child of its own that has both, reads no file, and passes descriptors. A
-//! request goes to the one socket between them, as a datagram with a new socket for its answer, so
-//! that no thread waits for another's answer.
+//! Both need capabilities: an upload may have mode 0600 (`CAP_DAC_READ_SEARCH`), and belongs to
+//! another user (`CAP_LEASE`). The daemon parses what accounts write, so it has neither. It sends
+//! requests to the opener process, a child with both capabilities, which reads no file and returns
+//! descriptors. A request is a datagram on their shared socket and carries a new socket for its
+//! answer, so that threads do not wait for each other's answers.
 //!
 //! Without an opener process ([`Opener::here`]) the same functions run in this process.
 
@@ -33,7 +33,8 @@ use crate::sys::{LeaseError, ReadLease};
 /// The name of the opener process in /proc/PID/comm, at most 15 bytes.
 pub const PROCESS: &str = "sftp-opener";
 
-/// Opens accounts' files. Clones share one connection.
+/// Opens accounts' files, in this process or through the opener process. Clones share one
+/// connection.
 #[derive(Clone, Debug)]
 pub struct Opener(Arc<Way>);
 
@@ -51,21 +52,19 @@ pub struct Lease {
 }
 
 impl Opener {
-    /// An opener that is this process, with its rights.
+    /// Creates an opener that runs in this process, with its rights.
     pub fn here(config: &Config) -> Self {
         let access = Access::new(&config.paths.accounts, config.accounts.uids());
         Self(Arc::new(Way::Here(access)))
     }
 
-    /// The opener process that runs [`serve()`] at the other end of `socket`.
+    /// Connects to the opener process that runs [`serve()`] at the other end of `socket`.
     pub fn process(socket: OwnedFd) -> Self {
         Self(Arc::new(Way::Process(socket)))
     }
 
-    /// Opens the file `name` in `place` for reading.
-    ///
-    /// # Errors
-    /// As [`Access::open`]; `EPIPE` if the opener process has ended.
+    /// Opens the file `name` in `place` for reading. Fails like [`Access::open`], and with `EPIPE`
+    /// if the opener process has ended.
     pub(super) fn open(&self, place: &Place, name: &str) -> nix::Result<File> {
         match &*self.0 {
             Way::Here(access) => access.open(place, name),
@@ -76,10 +75,8 @@ impl Opener {
         }
     }
 
-    /// Takes a read lease on `file`, which [`Opener::open`] has opened.
-    ///
-    /// # Errors
-    /// As [`ReadLease::take`]; `EPIPE` if the opener process has ended.
+    /// Acquires a read lease on `file`, which [`Opener::open`] has opened. Fails like
+    /// [`ReadLease::take`], and with `EPIPE` if the opener process has ended.
     pub(super) fn lease(&self, file: File) -> Result<Lease, LeaseError> {
         let lease = match &*self.0 {
             Way::Here(_) => ReadLease::take(file)?,
@@ -93,10 +90,8 @@ impl Opener {
 }
 
 impl Lease {
-    /// Whether nobody opened the file for writing, or truncated it, since the lease was taken.
-    ///
-    /// # Errors
-    /// The kernel's; `EPIPE` if the opener process has ended.
+    /// Returns whether nobody opened the file for writing, or truncated it, since the lease was
+    /// acquired. Fails with `EPIPE` if the opener process has ended.
     pub fn is_whole(&self) -> io::Result<bool> {
         match &*self.opener.0 {
             Way::Here(_) => self.lease.is_whole(),
@@ -108,13 +103,12 @@ impl Lease {
         }
     }
 
-    /// The file under the lease.
     pub fn file(&self) -> &File {
         self.lease.file()
     }
 }
 
-/// Asks the opener process, and waits for its answer.
+/// Sends a request to the opener process, and waits for its answer.
 fn ask(
     socket: &OwnedFd,
     request: &Request,
@@ -123,10 +117,10 @@ fn ask(
     let (answers, theirs) = pair()?;
     let descriptors: Vec<_> = std::iter::once(theirs.as_fd()).chain(file).collect();
     let sent = send(socket.as_fd(), &request.encode(), &descriptors, SendFlags::empty());
-    // So it is where the other process has ended with requests in its queue.
+    // The error if the opener process ended with requests in its queue.
     sent.map_err(|errno| if errno == Errno::ECONNRESET { Errno::EPIPE } else { errno })?;
     drop(descriptors);
-    // The opener process has the last one of these: when it ends, so does the wait below.
+    // Now the opener process has the last handle to `theirs`: if it ends, so does the wait below.
     drop(theirs);
     let mut number = [0; size_of::<i32>()];
     let (length, mut passed) = receive(&answers, &mut number)?;

@@ -1,7 +1,7 @@
-//! The opener process's loop: requests come in, descriptors go out.
+//! The opener process's loop: receives requests, sends descriptors.
 //!
-//! Invariant: what it does is decided by [`Access`] alone, whatever the asker sends. It keeps nothing
-//! between two requests.
+//! Invariant: [`Access`] alone decides what is opened, whatever the client sends. The process keeps
+//! no state between requests.
 
 use std::fs::File;
 use std::io;
@@ -19,16 +19,14 @@ use super::channel::{receive, send};
 use super::message::{MAX_REQUEST, Request};
 use crate::sys::ReadLease;
 
-/// How many files are opened side by side: one that hangs holds up no other account's.
+/// How many files are opened in parallel, so that a file system that hangs does not block others.
 const THREADS: usize = 8;
 
-/// A thread's stack in bytes; it holds a request.
+/// A thread's stack in bytes. It holds a request.
 const STACK: usize = 256 * 1024;
 
-/// Answers the requests at `socket` until nobody can ask any more.
-///
-/// # Errors
-/// The host has no thread left.
+/// Answers the requests at `socket` until the other end is closed. Fails only if no thread can be
+/// started.
 pub fn serve(socket: OwnedFd, access: Access) -> io::Result<()> {
     let (socket, access) = (Arc::new(socket), Arc::new(access));
     let (ended, end) = channel();
@@ -37,7 +35,7 @@ pub fn serve(socket: OwnedFd, access: Access) -> io::Result<()> {
         let answer = move || {
             // A panic has been printed. The process ends, and the daemon with it.
             let _ = catch_unwind(AssertUnwindSafe(|| answer_all(&socket, &access)));
-            // It fails if another thread has ended first.
+            // An error means that another thread has ended first.
             let _ = ended.send(());
         };
         thread::Builder::new().name("opening".into()).stack_size(STACK).spawn(answer)?;
@@ -54,24 +52,24 @@ fn answer_all(socket: &OwnedFd, access: &Access) {
         match receive(socket, &mut bytes) {
             Ok((0, _)) => return,
             Ok((length, descriptors)) => answer(&bytes[..length], descriptors, access),
-            Err(Errno::EMSGSIZE) => {} // no request of ours
+            Err(Errno::EMSGSIZE) => {} // too long for a request of the daemon
             Err(_) => return,
         }
     }
 }
 
-/// The first descriptor is the socket for the answer: an error number or 0, and the opened file.
+/// Answers one request on its first descriptor: an error number or 0, and the opened file.
 fn answer(request: &[u8], descriptors: Vec<OwnedFd>, access: &Access) {
     let mut descriptors = descriptors.into_iter();
-    let Some(asker) = descriptors.next() else { return };
+    let Some(answers) = descriptors.next() else { return };
     let done = carry_out(request, descriptors.next().map(File::from), access);
     let (number, file) = match &done {
         Ok(file) => (0, file.as_ref()),
         Err(errno) => (*errno as i32, None),
     };
     let file: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
-    // Whoever asked may be gone. A socket that is full, or none, is a hostile asker's.
-    let _ = send(asker.as_fd(), &number.to_ne_bytes(), &file, SendFlags::DONTWAIT);
+    // The client may have ended. A full socket, or no socket, is from a hostile client.
+    let _ = send(answers.as_fd(), &number.to_ne_bytes(), &file, SendFlags::DONTWAIT);
 }
 
 fn carry_out(request: &[u8], file: Option<File>, access: &Access) -> nix::Result<Option<File>> {
@@ -79,7 +77,7 @@ fn carry_out(request: &[u8], file: Option<File>, access: &Access) -> nix::Result
         (Some(Request::Open(place, name)), None) => access.open(&place, &name).map(Some),
         (Some(Request::Lease), Some(file)) => {
             access.check_lease(&file)?;
-            // The lease stays: it is the open file description's, which the asker has open.
+            // The lease belongs to the open file description, which the client keeps open.
             ReadLease::take(file).map_err(|error| error.errno())?;
             Ok(None)
         }

@@ -1,5 +1,5 @@
-//! What the opener process opens for the daemon, and what it opens for nobody. The asker has taken
-//! the daemon's place, and what the daemon's user can put below the accounts' folder.
+//! Tests: what the opener process opens and what it refuses. The hostile client has the rights of
+//! the daemon's user, and may write below the accounts' folder.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -15,10 +15,10 @@ use super::message::MAX_REQUEST;
 use super::*;
 use crate::import_id::ImportId;
 
-/// No user of this host's, and no account's.
+/// A user id of neither this process nor an account.
 const STRANGER: u32 = 4711;
 
-/// The socket of an opener process, which is a thread here.
+/// Returns the socket of an opener process, which is a thread here.
 fn socket(host: &TestHost) -> OwnedFd {
     let (ours, theirs) = pair().unwrap();
     let access = Access::new(host.layout.root(), 70_000..=99_999);
@@ -54,7 +54,7 @@ fn opens_leases_and_renews_through_the_socket() {
     assert!(!lease.is_whole().unwrap());
 }
 
-/// The kernel's errors pass over, as callers decide by them.
+/// The kernel's errors are passed on, because callers decide by them.
 #[test]
 fn errors_are_the_same_on_both_ways() {
     let host = TestHost::new();
@@ -136,7 +136,7 @@ fn files_of_other_users_are_neither_opened_nor_leased() {
     assert_eq!(taken.is_whole().unwrap_err().raw_os_error(), Some(libc::EPERM));
 }
 
-/// Nothing that is sent ends it or gets an answer it shouldn't.
+/// Invalid messages neither end the process nor get a file.
 #[test]
 fn what_is_no_request_gets_nothing() {
     let host = TestHost::new();
@@ -163,7 +163,7 @@ fn what_is_no_request_gets_nothing() {
         let is_refused = length == 0 || i32::from_ne_bytes(number) == libc::EINVAL;
         assert!(is_refused && passed.is_empty(), "{number:?}");
     }
-    // The answer can't be sent: no socket, a full one.
+    // The answer cannot be sent: a file instead of a socket, and a full socket.
     send(socket.as_fd(), &good, &[file.as_fd()], SendFlags::empty()).unwrap();
     let (_answers, theirs) = pair().unwrap();
     while send(theirs.as_fd(), b"full", &[], SendFlags::DONTWAIT).is_ok() {}
@@ -183,7 +183,7 @@ fn an_opener_process_that_has_ended_is_an_error() {
         let (opener, place) = (opener.clone(), incoming(&host));
         std::thread::spawn(move || opener.open(&place, "e.csv"))
     };
-    // It ends with the request in its queue.
+    // The process ends with the request in its queue.
     let mut ready = [nix::poll::PollFd::new(theirs.as_fd(), nix::poll::PollFlags::POLLIN)];
     nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE).unwrap();
     drop(theirs);

@@ -1,8 +1,8 @@
-//! What becomes of one manifest, given those that came before it. Pure.
+//! Decides about one manifest, given the earlier ones: claim, refuse or wait. Pure.
 //!
-//! A pair is ready when its uploader is done: when the sessions that changed its files have ended,
-//! or both files have been unchanged for `pairing.settle`. A wait is never longer than its period
-//! from now, whatever the clock did. Texts that a partner gets quote names escaped, and cut.
+//! A pair is ready when its upload is finished: all sessions that changed its files have ended, or
+//! both files have been unchanged for `pairing.settle`. A wait never exceeds its configured period
+//! from now, even if the clock jumps. Texts for partners quote names escaped and truncated.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::sanitize::printable;
 use crate::spool::incoming::entry::{Entry, Kind, data_ending};
 use crate::spool::watch::arrivals::Order;
 
-/// The step of the kernel's coarse clock is at most this (CONFIG_HZ=100).
+/// The longest step of the kernel's coarse clock (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
-/// How many similarly named files a refusal lists.
+/// The most similar file names that a refusal lists.
 const MAX_SIMILAR: usize = 5;
 
-/// How much of a name a refusal quotes, in characters.
+/// The most characters of a name that a refusal quotes.
 const MAX_QUOTED: usize = 64;
 
-/// What becomes of one manifest.
+/// The decision about one manifest.
 pub enum Judgement {
-    /// Take it: with its data file, or to refuse it.
+    /// Claim it, with its data file or to refuse it.
     Take(Result<Entry, Failure>),
-    /// Leave it, at most for so long.
+    /// Leave it in incoming, at most for this long.
     Wait(Reason, Option<Duration>),
 }
 
@@ -41,7 +41,7 @@ impl Judgement {
     }
 }
 
-/// Judges manifests one after the other, earliest first.
+/// Decides about manifests in order, earliest first.
 pub struct Judge<'a> {
     files: HashMap<&'a str, &'a Entry>,
     being_written: &'a HashSet<String>,
@@ -49,9 +49,9 @@ pub struct Judge<'a> {
     tick: Timestamp,
     next_tick: Duration,
     order: &'a Order,
-    /// When the manifests that name a data file were complete.
+    /// By data file, when the manifests that name it were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
-    /// The data files already given away, with the manifest that got each.
+    /// The data files already claimed, each with its manifest.
     given: HashMap<&'a str, &'a str>,
     periods: &'a Pairing,
     upload: &'a dyn Fn(&Entry) -> Upload,
@@ -85,7 +85,7 @@ impl<'a> Judge<'a> {
         judge
     }
 
-    /// Judges the next manifest; `earlier` is the import that has had its name.
+    /// Decides about the next manifest. `earlier` is the import that used its name before.
     pub fn manifest(
         &mut self,
         manifest: &'a ManifestSeen,
@@ -95,7 +95,7 @@ impl<'a> Judge<'a> {
             Content::BeingWritten => return Judgement::Wait(Reason::ManifestBeingWritten, None),
             Content::NotPlain => {
                 let detail = not_plain("manifest", &manifest.entry);
-                // The SFTP server renames with link and unlink: for a moment there are two names.
+                // May be temporary: the SFTP server renames with link and unlink.
                 return self.refuse(manifest, FailureText::Unreadable, detail);
             }
             Content::Read(verdict) => verdict,
@@ -117,7 +117,7 @@ impl<'a> Judge<'a> {
             return self.refuse(manifest, FailureText::Manifest, detail);
         }
         match verdict {
-            // Its periods are over.
+            // `not_whole` has returned `None`, so its periods are over.
             Verdict::Invalid { findings, .. } => {
                 Judgement::refuse(FailureText::Manifest, findings.clone())
             }
@@ -167,7 +167,7 @@ impl<'a> Judge<'a> {
         Judgement::Take(Ok(file.clone()))
     }
 
-    /// Takes the manifest alone, to refuse it, once its uploader is done with it.
+    /// Refuses the manifest once its upload is finished.
     fn refuse(&self, manifest: &ManifestSeen, text: FailureText, detail: String) -> Judgement {
         match self.settling(&[(&manifest.entry, manifest.age)]) {
             Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
@@ -175,23 +175,25 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// How long to wait at most until the uploader is done with these files; `None` when it is.
+    /// Returns how long to wait at most until the upload of these files is finished. `None` if it
+    /// is.
     fn settling(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
         let left = files.iter().filter_map(|(entry, age)| self.unsettled(entry, *age)).max()?;
         if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != Sessions::Ended) {
             return Some(left);
         }
-        // A change within the tick of the last one would leave the ctime as it is, unseen.
+        // A further change within the same clock tick would not change the ctime.
         let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
         is_of_this_tick.then(|| left.min(self.next_tick))
     }
 
-    /// What is left of `settle` since a file's last change, which may be announced and not done yet.
+    /// Returns what is left of `settle` since a file's last change, or since a change that the log
+    /// announced.
     fn unsettled(&self, entry: &Entry, age: Age) -> Option<Duration> {
         let settle = self.periods.settle.get();
         let announced = (self.upload)(entry).announced_at.and_then(|at| {
             let since = self.tick.duration_since(at);
-            // The tick is behind the log's clock; a clock that was set back says nothing.
+            // The tick is behind the log's clock. Ignores the log if the clock was set back.
             let is_known = since.unsigned_abs() <= TICK || since.is_positive();
             let then = since.try_into().unwrap_or_default();
             is_known.then_some(Age { then, since: Duration::ZERO })
@@ -199,7 +201,7 @@ impl<'a> Judge<'a> {
         age.left(settle).max(announced.and_then(|announced| announced.left(settle)))
     }
 
-    /// How long to wait for an upload to be resumed, where one was cut.
+    /// Returns how long to wait for a cut upload to be resumed. `None` if none was cut.
     fn cut(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
         let grace = self.periods.data_file_grace.get();
         let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
@@ -207,8 +209,7 @@ impl<'a> Judge<'a> {
         files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
     }
 
-    /// How long a manifest that doesn't parse must stay unchanged. It may be half of one, even if its
-    /// session has ended.
+    /// Returns a wait for an invalid manifest. It may be incomplete, even if its session has ended.
     fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
         let settling = self.unsettled(&manifest.entry, manifest.age);
         let settling = settling.map(|left| (Reason::Settling, left));
@@ -218,14 +219,14 @@ impl<'a> Judge<'a> {
         Some(Judgement::Wait(reason, Some(left)))
     }
 
-    /// Whether a complete data file was replaced after its manifest was complete: what is there now
-    /// is of a later manifest.
+    /// Returns whether a complete data file was replaced after its manifest was complete. Then the
+    /// new file belongs to a later manifest.
     fn is_replaced(&self, manifest: &ManifestSeen, file: &Entry) -> bool {
         let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
         match ours.closed_at {
             Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
-            // Without the log: a later manifest was complete after the file's last change, and
-            // this one before.
+            // Without the log: this manifest was complete before the file's last change, and a
+            // later manifest after it.
             _ => {
                 let later = self.naming.get(file.name.as_str());
                 self.completed(&manifest.entry) < file.ctime
@@ -234,8 +235,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// When a manifest was complete. Setting its time moves the ctime, reading an event late the
-    /// arrival.
+    /// Returns when a manifest was complete: the earlier of arrival and ctime. A client that sets
+    /// the file's time moves the ctime; an event that is read late moves the arrival.
     fn completed(&self, manifest: &Entry) -> Timestamp {
         let arrival = self.order.get(&manifest.name);
         arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))
@@ -246,7 +247,7 @@ impl<'a> Judge<'a> {
             return Judgement::Wait(Reason::NoDataFile, Some(left));
         }
         let mut detail = match self.given.get(name) {
-            Some(other) => format!("{} was taken for the manifest {}", quote(name), quote(other)),
+            Some(other) => format!("{} was claimed with the manifest {}", quote(name), quote(other)),
             None => format!("{} is not in incoming", quote(name)),
         };
         let similar = self.similar(name);
@@ -262,14 +263,14 @@ impl<'a> Judge<'a> {
             return Judgement::Wait(Reason::DataFileBeingWritten, Some(left));
         }
         let detail = format!(
-            "{} is still being written {period:?} after its manifest came; \
-             upload the manifest when the data file is whole",
+            "{} is still being written {period:?} after its manifest arrived; \
+             upload the manifest when the data file is complete",
             quote(name)
         );
         Judgement::refuse(FailureText::NoDataFile, detail)
     }
 
-    /// Names that a partner may have meant by `name`, in order, quoted.
+    /// Returns similar names, the most similar first, quoted.
     fn similar(&self, name: &str) -> Vec<String> {
         let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
         let mut names: Vec<_> =
@@ -292,7 +293,7 @@ fn not_plain(role: &str, entry: &Entry) -> String {
     format!("the {role} {} {what}; upload it as a file of its own", quote(&entry.name))
 }
 
-/// `name` in quotation marks, escaped, its end left out when it is long.
+/// Quotes and escapes `name`. Truncates a long one.
 pub fn quote(name: &str) -> String {
     let quoted = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
@@ -301,7 +302,7 @@ pub fn quote(name: &str) -> String {
     printable(&quoted)
 }
 
-/// The same without quotation marks.
+/// Escapes and truncates `name`, without quotation marks.
 fn cut_short(name: &str) -> String {
     let (begin, rest) = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => (&name[..end], "…"),

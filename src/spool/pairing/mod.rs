@@ -1,8 +1,8 @@
-//! What to do about what lies in incoming: take a manifest with its data file, take it alone and
-//! refuse, or wait. Pure.
+//! Decides about every manifest in incoming: claim it with its data file, claim it alone to refuse
+//! it, or wait. Pure.
 //!
-//! The same sight gives the same decisions, and a wait is never longer than its period from now,
-//! whatever the clock did ([`Age`]). Texts that a partner gets quote names escaped.
+//! Invariant: the same snapshot leads to the same decisions. A wait never exceeds its configured
+//! period from now, even if the clock jumps ([`Age`]). Texts for partners quote names escaped.
 
 pub mod judge;
 
@@ -21,14 +21,14 @@ use crate::config::Pairing;
 use crate::import_id::ImportId;
 use crate::report::{DataType, Failure};
 
-/// How many manifests one look takes, each at the price of some syncs: one account's ten thousand
-/// leave room for others' looks between theirs. Also what a look's refusals cost is bounded so.
+/// The most manifests claimed in one scan. Each costs some syncs, so an account with ten thousand
+/// manifests leaves time for other accounts' scans. This also bounds the cost of refusals.
 pub const TAKEN_BY_ONE_LOOK: usize = 100;
 
-/// Events of older changes have long been read, or were before our time.
+/// The age from which a change's inotify event has been read, or was before the daemon's start.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What could be read of a manifest, for the answer.
+/// The values that could be read from a manifest, for the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// `type`
@@ -39,7 +39,7 @@ pub struct Known {
     pub client_email: Option<String>,
 }
 
-/// What parsing a manifest's bytes came to.
+/// The result of parsing a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every value is valid.
@@ -51,17 +51,16 @@ pub enum Verdict {
         /// `clientEmail`
         client_email: String,
     },
-    /// Something isn't, or the upload is not whole yet.
+    /// A value is invalid, or the upload is incomplete.
     Invalid {
-        /// What and where, several joined by `; `.
+        /// What is wrong and where, joined by `; `.
         findings: String,
-        /// What could be read all the same.
+        /// The values that could be read.
         known: Known,
     },
 }
 
 impl Verdict {
-    /// What could be read.
     pub fn known(&self) -> Known {
         match self {
             Self::Invalid { known, .. } => known.clone(),
@@ -74,85 +73,79 @@ impl Verdict {
     }
 }
 
-/// What a manifest holds, as far as it could be looked at.
+/// The content of a manifest, as far as the scan could read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Somebody has it open for writing.
     BeingWritten,
-    /// It is not a regular file, or has several names; it was not opened.
+    /// It is not a regular file or has several names, and was not opened.
     NotPlain,
-    /// Its bytes were parsed.
     Read(Verdict),
 }
 
 /// A manifest in incoming.
 #[derive(Clone, Debug)]
 pub struct ManifestSeen {
-    /// It, as listed.
     pub entry: Entry,
-    /// What it holds.
     pub content: Content,
-    /// For how long it has been unchanged.
+    /// How long it has been unchanged.
     pub age: Age,
 }
 
-/// How old a file's last change is. The host's clock is asked once, when it is first seen; from
-/// then on the monotonic clock counts. So a clock that jumps while a file waits neither ends
-/// its time early, which would refuse a good upload, nor makes it endless.
+/// The age of a file's last change. The host's clock is read once, at the first scan; afterwards
+/// the monotonic clock counts. So if the host's clock jumps while a file waits, the wait neither
+/// ends early, which would refuse a good upload, nor lasts for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Age {
-    /// By the host's clock, when it was first seen.
+    /// The age at the first scan, by the host's clock.
     pub then: Duration,
-    /// Since it was first seen.
+    /// The time since the first scan.
     pub since: Duration,
 }
 
 impl Age {
-    /// How old a change at `ctime` is at `now`. A change in the future was made before the clock
-    /// was set back: its age is not known.
+    /// Returns the age of a change at `ctime`. A change in the future means that the clock was set
+    /// back: its age is unknown and counts as zero.
     pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
         Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
     }
 
-    /// What is left of `period` since the last change; `None` when it is over.
+    /// Returns what is left of `period` since the last change. `None` if it is over.
     pub(super) fn left(self, period: Duration) -> Option<Duration> {
         period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
     }
 }
 
-/// All of an account's incoming that decisions need.
+/// A snapshot of an account's incoming, with everything that decisions need.
 #[derive(Clone, Debug, Default)]
 pub struct Sight {
     /// The manifests, in any order.
     pub manifests: Vec<ManifestSeen>,
-    /// Everything else with a usable name, in any order.
+    /// All other files with usable names, in any order.
     pub files: Vec<Entry>,
-    /// The names of those data files that somebody has open for writing.
+    /// The names of data files that somebody has open for writing.
     pub being_written: HashSet<String>,
-    /// For how long the data files that manifests name have been unchanged, by name.
+    /// How long each data file that a manifest names has been unchanged, by name.
     pub ages: HashMap<String, Age>,
-    /// The ctime that a change would have had when the listing began: a change after it has at
-    /// least this one.
+    /// The clock tick when the listing began: later changes have at least this ctime.
     pub tick: Timestamp,
-    /// How long after the listing a change has a later one.
+    /// The time from the listing until the next clock tick.
     pub next_tick: Duration,
 }
 
-/// A manifest to take out of incoming, with its data file or alone.
+/// A manifest to claim, with its data file or alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Take {
-    /// The manifest.
     pub manifest: Entry,
-    /// What could be read of it.
     pub known: Known,
-    /// Its data file, or why there is nothing to import.
+    /// Its data file, or why the manifest is refused.
     pub data: Result<Entry, Failure>,
-    /// An earlier import had a manifest of this name, whose answers stay as they are.
+    /// Whether an earlier import had a manifest of this name. That import's answers are kept.
     pub spent: bool,
 }
 
 impl Take {
-    /// What is to be brought into the spool.
+    /// Returns the claim to execute.
     pub fn claim(&self) -> Claim {
         Claim {
             data: self.data.as_ref().ok().map(FileId::of),
@@ -160,7 +153,7 @@ impl Take {
         }
     }
 
-    /// What the answers in results/ are named after.
+    /// Returns the stem of the answers' names in results/.
     pub fn stem(&self, import: &ImportId) -> String {
         if self.spent { import.to_string() } else { results::stem(&self.manifest.name, import) }
     }
@@ -169,53 +162,49 @@ impl Take {
 /// Why a manifest stays in incoming for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It is being written.
     ManifestBeingWritten,
-    /// Its uploader may not be done with it or with its data file.
+    /// The upload of the manifest or of its data file may not be finished.
     Settling,
     /// An earlier pair is settling.
     Behind,
-    /// Its session, or its data file's, ended while it had the file open.
+    /// The upload of the manifest or of its data file was cut off.
     Cut,
-    /// It can't be parsed, and may not be whole yet.
+    /// The manifest cannot be parsed and may be incomplete.
     ManifestNotWhole,
-    /// Its data file is not there.
     NoDataFile,
-    /// Its data file is being written.
     DataFileBeingWritten,
 }
 
 /// A manifest that stays in incoming for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its name.
+    /// The manifest's name.
     pub manifest: String,
-    /// Why.
     pub reason: Reason,
-    /// After this long it will be refused, if nothing changes; none: only a change decides.
+    /// After this time it is refused if nothing changes. `None` if only a change ends the wait.
     pub at_most: Option<Duration>,
 }
 
-/// What to do.
+/// The decisions of one scan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// What to take now, in the order in which manifests were complete.
+    /// The manifests to claim now, in the order in which they were complete.
     pub take: Vec<Take>,
-    /// What stays, in the same order.
+    /// The manifests that stay, in the same order.
     pub waiting: Vec<Waiting>,
-    /// There are more to decide about, when these are taken.
+    /// Whether there are more manifests to decide about after these claims.
     pub more: bool,
 }
 
 impl Decisions {
-    /// How long after the listing to look again even if nothing happens.
+    /// Returns how long after the listing to scan again even if nothing happens.
     pub fn look_again_in(&self) -> Option<Duration> {
         self.waiting.iter().filter_map(|waiting| waiting.at_most).min()
     }
 }
 
-/// Whether the order of some manifests is not known yet, though it will be: the event of a close is
-/// in the kernel's queue before anybody can see the closed file.
+/// Returns whether the arrival of some manifests is still to be read. The kernel queues the event
+/// of a close before a scan can find the closed file.
 pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
     let is_awaited = |ManifestSeen { entry, .. }: &ManifestSeen| {
         now.duration_since(entry.ctime).unsigned_abs() < FRESH && !order.contains_key(&entry.name)
@@ -223,15 +212,15 @@ pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
     sight.manifests.len() > 1 && sight.manifests.iter().any(is_awaited)
 }
 
-/// When a manifest was complete: by its arrival, or by its last change where that is not known.
+/// Returns when a manifest was complete: its arrival or, if unknown, its last change.
 fn completed(manifest: &Entry, order: &Order) -> Arrival {
     let by_change = Arrival { at: manifest.ctime, place: u64::MAX };
     order.get(&manifest.name).copied().unwrap_or(by_change)
 }
 
-/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to take. `order` has
-/// their arrivals; `spent` returns the import that has had a manifest name; `upload` what the SFTP
-/// server's log says of a file.
+/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to be claimed. `order`
+/// has their arrivals. `spent` returns the import that used a manifest name before. `upload`
+/// returns what the SFTP server's log shows about a file.
 pub fn decide(
     sight: &Sight,
     order: &Order,

@@ -1,7 +1,7 @@
-//! Answers: files in an account's results/, which appear whole, by a rename.
+//! Writes answers: files in an account's results/, which appear complete, by a rename.
 //!
-//! Every write goes to a hidden name that carries the import's id, is synced, and takes its final
-//! name at once. Doing it again after a crash replaces our own file by the same bytes.
+//! Every file is written under a hidden name that contains the import's id, synced, and renamed to
+//! its final name. Repeating this after a crash replaces the file with the same bytes.
 
 pub mod usage;
 
@@ -19,41 +19,33 @@ use crate::account::AccountId;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
-/// The longest ending that an answer's name gets after its stem, in bytes.
+/// The longest ending of an answer's name after its stem, in bytes.
 const MAX_ENDING: usize = ".errors.jsonl".len();
 
-/// The purpose of an import's report on its way.
+/// The purpose of an import's unpublished report.
 const ANSWER: &str = "answer";
 
-/// What answers are: readable by the account, through the group or not.
+/// The mode of answers: readable by everybody, as the account may be neither owner nor group.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
-/// Why an answer could not be left in results/.
+/// Why an answer could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// results itself is missing (the account was removed) or can't be opened.
+    /// results/ is missing (the account was removed) or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A system call failed.
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// An account's results/, held open.
+/// An account's results/, open.
 #[derive(Debug)]
 pub struct Results {
     folder: Folder,
 }
 
-/// A file on its way into results/, under a hidden name. Not published, it is overwritten by the
-/// next of its import and purpose.
+/// An unpublished file in results/, under a hidden name. If it is not published, the next one of
+/// the same import and purpose overwrites it.
 #[derive(Debug)]
 #[must_use = "it is not seen until it is published"]
 pub struct Temp {
@@ -62,10 +54,8 @@ pub struct Temp {
 }
 
 impl Temp {
-    /// A second handle to write it with; it can be published while this one is open.
-    ///
-    /// # Errors
-    /// No file descriptor is left.
+    /// Returns a second handle to write it with, which may stay open when the file is published.
+    /// Fails only if no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -82,33 +72,23 @@ impl Write for Temp {
 }
 
 impl Results {
-    /// Opens an account's results/.
-    ///
-    /// # Errors
-    /// It is missing or can't be opened.
     pub fn open(layout: &Layout, account: &AccountId) -> Result<Self, ResultsError> {
         Ok(Self { folder: Folder::open(&layout.results(account))? })
     }
 
-    /// An empty file to fill and publish. `purpose`, a word of ours, tells the import's apart.
-    ///
-    /// # Errors
-    /// It can't be created.
+    /// Creates an empty file to fill and publish. `purpose` distinguishes the files of one import.
     pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
         self.temp(format!(".{import}.{purpose}.tmp"))
     }
 
     fn temp(&self, name: String) -> Result<Temp, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
-        // Whatever the umask took away.
+        // Independent of the umask.
         fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
         Ok(Temp { file, name })
     }
 
-    /// Gives `temp` its final name, durably; a file of that name is replaced.
-    ///
-    /// # Errors
-    /// It can't be synced or renamed.
+    /// Renames `temp` to its final name, durably. An existing file is replaced.
     pub fn publish(&self, temp: Temp, name: &str) -> Result<(), ResultsError> {
         temp.file.sync_all().map_err(|source| ResultsError::Io {
             operation: "sync",
@@ -121,34 +101,23 @@ impl Results {
         self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
     }
 
-    /// Removes `temp` unseen.
-    ///
-    /// # Errors
-    /// It can't be removed.
+    /// Removes `temp` unpublished.
     pub fn discard(&self, temp: Temp) -> Result<(), ResultsError> {
         self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
     }
 
-    /// Leaves `bytes` as `name`, durably; a file of that name is replaced.
-    ///
-    /// # Errors
-    /// It can't be created, written, synced or renamed.
+    /// Writes `bytes` as the answer `name` of `import`, durably. An existing file is replaced.
     pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         self.fill(self.create_temp(import, ANSWER)?, name, bytes)
     }
 
-    /// Leaves `bytes` as `name`, an answer of no import, durably; a file of that name is replaced.
-    ///
-    /// # Errors
-    /// It can't be created, written, synced or renamed.
+    /// Writes `bytes` as the answer `name`, which belongs to no import, durably. An existing file
+    /// is replaced.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
     }
 
-    /// Removes the answer `name`, durably; it may be gone already.
-    ///
-    /// # Errors
-    /// It can't be removed.
+    /// Removes the answer `name`, durably, if it exists.
     pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
         match self.folder.remove(name) {
             Ok(()) => self.folder.sync().map_err(|e| self.error("sync the folder of", name, e)),
@@ -166,10 +135,7 @@ impl Results {
         self.publish(temp, name)
     }
 
-    /// Removes those of the answers `names` that are there. Returns how many.
-    ///
-    /// # Errors
-    /// One can't be removed.
+    /// Removes those of the answers `names` that exist. Returns how many.
     pub fn forget(&self, names: &[String]) -> Result<usize, ResultsError> {
         let mut removed = 0;
         for name in names {
@@ -182,18 +148,15 @@ impl Results {
         Ok(removed)
     }
 
-    /// Leaves `bytes` as `name` until the next write there: whole for whoever looks, but not
-    /// durable, as a crash makes it worthless anyway. Not while [`Self::write`] runs for `import`.
-    ///
-    /// # Errors
-    /// It can't be created, written or renamed.
+    /// Writes `bytes` as the answer `name`: complete, but not durable, because it is useless after
+    /// a crash. Must not run while [`Self::write`] runs for the same import.
     pub fn write_for_now(
         &self,
         import: &ImportId,
         name: &str,
         bytes: &[u8],
     ) -> Result<(), ResultsError> {
-        // The hidden name of the final answer: what a crash leaves of this one goes with that.
+        // The hidden name of the final report: after a crash, that one overwrites this file.
         let mut temp = self.create_temp(import, ANSWER)?;
         temp.write_all(bytes).map_err(|source| ResultsError::Io {
             operation: "write",
@@ -205,10 +168,7 @@ impl Results {
             .map_err(|errno| self.error("rename to", name, errno))
     }
 
-    /// Opens the answer `name`, to send it along.
-    ///
-    /// # Errors
-    /// It isn't there, can't be opened, or is not a regular file.
+    /// Opens the answer `name`, to attach it. Fails if it is not a regular file.
     pub fn read(&self, name: &str) -> Result<File, ResultsError> {
         let error = |errno| self.error("open", name, errno);
         let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
@@ -225,8 +185,8 @@ impl Results {
     }
 }
 
-/// Returns what an import's answers are named after: the manifest's name without its ending. Where
-/// that is no usable name, too long for some ending or written like an id of this node, it is the
+/// Returns the stem of an import's answers: the manifest's name without its ending. If that is not
+/// a usable name, too long for some ending or formatted like an import id of this node, it is the
 /// import's id.
 pub fn stem(manifest: &str, import: &ImportId) -> String {
     let stem = manifest.strip_suffix(MANIFEST_ENDING).unwrap_or(manifest);

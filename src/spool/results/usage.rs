@@ -1,4 +1,4 @@
-//! How much an account's answers hold: what its results/ may still grow by.
+//! The total size of an account's answers, for the limit of results/.
 
 use nix::errno::Errno;
 
@@ -6,11 +6,8 @@ use crate::account::AccountId;
 use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 
-/// The bytes of all answers in the account's results/ but those called `except`, and but those on
-/// their way. No account, no bytes.
-///
-/// # Errors
-/// It can't be opened or listed.
+/// Returns the total size of the answers in the account's results/, in bytes. Skips the names in
+/// `except` and unpublished (hidden) files. Returns 0 if the account has no folder.
 pub fn answered_bytes(
     layout: &Layout,
     account: &AccountId,
@@ -28,7 +25,7 @@ pub fn answered_bytes(
         let name = entry.file_name();
         let is_counted = !name.to_bytes().starts_with(b".")
             && !except.iter().any(|own| own.as_bytes() == name.to_bytes());
-        // One that goes meanwhile holds nothing.
+        // A file that was removed since the listing counts as empty.
         if is_counted && let Ok(stat) = folder.stat(name) {
             bytes = bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
         }

@@ -1,8 +1,10 @@
-//! In which order manifests were complete under their names: by the first close or rename of each.
+//! The order in which manifests were complete under their names: by the first close or rename of
+//! each.
 //!
-//! inotify reports both one by one, and setting a time or permissions is neither. Without it, after
-//! an overflow of its queue and after a restart, the order is that of the last changes (ctime). A
-//! noted time is later than every change before the watch began, so the two kinds mix.
+//! inotify reports closes and renames one by one. Setting a time or permissions is neither. Without
+//! inotify, after an overflow of its queue and after a restart, the order is that of the last
+//! changes (ctime). A noted time is later than every change before the watch began, so both kinds
+//! of times can be compared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +13,10 @@ use jiff::Timestamp;
 
 use crate::account::AccountId;
 
-/// How many names are kept for one account; over that all of its are forgotten.
+/// The maximum number of names per account. Beyond it all of the account's names are dropped.
 const MAX_NAMES: usize = 65_536;
 
-/// The order of arrival of manifests, by account. Shared between watcher and intake.
+/// The arrival order of manifests, by account. Shared between watcher and intake.
 #[derive(Debug, Default)]
 pub struct Arrivals(Mutex<Known>);
 
@@ -24,12 +26,12 @@ struct Known {
     accounts: HashMap<AccountId, Order>,
 }
 
-/// When a manifest was first complete under its name.
+/// When a manifest was first complete under its name. Sorts by time, then by place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arrival {
-    /// When the event was read.
+    /// When the inotify event was read.
     pub at: Timestamp,
-    /// Its place among all events; those of one moment differ in it.
+    /// The event's number, which orders events of the same moment.
     pub place: u64,
 }
 
@@ -37,8 +39,7 @@ pub struct Arrival {
 pub type Order = HashMap<String, Arrival>;
 
 impl Arrivals {
-    /// `name` was closed or renamed in at `now`, after everything noted before. Only the first
-    /// time counts.
+    /// Notes that `name` was closed or renamed into incoming at `now`. Only the first time counts.
     pub fn note(&self, account: &AccountId, name: &str, now: Timestamp) {
         let mut known = self.lock();
         known.last += 1;
@@ -50,22 +51,22 @@ impl Arrivals {
         names.entry(name.to_owned()).or_insert(arrival);
     }
 
-    /// The account's order as known now.
+    /// Returns the account's arrivals.
     pub fn order(&self, account: &AccountId) -> Order {
         self.lock().accounts.get(account).cloned().unwrap_or_default()
     }
 
-    /// `name` was claimed: a new file of that name has a place of its own.
+    /// Removes a claimed manifest, so that a new file of that name gets a new place.
     pub fn forget(&self, account: &AccountId, name: &str) {
         self.retain(account, |known, _| known != name);
     }
 
-    /// Forgets names that were noted before `listed_at` and are not in the listing begun then.
+    /// Removes names that were noted before `listed_at` and are not in the listing that began then.
     pub fn keep(&self, account: &AccountId, listed: &HashSet<&str>, listed_at: Timestamp) {
         self.retain(account, |name, arrival| arrival.at >= listed_at || listed.contains(name));
     }
 
-    /// Events were lost: nothing noted before is certain.
+    /// Removes everything, because events were lost.
     pub fn clear(&self) {
         self.lock().accounts.clear();
     }
@@ -81,7 +82,7 @@ impl Arrivals {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        // Every change is one insertion or removal; there is no half of it.
+        // A panic cannot leave a half change: every change is one insertion or removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

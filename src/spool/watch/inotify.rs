@@ -1,10 +1,10 @@
-//! inotify's watches and events, told as what to look at.
+//! inotify watches and events, translated into what to scan.
 //!
-//! The kernel's queue is the channel: [`Events::next`] takes all that has gathered in it, once
-//! per account. What is not certain becomes a wider look: an overflow says "look at all", a watch
-//! that ended says "look which accounts there are". Then [`Events::follow`] sets the watches
-//! right and names the accounts whose watch is new: those are looked at after their watch began,
-//! so that nothing slips between. [`Events::renew`] does so for some of them.
+//! The kernel's queue is the channel: [`Events::next`] reads everything that is queued, and returns
+//! each account once. Uncertain events cause a wider scan: an overflow rescans all accounts, a
+//! watch that ended rescans the list of accounts. Then [`Events::follow`] adds and removes watches,
+//! and returns the accounts whose watch is new. These are scanned after their watch began, so that
+//! no upload between the two is missed. [`Events::renew`] does the same for some accounts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -22,49 +22,47 @@ use crate::account::AccountId;
 use crate::spool::incoming::entry::MANIFEST_ENDING;
 use crate::spool::layout::Layout;
 
-/// Room for some hundred events; one alone takes at most 272 bytes (inotify(7)).
+/// The size of the event buffer in bytes. An event has at most 272 bytes (inotify(7)).
 const BUFFER: usize = 64 * 1024;
 
-/// How many events one answer takes up at most: as many as the kernel queues by default.
+/// The most events read for one result: as many as the kernel queues by default.
 const MOST_GATHERED: u32 = 16_384;
 
-/// Watches the accounts' folder, and every account's incoming.
+/// Watches the accounts' folder and every account's incoming.
 pub struct Events {
     stream: EventStream<Vec<u8>>,
     layout: Layout,
     root: WatchDescriptor,
     watched: HashMap<AccountId, Watch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
-    /// The accounts that are followed and whose incoming has no watch: it may appear without a word,
-    /// as a file system that is mounted again.
+    /// The followed accounts whose incoming has no watch. It may appear without an event, for
+    /// example when a file system is mounted again.
     unseen: BTreeSet<AccountId>,
     arrivals: Arc<Arrivals>,
 }
 
-/// What setting watches came to.
+/// The result of setting watches.
 #[derive(Debug, Default)]
 pub struct Renewed {
     /// The accounts whose watch is new.
     pub new: Vec<AccountId>,
-    /// Why there is none on the accounts' folder.
+    /// Why the accounts' folder is not watched.
     pub root: Option<WatchError>,
-    /// The accounts that have none, or perhaps one of a folder that is gone.
+    /// The accounts that have no watch, or perhaps one on a removed folder.
     pub unwatched: Vec<(AccountId, WatchError)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Watch {
     descriptor: WatchDescriptor,
-    /// False: the account has no incoming, and its folder is watched for one to appear.
+    /// Whether incoming is watched. If not, the account has no incoming, and its folder is watched
+    /// until one appears.
     incoming: bool,
 }
 
 impl Events {
-    /// Begins to watch for accounts; inside a tokio runtime. The order in which manifests come is
-    /// noted in `arrivals`.
-    ///
-    /// # Errors
-    /// The host has no inotify instance left, or the accounts' folder can't be watched.
+    /// Begins to watch for accounts. Must run inside a tokio runtime. Notes the arrival order of
+    /// manifests in `arrivals`.
     pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
         let inotify = Inotify::init().map_err(WatchError::Start)?;
         let root = add(&mut inotify.watches(), layout.root(), root_mask())?;
@@ -79,7 +77,7 @@ impl Events {
         })
     }
 
-    /// Watches exactly `accounts`: adds what is missing or was made anew, ends what is gone.
+    /// Watches exactly `accounts`: adds missing and recreated folders, and removes other watches.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Renewed {
         let wanted: HashSet<_> = accounts.iter().collect();
         let gone: Vec<_> =
@@ -89,19 +87,22 @@ impl Events {
         self.renew(accounts)
     }
 
-    /// Adds what is missing or was made anew of `accounts`, which are followed, and of those whose
-    /// incoming has no watch.
-    pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> Renewed {
+    /// Adds missing watches for `accounts`, which are already followed, and for accounts without a
+    /// watched incoming.
+    pub fn renew<'a>(
+        &mut self,
+        accounts: impl IntoIterator<Item = &'a AccountId>,
+    ) -> Renewed {
         let mut renewed = Renewed::default();
         match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
-            Ok(root) => self.root = root, // another one only if the folder was made anew
+            Ok(root) => self.root = root, // a new descriptor only if the folder was recreated
             Err(error) => renewed.root = Some(error),
         }
         let mut accounts: BTreeSet<_> = accounts.into_iter().cloned().collect();
         accounts.append(&mut self.unseen);
         for account in &accounts {
             match self.watch(account) {
-                // Watching the same folder twice is one watch: a known one is not new.
+                // Watching a folder again returns the same descriptor: this watch is not new.
                 Ok(watch) if self.watched.get(account) == Some(&watch) => {}
                 Ok(watch) => {
                     if watch.incoming {
@@ -109,11 +110,11 @@ impl Events {
                     }
                     self.put(account, watch);
                 }
-                // It has no folder yet, or no more; the watch on the root tells when it comes.
+                // The account has no folder. The watch on the accounts' folder reports a new one.
                 Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     self.end(account);
                 }
-                // Its old watch, if it has one, is better than none.
+                // Keeps the old watch, if there is one.
                 Err(error) => renewed.unwatched.push((account.clone(), error)),
             }
             if !self.watched.get(account).is_some_and(|watch| watch.incoming) {
@@ -123,17 +124,13 @@ impl Events {
         renewed
     }
 
-    /// Waits for events and says what to look at, each thing once. Can be cancelled and called
-    /// again; nothing gets lost.
-    ///
-    /// # Errors
-    /// The kernel gives no events any more.
+    /// Waits for events and returns what to scan, without duplicates. Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<Look>, WatchError> {
         let mut looks = BTreeSet::new();
         while looks.is_empty() {
             let mut event = self.stream.next().await;
-            // What has gathered goes in one answer; a pause in it ends it, or an account that
-            // brings events without one.
+            // Reads until the queue is empty. The limit keeps an account with a constant stream of
+            // events from delaying the result.
             for gathered in 1.. {
                 let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
                 looks.extend(self.look(&this));
@@ -149,7 +146,7 @@ impl Events {
         Ok(looks.into_iter().collect())
     }
 
-    /// What an event tells to look at.
+    /// Returns what to scan after an event.
     fn look(&mut self, event: &EventOwned) -> Option<Look> {
         let (descriptor, mask) = (&event.wd, event.mask);
         if mask.contains(EventMask::Q_OVERFLOW) {
@@ -163,7 +160,7 @@ impl Events {
         let incoming = self.watched.get(&account).is_some_and(|watch| watch.incoming);
         let ended = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF;
         if mask.contains(EventMask::IGNORED) {
-            // The kernel has ended this watch; the folder may be made anew.
+            // The kernel has removed this watch. The folder may be recreated.
             self.accounts.remove(descriptor);
             self.watched.remove(&account);
             self.unseen.insert(account.clone());
@@ -179,7 +176,8 @@ impl Events {
         Some(Look::Account(account))
     }
 
-    /// Watches an account's incoming, or, where there is none, for it to appear.
+    /// Watches an account's incoming. If there is none, watches the account's folder for it to
+    /// appear.
     fn watch(&self, account: &AccountId) -> Result<Watch, WatchError> {
         let incoming = || self.watch_incoming(account);
         if let Some(watch) = incoming()? {
@@ -187,9 +185,9 @@ impl Events {
         }
         let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
         let descriptor = add(&mut self.stream.watches(), &self.layout.account(account), mask)?;
-        // It may have appeared before this watch began.
+        // incoming may have appeared before this watch began.
         if let Some(watch) = incoming()? {
-            // It fails for a folder that is gone, whose watch went with it.
+            // An error means that the folder was removed, and its watch with it.
             let _ = self.stream.watches().remove(descriptor);
             return Ok(watch);
         }
@@ -199,7 +197,7 @@ impl Events {
     fn watch_incoming(&self, account: &AccountId) -> Result<Option<Watch>, WatchError> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO
-            // The SFTP server renames with link and unlink, but for posix-rename.
+            // The SFTP server renames with link and unlink, except for posix-rename.
             | WatchMask::DELETE
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
@@ -214,7 +212,7 @@ impl Events {
         }
     }
 
-    /// The account has this watch, and no other.
+    /// Makes `watch` the account's only watch.
     fn put(&mut self, account: &AccountId, watch: Watch) {
         let descriptor = watch.descriptor.clone();
         self.accounts.insert(descriptor.clone(), account.clone());
@@ -224,24 +222,24 @@ impl Events {
         }
     }
 
-    /// The account has no watch.
+    /// Removes the account's watch.
     fn end(&mut self, account: &AccountId) {
         if let Some(Watch { descriptor, .. }) = self.watched.remove(account) {
             self.unwatch(account, descriptor);
         }
     }
 
-    /// Ends a watch, unless it is another account's by now: their folders were exchanged.
+    /// Removes a watch, unless it belongs to another account by now (their folders were swapped).
     fn unwatch(&mut self, account: &AccountId, descriptor: WatchDescriptor) {
         if self.accounts.get(&descriptor) == Some(account) {
             self.accounts.remove(&descriptor);
-            // It fails for a folder that is gone, whose watch went with it.
+            // An error means that the folder was removed, and its watch with it.
             let _ = self.stream.watches().remove(descriptor);
         }
     }
 }
 
-/// Accounts come and go.
+/// Events for added and removed accounts.
 fn root_mask() -> WatchMask {
     WatchMask::CREATE
         | WatchMask::MOVED_TO
@@ -250,7 +248,7 @@ fn root_mask() -> WatchMask {
         | WatchMask::ONLYDIR
 }
 
-/// The stream says so by ending; inotify(7) never does.
+/// The error if the stream ends, which inotify(7) never does.
 fn closed() -> io::Result<EventOwned> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }

@@ -1,4 +1,4 @@
-//! Which account to look at: told by the kernel, or by a timer where it tells nothing.
+//! Returns which accounts to scan: on inotify events, or on a timer where there are none.
 //!
 //! Always holds: an account that is followed has a watch, or is polled; nothing is missed, and a
 //! lost event costs latency only. Wake-ups carry no data.
@@ -27,35 +27,35 @@ use super::layout::Layout;
 use crate::account::AccountId;
 use crate::config::{Method, Watch};
 
-/// How often notify looks at the folders while every account is looked at once.
+/// How many times notify checks the folders per scan of every account.
 const GLANCES: u32 = 5;
 
-/// What to look at.
+/// What to scan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Look {
-    /// Which accounts there are; then [`Watcher::follow`].
+    /// The list of accounts. Call [`Watcher::follow`] afterwards.
     Accounts,
-    /// Everything.
+    /// Every account's incoming.
     All,
     /// One account's incoming.
     Account(AccountId),
 }
 
-/// Why something is not watched; until it is, it is polled.
+/// Why something is not watched. It is polled instead.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// No inotify instance.
+    /// The host has no inotify instance left.
     #[error(
         "cannot use inotify, all accounts are polled until the next start; \
          is fs.inotify.max_user_instances (sysctl) reached?"
     )]
     Start(#[source] io::Error),
-    /// No thread for notify's watcher.
-    #[error("cannot poll by notify; all accounts are looked at every watch.poll-every")]
+    /// No thread can be started for notify's watcher.
+    #[error("cannot poll by notify; all accounts are scanned every watch.poll-every")]
     Poll(#[source] io::Error),
     /// The limit of watches is reached.
     #[error(
-        "cannot watch {}: the limit of inotify watches is reached, what has none is polled; \
+        "cannot watch {}: the limit of inotify watches is reached, the rest is polled; \
          raise fs.inotify.max_user_watches (sysctl), one watch an account is needed",
         path.display()
     )]
@@ -63,49 +63,40 @@ pub enum WatchError {
         /// The first folder that is not watched.
         path: PathBuf,
     },
-    /// A folder can't be watched.
     #[error("cannot watch {}", path.display())]
-    Add {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The kernel gives no events.
+    Add { path: PathBuf, source: io::Error },
     #[error("cannot read inotify events")]
     Read(#[source] io::Error),
 }
 
-/// What [`Watcher::follow`] or [`Watcher::renew`] did.
+/// The result of [`Watcher::follow`] or [`Watcher::renew`].
 #[derive(Debug, Default)]
 pub struct Followed {
-    /// The accounts whose watch is new: look at them.
+    /// The accounts to scan, because their watch is new.
     pub look: Vec<AccountId>,
-    /// What became unwatched, each told once.
+    /// Why something became unwatched. Each error is reported once.
     pub errors: Vec<WatchError>,
 }
 
 /// Watches the accounts' folder and every account's incoming, or polls them.
 pub struct Watcher {
-    /// None where the configuration wants none, or the host has none.
+    /// `None` if the configuration sets polling, or the host has no inotify instance left.
     events: Option<Events>,
-    /// Wakes before the next poll, where the configuration wants polling.
+    /// Wakes before the next poll. Set if the configuration sets polling.
     poller: Option<Poller>,
     polled: BTreeSet<AccountId>,
     every: Duration,
     next_poll: Instant,
-    /// Why there are no events, until it is told.
+    /// Why there are no events, until it is reported.
     start: Option<WatchError>,
-    /// Whether the limit of watches was told, since it was last not reached.
+    /// Whether the reached limit of watches has been reported.
     limit_told: bool,
 }
 
 impl Watcher {
-    /// Begins to watch for accounts; inside a tokio runtime. The order in which manifests come is
-    /// noted in `arrivals`.
-    ///
-    /// # Errors
-    /// The accounts' folder can't be watched. Without an inotify instance everything is polled.
+    /// Begins to watch for accounts. Must run inside a tokio runtime. Notes the arrival order of
+    /// manifests in `arrivals`. Without an inotify instance all accounts are polled, which is no
+    /// error.
     pub fn new(
         layout: &Layout,
         arrivals: Arc<Arrivals>,
@@ -127,8 +118,8 @@ impl Watcher {
         Ok(Self { events, poller, polled, every, next_poll, start, limit_told: false })
     }
 
-    /// Follows exactly `accounts`: watches what is missing or was made anew, ends what is gone,
-    /// polls what can't be watched.
+    /// Follows exactly `accounts`: adds missing watches, removes others, and polls accounts that
+    /// cannot be watched.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Followed {
         let Some(events) = &mut self.events else {
             let before = std::mem::replace(&mut self.polled, accounts.iter().cloned().collect());
@@ -139,8 +130,7 @@ impl Watcher {
         self.renewed(renewed)
     }
 
-    /// Sets right what is missing or was made anew of `accounts`, which are followed, and of what is
-    /// polled for want of a watch.
+    /// Re-adds missing watches of `accounts`, which are already followed, and of polled accounts.
     pub fn renew(&mut self, accounts: &[AccountId]) -> Followed {
         let Some(events) = &mut self.events else { return self.poll(Vec::new()) };
         let wanted: BTreeSet<_> = accounts.iter().chain(&self.polled).collect();
@@ -148,7 +138,7 @@ impl Watcher {
         self.renewed(renewed)
     }
 
-    /// Without events all are polled.
+    /// Polls all accounts, because there are no events.
     fn poll(&mut self, look: Vec<AccountId>) -> Followed {
         if let Some(poller) = &self.poller {
             poller.follow(self.polled.clone());
@@ -156,7 +146,7 @@ impl Watcher {
         Followed { look, errors: self.start.take().into_iter().collect() }
     }
 
-    /// Polls what has no watch, and says what is new.
+    /// Polls the accounts that have no watch, and returns new watches and errors.
     fn renewed(&mut self, renewed: Renewed) -> Followed {
         let Renewed { new, root, unwatched } = renewed;
         let mut followed = Followed { look: new, errors: root.into_iter().collect() };
@@ -165,7 +155,7 @@ impl Watcher {
         for (account, error) in unwatched {
             let at_limit = matches!(error, WatchError::Limit { .. });
             if !before.contains(&account) {
-                followed.look.push(account.clone()); // whatever came before it was polled
+                followed.look.push(account.clone()); // its watch may have missed earlier uploads
             }
             if if at_limit { !limit && !self.limit_told } else { !before.contains(&account) } {
                 followed.errors.push(error);
@@ -177,16 +167,13 @@ impl Watcher {
         followed
     }
 
-    /// Waits for events or the next round of polling, and says what to look at, each thing once.
-    /// Can be cancelled and called again; nothing gets lost.
-    ///
-    /// # Errors
-    /// The kernel gives no events any more.
+    /// Waits for events or the next round of polling, and returns what to scan, without duplicates.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<Look>, WatchError> {
         tokio::select! {
             looks = next_event(self.events.as_mut()) => looks,
             accounts = next_change(self.poller.as_ref()) => {
-                // One that is followed no more may have been told of before.
+                // Skips accounts that are no longer followed.
                 Ok(accounts.intersection(&self.polled).cloned().map(Look::Account).collect())
             }
             () = sleep_until(self.next_poll), if !self.polled.is_empty() => {

@@ -1,17 +1,17 @@
-//! notify's `PollWatcher` as a source of wake-ups, for file systems whose kernel tells nothing.
+//! notify's `PollWatcher` as a source of wake-ups, for file systems without inotify events.
 //!
-//! Always holds: what it holds and compares is three entries an account (its folder, incoming,
-//! results), whatever an account puts into incoming; a name that comes into incoming, or goes,
-//! changes incoming's own time. What it can't see costs latency only, as the watcher looks at every
-//! polled account anyway: notify 8.2 compares whole seconds, so a second change within one is not
-//! told, nor is a file that is written to under a name that it has already.
+//! Invariant: it keeps and compares three entries per account (its folder, incoming, results),
+//! however many files an account uploads. A file added to or removed from incoming changes
+//! incoming's own time. Missed changes cost only latency, because the watcher scans every polled
+//! account anyway. notify 8.2 compares whole seconds, so it misses a second change within one
+//! second. It also misses writes to an existing file.
 //!
-//! Measured, unoptimised: 10,000 accounts take 15 MB, and 0.1 s of CPU time a round; 200,000 files
-//! in an incoming add nothing. The files themselves are not watched: notify would keep every name and
-//! its time, for these 200,000 files 30 MB, which any account could make it keep, and stat each in
-//! every round; a change that it still could not see is one within a second of the last.
+//! Measured, unoptimised: 10,000 accounts take 15 MB, and 0.1 s of CPU time per round; 200,000
+//! files in an incoming add nothing. The files themselves are not watched. For them notify would
+//! keep every name and time (30 MB for these 200,000 files, which any account could cause) and stat
+//! each of them in every round. It would still miss a second change within one second.
 //!
-//! A file system that hangs holds up notify's thread and this one's, never the caller.
+//! A file system that hangs blocks notify's thread and this one's, never the caller.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,13 +26,13 @@ use tokio::sync::Notify;
 use crate::account::AccountId;
 use crate::spool::layout::{INCOMING, Layout};
 
-/// Tells which accounts' folders have changed.
+/// Reports the accounts whose folders have changed.
 pub struct Poller {
     follow: Sender<BTreeSet<AccountId>>,
     changed: Arc<Changed>,
 }
 
-/// The accounts that are to be looked at, each once: bounded by their number.
+/// The accounts to scan, without duplicates, so bounded by their number.
 #[derive(Debug, Default)]
 struct Changed {
     accounts: Mutex<BTreeSet<AccountId>>,
@@ -40,10 +40,8 @@ struct Changed {
 }
 
 impl Poller {
-    /// Looks at the folders `every` so often, once [`Poller::follow`] has said whose.
-    ///
-    /// # Errors
-    /// The host has no thread left.
+    /// Starts a thread that polls the folders at the interval `every`. [`Poller::follow`] sets the
+    /// accounts. Fails only if no thread can be started.
     pub fn new(layout: &Layout, every: Duration) -> std::io::Result<Self> {
         let changed = Arc::<Changed>::default();
         let (follow, wanted) = channel();
@@ -54,13 +52,13 @@ impl Poller {
         Ok(Self { follow, changed })
     }
 
-    /// Watches exactly `accounts`, from soon on.
+    /// Watches exactly `accounts`, after the round that is running.
     pub fn follow(&self, accounts: BTreeSet<AccountId>) {
-        // It fails when the thread has gone, with the watcher: what is polled is looked at anyway.
+        // An error means that the thread has ended. The accounts are still scanned at every poll.
         let _ = self.follow.send(accounts);
     }
 
-    /// Waits for changes. Can be cancelled and called again; nothing gets lost.
+    /// Waits for changes and returns the changed accounts. Cancel-safe.
     pub async fn next(&self) -> BTreeSet<AccountId> {
         loop {
             let woken = self.changed.wake.notified();
@@ -80,13 +78,13 @@ impl Changed {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<AccountId>> {
-        // Every change is one insertion, or all taken at once; there is no half of it.
+        // A panic cannot leave a half change: every change is one insertion, or a swap of the set.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Owns the watcher, since setting a watch waits for the round that is under way: until nobody asks
-/// any more.
+/// Owns the watcher until the [`Poller`] is dropped. This needs a thread, because adding a watch
+/// waits for the round that is running.
 fn keep_watching(
     layout: &Layout,
     every: Duration,
@@ -95,7 +93,7 @@ fn keep_watching(
 ) {
     let root = layout.root().to_owned();
     let tell = move |event: notify::Result<Event>| {
-        // An error is of a folder that has gone, or can't be read: the next look says which.
+        // An error means that a folder is gone or cannot be read. The next scan reports which.
         let paths = event.map(|event| event.paths).unwrap_or_default();
         let accounts = paths.iter().filter_map(|path| account_of(&root, path));
         accounts.for_each(|account| changed.tell(account));
@@ -107,7 +105,7 @@ fn keep_watching(
     };
     let mut watched = BTreeSet::new();
     while let Ok(mut accounts) = wanted.recv() {
-        // Only the last wish counts.
+        // Only the latest set of accounts counts.
         while let Ok(later) = wanted.try_recv() {
             accounts = later;
         }
@@ -115,7 +113,7 @@ fn keep_watching(
     }
 }
 
-/// Watches exactly `accounts`; one without a folder is tried again with the next wish.
+/// Watches exactly `accounts`. Returns those with a watch; the others are tried again next time.
 fn watch(
     layout: &Layout,
     watcher: &mut PollWatcher,
@@ -123,7 +121,7 @@ fn watch(
     mut accounts: BTreeSet<AccountId>,
 ) -> BTreeSet<AccountId> {
     for gone in watched.difference(&accounts) {
-        // It fails for one that is not watched: that is what is wanted.
+        // An error means that the folder is not watched anyway.
         let _ = watcher.unwatch(&layout.account(gone));
     }
     accounts.retain(|account| {
@@ -134,7 +132,8 @@ fn watch(
     accounts
 }
 
-/// Whose folder or incoming lies at `path`; results is ours to change.
+/// Returns the account whose folder or incoming is at `path`. `None` for results/, which only the
+/// daemon changes.
 fn account_of(root: &Path, path: &Path) -> Option<AccountId> {
     let mut names = path.strip_prefix(root).ok()?.iter();
     let account = names.next()?.to_str()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Every way of noticing, on a real folder: the same tests for each.
+//! Tests of each watch method on a real folder.
 
 use super::super::test_host::TestHost;
 use super::*;
@@ -8,7 +8,7 @@ const METHODS: [Method; 2] = [Method::Inotify, Method::Poll];
 /// Longer than any event takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A host and its watcher, which follows the account.
+/// Returns a host and its watcher, which follows the account.
 fn followed(method: Method) -> (TestHost, Watcher) {
     let host = TestHost::new();
     let watcher = follow(&host, method);
@@ -28,14 +28,14 @@ async fn next(watcher: &mut Watcher) -> Vec<Look> {
     tokio::time::timeout(PATIENCE, watcher.next()).await.expect("something to look at").unwrap()
 }
 
-/// Waits until `account` is to be looked at, itself or with all.
+/// Waits until `account` is to be scanned, alone or with all accounts.
 async fn until_looked_at(watcher: &mut Watcher, account: &AccountId) {
     let wanted = [Look::All, Look::Account(account.clone())];
     while !next(watcher).await.iter().any(|look| wanted.contains(look)) {}
 }
 
-/// As the sidecar does: follows `accounts` whenever it is told to look which there are, until
-/// `account` is to be looked at.
+/// Does as the daemon does: follows `accounts` whenever the list of accounts is to be read, until
+/// `account` is to be scanned.
 async fn until_found(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
     while !watcher.follow(accounts).look.contains(account) {
         let looks = next(watcher).await;
@@ -97,8 +97,8 @@ async fn a_folder_removed_and_made_again_is_noticed() {
     }
 }
 
-/// More closes than the kernel's queue holds (fs.inotify.max_queued_events, 16384): that limit has
-/// no namespace of its own, so it is reached instead of lowered.
+/// Makes more closes than the kernel's queue holds (fs.inotify.max_queued_events, 16384). That
+/// limit has no namespace, so the test exceeds it instead of lowering it.
 #[tokio::test]
 async fn a_burst_of_20000_files_is_noticed_and_what_follows_it() {
     let host = TestHost::roomy();
@@ -113,7 +113,7 @@ async fn a_burst_of_20000_files_is_noticed_and_what_follows_it() {
     }
 }
 
-/// Where the host has fewer watches than accounts, the rest is polled: nothing is missed.
+/// If the host has fewer watches than accounts, the rest is polled.
 #[tokio::test]
 async fn any_of_10000_accounts_is_noticed() {
     let host = TestHost::roomy();
@@ -132,8 +132,8 @@ async fn any_of_10000_accounts_is_noticed() {
     }
 }
 
-/// Makes `change` again and again until it is told of: notify compares whole seconds, and begins to
-/// watch some time after it is asked to.
+/// Repeats `change` until it is reported, because notify compares whole seconds and begins to watch
+/// with a delay.
 async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl FnMut(u32)) {
     let told = [Look::Account(account.clone())];
     for n in 0..200 {
@@ -146,7 +146,7 @@ async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl
     panic!("{account} is not told of");
 }
 
-/// Each change that notify is there for, with the net out of reach.
+/// Every change that notify can report, without a scan of all accounts.
 #[tokio::test]
 async fn notify_alone_tells_of_what_comes_and_of_folders_made_again() {
     let (host, mut watcher) = followed(Method::Poll);
@@ -183,8 +183,8 @@ async fn notify_alone_tells_of_what_comes_and_of_folders_made_again() {
 /// Set in the process that the test of the limit starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_LIMIT";
 
-/// The limit that namespaces(7) gives every user namespace of its own. Never write its namesake
-/// below fs/inotify: that one is the host's, from inside a namespace too.
+/// The limit of a user namespace (namespaces(7)). Never write the file of the same name below
+/// fs/inotify, which is the host's even from inside a namespace.
 const OWN_LIMIT: &str = "/proc/sys/user/max_inotify_watches";
 
 /// Runs the test of the limit again in a user namespace that has only two watches.
@@ -221,23 +221,24 @@ async fn a_reached_limit_is_told_once_and_what_has_no_watch_is_polled() {
     let first = watcher.follow(&all);
     assert!(matches!(first.errors[..], [WatchError::Limit { .. }]), "{:?}", first.errors);
     assert!(first.errors[0].to_string().contains("fs.inotify.max_user_watches"));
-    assert_eq!(first.look, more, "looked at once, from then on by the timer");
-    assert!(watcher.follow(&all).errors.is_empty(), "told once");
+    assert_eq!(first.look, more, "scanned once, then polled");
+    assert!(watcher.follow(&all).errors.is_empty(), "reported once");
     let renewed = watcher.renew(&more[..1]);
     assert!(renewed.errors.is_empty() && renewed.look.is_empty(), "{renewed:?}");
     assert_eq!(watcher.polled, more.iter().cloned().collect());
-    // Who was watched still is, and the others are looked at all the same.
+    // Watched accounts still are, and the others are scanned too.
     host.put("e.csv", "x");
     until_looked_at(&mut watcher, &host.account).await;
     for account in &more {
         until_looked_at(&mut watcher, account).await;
     }
-    // With a watch that is free again, one that is polled gets it.
+    // A free watch goes to a polled account.
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
     assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).look, &more[..1]);
     assert_eq!(watcher.polled, more[1..].iter().cloned().collect());
     host.add_account(&host.account);
-    // With fewer accounts there are watches enough; reached again, it is told again.
+    // With fewer accounts there are enough watches. If the limit is reached again, it is reported
+    // again.
     assert!(watcher.follow(std::slice::from_ref(&host.account)).errors.is_empty());
     assert!(watcher.polled.is_empty());
     assert_eq!(watcher.follow(&all).errors.len(), 1);

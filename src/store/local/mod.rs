@@ -19,6 +19,7 @@ use self::layout::AccountFolder;
 use self::profiles::ProfilesWriter;
 use super::{Committed, Error};
 use crate::account::AccountId;
+use crate::files::durable;
 use crate::import_id::ImportId;
 use crate::records::{Batch, Schema};
 

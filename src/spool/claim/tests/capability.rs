@@ -1,4 +1,4 @@
-//! The claim as the service makes it: the daemon with no capability, its opener with two.
+//! Tests a claim as in the service: the daemon has no capability, its opener has two.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,7 +13,8 @@ use crate::spool::opener::Access;
 /// Set in the process that [`the_daemon_claims_and_reads_without_a_capability`] starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
 
-/// As the service runs: not root, owner of incoming and spool; uploads are another user's, with mode
+/// Runs as in the service: not root, owner of incoming and spool. Uploads belong to another user,
+/// with mode
 /// 0600.
 #[test]
 fn the_daemon_claims_and_reads_without_a_capability() {
@@ -66,7 +67,7 @@ const TEST_NAME: &str = "with_daemon::spool::claim::tests::capabilities::the_dae
 fn unprivileged(root: &Path) {
     let paths = crate::config::Paths { accounts: root.into(), ..Default::default() };
     let layout = Layout::new(&paths);
-    // Capabilities are a thread's: the opener's threads have them, this one has none.
+    // Capabilities belong to threads: the opener's threads have them, this one has none.
     let (ours, theirs) = opener::pair().unwrap();
     let access = Access::new(root, 70_000..=99_999);
     std::thread::spawn(move || opener::serve(theirs, access).unwrap());

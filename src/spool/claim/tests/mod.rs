@@ -1,4 +1,4 @@
-//! Claims on a real file system: every step, every crash, every writer.
+//! Tests of claims on a real file system: every step, a crash after each, writers at each.
 
 pub mod capability;
 mod tricks;
@@ -34,7 +34,7 @@ impl TestHost {
     }
 }
 
-/// A host with a pair in incoming, and the claim on it.
+/// Returns a host with a pair in incoming, and its claim.
 fn pair() -> (TestHost, Claim) {
     let host = TestHost::new();
     host.put("e.csv", "identity\n1\n");
@@ -118,7 +118,7 @@ fn a_writer_keeps_either_file_in_incoming() {
         writer.write_all(b"2\n").unwrap();
         drop(writer);
         host.closed(name);
-        // What was looked at is not what lies there: look again.
+        // The file changed since the scan, so it must be scanned again.
         assert!(matches!(host.execute(&claim), Err(ClaimError::Changed { .. })));
         host.execute(&host.claim()).unwrap();
     }
@@ -160,7 +160,7 @@ fn a_writer_between_lease_and_rename_is_seen() {
     assert!(host.spool_is_empty());
 }
 
-/// Each round is one race; a claim costs some syncs.
+/// The number of races. Each costs some syncs.
 const ROUNDS: u32 = 100;
 
 #[test]
@@ -213,7 +213,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
     assert_eq!((text.as_str(), data.size()), ("identity\n1\n", 11));
     assert!(data.unchanged().unwrap());
 
-    // As an open(2) that was on its way before the rename would.
+    // Like an open(2) that resolved the name before the rename.
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -231,7 +231,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
 
 #[test]
 fn two_mounts_are_explained() {
-    // A second file system that any Debian has; without it there is nothing to see here.
+    // Needs a second file system, which every Debian has.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
     let away = other.path().join("spool");

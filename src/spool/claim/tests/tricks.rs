@@ -1,4 +1,4 @@
-//! What an account holder can put in the place of a file that was looked at.
+//! Tests: a hostile account holder replaces a file after the scan.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn what_is_not_the_file_that_was_seen_stays() {
     for (what, trick) in tricks {
         for name in ["e.csv", "e.manifest"] {
             let (host, claim) = pair();
-            // Later than the claim by more than a tick of the file system's clock.
+            // Wait for more than a tick of the file system's clock.
             std::thread::sleep(std::time::Duration::from_millis(15));
             trick(&host.incoming().join(name));
             let error = host.execute(&claim).unwrap_err();

@@ -1,4 +1,4 @@
-//! Looks at a real folder.
+//! Tests of scans of a real folder.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -14,7 +14,7 @@ use crate::files::dir::FolderError;
 use crate::report::DataType;
 use crate::spool::test_host::TestHost;
 
-/// Takes a manifest's text for the name of its data file; `bad` doesn't parse.
+/// Parses a manifest's text as the name of its data file. `bad` is invalid.
 fn parse(bytes: &[u8]) -> Verdict {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     if text == "bad" {
@@ -32,7 +32,7 @@ fn look(host: &TestHost, memory: &mut Memory) -> Seen {
     host.open().look(memory, &limits(), parse).unwrap()
 }
 
-/// Each manifest with its content, sorted.
+/// Returns each manifest with its content, sorted.
 fn contents(seen: &Seen) -> Vec<String> {
     let mut lines: Vec<_> = seen
         .sight
@@ -207,7 +207,7 @@ fn one_look_reads_so_much_and_the_next_goes_on_with_the_earliest() {
     let names = ["c.manifest", "b.manifest", "a.manifest"];
     for name in names {
         let file = std::fs::File::create(host.incoming().join(name)).unwrap();
-        file.set_len(READ_BY_ONE_LOOK * 3 / 4).unwrap(); // a hole: nothing is written
+        file.set_len(READ_BY_ONE_LOOK * 3 / 4).unwrap(); // a sparse file
         drop(file);
         host.closed(name);
         std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
@@ -221,7 +221,8 @@ fn one_look_reads_so_much_and_the_next_goes_on_with_the_earliest() {
     }
 }
 
-/// A million with SFTP_IMPORT_TEST_LONG: what a look keeps depends on the limit alone.
+/// The memory of a scan depends only on the limit. Tests a million files if SFTP_IMPORT_TEST_LONG
+/// is set.
 #[test]
 fn a_flood_of_files_is_seen_up_to_the_limit() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
@@ -238,7 +239,8 @@ fn a_flood_of_files_is_seen_up_to_the_limit() {
     assert!(seen.sight.files.len() <= most, "{}", seen.sight.files.len());
 }
 
-/// Renames a listing's file over while it is read: the kernel then counts no name of it.
+/// A listed file is replaced by a rename during the listing, so the kernel reports a link count of
+/// 0.
 #[test]
 fn a_file_replaced_while_it_is_listed_is_changed() {
     let host = TestHost::new();

@@ -1,4 +1,4 @@
-//! Every decision, by table, with a clock that stands at second 1000.
+//! Tests: every decision, at second 1000.
 
 mod sessions;
 pub mod times;
@@ -53,17 +53,17 @@ fn spent(name: &str) -> Option<ImportId> {
     (name == "spent.manifest").then(|| "sftp1-7".parse().unwrap())
 }
 
-/// The default, but for files that need not settle.
+/// The default periods, except that files need not settle.
 fn periods() -> Pairing {
     Pairing { settle: Period::seconds(0), ..Pairing::default() }
 }
 
-/// The log says nothing.
+/// A log that shows nothing.
 fn silent(_: &Entry) -> Upload {
     Upload::default()
 }
 
-/// The decisions in one line each: `take`, `refuse` or `wait`, in order.
+/// Returns the decisions as one line each: `take`, `refuse` or `wait`, in order.
 fn lines(sight: &Sight) -> Vec<String> {
     let decisions = decide(sight, &Order::new(), &periods(), spent, silent);
     words(&decisions)
@@ -100,7 +100,7 @@ fn one_manifest() {
         (valid("e.csv"), young, &["e.csv"][..], &[][..], "take e.manifest with e.csv"),
         (valid("e.csv"), 0, &["e.csv"], &[], "take e.manifest with e.csv"),
         (valid("E.CSV.GZ"), young, &["E.CSV.GZ"], &[], "take e.manifest with E.CSV.GZ"),
-        // Its data file is not there.
+        // The data file is missing.
         (valid("e.csv"), young, &[], &[], "wait e.manifest NoDataFile 59000ms"),
         (valid("e.csv"), NOW, &[], &[], "wait e.manifest NoDataFile 60000ms"),
         (
@@ -110,7 +110,7 @@ fn one_manifest() {
             &[],
             r#"refuse e.manifest: No data file found: "e.csv" is not in incoming"#,
         ),
-        // It is being written.
+        // The data file is being written.
         (
             valid("e.csv"),
             grace_over,
@@ -130,9 +130,9 @@ fn one_manifest() {
             open_over,
             &["e.csv"],
             &["e.csv"],
-            r#"refuse e.manifest: No data file found: "e.csv" is still being written 1800s after its manifest came; upload the manifest when the data file is whole"#,
+            r#"refuse e.manifest: No data file found: "e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
         ),
-        // It is no data file by its name, there or not.
+        // By its name it is no data file, whether it exists or not.
         (
             valid("e.xlsx"),
             young,
@@ -147,7 +147,7 @@ fn one_manifest() {
             &[],
             r#"refuse e.manifest: File couldn't be read: a data file's name ends in .csv, .csv.gz or .csv.zst; ".csv" does not"#,
         ),
-        // The manifest is not whole, or wrong.
+        // The manifest is incomplete or invalid.
         (Content::BeingWritten, 0, &["e.csv"], &[], "wait e.manifest ManifestBeingWritten"),
         (invalid(), young, &["e.csv"], &[], "wait e.manifest ManifestNotWhole 1000ms"),
         (
@@ -231,7 +231,7 @@ fn the_earlier_of_two_manifests_gets_the_data_file() {
         lines(&second_one(2)),
         [
             "take early.manifest with e.csv",
-            r#"refuse late.manifest: No data file found: "e.csv" was taken for the manifest "early.manifest""#
+            r#"refuse late.manifest: No data file found: "e.csv" was claimed with the manifest "early.manifest""#
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! When an uploader is done: by the sessions that the log names, or by time.
+//! Tests: an upload is finished by the sessions in the log, or by time.
 
 use super::*;
 use crate::audit::Sessions;
@@ -13,7 +13,7 @@ const ENDED: Upload = Upload {
 const CUT: Upload = Upload { sessions: Sessions::Cut, ..ENDED };
 const UNKNOWN: Upload = Upload { sessions: Sessions::Unknown, ..ENDED };
 
-/// `e.manifest` and `e.csv`, changed so many seconds ago.
+/// Returns `e.manifest` and `e.csv`, changed that many seconds ago.
 fn pair(manifest_age: i64, data_age: i64) -> Sight {
     let (manifest_at, data_at) = (NOW - manifest_age, NOW - data_age);
     let age = Age { then: Duration::from_secs(data_age.unsigned_abs()), ..Age::default() };
@@ -102,7 +102,7 @@ fn a_refusal_waits_for_the_uploader_of_the_manifest() {
     assert!(decided(&sight, |_| ENDED)[0].starts_with("refuse spent.manifest"));
 }
 
-/// Two pairs; what becomes of the second while the first one is in some state.
+/// Checks the decision about the second of two pairs, while the first is in some state.
 #[test]
 fn a_later_pair_waits_for_one_that_settles_and_for_no_other() {
     let behind = "wait late.manifest Behind";
@@ -148,10 +148,10 @@ fn a_manifest_whose_complete_data_file_was_replaced_is_refused() {
         lines
     };
     assert_eq!(sorted(&sight, &replaced), both);
-    assert_eq!(sorted(&sight, &silent), both, "the times alone say so");
+    assert_eq!(sorted(&sight, &silent), both, "the times alone show it");
     sight.manifests.pop();
     assert_eq!(decided(&sight, replaced), [refused], "without a later manifest too");
-    assert_eq!(decided(&sight, silent), ["take e.manifest with e.csv"], "the manifest came first");
+    assert_eq!(decided(&sight, silent), ["take e.manifest with e.csv"], "the manifest arrived first");
     let resumed = |_: &Entry| closed_at(NOW - 6);
     assert_eq!(decided(&sight, resumed), ["take e.manifest with e.csv"]);
 }

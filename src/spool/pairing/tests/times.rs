@@ -1,4 +1,4 @@
-//! Periods, clocks that jump, and what came in one tick.
+//! Tests: periods, clocks that jump, and changes within one clock tick.
 
 use super::*;
 
@@ -25,14 +25,15 @@ fn a_clock_set_back_makes_nobody_wait_longer_than_the_period() {
     assert!(lines(&sight)[0].starts_with("refuse"), "{:?}", lines(&sight));
 }
 
-/// An hour forward (or a year) while a manifest waits: what counts is for how long it has waited.
+/// The clock jumps an hour or a year forward while a manifest waits. Only the time since the first
+/// scan counts.
 #[test]
 fn a_clock_set_forward_refuses_nobody_early() {
     let mut sight =
         Sight { manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))], ..Sight::default() };
     sight.manifests[0].age.since = Duration::from_secs(2);
     assert_eq!(lines(&sight), ["wait e.manifest NoDataFile 58000ms"]);
-    // First seen after a restart: what the host's clock says is all there is.
+    // First scanned after a restart: only the host's clock is known.
     sight.manifests[0].age = Age { then: Duration::from_secs(59), since: Duration::from_secs(1) };
     assert!(lines(&sight)[0].starts_with("refuse"), "{:?}", lines(&sight));
 }
@@ -73,11 +74,11 @@ fn the_order_is_that_of_first_arrivals_then_of_changes_then_of_names() {
     };
     assert_eq!(taken(&Order::new()), "c.manifest a.manifest b.manifest");
     let arrival = |name: &str, at, place| (name.to_owned(), Arrival { at: second(at), place });
-    // c's time was set after it came: it keeps its place.
+    // c's time was set after its arrival: it keeps its place.
     let order = Order::from([arrival("b.manifest", NOW, 7), arrival("c.manifest", NOW + 1, 8)]);
     assert_eq!(taken(&order), "b.manifest a.manifest c.manifest");
-    assert!(order_is_open(&sight, &order, second(NOW)), "a's event is on its way");
-    assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would be here by now");
+    assert!(order_is_open(&sight, &order, second(NOW)), "a's event is still to be read");
+    assert!(!order_is_open(&sight, &order, second(NOW + 2)), "it would have been read by now");
     let order = Order::from([arrival("b.manifest", NOW, 7), arrival("a.manifest", NOW, 8)]);
     assert!(!order_is_open(&sight, &order, second(NOW)));
 }

@@ -1,18 +1,18 @@
-//! Real inotify on a real folder.
+//! Tests of inotify on a real folder.
 
 use std::time::Duration;
 
 use super::*;
 use crate::spool::test_host::TestHost;
 
-/// Longer than any event takes, shorter than patience.
+/// Longer than any event takes.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn next(events: &mut Events) -> Vec<Look> {
     tokio::time::timeout(SOON, events.next()).await.expect("an event").unwrap()
 }
 
-/// Whether nothing is to be looked at.
+/// Returns whether there is nothing to scan.
 async fn quiet(events: &mut Events) -> bool {
     tokio::time::timeout(Duration::from_millis(50), events.next()).await.is_err()
 }
@@ -21,21 +21,21 @@ fn only(account: &AccountId) -> Vec<AccountId> {
     vec![account.clone()]
 }
 
-/// Follows `accounts`, each of which must get a watch; those whose watch is new.
+/// Follows `accounts`, each of which must get a watch. Returns those whose watch is new.
 #[track_caller]
 fn follow(events: &mut Events, accounts: &[&AccountId]) -> Vec<AccountId> {
     let accounts: Vec<_> = accounts.iter().copied().cloned().collect();
     watched(events.follow(&accounts))
 }
 
-/// Those whose watch is new, when all have one.
+/// Returns the accounts whose watch is new. All must have one.
 #[track_caller]
 fn watched(Renewed { new, root, unwatched }: Renewed) -> Vec<AccountId> {
     assert!(root.is_none() && unwatched.is_empty(), "{root:?} {unwatched:?}");
     new
 }
 
-/// A host and its events, which follow the account.
+/// Returns a host and its events, which follow the account.
 fn followed() -> (TestHost, Events) {
     let host = TestHost::new();
     let mut events = Events::new(&host.layout, Arc::default()).unwrap();
@@ -80,7 +80,7 @@ async fn an_account_added_while_running_is_followed() {
     std::fs::create_dir(host.layout.account(&added)).unwrap();
     assert_eq!(next(&mut events).await, [Look::Accounts]);
     let both = [&host.account, &added];
-    // It has no incoming yet; making it is seen.
+    // It has no incoming yet. Its creation is reported.
     assert!(follow(&mut events, &both).is_empty());
     std::fs::create_dir(host.layout.incoming(&added)).unwrap();
     assert_eq!(next(&mut events).await, [Look::Accounts]);
@@ -114,7 +114,7 @@ async fn incoming_moved_away_and_made_again_is_followed() {
     assert_eq!(follow(&mut events, &[&host.account]), only(&host.account));
     while !quiet(&mut events).await {}
     std::fs::write(old.join("e.csv"), "x").unwrap();
-    assert!(quiet(&mut events).await, "the old folder is watched no more");
+    assert!(quiet(&mut events).await, "the old folder is no longer watched");
     host.put("e.csv", "x");
     assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
 }
