@@ -178,12 +178,12 @@ mod tests {
         assert_eq!((looks.next(later(99)), looks.next_alarm()), (None, Some(later(100))));
         looks.ring(later(100));
         assert_eq!(looks.next(later(100)), Some(account("a")));
-        looks.request_soon(account("a"), later(101)); // while it is looked at
+        looks.request_soon(account("a"), later(101)); // during its scan
         looks.done(&account("a"), later(102), Some(Duration::from_secs(2)));
         assert_eq!(looks.next_alarm(), Some(later(201)), "the earlier one");
         looks.request(account("a")); // the session has ended
         assert_eq!(looks.next(later(103)), Some(account("a")));
-        assert_eq!(looks.next_alarm(), None, "that look saw the change");
+        assert_eq!(looks.next_alarm(), None, "that scan covers the change");
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         for id in &ids[1..SIDE_BY_SIDE] {
             assert_eq!(looks.next(now + HANGS).as_ref(), Some(id));
         }
-        assert_eq!(looks.next(now + HANGS), None, "so many side by side");
+        assert_eq!(looks.next(now + HANGS), None, "all slots are taken");
         assert!(!looks.hang(now + HANGS));
         assert!(looks.hang(now + 2 * HANGS));
         looks.done(&ids[0], now + 2 * HANGS, None);

@@ -136,7 +136,7 @@ async fn serve(
         Supervisor::new(Arc::clone(&engine), watcher, session_ends, wake_relay, notify);
     tokio::select! {
         () = supervisor.run(stop) => {}
-        // An early end is a bug: imports would go on without mail and webhooks.
+        // An early end is a bug: imports would continue without mail and webhooks.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     keeper.stop();

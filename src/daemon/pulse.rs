@@ -47,8 +47,8 @@ mod tests {
         let now = Instant::now();
         let mut pulse = Pulse::new(now, None);
         assert!(!pulse.beats(now + BUSY, false));
-        assert!(pulse.beats(now + BUSY, true), "something has come");
-        assert!(!pulse.beats(now + BUSY, true), "once");
+        assert!(pulse.beats(now + BUSY, true), "work has begun");
+        assert!(!pulse.beats(now + BUSY, true), "once per interval");
         assert_eq!(pulse.next(false), now + BUSY + IDLE);
         let short = Duration::from_millis(100);
         let pulse = Pulse::new(now, Some(short));

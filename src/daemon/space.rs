@@ -2,9 +2,9 @@
 //! [`measure`] and the log.
 //!
 //! Invariant: while the queue is held nothing is claimed and no import begins; running imports,
-//! mail and webhooks go on. It is released at a tenth above the floor, so that a disk at the floor
-//! doesn't switch all the time. Every change is logged once, also in the activity log. That may be
-//! on the full disk, so its lines stay pending until they can be written.
+//! mail and webhooks continue. It is released at a tenth above the floor, so that a disk at the
+//! floor doesn't switch all the time. Every change is logged once, also in the activity log. That
+//! may be on the full disk, so its lines stay pending until they can be written.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(update(1_000, 1_000), None);
         let reason = "999 B free at /b, less than imports.free-space-floor = 1.0 kB";
         assert_eq!(update(5_000, 999), Some(Change::Held(reason.into())));
-        assert_eq!(update(5_000, 0), None, "told once");
+        assert_eq!(update(5_000, 0), None, "logged once");
         assert_eq!(update(0, 5_000), None, "another disk is no change");
         assert_eq!(update(1_099, 5_000), None, "not yet");
         assert!(matches!(update(1_100, 5_000), Some(Change::Released(_))));

@@ -1,7 +1,7 @@
 //! The schedule of progress reports. Pure.
 //!
 //! Invariant: one round at a time, and none while no import waits or runs. A new import's first
-//! round comes soon after its claim, but with a delay, as most imports have ended by then.
+//! round begins soon after its claim, but with a delay, within which most imports end.
 
 use std::time::{Duration, Instant};
 
@@ -93,7 +93,7 @@ mod tests {
         assert!(!telling.begin(now, 0));
         assert_eq!(telling.next(), None);
         assert!(telling.begin(now, 1));
-        assert!(!telling.begin(now, 1), "under way");
+        assert!(!telling.begin(now, 1), "a round is running");
         telling.done(now);
         assert_eq!(telling.next(), Some(now + PERIOD));
         assert!(!telling.begin(now, 1));

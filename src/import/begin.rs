@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Requeues imports that began with their claim and won't run soon, because the process stops
-    /// or the queue is held. After an error it goes on with the others, and returns the error.
+    /// or the queue is held. After an error it still requeues the others, and returns the error.
     pub fn put_back_begun(&self) -> state::Result<()> {
         let mut done = Ok(());
         let begun = self.begun().clone();

@@ -49,7 +49,7 @@ impl Rejections for Lines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Takes the records out. The phrase cache stays with `self`, which goes on.
+    /// Takes the records out. The phrase cache stays with `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),

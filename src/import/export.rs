@@ -1,4 +1,4 @@
-//! Exports all data of one account into a folder, while the daemon goes on.
+//! Exports all data of one account into a folder, while the daemon keeps running.
 //!
 //! The state database is read first, in one transaction: every import that is completed there is
 //! complete in the rest of the export. `listing.json` is written last, so an export without one was

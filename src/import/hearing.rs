@@ -53,7 +53,7 @@ impl fmt::Debug for Hearing {
 
 impl Hearing {
     /// Binds the socket and loads the stored facts. A socket that can't be bound is logged; uploads
-    /// are then not audited, and imports go on.
+    /// are then not audited, but still imported.
     pub(super) fn begin(engine: &Engine, on_session_end: OnSessionEnd) -> state::Result<Self> {
         let socket = LogSocket::bind(&engine.layout).inspect_err(|error| {
             tracing::error!("uploads are not audited: {}", chain(error));

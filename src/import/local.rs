@@ -86,7 +86,7 @@ impl Local {
         let missing = |error: io::Error| {
             let name = &manifest.file_name;
             if error.kind() == io::ErrorKind::NotFound {
-                let detail = format!("{name} does not lie beside the manifest");
+                let detail = format!("{name} is not in the manifest's folder");
                 return Failure::new(FailureText::NoDataFile, detail);
             }
             Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))

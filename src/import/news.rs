@@ -85,7 +85,7 @@ mod tests {
         news.of_lines();
         assert!(news.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
-        assert!(news.wait(LONG, SHORT), "nothing came");
+        assert!(news.wait(LONG, SHORT), "no wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
             scope.spawn(|| news.of_lines());

@@ -27,7 +27,7 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
         return Start::Answer(refusal.clone());
     }
     if starts >= max_starts {
-        let detail = format!("it was cut off {starts} times and is set aside; the log says why");
+        let detail = format!("it was cut off {starts} times and is set aside; see the log");
         return Start::SetAside(Failure::new(FailureText::Internal, detail));
     }
     Start::Run

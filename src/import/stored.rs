@@ -1,8 +1,8 @@
 //! Checks of the store: a stored import is never reported as failed, and its id is never reused.
 //!
-//! The store commits an import before its answer is written, and crashes, bugs or a full disk can
-//! come between the two. Before an import is reported as failed, the store is queried. If it has
-//! the import, the answer is completed, whatever the outcome of the last run.
+//! The store commits an import before its answer is written, and a crash, a bug or a full disk can
+//! separate the two. Before an import is reported as failed, the store is queried. If it has the
+//! import, the answer is completed, regardless of the outcome of the last run.
 
 use super::pipeline::Outcome;
 use super::state::{self as decide, Start};

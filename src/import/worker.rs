@@ -72,7 +72,7 @@ impl Engine {
         ran.unwrap_or_else(|_| {
             let row = self.row(id)?;
             tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
-            let failure = Failure::new(FailureText::Internal, "the log of the server says more");
+            let failure = Failure::new(FailureText::Internal, "see the log of the server");
             let answered = self.answer(&row, None, Outcome::failed(failure), None);
             self.uncounted_on_error(&row, answered)
         })
@@ -200,7 +200,7 @@ impl Engine {
                 crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
-                // The start is taken off the count: it says nothing about the import.
+                // The start doesn't count: the failure was not the import's.
                 self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
                 Ok(Some(pause))
             }

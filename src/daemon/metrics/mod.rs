@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, UnixListener};
 use self::gather::Page;
 use crate::config::{Config, Listen};
 
-/// Serves metrics until the process ends. If it can't listen, that is logged and imports go on; an
-/// alert on `up` notices it.
+/// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
+/// else; an alert on `up` notices it.
 pub async fn serve(config: Arc<Config>) {
     let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
     let named = config.metrics.listen.clone();

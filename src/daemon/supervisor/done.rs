@@ -94,7 +94,7 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::look_failed();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
-                self.surveys.want(Wanted::SURVEY); // finds what the scan had queued by then
+                self.surveys.want(Wanted::SURVEY); // finds what the scan has queued
                 Some(LOOK_AGAIN)
             }
         };
