@@ -1,8 +1,8 @@
-//! The threads that listen to the SFTP server's log: one reads the socket and waits for nothing else,
-//! one links the socket into chroots and writes down what was heard.
+//! The threads of the upload audit: the reader reads the log socket and never waits for anything
+//! else; the writer links the socket into chroots and stores the ledger.
 //!
-//! Always holds: the reader goes on whatever happens, as nobody else empties the socket, and does
-//! not keep the state database open; the writer has ended when [`Keeper::stop`] returns.
+//! Invariant: the reader survives every error, because nothing else empties the socket, and it does
+//! not keep the state database open. The writer has ended when [`Keeper::stop`] returns.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,21 +14,18 @@ use crate::import::{Engine, Hearing};
 use crate::sanitize::chain;
 use crate::state;
 
-/// What is heard within this is written down together.
+/// Lines within this time are stored in one transaction.
 const TOGETHER: Duration = Duration::from_millis(500);
-/// After an error, and where there will be more to write, the next try waits this long.
+/// Pause after an error, and while some changes are held back.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The thread that writes.
+/// The writer.
 pub struct Keeper {
     engine: Arc<Engine>,
     thread: JoinHandle<()>,
 }
 
-/// Starts both; the reader ends with the process.
-///
-/// # Errors
-/// The host gives no thread.
+/// Starts both threads. The reader ends with the process.
 pub fn start(engine: &Arc<Engine>) -> io::Result<Keeper> {
     if let Some(hearing) = engine.hearing.get().map(Arc::clone) {
         Builder::new().name("log-socket".into()).spawn(move || listen(&hearing))?;
@@ -39,7 +36,7 @@ pub fn start(engine: &Arc<Engine>) -> io::Result<Keeper> {
 }
 
 impl Keeper {
-    /// Ends the thread, and writes down what was heard until now.
+    /// Ends the writer, and stores every line received until now.
     pub fn stop(self) {
         if let Some(hearing) = self.engine.hearing.get() {
             hearing.stop();
@@ -53,9 +50,9 @@ impl Keeper {
 
 fn listen(hearing: &Hearing) {
     loop {
-        // A panic took the line with it that caused it.
+        // A panic loses only the line that caused it.
         match catch_unwind(AssertUnwindSafe(|| hearing.hear())) {
-            Ok(Ok(())) => return, // there is nothing to listen to
+            Ok(Ok(())) => return, // there is no socket
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);
@@ -71,7 +68,7 @@ fn keep(engine: &Engine) {
     while hearing.wait_for_news(together, pause) {
         hearing.link();
         (together, pause) = match engine.write_down().inspect_err(log_error) {
-            Ok(false) => (TOGETHER, Duration::MAX), // until something is heard
+            Ok(false) => (TOGETHER, Duration::MAX), // until the next line
             Ok(true) => (TOGETHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
         };
@@ -79,5 +76,5 @@ fn keep(engine: &Engine) {
 }
 
 fn log_error(error: &state::Error) {
-    tracing::error!("what the SFTP server said is not written down: {}", chain(error));
+    tracing::error!("cannot store the audit of uploads: {}", chain(error));
 }

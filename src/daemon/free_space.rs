@@ -1,10 +1,10 @@
-//! Room on the disks: below the configured floor the queue is held. Pure but for [`measure`] and
-//! the log.
+//! Free space on the disks: below the configured floor the queue is held. Pure except for
+//! [`measure`] and the log.
 //!
-//! Always holds: while it is held nothing is claimed and no import begins; what runs goes on, mail
-//! and webhooks too. It is let go when there is a tenth more than the floor, so that a disk at the
-//! floor doesn't make it change all the time. Every change is told once, also in the activity log,
-//! which may lie on the very disk that is full: a line waits until it can be written.
+//! Invariant: while the queue is held nothing is claimed and no import begins; running imports,
+//! mail and webhooks continue. It is released at a tenth above the floor, so that a disk at the
+//! floor doesn't switch all the time. Every change is logged once, also in the activity log. That
+//! may be on the full disk, so its lines stay pending until they can be written.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,14 @@ use nix::sys::statvfs::statvfs;
 
 use crate::config::{Config, Size};
 
-/// Nothing begins on a measurement that is older.
+/// The age up to which a measurement allows work to begin.
 const FRESH: Duration = Duration::from_secs(2);
-/// A measurement takes microseconds.
+/// A measurement that takes this long hangs; it normally takes microseconds.
 const HANGS: Duration = Duration::from_secs(5);
 
-/// How much room a folder's file system has for us.
+/// The free space of a folder's file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// The folder.
     pub path: PathBuf,
     /// Bytes free to users other than root.
     pub free: u64,
@@ -32,62 +31,62 @@ pub struct Room {
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// When it happened.
     pub at: Timestamp,
     /// `queue.held` or `queue.released`.
     pub action: &'static str,
-    /// Which disk, how much.
+    /// The disk and its free space.
     pub detail: String,
 }
 
-/// Whether the queue is held, and what is still to be told.
+/// Whether the queue is held, and the pending lines of the activity log.
 #[derive(Debug)]
 pub struct Space {
     floor: Size,
     held: Option<Room>,
     untold: Vec<Line>,
-    /// Since when a measurement is under way.
+    /// Begin of the running measurement.
     measuring: Option<Instant>,
-    /// When the last one ended.
+    /// End of the last measurement.
     measured: Option<Instant>,
-    /// Since when it is held.
+    /// Since when the queue is held.
     since: Option<Instant>,
 }
 
-/// What a measurement changed.
+/// A change by a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// From now on the queue is held, for the reason given.
+    /// The queue is held from now on, for this reason.
     Held(String),
-    /// It goes on, after so long.
+    /// The queue is released after this time.
     Released(Duration),
 }
 
 impl Space {
-    /// With nothing measured: not held.
+    /// Creates it not held and without a measurement.
     pub fn new(floor: Size) -> Self {
         let (measuring, measured) = (None, None);
         Self { floor, held: None, untold: Vec::new(), measuring, measured, since: None }
     }
 
-    /// Whether nothing may be claimed or begun.
+    /// Whether the queue is held.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether it is held, or the activity log has yet to be told of a change.
+    /// Whether the queue is held or a line for the activity log is pending.
     pub fn is_busy(&self) -> bool {
         self.is_held() || !self.untold.is_empty()
     }
 
-    /// Whether what is known of the disks is good enough at `now` to begin something. A disk that
-    /// doesn't answer is not waited for: what needs it then says so.
+    /// Whether the last measurement is recent enough at `now` to begin work. A measurement that
+    /// hangs counts too: the work that needs the disk then reports it.
     pub fn is_known(&self, now: Instant) -> bool {
         let within = |since: Option<Instant>, limit| since.is_some_and(|at| now < at + limit);
         within(self.measured, FRESH) || self.measuring.is_some_and(|at| now >= at + HANGS)
     }
 
-    /// The lines to tell with the measurement that begins at `now`; none while one is under way.
+    /// Begins a measurement at `now`. Returns the pending lines to write with it; `None` if one is
+    /// running.
     pub fn begin(&mut self, now: Instant) -> Option<Vec<Line>> {
         if self.measuring.is_some() {
             return None;
@@ -96,8 +95,8 @@ impl Space {
         Some(self.untold.clone())
     }
 
-    /// A measurement of every disk is done at `now`, and the activity log has the first `told` lines.
-    /// One that took long counts like others: a slow disk is measured once, not for ever.
+    /// Ends the measurement at `now`; the first `told` pending lines were written. Its age counts
+    /// from its end, so that a slow disk doesn't cause endless measurements.
     pub fn done(
         &mut self,
         rooms: &[Room],
@@ -110,7 +109,7 @@ impl Space {
         self.update(rooms, at)
     }
 
-    /// Takes a measurement; a change is logged.
+    /// Applies a measurement, and logs a change.
     fn update(&mut self, rooms: &[Room], at: Timestamp) -> Option<Change> {
         let scarcest = rooms.iter().min_by_key(|room| room.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
@@ -128,12 +127,12 @@ impl Space {
             Change::Held(reason) => {
                 self.since = Some(Instant::now());
                 tracing::error!(
-                    "the queue is held: {reason}; it goes on by itself when there is room"
+                    "the queue is held: {reason}; it is released when there is more space"
                 );
                 ("queue.held", reason.clone())
             }
             Change::Released(_) => {
-                tracing::info!("the queue goes on: there is room again");
+                tracing::info!("the queue is released: there is enough free space again");
                 ("queue.released", String::new())
             }
         };
@@ -141,7 +140,7 @@ impl Space {
         Some(change)
     }
 
-    /// `status` with the reason before it, while the queue is held.
+    /// Puts the reason before `status` while the queue is held.
     pub fn explain(&self, status: String) -> String {
         match self.reason() {
             Some(reason) => format!("Queue held, {reason}. {status}"),
@@ -156,20 +155,20 @@ impl Space {
     }
 }
 
-/// The folders whose disks are watched.
+/// Returns the folders whose disks are measured.
 pub fn folders(config: &Config) -> [PathBuf; 3] {
     let paths = &config.paths;
     [paths.accounts.clone(), paths.state.clone(), paths.data()]
 }
 
-/// How much room there is. A folder that isn't there (yet), or whose file system doesn't say, is
-/// left out: what needs it then says so.
+/// Measures the free space of each folder. A missing folder, or one that can't be measured, is left
+/// out: the work that needs it reports the error.
 pub fn measure(folders: &[PathBuf]) -> Vec<Room> {
     let room = |path: &PathBuf| Some(Room { path: path.clone(), free: free(path).ok()? });
     folders.iter().filter_map(room).collect()
 }
 
-/// Bytes free to users other than root (statvfs(3)).
+/// Returns the bytes free to users other than root (statvfs(3)).
 fn free(path: &Path) -> io::Result<u64> {
     let stat = statvfs(path)?;
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
@@ -191,7 +190,7 @@ mod tests {
         assert_eq!(update(1_000, 1_000), None);
         let reason = "999 B free at /b, less than imports.free-space-floor = 1.0 kB";
         assert_eq!(update(5_000, 999), Some(Change::Held(reason.into())));
-        assert_eq!(update(5_000, 0), None, "told once");
+        assert_eq!(update(5_000, 0), None, "logged once");
         assert_eq!(update(0, 5_000), None, "another disk is no change");
         assert_eq!(update(1_099, 5_000), None, "not yet");
         assert!(matches!(update(1_100, 5_000), Some(Change::Released(_))));

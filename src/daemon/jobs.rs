@@ -1,7 +1,7 @@
-//! What runs on blocking threads, and what each brings back to the loop.
+//! The jobs that run on blocking threads, and the result that each returns to the loop.
 //!
-//! Always holds: every piece of work brings something back, also when it panics; a look or an
-//! import that the loop never heard of again would hold its place for ever.
+//! Invariant: every job returns a result, even if it panics. Without one, a scan or an import would
+//! occupy its slot forever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use crate::import_id::ImportId;
 use crate::sanitize::chain;
 use crate::state::{self, activity};
 
-/// What a blocking thread brings back.
+/// The result of a job.
 pub enum Done {
-    /// None: it panicked.
+    /// `None` if it panicked.
     Survey(Option<state::Result<Option<Survey>>>),
     Look(AccountId, Result<Looked, IntakeError>),
     Run(Run, Result<Ended, RunError>),
     Sweep,
     PutBack,
-    /// Whether there is something to deliver.
+    /// Whether milestones were enqueued.
     Told(bool),
-    /// How much room there is, and how many lines the activity log took.
+    /// The free space, and how many lines were written to the activity log.
     Space(Vec<Room>, usize),
 }
 
-/// One import under way.
+/// One running import.
 #[derive(Clone)]
 pub struct Run {
     pub import: Queued,
@@ -55,10 +55,10 @@ pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
     Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
 }
 
-/// At the end, and while the queue is held.
+/// Requeues early started imports, at the end and while the queue is held.
 pub fn put_back_begun(engine: &Engine) -> Done {
     if let Some(Err(error)) = guarded(|| engine.put_back_begun()) {
-        tracing::error!("cannot queue again what has just begun: {}", chain(&error));
+        tracing::error!("cannot requeue an import that has just begun: {}", chain(&error));
     }
     Done::PutBack
 }
@@ -73,7 +73,7 @@ pub fn sweep(engine: &Engine) -> Done {
 pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
     let told = guarded(|| engine.tell_meanwhile(running));
     if let Some(Err(error)) = &told {
-        tracing::error!("cannot tell how far imports are: {}", chain(error));
+        tracing::error!("cannot write progress reports: {}", chain(error));
     }
     Done::Told(matches!(told, Some(Ok(true))))
 }
@@ -88,13 +88,13 @@ pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {
             untold.iter().try_for_each(|l| activity::log(tx, l.at, None, None, l.action, &l.detail))
         })
     });
-    // A disk that is full may not take them yet.
+    // On a full disk the write may fail; the lines then stay pending.
     Done::Space(rooms, if matches!(told, Some(Ok(()))) { untold.len() } else { 0 })
 }
 
-/// What `work` returns; none when it panicked, which has written where and why to standard error.
+/// Runs `work`. `None` if it panicked; the panic message is on standard error.
 fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // What the work shares with others is behind locks that say what a panic leaves of them.
+    // Shared state is behind locks, whose users document what a panic leaves.
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

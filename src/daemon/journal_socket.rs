@@ -1,8 +1,8 @@
 //! Reads sshd's log entries from the journal socket, one JSON object per line.
 //!
 //! The daemon cannot read the journal. It connects to sftp-import-journal.socket, and systemd runs
-//! journalctl for each connection, as a user of its own. The socket is in a folder of root's, so the
-//! entries come from systemd, and root opens nothing in a folder of the daemon's user.
+//! journalctl for each connection as a separate user. The socket is in a folder that belongs to
+//! root, so the entries are systemd's, and root opens nothing in a folder of the daemon's user.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::import::Engine;
 
 /// Variable with the socket's path, which the unit sets. Unset: logins are not audited.
 const SOCKET: &str = "SFTP_IMPORT_JOURNAL";
-/// A longer entry is no login.
+/// A longer entry is not a login.
 const LONGEST: u64 = 64 * 1024;
 /// Pause before the next connection.
 const RETRY: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Logs: to the journal with fields when systemd runs us, to standard error otherwise.
+//! Logging: to the journal with fields if systemd runs the process, to standard error otherwise.
 
 use std::io::IsTerminal;
 
@@ -6,13 +6,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The variable that sets what is logged, as in `SFTP_IMPORT_LOG=debug`. Default: info.
+/// The variable with the filter, as in `SFTP_IMPORT_LOG=debug`. Default: info.
 const FILTER: &str = "SFTP_IMPORT_LOG";
 
 /// Sets up logging for this process.
 pub fn start() {
     let filter = || EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    // journald gets ACCOUNT and IMPORT as fields of their own.
+    // Without a prefix the fields are ACCOUNT and IMPORT.
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {

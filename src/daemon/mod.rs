@@ -1,4 +1,4 @@
-//! `sftp-importd`: the sidecar. Wiring only.
+//! `sftp-importd`: the daemon. Wiring only.
 //!
 //! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
 
@@ -37,7 +37,7 @@ use crate::outbox::Relay;
 use crate::sanitize::chain;
 use crate::spool::{self, Opener, ProbeError, Watcher};
 
-/// The sidecar of sftp-import: watches the accounts' folders and imports what partners upload.
+/// The daemon of sftp-import: watches the accounts' folders and imports what partners upload.
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
@@ -46,7 +46,7 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Runs the sidecar until SIGTERM or SIGINT; or its opener process, if started as one.
+/// Runs the daemon until SIGTERM or SIGINT, or its opener process if started as one.
 pub fn main() -> ExitCode {
     if opener::is_asked_for() {
         return opener::main();
@@ -63,7 +63,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Threads that block outlive the pause between two rounds of an idle sidecar.
+/// How long an idle blocking thread is kept: longer than the pause between two rounds of an idle
+/// daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
 type Failure = Box<dyn std::error::Error>;
@@ -74,18 +75,18 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!("{deprecation}");
     }
     preflight::check(&config.paths)?;
-    // Before there is a second thread: each has capabilities of its own.
+    // Before there is a second thread, because each thread has its own capabilities.
     let (opener, opener_process) = opener::start(&config)?;
     let _alone = preflight::be_alone(&config.paths)?;
     if let Err(error) = config.check_secrets() {
-        tracing::warn!("{}; {}", chain(&error), error.hint()); // mail alone depends on it
+        tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail depends on it
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(THREADS_IDLE)
         .build()?;
     let result = runtime.block_on(serve(config, opener, opener_process));
-    // A mail server that hangs must not keep us: what was under way is sent again.
+    // Doesn't wait for a hanging mail server: unfinished attempts are repeated after the restart.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -99,7 +100,7 @@ async fn serve(
     let engine = Arc::new(Engine::with_opener(Arc::clone(&config), opener)?);
     match spool::gives_leases(&engine.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // a full disk, say
+        Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // e.g. a full disk
         Ok(()) => {}
     }
     engine.state.check()?;
@@ -112,18 +113,19 @@ async fn serve(
 
     engine.finish_upgrade()?;
     let (ended, session_ends) = tokio::sync::mpsc::unbounded_channel();
-    // An error means that the supervisor has ended, and the process is about to.
+    // Sending fails only if the supervisor has ended and the process is about to end.
     engine.listen(Box::new(move |account| drop(ended.send(account))))?;
     let keeper = audit_threads::start(&engine)?;
-    drop(tokio::spawn(journal_socket::serve(Arc::clone(&engine)))); // it ends with the runtime
-    drop(tokio::spawn(metrics::serve(Arc::clone(&config)))); // and so does this
+    // Both tasks end with the runtime.
+    drop(tokio::spawn(journal_socket::serve(Arc::clone(&engine))));
+    drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
     let asked = asked_to_stop()?;
     let mut opener_ended = None;
     let stop = async {
         tokio::select! {
             () = asked => {}
-            // No upload can be opened any more. systemd starts both processes again.
+            // No upload can be opened any more. The daemon ends, and systemd restarts both.
             status = opener_end => opener_ended = Some(status),
         }
     };
@@ -132,11 +134,11 @@ async fn serve(
         Supervisor::new(Arc::clone(&engine), watcher, session_ends, wake_relay, notify);
     tokio::select! {
         () = supervisor.run(stop) => {}
-        // Its end before ours is a bug of ours. Everything else would go on and nobody hear of it.
+        // An early end is a bug: imports would continue without mail and webhooks.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     keeper.stop();
-    drop(stop_relay); // its end is the signal
+    drop(stop_relay); // closing the channel is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     opener_ended.map_or(Ok(()), |status| Err(opener::ended(status)))
 }

@@ -1,9 +1,10 @@
-//! The opener process: how the daemon starts it and gives up its own capabilities, and its `main`.
+//! The opener process: its start by the daemon, which then gives up its own capabilities, and its
+//! `main`.
 //!
-//! The daemon is started with `CAP_DAC_READ_SEARCH` and `CAP_LEASE`. Before it has a second thread, and
-//! before it reads anything that an account wrote, it starts itself once more under the name
-//! [`NAME`], with one end of a socket as standard input, and then has no capability any more. The
-//! other process has those two and answers [`spool::Opener`]; it ends when the daemon does.
+//! The daemon starts with `CAP_DAC_READ_SEARCH` and `CAP_LEASE`. Before it has a second thread, and
+//! before it reads anything that an account wrote, it starts itself again under the name [`NAME`],
+//! with one end of a socket as standard input, and drops every capability. The new process keeps
+//! those two, serves [`spool::Opener`], and ends when the daemon does.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -23,36 +24,32 @@ use crate::config::Config;
 use crate::sanitize::chain;
 use crate::spool::{self, Access, Opener};
 
-/// The first argument of the opener process, by which the program knows that it is one.
+/// `argv[0]` of the opener process, by which the program recognises its role.
 const NAME: &str = "sftp-import-opener";
 
-/// What the opener process needs; it reports at its start which of it is missing.
+/// The capabilities that the opener process needs; at its start it reports a missing one.
 const NEEDED: [(CapabilitySet, &str); 2] =
     [(CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"), (CapabilitySet::LEASE, "CAP_LEASE")];
 
-/// The report that nothing is missing; else it is the place in [`NEEDED`].
+/// The report that nothing is missing. Any other value is an index into [`NEEDED`].
 const READY: u8 = NEEDED.len() as u8;
 
 /// Why the daemon has no opener process, or more rights than it should.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenerError {
-    /// It can't be started.
     #[error("cannot start the opener process")]
     Start(#[source] io::Error),
-    /// It ended at once; it has printed why.
+    /// Its error is on standard error.
     #[error("the opener process ended at its start ({0})")]
     Ended(ExitStatus),
-    /// The daemon was started without it.
     #[error(
         "the capability {0} is missing; \
          the unit's AmbientCapabilities= and CapabilityBoundingSet= give it"
     )]
     Capability(&'static str),
-    /// The system call filter of the unit may refuse capset(2).
-    #[error("cannot give up capabilities; does the unit's SystemCallFilter= allow capset?")]
+    #[error("cannot drop capabilities; does the unit's SystemCallFilter= allow capset?")]
     GiveUp(#[source] io::Error),
-    /// The kernel shows capabilities all the same.
-    #[error("not every capability is given up: /proc/self/status shows {0:?}")]
+    #[error("not every capability was dropped: /proc/self/status shows {0:?}")]
     LeftOver(String),
 }
 
@@ -62,10 +59,8 @@ pub struct OpenerProcess {
     child: Child,
 }
 
-/// Starts the opener process, and gives up every capability of this one, which must have one thread.
-///
-/// # Errors
-/// See [`OpenerError`].
+/// Starts the opener process and drops every capability of this process, which must have only one
+/// thread.
 pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
     privileges::shut().map_err(OpenerError::Start)?;
     let (ours, theirs) = spool::opener::pair().map_err(|e| OpenerError::Start(e.into()))?;
@@ -113,7 +108,7 @@ impl OpenerProcess {
     }
 }
 
-/// The error with which the daemon ends, as its opener process has.
+/// Makes the error with which the daemon ends after its opener process.
 pub fn ended(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> Failure {
     let how = match status {
         Ok(Ok(status)) => status.to_string(),
@@ -123,7 +118,7 @@ pub fn ended(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) 
     format!("the opener process has ended ({how}); without it no upload can be opened").into()
 }
 
-/// Whether this process is to be the opener process.
+/// Whether this process was started as the opener process.
 pub fn is_asked_for() -> bool {
     std::env::args_os().next().is_some_and(|name| name == NAME)
 }
@@ -133,7 +128,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // To the journal, by way of the daemon's standard error.
+            // It shares the daemon's standard error, which the journal reads.
             let _ = writeln!(io::stderr(), "the opener process: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
@@ -148,7 +143,7 @@ fn run() -> Result<(), Failure> {
     let kept = privileges::keep(needed)?;
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [root, first, last] = arguments.as_slice() else {
-        return Err("it is started by sftp-importd alone".into());
+        return Err("only sftp-importd starts it".into());
     };
     let uid = |text: &std::ffi::OsStr| text.to_str().and_then(|text| text.parse::<u32>().ok());
     let (Some(first), Some(last)) = (uid(first), uid(last)) else {
@@ -162,8 +157,8 @@ fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// systemd and a terminal send these to all processes at once; the daemon has some seconds yet, and
-/// opens files until it ends.
+/// Blocks the signals that systemd or a terminal send to all processes of the unit. The daemon gets
+/// some seconds to stop, and opens files until then.
 fn ignore_signals() -> nix::Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {

@@ -1,4 +1,4 @@
-//! What must be so before the first upload: said at the start, with the fix, not at that upload.
+//! Checks before the start: a host that can't import is reported with the fix, before any upload.
 
 use std::fs;
 use std::io;
@@ -12,57 +12,36 @@ use crate::config::Paths;
 use crate::spool::Layout;
 use crate::state::{Alone, NotAlone};
 
-/// How long a sidecar that is ending may take to let go of the lock: one that was killed is still
-/// a process for a moment.
+/// How long a daemon that is ending may take to release the lock. A killed process still exists for
+/// a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why this process can't be the sidecar.
+/// Why this process can't be the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// A folder of the package's is missing.
     #[error(
         "there is no folder {}; `systemd-tmpfiles --create sftp-import.conf` makes it, \
          as the package does", path.display()
     )]
-    Missing {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A folder can't be looked at.
-    #[error("cannot look at {}", path.display())]
-    Look {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Started as somebody else.
+    Missing { path: PathBuf },
+    #[error("cannot examine {}", path.display())]
+    Look { path: PathBuf, source: io::Error },
+    /// The daemon was started as the wrong user.
     #[error(
         "{} belongs to the user with id {owner}, and this runs as {us}; \
          `systemctl start sftp-importd` starts it as the right one", path.display()
     )]
     OtherUser {
-        /// The spool.
         path: PathBuf,
-        /// Whose it is.
         owner: u32,
-        /// Who we are.
         us: u32,
     },
     /// A claim could not be a rename.
-    #[error("{} and {} must lie on one file system", accounts.display(), spool.display())]
-    TwoFileSystems {
-        /// The accounts' folder.
-        accounts: PathBuf,
-        /// The spool.
-        spool: PathBuf,
-    },
+    #[error("{} and {} must be on one file system", accounts.display(), spool.display())]
+    TwoFileSystems { accounts: PathBuf, spool: PathBuf },
 }
 
-/// Checks that this process can be the daemon on these folders.
-///
-/// # Errors
-/// The first thing that is in the way.
+/// Checks that this process can be the daemon on these folders. The error is the first problem.
 pub fn check(paths: &Paths) -> Result<(), Unfit> {
     let spool = Layout::new(paths).spool();
     let root = look(&paths.accounts)?;
@@ -78,10 +57,8 @@ pub fn check(paths: &Paths) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Waits a moment for being the only daemon on the state folder.
-///
-/// # Errors
-/// Another one has it.
+/// Takes the lock that keeps a second daemon from the state folder. Waits for a daemon that is
+/// ending.
 pub fn be_alone(paths: &Paths) -> Result<Alone, NotAlone> {
     Alone::take(&paths.state, PATIENCE)
 }

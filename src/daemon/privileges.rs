@@ -1,4 +1,4 @@
-//! What the daemon's two processes may do: the daemon nothing, the opener process two things.
+//! Privileges of the daemon's two processes: the daemon has no capability, the opener process two.
 
 use std::io;
 use std::path::Path;
@@ -11,22 +11,16 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
 };
 
-/// Closes this process's files in /proc (its memory, descriptors and environment) to other processes
-/// of its user, and makes sure that no program that it runs gains rights.
-///
-/// # Errors
-/// The kernel's.
+/// Closes this process's files in /proc (memory, descriptors, environment) to other processes of
+/// its user, and prevents programs that it runs from gaining privileges.
 pub fn shut() -> io::Result<()> {
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
     Ok(())
 }
 
-/// Gives up every capability but those in `kept`, in this thread and those that it makes. Returns
-/// those that it has then.
-///
-/// # Errors
-/// The kernel's.
+/// Drops every capability that is not in `kept`, for this thread and those that it starts later.
+/// Returns the capabilities left.
 pub fn keep(kept: CapabilitySet) -> io::Result<CapabilitySet> {
     let kept = capabilities(None)?.permitted.intersection(kept);
     clear_ambient_capability_set()?;
@@ -35,11 +29,8 @@ pub fn keep(kept: CapabilitySet) -> io::Result<CapabilitySet> {
     Ok(kept)
 }
 
-/// Confines this thread and those that it makes to reading below `folder`, where the kernel has
-/// Landlock (landlock(7)): no other file is opened, whatever the user or a capability allows.
-///
-/// # Errors
-/// The folder can't be opened, or the kernel's.
+/// Confines this thread, and those that it starts later, to reading below `folder`, if the kernel
+/// has Landlock (landlock(7)). It can't open any other file, regardless of user and capabilities.
 pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let ruleset = Ruleset::default().handle_access(AccessFs::from_all(ABI::V3))?.create()?;
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
@@ -47,8 +38,8 @@ pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The first line of `status` that shows a capability, or more than one thread, whose capabilities
-/// it doesn't show. `status` is /proc/self/status (proc_pid_status(5)).
+/// Returns the first line of `status` that shows a capability or more than one thread (whose
+/// capabilities `status` doesn't show). `status` is /proc/self/status (proc_pid_status(5)).
 pub fn left_over(status: &str) -> Option<String> {
     const EXPECTED: [(&str, u64); 5] =
         [("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapAmb", 0), ("Threads", 1)];
@@ -78,7 +69,7 @@ mod tests {
         assert_eq!(left_over("").unwrap(), "CapInh: ");
     }
 
-    /// In a thread of its own, as the confinement is a thread's.
+    /// Runs in its own thread, as the confinement applies to a thread.
     #[test]
     fn a_confined_thread_opens_nothing_elsewhere() {
         let folder = tempfile::tempdir().unwrap();
@@ -96,7 +87,7 @@ mod tests {
         std::thread::scope(|scope| scope.spawn(confined).join()).unwrap();
     }
 
-    /// In a thread of its own: capabilities are a thread's.
+    /// Runs in its own thread, as capabilities belong to a thread.
     #[test]
     fn a_thread_keeps_what_it_had_of_what_is_to_be_kept() {
         let of_thread = || {
@@ -108,7 +99,7 @@ mod tests {
             assert_eq!((sets.effective, sets.permitted), (kept, kept));
             assert!(sets.inheritable.is_empty());
             assert!(keep(CapabilitySet::empty()).unwrap().is_empty());
-            assert!(keep(two).unwrap().is_empty(), "they don't come back");
+            assert!(keep(two).unwrap().is_empty(), "they can't be regained");
         };
         std::thread::spawn(of_thread).join().unwrap();
     }

@@ -1,26 +1,26 @@
-//! How many imports may run side by side, so that long ones don't keep short ones waiting. Pure.
+//! Run slots: how many imports may run in parallel, so that long ones don't delay short ones. Pure.
 //!
-//! Always holds: an import that has run for [`LONG`] has given its place to the next. So a small
-//! file waits for those ahead of it, and for no file's whole length, as long as fewer than
-//! [`most`] accounts have a long one at once. Light imports have places of their own, and more of
-//! them: they wait for the disk, which serves many at once as fast as one.
+//! Invariant: an import that has run for [`LONG`] frees its slot. A small file waits for shorter
+//! ones ahead of it, but never for the whole run of a long one, as long as fewer than [`most`]
+//! accounts run a long import. Light imports have their own slots, and more of them: they wait for
+//! the disk, which serves many as fast as one.
 
 use std::time::Duration;
 
 use crate::import::run::queue::Weight;
 
-/// An import that has run for so long no longer counts.
+/// A heavy import that has run this long frees its slot.
 const LONG: Duration = Duration::from_secs(5);
 
-/// A light import that has run for so long is none: its file was well compressed, or the disk
-/// hangs.
+/// A light import that has run this long counts as heavy: its file is highly compressed, or the
+/// disk hangs.
 const NOT_LIGHT: Duration = Duration::from_secs(1);
 
-/// Light imports side by side, for each worker.
+/// Slots for light imports per worker.
 const LIGHT_A_WORKER: usize = 4;
 
-/// Whether one more import of `weight` may begin, of `workers` side by side, when `running` ones
-/// of their weights run for these times.
+/// Whether one more import of `weight` may begin with `workers` workers. `running` has weight and
+/// running time of each import.
 pub fn is_free(
     workers: usize,
     weight: Weight,
@@ -41,7 +41,7 @@ pub fn is_free(
     }
 }
 
-/// How many heavy ones run at once in all: each takes memory for its batches.
+/// The bound on heavy imports, long ones included: each takes memory for its batches.
 fn most(workers: usize) -> usize {
     workers + workers.max(2)
 }

@@ -1,8 +1,8 @@
-//! Hears that the state database is written to, by whomever: by us, or by a sysadmin's command.
+//! Watches the state database for writes by any process: this one or a sysadmin's command.
 //!
-//! The kernel tells of the write-ahead log; which of both it was SQLite knows. Always holds: a burst
-//! of changes is one wake-up, soon after its first; where nothing can be heard, that is said, and
-//! the loop asks every second.
+//! inotify reports writes to the write-ahead log; `data_version` tells whether another process
+//! wrote. Invariant: a burst of writes is one wake-up, soon after the first one. If inotify is not
+//! available, that is logged, and the loop checks the database every second.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,36 +11,36 @@ use futures_util::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
 use tokio::time::sleep_until;
 
-/// What changes within this of the first change is heard with it: as long as a command or a small
-/// import takes.
+/// Writes within this time of the first one share its wake-up: the duration of a command or of a
+/// small import.
 const GATHER: Duration = Duration::from_millis(500);
 
-/// Room for some events; most are one and the same, and the kernel tells of it once.
+/// Bytes for inotify events. A few fit, which is enough: the kernel merges equal ones.
 const BUFFER: usize = 4096;
 
-/// The kernel's word of the write-ahead log.
+/// The inotify watch on the write-ahead log.
 pub struct Changes {
-    /// None where nothing is heard.
+    /// `None` if inotify failed.
     events: Option<EventStream<Vec<u8>>>,
-    /// When what has gathered is told.
+    /// When the gathered writes cause a wake-up.
     due: Option<Instant>,
 }
 
 impl Changes {
-    /// Listens to what happens to the state database at `path`; inside a tokio runtime.
+    /// Watches the state database at `path`. Must be called inside a tokio runtime.
     pub fn of(path: &Path) -> Self {
         let events = listen(path.parent().unwrap_or(Path::new("/"))).inspect_err(|error| {
-            tracing::warn!("cannot use inotify: the state database is asked every second: {error}");
+            tracing::warn!("cannot use inotify: the state database is read every second: {error}");
         });
         Self { events: events.ok(), due: None }
     }
 
-    /// Whether anything is heard.
+    /// Whether the watch works.
     pub fn are_heard(&self) -> bool {
         self.events.is_some()
     }
 
-    /// Waits for changes. Can be cancelled and called again; nothing gets lost.
+    /// Waits for writes. Can be cancelled and called again without losing one.
     pub async fn next(&mut self) {
         let Some(events) = &mut self.events else { return std::future::pending().await };
         while self.due.is_none() {
@@ -58,7 +58,7 @@ impl Changes {
         if let Some(due) = self.due {
             sleep_until(due.into()).await;
         }
-        // What fails here fails again when it is waited for.
+        // An error here occurs again in the next wait, which handles it.
         while let Some(Some(Ok(_))) = events.next().now_or_never() {}
         self.due = None;
     }
@@ -70,7 +70,7 @@ fn listen(folder: &Path) -> std::io::Result<EventStream<Vec<u8>>> {
     inotify.into_event_stream(vec![0; BUFFER])
 }
 
-/// Every commit is written to the log first.
+/// Whether an event is a write to the log, which every commit begins with, or may hide one.
 fn concerns(event: &EventOwned) -> bool {
     let is_log = event.name.as_ref().is_some_and(|name| name.as_encoded_bytes().ends_with(b"-wal"));
     is_log || event.mask.contains(EventMask::Q_OVERFLOW)
@@ -99,7 +99,7 @@ mod tests {
         for _ in 0..2 {
             (0..20).for_each(|_| write(&other));
             for _ in 0..3 {
-                // Cancelled on the way, it is heard all the same.
+                // A cancelled wait loses nothing.
                 assert!(timeout(GATHER / 10, changes.next()).await.is_err());
             }
             timeout(GATHER * 20, changes.next()).await.unwrap();

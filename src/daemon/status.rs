@@ -2,7 +2,7 @@
 
 use super::jobs::Run;
 
-/// What is being done: the oldest import that runs, how many more, how many wait.
+/// Describes the current work: the oldest running import, how many more run, how many wait.
 pub fn status(runs: &[&Run], waiting: usize, watched: usize) -> String {
     let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
         return format!("{waiting} imports waiting; watching {watched} accounts");

@@ -1,10 +1,10 @@
-//! sd_notify(3): ready, what it is doing, the watchdog, stopping.
+//! Notifications to systemd (sd_notify(3)): readiness, status, watchdog, stopping.
 
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// What systemd is told. Does nothing where systemd did not start us.
+/// Sends notifications. Does nothing if systemd did not start the process.
 #[derive(Debug)]
 pub struct Notify {
     watchdog: Option<Duration>,
@@ -13,28 +13,29 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Reads what systemd expects from the environment.
+    /// Reads the watchdog's interval from the environment.
     pub fn new() -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 4);
         Self { watchdog, last_beat: Instant::now(), last_status: String::new() }
     }
 
-    /// Everything is watched.
+    /// Reports that the daemon is ready: every account is watched.
     pub fn ready(&self) {
         send(&[NotifyState::Ready]);
     }
 
-    /// It was asked to stop.
+    /// Reports that the daemon is stopping.
     pub fn stopping(&self) {
         send(&[NotifyState::Stopping, NotifyState::Status("Stopping")]);
     }
 
-    /// How often the watchdog is fed, where there is one: one that comes late is no harm.
+    /// Returns how often to feed the watchdog, if there is one: four times per limit, so that a
+    /// late beat does no harm.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// The working loop has come round at `now`: feeds the watchdog when it is time.
+    /// Feeds the watchdog if the interval has passed at `now`.
     pub fn beat(&mut self, now: Instant) {
         if let Some(every) = self.watchdog
             && now.saturating_duration_since(self.last_beat) >= every
@@ -44,7 +45,7 @@ impl Notify {
         }
     }
 
-    /// What `systemctl status` shows; sent when it changed.
+    /// Sets the text that `systemctl status` shows. Sent only if it changed.
     pub fn status(&mut self, text: String) {
         if text != self.last_status {
             send(&[NotifyState::Status(&text)]);
@@ -55,6 +56,6 @@ impl Notify {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd does not listen");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }

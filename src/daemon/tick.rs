@@ -1,16 +1,16 @@
-//! How often the working loop comes round though nothing happens. Pure.
+//! The tick: how often the supervisor's loop runs a round without a wake-up. Pure.
 //!
-//! Always holds: once a second while something is under way or waits, else a few times a minute, and
-//! often enough for the watchdog either way.
+//! Invariant: once a second while work is running or waiting, otherwise a few times a minute, and
+//! always often enough for the watchdog.
 
 use std::time::{Duration, Instant};
 
-/// While something is under way or waits.
+/// Interval while work is running or waiting.
 const BUSY: Duration = Duration::from_secs(1);
-/// While nothing is.
+/// Interval while idle.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// When the loop came round last, by itself.
+/// The time of the last tick, and the interval of idle ones.
 #[derive(Debug)]
 pub struct Pulse {
     last: Instant,
@@ -18,17 +18,17 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// From `now` on; the watchdog, where there is one, is fed every so often.
+    /// Starts at `now`. `watchdog` is the interval at which the watchdog must be fed, if any.
     pub fn new(now: Instant, watchdog: Option<Duration>) -> Self {
         Self { last: now, idle: watchdog.map_or(IDLE, |every| every.min(IDLE)) }
     }
 
-    /// When the next one is due.
+    /// Returns when the next tick is due.
     pub fn next(&self, is_busy: bool) -> Instant {
         self.last + if is_busy { BUSY.min(self.idle) } else { self.idle }
     }
 
-    /// Whether one is due at `now`; it is made then.
+    /// Returns whether a tick is due at `now`, and starts the next interval if so.
     pub fn beats(&mut self, now: Instant, is_busy: bool) -> bool {
         let is_due = self.next(is_busy) <= now;
         if is_due {
@@ -47,8 +47,8 @@ mod tests {
         let now = Instant::now();
         let mut pulse = Pulse::new(now, None);
         assert!(!pulse.beats(now + BUSY, false));
-        assert!(pulse.beats(now + BUSY, true), "something has come");
-        assert!(!pulse.beats(now + BUSY, true), "once");
+        assert!(pulse.beats(now + BUSY, true), "work has begun");
+        assert!(!pulse.beats(now + BUSY, true), "once per interval");
         assert_eq!(pulse.next(false), now + BUSY + IDLE);
         let short = Duration::from_millis(100);
         let pulse = Pulse::new(now, Some(short));

@@ -1,7 +1,7 @@
-//! Hears what the watcher says, and goes on when it can't.
+//! Forwards the watcher's wake-ups. After a watcher error, rescans every account.
 //!
-//! Always holds: a watcher that fails means a look at every account, and a pause before it is asked
-//! again, so that nothing is missed and the loop does not spin.
+//! Invariant: after an error every account is scanned and the watcher pauses, so that no upload is
+//! missed and the loop does not spin.
 
 use std::time::{Duration, Instant};
 
@@ -11,24 +11,24 @@ use crate::account::AccountId;
 use crate::sanitize::chain;
 use crate::spool::{Followed, Look, Watcher};
 
-/// When inotify fails, it is asked again after this.
+/// Pause after an error of inotify.
 const DEAF_FOR: Duration = Duration::from_secs(5);
 
-/// The watcher, and how it does.
+/// The watcher, with the pause after an error.
 pub struct Ears {
     watcher: Watcher,
-    /// It failed: it isn't asked before this.
+    /// End of the pause after an error.
     deaf_until: Option<Instant>,
     watched: usize,
 }
 
 impl Ears {
-    /// With no account watched yet.
+    /// Wraps a watcher that watches no account yet.
     pub fn new(watcher: Watcher) -> Self {
         Self { watcher, deaf_until: None, watched: 0 }
     }
 
-    /// The next wake-ups. May be dropped at any time; nothing is lost by it.
+    /// Waits for the next wake-ups. Can be cancelled and called again without losing one.
     pub async fn next(&mut self) -> Vec<Look> {
         if let Some(until) = self.deaf_until {
             sleep_until(until.into()).await;
@@ -41,14 +41,14 @@ impl Ears {
         })
     }
 
-    /// Watches these accounts and no other. Returns those whose watch is new.
+    /// Watches exactly `accounts`. Returns those whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         self.watched = accounts.len();
         let followed = self.watcher.follow(accounts);
         self.tell(followed)
     }
 
-    /// Sets the watches of these right, which are watched. Returns those whose watch is new.
+    /// Re-adds missing inotify watches for `accounts`. Returns those whose watch is new.
     pub fn renew(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         let followed = self.watcher.renew(accounts);
         self.tell(followed)
@@ -62,7 +62,7 @@ impl Ears {
         followed.look
     }
 
-    /// How many accounts are followed.
+    /// Returns the number of accounts.
     pub fn watched(&self) -> usize {
         self.watched
     }

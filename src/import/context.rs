@@ -1,4 +1,4 @@
-//! What every step of an import needs, opened once.
+//! The opened state database, store and folders that every step of an import uses.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -23,19 +23,15 @@ use super::upload_audit::Hearing;
 /// The opened state database, store and folders.
 #[derive(Debug)]
 pub struct Engine {
-    /// The configuration.
     pub config: Arc<Config>,
-    /// The state database.
     pub state: Arc<State>,
-    /// Where records go.
     pub store: Store,
-    /// Where accounts' folders are.
     pub layout: Layout,
-    /// Opens accounts' files.
+    /// Opens files that accounts own.
     pub(super) opener: Opener,
-    /// In which order manifests came; the watcher notes it.
+    /// The order in which manifests arrived, recorded by the watcher.
     pub arrivals: Arc<Arrivals>,
-    /// What the SFTP server says; empty where nobody listens.
+    /// The audit of uploads; empty until [`Engine::listen`] is called.
     pub hearing: OnceLock<Arc<Hearing>>,
     memories: Mutex<Memories>,
     pub(super) empties: Empties,
@@ -44,24 +40,23 @@ pub struct Engine {
     pub(super) begun: Mutex<HashSet<ImportId>>,
 }
 
-/// Tries of one import, one after the other, that came to nothing. Forgotten at a restart, which
-/// may have been what mended the host.
+/// Consecutive failed tries of one import. A restart forgets them, since it may have fixed the
+/// host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {
-    /// When the first of them ended.
+    /// When the first one ended.
     pub(super) since: Instant,
-    /// How many there were.
     pub(super) tries: u32,
 }
 
 impl Engine {
-    /// Opens what `config` names; accounts' files are opened by this process.
+    /// Opens the state database and store of `config`. This process opens accounts' files itself.
     pub fn open(config: Arc<Config>) -> state::Result<Self> {
         let opener = Opener::here(&config);
         Self::with_opener(config, opener)
     }
 
-    /// Opens what `config` names; accounts' files are opened by `opener`.
+    /// Opens the state database and store of `config`. Accounts' files are opened by `opener`.
     pub fn with_opener(config: Arc<Config>, opener: Opener) -> state::Result<Self> {
         Ok(Self {
             state: Arc::new(State::open(&config.paths.state_db())?),
@@ -80,11 +75,11 @@ impl Engine {
     }
 
     pub(super) fn memories(&self) -> MutexGuard<'_, Memories> {
-        // What is remembered is only ever a whole entry, put in or taken out.
+        // Every change inserts or removes one whole entry.
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes one more try of `import` that came to nothing.
+    /// Counts one more failed try of `import`.
     pub(super) fn trouble(&self, import: &ImportId) -> Trouble {
         let mut troubles = self.troubles();
         let new = Trouble { since: Instant::now(), tries: 0 };
@@ -93,12 +88,12 @@ impl Engine {
         *trouble
     }
 
-    /// `import` has ended.
+    /// Forgets the failed tries of `import`, which has ended.
     pub(super) fn forget_trouble(&self, import: &ImportId) {
         self.troubles().remove(import);
     }
 
-    /// The queue was held for so long: that doesn't count against the time for retries.
+    /// Extends every import's retry window by `held`, the time for which the queue was held.
     pub fn excuse_troubles(&self, held: Duration) {
         let now = Instant::now();
         for trouble in self.troubles().values_mut() {
@@ -107,16 +102,16 @@ impl Engine {
     }
 
     fn troubles(&self) -> MutexGuard<'_, HashMap<ImportId, Trouble>> {
-        // An entry that a panic left behind is one try more or less.
+        // A panic leaves an entry that is at most one try off.
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long to wait before `import` is tried again, which could be neither run nor answered.
+    /// Counts a try of `import` that ended in an error. Returns the pause before the next try.
     pub fn pause_after_error(&self, import: &ImportId) -> Duration {
         decide::pause(self.trouble(import).tries)
     }
 
-    /// Opens error files for the mails that carry them.
+    /// Returns an opener of error files for the mails that attach them.
     pub fn attachments(&self) -> Arc<dyn Attachments> {
         Arc::new(ErrorFiles(self.layout.clone()))
     }

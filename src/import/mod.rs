@@ -1,14 +1,15 @@
-//! Imports: from a look at an account to a finished report.
+//! Imports: from a scan of an account's incoming to a finished report.
 //!
-//! `intake` takes pairs out of incoming, `queue` says which is next, `worker` runs it through
-//! `pipeline` (rejections into `errors`) and answers in `results`, `finish` ends it in one
-//! transaction, `stored` keeps it from denying what the store has; `begin` lets a small one begin
-//! with its claim; `meanwhile` tells of it until then; `upgrade` finishes what an earlier version
-//! left. `sweep` and `retention` take away what has served, `adopt` goes on from a
-//! state database that was put back, `export` and `erase` take all of one account. `hearing` knows
-//! from the SFTP server's log how uploads ended, and `doubt` says it. `local` is the same pipeline
-//! on a laptop's or a sysadmin's own files, whose error files go to an `error_folder`. Decisions
-//! are in `state`, `queue` and `verdict`, pure.
+//! `intake` claims pairs out of incoming. `queue` picks the next import, `worker` runs it through
+//! `pipeline` (rejected records go through `errors`), writes its answer with `results`, and
+//! `finish` ends it in one transaction. `stored` asks the store before an import is reported as
+//! failed. `begin` starts a small import in the transaction of its claim. `meanwhile` writes
+//! progress reports. `upgrade` completes claims of an earlier version. `sweep` and `retention`
+//! remove files and rows that are no longer needed, `adopt` reconciles a restored state database,
+//! `export` and `erase` handle all data of one account. `hearing` reads the SFTP server's log, and
+//! `doubt` words the warnings about uploads that may be incomplete. `local` runs the same pipeline
+//! on local files, with error files in an `error_folder`. Decisions are in `state`, `queue` and
+//! `verdict`, pure.
 
 mod context;
 mod intake;
@@ -33,5 +34,5 @@ pub use run::transitions::{RetryError, retry};
 pub use run::{Ended, RunError};
 pub use upload_audit::{Hearing, OnSessionEnd};
 
-/// An import as the state database has it, with what its claim moved.
+/// An import's row in the state database, with its claim.
 pub type ImportRow = crate::state::imports::ImportRow<crate::spool::Claim>;

@@ -84,7 +84,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
     }
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
     assert_eq!(log.matches("the queue is held: ").count(), 2, "once per change");
-    assert_eq!(log.matches("the queue goes on").count(), 2);
+    assert_eq!(log.matches("the queue is released").count(), 2);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Case {
             (Some(fail), _) => Some(fail.clone()),
             (None, Some(_)) if findings.is_empty() => {
                 let name = self.data_file_name_in_manifest();
-                Some(format!("No data file found: {name} does not lie beside the manifest"))
+                Some(format!("No data file found: {name} is not in the manifest's folder"))
             }
             (None, Some(_)) => {
                 Some(format!("Incorrect details in manifest file: {}", findings.join("; ")))

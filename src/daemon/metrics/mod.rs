@@ -1,5 +1,5 @@
-//! Figures for Prometheus, where the configuration says. Imports never wait for it: it has tasks
-//! and a connection to the state database of its own, and those who ask wait for one another.
+//! Metrics for Prometheus, if configured. Imports never wait for them: this module has its own
+//! tasks and its own connection to the state database, and requests wait for each other.
 
 pub mod page;
 mod server;
@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, UnixListener};
 use self::page::Page;
 use crate::config::{Config, Listen};
 
-/// Answers until the process ends. What keeps it from listening is logged and keeps nothing else:
-/// an alarm on `up` tells.
+/// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
+/// else; an alert on `up` notices it.
 pub async fn serve(config: Arc<Config>) {
     let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
     let named = config.metrics.listen.clone();
@@ -31,11 +31,11 @@ pub async fn serve(config: Arc<Config>) {
             Err(error) => error,
         },
     };
-    tracing::error!("cannot give figures at {named} ([metrics] listen): {failed}");
+    tracing::error!("cannot serve metrics at {named} ([metrics] listen): {failed}");
 }
 
-/// Binds `path` in place of a socket that an earlier process left. Anybody local may ask, as on a
-/// loopback address; the folder it lies in can say otherwise.
+/// Binds `path`, and replaces a socket that an earlier process left. Every local user may connect,
+/// as on a loopback address, unless the folder's mode prevents it.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         std::fs::remove_file(path)?;

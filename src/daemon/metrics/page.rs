@@ -1,4 +1,4 @@
-//! The page: gauges read anew, at most once a second, whoever asks how often.
+//! The metrics page. Gauges are read again at most once a second, however many requests arrive.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::state::State;
 use crate::state::gauges;
 use crate::state::gauges::{Figure, Figures};
 
-/// A page this young is given again.
+/// How long a page is served again.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What the page is made of.
+/// The gauges and the last page.
 pub(super) struct Page {
     config: Arc<Config>,
     gauges: Gauges,
@@ -27,7 +27,7 @@ pub(super) struct Page {
 
 #[derive(Default)]
 struct Made {
-    /// Opened at the first request; a connection of its own, so that no import waits for it.
+    /// Opened at the first request. A separate connection, so that no import waits for it.
     state: Option<State>,
     last: Option<(Instant, Arc<str>)>,
 }
@@ -38,9 +38,9 @@ impl Page {
         Self { config, gauges: Gauges::new(start), made: Mutex::default() }
     }
 
-    /// The page as it is now. Blocking; one at a time.
+    /// Returns the current page. Blocks; concurrent calls wait for each other.
     pub fn read(&self) -> Arc<str> {
-        // A panic in here left the last page whole.
+        // A panic leaves the last page intact.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, page)) = &made.last
             && at.elapsed() < FRESH
@@ -64,7 +64,7 @@ impl Page {
         self.set(&figures.unwrap_or_default(), now);
         self.file_system("accounts", &paths.accounts);
         self.file_system("state", &paths.state);
-        // The daemon's user can't look into the folder. `key::publish` keeps its time true.
+        // The daemon's user can't read the folder. `key::publish` sets its modification time.
         let published = std::fs::metadata(&paths.keys).map_or(0.0, |found| found.mtime() as f64);
         self.gauges.keys_published(published);
         self.gauges
@@ -97,7 +97,7 @@ impl Page {
     }
 }
 
-/// How many of `kind`, and the oldest one's age in seconds.
+/// Returns the count of `kind` and the age of the oldest one in seconds.
 fn of(figures: &[Figure], kind: &str, now: Timestamp) -> (f64, f64) {
     let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
     let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
@@ -105,7 +105,7 @@ fn of(figures: &[Figure], kind: &str, now: Timestamp) -> (f64, f64) {
 }
 
 fn setting(name: SysconfVar) -> f64 {
-    // Linux answers both; 1 leaves a figure wrong, not a page missing.
+    // Linux knows both. With the fallback 1 one value is wrong, but the page is complete.
     sysconf(name).ok().flatten().map_or(1.0, |value| value as f64)
 }
 

@@ -1,7 +1,7 @@
-//! A small answerer of HTTP/1.1: one question a connection, and a slow one costs nobody else.
+//! A small HTTP/1.1 server: one request per connection, and a slow client delays no other.
 //!
-//! Always holds: a connection is read up to [`MAX_HEAD`] bytes, lives [`PATIENCE`] at most, and there
-//! are [`AT_ONCE`] of them at most; one more is closed at once.
+//! Invariant: at most [`MAX_HEAD`] bytes of a connection are read, and it lasts [`PATIENCE`] at
+//! most. There are at most [`AT_ONCE`] connections; one more is closed immediately.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio::time::{sleep, timeout};
 
 use super::page::Page;
 
-/// Prometheus sends some 300 bytes.
+/// Prometheus sends about 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;
-/// From the first byte to the last, both ways.
+/// For request and response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections side by side.
+/// Concurrent connections.
 const AT_ONCE: usize = 16;
-/// After accept(2) failed (no descriptor left), the next one waits this long.
+/// Pause after an error of accept(2), such as no free descriptor.
 const PAUSE: Duration = Duration::from_millis(200);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -45,7 +45,7 @@ pub(super) async fn serve_unix(listener: UnixListener, page: Arc<Page>) {
     }
 }
 
-/// Answers on a task of its own; without a slot, not at all.
+/// Serves a connection on a new task. Without a free slot it is closed.
 fn take<S>(stream: S, slots: &Arc<Semaphore>, page: &Arc<Page>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -54,7 +54,7 @@ where
     let page = Arc::clone(page);
     tokio::spawn(async move {
         let read = move || page.read();
-        // Whoever hung up, or was too slow, knows it.
+        // A client that hung up or was too slow needs no answer.
         let _ = timeout(PATIENCE, answer(stream, read)).await;
         drop(slot);
     });
@@ -84,7 +84,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await
 }
 
-/// Everything up to the empty line, or as much of it as fits.
+/// Reads up to the empty line, or to [`MAX_HEAD`] bytes.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     let mut limited = stream.take(MAX_HEAD as u64);
@@ -96,7 +96,7 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>>
     Ok(head)
 }
 
-/// What a request asks for.
+/// The kinds of requests.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     Page,
@@ -104,7 +104,7 @@ enum Asked {
     Elsewhere,
     /// Another method.
     Otherwise,
-    /// It is no HTTP/1 request.
+    /// Not an HTTP/1 request.
     Nothing,
 }
 
@@ -159,7 +159,7 @@ mod tests {
     async fn a_head_without_end_is_cut() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         let sender = tokio::spawn(async move {
-            // It hangs up on us.
+            // It fails: the server hangs up.
             let _ = client.write_all(&[b'x'; MAX_HEAD * 2]).await;
         });
         assert_eq!(read_head(&mut server).await.unwrap().len(), MAX_HEAD);

@@ -1,28 +1,27 @@
-//! Which accounts to look at, and when. Pure.
+//! The intake schedule: decides which accounts to scan, and when. Pure.
 //!
-//! Always holds: an account is looked at by one thread at a time, and a request that comes while
-//! it is being looked at makes one more look afterwards, so that no change slips between. A few are
-//! looked at side by side; when none of these looks comes back, they hang.
+//! Invariant: one scan per account at a time; a request during a scan causes one more afterwards,
+//! so that no change is missed. A few accounts are scanned in parallel. If none of these scans
+//! returns for minutes, they hang.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// How many accounts are looked at side by side: a claim waits for the disk, which serves many at
-/// once as fast as one.
+/// Parallel scans: a claim waits for the disk, which serves several as fast as one.
 const SIDE_BY_SIDE: usize = 8;
-/// Changes within this are looked at together.
+/// Changes within this time share one scan.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// A look takes seconds at most.
+/// A scan that takes this long hangs; it normally takes seconds at most.
 const HANGS: Duration = Duration::from_secs(5 * 60);
 
-/// Requests, looks under way and looks to come.
+/// Requested, running and scheduled scans.
 #[derive(Debug, Default)]
 pub struct Looks {
     order: VecDeque<AccountId>,
     requested: HashSet<AccountId>,
-    /// Since when.
+    /// Running scans, with their begin.
     under_way: HashMap<AccountId, Instant>,
     alarms: BTreeSet<(Instant, AccountId)>,
     alarm_of: HashMap<AccountId, Instant>,
@@ -30,21 +29,21 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Somebody says: look at this account.
+    /// Requests a scan of `account`.
     pub fn request(&mut self, account: AccountId) {
         if self.requested.insert(account.clone()) {
             self.order.push_back(account);
         }
     }
 
-    /// Requests a look because something changed in the account's incoming. It begins after
-    /// [`TOGETHER`], so that changes until then share it. A pair is not ready by its change alone: its
-    /// session ends later, or `settle` passes.
+    /// Requests a scan after a change in the account's incoming. It begins after [`TOGETHER`], so
+    /// that changes until then share it. This delays no pair: a pair is ready only when its session
+    /// has ended or `settle` has passed.
     pub fn request_soon(&mut self, account: AccountId, now: Instant) {
         self.set_alarm(account, now + TOGETHER);
     }
 
-    /// The next account to look at, first requested first, if another look may begin.
+    /// Begins the scan that was requested first, if one more may run. Returns its account.
     pub fn next(&mut self, now: Instant) -> Option<AccountId> {
         if self.under_way.len() >= SIDE_BY_SIDE {
             return None;
@@ -57,7 +56,7 @@ impl Looks {
         Some(account)
     }
 
-    /// The look at `account` is done, and another one is wanted after `again`, if any.
+    /// Notes that the scan of `account` has ended. The next one is scheduled after `again`, if any.
     pub fn done(&mut self, account: &AccountId, now: Instant, again: Option<Duration>) {
         self.under_way.remove(account);
         if let Some(pause) = again {
@@ -65,7 +64,7 @@ impl Looks {
         }
     }
 
-    /// Whether no account can be looked at any more, because no look comes back. Logged once.
+    /// Whether no scan can begin any more because all running ones hang. Logged once.
     pub fn hang(&mut self, now: Instant) -> bool {
         let since = |began: &Instant| now.saturating_duration_since(*began);
         let hang = self.under_way.len() >= SIDE_BY_SIDE
@@ -73,7 +72,7 @@ impl Looks {
         if hang && !self.hang {
             for (account, began) in &self.under_way {
                 let seconds = since(began).as_secs();
-                tracing::error!(%account, "a look has not come back for {seconds} s; \
+                tracing::error!(%account, "a scan has not returned for {seconds} s; \
                     the watchdog is not fed any more");
             }
         }
@@ -81,7 +80,7 @@ impl Looks {
         hang
     }
 
-    /// Turns the alarms that are due into requests.
+    /// Turns due alarms into requests.
     pub fn ring(&mut self, now: Instant) {
         while let Some((at, account)) = self.alarms.first().cloned() {
             if at > now {
@@ -92,22 +91,22 @@ impl Looks {
         }
     }
 
-    /// Whether a look is under way or waits to begin.
+    /// Whether a scan is running or requested.
     pub fn is_busy(&self) -> bool {
         !self.order.is_empty() || !self.under_way.is_empty()
     }
 
-    /// How many looks are under way.
+    /// Returns the number of running scans.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
     }
 
-    /// When the next alarm is due.
+    /// Returns when the next alarm is due.
     pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// The earliest alarm counts: a look sets what comes after it.
+    /// Sets the account's alarm unless an earlier one is set: its scan sets the next alarm itself.
     fn set_alarm(&mut self, account: AccountId, at: Instant) {
         if self.alarm_of.get(&account).is_none_or(|earlier| *earlier > at) {
             self.forget_alarm(&account);
@@ -179,12 +178,12 @@ mod tests {
         assert_eq!((looks.next(later(99)), looks.next_alarm()), (None, Some(later(100))));
         looks.ring(later(100));
         assert_eq!(looks.next(later(100)), Some(account("a")));
-        looks.request_soon(account("a"), later(101)); // while it is looked at
+        looks.request_soon(account("a"), later(101)); // during its scan
         looks.done(&account("a"), later(102), Some(Duration::from_secs(2)));
         assert_eq!(looks.next_alarm(), Some(later(201)), "the earlier one");
         looks.request(account("a")); // the session has ended
         assert_eq!(looks.next(later(103)), Some(account("a")));
-        assert_eq!(looks.next_alarm(), None, "that look saw the change");
+        assert_eq!(looks.next_alarm(), None, "that scan covers the change");
     }
 
     #[test]
@@ -197,7 +196,7 @@ mod tests {
         for id in &ids[1..SIDE_BY_SIDE] {
             assert_eq!(looks.next(now + HANGS).as_ref(), Some(id));
         }
-        assert_eq!(looks.next(now + HANGS), None, "so many side by side");
+        assert_eq!(looks.next(now + HANGS), None, "all slots are taken");
         assert!(!looks.hang(now + HANGS));
         assert!(looks.hang(now + 2 * HANGS));
         looks.done(&ids[0], now + 2 * HANGS, None);

@@ -1,38 +1,38 @@
-//! When to tell of imports that have not ended. Pure.
+//! The schedule of progress reports. Pure.
 //!
-//! Always holds: one round at a time, none while nothing waits or runs, and a new import's first
-//! one soon after its claim, but not on its way: most have ended by then.
+//! Invariant: one round at a time, and none while no import waits or runs. A new import's first
+//! round begins soon after its claim, but with a delay, within which most imports end.
 
 use std::time::{Duration, Instant};
 
-/// How often what is told is brought up to date.
+/// Interval between rounds.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// A new import is told of after this.
+/// Delay of the round after a new import.
 const SOON: Duration = Duration::from_millis(100);
 
-/// The next round comes this much later for each import that waits or runs, whose report may be
-/// written anew, and [`MAX_PAUSE`] at most.
+/// Pause after a round for each import that waits or runs, as each report may have been written;
+/// at most [`MAX_PAUSE`] in all.
 const PAUSE_EACH: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// The round that comes next.
+/// Decides when the next round begins.
 #[derive(Debug)]
 pub struct Telling {
-    /// None while one is under way.
+    /// `None` while a round is running.
     next: Option<Instant>,
     /// No round begins before this, even if a new import waits.
     rests_until: Instant,
     period: Duration,
-    /// After the round that is under way, or was last.
+    /// Pause after the current or last round.
     pause: Duration,
-    /// Something new came during the round that is under way.
+    /// Whether an import was queued during the current round.
     again: bool,
     is_busy: bool,
 }
 
 impl Telling {
-    /// Rounds at least as often as `still_processing` may come.
+    /// Schedules rounds at least once per `still_processing_every`.
     pub fn new(still_processing_every: Duration) -> Self {
         let period = PERIOD.min(still_processing_every);
         let now = Instant::now();
@@ -46,7 +46,7 @@ impl Telling {
         }
     }
 
-    /// Whether a round begins at `now`, when so many imports wait or run.
+    /// Returns whether a round begins at `now`, when `imports` imports wait or run.
     pub fn begin(&mut self, now: Instant, imports: usize) -> bool {
         self.is_busy = imports > 0;
         let begins = self.is_busy && self.next.is_some_and(|next| next <= now);
@@ -58,7 +58,7 @@ impl Telling {
         begins
     }
 
-    /// Something new waits since `now`.
+    /// Requests a round soon, for an import queued at `now`.
     pub fn soon(&mut self, now: Instant) {
         let soon = (now + SOON).max(self.rests_until);
         match &mut self.next {
@@ -68,7 +68,7 @@ impl Telling {
         }
     }
 
-    /// The round is over.
+    /// Notes that the round has ended.
     pub fn done(&mut self, now: Instant) {
         let again = std::mem::take(&mut self.again);
         self.rests_until = now + self.pause;
@@ -76,7 +76,7 @@ impl Telling {
         self.next = Some((now + pause).max(self.rests_until));
     }
 
-    /// When the next one begins.
+    /// Returns when the next round begins. `None` if nothing waits or runs.
     pub fn next(&self) -> Option<Instant> {
         self.next.filter(|_| self.is_busy)
     }
@@ -93,7 +93,7 @@ mod tests {
         assert!(!telling.begin(now, 0));
         assert_eq!(telling.next(), None);
         assert!(telling.begin(now, 1));
-        assert!(!telling.begin(now, 1), "under way");
+        assert!(!telling.begin(now, 1), "a round is running");
         telling.done(now);
         assert_eq!(telling.next(), Some(now + PERIOD));
         assert!(!telling.begin(now, 1));

@@ -1,20 +1,20 @@
-//! When to read from the state database what there is to do. Pure.
+//! The schedule of surveys, which read the pending work from the state database. Pure.
 //!
-//! Always holds: one survey at a time, and a wish that comes during one makes one more afterwards.
+//! Invariant: one survey at a time; a request during a survey causes one more afterwards.
 
 use std::time::{Duration, Instant};
 
-/// After a survey that failed, the next one waits this long.
+/// Pause after a failed survey.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Which survey is wanted. Two wishes are one that has what either has.
+/// The requested kind of survey. Two requests are merged into one that covers both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     accounts: When,
     look_at_all: bool,
 }
 
-/// When accounts and watches are gone through.
+/// When a survey reads the accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum When {
     #[default]
@@ -25,15 +25,14 @@ enum When {
 }
 
 impl Wanted {
-    /// None.
     const NOTHING: Self = Self { accounts: When::Never, look_at_all: false };
-    /// If another process changed the state database.
+    /// A survey if another process changed the state database.
     pub const IF_CHANGED: Self = Self { accounts: When::IfChanged, ..Self::NOTHING };
-    /// In any case.
+    /// A survey in any case.
     pub const SURVEY: Self = Self { accounts: When::Always, ..Self::NOTHING };
-    /// A look at every account, of which nothing says that it is needed.
+    /// The regular rescan: a survey if something changed, and a scan of every account.
     pub const RESCAN: Self = Self { look_at_all: true, ..Self::IF_CHANGED };
-    /// In any case, and a look at every account.
+    /// A survey in any case, and a scan of every account.
     pub const LOOK_AT_ALL: Self = Self { look_at_all: true, ..Self::SURVEY };
 
     fn and(self, other: Self) -> Self {
@@ -42,16 +41,16 @@ impl Wanted {
     }
 }
 
-/// A survey to make.
+/// A survey that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The version of the state database whose accounts are known.
     pub known: Option<i64>,
-    /// Whether every account is looked at afterwards.
+    /// Whether every account is to be scanned.
     pub look_at_all: bool,
 }
 
-/// Wishes, and the survey under way.
+/// The pending request and the running survey.
 #[derive(Debug, Default)]
 pub struct Surveys {
     wanted: Wanted,
@@ -61,17 +60,17 @@ pub struct Surveys {
 }
 
 impl Surveys {
-    /// Somebody wants one.
+    /// Requests a survey.
     pub fn want(&mut self, wanted: Wanted) {
         self.wanted = self.wanted.and(wanted);
     }
 
-    /// Whether one waits until it can be made.
+    /// Whether a request is pending.
     pub fn is_wanted(&self) -> bool {
         self.wanted != Wanted::NOTHING
     }
 
-    /// The survey to make at `now`, if any.
+    /// Begins the pending survey, if it may begin at `now`.
     pub fn begin(&mut self, now: Instant) -> Option<Order> {
         let waits = self.not_before.is_some_and(|at| at > now);
         if self.under_way.is_some() || self.wanted == Wanted::NOTHING || waits {
@@ -83,18 +82,19 @@ impl Surveys {
         Some(Order { known, look_at_all: wanted.look_at_all })
     }
 
-    /// It is made, of this version of the state database. Returns whether that is a new one.
+    /// Notes that a survey of this version of the state database has ended. Returns whether the
+    /// version is new.
     pub fn done(&mut self, version: i64) -> bool {
         self.under_way = None;
         self.known.replace(version) != Some(version)
     }
 
-    /// It found nothing new.
+    /// Notes that the survey found no change.
     pub fn unchanged(&mut self) {
         self.under_way = None;
     }
 
-    /// It could not be made: it stays wanted.
+    /// Notes that the survey failed: its request is pending again.
     pub fn failed(&mut self, now: Instant) {
         if let Some(wanted) = self.under_way.take() {
             self.want(wanted);

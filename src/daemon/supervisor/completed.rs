@@ -1,7 +1,7 @@
-//! What comes back from blocking threads, and what follows from it.
+//! Handles the results of blocking jobs.
 //!
-//! Always holds: nothing here waits for a disk or a lock. What failed is logged here, and what can
-//! be tried again gets its time.
+//! Invariant: nothing here waits for a disk or a lock. Errors are logged here, and failed work is
+//! scheduled again.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use crate::import::{Ended, IntakeError, Looked, RunError, Survey};
 use crate::sanitize::chain;
 use crate::state;
 
-/// How often files that have served are swept out of the spool.
+/// Interval of the sweep.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-/// An account that could not be looked at is tried again after this.
+/// Pause after a failed scan.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Supervisor {
-    /// Takes what one of them came to.
+    /// Handles the result of one job.
     pub(super) fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Survey(surveyed)) => self.surveyed(surveyed),
@@ -37,13 +37,13 @@ impl Supervisor {
                     self.wake_relay.notify_one();
                 }
             }
-            // Every kind of work catches its own panics; only the runtime's end comes here.
+            // Every job catches its own panics; this happens only when the runtime ends.
             Err(error) => tracing::error!("a thread was lost: {error}"),
         }
     }
 
-    /// Takes up what other processes changed, such as `key add` or `import retry`, and what a
-    /// crash or an error left behind.
+    /// Handles a survey: queues what other processes changed (`account add`, `import retry`) and
+    /// what a crash or an error left.
     fn surveyed(&mut self, surveyed: Option<state::Result<Option<Survey>>>) {
         let survey = match surveyed {
             Some(Ok(None)) => return self.surveys.unchanged(),
@@ -57,7 +57,7 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.looks.request(account));
-        // New watches before the looks, so that nothing slips between.
+        // Watches are set before the scans, so that no upload is missed in between.
         let new = match &survey.accounts {
             Some(accounts) => self.ears.follow(accounts),
             None => self.ears.renew(&survey.stirred),
@@ -68,13 +68,13 @@ impl Supervisor {
         }
     }
 
-    /// Holds the queue, or lets it go, and says so.
+    /// Handles a measurement of free space: holds the queue or releases it.
     pub(super) fn measured(&mut self, rooms: &[Room], told: usize) {
         let change = self.space.done(rooms, told, Instant::now(), state::now());
         crate::metrics::set_queue_held(self.space.is_held());
         if let Some(Change::Released(held)) = change {
-            // Not the whole time for retries anew: an import that fills the disk itself, and frees
-            // it when it fails, would be tried for ever.
+            // Only the held time is added to the retry windows. With a whole new window, an import
+            // that fills the disk and frees it when it fails would be tried forever.
             self.engine.excuse_troubles(held);
         }
     }
@@ -93,8 +93,8 @@ impl Supervisor {
             }
             Err(error) => {
                 crate::metrics::look_failed();
-                tracing::error!(%account, "cannot look at the account: {}", chain(&error));
-                self.surveys.want(Wanted::SURVEY); // what it had queued by then
+                tracing::error!(%account, "cannot scan the account: {}", chain(&error));
+                self.surveys.want(Wanted::SURVEY); // finds what the scan has queued
                 Some(LOOK_AGAIN)
             }
         };

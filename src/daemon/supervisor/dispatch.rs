@@ -1,7 +1,7 @@
-//! What the loop starts on blocking threads, and when.
+//! Starts jobs on blocking threads.
 //!
-//! Always holds: nothing is claimed and nothing begins while the queue is held, or on an old
-//! measurement of the disks' room.
+//! Invariant: nothing is claimed and no import begins while the queue is held, or on an old
+//! measurement of free space.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Supervisor {
         self.start_telling(now);
     }
 
-    /// While the queue is held, what has begun with its claim and found no place waits like others.
+    /// While the queue is held, requeues imports that began with their claim and don't run yet.
     fn start_putting_back(&mut self) {
         if self.engine.has_begun() && !std::mem::replace(&mut self.putting_back, true) {
             let engine = Arc::clone(&self.engine);
@@ -35,7 +35,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether the disks' room is known, when something may begin; it is measured first otherwise.
+    /// Whether free space was measured recently. If not, and something waits to begin, starts a
+    /// measurement.
     fn knows_room(&mut self, now: Instant) -> bool {
         let is_known = self.space.is_known(now);
         if !is_known && (self.looks.is_busy() || self.queue.waiting() > 0) {
@@ -66,8 +67,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether a light import of `account`, which is looked at, may begin with its claim: nobody
-    /// waits, and there is a place, though every other look should need one as well.
+    /// Whether a light import of `account`, which is about to be scanned, may begin with its claim:
+    /// no import waits, and a slot stays free even if every other running scan takes one.
     fn may_begin(&self, account: &AccountId) -> bool {
         let workers = self.engine.config.imports.worker_count();
         let looks = (1..self.looks.under_way()).map(|_| (Weight::Light, Duration::ZERO));
@@ -108,7 +109,7 @@ impl Supervisor {
     }
 }
 
-/// What runs: how heavy, for how long.
+/// Returns weight and running time of each running import.
 fn in_work(running: &HashMap<AccountId, Run>) -> impl Iterator<Item = (Weight, Duration)> {
     running.values().map(|run| (run.import.weight, run.since.elapsed()))
 }

@@ -1,10 +1,9 @@
-//! The working loop: wake-ups in, looks and imports out, watchdog and status on the way.
+//! The supervisor: the loop that turns wake-ups into scans and imports, and feeds the watchdog.
 //!
-//! It decides nothing about files or records; `Looks` and `Queue` say what is next, `Engine` does
-//! it on a blocking thread (`starting`), and the loop carries results back (`done`). Nothing runs
-//! here that waits for a disk or a lock (setting an inotify watch looks up one path), so a loop
-//! that has stopped coming round is one the watchdog should end; and so is one all of whose looks
-//! hang.
+//! It decides nothing about files or records. `Looks` and `Queue` decide what is next, `starting`
+//! starts it on a blocking thread, and `done` handles its result. Nothing here waits for a disk or
+//! a lock (setting an inotify watch resolves one path). So if the loop stops, the watchdog should
+//! end the process; the same holds if all scans hang.
 
 pub mod completed;
 pub mod dispatch;
@@ -35,13 +34,13 @@ use crate::import::run::queue::{Queue, Queued};
 use crate::sanitize::chain;
 use crate::spool::{Look, Watcher};
 
-/// How long running imports get to stop at SIGTERM; with two seconds more for mail and webhooks,
-/// below the unit's TimeoutStopSec.
+/// How long running imports get to stop at SIGTERM. With two more seconds for mail and webhooks it
+/// is below the unit's TimeoutStopSec.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// A commit that is written to the log is visible within this, on a disk that works.
+/// On a working disk, a commit is visible within this time after its write to the log.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The working loop's state.
+/// The state of the loop.
 pub struct Supervisor {
     engine: Arc<Engine>,
     looks: Looks,
@@ -52,23 +51,22 @@ pub struct Supervisor {
     notify: Notify,
     surveys: Surveys,
     rescan_at: Instant,
-    /// None while one is under way.
+    /// `None` while one is running.
     sweep_at: Option<Instant>,
     telling: Telling,
     ears: Ears,
-    /// Accounts with a session that changed files and has ended.
+    /// Accounts whose session has ended and had changed files.
     session_ends: UnboundedReceiver<AccountId>,
     changes: Changes,
-    /// When they were last heard.
+    /// When the state database was last written to.
     changed_at: Option<Instant>,
     space: Space,
-    /// What had begun is being queued again.
+    /// Whether early started imports are being requeued.
     putting_back: bool,
     pulse: Pulse,
 }
 
 impl Supervisor {
-    /// With nothing under way yet.
     pub fn new(
         engine: Arc<Engine>,
         watcher: Watcher,
@@ -107,7 +105,7 @@ impl Supervisor {
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         self.measured(&free_space::measure(&free_space::folders(&self.engine.config)), 0);
-        // The first survey comes before "ready": what is uploaded from then on is seen at once.
+        // The first survey sets the watches before "ready": later uploads are noticed immediately.
         self.surveys.want(Wanted::LOOK_AT_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
             self.done(Ok(jobs::survey(&self.engine, order)));
@@ -133,8 +131,8 @@ impl Supervisor {
         self.finish().await;
     }
 
-    /// The state database was written to. What its writer has not yet made visible, as the log's sync
-    /// takes long, is asked for every second for a while.
+    /// Requests a survey after a write to the state database. The commit may not be visible yet,
+    /// because syncing the log takes long; the loop then checks every second for a while.
     fn changed(&mut self) {
         self.changed_at = Some(Instant::now());
         self.surveys.want(Wanted::IF_CHANGED);
@@ -150,7 +148,7 @@ impl Supervisor {
         }
     }
 
-    /// Does what is due by the clock.
+    /// Starts everything that is due by the clock.
     fn keep_time(&mut self, now: Instant) {
         if self.pulse.beats(now, self.is_busy()) {
             if !self.looks.hang(now) {
@@ -168,7 +166,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether something is under way, or waits for what no wake-up tells of.
+    /// Whether work is running, or waiting for a condition that causes no wake-up.
     fn is_busy(&self) -> bool {
         !self.running.is_empty()
             || self.queue.waiting() > 0
@@ -179,7 +177,7 @@ impl Supervisor {
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
-    /// When to come round at the latest, when `now` is what the loop has gone by.
+    /// Returns when the next round is due. `now` is the time that the current round has used.
     fn next_alarm(&self, now: Instant) -> Instant {
         let alarms = [
             self.looks.next_alarm(),
@@ -188,12 +186,12 @@ impl Supervisor {
             Some(self.rescan_at),
             self.sweep_at,
         ];
-        // What is due and can't begin, a retry without a free worker for one, must not spin the loop.
+        // A due retry that can't begin, because no slot is free, must not spin the loop.
         let to_come = alarms.into_iter().flatten().filter(|at| *at > now);
         to_come.fold(self.pulse.next(self.is_busy()), Instant::min)
     }
 
-    /// Lets running imports stop: they are queued again and nothing of them is stored.
+    /// Stops running imports: they are requeued, and nothing of them is stored.
     async fn finish(mut self) {
         tracing::info!("stopping");
         self.notify.stopping();
@@ -206,18 +204,18 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || jobs::put_back_begun(&engine))
         };
         let all = async {
-            drop(put_back().await); // it has said what failed
+            drop(put_back().await); // it logs its own errors
             while let Some(done) = tasks.join_next().await {
                 if let Ok(Done::Run(run, Err(error))) = done {
                     let Queued { account, id, .. } = run.import;
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
-            // What looks that were under way have begun.
+            // Requeues what the last scans have begun.
             drop(put_back().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
-            tracing::warn!("an import did not stop in time; it goes on at the next start");
+            tracing::warn!("an import did not stop in time; it runs again at the next start");
         }
     }
 }

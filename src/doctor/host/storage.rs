@@ -111,7 +111,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
                 FILE_SYSTEMS,
                 format!("{a} and {s} are two file systems: a claim must be a rename"),
             )
-            .log("must lie on one file system")
+            .log("must be on one file system")
             .fix(format!("umount {s}, or mount one file system at {a}")),
         );
     }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn file_systems_that_do_not_do() {
         assert_eq!(first(disk()).level, Level::Ok);
-        assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must lie on one file system");
+        assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must be on one file system");
         assert_eq!(first(Disk { is_read_only: true, ..disk() }).level, Level::Fail);
         let network = first(Disk { is_network: true, kind: "NFS", ..disk() });
         assert!(network.message.contains("is on NFS"), "{}", network.message);

@@ -1,8 +1,8 @@
-//! The accounts there are, and which of their incoming were empty: most are, and a look at all of
-//! them need not list these.
+//! All accounts, and which of their incoming folders are known to be empty. Most are, and a rescan
+//! of all accounts doesn't list those.
 //!
-//! Always holds: an account that is left out has nothing in incoming that a look has not seen. The
-//! accounts are in order, so that one is found without a table of hashes.
+//! Invariant: an account that a rescan skips has nothing in incoming that no scan has seen. The
+//! accounts are sorted, so that a binary search finds one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::account::AccountId;
 use crate::spool::{self, Empty, Layout};
 
-/// Each account, and its incoming as it was where it was empty. Forgotten at a restart.
+/// Every account, with the state of its incoming when it was last seen empty. Lost at a restart.
 #[derive(Debug, Default)]
 pub struct Empties(Mutex<Arc<Known>>);
 
 type Known = Vec<(AccountId, Option<Empty>)>;
 
 impl Empties {
-    /// What a look has found.
+    /// Records the result of a scan: `None` if incoming was not empty.
     pub fn note(&self, account: &AccountId, empty: Option<Empty>) {
         let mut known = self.lock();
         if let Some(place) = place(&known, account) {
-            // A copy, where somebody is asking.
+            // Copies the list if `stirred` is using it.
             Arc::make_mut(&mut known)[place].1 = empty;
         }
     }
 
-    /// These are the accounts now.
+    /// Replaces the set of accounts. Those that stay keep what is known of them.
     pub fn keep(&self, accounts: &[AccountId]) {
         let mut known = self.lock();
         let mut before: HashMap<_, _> = known.iter().map(|(id, empty)| (id, *empty)).collect();
@@ -37,19 +37,18 @@ impl Empties {
         *known = Arc::new(now);
     }
 
-    /// Whether there is such an account.
     pub fn knows(&self, account: &AccountId) -> bool {
         place(&self.lock(), account).is_some()
     }
 
-    /// Those that are not known to be empty still.
+    /// Returns the accounts whose incoming is not known to be still empty.
     pub fn stirred(&self, layout: &Layout) -> Vec<AccountId> {
-        let known = Arc::clone(&self.lock()); // a disk that hangs holds up no look
+        let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
         spool::stirred(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Known>> {
-        // Every change is one entry, or all at once.
+        // Every change sets one entry or replaces the list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,23 +69,23 @@ mod tests {
         host.sql("UPDATE account SET uid = 1");
         let stirred = || host.engine.survey(None, true).unwrap().unwrap().stirred;
         let all = [host.account.clone()];
-        assert_eq!(stirred(), all, "nobody has looked");
+        assert_eq!(stirred(), all, "not scanned yet");
         host.look();
-        assert_eq!(stirred(), all, "it has just been made");
+        assert_eq!(stirred(), all, "created too recently");
         std::thread::sleep(Duration::from_millis(3100));
-        assert_eq!(stirred(), all, "nobody has looked since");
+        assert_eq!(stirred(), all, "not scanned since");
         host.look();
         assert_eq!(stirred(), []);
         host.put(".hidden", "");
         assert_eq!(stirred(), all);
         std::thread::sleep(Duration::from_millis(3100));
         host.look();
-        assert_eq!(stirred(), all, "what is there can be written to");
+        assert_eq!(stirred(), all, "the file there can be written to");
         std::fs::remove_file(host.incoming().join(".hidden")).unwrap();
         std::thread::sleep(Duration::from_millis(3100));
         host.look();
         assert_eq!(stirred(), []);
         host.remove_account();
-        assert_eq!(stirred(), [], "there is none");
+        assert_eq!(stirred(), [], "the account was removed");
     }
 }

@@ -1,7 +1,8 @@
-//! A look at one account: what lies in incoming becomes claimed imports.
+//! Intake: scans one account's incoming and claims the pairs that are ready.
 //!
-//! A look takes no input but the account: it finishes claims that were cut off, lists, decides,
-//! writes one row per claim, and only then moves files. Whatever woke it leads to the same result.
+//! A scan takes no input but the account. It completes interrupted claims, lists incoming,
+//! decides, writes one row per claim, and only then moves files. The result does not depend on
+//! what triggered the scan.
 
 pub mod empty_accounts;
 pub mod quota;
@@ -34,22 +35,22 @@ use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, accounts};
 
-/// What the host would not let us do is tried again after this.
+/// Pause after an error of the host.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// A file that changed under the look is looked at again after this, should its event be lost.
+/// Pause before the next scan if a file changed during this one, in case its event was lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
-/// The watcher reads an event that is in the kernel's queue within this, or not at all.
+/// The watcher reads an event that is already in the kernel's queue within this time.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
-/// What a look at an account found.
+/// The result of one scan.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// Imports claimed and queued, in order.
+    /// Imports that were claimed and queued, in order.
     pub queued: Vec<Queued>,
-    /// The first of them has begun already, and was told to be picked up.
+    /// Whether the first one has begun already, with its picked_up milestone enqueued.
     pub begun: bool,
-    /// Look again after this long, even if nothing happens.
+    /// When to scan again even if nothing happens.
     pub again: Option<Duration>,
 }
 
@@ -59,39 +60,38 @@ impl Looked {
     }
 }
 
-/// Why an account could not be looked at.
+/// Why an account could not be scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// incoming can't be looked at.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// An import can't begin in the state database.
     #[error(transparent)]
     Begin(#[from] FinishError),
-    /// A bug of ours; what panicked has said where.
-    #[error("a bug of ours ended the look")]
+    /// The panic message is on standard error.
+    #[error("a bug of ours ended the scan")]
     Panicked,
 }
 
-/// What became of one claim.
+/// The result of one claim.
 enum Claiming {
-    /// It is in the spool and queued, or has begun.
+    /// The pair is in the spool, and the import is queued or has begun.
     Queued { begun: bool },
-    /// It is in incoming as it was.
+    /// The files are in incoming again, and the row is gone.
     TakenBack,
-    /// The host failed; the row waits for the next try.
+    /// The host failed; the row stays `claiming` for the next try.
     Unfinished,
 }
 
 impl Engine {
-    /// Looks at `account`, and claims what is ready. With `may_begin` nothing of the account waits or
-    /// runs, and there is a place for a light import: the first one may begin with its claim.
+    /// Scans `account`'s incoming and claims every pair that is ready.
+    ///
+    /// `may_begin` means that no import of the account waits or runs and that a slot for a light
+    /// import is free: the first import may then begin in the transaction of its claim.
     ///
     /// # Errors
-    /// The state database's, or incoming can't be looked at. Nothing is half done.
+    /// The state database or incoming can't be read. No step is left half done.
     pub fn look(&self, account: &AccountId, may_begin: bool) -> Result<Looked, IntakeError> {
         let mut looked = Looked::default();
         if !self.finish_claims(account, &mut looked)? {
@@ -127,12 +127,12 @@ impl Engine {
             looked.look_again(pause.saturating_sub(listed.elapsed()));
         }
         if decisions.take.is_empty() {
-            self.tell_unclaimed(&row, &seen)?; // not on the way of a pair
+            self.tell_unclaimed(&row, &seen)?; // only when it delays no pair
         }
         for take in &decisions.take {
             let begins = may_begin && looked.queued.is_empty() && self.may_begin_with(take);
             if !self.take(&row, take, begins, &mut looked)? {
-                return Ok(looked); // the order of uploads is kept
+                return Ok(looked); // later manifests must not overtake this one
             }
         }
         let more = seen.unread || seen.held.cut || decisions.more;
@@ -142,7 +142,7 @@ impl Engine {
         Ok(looked)
     }
 
-    /// What lies in incoming; none when the account has no folder (any more).
+    /// Lists incoming. `None` if the account has no folder.
     pub(super) fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
         let incoming = match Incoming::open(&self.layout, &row.id, &self.opener) {
             Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
@@ -158,7 +158,7 @@ impl Engine {
         Ok(Some(seen))
     }
 
-    /// The imports that have spent the manifests' names.
+    /// Returns the imports that used the listed manifests' names before.
     fn spent(&self, account: &AccountId, seen: &Seen) -> state::Result<HashMap<String, ImportId>> {
         let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
         self.state.read(|tx| {
@@ -172,8 +172,8 @@ impl Engine {
         })
     }
 
-    /// In which order manifests were complete, as far as the watcher has noted by now. For new ones
-    /// it waits a moment: their events are in the kernel's queue already.
+    /// Returns the order in which manifests were completed, as recorded by the watcher. Waits a
+    /// moment for manifests without a record: their events are already in the kernel's queue.
     fn order(&self, account: &AccountId, seen: &Seen, listed_at: Timestamp) -> Order {
         if !seen.held.cut && !seen.unread {
             let listed = seen.manifests.iter().map(String::as_str).collect();
@@ -190,7 +190,7 @@ impl Engine {
         }
     }
 
-    /// Writes the row, then moves the files. False: stop here, see [`Self::count_in`].
+    /// Writes the row, then moves the files. Returns false if no other claim may follow.
     fn take(
         &self,
         row: &AccountRow,
@@ -223,7 +223,8 @@ impl Engine {
         Ok(self.count_in(account, n, &import, &claiming, looked))
     }
 
-    /// Carries out the claims that a crash or the host cut off. False: see [`Self::count_in`].
+    /// Completes the claims that a crash or the host interrupted. Returns false if no other claim
+    /// may follow.
     fn finish_claims(&self, account: &AccountId, looked: &mut Looked) -> Result<bool, IntakeError> {
         let rows: Vec<ImportRow> = self.state.read(|tx| imports::claiming(tx, account))?;
         for row in rows {
@@ -236,7 +237,8 @@ impl Engine {
         Ok(true)
     }
 
-    /// Notes what became of a claim. False: no other may begin, as the order of manifests is kept.
+    /// Adds a claim's result to `looked`. Returns false if no other claim may follow, because the
+    /// order of manifests would change.
     fn count_in(
         &self,
         account: &AccountId,
@@ -250,7 +252,7 @@ impl Engine {
                 looked.queued.push(self.queued(account.clone(), n, import.clone()));
                 looked.begun |= begun;
             }
-            // Its manifest may come first again, once its uploader is done.
+            // Its manifest may be first again once its upload has ended.
             Claiming::TakenBack => {
                 looked.look_again(CHANGED_AGAIN);
                 return false;
@@ -263,7 +265,7 @@ impl Engine {
         true
     }
 
-    /// With its weight, by what lies in the spool.
+    /// Makes the queue's entry; the weight follows from the spooled data file's size.
     pub(super) fn queued(&self, account: AccountId, n: i64, id: ImportId) -> Queued {
         let weight = Weight::of(spool::spooled_bytes(&self.layout, &id));
         Queued { account, n, id, weight }
@@ -309,5 +311,5 @@ impl Engine {
     }
 }
 
-/// What is remembered of manifests between looks, by account.
+/// The manifest cache of every account.
 pub(super) type Memories = HashMap<AccountId, Memory>;

@@ -1,8 +1,9 @@
-//! What happens when more waits in an account's incoming than it may: the account is told, once.
+//! The limits on what waits in an account's incoming. Exceeding them is reported to the account
+//! once, by a file in results/ and a line in the activity log.
 //!
-//! Nothing is deleted or refused for it: pairs that are seen are taken as always, which is what
-//! brings a backlog below the limit by itself. The answer in results/ is written before the row
-//! that says so and removed before the row goes: a crash between tells nobody twice.
+//! Nothing is deleted or refused because of it. Pairs are claimed as always, so a backlog falls
+//! below the limit by itself. The file in results/ is written before the row that records it, and
+//! removed before that row, so that a crash between the two steps reports nothing twice.
 
 use jiff::Timestamp;
 
@@ -13,14 +14,12 @@ use crate::sanitize::chain;
 use crate::spool::{FolderError, Held, Results, ResultsError};
 use crate::state::{self, activity, incoming_full};
 
-/// The answer in results/ that is there while too much waits. No import's answers end so.
+/// The file in results/ that exists while too much waits. No import's answer has such a name.
 pub const ANSWER: &str = "INCOMING-FULL.txt";
 
 impl Engine {
-    /// Tells `account` that too much waits in its incoming, or that it is less again.
-    ///
-    /// # Errors
-    /// The state database's. An answer that can't be written is logged, and tried again.
+    /// Reports to `account` that its incoming exceeds a limit, or is below it again. A file in
+    /// results/ that can't be written is logged, and the next scan tries again.
     pub fn tell_if_full(&self, account: &AccountId, held: Held) -> Result<(), IntakeError> {
         let over = over(held, self.config.limits_of(account));
         let told = self.state.read(|tx| incoming_full::since(tx, account))?.is_some();
@@ -31,11 +30,11 @@ impl Engine {
         };
         match answered {
             Ok(()) => {}
-            // The account is being removed: nobody is left to tell.
+            // The account is being removed: no partner is left to read it.
             Err(ResultsError::Folder(FolderError::Missing { .. })) => return Ok(()),
             Err(error) => {
                 tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
-                self.empties.note(account, None); // the next look at all tries again
+                self.empties.note(account, None); // so that the next rescan tries again
                 return Ok(());
             }
         }
@@ -50,7 +49,7 @@ impl Engine {
         Results::open(&self.layout, account)?.remove(ANSWER)
     }
 
-    /// The row and the activity log's line, together.
+    /// Writes the row and the activity log's line in one transaction.
     fn note(&self, account: &AccountId, over: Option<&str>) -> Result<(), IntakeError> {
         let at = Timestamp::now();
         let new = self.state.write(|tx| {
@@ -72,7 +71,7 @@ impl Engine {
     }
 }
 
-/// What there is too much of, if anything. Pure.
+/// Describes which limits are exceeded, if any. Pure.
 fn over(held: Held, limits: &Limits) -> Option<String> {
     let mut over = Vec::new();
     if held.files > limits.max_waiting_files {
@@ -90,11 +89,11 @@ fn text(what: &str) -> String {
     format!(
         "Too much waits in /incoming: {what}.\n\
          \n\
-         Complete pairs are still imported, though not all files are looked at while there are\n\
-         too many, and not in the order of upload. Delete the files that you don't need there,\n\
-         and upload the missing halves of pairs. This file goes by itself when there is less;\n\
-         the next look tells, a minute later at most unless your host's administrator chose\n\
-         otherwise.\n"
+         Complete pairs are still imported, but while there are too many files, not all of them\n\
+         are scanned, and imports don't follow the order of uploads. Delete the files that you\n\
+         don't need there, and upload the missing files of pairs. This file is removed by the\n\
+         next scan that finds less: a minute later at most, unless your host's administrator\n\
+         chose otherwise.\n"
     )
 }
 

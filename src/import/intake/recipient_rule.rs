@@ -1,9 +1,9 @@
-//! What a parsed manifest means for pairing. Pure.
+//! Converts the result of parsing a manifest into the verdict that pairing uses. Pure.
 
 use crate::manifest::{Manifest, ManifestErrors};
 use crate::spool::pairing::{Known, Verdict};
 
-/// Returns what a parsed manifest means for pairing.
+/// Returns the verdict of a parsed manifest.
 pub fn verdict(parsed: Result<Manifest, ManifestErrors>) -> Verdict {
     match parsed {
         Ok(manifest) => Verdict::Valid {

@@ -1,7 +1,8 @@
-//! A survey: which accounts there are, what is queued, and where something may have come.
+//! A survey: reads accounts and unfinished imports from the state database, and finds the accounts
+//! with possible new uploads.
 //!
-//! Always holds: accounts that nobody else has changed are not read again by a rescan, and one that
-//! is known to be empty and is still costs it one system call.
+//! Invariant: a rescan reads the accounts only if another process changed the state database, and
+//! an account whose incoming is still empty costs it one system call.
 
 use crate::account::AccountId;
 use crate::import::run::queue::Queued;
@@ -10,25 +11,27 @@ use crate::report::ImportState;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, imports};
 
-/// What there is to do, by the state database.
+/// The result of a survey.
 #[derive(Debug)]
 pub struct Survey {
     /// [`State::data_version`](crate::state::State::data_version) before the rest was read.
     pub version: i64,
-    /// The accounts whose folders are looked at; none when they are those of the survey before.
+    /// The accounts that have folders. `None` if they are those of the survey before.
     pub accounts: Option<Vec<AccountId>>,
-    /// Of the accounts, where all are to be looked at: something may have come.
+    /// Accounts with possible new uploads, if a scan of all accounts was requested.
     pub stirred: Vec<AccountId>,
-    /// Every import that is claimed and has not ended, in the order of claims.
+    /// Every claimed import that has not ended, in the order of claims.
     pub queued: Vec<Queued>,
-    /// Accounts that were removed while a claim was under way, which a look at them ends.
+    /// Removed accounts with an interrupted claim; a scan of such an account ends the claim.
     pub leftover: Vec<AccountId>,
 }
 
 impl Engine {
-    /// What there is to do, by the state database, and where all are to be looked at, by what has come.
-    /// `known` is the version of the survey before: where nobody else has changed anything since,
-    /// the accounts are not read again, and without a look at all there is nothing to do.
+    /// Makes a survey; `look_at_all` requests a scan of all accounts.
+    ///
+    /// `known` is the version of the survey before. If no other process has changed the state
+    /// database since, the accounts are not read again; without `look_at_all` the result is then
+    /// `None`.
     pub fn survey(&self, known: Option<i64>, look_at_all: bool) -> state::Result<Option<Survey>> {
         let version = self.state.data_version()?;
         let is_known = known == Some(version);
@@ -54,7 +57,8 @@ impl Engine {
         }))
     }
 
-    /// Tells all who go by it which accounts there are; those that have folders.
+    /// Passes the accounts on to the upload audit and the empty accounts. Returns those that have
+    /// folders.
     fn accounts_now(&self, rows: Vec<AccountRow>) -> Vec<AccountId> {
         if let Some(hearing) = self.hearing.get() {
             hearing.follow(&rows);
@@ -84,7 +88,7 @@ mod tests {
         let import = host.claim();
         let rescan = host.engine.survey(known, true).unwrap().unwrap();
         assert_eq!((&rescan.accounts, &rescan.stirred[..]), (&None, &all[..]));
-        assert_eq!(rescan.queued[0].id, import, "what we changed ourselves is told");
+        assert_eq!(rescan.queued[0].id, import, "our own changes are reported");
         assert!(rescan.leftover.is_empty());
 
         let other = State::open(&host.engine.config.paths.state_db()).unwrap();

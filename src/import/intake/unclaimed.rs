@@ -1,4 +1,4 @@
-//! Data files that no manifest claimed are told of: once a file, whatever restarts come.
+//! Reports data files that no manifest has claimed, once per file and across restarts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,20 +10,18 @@ use crate::spool::{self, Seen};
 use crate::state::accounts::AccountRow;
 use crate::state::{self, activity, unclaimed};
 
-/// How many files one look tells of; the next look tells of more.
+/// The most files that one scan reports; the next scan reports more.
 const TOLD_BY_ONE_LOOK: usize = 1000;
 
 impl Engine {
-    /// Tells of what `seen` has of `account` and was not told of before, and forgets what is gone.
-    ///
-    /// # Errors
-    /// The state database's: then nothing is told, and the next look tries again.
+    /// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
+    /// gone. After an error nothing is reported, and the next scan tries again.
     pub fn tell_unclaimed(&self, account: &AccountRow, seen: &Seen) -> state::Result<()> {
         let after = self.config.pairing_of(&account.id).unclaimed_after;
         let (now, id) = (state::now(), &account.id);
         let told = self.state.read(|tx| unclaimed::list(tx, id))?;
         let here: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
-        // Of a listing that was cut short nobody knows what is gone.
+        // A truncated listing doesn't show what is gone.
         let is_gone = |name: &str| !seen.held.cut && !here.contains(name);
         let gone = told.iter().filter(|file| is_gone(&file.name));
         let gone: Vec<_> = gone.map(|file| &file.name).collect();
@@ -67,7 +65,7 @@ impl Engine {
 
 fn file(entry: &spool::Entry) -> unclaimed::File {
     let changed: Timestamp = entry.ctime;
-    // As exact as the state database keeps it, to be compared with what it has.
+    // Cut to milliseconds, the precision of the state database, for comparison with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
     unclaimed::File { name: entry.name.clone(), inode: entry.ino, changed }
 }

@@ -1,6 +1,7 @@
-//! [`ErrorFolder`]: where an import from local files leaves its error files.
+//! [`ErrorFolder`]: the folder for the error files of an import from local files.
 //!
-//! Always holds: an error file is hidden until it is kept, and gone when it is not kept.
+//! Invariant: error files have hidden names until [`ErrorFolder::keep`]; without it they are
+//! removed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,10 +16,10 @@ use crate::spool::{Folder, FolderError};
 /// The mode of an error file, before the umask.
 const MODE: Mode = Mode::from_bits_truncate(0o666);
 
-/// Where a local import leaves its error files: a folder, or nowhere.
+/// Where a local import writes its error files: a folder, or nowhere.
 ///
-/// They are made hidden when this is made, with the rights that the process has then, and take
-/// their names in [`ErrorFolder::keep`]; an earlier import's stay when nothing was rejected.
+/// [`ErrorFolder::create`] creates them under hidden names with the process's current rights, and
+/// [`ErrorFolder::keep`] renames them. If nothing was rejected, an earlier import's files remain.
 #[derive(Debug, Default)]
 pub struct ErrorFolder {
     folder: Option<Folder>,
@@ -35,16 +36,14 @@ struct Pending {
 }
 
 impl ErrorFolder {
-    /// No error files.
+    /// Discards rejected records.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`. No symbolic link is followed: one
-    /// that has the place of an error file is replaced.
-    ///
-    /// # Errors
-    /// They can't be created, or `folder` is a symbolic link.
+    /// Creates `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`. No symbolic link is
+    /// followed: one with the name of an error file is replaced, and one in place of `folder` is an
+    /// error.
     pub fn create(folder: &Path, stem: &str) -> io::Result<Self> {
         let handle = open(folder)?;
         let pending = |kind| {
@@ -57,10 +56,7 @@ impl ErrorFolder {
         Ok(Self { folder: Some(handle), files, written: false })
     }
 
-    /// Gives the error files their names, if anything was written.
-    ///
-    /// # Errors
-    /// They can't be renamed.
+    /// Renames the error files to their final names, if anything was written.
     pub fn keep(self) -> io::Result<()> {
         if let Some(folder) = self.folder.as_ref().filter(|_| self.written) {
             for Pending { hidden, name, .. } in &self.files {
@@ -70,7 +66,7 @@ impl ErrorFolder {
         Ok(())
     }
 
-    /// The error file, by its path, if anything was written.
+    /// Returns the path of the CSV error file, if anything was written.
     pub fn written(&self) -> Option<String> {
         let error_file = self.files.first()?;
         self.written.then(|| error_file.path.display().to_string())
@@ -99,7 +95,7 @@ impl Drop for ErrorFolder {
     fn drop(&mut self) {
         let Some(folder) = &self.folder else { return };
         for pending in &self.files {
-            // Renamed, it is gone; else it is empty or of an import that was stopped.
+            // After `keep` there is none; otherwise it is empty or of an import that was stopped.
             let _ = folder.remove(&pending.hidden);
         }
     }
@@ -184,7 +180,7 @@ mod tests {
         assert_eq!(names(&real), [""; 0]);
     }
 
-    /// The handle stays in the folder that was opened, even when its path leads elsewhere later.
+    /// The handle keeps the folder that was opened, even if its path is replaced later.
     #[test]
     fn a_folder_that_is_replaced_by_a_link_is_not_left() {
         let folder = tempfile::tempdir().unwrap();

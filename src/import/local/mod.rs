@@ -1,5 +1,5 @@
-//! Imports from local files: `check`, which stores nothing and needs nothing installed, and
-//! `ingest`, which is one import, now, through the same pipeline as an upload.
+//! Imports from local files, through the same pipeline as uploads: `check` stores nothing and
+//! needs no installation; `ingest` runs one import immediately.
 
 pub mod error_folder;
 
@@ -25,7 +25,7 @@ use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction, accounts};
 use crate::store;
 
-/// A manifest on this machine, and the data file in the same folder.
+/// A local manifest, with the data file in the same folder.
 #[derive(Debug)]
 pub struct Local {
     folder: PathBuf,
@@ -33,36 +33,25 @@ pub struct Local {
     bytes: Vec<u8>,
 }
 
-/// Why a local import could not even be tried.
+/// Why a local import could not be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// The manifest can't be read.
     #[error("cannot read the manifest {}", path.display())]
-    Manifest {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Manifest { path: PathBuf, source: io::Error },
     /// The path has no file name in UTF-8.
     #[error("{} is not the path of a manifest", .0.display())]
     Name(PathBuf),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// The import can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] transitions::FinishError),
-    /// Nobody can tell whether the store has it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
 impl Local {
-    /// Reads the manifest at `path`, at most one byte more than `limits` allow.
-    ///
-    /// # Errors
-    /// It can't be read.
+    /// Reads the manifest at `path`: at most one byte more than `limits` allow, so that a longer
+    /// one is noticed.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
@@ -77,7 +66,7 @@ impl Local {
         Ok(Self { folder, name, bytes })
     }
 
-    /// The manifest's file name without `.manifest`: what the error files are called after.
+    /// The manifest's file name without `.manifest`; the error files are named after it.
     pub fn stem(&self) -> &str {
         self.name.strip_suffix(".manifest").unwrap_or(&self.name)
     }
@@ -100,12 +89,13 @@ impl Local {
         let missing = |error: io::Error| {
             let name = &manifest.file_name;
             if error.kind() == io::ErrorKind::NotFound {
-                let detail = format!("{name} does not lie beside the manifest");
+                let detail = format!("{name} is not in the manifest's folder");
                 return Failure::new(FailureText::NoDataFile, detail);
             }
             Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))
         };
-        // Opening a FIFO would wait for its writer: look first; these are the caller's own files.
+        // Opening a FIFO would wait for its writer. Checking first is enough: these are the
+        // caller's own files.
         if !fs::metadata(&path).map_err(missing)?.is_file() {
             let detail = format!("{} is not a regular file", manifest.file_name);
             return Err(Failure::new(FailureText::Unreadable, detail));
@@ -145,7 +135,7 @@ impl Local {
     }
 }
 
-/// Validates a local pair and stores nothing. `None` when `monitor` was asked to stop.
+/// Validates a local pair and stores nothing. `None` if `monitor` was asked to stop.
 pub fn check(
     local: &Local,
     limits: &Limits,
@@ -159,10 +149,10 @@ pub fn check(
     Some(Report { error_file: answers.written(), ..report })
 }
 
-/// Imports a local pair for `account`, now. `None` when `monitor` was asked to stop.
+/// Imports a local pair for `account` immediately. `None` if `monitor` was asked to stop.
 ///
-/// The caller holds the lock that keeps ingests apart: one of this account and manifest that was
-/// cut off is then known to be dead, and is gone on with under its own id.
+/// The caller holds the lock that serialises ingests. An unfinished ingest of this account and
+/// manifest can therefore not be running: it is continued under its own id.
 pub fn ingest(
     engine: &Engine,
     account: &AccountId,
@@ -236,7 +226,7 @@ fn insert(
         (Some(manifest), Some(row)) => {
             recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
         }
-        // An account without a row has no rule: root chose the manifest.
+        // An account without a row has no recipient rule; root chose this manifest.
         (Some(manifest), None) => recipient(&RecipientRule::Any, None, &manifest.client_email),
         (None, _) => Recipient::default(),
     };

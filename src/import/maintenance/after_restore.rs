@@ -1,8 +1,8 @@
-//! After a state database was put back: brings it and what has happened since to one story.
+//! Reconciles a restored state database with the store, the spool and results/.
 //!
-//! The store, the spool and results/ are newer than the database then. A running number that the
-//! store knows must not be given again (it would take the new import for one that it has), and an
-//! import that ended since has its answer in results/ already: it is not run again.
+//! Those are newer than the database then. A running number that the store knows must not be
+//! assigned again, as the store would treat the new import as the old one. An import that has ended
+//! since the backup has its answer in results/ and is not run again.
 
 use std::io::Read;
 
@@ -20,35 +20,32 @@ use crate::state::imports::unfinished;
 use crate::state::{Before, activity, imports};
 use crate::store;
 
-/// The most that is read of a report.
+/// The most bytes read of a report.
 const MAX_REPORT: u64 = 16 << 20;
 
-/// Why what has happened since can't be found out.
+/// Why a restored state database can't be reconciled.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// The store can't say which imports it has.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The spool can't be listed.
     #[error(transparent)]
     Spool(#[from] SpooledError),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
-/// What had happened since.
+/// What happened between backup and restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adopted {
-    /// Imports that ended, by their answers in results/.
+    /// Imports that ended, according to their answers in results/.
     pub ended: Vec<ImportId>,
-    /// Imports whose files lie in the spool, and which the state database doesn't know.
+    /// Imports with files in the spool that the state database doesn't know.
     pub unknown: Vec<ImportId>,
 }
 
 impl Engine {
-    /// The imports that had not ended when the copy was made, and have by their answers. One that
-    /// failed has its files in the spool still, and is not run again by this.
+    /// Returns the imports that are unfinished in the database and have a final answer in results/.
+    /// A failed one may still have its files in the spool; it is not run again.
     fn ended_since(&self) -> state::Result<Vec<(ImportRow, Report)>> {
         let waiting = self.state.read(|tx| {
             let rows: Vec<ImportRow> = imports::unfinished(tx)?;
@@ -58,7 +55,7 @@ impl Engine {
         })?;
         let ended = waiting.into_iter().filter_map(|(retried, row)| {
             let report = self.answer_of(&row)?;
-            // A report from before `import retry` is not this run's end.
+            // A report from before `import retry` is not the answer of this run.
             let is_its_end =
                 retried.is_none_or(|at| report.finished_at.is_some_and(|end| end > at));
             is_its_end.then_some((row, report))
@@ -66,11 +63,8 @@ impl Engine {
         Ok(ended.collect())
     }
 
-    /// Takes up what has happened since the state database was copied, and what the one before it
-    /// knew.
-    ///
-    /// # Errors
-    /// The store or the spool can't be read, or the state database's; done again, it goes on.
+    /// Applies to the restored state database what happened since the backup, and what `before`
+    /// keeps of the replaced database. It can be repeated after an error.
     pub fn adopt(&self, before: &Before, now: Timestamp) -> Result<Adopted, AdoptError> {
         let spooled = spool::list(&self.layout)?;
         let node = &self.config.node.name;
@@ -100,14 +94,14 @@ impl Engine {
         Ok(row.is_none())
     }
 
-    /// The final report on an import, when results/ has it.
+    /// Returns the final report of an import, if results/ has it.
     fn answer_of(&self, row: &ImportRow) -> Option<Report> {
         let report = self.answer_called(&row.account, &row.stem)?;
         let is_final = matches!(report.state, ImportState::Completed | ImportState::Failed);
         (is_final && report.import.as_ref() == Some(&row.id)).then_some(report)
     }
 
-    /// The report in results/ under this stem.
+    /// Reads the report of this stem in results/.
     fn answer_called(&self, account: &AccountId, stem: &str) -> Option<Report> {
         let [.., name] = answer_names(stem);
         let file = Results::open(&self.layout, account).and_then(|r| r.read(&name)).ok()?;
@@ -122,7 +116,7 @@ impl Engine {
     }
 }
 
-/// Ends an import as its report says. Who was to be told was told then.
+/// Ends an import with its report. No milestone is enqueued: the run that ended did that.
 fn end(
     tx: &state::Transaction<'_>,
     row: &ImportRow,
@@ -134,6 +128,6 @@ fn end(
     }
     imports::set_running(tx, &row.id, report.started_at.unwrap_or(now))?;
     imports::set_finished(tx, &row.id, report, report.finished_at.unwrap_or(now))?;
-    let detail = "it had ended since the state database was copied, by its answer in results/";
+    let detail = "it ended after the backup, according to its answer in results/";
     activity::log(tx, now, Some(&row.account), Some(&row.id), "import.adopted", detail)
 }

@@ -1,8 +1,8 @@
-//! Takes away all that there is of one account; one line of the activity log stays, which says so.
+//! Erases all data of one account. One line of the activity log remains, which records it.
 //!
-//! It is safe to be cut off anywhere: what says that there is something to erase, the account's
-//! rows, goes last, and the same command goes on. No import of the account runs by then: one that
-//! the sidecar is at is waited for, and none of the others begins.
+//! It can be interrupted anywhere and repeated: the account's rows, which show that there is
+//! something to erase, are removed last. Before anything is removed, it waits for the import that
+//! the daemon is running, and no other import of the account begins.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,53 +22,41 @@ use crate::state::imports::{self, Origin};
 use crate::state::{Alone, NotAlone, Transaction, account_data};
 use crate::store;
 
-/// How long to wait before asking again whether the sidecar has ended an import.
+/// How often to check whether the daemon has ended an import.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Why an account is not erased, or not wholly.
+/// Why an account is not erased, or not completely.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// There is nothing of it.
     #[error("there is nothing of an account {0}")]
     Nothing(AccountId),
-    /// Somebody queued an import of it meanwhile.
-    #[error("an import of account {0} was queued meanwhile")]
+    #[error("an import of account {0} was queued while it was being erased")]
     Queued(AccountId),
-    /// Nobody can tell whether the sidecar runs.
+    /// It is unknown whether the daemon runs.
     #[error(transparent)]
     NotAlone(#[from] NotAlone),
-    /// Its keys still work, or its user and folders can't be removed.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
-    /// The host can't be looked at.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
-    /// The registry's.
     #[error(transparent)]
     Registry(#[from] registry::Error),
-    /// Its spooled files can't be removed.
     #[error(transparent)]
     Spool(#[from] SpooledError),
-    /// The store's.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
-/// Whether an import of the account may still be at work.
+/// Whether an import of the account is still running.
 enum Imports {
     Running(ImportId),
     Stopped,
 }
 
 impl Engine {
-    /// Whether there is anything of `account`: by the registry, the state database, the store, or this
-    /// host.
-    ///
-    /// # Errors
-    /// The databases', or the host can't be looked at.
+    /// Whether the registry, the state database, the store or this host has anything of `account`.
     pub fn knows(&self, registry: &Registry, account: &AccountId) -> Result<bool, EraseError> {
         let mut rows = false;
         self.state.read(|tx| {
@@ -85,12 +73,9 @@ impl Engine {
             || provision::is_left(&self.config, account)?)
     }
 
-    /// Takes away all that there is of `account`. `waiting` hears of each import that is waited
-    /// for. The caller holds the lock that keeps ingests apart. Returns how many rows of which
-    /// tables went.
-    ///
-    /// # Errors
-    /// What could not be taken away; done again, it goes on.
+    /// Erases all data of `account`. `waiting` is called for each import that it waits for. The
+    /// caller holds the lock that serialises ingests. Returns the number of rows removed per table.
+    /// After an error it can be repeated.
     pub fn erase(
         &self,
         registry: &Registry,
@@ -101,7 +86,7 @@ impl Engine {
         if !self.knows(registry, account)? {
             return Err(EraseError::Nothing(account.clone()));
         }
-        // Nothing is uploaded any more.
+        // Ends uploads.
         Admission { config: &self.config, registry }.shut_out(&self.state, now, account)?;
         self.stop_imports(account, now, waiting)?;
         let imports: HashSet<ImportId> =
@@ -133,7 +118,8 @@ impl Engine {
     ) -> Result<(), EraseError> {
         let mut told = None;
         loop {
-            // Without a sidecar what runs was cut off, and none begins while this is held.
+            // Without a daemon a "running" import was interrupted, and this lock keeps a daemon
+            // from starting.
             let alone = match Alone::take(&self.config.paths.state, Duration::ZERO) {
                 Err(NotAlone::Running { .. }) => None,
                 alone => Some(alone?),
@@ -150,7 +136,7 @@ impl Engine {
     }
 }
 
-/// Ends the account's imports unrun, unless the sidecar is at one.
+/// Ends the account's waiting imports without a run, unless the daemon is running one.
 fn set_aside(
     tx: &Transaction<'_>,
     account: &AccountId,

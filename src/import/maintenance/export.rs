@@ -1,7 +1,8 @@
-//! All that there is of one account, copied into a folder while everything goes on.
+//! Exports all data of one account into a folder, while the daemon keeps running.
 //!
-//! The state database is read as of one moment, first: every import that it says has completed is
-//! whole in what follows. `listing.json` comes last, so that an export without one was cut off.
+//! The state database is read first, in one transaction: every import that is completed there is
+//! complete in the rest of the export. `listing.json` is written last, so an export without one was
+//! interrupted.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -23,32 +24,21 @@ use crate::state;
 use crate::state::{account_data, imports};
 use crate::store;
 
-/// What names every file of an export.
+/// The list of every file of an export.
 const LISTING: &str = "listing.json";
 
 /// Why an account can't be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// There is nothing of it.
     #[error("there is nothing of an account {0}")]
     Nothing(AccountId),
-    /// The folder can't be made, or a file in it not be written or read.
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// What lies in its folders can't be copied.
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    /// A file of incoming, results or the spool can't be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// What the store holds of it can't be copied.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
@@ -56,35 +46,30 @@ pub enum ExportError {
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// Below the export's folder.
+    /// Relative to the export's folder.
     pub path: String,
-    /// Its length.
     pub bytes: u64,
-    /// SHA-256 of its content, lower-case hex.
+    /// Lower-case hex.
     pub sha256: String,
 }
 
-/// What an export holds.
+/// The content of `listing.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
-    /// Whose.
     pub account: String,
-    /// When it was begun; the state database is as of then.
+    /// When the export began.
     pub exported_at: Timestamp,
     /// The version of this program.
     pub version: &'static str,
     /// Every file but the listing.
     pub files: Vec<Listed>,
-    /// Names in incoming and results that are not regular files, and were left out.
+    /// Names in incoming and results that were left out because they are not regular files.
     pub left_out: Vec<String>,
 }
 
 impl Engine {
-    /// Copies all that there is of `account` into the new folder `to`.
-    ///
-    /// # Errors
-    /// There is nothing of it, or something can't be read or written; then `to` has no listing.
+    /// Copies all data of `account` into the new folder `to`, which has no listing after an error.
     pub fn export(
         &self,
         account: &AccountId,
@@ -132,14 +117,14 @@ impl Engine {
     }
 }
 
-/// What the state database knows of an account, as of one moment.
+/// The result of reading the state database.
 struct Known {
     rows: u64,
     imports: Vec<ImportId>,
     unfinished: HashSet<ImportId>,
 }
 
-/// One file of JSON lines for each table.
+/// One file of JSON lines per table.
 struct Tables {
     folder: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
@@ -150,7 +135,7 @@ impl Tables {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
-            // The rows come inside of a read, which has the rights of the database's owner.
+            // `each_row` runs with the rights of the database's owner; the export is the caller's.
             let own = Owner::of_process().assume().map_err(failed("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create(&path)?));
             drop(own);
@@ -170,7 +155,7 @@ impl Tables {
     }
 }
 
-/// Every file below `root`, by path.
+/// Lists and syncs every file below `root`, sorted by path.
 fn list(root: &Path) -> Result<Vec<Listed>, ExportError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];

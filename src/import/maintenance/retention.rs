@@ -1,9 +1,9 @@
-//! Takes away what has been kept long enough: answers in results/, milestones with their
-//! deliveries, imports that ended, the activity log.
+//! Retention: removes old answers in results/, milestones with their deliveries, ended imports,
+//! and lines of the activity log.
 //!
-//! Each is removed in batches of bounded size, each in a transaction of its own, so that an import
-//! never waits long for it; cut off anywhere, the next sweep goes on. Files go before the row that
-//! names them. What is removed is logged, and that it was, in the activity log too.
+//! Rows are removed in batches of bounded size, one transaction per batch, so that an import never
+//! waits long for one. After an interruption the next sweep continues. Files are removed before the
+//! row that names them. Each removal is logged, with a summary in the activity log.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use crate::spool::{Results, ResultsError};
 use crate::state::retention::{self as kept, Answered};
 use crate::state::{self, activity};
 
-/// How many rows one transaction removes.
+/// Rows per transaction.
 const BATCH: u32 = 500;
 
-/// How many batches of one kind one sweep removes from one account; the next goes on.
+/// Batches of one kind that a sweep removes per account; the next sweep continues.
 const BATCHES: usize = 200;
 
-/// Before when each kind of thing is old enough. Pure.
+/// For each kind of data, the time before which it is old enough to be removed. Pure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cutoffs {
     answers: Timestamp,
@@ -35,7 +35,8 @@ pub struct Cutoffs {
 }
 
 impl Cutoffs {
-    /// By `retention`, at `now`. An import is kept at least as long as what hangs on it.
+    /// Computes the cutoffs at `now`. An import is kept at least as long as everything that
+    /// depends on its row.
     pub fn new(retention: &Retention, now: Timestamp) -> Self {
         let before = |kept: Duration| {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
@@ -54,7 +55,7 @@ impl Cutoffs {
     }
 }
 
-/// How much a sweep removed of one account.
+/// How much a sweep removed from one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Removed {
     answers: usize,
@@ -64,7 +65,7 @@ struct Removed {
 }
 
 impl Engine {
-    /// Removes, and logs, what has been kept long enough by `now`.
+    /// Removes and logs everything whose retention is over at `now`.
     pub fn sweep_kept(&self, now: Timestamp) -> Result<(), SweepError> {
         for owner in self.state.read(kept::owners)? {
             let Some(owner) = owner else {
@@ -95,7 +96,7 @@ impl Engine {
         })
     }
 
-    /// Does `batch` until it finds less than a whole one. One that finds nothing writes nothing.
+    /// Repeats `batch` until it removes less than a full one.
     fn batches(
         &self,
         batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
@@ -111,7 +112,8 @@ impl Engine {
         Ok(all)
     }
 
-    /// Files first; an import whose files can't be removed is left for the next sweep.
+    /// Removes files, then records it in the rows. Stops at files that can't be removed; the next
+    /// sweep tries again.
     fn remove_answers(
         &self,
         account: &AccountId,
@@ -140,7 +142,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// Returns how many imports had an answer there.
+    /// Removes the answers of `batch`. Returns how many imports had one.
     fn remove_files(&self, account: &AccountId, batch: &[Answered]) -> Result<usize, ResultsError> {
         if batch.is_empty() {
             return Ok(0);
@@ -168,7 +170,7 @@ impl Engine {
         tracing::info!(%account, answers, milestones, imports, lines,
             "removed what was kept long enough: {answers} answers in results/, {milestones} \
              milestones, {imports} imports, {lines} lines of the activity log");
-        // Old lines of the log go without a line of their own: it would be the next to go.
+        // A removal of log lines alone gets no log line of its own.
         if answers + milestones + imports == 0 {
             return Ok(());
         }

@@ -1,9 +1,9 @@
-//! The sweep: takes files out of the spool that have served.
+//! The sweep: removes spooled files that are no longer needed.
 //!
-//! A completed import's files go when it finishes, unless they are kept for a time; here go those
-//! that stayed after a crash or an error, those of imports that ended longer than
-//! `retention.completed-uploads` or `failed-uploads` ago, and folders of the latter age that no
-//! import knows. It takes no input and can be cut off anywhere.
+//! A completed import removes its own files when it finishes, unless they are retained. The sweep
+//! removes files left by a crash or an error, files of imports that ended longer than
+//! `retention.completed-uploads` or `failed-uploads` ago, and folders older than `failed-uploads`
+//! that belong to no import. It takes no input and can be interrupted at any point.
 
 use jiff::Timestamp;
 
@@ -17,33 +17,28 @@ use crate::state::{self, Transaction, imports};
 /// Why spooled files were not swept.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// The spool can't be listed, or a folder in it not removed.
     #[error(transparent)]
     Spool(#[from] SpooledError),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
 impl Engine {
-    /// Takes away, and logs, what has served by `now`.
-    ///
-    /// # Errors
-    /// The spool can't be listed, or the state database's.
+    /// Removes everything whose retention is over at `now`, and logs each removal.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
         self.sweep_spool(now)?;
         self.forget_gone(now);
         self.sweep_kept(now)
     }
 
-    /// One folder that can't be removed keeps no other from it.
+    /// Removes spooled files that are no longer needed. A folder that can't be removed is skipped.
     fn sweep_spool(&self, now: Timestamp) -> Result<(), SweepError> {
         for (import, changed) in spool::list(&self.layout)? {
             let spent = self.state.read(|tx| self.is_spent(tx, &import, changed, now))?;
             if spent.is_none() {
                 continue;
             }
-            // Asked again under the write lock: `import retry` may have wanted them meanwhile.
+            // Checked again under the write lock: `import retry` may have queued it since.
             let swept = self.state.write(|tx| {
                 let spent = self.is_spent(tx, &import, changed, now)?;
                 if spent.is_some() {
@@ -67,7 +62,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The import whose files these are, if it is known, when they have served.
+    /// Returns `Some` if the files can be removed, with the import that they belong to, if any.
     fn is_spent(
         &self,
         tx: &Transaction<'_>,

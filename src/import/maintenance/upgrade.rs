@@ -1,4 +1,4 @@
-//! Finishes what an earlier version left, at the first start after an upgrade.
+//! Completes claims of an earlier version, at the first start after an upgrade.
 
 use crate::import::{Engine, ImportRow};
 use crate::report::ImportState;
@@ -8,11 +8,8 @@ use crate::state;
 use crate::state::imports::{self, Origin};
 
 impl Engine {
-    /// Gives the manifests of schema 7 their place. Call it before anything is scanned.
-    ///
-    /// # Errors
-    /// The state database's. What the host refuses is logged: such a manifest is refused later, as
-    /// its name is spent.
+    /// Moves manifests that schema 7 left in incoming into the spool. Call it before any scan. A
+    /// file that can't be moved is logged; it will be refused later, as its name is spent.
     pub fn finish_upgrade(&self) -> state::Result<()> {
         let lingering = self.state.read(imports::lingering)?;
         if lingering.is_empty() {
@@ -31,8 +28,8 @@ impl Engine {
                 text: text.as_deref(),
             };
             if let Err(error) = lingering.finish(&self.layout) {
-                tracing::error!(%account, %import, "cannot finish the manifest of the version \
-                    before: {}", chain(&error));
+                tracing::error!(%account, %import, "cannot move the manifest that an earlier \
+                    version left: {}", chain(&error));
             }
         }
         self.state.write(imports::forget_lingering)

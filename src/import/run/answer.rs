@@ -1,7 +1,7 @@
-//! An import's answer in results/: error files while it is read, the report when it has ended.
+//! An import's answer in results/: error files are written while it is read, the report at its end.
 //!
-//! Nothing appears under its final name before the whole answer is known. Written again after a
-//! crash, it is the same.
+//! No file gets its final name before the whole answer is known. An answer written again after a
+//! crash is the same.
 
 use std::io::{self, Write};
 
@@ -12,17 +12,15 @@ use crate::report::Report;
 use crate::sanitize::chain;
 use crate::spool::{FolderError, Layout, Results, ResultsError, Temp, answered_bytes};
 
-/// The purposes that tell an import's error files on their way apart.
+/// The endings of an import's error files, which also distinguish the temporary files.
 const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
-/// The error file and its lines for programs, hidden as yet.
+/// The two error files under temporary names: CSV and JSON lines.
 pub type Temps = [Option<Temp>; 2];
 
-/// Gives the answer its names. `temps` are none when the import was not read this time.
-///
-/// # Errors
-/// The files can't be written, synced or renamed.
+/// Writes the report, and gives the error files their final names. `temps` is `None` if this run
+/// did not read the import.
 pub fn publish(
     results: &Results,
     row: &ImportRow,
@@ -46,17 +44,17 @@ pub fn publish(
     results.write(&row.id, &result_name(row), &json)
 }
 
-/// The report's name in results/, while the import lasts and when it has ended.
+/// Returns the report's name in results/, the same during the import and after its end.
 pub fn result_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
 
-/// The names that the answer to an import with this stem can have in results/.
+/// Returns the names that an answer with this stem can have in results/.
 pub fn answer_names(stem: &str) -> [String; 3] {
     [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
 }
 
-/// Takes away the error files that cut-off runs began and this answer does not come with.
+/// Removes temporary error files of interrupted runs that this answer does not use.
 fn clear_temps(results: &Results, row: &ImportRow) {
     for purpose in [ERROR_FILE, ERROR_LINES] {
         let cleared = results.create_temp(&row.id, purpose).and_then(|t| results.discard(t));
@@ -67,17 +65,17 @@ fn clear_temps(results: &Results, row: &ImportRow) {
     }
 }
 
-/// Whether the account was removed.
+/// Whether results/ does not exist because the account was removed.
 pub fn is_missing(error: &ResultsError) -> bool {
     matches!(error, ResultsError::Folder(FolderError::Missing { .. }))
 }
 
-/// Error files on their way into results/.
+/// Creates an import's error files in results/, under temporary names.
 pub struct InResults<'a> {
     results: Option<Results>,
     row: &'a ImportRow,
     layout: &'a Layout,
-    /// What all answers of the account may hold.
+    /// The limit on the bytes of all answers of the account.
     max_results: Size,
     temps: Temps,
 }
@@ -87,7 +85,7 @@ impl<'a> InResults<'a> {
         Self { results: None, row, layout, max_results, temps: Temps::default() }
     }
 
-    /// What was written, to be published.
+    /// Returns the files for [`publish`].
     pub fn into_temps(self) -> Temps {
         self.temps
     }
@@ -96,7 +94,7 @@ impl<'a> InResults<'a> {
         if self.results.is_none() {
             match Results::open(self.layout, &self.row.account) {
                 Ok(results) => self.results = Some(results),
-                // The account was removed: nobody is left to read it, and the records are good.
+                // The account was removed: no partner is left to read it. The records are stored.
                 Err(error) if is_missing(&error) => {}
                 Err(error) => return Err(unanswerable(error)),
             }
@@ -127,8 +125,8 @@ impl Answers for InResults<'_> {
         self.create(1, ERROR_LINES)
     }
 
-    /// Half of what is left: there are two. What this import answered before a crash doesn't count,
-    /// so that it answers the same again.
+    /// Half of the space left, as there are two files. This import's own files from before a crash
+    /// don't count, so that the answer is the same again.
     fn room(&mut self) -> io::Result<u64> {
         let own = answer_names(&self.row.stem);
         let bytes = answered_bytes(self.layout, &self.row.account, &own)

@@ -7,39 +7,39 @@ use jiff::Timestamp;
 use crate::config::{Period, Retention};
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
-/// What to do with an import that is about to run.
+/// The decision about an import that is about to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Read and store it.
     Run,
-    /// Answer it with this failure, without touching its data.
+    /// Answer it with this failure, without reading its data.
     Answer(Failure),
-    /// The same for one that was cut off too often, unless it is stored.
+    /// The same for an import that was interrupted too often, unless it is stored.
     SetAside(Failure),
 }
 
-/// Whether an import that was cut off `starts` times before may begin once more.
+/// Decides about an import that was interrupted `starts` times before.
 ///
-/// A refused pair is answered, never run. An import that took the process down with it
-/// `max_starts` times is set aside: it must not do so for ever.
+/// A refused pair is answered and never run. An import that crashed the process `max_starts` times
+/// is set aside, so that it doesn't do so forever.
 pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Start {
     if let Some(refusal) = refusal {
         return Start::Answer(refusal.clone());
     }
     if starts >= max_starts {
-        let detail = format!("it was cut off {starts} times and is set aside; the log says why");
+        let detail = format!("it was cut off {starts} times and is set aside; see the log");
         return Start::SetAside(Failure::new(FailureText::Internal, detail));
     }
     Start::Run
 }
 
-/// Whether an import that is stored already, and was cut off `starts` times, is run again for its
-/// answer: as often as another is run at all. Then it is answered by what the store says.
+/// Whether an import that is stored already, and was interrupted `starts` times, is run again for
+/// its answer. It gets another `max_starts` runs; after those the store's counts are the answer.
 pub fn may_run_for_its_answer(starts: u32, max_starts: u32) -> bool {
     starts < max_starts.saturating_mul(2)
 }
 
-/// How an import ends: failed when the file as a whole failed or every record was rejected.
+/// Returns how an import ends: failed if the file as a whole failed or every record was rejected.
 pub fn ended(counts: Counts, failure: Option<&Failure>) -> ImportState {
     if failure.is_some() || counts.accepted == 0 {
         ImportState::Failed
@@ -48,32 +48,31 @@ pub fn ended(counts: Counts, failure: Option<&Failure>) -> ImportState {
     }
 }
 
-/// What to do when the host failed an import.
+/// The decision after a failure of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterHostFailure {
-    /// Try again after this long.
+    /// Run it again after this pause.
     Retry(Duration),
-    /// The retry window is over: fail it.
+    /// The retry window is over; the import fails.
     GiveUp,
 }
 
-/// How long to wait after the `tries`th try (from 1) in a row that came to nothing: 1, 2, 4 … at
-/// most 60 s.
+/// Returns the pause after the `tries`th failed try in a row (from 1): 1, 2, 4 … at most 60 s.
 pub fn pause(tries: u32) -> Duration {
     Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE)
 }
 
-/// Whether an import that the host failed for the `tries`th time in a row (from 1), `elapsed`
-/// after the first of them, is tried again: after [`pause`], until `window` is over.
+/// Decides whether an import runs again after the host failed it for the `tries`th time in a row
+/// (from 1), `elapsed` after the first time: after [`pause`], until `window` is over.
 pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> AfterHostFailure {
     let pause = pause(tries);
     if elapsed + pause > window { AfterHostFailure::GiveUp } else { AfterHostFailure::Retry(pause) }
 }
 
-/// Whether an import's spooled files have served: it completed, or failed, and they were kept for
-/// their time. Files that no import knows are kept as those of failed ones are, since they were
-/// last `changed`: they are somebody's uploads, and a state database that was put back from a
-/// backup does not make them worthless.
+/// Whether an import's spooled files can be removed: it ended, and their retention is over.
+///
+/// Files that belong to no import are kept as long as those of failed imports, counted from
+/// `changed`: they are uploads, which a state database restored from a backup may not know.
 pub fn is_spent(
     import: Option<(ImportState, Option<Timestamp>)>,
     changed: Timestamp,
@@ -96,7 +95,6 @@ pub fn is_spent(
     }
 }
 
-/// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Imports that begin in the transaction that ends their claim, which spares them a second one.
+//! Early start: an import begins in the transaction that ends its claim, which saves a second
+//! synced transaction.
 //!
-//! Always holds: what has begun so is taken over by the next run of it, which does not begin it
-//! again, or goes back to the queue when the process stops. A crash in between is one in its run.
+//! Invariant: an import that began early is either adopted by its next run, which does not begin
+//! it again, or requeued when the process stops. A crash in between counts as a crash in its run.
 
 use std::collections::HashSet;
 use std::sync::{MutexGuard, PoisonError};
@@ -22,25 +23,26 @@ use crate::report::{Failure, ImportState};
 use crate::spool::{Claim, Take};
 use crate::state::{self, activity, imports};
 
-/// What a claim came to.
+/// The files of a completed claim.
 pub enum Claimed {
-    /// All its files are in the spool.
+    /// All files are in the spool.
     Whole,
-    /// A file that can't be imported is, and why.
+    /// A file in the spool can't be imported, for this reason.
     Stranded(Failure),
 }
 
 impl Engine {
-    /// Whether a new import of `take` may begin with its claim: one that is light, so that a place
-    /// for it is soon found, and new, so that there is nothing else to be asked.
+    /// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon
+    /// gets a slot.
     pub fn may_begin_with(&self, take: &Take) -> bool {
-        // Should the host crash before it runs, that must not have been its last start.
+        // A crash before its run counts as a start, which must not have been its last one.
         let starts = decide::on_start(None, 1, self.config.imports.max_starts);
         starts == Start::Run
             && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
     }
 
-    /// Its files are in the spool: the import is queued, or `begins`. Returns whether it has begun.
+    /// Ends a claim whose files are in the spool: queues the import or, if it `begins`, starts it.
+    /// Returns whether it has begun.
     pub fn claimed(
         &self,
         account: &AccountId,
@@ -54,7 +56,7 @@ impl Engine {
             Claimed::Whole => None,
             Claimed::Stranded(failure) => Some(failure),
         };
-        // Before it can be seen by anybody: a survey may have it run at once.
+        // Inserted before the row is visible: a survey may queue it immediately.
         let may_begin = begins && stranded.is_none();
         if may_begin {
             self.begun().insert(import.clone());
@@ -79,26 +81,23 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether `import` has begun with its claim, and this run is the first of it.
+    /// Returns whether `import` began with its claim and has not run yet. Removes the entry.
     pub fn take_over(&self, import: &ImportId) -> bool {
         self.begun().remove(import)
     }
 
-    /// Whether something has begun with its claim and does not run yet.
+    /// Whether an import began with its claim and does not run yet.
     pub fn has_begun(&self) -> bool {
         !self.begun().is_empty()
     }
 
-    /// What has begun with its claim and won't be run soon, as the process stops or the queue is
-    /// held, is queued.
-    ///
-    /// # Errors
-    /// The state database's, the last one; it is done for all.
+    /// Requeues imports that began with their claim and won't run soon, because the process stops
+    /// or the queue is held. After an error it still requeues the others, and returns the error.
     pub fn put_back_begun(&self) -> state::Result<()> {
         let mut done = Ok(());
         let begun = self.begun().clone();
         for import in begun {
-            // One that is about to begin is left to the next call, if it does.
+            // An import that is about to begin is left to the next call.
             let row: Option<ImportRow> = self.state.read(|tx| imports::get(tx, import.as_str()))?;
             let runs = row.is_some_and(|row| row.state == ImportState::Running);
             if !runs || !self.take_over(&import) {
@@ -110,12 +109,12 @@ impl Engine {
     }
 
     fn begun(&self) -> MutexGuard<'_, HashSet<ImportId>> {
-        // Every change is one insertion or removal, or all of it.
+        // Every change is one insertion or removal.
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Says that an import was picked up at `now`, once that is durable.
+/// Counts and logs that an import was picked up at `now`. Call it once that is durable.
 pub fn picked_up(row: &ImportRow, now: Timestamp) {
     crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
     milestone_log::picked_up(row);

@@ -1,11 +1,12 @@
-//! The error files of one import: the same rejected records in both, and neither without end.
+//! The two error files of one import (CSV and JSON lines): the same rejected records in both, of
+//! limited size.
 //!
-//! Each may become as large as a data file, and the record that makes it so is its last: a larger
-//! one could not be uploaded again, and two bytes of data can be rejected with two hundred. Nor do
-//! they outgrow what there is room for in results/: an account that has its files rejected again and
-//! again doesn't fill the disk that all share.
+//! Each may grow to the size limit of a data file, and the record that reaches the limit is the
+//! last: a larger error file could not be uploaded again, and a rejected record of two bytes can
+//! take two hundred. Both also stay within the space left in results/, so that an account with
+//! many rejected files doesn't fill the shared disk.
 //!
-//! The workers of [`crate::records`] write [`Lines`]; what is left to [`Errors`] is to append them.
+//! The workers of [`crate::records`] write [`Lines`]; [`Errors`] appends them to the files.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -14,15 +15,15 @@ use super::pipeline::Answers;
 use crate::config::Limits;
 use crate::records::{ErrorFile, Phrases, RejectedRecord, Rejections, Start, push_json_lines};
 
-/// What is gathered before it is written, in bytes: the system call and the page cache cost less
-/// for large pieces. Also what a worker gathers of a block.
+/// Bytes buffered per file before a write, and per worker before [`Lines`] are passed on: system
+/// call and page cache cost less per byte for large writes.
 const BUFFER: usize = 256 << 10;
 
-/// What a piece takes in memory, in bytes: it is full when a record has made it longer than
-/// [`BUFFER`].
+/// Bytes reserved for each buffer of [`Lines`], which is full once a record has made it longer
+/// than [`BUFFER`].
 const ROOM: usize = BUFFER + BUFFER / 8;
 
-/// Rejected records as both error files have them.
+/// Rejected records in the formats of both error files.
 #[derive(Clone, Debug)]
 pub struct Lines {
     format: Arc<ErrorFile>,
@@ -48,7 +49,7 @@ impl Rejections for Lines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Words stay with who goes on.
+    /// Takes the records out. The phrase cache stays with `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),
@@ -61,25 +62,25 @@ impl Rejections for Lines {
 }
 
 impl Lines {
-    /// None yet, of a data file that begins with `start`.
+    /// Creates an empty list for a data file that begins with `start`.
     pub fn new(start: &Start, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
         let phrases = Phrases::default();
         Self { format, phrases, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
     }
 
-    /// What the error file begins with.
+    /// Returns the CSV error file's header.
     pub fn header(&self, start: &Start) -> Vec<u8> {
         self.format.header(start)
     }
 
-    /// How many records.
+    /// Returns the number of records.
     pub fn len(&self) -> u64 {
         self.ends.len() as u64
     }
 
-    /// Up to where both files take them, when they hold `held` bytes and may hold `most`: the
-    /// number of records, and of bytes of each.
+    /// Returns how many records, and how many bytes for each file, still fit if the files hold
+    /// `held` bytes and may hold `most`.
     fn fitting(&self, held: (u64, u64), most: u64) -> (u64, (usize, usize)) {
         let is_full = |(file, lines): (usize, usize)| {
             (held.0 + file as u64).max(held.1 + lines as u64) >= most
@@ -93,17 +94,17 @@ impl Lines {
     }
 }
 
-/// Both files, open.
+/// Both error files, open.
 pub struct Errors {
     file: BufWriter<Box<dyn Write>>,
     lines: BufWriter<Box<dyn Write>>,
-    /// How many bytes each holds.
+    /// Bytes written to each.
     held: (u64, u64),
     most: u64,
 }
 
 impl Errors {
-    /// Begins both files, the error file with its `header`.
+    /// Creates both files and writes the CSV file's `header`.
     pub fn new(answers: &mut dyn Answers, header: &[u8], limits: &Limits) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(BUFFER, answers.error_file()?);
         let lines = BufWriter::with_capacity(BUFFER, answers.error_lines()?);
@@ -112,7 +113,7 @@ impl Errors {
         Ok(Self { file, lines, held: (header.len() as u64, 0), most })
     }
 
-    /// Appends records to both until one of them is full; gives how many were left out.
+    /// Appends records to both until one of them is full. Returns how many records were left out.
     pub fn write(&mut self, rejected: &Lines) -> io::Result<u64> {
         let (records, (file, lines)) = rejected.fitting(self.held, self.most);
         self.file.write_all(&rejected.file[..file])?;
@@ -122,7 +123,6 @@ impl Errors {
         Ok(rejected.len() - records)
     }
 
-    /// Flushes both.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
         self.lines.flush()
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::records::Schema;
 
-    /// Three records, of ten bytes in the one file and twenty in the other.
+    /// Three records of ten bytes in one file and twenty in the other.
     fn three() -> Lines {
         let start = Start {
             schema: Schema::Profile([].into()),

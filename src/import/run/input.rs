@@ -1,7 +1,7 @@
-//! An import's spooled files, opened to be read; or what it means that they can't be.
+//! Opens an import's spooled files for reading, and maps errors to failures.
 //!
-//! Always holds: what the account did is told as its file's fault; what the host did as the host's,
-//! which is logged.
+//! Invariant: a problem that the account caused is a failure of its file; a problem of the host is
+//! an infra failure and is logged.
 
 use std::fs::File;
 
@@ -15,7 +15,7 @@ use crate::sys::LeaseError;
 const CHANGED: &str = "the data file was changed while it was being read";
 
 impl Engine {
-    /// The manifest, the data file, and a reader of it.
+    /// Opens the manifest and the data file. The result has the file and a reader of it.
     pub fn open_spooled(
         &self,
         row: &ImportRow,
@@ -38,7 +38,7 @@ impl Engine {
     }
 }
 
-/// Whether the data file is as it was when it was opened.
+/// Checks that the data file has not changed since it was opened.
 pub fn check_unchanged(row: &ImportRow, data: &SpooledData) -> Result<(), Failure> {
     match data.unchanged() {
         Ok(true) => Ok(()),
@@ -47,7 +47,7 @@ pub fn check_unchanged(row: &ImportRow, data: &SpooledData) -> Result<(), Failur
     }
 }
 
-/// The failure of an import whose spooled files can't be read, which is logged.
+/// Makes the failure of an import whose spooled files can't be read, and logs a host's error.
 fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
     if matches!(error, SpooledError::Lease { source: LeaseError::Writer, .. }) {
         return Failure::new(FailureText::Unreadable, CHANGED);

@@ -1,20 +1,20 @@
-//! The lines of the log that tell milestones, each once, after it is durable.
+//! Log lines of milestones. Each is logged once, after the milestone is durable.
 //!
 //! In the journal each has the fields ACCOUNT, IMPORT and a MESSAGE_ID of its own
-//! (docs/metrics.md). Each is whole in itself: `systemctl status` shows the message alone.
+//! (docs/metrics.md). The message repeats them, because `systemctl status` shows it alone.
 
 use crate::import::ImportRow;
 use crate::outbox::Milestone;
 use crate::report::{Counts, ImportState, Report};
 use crate::sanitize::printable;
 
-/// The import began to run, for the first time.
+/// Logs that the import began to run for the first time.
 pub fn picked_up(row: &ImportRow) {
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
     tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
 }
 
-/// It was told to be still processing.
+/// Logs `still_processing`.
 pub fn still_processing(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);
@@ -22,7 +22,7 @@ pub fn still_processing(row: &ImportRow, report: &Report) {
         "import {import} of {account} is still {state}: {read} read");
 }
 
-/// It ended.
+/// Logs that the import ended.
 pub fn ended(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let Counts { read, accepted, rejected } = report.records;

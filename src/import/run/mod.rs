@@ -1,7 +1,8 @@
-//! Runs one import: picked up, read, stored, answered in results/, finished.
+//! Runs one import: begins it, reads and stores its data, writes its answer into results/ and
+//! finishes it.
 //!
-//! Every step may be cut off and done again from the start: the store takes an import once,
-//! results/ gets the same answer by rename, and the finishing transaction happens once.
+//! An interrupted run is repeated from the start: the store commits an import only once, results/
+//! gets the same answer by rename, and the finishing transaction happens once.
 
 pub mod answer;
 pub mod decide;
@@ -39,42 +40,35 @@ use crate::store;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The import completed or failed, and its answer is given.
+    /// The import completed or failed, and its answer is written.
     Finished,
-    /// It was asked to stop and waits in the queue.
+    /// It was asked to stop, and is queued again.
     Stopped,
-    /// The host failed it; try again after this long.
+    /// The host failed; run it again after this pause.
     Again(Duration),
 }
 
 /// Why an import could neither be finished nor answered; it stays in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// There is no such import.
     #[error("the state database has no import {0}")]
     Unknown(ImportId),
-    /// It can't begin or end in the state database.
     #[error(transparent)]
     Finish(#[from] transitions::FinishError),
-    /// Nobody can tell whether the store has it.
+    /// The store can't be queried, so it is unknown whether it has the import.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The answer can't be written into results/.
-    #[error("cannot answer in results/")]
+    #[error("cannot write the answer into results/")]
     Results(#[from] ResultsError),
-    /// A bug of ours, twice; what panicked has said where.
+    /// The panic message is on standard error.
     #[error("a bug of ours ended the import and the answer to it")]
     Panicked,
 }
 
 impl Engine {
-    /// [`Engine::run`], with a panic of ours turned into that import's failure.
-    ///
-    /// # Errors
-    /// As [`Engine::run`].
+    /// Calls [`Engine::run`], and turns a panic into a failure of the import.
     pub fn run_guarded(
         &self,
         id: &ImportId,
@@ -86,17 +80,14 @@ impl Engine {
         ran.unwrap_or_else(|_| {
             let row = self.row(id)?;
             tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
-            let failure = Failure::new(FailureText::Internal, "the log of the server says more");
+            let failure = Failure::new(FailureText::Internal, "see the log of the server");
             let answered = self.answer(&row, None, Outcome::failed(failure), None);
             self.uncounted_on_error(&row, answered)
         })
     }
 
-    /// Runs one queued import to its end. One that has ended already stays as it is: whoever says
-    /// that it waits may have looked before it ran.
-    ///
-    /// # Errors
-    /// The state database or results/ can't be written; the import stays as it is.
+    /// Runs one queued import to its end. An import that has ended is left unchanged: a survey may
+    /// have queued it again from an older reading. On an error the import stays as it is.
     pub fn run(
         &self,
         id: &ImportId,
@@ -122,7 +113,7 @@ impl Engine {
         self.uncounted_on_error(&row, ended)
     }
 
-    /// The import begins; what to do with it.
+    /// Begins the import, and decides what to do with it.
     fn begin(&self, row: ImportRow) -> Result<(ImportRow, Start), RunError> {
         let now = state::now();
         let started_at = row.started_at.unwrap_or(now);
@@ -134,27 +125,27 @@ impl Engine {
         Ok((ImportRow { started_at: Some(started_at), ..row }, start))
     }
 
-    /// The host's failure is no sign of a poisoned import: the start is not counted. What was
-    /// stored by then stays stored, and setting the import aside would deny it.
+    /// Takes the start off the count if the run ended in an error: an error of the host must not
+    /// set the import aside, which may be stored already.
     fn uncounted_on_error(
         &self,
         row: &ImportRow,
         ended: Result<Ended, RunError>,
     ) -> Result<Ended, RunError> {
         if ended.is_err() {
-            // Should it be refused as well, the error that is returned says enough.
+            // If this fails too, the error of the run is the one to report.
             let _ = self.state.write(|tx| imports::set_stopped(tx, &row.id));
         }
         ended
     }
 
-    /// Takes away what cut-off runs of an import left that will not run again.
+    /// Removes what interrupted runs left in the store, for an import that will not run again.
     fn clear_store(&self, row: &ImportRow) {
         if row.starts > 0
             && let Err(error) = self.store.abandon(&row.account, &row.id)
         {
             tracing::warn!(account = %row.account, import = %row.id,
-                "what a cut-off run stored stays on disk, unseen: {}", chain(&error));
+                "the uncommitted data of an interrupted run stays on disk: {}", chain(&error));
         }
     }
 
@@ -200,8 +191,8 @@ impl Engine {
         }
     }
 
-    /// How long to wait when the host failed and the retry window, which begins with the first
-    /// failure in a row, is open.
+    /// Returns the pause before the next run if the host failed and the retry window, which begins
+    /// with the first failure in a row, is open.
     fn after_host_failure(
         &self,
         row: &ImportRow,
@@ -217,7 +208,7 @@ impl Engine {
                 crate::metrics::host_failed();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
-                // A try that the host failed is no sign of a poisoned import.
+                // The start doesn't count: the failure was not the import's.
                 self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
                 Ok(Some(pause))
             }
@@ -238,7 +229,7 @@ impl Engine {
         let _answering = self.answering(&row.id);
         match Results::open(&self.layout, &row.account) {
             Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
-            // Its account was removed while it ran: there is nobody to read an answer there.
+            // The account was removed during the run: no partner is left to read an answer.
             Err(error) if answer::is_missing(&error) => {
                 tracing::warn!(account = %row.account, import = %row.id,
                 "the answer is in the state database only: {}", chain(&error))
@@ -260,7 +251,7 @@ impl Engine {
     }
 }
 
-/// The report of an import that is running.
+/// Makes the report of a running import.
 pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,

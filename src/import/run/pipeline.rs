@@ -1,7 +1,8 @@
-//! One data file through `records` into the store: what the sidecar, `ingest` and `check` share.
+//! The pipeline of one data file through `records` into the store, shared by the daemon, `ingest`
+//! and `check`.
 //!
-//! Always holds: the store is committed only after the whole file was read and found good, and
-//! nothing is committed when every record was rejected, in a dry run, or after a failure.
+//! Invariant: the store is committed only after the whole file was read without a failure.
+//! Nothing is committed in a dry run or if every record was rejected.
 
 use std::io::{self, Read, Write};
 
@@ -21,81 +22,64 @@ use crate::store::{self, Store, Writer};
 
 /// The data file to read.
 pub struct Source<'a, R> {
-    /// What it says about itself.
     pub manifest: &'a Manifest,
-    /// Its bytes, from the first.
+    /// Positioned at the first byte.
     pub data: R,
-    /// The (c) of the rules.
     pub limits: &'a Limits,
-    /// What an empty `ts` means: seconds since 1970 UTC, the same on every run of an import.
+    /// The value of an empty `ts`: seconds since 1970 UTC, the same in every run of an import.
     pub processing_time: i64,
-    /// Asked once all bytes are read and before anything is committed: are they what still lies
-    /// there?
+    /// Called after all bytes are read and before the commit. Fails if the file has changed.
     pub unchanged: &'a dyn Fn() -> Result<(), Failure>,
 }
 
-/// How many threads parse one data file.
+/// The most threads that parse one data file.
 ///
-/// Each holds 25 MB of the shortest broken records (measured: 403 MB with 16), so this is what
-/// keeps an import under 200 MB on a host with many cores. The one thread that reads and digests
-/// can't feed many more.
+/// Each can hold 25 MB of very short rejected records (measured: 403 MB with 16 threads), so this
+/// bound keeps an import below 200 MB of memory on a host with many cores. The single thread that
+/// reads and digests can't supply many more.
 const MAX_WORKERS: usize = 4;
 
 /// Where accepted records go.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
-    /// The store.
     pub store: &'a Store,
-    /// Whose they are.
     pub account: &'a AccountId,
-    /// Which import's; the store takes one import once.
+    /// The store commits an import id only once.
     pub import: &'a ImportId,
 }
 
-/// Where rejected records go; asked once each, at the first rejection.
+/// Where rejected records go. Each method is called once, at the first rejection.
 pub trait Answers {
-    /// The error file, to be written from its start.
-    ///
-    /// # Errors
-    /// It can't be created.
+    /// Creates the CSV error file.
     fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
 
-    /// The same rejections for programs, one JSON object a line.
-    ///
-    /// # Errors
-    /// It can't be created.
+    /// Creates the file of the same rejections for programs, one JSON object per line.
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
 
-    /// How many bytes each of them may hold, beside what [`Limits`] say.
-    ///
-    /// # Errors
-    /// It can't be told.
+    /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
     fn room(&mut self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Completed or failed.
     pub state: ImportState,
-    /// Records read, accepted, rejected.
     pub counts: Counts,
-    /// The data file's size in bytes, as far as it was read.
+    /// Bytes of the data file that were read.
     pub bytes: u64,
-    /// Its digest, lower-case hex, when it was read to its end.
+    /// Digest of the data file in lower-case hex, if it was read to its end.
     pub sha256: Option<String>,
     /// Why the file as a whole was not imported.
     pub failure: Option<Failure>,
-    /// Rejections by text.
     pub rejections: Vec<RejectionCount>,
-    /// What is worth knowing but stopped nothing.
     pub warnings: Vec<String>,
 }
 
 impl Outcome {
-    /// An import that failed before its data was read.
+    /// Makes the outcome of an import that failed before its data was read.
     pub fn failed(failure: Failure) -> Self {
         Self {
             state: ImportState::Failed,
@@ -108,7 +92,7 @@ impl Outcome {
         }
     }
 
-    /// The finished report of an import that `begun` describes so far.
+    /// Completes `begun`, the import's report so far, with this outcome.
     pub fn report(self, mut begun: Report, manifest: Option<&Manifest>, at: Timestamp) -> Report {
         let mut warnings = std::mem::take(&mut begun.warnings);
         warnings.extend(self.warnings);
@@ -133,11 +117,8 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Stopped;
 
-/// Reads `source`, stores what is accepted in `target` (if any) and writes what is rejected to
-/// `answers`.
-///
-/// # Errors
-/// `monitor` was asked to stop. Everything else that goes wrong is in the outcome.
+/// Reads `source`, stores accepted records in `target` (if any) and writes rejected records to
+/// `answers`. Every failure but a stop is part of the outcome.
 pub fn run<R: Read + Send>(
     source: Source<'_, R>,
     target: Option<Target<'_>>,
@@ -200,8 +181,8 @@ pub fn run<R: Read + Send>(
     })
 }
 
-/// When the file as a whole fails nothing of it is stored: no record counts as accepted, and so
-/// that the report reconciles, none that was accepted counts as read.
+/// Returns the counts of a file that failed as a whole. Nothing of it is stored, so no record
+/// counts as accepted; accepted records don't count as read either, so that the sum is right.
 fn unstored(counts: Counts) -> Counts {
     Counts { read: counts.rejected, accepted: 0, rejected: counts.rejected }
 }
@@ -210,9 +191,9 @@ struct Pipeline<'a> {
     target: Option<Target<'a>>,
     writer: Option<Writer>,
     answers: &'a mut dyn Answers,
-    /// The error files, once there is a rejection, and what the first begins with.
+    /// The CSV error file's header, and the error files once a record was rejected.
     errors: Option<(Vec<u8>, Option<Errors>)>,
-    /// Rejected records that are not in the error files.
+    /// Rejected records that did not fit into the error files.
     left_out: u64,
     limits: &'a Limits,
     monitor: &'a Monitor,
@@ -239,20 +220,20 @@ impl Pipeline<'_> {
         errors.finish().map_err(|error| self.unwritable(&error))
     }
 
-    /// Commits, and returns how many ids moved to another profile.
+    /// Commits. Returns how many ids moved to another profile.
     fn commit(&mut self) -> Result<u64, Failure> {
         let Some(writer) = self.writer.take() else { return Ok(0) };
         Ok(writer.commit().map_err(|error| self.unstorable(&error))?.moved_ids)
     }
 
-    /// The partner learns that it was the host; the causes, with their paths, are the log's.
+    /// Logs the causes with their paths. The partner's failure only names the host as the cause.
     fn unstorable(&self, error: &store::Error) -> Failure {
         let (account, import) = self.names();
         tracing::error!(account, import, "the records cannot be stored: {}", chain(error));
         Failure::new(FailureText::Infra, "the records could not be stored")
     }
 
-    /// As [`Self::unstorable`] for an error file.
+    /// The same as [`Self::unstorable`] for an error file.
     fn unwritable(&self, error: &io::Error) -> Failure {
         let (account, import) = self.names();
         tracing::error!(account, import, "the error file cannot be written: {}", chain(error));

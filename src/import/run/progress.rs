@@ -1,4 +1,4 @@
-//! What a running import tells, and how it is told to stop. Shared between threads.
+//! Progress of a running import, and its stop flag. Shared between threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::report::{self, Counts};
 
-/// One running import's progress.
+/// The progress counters and the stop flag of one running import.
 #[derive(Debug)]
 pub struct Monitor {
     records: AtomicU64,
@@ -18,18 +18,17 @@ pub struct Monitor {
     since: Instant,
 }
 
-/// How far an import is.
+/// A snapshot of a [`Monitor`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Records read so far.
     pub records: u64,
-    /// Of these, rejected.
     pub rejected: u64,
     /// Bytes of the data file read so far.
     pub bytes: u64,
-    /// Its size in bytes.
+    /// Size of the data file.
     pub total_bytes: u64,
-    /// Seconds since it began.
+    /// Seconds since the import began.
     pub seconds: f64,
 }
 
@@ -47,33 +46,32 @@ impl Default for Monitor {
 }
 
 impl Monitor {
-    /// Says how large the data file is.
+    /// Sets the size of the data file.
     pub fn set_total(&self, bytes: u64) {
         self.total_bytes.store(bytes, Relaxed);
     }
 
-    /// Says how far it is.
+    /// Sets the number of records and bytes read so far.
     pub fn set(&self, records: u64, bytes: u64) {
         self.records.store(records, Relaxed);
         self.bytes.store(bytes, Relaxed);
     }
 
-    /// Counts some more rejected records.
+    /// Adds `records` to the number of rejected records.
     pub fn reject(&self, records: u64) {
         self.rejected.fetch_add(records, Relaxed);
     }
 
-    /// Asks the import to stop soon, with nothing stored; it will run again from its start.
+    /// Asks the import to stop soon. Nothing is stored; its next run begins at the start.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
     }
 
-    /// Whether it was asked to stop.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
 
-    /// How far it is now.
+    /// Returns a snapshot.
     pub fn progress(&self) -> Progress {
         Progress {
             records: self.records.load(Relaxed),
@@ -86,12 +84,12 @@ impl Monitor {
 }
 
 impl Progress {
-    /// Records a second so far.
+    /// Returns records per second.
     pub fn rate(self) -> f64 {
         if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
     }
 
-    /// These figures as a report has them, at `now`.
+    /// Converts the figures for a report that is written at `now`.
     pub fn told(self, now: Timestamp) -> report::Progress {
         let left =
             self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
@@ -103,20 +101,20 @@ impl Progress {
         }
     }
 
-    /// The counts so far; what is not rejected is fit to be stored, and nothing is stored yet.
+    /// Returns the counts so far. Nothing is stored yet: accepted records are those not rejected.
     pub fn counts(self) -> Counts {
         let rejected = self.rejected.min(self.records);
         Counts { read: self.records, accepted: self.records - rejected, rejected }
     }
 
-    /// Seconds until it is done, when that can be said.
+    /// Estimates the seconds left, from the bytes read.
     pub fn seconds_left(self) -> Option<f64> {
         let known = self.bytes > 0 && self.total_bytes >= self.bytes;
         known.then(|| self.seconds * (self.total_bytes - self.bytes) as f64 / self.bytes as f64)
     }
 }
 
-/// An estimate is no better than that.
+/// Cuts an estimate to seconds, as it is no more exact.
 fn to_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -1,9 +1,9 @@
-//! What is told of an import until it ends: its report in results/ while it waits and runs, and
-//! `still_processing` when nothing was told for long.
+//! Progress reports of unfinished imports: the report in results/ while an import waits and runs,
+//! and the `still_processing` milestone after a time without a milestone.
 //!
-//! One round looks at every import that has not ended and writes what has changed since the last;
-//! after a restart it writes all of them again, so that no "running" of a process that is gone
-//! stays. Always holds: once an import's end is being answered, no round writes over the answer.
+//! A round visits every unfinished import and writes the reports that have changed since the last
+//! round. After a restart it writes all of them, so that no "running" of an ended process remains.
+//! Invariant: once the final answer of an import is being written, no round overwrites it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -23,22 +23,22 @@ use crate::state;
 use crate::state::imports;
 use crate::state::imports::unfinished;
 
-/// How many places of an account's queue are kept up to date; what waits further back says the
-/// place that it had, until it has come so far.
+/// How many places of an account's queue are kept up to date. A report further back keeps the
+/// place written first until its import reaches this one.
 const PLACES_KEPT: u64 = 100;
 
-/// How many imports one round tells to be still processing; each is a synced transaction.
+/// Milestones per round; each is a synced transaction.
 const TOLD_BY_ONE_ROUND: u32 = 100;
 
-/// What rounds remember. Lost at a restart, and made again.
+/// The memory of all rounds. Lost at a restart and rebuilt.
 #[derive(Debug, Default)]
 pub struct Meanwhile {
     written: HashMap<ImportId, Written>,
-    /// Imports whose end is being answered.
+    /// Imports whose final answer is being written.
     answering: HashSet<ImportId>,
 }
 
-/// What an import's report in results/ says.
+/// The content of an import's report in results/.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     Queued {
@@ -48,16 +48,16 @@ enum Written {
         records: u64,
         bytes: u64,
     },
-    /// Nothing: it could not be written, which was logged.
+    /// The report could not be written, which was logged.
     Nothing,
 }
 
-/// Where an import stands.
+/// The progress of one unfinished import.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
-    /// Which of its account's imports it is, from 1.
+    /// Its place among the account's unfinished imports, from 1.
     place: u64,
-    /// How far it is, when it runs.
+    /// `None` if it does not run.
     progress: Option<Progress>,
 }
 
@@ -69,7 +69,7 @@ impl Standing {
         }
     }
 
-    /// Whether it is worth writing over what is written.
+    /// Whether the report has changed enough to be written again.
     fn is_news(self, written: Option<&Written>) -> bool {
         match (self.written(), written) {
             (now, Some(then)) if now == *then => false,
@@ -78,7 +78,7 @@ impl Standing {
         }
     }
 
-    /// The report on `row`, which has not ended.
+    /// Makes the report of `row`, which has not ended.
     fn report(self, row: &ImportRow, now: Timestamp) -> Report {
         let begun = super::running(row, row.started_at.unwrap_or(now));
         match self.progress {
@@ -98,7 +98,7 @@ impl Standing {
     }
 }
 
-/// Keeps rounds away from an import's report until it is dropped.
+/// Keeps rounds from writing an import's report until dropped.
 pub struct Answering<'a>(&'a Engine, &'a ImportId);
 
 impl Drop for Answering<'_> {
@@ -108,19 +108,19 @@ impl Drop for Answering<'_> {
 }
 
 impl Engine {
-    /// The end of `import` is about to be answered.
+    /// Announces that the final answer of `import` is about to be written.
     pub fn answering<'a>(&'a self, import: &'a ImportId) -> Answering<'a> {
         self.meanwhile().answering.insert(import.clone());
         Answering(self, import)
     }
 
     fn meanwhile(&self) -> MutexGuard<'_, Meanwhile> {
-        // A round that panicked writes once too often or too seldom.
+        // After a panic one report may be written once too often, or one change late.
         self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One round. `running` are the imports that run, with what they tell. Returns whether there
-    /// is something to deliver.
+    /// Runs one round. `running` are the running imports with their monitors. Returns whether
+    /// milestones were enqueued.
     pub fn tell_meanwhile(&self, running: &[(ImportId, Arc<Monitor>)]) -> state::Result<bool> {
         let waiting = self.state.read(unfinished::list)?;
         let standings = standings(&waiting, running);
@@ -136,7 +136,7 @@ impl Engine {
 
     /// Writes the report on `import` into results/, unless it has ended.
     fn write_meanwhile(&self, import: &ImportId, standing: Standing) -> state::Result<()> {
-        // Held until it is written: an end that is answered meanwhile waits for that.
+        // Held until it is written: a final answer waits for this lock.
         let mut meanwhile = self.meanwhile();
         if meanwhile.answering.contains(import) {
             return Ok(());
@@ -149,7 +149,7 @@ impl Engine {
             Err(error) => {
                 if meanwhile.written.get(import) != Some(&Written::Nothing) {
                     tracing::warn!(account = %row.account, %import,
-                        "results/ does not say how far the import is: {}", chain(&error));
+                        "cannot write a progress report into results/: {}", chain(&error));
                 }
                 Written::Nothing
             }
@@ -165,7 +165,8 @@ impl Engine {
         results.write_for_now(&row.id, &result_name(row), &json)
     }
 
-    /// Tells of those imports of which nothing was told for the configured time.
+    /// Enqueues `still_processing` for imports whose last milestone is older than the configured
+    /// interval.
     fn tell_still_processing(
         &self,
         standings: &HashMap<ImportId, Standing>,
@@ -185,7 +186,7 @@ impl Engine {
                         let is_new = transitions::still_processing(tx, &row, now, &report)?;
                         Ok::<_, transitions::FinishError>(is_new.then_some((row, report)))
                     }
-                    _ => Ok(None), // it ended, or was told of, since we asked
+                    _ => Ok(None), // it ended, or got a milestone, since the list was read
                 }
             });
             match tell {
@@ -195,14 +196,14 @@ impl Engine {
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(%import,
-                    "nobody is told that the import is still processing: {}", chain(&error)),
+                    "cannot enqueue still_processing: {}", chain(&error)),
             }
         }
         Ok(told)
     }
 }
 
-/// Where each of `waiting` stands, which are sorted by account and claim.
+/// Returns the progress of each of `waiting`, which is sorted by account and order of claims.
 fn standings(
     waiting: &[(ImportId, AccountId)],
     running: &[(ImportId, Arc<Monitor>)],

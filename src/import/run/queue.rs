@@ -1,8 +1,8 @@
-//! Which import runs next. Pure, but for holding what it was told.
+//! The queue of imports: decides which one runs next. No I/O.
 //!
-//! Always holds: one import per account at a time, in the order of claims; among accounts the one
-//! that was served longest ago goes first, so that a thousand imports of one account never make
-//! another wait for more than the imports that are running.
+//! Invariant: one import per account runs at a time, in the order of claims. The account served
+//! longest ago is next, so that with a thousand imports of one account, another account's import
+//! waits only for imports that are already running.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -10,45 +10,42 @@ use std::time::Instant;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// A data file up to this size, in bytes, is read in less time than its import waits for the disk.
+/// Up to this size in bytes, an import waits longer for the disk than it takes to read the file.
 const LIGHT_BYTES: u64 = 1 << 20;
 
-/// How much work an import is, as far as its size tells.
+/// How much work an import is, estimated from its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// It waits for the disk, mostly.
+    /// Mostly waits for the disk.
     Light,
-    /// It keeps a core busy.
+    /// Keeps a core busy.
     Heavy,
 }
 
 impl Weight {
-    /// Of a data file of so many bytes, as uploaded.
+    /// Returns the weight of a data file of `bytes` bytes, as uploaded.
     pub fn of(bytes: u64) -> Self {
         if bytes <= LIGHT_BYTES { Self::Light } else { Self::Heavy }
     }
 }
 
-/// An import that waits, or is about to run.
+/// An import that waits or is about to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// Whose.
     pub account: AccountId,
-    /// Its running number, which is its place in the account's order.
+    /// Its running number, which orders the account's imports.
     pub n: i64,
-    /// Its id.
     pub id: ImportId,
-    /// How much work it is.
     pub weight: Weight,
 }
 
-/// The imports that wait and the accounts that run.
+/// The waiting imports, and the running one of each account.
 #[derive(Debug, Default)]
 pub struct Queue {
     accounts: HashMap<AccountId, Lane>,
     served: u64,
-    /// By account, also of those that wait for nothing now: one that comes with a file at a time
-    /// would else go first every time.
+    /// Kept for accounts with nothing in the queue too: an account that uploads one file at a
+    /// time would otherwise always be next.
     last_served: HashMap<AccountId, u64>,
 }
 
@@ -60,7 +57,7 @@ struct Lane {
 }
 
 impl Queue {
-    /// Adds an import; one that is waiting or running already is not added again.
+    /// Adds an import unless it already waits or runs.
     pub fn add(&mut self, import: Queued) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         if lane.running.as_ref() != Some(&import.id) {
@@ -68,8 +65,8 @@ impl Queue {
         }
     }
 
-    /// Takes the next import to run, if any account may run one at `now`, and there is a place for
-    /// one of its weight.
+    /// Takes the next import to run, if an account may run one at `now` and `is_free` finds a slot
+    /// for its weight.
     pub fn next(&mut self, now: Instant, is_free: impl Fn(Weight) -> bool) -> Option<Queued> {
         let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now, &is_free));
         let (account, _) = ready.min_by_key(|(account, lane)| {
@@ -85,7 +82,7 @@ impl Queue {
         Some(import)
     }
 
-    /// The account's running import ended, or is waiting again.
+    /// Notes that the account's running import has ended.
     pub fn ended(&mut self, account: &AccountId) {
         if let Some(lane) = self.accounts.get_mut(account) {
             lane.running = None;
@@ -95,8 +92,8 @@ impl Queue {
         }
     }
 
-    /// The account's running import goes back to its place, and nothing of the account runs
-    /// before `not_before`: its order is kept.
+    /// Requeues the account's running import in its old place. No import of the account runs
+    /// before `not_before`, which keeps their order.
     pub fn put_back(&mut self, import: Queued, not_before: Instant) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         lane.waiting.insert(import.n, import);
@@ -104,12 +101,12 @@ impl Queue {
         lane.not_before = Some(not_before);
     }
 
-    /// How many wait.
+    /// Returns how many imports wait.
     pub fn waiting(&self) -> usize {
         self.accounts.values().map(|lane| lane.waiting.len()).sum()
     }
 
-    /// When the first import that was put back may run.
+    /// Returns when the first requeued import may run.
     pub fn next_retry(&self) -> Option<Instant> {
         self.accounts
             .values()

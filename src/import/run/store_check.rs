@@ -1,8 +1,8 @@
-//! What is stored is never called failed, and never taken for another import.
+//! Checks of the store: a stored import is never reported as failed, and its id is never reused.
 //!
-//! The store takes an import before its answer is written, and much can go wrong between the two:
-//! crashes, a bug of ours, a disk that stays full. Before an import is failed the store is asked,
-//! and what it has is answered as completed, whatever the last run came to.
+//! The store commits an import before its answer is written, and a crash, a bug or a full disk can
+//! separate the two. Before an import is reported as failed, the store is queried. If it has the
+//! import, the answer is completed, regardless of the outcome of the last run.
 
 use super::decide;
 use super::decide::Start;
@@ -18,11 +18,8 @@ use crate::state::{self, Transaction};
 use crate::store::{self, Committed};
 
 impl Engine {
-    /// What to do with an import that is about to run. One that was cut off too often runs once
-    /// more instead of being set aside when it is stored, and only the answer is missing.
-    ///
-    /// # Errors
-    /// The store can't be asked.
+    /// Decides what to do with an import that is about to run. One that was interrupted too often
+    /// is set aside, unless the store has it: then it runs again, since only its answer is missing.
     pub fn start(&self, row: &ImportRow) -> Result<Start, store::Error> {
         let max_starts = self.config.imports.max_starts;
         let start = decide::on_start(row.refusal.as_ref(), row.starts, max_starts);
@@ -32,12 +29,12 @@ impl Engine {
         Ok(if once_more { Start::Run } else { start })
     }
 
-    /// Writes the row of a new import, with an id that nothing else has.
+    /// Writes the row of a new import, with an id that is used nowhere else.
     pub fn insert(&self, new: &NewImport<'_, Claim>) -> state::Result<(i64, ImportId)> {
         self.state.write(|tx| self.insert_unused(tx, new))
     }
 
-    /// As [`Self::insert`], as part of a transaction.
+    /// The same as [`Self::insert`], in the caller's transaction.
     pub fn insert_unused(
         &self,
         tx: &Transaction<'_>,
@@ -52,31 +49,31 @@ impl Engine {
         }
     }
 
-    /// Whether an import that the state database doesn't know has this new id in the spool or the
-    /// store, which is logged. A state database that was put back from a backup numbers again, and
-    /// the store would take the new import for the old one.
+    /// Whether the spool or the store has an import of this id that the state database doesn't
+    /// know; logs it if so. A state database restored from a backup assigns numbers again, and the
+    /// store would treat the new import as the old one.
     fn is_used(&self, account: &AccountId, import: &ImportId) -> bool {
         let spooled = self.layout.spooled(import).symlink_metadata().is_ok();
         let stored = || match self.store.committed(account, import) {
             Ok(committed) => committed.is_some(),
-            // What can't be read now fails the imports that need it; others must not wait for it.
+            // An unreadable store fails the imports that need it; this one must not wait for it.
             Err(error) => {
-                tracing::warn!(%account, "cannot look an import up: {}", chain(&error));
+                tracing::warn!(%account, %import, "cannot query the store: {}", chain(&error));
                 false
             }
         };
         let used = spooled || stored();
         if used {
-            tracing::warn!(%account, %import, "the id is left out: the spool or the store has it \
+            tracing::warn!(%account, %import, "the id is skipped: the spool or the store has it \
                 from an import that the state database doesn't know");
         }
         used
     }
 
-    /// `outcome`, or what the store says of an import that it has and that would be failed.
+    /// Returns `outcome`, or a completed one if `outcome` is failed and the store has the import.
     ///
     /// # Errors
-    /// The store can't be asked: then nobody may say that the import failed.
+    /// The store can't be queried. The import must then not be reported as failed.
     pub fn not_denied(
         &self,
         account: &AccountId,
@@ -88,7 +85,8 @@ impl Engine {
         }
         Ok(match self.store.committed(account, import)? {
             Some(committed) if committed.records > 0 => {
-                tracing::warn!(%account, %import, "its records are stored, its answer isn't whole");
+                tracing::warn!(%account, %import,
+                    "the import's records are stored, but its answer is incomplete");
                 stored(outcome, committed)
             }
             _ => outcome,
@@ -96,7 +94,7 @@ impl Engine {
     }
 }
 
-/// The outcome of an import that is stored and whose last run failed.
+/// Makes the outcome of an import that is stored and whose last run failed.
 fn stored(outcome: Outcome, committed: Committed) -> Outcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;

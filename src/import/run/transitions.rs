@@ -1,4 +1,5 @@
-//! The ends of an import in the state database: begin, finish, retry. One transaction each.
+//! State transitions of an import in the state database: begin, finish, retry. Each is one
+//! transaction.
 
 use jiff::Timestamp;
 
@@ -10,18 +11,19 @@ use crate::state;
 use crate::state::imports::unfinished;
 use crate::state::{State, Transaction, accounts, activity, imports};
 
-/// Why an import can't begin or end in the state database.
+/// Why an import can't change its state in the state database.
 pub type FinishError = outbox::Error;
 
-/// Who hears of this import.
+/// Returns who gets the milestones of this import.
 fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
-    // The account may have been removed meanwhile; its partner still gets the answer.
+    // The account may have been removed since; its partner still gets the answer.
     let account = accounts::get(tx, &row.account)?;
     let (contact, webhook) = account.map_or((None, None), |a| (a.email, a.webhook));
     Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
 }
 
-/// The import begins to run; the first time, it is picked up. Returns whether this was it.
+/// Sets the import to running and enqueues `picked_up` once per import. Returns whether this call
+/// enqueued it.
 pub fn begin(
     tx: &Transaction<'_>,
     row: &ImportRow,
@@ -33,8 +35,12 @@ pub fn begin(
     outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
 }
 
-/// The import ends as `report` says: state, counts, activity and deliveries at once.
-pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<(), FinishError> {
+/// Ends the import with `report`: state, counts, activity and deliveries in one transaction.
+pub fn finish(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    report: &Report,
+) -> Result<(), FinishError> {
     let at = report.finished_at.unwrap_or_else(Timestamp::now);
     imports::set_finished(tx, &row.id, report, at)?;
     let milestone = match report.state {
@@ -45,7 +51,7 @@ pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<
     Ok(())
 }
 
-/// The import has not ended. Returns whether this was not told of the same moment before.
+/// Enqueues `still_processing`. Returns whether there was no such milestone of the same time.
 pub fn still_processing(
     tx: &Transaction<'_>,
     row: &ImportRow,
@@ -58,27 +64,21 @@ pub fn still_processing(
 /// Why an import can't be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
-    /// It has not failed.
     #[error("import {0} has not failed; only a failed import can run again")]
     NotFailed(crate::import_id::ImportId),
-    /// It was never read: its data file did not come, or its manifest was wrong.
+    /// It was never read: its data file was missing, or its manifest was wrong.
     #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
     Refused(crate::import_id::ImportId),
-    /// Its files are not kept any more.
     #[error(
         "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
          partner must upload them again, with a new manifest"
     )]
     NotSpooled(crate::import_id::ImportId),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
-/// Queues a failed import again.
-///
-/// # Errors
-/// It has not failed, or its files are gone.
+/// Requeues a failed import.
 pub fn retry(
     state: &State,
     layout: &Layout,
@@ -89,7 +89,7 @@ pub fn retry(
         return Err(RetryError::NotFailed(row.id.clone()));
     }
     state.write(|tx| {
-        // Inside, as the sweep takes files away in a transaction of its own.
+        // Checked in the transaction: the sweep removes files in a transaction of its own.
         if row.refusal.is_some() {
             return Err(RetryError::Refused(row.id.clone()));
         }

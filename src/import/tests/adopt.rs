@@ -1,4 +1,4 @@
-//! A state database that was put back, beside a store, a spool and results/ that are newer.
+//! Tests of a restored state database with a newer store, spool and results/.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::state::Before;
 use crate::state::db::backup;
 use crate::state::db::restore::replace;
 
-/// Puts `saved` back, as `sftp-import restore` does.
+/// Restores `saved`, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
     let database = host.engine.config.paths.state_db();
     host.reopened(|| {
@@ -72,8 +72,8 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     let row = host.row(&done);
     assert_eq!(row.state, ImportState::Completed);
     assert_eq!(serde_json::to_value(row.report).unwrap(), report);
-    assert!(host.mails(&done).is_empty(), "who was to be told was told");
+    assert!(host.mails(&done).is_empty(), "the mails were sent before the restore");
     assert_eq!(host.run(&waits)["state"], "completed");
-    assert!(fs::exists(host.spooled(&later)).unwrap(), "an upload is nobody's to remove");
+    assert!(fs::exists(host.spooled(&later)).unwrap(), "an unknown upload is kept");
     assert_eq!(host.engine.adopt(&Before::default(), Timestamp::now()).unwrap().ended, []);
 }

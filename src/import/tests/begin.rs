@@ -1,4 +1,4 @@
-//! An import that begins with its claim.
+//! Tests of imports that begin with their claim.
 
 use super::host::{EVENTS, Host};
 use crate::import::Looked;

@@ -1,4 +1,4 @@
-//! A host with one account and no sidecar, in a temporary folder: tests look and run by hand.
+//! A host with one account and no daemon, in a temporary folder: tests start scans and runs.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct Host {
 /// Two events, the second without a name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
-/// What a crash before the finishing transaction leaves, whatever was done by then.
+/// Undoes the finishing transaction, as a crash before it would.
 pub const NOT_FINISHED: &str =
     "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
     DELETE FROM milestone WHERE type <> 'import.picked_up';
@@ -36,7 +36,7 @@ impl Host {
         Self::with(|_| {})
     }
 
-    /// With a configuration of its own; pairs need not wait.
+    /// Makes a host with a changed configuration. No pair has to wait.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -66,7 +66,7 @@ impl Host {
         self.engine.config = Arc::new(config);
     }
 
-    /// The same host after `work` that nobody has the state database open in.
+    /// Closes the state database, does `work`, and opens the host again.
     pub fn reopened(self, work: impl FnOnce()) -> Self {
         let Self { _folder, engine, account } = self;
         let config = Arc::clone(&engine.config);
@@ -86,7 +86,7 @@ impl Host {
         }
     }
 
-    /// As `account remove` leaves it.
+    /// Leaves the account as `account remove` does.
     pub fn remove_account(&self) {
         fs::remove_dir_all(self.engine.layout.account(&self.account)).unwrap();
         self.sql("DELETE FROM account");
@@ -118,7 +118,7 @@ impl Host {
         self.engine.look(&self.account, false).unwrap()
     }
 
-    /// Looks once, and returns the one import that it queued.
+    /// Scans once. Returns the only import that it queued.
     pub fn claim(&self) -> ImportId {
         let queued = self.look().queued;
         assert_eq!(queued.len(), 1, "{queued:?}");
@@ -129,7 +129,7 @@ impl Host {
         self.engine.run_guarded(import, &Monitor::default(), &|| {})
     }
 
-    /// Runs `import` to its end, and returns its report in results/.
+    /// Runs `import` to its end. Returns its report in results/.
     #[track_caller]
     pub fn run(&self, import: &ImportId) -> Value {
         assert_eq!(self.try_run(import).unwrap(), Ended::Finished);
@@ -142,20 +142,20 @@ impl Host {
         self.engine.state.read(|tx| imports::get(tx, import.as_str())).unwrap().unwrap()
     }
 
-    /// The activity log's actions about `import`, in order.
+    /// Returns the activity log's actions about `import`, in order.
     pub fn log(&self, import: &ImportId) -> Vec<String> {
         let sql = "SELECT action FROM activity WHERE import = ?1 ORDER BY id";
         self.column(sql, import)
     }
 
-    /// The mails about `import`, by milestone, in order.
+    /// Returns the milestones of the mails about `import`, in order.
     pub fn mails(&self, import: &ImportId) -> Vec<String> {
         let sql = "SELECT type FROM milestone JOIN delivery ON milestone = milestone.id
                    WHERE import = ?1 ORDER BY delivery.id";
         self.column(sql, import)
     }
 
-    /// The addresses that mail about `import` goes to, by milestone, in order.
+    /// Returns milestone and address of each mail about `import`, in order.
     pub fn mailed_to(&self, import: &ImportId) -> Vec<String> {
         let sql = "SELECT type || ' ' || destination
                    FROM milestone JOIN delivery ON milestone = milestone.id
@@ -188,18 +188,18 @@ impl Host {
         self.engine.layout.spooled(import)
     }
 
-    /// The local store's folder of the account.
+    /// Returns the account's folder in the local store.
     pub fn stored(&self) -> PathBuf {
         self.engine.config.paths.data().join(self.account.as_str())
     }
 
-    /// The imports whose events are in the store, sorted.
+    /// Returns the folders of stored events, sorted.
     pub fn stored_events(&self) -> Vec<String> {
         names(self.stored().join("events"))
     }
 }
 
-/// The names in `folder`, hidden ones too, sorted; none when it is missing.
+/// Returns all names in `folder`, sorted; empty if it is missing.
 pub fn names(folder: PathBuf) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<_> =

@@ -1,10 +1,10 @@
 //! Every interleaving of clients, daemon and crashes, for two pairs that share a data file's name.
 //!
-//! A model of one account's incoming, the spool and the rows, moved by the real decisions
-//! ([`pair::decide`], [`Step`]) and the real reading of the log ([`Ledger`]). The explorer takes
+//! A model of one account's incoming, the spool and the rows, driven by the real decisions
+//! ([`pair::decide`], [`Step`]) and the real reading of the log ([`Ledger`]). The explorer visits
 //! every order of the clients' steps with scans, single steps of claims, ticks of the clock, settle
-//! periods, a crash and a restart. In every state that it ends in, each manifest must have one answer,
-//! and the right one.
+//! periods, a crash and a restart. In every final state each manifest must have exactly one answer,
+//! the right one.
 
 mod model;
 mod rules;
@@ -17,8 +17,8 @@ use self::model::{Budget, Move, World};
 use self::rules::Rules;
 use self::scripts::{Script, all};
 
-/// Visits every state that can be reached from `world`. Returns how many there are, or the moves
-/// that lead to a broken promise and its name.
+/// Visits every state that is reachable from `world`. Returns their number, or the moves that lead
+/// to a broken promise, and its name.
 fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
     let mut seen = HashSet::new();
     let mut open = vec![(world, Vec::new())];
@@ -44,7 +44,7 @@ fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
     Ok(seen.len())
 }
 
-/// Two hashes: a collision, which would leave states out, takes both.
+/// Two hashes: only a collision of both would skip a state.
 fn digest(world: &World) -> (u64, u64) {
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -59,15 +59,15 @@ fn is_long() -> bool {
     std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some()
 }
 
-/// In the long run, a script with at most so many states is explored again with one settle period
-/// more, which makes them many times as many.
+/// In the long run, a script with at most this many states is explored again with one more settle
+/// period, which multiplies them.
 const FEW: usize = 5_000;
 
 fn budget(settles: usize, crashes: usize) -> Budget {
     Budget { ticks: 1, settles, crashes }
 }
 
-/// Returns how many states there are.
+/// Explores a script. Returns the number of states.
 fn check(script: &Script, settles: usize, crashes: usize) -> usize {
     let visit = |settles| match explore(World::new(script, Rules::Now, budget(settles, crashes))) {
         Ok(states) => states,
@@ -95,9 +95,9 @@ fn no_crash_breaks_a_promise() {
     }
 }
 
-/// The rules of before: a pair was claimed as soon as both files were closed, and its manifest was
-/// copied and kept its name. A data file that is replaced before its claim goes to the manifest
-/// before, and the next manifest is refused though its data is imported.
+/// The previous rules: a pair was claimed as soon as both files were closed, and its manifest was
+/// copied and kept its name. A data file that was replaced before its claim was imported for the
+/// manifest before, and its own manifest was refused.
 #[test]
 fn the_rules_of_before_break_one() {
     let script = all().remove(0);

@@ -1,4 +1,4 @@
-//! What is told of an import while it waits and runs, and that no round writes over its end.
+//! Tests of progress reports: their content, and that no round overwrites a final answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn a_report_is_there_from_the_claim_on_and_says_the_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
-        std::thread::sleep(Duration::from_millis(10)); // another tick of the clock of files
+        std::thread::sleep(Duration::from_millis(10)); // so that file times differ
     }
     let queued = host.look().queued;
     assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "nothing to deliver yet");
@@ -32,11 +32,11 @@ fn a_report_is_there_from_the_claim_on_and_says_the_place() {
     }
     assert_eq!(host.run(&queued[0].id)["state"], "completed");
     host.engine.tell_meanwhile(&[]).unwrap();
-    assert_eq!(answer(&host, "a")["state"], "completed", "no round writes over an end");
+    assert_eq!(answer(&host, "a")["state"], "completed", "no round overwrites a final answer");
     assert_eq!(answer(&host, "a").get("place"), None);
     assert_eq!(answer(&host, "b")["place"], 1);
     let answers = ["a.errors.csv", "a.errors.jsonl", "a.result.json", "b.result.json"];
-    assert_eq!(names(host.results(""))[..4], answers, "nothing hidden stays");
+    assert_eq!(names(host.results(""))[..4], answers, "no temporary file remains");
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn a_running_import_says_how_far_it_is() {
             - jiff::SignedDuration::from_secs(1)
     );
 
-    // As a crash leaves it: the process that knew the monitor is gone.
+    // As after a crash: the process with the monitor is gone.
     host.engine.tell_meanwhile(&[]).unwrap();
     let told = answer(&host, "e");
     assert_eq!((&told["state"], told.get("progress")), (&"queued".into(), None));
 
-    // Its end is being answered: whoever comes late writes nothing.
+    // While the final answer is being written, a round writes nothing.
     let row = host.row(&import);
     let answering = host.engine.answering(&row.id);
     host.engine.tell_meanwhile(&running).unwrap();
@@ -90,7 +90,7 @@ fn still_processing_is_told_of_what_nobody_heard_of_for_long() {
     let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
     assert_eq!(details[1], "e.manifest: queued, place 1");
 
-    // A restart forgets nothing: what was told, and when, is in the state database.
+    // A restart forgets nothing: milestones and their times are in the state database.
     host.sql("UPDATE milestone SET at = at - 61000");
     let monitor = Arc::new(Monitor::default());
     monitor.set_total(1000);

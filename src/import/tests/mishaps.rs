@@ -1,4 +1,4 @@
-//! Cuts between durable steps, hosts that fail, accounts that go.
+//! Tests of interruptions between durable steps, failing hosts, and removed accounts.
 
 use std::fs;
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn a_claim_that_was_cut_off_is_finished_wherever_its_files_are() {
     }
 }
 
-/// Writes the row of a claim, and moves nothing.
+/// Writes the row of a claim, and moves no file.
 fn claiming(host: &Host) -> crate::import_id::ImportId {
     let import = host.claim();
     let row = host.row(&import);
@@ -63,7 +63,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
     fs::rename(host.spooled(&import).join("data"), incoming.join("e.csv")).unwrap();
     fs::rename(host.spooled(&import).join("manifest"), incoming.join("e.manifest")).unwrap();
     fs::remove_dir(host.spooled(&import)).unwrap();
-    // A rename changes the time that the claim remembers.
+    // A rename changes the ctime that the claim contains.
     let mut claim = claim.clone();
     for (id, name) in [(&mut claim.manifest, "e.manifest")]
         .into_iter()
@@ -153,7 +153,7 @@ fn a_host_that_stays_failed_is_the_answer() {
     assert_eq!(report["failure"]["message"], FailureText::Infra.as_str());
 }
 
-/// Once it was "cut off 3 times", and its records denied although they were stored.
+/// Regression: it was failed as "cut off 3 times", although its records were stored.
 #[test]
 fn answers_that_cannot_be_written_do_not_fail_what_is_stored() {
     let host = Host::new();
@@ -171,7 +171,7 @@ fn answers_that_cannot_be_written_do_not_fail_what_is_stored() {
     assert_eq!(host.run(&import)["state"], "completed");
 }
 
-/// Once it was an error for ever, and nothing of the account ran any more.
+/// Regression: it was an error forever, and no import of the account ran any more.
 #[test]
 fn an_import_that_has_ended_is_not_run_again() {
     let host = Host::new();

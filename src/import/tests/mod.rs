@@ -1,4 +1,4 @@
-//! The engine on a host in a temporary folder: what comes of uploads, whatever goes wrong between.
+//! Tests of whole imports on a host in a temporary folder, from upload to answer, with failures.
 
 mod adopt;
 mod begin;
@@ -78,11 +78,12 @@ fn a_manifest_name_is_taken_once() {
     let report = host.run(&second);
     assert_eq!(report["failure"]["message"], FailureText::Manifest.as_str());
     assert!(report["failure"]["detail"].as_str().unwrap().contains(first.as_str()), "{report:#}");
-    assert_eq!(std::fs::read(host.results("e.result.json")).unwrap(), answer, "it stays as it was");
+    assert_eq!(std::fs::read(host.results("e.result.json")).unwrap(), answer, "unchanged");
     assert_eq!(host.stored_events(), [format!("import={first}")]);
 }
 
-/// A host whose account has `contact` and the recipient rule of `account add --email contact`.
+/// Makes a host whose account has `contact`, and the recipient rule of `account add --email contact`
+/// for it.
 fn limited_host(contact: Option<&str>) -> Host {
     let host = Host::new();
     host.sql("DELETE FROM account");
@@ -172,7 +173,7 @@ fn one_look_takes_a_hundred_and_asks_for_the_next() {
     assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
 }
 
-/// Two bytes are rejected with two hundred: by many small files an account would fill the disk.
+/// A record of two bytes is rejected with two hundred, so many small files could fill the disk.
 #[test]
 fn error_files_are_cut_where_results_are_full() {
     let host = Host::with(|config| config.limits.max_results = Size::from_bytes(6_000));

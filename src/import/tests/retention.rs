@@ -1,4 +1,4 @@
-//! What is removed by its age, and what is not, however old.
+//! Tests of retention: what is removed at which age, and what is never removed.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn count(host: &Host, sql: &str) -> i64 {
     host.engine.state.read(|tx| Ok::<_, Error>(tx.query_row(sql, [], |row| row.get(0))?)).unwrap()
 }
 
-/// One completed import with answers, its deliveries made.
+/// Makes one completed import with answers, and marks its deliveries as made.
 fn told(host: &Host, stem: &str) {
     host.upload(stem, "event", EVENTS);
     host.run(&host.claim());
@@ -44,7 +44,7 @@ fn everything_goes_in_its_time_and_a_name_stays_spent() {
     sweep(366);
     assert_eq!(rows(), [0, 0, 0]);
     assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action LIKE 'import.%'"), 0);
-    assert_eq!(host.stored_events().len(), 1, "what was stored is not ours to remove");
+    assert_eq!(host.stored_events().len(), 1, "stored events are never removed");
     host.upload("e", "event", EVENTS);
     let report = host.run(&host.claim());
     assert_eq!(report["failure"]["message"], "Incorrect details in manifest file", "{report:#}");
@@ -54,7 +54,7 @@ fn everything_goes_in_its_time_and_a_name_stays_spent() {
 fn what_is_still_needed_stays_however_old() {
     let host = Host::new();
     host.upload("pending", "event", EVENTS);
-    host.run(&host.claim()); // its deliveries are to be made
+    host.run(&host.claim()); // its deliveries are pending
     host.upload("waiting", "event", EVENTS);
     let waiting = host.claim();
     host.upload("cut", "event", EVENTS);
@@ -63,7 +63,7 @@ fn what_is_still_needed_stays_however_old() {
     host.engine.sweep(Timestamp::now() + DAY * 4000).unwrap();
     assert_eq!(count(&host, "SELECT count(*) FROM import"), 3);
     assert_eq!(count(&host, "SELECT count(*) FROM delivery WHERE state = 'pending'"), 2);
-    assert_eq!(names(host.results("")).len(), 3, "the error file goes with a mail to come");
+    assert_eq!(names(host.results("")).len(), 3, "a pending mail attaches the error file");
     for import in [&waiting, &cut] {
         assert_eq!(host.run(import)["state"], "completed");
     }

@@ -1,4 +1,4 @@
-//! What is stored is never called failed, whatever comes between the store and the answer.
+//! Tests that a stored import is never reported as failed, for any interruption before its answer.
 
 use std::fs;
 
@@ -9,8 +9,8 @@ use crate::report::FailureText;
 
 const PROFILES: &str = "identity,A\na,1\n,2\n";
 
-/// Runs an import of `csv` to its end, then takes back all of it but what is in the store, the
-/// spool and results/, as after `starts` crashes before the finishing transaction.
+/// Runs an import of `csv` to its end, then undoes its finishing transaction and restores its
+/// spooled files, as after `starts` crashes before that transaction.
 fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     host.upload("x", kind, csv);
     let import = host.claim();
@@ -26,7 +26,7 @@ fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     import
 }
 
-/// Once, three crashes between the store's commit and the end set it aside as failed.
+/// Regression: three crashes between the store's commit and the end set it aside as failed.
 #[test]
 fn an_import_cut_off_after_it_was_stored_is_run_for_its_answer() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -40,7 +40,7 @@ fn an_import_cut_off_after_it_was_stored_is_run_for_its_answer() {
     }
 }
 
-/// The run itself may be what crashes: it isn't tried for ever.
+/// The run itself may cause the crashes, so it is not repeated forever.
 #[test]
 fn an_import_that_is_stored_and_never_gets_to_its_end_is_answered_by_the_store() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -66,7 +66,7 @@ fn an_import_that_is_stored_is_not_failed_when_its_files_are_lost() {
     assert_eq!(host.stored_events(), [format!("import={import}")]);
 }
 
-/// What the store can't say, nobody says.
+/// Without an answer of the store, nothing is reported.
 #[test]
 fn an_import_is_not_failed_while_the_store_cannot_be_asked() {
     let host = Host::new();

@@ -1,4 +1,4 @@
-//! What the sweep takes away, and what it leaves.
+//! Tests of the sweep: which spooled files it removes.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A data file that no manifest claims is told of once: the contact by mail, and the activity log.
+//! Tests that an unclaimed data file is reported once, to the contact and in the activity log.
 
 use super::host::{EVENTS, Host};
 use crate::config::Period;
@@ -11,7 +11,7 @@ fn host(contact: bool) -> Host {
     host
 }
 
-/// Looks; then the lines in the activity log, and the mails to the contact.
+/// Scans. Returns the number of lines in the activity log, and of mails to the contact.
 fn told(host: &Host) -> (i64, i64) {
     host.look();
     let count = |sql: &str| {
@@ -33,14 +33,14 @@ fn a_file_is_told_of_once_and_a_new_one_of_its_name_again() {
     host.put("notes.txt", "none of ours");
     assert_eq!(told(&host), (0, 0), "not old enough");
     host.set_unclaimed_after(Period::seconds(0));
-    assert_eq!(told(&host), (0, 0), "nobody wants to know");
+    assert_eq!(told(&host), (0, 0), "switched off");
 
     host.set_unclaimed_after(SHORT);
     std::thread::sleep(SHORT.get());
     assert_eq!(told(&host), (1, 1));
     assert_eq!(told(&host), (1, 1), "once");
     let host = host.reopened(|| {});
-    assert_eq!(told(&host), (1, 1), "once, whatever restarts come");
+    assert_eq!(told(&host), (1, 1), "once, after a restart too");
     host.put("e.csv", "another one");
     std::thread::sleep(SHORT.get());
     assert_eq!(told(&host), (2, 2), "another file");

@@ -1,4 +1,4 @@
-//! The first start after an upgrade from schema 7, whose claims copied manifests.
+//! Tests of the first start after an upgrade from schema 7, whose claims copied manifests.
 
 use std::fs;
 
@@ -6,8 +6,8 @@ use super::host::{EVENTS, Host};
 use crate::import_id::ImportId;
 use crate::report::ImportState;
 
-/// Makes of a claimed import what schema 7 left: its claim says that the manifest was copied, and
-/// the file is still in incoming.
+/// Makes a claimed import as schema 7 left it: the claim records a copied manifest, and the file is
+/// still in incoming.
 fn lingering() -> (Host, ImportId) {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
@@ -53,7 +53,7 @@ fn a_manifest_in_the_row_comes_into_the_spool() {
 #[test]
 fn a_claim_that_was_cut_off_is_carried_out_anew() {
     let (host, import) = lingering();
-    // Of the data file nothing was moved yet; of the manifest there is half a copy.
+    // The data file was not moved yet, and the manifest was copied halfway.
     fs::rename(host.spooled(&import).join("data"), host.incoming().join("e.csv")).unwrap();
     fs::write(host.spooled(&import).join("manifest"), "{").unwrap();
     host.sql("UPDATE import SET state = 'claiming'");

@@ -1,31 +1,31 @@
-//! [`LogLinks`]: which accounts' chroots are to get a link to the log socket, and when (pure).
+//! [`LogLinks`]: decides which chroots need a link to the log socket, and when (pure).
 //!
-//! Always holds: an account is due until it is done, and all are due again from time to time.
+//! Invariant: an account is due until it is marked as done, and all accounts are due again every
+//! ten minutes.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// Every link is looked at again after this, should somebody have removed it.
+/// Interval at which every link is checked, in case it was removed.
 const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
-/// Which accounts' chroots have a link to the socket.
+/// The accounts whose chroots need a link, and those that have one.
 #[derive(Debug)]
 pub struct LogLinks {
     wanted: Vec<AccountId>,
-    /// Those that have one, or can't: which has been said.
+    /// Accounts that have a link, or whose error was logged.
     done: HashSet<AccountId>,
     again_at: Instant,
 }
 
 impl LogLinks {
-    /// Of no account yet.
     pub fn new(now: Instant) -> Self {
         Self { wanted: Vec::new(), done: HashSet::new(), again_at: now + LINK_AGAIN }
     }
 
-    /// These are the accounts now. Whether there is one that has no link yet.
+    /// Replaces the set of accounts. Returns whether one has no link yet.
     pub fn follow(&mut self, accounts: Vec<AccountId>) -> bool {
         self.wanted = accounts;
         let known: HashSet<_> = self.wanted.iter().collect();
@@ -33,7 +33,7 @@ impl LogLinks {
         self.wanted.len() > self.done.len()
     }
 
-    /// The accounts that are to be linked now.
+    /// Returns the accounts to link now.
     pub fn due(&mut self, now: Instant) -> Vec<AccountId> {
         let repeated = self.again_at <= now;
         if repeated {
@@ -43,17 +43,17 @@ impl LogLinks {
         self.wanted.iter().filter(is_due).cloned().collect()
     }
 
-    /// The account has a link, or can't have one. Whether that is new.
+    /// Marks an account that has a link or can't have one. Returns whether that is new.
     pub fn done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }
 
-    /// The account is tried again, whatever was done.
+    /// Makes an account due again.
     pub fn not_done(&mut self, account: &AccountId) {
         self.done.remove(account);
     }
 
-    /// How long until all links are looked at again.
+    /// Returns the time until all links are checked again.
     pub fn again_in(&self, now: Instant) -> Duration {
         self.again_at.saturating_duration_since(now)
     }

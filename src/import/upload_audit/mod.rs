@@ -1,9 +1,9 @@
-//! What the SFTP server says, on its way to the state database and to claims.
+//! The audit of uploads: reads the SFTP server's log for the state database and for claims.
 //!
-//! A thread reads the log socket into the [`Ledger`], in memory, and waits for nothing; another
-//! links the socket into chroots and writes down what was heard. A claim first takes in what waits
-//! in the socket: the server logs a close before it closes, so whatever ended before the claim is
-//! known by then.
+//! One thread reads the log socket into the [`Ledger`] in memory and never blocks on anything
+//! else. Another links the socket into chroots and stores the ledger's changes. A claim first reads
+//! the datagrams that are queued in the socket: the server logs a close before it closes, so the
+//! ledger then knows every upload that ended before the claim.
 
 pub mod log_links;
 pub mod wakeup;
@@ -29,19 +29,19 @@ use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder}
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, activity, keys, uploads};
 
-/// How many lines are taken in at once: many times what the kernel queues
-/// (net.unix.max_dgram_qlen), so that one account's flood holds nobody's claim up for long.
+/// The most lines read in one go: many times what the kernel queues (net.unix.max_dgram_qlen), and
+/// few enough that a flood of lines from one account doesn't delay another's claim for long.
 const AT_ONCE: usize = 10_000;
 
-/// A fact whose file is gone is forgotten when it is this old.
+/// A fact whose file no longer exists is removed at this age.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
-/// What to do when a session has ended that changed files of an account.
+/// Called when a session that changed files of an account has ended.
 pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 
-/// The log socket, and what was heard.
+/// The log socket and the ledger of uploads.
 pub struct Hearing {
-    /// None: it could not be made, which has been said.
+    /// `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
     links: Mutex<LogLinks>,
@@ -56,10 +56,8 @@ impl fmt::Debug for Hearing {
 }
 
 impl Hearing {
-    /// Listens, and remembers what is written down.
-    ///
-    /// # Errors
-    /// The state database's. Where nothing can be heard, that is said, and everything goes on.
+    /// Binds the socket and loads the stored facts. A socket that can't be bound is logged; uploads
+    /// are then not audited, but still imported.
     pub(super) fn begin(engine: &Engine, on_session_end: OnSessionEnd) -> state::Result<Self> {
         let socket = LogSocket::bind(&engine.layout).inspect_err(|error| {
             tracing::error!("uploads are not audited: {}", chain(error));
@@ -86,10 +84,7 @@ impl Hearing {
         })
     }
 
-    /// Waits for lines, and takes them in. Returns at once when there is nothing to listen to.
-    ///
-    /// # Errors
-    /// The socket fails.
+    /// Reads lines until the socket fails. Returns immediately if there is no socket.
     pub fn hear(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         loop {
@@ -98,7 +93,7 @@ impl Hearing {
         }
     }
 
-    /// Takes in what was sent until now.
+    /// Reads the datagrams that were sent until now.
     fn take_in(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         self.change(|ledger| {
@@ -108,14 +103,14 @@ impl Hearing {
                 let spool::Datagram { uid, pid, at, bytes } = datagram;
                 ledger.hear(Heard { uid, pid, at, bytes });
                 if at > now {
-                    break; // what was sent before has been read before
+                    break; // everything sent before `now` has been read
                 }
             }
             Ok(())
         })
     }
 
-    /// These are the accounts now.
+    /// Replaces the set of accounts.
     pub(super) fn follow(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|ledger| ledger.follow(with_user()));
@@ -124,34 +119,34 @@ impl Hearing {
         }
     }
 
-    /// Waits until there may be something to link or to write down, at most for `pause` and until
-    /// the links are looked at again. What was heard is waited for a little longer, so that it comes
-    /// `together`. False: the process ends.
+    /// Waits until there may be something to link or to store, at most for `pause` and until the
+    /// links are checked again. After a line it waits for `together`, so that more lines share one
+    /// transaction. Returns false if the process ends.
     pub fn wait_for_news(&self, together: Duration, pause: Duration) -> bool {
         let again = self.links().again_in(Instant::now());
         self.news.wait(together, pause.min(again))
     }
 
-    /// Ends the wait for news, for good.
+    /// Ends every wait from now on.
     pub fn stop(&self) {
         self.news.of_the_end();
     }
 
-    /// sshd says that somebody logged in.
+    /// Records a login that sshd logged.
     pub fn logged_in(&self, login: Login) {
         self.change(|ledger| ledger.logged_in(login));
     }
 
-    /// Links the socket into chroots that don't have it.
+    /// Links the socket into chroots that lack it.
     pub fn link(&self) {
         let Some(socket) = &self.socket else { return };
-        let due = self.links().due(Instant::now()); // accounts that come meanwhile don't wait
+        let due = self.links().due(Instant::now()); // the lock is released before linking
         for account in due {
             let linked = socket.link(&account);
             let is_new = self.links().done(&account);
             match linked {
                 Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
-                // The account is on its way, or away.
+                // The account is being added or removed.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !self.has_chroot(socket, &account) =>
                 {
@@ -169,35 +164,35 @@ impl Hearing {
         socket.layout().account(account).is_dir()
     }
 
-    /// Reads what was sent until now, before decisions about `account`.
+    /// Reads the datagrams sent until now, before decisions about `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.take_in() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
 
-    /// What the log says of a file in incoming.
+    /// Returns what the log shows about a file in incoming.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::Entry) -> Upload {
         let ledger = self.ledger();
         let facts = ledger.facts_of(account);
         facts.map(|facts| facts.upload(&Name::of(&file.name), file.ctime)).unwrap_or_default()
     }
 
-    /// What there is to say of the files of a pair that is about to be claimed.
+    /// Returns the warnings about the files of a pair that is about to be claimed.
     pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
         let Some(socket) = &self.socket else { return Vec::new() };
         self.catch_up(account);
         let mut ledger = self.ledger();
         let facts = ledger.facts(account);
         if facts.since().is_none() && !has_log_folder(socket.layout(), account) {
-            return Vec::new(); // nothing is set up that could have heard
+            return Vec::new(); // the account's uploads are not audited
         }
         let doubt = |entry: &spool::Entry| facts.doubt(&Name::of(&entry.name).text, entry.ctime);
         let data = take.data.as_ref().ok().map(|data| (data.name.as_str(), doubt(data)));
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
 
-    /// These files were claimed, from `at` on: what was known of them has served.
+    /// Removes the facts about files that were claimed from `at` on.
     pub(super) fn claimed<'n>(
         &self,
         account: &AccountId,
@@ -211,7 +206,7 @@ impl Hearing {
         });
     }
 
-    /// Changes the ledger, and sees to it that this is written down.
+    /// Changes the ledger, and wakes the thread that stores it.
     fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = self.ledger();
         let changed = change(&mut ledger);
@@ -224,9 +219,9 @@ impl Hearing {
         changed
     }
 
-    /// The ledger, to read it, or to change what is written down anyway.
+    /// Locks the ledger for reading, or for a change that needs no wake-up.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Every line is taken in or not; half of one is one line the less.
+        // A panic loses at most one line.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -237,18 +232,15 @@ impl Hearing {
 }
 
 impl Engine {
-    /// Begins to listen to the SFTP server's log.
+    /// Begins the audit of uploads.
     pub fn listen(&self, on_session_end: OnSessionEnd) -> state::Result<()> {
         let hearing = Hearing::begin(self, on_session_end)?;
-        // Asked for twice, the first one listens.
+        // If it was called before, the first audit stays.
         let _ = self.hearing.set(Arc::new(hearing));
         Ok(())
     }
 
     /// Stores all lines that were received, before the process ends.
-    ///
-    /// # Errors
-    /// The state database's.
     pub fn write_down_all(&self) -> state::Result<()> {
         if let Some(hearing) = self.hearing.get() {
             hearing.ledger().confirm_all();
@@ -256,11 +248,8 @@ impl Engine {
         self.write_down().map(drop)
     }
 
-    /// Writes down what was heard, in one transaction. Returns whether there will be more to write
-    /// though nothing more is heard.
-    ///
-    /// # Errors
-    /// The state database's; nothing is lost by it.
+    /// Stores the ledger's changes in one transaction. Returns whether some are held back for a
+    /// later call. After an error the next call stores the same changes.
     pub fn write_down(&self) -> state::Result<bool> {
         let Some(hearing) = self.hearing.get() else { return Ok(false) };
         let (pages, more) = {
@@ -278,7 +267,7 @@ impl Engine {
         Ok(more)
     }
 
-    /// Forgets what is known of files that are no longer there.
+    /// Removes facts about files that no longer exist.
     pub(super) fn forget_gone(&self, now: Timestamp) {
         let Some(hearing) = self.hearing.get() else { return };
         let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
@@ -309,7 +298,7 @@ impl Engine {
 fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
     let Page { account, changes, lines, uses } = page;
     if accounts::get(tx, account)?.is_none() {
-        return Ok(()); // erased meanwhile: nothing of it comes back
+        return Ok(()); // erased since: nothing of it is stored again
     }
     uploads::write(tx, account, changes)?;
     for line in lines {

@@ -1,12 +1,12 @@
-//! What wakes the thread that links the log socket and writes down what was heard.
+//! Wake-ups of the thread that links the log socket and stores the ledger.
 //!
-//! Always holds: accounts that came are told of at once, and what was heard soon; nothing wakes it
-//! while nothing happens, and nothing that happens is missed, also while it is at work.
+//! Invariant: new accounts wake it immediately, log lines after a short time. Without either it
+//! sleeps. A wake-up that arrives while it works is not lost.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What there may be to do.
+/// The pending wake-ups.
 #[derive(Debug, Default)]
 pub struct News {
     flags: Mutex<Flags>,
@@ -15,31 +15,31 @@ pub struct News {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// Something to link.
+    /// There may be chroots to link.
     accounts: bool,
-    /// Something to write down.
+    /// There are changes to store.
     heard: bool,
     stopping: bool,
 }
 
 impl News {
-    /// There are accounts to be linked.
+    /// Wakes it to link new accounts.
     pub fn of_accounts(&self) {
         self.tell(|flags| flags.accounts = true);
     }
 
-    /// Something was heard.
+    /// Wakes it to store the ledger's changes.
     pub fn of_lines(&self) {
         self.tell(|flags| flags.heard = true);
     }
 
-    /// The process ends: nothing is waited for any more.
+    /// Ends every wait from now on.
     pub fn of_the_end(&self) {
         self.tell(|flags| flags.stopping = true);
     }
 
-    /// Waits until there may be something to do, at most for `pause`. What was heard is waited for a
-    /// little longer, so that it comes `together`. False: the process ends.
+    /// Waits for a wake-up, at most for `pause`. After a log line it waits for `together`, so that
+    /// more lines share one transaction. Returns false if the process ends.
     pub fn wait(&self, together: Duration, pause: Duration) -> bool {
         let flags = self.wait_while(self.flags(), pause, |flags| !flags.heard);
         let mut flags = self.wait_while(flags, together, |flags| flags.heard);
@@ -64,7 +64,7 @@ impl News {
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
-        // Every change is one flag.
+        // Every change sets one flag.
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,9 +83,9 @@ mod tests {
         let news = News::default();
         news.of_accounts();
         news.of_lines();
-        assert!(news.wait(LONG, LONG), "accounts wait for nothing");
+        assert!(news.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
-        assert!(news.wait(LONG, SHORT), "nothing came");
+        assert!(news.wait(LONG, SHORT), "no wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
             scope.spawn(|| news.of_lines());

@@ -1,11 +1,11 @@
-//! What a report says of files whose upload is in doubt. Pure.
+//! The report's warnings about files whose upload may be incomplete. Pure.
 
 use crate::audit::{Doubt, End, Fact};
 
-/// The warnings about a data file (none: the pair is refused) and its manifest, each by its name
-/// with what is in doubt of it.
+/// Returns the warnings about a data file (`None` if the pair is refused) and its manifest, each
+/// given by name and doubt.
 ///
-/// A manifest was read as whole JSON: that nobody heard how it came is nothing to worry about.
+/// A manifest was read as complete JSON, so an unknown end of its upload needs no warning.
 pub fn warnings(
     data: Option<(&str, Option<Doubt>)>,
     manifest: (&str, Option<Doubt>),

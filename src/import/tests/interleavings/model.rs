@@ -1,8 +1,9 @@
-//! One account's incoming, the spool, the rows and what the daemon has in memory; which moves are
-//! possible, and what is wrong in a state. `client` and `daemon` have the moves themselves.
+//! The model's state: one account's incoming, the spool, the rows and the daemon's memory; the
+//! possible moves, and the checks of a state. `client` and `daemon` make the moves.
 //!
-//! A file is an inode with a version, which stands for its content. Each step of a client is two: the
-//! SFTP server logs it, then does it. Times are milliseconds; a tick of the kernel's clock is four.
+//! A file is an inode with a version, which represents its content. Each step of a client is two
+//! moves: the SFTP server logs it, then does it. Times are milliseconds; a tick of the kernel's
+//! clock is four.
 
 mod client;
 mod daemon;
@@ -29,7 +30,7 @@ const SETTLE: i64 = 2000 + TICK;
 /// Longer than every grace period.
 const LONG: i64 = 61_000;
 
-/// How often the explorer may let something happen.
+/// How often each kind of event may happen.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Budget {
     /// The clock ticks.
@@ -40,18 +41,18 @@ pub struct Budget {
     pub crashes: usize,
 }
 
-/// What may happen next.
+/// A move of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// The next half step of a connection.
     Client(usize),
     /// The daemon scans incoming and decides.
     Scan,
-    /// It takes the next step of what it decided.
+    /// The daemon takes the next step of its plan.
     Next,
     Tick,
     Settle,
-    /// The daemon is killed. What it knew of uploads was stored, or not yet.
+    /// The daemon is killed, after or before its facts about uploads were stored.
     Crash {
         stored: bool,
     },
@@ -73,7 +74,7 @@ struct Connection {
 pub(super) struct Inode {
     pub(super) ino: u64,
     pub(super) ctime: i64,
-    /// Its time was set; a write sets it to the ctime.
+    /// Its mtime was set; a write sets the mtime to the ctime.
     pub(super) time_is_set: bool,
     pub(super) version: usize,
     pub(super) is_complete: bool,
@@ -103,7 +104,7 @@ struct Daemon {
     claiming: Option<(usize, Step, Timestamp)>,
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) rules: Rules,
@@ -165,7 +166,7 @@ impl World {
         world
     }
 
-    /// The moves that are possible and change something.
+    /// Returns the possible moves that change something.
     pub fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for (n, connection) in self.connections.iter().enumerate() {
@@ -188,7 +189,7 @@ impl World {
         if self.budget.crashes > 0 && (is_busy || clients_act) {
             moves.extend([true, false].map(|stored| Move::Crash { stored }));
         }
-        // Time that changes no decision is left out. A step takes less than `settle`.
+        // Time that changes no decision is skipped. A step takes less than `settle`.
         let waits = clients_act && !is_busy && !decides;
         let decides_after = |pause| !self.decide_at(self.now + pause).is_empty();
         if self.budget.ticks > 0 && clients_act && (is_busy || (waits && decides_after(TICK))) {
@@ -223,12 +224,12 @@ impl World {
         }
     }
 
-    /// The promise that is broken, if one is.
+    /// Returns the broken promise, if there is one.
     pub fn broken(&self) -> Option<String> {
         self.broken.clone()
     }
 
-    /// Lets the daemon do all that is left to do. Returns the promise that is broken then.
+    /// Lets the daemon finish all its work. Returns the promise that is broken then, if any.
     pub fn end(mut self) -> Option<String> {
         for pause in [TICK, SETTLE, LONG, LONG] {
             self.now += pause;
@@ -257,7 +258,7 @@ impl World {
         self.broken
     }
 
-    /// Hashes all that the future depends on.
+    /// Hashes everything that later moves depend on.
     pub fn digest(&self, hasher: &mut impl Hasher) {
         (self.now, self.budget, self.has_crashed).hash(hasher);
         (&self.incoming, &self.inodes, &self.spool, &self.rows, &self.stored).hash(hasher);
@@ -279,14 +280,15 @@ impl World {
         daemon.claiming.hash(hasher);
     }
 
-    /// Which sessions the ledger knows from their begin.
+    /// Returns for each connection whether the ledger knows its session from the begin.
     fn known_sessions(&self) -> Vec<bool> {
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let known = |c: &Connection| daemon.ledger.knows_session(UID, c.session);
         self.connections.iter().map(known).collect()
     }
 
-    /// Now, as exact as the kernel's own clock: no two steps of clients are at one moment.
+    /// Returns the current time with the precision of the kernel's clock: no two client steps share
+    /// it.
     fn moment(&self) -> Timestamp {
         let steps = |c: &Connection| 2 * c.at as i64 + i64::from(c.logged);
         let steps: i64 = self.connections.iter().map(steps).sum();
@@ -297,7 +299,7 @@ impl World {
         self.incoming.get(name).map(|ino| &self.inodes[ino])
     }
 
-    /// Whether an answer is right.
+    /// Checks an answer.
     fn judge(&mut self, answer: Answer) {
         let Answer { manifest, version, outcome } = &answer;
         let is_again = self.answers.iter().any(|before| before.manifest == *manifest);
@@ -326,8 +328,8 @@ impl World {
         self.broken.get_or_insert_with(what);
     }
 
-    /// What the clients did while the daemon was down is not in its log, and after a restart the
-    /// order of manifests is that of their last changes.
+    /// Records a broken promise unless there was a crash: the log lacks what clients did while the
+    /// daemon was down, and after a restart manifests are in the order of their last changes.
     fn breaks_unless_crashed(&mut self, what: String) {
         if !self.has_crashed {
             self.breaks(|| what);

@@ -1,22 +1,22 @@
-//! The rules of before, as far as the model needs them: the check must find their fault.
+//! The previous rules, as far as the model needs them: the explorer must find their fault.
 //!
-//! A pair is taken as soon as nobody has its files open, in the order of changes. The manifest is
-//! copied and keeps its name; while it is the claimed file, and was not written since, as far as its
-//! times tell, it is no upload.
+//! A pair is claimed as soon as its files are closed, in the order of changes. The manifest is
+//! copied and keeps its name. While it is the claimed file and its times show no later write, it is
+//! not an upload.
 
 use super::model::World;
 use super::scripts::DATA;
 use crate::report::{Failure, FailureText};
 use crate::spool::pairing::{Content, Known, ManifestSeen, Sight, Take};
 
-/// Which rules a model goes by.
+/// The rules that a model uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     Now,
     Before,
 }
 
-/// What is taken by these rules.
+/// Returns the pairs that these rules claim.
 pub(super) fn decide(world: &World, sight: &Sight) -> Vec<Take> {
     let mut manifests: Vec<_> = sight.manifests.iter().collect();
     manifests.retain(|seen| seen.content != Content::BeingWritten && !lingers(world, seen));
@@ -41,7 +41,7 @@ pub(super) fn decide(world: &World, sight: &Sight) -> Vec<Take> {
     takes
 }
 
-/// Whether a manifest is one that was copied and still has its name.
+/// Whether a manifest was copied by a claim and still has its name.
 fn lingers(world: &World, seen: &ManifestSeen) -> bool {
     let entry = &seen.entry;
     let import = world.spent.get(&entry.name).and_then(|n| world.rows.get(n));

@@ -1,8 +1,8 @@
-//! What clients do: connections side by side, each with its steps in order.
+//! Scripts of clients: concurrent connections, each with its steps in order.
 
 /// The data file of both pairs.
 pub const DATA: &str = "e.csv";
-/// The manifests, in the order in which they name versions of it.
+/// The manifests, in the order of the versions that they name.
 pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 
 /// One step of a connection.
@@ -10,23 +10,23 @@ pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 pub enum Do {
     /// The session begins.
     Begin,
-    /// Opens a file for writing and empties it; of the data file with the version that it will hold.
+    /// Opens a file for writing and truncates it. The number is the version to be written.
     Open(&'static str, usize),
-    /// Opens it to go on where it was cut.
+    /// Opens a cut file to append the rest.
     Resume(&'static str),
     /// The client closes the file.
     Close(&'static str),
     /// The connection is lost while the file is open.
     Cut(&'static str),
-    /// Sets its time or permissions.
+    /// Sets the file's time or permissions.
     Set(&'static str),
-    /// Renames it, over what has the name.
+    /// Renames a file, and replaces one with the new name.
     Rename(&'static str, &'static str),
     /// The session ends.
     End,
 }
 
-/// Connections side by side.
+/// Concurrent connections.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: &'static str,
@@ -45,7 +45,6 @@ fn pair(version: usize) -> Vec<Do> {
     [put(DATA, version), put(MANIFESTS[version - 1], version)].concat()
 }
 
-/// Every script.
 pub fn all() -> Vec<Script> {
     let [m1, m2] = MANIFESTS;
     let script = |name, settles, connections| Script { name, connections, settles };

@@ -1,4 +1,4 @@
-//! What clients and the SFTP server do: each step is logged, then done.
+//! Moves of clients and the SFTP server: each step is logged, then done.
 
 use super::*;
 
@@ -10,7 +10,7 @@ impl World {
             if step == Do::Begin {
                 connection.session += 10;
             }
-            // The client has asked for it: nobody refuses a manifest for less.
+            // Replaced as soon as the client has requested it.
             if let Do::Open(name, _) | Do::Rename(_, name) = step {
                 self.replace(name);
             }
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// Writes to an existing file, or makes a new one. The write is done by then.
+    /// Opens an existing file or creates a new one, with the new content already written.
     fn create(&mut self, name: &str, version: usize) -> u64 {
         let last = self.inodes.keys().last().copied().unwrap_or_default();
         let ino = *self.incoming.entry(name.to_owned()).or_insert(last + 1);
@@ -69,7 +69,7 @@ impl World {
         ino
     }
 
-    /// A client replaces what has the name in incoming, or is to get it back.
+    /// Records that a client replaces the file of this name, in incoming or being claimed.
     fn replace(&mut self, name: &str) {
         let claimed = self.unfinished().and_then(|n| {
             let is_data = self.rows[&n].claim.data.as_ref().is_some_and(|data| data.name == name);
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// inotify reports a close or a rename.
+    /// Models inotify's event of a close or a rename.
     fn arrived(&mut self, name: &str) {
         let at = self.moment();
         let Some(inode) = self.incoming.get(name).map(|ino| &self.inodes[ino]) else { return };
@@ -107,7 +107,7 @@ impl World {
     }
 }
 
-/// What the SFTP server logs before a step.
+/// Returns the SFTP server's log line before a step.
 fn line(step: Do) -> String {
     let moved = "bytes read 0 written 6";
     match step {

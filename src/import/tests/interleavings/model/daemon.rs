@@ -1,4 +1,4 @@
-//! What the daemon does: it scans, decides, takes one step of a claim at a time, is killed and restarted.
+//! Moves of the daemon: it scans, decides, takes single steps of claims, is killed and restarted.
 
 use super::super::rules;
 use super::*;
@@ -139,7 +139,7 @@ impl World {
         self.daemon.as_mut().unwrap().claiming = Some((n, next, began));
     }
 
-    /// As the claim does it: finds the file in the spool, or the very one that was seen in incoming.
+    /// Takes a file like the real claim: from the spool, or the scanned one from incoming.
     fn take(&mut self, n: usize, part: Part, file: &FileId) -> bool {
         let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
         if let Some(ino) = self.spool.get(&(n, part)) {
@@ -163,7 +163,7 @@ impl World {
     fn give_back(&mut self, n: usize, part: Part, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
-            // The new file replaces it, as if it had been written over it.
+            // The new file replaces it, as if written over it.
             let version = self.inodes[&ino].version;
             self.replaced.insert((file.name.clone(), version));
             return;
@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    /// The row becomes queued: nothing stops the answer any more.
+    /// Queues the row, which determines its answer.
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
