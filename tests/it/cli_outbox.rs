@@ -56,7 +56,7 @@ fn rusqlite(host: &Host) -> rusqlite::Connection {
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
-    settings.add_filter(r"looks again\. .*", "looks again. WHY");
+    settings.add_filter(r"each request retries\. .*", "each request retries. WHY");
     settings.add_filter(r"msg_[0-9a-f]{32}", "msg_ID");
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE");
