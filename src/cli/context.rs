@@ -144,7 +144,7 @@ impl Context {
         Ok(engine)
     }
 
-    /// Prints a failure and returns the exit status. No other function decides it, except `doctor`'s.
+    /// Prints a failure and returns the exit status. Only `doctor` has another rule.
     pub fn finish(&self, result: CliResult) -> ExitCode {
         match result {
             Ok(true) => ExitCode::SUCCESS,

@@ -87,8 +87,8 @@ fn list(context: &Context, filter: &Filter) -> CliResult {
     Ok(true)
 }
 
-/// Prints why deliveries were given up, and which endpoints are disabled. Text output only: JSON has
-/// the reason in each delivery, and the endpoints in `webhook list`.
+/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output: JSON
+/// has the reason in each delivery, and `webhook list` has the endpoints.
 fn tell_why(
     context: &Context,
     state: &State,

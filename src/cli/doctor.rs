@@ -1,4 +1,4 @@
-//! `sftp-import doctor`: prints the findings of all checks; the exit status is by the worst of them.
+//! `sftp-import doctor`: prints the findings of all checks. The worst decides the exit status.
 
 use std::io;
 use std::path::PathBuf;

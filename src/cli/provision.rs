@@ -1,4 +1,4 @@
-//! `sftp-import provision`: makes Unix users, folders, keys and the state database match the registry.
+//! `sftp-import provision`: makes users, folders, keys and the state database match the registry.
 
 use jiff::Timestamp;
 use serde::Serialize;

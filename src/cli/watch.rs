@@ -33,7 +33,7 @@ pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
     })
 }
 
-/// Returns the current report of an import: the final one, the one in results/, or one made of its row.
+/// Returns the current report of an import: the final one, the one in results/, or one of its row.
 pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
     let known = || Report {
         data_type: row.data_type,
@@ -56,7 +56,7 @@ fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
     is_this.then_some(report)
 }
 
-/// Shows the progress of `import` until it ends, then its report. The answer is good if it completed.
+/// Shows the progress of `import` until it ends, then its report.
 pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) -> CliResult {
     let mut view = View::new(context);
     loop {

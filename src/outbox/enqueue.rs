@@ -50,10 +50,10 @@ pub enum Error {
     State(#[from] state::Error),
 }
 
-/// Writes `milestone`, its deliveries and its line in the activity log, in the caller's transaction.
+/// Writes `milestone`, its deliveries and its line in the activity log.
 ///
-/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` at most
-/// once, and `still_processing` once per time `at`: a redo after a crash adds nothing. A webhook
+/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` once
+/// at most, and `still_processing` once per time `at`: a redo after a crash adds nothing. A webhook
 /// delivery is added only for an endpoint that exists and is enabled. Email deliveries are added
 /// even if mail is not configured: they fail with that reason, are listed, and can be retried.
 pub fn enqueue(

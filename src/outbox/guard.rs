@@ -64,7 +64,7 @@ impl Guard {
         }
     }
 
-    /// Resolves the host of `url`, which [`super::check_url`] accepted, and checks all its addresses.
+    /// Resolves the host of `url`, which [`super::check_url`] accepted, and checks its addresses.
     ///
     /// # Errors
     /// Returns the first forbidden address.

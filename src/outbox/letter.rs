@@ -230,7 +230,7 @@ impl File {
     }
 }
 
-/// Returns `subject` without encoded words (RFC 2047): a mail program decodes them, so that one in a
+/// Returns `subject` without encoded words (RFC 2047): a mail program decodes them, so one in a
 /// file's name could contain every character that [`shown`] removes.
 fn plain_words(subject: &str) -> String {
     subject.replace("=?", "= ?")

@@ -74,7 +74,7 @@ pub enum Verdict {
     DisableEndpoint,
 }
 
-/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is a random number from 0 to 1.
+/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is random, from 0 to 1.
 pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => Verdict::Delivered,

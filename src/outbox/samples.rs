@@ -1,8 +1,8 @@
 //! Finds a sample record for each rejection of a mail, in the beginning of the error file. Pure.
 //!
 //! The error file (written by `records::error_file`) has a header whose last field is `"Failure
-//! Description"`, and records whose last field, always quoted, has the texts. A file of another form
-//! has no samples.
+//! Description"`, and records whose last field, always quoted, has the texts. A file of another
+//! form has no samples.
 
 /// How much of an error file is scanned, in bytes; most rejections occur early.
 pub(super) const HEAD: u64 = 256 * 1024;

@@ -58,8 +58,8 @@ pub enum AccountCommand {
         /// The account's id
         id: AccountId,
     },
-    /// Change an account's contact, its webhook, or the allowed recipients of its mail. Options that
-    /// are not given change nothing
+    /// Change an account's contact, its webhook, or the allowed recipients of its mail. An option
+    /// that is not given changes nothing
     #[command(group = ArgGroup::new("changed").required(true).multiple(true)
         .args(["webhook", "email", "recipient", "recipient_domain", "any_recipient"]))]
     Set {

@@ -70,7 +70,7 @@ impl Host<'_> {
         let registry = self.registry()?;
         let admission = self.admission(&registry);
         self.state.read(|tx| removable(tx, id, force))?;
-        // If it is interrupted after this point, the same command finishes it: rows are deleted last.
+        // If it is interrupted after this point, the same command finishes it: rows go last.
         let at = Timestamp::now();
         let shut_out = admission.shut_out(&self.state, at, id);
         let account = self.state.read(|tx| existing(tx, id))?;

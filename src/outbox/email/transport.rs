@@ -57,7 +57,7 @@ impl Hatch {
             Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
                 true => Ok(()),
                 false => {
-                    Err(SendError::Url("names a server that disconnected after the greeting".into()))
+                    Err(SendError::Url("names a server that disconnected early".into()))
                 }
             },
         }

@@ -54,7 +54,7 @@ const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 /// NAT64 (RFC 6052): the last 32 bits are the IPv4 address of the destination.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 96);
 
-/// Returns the destination of a connection to `address`: the embedded IPv4 address, if there is one.
+/// Returns the destination of a connection to `address`: the embedded IPv4 address, if any.
 pub(super) fn reached(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if NAT64.contains(&v6) => {

@@ -19,7 +19,7 @@ async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
         bench.endpoint(account, &http, path);
         bench.enqueue(account, 1, Milestone::Completed, &webhook());
     }
-    // An import belongs to one account: of these three, which share a number, only the first is new.
+    // An import belongs to one account: of these three with the same number only the first is new.
     assert_eq!(bench.deliveries().len(), 1);
     for (n, account) in [(2, "busy"), (3, "moved")] {
         assert!(bench.enqueue(account, n, Milestone::Completed, &webhook()));

@@ -1,5 +1,5 @@
-//! Tests of mail with a real SMTP server with TLS and authentication, with failing servers, and with
-//! a local sendmail. openssl makes the certificates.
+//! Tests of mail with a real SMTP server with TLS and authentication, with failing servers, and
+//! with a local sendmail. openssl makes the certificates.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
