@@ -93,7 +93,7 @@ impl Courier {
                 Whose::Address(to) => deliveries::hold_address(tx, to, until)?,
                 Whose::Account(account) => deliveries::hold_account(tx, account, until)?,
             };
-            let detail = format!("{what}: as many as may go in an hour; more wait, to go together");
+            let detail = format!("{what}: hourly limit reached; more wait, and are sent as one");
             let id: Option<AccountId> = account.parse().ok();
             match is_news {
                 true => activity::log(tx, now, id.as_ref(), None, "mail.held", &detail),
@@ -101,10 +101,7 @@ impl Courier {
             }
         })?;
         if is_news {
-            warn!(
-                account,
-                "{what} wait: as many have gone as may in an hour ([mail] max-hourly-…)"
-            );
+            warn!(account, "{what} wait: hourly limit reached ([mail] max-hourly-…)");
         }
         Ok(())
     }
