@@ -1,4 +1,4 @@
-//! `sftp-import activity …`: the activity log for other programs.
+//! `sftp-import activity …`: exports the activity log for other programs.
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -8,7 +8,6 @@ use super::import::since_word;
 use crate::account::AccountId;
 use crate::state::activity::Pages;
 
-/// What `activity` can do.
 #[derive(Debug, Subcommand)]
 pub enum ActivityCommand {
     /// Print the activity log as JSON lines, oldest first
@@ -16,16 +15,12 @@ pub enum ActivityCommand {
         /// Only this account's
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only what happened since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        /// Only lines since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
         #[arg(long, value_name = "DATE", value_parser = since_word)]
         since: Option<Timestamp>,
     },
 }
 
-/// Runs one of them.
-///
-/// # Errors
-/// The state database's, or standard output's.
 pub fn run(command: ActivityCommand, context: &Context) -> CliResult {
     let ActivityCommand::Export { account, since } = command;
     let state = context.state(&context.config()?)?;

@@ -1,29 +1,29 @@
-//! The user who gives a command, for the activity log.
+//! Determines the user who runs a command, for the activity log.
 
 use std::fs::read_to_string;
 
 use nix::unistd::{Uid, User, geteuid};
 
-/// Where the kernel has the user id of the login that a process descends from (proc(5)).
+/// The kernel's file with the user id of the login session of this process (proc(5)).
 const LOGIN: &str = "/proc/self/loginuid";
 
-/// Returns the name of the user who gives this command: of root's commands the user of sudo(8), else
-/// of the login, else root.
+/// Returns the name of the user who runs this command: for root the user of sudo(8), else the user
+/// of the login, else the process's user.
 pub(super) fn actor() -> String {
     let own = geteuid();
-    // Only root's environment is believed.
+    // Only root's environment is trusted.
     let sudo = own.is_root().then(sudo_user).flatten();
     let login = || login_id(&read_to_string(LOGIN).ok()?).map(name);
     sudo.or_else(login).unwrap_or_else(|| name(own))
 }
 
-/// The user whom sudo names, unless that is root: then the login says more.
+/// Returns the user named by sudo, unless it is root: then the login is more precise.
 fn sudo_user() -> Option<String> {
     let user = User::from_name(&std::env::var("SUDO_USER").ok()?).ok()??;
     (!user.uid.is_root()).then_some(user.name)
 }
 
-/// `None` if nobody has logged in, as for a unit's process.
+/// Parses a login id; `None` without a login, as for a process of a unit.
 fn login_id(text: &str) -> Option<Uid> {
     let id = text.trim().parse().ok()?;
     (id != u32::MAX).then(|| Uid::from_raw(id))

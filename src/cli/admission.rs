@@ -1,4 +1,4 @@
-//! Failed changes of accounts and keys, with their next step.
+//! Adds hints to the errors of changes of accounts and keys.
 
 use super::CliError;
 use super::account::hinted;
@@ -6,7 +6,7 @@ use crate::admission::AdmissionError;
 use crate::key::KeyError;
 use crate::registry;
 
-/// The failure for the person who typed the command.
+/// Converts `error` to a failure with a hint.
 pub(super) fn refused(error: AdmissionError) -> CliError {
     let hint = match &error {
         AdmissionError::NoAccount(id) => Some(format!("sftp-import account add {id} --email ADDR")),
@@ -14,7 +14,7 @@ pub(super) fn refused(error: AdmissionError) -> CliError {
         AdmissionError::NotApproved(_) => Some("sftp-import registry take-over".to_owned()),
         AdmissionError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         AdmissionError::Unfinished { account, .. } => Some(format!(
-            "sftp-import account suspend {account}, wait for them to end, or say --force"
+            "sftp-import account suspend {account} and wait for them to end, or use --force"
         )),
         AdmissionError::Key(error) => return of_key(error),
         AdmissionError::Provision(_) => None,
@@ -34,7 +34,7 @@ fn of_key(error: &KeyError) -> CliError {
         KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         KeyError::RevokedBefore { .. } => {
-            Some("if it is to work again, the same command with --again".to_owned())
+            Some("to let it work again: the same command with --again".to_owned())
         }
         _ => None,
     };
@@ -43,7 +43,7 @@ fn of_key(error: &KeyError) -> CliError {
 
 fn of_registry(error: &registry::Error) -> CliError {
     let hint = matches!(error, registry::Error::Missing(_)).then_some(
-        "`sftp-import restore` the last backup, or list what the state database says with: \
+        "`sftp-import restore` the last backup, or list the state database's accounts and keys: \
          sftp-import registry take-over",
     );
     CliError::new(crate::sanitize::chain(error)).hint_if(hint)

@@ -1,4 +1,4 @@
-//! What every command needs: configuration, state database, output; and how a command ends.
+//! The context of every command: configuration, databases, output; and the command's exit status.
 
 use std::error::Error;
 use std::fmt;
@@ -20,10 +20,10 @@ use crate::registry::{self, Registry};
 use crate::sanitize::chain;
 use crate::state::State;
 
-/// What a command returns: whether the answer is good (exit 0) or bad (exit 1), or why it failed.
+/// The result of a command: a good answer (exit 0), a bad answer (exit 1), or a failure (exit 1).
 pub type CliResult = Result<bool, CliError>;
 
-/// Why a command failed, and what to do about it.
+/// The failure of a command, with a hint for the next step.
 #[derive(Debug)]
 pub struct CliError {
     message: String,
@@ -32,31 +32,28 @@ pub struct CliError {
 }
 
 impl CliError {
-    /// A failure in words of our own.
     pub fn new(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), hint: None, broken_pipe: false }
     }
 
-    /// The same failure with the next step.
     #[must_use]
     pub fn hint(self, hint: impl fmt::Display) -> Self {
         self.hint_if(Some(hint))
     }
 
-    /// The same failure, with the next step if there is one.
     #[must_use]
     pub fn hint_if(mut self, hint: Option<impl fmt::Display>) -> Self {
         self.hint = hint.map(|hint| hint.to_string());
         self
     }
 
-    /// The same failure, as the cause of what `message` says.
+    /// Prepends `message`, whose cause is this failure.
     #[must_use]
     pub fn before(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message), ..self }
     }
 
-    /// Says it on standard error, unless nobody is left to hear it.
+    /// Prints the failure on standard error, unless it is a closed pipe.
     pub fn print(&self, output: &Output) {
         if !self.broken_pipe {
             output.error(&self.message, self.hint.as_deref());
@@ -73,7 +70,7 @@ impl<E: Error + 'static> From<E> for CliError {
     }
 }
 
-/// What every command gets.
+/// The configuration's path and the output of a command.
 #[derive(Debug)]
 pub struct Context {
     asked: Option<PathBuf>,
@@ -81,33 +78,25 @@ pub struct Context {
 }
 
 impl Context {
-    /// For the configuration that was `asked` for, if one was; read when a command needs it.
+    /// Makes a context. The configuration `asked`, or the default one, is read on demand.
     pub fn new(asked: Option<PathBuf>, json: bool) -> Self {
         Self { asked, output: Output::new(json) }
     }
 
-    /// Where results go.
     pub fn output(&self) -> &Output {
         &self.output
     }
 
-    /// Where the configuration lies.
     pub fn config_path(&self) -> &Path {
         self.asked.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
     }
 
-    /// The configuration; the defaults when the file doesn't exist.
-    ///
-    /// # Errors
-    /// It can't be read or can't work.
+    /// Reads the configuration. Returns the defaults if the default file does not exist.
     pub fn config(&self) -> Result<Config, CliError> {
         Ok(Config::load_or_default(self.asked.as_deref())?)
     }
 
-    /// The state database of `config`; its folder is made when it is missing.
-    ///
-    /// # Errors
-    /// It can't be opened.
+    /// Opens the state database of `config`; creates the database, but not its folder.
     pub fn state(&self, config: &Config) -> Result<State, CliError> {
         let path = config.paths.state_db();
         if !config.paths.state.exists() {
@@ -122,10 +111,10 @@ impl Context {
         Ok(state)
     }
 
-    /// The registry of `config`, which is made on a host that has no account yet.
+    /// Opens the registry of `config`. Creates it on a host without accounts.
     ///
     /// # Errors
-    /// It is missing where there was one, or can't be opened.
+    /// Also if it is missing on a host with accounts.
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
@@ -135,11 +124,8 @@ impl Context {
         }
     }
 
-    /// Brings the state database's copy of account `id` to what the registry says, after a change
-    /// that is in force without it.
-    ///
-    /// # Errors
-    /// Either database's.
+    /// Copies account `id` from the registry to the state database, after a change that is already
+    /// in force.
     pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
         let told = self.state(admission.config).and_then(|state| {
             admission.copy(&state, Timestamp::now(), id).map_err(refused)?;
@@ -147,22 +133,18 @@ impl Context {
         });
         told.map_err(|error| {
             error
-                .before("the change is in force, but the state database doesn't say so yet")
+                .before("the change is in force, but not yet in the state database")
                 .hint("when the state database works again: sftp-import provision")
         })
     }
 
-    /// The engine of `config`.
-    ///
-    /// # Errors
-    /// The state database can't be opened.
     pub fn engine(&self, config: Config) -> Result<Engine, CliError> {
         let engine = Engine::open(Arc::new(config))?;
         engine.state.set_actor(&actor());
         Ok(engine)
     }
 
-    /// Says why a command failed, and decides the exit status: the one place that does.
+    /// Prints a failure and returns the exit status. Only `doctor` has another rule.
     pub fn finish(&self, result: CliResult) -> ExitCode {
         match result {
             Ok(true) => ExitCode::SUCCESS,

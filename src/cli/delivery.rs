@@ -1,4 +1,4 @@
-//! `sftp-import delivery`: what was sent, what wasn't, and why.
+//! `sftp-import delivery …`: lists, shows and retries deliveries.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,7 +9,6 @@ use crate::import_id::ImportId;
 use crate::state::deliveries::{self, Attempt, Channel, Delivery, Filter};
 use crate::state::{self, State, activity, endpoints};
 
-/// What can be done with deliveries.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeliveryCommand {
     /// List deliveries, the newest last
@@ -23,10 +22,10 @@ pub enum DeliveryCommand {
         /// Only mails, or only webhooks
         #[arg(long, value_name = "email|webhook", value_parser = channel)]
         by: Option<Channel>,
-        /// Only those that are still to be made
+        /// Only pending ones
         #[arg(long, conflicts_with_all = ["failed", "delivered"])]
         pending: bool,
-        /// Only those that were made
+        /// Only delivered ones
         #[arg(long, conflicts_with = "failed")]
         delivered: bool,
         /// Only those that were given up
@@ -41,24 +40,20 @@ pub enum DeliveryCommand {
         /// Its number, as in `delivery list`
         id: i64,
     },
-    /// Make a delivery again, whatever became of it; or all that were given up
+    /// Make a delivery again, in any state; or all that were given up
     Retry {
         /// Its number, as in `delivery list`
         #[arg(required_unless_present = "failed", conflicts_with = "failed")]
         id: Option<i64>,
-        /// All that were given up, as after days without a mail server
+        /// All that were given up, for example after days without a mail server
         #[arg(long)]
         failed: bool,
-        /// Of these, only this account's
+        /// Only this account's, with --failed
         #[arg(long, requires = "failed")]
         account: Option<AccountId>,
     },
 }
 
-/// Runs a command.
-///
-/// # Errors
-/// It failed, and why.
 pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
     match command {
         DeliveryCommand::List { account, import, by, pending, delivered, failed, limit } => {
@@ -92,8 +87,8 @@ fn list(context: &Context, filter: &Filter) -> CliResult {
     Ok(true)
 }
 
-/// Why deliveries were given up, and which endpoints get nothing more. For people: JSON has the
-/// first in each delivery, the second in `webhook list`.
+/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output: JSON
+/// has the reason in each delivery, and `webhook list` has the endpoints.
 fn tell_why(
     context: &Context,
     state: &State,
@@ -128,7 +123,7 @@ fn row(delivery: &Delivery) -> Vec<String> {
     ]
 }
 
-/// A delivery with its attempts, as `--json` prints it.
+/// The output of `delivery show --json`.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
@@ -183,7 +178,7 @@ fn retry(context: &Context, id: i64) -> CliResult {
     let out = context.output();
     out.json(&serde_json::json!({"id": id, "nextAttemptAt": at}))?;
     out.line(&format!(
-        "Delivery {id} to {} is due now: the sidecar makes it within 30 seconds.",
+        "Delivery {id} to {} is due now: the daemon makes it within 30 seconds.",
         delivery.destination
     ))?;
     Ok(true)
@@ -204,8 +199,8 @@ fn retry_failed(context: &Context, account: Option<AccountId>) -> CliResult {
     out.json(&serde_json::json!({"ids": ids, "nextAttemptAt": at}))?;
     out.line(&match ids.len() {
         0 => "No delivery was given up.".to_owned(),
-        1 => "1 delivery is due now: the sidecar makes it within 30 seconds.".to_owned(),
-        n => format!("{n} deliveries are due now: the sidecar makes them within 30 seconds."),
+        1 => "1 delivery is due now: the daemon makes it within 30 seconds.".to_owned(),
+        n => format!("{n} deliveries are due now: the daemon makes them within 30 seconds."),
     })?;
     Ok(true)
 }

@@ -18,10 +18,9 @@ use crate::key::{self, KeyLimits, NewKey, PublicKey, parse};
 use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
 
-/// What can be done with keys.
 #[derive(Debug, clap::Subcommand)]
 pub enum KeyCommand {
-    /// Add a public key to an account; the first one makes its Unix user and folders
+    /// Add a public key to an account; the first one creates its Unix user and folders
     Add(AddKey),
     /// List keys
     List {
@@ -31,7 +30,7 @@ pub enum KeyCommand {
         #[arg(long)]
         all: bool,
     },
-    /// Revoke a key: when this returns, no login with it succeeds. Sessions that are open go on
+    /// Revoke a key: when this returns, no login with it succeeds. Open sessions continue
     /// (`account suspend` ends them)
     Revoke {
         /// The account's id
@@ -49,7 +48,7 @@ pub struct AddKey {
     account: AccountId,
     /// The partner's .pub file; - for standard input
     file: PathBuf,
-    /// What to call the key, such as the machine it is for
+    /// The key's name, such as the machine it is for
     #[arg(long)]
     name: String,
     /// Addresses and networks the key may be used from, such as 192.0.2.7,2001:db8::/32
@@ -58,12 +57,12 @@ pub struct AddKey {
     /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
-    /// Add it although it was revoked for this account
+    /// Add the key even if it was revoked for this account
     #[arg(long)]
     again: bool,
 }
 
-/// A key with what it can do now.
+/// A key with its state at a given time.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownKey {
@@ -72,10 +71,6 @@ pub(super) struct ShownKey {
     state: &'static str,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// Why it could not be done, for the person who typed it.
 pub fn run(command: KeyCommand, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -115,7 +110,7 @@ fn say_added(output: &Output, row: &KeyRow, suspended: bool, host: &str) -> io::
     }
     if suspended {
         return output.line(&format!(
-            "the account is suspended; let it in with: sftp-import account resume {account}"
+            "the account is suspended; to let it log in: sftp-import account resume {account}"
         ));
     }
     output.line(&format!("the partner connects with: sftp {account}@{host}"))
@@ -157,13 +152,13 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) ->
     context.output().line(&format!("key {name:?} of account {account} {when}"))?;
     if !revoked.before {
         context.output().line(&format!(
-            "sessions that are open go on; to end them: sftp-import account suspend {account}"
+            "open sessions continue; to end them: sftp-import account suspend {account}"
         ))?;
     }
     Ok(true)
 }
 
-/// Keys of one account, which is in `state`, with what they can do at `now`.
+/// Adds to the keys of one account, which has `state`, their states at `now`.
 pub(super) fn shown_keys(keys: Vec<KeyRow>, state: AccountState, now: Timestamp) -> Vec<ShownKey> {
     keys.into_iter().map(|key| ShownKey { state: key_state(&key, state, now), key }).collect()
 }
@@ -178,7 +173,6 @@ fn key_state(key: &KeyRow, account: AccountState, now: Timestamp) -> &'static st
     }
 }
 
-/// Prints a list of keys.
 pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
     let titles = [
         "ACCOUNT",

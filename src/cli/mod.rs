@@ -1,6 +1,6 @@
-//! `sftp-import`: what a sysadmin types. Wiring only: parses, calls a workflow, prints.
+//! The command `sftp-import`. Wiring only: parses arguments, calls a workflow, prints the result.
 //!
-//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (clap's).
+//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (from clap).
 
 mod account;
 mod activity;
@@ -39,41 +39,41 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Partners: who may upload
+    /// Accounts: the partners that may upload
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// The keys that accounts log in with
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// What became of the uploads
+    /// Imports: their state, reports and error files
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Endpoints that hear of an account's imports
+    /// Endpoints that are notified of an account's imports
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
     /// Mails and webhook messages, sent and waiting
     #[command(subcommand)]
     Delivery(delivery::DeliveryCommand),
-    /// What happened, for other programs
+    /// The activity log, for other programs
     #[command(subcommand)]
     Activity(activity::ActivityCommand),
-    /// Check local files by the rules of an import; nothing is stored
+    /// Check local files against the import rules; nothing is stored
     Check(import::check::CheckArguments),
     /// Import local files now, for an account
     Ingest(import::ingest::IngestArguments),
     /// The configuration file
     #[command(subcommand)]
     Config(host::config::ConfigCommand),
-    /// Bring Unix users, folders, published keys and the state database to what the registry says
+    /// Make Unix users, folders, published keys and the state database match the registry
     Provision,
     /// The registry: the accounts and keys that root approved
     #[command(subcommand)]
     Registry(host::registry::RegistryCommand),
-    /// Examine every link of the chain, and say how to mend the one that doesn't hold
+    /// Check every part of the installation, and print a fix for each fault
     Doctor(host::doctor::DoctorArguments),
-    /// Copy the state database and the registry to a new file, while everything goes on
+    /// Copy the state database and the registry to a new file, while the daemon runs
     Backup(host::backup::BackupArguments),
-    /// Put a copy of the state database in its place; the sidecar must be stopped
+    /// Replace the state database by a backup of it; the daemon must be stopped
     Restore(host::backup::RestoreArguments),
 }
 
@@ -102,10 +102,10 @@ pub fn main() -> ExitCode {
     context.finish(result)
 }
 
-/// Commands that change users, folders or secrets begin with this.
+/// Fails unless root runs the command: for commands that change users, folders or secrets.
 fn require_root() -> Result<(), CliError> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(CliError::new("this command needs root").hint("the same with sudo in front"))
+    Err(CliError::new("this command needs root").hint("the same command with sudo"))
 }

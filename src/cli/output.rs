@@ -1,4 +1,4 @@
-//! Printing: text for people, JSON for programs, and no partner-chosen byte a terminal obeys.
+//! Prints text for people and JSON for programs, with control characters escaped.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -10,30 +10,28 @@ use serde::Serialize;
 
 use crate::sanitize::{is_unprintable, printable};
 
-/// It went well.
+/// For success.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// It went well in part.
+/// For partial success.
 pub const FAIR: Style = AnsiColor::Yellow.on_default().bold();
-/// It went wrong.
+/// For failure.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What stands out.
+/// For titles.
 pub const STRONG: Style = Style::new().bold();
-/// What stands back: labels.
+/// For labels.
 pub const FAINT: Style = Style::new().dimmed();
-/// As it is.
 pub const PLAIN: Style = Style::new();
 
-/// One line of text in styles; no text in it can begin a style, or another line.
+/// A line of styled text. Its texts are escaped: none can begin a style or another line.
 #[derive(Clone, Debug, Default)]
 pub struct Line(Vec<(Style, String)>);
 
 impl Line {
-    /// A line that begins with `text`.
     pub fn new(style: Style, text: impl fmt::Display) -> Self {
         Self::default().and(style, text)
     }
 
-    /// The same line, and `text` after it.
+    /// Appends `text`.
     #[must_use]
     pub fn and(mut self, style: Style, text: impl fmt::Display) -> Self {
         self.0.push((style, printable(&text.to_string())));
@@ -47,32 +45,26 @@ impl fmt::Display for Line {
     }
 }
 
-/// Where a command's results go. Every text passes [`printable`].
+/// Prints a command's results. Every text passes [`printable`].
 #[derive(Debug)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// Prints JSON or text.
     pub fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Whether the caller wants JSON.
     pub fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Whether a person is watching.
     pub fn is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
-    /// A line of text, for people only.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints a line of text, unless JSON was requested.
     pub fn line(&self, text: &str) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -80,11 +72,8 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{}", printable(text))
     }
 
-    /// A line of text in styles, for people only; plain where nobody sees colours, and where
-    /// `NO_COLOR` is set.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints a styled line, unless JSON was requested. Prints it without styles if standard output
+    /// is no terminal or `NO_COLOR` is set.
     pub fn styled(&self, line: &Line) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -92,10 +81,7 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{line}")
     }
 
-    /// `value` as JSON, when JSON is wanted.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints `value` as JSON, if JSON was requested.
     pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
@@ -103,10 +89,7 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string_pretty(value)?))
     }
 
-    /// `value` as JSON on one line, when JSON is wanted: for what comes one after the other.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints `value` as JSON on one line, if JSON was requested: for a series of values.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
         if !self.json {
             return Ok(());
@@ -114,10 +97,7 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string(value)?))
     }
 
-    /// `values` as JSON, each on one line, whether JSON is wanted or not.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints each of `values` as JSON on one line, even if JSON was not requested.
     pub fn json_lines(&self, values: &[impl Serialize]) -> io::Result<()> {
         let mut text = String::new();
         for value in values {
@@ -127,10 +107,8 @@ impl Output {
         io::stdout().lock().write_all(text.as_bytes())
     }
 
-    /// A list: `values` as a JSON array, or `rows` under `titles`; `empty` when there are none.
-    ///
-    /// # Errors
-    /// Standard output's.
+    /// Prints a list: `values` as a JSON array, or a table with a `row` for each and with `titles`.
+    /// Prints `empty` instead of a table without rows.
     pub fn list<T: Serialize>(
         &self,
         values: &[T],
@@ -157,10 +135,10 @@ impl Output {
         Ok(())
     }
 
-    /// A failure and its next step, on standard error.
+    /// Prints a failure and its hint on standard error.
     pub fn error(&self, message: &str, hint: Option<&str>) {
         let mut stderr = anstream::stderr().lock();
-        // Nothing is left to tell a caller who closed standard error.
+        // Errors are ignored: there is no other stream to report them on.
         let _ = writeln!(stderr, "sftp-import: {}", printable(message));
         if let Some(hint) = hint {
             let _ = writeln!(stderr, "  try: {}", printable(hint));
@@ -168,8 +146,8 @@ impl Output {
     }
 }
 
-/// Returns the same JSON with every unprintable character escaped: JSON has only those below
-/// U+0020 escaped by itself. Outside its texts it has none of them but newlines.
+/// Escapes the unprintable characters of `json`: the serializer escapes only those below U+0020.
+/// Outside strings, JSON has none but newlines.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

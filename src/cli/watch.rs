@@ -1,7 +1,7 @@
-//! `sftp-import import watch`: how far an import is, until it ends.
+//! `sftp-import import watch`: shows the progress of an import until it ends.
 //!
-//! It asks the state database and the report in results/, which outlive the sidecar: a restart in
-//! between is an import that is queued again. A bar on a terminal; else a line for each change.
+//! It reads the state database and the report in results/, so it survives a restart of the daemon:
+//! the import is then queued again. It shows a bar on a terminal, else a line for each change.
 
 use std::io::{self, IsTerminal, Read};
 use std::thread;
@@ -16,16 +16,16 @@ use crate::report::{ImportState, Report};
 use crate::spool::{Layout, Results};
 use crate::state::{State, imports};
 
-/// Between two looks; the sidecar writes every two seconds.
+/// The polling interval; the daemon writes every two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// Lines that only say how far it is come no faster than this.
+/// The shortest interval between lines about progress only.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// The most that is read of a report, in bytes.
+/// How much of a report is read, in bytes.
 const MAX_REPORT: u64 = 16 << 20;
 
-/// The import of that id.
+/// Returns the import with the id `import`.
 pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
     state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
         CliError::new(format_args!("there is no import {import}"))
@@ -33,7 +33,7 @@ pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
     })
 }
 
-/// The report on `row` as it is now: the final one, the one in results/, or what its row says.
+/// Returns the current report of an import: the final one, the one in results/, or one of its row.
 pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
     let known = || Report {
         data_type: row.data_type,
@@ -45,8 +45,8 @@ pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
     row.report.clone().or_else(|| meanwhile(row, layout)).unwrap_or_else(known)
 }
 
-/// What results/ says until the end. Another import's, or a final one that a retry has outlived,
-/// is not it.
+/// Returns the progress report in results/. `None` if that report is another import's, or is final
+/// and from before a retry.
 fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
@@ -56,10 +56,7 @@ fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
     is_this.then_some(report)
 }
 
-/// Shows how far `import` is until it ends; then its report. Good when it completed.
-///
-/// # Errors
-/// There is no such import, or the state database's.
+/// Shows the progress of `import` until it ends, then its report.
 pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) -> CliResult {
     let mut view = View::new(context);
     loop {
@@ -76,7 +73,6 @@ pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) ->
     }
 }
 
-/// How it is shown.
 enum View {
     Bar(ProgressBar),
     Lines(Shown),
@@ -128,7 +124,7 @@ impl View {
     }
 }
 
-/// What was shown last, and when.
+/// The line shown last, and its time.
 #[derive(Default)]
 struct Shown {
     stands: Option<(ImportState, Option<u64>)>,
@@ -137,7 +133,8 @@ struct Shown {
 }
 
 impl Shown {
-    /// The line to show now, if any: a new state or place at once, the rest from time to time.
+    /// Returns the line to show at `now`, if any: a new state or place immediately, progress at
+    /// intervals.
     fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
         let (stands, line) = (Some((report.state, report.place)), said(report));
         let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
@@ -150,7 +147,7 @@ impl Shown {
     }
 }
 
-/// How far it is, in words.
+/// Describes the progress in one line.
 fn said(report: &Report) -> String {
     let import = report.import.as_ref().map(ToString::to_string).unwrap_or_default();
     let state = report.state.as_str();
@@ -164,7 +161,7 @@ fn said(report: &Report) -> String {
             let end = end.unwrap_or_default();
             format!("{import} is {state}: {records} records, {share} %, {rate} a second{end}")
         }
-        (None, Some(place)) => format!("{import} is {state}: place {place} of its account"),
+        (None, Some(place)) => format!("{import} is {state}: place {place} in its account's queue"),
         (None, None) => format!("{import} is {state}"),
     }
 }
@@ -196,7 +193,7 @@ mod tests {
 
     #[test]
     fn says_how_far_it_is() {
-        assert_eq!(said(&queued(3)), "t-4 is queued: place 3 of its account");
+        assert_eq!(said(&queued(3)), "t-4 is queued: place 3 in its account's queue");
         assert_eq!(
             said(&running(450)),
             "t-4 is running: 12,000 records, 45 %, 2,000 a second, ends about 20:00:00 UTC"

@@ -1,4 +1,4 @@
-//! `sftp-import webhook`: the endpoints of accounts.
+//! `sftp-import webhook …`: the endpoints of accounts.
 
 use jiff::Timestamp;
 
@@ -9,16 +9,15 @@ use crate::outbox::{Guard, Lookup, Request, Secret, Sender, check_name, check_ur
 use crate::state::endpoints::{self, Added, Endpoint};
 use crate::state::{self, activity};
 
-/// What can be done with endpoints.
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
     /// Add an endpoint to an account, and print its secret: it is not shown again
     Add {
-        /// The account
+        /// The account's id
         account: AccountId,
-        /// A name for it, unique in the account
+        /// The endpoint's name, unique in the account
         name: String,
-        /// Where to post to: https://host/path
+        /// The URL to post to: https://host/path
         url: String,
     },
     /// List endpoints
@@ -26,40 +25,36 @@ pub enum WebhookCommand {
         /// Only this account's
         account: Option<AccountId>,
     },
-    /// Send one signed test message now, and say what came back
+    /// Send one signed test message now, and print the answer
     Test {
-        /// The account
+        /// The account's id
         account: AccountId,
         /// The endpoint's name
         name: String,
     },
     /// Give an endpoint a new secret, and print it: it is not shown again
     Rotate {
-        /// The account
+        /// The account's id
         account: AccountId,
         /// The endpoint's name
         name: String,
     },
-    /// Send to a disabled endpoint again from now on
+    /// Enable a disabled endpoint
     Enable {
-        /// The account
+        /// The account's id
         account: AccountId,
         /// The endpoint's name
         name: String,
     },
-    /// Remove an endpoint; what is pending for it is given up
+    /// Remove an endpoint; its pending deliveries are given up
     Remove {
-        /// The account
+        /// The account's id
         account: AccountId,
         /// The endpoint's name
         name: String,
     },
 }
 
-/// Runs a command.
-///
-/// # Errors
-/// It failed, and why.
 pub fn run(command: WebhookCommand, context: &Context) -> CliResult {
     match command {
         WebhookCommand::Add { account, name, url } => add(context, &account, &name, &url),
@@ -101,7 +96,7 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
         "account": account.as_str(), "name": name, "url": url, "secret": secret,
     }))?;
     if let Lookup::Unresolved(why) = lookup {
-        out.line(&format!("Its host has no address now; every request looks again. {why}"))?;
+        out.line(&format!("The host name does not resolve; each request retries. {why}"))?;
     }
     out.line(&format!("Added {name} to {account}. Its secret, which is not shown again:"))?;
     out.line(&format!("  {secret}"))?;
@@ -138,7 +133,7 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
     let target = state
         .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
         .ok_or_else(|| unknown(account, name))?;
-    drop(state); // nobody waits for a slow endpoint
+    drop(state); // a slow endpoint must not block other users of the database
     let (id, secrets) = (message_id(), target.secrets()?);
     let body = serde_json::json!({
         "type": "test", "timestamp": format!("{now:.3}"), "data": {"account": account.as_str()},
@@ -151,7 +146,7 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
     out.json(&serde_json::json!({
         "id": id, "url": target.url, "delivered": delivered, "answer": outcome.text(),
     }))?;
-    let verb = if delivered { "took" } else { "did not take" };
+    let verb = if delivered { "accepted" } else { "did not accept" };
     out.line(&format!("{} {verb} the test {id}: {}", target.url, outcome.text()))?;
     if target.disabled.is_some() {
         out.line("The endpoint is disabled. To send milestones to it again:")?;
@@ -181,7 +176,7 @@ fn rotate(context: &Context, account: &AccountId, name: &str) -> CliResult {
     }))?;
     out.line(&format!("The new secret of {name} of {account}, which is not shown again:"))?;
     out.line(&format!("  {secret}"))?;
-    out.line(&format!("The old one signs as well until {}.", until.strftime("%F %T UTC")))?;
+    out.line(&format!("The old secret also signs until {}.", until.strftime("%F %T UTC")))?;
     Ok(true)
 }
 
@@ -201,7 +196,7 @@ fn remove(context: &Context, account: &AccountId, name: &str) -> CliResult {
     Ok(done)
 }
 
-/// Changes an endpoint and logs it; fails when there is none.
+/// Changes an endpoint and logs it; fails if it does not exist.
 fn change(
     context: &Context,
     account: &AccountId,

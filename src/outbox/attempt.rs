@@ -1,4 +1,4 @@
-//! One attempt at one delivery, or at those that go together, from the state database and back into it. Blocking.
+//! Makes one attempt at a delivery, or at a batch of them, and records the result. Blocking.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,31 +18,29 @@ use crate::config::{Config, Period};
 use crate::state::deliveries::{Attempt, Channel, Task};
 use crate::state::{self, State, endpoints};
 
-/// Where the error files lie; the outbox does not know.
+/// Opens error files; the outbox does not know where they are.
 pub trait Attachments: Send + Sync {
-    /// Opens the file `name` in the results of `account`; with its length in bytes.
+    /// Opens the file `name` in the results of `account`. Returns it and its length in bytes.
     ///
     /// # Errors
-    /// It isn't there, isn't a regular file, or can't be read.
+    /// Also if it is not a regular file.
     fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
 }
 
-/// Makes attempts; shared by the threads that make them.
+/// Makes attempts. The threads of the relay share one.
 pub struct Courier {
     state: Arc<State>,
     pub(super) mailer: Mailer,
     sender: Sender,
     pub(super) attachments: Arc<dyn Attachments>,
     pub(super) packing: Packing,
-    /// How long ends of imports wait for each other.
+    /// How long the mail about an import's end waits for others.
     pub(super) digest: Period,
-    /// How many mails have gone out of late.
     pub(super) pace: Mutex<Pace>,
     disable_after: Period,
 }
 
 impl Courier {
-    /// By the mail server and with the timeouts of `config`.
     pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
         Self {
             state,
@@ -60,10 +58,10 @@ impl Courier {
         &self.state
     }
 
-    /// Makes an attempt at `delivery`, if it is pending still, and records what came of it.
+    /// Makes an attempt at `delivery` if it is still pending, and records the outcome.
     ///
     /// # Errors
-    /// The state database's: then the delivery is due still, and may be made again.
+    /// After an error the delivery is still due: the attempt may be made again.
     pub fn attempt(&self, delivery: i64) -> state::Result<()> {
         self.attempt_at(delivery, Timestamp::now(), Instant::now())
     }
@@ -80,14 +78,14 @@ impl Courier {
         }
         let mut outcome = self.make_guarded(&tasks, at)?;
         if tasks.len() > 1 && matches!(outcome, Outcome::Never(_)) {
-            // What is in one of them may be to blame: this one goes alone, the others later.
+            // The content of one of them may be the cause: send this one alone, the others later.
             tasks.truncate(1);
             outcome = self.make_guarded(&tasks, at)?;
         }
         self.did_not_go(&tasks[0].1, &outcome, began);
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
-        let (now, chance) = (Timestamp::now(), chance()); // one for all: they stay together
+        let (now, chance) = (Timestamp::now(), chance()); // the same for all: the batch stays one
         let made = tasks.iter().map(|(delivery, task)| {
             let verdict = judge(&outcome, task.attempts + 1, now, chance);
             Made { delivery: *delivery, task, attempt: &attempt, outcome: &outcome, verdict }
@@ -102,7 +100,7 @@ impl Courier {
         Ok(())
     }
 
-    /// A bug in here is one delivery's failure, not the end of all deliveries.
+    /// Makes the attempt. A panic is a failure of this delivery only.
     fn make_guarded(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {
         catch_unwind(AssertUnwindSafe(|| self.make(tasks, now)))
             .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))
@@ -133,8 +131,8 @@ impl Courier {
     }
 }
 
-/// A number from 0 to 1, by chance.
+/// Returns a random number from 0 to 1.
 fn chance() -> f64 {
-    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // these bytes of a version 4 are all random
+    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // in version 4 these bytes are all random
     f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }

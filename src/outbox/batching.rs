@@ -1,11 +1,12 @@
-//! Which deliveries an attempt makes: one; or, with `[mail] digest`, the ends of several imports to
-//! one address as one mail; or none, where more mails have gone out than may in an hour ([`pace`]).
-//! What had to wait for that goes together too, and the end of an import tells of its beginning.
+//! Batching: selects the deliveries of one attempt.
 //!
-//! Every milestone keeps a delivery of its own in the state database. They come together only for
-//! the attempt and are recorded in one transaction, so that a crash loses and doubles no more than
-//! it does of a single one. The ends wait together too: the first one's wait is over when the
-//! period since its milestone is, and the others go with it.
+//! An attempt makes one delivery; with `[mail] digest`, the ends of several imports to one address
+//! as one mail; or none, if the hourly limit on mails is reached ([`pace`]). Mails that waited for
+//! that limit are sent as one, and an import's end then covers its earlier milestones.
+//!
+//! Every milestone has its own delivery in the state database. A batch exists only for an attempt
+//! and is recorded in one transaction, so that a crash loses and repeats no more than for a single
+//! delivery. With `digest`, a batch is sent when the period since its first milestone is over.
 //!
 //! [`pace`]: super::mail::rate_limit
 
@@ -24,12 +25,12 @@ use crate::sanitize::printable;
 use crate::state::deliveries::{self, Channel, Task};
 use crate::state::{self, activity};
 
-/// How many imports one mail tells of.
+/// The most imports in one mail.
 const MOST: u32 = 50;
 
 impl Courier {
-    /// The deliveries that an attempt at `delivery` makes, it first; none when it is not pending
-    /// any more, or waits. `began`: the mail is counted then.
+    /// Returns the deliveries of an attempt at `delivery`, which is the first of them. Returns none
+    /// if it is no longer pending, or has to wait. A mail counts for the hourly limit at `began`.
     pub(super) fn load(
         &self,
         delivery: i64,
@@ -63,7 +64,7 @@ impl Courier {
         pace.take(&task.milestone.account, &task.destination, began)
     }
 
-    /// A mail that was not taken is not counted.
+    /// Removes a mail that was not delivered from the hourly count.
     pub(super) fn did_not_go(&self, task: &Task, outcome: &Outcome, began: Instant) {
         if task.channel == Channel::Email && !matches!(outcome, Outcome::Delivered(_)) {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +72,7 @@ impl Courier {
         }
     }
 
-    /// Lets everything wait that counts for the same as `task`, and says so when it is news.
+    /// Postpones all pending mails that count for the limit of `whose`, and logs it if `is_news`.
     fn hold(
         &self,
         task: &Task,
@@ -92,7 +93,7 @@ impl Courier {
                 Whose::Address(to) => deliveries::hold_address(tx, to, until)?,
                 Whose::Account(account) => deliveries::hold_account(tx, account, until)?,
             };
-            let detail = format!("{what}: as many as may go in an hour; more wait, to go together");
+            let detail = format!("{what}: hourly limit reached; more wait, and are sent as one");
             let id: Option<AccountId> = account.parse().ok();
             match is_news {
                 true => activity::log(tx, now, id.as_ref(), None, "mail.held", &detail),
@@ -100,15 +101,12 @@ impl Courier {
             }
         })?;
         if is_news {
-            warn!(
-                account,
-                "{what} wait: as many have gone as may in an hour ([mail] max-hourly-…)"
-            );
+            warn!(account, "{what} wait: hourly limit reached ([mail] max-hourly-…)");
         }
         Ok(())
     }
 
-    /// `first`, which tells an end, and other ends to that address.
+    /// Returns `first`, which is about an import's end, and other ends to the same address.
     fn gather(
         &self,
         delivery: i64,
@@ -121,8 +119,8 @@ impl Courier {
         Ok(tasks)
     }
 
-    /// As [`Courier::gather`], and what else there is to tell of these imports: one that has begun
-    /// and ended while it waited is told of once.
+    /// Returns the deliveries of [`Courier::gather`] and the earlier milestones of these imports,
+    /// so that an import that began and ended during the wait appears once.
     fn gather_all(
         &self,
         delivery: i64,
@@ -144,16 +142,16 @@ impl Courier {
     }
 }
 
-/// Whether it is a mail that tells of an import's end.
+/// Reports whether `task` is a mail about an import's end.
 pub(super) fn tells_an_end(task: &Task) -> bool {
     let ends = [Milestone::Completed, Milestone::Failed].map(Milestone::as_str);
     task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
 }
 
-/// Until when a delivery that was not attempted yet waits for others.
+/// Returns the time until which a delivery without an attempt waits for others.
 fn waits_until(task: &Task, now: Timestamp, period: Duration) -> Option<Timestamp> {
     let until = task.milestone.at.checked_add(period).ok()?;
-    // A milestone of the future is one of before the clock was set back: nobody waits for it.
+    // A milestone in the future is from before the clock was set back: don't wait for it.
     let is_young = task.milestone.at <= now && now < until;
     (task.attempts == 0 && is_young).then_some(until)
 }

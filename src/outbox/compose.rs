@@ -1,4 +1,4 @@
-//! A delivery, or several together, as a mail: what is told, and which error files go with it.
+//! Composes the mail of a delivery, or of a batch: its content and the error files attached.
 
 use std::io::Read as _;
 
@@ -21,7 +21,7 @@ use crate::report::Report;
 use crate::state::deliveries::Task;
 
 impl Courier {
-    /// Mails `tasks`, which go to one address; several are ends of imports of one account.
+    /// Sends `tasks`, which have one address, as one mail. Several are of imports of one account.
     pub(super) fn mail(&self, tasks: &[(i64, Task)]) -> Outcome {
         let sent = match tasks {
             [(_, task)] => match task.milestone.kind.as_str() {
@@ -46,7 +46,7 @@ impl Courier {
     }
 
     fn mail_milestones(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
-        // Of several each import's end tells of what came before it.
+        // In a batch, an import's end covers its earlier milestones.
         let is_told = |task: &Task| tasks.len() == 1 || tells_an_end(task);
         let told = tasks.iter().filter(|(_, task)| is_told(task)).map(|(_, task)| self.told(task));
         let told: Vec<Told> = told.collect::<serde_json::Result<_>>()?;
@@ -75,26 +75,26 @@ impl Courier {
         Ok(Told { milestone: body.milestone, report: body.data, samples })
     }
 
-    /// A sample for each of the most frequent rejections; none where the error file has gone.
+    /// Returns a sample for each of the most frequent rejections; none if the error file is gone.
     fn samples(&self, report: &Report) -> Vec<Option<String>> {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Vec::new();
         };
         let Ok((file, _)) = self.attachments.open(account, name) else { return Vec::new() };
         let mut head = Vec::new();
-        // What came before an error is as good as all of it.
+        // The bytes before a read error are enough.
         let _ = file.take(sample_records::HEAD).read_to_end(&mut head);
         let top = report.rejections.iter().take(TOP_REJECTIONS);
         samples(&head, top.map(|rejection| rejection.message.as_str()))
     }
 
-    /// Each import's error file, or why it doesn't go with the mail; together they are no larger
-    /// than one may be.
+    /// Returns each import's error file, or the reason why it is not attached. Their total size is
+    /// within the limit for one file.
     fn enclosures(&self, told: &[Told]) -> Vec<Enclosure> {
         let mut attached = 0;
         let all = told.iter().map(|told| match self.enclosure(&told.report) {
             Enclosure::Attached(_, content) if !self.packing.has_room(attached, &content) => {
-                Enclosure::Named("too large together with the others".to_owned())
+                Enclosure::Named("too large with the others".to_owned())
             }
             enclosure => {
                 attached += enclosure.len();
@@ -104,7 +104,7 @@ impl Courier {
         all.collect()
     }
 
-    /// The error file of `report`, or why it doesn't go with the mail.
+    /// Returns the error file of `report`, or the reason why it is not attached.
     fn enclosure(&self, report: &Report) -> Enclosure {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Enclosure::None;
@@ -124,7 +124,7 @@ impl Courier {
     }
 }
 
-/// What makes the Message-ID: the same for the same deliveries.
+/// Returns the local part of the Message-ID: the same deliveries have the same one.
 fn id(tasks: &[(i64, Task)]) -> String {
     let (first, task) = &tasks[0];
     let message = &task.milestone.id;

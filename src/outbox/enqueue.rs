@@ -1,4 +1,6 @@
-//! [`enqueue`]: the only way into the outbox. Always in the transaction of what is told.
+//! [`enqueue`]: adds a milestone and its deliveries to the outbox.
+//!
+//! It runs in the transaction of the change that it announces.
 
 use jiff::Timestamp;
 
@@ -9,20 +11,22 @@ use crate::state::Transaction;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, activity, endpoints};
 
-/// Who may be told. The caller has applied the account's recipient rule to `client_email`.
+/// The recipients of a milestone. The caller has applied the account's recipient rule to
+/// `client_email`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients {
-    /// The manifest's clientEmail, where the manifest could be read that far, or the address that
-    /// the account's recipient rule puts in its place.
+    /// The manifest's clientEmail, or the address that replaces it by the account's recipient rule.
+    /// `None` if the manifest could not be parsed that far.
     pub client_email: Option<String>,
-    /// The account's own contact.
+    /// The address of the account's contact.
     pub contact: Option<String>,
-    /// The name of the endpoint that the account chose.
+    /// The name of the account's chosen endpoint.
     pub webhook: Option<String>,
 }
 
 impl Recipients {
-    /// The addresses that `milestone` goes to, each once: the contact hears of failures alone.
+    /// Returns the addresses that get a mail about `milestone`, each once. The contact gets mail
+    /// about failures only.
     fn addresses(&self, milestone: Milestone) -> Vec<&str> {
         let contact = self.contact.as_deref().filter(|_| milestone == Milestone::Failed);
         let mut addresses: Vec<&str> = self.client_email.as_deref().into_iter().collect();
@@ -32,32 +36,26 @@ impl Recipients {
     }
 }
 
-/// Why a milestone was not enqueued.
+/// A milestone was not enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The report names no import: it comes from `check`, which tells nobody.
+    /// The report names no import: it is from `check`, which notifies nobody.
     #[error("a report without import and account has no milestones")]
     NoImport,
-    /// The report's account is not an account id.
-    #[error("the report's account {0:?} is not one")]
+    #[error("the report's account {0:?} is not an account id")]
     Account(String, #[source] InvalidAccountId),
-    /// The report can't be written as JSON.
     #[error("the report can't be written as JSON")]
     Json(#[from] serde_json::Error),
-    /// The state database's.
     #[error(transparent)]
     State(#[from] state::Error),
 }
 
-/// Writes `milestone`, its deliveries and its line in the activity log, in the caller's transaction.
+/// Writes `milestone`, its deliveries and its line in the activity log.
 ///
-/// Returns whether it is new. `picked_up`, `completed` and `failed` happen once to an import, and
-/// `still_processing` once at a time `at`: a redo after a crash adds nothing. A webhook is
-/// delivered only to an endpoint that exists and isn't disabled now. Deliveries are made whether
-/// or not mail is configured: without it they fail with that reason, can be seen, and retried.
-///
-/// # Errors
-/// The report names no import or account, or the state database's error.
+/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` once
+/// at most, and `still_processing` once per time `at`: a redo after a crash adds nothing. A webhook
+/// delivery is added only for an endpoint that exists and is enabled. Email deliveries are added
+/// even if mail is not configured: they fail with that reason, are listed, and can be retried.
 pub fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -69,7 +67,7 @@ pub fn enqueue(
         return Err(Error::NoImport);
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
-    let at = state::timestamp(state::millis(at))?; // as exact as it is stored
+    let at = state::timestamp(state::millis(at))?; // the precision of the database
     let row = deliveries::Milestone {
         id: message_id(),
         import: Some(import.to_string()),
@@ -94,7 +92,7 @@ pub fn enqueue(
     Ok(true)
 }
 
-/// What the activity log says of a milestone.
+/// Returns the detail for the activity log.
 fn detail(report: &Report) -> String {
     let (manifest, counts) = (&report.manifest, report.records);
     if let Some(progress) = &report.progress {

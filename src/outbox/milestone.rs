@@ -1,4 +1,4 @@
-//! [`Milestone`]: the four things a partner is told, and the JSON they are told in. Pure.
+//! [`Milestone`]: the four events of an import that partners are notified of, and their JSON. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,25 +6,25 @@ use uuid::Uuid;
 
 use crate::report::Report;
 
-/// What happened to an import.
+/// An event of an import that its partner is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Milestone {
-    /// It began to run.
+    /// The import began to run.
     #[serde(rename = "import.picked_up")]
     PickedUp,
-    /// It runs still; comes again and again.
+    /// The import has not ended yet; sent at intervals.
     #[serde(rename = "import.still_processing")]
     StillProcessing,
-    /// It ended, and at least one record was accepted.
+    /// The import ended with at least one accepted record.
     #[serde(rename = "import.completed")]
     Completed,
-    /// It ended, and nothing was accepted.
+    /// The import ended without accepted records.
     #[serde(rename = "import.failed")]
     Failed,
 }
 
 impl Milestone {
-    /// The milestone's type, as in webhooks, the state database and the activity log.
+    /// Returns the type used in webhooks, the state database and the activity log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PickedUp => "import.picked_up",
@@ -34,7 +34,7 @@ impl Milestone {
         }
     }
 
-    /// The journal's MESSAGE_ID of this milestone (systemd.journal-fields(7)): the same for ever.
+    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). It must never change.
     pub fn journal_id(self) -> &'static str {
         match self {
             Self::PickedUp => "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1",
@@ -45,31 +45,26 @@ impl Milestone {
     }
 }
 
-/// A milestone as a webhook tells it (Standard Webhooks 1.0, "payload structure").
+/// The body of a milestone's webhook (Standard Webhooks 1.0, "payload structure").
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Body<T> {
-    /// What happened.
     #[serde(rename = "type")]
     pub milestone: T,
-    /// When.
     pub timestamp: Timestamp,
-    /// To what: the report as it stands.
+    /// The report at that time.
     pub data: Report,
 }
 
-/// Bodies up to this many bytes are told whole; shortened ones have at most 256 KiB.
+/// Larger bodies, in bytes, are shortened to at most 256 KiB.
 const MAX_WHOLE: usize = 64 * 1024;
 
-/// How many warnings and how much of each text are left in a shortened report; at six bytes a
-/// character (\u0000) and with the names they stay below 256 KiB.
+/// How many warnings, and how many characters of each text, a shortened report has. At six bytes a
+/// character (\u0000), and with the names, a body has less than 256 KiB.
 const KEPT_WARNINGS: usize = 20;
 const KEPT_TEXT: usize = 200;
 const KEPT_DETAIL: usize = 4000;
 
-/// The body that tells `milestone`, reached at `timestamp`, as JSON of at most 256 KiB.
-///
-/// # Errors
-/// The report can't be written as JSON.
+/// Returns the body of `milestone`, reached at `timestamp`, as JSON of at most 256 KiB.
 pub(super) fn body(
     milestone: Milestone,
     timestamp: Timestamp,
@@ -82,7 +77,7 @@ pub(super) fn body(
     serde_json::to_string(&Body { milestone, timestamp, data: shortened(report.clone()) })
 }
 
-/// `report` with what has no bound of its own cut; results/ has all of it.
+/// Returns `report` with its unbounded parts cut. The report in results/ is complete.
 fn shortened(mut report: Report) -> Report {
     let more = report.warnings.len().saturating_sub(KEPT_WARNINGS);
     report.warnings.truncate(KEPT_WARNINGS);
@@ -97,7 +92,7 @@ fn shortened(mut report: Report) -> Report {
     report
 }
 
-/// Cuts `text` to `max` characters, and says so.
+/// Cuts `text` to `max` characters, and marks the cut by `…`.
 fn cut(text: &mut String, max: usize) {
     if let Some((end, _)) = text.char_indices().nth(max) {
         text.truncate(end);
@@ -105,7 +100,7 @@ fn cut(text: &mut String, max: usize) {
     }
 }
 
-/// A new message id: `msg_` and a UUID of version 7, so that ids sort by time.
+/// Returns a new message id: `msg_` and a UUID of version 7, so that ids sort by time.
 pub fn message_id() -> String {
     format!("msg_{}", Uuid::now_v7().simple())
 }

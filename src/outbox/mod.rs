@@ -1,10 +1,10 @@
-//! The outbox: tells the partner what became of an import, by email and by webhook.
+//! The outbox: notifies partners of the milestones of their imports, by email and by webhook.
 //!
 //! milestone → delivery → attempt. [`enqueue()`] writes a milestone and its deliveries in the
-//! caller's transaction, so that what is told and what happened become durable together. The
-//! [`Relay`] takes no input: it looks into the state database for what is due; a wake-up only says
-//! "look". Every delivery is made at least once, always under the same id, and given up only by
-//! [`retry`]'s rules. Nothing here knows how imports run or where their files lie.
+//! caller's transaction, so that an event and its notifications become durable in one step. The
+//! [`Relay`] takes no input: it scans the state database for due deliveries, and a wake-up only
+//! starts a scan. Every delivery is made at least once, always under the same id. Only the rules of
+//! [`retry`] give one up. This module does not know how imports run or where their files are.
 
 mod attempt;
 mod batching;

@@ -1,4 +1,4 @@
-//! Writes what came of an attempt, and what else follows, in one transaction; and logs it.
+//! Records the outcome of an attempt and its consequences in one transaction, and logs it.
 
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
@@ -15,20 +15,15 @@ use crate::state::{self, Transaction, activity, endpoints};
 /// An attempt that was made.
 #[derive(Debug)]
 pub(super) struct Made<'a> {
-    /// The delivery's number.
     pub delivery: i64,
-    /// What it was.
     pub task: &'a Task,
-    /// When, how long, and what was said.
     pub attempt: &'a Attempt,
-    /// What came of it.
     pub outcome: &'a Outcome,
-    /// What that means for the delivery.
     pub verdict: Verdict,
 }
 
 impl Made<'_> {
-    /// Writes it. Returns whether the endpoint that it went to is disabled now.
+    /// Writes the attempt. Returns whether it disabled the endpoint.
     pub(super) fn record(
         &self,
         tx: &Transaction<'_>,
@@ -51,7 +46,7 @@ impl Made<'_> {
         }
     }
 
-    /// Disables the endpoint when it asks for it, or has failed for `disable_after`.
+    /// Disables the endpoint if it answered 410 Gone, or has failed for `disable_after`.
     fn judge_endpoint(&self, tx: &Transaction<'_>, disable_after: Period) -> state::Result<bool> {
         let (account, name) = (&self.task.milestone.account, &self.task.destination);
         let end = ended(self.attempt);
@@ -61,7 +56,7 @@ impl Made<'_> {
                 return Ok(false);
             }
             Outcome::Gone(_) => None,
-            Outcome::Never(_) | Outcome::NoMail => return Ok(false), // our own doing
+            Outcome::Never(_) | Outcome::NoMail => return Ok(false), // not the endpoint's fault
             Outcome::Later { .. } => {
                 let since = endpoints::failed(tx, self.attempt.at, account, name)?;
                 if !since.is_some_and(|since| has_failed_for(since, end, disable_after.get())) {
@@ -106,7 +101,7 @@ impl Made<'_> {
         activity::log(tx, self.attempt.at, account.as_ref(), import.as_ref(), action, detail)
     }
 
-    /// As metrics count it.
+    /// Returns the outcome's label in the metrics.
     fn counted(&self) -> &'static str {
         match self.verdict {
             Verdict::Delivered => "delivered",
@@ -115,15 +110,15 @@ impl Made<'_> {
         }
     }
 
-    /// The one line that the daemon's log has on an attempt.
+    /// Writes the line about the attempt to the daemon's log.
     pub(super) fn tell(&self, endpoint_disabled: bool) {
         let Self { delivery, task, attempt, .. } = self;
         let account = task.milestone.account.as_str();
         let import = task.milestone.import.as_deref();
         let (channel, to) = (task.channel.as_str(), task.destination.as_str());
-        // The other side's words.
+        // The server chose the text.
         let (milestone, why) = (task.milestone.kind.as_str(), printable(&attempt.outcome));
-        // Whole in itself: `systemctl status` shows the message without the fields.
+        // The message repeats some fields, as `systemctl status` does not show fields.
         let what =
             format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
         crate::metrics::attempted(channel, milestone, self.counted());
@@ -135,7 +130,7 @@ impl Made<'_> {
             Verdict::RetryAt(next) => {
                 warn!(account, import, delivery, "{what}: {why}; tried again at {next:.0}");
             }
-            // The sysadmin's wish.
+            // The sysadmin configured it so.
             Verdict::GiveUp if *self.outcome == Outcome::NoMail => {
                 debug!(account, import, delivery, "{what}: mail is off");
             }

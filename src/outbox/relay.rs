@@ -1,10 +1,10 @@
-//! The relay: finds what is due, and sees to it that one slow server holds up nobody else.
+//! The relay: starts due deliveries, so that one slow server does not delay the others.
 //!
-//! It keeps nothing but what is in flight. Email and webhooks have slots of their own; an address
-//! or endpoint gets one at a time, in order, and the endpoints of one host get half at most. An
-//! attempt runs on a thread of its own, since neither SMTP nor HTTP can be told to stop; at
-//! shutdown a thread that still waits is left behind, its delivery is pending, and the next start
-//! makes it again under the same id.
+//! Its only memory is the deliveries in flight. Email and webhooks have separate slots. An address
+//! or endpoint gets one delivery at a time, in order; the endpoints of one host get at most half
+//! of the slots. Every attempt runs on its own thread, since neither SMTP nor HTTP can be
+//! cancelled. At shutdown, threads that still wait are abandoned: their deliveries stay pending,
+//! and the next start attempts them again under the same id.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -25,25 +25,25 @@ use crate::config::Config;
 use crate::state::deliveries::{self, Channel, Due};
 use crate::state::{self, State};
 
-/// The longest time between two looks: bounds what a lost wake-up costs.
+/// The longest time between two scans: bounds the latency that a lost wake-up costs.
 const POLL: Duration = Duration::from_secs(30);
 
-/// How long to leave the state database alone after it failed us.
+/// The pause after an error of the state database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// How long what is in flight may take to end at shutdown.
+/// How long shutdown waits for attempts in flight.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Mails on their way at once.
+/// The number of mails in flight.
 const EMAIL_SLOTS: usize = 4;
 
-/// Webhooks on their way at once.
+/// The number of webhook requests in flight.
 const WEBHOOK_SLOTS: usize = 8;
 
-/// Of these, to one host.
+/// The number of webhook requests in flight to one host.
 const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 
-/// Delivers what the state database says is due.
+/// Attempts the due deliveries of the state database.
 pub struct Relay {
     courier: Arc<Courier>,
     in_flight: InFlight,
@@ -54,7 +54,6 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// For the deliveries of `state`.
     pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
         let courier = Arc::new(Courier::new(state, config, attachments));
         let (done_sender, done) = mpsc::unbounded_channel();
@@ -67,14 +66,14 @@ impl Relay {
         }
     }
 
-    /// Delivers until `shutdown`, and then ends within three seconds, whatever is in flight.
+    /// Runs until `shutdown`, then ends within three seconds.
     ///
-    /// `wake` says "look"; without it a look comes when something becomes due, and every 30 s.
+    /// `wake` starts a scan. Without it, a scan starts when a delivery becomes due, and every 30 s.
     pub async fn run(mut self, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         loop {
             let mut woken = pin!(wake.notified());
-            woken.as_mut().enable(); // before the look: a wake-up during it isn't lost
+            woken.as_mut().enable(); // before the scan, so that a wake-up during it is not lost
             let pause = self.look().await;
             tokio::select! {
                 () = &mut shutdown => break,
@@ -83,7 +82,7 @@ impl Relay {
                 () = sleep(pause) => {}
             }
         }
-        // What doesn't end in time is made again at the next start.
+        // Attempts that do not end in time are made again at the next start.
         let _ = timeout(GRACE, self.drain()).await;
     }
 
@@ -101,7 +100,7 @@ impl Relay {
         }
     }
 
-    /// Starts what is due and has a slot. Returns how long there is nothing else to do.
+    /// Starts the due deliveries that have a slot. Returns the time until the next scan.
     async fn look(&mut self) -> Duration {
         let (courier, longest_wait) = (Arc::clone(&self.courier), self.longest_wait);
         let survey = move || survey(courier.state(), Timestamp::now(), longest_wait);
@@ -113,13 +112,13 @@ impl Relay {
                 pause
             }
             Ok(Err(error)) => {
-                error!(error = &error as &dyn std::error::Error, "cannot look for due deliveries");
+                error!(error = &error as &dyn std::error::Error, "cannot scan for due deliveries");
                 PAUSE_AFTER_ERROR
             }
             Err(error) => {
                 error!(
                     error = &error as &dyn std::error::Error,
-                    "the look for deliveries panicked"
+                    "the scan for due deliveries panicked"
                 );
                 PAUSE_AFTER_ERROR
             }
@@ -133,18 +132,20 @@ impl Relay {
             if let Err(error) = courier.attempt(id) {
                 let error = &error as &dyn std::error::Error;
                 error!(error, delivery = id, "cannot record an attempt; it will be made again");
-                thread::sleep(PAUSE_AFTER_ERROR); // it is due still
+                thread::sleep(PAUSE_AFTER_ERROR); // the delivery is still due
             }
-            let _ = done.send(id); // no receiver: the relay has ended
+            let _ = done.send(id); // fails if the relay has ended
         };
         if let Err(error) = thread::Builder::new().name("delivery".into()).spawn(work) {
             error!(%error, delivery = id, "cannot start a thread");
-            self.in_flight.0.remove(&id); // the next look takes it up
+            self.in_flight.0.remove(&id); // the next scan starts it again
         }
     }
 }
 
-/// Returns the deliveries that are due at `now`, and the time until the next one is.
+/// Returns the deliveries that are due at `now`, and the time until the next one is due.
+///
+/// A delivery scheduled further ahead than `longest_wait` is due now.
 fn survey(
     state: &State,
     now: Timestamp,
@@ -164,12 +165,12 @@ fn survey(
     })
 }
 
-/// What is being attempted now, by delivery.
+/// The deliveries in flight, by their number.
 #[derive(Debug, Default)]
 struct InFlight(HashMap<i64, Due>);
 
 impl InFlight {
-    /// Of `due`, what may start now.
+    /// Returns the deliveries of `due` that have a slot.
     fn choose(&self, due: Vec<Due>) -> Vec<Due> {
         let mut chosen: Vec<Due> = Vec::new();
         for candidate in due {
@@ -251,8 +252,8 @@ mod tests {
         assert_eq!(chosen, [0, 1, 2, 3, 99]);
     }
 
-    /// Surveys one delivery, scheduled `at` seconds ahead; the longest wait is 100 s. Returns what
-    /// is due, the pause, and how many seconds ahead the delivery is scheduled afterwards.
+    /// Surveys one delivery, scheduled `at` seconds ahead; the longest wait is 100 s. Returns the
+    /// due deliveries, the pause, and how many seconds ahead the delivery is scheduled afterwards.
     fn survey_one(at: i64) -> (Vec<i64>, Duration, Option<i64>) {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();

@@ -1,11 +1,13 @@
-//! When a delivery is tried again, and when it is given up. Pure: the clock and chance are arguments.
+//! Decides when a delivery is attempted again and when it is given up.
+//!
+//! Pure: the clock and the random number are arguments.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long after the nth attempt the next one comes (Standard Webhooks 1.0, "deliverability and
-/// reliability"): the first is made at once, and nine follow, within three and a half days.
+/// The time from the nth attempt to the next one (Standard Webhooks 1.0, "deliverability and
+/// reliability"): the first is made immediately, and nine follow within three and a half days.
 pub const SCHEDULE: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(5 * 60),
@@ -18,42 +20,41 @@ pub const SCHEDULE: [Duration; 9] = [
     Duration::from_secs(24 * 3600),
 ];
 
-/// The longest wait that the other side can ask for.
+/// The longest wait that a `Retry-After` header can ask for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The part of a wait that jitter can add, so that what failed together doesn't come together.
+/// The largest part of a wait that jitter adds, to spread attempts that failed at the same time.
 const JITTER: f64 = 0.2;
 
-/// The longest wait there is, with jitter.
+/// The longest wait with jitter.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(29 * 3600);
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The other side has taken it; what it said.
+    /// The server accepted it, with this answer.
     Delivered(String),
-    /// It may work later.
+    /// It failed, and a later attempt may succeed.
     Later {
-        /// Why not now.
         why: String,
-        /// How long the other side asks us to wait.
+        /// The wait that the server asked for.
         retry_after: Option<Duration>,
     },
-    /// It never will.
+    /// It failed, and no later attempt can succeed.
     Never(String),
-    /// The endpoint wants nothing more, ever (410 Gone).
+    /// The endpoint answered 410 Gone.
     Gone(String),
-    /// The configuration wants no mail.
+    /// Mail is switched off in the configuration.
     NoMail,
 }
 
 impl Outcome {
-    /// It may work later, for all we know at the usual time.
+    /// Returns a [`Self::Later`] without a requested wait.
     pub fn later(why: impl Into<String>) -> Self {
         Self::Later { why: why.into(), retry_after: None }
     }
 
-    /// What the other side said, or why it could not be asked.
+    /// Returns the server's answer, or the reason why there is none.
     pub fn text(&self) -> &str {
         match self {
             Self::Delivered(text) | Self::Never(text) | Self::Gone(text) => text,
@@ -63,20 +64,17 @@ impl Outcome {
     }
 }
 
-/// What an outcome means for its delivery.
+/// The consequence of an outcome for its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Done.
     Delivered,
-    /// To be tried again then.
     RetryAt(Timestamp),
-    /// Not to be tried again.
     GiveUp,
-    /// Not to be tried again, and nothing else to be sent there.
+    /// The delivery is given up, and its endpoint gets no others.
     DisableEndpoint,
 }
 
-/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is by chance, 0 to 1.
+/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is random, from 0 to 1.
 pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict {
     match outcome {
         Outcome::Delivered(_) => Verdict::Delivered,
@@ -92,14 +90,15 @@ pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict 
     }
 }
 
-/// Whether what has failed since `since` has at `now` done so for `long`.
+/// Reports whether a failure that began at `since` has lasted for `long` at `now`.
 pub fn has_failed_for(since: Timestamp, now: Timestamp, long: Duration) -> bool {
     now.duration_since(since) >= SignedDuration::try_from(long).unwrap_or(SignedDuration::MAX)
 }
 
-/// How long a `Retry-After` header asks to wait: seconds, or an HTTP date (RFC 9110, 10.2.3).
+/// Returns the wait that a `Retry-After` header asks for: seconds, or an HTTP date (RFC 9110,
+/// 10.2.3).
 ///
-/// None when it is neither. A date that is past asks for nothing.
+/// `None` if it is neither. A date in the past asks for no wait.
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(judge(&Outcome::Gone("410".into()), 1, now, 0.0), Verdict::DisableEndpoint);
     }
 
-    /// The last attempt at a delivery finds an endpoint dead that has failed since the first.
+    /// So the last attempt at a delivery disables an endpoint that has failed since the first.
     #[test]
     fn a_schedule_takes_longer_than_an_endpoint_may_fail() {
         let all: Duration = SCHEDULE.iter().sum();

@@ -1,21 +1,19 @@
-//! [`Told`]: a milestone as a mail tells it, with what its error file adds.
+//! [`Told`]: the content of a mail about a milestone.
 
 use super::milestone::Milestone;
 use crate::report::{RejectionCount, Report};
 
-/// See the module.
+/// A milestone with its report and sample records.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
-    /// What happened.
     pub milestone: Milestone,
-    /// To what.
     pub report: Report,
-    /// For each of the first rejections a sample record, where one is known.
+    /// A sample record for each of the first rejections, if one was found.
     pub samples: Vec<Option<String>>,
 }
 
 impl Told {
-    /// The `top` most frequent rejections, each with its sample.
+    /// Returns the `top` most frequent rejections, each with its sample.
     pub(super) fn rejections(
         &self,
         top: usize,

@@ -55,7 +55,7 @@ fn a_backup_is_made_under_uploads_and_restored_without_losing_them() {
         until("a few imports", SOON, || (completed(&host) >= 3).then_some(()));
         host.cli(&["backup", text(&saved)]).ok();
         let refused = host.cli(&["restore", text(&saved)]).refused();
-        assert!(refused.stderr.contains("the sidecar is running"), "{refused:#?}");
+        assert!(refused.stderr.contains("the daemon is running"), "{refused:#?}");
         let rows = || host.query("SELECT count(*) FROM import")[0].parse::<usize>().unwrap();
         let at_backup = rows();
         until("an import that it doesn't know", SOON, || (rows() > at_backup).then_some(()));

@@ -1,4 +1,4 @@
-//! `sftp-import activity` and who is named in the activity log.
+//! Tests of `sftp-import activity`, and of the users named in the activity log.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
@@ -110,6 +110,6 @@ fn a_command_of_root_names_the_user_of_sudo() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains(" nobody ") && text.contains(" BY "), "{text}");
     } else {
-        assert_eq!(actor(Some("nobody"), "b"), without, "only root's environment is believed");
+        assert_eq!(actor(Some("nobody"), "b"), without, "only root's environment is trusted");
     }
 }

@@ -123,10 +123,10 @@ fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<Stri
 fn a_terminal_has_colours_unless_it_wants_none() {
     let laptop = Laptop::with_samples();
     let Some(said) = on_a_terminal(&laptop, "events.manifest", false) else { return };
-    assert!(said.contains("\x1b[32mwould import whole"), "{said:?}");
+    assert!(said.contains("\x1b[32mwould import completely"), "{said:?}");
     assert!(!said.contains("eta"), "short work shows no bar: {said:?}");
     let said = on_a_terminal(&laptop, "events.manifest", true).unwrap();
-    assert!(said.contains("events.manifest: would import whole"), "{said:?}");
+    assert!(said.contains("events.manifest: would import completely"), "{said:?}");
     assert!(!said.contains("\x1b[3"), "{said:?}");
 }
 
@@ -246,7 +246,7 @@ fn error_files_are_written_when_asked() {
     let none = laptop.shown(&["check", "orders.manifest", "--errors", "nowhere"], false);
     assert!(none.contains("cannot write error files in nowhere") && none.ends_with("[1]\n"));
     let twice = ["check", "orders.manifest", "./orders.manifest", "--errors", "out"];
-    assert!(laptop.shown(&twice, false).contains("their error files would be one"));
+    assert!(laptop.shown(&twice, false).contains("their error files would have the same name"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `sftp-import webhook` and `delivery`, as a sysadmin sees them: what they print, how they end.
+//! Tests of `sftp-import webhook` and `delivery`: their output and exit status.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -34,12 +34,12 @@ impl Host {
         State::open(&self.folder.path().join("state.db")).unwrap()
     }
 
-    /// What a command prints on both streams, and its exit status.
+    /// Runs a command. Returns its output on both streams and its exit status.
     fn run(&self, line: &str) -> String {
         let config = self.folder.path().join("config.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(config).args(line.split(' '));
-        // A webhook goes where it says, whatever the environment: nobody listens on this proxy.
+        // Webhooks must ignore the environment's proxies: nothing listens on this one.
         command.env("ALL_PROXY", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
         let output = command.output().unwrap();
         let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
@@ -52,11 +52,11 @@ fn rusqlite(host: &Host) -> rusqlite::Connection {
     rusqlite::Connection::open(host.folder.path().join("state.db")).unwrap()
 }
 
-/// Hides what differs from run to run.
+/// Replaces texts that differ from run to run.
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
-    settings.add_filter(r"looks again\. .*", "looks again. WHY");
+    settings.add_filter(r"each request retries\. .*", "each request retries. WHY");
     settings.add_filter(r"msg_[0-9a-f]{32}", "msg_ID");
     settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE");
@@ -64,7 +64,7 @@ fn settings() -> insta::Settings {
     settings
 }
 
-/// Ends its child however the test ends.
+/// A child process that is killed when the test ends.
 pub struct Killed(Child);
 
 impl Drop for Killed {

@@ -86,7 +86,7 @@ fn an_export_is_whole_and_private_and_says_what_it_holds() {
     assert_eq!(count, 5);
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o700);
     let again = host.run(&["account", "export", &id, to.to_str().unwrap()]);
-    assert!(again.code == Some(1) && again.err.contains("not there yet"), "{again:?}");
+    assert!(again.code == Some(1) && again.err.contains("does not exist"), "{again:?}");
     let nobody = host.config().with_file_name("nobody");
     let said = host.run(&["account", "export", "nobody-1", nobody.to_str().unwrap()]);
     assert!(said.code == Some(1) && !nobody.exists(), "{said:?}");

@@ -1,8 +1,8 @@
-//! Manual pages and shell completions are committed, and are what the code says.
+//! Generates the manual pages and shell completions, and checks that the tracked ones are current.
 //!
-//! `man/*.8` come from clap, `man/sftp-import.toml.5` from samples/config.toml, which the
-//! configuration's own tests hold against the code; `man/parts` has the prose around them.
-//! `SFTP_IMPORT_WRITE_PAGES=1 cargo test --test it pages` writes them anew.
+//! `man/*.8` are generated from clap, and `man/sftp-import.toml.5` from samples/config.toml, which
+//! the tests of the configuration compare with the code. `man/parts` has the hand-written sections.
+//! `SFTP_IMPORT_WRITE_PAGES=1 cargo test --test it pages` writes the files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,14 +26,14 @@ fn hold(path: PathBuf, wanted: &str) {
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let same = committed == wanted;
-    assert!(same, "{} is not what the code says: scripts/pages writes it anew", path.display());
+    assert!(same, "{} is out of date: run scripts/pages", path.display());
 }
 
 fn hold_page(name: &str, wanted: &str) {
     hold(repository().join("man").join(name), wanted);
 }
 
-/// One of our pages: no date, which would make every build another one.
+/// Makes a page without a date, so that builds are reproducible.
 fn man(command: Command, section: &str) -> Man {
     Man::new(command.disable_help_subcommand(true))
         .section(section)
@@ -48,7 +48,7 @@ fn rendered(render: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String 
     String::from_utf8(page).unwrap()
 }
 
-/// Name, synopsis, description and options of a program.
+/// Renders name, synopsis, description and options of a program.
 fn opening(command: &Command) -> String {
     let man = man(command.clone(), "8");
     rendered(|page| {
@@ -60,7 +60,7 @@ fn opening(command: &Command) -> String {
     })
 }
 
-/// Every command that does something, with its words: `account add`.
+/// Collects the commands without subcommands, each with its words: `account add`.
 fn leaves<'c>(command: &'c Command, words: &str, found: &mut Vec<(String, &'c Command)>) {
     for below in command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
         let words = format!("{words} {}", below.get_name()).trim_start().to_owned();
@@ -72,7 +72,7 @@ fn leaves<'c>(command: &'c Command, words: &str, found: &mut Vec<(String, &'c Co
     }
 }
 
-/// A command: how it is called, what it does, its own options.
+/// Renders the section of a command: its usage, description and options.
 fn command_section(words: &str, command: &Command) -> String {
     let is_own =
         |arg: &&Arg| !["config", "json", "help", "version"].contains(&arg.get_id().as_str());
@@ -93,7 +93,7 @@ fn command_section(words: &str, command: &Command) -> String {
     let mut section = rendered(|page| roff.to_writer(page));
     if command.get_arguments().any(|arg| is_own(&arg)) {
         let options = rendered(|page| man(own, "8").render_options_section(page));
-        // Between the commands, not under a heading of its own.
+        // The options stay in the command's section, without a heading.
         section.extend(
             options.lines().filter(|line| *line != ".SH OPTIONS").map(|l| format!("{l}\n")),
         );
@@ -123,7 +123,7 @@ fn the_page_of_sftp_importd() {
     hold_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
 
-/// Written by hand: the helper knows no clap.
+/// The helper's page is hand-written, as the helper does not use clap.
 #[test]
 fn the_page_of_the_helper_says_its_usage() {
     let source = repository().join("src/authorized_keys/mod.rs");
@@ -151,7 +151,7 @@ fn completions() {
     }
 }
 
-/// A key of samples/config.toml: as written there, and what is said about it.
+/// Parses a key of samples/config.toml. Returns the setting and its description.
 fn key_entry(line: &str, before: &[String]) -> Option<(String, String)> {
     let line = line.strip_prefix("# ").unwrap_or(line);
     let (setting, after) = line.split_once(" # ").unwrap_or((line, ""));
@@ -163,7 +163,7 @@ fn key_entry(line: &str, before: &[String]) -> Option<(String, String)> {
     Some((format!("{key} = {}", value.trim()), said.join(" ").trim().to_owned()))
 }
 
-/// The sections and keys of samples/config.toml, up to what it says of single accounts.
+/// Renders the sections and keys of samples/config.toml, except those of single accounts.
 fn keys_of(sample: &str) -> (String, usize) {
     let mut roff = Roff::new();
     let (mut before, mut keys) = (Vec::<String>::new(), 0);
@@ -195,7 +195,7 @@ fn the_page_of_the_configuration() {
     let fields = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for field in fields.filter(|field| field.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
         let written = field.replace('_', "\\-");
-        // linger is accepted for one more version, and does nothing.
+        // linger is accepted for one more version, but has no effect.
         let is_left_out = ["server", "linger"].contains(&field);
         assert!(sections.contains(&written) || is_left_out, "{field} is not in the page");
     }

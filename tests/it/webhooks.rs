@@ -1,5 +1,5 @@
-//! Webhooks as their receivers see them: signatures checked by the standard's own library, bodies
-//! by the schema in docs/, and the page's examples by both. `scripts/venv` installs what it takes.
+//! Tests of webhooks from the receiver's side: the standard's library checks signatures, the schema
+//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the library.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Attachments for NoFiles {
     }
 }
 
-/// A report with nothing left out, on import `n`.
+/// Returns a report on import `n` with every field set.
 fn full(n: i64, state: ImportState) -> Report {
     let at = Timestamp::now();
     let import = sftp_import::import_id::ImportId::new("sftp1", n).unwrap();
@@ -50,7 +50,7 @@ fn full(n: i64, state: ImportState) -> Report {
     report
 }
 
-/// Every type of body, both as bare and as full as it can be, sent for real.
+/// Sends every type of body, with as few and with as many fields as possible.
 fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
     let state = Arc::new(State::open(&folder.join("state.db")).unwrap());
     let mut config = Config::default();

@@ -65,8 +65,8 @@ impl Host<'_> {
 }
 
 impl RecipientArguments {
-    /// Returns the rule that results from `before`, `None` if nothing is to change. A list that is
-    /// given replaces the one before.
+    /// Returns the changed rule; `None` if there is no change. A list that is given replaces the
+    /// one of `before`.
     fn change(
         &self,
         contact: Option<&str>,
@@ -89,7 +89,7 @@ impl RecipientArguments {
     }
 }
 
-/// Checks every text of an option's values; `None` without the option. An empty text is no value.
+/// Checks the values of an option, except empty ones; `None` if the option is not given.
 fn checked_list(
     texts: &[String],
     check: fn(&str) -> Result<String, CliError>,
@@ -106,7 +106,7 @@ fn checked_email(text: &str) -> Result<String, CliError> {
     Err(CliError::new(format_args!("{text:?} is not an email address")))
 }
 
-/// A domain in lower case.
+/// Checks a domain, and returns it in lower case.
 fn checked_domain(text: &str) -> Result<String, CliError> {
     match format!("x@{text}").parse::<email_address::EmailAddress>() {
         Ok(_) if !text.contains(['@', '[', '<']) => Ok(text.to_ascii_lowercase()),

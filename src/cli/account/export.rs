@@ -1,4 +1,4 @@
-//! `sftp-import account export` and `account erase`: all of an account, out or gone.
+//! `sftp-import account export` and `account erase`: copy or delete all data of an account.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ use crate::registry::Registry;
 pub struct ExportArguments {
     /// The account's id
     id: AccountId,
-    /// The folder to make
+    /// The folder to create
     folder: PathBuf,
 }
 
@@ -32,15 +32,12 @@ pub struct EraseArguments {
     yes: bool,
 }
 
-/// Copies all that there is of an account into a folder.
-///
-/// # Errors
-/// There is nothing of it, the folder is there already, or something can't be read or written.
+/// Copies all data of an account into a new folder.
 pub fn export(arguments: &ExportArguments, context: &Context) -> CliResult {
     require_root()?;
     let engine = open(context)?;
     let ExportArguments { id, folder } = arguments;
-    let hint = folder.exists().then_some("name a folder that is not there yet");
+    let hint = folder.exists().then_some("name a folder that does not exist");
     let listing = engine
         .export(id, folder, Timestamp::now())
         .map_err(|error| CliError::from(error).hint_if(hint))?;
@@ -51,18 +48,18 @@ pub fn export(arguments: &ExportArguments, context: &Context) -> CliResult {
         "account": listing.account, "folder": folder, "files": files, "bytes": bytes,
         "leftOut": left_out,
     }))?;
-    output.line(&format!("{} holds {files} files, {bytes} bytes, of {id}", folder.display()))?;
+    output.line(&format!("{} contains {files} files, {bytes} bytes, of {id}", folder.display()))?;
     for name in left_out {
-        output.line(&format!("left out, as it is no regular file: {name}"))?;
+        output.line(&format!("left out, as it is not a regular file: {name}"))?;
     }
-    output.line("listing.json names each with its SHA-256")?;
+    output.line("listing.json lists each with its SHA-256")?;
     Ok(true)
 }
 
-/// Takes away all that there is of an account.
+/// Deletes all data of an account.
 ///
 /// # Errors
-/// There is nothing of it, or something can't be taken away; the same command then goes on.
+/// After an error, the same command continues where it failed.
 pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
     require_root()?;
     let engine = open(context)?;
@@ -71,7 +68,7 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
     if !engine.knows(&registry, id)? {
         return Err(EraseError::Nothing(id.clone()).into());
     }
-    let question = format!("Erase account {id} with all that was ever stored or known of it?");
+    let question = format!("Erase account {id} and all data stored about it?");
     if !yes && !confirmed(id, &question)? {
         return Err(CliError::new(format_args!("account {id} is not erased"))
             .hint(format_args!("sftp-import account erase {id} --yes")));
@@ -81,9 +78,8 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
         removed.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
     let output = context.output();
     output.json(&json!({ "account": id.as_str(), "rows": counts }))?;
-    output.line(&format!("account {id} is erased; the activity log says so in one line"))?;
-    output
-        .line("older backups, the journal and state.db.* beside the state database may know it")?;
+    output.line(&format!("account {id} is erased; the activity log has one line about it"))?;
+    output.line("older backups, the journal and copies named state.db.* may still have its data")?;
     Ok(true)
 }
 
@@ -95,19 +91,19 @@ fn erase_all(
 ) -> Result<Vec<(String, usize)>, CliError> {
     let _no_ingest = ingest::lock(&engine.config.paths)?;
     let mut waiting = |import: &_| {
-        // Somebody who closed standard output still wants the account gone.
+        // Ignored: a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
     engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
         EraseError::Provision(error) => hinted(error),
         EraseError::Admission(error) => refused(error),
         error => CliError::from(error)
-            .hint(format_args!("what was done stays; go on with: sftp-import account erase {id}")),
+            .hint(format_args!("to continue: sftp-import account erase {id}")),
     })
 }
 
 fn open(context: &Context) -> Result<Engine, CliError> {
     let config = context.config()?;
-    drop(context.state(&config)?); // says what to do when the folder is missing
+    drop(context.state(&config)?); // for its hint if the folder is missing
     context.engine(config)
 }

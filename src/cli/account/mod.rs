@@ -19,14 +19,14 @@ use crate::registry::Registry;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{State, Transaction};
 
-/// Which addresses mail about an account's imports may go to.
+/// The addresses that may get mail about an account's imports.
 #[derive(Debug, clap::Args)]
 pub struct RecipientArguments {
-    /// Allow this address as a manifest's clientEmail, beside the contact (may be given several
-    /// times); "" for none
+    /// Allow this address as a manifest's clientEmail, in addition to the contact (may be given
+    /// several times); "" for none
     #[arg(long, value_name = "ADDR")]
     recipient: Vec<String>,
-    /// Allow all addresses at this domain, but none at its subdomains (may be given several times);
+    /// Allow all addresses at this domain, but not at its subdomains (may be given several times);
     /// "" for none [default for a new rule: the contact's domain, unless it is a free-mail
     /// provider's]
     #[arg(long, value_name = "DOMAIN")]
@@ -36,18 +36,17 @@ pub struct RecipientArguments {
     any_recipient: bool,
 }
 
-/// What can be done with accounts.
 #[derive(Debug, clap::Subcommand)]
 pub enum AccountCommand {
-    /// Add an account; its Unix user and folders are made with its first key. One of --email,
+    /// Add an account; its Unix user and folders are created with its first key. One of --email,
     /// --recipient-domain and --any-recipient is required
     #[command(group = ArgGroup::new("reached").required(true).multiple(true)
         .args(["email", "recipient_domain", "any_recipient"]))]
     Add {
         /// The account's id, which is its SFTP user name: 1 to 32 of A-Z a-z 0-9 _ -
         id: AccountId,
-        /// The account's own contact: gets mail when an import fails, and mail whose clientEmail
-        /// is not an allowed recipient
+        /// The address of the account's contact: it gets mail when an import fails, and mail whose
+        /// clientEmail is not an allowed recipient
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
         #[command(flatten)]
@@ -60,17 +59,17 @@ pub enum AccountCommand {
         /// The account's id
         id: AccountId,
     },
-    /// Change an account's contact, its webhook, or the allowed recipients of its mail. What is not
-    /// given stays as it is
+    /// Change an account's contact, its webhook, or the allowed recipients of its mail. An option
+    /// that is not given changes nothing
     #[command(group = ArgGroup::new("changed").required(true).multiple(true)
         .args(["webhook", "email", "recipient", "recipient_domain", "any_recipient"]))]
     Set {
         /// The account's id
         id: AccountId,
-        /// The webhook that is told of this account's imports; "" for none
+        /// The webhook that is notified of this account's imports; "" for none
         #[arg(long, value_name = "NAME")]
         webhook: Option<String>,
-        /// The account's own contact; "" for none
+        /// The address of the account's contact; "" for none
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
         #[command(flatten)]
@@ -86,30 +85,26 @@ pub enum AccountCommand {
         /// The account's id
         id: AccountId,
     },
-    /// Remove an account: its keys, sessions, Unix user, and its folder with all that lies in it.
-    /// Imports that were claimed, what they stored and the activity log stay
+    /// Remove an account: its keys, sessions, Unix user, and its folder with all files in it.
+    /// Claimed imports, their stored data and the activity log remain
     Remove {
         /// The account's id
         id: AccountId,
         /// Don't ask
         #[arg(long)]
         yes: bool,
-        /// Remove it even while its imports are waiting or running; they go on, but their answers
-        /// have no results folder to go to
+        /// Remove the account even while its imports are waiting or running; they continue, but
+        /// there is no results folder for their reports
         #[arg(long)]
         force: bool,
     },
-    /// Copy all that there is of an account into a new folder, while everything goes on
+    /// Copy all data of an account into a new folder, while the daemon runs
     Export(ExportArguments),
-    /// Erase an account: all that `remove` takes, and its imports, what they stored, its deliveries
-    /// and its activity. An import that is running is waited for
+    /// Erase an account: all that `remove` removes, its imports, their stored data, its deliveries
+    /// and its activity. Waits for a running import
     Erase(EraseArguments),
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// Why it could not be done, for the person who typed it.
 pub fn run(command: AccountCommand, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -125,7 +120,7 @@ pub fn run(command: AccountCommand, context: &Context) -> CliResult {
         AccountCommand::Set { id, webhook, email, recipients } => {
             host(config)?.set(&id, webhook, email, &recipients)
         }
-        // These two change who can log in without the state database.
+        // These two take effect even if the state database is broken.
         AccountCommand::Suspend { id } => state::suspend(&id, &config, context),
         AccountCommand::Resume { id } => state::resume(&id, &config, context),
         AccountCommand::Remove { id, yes, force } => host(config)?.remove(&id, yes, force),
@@ -146,7 +141,6 @@ impl<'a> Host<'a> {
 }
 
 impl Host<'_> {
-    /// The registry, for commands that change who may log in.
     fn registry(&self) -> Result<Registry, CliError> {
         self.context.registry(&self.config)
     }
@@ -163,7 +157,7 @@ fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError
     })
 }
 
-/// Asks on a terminal; elsewhere the answer is no.
+/// Asks for confirmation on a terminal; elsewhere the answer is no.
 pub(super) fn confirmed(id: &AccountId, question: &str) -> Result<bool, CliError> {
     if !io::stdin().is_terminal() {
         return Ok(false);
@@ -176,7 +170,7 @@ pub(super) fn confirmed(id: &AccountId, question: &str) -> Result<bool, CliError
     Ok(answer.trim() == id.as_str())
 }
 
-/// A provisioning failure with its next step.
+/// Adds the hint to a failure of provisioning.
 pub(super) fn hinted(error: ProvisionError) -> CliError {
     let hint = error.hint();
     CliError::from(error).hint_if(hint)

@@ -13,7 +13,7 @@ use crate::state::accounts::{self, AccountRow};
 use crate::state::activity::{self, Activity};
 use crate::state::keys;
 
-/// What `account show` shows.
+/// The output of `account show`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {

@@ -1,4 +1,4 @@
-//! `account suspend`, `resume` and `remove`: who may log in, and who is there no more.
+//! `account suspend`, `resume` and `remove`.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::provision;
 use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
-/// `account suspend`: no new login gets in from its change of state on; those before it are ended.
+/// `account suspend`: blocks new logins, and then ends the open sessions.
 pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> CliResult {
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
@@ -24,7 +24,7 @@ pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> Cli
     output.line(&format!(
         "account {id} is suspended: none of its keys works, {ended} session processes ended"
     ))?;
-    output.line(&format!("to let it in again: sftp-import account resume {id}"))?;
+    output.line(&format!("to let it log in again: sftp-import account resume {id}"))?;
     Ok(true)
 }
 
@@ -53,7 +53,7 @@ fn set_state(
     })
 }
 
-/// Whether the state database has an account, although the registry has not.
+/// Reports whether the state database has the account.
 fn is_copied(id: &AccountId, config: &Config, context: &Context) -> bool {
     let row = context.state(config).map(|state| state.read(|tx| accounts::get(tx, id)));
     matches!(row, Ok(Ok(Some(_))))
@@ -62,7 +62,7 @@ fn is_copied(id: &AccountId, config: &Config, context: &Context) -> bool {
 impl Host<'_> {
     pub(super) fn remove(&self, id: &AccountId, yes: bool, force: bool) -> CliResult {
         self.state.read(|tx| removable(tx, id, force))?;
-        let question = format!("Remove account {id} with all that lies in its folder?");
+        let question = format!("Remove account {id} and all files in its folder?");
         if !yes && !confirmed(id, &question)? {
             return Err(CliError::new(format_args!("account {id} is not removed"))
                 .hint(format_args!("sftp-import account remove {id} --yes")));
@@ -70,7 +70,7 @@ impl Host<'_> {
         let registry = self.registry()?;
         let admission = self.admission(&registry);
         self.state.read(|tx| removable(tx, id, force))?;
-        // From here on running it again finishes what was cut off: the rows go last.
+        // If it is interrupted after this point, the same command finishes it: rows go last.
         let at = Timestamp::now();
         let shut_out = admission.shut_out(&self.state, at, id);
         let account = self.state.read(|tx| existing(tx, id))?;

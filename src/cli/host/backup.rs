@@ -1,5 +1,4 @@
-//! `sftp-import backup FILE` and `sftp-import restore FILE`: the state database and the registry, out
-//! and in.
+//! `sftp-import backup FILE` and `sftp-import restore FILE`: copy and replace the state database.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,27 +23,24 @@ use crate::state::{self, Alone, Before, NotAlone, Replaced};
 /// `sftp-import backup`
 #[derive(Debug, clap::Args)]
 pub struct BackupArguments {
-    /// The file to write; it must not be there yet
+    /// The file to write; it must not exist
     file: PathBuf,
 }
 
 /// `sftp-import restore`
 #[derive(Debug, clap::Args)]
 pub struct RestoreArguments {
-    /// What `backup` wrote, or the copy that an upgrade left
+    /// The file that `backup` wrote, or the copy that an upgrade made
     file: PathBuf,
-    /// Add the accounts and keys to the registry that are in the file but not in it
+    /// Add the accounts and keys of the file that are not in the registry to the registry
     #[arg(long)]
     accept_keys: bool,
 }
 
-/// A sidecar that was just asked to stop may take so long to be gone.
+/// How long to wait for a daemon that is stopping.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Copies the state database and the registry.
-///
-/// # Errors
-/// The file is there already or can't be written, or there is no sound state database.
 pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -64,7 +60,7 @@ pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
     let holds =
         if has_registry { "the state database and the registry" } else { "the state database" };
     output.line(&format!(
-        "{} holds {holds}: {} bytes, schema {}, checked",
+        "{} contains {holds}: {} bytes, schema {}, checked",
         file.display(),
         copied.bytes,
         copied.schema
@@ -72,22 +68,21 @@ pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
     if !has_registry {
         output.line("this host has no registry, so the backup has none: sftp-import doctor")?;
     }
-    output.line("it holds the webhooks' secrets: keep it as safe as the original")?;
+    output.line("it contains the webhooks' secrets: protect it like the original")?;
     Ok(true)
 }
 
-/// Puts a copy in the place of the state database. Who may log in stays as the registry says: what the
-/// copy has beside that is listed, and taken over only when asked.
+/// Replaces the state database by a copy. The registry still decides who may log in: accounts and
+/// keys that only the copy has are listed, and added to the registry only with `--accept-keys`.
 ///
 /// # Errors
-/// The sidecar or another command is running, the file is no sound state database of a schema that
-/// this program knows, or there is no registry and nobody agreed to take the file's over. Then
-/// nothing is changed.
+/// Nothing is changed if the daemon or another command is running, the file is not a valid state
+/// database of a known schema, or there is no registry and the file's keys were not accepted.
 pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let _alone = Alone::take(&config.paths.state, PATIENCE).map_err(|error| match error {
-        NotAlone::Running { .. } => CliError::new("the sidecar is running; nothing is changed")
+        NotAlone::Running { .. } => CliError::new("the daemon is running; nothing is changed")
             .hint("systemctl stop sftp-importd"),
         error => error.into(),
     })?;
@@ -109,7 +104,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
             ),
         ));
     }
-    // It would have the state database open.
+    // A provisioning command would have the state database open.
     let held = provision::hold(&config).map_err(account::hinted)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
@@ -125,7 +120,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     Ok(true)
 }
 
-/// What has happened since is taken up before the daemon starts with the restored database.
+/// Reconciles the restored database with the store, the spool, results/ and the registry.
 fn go_on(
     context: &Context,
     config: Config,
@@ -164,13 +159,13 @@ fn tell(
         output.line(&format!("the database that it replaced is kept as {}", kept.display()))?;
     }
     if !ended.is_empty() {
-        output.line(&format!("ended since, by their answers in results/: {}", ended.join(", ")))?;
+        output.line(&format!("ended since, by their reports in results/: {}", ended.join(", ")))?;
     }
     if !unknown.is_empty() {
         let names = unknown.join(", ");
-        output.line(&format!("in the spool, and not known to it: {names}"))?;
+        output.line(&format!("in the spool, but not in the restored database: {names}"))?;
         output
-            .line("  each holds a partner's upload: see docs/data-care.md before they are swept")?;
+            .line("  each has a partner's upload: see docs/data-care.md before they are removed")?;
     }
     if !taken.is_empty() || !taken.refused.is_empty() {
         list(taken, arguments.accept_keys, context)?;
@@ -187,7 +182,7 @@ fn tell(
     Ok(())
 }
 
-/// Why there is no backup.
+/// The error of a backup, with its hint.
 struct NotCopied(CliError);
 
 impl From<CopyError> for NotCopied {
@@ -202,10 +197,10 @@ impl From<registry::Error> for NotCopied {
     }
 }
 
-/// A failure to copy with its next step.
+/// Adds the hint to a failure to copy.
 fn hinted(error: CopyError) -> CliError {
     let hint = match &error {
-        CopyError::Exists(_) => Some("name a file that is not there yet"),
+        CopyError::Exists(_) => Some("name a file that does not exist"),
         CopyError::Damaged { .. } => Some("`sftp-import restore` an older backup"),
         CopyError::InUse(_) => Some("wait for other sftp-import commands to end"),
         _ => None,

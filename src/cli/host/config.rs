@@ -1,18 +1,13 @@
-//! `sftp-import config …`
+//! `sftp-import config …`: checks the configuration file.
 
 use crate::cli::context::{CliError, CliResult, Context};
 
-/// What `config` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration file, and say what it sets
+    /// Check the configuration file, and print its main settings
     Check,
 }
 
-/// Runs one of them.
-///
-/// # Errors
-/// The configuration can't be read or can't work; the message says where and why.
 pub fn run(command: ConfigCommand, context: &Context) -> CliResult {
     let ConfigCommand::Check = command;
     let config = context.config()?;

@@ -1,4 +1,4 @@
-//! `sftp-import doctor`: prints what every check found, and exits as the worst of them.
+//! `sftp-import doctor`: prints the findings of all checks. The worst decides the exit status.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,24 +13,23 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
 use crate::cli::require_root;
 use crate::doctor::{Finding, Level, Request, examine};
 
-/// Of how many accounts people see what a check found wrong.
+/// For how many accounts the text shows the same finding.
 const SHOWN: usize = 3;
 
-/// Exit status: 0 all holds, 1 there are warnings, 2 something doesn't hold.
+/// Exit status: 0 no findings, 1 warnings, 2 failures.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
-    /// Only this account, and all that it depends on
+    /// Only this account, and everything it depends on
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     /// The configuration of the sshd that accounts log in to
     #[arg(long, value_name = "FILE", default_value = "/etc/ssh/sshd_config")]
     sshd_config: PathBuf,
-    /// The address that an account comes from, where sshd's `Match` looks at it
+    /// The client address to assume in sshd's `Match` blocks
     #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
     from: std::net::IpAddr,
 }
 
-/// Examines this host.
 pub fn run(arguments: DoctorArguments, context: &Context) -> ExitCode {
     let examined = examined(arguments, context);
     match examined.and_then(|findings| Ok(print(&findings, context.output())?)) {
@@ -47,20 +46,20 @@ pub fn run(arguments: DoctorArguments, context: &Context) -> ExitCode {
 fn examined(arguments: DoctorArguments, context: &Context) -> Result<Vec<Finding>, CliError> {
     require_root()?;
     let config = context.config().map_err(|error: CliError| {
-        error.hint("sftp-import config check; the sidecar would not start either")
+        error.hint("sftp-import config check; the daemon would not start either")
     })?;
     let DoctorArguments { account, sshd_config, from } = arguments;
     Ok(examine(&config, &Request { account, sshd_config, from: from.to_string() }))
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Examined<'a> {
     verdict: Level,
     findings: &'a [Finding],
 }
 
-/// Prints `findings`, and returns the worst.
+/// Prints `findings`, and returns the worst level.
 fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     let verdict = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
     output.json(&Examined { verdict, findings })?;
@@ -76,12 +75,13 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     Ok(verdict)
 }
 
-/// Whether both say the same kind of thing about accounts.
+/// Reports whether both are of the same check and level, about accounts.
 fn are_alike(a: &Finding, b: &Finding) -> bool {
     (a.check, a.level) == (b.check, b.level) && a.account.is_some() && b.account.is_some()
 }
 
-/// What holds, once for all accounts; what doesn't, for the first of them.
+/// Returns the lines for similar findings: one for all accounts if there is no fault, else those of
+/// the first accounts.
 fn folded(alike: &[Finding]) -> Vec<Line> {
     if alike[0].level == Level::Ok && alike.len() > 1 {
         let message = format!("{} ({} accounts)", alike[0].message, alike.len());
@@ -131,7 +131,7 @@ fn summary(findings: &[Finding]) -> Line {
         _ => BAD,
     };
     Line::new(style, format!("{ok} ok, {warn} warn, {fail} fail"))
-        .and(FAINT, if warn + fail > 0 { "; docs/troubleshooting.md goes by symptom" } else { "" })
+        .and(FAINT, if warn + fail > 0 { "; docs/troubleshooting.md lists symptoms" } else { "" })
 }
 
 #[cfg(test)]

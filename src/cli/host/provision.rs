@@ -1,4 +1,4 @@
-//! `sftp-import provision`: repairs drift; every account's user, folders and keys.
+//! `sftp-import provision`: makes users, folders, keys and the state database match the registry.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,28 +12,28 @@ use crate::key;
 use crate::provision::reconcile;
 use crate::registry::{Account, accounts};
 
-/// What `provision --json` prints.
+/// The output of `provision --json`.
 #[derive(Serialize)]
 struct Outcome {
     done: Vec<String>,
     refused: Vec<String>,
 }
 
-/// Runs the command. Answers no (exit 1) when something was refused.
+/// Runs the command. The answer is bad (exit 1) if a change was refused.
 ///
 /// # Errors
-/// The host failed us; what was done by then stays.
+/// After an error, the changes made so far remain.
 pub fn run(context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let registry = context.registry(&config)?;
     let admission = Admission { config: &config, registry: &registry };
-    // First, for a removal that goes on here ends the sessions of keys that must not work any more.
+    // First, as a removal that continues here ends the sessions of keys that must no longer work.
     key::publish(&registry, &config, Timestamp::now())?;
     let mut removed = registry.read(accounts::list)?;
     removed.retain(|account| account.state == AccountState::Removing);
     let plan = reconcile(&config, &registry).map_err(hinted)?;
-    // Last, for the daemon's user can hold it up or damage it.
+    // Last, as the daemon's user can lock or damage the state database.
     let copied = copy(&admission, &removed, context);
     let outcome = Outcome {
         done: plan
@@ -48,8 +48,8 @@ pub fn run(context: &Context) -> CliResult {
     copied.map(|_| outcome.refused.is_empty())
 }
 
-/// Brings the state database to what the registry says, and takes the rows of `removed` accounts away,
-/// whose users and folders are gone. Returns what differed.
+/// Copies the registry to the state database, and deletes the rows of `removed` accounts, whose
+/// users and folders are gone. Returns the changes.
 fn copy(
     admission: &Admission<'_>,
     removed: &[Account],

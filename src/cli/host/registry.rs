@@ -1,4 +1,4 @@
-//! `sftp-import registry …`: what the registry lacks, and taking it over.
+//! `sftp-import registry …`: lists what the registry lacks, and adds it.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,25 +11,22 @@ use crate::key::publish;
 use crate::registry::backup;
 use crate::state::activity;
 
-/// What can be done with the registry.
 #[derive(Debug, clap::Subcommand)]
 pub enum RegistryCommand {
-    /// List the accounts and keys that are in the state database but not in the registry. Any process
-    /// of the user sftp-import can write the state database, so check each one before you accept it
+    /// List the accounts and keys that are in the state database but not in the registry. Any
+    /// process of the user sftp-import can write the state database, so check each one before you
+    /// accept it
     TakeOver {
-        /// Add them to the registry, so that these keys can log in. Makes the registry if it is missing
+        /// Add them to the registry, so that these keys can log in. Creates a missing registry
         #[arg(long)]
         accept_keys: bool,
     },
 }
 
-/// How many accounts and keys are named for people; JSON names all.
+/// How many accounts and keys the text output lists; JSON lists all.
 const SHOWN: usize = 50;
 
-/// Runs the command. Answers no (exit 1) when something is listed and was not taken over.
-///
-/// # Errors
-/// Why it could not be done, for the person who typed it.
+/// Runs the command. The answer is bad (exit 1) if something is listed and was not added.
 pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -61,7 +58,7 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     Ok(true)
 }
 
-/// For JSON.
+/// Returns the JSON of what the registry lacks.
 pub fn shown(taken: &TakeOver) -> Value {
     let accounts: Vec<Value> = taken
         .accounts
@@ -85,7 +82,7 @@ pub fn shown(taken: &TakeOver) -> Value {
     json!({ "accounts": accounts, "keys": keys, "refused": refused })
 }
 
-/// For people.
+/// Prints what the registry lacks as text.
 pub fn list(taken: &TakeOver, accepted: bool, context: &Context) -> Result<(), CliError> {
     let place = if accepted { "added to the registry" } else { "not in the registry" };
     let accounts = taken

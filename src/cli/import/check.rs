@@ -1,6 +1,6 @@
-//! `sftp-import check`: the rules of an import, offline, with nothing stored.
+//! `sftp-import check`: checks local files against the import rules, and stores nothing.
 //!
-//! It needs no configuration, no root and no server: a partner runs it before an upload.
+//! It needs no configuration, no root and no server, so that partners can run it before an upload.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,7 +18,7 @@ use crate::report::Report;
 /// `sftp-import check`
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
-    /// The manifests; each one's data file lies in the same folder
+    /// The manifests; each one's data file is in the same folder
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     /// Write the error files into this folder
@@ -26,11 +26,11 @@ pub struct CheckArguments {
     errors: Option<PathBuf>,
 }
 
-/// Checks each manifest; the answer is good when every one would import whole.
+/// Checks each manifest; the answer is good if all would import completely.
 ///
 /// # Errors
-/// The configuration or the only manifest can't be read, or an error file can't be written. Of
-/// several manifests, one that can't be read is told and does not stop the others.
+/// A manifest that can't be read is an error only if it is the only one: of several, it is reported
+/// and the others are checked.
 pub fn run(arguments: CheckArguments, context: &Context) -> CliResult {
     let config = context.config()?;
     if arguments.errors.is_some() {
@@ -47,16 +47,16 @@ pub fn run(arguments: CheckArguments, context: &Context) -> CliResult {
     }
 }
 
-/// Two manifests of one name would write one error file.
+/// Fails if two manifests have the same name, and so the same error file.
 fn distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
     let mut names = HashSet::new();
     match paths.iter().filter_map(|path| path.file_stem()).find(|stem| !names.insert(*stem)) {
         None => Ok(()),
         Some(stem) => Err(CliError::new(format_args!(
-            "two manifests are called {}, and their error files would be one",
+            "two manifests are named {}: their error files would have the same name",
             stem.display()
         ))
-        .hint("check them one by one, or each into its own folder")),
+        .hint("check them one by one, each with another folder")),
     }
 }
 
@@ -84,10 +84,10 @@ fn unopened(error: LocalError) -> CliError {
 
 fn unwritable(folder: &Path, error: &io::Error) -> CliError {
     CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
-        .hint("name a folder that is there and yours with --errors")
+        .hint("name a folder with --errors that exists and that you can write to")
 }
 
-/// Tells each one as soon as it is checked, and in the end how many are good.
+/// Checks `paths` and prints each report, then a summary.
 fn several(
     paths: &[PathBuf],
     check: impl Fn(&Path) -> Result<Report, CliError>,
@@ -116,7 +116,7 @@ fn several(
 fn summary(reports: &[Report], unread: usize) -> Line {
     let of = |verdict| reports.iter().filter(|report| Verdict::of(report) == verdict).count();
     let counts = [
-        (of(Verdict::Whole), GOOD, "would import whole"),
+        (of(Verdict::Whole), GOOD, "would import completely"),
         (of(Verdict::Part), FAIR, "would import in part"),
         (of(Verdict::Nothing), BAD, "would fail"),
         (unread, BAD, "could not be checked"),

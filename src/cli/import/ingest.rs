@@ -1,4 +1,4 @@
-//! `sftp-import ingest`: one import, now, from local files, through the same pipeline.
+//! `sftp-import ingest`: imports a pair of local files, through the same pipeline as the daemon.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -17,28 +17,24 @@ use crate::files::lock;
 use crate::files::owner::Owner;
 use crate::import::{self, ErrorFolder, Local, Monitor};
 
-/// The lock file's name.
 const LOCK: &str = "ingest.lock";
 
 /// `sftp-import ingest`
 #[derive(Debug, clap::Args)]
 pub struct IngestArguments {
-    /// The account that the records belong to; it need not be a Unix user
+    /// The account of the records; it need not be a Unix user
     #[arg(long, value_name = "ID")]
     account: AccountId,
-    /// The manifest; the data file lies in the same folder
+    /// The manifest; the data file is in the same folder
     manifest: PathBuf,
     /// Write the error files into this folder [default: the manifest's]
     #[arg(long, value_name = "FOLDER")]
     errors: Option<PathBuf>,
 }
 
-/// Imports the pair; the answer is good when the import completed.
-///
-/// # Errors
-/// The manifest, the error files, the configuration or the state database can't be opened.
+/// Imports the pair; the answer is good if the import completed.
 pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
-    // What the report tells a partner in a word has its causes here.
+    // Logs the causes of failures that the report only names.
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
@@ -58,7 +54,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     let engine = context.engine(config)?;
     let monitor = Arc::new(Monitor::default());
     let imported = progress::shown(&monitor, || {
-        // What the store writes belongs to the daemon's user. Threads inherit the rights.
+        // Files in the store must belong to the daemon's user. Threads inherit the rights.
         let _rights = Owner::of(&state_folder)?.assume()?;
         import::ingest(&engine, &arguments.account, &local, &mut errors, &monitor)
             .map_err(CliError::from)
@@ -69,26 +65,26 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     Ok(done.failure.is_none() && done.records.accepted > 0)
 }
 
-/// Held while an ingest runs, or while none may.
+/// The locks held while an ingest runs, or while none may run.
 #[derive(Debug)]
 #[must_use]
 pub struct IngestLock {
-    /// In the state folder, for the ingests of every user.
+    /// The lock among all users, in the state folder.
     _state: Flock<File>,
-    /// Among root's ingests.
+    /// The lock among root's commands.
     _admin: Option<Flock<File>>,
 }
 
-/// Waits until no other ingest runs: one that was cut off can then be told from one that runs.
+/// Waits until no other ingest runs, so that every unfinished one was interrupted.
 ///
-/// Root waits for other commands of root's alone, by a lock in a folder of root's: the daemon's user
-/// can hold the one in the state folder for ever.
+/// Root waits only for other commands of root, by a lock in a folder that only root can write: the
+/// daemon's user can hold the lock in the state folder for ever.
 pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     let (path, is_root) = (paths.state.join(LOCK), geteuid().is_root());
     let failed = |path: &Path, error: io::Error| {
         CliError::new(format_args!("cannot lock {}: {error}", path.display()))
     };
-    // Opened first, it is also closed first when a process is killed (close order of exit(2)).
+    // Opened first, so that it is also closed first when the process is killed (exit(2)).
     let file = {
         let rights = Owner::of(&paths.state).and_then(Owner::assume);
         let _rights = rights.map_err(|error| failed(&path, error))?;
@@ -102,7 +98,7 @@ pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     let how = if is_root { FlockArg::LockExclusiveNonblock } else { FlockArg::LockExclusive };
     let state = Flock::lock(file, how).map_err(|(_, errno)| match errno {
         Errno::EWOULDBLOCK => CliError::new("another user's ingest is running")
-            .hint(format_args!("wait for it to end; who has the lock: lsof {}", path.display())),
+            .hint(format_args!("wait for it to end; the lock's owner: lsof {}", path.display())),
         errno => failed(&path, errno.into()),
     })?;
     Ok(IngestLock { _state: state, _admin: admin })

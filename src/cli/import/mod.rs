@@ -1,4 +1,4 @@
-//! `sftp-import import …`: what became of the uploads.
+//! `sftp-import import …`: lists, shows and retries imports.
 
 pub mod check;
 pub mod ingest;
@@ -20,7 +20,6 @@ use crate::report::{DataType, ImportState};
 use crate::spool::Layout;
 use crate::state::{State, activity, imports};
 
-/// What `import` can do.
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
     /// List imports, newest first
@@ -40,7 +39,7 @@ pub enum ImportCommand {
         /// Only those whose manifest's name contains this
         #[arg(long, value_name = "TEXT")]
         manifest: Option<String>,
-        /// At most so many
+        /// At most this many
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -49,7 +48,7 @@ pub enum ImportCommand {
         /// The import, such as sftp1-42
         import: String,
     },
-    /// Show how far an import is until it ends, then its report; exit status 1 when it failed
+    /// Show the progress of an import until it ends, then its report; exit status 1 if it failed
     Watch {
         /// The import, such as sftp1-42
         import: String,
@@ -69,16 +68,12 @@ pub enum ImportCommand {
         /// Only this account's
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// At most so many lines
+        /// At most this many lines
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
 }
 
-/// Runs one of them.
-///
-/// # Errors
-/// The state database's, or there is no such import.
 pub fn run(command: ImportCommand, context: &Context) -> CliResult {
     let config = context.config()?;
     let state = context.state(&config)?;
@@ -101,7 +96,7 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
                 .ok_or_else(|| CliError::new(format_args!("import {import} has no error file")))?;
             let path = layout.results(&row.account).join(name);
             if !path.exists() {
-                let gone = format_args!("the error file of import {import} is not kept any more");
+                let gone = format_args!("the error file of import {import} was removed");
                 return Err(
                     CliError::new(gone).hint(format_args!("sftp-import import show {import}"))
                 );
@@ -130,7 +125,7 @@ fn type_word(word: &str) -> Result<DataType, String> {
     serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "event or profile".into())
 }
 
-/// A moment, a day (UTC), or so long ago.
+/// Parses a time, a day (UTC), or a duration before now.
 pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
     let day =
         || Some(word.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
@@ -142,7 +137,7 @@ pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
     moment.ok_or_else(|| "like 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
 }
 
-/// A line of `import list`.
+/// A row of `import list`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {

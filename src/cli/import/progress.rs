@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, while an import runs in this process.
+//! Draws a progress bar on a terminal while an import runs in this process.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::import::Monitor;
 
-/// Shorter work shows no bar.
+/// The bar appears after this time.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 
-/// How often it is drawn.
+/// The interval at which the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs `work` and shows how far `monitor` says it is. Draws on standard error, and only when
-/// that is a terminal.
+/// Runs `work` and shows the progress of `monitor` on standard error, if that is a terminal.
 pub fn shown<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
@@ -30,7 +29,7 @@ pub fn shown<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Ends the drawing when the work ends, in a panic too: the scope waits for it.
+/// Ends the drawing thread when the work ends, also by a panic: the scope waits for the thread.
 struct End<'a> {
     done: &'a AtomicBool,
     drawing: &'a Thread,

@@ -1,6 +1,6 @@
-//! Printing a report: the same object for people and, with `--json`, for programs.
+//! Prints a report as text or as JSON.
 //!
-//! People get what became of the records, why, and what to do about each reason.
+//! The text has the counts of records, the reasons for rejections, and advice for each reason.
 
 use std::io;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
 use crate::report::advice;
 use crate::report::{Failure, ImportState, RejectionCount, Report};
 
-/// How many rejection texts people see.
+/// How many rejections the text lists.
 const SHOWN: usize = 10;
 
-/// How many warnings, or findings of a failure, people see.
+/// How many warnings, or findings of a failure, the text lists.
 const MAX_LINES: usize = 40;
 
-/// Work that took less needs no telling.
+/// The shortest duration that is shown.
 const LONG: Duration = Duration::from_secs(1);
 
-/// What a report, not an import, says in the end.
+/// The verdict on a pair, by its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every record would be accepted.
@@ -32,7 +32,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict of `report`, as far as it goes.
     pub fn of(report: &Report) -> Self {
         match report.state {
             ImportState::Failed => Self::Nothing,
@@ -42,19 +41,12 @@ impl Verdict {
     }
 }
 
-/// Prints `report`.
-///
-/// # Errors
-/// Standard output's.
 pub fn print(report: &Report, output: &Output) -> io::Result<()> {
     output.json(report)?;
     print_text(report, output)
 }
 
-/// Prints `report` for people alone.
-///
-/// # Errors
-/// Standard output's.
+/// Prints `report` as text, unless JSON was requested.
 pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
     lines(report).iter().try_for_each(|line| output.styled(line))
 }
@@ -78,7 +70,7 @@ fn lines(report: &Report) -> Vec<Line> {
 fn title(report: &Report) -> Line {
     let verdict = match (&report.import, Verdict::of(report)) {
         (Some(_), _) => report.state.as_str(),
-        (None, Verdict::Whole) => "would import whole",
+        (None, Verdict::Whole) => "would import completely",
         (None, Verdict::Part) => "would import in part",
         (None, Verdict::Nothing) => "would fail",
     };
@@ -154,7 +146,7 @@ fn error_file(report: &Report) -> Option<Line> {
     }
 }
 
-/// A line for each of `texts`, the first with `name`, up to [`MAX_LINES`].
+/// Returns a line for each of `texts`, the first with the label `name`, up to [`MAX_LINES`].
 fn listed<'a>(
     name: &'static str,
     style: anstyle::Style,

@@ -1,4 +1,4 @@
-//! How an error file goes with a mail: as it is, gzipped, or only named.
+//! Decides how an error file is attached to a mail: unchanged, gzipped, or only named.
 
 use std::io::{self, Read};
 
@@ -8,11 +8,11 @@ use flate2::read::GzEncoder;
 use super::Enclosure;
 use crate::config::{Mail, Size};
 
-/// A file of more than so many times what may be attached is not even gzipped to see: CSV shrinks
-/// to a fifth or a tenth.
+/// A file of more than this many times the attachment limit is not gzipped at all: CSV shrinks to a
+/// fifth or a tenth.
 const MAX_RATIO: u64 = 16;
 
-/// What sizes decide.
+/// The size limits of attachments.
 #[derive(Clone, Copy, Debug)]
 pub struct Packing {
     gzip_over: Size,
@@ -24,12 +24,12 @@ impl Packing {
         Self { gzip_over: config.gzip_over, attach_up_to: config.attach_up_to }
     }
 
-    /// Whether `content` may go with a mail that has so many bytes `attached`.
+    /// Reports whether `content` fits into a mail that has `attached` bytes of attachments.
     pub fn has_room(&self, attached: u64, content: &[u8]) -> bool {
         attached.saturating_add(content.len() as u64) <= self.attach_up_to.bytes()
     }
 
-    /// The file `name` of `len` bytes; the same bytes give the same enclosure.
+    /// Returns the enclosure for the file `name` of `len` bytes; the same bytes give the same one.
     pub fn pack(&self, name: &str, file: impl Read, len: u64) -> io::Result<Enclosure> {
         let max = self.attach_up_to.bytes();
         let named = || Enclosure::Named(format!("larger than {}", self.attach_up_to));
@@ -42,7 +42,7 @@ impl Packing {
             return Ok(named());
         }
         let (name, content) = if len > self.gzip_over.bytes() {
-            // What is appended meanwhile is none of it, and doesn't keep us here for ever.
+            // Reads `len` bytes only: a file that is being appended to must not grow the mail.
             (
                 format!("{name}.gz"),
                 read(&mut GzEncoder::new(file.take(len), Compression::default()))?,

@@ -1,6 +1,6 @@
-//! The mail of a letter: its headers, its texts and what is attached (pure).
+//! Builds the mail of a letter: its headers, texts and attachments. Pure.
 //!
-//! Always holds: the same letter is the same bytes.
+//! Invariant: the same letter results in the same bytes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use super::{About, Enclosure, GZIP, Letter};
 use crate::outbox::mail::text;
 use crate::outbox::mail::text::ErrorFile;
 
-/// Why a mail can't be built: it never can.
+/// A mail can't be built. Another attempt can't help.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("{0:?} is not an address that mail can be sent to")]
@@ -22,11 +22,11 @@ pub enum BuildError {
     Sender(#[source] lettre::address::AddressError),
     #[error("a template of the mail failed")]
     Template(#[from] askama::Error),
-    #[error("the mail can't be put together")]
+    #[error("the mail can't be built")]
     Parts(#[from] lettre::error::Error),
 }
 
-/// The mail, whole.
+/// Builds the mail.
 pub fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =
@@ -73,12 +73,12 @@ fn texts(letter: &Letter<'_>) -> Result<text::Texts, askama::Error> {
     }
 }
 
-/// Mail knows whole seconds since 1970.
+/// Converts `at` to a mail's date: whole seconds since 1970.
 fn date(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
 }
 
-/// The error file, in base64: every other encoding may touch its line ends.
+/// Returns the part for an error file. It is in base64, as other encodings may change line ends.
 fn attachment(name: &str, content: &[u8]) -> SinglePart {
     let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
         .unwrap_or_else(|_| unreachable!("base64 takes any bytes"));
@@ -88,14 +88,14 @@ fn attachment(name: &str, content: &[u8]) -> SinglePart {
     Attachment::new(file_name(name)).body(body, kind)
 }
 
-/// `name` as a mail program may save it: no separator, quote or control character.
+/// Returns `name` without separators, quotes and control characters, for mail programs to save.
 fn file_name(name: &str) -> String {
     let safe =
         |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');
     name.chars().map(|c| if safe(c) { c } else { '_' }).collect()
 }
 
-/// RFC 3834: nobody's holiday notice answers this.
+/// The header that suppresses automatic replies (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 

@@ -1,8 +1,7 @@
-//! Hands a milestone's [`message`] to the server of `[mail]`.
+//! Sends mail by the server of `[mail]`.
 //!
-//! A second attempt sends the same Message-ID, Date and boundaries, so that a server that has the
-//! mail already can tell. Every attempt has a connection of its own, and reads the password file
-//! again.
+//! A second attempt sends the same Message-ID, Date and boundaries, so that a server can detect a
+//! mail that it already has. Every attempt opens a new connection and reads the password file anew.
 
 pub mod attachment;
 mod message;
@@ -30,51 +29,47 @@ use super::told::Told;
 use crate::config::{Mail, Period};
 use crate::sanitize::printable;
 
-/// How much of what a server said is kept, in characters.
+/// How much of a server's answer is kept, in characters.
 const MAX_KEPT: usize = 300;
 
-/// How long a greeting may be silent, in seconds: somebody waits for it.
+/// The timeout of [`greet_mail_server`], in seconds: a person waits for it.
 const GREETING_WITHIN: u64 = 15;
 
-/// What gzip begins with (RFC 1952); no CSV in UTF-8 does.
+/// The first bytes of gzip (RFC 1952); no CSV in UTF-8 begins so.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// One mail to one address.
 #[derive(Debug)]
 pub(super) struct Letter<'a> {
-    /// What it tells of.
     pub about: About<'a>,
-    /// What makes the Message-ID: the same for the same mail, `msg_….d7`.
+    /// The local part of the Message-ID, such as `msg_….d7`: the same for every attempt.
     pub id: &'a str,
-    /// When the milestone was reached: the mail's Date.
+    /// The time of the milestone, which is the mail's Date.
     pub at: Timestamp,
-    /// The address.
     pub to: &'a str,
-    /// The error file of each import that it tells of.
+    /// The error file of each import of `about`.
     pub error_files: Vec<Enclosure>,
 }
 
-/// What a mail tells of.
+/// The subject of a mail.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum About<'a> {
     /// A milestone of an import.
     Import(&'a Told),
     /// The ends of several imports of one account.
     Several(&'a [Told]),
-    /// An endpoint that gets nothing more.
     Endpoint(&'a EndpointDisabled),
-    /// Data files that no manifest claimed.
     Unclaimed(&'a FilesUnclaimed),
 }
 
-/// What goes with a mail.
+/// The error file of an import in a mail.
 #[derive(Clone, Debug)]
 pub(super) enum Enclosure {
-    /// Nothing.
+    /// The import has no error file.
     None,
-    /// A file, by name and content.
+    /// The file's name and content.
     Attached(String, Vec<u8>),
-    /// A file that is only named, and why.
+    /// The file is only named, for this reason.
     Named(String),
 }
 
@@ -83,7 +78,7 @@ impl Enclosure {
         matches!(self, Self::Attached(..))
     }
 
-    /// How many bytes of it go with the mail.
+    /// Returns the number of bytes attached.
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Attached(_, content) => content.len() as u64,
@@ -91,7 +86,7 @@ impl Enclosure {
         }
     }
 
-    /// The same for a server that finds the mail too large.
+    /// Returns the same without the attachment, for a server that rejects the mail's size.
     fn only_named(&self) -> Self {
         match self {
             Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
@@ -109,7 +104,7 @@ impl Enclosure {
     }
 }
 
-/// Why a mail was not sent.
+/// A mail was not sent.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error(transparent)]
@@ -126,14 +121,14 @@ enum SendError {
     CaFile { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Sendmail(#[from] SendmailError),
-    #[error("{0}")] // its Display says its sources
+    #[error("{0}")] // its Display includes its sources
     Smtp(SmtpError),
 }
 
-/// Connects to the mail server of `config` as for a mail, up to and with logging in; sends nothing.
+/// Connects to the mail server of `config` and logs in, as for a mail; sends nothing.
 ///
 /// # Errors
-/// What stands between us and a mail, in words.
+/// Returns the reason why mail can't be sent.
 pub fn greet_mail_server(config: &Mail) -> Result<(), String> {
     let patience = Period::seconds(config.timeout.get().as_secs().min(GREETING_WITHIN));
     let config = Mail { timeout: patience, ..config.clone() };
@@ -148,15 +143,14 @@ pub(super) struct Mailer {
 }
 
 impl Mailer {
-    /// By the server of `config`.
     pub(super) fn new(config: &Mail) -> Self {
         Self { hatch: Hatch::new(config), from: config.from.clone() }
     }
 
-    /// Sends `letter`, and says what came of it.
+    /// Sends `letter`.
     ///
-    /// A server that finds it too large gets it once more without the attachment: better told
-    /// where the error file lies than not told at all.
+    /// If the server rejects its size, sends it once more without attachments: the partner then
+    /// still gets the report and the error file's name.
     pub(super) fn send(&self, letter: &Letter<'_>) -> Outcome {
         if self.hatch.is_off() {
             return Outcome::NoMail;
@@ -179,9 +173,11 @@ impl Mailer {
     }
 }
 
-/// What a failure to send means. A mail that can't be built never can; 4xx, trouble with the
-/// connection and with this host's configuration pass. So does a server that doesn't take *us*
-/// (authentication, RFC 4954), whatever its 5xx: that is no fault of the mail's.
+/// Returns the outcome of a failure to send.
+///
+/// A mail that can't be built never can. Answers of 4xx, failures of the connection and errors in
+/// this host's configuration are temporary. So are failures of authentication (RFC 4954), although
+/// they are 5xx: their cause is not the mail.
 fn judge(error: SendError) -> Outcome {
     let why = chain(&error);
     match error {
@@ -195,7 +191,7 @@ fn judge(error: SendError) -> Outcome {
     }
 }
 
-/// Whether a server would take the mail if it were smaller (RFC 1870, 6.1 and 6.3).
+/// Reports whether the server rejected the mail's size (RFC 1870, 6.1 and 6.3).
 fn too_large(error: &SendError) -> bool {
     matches!(error, SendError::Smtp(e) if e.is_permanent() && code(e) == Some(552))
 }

@@ -1,12 +1,11 @@
-//! How many mails go out in an hour: to one address, and of one account. Pure: the time is an
-//! argument, and of the monotonic clock.
+//! Limits the mails per hour, to one address and of one account.
 //!
-//! An account holder chooses who is written to (`clientEmail`), and how often: without a bound a
-//! thousand pairs are two thousand mails to a stranger. What is over the bound is not lost: it waits
-//! until there is room, and goes together then. The count is kept in memory; a restart, which no
-//! account holder can cause, begins anew.
+//! Pure: the time is an argument, and is of the monotonic clock. An account holder chooses the
+//! recipient (`clientEmail`) and the number of mails: without a limit, a thousand pairs are two
+//! thousand mails to a stranger. Mails over the limit are not lost: they wait, and are then sent as
+//! one. The count is in memory. A restart resets it, and no account holder can cause one.
 //!
-//! Always holds: what is kept is one time a mail of the last hour.
+//! Invariant: the memory used is one time per mail of the last hour.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,30 +14,25 @@ use crate::config::Mail;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Whose mails are counted.
+/// The subject of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// Those to an address, written small.
+    /// An address, in lower case.
     Address(String),
-    /// Those of an account.
     Account(String),
 }
 
-/// What a mail may do.
+/// The decision about a mail.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It may go. `together`: others had to wait within the hour, so it takes along what it can.
-    Now {
-        /// See above.
-        together: bool,
-    },
-    /// It waits so long, and everything else with it that counts for the same.
+    /// The mail is sent. `together`: mails to this address have waited recently, so that it should
+    /// include all it can.
+    Now { together: bool },
+    /// The mail waits for `pause`, and so do all others that count for the same limit.
     Wait {
-        /// How long.
         pause: Duration,
-        /// Whose bound is reached.
         whose: Whose,
-        /// It is the first to wait within the hour.
+        /// Whether this is the first mail to wait recently.
         is_news: bool,
     },
 }
@@ -55,12 +49,11 @@ pub struct Pace {
 #[derive(Debug, Default)]
 struct Gone {
     times: VecDeque<Instant>,
-    /// When one last had to wait.
+    /// When a mail last had to wait.
     held: Option<Instant>,
 }
 
 impl Pace {
-    /// With the bounds of the configuration.
     pub fn new(mail: &Mail) -> Self {
         let bound = |most: u32| if most == 0 { usize::MAX } else { most as usize };
         Self {
@@ -71,7 +64,7 @@ impl Pace {
         }
     }
 
-    /// Whether a mail of `account` to `address` may go now; if so, it is counted.
+    /// Decides whether a mail of `account` to `address` is sent at `now`, and counts it if so.
     pub fn take(&mut self, account: &str, address: &str, now: Instant) -> Turn {
         self.sweep(now);
         let both = whose(account, address);
@@ -94,7 +87,7 @@ impl Pace {
         Turn::Now { together }
     }
 
-    /// The mail that was counted at `at` did not go.
+    /// Removes the mail that was counted at `at`, as it was not delivered.
     pub fn give_back(&mut self, account: &str, address: &str, at: Instant) {
         for whose in whose(account, address) {
             let Some(gone) = self.gone.get_mut(&whose) else { continue };
@@ -104,7 +97,7 @@ impl Pace {
         }
     }
 
-    /// Forgets, once an hour, whom nobody has written to since.
+    /// Removes the subjects without mails of the last hour, once an hour.
     fn sweep(&mut self, now: Instant) {
         let since = now.saturating_duration_since(*self.swept.get_or_insert(now));
         if since < HOUR {
@@ -124,7 +117,7 @@ impl Gone {
         while self.times.front().is_some_and(is_past) {
             self.times.pop_front();
         }
-        // A little longer: what waits for the hour to end goes together still.
+        // Longer than the hour, so that mails that waited for its end are still sent as one.
         self.held = self.held.filter(|at| now.saturating_duration_since(*at) < 2 * HOUR);
     }
 }

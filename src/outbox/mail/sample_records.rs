@@ -1,18 +1,21 @@
-//! A sample record for each rejection of a mail, from the beginning of the error file. Pure.
+//! Finds a sample record for each rejection of a mail, in the beginning of the error file. Pure.
 //!
-//! Only the error file's own form is known here: a header whose last field is `"Failure
-//! Description"`, and records whose last field, always quoted, holds the texts (`records::error_file`
-//! writes it). What doesn't look so gives no samples.
+//! The error file (written by `records::error_file`) has a header whose last field is `"Failure
+//! Description"`, and records whose last field, always quoted, has the texts. A file of another
+//! form has no samples.
 
-/// How much of an error file is looked through, in bytes; its rejections mostly begin early.
+/// How much of an error file is scanned, in bytes; most rejections occur early.
 pub const HEAD: u64 = 256 * 1024;
 
 /// The header's last field.
 const DESCRIPTION: &[u8] = b"\"Failure Description\"";
 
-/// For each of `messages` the first record in `head` whose reasons name it, as it stands in the
-/// file, without its reasons.
-pub fn samples<'a>(head: &[u8], messages: impl Iterator<Item = &'a str>) -> Vec<Option<String>> {
+/// Returns for each of `messages` the first record of `head` that was rejected with it, verbatim
+/// and without the reasons.
+pub fn samples<'a>(
+    head: &[u8],
+    messages: impl Iterator<Item = &'a str>,
+) -> Vec<Option<String>> {
     let records = records(head);
     let of = |message: &str| {
         let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()))?;
@@ -21,7 +24,7 @@ pub fn samples<'a>(head: &[u8], messages: impl Iterator<Item = &'a str>) -> Vec<
     messages.map(of).collect()
 }
 
-/// Each whole record after the header: its own fields, and the last one.
+/// Returns each complete record after the header: its original fields, and the last field.
 fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
     let Some((delimiter, rest)) = after_header(head) else { return Vec::new() };
     let mut records = Vec::new();
@@ -34,7 +37,7 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
         if *byte == delimiter {
             last_field = Some(at);
         } else if *byte == b'\n' {
-            // One without a delimiter is none of ours.
+            // A record of ours has a delimiter.
             records.extend(last_field.take().map(|last| (&rest[start..last], &rest[last..at])));
             start = at + 1;
         }
@@ -42,8 +45,8 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
     records
 }
 
-/// The delimiter, and what follows the header. The header's last field ends it wherever it stands
-/// before a line end: inside another field its closing quotation mark would be two.
+/// Returns the delimiter, and the bytes after the header. The header ends where its last field is
+/// followed by a line end: inside another field the closing quotation mark would be doubled.
 fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
     let is_end = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
     let of = |window: &[u8]| window == DESCRIPTION;
@@ -54,12 +57,12 @@ fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
     Some((delimiter, &head[end + 1..]))
 }
 
-/// Which bytes stand outside quotation marks: one in the middle of a cell is a byte like others,
-/// as it is for the reader of data files.
+/// Tracks which bytes are outside quotation marks. A mark in the middle of a cell is an ordinary
+/// byte, as it is for the reader of data files.
 struct Quotes {
     delimiter: u8,
     quoted: bool,
-    /// A quotation mark here opens: at a cell's start, or again after one that closed.
+    /// Whether a quotation mark here opens: at a cell's start, or after a closing one.
     may_open: bool,
 }
 
@@ -96,7 +99,7 @@ mod tests {
         assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
     }
 
-    /// Seen: with quotation marks counted in pairs, the record after one with `5"` was taken for a
+    /// Seen: with quotation marks counted in pairs, the record after one with `5"` was read as a
     /// part of it, and the sample was of another rejection.
     #[test]
     fn a_quotation_mark_in_the_middle_of_a_cell_is_a_byte_like_others() {

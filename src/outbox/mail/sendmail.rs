@@ -1,4 +1,4 @@
-//! A local sendmail: any program with its arguments and, of sysexits.h, its exit status.
+//! Sends mail by a local sendmail: any program with its arguments and its exit status (sysexits.h).
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,38 +8,39 @@ use std::time::{Duration, Instant};
 
 use lettre::message::Message;
 
-/// How often a running one is looked at.
+/// The interval at which a running program is polled.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How much of what it says is kept, in bytes.
+/// How much of its standard error is kept, in bytes.
 const MAX_SAID: u64 = 1024;
 
-/// The exit statuses that no later attempt changes (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
+/// The exit statuses of permanent failures (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
 const FINAL: [i32; 3] = [65, 67, 68];
 
-/// Why it didn't take a mail.
+/// A local sendmail did not accept a mail.
 #[derive(Debug, thiserror::Error)]
 pub enum SendmailError {
-    /// It can't be run.
     #[error("cannot run {}", program.display())]
     Run { program: PathBuf, source: io::Error },
-    /// It ended badly.
     #[error("{} ended with {status}: {said}", program.display())]
     Status { program: PathBuf, status: ExitStatus, said: String },
-    /// It didn't end.
     #[error("{} did not end within {} s", program.display(), timeout.as_secs())]
     Hangs { program: PathBuf, timeout: Duration },
 }
 
 impl SendmailError {
-    /// Whether a later attempt can't do better.
+    /// Reports whether the failure is permanent.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Status { status, .. } if status.code().is_some_and(|c| FINAL.contains(&c)))
     }
 }
 
-/// Hands `message` to `program`; it is killed when it runs for longer than `timeout`.
-pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), SendmailError> {
+/// Sends `message` by `program`, which is killed after `timeout`.
+pub fn send(
+    program: &Path,
+    message: &Message,
+    timeout: Duration,
+) -> Result<(), SendmailError> {
     let cannot_run = |source| SendmailError::Run { program: program.to_owned(), source };
     let envelope = message.envelope();
     let mut command = Command::new(program);
@@ -52,9 +53,9 @@ pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), 
     let mut child = command.spawn().map_err(cannot_run)?;
     let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mail = message.formatted();
-    // On threads of their own: it may read nothing, and what it leaves behind may hold its pipes.
+    // On separate threads: the program may read nothing, and its children may keep the pipes open.
     thread::spawn(move || {
-        let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail)); // its exit status tells
+        let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail)); // the exit status decides
     });
     let said = thread::spawn(move || {
         let mut said = Vec::new();
@@ -73,7 +74,7 @@ pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), 
     }
 }
 
-/// Its exit status; none: it was killed for taking too long.
+/// Returns the exit status; `None` if the program was killed after `timeout`.
 fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let end = Instant::now() + timeout;
     loop {

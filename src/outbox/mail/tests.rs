@@ -1,4 +1,4 @@
-//! A mail as bytes: its headers, its parts, and what a hostile partner gets into none of them.
+//! Tests of a mail's bytes: its headers, its parts, and that hostile texts have no effect on them.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -44,7 +44,7 @@ const FROM: &str = "Data imports <imports@host.example>";
 #[test]
 fn a_whole_mail() {
     let mail = formatted("data@acme.example", "events", FROM);
-    // The texts have snapshots of their own.
+    // The texts have separate snapshots.
     let (mut lines, mut in_text) = (Vec::new(), false);
     for line in mail.lines() {
         if line.starts_with("--=_") {
@@ -80,7 +80,7 @@ fn a_hostile_name_adds_no_header_and_no_part() {
     assert!(!part.contains("evil.exe\"") && !part.contains("filename=\"evil"), "{part}");
 }
 
-/// What Python's email package, which shares nothing with ours, makes of a mail.
+/// Parses a mail by Python's email package, an independent implementation.
 fn parsed(mail: &str) -> serde_json::Value {
     const SCRIPT: &str = r#"
 import email, email.policy, json, sys

@@ -1,4 +1,4 @@
-//! Hands a mail over: to an SMTP server, or to a local sendmail.
+//! Sends a mail to an SMTP server, or to a local sendmail.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use super::SendError;
 use super::sendmail;
 use crate::config::{Mail, MailServer, Smtp, Tls};
 
-/// Where mail goes, as configured.
+/// The configured way for mail to leave this host.
 #[derive(Clone, Debug)]
 pub struct Hatch {
     config: Mail,
@@ -27,19 +27,19 @@ impl Hatch {
         Self { config: config.clone(), server: config.server() }
     }
 
-    /// Whether no mail is wanted.
+    /// Reports whether mail is switched off.
     pub fn is_off(&self) -> bool {
         self.server == Ok(MailServer::Off)
     }
 
-    /// Hands `message` over. Returns what the other side said.
+    /// Sends `message`. Returns the server's answer.
     pub fn send(&self, message: &Message) -> Result<String, SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
             Ok(MailServer::Off) => Err(SendError::Url("is empty".to_owned())),
             Ok(MailServer::Sendmail(program)) => {
                 sendmail::send(program, message, self.config.timeout.get())?;
-                Ok(format!("{} took it", program.display()))
+                Ok(format!("accepted by {}", program.display()))
             }
             Ok(MailServer::Smtp(server)) => {
                 let answer = self.smtp(server)?.send(message)?;
@@ -49,7 +49,7 @@ impl Hatch {
         }
     }
 
-    /// Connects, greets, encrypts and logs in as [`Hatch::send`] does, and sends nothing.
+    /// Connects, greets, encrypts and logs in as [`Hatch::send`] does. Sends nothing.
     pub fn greet(&self) -> Result<(), SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
@@ -57,7 +57,7 @@ impl Hatch {
             Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
                 true => Ok(()),
                 false => {
-                    Err(SendError::Url("names a server that hung up after the greeting".into()))
+                    Err(SendError::Url("names a server that disconnected early".into()))
                 }
             },
         }

@@ -1,6 +1,6 @@
-//! [`FilesUnclaimed`]: tells an account's contact by mail of data files that no manifest claimed.
+//! [`FilesUnclaimed`]: the notice to an account's contact that no manifest names some data files.
 //!
-//! As a disabled endpoint's notice it is no milestone of an import, but travels as one does.
+//! It is not a milestone of an import, but is stored and delivered as one.
 
 use std::time::Duration;
 
@@ -11,25 +11,24 @@ use crate::account::AccountId;
 use crate::state;
 use crate::state::Transaction;
 
-/// The notice's type, beside those of the milestones.
+/// The notice's type; the others are those of the milestones.
 pub const KIND: &str = "file.unclaimed";
 
-/// How many files a notice names; the others it counts.
+/// How many files a notice names; the others are counted.
 const NAMED: usize = 20;
 
-/// What there is to tell.
+/// The data of the notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilesUnclaimed {
     pub account: String,
-    /// After how many seconds a file counts as unclaimed.
+    /// The age in seconds from which on a file counts as unclaimed.
     pub after_seconds: u64,
     pub files: Vec<UnclaimedFile>,
-    /// How many more there are.
+    /// The number of files that are not in `files`.
     pub more: u64,
 }
 
-/// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnclaimedFile {
@@ -39,7 +38,7 @@ pub struct UnclaimedFile {
 }
 
 impl FilesUnclaimed {
-    /// Of `account`: files by name, size in bytes and last change, unclaimed for `after`.
+    /// Makes a notice about `files` (name, size in bytes, last change), unclaimed for `after`.
     pub fn new<'a>(
         account: &AccountId,
         after: Duration,

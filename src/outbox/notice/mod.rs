@@ -1,7 +1,7 @@
-//! [`EndpointDisabled`]: tells an account's contact by mail that an endpoint gets nothing more.
+//! [`EndpointDisabled`]: the notice to an account's contact that an endpoint was disabled.
 //!
-//! Not a milestone of an import, but it travels as one does: written in the transaction that
-//! disables the endpoint, delivered by the same rules.
+//! It is not a milestone of an import, but is stored and delivered as one. It is written in the
+//! transaction that disables the endpoint.
 
 pub mod files_unclaimed;
 
@@ -14,22 +14,19 @@ use crate::state::Transaction;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, accounts};
 
-/// The notice's type, beside those of the milestones.
+/// The notice's type; the others are those of the milestones.
 pub(super) const KIND: &str = "webhook.disabled";
 
-/// What there is to tell.
+/// The data of the notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EndpointDisabled {
-    /// Whose endpoint it is.
     pub account: String,
-    /// Its name.
     pub endpoint: String,
-    /// Where it lies.
     pub url: String,
-    /// What it answered last, or why it could not be asked.
+    /// The last answer, or the reason why there was none.
     pub reason: String,
-    /// Since when it has failed; none: it said itself that it wants nothing more (410).
+    /// When the failure began. `None` if the endpoint answered 410 Gone.
     pub failing_since: Option<Timestamp>,
 }
 
@@ -39,7 +36,6 @@ pub(super) struct Body<T> {
     #[serde(rename = "type")]
     kind: String,
     timestamp: Timestamp,
-    /// What it tells.
     pub data: T,
 }
 

@@ -1,4 +1,4 @@
-//! A state database, an account, catchers and a running relay, for one test.
+//! A test's environment: a state database, an account, catchers and a running relay.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Cursor, Read};
@@ -29,7 +29,7 @@ pub struct Catcher {
 impl Catcher {
     fn start(script: &str, args: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers");
-        // Debian's own, which has python3-aiosmtpd.
+        // Debian's Python has python3-aiosmtpd.
         let mut child = Command::new("/usr/bin/python3")
             .arg(folder.join(script))
             .args(args)
@@ -39,7 +39,7 @@ impl Catcher {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("the catcher says its port (python3-aiosmtpd?)");
+        let port = line.trim().parse().expect("the catcher prints its port (python3-aiosmtpd?)");
         Self { child, port }
     }
 }
@@ -51,7 +51,7 @@ impl Drop for Catcher {
     }
 }
 
-/// An error file that lies in memory.
+/// An error file in memory.
 struct File(String);
 
 impl Attachments for File {
@@ -75,25 +75,24 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops it.
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
 }
 
-/// One test's world.
+/// The environment of one test.
 pub struct Bench {
     pub folder: TempDir,
     pub state: Arc<State>,
     pub config: Config,
     pub secret: Secret,
-    /// What the error file of every account holds.
+    /// The content of every account's error file.
     pub error_file: String,
 }
 
 impl Bench {
-    /// With the account `acme`, and no server anywhere.
+    /// Makes an environment with the account `acme` and no servers.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
@@ -136,7 +135,7 @@ impl Bench {
         Catcher::start("webhook.py", &args)
     }
 
-    /// The endpoint `crm` of `account`, at `path` of `catcher`.
+    /// Adds the endpoint `crm` of `account`, at `path` of `catcher`.
     pub fn endpoint(&self, account: &str, catcher: &Catcher, path: &str) {
         let account: AccountId = account.parse().unwrap();
         let url = format!("http://127.0.0.1:{}{path}", catcher.port);
@@ -163,7 +162,7 @@ impl Bench {
         Running { wake, stop, task }
     }
 
-    /// What makes attempts, without a relay.
+    /// Returns a courier, to make attempts without a relay.
     pub fn courier(&self) -> Courier {
         Courier::new(Arc::clone(&self.state), &self.config, Arc::new(File(self.error_file.clone())))
     }
@@ -173,7 +172,7 @@ impl Bench {
         self.state.read(|tx| deliveries::list(tx, &filter)).unwrap()
     }
 
-    /// The mails that came, in order.
+    /// Returns the mails received, in order.
     pub fn mails(&self) -> Vec<String> {
         let Ok(folder) = fs::read_dir(self.folder.path().join("mail")) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
@@ -186,7 +185,7 @@ impl Bench {
         self.folder.path().join("requests.jsonl")
     }
 
-    /// The requests that came, in order.
+    /// Returns the requests received, in order.
     pub fn requests(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.requests_file()).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
@@ -194,7 +193,7 @@ impl Bench {
     }
 }
 
-/// A header of a mail.
+/// Returns the header `name` of a mail.
 pub fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let prefix = format!("{name}: ");
     mail.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap()
@@ -219,7 +218,7 @@ pub fn webhook() -> Recipients {
     Recipients { webhook: Some("crm".into()), ..Recipients::default() }
 }
 
-/// Waits until `done`: `seconds` at most on an idle machine, more on one that is slow or loaded.
+/// Waits until `done`, for up to six times `seconds`, which is the limit on an idle machine.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
     let patience = Duration::from_secs(seconds * 6);
     let end = Instant::now() + patience;

@@ -1,4 +1,4 @@
-//! Several imports that end within a minute, told in one mail: none lost, none told twice.
+//! Tests of `[mail] digest`: one mail about several imports, none lost and none repeated.
 
 use super::bench::{Bench, client, header, within};
 use crate::config::{Period, Size};
@@ -25,7 +25,7 @@ async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
     let relay = bench.relay();
     within(10, "the mail that waits for nothing", || bench.mails().len() == 1).await;
     assert!(header(&bench.mails()[0], "Subject").contains("has begun"));
-    // A restart while they wait loses nothing: they are in the state database.
+    // A restart during the wait loses nothing: the deliveries are in the state database.
     relay.stop().await;
     for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
         bench.enqueue("acme", n, milestone, &client());
@@ -68,9 +68,9 @@ async fn a_digest_that_is_deferred_comes_again_whole() {
     let mails = bench.mails();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("3 of your imports have ended."), "{}", mails[0]);
-    // 63 bytes each: there is room for one, the others are named with where they lie.
+    // 63 bytes each: there is room for one; the others are named with their place.
     assert_eq!(mails[0].matches("Content-Disposition: attachment").count(), 1, "{}", mails[0]);
-    assert!(mails[0].contains("too large together with the others"), "{}", mails[0]);
+    assert!(mails[0].contains("too large with the others"), "{}", mails[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Webhooks to endpoints that fail, hang, move, go or come to lie inside, and to one whose secret
-//! changes.
+//! Tests of webhooks to endpoints that fail, hang, redirect, are removed, get an internal address,
+//! or change their secret.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,7 +19,7 @@ async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
         bench.endpoint(account, &http, path);
         bench.enqueue(account, 1, Milestone::Completed, &webhook());
     }
-    // One import belongs to one account; these three share a number, and only the first is new.
+    // An import belongs to one account: of these three with the same number only the first is new.
     assert_eq!(bench.deliveries().len(), 1);
     for (n, account) in [(2, "busy"), (3, "moved")] {
         assert!(bench.enqueue(account, n, Milestone::Completed, &webhook()));
@@ -130,7 +130,7 @@ async fn removing_an_endpoint_gives_up_what_is_pending() {
     assert!(bench.requests().is_empty());
 }
 
-/// However an endpoint came to lie inside: a name that has changed since it was saved, for one.
+/// An endpoint can get an internal address after it was saved, for example if its name changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_became_an_inside_address_is_not_connected_to() {
     let mut bench = Bench::new();
@@ -216,7 +216,7 @@ async fn a_success_ends_a_failing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_secret_and_the_old_one_both_sign() {
     let bench = Bench::new();
-    let http = bench.http(); // which knows the first secret alone, and refuses what it didn't sign
+    let http = bench.http(); // knows the first secret only, and refuses other signatures
     bench.endpoint("acme", &http, "/in");
     let (account, new) = ("acme".parse().unwrap(), Secret::generate().unwrap().reveal());
     let until = Timestamp::now() + SignedDuration::from_hours(24);

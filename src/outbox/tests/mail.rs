@@ -1,5 +1,5 @@
-//! Mail against a real SMTP server with TLS and authentication, servers that fail in every way,
-//! and a local sendmail. The certificates are made by openssl.
+//! Tests of mail with a real SMTP server with TLS and authentication, with failing servers, and
+//! with a local sendmail. openssl makes the certificates.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ fn openssl(folder: &Path, line: &str) {
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// An authority, and a server's certificate for `name`: `ca.pem`, `server.pem`, `server.key`.
+/// Makes an authority and a server's certificate for `name`: `ca.pem`, `server.pem`, `server.key`.
 fn certificates(folder: &Path, name: &str) {
     let curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1";
     openssl(folder, &format!("req -x509 {curve} -subj /CN=authority -keyout ca.key -out ca.pem"));
@@ -38,7 +38,7 @@ fn file(bench: &Bench, name: &str) -> PathBuf {
     bench.folder.path().join(name)
 }
 
-/// Sends one mail; returns its delivery's state and last error after the first attempt.
+/// Sends one mail. Returns the delivery's state and last error after the first attempt.
 async fn first_attempt(bench: &Bench) -> (String, String) {
     bench.enqueue("acme", 1, Milestone::Completed, &client());
     let relay = bench.relay();
@@ -48,7 +48,7 @@ async fn first_attempt(bench: &Bench) -> (String, String) {
     (delivery.state, delivery.last_error.unwrap_or_default())
 }
 
-/// A bench whose server speaks TLS and knows the user "imports@acme.example".
+/// Makes a bench whose server has TLS and the user "imports@acme.example".
 fn secure(
     options: &[&str],
     password: &str,
@@ -91,7 +91,7 @@ async fn a_wrong_password_or_certificate_is_tried_again_and_no_mail_leaves() {
     let (bench, _catcher) = secure(&[], "wrong", "smtps", "");
     let (state, why) = first_attempt(&bench).await;
     assert!(state == "pending" && why.contains("535"), "{state} {why}");
-    assert!(!why.contains("wrong"), "the password is told: {why}");
+    assert!(!why.contains("wrong"), "the password leaks: {why}");
 
     let (mut bench, _catcher) = secure(&[], "s3cret é", "smtps", "");
     bench.config.mail.ca_file = None;
@@ -107,7 +107,7 @@ async fn a_wrong_password_or_certificate_is_tried_again_and_no_mail_leaves() {
     assert!(bench.mails().is_empty());
 }
 
-/// What doctor asks: as far as a mail would come, and none is sent.
+/// The check of doctor.
 #[test]
 fn a_greeting_connects_encrypts_and_logs_in_and_sends_nothing() {
     use crate::outbox::greet_mail_server as greet;
@@ -136,7 +136,7 @@ fn a_greeting_connects_encrypts_and_logs_in_and_sends_nothing() {
         timeout: Period::seconds(1),
         ..Default::default()
     };
-    assert!(greet(&bench.config.mail).is_err(), "it accepts, and says nothing");
+    assert!(greet(&bench.config.mail).is_err(), "it accepts, and sends no greeting");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +186,7 @@ async fn a_large_error_file_comes_gzipped() {
     assert!(mail.contains("application/gzip") && mail.len() < 10_000, "{mail}");
 }
 
-/// A program that stands in for sendmail.
+/// Installs a script as sendmail.
 fn sendmail(bench: &mut Bench, script: &str) {
     let path = file(bench, "sendmail");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();

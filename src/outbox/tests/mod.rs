@@ -1,4 +1,4 @@
-//! The relay against a real SMTP server and a real HTTP server, over a state database on disk.
+//! Tests of the relay with a real SMTP server, a real HTTP server and a state database on disk.
 
 mod bench;
 mod digest;
@@ -15,7 +15,7 @@ use bench::{Bench, client, header, webhook, within};
 use super::{Milestone, Recipients};
 use crate::state::{activity, deliveries};
 
-/// How many seconds after the end of its last attempt a delivery is tried next.
+/// Returns the seconds from the end of the last attempt at `delivery` to its next one.
 fn wait_of(bench: &Bench, delivery: &deliveries::Delivery) -> i64 {
     let attempt = bench.write(|tx| deliveries::attempts(tx, delivery.id)).pop().unwrap();
     let next = delivery.next_attempt_at.unwrap().as_millisecond();

@@ -1,5 +1,5 @@
-//! An account holder who names a stranger in a thousand manifests: the stranger gets so many mails
-//! an hour, and nothing that there is to tell gets lost.
+//! Tests of the hourly limits: an account holder who names a stranger in a thousand manifests.
+//! The stranger gets a limited number of mails per hour, and no notification is lost.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::state::deliveries;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Attempts what is due, as the relay does, `hours` from now.
+/// Attempts the due deliveries, as the relay does, `hours` from now.
 fn relay(bench: &Bench, courier: &Courier, hours: u32) {
     let at = Timestamp::now() + SignedDuration::try_from(HOUR * hours).unwrap();
     let began = Instant::now() + HOUR * hours;
@@ -20,7 +20,7 @@ fn relay(bench: &Bench, courier: &Courier, hours: u32) {
         let Some(first) = due.first() else { return };
         courier.attempt_at(first.id, at, began).unwrap();
     }
-    panic!("there is always something due");
+    panic!("deliveries are always due");
 }
 
 fn pending(bench: &Bench) -> usize {
@@ -55,9 +55,9 @@ fn an_address_gets_so_many_mails_an_hour_and_then_all_in_one() {
     bench.enqueue("acme", 23, Milestone::Completed, &elsewhere);
     relay(&bench, &courier, 0);
     assert_eq!(bench.mails().len(), 4, "three, and the one to another address");
-    assert_eq!((pending(&bench), held(&bench)), (39, 1), "two accounts' wait, told of once");
+    assert_eq!((pending(&bench), held(&bench)), (39, 1), "two accounts wait, logged once");
 
-    // Another account that writes there is told together with nobody else's.
+    // A mail of another account to this address is never merged with others.
     relay(&bench, &courier, 1);
     let mails = bench.mails();
     assert_eq!(mails.len(), 7, "three more");
@@ -68,7 +68,7 @@ fn an_address_gets_so_many_mails_an_hour_and_then_all_in_one() {
     assert_eq!((pending(&bench), held(&bench)), (0, 1), "nothing is lost");
     assert_eq!(bench.deliveries().len(), 43);
     relay(&bench, &courier, 9);
-    assert_eq!(bench.mails().len(), 7, "and nothing told twice");
+    assert_eq!(bench.mails().len(), 7, "nothing is sent twice");
 }
 
 #[test]

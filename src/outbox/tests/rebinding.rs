@@ -1,4 +1,4 @@
-//! A name that has a good address when it is looked at and another one when it is connected to.
+//! Tests of DNS rebinding: a name with a good address at the check and another at the connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +19,7 @@ use crate::outbox::{Request, Secret, Sender};
 const GOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const FORBIDDEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Answers with the nth list at the nth look-up, and with the last one ever after.
+/// Answers the nth look-up with the nth list, and all later ones with the last.
 #[derive(Debug)]
 struct Rebinding {
     answers: Vec<Vec<IpAddr>>,
@@ -41,7 +41,7 @@ impl Resolver for Rebinding {
     }
 }
 
-/// A server that takes everything; counts its connections.
+/// Runs a server that accepts everything. Returns its count of connections.
 fn server(listener: TcpListener) -> Arc<AtomicUsize> {
     let came = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&came);
@@ -60,7 +60,7 @@ fn server(listener: TcpListener) -> Arc<AtomicUsize> {
 fn only_the_address_that_was_checked_is_connected_to() {
     let good = TcpListener::bind((GOOD, 0)).unwrap();
     let port = good.local_addr().unwrap().port();
-    // The port may be another program's there; whoever it is must not be connected to either.
+    // Another program may have the port there. It must get no connection either.
     let forbidden = TcpListener::bind((FORBIDDEN, port)).ok().map(server);
     let good = server(good);
     let allow = Webhooks { allow: vec!["127.0.0.2/32".parse().unwrap()], ..Webhooks::default() };
@@ -79,9 +79,9 @@ fn only_the_address_that_was_checked_is_connected_to() {
         assert!(why.contains("127.0.0.1 is loopback"), "{why}");
     };
     assert!(matches!(send(), Outcome::Delivered(_)));
-    assert_eq!(asked.load(SeqCst), 1, "looked up once: nothing can change in between");
-    refused(send()); // the name has moved: the old address' good name is worth nothing
-    refused(send()); // one bad address among good ones is enough
+    assert_eq!(asked.load(SeqCst), 1, "one look-up: nothing can change in between");
+    refused(send()); // the name has another address now
+    refused(send()); // one bad address among good ones forbids all
     assert!(matches!(send(), Outcome::Delivered(_)), "a name can become good again");
     assert_eq!((asked.load(SeqCst), good.load(SeqCst)), (4, 2));
     assert_eq!(forbidden.map_or(0, |came| came.load(SeqCst)), 0);

@@ -1,6 +1,6 @@
-//! What an address is, whoever asks: a public unicast address, or what else (pure).
+//! Classifies IP addresses: public unicast, or a special kind. Pure.
 //!
-//! An IPv6 address may stand for an IPv4 address: ask [`special`] of the one that is [`reached`].
+//! An IPv6 address may represent an IPv4 address: call [`special`] with the result of [`reached`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,8 +14,8 @@ const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix)
 }
 
-/// IPv4 that is no public unicast address: IANA's special-purpose registry (RFC 6890), multicast
-/// and what is reserved, and the metadata service that a cloud has at a public address.
+/// The IPv4 networks that are not public unicast: IANA's special-purpose registry (RFC 6890),
+/// multicast, reserved ones, and the metadata service that a cloud has at a public address.
 const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(0, 0, 0, 0, 8), "of this host itself"),
     (v4(10, 0, 0, 0, 8), "private"),
@@ -26,7 +26,7 @@ const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(172, 16, 0, 0, 12), "private"),
     (v4(192, 0, 0, 0, 24), "reserved"),
     (v4(192, 0, 2, 0, 24), "for documentation"),
-    (v4(192, 88, 99, 0, 24), "reserved"), // the 6to4 relays of old
+    (v4(192, 88, 99, 0, 24), "reserved"), // the former 6to4 relays
     (v4(192, 168, 0, 0, 16), "private"),
     (v4(198, 18, 0, 0, 15), "for benchmarks"),
     (v4(198, 51, 100, 0, 24), "for documentation"),
@@ -35,8 +35,8 @@ const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(240, 0, 0, 0, 4), "reserved"),
 ];
 
-/// IPv6 that is no public unicast address. [`PUBLIC_V6`] is looked at last: what neither names is
-/// not assigned.
+/// The IPv6 networks that are not public unicast. [`PUBLIC_V6`] is checked last: an address in
+/// neither is not assigned.
 const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
     (v6(0xfe80, 0, 10), "link-local"),
@@ -45,16 +45,16 @@ const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
     (v6(0xff00, 0, 8), "multicast"),
     (v6(0x2001, 0, 23), "reserved"), // Teredo, ORCHID, benchmarks
     (v6(0x2001, 0xdb8, 32), "for documentation"),
-    (v6(0x2002, 0, 16), "reserved"), // 6to4: holds an IPv4 address of anybody's choice
+    (v6(0x2002, 0, 16), "reserved"), // 6to4: contains an arbitrary IPv4 address
     (v6(0x3fff, 0, 20), "for documentation"),
 ];
 
 const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// NAT64 (RFC 6052): the last 32 bits are the IPv4 address that is reached.
+/// NAT64 (RFC 6052): the last 32 bits are the IPv4 address of the destination.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 96);
 
-/// The address that a connection to `address` ends at, where it says another one.
+/// Returns the destination of a connection to `address`: the embedded IPv4 address, if any.
 pub fn reached(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if NAT64.contains(&v6) => {
@@ -65,7 +65,7 @@ pub fn reached(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What `address` is, unless it is a public unicast address.
+/// Returns the kind of `address`; `None` if it is a public unicast address.
 pub fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(ip) => {
@@ -83,8 +83,8 @@ pub fn special(address: IpAddr) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Every network's first and last address, and the public addresses beside it; none where
-    /// another special network is.
+    /// Every network's kind, the address before it, its first and last address, and the address
+    /// after it; "" where the neighbour is special too.
     const V4: [(&str, &str, &str, &str, &str); 16] = [
         ("of this host itself", "", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
         ("private", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
@@ -116,7 +116,7 @@ mod tests {
         ("reserved", "", "240.0.0.0", "255.255.255.255", ""),
     ];
 
-    /// The same of IPv6 networks among the assigned addresses.
+    /// The same for the IPv6 networks among the assigned addresses.
     const V6: [(&str, &str, &str, &str, &str); 4] = [
         (
             "reserved",

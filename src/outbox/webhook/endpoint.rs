@@ -1,4 +1,4 @@
-//! What an endpoint may be called and where it may lie: checked when it is saved. Pure.
+//! Checks the name and URL of an endpoint when it is saved. Pure.
 
 use ureq::http::Uri;
 
@@ -8,52 +8,40 @@ const MAX_NAME: usize = 64;
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2048;
 
-/// Why an endpoint can't be saved.
+/// An endpoint can't be saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEndpoint {
-    /// The name.
     #[error("an endpoint's name is 1 to 64 of A-Z a-z 0-9 . _ and -")]
     Name,
-    /// It isn't a URL.
     #[error("this is not a URL: write it as https://host/path, in ASCII and percent-encoded")]
     Syntax,
-    /// Longer than 2048 bytes.
     #[error("the URL is longer than 2048 bytes")]
     TooLong,
-    /// Neither http nor https.
     #[error("the URL must begin with https:// or http://")]
     Scheme,
-    /// No host, or an impossible port.
-    #[error("the URL names no host, or an impossible port")]
+    #[error("the URL has no host, or an invalid port")]
     Host,
-    /// A user name or password: it would be shown wherever the URL is.
-    #[error("the URL holds a user name or password; webhooks are trusted by their signature")]
+    /// It would be visible wherever the URL is.
+    #[error("the URL has a user name or password; webhooks are authenticated by their signature")]
     Credentials,
-    /// A fragment, which is never sent.
     #[error("the URL has a fragment (#…), which is never sent")]
     Fragment,
 }
 
-/// Whether `name` can be an endpoint's name.
-///
-/// # Errors
-/// [`InvalidEndpoint::Name`].
+/// Checks that `name` can be an endpoint's name.
 pub fn check_name(name: &str) -> Result<(), InvalidEndpoint> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed);
     if valid { Ok(()) } else { Err(InvalidEndpoint::Name) }
 }
 
-/// Whether `url` can be an endpoint's URL.
-///
-/// # Errors
-/// What is wrong with it.
+/// Checks that `url` can be an endpoint's URL.
 pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
     if url.len() > MAX_URL {
         return Err(InvalidEndpoint::TooLong);
     }
     if url.contains('#') {
-        return Err(InvalidEndpoint::Fragment); // Uri would drop it in silence
+        return Err(InvalidEndpoint::Fragment); // Uri would drop it silently
     }
     let uri: Uri = url.parse().map_err(|_| InvalidEndpoint::Syntax)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -72,7 +60,7 @@ pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
     Ok(())
 }
 
-/// The host of a URL that [`check_url`] passed, in lower case; what concurrency is bounded by.
+/// Returns the host of a URL that [`check_url`] accepted, in lower case.
 pub fn host(url: &str) -> Option<String> {
     Some(url.parse::<Uri>().ok()?.host()?.to_ascii_lowercase())
 }

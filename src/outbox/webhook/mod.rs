@@ -1,7 +1,7 @@
-//! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0. Says what came back.
+//! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0, and judges the answer.
 //!
-//! Redirects are not followed, proxies of the environment are not used, no address is connected to
-//! that the [`Guard`] forbids, and no more of the answer is read than is worth keeping.
+//! It follows no redirects, ignores proxies of the environment, connects to no address that the
+//! [`Guard`] forbids, and reads a bounded part of the answer.
 
 pub mod address_class;
 pub mod endpoint;
@@ -31,11 +31,10 @@ const MAX_KEPT: usize = 200;
 /// One signed request.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Where to.
     pub url: &'a str,
-    /// What it is signed with, the present one first: one signature each.
+    /// The secrets to sign with, the current one first: one signature each.
     pub secrets: &'a [Secret],
-    /// `msg_…`: stays the same in every attempt.
+    /// The message id, `msg_…`: the same in every attempt.
     pub id: &'a str,
     /// The time of this attempt.
     pub now: Timestamp,
@@ -50,20 +49,20 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// With the timeout of `webhooks`, from looking the host up to the last byte, and to the
-    /// addresses that it allows.
+    /// Makes a sender with the timeout of `webhooks`, which covers all from the name resolution to
+    /// the last byte, and with its allowed addresses.
     pub fn new(webhooks: &Webhooks) -> Self {
         Self::resolving_by(webhooks, DefaultResolver::default())
     }
 
-    /// The same, with hosts looked up by `resolver`.
+    /// Makes a sender that resolves host names by `resolver`.
     pub(super) fn resolving_by(webhooks: &Webhooks, resolver: impl Resolver) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(webhooks.timeout.get()))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .max_idle_connections(0) // one that died while idle would look like a failure
+            .max_idle_connections(0) // one that broke while idle would count as a failure
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -71,7 +70,6 @@ impl Sender {
         Self { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 
-    /// Posts `request`, and says what came of it.
     pub fn send(&self, request: &Request<'_>) -> Outcome {
         let answer = self
             .agent
@@ -83,20 +81,20 @@ impl Sender {
             .send(request.body);
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
-            // What the guard says; a name can have other addresses later.
+            // From the guard. It is temporary: a name can have other addresses later.
             Err(Error::Other(error)) => Outcome::later(shortened(&error.to_string())),
             Err(error) => Outcome::later(shortened(&error.to_string())),
         }
     }
 }
 
-/// Separated by spaces, so that a receiver that knows one of the secrets finds its own.
+/// Returns the signatures, separated by spaces: a receiver needs to know only one of the secrets.
 fn signatures(request: &Request<'_>) -> String {
     let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
     request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
-/// What an answer means: its status decides, whatever its body.
+/// Returns the outcome of `answer`, which depends on its status only.
 fn judge(answer: &mut Response<Body>, now: Timestamp) -> Outcome {
     let status = answer.status();
     if status.is_success() {
@@ -117,10 +115,10 @@ fn judge(answer: &mut Response<Body>, now: Timestamp) -> Outcome {
     }
 }
 
-/// `status` and the beginning of the answer's body, as far as it can be read.
+/// Returns `status` and the beginning of the answer's body, as far as it can be read.
 fn with_body(status: String, answer: &mut Response<Body>) -> String {
     let mut bytes = Vec::new();
-    // What came before an error is as good as all of it: the status has decided already.
+    // An error is ignored: the outcome depends on the status only.
     let _ = answer.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut bytes);
     match String::from_utf8_lossy(&bytes).trim() {
         "" => status,

@@ -1,6 +1,6 @@
-//! [`Secret`]: signs webhooks as Standard Webhooks 1.0 says, so that their receiver can trust them.
+//! [`Secret`]: signs webhooks by Standard Webhooks 1.0, so that receivers can authenticate them.
 //!
-//! A `Secret` that exists decodes to 24 to 64 bytes. Its Debug shows nothing of it.
+//! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides them.
 
 use std::fmt;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::state::endpoints::Target;
 
 const PREFIX: &str = "whsec_";
 
-/// A new secret's length in bytes; the standard asks for 24 to 64.
+/// The length of a new secret in bytes; the standard requires 24 to 64.
 const LEN: usize = 32;
 
 /// An endpoint's signing key, written `whsec_<base64>`.
@@ -30,22 +30,19 @@ pub struct Secret(Vec<u8>);
 pub struct InvalidSecret;
 
 impl Secret {
-    /// A new one, from the kernel's random numbers.
-    ///
-    /// # Errors
-    /// /dev/urandom can't be read.
+    /// Makes a new secret from /dev/urandom.
     pub fn generate() -> io::Result<Self> {
         let mut bytes = vec![0; LEN];
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// `whsec_…`: what the receiver needs. For the state database, and to be shown once.
+    /// Returns the secret as text, `whsec_…`: for the state database, and to be printed once.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }
 
-    /// The header `webhook-signature` for `body`, sent as message `id` at `at`.
+    /// Returns the header `webhook-signature` for `body`, sent as message `id` at `at`.
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
@@ -56,10 +53,7 @@ impl Secret {
 }
 
 impl Target {
-    /// What a request to it is signed with, the present secret first.
-    ///
-    /// # Errors
-    /// One of them is none.
+    /// Returns the secrets that sign a request, the current one first.
     pub fn secrets(&self) -> Result<Vec<Secret>, InvalidSecret> {
         [Some(&self.secret), self.old_secret.as_ref()]
             .into_iter()
@@ -89,7 +83,7 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    /// The test vector that the standard's reference libraries share.
+    /// The test vector of the standard's reference libraries.
     #[test]
     fn signs_the_published_vector() {
         let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();

@@ -1,13 +1,13 @@
-//! [`Guard`]: keeps webhooks away from what only this host can reach.
+//! [`Guard`]: keeps webhooks from reaching internal addresses (SSRF).
 //!
-//! An endpoint's URL is a partner's wish, and the sidecar stands inside a network that the partner
-//! doesn't see. So an endpoint lies at public unicast addresses, or at those that `[webhooks]
-//! allow` names. That is looked at twice: when an endpoint is saved, and whenever it is connected
-//! to. The second look resolves once and connects to the addresses that it has checked and to no
-//! other: a name that changes in between gains nothing.
+//! A partner chooses the URL of an endpoint, and the daemon runs in a network that the partner has
+//! no access to. So an endpoint must have public unicast addresses, or addresses in the networks of
+//! `[webhooks] allow`. This is checked when an endpoint is saved, and again for every connection:
+//! that check resolves the name once and connects only to the addresses that it checked, so that a
+//! name that changes in between gains nothing.
 //!
-//! A public address of this very host is as forbidden as 127.0.0.1: what comes from the host itself
-//! passes by the firewall that stands before everybody else.
+//! A public address of this host is forbidden like 127.0.0.1: a connection from the host itself
+//! bypasses its firewall.
 
 use std::fmt;
 use std::io;
@@ -22,41 +22,37 @@ use ureq::unversioned::transport::NextTimeout;
 
 use crate::outbox::webhook::address_class::{reached, special};
 
-/// An endpoint lies where webhooks must not go.
+/// An endpoint has an address that webhooks must not connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address {address} is {what}; only [webhooks] allow can permit it")]
 pub struct Forbidden {
-    /// Where it lies.
     pub address: IpAddr,
-    /// What that address is.
+    /// The kind of the address, such as "private".
     pub what: &'static str,
 }
 
-/// What is known of the addresses of an endpoint that may be saved.
+/// The addresses of an endpoint that may be saved.
 #[derive(Debug)]
 pub enum Lookup {
-    /// It has some, and webhooks may go to all.
+    /// It has addresses, and all are allowed.
     Good,
-    /// Its name has no address now.
+    /// Its name does not resolve now.
     Unresolved(io::Error),
 }
 
-/// Where webhooks may go; cheap to clone next to a request.
+/// Decides which addresses webhooks may connect to. Cheap to clone in comparison with a request.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allow: Vec<IpNet>,
 }
 
 impl Guard {
-    /// To public addresses, and to the networks `allow`.
+    /// Allows public addresses and the networks `allow`.
     pub fn new(allow: &[IpNet]) -> Self {
         Self { allow: allow.to_vec() }
     }
 
-    /// Whether webhooks may go to `address`.
-    ///
-    /// # Errors
-    /// What it is that forbids it.
+    /// Checks that webhooks may connect to `address`.
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let reached = reached(address);
         let allowed = |net: &IpNet| net.contains(&address) || net.contains(&reached);
@@ -66,10 +62,10 @@ impl Guard {
         }
     }
 
-    /// Looks the host of `url` up, which [`crate::outbox::check_url`] passed, and checks all its addresses.
+    /// Resolves the host of `url`, which [`super::check_url`] accepted, and checks its addresses.
     ///
     /// # Errors
-    /// The first address that is forbidden.
+    /// Returns the first forbidden address.
     pub fn check_host(&self, url: &str) -> Result<Lookup, Forbidden> {
         let found = url
             .parse::<Uri>()
@@ -86,8 +82,9 @@ impl Guard {
     }
 }
 
-/// Whether `address` is one of this host's: what goes there would come from there. Asked by routes,
-/// of a socket that sends nothing, as the unit's sandbox lets nobody list interfaces.
+/// Reports whether `address` is an address of this host: then it is also the source address of a
+/// connection to it. Asks the routing table by a socket that sends nothing, as the unit's sandbox
+/// does not permit listing the interfaces.
 fn is_own(address: IpAddr) -> bool {
     const DISCARD: u16 = 9;
     let any: IpAddr = match address {
@@ -98,20 +95,19 @@ fn is_own(address: IpAddr) -> bool {
         socket.connect((address, DISCARD))?;
         socket.local_addr()
     });
-    // Without a route there is nobody to reach.
+    // An address without a route can't be reached.
     source.is_ok_and(|source| source.ip() == address)
 }
 
-/// Looks a host up once; a connection is made to an address that the guard has passed.
+/// Resolves a host once per connection, and checks its addresses.
 ///
-/// One forbidden address forbids all: a name that has both is no receiver's.
+/// One forbidden address forbids all: no legitimate receiver has a name with both kinds.
 pub struct GuardedResolver<R> {
     guard: Guard,
     resolver: R,
 }
 
 impl<R> GuardedResolver<R> {
-    /// Looks up by `resolver`, and asks `guard`.
     pub fn new(guard: Guard, resolver: R) -> Self {
         Self { guard, resolver }
     }
@@ -189,8 +185,8 @@ mod tests {
         }
     }
 
-    /// In a network namespace, as this host may have no public address: one that the loopback device
-    /// gets there is the host's own, its neighbour isn't.
+    /// Runs in a network namespace, as this host may have no public address. An address that the
+    /// loopback device gets there is the host's own; its neighbour isn't.
     #[test]
     fn a_public_address_of_this_host_is_not_public() {
         const RERUN: &str = "SFTP_IMPORT_TEST_OWN_ADDRESS";
@@ -233,7 +229,7 @@ mod tests {
         assert_eq!(what(&guard, "::1"), Some("loopback"));
     }
 
-    /// What a URL parser and the C library take for addresses, whatever it looks like.
+    /// Spellings that a URL parser and the C library accept as addresses.
     #[test]
     fn every_spelling_of_an_address_is_seen_through() {
         let guard = Guard::default();

@@ -1,4 +1,4 @@
-//! The mail that tells of the ends of several imports at once.
+//! The mail about the ends of several imports.
 
 use askama::Template;
 
@@ -8,7 +8,7 @@ use crate::outbox::milestone::Milestone;
 use crate::outbox::told::Told;
 use crate::report::Report;
 
-/// How many rejection texts, or findings, are told of one import; its report has all.
+/// How many rejections, or findings, the mail lists for each import; its report has all.
 const TOP: usize = 3;
 
 struct Digest {
@@ -52,10 +52,7 @@ struct Html<'a> {
     l: &'a Digest,
 }
 
-/// The texts of that mail; `told` are of one account, each with what becomes of its error file.
-///
-/// # Errors
-/// A template failed.
+/// Returns the texts of the mail about `told`, which are imports of one account.
 pub(in super::super) fn digest_texts(told: &[(Told, ErrorFile)]) -> Result<Texts, askama::Error> {
     let l = &Digest::new(told);
     Ok(Texts {

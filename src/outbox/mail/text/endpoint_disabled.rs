@@ -1,4 +1,4 @@
-//! The mail that tells of a disabled endpoint.
+//! The mail about a disabled endpoint.
 
 use askama::Template;
 
@@ -31,14 +31,11 @@ struct Html<'a> {
     n: &'a Notice,
 }
 
-/// The texts of that mail.
-///
-/// # Errors
-/// A template failed.
+/// Returns the texts of the mail.
 pub(in super::super) fn disabled_texts(told: &EndpointDisabled) -> Result<Texts, askama::Error> {
     let why = match told.failing_since {
         Some(since) => format!("It has failed since {}.", since.strftime("%-d %B %Y %H:%M UTC")),
-        None => "It said that it wants nothing more.".to_owned(),
+        None => "It answered that it accepts no more requests.".to_owned(),
     };
     let n = &Notice {
         account: shown(&told.account, MAX_TEXT),

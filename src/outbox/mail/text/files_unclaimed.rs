@@ -1,4 +1,4 @@
-//! The mail that tells of data files that no manifest claimed.
+//! The mail about data files that no manifest names.
 
 use askama::Template;
 
@@ -11,7 +11,7 @@ struct Notice {
     account: Shown,
     headline: String,
     subject: String,
-    /// How long they lie there.
+    /// The age from which on files count as unclaimed.
     after: String,
     files: Vec<File>,
     more: Option<String>,
@@ -41,10 +41,7 @@ struct Html<'a> {
     n: &'a Notice,
 }
 
-/// The texts of that mail.
-///
-/// # Errors
-/// A template failed.
+/// Returns the texts of the mail.
 pub(in super::super) fn unclaimed_texts(told: &FilesUnclaimed) -> Result<Texts, askama::Error> {
     let count = told.files.len() as u64 + told.more;
     let subject = match told.files.as_slice() {
@@ -101,7 +98,7 @@ mod tests {
     fn many_are_counted_and_a_hostile_name_breaks_out_of_nothing() {
         let evil = "a\r\nBcc: x@evil.example\r\n\r\n<script>\"'><img src=x>\u{1b}[2J\u{202e}.csv";
         let texts = unclaimed_texts(&told(&[evil; 1000])).unwrap();
-        assert_eq!(texts.subject, "No manifest came for 1,000 data files");
+        assert_eq!(texts.subject, "No manifest for 1,000 data files");
         assert!(texts.text.contains("and 980 more"), "{}", texts.text);
         let one = unclaimed_texts(&told(&[evil])).unwrap();
         for text in [&one.subject, &texts.text, &texts.html] {

@@ -1,8 +1,7 @@
-//! What a mail says: subject, text and HTML, from the templates/ folder. Pure.
+//! The subject, text and HTML of mails, from the templates/ folder. Pure.
 //!
-//! Everything that a partner chose passes [`Shown`] on its way into a template: no control
-//! character and no bidirectional override is left in it. HTML is escaped by its templates, text
-//! needs no more, and the subject is built of nothing else.
+//! Every text that a partner chose becomes [`Shown`] before it enters a template: it then has no
+//! control characters and no bidirectional overrides. The HTML templates also escape it.
 
 mod digest;
 pub mod endpoint_disabled;
@@ -22,7 +21,7 @@ use crate::outbox::told::Told;
 use crate::report::ImportState;
 use crate::sanitize::printable;
 
-/// How many rejection texts a mail lists.
+/// How many rejections a mail lists.
 pub const TOP_REJECTIONS: usize = 5;
 
 /// How many warnings, or findings of a failure, a mail lists.
@@ -37,7 +36,7 @@ const MAX_SAMPLE: usize = 160;
 /// How much of a file's name a subject shows, in characters.
 const MAX_SUBJECT_NAME: usize = 60;
 
-/// Text that is safe to show: made by [`shown`] alone.
+/// Text that is safe to show. Only [`shown`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shown(String);
 
@@ -47,7 +46,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// `text`, printable and at most `max` characters long.
+/// Returns `text`, printable and cut to `max` characters.
 fn shown(text: &str, max: usize) -> Shown {
     match text.char_indices().nth(max) {
         Some((end, _)) => Shown(format!("{}…", printable(&text[..end]))),
@@ -55,31 +54,27 @@ fn shown(text: &str, max: usize) -> Shown {
     }
 }
 
-/// Whether the error file goes with the mail.
+/// How a mail delivers the error file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorFile {
-    /// There is none.
+    /// The import has no error file.
     None,
-    /// It is attached.
     Attached,
-    /// It is attached, gzipped.
     Gzipped,
-    /// It isn't, and why.
+    /// The mail only names it, for this reason.
     Named(String),
 }
 
-/// A mail's three texts.
+/// The three texts of a mail.
 #[derive(Clone, Debug)]
 pub struct Texts {
     /// One line.
     pub subject: String,
-    /// For every mail program.
     pub text: String,
-    /// For most.
     pub html: String,
 }
 
-/// What the templates may say.
+/// The values of a milestone's templates.
 struct Letter {
     import: Shown,
     account: Shown,
@@ -87,7 +82,7 @@ struct Letter {
     colour: &'static str,
     headline: String,
     is_queued: bool,
-    /// How much of the data file was read.
+    /// The part of the data file that was read.
     percent: Option<u64>,
     read: String,
     accepted: String,
@@ -151,10 +146,7 @@ macro_rules! render {
     }};
 }
 
-/// The texts of the mail that tells of one milestone.
-///
-/// # Errors
-/// A template failed.
+/// Returns the texts of the mail about one milestone.
 pub fn texts(told: &Told, error_file: &ErrorFile) -> Result<Texts, askama::Error> {
     let letter = &Letter::new(told, error_file);
     match told.milestone {
@@ -238,13 +230,13 @@ impl File {
     }
 }
 
-/// `subject` without what a mail program would decode: an encoded word (RFC 2047) in a file's name
-/// could bring back every character that [`shown`] took out.
+/// Returns `subject` without encoded words (RFC 2047): a mail program decodes them, so one in a
+/// file's name could contain every character that [`shown`] removes.
 fn plain_words(subject: &str) -> String {
     subject.replace("=?", "= ?")
 }
 
-/// The first of `texts`, and how many more there are.
+/// Returns the first [`MAX_LINES`] of `texts`, and a line with the number of the others.
 fn lines<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Shown> {
     let mut lines: Vec<Shown> = texts.map(|text| shown(text, MAX_TEXT)).collect();
     if lines.len() > MAX_LINES {

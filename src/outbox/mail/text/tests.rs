@@ -1,4 +1,4 @@
-//! Every mail as a snapshot; and what a hostile partner gets into none of them.
+//! Snapshots of every mail, and tests that hostile texts have no effect on mails.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,7 +44,7 @@ pub fn ended(report: &mut Report, state: ImportState) {
     report.finished_at = Some(time("2026-01-02T03:06:09Z"));
 }
 
-/// With a sample for the first reason: the text itself, which a hostile partner chose.
+/// Adds a sample for the first rejection: its message, which a hostile partner may have chosen.
 fn told(milestone: Milestone, report: &Report) -> Told {
     let sample = report.rejections.first().map(|first| format!(",1578503667,{}", first.message));
     Told { milestone, report: report.clone(), samples: vec![sample] }
@@ -125,7 +125,7 @@ fn failed_manifest() {
     report.bytes = 0;
     report.failure = Some(ReportFailure::new(
         FailureText::Manifest,
-        "column \"price\" is mapped but not in the header; column \"age\" has dataType \"int\": say INTEGER",
+        "column \"price\" is mapped but not in the header; column \"age\" has dataType \"int\": write INTEGER",
     ));
     ended(&mut report, ImportState::Failed);
     insta::assert_snapshot!(whole(Milestone::Failed, &report, &ErrorFile::None));
@@ -170,7 +170,7 @@ fn each_failure_has_its_next_step() {
     }
 }
 
-/// Every text that a partner, or a file of theirs, chooses.
+/// Returns a report with `text` in every field that a partner chooses.
 pub fn hostile(text: &str) -> Report {
     let mut report = report();
     report.manifest = format!("{text}.manifest");

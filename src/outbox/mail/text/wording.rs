@@ -1,4 +1,4 @@
-//! The wording of mails: headline, next step, numbers and times as people write them. Pure.
+//! The wording of mails: headline, next step, numbers and times for people. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::report::{FailureText, ImportState, Report};
 /// Keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
-/// The mail's first sentence.
+/// Returns the mail's first sentence.
 pub fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
     match milestone {
@@ -41,36 +41,36 @@ pub fn headline(milestone: Milestone, report: &Report) -> String {
     }
 }
 
-/// What the partner does now: what to mend, and what to upload.
+/// Returns what the partner has to fix and to upload.
 pub fn next_step(report: &Report) -> String {
     let Some(failure) = &report.failure else {
         return if report.records.accepted == 0 {
-            "Mend the records in the error file, or the manifest if it names the wrong columns. \
-             Upload the file again, and after it a new manifest under a name not used before."
+            "Fix the records in the error file, or the manifest if it names the wrong columns. \
+             Upload the file again, and then a new manifest with an unused name."
         } else {
-            "Mend the records in the error file and upload it, and after it a new manifest under a \
-             name not used before. The column Failure Description may stay: it is ignored. Leave \
-             out what was accepted: it would be imported twice."
+            "Fix the records in the error file, upload it, and then upload a new manifest with an \
+             unused name. The column Failure Description may stay: it is ignored. Leave out \
+             accepted records: they would be imported twice."
         }
         .to_owned();
     };
     let upload = match failure.message {
         FailureText::NoDataFile | FailureText::Unreadable => {
-            "Upload it again, and after it a new manifest under a name not used before."
+            "Upload it again, and then a new manifest with an unused name."
         }
         FailureText::Manifest => {
-            "Upload the data file again, and after it the manifest under a name not used before. \
-             The command sftp-import check finds such mistakes before you upload."
+            "Upload the data file again, and then the manifest with an unused name. \
+             The command sftp-import check finds such errors before an upload."
         }
         FailureText::Infra | FailureText::Internal => {
-            "Upload the data file again, and after it a new manifest under a name not used \
-             before. If it fails again, tell us the import's name."
+            "Upload the data file again, and then a new manifest with an unused name. \
+             If it fails again, contact us and name the import."
         }
     };
     format!("{} {upload}", advice::on_failure(failure.message))
 }
 
-/// What is known of the import, in the order of its life.
+/// Returns the facts about the import, in the order of time.
 pub fn facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
@@ -111,21 +111,21 @@ pub fn facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
-/// What a partner makes of a place in the account's queue.
+/// Describes a place in the account's queue.
 fn place_in_queue(place: u64) -> String {
     match place {
-        0 | 1 => "1: it is your next".to_owned(),
+        0 | 1 => "1: your next import".to_owned(),
         2 => "2: after one other import of yours".to_owned(),
         n => format!("{}: after {} other imports of yours", thousands(n), thousands(n - 1)),
     }
 }
 
-/// How many hundredths of `all` are `done`, at most all.
+/// Returns `done` as a percentage of `all`, at most 100; `None` if `all` is 0.
 pub fn percent(done: u64, all: u64) -> Option<u64> {
     Some(done.saturating_mul(100).checked_div(all)?.min(100))
 }
 
-/// `done` of `all` bytes, in the unit that people read.
+/// Formats `done` of `all` bytes with units.
 fn share(done: u64, all: u64) -> String {
     let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
     match percent(done, all) {
@@ -138,7 +138,7 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A length of time in its largest whole unit: `a day`, `90 min`.
+/// Formats a number of seconds in the largest unit without a fraction: `a day`, `90 min`.
 pub fn length(seconds: u64) -> String {
     match seconds {
         86_400 => "a day".to_owned(),
@@ -149,7 +149,7 @@ pub fn length(seconds: u64) -> String {
     }
 }
 
-/// How long it took, to be read after a time.
+/// Formats a duration to follow a time: `after 2 h 1 min`.
 pub fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -160,7 +160,7 @@ pub fn period(duration: SignedDuration) -> String {
     }
 }
 
-/// `1234567` as `1,234,567`.
+/// Formats `1234567` as `1,234,567`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
