@@ -30,7 +30,7 @@ NAMES = {
     "duckdb_profiles_staged": "DuckDB, staged, UPDATE and INSERT",
     "duckdb_profiles_lists": "DuckDB, staged, with lists",
     "duckdb_profiles_key": "DuckDB, staged, with lists and a key",
-    "duckdb_profiles_anew": "DuckDB, the table made anew, with lists",
+    "duckdb_profiles_anew": "DuckDB, the table rebuilt, with lists",
     "sqlite_profiles": "SQLite, staged, ON CONFLICT DO UPDATE",
     "sqlite_events": "SQLite",
     "clickhouse_events": "ClickHouse (chdb)",
@@ -275,7 +275,7 @@ def main():
     text = f"{machine()}; {size}medians of {bench.rounds} rounds.\n\n{bench.table()}\n"
     if args.lines:
         lines = args.lines.read_text().splitlines()
-        text += "\n### The sidecar and the helper\n\n" + "".join(f"- {line}\n" for line in lines)
+        text += "\n### The daemon and the helper\n\n" + "".join(f"- {line}\n" for line in lines)
     picture = (args.write or args.folder / "performance").with_name("performance-stages.svg")
     text += f"\n### Stages\n\n{stages_of(bench, args.limits, picture)}\n"
     print(text)

@@ -56,7 +56,7 @@ def svg(found):
 
 def table(found, seconds, least):
     """Shares of `seconds` of CPU for each GB, beside what `least` says that each stage must take."""
-    lines = ["| stage | CPU s a GB | the least | times |", "|---|---|---|---|"]
+    lines = ["| stage | CPU s a GB | lower bound | times |", "|---|---|---|---|"]
     total = sum(found.values())
     for name, share in found.items():
         takes = seconds * share / total

@@ -1,10 +1,11 @@
-//! docs/ says what the program does: its examples are checked and imported, its tables are whole.
+//! The documents against the program: examples are checked and imported, tables are complete, links
+//! and paths lead to files that exist.
 //!
 //! An example is a fenced block whose info string has a file's name after the language. `json` and
-//! `csv` are written to a folder; the lines of `text NAME.manifest` must be in what `check` says of
-//! that manifest; `csv NAME.errors.csv` must be the error file that it leaves.
+//! `csv` are written to a folder; the lines of `text NAME.manifest` must be in the output of `check`
+//! for that manifest; `csv NAME.errors.csv` must be the error file that it writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +15,29 @@ use sftp_import::report::FailureText;
 use sftp_import::report::advice;
 use tempfile::TempDir;
 
-fn document(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The examples of a document: by language and file name, their text.
+fn document(name: &str) -> String {
+    read(&format!("docs/{name}"))
+}
+
+/// Every page in Markdown that people read, by its path in the repository.
+fn pages() -> Vec<String> {
+    let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
+    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut pages: Vec<String> =
+        names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    let others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    pages.extend(others.map(str::to_owned));
+    pages.extend(["openssh/README.md", "samples/README.md"].map(str::to_owned));
+    pages
+}
+
+/// The examples of a document: (language, file name) → text.
 fn examples(document: &str) -> BTreeMap<(String, String), String> {
     let mut examples = BTreeMap::new();
     let mut lines = document.lines();
@@ -27,8 +46,8 @@ fn examples(document: &str) -> BTreeMap<(String, String), String> {
         let text: String =
             lines.by_ref().take_while(|l| *l != "```").map(|l| format!("{l}\n")).collect();
         let Some((language, name)) = info.split_once(' ') else { continue };
-        let twice = examples.insert((language.to_owned(), name.to_owned()), text);
-        assert!(twice.is_none(), "{info} comes twice");
+        let earlier = examples.insert((language.to_owned(), name.to_owned()), text);
+        assert!(earlier.is_none(), "{info} occurs twice");
     }
     examples
 }
@@ -63,7 +82,7 @@ impl Folder {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What a report says beside names and times.
+    /// A report's values without names and times.
     fn verdict(&self, arguments: &[&str]) -> Vec<Value> {
         let report: Value = serde_json::from_str(&self.run(arguments)).unwrap();
         let keys = ["state", "records", "bytes", "sha256", "failure", "rejections", "warnings"];
@@ -74,12 +93,12 @@ impl Folder {
 fn check_examples(name: &str, at_least: usize) {
     let examples = examples(&document(name));
     let folder = Folder::new(&examples);
-    let told = examples.iter().filter(|((language, _), _)| language == "text");
+    let outputs = examples.iter().filter(|((language, _), _)| language == "text");
     let mut manifests = 0;
-    for ((_, manifest), lines) in told {
-        let said = folder.run(&["check", manifest, "--errors", "."]);
+    for ((_, manifest), lines) in outputs {
+        let output = folder.run(&["check", manifest, "--errors", "."]);
         for line in lines.lines() {
-            assert!(said.lines().any(|s| s.contains(line)), "{line} is not in\n{said}");
+            assert!(output.lines().any(|o| o.contains(line)), "{line} is not in\n{output}");
         }
         let stem = manifest.strip_suffix(".manifest").unwrap();
         let errors = format!("{stem}.errors.csv");
@@ -93,24 +112,23 @@ fn check_examples(name: &str, at_least: usize) {
         manifests += 1;
     }
     let written = examples.keys().filter(|(_, file)| file.ends_with(".manifest"));
-    assert_eq!(written.count(), 2 * manifests, "{name}: each manifest says what becomes of it");
+    assert_eq!(written.count(), 2 * manifests, "{name}: each manifest has its output");
     assert!(manifests >= at_least, "{name}: {manifests} manifests");
 }
 
 #[test]
-fn examples_of_the_manifest() {
+fn manifest_examples_behave_as_shown() {
     check_examples("manifest.md", 4);
 }
 
 #[test]
-fn examples_of_data_files() {
+fn data_file_examples_behave_as_shown() {
     check_examples("data-files.md", 4);
 }
 
 #[test]
-fn every_key_of_the_manifest_is_told() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/manifest/parse.rs");
-    let source = fs::read_to_string(source).unwrap();
+fn every_manifest_key_is_documented() {
+    let source = read("src/manifest/parse.rs");
     let (_, keys) = source.split_once("const KEYS: [&str; ").unwrap();
     let (keys, _) = keys.split_once("];\n").unwrap();
     let keys: Vec<&str> = keys.split('"').skip(1).step_by(2).collect();
@@ -122,7 +140,7 @@ fn every_key_of_the_manifest_is_told() {
 }
 
 #[test]
-fn every_text_is_told_with_its_advice() {
+fn every_text_is_documented_with_its_advice() {
     let document = document("data-files.md");
     let failures = [
         FailureText::NoDataFile,
@@ -136,4 +154,103 @@ fn every_text_is_told_with_its_advice() {
         let row = format!("\n| `{text}` | {} |\n", advice.replace('|', "\\|"));
         assert!(document.contains(&row), "{row}");
     }
+}
+
+/// Lines of a page outside of fenced blocks.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = prose(page).filter(|line| line.starts_with('#'));
+    let titles = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
+    titles.map(|title| title.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn links_lead_to_existing_files_and_headings() {
+    let mut links = 0;
+    for page in pages() {
+        let text = read(&page);
+        let prose = prose(&text).collect::<Vec<_>>().join("\n");
+        let targets = prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = Path::new(&page).parent().unwrap();
+            let path = if path.is_empty() { PathBuf::from(&page) } else { folder.join(path) };
+            let path = Path::new(ROOT).join(path);
+            assert!(path.exists(), "{page}: {target} leads nowhere");
+            let has_anchor = || anchors(&fs::read_to_string(&path).unwrap()).contains(anchor);
+            assert!(anchor.is_empty() || has_anchor(), "{page}: {target} has no such heading");
+            links += 1;
+        }
+    }
+    assert!(links > 60, "{links} links");
+}
+
+#[test]
+fn readme_lists_every_document() {
+    let readme = read("README.md");
+    for page in pages().iter().filter(|page| page.starts_with("docs/")) {
+        assert!(readme.contains(&format!("]({page})")), "{page} is not in the README");
+    }
+}
+
+#[test]
+fn client_examples_check_the_host_key() {
+    let unchecked = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "-hostkey=*"];
+    for page in pages() {
+        let text = read(&page);
+        for option in unchecked {
+            assert!(!text.contains(option), "{page} has {option}");
+        }
+        for line in text.lines().filter(|line| line.contains("--sftp-host")) {
+            assert!(
+                line.contains("--sftp-known-hosts-file"),
+                "{page}: rclone checks no key: {line}"
+            );
+        }
+    }
+}
+
+/// Whether `path`, such as `import::run::queue`, is a module of the crate or an item in one.
+fn is_in_the_crate(path: &str) -> bool {
+    let is_module = |path: &str| {
+        let path = Path::new(ROOT).join("src").join(path.replace("::", "/"));
+        path.with_extension("rs").exists() || path.join("mod.rs").exists()
+    };
+    path.rsplit_once("::").is_some_and(|(parent, _)| is_module(path) || is_module(parent))
+}
+
+#[test]
+fn modules_named_in_the_architecture_exist() {
+    let page = document("architecture.md");
+    let quoted = page.split('`').skip(1).step_by(2);
+    let modules: Vec<&str> = quoted.filter(|text| text.contains("::")).collect();
+    assert!(modules.len() > 25, "{modules:?}");
+    let missing: Vec<_> = modules.into_iter().filter(|module| !is_in_the_crate(module)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn places_named_in_the_glossary_exist() {
+    let page = document("glossary.md");
+    let places =
+        page.lines().filter_map(|line| line.trim_end_matches([' ', '|']).rsplit('|').next());
+    let quoted = places.flat_map(|place| place.split('`').skip(1).step_by(2));
+    let is_source = |place: &&str| !place.starts_with('/') && !place.ends_with(".db");
+    let sources: Vec<&str> = quoted.filter(is_source).collect();
+    assert!(sources.len() > 60, "{sources:?}");
+    let exists = |place: &str| {
+        Path::new(ROOT).join("src").join(place).exists() || Path::new(ROOT).join(place).exists()
+    };
+    let missing: Vec<_> = sources.into_iter().filter(|place| !exists(place)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
