@@ -11,10 +11,7 @@ use super::Config;
 pub enum SecretError {
     /// The file's metadata can't be read.
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
-    Look {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Look { path: PathBuf, source: io::Error },
     /// The file is readable by everybody.
     #[error("{} holds a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),

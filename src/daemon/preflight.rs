@@ -31,11 +31,7 @@ pub enum Unfit {
         "{} belongs to the user with id {owner}, and this runs as {us}; \
          `systemctl start sftp-importd` starts it as the right one", path.display()
     )]
-    OtherUser {
-        path: PathBuf,
-        owner: u32,
-        us: u32,
-    },
+    OtherUser { path: PathBuf, owner: u32, us: u32 },
     /// A claim could not be a rename.
     #[error("{} and {} must be on one file system", accounts.display(), spool.display())]
     TwoFileSystems { accounts: PathBuf, spool: PathBuf },

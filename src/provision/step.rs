@@ -13,19 +13,33 @@ pub enum Step {
     /// Creates or fixes the spool.
     Spool(Owned),
     /// Creates the group that has the account's name.
-    AddGroup { account: AccountId, gid: u32 },
+    AddGroup {
+        account: AccountId,
+        gid: u32,
+    },
     /// Creates the Unix user that has the account's name. Its group has the same id.
-    AddUser { account: AccountId, uid: u32 },
+    AddUser {
+        account: AccountId,
+        uid: u32,
+    },
     /// Sets the login shell of the account's Unix user.
     MendUser(AccountId),
     /// Adds the accounts' Unix users to the group that sshd_config matches.
     AddMembers(Vec<AccountId>),
     /// Creates the account's chroot, complete from its first moment.
-    AddFolders { account: AccountId, want: Wanted },
+    AddFolders {
+        account: AccountId,
+        want: Wanted,
+    },
     /// Creates what is missing in the account's chroot and fixes the rest.
-    MendFolders { account: AccountId, want: Wanted },
+    MendFolders {
+        account: AccountId,
+        want: Wanted,
+    },
     /// Ends every process of an account's Unix user.
-    EndSessions { uid: u32 },
+    EndSessions {
+        uid: u32,
+    },
     /// Removes the account's chroot with everything in it.
     RemoveFolders(AccountId),
     RemoveUser(AccountId),

@@ -19,17 +19,9 @@ pub enum Error {
     #[error("{} is not a regular file; move it away", .0.display())]
     NotAFile(PathBuf),
     #[error("{} has schema {found}, this program knows {known}", path.display())]
-    Version {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
+    Version { path: PathBuf, found: i64, known: i64 },
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        operation: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error("the registry refused a statement")]
     Sql(#[from] rusqlite::Error),
     /// A value that no version of this program writes.

@@ -79,7 +79,8 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
     let output = context.output();
     output.json(&json!({ "account": id.as_str(), "rows": counts }))?;
     output.line(&format!("account {id} is erased; the activity log has one line about it"))?;
-    output.line("older backups, the journal and copies named state.db.* may still have its data")?;
+    output
+        .line("older backups, the journal and copies named state.db.* may still have its data")?;
     Ok(true)
 }
 
@@ -97,8 +98,9 @@ fn erase_all(
     engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
         EraseError::Provision(error) => hinted(error),
         EraseError::Admission(error) => refused(error),
-        error => CliError::from(error)
-            .hint(format_args!("to continue: sftp-import account erase {id}")),
+        error => {
+            CliError::from(error).hint(format_args!("to continue: sftp-import account erase {id}"))
+        }
     })
 }
 

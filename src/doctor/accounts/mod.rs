@@ -120,7 +120,8 @@ fn judge_user(account: &AccountFacts, uid: u32) -> Option<Finding> {
         Ok(Some(_)) => format!(
             "rename that user, which is not ours, then `sftp-import provision`; `getent passwd {name}` shows it"
         ),
-        _ => "sftp-import provision; if the fault stays, check passwd: in /etc/nsswitch.conf".to_owned(),
+        _ => "sftp-import provision; if the fault stays, check passwd: in /etc/nsswitch.conf"
+            .to_owned(),
     };
     Some(Finding::fail("account-user", message).log(format!("Invalid user {name}")).fix(fix))
 }
@@ -217,7 +218,8 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
 /// audited. `judge_folders` reports a missing folder.
 fn judge_audit(account: &AccountFacts) -> Option<Finding> {
     (account.linked == Linked::Stale).then(|| {
-        let message = "dev/log in its chroot is not the daemon's socket: its uploads are not audited";
+        let message =
+            "dev/log in its chroot is not the daemon's socket: its uploads are not audited";
         let fix = "wait some seconds, or `systemctl restart sftp-importd`";
         Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
     })

@@ -76,9 +76,8 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
             .log("cannot run")
             .fix("correct mail.url"),
         Some(mode) if mode & 0o6000 != 0 => {
-            let message = format!(
-                "{name} is setuid or setgid, which the unit's NoNewPrivileges disables"
-            );
+            let message =
+                format!("{name} is setuid or setgid, which the unit's NoNewPrivileges disables");
             Finding::warn(MAIL, message)
                 .fix("mail.url = \"smtp://127.0.0.1:25\", or a sendmail such as msmtp")
         }
@@ -89,7 +88,8 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
 fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
     let mut findings: Vec<_> = endpoints.iter().filter_map(judge_endpoint).collect();
     if findings.is_empty() {
-        findings.push(Finding::ok(WEBHOOKS, format!("none of {} endpoints fails", endpoints.len())));
+        findings
+            .push(Finding::ok(WEBHOOKS, format!("none of {} endpoints fails", endpoints.len())));
     }
     findings
 }

@@ -130,10 +130,7 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
     };
     let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
     let wrong = [
-        (
-            left != [Ok(0), Ok(0), Ok(0)],
-            "it has capabilities, which only its opener process needs",
-        ),
+        (left != [Ok(0), Ok(0), Ok(0)], "it has capabilities, which only its opener process needs"),
         (
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
             "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",

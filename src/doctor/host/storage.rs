@@ -199,9 +199,7 @@ fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
     match lease {
         Ok(()) => Finding::ok(LEASES, "the spool's file system supports leases"),
         Err(error @ LeaseError::Unsupported(_)) => {
-            let message = format!(
-                "{error}: only the manifest shows that a data file is complete"
-            );
+            let message = format!("{error}: only the manifest shows that a data file is complete");
             Finding::warn(LEASES, message).fix("a local ext4, XFS, btrfs or ZFS")
         }
         Err(error) => Finding::fail(LEASES, crate::sanitize::chain(&error))

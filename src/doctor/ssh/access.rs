@@ -40,7 +40,11 @@ fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<F
     };
     let (name, group_name) = (account.name(), &account.accounts_group);
     if user("denyusers") {
-        return refused("DenyUsers", "listed in DenyUsers", format!("remove {name} from DenyUsers"));
+        return refused(
+            "DenyUsers",
+            "listed in DenyUsers",
+            format!("remove {name} from DenyUsers"),
+        );
     }
     if has("allowusers") && !user("allowusers") {
         return refused(

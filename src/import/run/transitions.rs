@@ -36,11 +36,7 @@ pub fn begin(
 }
 
 /// Ends the import with `report`: state, counts, activity and deliveries in one transaction.
-pub fn finish(
-    tx: &Transaction<'_>,
-    row: &ImportRow,
-    report: &Report,
-) -> Result<(), FinishError> {
+pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<(), FinishError> {
     let at = report.finished_at.unwrap_or_else(Timestamp::now);
     imports::set_finished(tx, &row.id, report, at)?;
     let milestone = match report.state {

@@ -12,10 +12,7 @@ const DESCRIPTION: &[u8] = b"\"Failure Description\"";
 
 /// Returns for each of `messages` the first record of `head` that was rejected with it, verbatim
 /// and without the reasons.
-pub fn samples<'a>(
-    head: &[u8],
-    messages: impl Iterator<Item = &'a str>,
-) -> Vec<Option<String>> {
+pub fn samples<'a>(head: &[u8], messages: impl Iterator<Item = &'a str>) -> Vec<Option<String>> {
     let records = records(head);
     let of = |message: &str| {
         let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()))?;

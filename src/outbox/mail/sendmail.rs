@@ -36,11 +36,7 @@ impl SendmailError {
 }
 
 /// Sends `message` by `program`, which is killed after `timeout`.
-pub fn send(
-    program: &Path,
-    message: &Message,
-    timeout: Duration,
-) -> Result<(), SendmailError> {
+pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), SendmailError> {
     let cannot_run = |source| SendmailError::Run { program: program.to_owned(), source };
     let envelope = message.envelope();
     let mut command = Command::new(program);

@@ -56,9 +56,7 @@ impl Hatch {
             Ok(MailServer::Off | MailServer::Sendmail(_)) => Ok(()),
             Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
                 true => Ok(()),
-                false => {
-                    Err(SendError::Url("names a server that disconnected early".into()))
-                }
+                false => Err(SendError::Url("names a server that disconnected early".into())),
             },
         }
     }

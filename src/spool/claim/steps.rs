@@ -88,7 +88,9 @@ impl Mover {
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
-            Err(errno) => Err(io_error("read the attributes of", self.spooled.path().join(part), errno)),
+            Err(errno) => {
+                Err(io_error("read the attributes of", self.spooled.path().join(part), errno))
+            }
         }
     }
 
@@ -111,7 +113,8 @@ impl Mover {
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
-        let stat = fstat(&file).map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
+        let stat = fstat(&file)
+            .map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
         if !Entry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
@@ -158,7 +161,8 @@ impl Mover {
     /// written to it.
     pub fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
-        let stat = fstat(lease.file()).map_err(|errno| io_error("read the attributes of", path(), errno))?;
+        let stat = fstat(lease.file())
+            .map_err(|errno| io_error("read the attributes of", path(), errno))?;
         let open = Entry::new(&id.name, &stat);
         if open.ino != id.ino || !open.is_plain() {
             return Err(id.changed());
@@ -175,10 +179,9 @@ impl Mover {
     /// Checks that the name in the spool refers to the claimed inode. The device is not compared,
     /// because its number can change when the host restarts.
     fn verify_name(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
-        let stat = self
-            .spooled
-            .stat(part)
-            .map_err(|errno| io_error("read the attributes of", self.spooled.path().join(part), errno))?;
+        let stat = self.spooled.stat(part).map_err(|errno| {
+            io_error("read the attributes of", self.spooled.path().join(part), errno)
+        })?;
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
@@ -212,7 +215,8 @@ impl Mover {
     pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed = |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
+        let failed =
+            |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
         Ok(metadata.map_err(failed)?.len())
     }
 

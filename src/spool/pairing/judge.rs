@@ -247,7 +247,9 @@ impl<'a> Judge<'a> {
             return Judgement::Wait(Reason::NoDataFile, Some(left));
         }
         let mut detail = match self.given.get(name) {
-            Some(other) => format!("{} was claimed with the manifest {}", quote(name), quote(other)),
+            Some(other) => {
+                format!("{} was claimed with the manifest {}", quote(name), quote(other))
+            }
             None => format!("{} is not in incoming", quote(name)),
         };
         let similar = self.similar(name);

@@ -89,10 +89,7 @@ impl Events {
 
     /// Adds missing watches for `accounts`, which are already followed, and for accounts without a
     /// watched incoming.
-    pub fn renew<'a>(
-        &mut self,
-        accounts: impl IntoIterator<Item = &'a AccountId>,
-    ) -> Renewed {
+    pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> Renewed {
         let mut renewed = Renewed::default();
         match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
             Ok(root) => self.root = root, // a new descriptor only if the folder was recreated

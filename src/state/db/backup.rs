@@ -27,17 +27,9 @@ pub enum CopyError {
     #[error("{} exists already, and is not overwritten", .0.display())]
     Exists(PathBuf),
     #[error("cannot {operation} {}", path.display())]
-    Io {
-        operation: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot {operation} {}", path.display())]
-    Sql {
-        operation: &'static str,
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Sql { operation: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
         path: PathBuf,
@@ -51,11 +43,7 @@ pub enum CopyError {
         "{} has schema {found}, this program knows up to {known}; restore it with the version \
          that wrote it", path.display()
     )]
-    Newer {
-        path: PathBuf,
-        found: i64,
-        known: i64,
-    },
+    Newer { path: PathBuf, found: i64, known: i64 },
     #[error("another process has {} open", .0.display())]
     InUse(PathBuf),
 }

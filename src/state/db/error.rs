@@ -11,22 +11,13 @@ use super::connection::Damage;
 pub enum Error {
     /// The file can't be opened or is not a database.
     #[error("cannot open the state database {}", path.display())]
-    Open {
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Open { path: PathBuf, source: rusqlite::Error },
     /// The file can't be created, or is not a regular file.
     #[error("cannot create or open the state database {}", path.display())]
-    Create {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Create { path: PathBuf, source: io::Error },
     /// This command can't act as the owner of the database's folder.
     #[error("cannot use the state database {} as the owner of its folder", path.display())]
-    Owner {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Owner { path: PathBuf, source: io::Error },
     /// A newer version of this program wrote it.
     #[error(
         "the state database {} has schema {found}, this program knows up to {known}: install the \
@@ -48,10 +39,7 @@ pub enum Error {
         "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
          or save what can be read with `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
     )]
-    Damaged {
-        path: PathBuf,
-        source: Damage,
-    },
+    Damaged { path: PathBuf, source: Damage },
     /// It is missing or empty, but data shows that it existed.
     #[error(
         "the state database {} is missing or empty, but {} exists: it was lost. Nothing was \
@@ -64,9 +52,7 @@ pub enum Error {
         witness: PathBuf,
     },
     #[error("the state database {} cannot be opened for writing", path.display())]
-    ReadOnly {
-        path: PathBuf,
-    },
+    ReadOnly { path: PathBuf },
     #[error("the state database refused a statement")]
     Sql(#[from] rusqlite::Error),
     /// A JSON column holds something that its type can't be read from.

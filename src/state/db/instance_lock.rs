@@ -20,15 +20,10 @@ const LOCK: &str = "daemon.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum NotAlone {
     #[error("cannot open {}", path.display())]
-    Lock {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Lock { path: PathBuf, source: io::Error },
     /// A daemon uses this state folder.
     #[error("another sftp-importd is running on {}", state.display())]
-    Running {
-        state: PathBuf,
-    },
+    Running { state: PathBuf },
 }
 
 /// The lock of a state folder; released when dropped.

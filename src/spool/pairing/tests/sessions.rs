@@ -151,7 +151,11 @@ fn a_manifest_whose_complete_data_file_was_replaced_is_refused() {
     assert_eq!(sorted(&sight, &silent), both, "the times alone show it");
     sight.manifests.pop();
     assert_eq!(decided(&sight, replaced), [refused], "without a later manifest too");
-    assert_eq!(decided(&sight, silent), ["take e.manifest with e.csv"], "the manifest arrived first");
+    assert_eq!(
+        decided(&sight, silent),
+        ["take e.manifest with e.csv"],
+        "the manifest arrived first"
+    );
     let resumed = |_: &Entry| closed_at(NOW - 6);
     assert_eq!(decided(&sight, resumed), ["take e.manifest with e.csv"]);
 }
