@@ -1,5 +1,5 @@
 //! What the SFTP server's log says of uploads: in the activity log, and in reports where an upload
-//! was cut off. Through a real sshd, with real clients, and with the sidecar stopped in between.
+//! was cut off. Through a real sshd, with real clients, and with the daemon stopped in between.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -138,20 +138,20 @@ fn impatient() -> Host {
 fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
     let host = impatient();
     let account = host.account("e2e-audit-cut");
-    let (cut, mended) =
-        (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "mended", 40));
+    let (cut, corrected) =
+        (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "corrected", 40));
     cut_upload(&account, &cut, "cut.csv");
     put(&account, &[&cut.manifest]);
-    let said = warnings(&account, "cut");
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with(CUT) && said[0].contains("from 127.0.0.1"), "{said:?}");
+    let found = warnings(&account, "cut");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with(CUT) && found[0].contains("from 127.0.0.1"), "{found:?}");
     assert!(activity(&account, "file.cut_off", 1)[0].starts_with("cut.csv: "));
 
-    cut_upload(&account, &mended, "mended.csv");
-    account.sftp(&format!("reput {}\n", mended.data.display())).ok();
-    put(&account, &[&mended.manifest]);
-    account.expect_accepted(&mended, 40);
-    assert_eq!(warnings(&account, "mended"), [""; 0]);
+    cut_upload(&account, &corrected, "corrected.csv");
+    account.sftp(&format!("reput {}\n", corrected.data.display())).ok();
+    put(&account, &[&corrected.manifest]);
+    account.expect_accepted(&corrected, 40);
+    assert_eq!(warnings(&account, "corrected"), [""; 0]);
 }
 
 /// Its manifest is there already: the pair waits for the rest, and is imported once, whole.
@@ -191,16 +191,16 @@ fn a_cut_upload_is_known_under_every_name() {
         assert!(manifest.contains(&spelled), "{manifest}");
         std::fs::write(&pair.manifest, manifest).unwrap();
         put(&account, &[&pair.manifest]);
-        let said = warnings(&account, &stem);
-        assert!(said.len() == 1 && said[0].starts_with(CUT), "{name}: {said:?}");
+        let found = warnings(&account, &stem);
+        assert!(found.len() == 1 && found[0].starts_with(CUT), "{name}: {found:?}");
     }
     // Under a temporary name, which is then renamed.
     let pair = Pair::events(&account.local(), "r", 20);
     cut_upload(&account, &pair, "r.csv.part");
     account.sftp("-rename r.csv.part nosuch/x\nrename r.csv.part r.csv\n").ok();
     put(&account, &[&pair.manifest]);
-    let said = warnings(&account, "r");
-    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    let found = warnings(&account, "r");
+    assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
     // A whole one renamed over a cut one is whole.
     let pair = Pair::events(&account.local(), "o", 20);
     cut_upload(&account, &pair, "o.csv");
@@ -231,8 +231,8 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
     assert_eq!(warnings(&account, "known"), [""; 0]);
     assert!(warnings(&account, "cut")[0].starts_with(CUT));
     for stem in ["missed", "again"] {
-        let said = warnings(&account, stem);
-        assert!(said.len() == 1 && said[0].contains(UNKNOWN), "{stem}: {said:?}");
+        let found = warnings(&account, stem);
+        assert!(found.len() == 1 && found[0].contains(UNKNOWN), "{stem}: {found:?}");
     }
     // From here on it is heard again, as soon as the chroot has the new socket.
     let log = host.accounts().join(&account.id).join("dev/log");
@@ -257,15 +257,15 @@ fn a_kill_leaves_no_upload_without_a_word() {
         drop(host.daemon().take()); // with SIGKILL
         host.start_daemon();
         put(&account, &[&pair.manifest]);
-        let said = warnings(&account, &stem);
+        let found = warnings(&account, &stem);
         let words = [CUT, UNKNOWN, BEGUN];
         let is_told = |text: &String| words.iter().any(|word| text.contains(word));
-        assert!(said.len() == 1 && is_told(&said[0]), "{said:?}");
+        assert!(found.len() == 1 && is_told(&found[0]), "{found:?}");
     }
 }
 
 #[test]
-fn sessions_go_on_while_the_sidecar_does_not() {
+fn sessions_go_on_while_the_daemon_does_not() {
     let host = Host::running();
     let account = host.account("e2e-audit-down");
     let batch = "ls\n".repeat(5) + &"put /etc/hostname h.txt\nrm h.txt\n".repeat(100);
@@ -308,8 +308,8 @@ fn a_flood_is_bounded_and_hides_nothing() {
     until("the flood", SOON, || (!activity(&account, "file.closed", 20).is_empty()).then_some(()));
     cut_upload_beside(&account, &pair);
     put(&account, &[&pair.manifest]);
-    let said = warnings(&account, "e");
-    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    let found = warnings(&account, "e");
+    assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
     drop(flood);
     let left_out = activity(&account, "audit.left_out", 1);
     assert!(left_out[0].ends_with(" lines left out"), "{left_out:?}");

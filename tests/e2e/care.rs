@@ -133,8 +133,8 @@ fn an_account_is_erased_under_its_running_import() {
     account.sftp(&batch.concat()).ok();
     let running = "SELECT count(*) FROM import WHERE state = 'running'";
     until("the import to run", SOON, || (host.query(running) == ["1"]).then_some(()));
-    let said = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
-    eprintln!("it was waited for: {}", said.stdout.contains("waiting for import"));
+    let output = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
+    eprintln!("it was waited for: {}", output.stdout.contains("waiting for import"));
     let left = "SELECT group_concat(action) FROM activity WHERE account = 'e2e-erase'";
     assert_eq!(host.query(left), ["account.erased"]);
     for table in ["import", "milestone", "manifest_name", "key", "account"] {
@@ -149,7 +149,7 @@ fn an_account_is_erased_under_its_running_import() {
     });
     assert!(!account.can_log_in());
 
-    // The sidecar goes on, and nothing of the account comes back.
+    // The daemon goes on, and nothing of the account comes back.
     other.import_all(&Pair::events(&other.local(), "again", 3), 3);
     host.wait_until_quiet(Duration::from_secs(120));
     assert!(!host.state().join("data").join(&account.id).exists());

@@ -1,4 +1,4 @@
-//! Attacks on root's commands by whoever owns the daemon's user, with links and FIFOs in the folders
+//! Attacks on root's commands by a process of the daemon's user, with links and FIFOs in the folders
 //! that this user can write: no command creates, reads or deletes a file of root's for it, none waits
 //! for it for ever.
 

@@ -25,7 +25,7 @@ const REPEATED: usize = 60;
 const EVERY: usize = 7;
 
 /// strace counts by thread, and a delivery has a thread of its own: an early call that fails in one
-/// fails in the next as well, without end. The disk of such a run is mended after this.
+/// fails in the next as well, without end. The disk of such a run is corrected after this.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 #[test]

@@ -124,8 +124,8 @@ fn what_meets_a_full_disk_is_retried_and_not_lost() {
         let log = || std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
         until(&format!("{stem} to meet the full disk"), SOON, || {
             host.check_daemon();
-            let said = log();
-            let since = said.rsplit("another disk").next().unwrap_or_default();
+            let output = log();
+            let since = output.rsplit("another disk").next().unwrap_or_default();
             (since.contains("No space left") || since.contains("disk is full")).then_some(())
         });
         let ended = format!(

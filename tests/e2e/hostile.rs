@@ -1,5 +1,5 @@
 //! What a hostile account can put into its incoming, and what root could: nothing of it is opened
-//! that shouldn't be, stops the sidecar, or steers a sysadmin's terminal; honest uploads go on.
+//! that shouldn't be, stops the daemon, or steers a sysadmin's terminal; honest uploads go on.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -85,7 +85,7 @@ fn what_is_not_a_plain_file_is_refused_and_stops_nobody() {
     account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
 }
 
-/// Mode 000, of the account's own: the sidecar reads it all the same.
+/// Mode 000, of the account's own: the daemon reads it all the same.
 #[test]
 fn a_closed_mode_hides_nothing() {
     let host = impatient();
@@ -261,7 +261,7 @@ fn nothing_steers_a_terminal() {
     }
     check_locally(&account, &csv);
     let log = std::fs::read(host.root.join("log/daemon")).unwrap();
-    unsteered("the sidecar's log", &String::from_utf8_lossy(&log));
+    unsteered("the daemon's log", &String::from_utf8_lossy(&log));
 }
 
 /// `check`, on the partner's own machine, shows what it found in the same files.

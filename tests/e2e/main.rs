@@ -30,10 +30,11 @@ mod keys_upgrade;
 mod kill;
 mod load;
 mod logins;
-mod meanwhile;
+
 mod metrics;
 mod opener;
 mod poison;
+mod progress;
 mod registry_kill;
 mod reused_data_file;
 mod root_boundary;

@@ -46,8 +46,8 @@ fn a_poisoned_import_is_set_aside_after_three_crashes() {
     assert_eq!(report["failure"]["message"], "[Internal error] Error while importing data");
     account.expect_accepted(&next, 5);
     host.wait_until_quiet(SOON);
-    let told = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
-    assert_eq!(host.query(told), ["import.picked_up", "import.failed"]);
+    let query = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
+    assert_eq!(host.query(query), ["import.picked_up", "import.failed"]);
     assert_eq!(host.query("SELECT starts FROM import WHERE stem = 'a'"), ["4"], "not for ever");
     assert_eq!(account.event_folders().len(), 1, "nothing of it is stored");
 }

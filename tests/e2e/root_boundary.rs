@@ -1,4 +1,4 @@
-//! Attacks on root by whoever owns the daemon's user: what it writes commands root nothing.
+//! Attacks on root by a process of the daemon's user: what it writes commands root nothing.
 
 use std::path::Path;
 
@@ -141,7 +141,7 @@ fn rows_of_the_state_database_let_nobody_in() {
     assert!(account.can_log_in());
 }
 
-/// Whoever owns the daemon's user can hold the write lock of the state database for ever.
+/// a process of the daemon's user can hold the write lock of the state database for ever.
 #[test]
 fn a_lock_on_the_state_database_keeps_no_key_at_work() {
     let host = Host::new("");
@@ -158,7 +158,7 @@ time.sleep(600)";
     let args = [&user[..], &["-c", code, text(&database)]].concat();
     let lock = Process::start("setpriv", &args, &log);
     until("the lock", SOON, || {
-        std::fs::read_to_string(&log).is_ok_and(|said| said.contains("locked")).then_some(())
+        std::fs::read_to_string(&log).is_ok_and(|output| output.contains("locked")).then_some(())
     });
     let revoked = host.cli(&["key", "revoke", &account.id, account.key_name()]).refused();
     assert!(revoked.stderr.contains("the change is in force"), "{revoked:#?}");

@@ -1,5 +1,5 @@
 //! An hour's worth of mixed uploads compressed into a short time, by real clients, side by side;
-//! at the end the sidecar holds no more memory, file descriptors and threads than early on.
+//! at the end the daemon holds no more memory, file descriptors and threads than early on.
 //!
 //! In short: 10 s of uploads after half as many to warm up. `SFTP_IMPORT_TEST_LONG=1`: a quarter of an
 //! hour in three parts.
@@ -22,7 +22,7 @@ const MEMORY_SLACK: u64 = 48 << 10;
 /// open would be far beyond it.
 const SLACK: usize = 3;
 
-/// What the sidecar holds when nothing is to be done.
+/// What the daemon holds when nothing is to be done.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     memory_kib: u64,

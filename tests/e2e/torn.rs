@@ -1,5 +1,5 @@
 //! Files of ours that are missing, torn or somebody else's: said with the next step, nothing
-//! overwritten, logins go on or are refused, and all goes on when they are mended.
+//! overwritten, logins go on or are refused, and all goes on when they are corrected.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,16 +55,16 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
         (|path| truncate(path, 0), "it was lost"),
         (|path| fs::remove_file(path).unwrap(), "it was lost"),
     ];
-    for (n, (tear, said)) in breaks.iter().enumerate() {
+    for (n, (tear, expected)) in breaks.iter().enumerate() {
         tear(&database);
         let torn = fs::read(&database).unwrap_or_default();
         let message = daemon_refuses(&host);
-        assert!(message.contains(said) && message.contains("backup"), "{n}: {message}");
+        assert!(message.contains(expected) && message.contains("backup"), "{n}: {message}");
         // Where one page of many is rubbish, a command may not come by it.
         let commands = [&["provision"][..], &["account", "list"], &["key", "list"]];
         for command in &commands[..if n == 2 { 1 } else { 3 }] {
             let ran = host.cli(command).refused();
-            assert!(n == 2 || ran.stderr.contains(said), "{n}: {ran:#?}");
+            assert!(n == 2 || ran.stderr.contains(expected), "{n}: {ran:#?}");
         }
         assert_eq!(fs::read(&database).unwrap_or_default(), torn, "{n}: it was written to");
         assert_eq!(fs::read(host.keys_db()).unwrap(), keys, "{n}");

@@ -14,7 +14,7 @@ const INOTIFY: &str = "[pairing]\nrescan-every = \"1d\"\n";
 const POLL: &str =
     "[pairing]\nrescan-every = \"1d\"\n[watch]\nmethod = \"poll\"\npoll-every = \"100ms\"\n";
 
-/// Accounts come, go and come again while the sidecar runs; temporary names, the manifest first.
+/// Accounts come, go and come again while the daemon runs; temporary names, the manifest first.
 #[test]
 fn the_same_uploads_either_way() {
     for (method, config) in [("inotify", INOTIFY), ("poll", POLL)] {
@@ -34,7 +34,7 @@ fn the_same_uploads_either_way() {
     }
 }
 
-/// While the sidecar is stopped (SIGSTOP) more files are closed than the kernel queues events
+/// While the daemon is stopped (SIGSTOP) more files are closed than the kernel queues events
 /// for: the last pair's are lost, and the overflow alone tells of it.
 #[test]
 fn an_overflow_of_the_queue_loses_nothing() {

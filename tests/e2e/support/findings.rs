@@ -39,15 +39,15 @@ pub struct Findings {
 impl Findings {
     #[track_caller]
     pub fn of(ran: &Ran) -> Self {
-        let said = ran.json();
-        let verdict = ["ok", "warn", "fail"].iter().position(|word| said["verdict"] == *word);
+        let report = ran.json();
+        let verdict = ["ok", "warn", "fail"].iter().position(|word| report["verdict"] == *word);
         assert_eq!(ran.code, verdict.map(|place| i32::try_from(place).unwrap()), "{ran:#?}");
-        Self { code: ran.code, all: said["findings"].as_array().unwrap().clone() }
+        Self { code: ran.code, all: report["findings"].as_array().unwrap().clone() }
     }
 
     /// The worst finding of `check`, as `level: message`.
     #[track_caller]
-    pub fn said(&self, check: &str) -> String {
+    pub fn text(&self, check: &str) -> String {
         let finding = self.get(check);
         format!("{}: {}", finding["level"].as_str().unwrap(), finding["message"].as_str().unwrap())
     }
@@ -64,23 +64,23 @@ impl Findings {
     /// `check` must have failed, saying `message`, with a fix; returns what the log is to show.
     #[track_caller]
     pub fn failed(&self, check: &str, message: &str) -> String {
-        let said = self.said(check);
-        assert!(said.starts_with("fail: ") && said.contains(message), "{check}: {said}");
+        let text = self.text(check);
+        assert!(text.starts_with("fail: ") && text.contains(message), "{check}: {text}");
         assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
         self.get(check)["log"].as_str().unwrap_or_default().to_owned()
     }
 
     #[track_caller]
     pub fn warned(&self, check: &str, message: &str) {
-        let said = self.said(check);
-        assert!(said.starts_with("warn: ") && said.contains(message), "{check}: {said}");
+        let text = self.text(check);
+        assert!(text.starts_with("warn: ") && text.contains(message), "{check}: {text}");
         assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
     }
 }
 
 /// Tries a session, which may fail, and waits for sshd to log `words`.
 #[track_caller]
-pub fn sshd_says(account: &Account<'_>, words: &str) -> Ran {
+pub fn expect_in_sshd_log(account: &Account<'_>, words: &str) -> Ran {
     let before = account.host.sshd_log().len();
     let ran = account.sftp("pwd\n");
     until(&format!("sshd to log {words:?}"), SOON, || {

@@ -100,7 +100,7 @@ impl Host {
         }
     }
 
-    /// The folder that stands for /srv/sftp-import.
+    /// The folder that replaces /srv/sftp-import.
     pub fn accounts(&self) -> PathBuf {
         self.root.join("accounts")
     }
@@ -115,12 +115,12 @@ impl Host {
         self.root.join("state-admin/registry.db")
     }
 
-    /// The folder that stands for /var/lib/sftp-import.
+    /// The folder that replaces /var/lib/sftp-import.
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
     }
 
-    /// The folder that stands for /var/lib/sftp-import-keys.
+    /// The folder that replaces /var/lib/sftp-import-keys.
     pub fn keys(&self) -> PathBuf {
         self.root.join("state-keys")
     }

@@ -32,11 +32,11 @@ impl NotifySocket {
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = socket.recv(&mut buffer) {
-                let said = String::from_utf8_lossy(&buffer[..length]);
-                if said.lines().any(|line| line == "READY=1") {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                if text.lines().any(|line| line == "READY=1") {
                     counter.fetch_add(1, SeqCst);
                 }
-                if let Some(status) = said.lines().find_map(|l| l.strip_prefix("STATUS=")) {
+                if let Some(status) = text.lines().find_map(|l| l.strip_prefix("STATUS=")) {
                     status.clone_into(&mut last.lock().unwrap());
                 }
             }

@@ -160,7 +160,7 @@ pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
     names
 }
 
-/// What lies in the spool of imports: all but the socket that the sidecar listens at.
+/// What lies in the spool of imports: all but the socket that the daemon listens at.
 pub fn spooled(host: &Host) -> Vec<String> {
     let mut names = names(&host.accounts().join(".spool"), "");
     names.retain(|name| name != ".log");

@@ -32,7 +32,7 @@ fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) ->
 }
 
 /// How often `still_processing` was told of `manifest` in this state, `%` for any.
-fn told(host: &Host, manifest: &str, state: &str) -> usize {
+fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     let found = host.query(&format!(
         "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import
          WHERE milestone.type = 'import.still_processing' AND manifest = '{manifest}.manifest'
@@ -67,32 +67,33 @@ fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
     hold(&host);
     until("both to be told of", LONG, || {
         host.check_daemon();
-        (told(&host, "big", "running") > 0 && told(&host, "next", "queued") > 0).then_some(())
+        (milestones(&host, "big", "running") > 0 && milestones(&host, "next", "queued") > 0)
+            .then_some(())
     });
 
     // Killed while it runs: the next process knows, and says so again.
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
     let killed = host.daemon().take();
     drop(killed);
-    let before = told(&host, "big", "%");
+    let before = milestones(&host, "big", "%");
     host.start_daemon();
     let again = wait_for(&account, "big", |r| r["state"] == "running" && *r != running);
     assert_eq!(again["import"], running["import"]);
     hold(&host);
     until("it to be told of again", LONG, || {
         host.check_daemon();
-        (told(&host, "big", "%") > before).then_some(())
+        (milestones(&host, "big", "%") > before).then_some(())
     });
     let report = account.report_within("big", LONG);
     assert_eq!(report["records"]["accepted"], MANY, "{report:#}");
     assert_eq!((report.get("place"), report.get("progress")), (None, None), "{report:#}");
     assert_eq!(account.report("next")["state"], "completed");
     host.wait_until_quiet(LONG);
-    check_told(&host);
+    check_milestones(&host);
 }
 
 /// Mail, webhook and activity log tell the same.
-fn check_told(host: &Host) {
+fn check_milestones(host: &Host) {
     let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
     let milestones = count("SELECT count(*) FROM milestone WHERE type = 'import.still_processing'");
     let logged = count("SELECT count(*) FROM activity WHERE action = 'import.still_processing'");
