@@ -150,7 +150,7 @@ fn verified(request: &Value, secret: &str) -> Value {
 }
 
 #[test]
-fn the_activity_log_tells_the_whole_story() {
+fn the_activity_log_has_every_step() {
     let host = Host::running();
     let account = host.account("e2e-activity");
     account.upload(&Pair::events(&account.local(), "e", 2));
@@ -185,7 +185,7 @@ fn a_manifest_that_is_named_like_an_import_id_replaces_no_answer() {
     assert_eq!(account.report(&id(1))["import"], id(1));
 }
 
-/// The samples we ship import as their README says; so do the product page's, which they are.
+/// The shipped samples, taken from the product page, import as their README describes.
 #[test]
 fn the_samples_import() {
     let host = Host::running();

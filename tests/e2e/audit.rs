@@ -1,4 +1,4 @@
-//! What the SFTP server's log says of uploads: in the activity log, and in reports where an upload
+//! What the SFTP server logs of uploads: in the activity log, and in reports where an upload
 //! was cut off. Through a real sshd, with real clients, and with the daemon stopped in between.
 
 use std::io::Write as _;
@@ -138,8 +138,10 @@ fn impatient() -> Host {
 fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
     let host = impatient();
     let account = host.account("e2e-audit-cut");
-    let (cut, corrected) =
-        (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "corrected", 40));
+    let (cut, corrected) = (
+        Pair::events(&account.local(), "cut", 40),
+        Pair::events(&account.local(), "corrected", 40),
+    );
     cut_upload(&account, &cut, "cut.csv");
     put(&account, &[&cut.manifest]);
     let found = warnings(&account, "cut");
@@ -211,7 +213,7 @@ fn a_cut_upload_is_known_under_every_name() {
 }
 
 #[test]
-fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
+fn uploads_during_a_stop_are_warned_of() {
     let host = impatient();
     let account = host.account("e2e-audit-restart");
     let pair = |stem| Pair::events(&account.local(), stem, 10);
@@ -234,7 +236,7 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
         let found = warnings(&account, stem);
         assert!(found.len() == 1 && found[0].contains(UNKNOWN), "{stem}: {found:?}");
     }
-    // From here on it is heard again, as soon as the chroot has the new socket.
+    // Its lines are read again as soon as the chroot has the new socket.
     let log = host.accounts().join(&account.id).join("dev/log");
     let socket = host.accounts().join(".spool/.log");
     let inode = |path: &Path| std::fs::symlink_metadata(path).map(|found| found.ino()).ok();
@@ -244,7 +246,7 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
     assert_eq!(warnings(&account, "after"), [""; 0]);
 }
 
-/// The daemon is killed before it has written down what it heard: that isn't forgotten in silence.
+/// The daemon is killed before it has stored what it read from the log. The reports warn of it.
 #[test]
 fn a_kill_leaves_no_upload_without_a_word() {
     let host = impatient();
@@ -259,8 +261,8 @@ fn a_kill_leaves_no_upload_without_a_word() {
         put(&account, &[&pair.manifest]);
         let found = warnings(&account, &stem);
         let words = [CUT, UNKNOWN, BEGUN];
-        let is_told = |text: &String| words.iter().any(|word| text.contains(word));
-        assert!(found.len() == 1 && is_told(&found[0]), "{found:?}");
+        let is_warned = |text: &String| words.iter().any(|word| text.contains(word));
+        assert!(found.len() == 1 && is_warned(&found[0]), "{found:?}");
     }
 }
 
@@ -334,7 +336,7 @@ fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
     Script::new(account).run(&code).ok();
 }
 
-/// An account can't see, take away or speak over another's, and not forge its own.
+/// An account can't read, remove or forge another account's log lines, nor forge its own.
 #[test]
 fn the_socket_is_not_the_accounts_to_change() {
     let host = Host::running();

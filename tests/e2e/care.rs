@@ -1,4 +1,4 @@
-//! Looking after a running host: backup and restore, an account's export and erasure, while
+//! Care of a running host: backup and restore, an account's export and erasure, while
 //! partners go on uploading.
 
 use std::fs;
@@ -126,7 +126,7 @@ fn an_account_is_erased_under_its_running_import() {
     account.import_all(&Pair::profiles(&account.local(), "first", 10), 20);
     let mut pairs = vec![Pair::events(&account.local(), "large", RECORDS)];
     pairs.extend((0..3).map(|n| Pair::events(&account.local(), &format!("behind{n}"), 3)));
-    // The manifests at once, as the first import must not be over when the last comes.
+    // The manifests follow immediately, as the first import must not be over when the last comes.
     let data = pairs.iter().map(|pair| &pair.data);
     let files = data.chain(pairs.iter().map(|pair| &pair.manifest));
     let batch: Vec<String> = files.map(|file| format!("put {}\n", file.display())).collect();

@@ -146,7 +146,7 @@ fn other_users_of_the_host_reach_nothing_below_the_accounts_folder() {
     assert_eq!(group_and_mode(&host.accounts()), wanted);
 }
 
-/// No shell and no command, with a terminal or without: sshd runs its sftp server, whatever is asked.
+/// No shell and no command, with a terminal or without: sshd runs its sftp server for every request.
 #[test]
 fn no_shell() {
     let host = Host::new("");

@@ -1,5 +1,5 @@
-//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor says of it, and, where
-//! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
+//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor reports, and, where
+//! sshd is affected, finds the same words in sshd's log. After the fix, doctor is content.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -134,7 +134,7 @@ fn chroots_and_folders_as_sshd_and_clients_see_them() {
     std::fs::rename(account.incoming(), &away).unwrap();
     examine(&host).failed("account-folders", "incoming is missing");
     let ran = account.sftp("pwd\n");
-    assert!(ran.stdout.contains("Remote working directory: /\n"), "sshd says nothing: {ran:#?}");
+    assert!(ran.stdout.contains("Remote working directory: /\n"), "no message of sshd: {ran:#?}");
     std::fs::rename(&away, account.incoming()).unwrap();
     expect_content(&host);
 }

@@ -1,5 +1,5 @@
 //! One account never hurts another: small files finish while a huge one runs, and one file waits for
-//! a turn, however many others wait. Told by what happened in which order; the waits are printed.
+//! a turn, however many others wait. Judged by the order of events; the waits are printed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -87,7 +87,7 @@ fn waits(account: &Account<'_>) -> String {
     format!("begun after {}; ended after {}", of("started_at"), of("finished_at"))
 }
 
-/// Puts a pair there at once, as if its upload had just ended.
+/// Puts both files there, as if its upload had just ended.
 fn put(account: &Account<'_>, stem: &str) {
     let pair = Pair::events(&account.local(), stem, 2);
     for file in [&pair.data, &pair.manifest] {

@@ -1,4 +1,4 @@
-//! An account that fills its incoming: it is told, once, and others are served as ever.
+//! An account that fills its incoming: it is warned once, and other accounts are not affected.
 
 use crate::support::host::{Host, SOON};
 use crate::support::pair::Pair;
@@ -9,12 +9,12 @@ fn files() -> usize {
     if crate::kill::long() { 1_000_000 } else { 5_000 }
 }
 
-/// What the daemon may have held at most, in MiB: what a look keeps is bounded by the account's
+/// What the daemon may have held at most, in MiB: what a scan keeps is bounded by the account's
 /// limit, of a fifth of the files here.
 const MOST_MEMORY: u64 = 300;
 
 #[test]
-fn an_account_over_its_limits_is_told_and_hurts_nobody() {
+fn an_account_over_its_limits_is_warned_once() {
     let (files, most) = (files(), files() / 5);
     let host = Host::new(&format!(
         "[pairing]\nrescan-every = \"1s\"\n\

@@ -61,7 +61,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
         let full = Filler::new(&disk, 2_000_000);
         let held =
             format!("free at {}, less than imports.free-space-floor = 4.0 MB", disk.display());
-        until("the status to say that the queue is held", SOON, || {
+        until("the status to report a held queue", SOON, || {
             host.check_daemon();
             host.status().contains(&held).then_some(())
         });
@@ -69,7 +69,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
         let pair = Pair::events(&account.local(), &stem, 3);
         account.upload(&pair);
         // The loop has come round since: it wrote the activity log, and claimed nothing.
-        until("the activity log to say so", SOON, || {
+        until("the entry of the activity log", SOON, || {
             (activity(&host)[before..] == ["queue.held"]).then_some(())
         });
         let rows = host.query(&format!("SELECT id FROM import WHERE stem = '{stem}'"));

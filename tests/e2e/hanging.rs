@@ -10,7 +10,7 @@ use crate::support::process::until;
 
 const IMPORTS: usize = 6;
 
-/// A server that takes connections and says nothing. Returns its port, and its connections, to be
+/// A server that accepts connections and sends nothing. Returns its port, and its connections, to be
 /// kept.
 fn silent() -> (u16, mpsc::Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,7 +68,7 @@ fn a_mail_server_and_an_endpoint_that_hang_slow_nobody() {
         ))
     };
     let wanted = (2 * IMPORTS).to_string();
-    until("what came to be recorded", SOON, || {
+    until("the recorded outcome", SOON, || {
         (of("webhook", "e2e-free", "delivered") == [wanted.as_str()]).then_some(())
     });
     assert_eq!(of("webhook", "e2e-stuck", "pending"), [wanted.as_str()]);

@@ -36,7 +36,7 @@ fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
     std::fs::rename(temporary, incoming.join(OsStr::from_bytes(name))).unwrap();
 }
 
-/// Everything that a name can stand for, made by root where an account can't.
+/// Every kind of file that a name can have, made by root where an account can't.
 fn odd_things(incoming: &Path, ending: &str) {
     let at = |name: &str| incoming.join(format!("{name}{ending}"));
     symlink("/etc/shadow", at("link")).unwrap();
@@ -186,7 +186,7 @@ fn mail_headers_are_not_injected() {
     }
 }
 
-/// An address of somebody else gets no mail, whatever its spelling: the contact gets it.
+/// An address of somebody else gets no mail in any spelling: the contact gets it.
 #[test]
 fn mail_to_a_stranger_goes_to_the_contact() {
     let host = impatient();
@@ -275,7 +275,7 @@ fn check_locally(account: &Account<'_>, csv: &str) {
 
 #[track_caller]
 fn unsteered(what: &str, output: &str) {
-    assert!(!output.is_empty(), "{what} says nothing");
+    assert!(!output.is_empty(), "{what} is empty");
     let steering = |c: char| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! What journald gets: a socket of ours stands in for its own, where no journal runs. Where one
+//! What journald gets: a socket of the test replaces its own where no journal runs. Where one
 //! does, the system test asks journalctl for the same.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::support::process::until;
 /// Where journald listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// The stand-in, which goes with its path.
+/// The replacement socket, whose path is removed when dropped.
 struct Journal(UnixDatagram);
 
 impl Journal {

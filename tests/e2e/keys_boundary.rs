@@ -178,7 +178,7 @@ fn the_helper_refuses_keys_that_others_than_root_could_write() {
     is_refused(&account, &host.state().join("link/keys.db"), &key);
 }
 
-/// Publishing replaces the file, whoever owns it, but refuses a folder that is not root's.
+/// Publishing replaces a file of any owner, but refuses a folder that is not root's.
 #[test]
 fn root_publishes_into_no_folder_of_the_daemons() {
     let host = Host::new("");

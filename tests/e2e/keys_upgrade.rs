@@ -166,7 +166,7 @@ fn nothing_is_upgraded_while_sshd_names_the_old_folder() {
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
 
-    // As it says.
+    // The command from the message.
     fs::write(&drop_in, new).unwrap();
     host.reload_sshd();
     assert!(account.can_log_in(), "the keys are copied");

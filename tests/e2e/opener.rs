@@ -82,7 +82,7 @@ fn the_daemon_and_the_programs_that_it_runs_have_no_capability() {
     assert!(opener.contains("NoNewPrivs:\t1\n"), "{opener}");
 }
 
-/// Prints what it could open of the processes that it is told.
+/// Prints what it could open of the given processes.
 const INTRUDER: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -265,7 +265,7 @@ fn the_opener_opens_uploads_and_nothing_else_for_a_hostile_asker() {
 
 const RECORDS: usize = 400_000;
 
-/// Killed in the middle of an import: the daemon ends and says why, and nothing is lost or doubled.
+/// Killed in the middle of an import: the daemon ends with the reason, and nothing is lost or doubled.
 #[test]
 fn the_daemon_ends_with_its_opener_and_the_import_goes_on() {
     let host = Host::running();
@@ -288,7 +288,7 @@ fn the_daemon_ends_with_its_opener_and_the_import_goes_on() {
     assert_eq!(account.event_folders(), [format!("import={}", imports[0])]);
 }
 
-/// systemd's SIGTERM goes to every process of the unit; a SIGKILL may come to the daemon alone.
+/// systemd's SIGTERM goes to every process of the unit; a SIGKILL may reach the daemon alone.
 #[test]
 fn the_opener_ends_when_the_daemon_does_and_not_before() {
     let host = Host::running();

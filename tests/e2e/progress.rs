@@ -1,4 +1,4 @@
-//! What a partner sees and hears until an import ends, and the script in docs/results.md.
+//! What a partner can see until an import ends, and the script in docs/results.md.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) ->
     })
 }
 
-/// How often `still_processing` was told of `manifest` in this state, `%` for any.
+/// The number of `still_processing` milestones of `manifest` in this state, `%` for any.
 fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     let found = host.query(&format!(
         "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import
@@ -51,10 +51,10 @@ fn hold(host: &Host) {
 }
 
 #[test]
-fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
+fn long_and_queued_imports_report_progress_after_a_kill() {
     let host = Host::new("[milestones]\nstill-processing-every = \"1s\"\n");
     host.start_daemon();
-    let account = host.account("e2e-meanwhile");
+    let account = host.account("e2e-progress");
     host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
     host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
     account.upload(&Pair::events(&account.local(), "big", MANY));
@@ -65,13 +65,13 @@ fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
     assert_eq!(queued["place"], 2, "{queued:#}");
     assert!(running["progress"]["bytesRead"].is_u64(), "{running:#}");
     hold(&host);
-    until("both to be told of", LONG, || {
+    until("milestones of both", LONG, || {
         host.check_daemon();
         (milestones(&host, "big", "running") > 0 && milestones(&host, "next", "queued") > 0)
             .then_some(())
     });
 
-    // Killed while it runs: the next process knows, and says so again.
+    // Killed while it runs: the next process reports it again.
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
     let killed = host.daemon().take();
     drop(killed);
@@ -80,7 +80,7 @@ fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
     let again = wait_for(&account, "big", |r| r["state"] == "running" && *r != running);
     assert_eq!(again["import"], running["import"]);
     hold(&host);
-    until("it to be told of again", LONG, || {
+    until("another milestone", LONG, || {
         host.check_daemon();
         (milestones(&host, "big", "%") > before).then_some(())
     });
@@ -92,7 +92,7 @@ fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
     check_milestones(&host);
 }
 
-/// Mail, webhook and activity log tell the same.
+/// Mail, webhook and activity log agree.
 fn check_milestones(host: &Host) {
     let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
     let milestones = count("SELECT count(*) FROM milestone WHERE type = 'import.still_processing'");
@@ -113,7 +113,7 @@ fn check_milestones(host: &Host) {
     assert!(still.count() >= milestones, "{requests:#?}");
 }
 
-/// The script of docs/results.md, as it stands there.
+/// The script of docs/results.md, unchanged.
 fn script(host: &Host) -> PathBuf {
     let page = std::fs::read_to_string(format!("{REPOSITORY}/docs/results.md")).unwrap();
     let (_, script) = page.split_once("```sh import.sh\n").expect("the page has the script");

@@ -1,5 +1,5 @@
 //! SIGKILL of a root command at any durable step of a change: the next one finishes it, and what sshd
-//! is told is never anything but the change's before or after.
+//! is given is never anything but the change's before or after.
 
 use std::fs;
 

@@ -78,7 +78,7 @@ fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
     assert!(account.can_log_in());
 }
 
-/// By its own word in /proc, whatever started it.
+/// From /proc, so that it does not matter what started it.
 #[test]
 fn the_daemon_has_no_capability_and_its_own_files_open() {
     let host = Host::running();
@@ -103,7 +103,7 @@ fn the_daemon_has_no_capability_and_its_own_files_open() {
 
     let own = [host.state(), host.accounts(), host.root.join("log"), host.root.join("etc")];
     for entry in fs::read_dir(format!("{process}/fd")).unwrap().flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed meanwhile
+        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed since
         let name = target.to_string_lossy();
         let is_no_file = ["socket:", "pipe:", "anon_inode:", "/dev/null"]
             .iter()
@@ -177,7 +177,7 @@ fn no_secret_reaches_a_log_or_a_list() {
     assert_eq!(deliveries, ["emaildelivered", "webhookdelivered"], "both secrets were used");
 
     let daemon = fs::read_to_string(host.root.join("log/daemon")).unwrap();
-    assert!(daemon.contains("delivered"), "it logs what it tells: {daemon}");
+    assert!(daemon.contains("delivered"), "it logs its deliveries: {daemon}");
     let environment = format!("/proc/{}/environ", host.daemon().as_ref().unwrap().id());
     let environment = String::from_utf8(fs::read(environment).unwrap()).unwrap();
     assert!(environment.contains("SFTP_IMPORT_LOG=trace"), "and all there is to log");

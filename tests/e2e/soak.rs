@@ -18,7 +18,7 @@ const ACCOUNTS: usize = 3;
 /// the largest imports that happened to run side by side, in KiB.
 const MEMORY_SLACK: u64 = 48 << 10;
 
-/// A look or a survey that happens to be under way: some hundred uploads that each left one thing
+/// A scan or a survey that is running: some hundred uploads that each left one thing
 /// open would be far beyond it.
 const SLACK: usize = 3;
 
@@ -142,7 +142,7 @@ fn memory_files_and_threads_are_flat_after_many_uploads() {
         assert!(fits, "files or threads grew: {before:?}, {after:?}");
     }
     let ended = host.query("SELECT count(*) FROM import WHERE state IN ('completed', 'failed')");
-    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload came to an end");
+    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload ended");
     let infra = "SELECT count(*) FROM import WHERE report LIKE '%nternal%'";
     assert_eq!(host.query(infra), ["0"], "and none by a fault of ours");
     until("nothing to be left in incoming", SOON, || {

@@ -1,4 +1,4 @@
-//! Files of ours that are missing, torn or somebody else's: said with the next step, nothing
+//! Files of ours that are missing, torn or somebody else's: reported with the next step, nothing
 //! overwritten, logins go on or are refused, and all goes on when they are corrected.
 
 use std::fs;
@@ -81,7 +81,7 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
     assert_eq!(account.event_folders().len(), 1 + breaks.len());
 }
 
-/// Starts a daemon that must end by itself, and returns what it said.
+/// Starts a daemon that must end by itself, and returns its output.
 fn daemon_refuses(host: &Host) -> String {
     let log = host.root.join("log/daemon");
     let before = fs::read(&log).unwrap().len();

@@ -113,7 +113,7 @@ fn the_test_hosts_give_the_same_capabilities() {
     }
 }
 
-/// The sample configuration says the defaults, all of them that are shown, but for two names.
+/// The sample configuration has the defaults, all of them that are shown, but for two names.
 #[test]
 fn the_sample_configuration_is_the_default_one() {
     let sample = Path::new(REPOSITORY).join("samples/config.toml");

@@ -125,7 +125,7 @@ fn a_manifest_half_written() {
     assert_eq!(account.report("e")["records"]["accepted"], 1);
 }
 
-/// The first gets the file, the other hears that there is none.
+/// The first gets the file, the other is answered that there is none.
 #[test]
 fn two_manifests_for_one_file() {
     let host = impatient();

@@ -28,7 +28,7 @@ fn an_import_is_watched_over_a_restart_to_its_end() {
     let (mut lines, lines_log) = watch(&host, false, &import);
     let (mut json, json_log) = watch(&host, true, &import);
     let text = |log: &std::path::Path| std::fs::read_to_string(log).unwrap();
-    until("both to say something", SOON, || {
+    until("output of both", SOON, || {
         (text(&lines_log).contains(" is ") && text(&json_log).contains("\"state\"")).then_some(())
     });
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);

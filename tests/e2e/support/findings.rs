@@ -8,7 +8,7 @@ use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
 use crate::support::process::{Ran, run, until};
 
-/// The options that make doctor look at this host's sshd.
+/// The options that make doctor check this host's sshd.
 pub fn arguments(host: &Host) -> [String; 5] {
     let sshd_config = host.root.join("ssh/sshd_config");
     ["doctor", "--json", "--from=127.0.0.1", "--sshd-config", text(&sshd_config)].map(String::from)
@@ -61,7 +61,7 @@ impl Findings {
         of_check.min_by_key(level).unwrap_or_else(|| panic!("nothing of {check}: {:#?}", self.all))
     }
 
-    /// `check` must have failed, saying `message`, with a fix; returns what the log is to show.
+    /// `check` must have failed with `message` and a fix; returns what the log is to show.
     #[track_caller]
     pub fn failed(&self, check: &str, message: &str) -> String {
         let text = self.text(check);
@@ -102,7 +102,7 @@ pub fn expect_content(host: &Host) {
     assert_ne!(findings.code, Some(2));
 }
 
-/// Mends by dropping.
+/// Restores the old state when dropped.
 pub struct Mode(PathBuf, u32);
 
 impl Mode {
