@@ -169,7 +169,7 @@ fn the_activity_log_has_every_step() {
 
 /// The id of the second import is no name for answers of the first one.
 #[test]
-fn a_manifest_that_is_named_like_an_import_id_replaces_no_answer() {
+fn a_manifest_named_like_an_import_replaces_nothing() {
     let host = Host::running();
     let account = host.account("e2e-answer-id");
     let first = Pair::events(&account.local(), "first", 2);

@@ -97,7 +97,7 @@ fn a_session_is_in_the_activity_log() {
 
 /// Each request has its own session: a failure in the log does not name its request.
 #[test]
-fn what_the_server_refused_is_in_the_activity_log_as_refused() {
+fn the_activity_log_has_refused_requests() {
     let host = Host::running();
     let account = host.account("e2e-audit-refused");
     std::fs::write(account.results().join("x.csv"), "1\n").unwrap();
@@ -135,7 +135,7 @@ fn impatient() -> Host {
 }
 
 #[test]
-fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
+fn a_lost_connection_is_in_the_report() {
     let host = impatient();
     let account = host.account("e2e-audit-cut");
     let (cut, corrected) = (
@@ -158,7 +158,7 @@ fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
 
 /// Its manifest is there already: the pair waits for the rest, and is imported once, whole.
 #[test]
-fn a_cut_data_file_is_waited_for_after_its_manifest() {
+fn a_manifest_waits_for_a_cut_data_file() {
     let host = Host::running();
     let account = host.account("e2e-audit-resume");
     let pair = Pair::events(&account.local(), "e", 40);

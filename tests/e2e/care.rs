@@ -47,7 +47,7 @@ fn completed(host: &Host) -> usize {
 }
 
 #[test]
-fn a_backup_is_made_under_uploads_and_restored_without_losing_them() {
+fn a_backup_under_uploads_restores_without_loss() {
     let host = Host::running();
     let account = host.account("e2e-backup");
     let saved = host.root.join("saved.db");

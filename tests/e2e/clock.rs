@@ -90,7 +90,7 @@ fn nothing_is_missed_when_the_clock_jumps() {
 /// A retry that is due in seconds is not due in days because the clock was set back by days; nor
 /// is it if the daemon did not run in between.
 #[test]
-fn what_is_tried_again_does_not_wait_for_the_clock_to_come_back() {
+fn retries_do_not_wait_for_the_clock() {
     for restarted in [false, true] {
         let host = Host::new("");
         let account = host.account("e2e-clock-retry");

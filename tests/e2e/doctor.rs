@@ -96,7 +96,7 @@ fn the_helper_as_sshd_sees_it() {
 }
 
 #[test]
-fn chroots_and_folders_as_sshd_and_clients_see_them() {
+fn chroots_as_sshd_and_clients_see_them() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);

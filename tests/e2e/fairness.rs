@@ -98,7 +98,7 @@ fn put(account: &Account<'_>, stem: &str) {
 
 /// Accounts take turns: with hundreds of one account's imports queued, another's one is next.
 #[test]
-fn one_import_waits_for_a_turn_and_not_for_hundreds() {
+fn an_import_waits_for_one_turn_only() {
     const MANY: usize = 400;
     let host = Host::new("[imports]\nworkers = 1\n");
     let (many, one) = (host.account("e2e-turns-many"), host.account("e2e-turns-one"));

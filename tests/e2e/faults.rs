@@ -29,7 +29,7 @@ const EVERY: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_disk_that_fails_at_any_step_changes_nothing() {
+fn a_disk_failing_anywhere_changes_nothing() {
     let tried = side_by_side(fail_at_each_point);
     let sum = |count: fn(&Tried) -> usize| tried.iter().map(count).sum::<usize>();
     let (points, failed) = (sum(|t| t.points), sum(|t| t.failed));

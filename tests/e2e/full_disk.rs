@@ -51,7 +51,7 @@ fn activity(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
+fn the_queue_is_held_below_the_floor() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"4MB\"\n");
     host.start_daemon();
     let account = host.account("e2e-floor");
@@ -88,7 +88,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
 }
 
 #[test]
-fn an_upload_beyond_the_disk_fails_at_the_client_and_hurts_nobody() {
+fn an_upload_beyond_the_disk_fails() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-beyond");
@@ -107,7 +107,7 @@ fn an_upload_beyond_the_disk_fails_at_the_client_and_hurts_nobody() {
 /// Error files, the report, the state database, the store: each meets a full disk, with no floor
 /// that would keep imports away from it, and is written when there is room.
 #[test]
-fn what_meets_a_full_disk_is_retried_and_not_lost() {
+fn imports_on_a_full_disk_are_retried() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-full");

@@ -41,7 +41,7 @@ fn patient(mail_port: u16) -> Host {
 }
 
 #[test]
-fn a_mail_server_and_an_endpoint_that_hang_slow_nobody() {
+fn hanging_receivers_slow_nobody() {
     let ((mail_port, _mail), (web_port, _web)) = (silent(), silent());
     let host = patient(mail_port);
     let (stuck, free) = (host.account("e2e-stuck"), host.account("e2e-free"));

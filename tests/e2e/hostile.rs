@@ -57,7 +57,7 @@ fn odd_things(incoming: &Path, ending: &str) {
 
 /// Each manifest names something that is not a plain file: refused, and the next pair imports.
 #[test]
-fn what_is_not_a_plain_file_is_refused_and_stops_nobody() {
+fn files_that_are_not_regular_are_refused() {
     let host = impatient();
     let account = host.account("e2e-odd");
     let incoming = account.incoming();

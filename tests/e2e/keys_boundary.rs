@@ -66,7 +66,7 @@ c.commit()";
 }
 
 #[test]
-fn a_lock_held_by_the_daemon_does_not_delay_a_revoke() {
+fn a_lock_of_the_daemons_delays_no_revoke() {
     let host = Host::new("");
     let account = host.account("e2e-lock");
     // Where earlier versions published: the daemon can put a lock of its own there.
@@ -91,7 +91,7 @@ fn a_lock_held_by_the_daemon_does_not_delay_a_revoke() {
 }
 
 #[test]
-fn the_daemon_changes_neither_the_published_keys_nor_their_folder() {
+fn the_daemon_cannot_change_published_keys() {
     let host = Host::new("");
     let account = host.account("e2e-replace");
     let (keys, database) = (host.keys(), host.keys_db());
@@ -127,7 +127,7 @@ fn the_daemon_changes_neither_the_published_keys_nor_their_folder() {
 }
 
 #[test]
-fn the_helper_refuses_keys_that_others_than_root_could_write() {
+fn the_helper_refuses_keys_writable_by_others() {
     let host = Host::new("");
     let account = host.account("e2e-forged");
     let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());

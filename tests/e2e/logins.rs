@@ -82,7 +82,7 @@ fn a_key_used_from_elsewhere() {
 }
 
 #[test]
-fn a_removed_account_leaves_no_user_and_no_folder() {
+fn a_removed_account_leaves_nothing() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());

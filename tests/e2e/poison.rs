@@ -28,7 +28,7 @@ fn next_import(host: &Host) -> String {
 }
 
 #[test]
-fn a_poisoned_import_is_set_aside_after_three_crashes() {
+fn an_import_is_set_aside_after_crashes() {
     let host = Host::new("");
     let account = host.account("e2e-poison");
     let (poison, next) =
@@ -53,7 +53,7 @@ fn a_poisoned_import_is_set_aside_after_three_crashes() {
 }
 
 #[test]
-fn an_import_that_is_stored_is_not_failed_after_three_crashes() {
+fn a_stored_import_is_never_set_aside() {
     let host = Host::new("");
     let account = host.account("e2e-stored");
     let pair = Pair::events_with(&account.local(), "a", 5, &[1]);

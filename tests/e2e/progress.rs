@@ -138,7 +138,7 @@ fn run_script(account: &Account<'_>, pair: &Pair, answers: &str) -> Ran {
 }
 
 #[test]
-fn the_script_in_the_docs_waits_for_the_answer_and_exits_by_it() {
+fn the_script_in_the_docs_waits_for_results() {
     let host = Host::new("[pairing]\nmanifest-quiet-period = \"0s\"\n");
     host.start_daemon();
     let account = host.account("e2e-script");

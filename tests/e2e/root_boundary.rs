@@ -54,7 +54,7 @@ fn members() -> String {
 
 /// Accounts named as other people's Unix users, with their ids: inside the range of accounts too.
 #[test]
-fn rows_of_the_state_database_change_no_unix_user_of_others() {
+fn rows_change_no_unix_user_of_others() {
     let host = Host::new("");
     host.cli(&["account", "add", "e2e-partner", "--any-recipient"]).ok();
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -143,7 +143,7 @@ fn rows_of_the_state_database_let_nobody_in() {
 
 /// a process of the daemon's user can hold the write lock of the state database for ever.
 #[test]
-fn a_lock_on_the_state_database_keeps_no_key_at_work() {
+fn a_database_lock_keeps_no_key_valid() {
     let host = Host::new("");
     let account = host.account("e2e-registry-locked");
     assert!(account.can_log_in());

@@ -45,7 +45,7 @@ fn out_of_reach(host: &Host, account: &Account<'_>) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
+fn the_helpers_user_reads_only_published_keys() {
     let host = Host::running();
     let account = host.account("e2e-helper");
     account.import_all(&Pair::profiles(&account.local(), "p", 2), 4);
@@ -80,7 +80,7 @@ fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
 
 /// From /proc, so that it does not matter what started it.
 #[test]
-fn the_daemon_has_no_capability_and_its_own_files_open() {
+fn the_daemon_has_only_its_files_open() {
     let host = Host::running();
     let account = host.account("e2e-process");
     account.import_all(&Pair::events(&account.local(), "e", 2), 2);

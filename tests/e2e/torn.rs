@@ -12,7 +12,7 @@ use crate::support::process::{Ran, run, until};
 type Break = fn(&Path);
 
 #[test]
-fn published_keys_that_are_torn_let_nobody_in_and_are_published_again() {
+fn torn_published_keys_are_published_again() {
     let host = Host::running();
     let account = host.account("e2e-torn");
     let keys = host.keys_db();
@@ -39,7 +39,7 @@ fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
 }
 
 #[test]
-fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
+fn a_torn_state_database_stops_no_upload() {
     let host = Host::running();
     let account = host.account("e2e-state");
     account.import_all(&Pair::events(&account.local(), "before", 2), 2);
@@ -117,7 +117,7 @@ fn put_back(good: &Path, database: &Path) {
 /// A state database from a backup numbers imports again: those that the spool and the store have
 /// must not be taken for new ones, nor the other way round.
 #[test]
-fn a_state_database_from_a_backup_gives_no_id_twice() {
+fn a_restored_state_database_reuses_no_id() {
     let host = Host::running();
     let account = host.account("e2e-again");
     host.stop_daemon();
