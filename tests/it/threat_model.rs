@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::promises::{has_test, rust_files};
+use crate::promises::{rust_files, tests};
 
 const PAGE: &str = "docs/threat-model.md";
 
@@ -18,25 +18,30 @@ fn modules(path: &str) -> Vec<&str> {
 }
 
 /// A quoted `text` as it must be now; `None` if nothing is called so. Text that is no name stays.
-fn current(text: &str, files: &BTreeMap<String, String>) -> Option<String> {
+fn current(text: &str, paths: &[&str], tests: &BTreeMap<&str, Vec<&str>>) -> Option<String> {
     let (module, name) = text.rsplit_once("::").unwrap_or(("", text));
     let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !is_name || (module.is_empty() && name.matches('_').count() < 4) {
         return Some(text.to_owned());
     }
-    let has_it = |file: &&String| has_test(&files[*file], name);
-    let homes: Vec<Vec<&str>> = files.keys().filter(has_it).map(|path| modules(path)).collect();
-    let is_module = || files.keys().any(|path| modules(path).ends_with(&[name]));
+    let homes = tests.get(name).map_or(&[][..], Vec::as_slice);
     match homes.first() {
-        None => is_module().then(|| text.to_owned()),
-        Some(_) if homes.iter().any(|home| home.contains(&module)) => Some(text.to_owned()),
-        Some(home) => Some(format!("{}::{name}", home.last().unwrap())),
+        None => {
+            let is_module = paths.iter().any(|path| modules(path).ends_with(&[name]));
+            is_module.then(|| text.to_owned())
+        }
+        Some(_) if homes.iter().any(|home| modules(home).contains(&module)) => {
+            Some(text.to_owned())
+        }
+        Some(home) => Some(format!("{}::{name}", modules(home).last().unwrap())),
     }
 }
 
 #[test]
 fn every_test_that_it_names_exists() {
     let files = rust_files();
+    let paths: Vec<&str> = files.keys().map(String::as_str).collect();
+    let tests = tests(&files);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = fs::read_to_string(&path).unwrap();
     let (mut names, mut missing, mut corrected) = (0, Vec::new(), Vec::new());
@@ -46,7 +51,7 @@ fn every_test_that_it_names_exists() {
             continue;
         }
         names += usize::from(text.contains("::"));
-        let now = current(text, &files);
+        let now = current(text, &paths, &tests);
         missing.extend(now.is_none().then_some(text));
         corrected.push(now.unwrap_or_default());
     }
