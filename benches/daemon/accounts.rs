@@ -11,10 +11,10 @@ use sftp_import::account::AccountId;
 
 use super::host::{Daemon, manifest, wait};
 
-/// The first look at every account is over by then, and the first rescan, which looks at folders that
-/// were just made once more; nothing is left but waiting.
+/// By then the first scan of every account is over, and the first rescan, which scans new folders a
+/// second time. The daemon only waits after that.
 const SETTLE: Duration = Duration::from_secs(75);
-/// How long it is watched doing nothing: one `rescan-every`, by its default.
+/// How long the idle daemon is measured: one `rescan-every`, by its default.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub fn measure(count: usize) {
@@ -26,7 +26,7 @@ pub fn measure(count: usize) {
     daemon.start();
     let ready = begin.elapsed().as_secs_f64();
 
-    // One that comes last is seen at once, before the first look at all of them is over.
+    // The last account's pair is claimed before the first scan of all accounts is over.
     let last = incoming.last().expect("there is an account");
     fs::write(last.join("e.csv"), "event_name,identity\nPurchased,a@example.com\n")
         .and_then(|()| fs::write(last.join("e.manifest"), manifest("e.csv")))
