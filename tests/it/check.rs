@@ -200,7 +200,7 @@ fn without_own_colours(text: &str) -> String {
 }
 
 #[test]
-fn for_machines_one_is_an_object_and_several_are_a_list() {
+fn json_is_an_object_or_a_list() {
     let laptop = Laptop::with_samples();
     let one = laptop.run(&["check", "--json", "orders.manifest"]);
     let report: Value = serde_json::from_slice(&one.stdout).unwrap();

@@ -126,7 +126,7 @@ fn an_erased_account_leaves_one_line() {
 
 /// A backup from before the account: the restored state database learns of it from the registry.
 #[test]
-fn an_account_that_a_restore_forgot_can_be_erased() {
+fn an_account_unknown_after_restore_is_erased() {
     let Some(mut host) = TestHost::new() else { return };
     let backup = host.config().with_file_name("before.db");
     let kept = host.account_with_key("rsa-3072.pub");

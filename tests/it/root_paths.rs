@@ -227,7 +227,7 @@ fn tree(folder: &str) -> &str {
 }
 
 #[test]
-fn root_uses_no_path_below_a_folder_of_another_user() {
+fn root_avoids_paths_of_other_users() {
     let sources = sources();
     let writable = writable_folders(&sources);
     for folder in ["/run/sftp-import", "/var/lib/sftp-import", "/srv/sftp-import/.spool"] {

@@ -30,7 +30,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_upgrade_can_be_taken_back_by_its_copy() {
+fn an_upgrade_is_undone_by_its_copy() {
     let Some(host) = TestHost::new() else { return };
     put_first_schema(&host);
     let listed = host.done(&["account", "list"]);
@@ -62,7 +62,7 @@ fn an_upgrade_can_be_taken_back_by_its_copy() {
 }
 
 #[test]
-fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
+fn a_restored_backup_keeps_keys_revoked() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
@@ -112,7 +112,7 @@ fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
 
 /// The same on a new machine, and on one whose registry is newer or older than the backup.
 #[test]
-fn a_restore_takes_over_only_what_was_agreed_to() {
+fn a_restore_adds_only_accepted_keys() {
     let Some(mut host) = TestHost::new() else { return };
     let (saved, admin) =
         (host.config().with_file_name("saved.db"), host.config().with_file_name("admin"));
