@@ -10,7 +10,7 @@ use sftp_import::account::AccountId;
 use sftp_import::import::ImportRow;
 use sftp_import::import_id::ImportId;
 use sftp_import::registry::backup;
-use sftp_import::state::activity::Pages;
+use sftp_import::state::activity::ActivityPages;
 use sftp_import::state::db::backup as state_backup;
 use sftp_import::state::imports::unfinished;
 use sftp_import::state::{
@@ -136,7 +136,7 @@ fn use_all(path: &Path) {
 
 /// As `activity export`: page after page, which must come to an end.
 fn export_activity(state: &State) {
-    let Ok(mut pages) = state.read(|tx| Pages::new(tx, None, None)) else { return };
+    let Ok(mut pages) = state.read(|tx| ActivityPages::new(tx, None, None)) else { return };
     for _ in 0..1000 {
         match state.read(|tx| pages.next(tx)) {
             Ok(lines) if !lines.is_empty() => {}

@@ -165,7 +165,7 @@ mod tests {
     fn only_a_young_end_that_was_not_tried_waits() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let task = |kind: &str, attempts| DeliveryTask {
-            milestone: deliveries::Milestone {
+            milestone: deliveries::MilestoneRow {
                 id: "msg_0".into(),
                 import: None,
                 account: "acme".into(),

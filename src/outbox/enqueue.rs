@@ -68,7 +68,7 @@ pub fn enqueue(
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
     let at = state::timestamp(state::millis(at))?; // the precision of the database
-    let row = deliveries::Milestone {
+    let row = deliveries::MilestoneRow {
         id: message_id(),
         import: Some(import.to_string()),
         account: account.to_string(),

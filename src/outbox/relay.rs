@@ -258,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let milestone = deliveries::Milestone {
+        let milestone = deliveries::MilestoneRow {
             id: "msg_1".into(),
             import: None,
             account: "acme".into(),

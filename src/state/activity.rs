@@ -9,7 +9,7 @@ use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// The number of lines that [`Pages`] reads in one transaction.
+/// The number of lines that [`ActivityPages`] reads in one transaction.
 const PAGE: u32 = 1000;
 
 const COLUMNS: &str = "at, account, import, action, detail, actor, id";
@@ -66,14 +66,14 @@ pub fn recent(
 ///
 /// It reads one page in each transaction, so that no read transaction lasts long.
 #[derive(Clone, Debug)]
-pub struct Pages {
+pub struct ActivityPages {
     account: Option<AccountId>,
     /// The time and id of the last line that was read.
     read: (i64, i64),
     last_id: i64,
 }
 
-impl Pages {
+impl ActivityPages {
     /// Begins with the lines from `since` on, of `account` or of all accounts.
     pub fn new(
         tx: &Transaction<'_>,
@@ -155,7 +155,7 @@ mod tests {
     fn exported(state: &State, account: Option<&str>, since: Option<i64>) -> Vec<String> {
         let account = account.map(|id| id.parse().unwrap());
         let since = since.map(|second| Timestamp::from_second(second).unwrap());
-        let mut pages = state.read(|tx| Pages::new(tx, account, since)).unwrap();
+        let mut pages = state.read(|tx| ActivityPages::new(tx, account, since)).unwrap();
         add(state, Some("acme"), 1, "of later");
         let mut all = Vec::new();
         loop {

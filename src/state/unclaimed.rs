@@ -10,7 +10,7 @@ use crate::account::AccountId;
 
 /// A file in incoming. A later file of the same name differs in the inode or the last change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnclaimedFile {
+pub struct UnclaimedRow {
     pub name: String,
     pub inode: u64,
     /// The time of its last change, to the millisecond.
@@ -21,7 +21,7 @@ pub struct UnclaimedFile {
 pub fn record_report(
     tx: &Transaction<'_>,
     account: &AccountId,
-    file: &UnclaimedFile,
+    file: &UnclaimedRow,
     at: Timestamp,
 ) -> Result<()> {
     let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
@@ -34,11 +34,11 @@ pub fn record_report(
 }
 
 /// Returns the reported files of `account`.
-pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedFile>> {
+pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRow>> {
     let sql = "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name";
     tx.select(sql, [account.as_str()], |row| {
         let inode = row.get::<_, i64>(1)?.cast_unsigned();
-        Ok(UnclaimedFile { name: row.get(0)?, inode, changed: time(row, 2)? })
+        Ok(UnclaimedRow { name: row.get(0)?, inode, changed: time(row, 2)? })
     })
 }
 
@@ -60,7 +60,7 @@ mod tests {
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let file =
-            |name: &str, inode, ms| UnclaimedFile { name: name.into(), inode, changed: at(ms) };
+            |name: &str, inode, ms| UnclaimedRow { name: name.into(), inode, changed: at(ms) };
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         state
             .write(|tx| {

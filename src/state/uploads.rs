@@ -87,7 +87,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn facts_outlive_a_restart_and_go_with_their_account() {
+    fn facts_are_stored_until_their_account_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();

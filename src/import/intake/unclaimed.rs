@@ -63,9 +63,9 @@ impl Engine {
     }
 }
 
-fn file(entry: &spool::Entry) -> unclaimed::UnclaimedFile {
+fn file(entry: &spool::Entry) -> unclaimed::UnclaimedRow {
     let changed: Timestamp = entry.ctime;
     // Cut to milliseconds, the precision of the state database, for comparison with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
-    unclaimed::UnclaimedFile { name: entry.name.clone(), inode: entry.ino, changed }
+    unclaimed::UnclaimedRow { name: entry.name.clone(), inode: entry.ino, changed }
 }

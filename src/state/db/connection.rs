@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_database_is_not_replaced_by_a_new_one() {
+    fn a_lost_database_is_not_replaced() {
         let (folder, path) = opened();
         let witness = folder.path().join("data/ACME-1");
         fs::create_dir_all(&witness).unwrap();

@@ -27,7 +27,7 @@ const MAX_MEMBERS: usize = 64;
 #[derive(Debug)]
 pub struct GroupCommit {
     path: PathBuf,
-    writer: Mutex<Writer>,
+    writer: Mutex<WriteConnection>,
     /// The user who runs this command; not set in the daemon.
     actor: OnceLock<Box<str>>,
     /// The number of writers that wait for the connection. Each of them will join an open group.
@@ -35,7 +35,7 @@ pub struct GroupCommit {
 }
 
 #[derive(Debug)]
-struct Writer {
+struct WriteConnection {
     connection: Connection,
     /// The group of the open transaction; `None` if none is open.
     group: Option<Arc<CommitGroup>>,
@@ -60,7 +60,8 @@ struct SqlError(ffi::Error, Option<String>);
 impl GroupCommit {
     /// Creates the queue for `connection`, which has the database `path` open.
     pub fn new(path: &Path, connection: Connection) -> Self {
-        let writer = Writer { connection, group: None, members: 0, stuck: false, reconnected: 0 };
+        let writer =
+            WriteConnection { connection, group: None, members: 0, stuck: false, reconnected: 0 };
         let (writer, waiting) = (Mutex::new(writer), AtomicUsize::new(0));
         Self { path: path.to_owned(), writer, actor: OnceLock::new(), waiting }
     }
@@ -119,13 +120,13 @@ impl GroupCommit {
         writer.stuck = true;
     }
 
-    fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+    fn lock_writer(&self) -> MutexGuard<'_, WriteConnection> {
         // A panic in a writer's work is caught and undone while the lock is held.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Writer {
+impl WriteConnection {
     /// Joins the open transaction, or begins one by taking the write lock.
     fn join(&mut self, path: &Path) -> Result<Arc<CommitGroup>> {
         if let Some(group) = &self.group {

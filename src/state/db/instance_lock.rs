@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_daemon_is_refused_until_the_first_ends() {
+    fn a_second_daemon_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let patience = Duration::from_secs(60);
         let first = InstanceLock::acquire(folder.path(), patience).unwrap();

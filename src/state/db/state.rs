@@ -171,7 +171,7 @@ mod tests {
 
     /// Two commands can be the first ones on a new host at the same time.
     #[test]
-    fn opening_waits_for_another_writer_of_a_new_database() {
+    fn opening_waits_for_another_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let other = Connection::open(&path).unwrap();

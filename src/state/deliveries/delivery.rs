@@ -11,7 +11,7 @@ use crate::state::{Error, Result, Transaction, millis};
 
 /// A milestone of an import, as it is stored and delivered.
 #[derive(Clone, Debug)]
-pub struct Milestone {
+pub struct MilestoneRow {
     /// `msg_…`: the webhook-id header, and part of the mail's Message-ID.
     pub id: String,
     pub import: Option<String>,
@@ -55,7 +55,7 @@ impl FromStr for Channel {
 /// What is needed for an attempt at a delivery.
 #[derive(Clone, Debug)]
 pub struct DeliveryTask {
-    pub milestone: Milestone,
+    pub milestone: MilestoneRow,
     pub channel: Channel,
     /// A mail address, or an endpoint's name.
     pub destination: String,
@@ -82,8 +82,8 @@ pub enum AttemptResult {
 }
 
 /// Writes a milestone. Returns false, and writes nothing, if the import has it already.
-pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool> {
-    let Milestone { id, import, account, kind, at, body } = milestone;
+pub fn add_milestone(tx: &Transaction<'_>, milestone: &MilestoneRow) -> Result<bool> {
+    let MilestoneRow { id, import, account, kind, at, body } = milestone;
     let added = tx.change(
         "INSERT INTO milestone (id, import, account, type, at, body, retry)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6,
@@ -98,7 +98,7 @@ pub fn add_milestone(tx: &Transaction<'_>, milestone: &Milestone) -> Result<bool
 /// delivery already.
 pub fn add(
     tx: &Transaction<'_>,
-    milestone: &Milestone,
+    milestone: &MilestoneRow,
     channel: Channel,
     destination: &str,
 ) -> Result<()> {
@@ -136,7 +136,7 @@ pub const TASK_COLUMNS: &str = "d.id, m.id, m.import, m.account, m.type, m.at, m
 
 /// Reads a delivery's id and its task from [`TASK_COLUMNS`].
 pub fn read_task(row: &Row<'_>) -> Result<(i64, DeliveryTask)> {
-    let milestone = Milestone {
+    let milestone = MilestoneRow {
         id: row.get(1)?,
         import: row.get(2)?,
         account: row.get(3)?,

@@ -11,7 +11,7 @@ mod reschedule;
 
 pub use batch::{find_end, list_companions, list_earlier};
 pub use delivery::{
-    Attempt, AttemptResult, Channel, DeliveryTask, Milestone, add, add_milestone, find_task,
+    Attempt, AttemptResult, Channel, DeliveryTask, MilestoneRow, add, add_milestone, find_task,
     record_attempt,
 };
 pub use due::{DueDelivery, list_due, next_due};

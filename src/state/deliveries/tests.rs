@@ -9,8 +9,8 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> Milestone {
-    let milestone = Milestone {
+fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> MilestoneRow {
+    let milestone = MilestoneRow {
         id: format!("msg_{n}"),
         import: Some(format!("sftp1-{n}")),
         account: account.to_owned(),
@@ -75,7 +75,7 @@ fn a_late_attempt_is_recorded_without_effect() {
 }
 
 #[test]
-fn only_pending_deliveries_scheduled_too_late_are_made_due() {
+fn pending_deliveries_beyond_the_limit_become_due() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let failed = Attempt { at: at(9), took_ms: 1, outcome: "503".into() };

@@ -99,7 +99,7 @@ fn an_error_or_panic_undoes_its_own_changes() {
 }
 
 #[test]
-fn a_rollback_of_everything_is_an_error_for_all() {
+fn a_full_rollback_fails_for_all_writers() {
     let (_folder, path, writers) = writers();
     let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;

@@ -63,7 +63,7 @@ fn the_first_schema_has_rows_in_every_table() {
 }
 
 #[test]
-fn an_upgrade_makes_a_copy_and_keeps_every_row() {
+fn an_upgrade_copies_and_keeps_every_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
@@ -125,7 +125,7 @@ fn upgraded_rows_can_be_read() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_with_the_next_step() {
+fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
