@@ -28,10 +28,10 @@ pub struct State {
 impl State {
     /// Opens `path`, creating and migrating it as needed. Only its owner can read it.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = parent(path);
-        let owner = Owner::of(folder).map_err(IoError::of("act as the owner of", folder))?;
-        let _rights = owner.assume().map_err(IoError::of("act as the owner of", folder))?;
-        create_private(path).map_err(IoError::of("create or open", path))?;
+        let failed = || IoError::of("create or open the state database", path);
+        let owner = Owner::of(parent(path)).map_err(failed())?;
+        let _rights = owner.assume().map_err(failed())?;
+        create_private(path).map_err(failed())?;
         let mut connection = connect(path)?;
         migrations::run(&mut connection, path).map_err(|error| detect_damage(error, path))?;
         let reader = connect(path)?;
