@@ -10,7 +10,7 @@
 //!    while the inode has no writer; a writable mapping counts as one until it is removed. The
 //!    lease is acquired before the rename and renewed after it. If anybody opened the file for
 //!    writing or truncated it in between, the lease is broken or its renewal refused
-//!    (`Lease::is_whole`). A broken lease delays that open(2) until the daemon releases the lease,
+//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the lease,
 //!    at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in incoming,
 //!    and nothing is lost.
 //! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a
@@ -23,7 +23,6 @@
 pub mod lease_probe;
 pub mod steps;
 
-use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -34,6 +33,7 @@ use super::incoming::entry::Entry;
 use super::layout::Layout;
 use super::opener::Opener;
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::FolderError;
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
@@ -174,8 +174,8 @@ pub enum ClaimError {
     /// The lease could not be requested.
     #[error("cannot check whether {name:?} is being written")]
     Lease { name: String, source: LeaseError },
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 impl Claim {

@@ -82,7 +82,7 @@ impl Opener {
             Way::Here(_) => ReadLease::take(file)?,
             Way::Process(socket) => {
                 ask(socket, &Request::Lease, Some(file.as_fd()))?;
-                ReadLease::taken(file)
+                ReadLease::from_leased(file)
             }
         };
         Ok(Lease { lease, opener: self.clone() })
@@ -92,9 +92,9 @@ impl Opener {
 impl Lease {
     /// Returns whether nobody opened the file for writing, or truncated it, since the lease was
     /// acquired. Fails with `EPIPE` if the opener process has ended.
-    pub fn is_whole(&self) -> io::Result<bool> {
+    pub fn is_unbroken(&self) -> io::Result<bool> {
         match &*self.opener.0 {
-            Way::Here(_) => self.lease.is_whole(),
+            Way::Here(_) => self.lease.is_unbroken(),
             Way::Process(socket) => match ask(socket, &Request::Renew, Some(self.file().as_fd())) {
                 Ok(_) => Ok(true),
                 Err(Errno::EAGAIN) => Ok(false),
