@@ -27,6 +27,7 @@ use nix::unistd::linkat;
 
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::audit::LogLine;
 use crate::files::dir::{Folder, FolderError};
 
 /// Its name in the spool. An import id cannot begin with a dot.
@@ -51,18 +52,6 @@ pub enum LogSocketError {
     /// The socket cannot be linked into a chroot.
     #[error("cannot {operation} {}", path.display())]
     Link { operation: &'static str, path: PathBuf, source: io::Error },
-}
-
-/// A received datagram, with the sender and time that the kernel reports.
-#[derive(Clone, Debug)]
-pub struct Datagram {
-    /// The sender's user id.
-    pub uid: u32,
-    /// The sender's process id.
-    pub pid: i32,
-    /// When it was sent.
-    pub at: Timestamp,
-    pub bytes: Vec<u8>,
 }
 
 /// The bound log socket.
@@ -102,9 +91,9 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
 
 /// Whether an account's chroot has a link to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Linked {
+pub enum LogLink {
     /// It has a link to the current socket.
-    Fresh,
+    Current,
     /// It has no link, or one to an earlier socket.
     Stale,
     /// The chroot has no folder for the link.
@@ -112,15 +101,15 @@ pub enum Linked {
 }
 
 /// Returns whether the chroot of `account` has a link to the socket.
-pub fn linked(layout: &Layout, account: &AccountId) -> Linked {
+pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
     let dev = layout.dev(account);
     let id = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
     if !dev.is_dir() {
-        return Linked::NoFolder;
+        return LogLink::NoFolder;
     }
     match (id(&log_socket(layout)), id(&dev.join(LINK))) {
-        (Some(ours), Some(theirs)) if ours == theirs => Linked::Fresh,
-        _ => Linked::Stale,
+        (Some(ours), Some(theirs)) if ours == theirs => LogLink::Current,
+        _ => LogLink::Stale,
     }
 }
 
@@ -165,7 +154,7 @@ impl LogSocket {
     }
 
     /// Receives the next datagram. `None` if the queue is empty.
-    pub fn receive(&self) -> Result<Option<Datagram>, LogSocketError> {
+    pub fn receive(&self) -> Result<Option<LogLine>, LogSocketError> {
         let mut bytes = vec![0; LONGEST];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, nix::libc::ucred);
         let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -192,7 +181,7 @@ impl LogSocket {
         bytes.truncate(length);
         // With SO_PASSCRED the kernel reports every sender. The default matches no user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
-        Ok(Some(Datagram { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
+        Ok(Some(LogLine { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
     /// Links the socket into the chroot of `account`, unless it is linked already. Returns when the
