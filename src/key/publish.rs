@@ -3,9 +3,8 @@
 //! Publishers take a lock, and each reads the registry after it has the lock. So the last one to
 //! finish has seen every change that was committed before.
 
-use std::io;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
@@ -14,14 +13,15 @@ use super::folder::Folder;
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::authorized_keys::trust;
 use crate::config::Config;
+use crate::files::IoError;
 use crate::registry::keys::{Publishable, each_usable};
 use crate::registry::{self, Registry};
 
 /// The keys could not be published. The last publication stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Another user than root can change the path of the published keys.
     #[error("cannot use the path of the published keys")]
     Untrusted(#[source] trust::Error),

@@ -1,8 +1,8 @@
 //! [`ClaimError`]: why a claim failed, and the state that it leaves.
 
-use std::io;
 use std::path::PathBuf;
 
+use crate::files::IoError;
 use crate::files::dir::FolderError;
 use crate::sys::LeaseError;
 
@@ -48,8 +48,8 @@ pub enum ClaimError {
     /// The lease could not be requested.
     #[error("cannot check whether {name:?} is being written")]
     Lease { name: String, source: LeaseError },
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 impl ClaimError {
