@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_place_of_a_folder_is_an_error() {
+    fn a_file_as_parent_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "").unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_file_replaces_no_other_and_is_removed() {
+    fn a_temporary_file_replaces_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

@@ -34,8 +34,9 @@ impl LockFile {
     /// process's user may have rights in the folder, because another user could hold the lock for
     /// ever.
     pub fn open_private(folder: &Path, name: &str) -> Result<Self, IoError> {
-        private::make_folder(folder).map_err(IoError::of("use", folder))?;
-        Self::open(&folder.join(name))
+        let path = folder.join(name);
+        private::make_folder(folder).map_err(IoError::of("lock", &path))?;
+        Self::open(&path)
     }
 
     /// Waits until no other process has the lock, and locks the file.

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn root_has_the_owners_file_rights_and_gets_its_own_back() {
+    fn root_gets_its_own_rights_again() {
         let Some((root, folder)) = folder() else { return };
         let (secret, new) = (root.path().join("secret"), root.path().join("new"));
         {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_roots_changes_nothing() {
+    fn a_folder_of_root_needs_no_rights() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
         assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());

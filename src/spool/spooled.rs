@@ -131,7 +131,7 @@ impl SpooledData {
     /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
     /// everything is read. If not, the file "changed while being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
-        let whole = self.lease.is_whole().map_err(|source| self.unreadable(source))?;
+        let whole = self.lease.is_unbroken().map_err(|source| self.unreadable(source))?;
         let now = FileStamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
         Ok(whole && now == self.opened)
     }

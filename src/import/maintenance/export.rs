@@ -108,7 +108,7 @@ impl Engine {
         make_folder(to)?;
         let mut tables = Tables { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
         let (imports, unfinished) = self.state.read(|tx| {
-            account_data::each_row(tx, account, |table, row| tables.write(table, row))?;
+            account_data::for_each_row(tx, account, |table, row| tables.write(table, row))?;
             let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
             Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
         })?;

@@ -10,7 +10,7 @@
 //!    while the inode has no writer; a writable mapping counts as one until it is removed. The
 //!    lease is acquired before the rename and renewed after it. If anybody opened the file for
 //!    writing or truncated it in between, the lease is broken or its renewal refused
-//!    (`Lease::is_whole`). A broken lease delays that open(2) until the daemon releases the lease,
+//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the lease,
 //!    at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in incoming,
 //!    and nothing is lost.
 //! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a

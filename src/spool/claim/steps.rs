@@ -171,7 +171,7 @@ impl ClaimFolders {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
-        let whole = lease.is_whole();
+        let whole = lease.is_unbroken();
         let whole = whole.map_err(|error| io_error("check for writers of", path(), error))?;
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }

@@ -208,7 +208,7 @@ impl Incoming {
         };
         let failed = |source| self.unreadable(entry, source);
         let bytes = read_up_to(lease.file(), max.bytes()).map_err(failed)?;
-        if !lease.is_whole().map_err(failed)? {
+        if !lease.is_unbroken().map_err(failed)? {
             return Ok(Some(ManifestContent::BeingWritten));
         }
         let parsed = bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&bytes));

@@ -82,7 +82,7 @@ impl Opener {
             Backend::InProcess(_) => ReadLease::take(file)?,
             Backend::Process(socket) => {
                 ask(socket, &OpenerRequest::Lease, Some(file.as_fd()))?;
-                ReadLease::taken(file)
+                ReadLease::from_leased(file)
             }
         };
         Ok(Lease { lease, opener: self.clone() })
@@ -92,16 +92,14 @@ impl Opener {
 impl Lease {
     /// Returns whether nobody opened the file for writing, or truncated it, since the lease was
     /// acquired. Fails with `EPIPE` if the opener process has ended.
-    pub fn is_whole(&self) -> io::Result<bool> {
+    pub fn is_unbroken(&self) -> io::Result<bool> {
         match &*self.opener.0 {
-            Backend::InProcess(_) => self.lease.is_whole(),
-            Backend::Process(socket) => {
-                match ask(socket, &OpenerRequest::Renew, Some(self.file().as_fd())) {
-                    Ok(_) => Ok(true),
-                    Err(Errno::EAGAIN) => Ok(false),
-                    Err(errno) => Err(errno.into()),
-                }
-            }
+            Backend::InProcess(_) => self.lease.is_unbroken(),
+            Backend::Process(socket) => match ask(socket, &OpenerRequest::Renew, Some(self.file().as_fd())) {
+                Ok(_) => Ok(true),
+                Err(Errno::EAGAIN) => Ok(false),
+                Err(errno) => Err(errno.into()),
+            },
         }
     }
 

@@ -83,7 +83,7 @@ fn carry_out(request: &[u8], file: Option<File>, access: &Access) -> nix::Result
         }
         (Some(OpenerRequest::Renew), Some(file)) => {
             access.check_lease(&file)?;
-            match ReadLease::taken(file).is_whole() {
+            match ReadLease::from_leased(file).is_unbroken() {
                 Ok(true) => Ok(None),
                 Ok(false) => Err(Errno::EAGAIN),
                 Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),

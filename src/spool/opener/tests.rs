@@ -48,10 +48,10 @@ fn opens_leases_and_renews_through_the_socket() {
     drop(writer);
     host.closed("e.csv");
     let lease = opener.lease(opener.open(&incoming(&host), "e.csv").unwrap()).unwrap();
-    assert!(lease.is_whole().unwrap() && lease.is_whole().unwrap());
+    assert!(lease.is_unbroken().unwrap() && lease.is_unbroken().unwrap());
     let late = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
     assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
-    assert!(!lease.is_whole().unwrap());
+    assert!(!lease.is_unbroken().unwrap());
 }
 
 /// The kernel's errors are passed on, because callers decide by them.
@@ -127,13 +127,13 @@ fn files_of_other_users_are_neither_opened_nor_leased() {
     let opener = opener(&host);
     let lease = |file: &Path| opener.lease(File::open(file).unwrap());
     chown(&path, Some(70_123), None).unwrap();
-    assert!(lease(&path).unwrap().is_whole().unwrap());
+    assert!(lease(&path).unwrap().is_unbroken().unwrap());
     opener.open(&incoming(&host), "e.csv").unwrap();
     chown(&path, Some(STRANGER), None).unwrap();
     assert_eq!(opener.open(&incoming(&host), "e.csv").unwrap_err(), Errno::EPERM);
     assert!(matches!(lease(&path), Err(LeaseError::Denied(_))), "{:?}", lease(&path));
     let taken = Lease { lease: ReadLease::take(File::open(&path).unwrap()).unwrap(), opener };
-    assert_eq!(taken.is_whole().unwrap_err().raw_os_error(), Some(libc::EPERM));
+    assert_eq!(taken.is_unbroken().unwrap_err().raw_os_error(), Some(libc::EPERM));
 }
 
 /// Invalid messages neither end the process nor get a file.

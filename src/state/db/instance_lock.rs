@@ -14,7 +14,7 @@ const LOCK: &str = "daemon.lock";
 
 /// Why the state folder can't be locked.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAlone {
+pub enum InstanceLockError {
     #[error(transparent)]
     Io(#[from] IoError),
     /// A daemon uses this state folder.
@@ -25,14 +25,14 @@ pub enum NotAlone {
 /// The lock of a state folder; released when dropped.
 #[derive(Debug)]
 #[must_use = "dropped, it lets another daemon start"]
-pub struct Alone {
+pub struct InstanceLock {
     _lock: FileLock,
 }
 
-impl Alone {
+impl InstanceLock {
     /// Locks the folder `state`. Waits up to `patience` for another holder to end: a killed process
     /// holds the lock for a moment longer.
-    pub fn take(state: &Path, patience: Duration) -> Result<Self, NotAlone> {
+    pub fn acquire(state: &Path, patience: Duration) -> Result<Self, InstanceLockError> {
         let file = {
             // The daemon must be able to open the file too.
             let _rights = Owner::assume_of(state)?;
@@ -40,7 +40,7 @@ impl Alone {
         };
         match file.try_lock(patience)? {
             Some(lock) => Ok(Self { _lock: lock }),
-            None => Err(NotAlone::Running { state: state.to_owned() }),
+            None => Err(InstanceLockError::Running { state: state.to_owned() }),
         }
     }
 }
@@ -50,15 +50,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_daemon_is_refused_until_the_first_ends() {
+    fn a_second_daemon_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let patience = Duration::from_secs(60);
-        let first = Alone::take(folder.path(), patience).unwrap();
-        let refused = Alone::take(folder.path(), Duration::ZERO).unwrap_err();
+        let first = InstanceLock::acquire(folder.path(), patience).unwrap();
+        let refused = InstanceLock::acquire(folder.path(), Duration::ZERO).unwrap_err();
         let text = format!("another sftp-importd is running on {}", folder.path().display());
         assert_eq!(refused.to_string(), text);
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| Alone::take(folder.path(), patience));
+            let second = scope.spawn(|| InstanceLock::acquire(folder.path(), patience));
             std::thread::sleep(Duration::from_millis(50));
             assert!(!second.is_finished());
             drop(first);
