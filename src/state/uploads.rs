@@ -26,7 +26,12 @@ pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &OutcomeChanges
     Ok(())
 }
 
-fn put(tx: &Transaction<'_>, account: &AccountId, name: &LoggedName, fact: &UploadOutcome) -> Result<()> {
+fn put(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name: &LoggedName,
+    fact: &UploadOutcome,
+) -> Result<()> {
     tx.change(
         "INSERT OR REPLACE INTO upload (account, name, cut, ended, bytes, at, address, known_at)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?1",

@@ -95,11 +95,13 @@ impl Lease {
     pub fn is_unbroken(&self) -> io::Result<bool> {
         match &*self.opener.0 {
             Backend::InProcess(_) => self.lease.is_unbroken(),
-            Backend::Process(socket) => match ask(socket, &OpenerRequest::Renew, Some(self.file().as_fd())) {
-                Ok(_) => Ok(true),
-                Err(Errno::EAGAIN) => Ok(false),
-                Err(errno) => Err(errno.into()),
-            },
+            Backend::Process(socket) => {
+                match ask(socket, &OpenerRequest::Renew, Some(self.file().as_fd())) {
+                    Ok(_) => Ok(true),
+                    Err(Errno::EAGAIN) => Ok(false),
+                    Err(errno) => Err(errno.into()),
+                }
+            }
         }
     }
 
