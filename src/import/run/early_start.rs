@@ -20,7 +20,7 @@ use crate::account::AccountId;
 use crate::import::{Engine, ImportRow};
 use crate::import_id::ImportId;
 use crate::report::{Failure, ImportState};
-use crate::spool::{Claim, Take};
+use crate::spool::{Claim, PlannedClaim};
 use crate::state::{self, activity, imports};
 
 /// The files of a completed claim.
@@ -34,7 +34,7 @@ pub enum Claimed {
 impl Engine {
     /// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon
     /// gets a slot.
-    pub fn may_begin_with(&self, take: &Take) -> bool {
+    pub fn may_begin_with(&self, take: &PlannedClaim) -> bool {
         // A crash before its run counts as a start, which must not have been its last one.
         let starts = decide::on_start(None, 1, self.config.imports.max_starts);
         starts == Start::Run
