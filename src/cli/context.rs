@@ -118,7 +118,8 @@ impl Context {
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
-                admission::begin_if_new(config, &self.state(config)?, &actor()).map_err(refused)
+                admission::open_or_create_registry(config, &self.state(config)?, &actor())
+                    .map_err(refused)
             }
             opened => opened.map_err(|error| refused(error.into())),
         }
@@ -128,7 +129,7 @@ impl Context {
     /// in force.
     pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
         let told = self.state(admission.config).and_then(|state| {
-            admission.copy(&state, Timestamp::now(), id).map_err(refused)?;
+            admission.copy_account(&state, Timestamp::now(), id).map_err(refused)?;
             Ok(state)
         });
         told.map_err(|error| {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 use nix::unistd::{Group, geteuid};
 
-use super::PublishError;
+use super::error::PublishError;
 use crate::authorized_keys::trust;
 
 /// The group of the user that sshd runs the helper as.
@@ -32,13 +32,13 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> P
 }
 
 /// The folder, open and checked. Invariant: only root can change a name on its path or in it.
-pub(super) struct Folder {
+pub(super) struct KeysFolder {
     /// Has no symbolic links.
     path: PathBuf,
     handle: File,
 }
 
-impl Folder {
+impl KeysFolder {
     /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, PublishError> {
         let above = path.parent().unwrap_or(Path::new("/"));
         trust::resolve(above, &owners()).map_err(PublishError::Untrusted)?;
-        make(path)?;
+        create(path)?;
         let path = trust::resolve(path, &owners()).map_err(PublishError::Untrusted)?;
         let handle = OpenOptions::new()
             .read(true)
@@ -96,7 +96,7 @@ impl Folder {
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {
         let (new, database) = (&self.path.join(".keys.db.new"), &self.path.join(DATABASE));
-        self.make_empty(new)?;
+        self.create_empty(new)?;
         let filled = fill(new)?;
         File::open(new).and_then(|file| file.sync_all()).map_err(failed("flush", new))?;
         fs::rename(new, database).map_err(failed("replace", database))?;
@@ -106,7 +106,7 @@ impl Folder {
 
     /// Creates an empty file at `path` that the folder's group can read. Removes the remains of a
     /// crash first.
-    fn make_empty(&self, path: &Path) -> Result<(), PublishError> {
+    fn create_empty(&self, path: &Path) -> Result<(), PublishError> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed("remove", path)(error));
@@ -126,7 +126,7 @@ impl Folder {
 }
 
 /// Creates the folder if it is missing, and gives it to the helper's group if the host has one.
-fn make(folder: &Path) -> Result<(), PublishError> {
+fn create(folder: &Path) -> Result<(), PublishError> {
     match DirBuilder::new().mode(0o750).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made.map_err(failed("make", folder))?,

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 
-use super::ProvisionError;
-use super::host::Owned;
-use super::step::Wanted;
+use super::error::{ProvisionError, Result};
+use super::host::Ownership;
+use super::step::RequiredFolders;
 use crate::account::AccountId;
 use crate::spool::{self, Layout};
 
@@ -21,7 +21,7 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Provi
 }
 
 /// Creates the folder `path` if it is missing, and sets its owner, group and mode.
-pub(super) fn make(path: &Path, want: Owned) -> Result<(), ProvisionError> {
+pub(super) fn ensure(path: &Path, want: Ownership) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(failed("make the folder", path)(error));
@@ -35,7 +35,7 @@ pub(super) fn make(path: &Path, want: Owned) -> Result<(), ProvisionError> {
         .map_err(failed("set the mode of", path))
 }
 
-fn open(path: &Path) -> Result<File, ProvisionError> {
+fn open(path: &Path) -> Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(O_DIRECTORY | O_NOFOLLOW)
@@ -46,37 +46,33 @@ fn open(path: &Path) -> Result<File, ProvisionError> {
 /// Creates the account's chroot under a hidden name and renames it when it is complete. So the
 /// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
 /// is linked before the first session.
-pub(super) fn add(
-    layout: &Layout,
-    account: &AccountId,
-    want: &Wanted,
-) -> Result<(), ProvisionError> {
+pub(super) fn add(layout: &Layout, account: &AccountId, want: &RequiredFolders) -> Result<()> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
     remove_tree(&new)?; // the remains of a crash
-    mend(layout, &new, want)?;
+    fix(layout, &new, want)?;
     let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))
 }
 
 /// Flushes the folder of all accounts, so that new chroots survive a power failure.
-pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
+pub(super) fn flush(root: &Path) -> Result<()> {
     open(root)?.sync_all().map_err(failed("flush", root))
 }
 
 /// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
 /// to the log socket.
-pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
-    make(chroot, want.chroot)?;
-    make(&chroot.join("incoming"), want.incoming)?;
-    make(&chroot.join("results"), want.results)?;
+pub(super) fn fix(layout: &Layout, chroot: &Path, want: &RequiredFolders) -> Result<()> {
+    ensure(chroot, want.chroot)?;
+    ensure(&chroot.join("incoming"), want.incoming)?;
+    ensure(&chroot.join("results"), want.results)?;
     let dev = chroot.join("dev");
-    make(&dev, want.dev)?;
+    ensure(&dev, want.dev)?;
     spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))
 }
 
 /// Renames the account's chroot to a hidden name, then removes it with everything in it.
-pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionError> {
+pub(super) fn remove(root: &Path, account: &AccountId) -> Result<()> {
     let old = root.join(format!(".old-{account}"));
     remove_tree(&old)?; // the remains of a crash
     let chroot = root.join(account);
@@ -89,7 +85,7 @@ pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionEr
 }
 
 /// Removes a tree without following links: std's `remove_dir_all` works on open folders.
-fn remove_tree(path: &Path) -> Result<(), ProvisionError> {
+fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(failed("remove the folder", path)(error))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::process::Stdio;
 
-use super::ProvisionError;
+use super::error::{ProvisionError, Result};
 use crate::config::Config;
 use crate::files::lock;
 
@@ -14,14 +14,14 @@ const LOCK: &str = "provision.lock";
 /// Permission to change users and folders, held until it is dropped.
 ///
 /// It is a file lock (flock(2)), so it ends with the process that holds it and with the tools that
-/// the process has started: see [`Turn::for_tool`].
+/// the process has started: see [`ProvisionLock::as_stdin`].
 #[derive(Debug)]
-#[must_use]
-pub(super) struct Turn(File);
+#[must_use = "dropping it allows provisioning again"]
+pub struct ProvisionLock(File);
 
-impl Turn {
+impl ProvisionLock {
     /// Waits until no other process provisions.
-    pub(super) fn take(config: &Config) -> Result<Self, ProvisionError> {
+    pub fn acquire(config: &Config) -> Result<Self> {
         let path = config.paths.admin.join(LOCK);
         let failed = |source| ProvisionError::File { what: "lock", path: path.clone(), source };
         let lock = lock::open_private(&config.paths.admin, LOCK).map_err(failed)?;
@@ -31,7 +31,7 @@ impl Turn {
 
     /// Returns the lock as a tool's standard input, which no tool reads. If this process is killed,
     /// the next one still waits until the tool has ended.
-    pub(super) fn for_tool(&self) -> io::Result<Stdio> {
+    pub(super) fn as_stdin(&self) -> io::Result<Stdio> {
         Ok(self.0.try_clone()?.into())
     }
 }

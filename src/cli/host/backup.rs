@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::registry::{list, shown};
-use crate::admission::{Admission, TakeOver, lacking};
+use crate::admission::{Admission, TakeOver, prepare_take_over};
 use crate::cli::actor::actor;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, account, require_root};
@@ -91,7 +91,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
     let claims = registry::backup::read(&backup)?;
     drop(backup);
-    let (found, taken) = lacking(&config, &actor(), claims)?;
+    let (found, taken) = prepare_take_over(&config, &actor(), claims)?;
     if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
         context.output().json(&json!({
             "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
@@ -105,7 +105,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         ));
     }
     // A provisioning command would have the state database open.
-    let held = provision::hold(&config).map_err(account::hinted)?;
+    let lock = provision::ProvisionLock::acquire(&config).map_err(account::hinted)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
     });
@@ -115,7 +115,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         found => taken.accept(found, &config, &actor(), now)?,
     };
     let adopted = go_on(context, config, &registry, &replaced.before, now)?;
-    drop(held);
+    drop(lock);
     tell(arguments, &replaced, &adopted, &taken, context)?;
     Ok(true)
 }
