@@ -163,6 +163,6 @@ impl Admission<'_> {
     }
 }
 
-fn approved(tx: &registry::Transaction<'_>, id: &AccountId) -> Result<Account> {
+fn approved(tx: &registry::RegistryTransaction<'_>, id: &AccountId) -> Result<Account> {
     registry::accounts::get(tx, id)?.ok_or_else(|| AdmissionError::NoAccount(id.clone()))
 }

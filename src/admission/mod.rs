@@ -40,7 +40,7 @@ pub fn open_or_create_registry(
 ) -> Result<Registry, AdmissionError> {
     let is_new = state.read(accounts::list)?.is_empty() && !key::are_any_published(config);
     match is_new {
-        true => Registry::begin(&config.paths.admin, actor, |_| Ok(())),
+        true => Registry::create(&config.paths.admin, actor, |_| Ok(())),
         false => Ok(Registry::open(&config.paths.admin, actor)?),
     }
 }

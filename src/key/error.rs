@@ -1,12 +1,10 @@
 //! [`KeyError`] and [`PublishError`].
 
-use std::io;
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 
 use crate::account::AccountId;
 use crate::authorized_keys::trust;
+use crate::files::IoError;
 use crate::registry;
 
 /// Why a key was not added or not revoked. Nothing has changed.
@@ -37,8 +35,8 @@ pub enum KeyError {
 /// The keys could not be published. The last publication stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Another user than root can change the path of the published keys.
     #[error("cannot use the path of the published keys")]
     Untrusted(#[source] trust::Error),

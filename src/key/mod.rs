@@ -26,7 +26,7 @@ pub use restrictions::{
 
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::registry::{ApprovedKey, Transaction, accounts, keys};
+use crate::registry::{ApprovedKey, RegistryTransaction, accounts, keys};
 use crate::sanitize::is_unprintable;
 
 /// The longest name of a key, in characters.
@@ -44,7 +44,7 @@ pub struct NewKey<'a> {
 
 /// Adds a key to `account` in the registry.
 pub fn add(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     account: &AccountId,
     new: NewKey<'_>,
@@ -67,7 +67,7 @@ pub fn add(
 
 /// Checks that [`add`] would accept the key. Changes nothing.
 pub fn check_new(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     account: &AccountId,
     new: &NewKey<'_>,
 ) -> Result<(), KeyError> {
@@ -103,7 +103,7 @@ pub struct Revocation {
 
 /// Revokes the key of `account` with that name or fingerprint, in the registry.
 pub fn revoke(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     account: &AccountId,
     name_or_fingerprint: &str,
@@ -120,7 +120,7 @@ pub fn revoke(
     Ok(Revocation { key, was_revoked: !revoked_now })
 }
 
-fn check_account(tx: &Transaction<'_>, id: &AccountId) -> Result<(), KeyError> {
+fn check_account(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<(), KeyError> {
     match accounts::get(tx, id)?.map(|account| account.state) {
         None => Err(KeyError::NoAccount(id.clone())),
         Some(AccountState::Removing) => Err(KeyError::Removing(id.clone())),

@@ -14,7 +14,7 @@ use super::folder::KeysFolder;
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::config::Config;
 use crate::registry::Registry;
-use crate::registry::keys::{Publishable, each_usable};
+use crate::registry::keys::{PublishableKey, for_each_usable};
 
 /// Publishes every key that may be used at `now`, and returns their number. On return the keys are
 /// in force and on disk.
@@ -42,12 +42,12 @@ fn write(
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     let mut insert = transaction.prepare("INSERT INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-    let take = |key: Publishable<'_>| {
-        let Publishable { account, fingerprint, algorithm, public_key, from, expires_at } = key;
+    let take = |key: PublishableKey<'_>| {
+        let PublishableKey { account, fingerprint, algorithm, public_key, from, expires_at } = key;
         insert.execute(params![account, fingerprint, algorithm, public_key, from, expires_at])?;
         Ok::<_, PublishError>(())
     };
-    let count = registry.read(|tx| each_usable(tx, now, uids, take))?;
+    let count = registry.read(|tx| for_each_usable(tx, now, uids, take))?;
     drop(insert);
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)?;

@@ -83,7 +83,7 @@ pub fn enqueue(
         deliveries::add(tx, &row, Channel::Email, address)?;
     }
     if let Some(name) = &recipients.webhook {
-        let target = endpoints::target(tx, account.as_str(), name, at)?;
+        let target = endpoints::find_target(tx, account.as_str(), name, at)?;
         if target.is_some_and(|target| target.disabled.is_none()) {
             deliveries::add(tx, &row, Channel::Webhook, name)?;
         }

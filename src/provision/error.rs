@@ -1,9 +1,7 @@
 //! [`ProvisionError`].
 
-use std::io;
-use std::path::PathBuf;
-
 use super::plan::Refusal;
+use crate::files::IoError;
 use crate::registry;
 
 pub type Result<T, E = ProvisionError> = std::result::Result<T, E>;
@@ -23,8 +21,8 @@ pub enum ProvisionError {
     /// useradd(8) or another tool of its family failed. `name` is the user or group.
     #[error("{tool} failed for {name}: {message}")]
     Tool { tool: &'static str, name: String, message: String },
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Processes have survived SIGKILL.
     #[error("processes of Unix user id {0} do not end")]
     Sessions(u32),

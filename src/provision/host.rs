@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use super::error::{ProvisionError, Result};
 use crate::account::AccountId;
 use crate::config::{Accounts, Config};
+use crate::files::IoError;
 
 /// The comment field (GECOS) of the Unix users that we create.
 pub const GECOS: &str = "sftp-import account";
@@ -201,16 +202,12 @@ fn folder_state(path: &Path) -> Result<FolderState> {
         })),
         Ok(_) => Ok(FolderState::Other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FolderState::Missing),
-        Err(source) => Err(ProvisionError::File { what: "examine", path: path.into(), source }),
+        Err(error) => Err(IoError::new("examine", path, error).into()),
     }
 }
 
 fn read_file(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|source| ProvisionError::File {
-        what: "read",
-        path: path.into(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(IoError::of("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -223,8 +220,7 @@ fn group_named(name: &str) -> Result<Option<Group>> {
 }
 
 fn nss_failed(kind: &str, name: &str, error: nix::Error) -> ProvisionError {
-    let path = format!("{kind} {name}").into();
-    ProvisionError::File { what: "read the", path, source: error.into() }
+    IoError::new("read the", format!("{kind} {name}"), error).into()
 }
 
 fn missing(kind: &'static str, name: &str) -> ProvisionError {

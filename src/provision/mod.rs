@@ -123,7 +123,7 @@ fn apply(config: &Config, lock: &ProvisionLock, steps: &[Step]) -> Result<()> {
     let done = steps.iter().try_for_each(|step| carry_out(config, lock, step));
     // One flush for all new folders, because each takes the disk some milliseconds.
     match steps.iter().any(|step| matches!(step, Step::AddFolders { .. })) {
-        true => done.and_then(|()| folders::flush(&config.paths.accounts)),
+        true => done.and_then(|()| Ok(folders::flush(&config.paths.accounts)?)),
         false => done,
     }
 }
@@ -134,16 +134,16 @@ fn carry_out(config: &Config, lock: &ProvisionLock, step: &Step) -> Result<()> {
     let layout = Layout::new(&config.paths);
     let tools = ShadowUtils { lock, accounts_group: &config.accounts.group };
     match step {
-        Step::Root(want) => folders::ensure(root, *want),
-        Step::Spool(want) => folders::ensure(&root.join(".spool"), *want),
+        Step::Root(want) => Ok(folders::ensure(root, *want)?),
+        Step::Spool(want) => Ok(folders::ensure(&root.join(".spool"), *want)?),
         Step::AddGroup { account, gid } => tools.add_group(account, *gid),
         Step::AddUser { account, uid } => tools.add_user(account, *uid),
         Step::FixUser(account) => tools.set_shell(account),
         Step::AddMembers(accounts) => tools.add_members(accounts),
-        Step::AddFolders { account, want } => folders::add(&layout, account, want),
-        Step::FixFolders { account, want } => folders::fix(&layout, &root.join(account), want),
+        Step::AddFolders { account, want } => Ok(folders::add(&layout, account, want)?),
+        Step::FixFolders { account, want } => Ok(folders::fix(&layout, &root.join(account), want)?),
         Step::EndSessions { uid } => sessions::end(*uid).map(drop),
-        Step::RemoveFolders(account) => folders::remove(root, account),
+        Step::RemoveFolders(account) => Ok(folders::remove(root, account)?),
         Step::RemoveUser(account) => tools.remove_user(account),
         Step::RemoveGroup(account) => tools.remove_group(account),
     }

@@ -27,6 +27,7 @@ use nix::unistd::linkat;
 
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
 /// Its name in the spool. An import id cannot begin with a dot.
@@ -41,16 +42,14 @@ const LONGEST: usize = 2048;
 /// Why log lines cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum LogSocketError {
-    #[error("cannot listen at {}", path.display())]
-    Bind { path: PathBuf, source: io::Error },
+    /// The socket cannot be bound, or not be linked into a chroot.
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error("cannot receive log lines")]
     Receive(#[source] io::Error),
     /// The account's folder for the socket is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The socket cannot be linked into a chroot.
-    #[error("cannot {operation} {}", path.display())]
-    Link { operation: &'static str, path: PathBuf, source: io::Error },
 }
 
 /// A received datagram, with the sender and time that the kernel reports.
@@ -129,12 +128,11 @@ impl LogSocket {
     /// than 108 bytes (unix(7)).
     pub fn bind(layout: &Layout) -> Result<Self, LogSocketError> {
         let path = log_socket(layout);
-        let failed =
-            |errno: Errno| LogSocketError::Bind { path: path.clone(), source: errno.into() };
+        let failed = |errno: Errno| IoError::new("listen at", &path, errno);
         let spool = Folder::open(&layout.spool())?;
         match spool.remove(NAME) {
             Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed(errno)),
+            Err(errno) => return Err(failed(errno).into()),
         }
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
@@ -143,10 +141,10 @@ impl LogSocket {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).map_err(failed)?;
         let address = UnixAddr::new(&path).map_err(failed)?;
         bind(socket.as_raw_fd(), &address).map_err(failed)?;
-        let open = |source| LogSocketError::Bind { path: path.clone(), source };
         // Sessions run as their accounts, so everybody may write. Lines of other users are dropped.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).map_err(open)?;
-        let found = fs::symlink_metadata(&path).map_err(open)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
+            .map_err(IoError::of("listen at", &path))?;
+        let found = fs::symlink_metadata(&path).map_err(IoError::of("listen at", &path))?;
         let (dev, ino) = (found.dev(), found.ino());
         Ok(Self { socket, spool, layout: layout.clone(), dev, ino })
     }
@@ -201,14 +199,14 @@ impl LogSocket {
         let dev = Folder::open(&self.layout.dev(account))?;
         let failed = |operation: &'static str| {
             let path = dev.path().to_owned();
-            move |errno: Errno| LogSocketError::Link { operation, path, source: errno.into() }
+            move |errno: Errno| IoError::new(operation, path, errno)
         };
         let is_there =
             dev.stat(LINK).is_ok_and(|found| (found.st_dev, found.st_ino) == (self.dev, self.ino));
         if !is_there {
             match dev.remove(NEW_LINK) {
                 Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(failed("clear")(errno)),
+                Err(errno) => return Err(failed("clear")(errno).into()),
             }
             linkat(self.spool.as_fd(), NAME, dev.as_fd(), NEW_LINK, AtFlags::empty())
                 .map_err(failed("link the log socket into"))?;

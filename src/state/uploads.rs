@@ -3,7 +3,8 @@
 
 use rusqlite::{Row, params};
 
-use super::{Error, Result, Transaction, millis, timestamp};
+use super::db::transaction::{parsed, time};
+use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
 use crate::audit::upload_outcome::{Changes, Writers};
 use crate::audit::{End, Fact, Name};
@@ -11,16 +12,14 @@ use crate::audit::{End, Fact, Name};
 /// Writes the changes of `account`. Writes nothing if its row does not exist any more.
 pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
     if changes.cleared {
-        tx.prepare_cached("DELETE FROM upload WHERE account = ?1")?.execute([account.as_str()])?;
+        tx.change("DELETE FROM upload WHERE account = ?1", [account.as_str()])?;
     }
     for (name, fact) in &changes.names {
         match fact {
             Some(fact) => put(tx, account, name, fact)?,
             None => {
-                tx.prepare_cached(
-                    "DELETE FROM upload WHERE account = ?1 AND name = ?2 AND cut = ?3",
-                )?
-                .execute(params![account.as_str(), name.text, name.cut])?;
+                let sql = "DELETE FROM upload WHERE account = ?1 AND name = ?2 AND cut = ?3";
+                tx.change(sql, params![account.as_str(), name.text, name.cut])?;
             }
         }
     }
@@ -28,50 +27,41 @@ pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Re
 }
 
 fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> Result<()> {
-    tx.prepare_cached(
+    tx.change(
         "INSERT OR REPLACE INTO upload (account, name, cut, ended, bytes, at, address, known_at)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?1",
-    )?
-    .execute(params![
-        account.as_str(),
-        name.text,
-        name.cut,
-        word(fact.end),
-        fact.bytes.map(u64::cast_signed), // reversed when it is read
-        millis(fact.at),
-        fact.from,
-        millis(fact.known_at)
-    ])?;
+        params![
+            account.as_str(),
+            name.text,
+            name.cut,
+            word(fact.end),
+            fact.bytes.map(u64::cast_signed), // reversed when it is read
+            millis(fact.at),
+            fact.from,
+            millis(fact.known_at)
+        ],
+    )?;
     Ok(())
 }
 
 /// Returns every stored fact.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Name, Fact)>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut facts = Vec::new();
-    while let Some(row) = rows.next()? {
-        facts.push(read(row)?);
-    }
-    Ok(facts)
+    let sql = "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload";
+    tx.select(sql, [], from_row)
 }
 
-fn read(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
-    let account: String = row.get(0)?;
+fn from_row(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
     let ended: String = row.get(3)?;
     let fact = Fact {
         end: end(&ended).ok_or_else(|| Error::Value(format!("the end of an upload {ended:?}")))?,
         bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-        at: timestamp(row.get(5)?)?,
+        at: time(row, 5)?,
         from: row.get(6)?,
-        known_at: timestamp(row.get(7)?)?,
+        known_at: time(row, 7)?,
         writers: Writers::default(),
         replaced_at: None,
     };
-    let id = account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
-    Ok((id, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
+    Ok((parsed(row, 0)?, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
 }
 
 const WORDS: [(End, &str); 4] = [

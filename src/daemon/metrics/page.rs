@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::metrics::{Gauges, Process, page};
 use crate::state::State;
 use crate::state::gauges;
-use crate::state::gauges::{Figure, Figures};
+use crate::state::gauges::{StateGauge, StateGauges};
 
 /// How long a page is served again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Page {
         if state.is_none() {
             *state = State::open(&paths.state_db()).ok();
         }
-        let figures = state.as_ref().and_then(|state| state.read(gauges::read).ok());
+        let figures = state.as_ref().and_then(|state| state.read(gauges::read_all).ok());
         self.gauges.database_up(figures.is_some());
         self.set(&figures.unwrap_or_default(), now);
         self.file_system("accounts", &paths.accounts);
@@ -71,7 +71,7 @@ impl Page {
             .process(Process::read(setting(SysconfVar::CLK_TCK), setting(SysconfVar::PAGE_SIZE)));
     }
 
-    fn set(&self, figures: &Figures, now: Timestamp) {
+    fn set(&self, figures: &StateGauges, now: Timestamp) {
         for state in ["claiming", "queued", "running"] {
             let (count, age) = of(&figures.imports, state, now);
             self.gauges.imports(state, count, age);
@@ -98,7 +98,7 @@ impl Page {
 }
 
 /// Returns the count of `kind` and the age of the oldest one in seconds.
-fn of(figures: &[Figure], kind: &str, now: Timestamp) -> (f64, f64) {
+fn of(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f64) {
     let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
     let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
     (figure.count as f64, age.unwrap_or_default())

@@ -159,7 +159,7 @@ impl KeyFacts {
     fn read(config: &Config, registry: &Registry, now: Timestamp) -> Self {
         let mut keys = Self::default();
         let read = registry.read(|tx| {
-            keys::each_usable(tx, now, &config.accounts.uids(), |key| {
+            keys::for_each_usable(tx, now, &config.accounts.uids(), |key| {
                 let of_account = keys.usable.entry(key.account.to_owned()).or_default();
                 of_account.push(key.fingerprint.to_owned());
                 Ok::<_, registry::Error>(())

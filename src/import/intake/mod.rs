@@ -164,7 +164,7 @@ impl Engine {
         self.state.read(|tx| {
             let mut spent = HashMap::new();
             for name in names() {
-                if let Some(import) = imports::spent_by(tx, account, name)? {
+                if let Some(import) = imports::find_spender(tx, account, name)? {
                     spent.insert(name.clone(), import);
                 }
             }
@@ -287,7 +287,7 @@ impl Engine {
                 | ClaimError::StillWritten { .. }),
             ) => {
                 tracing::info!(%account, %import, "not claimed: {}", chain(&error));
-                self.state.write(|tx| imports::take_back(tx, import))?;
+                self.state.write(|tx| imports::undo_insert(tx, import))?;
                 return Ok(Claiming::TakenBack);
             }
             Err(error @ ClaimError::Stranded { .. }) => {

@@ -40,9 +40,9 @@ impl Engine {
             return Ok(());
         }
         self.state.write(|tx| {
-            gone.iter().try_for_each(|name| unclaimed::forget(tx, id, name))?;
+            gone.iter().try_for_each(|name| unclaimed::remove(tx, id, name))?;
             for entry in &new {
-                unclaimed::tell(tx, id, &file(entry), now)?;
+                unclaimed::record_report(tx, id, &file(entry), now)?;
                 activity::log(tx, now, Some(id), None, "file.unclaimed", &entry.name)?;
             }
             let told = FilesUnclaimed::new(
@@ -63,9 +63,9 @@ impl Engine {
     }
 }
 
-fn file(entry: &spool::Entry) -> unclaimed::File {
+fn file(entry: &spool::Entry) -> unclaimed::UnclaimedFile {
     let changed: Timestamp = entry.ctime;
     // Cut to milliseconds, the precision of the state database, for comparison with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
-    unclaimed::File { name: entry.name.clone(), inode: entry.ino, changed }
+    unclaimed::UnclaimedFile { name: entry.name.clone(), inode: entry.ino, changed }
 }

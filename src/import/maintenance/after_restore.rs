@@ -17,7 +17,7 @@ use crate::sanitize::chain;
 use crate::spool::{self, Results, SpooledError};
 use crate::state;
 use crate::state::imports::unfinished;
-use crate::state::{Before, activity, imports};
+use crate::state::{PreviousDatabase, activity, imports};
 use crate::store;
 
 /// The most bytes read of a report.
@@ -65,7 +65,7 @@ impl Engine {
 
     /// Applies to the restored state database what happened since the backup, and what `before`
     /// keeps of the replaced database. It can be repeated after an error.
-    pub fn adopt(&self, before: &Before, now: Timestamp) -> Result<Adopted, AdoptError> {
+    pub fn adopt(&self, before: &PreviousDatabase, now: Timestamp) -> Result<Adopted, AdoptError> {
         let spooled = spool::list(&self.layout)?;
         let node = &self.config.node.name;
         let stored = self.store.imports()?;
@@ -73,7 +73,7 @@ impl Engine {
         let last = known.filter_map(|import| import.number_at(node)).max();
         let ended = self.ended_since()?;
         self.state.write(|tx| {
-            imports::continue_after(tx, last.max(before.last_import).unwrap_or(0))?;
+            state::continue_numbering_after(tx, last.max(before.last_import).unwrap_or(0))?;
             for (row, report) in &ended {
                 end(tx, row, report, now)?;
             }

@@ -19,7 +19,7 @@ use crate::report::{Failure, FailureText, ImportState, Report};
 use crate::spool::{self, SpooledError};
 use crate::state;
 use crate::state::imports::{self, Origin};
-use crate::state::{Alone, NotAlone, Transaction, account_data};
+use crate::state::{InstanceLock, InstanceLockError, Transaction, account_data};
 use crate::store;
 
 /// How often to check whether the daemon has ended an import.
@@ -34,7 +34,7 @@ pub enum EraseError {
     Queued(AccountId),
     /// It is unknown whether the daemon runs.
     #[error(transparent)]
-    NotAlone(#[from] NotAlone),
+    Lock(#[from] InstanceLockError),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(transparent)]
@@ -60,7 +60,7 @@ impl Engine {
     pub fn knows(&self, registry: &Registry, account: &AccountId) -> Result<bool, EraseError> {
         let mut rows = false;
         self.state.read(|tx| {
-            account_data::each_row(tx, account, |table, row| {
+            account_data::for_each_row(tx, account, |table, row| {
                 rows |= table != "activity" || row["action"] != "account.erased";
                 Ok::<_, state::Error>(())
             })
@@ -120,8 +120,8 @@ impl Engine {
         loop {
             // Without a daemon a "running" import was interrupted, and this lock keeps a daemon
             // from starting.
-            let alone = match Alone::take(&self.config.paths.state, Duration::ZERO) {
-                Err(NotAlone::Running { .. }) => None,
+            let alone = match InstanceLock::acquire(&self.config.paths.state, Duration::ZERO) {
+                Err(InstanceLockError::Running { .. }) => None,
                 alone => Some(alone?),
             };
             let stopped = self.state.write(|tx| set_aside(tx, account, alone.is_some(), now))?;
@@ -158,7 +158,7 @@ fn set_aside(
             failure: Some(failure),
             ..Report::queued(&row.manifest, row.received_at).of(&row.id, account)
         };
-        imports::set_aside(tx, &row.id, &report, now)?;
+        imports::fail_unfinished(tx, &row.id, &report, now)?;
     }
     Ok(Imports::Stopped)
 }

@@ -16,7 +16,7 @@ use crate::import::Engine;
 use crate::import::run::answer::answer_names;
 use crate::sanitize::chain;
 use crate::spool::{Results, ResultsError};
-use crate::state::retention::{self as kept, Answered};
+use crate::state::retention::{self as kept, OldAnswer};
 use crate::state::{self, activity};
 
 /// Rows per transaction.
@@ -123,7 +123,7 @@ impl Engine {
         let mut all = 0;
         for _ in 0..BATCHES {
             let id = account.as_str();
-            let batch = self.state.read(|tx| kept::answered(tx, id, before, BATCH))?;
+            let batch = self.state.read(|tx| kept::list_old_answers(tx, id, before, BATCH))?;
             let removed = match self.remove_files(account, &batch) {
                 Ok(removed) => removed,
                 Err(error) => {
@@ -143,7 +143,11 @@ impl Engine {
     }
 
     /// Removes the answers of `batch`. Returns how many imports had one.
-    fn remove_files(&self, account: &AccountId, batch: &[Answered]) -> Result<usize, ResultsError> {
+    fn remove_files(
+        &self,
+        account: &AccountId,
+        batch: &[OldAnswer],
+    ) -> Result<usize, ResultsError> {
         if batch.is_empty() {
             return Ok(0);
         }
@@ -152,7 +156,7 @@ impl Engine {
             results => results?,
         };
         let mut removed = 0;
-        for Answered { id, stem } in batch {
+        for OldAnswer { id, stem } in batch {
             let files = results.forget(&answer_names(stem))?;
             if files > 0 {
                 tracing::info!(%account, import = %id, files, "removed an old answer from results/");

@@ -11,7 +11,7 @@ impl Engine {
     /// Moves manifests that schema 7 left in incoming into the spool. Call it before any scan. A
     /// file that can't be moved is logged; it will be refused later, as its name is spent.
     pub fn finish_upgrade(&self) -> state::Result<()> {
-        let lingering = self.state.read(imports::lingering)?;
+        let lingering = self.state.read(imports::list_lingering)?;
         if lingering.is_empty() {
             return Ok(());
         }
@@ -32,6 +32,6 @@ impl Engine {
                     version left: {}", chain(&error));
             }
         }
-        self.state.write(imports::forget_lingering)
+        self.state.write(imports::clear_lingering)
     }
 }

@@ -109,8 +109,8 @@ impl<'a> InResults<'a> {
 
 fn unanswerable(error: ResultsError) -> io::Error {
     let kind = match &error {
-        ResultsError::Io { source, .. }
-        | ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
+        ResultsError::Io(error) => error.source.kind(),
+        ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
         ResultsError::Folder(FolderError::Missing { .. }) => io::ErrorKind::NotFound,
     };
     io::Error::new(kind, error)

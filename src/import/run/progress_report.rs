@@ -174,14 +174,15 @@ impl Engine {
         let now = state::now();
         let every = self.config.milestones.still_processing_every.get();
         let Ok(then) = now.checked_sub(every) else { return Ok(false) };
-        let silent = self.state.read(|tx| unfinished::silent_since(tx, then, TOLD_BY_ONE_ROUND))?;
+        let silent =
+            self.state.read(|tx| unfinished::list_without_news(tx, then, TOLD_BY_ONE_ROUND))?;
         let mut told = false;
         for import in silent {
             let Some(standing) = standings.get(&import) else { continue };
             let tell = self.state.write(|tx| {
                 let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
                 match row {
-                    Some(row) if unfinished::is_silent_since(tx, then, &import)? => {
+                    Some(row) if unfinished::is_without_news(tx, then, &import)? => {
                         let report = standing.report(&row, now);
                         let is_new = transitions::still_processing(tx, &row, now, &report)?;
                         Ok::<_, transitions::FinishError>(is_new.then_some((row, report)))

@@ -45,7 +45,7 @@ impl Engine {
             if !self.is_used(new.account, &import) {
                 return Ok((n, import));
             }
-            imports::take_back(tx, &import)?;
+            imports::undo_insert(tx, &import)?;
         }
     }
 

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::host::{EVENTS, Host};
 use crate::report::ImportState;
-use crate::state::Before;
 use crate::state::db::backup;
-use crate::state::db::restore::replace;
+use crate::state::{BackupError, PreviousDatabase, replace};
 
 /// Restores `saved`, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
@@ -23,12 +22,8 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
-    backup::backup(
-        &host.engine.config.paths.state_db(),
-        &saved,
-        |_| Ok::<_, backup::CopyError>(()),
-    )
-    .unwrap();
+    backup::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, BackupError>(()))
+        .unwrap();
     host.upload("e", "event", EVENTS);
     let event = host.claim();
     host.run(&event);
@@ -36,7 +31,7 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let profile = host.claim();
     host.run(&profile);
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(&Before::default(), Timestamp::now()).unwrap();
+    let adopted = host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!(adopted, Default::default());
     host.upload("p2", "profile", "identity,City\na,Oslo\n");
     let next = host.claim();
@@ -57,17 +52,13 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     let done = host.claim();
     host.upload("waits", "event", EVENTS);
     let waits = host.claim();
-    backup::backup(
-        &host.engine.config.paths.state_db(),
-        &saved,
-        |_| Ok::<_, backup::CopyError>(()),
-    )
-    .unwrap();
+    backup::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, BackupError>(()))
+        .unwrap();
     let report = host.run(&done);
     host.upload("later", "event", EVENTS);
     let later = host.claim();
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(&Before::default(), Timestamp::now()).unwrap();
+    let adopted = host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!((&*adopted.ended, &*adopted.unknown), (&[done.clone()][..], &[later.clone()][..]));
     let row = host.row(&done);
     assert_eq!(row.state, ImportState::Completed);
@@ -75,5 +66,8 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     assert!(host.mails(&done).is_empty(), "the mails were sent before the restore");
     assert_eq!(host.run(&waits)["state"], "completed");
     assert!(fs::exists(host.spooled(&later)).unwrap(), "an unknown upload is kept");
-    assert_eq!(host.engine.adopt(&Before::default(), Timestamp::now()).unwrap().ended, []);
+    assert_eq!(
+        host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap().ended,
+        []
+    );
 }

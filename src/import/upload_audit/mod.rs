@@ -305,7 +305,7 @@ fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
         activity::log(tx, line.at, Some(account), None, line.action, &line.detail)?;
     }
     for (fingerprint, last) in uses {
-        keys::used(tx, account, fingerprint, last.at, &last.from)?;
+        keys::record_login(tx, account, fingerprint, last.at, &last.from)?;
     }
     Ok(())
 }

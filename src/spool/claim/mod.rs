@@ -23,7 +23,6 @@
 pub mod lease_probe;
 pub mod steps;
 
-use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -34,6 +33,7 @@ use super::incoming::entry::Entry;
 use super::layout::Layout;
 use super::opener::Opener;
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::FolderError;
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
@@ -174,8 +174,8 @@ pub enum ClaimError {
     /// The lease could not be requested.
     #[error("cannot check whether {name:?} is being written")]
     Lease { name: String, source: LeaseError },
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 impl Claim {

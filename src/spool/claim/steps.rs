@@ -11,6 +11,7 @@ use nix::sys::stat::{Mode, fstat};
 
 use super::{ClaimError, DATA, FileId, Part};
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 use crate::spool::incoming::entry::{Entry, Kind};
@@ -168,11 +169,8 @@ impl Mover {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
-        let whole = lease.is_whole().map_err(|source| ClaimError::Io {
-            operation: "check for writers of",
-            path: path(),
-            source,
-        })?;
+        let whole = lease.is_whole();
+        let whole = whole.map_err(|error| io_error("check for writers of", path(), error))?;
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }
 
@@ -215,18 +213,15 @@ impl Mover {
     pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed =
-            |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
+        let failed = |error| io_error("read the attributes of", path(), error);
         Ok(metadata.map_err(failed)?.len())
     }
 
     /// Syncs the files, then the folders. sshd does not sync uploads.
     pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
-            lease.file().sync_data().map_err(|source| {
-                let path = self.spooled.path().to_owned();
-                ClaimError::Io { operation: "sync a file in", path, source }
-            })?;
+            let synced = lease.file().sync_data();
+            synced.map_err(IoError::of("sync a file in", self.spooled.path()))?;
         }
         self.sync_folders([Some(&self.spooled), Some(&self.spool), self.incoming.as_ref().ok()])
     }
@@ -255,6 +250,10 @@ impl FileId {
     }
 }
 
-fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
-    ClaimError::Io { operation, path, source: errno.into() }
+fn io_error(
+    operation: &'static str,
+    path: PathBuf,
+    source: impl Into<std::io::Error>,
+) -> ClaimError {
+    IoError::new(operation, path, source).into()
 }

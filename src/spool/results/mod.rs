@@ -7,7 +7,6 @@ pub mod usage;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
@@ -16,6 +15,7 @@ use nix::sys::stat::{Mode, fchmod, fstat};
 use super::incoming::entry::{Entry, Kind, MANIFEST_ENDING, MAX_NAME, usable_name};
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
@@ -34,8 +34,8 @@ pub enum ResultsError {
     /// results/ is missing (the account was removed) or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// An account's results/, open.
@@ -90,11 +90,7 @@ impl Results {
 
     /// Renames `temp` to its final name, durably. An existing file is replaced.
     pub fn publish(&self, temp: Temp, name: &str) -> Result<(), ResultsError> {
-        temp.file.sync_all().map_err(|source| ResultsError::Io {
-            operation: "sync",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+        temp.file.sync_all().map_err(|e| self.error("sync", &temp.name, e))?;
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
             .map_err(|errno| self.error("rename to", name, errno))?;
@@ -127,11 +123,8 @@ impl Results {
     }
 
     fn fill(&self, mut temp: Temp, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        temp.write_all(bytes).map_err(|source| ResultsError::Io {
-            operation: "write",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+        let written = temp.write_all(bytes);
+        written.map_err(|e| self.error("write", &temp.name, e))?;
         self.publish(temp, name)
     }
 
@@ -158,11 +151,8 @@ impl Results {
     ) -> Result<(), ResultsError> {
         // The hidden name of the final report: after a crash, that one overwrites this file.
         let mut temp = self.create_temp(import, ANSWER)?;
-        temp.write_all(bytes).map_err(|source| ResultsError::Io {
-            operation: "write",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+        let written = temp.write_all(bytes);
+        written.map_err(|e| self.error("write", &temp.name, e))?;
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
             .map_err(|errno| self.error("rename to", name, errno))
@@ -180,8 +170,13 @@ impl Results {
         }
     }
 
-    fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
-        ResultsError::Io { operation, path: self.folder.path().join(name), source: errno.into() }
+    fn error(
+        &self,
+        operation: &'static str,
+        name: &str,
+        source: impl Into<io::Error>,
+    ) -> ResultsError {
+        IoError::new(operation, self.folder.path().join(name), source).into()
     }
 }
 

@@ -2,24 +2,21 @@
 //! incoming, or its text in the import's row. Migration 8 fills it; the first start after that
 //! empties it.
 
-use crate::import_id::{ImportId, InvalidImportId};
-use crate::state::{Error, Result, Transaction};
+use crate::import_id::ImportId;
+use crate::state::db::transaction::parsed;
+use crate::state::{Result, Transaction};
 
 /// Returns each of these imports, with the manifest's text if the row has it.
-pub fn lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>> {
-    let mut statement = tx.prepare(
+pub fn list_lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>> {
+    tx.select(
         "SELECT import, manifest_text FROM lingering JOIN import ON import.id = lingering.import",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-    rows.map(|row| {
-        let (id, text) = row?;
-        Ok((id.parse().map_err(|e: InvalidImportId| Error::Value(e.to_string()))?, text))
-    })
-    .collect()
+        [],
+        |row| Ok((parsed(row, 0)?, row.get(1)?)),
+    )
 }
 
 /// Empties the table, and removes the manifests' texts from the rows.
-pub fn forget_lingering(tx: &Transaction<'_>) -> Result<()> {
+pub fn clear_lingering(tx: &Transaction<'_>) -> Result<()> {
     tx.execute_batch(
         "UPDATE import SET manifest_text = NULL WHERE manifest_text IS NOT NULL;
          DELETE FROM lingering",

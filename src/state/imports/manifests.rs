@@ -1,18 +1,16 @@
 //! The table `manifest_name`: which import spent which manifest name.
 
-use rusqlite::OptionalExtension;
-
 use crate::account::AccountId;
-use crate::import_id::{ImportId, InvalidImportId};
-use crate::state::{Error, Result, Transaction};
+use crate::import_id::ImportId;
+use crate::state::db::transaction::parsed;
+use crate::state::{Result, Transaction};
 
 /// Returns the import that spent this manifest name.
-pub fn spent_by(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<Option<ImportId>> {
-    let import: Option<String> = tx
-        .prepare_cached("SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2")?
-        .query_row([account.as_str(), name], |row| row.get(0))
-        .optional()?;
-    import
-        .map(|id| id.parse().map_err(|e: InvalidImportId| Error::Value(e.to_string())))
-        .transpose()
+pub fn find_spender(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name: &str,
+) -> Result<Option<ImportId>> {
+    let sql = "SELECT import FROM manifest_name WHERE account = ?1 AND name = ?2";
+    tx.select_first(sql, [account.as_str(), name], |row| parsed(row, 0))
 }
