@@ -2,17 +2,25 @@
 
 use jiff::Timestamp;
 
-use super::Admission;
+use super::copy::copy_account;
 use super::error::{AdmissionError, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
+use crate::config::Config;
 use crate::key::{self, KeyError, NewKey, Revocation};
 use crate::provision;
 use crate::recipient::RecipientRule;
-use crate::registry::{self, Account};
+use crate::registry::{self, Account, Registry};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::keys::{self, KeyRow};
+
+/// Changes accounts and keys in `registry` and applies the changes to the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    pub config: &'a Config,
+    pub registry: &'a Registry,
+}
 
 /// An account to be added.
 #[derive(Clone, Debug)]
@@ -80,14 +88,14 @@ impl Admission<'_> {
         if let Err(KeyError::Duplicate { .. }) = checked {
             self.create_user(state, at, account)?;
             key::publish(self.registry, self.config, at)?;
-            self.copy_account(state, at, account)?;
+            copy_account(self.registry, state, at, account)?;
         }
         checked?;
         let fingerprint = new.key.fingerprint();
         self.create_user(state, at, account)?;
         self.registry.write(|tx| key::add(tx, at, account, new))?;
         key::publish(self.registry, self.config, at)?;
-        self.copy_account(state, at, account)?;
+        copy_account(self.registry, state, at, account)?;
         state.read(|tx| {
             let key = keys::find(tx, account, &fingerprint)?;
             let row = accounts::get(tx, account)?;
@@ -102,12 +110,12 @@ impl Admission<'_> {
     /// sees a new folder.
     fn create_user(&self, state: &State, at: Timestamp, account: &AccountId) -> Result<()> {
         provision::assign_uid(self.config, self.registry, account)?;
-        self.copy_account(state, at, account)?;
+        copy_account(self.registry, state, at, account)?;
         Ok(provision::ensure_account(self.config, self.registry, account)?)
     }
 
     /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds.
-    /// The caller updates the copy in the state database afterwards, with [`Admission::copy_account`].
+    /// The caller updates the copy in the state database afterwards, with [`copy_account`].
     ///
     /// # Errors
     /// The account or the key does not exist, or publishing failed.
@@ -124,7 +132,7 @@ impl Admission<'_> {
     }
 
     /// Suspends or resumes an account. The caller updates the copy in the state database
-    /// afterwards, with [`Admission::copy_account`].
+    /// afterwards, with [`copy_account`].
     ///
     /// # Errors
     /// The account does not exist or is being removed, or publishing failed.
@@ -148,7 +156,7 @@ impl Admission<'_> {
             registry::accounts::get(tx, id)
         })?;
         key::publish(self.registry, self.config, at)?;
-        self.copy_account(state, at, id)?;
+        copy_account(self.registry, state, at, id)?;
         match account {
             Some(account) => Ok(provision::remove_account(self.config, &account)?),
             // The account came from a restore or from the daemon's user. Remove what this host has.

@@ -8,7 +8,6 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Admission;
 use super::error::{AdmissionError, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
@@ -44,6 +43,15 @@ impl CopyChange {
     /// Whether the copy had an account or key that root has not approved.
     pub fn was_not_approved(&self) -> bool {
         matches!(self, Self::SuspendUnknown(_) | Self::RevokeKey(_) | Self::ReplaceKey(..))
+    }
+
+    fn account(&self) -> &AccountId {
+        match self {
+            Self::AddAccount(account) => &account.id,
+            Self::SetUid(id, _) | Self::SetState(id, _) | Self::SuspendUnknown(id) => id,
+            Self::RevokeKey(key) | Self::ReplaceKey(key, _) => &key.account,
+            Self::AddKey(key) => &key.account,
+        }
     }
 
     fn apply(&self, tx: &Transaction<'_>, at: Timestamp) -> crate::state::Result<()> {
@@ -202,55 +210,42 @@ pub fn compare_copy(registry: &Registry, state: &State) -> Result<Vec<CopyChange
     })
 }
 
-impl Admission<'_> {
-    /// Updates the copy of one account to match the registry. Returns the changes.
-    pub fn copy_account(
-        &self,
-        state: &State,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<Vec<CopyChange>> {
-        state.write(|tx| self.copy_in_transaction(tx, at, id))
-    }
-
-    /// Compares and updates in one write transaction, so that of two concurrent commands the later
-    /// one has seen the earlier one's change.
-    fn copy_in_transaction(
-        &self,
-        tx: &Transaction<'_>,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<Vec<CopyChange>> {
-        let changes = AccountComparison::read(self.registry, tx, id)?.changes();
-        changes.iter().try_for_each(|change| change.apply(tx, at))?;
-        Ok(changes)
-    }
-
-    /// Updates the whole copy to match the registry. Returns the changes.
-    pub fn copy_all(&self, state: &State, at: Timestamp) -> Result<Vec<CopyChange>> {
-        let mut accounts: Vec<AccountId> =
-            compare_copy(self.registry, state)?.iter().map(CopyChange::account).collect();
-        accounts.dedup();
-        let mut changed = Vec::new();
-        for some in accounts.chunks(ACCOUNTS_PER_TRANSACTION) {
-            state.write(|tx| {
-                for id in some {
-                    changed.extend(self.copy_in_transaction(tx, at, id)?);
-                }
-                Ok::<_, AdmissionError>(())
-            })?;
-        }
-        Ok(changed)
-    }
+/// Updates the copy of one account to match the registry. Returns the changes.
+pub fn copy_account(
+    registry: &Registry,
+    state: &State,
+    at: Timestamp,
+    id: &AccountId,
+) -> Result<Vec<CopyChange>> {
+    state.write(|tx| copy_in_transaction(registry, tx, at, id))
 }
 
-impl CopyChange {
-    fn account(&self) -> AccountId {
-        match self {
-            Self::AddAccount(account) => account.id.clone(),
-            Self::SetUid(id, _) | Self::SetState(id, _) | Self::SuspendUnknown(id) => id.clone(),
-            Self::RevokeKey(key) | Self::ReplaceKey(key, _) => key.account.clone(),
-            Self::AddKey(key) => key.account.clone(),
-        }
+/// Updates the whole copy to match the registry. Returns the changes.
+pub fn copy_all(registry: &Registry, state: &State, at: Timestamp) -> Result<Vec<CopyChange>> {
+    let mut accounts: Vec<AccountId> =
+        compare_copy(registry, state)?.iter().map(|change| change.account().clone()).collect();
+    accounts.dedup();
+    let mut changed = Vec::new();
+    for some in accounts.chunks(ACCOUNTS_PER_TRANSACTION) {
+        state.write(|tx| {
+            for id in some {
+                changed.extend(copy_in_transaction(registry, tx, at, id)?);
+            }
+            Ok::<_, AdmissionError>(())
+        })?;
     }
+    Ok(changed)
+}
+
+/// Compares and updates in one write transaction, so that of two concurrent commands the later one
+/// has seen the earlier one's change.
+fn copy_in_transaction(
+    registry: &Registry,
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+) -> Result<Vec<CopyChange>> {
+    let changes = AccountComparison::read(registry, tx, id)?.changes();
+    changes.iter().try_for_each(|change| change.apply(tx, at))?;
+    Ok(changes)
 }

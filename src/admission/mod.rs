@@ -16,17 +16,10 @@ use crate::key;
 use crate::registry::Registry;
 use crate::state::{State, accounts};
 
-pub use change::{AddedKey, NewAccount};
-pub use copy::{CopyChange, compare_copy};
+pub use change::{AddedKey, Admission, NewAccount};
+pub use copy::{CopyChange, compare_copy, copy_account, copy_all};
 pub use error::AdmissionError;
 pub use take_over::{TakeOver, TakeOverRefusal, prepare_take_over};
-
-/// Changes accounts and keys in `registry` and applies the changes to the host.
-#[derive(Clone, Copy, Debug)]
-pub struct Admission<'a> {
-    pub config: &'a Config,
-    pub registry: &'a Registry,
-}
 
 /// Opens the registry, or creates an empty one on a host that has no account yet.
 ///

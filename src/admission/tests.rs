@@ -81,7 +81,7 @@ impl Fixture {
     }
 
     fn copy_all(&self) -> Vec<CopyChange> {
-        self.admission().copy_all(&self.state, self.now).unwrap()
+        copy_all(&self.registry, &self.state, self.now).unwrap()
     }
 
     fn sql(&self, sql: &str) {

@@ -13,7 +13,7 @@ use super::actor::actor;
 use super::admission::refused;
 use super::output::Output;
 use crate::account::AccountId;
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, copy_account};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::import::Engine;
 use crate::registry::{self, Registry};
@@ -129,7 +129,7 @@ impl Context {
     /// in force.
     pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
         let told = self.state(admission.config).and_then(|state| {
-            admission.copy_account(&state, Timestamp::now(), id).map_err(refused)?;
+            copy_account(admission.registry, &state, Timestamp::now(), id).map_err(refused)?;
             Ok(state)
         });
         told.map_err(|error| {

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-pub use error::{ProvisionError, Result};
+pub use error::{ProvisionError, Refusal, Result};
 pub use host::Host;
 pub use lock::ProvisionLock;
 pub use plan::{ProvisionPlan, plan};

@@ -1,29 +1,11 @@
 //! Decides which steps bring users and folders into the state that the registry asks for (pure).
 
+use super::error::Refusal;
 use super::host::{AccountFolders, FolderState, GECOS, HOME, Host, Ownership, SHELL, UnixUser};
 use super::step::{RequiredFolders, Step};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::registry::Account;
-
-/// Why nothing is done for an account: a step would change something that we did not create.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("the Unix user {account} (id {uid}) exists and is not one of ours")]
-    User { account: AccountId, uid: u32 },
-    #[error("the Unix group {account} (id {gid}) exists and is not one of ours")]
-    Group { account: AccountId, gid: u32 },
-    /// Another user or group has the id that the registry has for the account.
-    #[error("the Unix id {uid} promised to account {account} is in use under another name")]
-    Id { account: AccountId, uid: u32 },
-    #[error(
-        "the Unix id {uid} of account {account} is not from accounts.first-uid to \
-         accounts.last-uid"
-    )]
-    Range { account: AccountId, uid: u32 },
-    #[error("the path of the folder of account {0} is not a folder")]
-    Folder(AccountId),
-}
 
 /// The steps to carry out, and the accounts for which nothing is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

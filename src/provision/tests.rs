@@ -5,7 +5,6 @@ mod range;
 use std::collections::{HashMap, HashSet};
 
 use super::host::{AccountFolders, FolderState, GECOS, HOME, Ownership, SHELL, UnixUser};
-use super::plan::Refusal;
 use super::step::RequiredFolders;
 use super::*;
 use crate::account_state::AccountState;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::registry::{list, shown};
-use crate::admission::{Admission, TakeOver, prepare_take_over};
+use crate::admission::{TakeOver, copy_all, prepare_take_over};
 use crate::cli::actor::actor;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, account, require_root};
@@ -135,8 +135,7 @@ fn go_on(
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
     let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
     publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
-    let admission = Admission { config: &engine.config, registry };
-    admission.copy_all(&engine.state, now).map_err(|e| refused(e).hint(again))?;
+    copy_all(registry, &engine.state, now).map_err(|e| refused(e).hint(again))?;
     Ok(adopted)
 }
 
