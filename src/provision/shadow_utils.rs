@@ -64,7 +64,7 @@ impl ShadowUtils<'_> {
         self.run("groupmod", self.accounts_group, &options)
     }
 
-    /// Removes a user. userdel also removes the group of the same name if login.defs says so.
+    /// Removes a user. userdel also removes the group of the same name if login.defs has that setting.
     pub fn remove_user(&self, account: &AccountId) -> Result<()> {
         self.run("userdel", account.as_str(), &[])
     }

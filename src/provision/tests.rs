@@ -129,14 +129,14 @@ fn drift_is_fixed() {
     let mut host = complete();
     host.folders.get_mut(&acme()).unwrap().incoming =
         FolderState::Folder(Ownership { mode: 0o777, ..WANTED.incoming });
-    let mend = Step::FixFolders { account: acme(), want: WANTED };
-    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
+    let fix = Step::FixFolders { account: acme(), want: WANTED };
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
     host.folders.get_mut(&acme()).unwrap().incoming = FolderState::Missing;
-    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
 
     let mut host = complete();
     host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // made by an earlier version
-    assert_eq!(steps(AccountState::Active, &host), [mend]);
+    assert_eq!(steps(AccountState::Active, &host), [fix]);
 
     let mut host = complete();
     host.root = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o711 }); // made by an earlier version
