@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use sftp_import::config::{Limits, Size};
 use sftp_import::manifest::Manifest;
 use sftp_import::records::{
-    Batch, Options, Progress, RejectedRecord, Rejections, Sink, Start, read,
+    Batch, FileStart, ReadOptions, ReadProgress, RejectedRecord, Rejections, Sink, read,
 };
 use sftp_import::report::Failure;
 
@@ -92,7 +92,7 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> [St
         max_field: Size::from_bytes(100),
         ..Limits::default()
     };
-    let options = Options { limits: &limits, processing_time: 1_600_000_000, workers };
+    let options = ReadOptions { limits: &limits, processing_time: 1_600_000_000, workers };
     let mut told = Told::default();
     let result = read(input, &manifest.file_name, manifest, &options, &mut told);
     let counts = result.as_ref().map_or_else(|stopped| stopped.so_far.counts, |done| done.counts);
@@ -113,7 +113,7 @@ struct Told {
     rejected: String,
     accepts: u64,
     rejects: u64,
-    progress: Progress,
+    progress: ReadProgress,
 }
 
 /// Some rejected records as text.
@@ -144,7 +144,7 @@ impl Rejections for Rejected {
 impl Sink for Told {
     type Rejections = Rejected;
 
-    fn begin(&mut self, start: &Start) -> Result<Rejected, Failure> {
+    fn begin(&mut self, start: &FileStart) -> Result<Rejected, Failure> {
         assert_eq!(start.names.is_empty(), start.header.is_empty());
         Ok(Rejected::default())
     }
@@ -170,7 +170,7 @@ impl Sink for Told {
         Ok(())
     }
 
-    fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
+    fn progress(&mut self, progress: ReadProgress) -> Result<(), Failure> {
         assert!(progress.bytes >= self.progress.bytes && progress.records >= self.progress.records);
         self.progress = progress;
         Ok(())

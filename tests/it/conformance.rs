@@ -294,7 +294,7 @@ fn described(lines: &[Json]) -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn every_case_has_its_verdict_by_check_and_by_ingest() {
+fn check_and_ingest_give_the_expected_verdicts() {
     let groups = groups();
     let failed: usize = std::thread::scope(|scope| {
         let run = |(name, cases): (&String, &Vec<Case>)| {

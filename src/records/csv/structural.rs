@@ -9,7 +9,7 @@ use wide::u8x16;
 const WINDOW: usize = 64;
 
 /// Iterates over the places of `N` different bytes in a block, in order.
-pub struct Marks<'a, const N: usize> {
+pub struct StructuralBytes<'a, const N: usize> {
     block: &'a [u8],
     marks: [u8; N],
     /// The start of the window that `found` describes.
@@ -18,7 +18,7 @@ pub struct Marks<'a, const N: usize> {
     found: u64,
 }
 
-impl<'a, const N: usize> Marks<'a, N> {
+impl<'a, const N: usize> StructuralBytes<'a, N> {
     /// Starts at the beginning of `block`. None of the `marks` may be zero.
     pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
         let mut new = Self { block, marks, base: 0, found: 0 };
@@ -98,7 +98,7 @@ mod tests {
             let block = block.as_bytes();
             let is_mark = |at: &usize| b",\n\"".contains(&block[*at]);
             let from = from.min(block.len());
-            let mut marks = Marks::new(block, [b',', b'\n', b'"']);
+            let mut marks = StructuralBytes::new(block, [b',', b'\n', b'"']);
             marks.skip_to(from);
             let first = marks.next();
             proptest::prop_assert_eq!(first, (from..block.len()).find(is_mark));

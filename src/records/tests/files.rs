@@ -22,7 +22,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_files() {
     for (bytes, detail) in [
         (&b""[..], "the file is empty"),
         (b"\n\r\n\n", "the file is empty"),
@@ -55,7 +55,7 @@ fn what_cannot_be_read() {
 }
 
 #[test]
-fn the_name_s_ending_says_how_it_is_compressed() {
+fn the_name_gives_the_compression() {
     let text = b"identity,a\nj,1\n";
     for (name, bytes) in [
         ("e.csv", text.to_vec()),
@@ -88,7 +88,7 @@ fn the_name_s_ending_says_how_it_is_compressed() {
 }
 
 #[test]
-fn a_cut_stream_fails_and_says_how_far_it_came() {
+fn a_cut_stream_fails_with_its_progress() {
     let text = format!("identity,a\n{}", "jane,some value or other\n".repeat(100_000));
     let bytes = gzip(text.as_bytes());
     let cut = &bytes[..bytes.len() - 4];
@@ -100,7 +100,7 @@ fn a_cut_stream_fails_and_says_how_far_it_came() {
 }
 
 #[test]
-fn header_and_manifest_are_held_together_all_at_once() {
+fn reports_all_mismatches_of_header_and_manifest() {
     assert_eq!(
         refuse(b"a,a\n1,2\n", &manifest("profile", r#""b":{}"#, "")),
         "Incorrect details in manifest file: line 1, column 2: the header a is column 1 already; \
@@ -128,7 +128,7 @@ fn completeness() {
 }
 
 #[test]
-fn encodings_give_the_same_records_and_an_error_file_that_imports() {
+fn encodings_give_the_same_records() {
     let text = "identity;näme;n\r\njöhn;€;1\r\njane;é;x\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(text);
@@ -160,7 +160,7 @@ fn encodings_give_the_same_records_and_an_error_file_that_imports() {
 }
 
 #[test]
-fn invalid_bytes_reject_their_record_and_the_file_goes_on() {
+fn invalid_bytes_reject_only_their_record() {
     let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
     let kept = accept(text, &plain());
     assert_eq!(kept.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
@@ -178,7 +178,7 @@ fn invalid_bytes_reject_their_record_and_the_file_goes_on() {
 }
 
 #[test]
-fn lines_are_those_of_the_file() {
+fn rejections_have_the_lines_of_the_file() {
     let text = b"\xEF\xBB\xBFidentity,\"\na\"\r\n\r\n,1\r\n\"\",\"x\r\ny\"\r\n,2\r,3\n";
     let kept = accept(text, &plain());
     let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
@@ -186,9 +186,9 @@ fn lines_are_those_of_the_file() {
 }
 
 #[test]
-fn an_error_of_the_input_is_the_host_s() {
-    struct Broken(bool);
-    impl Read for Broken {
+fn an_input_error_is_an_infra_failure() {
+    struct FailingReader(bool);
+    impl Read for FailingReader {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             if std::mem::replace(&mut self.0, true) {
                 return Err(io::Error::from_raw_os_error(5));
@@ -199,7 +199,7 @@ fn an_error_of_the_input_is_the_host_s() {
     }
     for name in ["e.csv", "e.csv.gz", "e.csv.zst"] {
         let begun = !name.ends_with("csv");
-        let (_, result) = read_with(Broken(begun), &named(name), &Limits::default(), 1);
+        let (_, result) = read_with(FailingReader(begun), &named(name), &Limits::default(), 1);
         let failure = result.unwrap_err().failure;
         assert_eq!(failure.message, FailureText::Infra, "{name}");
         assert!(failure.detail.starts_with("reading the data file failed: "), "{failure}");
@@ -207,12 +207,12 @@ fn an_error_of_the_input_is_the_host_s() {
 }
 
 #[test]
-fn the_sink_can_stop_it() {
+fn the_sink_can_stop_reading() {
     let text = format!("identity\n{}", "jane@acme.example\n".repeat(500_000));
     for workers in 1..=3 {
-        let mut kept = Kept { stop_after: Some(1), ..Kept::default() };
+        let mut kept = RecordingSink { stop_after: Some(1), ..RecordingSink::default() };
         let limits = Limits::default();
-        let options = Options { limits: &limits, processing_time: NOW, workers };
+        let options = ReadOptions { limits: &limits, processing_time: NOW, workers };
         let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut kept).unwrap_err();
         assert_eq!(stopped.failure.detail, "stopped");
         assert!(stopped.so_far.counts.read < 500_000);
@@ -222,7 +222,7 @@ fn the_sink_can_stop_it() {
 
 /// A batch is sliced if few of its events are bad, and filtered if many are.
 #[test]
-fn what_is_accepted_does_not_depend_on_how_many_are_not() {
+fn bad_rows_are_sliced_or_filtered_out() {
     let manifest = manifest("event", "", "");
     let all = 1500;
     for bad in [vec![], vec![0], vec![all - 1], vec![0, 1, 700], (0..all).step_by(2).collect()] {

@@ -18,27 +18,27 @@ const NOW: i64 = 1_600_000_000;
 
 /// A sink that keeps all records and the error files.
 #[derive(Default)]
-struct Kept {
+struct RecordingSink {
     batches: Vec<Batch>,
     /// Line, raw bytes and description of each rejected record.
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
-    last_progress: Progress,
+    last_progress: ReadProgress,
     stop_after: Option<u64>,
 }
 
 /// Rejected records, unchanged and formatted for the error file.
 #[derive(Clone)]
-struct Told {
+struct RecordedRejections {
     format: ErrorFile,
-    phrases: Phrases,
+    reason_cache: ReasonCache,
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
 }
 
-impl Rejections for Told {
+impl Rejections for RecordedRejections {
     fn add(&mut self, record: &RejectedRecord<'_>) {
-        self.format.push(record, &mut self.phrases, &mut self.error_file);
+        self.format.push(record, &mut self.reason_cache, &mut self.error_file);
         let raw = record.raw.map(<[u8]>::to_vec);
         let why: Vec<_> = record.reasons.iter().map(ToString::to_string).collect();
         self.rejected.push((record.line, raw, why.join("; ")));
@@ -51,21 +51,26 @@ impl Rejections for Told {
     fn take(&mut self) -> Self {
         Self {
             format: self.format.clone(),
-            phrases: Phrases::default(),
+            reason_cache: ReasonCache::default(),
             rejected: std::mem::take(&mut self.rejected),
             error_file: std::mem::take(&mut self.error_file),
         }
     }
 }
 
-impl Sink for Kept {
-    type Rejections = Told;
+impl Sink for RecordingSink {
+    type Rejections = RecordedRejections;
 
-    fn begin(&mut self, start: &Start) -> Result<Told, Failure> {
+    fn begin(&mut self, start: &FileStart) -> Result<RecordedRejections, Failure> {
         let format = ErrorFile::new(start, false);
         self.error_file = format.header(start);
-        let phrases = Phrases::default();
-        Ok(Told { format, phrases, rejected: Vec::new(), error_file: Vec::new() })
+        let reason_cache = ReasonCache::default();
+        Ok(RecordedRejections {
+            format,
+            reason_cache,
+            rejected: Vec::new(),
+            error_file: Vec::new(),
+        })
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -73,14 +78,14 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn reject(&mut self, told: Told) -> Result<(), Failure> {
+    fn reject(&mut self, told: RecordedRejections) -> Result<(), Failure> {
         assert!((1..=3).contains(&told.rejected.len()));
         self.error_file.extend(told.error_file);
         self.rejected.extend(told.rejected);
         Ok(())
     }
 
-    fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
+    fn progress(&mut self, progress: ReadProgress) -> Result<(), Failure> {
         assert!(progress.bytes >= self.last_progress.bytes);
         self.last_progress = progress;
         match self.stop_after {
@@ -92,7 +97,7 @@ impl Sink for Kept {
     }
 }
 
-impl Kept {
+impl RecordingSink {
     fn descriptions(&self) -> Vec<&str> {
         self.rejected.iter().map(|(_, _, description)| description.as_str()).collect()
     }
@@ -170,9 +175,9 @@ fn read_with(
     manifest: &Manifest,
     limits: &Limits,
     workers: usize,
-) -> (Kept, Result<Summary, Stopped>) {
-    let mut kept = Kept::default();
-    let options = Options { limits, processing_time: NOW, workers };
+) -> (RecordingSink, Result<ReadSummary, ReadError>) {
+    let mut kept = RecordingSink::default();
+    let options = ReadOptions { limits, processing_time: NOW, workers };
     let result = read(input, &manifest.file_name, manifest, &options, &mut kept);
     let counts = match &result {
         Ok(summary) => summary.counts,
@@ -185,7 +190,7 @@ fn read_with(
 }
 
 /// Reads a file that must not fail as a whole.
-fn accept(text: &[u8], manifest: &Manifest) -> Kept {
+fn accept(text: &[u8], manifest: &Manifest) -> RecordingSink {
     let (kept, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
     kept

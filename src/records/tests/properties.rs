@@ -9,9 +9,9 @@ use super::*;
 use crate::config::Size;
 
 /// A reader that returns its bytes in pieces of these lengths, repeated.
-struct InPieces<'a>(&'a [u8], Vec<usize>, usize);
+struct ChunkedReader<'a>(&'a [u8], Vec<usize>, usize);
 
-impl Read for InPieces<'_> {
+impl Read for ChunkedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.2 += 1;
         let most = self.1[self.2 % self.1.len()].min(buffer.len());
@@ -38,7 +38,7 @@ fn told(input: impl Read + Send, manifest: &Manifest) -> String {
     format!("{failure:?} {described:?} {}", accepted(&kept))
 }
 
-fn accepted(kept: &Kept) -> String {
+fn accepted(kept: &RecordingSink) -> String {
     match kept.batches.first() {
         Some(Batch::Events(_)) => format!("{:?}", kept.events()),
         Some(Batch::Profiles(_)) => format!("{:?}", kept.profiles()),
@@ -57,7 +57,7 @@ fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest)
     let mut lines_of_accepted = Vec::new();
     let mut rows = Vec::new();
     for batch in &kept.batches {
-        let one = Kept { batches: vec![batch.clone()], ..Kept::default() };
+        let one = RecordingSink { batches: vec![batch.clone()], ..RecordingSink::default() };
         match batch {
             Batch::Events(_) => rows.extend(one.events().into_iter().map(|mut row| {
                 lines_of_accepted.push(line(row.remove(6).parse().unwrap()));
@@ -116,7 +116,7 @@ proptest! {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let whole = verdicts(&text[..], &manifest, 1);
-            let other = verdicts(InPieces(&text, pieces.clone(), 0), &manifest, workers);
+            let other = verdicts(ChunkedReader(&text, pieces.clone(), 0), &manifest, workers);
             prop_assert_eq!(whole, other);
         }
     }
@@ -131,10 +131,10 @@ proptest! {
             let plain = told(text.as_bytes(), &manifest);
             let utf16: Vec<u8> =
                 "\u{feff}".chars().chain(text.chars()).flat_map(utf16_units).collect();
-            prop_assert_eq!(&plain, &told(InPieces(&utf16, pieces.clone(), 0), &manifest));
+            prop_assert_eq!(&plain, &told(ChunkedReader(&utf16, pieces.clone(), 0), &manifest));
             manifest.file_name = "e.csv.zst".into();
             let zstd = zstd::stream::encode_all(&utf16[..], 1).unwrap();
-            prop_assert_eq!(&plain, &told(InPieces(&zstd, pieces.clone(), 0), &manifest));
+            prop_assert_eq!(&plain, &told(ChunkedReader(&zstd, pieces.clone(), 0), &manifest));
         }
     }
 
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn an_error_file_holds_the_same_rejections(body in body()) {
+    fn an_error_file_has_the_same_rejections(body in body()) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (kept, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mended_error_file_imports(
+    fn a_fixed_error_file_imports(
         names in prop::collection::vec("[a-zé€ \",;\n]{1,9}", 1..20),
         wrong in prop::collection::vec(any::<bool>(), 20),
         delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
@@ -211,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
+    fn verdicts_do_not_depend_on_block_ends(body in body(), before in 0_usize..300) {
         // Empty lines are not records. They only move the end of the first block through the body.
         let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
@@ -222,7 +222,7 @@ proptest! {
 }
 
 #[test]
-fn many_blocks_come_in_order_with_the_lines_of_the_file() {
+fn many_blocks_keep_order_and_lines() {
     let mut text = "evtName,identity,n,s\n".to_owned();
     for n in 0..60_000 {
         let bad = if n % 1000 == 7 { "x" } else { "" };

@@ -96,7 +96,7 @@ fn dates_in_text_and_date_columns() {
 }
 
 #[test]
-fn a_date_in_a_profile_s_text_is_text() {
+fn profile_dates_in_text_columns_become_text() {
     let kept = accept(b"identity,s,t\nj,$D_1589274432,$D_0\n", &manifest("profile", "", ""));
     assert_eq!(
         kept.profiles(),
@@ -124,7 +124,7 @@ fn every_failure_of_a_record_is_listed() {
 }
 
 #[test]
-fn the_number_of_fields_is_the_header_s() {
+fn the_field_count_must_match_the_header() {
     assert_eq!(
         event("a,b", "", "1").unwrap(),
         "Record has 3 fields, the header has 4 - write empty cells too"
@@ -227,7 +227,7 @@ fn profile_operations() {
 }
 
 #[test]
-fn set_with_an_empty_cell_changes_nothing_and_delete_ignores_its_value() {
+fn delete_and_empty_set_ignore_values() {
     let text = "identity,p,p.operation,n,n.operation\nj,,$set,,$add\nj,x,$delete,x,$delete\n";
     let kept = accept(text.as_bytes(), &manifest("profile", r#""n":{"dataType":"LONG"}"#, ""));
     assert_eq!(
@@ -254,7 +254,7 @@ fn known_profile_properties() {
 }
 
 #[test]
-fn preferences_are_booleans_whatever_the_manifest_says() {
+fn preferences_are_always_booleans() {
     let mapping = r#""msg-dndphone":{"dataType":"STRING"}"#;
     let text = "identity,msg-dndphone\nj,Y\nj,perhaps\n";
     let kept = accept(text.as_bytes(), &manifest("profile", mapping, ""));

@@ -60,7 +60,7 @@ fn parsed(text: &str) -> Manifest {
 }
 
 #[test]
-fn the_page_s_events_import_exactly() {
+fn the_sample_events_import() {
     let kept = accept(EVENTS.as_bytes(), &parsed(EVENT_MANIFEST));
     let Batch::Events(batch) = &kept.batches[0] else { panic!("not events") };
     let columns: Vec<_> =
@@ -109,7 +109,7 @@ fn the_page_s_events_import_exactly() {
 }
 
 #[test]
-fn the_page_s_profiles_import_exactly() {
+fn the_sample_profiles_import() {
     let kept = accept(PROFILES.as_bytes(), &parsed(PROFILE_MANIFEST));
     assert_eq!(
         kept.profiles(),
@@ -125,7 +125,7 @@ fn the_page_s_profiles_import_exactly() {
 }
 
 #[test]
-fn the_page_s_error_file_is_ours() {
+fn the_sample_error_file_matches() {
     let bad = PROFILES.replacen("+918876543211", "918876543211", 1);
     let (kept, result) =
         read_with(bad.as_bytes(), &parsed(PROFILE_MANIFEST), &Limits::default(), 1);
