@@ -146,13 +146,13 @@ mod tests {
             [Property { name: "Playlist".into(), kind: PropertyType::String }].into();
         let mut batch = ProfileBatch::new(properties);
         let rock = Change { property: 0, operation: Operation::Add, value: Value::Text("Rock") };
-        let gone = Change { property: 0, operation: Operation::Delete, value: Value::None };
+        let delete = Change { property: 0, operation: Operation::Delete, value: Value::None };
         batch.push(2, 7, [Some("a@b.c"), None, None, Some("cookie")], [rock]);
-        batch.push(3, 8, [None, Some("fb"), None, None], [gone, rock]);
+        batch.push(3, 8, [None, Some("fb"), None, None], [delete, rock]);
         let records: Vec<_> = batch.iter().collect();
         assert_eq!(records[0].id(IdKind::ObjectId), Some("cookie"));
         assert_eq!(records[0].changes().collect::<Vec<_>>(), [rock]);
         assert_eq!((records[1].line, records[1].at, records[1].ids[1]), (3, 8, Some("fb")));
-        assert_eq!(records[1].changes().collect::<Vec<_>>(), [gone, rock]);
+        assert_eq!(records[1].changes().collect::<Vec<_>>(), [delete, rock]);
     }
 }

@@ -153,16 +153,19 @@ impl ResultDelivery {
         if self.counts.read == 0 {
             mismatches.push("the file has a header and no records".to_owned());
         }
-        let differs = |what: &str, said: &str, is: &str| {
-            (said != is).then(|| format!("the manifest says {what} {said}, the file has {is}"))
+        let differs = |what: &str, expected: &str, found: &str| {
+            (expected != found)
+                .then(|| format!("the manifest says {what} {expected}, the file has {found}"))
         };
         let numbers =
             [("size", manifest.size, meter.bytes()), ("rows", manifest.rows, self.counts.read)];
-        mismatches.extend(numbers.iter().filter_map(|(what, said, is)| {
-            differs(what, &said.as_ref()?.to_string(), &is.to_string())
+        mismatches.extend(numbers.iter().filter_map(|(what, expected, found)| {
+            differs(what, &expected.as_ref()?.to_string(), &found.to_string())
         }));
         let digests = manifest.sha256.zip(meter.sha256());
-        mismatches.extend(digests.and_then(|(said, is)| differs("sha256", &hex(&said), &hex(&is))));
+        mismatches.extend(
+            digests.and_then(|(expected, found)| differs("sha256", &hex(&expected), &hex(&found))),
+        );
         if mismatches.is_empty() { Ok(()) } else { Err(Failure::unreadable(mismatches.join("; "))) }
     }
 

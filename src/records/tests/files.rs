@@ -62,9 +62,9 @@ fn the_name_gives_the_compression() {
         ("e.csv.gz", gzip(text)),
         ("E.CSV.ZST", zstd::stream::encode_all(&text[..], 3).unwrap()),
     ] {
-        let (kept, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
+        let (sink, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
         let summary = result.unwrap();
-        assert_eq!(kept.profiles().len(), 1, "{name}");
+        assert_eq!(sink.profiles().len(), 1, "{name}");
         assert_eq!(summary.bytes, bytes.len() as u64, "as uploaded: {name}");
         let digest = Sha256::digest(&bytes);
         assert_eq!(summary.sha256.unwrap(), format!("{digest:x}"), "as uploaded: {name}");
@@ -144,10 +144,10 @@ fn encodings_give_the_same_records() {
     ] {
         let more = format!(r#","delimiter":";"{encoding}"#);
         let manifest = manifest("profile", r#""n":{"dataType":"LONG"}"#, &more);
-        let kept = accept(bytes, &manifest);
+        let sink = accept(bytes, &manifest);
         let expected = r#"2 1600000000 jöhn - - - | Set näme Text("€"), Set n Integer(1)"#;
-        assert_eq!(kept.profiles(), [expected]);
-        let file = kept.error_file();
+        assert_eq!(sink.profiles(), [expected]);
+        let file = sink.error_file();
         let begin = if mark { "\u{feff}" } else { "" };
         let begin =
             format!("{begin}identity;näme;n;\"Failure Description\"\r\njane;é;x;\"LONG value");
@@ -162,26 +162,26 @@ fn encodings_give_the_same_records() {
 #[test]
 fn invalid_bytes_reject_only_their_record() {
     let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
-    let kept = accept(text, &plain());
-    assert_eq!(kept.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
-    let raw: Vec<_> = kept.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
+    let sink = accept(text, &plain());
+    assert_eq!(sink.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
+    let raw: Vec<_> = sink.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
     assert_eq!(raw, [&b"j,caf\xe9"[..], b"k,\"x\"\"\xff\""]);
-    let descriptions = kept.descriptions();
+    let descriptions = sink.descriptions();
     for (description, value) in descriptions.iter().zip(["caf?", "x\"?"]) {
         let start = format!("Invalid bytes for the encoding - column a, value {value}, ");
         assert!(description.starts_with(&start), "{description}");
     }
     let mut utf16: Vec<u8> = "identity\nj\nk".encode_utf16().flat_map(u16::to_le_bytes).collect();
     utf16.push(0xD8);
-    let kept = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));
-    assert_eq!((kept.profiles().len(), kept.rejected[0].0), (1, 3));
+    let sink = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));
+    assert_eq!((sink.profiles().len(), sink.rejected[0].0), (1, 3));
 }
 
 #[test]
 fn rejections_have_the_lines_of_the_file() {
     let text = b"\xEF\xBB\xBFidentity,\"\na\"\r\n\r\n,1\r\n\"\",\"x\r\ny\"\r\n,2\r,3\n";
-    let kept = accept(text, &plain());
-    let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
+    let sink = accept(text, &plain());
+    let lines: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line).collect();
     assert_eq!(lines, [4, 5, 7, 8]);
 }
 
@@ -210,10 +210,10 @@ fn an_input_error_is_an_infra_failure() {
 fn the_sink_can_stop_reading() {
     let text = format!("identity\n{}", "jane@acme.example\n".repeat(500_000));
     for workers in 1..=3 {
-        let mut kept = RecordingSink { stop_after: Some(1), ..RecordingSink::default() };
+        let mut sink = RecordingSink { stop_after: Some(1), ..RecordingSink::default() };
         let limits = Limits::default();
         let options = ReadOptions { limits: &limits, processing_time: NOW, workers };
-        let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut kept).unwrap_err();
+        let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut sink).unwrap_err();
         assert_eq!(stopped.failure.detail, "stopped");
         assert!(stopped.so_far.counts.read < 500_000);
         assert_eq!(stopped.so_far.sha256, None);
@@ -229,12 +229,12 @@ fn bad_rows_are_sliced_or_filtered_out() {
         let is_bad = |line: &usize| bad.contains(line);
         let rows =
             (0..all).map(|n| if is_bad(&n) { ",u\n".to_owned() } else { format!("e{n},u\n") });
-        let kept =
+        let sink =
             accept(format!("evtName,identity\n{}", rows.collect::<String>()).as_bytes(), &manifest);
-        let names: Vec<_> = kept.events().into_iter().map(|row| row[0].clone()).collect();
+        let names: Vec<_> = sink.events().into_iter().map(|row| row[0].clone()).collect();
         let expected = (0..all).filter(|n| !is_bad(n)).map(|n| format!("e{n}"));
         assert_eq!(names, expected.collect::<Vec<_>>());
-        let rejected: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line as usize - 2).collect();
+        let rejected: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line as usize - 2).collect();
         assert_eq!(rejected, bad);
     }
 }

@@ -15,22 +15,22 @@ const LENGTH: u64 = 300_000_000;
 #[test]
 fn one_300_mb_line_is_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
-    let (kept, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
-    assert_eq!(kept.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
+    let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
+    assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
     let too_long = "Record is too long - it has 300000002 bytes, at most 4194304 are allowed, its \
                     fields are left out here";
-    assert_eq!(kept.rejected[0], (2, None, too_long.to_owned()));
-    assert_eq!((kept.rejected[1].0, kept.rejected.len()), (5, 2));
+    assert_eq!(sink.rejected[0], (2, None, too_long.to_owned()));
+    assert_eq!((sink.rejected[1].0, sink.rejected.len()), (5, 2));
     assert_eq!(result.unwrap().counts.read, 3);
 }
 
 #[test]
 fn one_quoted_300_mb_field_is_one_rejection() {
     let input = long(b"identity,a\nj,\"", b'\n', LENGTH, b"\"\r\nk,1\n");
-    let (kept, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
-    assert_eq!(kept.rejected[0].0, 2);
+    let (sink, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
+    assert_eq!(sink.rejected[0].0, 2);
     let line = LENGTH + 3;
-    assert_eq!(kept.profiles(), [format!(r#"{line} 1600000000 k - - - | Set a Text("1")"#)]);
+    assert_eq!(sink.profiles(), [format!(r#"{line} 1600000000 k - - - | Set a Text("1")"#)]);
 }
 
 #[test]
@@ -87,9 +87,9 @@ fn a_long_field_is_rejected_with_its_record() {
         ..Limits::default()
     };
     let text = &b"identity,a\n12345678,\"1234567\"\nj,123456789\n12345678,123456789\n"[..];
-    let (kept, _) = read_with(text, &manifest("profile", "", ""), &limits, 1);
+    let (sink, _) = read_with(text, &manifest("profile", "", ""), &limits, 1);
     assert_eq!(
-        kept.rejected,
+        sink.rejected,
         [
             (
                 2,

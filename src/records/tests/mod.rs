@@ -78,10 +78,10 @@ impl Sink for RecordingSink {
         Ok(())
     }
 
-    fn reject(&mut self, told: RecordedRejections) -> Result<(), Failure> {
-        assert!((1..=3).contains(&told.rejected.len()));
-        self.error_file.extend(told.error_file);
-        self.rejected.extend(told.rejected);
+    fn reject(&mut self, rejections: RecordedRejections) -> Result<(), Failure> {
+        assert!((1..=3).contains(&rejections.rejected.len()));
+        self.error_file.extend(rejections.error_file);
+        self.rejected.extend(rejections.rejected);
         Ok(())
     }
 
@@ -176,24 +176,24 @@ fn read_with(
     limits: &Limits,
     workers: usize,
 ) -> (RecordingSink, Result<ReadSummary, ReadError>) {
-    let mut kept = RecordingSink::default();
+    let mut sink = RecordingSink::default();
     let options = ReadOptions { limits, processing_time: NOW, workers };
-    let result = read(input, &manifest.file_name, manifest, &options, &mut kept);
+    let result = read(input, &manifest.file_name, manifest, &options, &mut sink);
     let counts = match &result {
         Ok(summary) => summary.counts,
         Err(stopped) => stopped.so_far.counts,
     };
     assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
-    assert_eq!(counts.accepted, kept.batches.iter().map(|b| b.len() as u64).sum::<u64>());
-    assert_eq!(counts.rejected, kept.rejected.len() as u64);
-    (kept, result)
+    assert_eq!(counts.accepted, sink.batches.iter().map(|b| b.len() as u64).sum::<u64>());
+    assert_eq!(counts.rejected, sink.rejected.len() as u64);
+    (sink, result)
 }
 
 /// Reads a file that must not fail as a whole.
 fn accept(text: &[u8], manifest: &Manifest) -> RecordingSink {
-    let (kept, result) = read_with(text, manifest, &Limits::default(), 2);
+    let (sink, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
-    kept
+    sink
 }
 
 /// Reads a file that must fail as a whole; returns the failure as `text: detail`.
