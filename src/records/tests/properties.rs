@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fixed_error_file_imports(
+    fn a_corrected_error_file_imports(
         names in prop::collection::vec("[a-zé€ \",;\n]{1,9}", 1..20),
         wrong in prop::collection::vec(any::<bool>(), 20),
         delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
