@@ -95,7 +95,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// About `bytes` of events, of which one in `every` has a price that is no number.
+/// About `bytes` of events, one in `every` with a price that is no number.
 fn events(bytes: usize, every: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes);
     data::events(&mut text, bytes as u64 / 103, every)?;

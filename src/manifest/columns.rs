@@ -67,7 +67,7 @@ impl ManifestReader {
             return found;
         }
         let hint =
-            likely_type(name).map_or(String::new(), |kind| format!(" (say {})", kind.as_str()));
+            likely_type(name).map_or(String::new(), |kind| format!(" (use {})", kind.as_str()));
         let allowed = PropertyType::ALL.map(PropertyType::as_str).join(", ");
         self.findings.push(format!(
             "column {column}: dataType {value} is not supported{hint}, it must be one of {allowed}"

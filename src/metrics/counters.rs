@@ -31,7 +31,7 @@ pub(super) struct Counters {
     pub registry: Registry,
     pickup: Histogram,
     host_failures: IntCounter,
-    look_failures: IntCounter,
+    scan_failures: IntCounter,
     attempts: IntCounterVec,
     deliveries: IntCounterVec,
     imports: IntCounterVec,
@@ -70,7 +70,7 @@ impl Counters {
         let counters = Self {
             pickup: register(r, Histogram::with_opts(pickup.buckets(PICKUP.to_vec()))),
             host_failures: one("host_failures", "Import runs that the host made fail."),
-            look_failures: one("look_failures", "Scans of accounts that failed."),
+            scan_failures: one("look_failures", "Scans of accounts that failed."),
             attempts: many("delivery_attempts", "Attempts at deliveries.", &["channel", "outcome"]),
             deliveries: many(
                 "deliveries",
@@ -169,7 +169,7 @@ pub fn count_host_failure() {
 
 /// Counts a failed scan of an account.
 pub fn count_scan_failure() {
-    COUNTERS.look_failures.inc();
+    COUNTERS.scan_failures.inc();
 }
 
 /// Counts an attempt at a delivery. `kind` is the milestone's type; `outcome` is `delivered`,

@@ -155,7 +155,7 @@ impl ResultDelivery {
         }
         let differs = |what: &str, expected: &str, found: &str| {
             (expected != found)
-                .then(|| format!("the manifest says {what} {expected}, the file has {found}"))
+                .then(|| format!("the manifest has {what} {expected}, the file has {found}"))
         };
         let numbers =
             [("size", manifest.size, meter.bytes()), ("rows", manifest.rows, self.counts.read)];

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_cannot_work() {
+    fn refuses_invalid_urls() {
         for (url, why) in [
             ("mail.example.com", "is not a URL"),
             ("http://mail", "must be smtp://"),

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_cannot_work() {
+    fn refuses_invalid_addresses() {
         for (listen, why) in [
             ("unix:run/x", "must name an absolute path"),
             ("localhost:9469", "must be like"),

@@ -91,7 +91,7 @@ fn a_wrong_data_type_gets_a_hint() {
     assert_eq!(
         findings(r#","columns":{"age":{"dataType":"int"},"x":{"dataType":7}}"#),
         [
-            r#"column "age": dataType "int" is not supported (say INTEGER), it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
+            r#"column "age": dataType "int" is not supported (use INTEGER), it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
             r#"column "x": dataType 7 is not supported, it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
         ]
     );

@@ -22,7 +22,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
     /// Starts at the beginning of `block`. None of the `marks` may be zero.
     pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
         let mut new = Self { block, marks, base: 0, found: 0 };
-        new.found = new.look();
+        new.found = new.find_marks();
         new
     }
 
@@ -35,7 +35,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
                 self.base = self.block.len();
                 return None;
             }
-            self.found = self.look();
+            self.found = self.find_marks();
         }
         let at = self.base + self.found.trailing_zeros() as usize;
         self.found &= self.found - 1;
@@ -50,13 +50,13 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
             self.found &= u64::MAX << passed;
         } else {
             self.base = at.min(self.block.len());
-            self.found = self.look();
+            self.found = self.find_marks();
         }
     }
 
     /// Returns the marks in the window at `base`; there are none after the block's end.
     #[inline]
-    fn look(&self) -> u64 {
+    fn find_marks(&self) -> u64 {
         match self.block[self.base..].first_chunk() {
             Some(window) => find(window, self.marks),
             None => find(&self.last_window(), self.marks),

@@ -102,7 +102,7 @@ fn hint(case: &RuleCase<'_>) -> Detail {
     let readable = |format| split_time(text).and_then(|(day, _)| days(day, format)).is_some();
     let readings = DateFormat::ALL.into_iter().filter(|format| readable(*format)).count();
     Some(if readings > 1 {
-        "day and month can be told apart only with a format in the manifest".into()
+        "only a format in the manifest can distinguish day and month".into()
     } else {
         let formats = DateFormat::ALL.map(DateFormat::as_str).join(", ");
         format!("write {formats}, each with or without HH:mm:ss, or epoch seconds").into()

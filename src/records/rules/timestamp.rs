@@ -28,7 +28,7 @@ fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
     let milliseconds = text.len() == 13 && text.bytes().all(|b| b.is_ascii_digit());
     let hint = if milliseconds {
-        "these look like milliseconds, write seconds"
+        "these seem to be milliseconds, write seconds"
     } else {
         "write seconds since 1970 in 1 to 11 digits"
     };

@@ -120,8 +120,8 @@ fn completeness() {
     assert_eq!(
         refuse(text, &manifest("profile", "", &wrong)),
         format!(
-            "File couldn't be read: the manifest says size 7, the file has {}; the manifest says \
-             rows 3, the file has 2; the manifest says sha256 {zeros}, the file has {digest}",
+            "File couldn't be read: the manifest has size 7, the file has {}; the manifest has \
+             rows 3, the file has 2; the manifest has sha256 {zeros}, the file has {digest}",
             text.len()
         )
     );
@@ -152,8 +152,8 @@ fn encodings_give_the_same_records() {
         let begin =
             format!("{begin}identity;näme;n;\"Failure Description\"\r\njane;é;x;\"LONG value");
         assert!(file.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&file));
-        let mended = String::from_utf8(file).unwrap().replacen(";x;", ";2;", 1);
-        let again = accept(mended.as_bytes(), &manifest);
+        let corrected = String::from_utf8(file).unwrap().replacen(";x;", ";2;", 1);
+        let again = accept(corrected.as_bytes(), &manifest);
         let expected = r#"2 1600000000 jane - - - | Set näme Text("é"), Set n Integer(2)"#;
         assert_eq!(again.profiles(), [expected]);
     }

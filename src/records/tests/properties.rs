@@ -196,8 +196,8 @@ proptest! {
             return Ok(());
         }
         let file = String::from_utf8(sink.error_file()).unwrap();
-        let mended = file.replace(&format!("j{d}WRONG{d}"), &format!("j{d}2{d}"));
-        let again = accept(mended.as_bytes(), &manifest);
+        let corrected = file.replace(&format!("j{d}WRONG{d}"), &format!("j{d}2{d}"));
+        let again = accept(corrected.as_bytes(), &manifest);
         prop_assert_eq!(again.rejected.len(), 0);
         for (profile, (name, _)) in again.profiles().iter().zip(&rejected) {
             let changes = format!("Set n Integer(2), Set s Text({name:?})");

@@ -114,7 +114,7 @@ fn every_failure_of_a_record_is_listed() {
         one(text, &manifest("event", mapping, "")).unwrap(),
         format!(
             "Event name is mandatory - column evtName; \
-             Timestamp not in UNIX epoch format - column ts, value 1578503667000, these look like \
+             Timestamp not in UNIX epoch format - column ts, value 1578503667000, these seem to be \
              milliseconds, write seconds; {USER} - column identity; \
              INTEGER value expected - column n, value x, write a whole number from -2147483648 to \
              2147483647; $D_ must be followed by an epoch - column s, value $D_, write seconds \
