@@ -44,7 +44,7 @@ pub struct ReadError {
 ///
 /// # Errors
 /// The file is invalid, does not fit its manifest, can't be read, or the sink stopped it. A quote
-/// that is never closed is an error: all records after it would be lost silently as one cell.
+/// that is never closed is an error: all records after it would silently become one cell.
 pub fn read(
     input: impl Read + Send,
     file_name: &str,
@@ -65,12 +65,12 @@ pub fn read(
 }
 
 /// Sends the file's pieces to the workers until the end, a failure, or a closed channel.
-fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, lanes: &[SyncSender<WorkerJob>]) {
+fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender<WorkerJob>]) {
     let mut next = Some(Ok(FilePiece::Block(first)));
-    for lane in lanes.iter().cycle() {
+    for channel in channels.iter().cycle() {
         let Some(job) = next.take() else { return };
         let last = job.is_err();
-        if lane.send(job).is_err() || last {
+        if channel.send(job).is_err() || last {
             return;
         }
         next = splitter.next().transpose();
@@ -96,11 +96,11 @@ impl ResultDelivery {
         let empty = sink.begin(&start)?;
         thread::scope(|scope| {
             let worker = |done| Worker::new(&plan, empty.clone(), done, splitter.used());
-            let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
-            spawn(scope, "import-read", move || deal(first, splitter, &lanes))?;
-            // The first closed lane in turn means the end of the file.
-            for lane in results.iter().cycle() {
-                if !self.deliver(lane, sink)? {
+            let (channels, results) = start_workers(scope, worker, options.workers.max(1))?;
+            spawn(scope, "import-read", move || deal(first, splitter, &channels))?;
+            // The first closed channel in turn means the end of the file.
+            for channel in results.iter().cycle() {
+                if !self.deliver(channel, sink)? {
                     return Ok(());
                 }
             }
@@ -108,14 +108,14 @@ impl ResultDelivery {
         })
     }
 
-    /// Delivers the results of a lane's next job. Returns false if there is none.
+    /// Delivers the results of a channel's next job. Returns false if there is none.
     fn deliver<S: Sink>(
         &mut self,
-        lane: &Receiver<WorkerOutput<S::Rejections>>,
+        channel: &Receiver<WorkerOutput<S::Rejections>>,
         sink: &mut S,
     ) -> Result<bool, Failure> {
         loop {
-            match lane.recv() {
+            match channel.recv() {
                 Ok(WorkerOutput::Rejected(rejected)) => self.reject(rejected, sink)?,
                 Ok(WorkerOutput::Read(accepted)) => {
                     return self.accept(accepted, sink).map(|()| true);
@@ -187,16 +187,16 @@ fn start_workers<'scope, R: Rejections + 'scope>(
     worker: impl Fn(SyncSender<WorkerOutput<R>>) -> Worker<'scope, R>,
     workers: usize,
 ) -> Result<WorkerChannels<R>, Failure> {
-    let mut lanes = (Vec::new(), Vec::new());
+    let mut channels = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let (give, jobs) = sync_channel(1);
-        let (done, take) = sync_channel(1);
+        let (job_sender, jobs) = sync_channel(1);
+        let (done, results) = sync_channel(1);
         let mut worker = worker(done);
         spawn(scope, "import-parse", move || worker.work(&jobs))?;
-        lanes.0.push(give);
-        lanes.1.push(take);
+        channels.0.push(job_sender);
+        channels.1.push(results);
     }
-    Ok(lanes)
+    Ok(channels)
 }
 
 fn spawn<'scope>(

@@ -1,4 +1,4 @@
-//! [`Worker`]: parses the pieces of its lane and formats rejected records.
+//! [`Worker`]: parses the pieces of its channel and formats rejected records.
 //!
 //! Invariant: for each job a worker sends the rejected records in pieces, then the batches or the
 //! failure, and nothing more.
