@@ -116,6 +116,6 @@ impl Engine {
 
 /// Counts and logs that an import was picked up at `now`. Call it once that is durable.
 pub fn picked_up(row: &ImportRow, now: Timestamp) {
-    crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+    crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     milestone_log::picked_up(row);
 }
