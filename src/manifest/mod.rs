@@ -3,7 +3,6 @@
 //! Invariant: a [`Manifest`] has valid values only. An invalid text results in [`ManifestErrors`]
 //! with all findings, and with the values that are needed to report them to its author.
 
-mod columns;
 mod errors;
 mod json;
 mod parse;
@@ -11,7 +10,6 @@ mod property_type;
 
 use std::collections::BTreeMap;
 
-use crate::config::Limits;
 use crate::report::DataType;
 
 pub use errors::ManifestErrors;
@@ -72,13 +70,6 @@ pub enum DateFormat {
     YearDayMonth,
     YearMonthDay,
     DayNameYear,
-}
-
-impl Manifest {
-    /// Parses a manifest: a UTF-8 JSON object, with or without a byte order mark.
-    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestErrors> {
-        parse::parse(bytes, limits)
-    }
 }
 
 impl Encoding {

@@ -1,5 +1,7 @@
 //! Parses a manifest's bytes and collects every finding.
 
+mod columns;
+
 use std::collections::HashSet;
 
 use super::errors::{self, ManifestErrors};
@@ -21,21 +23,24 @@ const KEYS: [&str; 10] = [
     "dryRun",
 ];
 
-pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Manifest, ManifestErrors> {
-    let max = limits.max_manifest.bytes();
-    if bytes.len() as u64 > max {
-        let finding =
-            format!("the manifest is {} bytes long, at most {max} are allowed", bytes.len());
-        let findings = vec![finding];
-        return Err(ManifestErrors { findings, ..ManifestErrors::default() });
+impl Manifest {
+    /// Parses a manifest: a UTF-8 JSON object, with or without a byte order mark.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestErrors> {
+        let max = limits.max_manifest.bytes();
+        if bytes.len() as u64 > max {
+            let finding =
+                format!("the manifest is {} bytes long, at most {max} are allowed", bytes.len());
+            let findings = vec![finding];
+            return Err(ManifestErrors { findings, ..ManifestErrors::default() });
+        }
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let json = read_json(text).map_err(|finding| ManifestErrors::of_syntax(finding, text))?;
+        let Json::Object(entries) = json else {
+            let findings = vec![format!("the manifest is {json}, not a JSON object")];
+            return Err(ManifestErrors { findings, ..ManifestErrors::default() });
+        };
+        ManifestReader::new(entries).manifest()
     }
-    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let json = read_json(text).map_err(|finding| ManifestErrors::of_syntax(finding, text))?;
-    let Json::Object(entries) = json else {
-        let findings = vec![format!("the manifest is {json}, not a JSON object")];
-        return Err(ManifestErrors { findings, ..ManifestErrors::default() });
-    };
-    ManifestReader::new(entries).manifest()
 }
 
 fn read_json(text: &[u8]) -> Result<Json, String> {

@@ -5,7 +5,7 @@ use crate::manifest::PropertyType;
 use crate::manifest::{Column, DateFormat};
 
 fn read(text: &str) -> Result<Manifest, ManifestErrors> {
-    parse(text.as_bytes(), &Limits::default())
+    Manifest::parse(text.as_bytes(), &Limits::default())
 }
 
 /// Parses the smallest manifest, with `more` keys.
@@ -138,7 +138,7 @@ fn syntax_errors_have_line_and_column() {
         ["the manifest is not valid JSON: expected value at line 2 column 11"]
     );
     assert!(errors.syntax);
-    let errors = parse(b"{\n\"type\xff\"", &Limits::default()).unwrap_err();
+    let errors = Manifest::parse(b"{\n\"type\xff\"", &Limits::default()).unwrap_err();
     assert_eq!(errors.findings, ["the manifest is not UTF-8 text: line 2"]);
     assert!(errors.syntax);
     assert!(read("").unwrap_err().syntax);
@@ -157,7 +157,7 @@ fn a_header_cannot_be_injected_into_mail() {
 
 #[test]
 fn a_manifest_over_its_limit_is_not_parsed() {
-    let errors = parse(&vec![b' '; 1024 * 1024 + 1], &Limits::default()).unwrap_err();
+    let errors = Manifest::parse(&vec![b' '; 1024 * 1024 + 1], &Limits::default()).unwrap_err();
     assert_eq!(
         errors.findings,
         ["the manifest is 1048577 bytes long, at most 1048576 are allowed"]
@@ -175,11 +175,11 @@ fn valid_values_survive_errors() {
 proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-        let _ = parse(&bytes, &Limits::default());
+        let _ = Manifest::parse(&bytes, &Limits::default());
     }
 
     #[test]
     fn no_json_makes_it_panic(text in r#"\{("(type|fileName|columns|x)":(\[|\]|\{|\}|"[a-z.]*"|[0-9]|null|,)*,?){0,8}\}?"#) {
-        let _ = parse(text.as_bytes(), &Limits::default());
+        let _ = Manifest::parse(text.as_bytes(), &Limits::default());
     }
 }

@@ -159,7 +159,7 @@ fn the_counts_in_words_reconcile() {
 fn each_failure_has_its_next_step() {
     let mut report = report();
     for (text, expected) in [
-        (FailureText::NoDataFile, "The data file must lie"),
+        (FailureText::NoDataFile, "The data file must be"),
         (FailureText::Unreadable, "Fix the data file"),
         (FailureText::Manifest, "Fix the manifest"),
         (FailureText::Infra, "The fault is not in your files"),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{Json, quote};
-use super::parse::{ManifestReader, duplicates, text};
-use super::property_type::PropertyType;
-use super::{Column, DateFormat};
+use super::{ManifestReader, duplicates, text};
+use crate::manifest::json::{Json, quote};
+use crate::manifest::property_type::PropertyType;
+use crate::manifest::{Column, DateFormat};
 
 impl ManifestReader {
     pub fn columns(&mut self) -> BTreeMap<String, Column> {
