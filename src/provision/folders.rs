@@ -75,7 +75,7 @@ pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), IoError> {
     let chroot = root.join(account);
     match fs::rename(&chroot, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(IoError::new("remove the folder", chroot, error));
+            Err(IoError::new("remove the folder", chroot, error))
         }
         _ => remove_folder(&old),
     }
