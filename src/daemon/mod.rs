@@ -98,7 +98,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let opener_end = opener_process.ended()?;
     let engine = Arc::new(Engine::with_opener(Arc::clone(&config), opener)?);
-    match spool::gives_leases(&engine.layout) {
+    match spool::check_leases(&engine.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
         Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // e.g. a full disk
         Ok(()) => {}

@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use crate::account::AccountId;
 use crate::sanitize::chain;
-use crate::spool::{Followed, Look, Watcher};
+use crate::spool::{FollowResult, ScanTarget, Watcher};
 
 /// Pause after an error of inotify.
 const DEAF_FOR: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ impl Ears {
     }
 
     /// Waits for the next wake-ups. Can be cancelled and called again without losing one.
-    pub async fn next(&mut self) -> Vec<Look> {
+    pub async fn next(&mut self) -> Vec<ScanTarget> {
         if let Some(until) = self.deaf_until {
             sleep_until(until.into()).await;
             self.deaf_until = None;
@@ -37,7 +37,7 @@ impl Ears {
         self.watcher.next().await.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
             self.deaf_until = Some(Instant::now() + DEAF_FOR);
-            vec![Look::All]
+            vec![ScanTarget::All]
         })
     }
 
@@ -54,11 +54,13 @@ impl Ears {
         self.tell(followed)
     }
 
-    fn tell(&self, followed: Followed) -> Vec<AccountId> {
+    fn tell(&self, followed: FollowResult) -> Vec<AccountId> {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }
-        crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
+        crate::metrics::set_watched_accounts(
+            self.watched - followed.errors.len().min(self.watched),
+        );
         followed.look
     }
 

@@ -27,6 +27,7 @@ use nix::unistd::linkat;
 
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::audit::LogLine;
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
@@ -50,18 +51,6 @@ pub enum LogSocketError {
     /// The account's folder for the socket is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-}
-
-/// A received datagram, with the sender and time that the kernel reports.
-#[derive(Clone, Debug)]
-pub struct Datagram {
-    /// The sender's user id.
-    pub uid: u32,
-    /// The sender's process id.
-    pub pid: i32,
-    /// When it was sent.
-    pub at: Timestamp,
-    pub bytes: Vec<u8>,
 }
 
 /// The bound log socket.
@@ -101,9 +90,9 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
 
 /// Whether an account's chroot has a link to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Linked {
+pub enum LogLink {
     /// It has a link to the current socket.
-    Fresh,
+    Current,
     /// It has no link, or one to an earlier socket.
     Stale,
     /// The chroot has no folder for the link.
@@ -111,15 +100,15 @@ pub enum Linked {
 }
 
 /// Returns whether the chroot of `account` has a link to the socket.
-pub fn linked(layout: &Layout, account: &AccountId) -> Linked {
+pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
     let dev = layout.dev(account);
     let id = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
     if !dev.is_dir() {
-        return Linked::NoFolder;
+        return LogLink::NoFolder;
     }
     match (id(&log_socket(layout)), id(&dev.join(LINK))) {
-        (Some(ours), Some(theirs)) if ours == theirs => Linked::Fresh,
-        _ => Linked::Stale,
+        (Some(ours), Some(theirs)) if ours == theirs => LogLink::Current,
+        _ => LogLink::Stale,
     }
 }
 
@@ -130,10 +119,7 @@ impl LogSocket {
         let path = log_socket(layout);
         let failed = |errno: Errno| IoError::new("listen at", &path, errno);
         let spool = Folder::open(&layout.spool())?;
-        match spool.remove(NAME) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed(errno).into()),
-        }
+        spool.remove_existing(NAME).map_err(failed)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
             socket(AddressFamily::Unix, SockType::Datagram, flags, None).map_err(failed)?;
@@ -163,7 +149,7 @@ impl LogSocket {
     }
 
     /// Receives the next datagram. `None` if the queue is empty.
-    pub fn receive(&self) -> Result<Option<Datagram>, LogSocketError> {
+    pub fn receive(&self) -> Result<Option<LogLine>, LogSocketError> {
         let mut bytes = vec![0; LONGEST];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, nix::libc::ucred);
         let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -190,7 +176,7 @@ impl LogSocket {
         bytes.truncate(length);
         // With SO_PASSCRED the kernel reports every sender. The default matches no user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
-        Ok(Some(Datagram { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
+        Ok(Some(LogLine { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
     /// Links the socket into the chroot of `account`, unless it is linked already. Returns when the
@@ -204,10 +190,7 @@ impl LogSocket {
         let is_there =
             dev.stat(LINK).is_ok_and(|found| (found.st_dev, found.st_ino) == (self.dev, self.ino));
         if !is_there {
-            match dev.remove(NEW_LINK) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(failed("clear")(errno).into()),
-            }
+            dev.remove_existing(NEW_LINK).map_err(failed("clear"))?;
             linkat(self.spool.as_fd(), NAME, dev.as_fd(), NEW_LINK, AtFlags::empty())
                 .map_err(failed("link the log socket into"))?;
             dev.rename(NEW_LINK, &dev, LINK, RenameFlags::empty())

@@ -6,11 +6,11 @@ use rusqlite::{Row, params};
 use super::db::transaction::{parsed, time};
 use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
-use crate::audit::upload_outcome::{Changes, Writers};
-use crate::audit::{End, Fact, Name};
+use crate::audit::upload_outcome::{OutcomeChanges, Writers};
+use crate::audit::{LoggedName, UploadOutcome, WriteEnd};
 
 /// Writes the changes of `account`. Writes nothing if its row does not exist any more.
-pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
+pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &OutcomeChanges) -> Result<()> {
     if changes.cleared {
         tx.change("DELETE FROM upload WHERE account = ?1", [account.as_str()])?;
     }
@@ -26,7 +26,12 @@ pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Re
     Ok(())
 }
 
-fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> Result<()> {
+fn put(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name: &LoggedName,
+    fact: &UploadOutcome,
+) -> Result<()> {
     tx.change(
         "INSERT OR REPLACE INTO upload (account, name, cut, ended, bytes, at, address, known_at)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?1",
@@ -45,14 +50,14 @@ fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> R
 }
 
 /// Returns every stored fact.
-pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Name, Fact)>> {
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOutcome)>> {
     let sql = "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload";
     tx.select(sql, [], from_row)
 }
 
-fn from_row(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
+fn from_row(row: &Row<'_>) -> Result<(AccountId, LoggedName, UploadOutcome)> {
     let ended: String = row.get(3)?;
-    let fact = Fact {
+    let fact = UploadOutcome {
         end: end(&ended).ok_or_else(|| Error::Value(format!("the end of an upload {ended:?}")))?,
         bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
         at: time(row, 5)?,
@@ -61,21 +66,21 @@ fn from_row(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
         writers: Writers::default(),
         replaced_at: None,
     };
-    Ok((parsed(row, 0)?, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
+    Ok((parsed(row, 0)?, LoggedName { text: row.get(1)?, cut: row.get(2)? }, fact))
 }
 
-const WORDS: [(End, &str); 4] = [
-    (End::Closed, "closed"),
-    (End::Unknown, "unknown"),
-    (End::Open, "open"),
-    (End::Forced, "forced"),
+const WORDS: [(WriteEnd, &str); 4] = [
+    (WriteEnd::Closed, "closed"),
+    (WriteEnd::Unknown, "unknown"),
+    (WriteEnd::Open, "open"),
+    (WriteEnd::Forced, "forced"),
 ];
 
-fn word(end: End) -> &'static str {
+fn word(end: WriteEnd) -> &'static str {
     WORDS.iter().find(|(of, _)| *of == end).map_or("unknown", |(_, word)| word)
 }
 
-fn end(word: &str) -> Option<End> {
+fn end(word: &str) -> Option<WriteEnd> {
     WORDS.iter().find(|(_, text)| *text == word).map(|(end, _)| *end)
 }
 
@@ -93,7 +98,7 @@ mod tests {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let (acme, other): (AccountId, AccountId) =
             ("acme".parse().unwrap(), "gone".parse().unwrap());
-        let fact = |end, bytes| Fact {
+        let fact = |end, bytes| UploadOutcome {
             end,
             bytes,
             at: at(1),
@@ -102,15 +107,17 @@ mod tests {
             writers: Writers::default(),
             replaced_at: None,
         };
-        let name = |text: &str, cut| Name { text: text.into(), cut };
+        let name = |text: &str, cut| LoggedName { text: text.into(), cut };
         let facts = [
-            (name("a", false), fact(End::Closed, Some(u64::MAX))),
-            (name("a", true), fact(End::Forced, None)),
-            (name("b", false), fact(End::Open, None)),
-            (name("c", false), fact(End::Unknown, Some(1))),
+            (name("a", false), fact(WriteEnd::Closed, Some(u64::MAX))),
+            (name("a", true), fact(WriteEnd::Forced, None)),
+            (name("b", false), fact(WriteEnd::Open, None)),
+            (name("c", false), fact(WriteEnd::Unknown, Some(1))),
         ];
-        let changes =
-            |cleared, names: &[(Name, Option<Fact>)]| Changes { cleared, names: names.to_vec() };
+        let changes = |cleared, names: &[(LoggedName, Option<UploadOutcome>)]| OutcomeChanges {
+            cleared,
+            names: names.to_vec(),
+        };
         let all: Vec<_> = facts.iter().cloned().map(|(name, fact)| (name, Some(fact))).collect();
         state
             .write(|tx| {

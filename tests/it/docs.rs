@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use sftp_import::records::RULES;
 use sftp_import::report::FailureText;
-use sftp_import::report::advice;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -127,6 +127,18 @@ fn data_file_examples_behave_as_shown() {
 }
 
 #[test]
+fn readme_manifest_imports_the_sample() {
+    let readme = read("README.md");
+    let (_, manifest) = readme.split_once("\n```json\n").unwrap();
+    let (manifest, _) = manifest.split_once("```").unwrap();
+    let file = |name: &str, text: String| ((String::new(), name.to_owned()), text);
+    let sample = read("samples/events.csv");
+    let files = [file("events.manifest", manifest.to_owned()), file("events.csv", sample)];
+    let output = Folder::new(&files.into()).run(&["check", "events.manifest"]);
+    assert!(output.contains("4 accepted + 0 rejected"), "{output}");
+}
+
+#[test]
 fn every_manifest_key_is_documented() {
     let source = read("src/manifest/parse.rs");
     let (_, keys) = source.split_once("const KEYS: [&str; ").unwrap();
@@ -142,15 +154,9 @@ fn every_manifest_key_is_documented() {
 #[test]
 fn every_text_is_documented_with_its_advice() {
     let document = document("data-files.md");
-    let failures = [
-        FailureText::NoDataFile,
-        FailureText::Unreadable,
-        FailureText::Manifest,
-        FailureText::Infra,
-        FailureText::Internal,
-    ];
-    let failures = failures.map(|text| (text.as_str(), advice::on_failure(text)));
-    for (text, advice) in failures.iter().chain(advice::REJECTIONS) {
+    let failures = FailureText::ALL.map(|text| (text.as_str(), text.advice()));
+    let rules = RULES.map(|rule| (rule.text(), rule.advice()));
+    for (text, advice) in failures.into_iter().chain(rules) {
         let row = format!("\n| `{text}` | {} |\n", advice.replace('|', "\\|"));
         assert!(document.contains(&row), "{row}");
     }

@@ -86,8 +86,6 @@ impl Page {
         for state in ["enabled", "failing", "disabled"] {
             self.gauges.endpoints(state, of(&figures.endpoints, state, now).0);
         }
-        self.gauges.watched(crate::metrics::watched());
-        self.gauges.queue_held(crate::metrics::is_queue_held());
     }
 
     fn file_system(&self, word: &'static str, folder: &Path) {

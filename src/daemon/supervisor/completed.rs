@@ -92,7 +92,7 @@ impl Supervisor {
                 looked.again
             }
             Err(error) => {
-                crate::metrics::look_failed();
+                crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
                 self.surveys.want(Wanted::SURVEY); // finds what the scan has queued
                 Some(LOOK_AGAIN)

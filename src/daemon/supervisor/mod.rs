@@ -32,7 +32,7 @@ use crate::account::AccountId;
 use crate::import::Engine;
 use crate::import::run::queue::{Queue, Queued};
 use crate::sanitize::chain;
-use crate::spool::{Look, Watcher};
+use crate::spool::{ScanTarget, Watcher};
 
 /// How long running imports get to stop at SIGTERM. With two more seconds for mail and webhooks it
 /// is below the unit's TimeoutStopSec.
@@ -138,12 +138,12 @@ impl Supervisor {
         self.surveys.want(Wanted::IF_CHANGED);
     }
 
-    fn wake(&mut self, looks: Vec<Look>) {
+    fn wake(&mut self, looks: Vec<ScanTarget>) {
         for look in looks {
             match look {
-                Look::Account(account) => self.looks.request_soon(account, Instant::now()),
-                Look::Accounts => self.surveys.want(Wanted::SURVEY),
-                Look::All => self.surveys.want(Wanted::LOOK_AT_ALL),
+                ScanTarget::Account(account) => self.looks.request_soon(account, Instant::now()),
+                ScanTarget::Accounts => self.surveys.want(Wanted::SURVEY),
+                ScanTarget::All => self.surveys.want(Wanted::LOOK_AT_ALL),
             }
         }
     }

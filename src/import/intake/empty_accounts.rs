@@ -8,17 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::AccountId;
-use crate::spool::{self, Empty, Layout};
+use crate::spool::{self, EmptyIncoming, Layout};
 
 /// Every account, with the state of its incoming when it was last seen empty. Lost at a restart.
 #[derive(Debug, Default)]
 pub struct Empties(Mutex<Arc<Known>>);
 
-type Known = Vec<(AccountId, Option<Empty>)>;
+type Known = Vec<(AccountId, Option<EmptyIncoming>)>;
 
 impl Empties {
     /// Records the result of a scan: `None` if incoming was not empty.
-    pub fn note(&self, account: &AccountId, empty: Option<Empty>) {
+    pub fn note(&self, account: &AccountId, empty: Option<EmptyIncoming>) {
         let mut known = self.lock();
         if let Some(place) = place(&known, account) {
             // Copies the list if `stirred` is using it.
@@ -44,7 +44,7 @@ impl Empties {
     /// Returns the accounts whose incoming is not known to be still empty.
     pub fn stirred(&self, layout: &Layout) -> Vec<AccountId> {
         let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
-        spool::stirred(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
+        spool::changed_accounts(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Known>> {

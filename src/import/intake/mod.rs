@@ -26,10 +26,11 @@ use crate::manifest::Manifest;
 use crate::recipient::recipient;
 use crate::report::{Failure, FailureText};
 use crate::sanitize::chain;
+use crate::spool::PlannedClaim;
 use crate::spool::pairing;
-use crate::spool::pairing::Take;
 use crate::spool::{
-    self, Claim, ClaimError, FolderError, Incoming, Memory, Order, ScanError, Seen,
+    self, ArrivalOrder, Claim, ClaimError, FolderError, Incoming, ManifestCache, ScanError,
+    ScanResult,
 };
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
@@ -111,7 +112,7 @@ impl Engine {
             looked.look_again(CHANGED_AGAIN);
         }
         let spent = self.spent(account, &seen)?;
-        self.tell_if_full(account, seen.held)?;
+        self.tell_if_full(account, seen.usage)?;
         let order = self.order(account, &seen, listed_at);
         let periods = self.config.pairing_of(account);
         let spent = |name: &str| spent.get(name).cloned();
@@ -119,23 +120,23 @@ impl Engine {
         if let Some(hearing) = hearing {
             hearing.catch_up(account);
         }
-        let upload = |file: &spool::Entry| {
+        let upload = |file: &spool::DirEntry| {
             hearing.map(|hearing| hearing.upload(account, file)).unwrap_or_default()
         };
-        let decisions = pairing::decide(&seen.sight, &order, periods, spent, upload);
-        if let Some(pause) = decisions.look_again_in() {
+        let decisions = pairing::decide(&seen.snapshot, &order, periods, spent, upload);
+        if let Some(pause) = decisions.rescan_in() {
             looked.look_again(pause.saturating_sub(listed.elapsed()));
         }
-        if decisions.take.is_empty() {
+        if decisions.claims.is_empty() {
             self.tell_unclaimed(&row, &seen)?; // only when it delays no pair
         }
-        for take in &decisions.take {
+        for take in &decisions.claims {
             let begins = may_begin && looked.queued.is_empty() && self.may_begin_with(take);
             if !self.take(&row, take, begins, &mut looked)? {
                 return Ok(looked); // later manifests must not overtake this one
             }
         }
-        let more = seen.unread || seen.held.cut || decisions.more;
+        let more = seen.unread || seen.usage.cut || decisions.more;
         if seen.unread || (more && !looked.queued.is_empty()) {
             looked.look_again(Duration::ZERO);
         }
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     /// Lists incoming. `None` if the account has no folder.
-    pub(super) fn see(&self, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
+    pub(super) fn see(&self, row: &AccountRow) -> Result<Option<ScanResult>, IntakeError> {
         let incoming = match Incoming::open(&self.layout, &row.id, &self.opener) {
             Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
             incoming => incoming?,
@@ -151,7 +152,7 @@ impl Engine {
         let limits = self.config.limits_of(&row.id);
         let mut memory = self.memories().remove(&row.id).unwrap_or_default();
         let seen =
-            incoming.look(&mut memory, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
+            incoming.scan(&mut memory, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
         self.memories().insert(row.id.clone(), memory);
         let seen = seen?;
         self.empties.note(&row.id, seen.empty);
@@ -159,8 +160,12 @@ impl Engine {
     }
 
     /// Returns the imports that used the listed manifests' names before.
-    fn spent(&self, account: &AccountId, seen: &Seen) -> state::Result<HashMap<String, ImportId>> {
-        let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
+    fn spent(
+        &self,
+        account: &AccountId,
+        seen: &ScanResult,
+    ) -> state::Result<HashMap<String, ImportId>> {
+        let names = || seen.snapshot.manifests.iter().map(|manifest| &manifest.entry.name);
         self.state.read(|tx| {
             let mut spent = HashMap::new();
             for name in names() {
@@ -174,15 +179,15 @@ impl Engine {
 
     /// Returns the order in which manifests were completed, as recorded by the watcher. Waits a
     /// moment for manifests without a record: their events are already in the kernel's queue.
-    fn order(&self, account: &AccountId, seen: &Seen, listed_at: Timestamp) -> Order {
-        if !seen.held.cut && !seen.unread {
+    fn order(&self, account: &AccountId, seen: &ScanResult, listed_at: Timestamp) -> ArrivalOrder {
+        if !seen.usage.cut && !seen.unread {
             let listed = seen.manifests.iter().map(String::as_str).collect();
             self.arrivals.keep(account, &listed, listed_at);
         }
         let began = Instant::now();
         loop {
             let order = self.arrivals.order(account);
-            let open = pairing::order_is_open(&seen.sight, &order, Timestamp::now());
+            let open = pairing::is_arrival_pending(&seen.snapshot, &order, Timestamp::now());
             if !open || began.elapsed() > EVENTS_WITHIN {
                 return order;
             }
@@ -194,11 +199,11 @@ impl Engine {
     fn take(
         &self,
         row: &AccountRow,
-        take: &Take,
+        take: &PlannedClaim,
         begins: bool,
         looked: &mut Looked,
     ) -> Result<bool, IntakeError> {
-        let (account, claim, known) = (&row.id, take.claim(), &take.known);
+        let (account, claim, known) = (&row.id, take.claim(), &take.values);
         let hearing = self.hearing.get();
         let mut warnings =
             hearing.map(|hearing| hearing.warnings(account, take)).unwrap_or_default();
@@ -312,4 +317,4 @@ impl Engine {
 }
 
 /// The manifest cache of every account.
-pub(super) type Memories = HashMap<AccountId, Memory>;
+pub(super) type Memories = HashMap<AccountId, ManifestCache>;

@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import::{Engine, IntakeError};
 use crate::sanitize::chain;
-use crate::spool::{FolderError, Held, Results, ResultsError};
+use crate::spool::{FolderError, IncomingUsage, Results, ResultsError};
 use crate::state::{self, activity, incoming_full};
 
 /// The file in results/ that exists while too much waits. No import's answer has such a name.
@@ -20,7 +20,11 @@ pub const ANSWER: &str = "INCOMING-FULL.txt";
 impl Engine {
     /// Reports to `account` that its incoming exceeds a limit, or is below it again. A file in
     /// results/ that can't be written is logged, and the next scan tries again.
-    pub fn tell_if_full(&self, account: &AccountId, held: Held) -> Result<(), IntakeError> {
+    pub fn tell_if_full(
+        &self,
+        account: &AccountId,
+        held: IncomingUsage,
+    ) -> Result<(), IntakeError> {
         let over = over(held, self.config.limits_of(account));
         let told = self.state.read(|tx| incoming_full::since(tx, account))?.is_some();
         let answered = match (&over, told) {
@@ -72,7 +76,7 @@ impl Engine {
 }
 
 /// Describes which limits are exceeded, if any. Pure.
-fn over(held: Held, limits: &Limits) -> Option<String> {
+fn over(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut over = Vec::new();
     if held.files > limits.max_waiting_files {
         over.push(format!("more than {} files", limits.max_waiting_files));
@@ -103,8 +107,8 @@ mod tests {
     use crate::config::Size;
     use crate::import::tests::host::Host;
 
-    fn held(files: usize, bytes: u64, cut: bool) -> Held {
-        Held { files, bytes, cut }
+    fn held(files: usize, bytes: u64, cut: bool) -> IncomingUsage {
+        IncomingUsage { files, bytes, cut }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::import::Engine;
 use crate::outbox::{FilesUnclaimed, enqueue_unclaimed};
-use crate::spool::{self, Seen};
+use crate::spool::{self, ScanResult};
 use crate::state::accounts::AccountRow;
 use crate::state::{self, activity, unclaimed};
 
@@ -16,19 +16,19 @@ const TOLD_BY_ONE_LOOK: usize = 1000;
 impl Engine {
     /// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
     /// gone. After an error nothing is reported, and the next scan tries again.
-    pub fn tell_unclaimed(&self, account: &AccountRow, seen: &Seen) -> state::Result<()> {
+    pub fn tell_unclaimed(&self, account: &AccountRow, seen: &ScanResult) -> state::Result<()> {
         let after = self.config.pairing_of(&account.id).unclaimed_after;
         let (now, id) = (state::now(), &account.id);
         let told = self.state.read(|tx| unclaimed::list(tx, id))?;
-        let here: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+        let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
         // A truncated listing doesn't show what is gone.
-        let is_gone = |name: &str| !seen.held.cut && !here.contains(name);
+        let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
         let gone = told.iter().filter(|file| is_gone(&file.name));
         let gone: Vec<_> = gone.map(|file| &file.name).collect();
         let known: HashMap<_, _> = told.iter().map(|file| (file.name.as_str(), file)).collect();
         let new: Vec<_> = match after.is_zero() {
             true => Vec::new(),
-            false => spool::unclaimed(&seen.sight, now, after.get())
+            false => spool::unclaimed(&seen.snapshot, now, after.get())
                 .into_iter()
                 .filter(|entry| {
                     known.get(entry.name.as_str()).is_none_or(|told| **told != file(entry))
@@ -63,7 +63,7 @@ impl Engine {
     }
 }
 
-fn file(entry: &spool::Entry) -> unclaimed::UnclaimedRow {
+fn file(entry: &spool::DirEntry) -> unclaimed::UnclaimedRow {
     let changed: Timestamp = entry.ctime;
     // Cut to milliseconds, the precision of the state database, for comparison with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);

@@ -70,7 +70,7 @@ impl Engine {
             || approved
             || self.layout.account(account).exists()
             || self.config.paths.data().join(account).exists()
-            || provision::is_left(&self.config, account)?)
+            || provision::has_leftovers(&self.config, account)?)
     }
 
     /// Erases all data of `account`. `waiting` is called for each import that it waits for. The

@@ -21,7 +21,7 @@ use crate::files::durable::{create_private_file, rename, sync};
 use crate::files::owner::Owner;
 use crate::import::{Engine, ImportRow};
 use crate::import_id::ImportId;
-use crate::spool::{CopyError, copy_folder};
+use crate::spool::{ExportCopyError, copy_folder};
 use crate::state;
 use crate::state::{account_data, imports};
 use crate::store;
@@ -38,7 +38,7 @@ pub enum ExportError {
     Io(#[from] IoError),
     /// A file of incoming, results or the spool can't be copied.
     #[error(transparent)]
-    Copy(#[from] CopyError),
+    Copy(#[from] ExportCopyError),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]

@@ -3,7 +3,7 @@
 use crate::import::{Engine, ImportRow};
 use crate::report::ImportState;
 use crate::sanitize::chain;
-use crate::spool::Lingering;
+use crate::spool::EarlierClaim;
 use crate::state;
 use crate::state::imports::{self, Origin};
 
@@ -20,7 +20,7 @@ impl Engine {
             let Some(ImportRow { account, origin: Origin::Claim(claim), state, .. }) = row else {
                 continue;
             };
-            let lingering = Lingering {
+            let lingering = EarlierClaim {
                 account: &account,
                 import,
                 claim: &claim,

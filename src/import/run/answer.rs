@@ -10,14 +10,14 @@ use crate::config::Size;
 use crate::import::ImportRow;
 use crate::report::Report;
 use crate::sanitize::chain;
-use crate::spool::{FolderError, Layout, Results, ResultsError, Temp, answered_bytes};
+use crate::spool::{FolderError, Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
 /// The endings of an import's error files, which also distinguish the temporary files.
 const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
 /// The two error files under temporary names: CSV and JSON lines.
-pub type Temps = [Option<Temp>; 2];
+pub type Temps = [Option<UnpublishedFile>; 2];
 
 /// Writes the report, and gives the error files their final names. `temps` is `None` if this run
 /// did not read the import.
@@ -129,7 +129,7 @@ impl Answers for InResults<'_> {
     /// don't count, so that the answer is the same again.
     fn room(&mut self) -> io::Result<u64> {
         let own = answer_names(&self.row.stem);
-        let bytes = answered_bytes(self.layout, &self.row.account, &own)
+        let bytes = answer_bytes(self.layout, &self.row.account, &own)
             .map_err(|error| unanswerable(error.into()))?;
         Ok(self.max_results.bytes().saturating_sub(bytes) / 2)
     }

@@ -20,7 +20,7 @@ use crate::account::AccountId;
 use crate::import::{Engine, ImportRow};
 use crate::import_id::ImportId;
 use crate::report::{Failure, ImportState};
-use crate::spool::{Claim, Take};
+use crate::spool::{Claim, PlannedClaim};
 use crate::state::{self, activity, imports};
 
 /// The files of a completed claim.
@@ -34,7 +34,7 @@ pub enum Claimed {
 impl Engine {
     /// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon
     /// gets a slot.
-    pub fn may_begin_with(&self, take: &Take) -> bool {
+    pub fn may_begin_with(&self, take: &PlannedClaim) -> bool {
         // A crash before its run counts as a start, which must not have been its last one.
         let starts = decide::on_start(None, 1, self.config.imports.max_starts);
         starts == Start::Run
@@ -116,6 +116,6 @@ impl Engine {
 
 /// Counts and logs that an import was picked up at `now`. Call it once that is durable.
 pub fn picked_up(row: &ImportRow, now: Timestamp) {
-    crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+    crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     milestone_log::picked_up(row);
 }

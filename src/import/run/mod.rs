@@ -205,7 +205,7 @@ impl Engine {
         match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
             AfterHostFailure::GiveUp => Ok(None),
             AfterHostFailure::Retry(pause) => {
-                crate::metrics::host_failed();
+                crate::metrics::count_host_failure();
                 tracing::warn!(account = %row.account, import = %row.id, ?pause,
                     "the host failed the import, which is tried again: {}", failure.detail);
                 // The start doesn't count: the failure was not the import's.
@@ -238,7 +238,7 @@ impl Engine {
         }
         self.state.write(|tx| transitions::finish(tx, row, &report))?;
         self.forget_trouble(&row.id);
-        crate::metrics::ended(&report);
+        crate::metrics::count_end(&report);
         milestone_log::ended(row, &report);
         if report.state == ImportState::Completed
             && self.config.retention_of(&row.account).completed_uploads.is_zero()

@@ -162,7 +162,7 @@ impl Engine {
         // Serialising a report cannot fail: it has no map with other keys than text.
         let json = serde_json::to_vec_pretty(report).unwrap_or_default();
         let results = Results::open(&self.layout, &row.account)?;
-        results.write_for_now(&row.id, &result_name(row), &json)
+        results.write_unsynced(&row.id, &result_name(row), &json)
     }
 
     /// Enqueues `still_processing` for imports whose last milestone is older than the configured

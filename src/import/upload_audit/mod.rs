@@ -1,6 +1,6 @@
 //! The audit of uploads: reads the SFTP server's log for the state database and for claims.
 //!
-//! One thread reads the log socket into the [`Ledger`] in memory and never blocks on anything
+//! One thread reads the log socket into the [`SessionTracker`] in memory and never blocks on anything
 //! else. Another links the socket into chroots and stores the ledger's changes. A claim first reads
 //! the datagrams that are queued in the socket: the server logs a close before it closes, so the
 //! ledger then knows every upload that ended before the claim.
@@ -21,10 +21,10 @@ use self::wakeup::News;
 use self::warnings::warnings;
 use super::Engine;
 use crate::account::AccountId;
-use crate::audit::logged_name::encoded_bytes;
-use crate::audit::{Heard, Ledger, Login, Name, Page, Upload, Use};
+use crate::audit::logged_name::encode_bytes;
+use crate::audit::{AccountUpdate, KeyUse, LoggedName, Login, SessionTracker, UploadState};
 use crate::sanitize::chain;
-use crate::spool::pairing::Take;
+use crate::spool::PlannedClaim;
 use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder};
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, activity, keys, uploads};
@@ -43,7 +43,7 @@ pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 pub struct Hearing {
     /// `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<SessionTracker>,
     links: Mutex<LogLinks>,
     news: News,
     on_session_end: OnSessionEnd,
@@ -63,14 +63,14 @@ impl Hearing {
             tracing::error!("uploads are not audited: {}", chain(error));
         });
         let accounts = &engine.config.accounts;
-        let mut ledger = Ledger::new(accounts.first_uid..=accounts.last_uid);
+        let mut ledger = SessionTracker::new(accounts.first_uid..=accounts.last_uid);
         engine.state.read(|tx| {
             for (account, name, fact) in uploads::list(tx)? {
-                ledger.facts(&account).remember(name, fact);
+                ledger.outcomes_mut(&account).load(name, fact);
             }
             for key in keys::list(tx, None, true)? {
                 if let (Some(at), Some(from)) = (key.last_used_at, key.last_used_from) {
-                    ledger.remember_use(&key.account, key.fingerprint, Use { at, from });
+                    ledger.load_key_use(&key.account, key.fingerprint, KeyUse { at, from });
                 }
             }
             Ok::<_, state::Error>(())
@@ -99,9 +99,9 @@ impl Hearing {
         self.change(|ledger| {
             let now = Timestamp::now();
             for _ in 0..AT_ONCE {
-                let Some(datagram) = socket.receive()? else { break };
-                let spool::Datagram { uid, pid, at, bytes } = datagram;
-                ledger.hear(Heard { uid, pid, at, bytes });
+                let Some(line) = socket.receive()? else { break };
+                let at = line.at;
+                ledger.process(line);
                 if at > now {
                     break; // everything sent before `now` has been read
                 }
@@ -113,7 +113,7 @@ impl Hearing {
     /// Replaces the set of accounts.
     pub(super) fn follow(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
-        self.change(|ledger| ledger.follow(with_user()));
+        self.change(|ledger| ledger.set_accounts(with_user()));
         if self.links().follow(with_user().map(|(_, id)| id).collect()) {
             self.news.of_accounts();
         }
@@ -134,7 +134,7 @@ impl Hearing {
 
     /// Records a login that sshd logged.
     pub fn logged_in(&self, login: Login) {
-        self.change(|ledger| ledger.logged_in(login));
+        self.change(|ledger| ledger.record_login(login));
     }
 
     /// Links the socket into chroots that lack it.
@@ -145,7 +145,9 @@ impl Hearing {
             let linked = socket.link(&account);
             let is_new = self.links().done(&account);
             match linked {
-                Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
+                Ok(since) => {
+                    self.change(|ledger| ledger.outcomes_mut(&account).set_complete_since(since))
+                }
                 // The account is being added or removed.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !self.has_chroot(socket, &account) =>
@@ -172,22 +174,23 @@ impl Hearing {
     }
 
     /// Returns what the log shows about a file in incoming.
-    pub(super) fn upload(&self, account: &AccountId, file: &spool::Entry) -> Upload {
+    pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let ledger = self.ledger();
-        let facts = ledger.facts_of(account);
-        facts.map(|facts| facts.upload(&Name::of(&file.name), file.ctime)).unwrap_or_default()
+        let facts = ledger.outcomes(account);
+        facts.map(|facts| facts.upload(&LoggedName::of(&file.name), file.ctime)).unwrap_or_default()
     }
 
     /// Returns the warnings about the files of a pair that is about to be claimed.
-    pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
+    pub(super) fn warnings(&self, account: &AccountId, take: &PlannedClaim) -> Vec<String> {
         let Some(socket) = &self.socket else { return Vec::new() };
         self.catch_up(account);
         let mut ledger = self.ledger();
-        let facts = ledger.facts(account);
-        if facts.since().is_none() && !has_log_folder(socket.layout(), account) {
+        let facts = ledger.outcomes_mut(account);
+        if facts.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
             return Vec::new(); // the account's uploads are not audited
         }
-        let doubt = |entry: &spool::Entry| facts.doubt(&Name::of(&entry.name).text, entry.ctime);
+        let doubt =
+            |entry: &spool::DirEntry| facts.doubt(&LoggedName::of(&entry.name).text, entry.ctime);
         let data = take.data.as_ref().ok().map(|data| (data.name.as_str(), doubt(data)));
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
@@ -201,26 +204,26 @@ impl Hearing {
     ) {
         self.change(|ledger| {
             for name in names {
-                ledger.facts(account).claimed(&Name::of(name), at);
+                ledger.outcomes_mut(account).claimed(&LoggedName::of(name), at);
             }
         });
     }
 
     /// Changes the ledger, and wakes the thread that stores it.
-    fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut SessionTracker) -> T) -> T {
         let mut ledger = self.ledger();
         let changed = change(&mut ledger);
-        if ledger.is_stirred() {
+        if ledger.has_pending() {
             self.news.of_lines();
         }
-        let ended = ledger.take_ended();
+        let ended = ledger.drain_ended();
         drop(ledger);
         ended.into_iter().for_each(&self.on_session_end);
         changed
     }
 
     /// Locks the ledger for reading, or for a change that needs no wake-up.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, SessionTracker> {
         // A panic loses at most one line.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,14 +257,14 @@ impl Engine {
         let Some(hearing) = self.hearing.get() else { return Ok(false) };
         let (pages, more) = {
             let mut ledger = hearing.ledger();
-            (ledger.take_pages(Timestamp::now()), ledger.is_stirred())
+            (ledger.drain_updates(Timestamp::now()), ledger.has_pending())
         };
         if pages.is_empty() {
             return Ok(more);
         }
         let written = self.state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
         if let Err(error) = written {
-            hearing.ledger().put_back(pages);
+            hearing.ledger().requeue(pages);
             return Err(error);
         }
         Ok(more)
@@ -271,32 +274,32 @@ impl Engine {
     pub(super) fn forget_gone(&self, now: Timestamp) {
         let Some(hearing) = self.hearing.get() else { return };
         let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
-        let accounts = hearing.ledger().with_facts_older_than(before);
+        let accounts = hearing.ledger().accounts_with_outcomes_before(before);
         for account in accounts {
-            let old = |ledger: &mut Ledger| -> Vec<Name> {
-                ledger.facts(&account).older_than(before).cloned().collect()
+            let old = |ledger: &mut SessionTracker| -> Vec<LoggedName> {
+                ledger.outcomes_mut(&account).known_before(before).cloned().collect()
             };
             let names = old(&mut hearing.ledger());
-            let mut gone: HashSet<&Name> = names.iter().collect();
+            let mut gone: HashSet<&LoggedName> = names.iter().collect();
             let listed = spool::each_name(&self.layout, &account, |name| {
-                let name = encoded_bytes(name);
+                let name = encode_bytes(name);
                 gone.retain(|known| !known.may_be(&name));
             });
             if listed.is_err() {
                 continue; // its folder is gone, and the account soon is
             }
             hearing.change(|ledger| {
-                let still_old: HashSet<Name> = old(ledger).into_iter().collect();
+                let still_old: HashSet<LoggedName> = old(ledger).into_iter().collect();
                 for name in gone.into_iter().filter(|name| still_old.contains(*name)) {
-                    ledger.facts(&account).set(name, None);
+                    ledger.outcomes_mut(&account).set(name, None);
                 }
             });
         }
     }
 }
 
-fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
-    let Page { account, changes, lines, uses } = page;
+fn write(tx: &state::Transaction<'_>, page: &AccountUpdate) -> state::Result<()> {
+    let AccountUpdate { account, changes, lines, uses } = page;
     if accounts::get(tx, account)?.is_none() {
         return Ok(()); // erased since: nothing of it is stored again
     }

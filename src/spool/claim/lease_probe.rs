@@ -31,7 +31,7 @@ pub enum ProbeError {
 }
 
 /// Checks that a lease is granted on a new file in the spool.
-pub fn gives_leases(layout: &Layout) -> Result<(), ProbeError> {
+pub fn check_leases(layout: &Layout) -> Result<(), ProbeError> {
     let spool = Folder::open(&layout.spool())?;
     let failed = |operation, errno: Errno| IoError::new(operation, spool.path().join(NAME), errno);
     drop(spool.create(NAME, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| failed("create", e))?);
@@ -49,14 +49,14 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn a_local_file_system_gives_leases_and_nothing_is_left() {
+    fn local_file_system_supports_leases() {
         let host = TestHost::new();
         // A child process forked by another test holds the handle until its exec.
-        while gives_leases(&host.layout).is_err() {
+        while check_leases(&host.layout).is_err() {
             std::thread::yield_now();
         }
         assert!(std::fs::read_dir(host.layout.spool()).unwrap().next().is_none());
         std::fs::remove_dir(host.layout.spool()).unwrap();
-        assert!(matches!(gives_leases(&host.layout), Err(ProbeError::Folder(_))));
+        assert!(matches!(check_leases(&host.layout), Err(ProbeError::Folder(_))));
     }
 }
