@@ -59,7 +59,7 @@ impl Ears {
             tracing::error!("{}", chain(error));
         }
         crate::metrics::set_watched(self.watched - followed.errors.len().min(self.watched));
-        followed.look
+        followed.to_scan
     }
 
     /// Returns the number of accounts.

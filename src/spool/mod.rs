@@ -26,7 +26,7 @@ pub use claim::earlier_version::EarlierClaim;
 pub use claim::error::ClaimError;
 pub use claim::file::{FileId, PairFile};
 pub use claim::lease_probe::{ProbeError, check_leases};
-pub use claim::{Claim, ClaimStep, Claimed};
+pub use claim::{Claim, ClaimStep};
 pub use export_copy::{ExportCopyError, copy_folder};
 pub use incoming::empty::{EmptyIncoming, changed_accounts};
 pub use incoming::entry::{DirEntry, FileKind};

@@ -65,7 +65,7 @@ impl ClaimStep {
 
     /// Returns the step after this one.
     #[must_use]
-    pub fn done(self, claim: &Claim) -> Self {
+    pub fn next(self, claim: &Claim) -> Self {
         match self {
             Self::Move(PairFile::Data) => Self::Move(PairFile::Manifest),
             Self::Move(PairFile::Manifest) | Self::Queue => Self::Queue,
@@ -83,23 +83,16 @@ impl ClaimStep {
     }
 }
 
-/// The durable result of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// The data file's size in bytes, if the claim has one.
-    pub data_size: Option<u64>,
-}
-
 impl Claim {
     /// Moves the files into the import's spool folder, durably. Idempotent. [`ClaimError`]
-    /// documents the state after each error.
+    /// documents the state after each error. Returns the data file's size in bytes, if the claim has one.
     pub fn execute(
         &self,
         layout: &Layout,
         account: &AccountId,
         import: &ImportId,
         opener: &Opener,
-    ) -> Result<Claimed, ClaimError> {
+    ) -> Result<Option<u64>, ClaimError> {
         let folders = ClaimFolders::open(layout, account, import, opener)?;
         let mut leases = Vec::with_capacity(2);
         let mut cause = None;
@@ -130,14 +123,14 @@ impl Claim {
                 }
                 ClaimStep::Queue => break,
             }
-            step = step.done(self);
+            step = step.next(self);
         }
         let data_size = match (&self.data, leases.first()) {
             (Some(_), Some(data)) => Some(folders.size(data)?),
             _ => None,
         };
         folders.sync(&leases)?;
-        Ok(Claimed { data_size })
+        Ok(data_size)
     }
 
     /// Returns the file for `part`. In a claim without a data file that is always the manifest.
