@@ -1,4 +1,5 @@
-//! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity log.
+//! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity
+//! log.
 //!
 //! The server logs a request before it serves it. Afterwards it logs only a failure. So if the next
 //! line of the session is a failure, the request's change is undone and its activity line amended.

@@ -1,8 +1,9 @@
-//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, by the log. Pure.
+//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, by the log.
+//! Pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
-//! [`UploadOutcomes::since`]. A file that changed before then, but after its outcome was recorded, is
-//! unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
+//! [`UploadOutcomes::complete_since`]. A file that changed before then, but after its outcome was
+//! recorded, is unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

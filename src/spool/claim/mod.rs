@@ -10,9 +10,9 @@
 //!    while the inode has no writer; a writable mapping counts as one until it is removed. The
 //!    lease is acquired before the rename and renewed after it. If anybody opened the file for
 //!    writing or truncated it in between, the lease is broken or its renewal refused
-//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the lease,
-//!    at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in incoming,
-//!    and nothing is lost.
+//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the
+//!    lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in
+//!    incoming, and nothing is lost.
 //! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a
 //!    folder of mode 0700 that the daemon owns. A read handle cannot become a write handle inside
 //!    the chroot, which has no /proc.
@@ -85,7 +85,8 @@ impl ClaimStep {
 
 impl Claim {
     /// Moves the files into the import's spool folder, durably. Idempotent. [`ClaimError`]
-    /// documents the state after each error. Returns the data file's size in bytes, if the claim has one.
+    /// documents the state after each error. Returns the data file's size in bytes, if the claim
+    /// has one.
     pub fn execute(
         &self,
         layout: &Layout,
