@@ -86,8 +86,8 @@ impl ActivityLimit {
 
     /// Removes and returns the lines to store by `now`. A line whose request may still fail waits
     /// for [`ANSWER`].
-    pub fn take(&mut self, now: Timestamp) -> Vec<ActivityLine> {
-        self.turn(now);
+    pub fn drain_due(&mut self, now: Timestamp) -> Vec<ActivityLine> {
+        self.start_minute(now);
         let is_due = |waiting: &PendingLine| {
             // `abs`: a clock set back does not prolong the wait.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
@@ -121,7 +121,7 @@ impl ActivityLimit {
         detail: impl FnOnce() -> String,
         awaiting: Option<LineId>,
     ) {
-        self.turn(at);
+        self.start_minute(at);
         if self.taken < LINES_PER_MINUTE {
             self.taken += 1;
             let line = ActivityLine { at, action, detail: detail() };
@@ -135,7 +135,7 @@ impl ActivityLimit {
         self.waiting.iter_mut().rev().find(|waiting| waiting.awaiting == Some(id))
     }
 
-    fn turn(&mut self, now: Timestamp) {
+    fn start_minute(&mut self, now: Timestamp) {
         let minute = minute(now);
         if minute == self.minute {
             return;
@@ -167,10 +167,10 @@ mod tests {
         for _ in 0..1000 {
             limit.add(at(60), "file.opened", || "x".into());
         }
-        assert_eq!(limit.take(at(61)).len(), LINES_PER_MINUTE as usize);
-        assert_eq!(limit.take(at(119)), []);
+        assert_eq!(limit.drain_due(at(61)).len(), LINES_PER_MINUTE as usize);
+        assert_eq!(limit.drain_due(at(119)), []);
         assert!(limit.has_pending());
-        let message = limit.take(at(120));
+        let message = limit.drain_due(at(120));
         assert_eq!((message.len(), message[0].detail.as_str()), (1, "940 lines left out"));
         assert!(!limit.has_pending());
     }
@@ -182,22 +182,22 @@ mod tests {
             |lines: Vec<ActivityLine>| lines.into_iter().map(|l| l.action).collect::<Vec<_>>();
         let removed = limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.add(at(60), "file.closed", || "y".into());
-        assert_eq!(actions(limit.take(at(60))), ["file.closed"]);
+        assert_eq!(actions(limit.drain_due(at(60))), ["file.closed"]);
         assert!(limit.has_pending());
         limit.amend(removed, at(60), "file.remove_refused", "x: Permission denied".into());
-        assert_eq!(actions(limit.take(at(60))), ["file.remove_refused"]);
+        assert_eq!(actions(limit.drain_due(at(60))), ["file.remove_refused"]);
         let confirmed = limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.confirm(confirmed);
-        assert_eq!(actions(limit.take(at(60))), ["file.removed"]);
+        assert_eq!(actions(limit.drain_due(at(60))), ["file.removed"]);
         limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.confirm_all();
-        assert_eq!(actions(limit.take(at(60))), ["file.removed"]);
+        assert_eq!(actions(limit.drain_due(at(60))), ["file.removed"]);
         // A late failure gets its own line.
         let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
-        assert_eq!(actions(limit.take(at(61))), ["file.removed"]);
+        assert_eq!(actions(limit.drain_due(at(61))), ["file.removed"]);
         assert!(!limit.has_pending());
         limit.amend(late, at(62), "file.remove_refused", "x: Permission denied".into());
-        assert_eq!(actions(limit.take(at(62))), ["file.remove_refused"]);
+        assert_eq!(actions(limit.drain_due(at(62))), ["file.remove_refused"]);
     }
 
     #[test]
@@ -207,11 +207,11 @@ mod tests {
             for _ in 0..LINES_PER_MINUTE {
                 limit.add(at(60 * minute), "file.opened", || "x".into());
             }
-            let waiting = limit.take(at(60 * minute));
+            let waiting = limit.drain_due(at(60 * minute));
             limit.requeue(waiting);
         }
         assert!(limit.waiting.len() <= 4 * LINES_PER_MINUTE as usize);
-        let message = limit.take(at(60 * 100));
+        let message = limit.drain_due(at(60 * 100));
         assert!(message.iter().any(|line| line.action == "audit.left_out"));
     }
 }

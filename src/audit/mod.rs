@@ -1,9 +1,10 @@
 //! From the log lines of sshd and its SFTP server to the outcome of each upload. Pure.
 //!
-//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`SessionTracker`] processes the lines
-//! of sftp-server in order. It finds the account by the sender's user id, which the kernel reports.
-//! It updates the outcome of the file's last write ([`outcomes`], keyed by [`name`]), and adds a line
-//! to the activity log, at a limited rate per account ([`display`]).
+//! [`sftp_server_log`] parses a line of sftp-server, [`sshd_login`] one of sshd. [`SessionTracker`]
+//! processes the lines of sftp-server in order. It finds the account by the sender's user id, which
+//! the kernel reports. It updates the outcome of the file's last write ([`upload_outcome`], keyed
+//! by [`LoggedName`]), and adds a line to the activity log, at a limited rate per account
+//! ([`activity_limit`]).
 
 pub mod activity_limit;
 pub mod logged_name;

@@ -1,4 +1,5 @@
-//! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity log.
+//! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity
+//! log.
 //!
 //! The server logs a request before it serves it. Afterwards it logs only a failure. So if the next
 //! line of the session is a failure, the request's change is undone and its activity line amended.
@@ -104,11 +105,11 @@ pub struct LineHandler<'a> {
 
 impl LineHandler<'_> {
     /// Applies the line.
-    pub fn take(mut self, message: &ServerMessage<'_>) {
+    pub fn apply(mut self, message: &ServerMessage<'_>) {
         let last = self.session.request.take();
         if let ServerMessage::Failed(status) = message {
             if let Some(request) = last {
-                self.failed(request, status);
+                self.handle_failure(request, status);
             }
             return;
         }
@@ -122,17 +123,17 @@ impl LineHandler<'_> {
                 self.log("session.opened", || (*from).to_owned());
             }
             ServerMessage::Opened { path, writes, empties, creates } => {
-                self.opened(*path, *writes, *empties, *creates);
+                self.handle_open(*path, *writes, *empties, *creates);
             }
             ServerMessage::Closed { path, bytes, forced } => {
                 let moved = bytes.map(|bytes| (bytes.read, bytes.written));
-                self.closed(*path, moved, *forced);
+                self.handle_close(*path, moved, *forced);
             }
             ServerMessage::Renamed { paths, text, replaces } => {
-                self.renamed(paths, text, *replaces)
+                self.handle_rename(paths, text, *replaces)
             }
-            ServerMessage::Removed(path) => self.removed(*path),
-            ServerMessage::Set(path) => self.set(*path),
+            ServerMessage::Removed(path) => self.handle_removal(*path),
+            ServerMessage::Set(path) => self.handle_set(*path),
             ServerMessage::SessionClosed => {
                 let from = self.session.from.take().unwrap_or_default();
                 self.log("session.closed", || from);
@@ -141,11 +142,11 @@ impl LineHandler<'_> {
         }
     }
 
-    fn opened(&mut self, path: LoggedPath<'_>, writes: bool, empties: bool, creates: bool) {
+    fn handle_open(&mut self, path: LoggedPath<'_>, writes: bool, empties: bool, creates: bool) {
         let name = LoggedName::in_incoming(path).filter(|_| writes);
-        let request = self.change(name.iter(), |outcomes, by| {
+        let request = self.record_change(name.iter(), |outcomes, by| {
             if let Some(name) = &name {
-                outcomes.opened(name, empties, by);
+                outcomes.record_open(name, empties, by);
             }
         });
         let what = if writes { "to write" } else { "to read" };
@@ -156,12 +157,17 @@ impl LineHandler<'_> {
             exists: creates && name.is_some(),
             ..request
         };
-        self.request(&OPEN, detail, request);
+        self.add_request(&OPEN, detail, request);
     }
 
-    fn closed(&mut self, path: LoggedPath<'_>, moved: Option<(u64, u64)>, forced: bool) {
+    fn handle_close(&mut self, path: LoggedPath<'_>, moved: Option<(u64, u64)>, forced: bool) {
         if let Some(name) = LoggedName::in_incoming(path) {
-            self.activity.outcomes.closed(&name, forced, moved, by(self.session, self.at));
+            self.activity.outcomes.record_close(
+                &name,
+                forced,
+                moved,
+                origin(self.session, self.at),
+            );
         }
         let action = if forced { "file.cut_off" } else { "file.closed" };
         self.log(action, || match moved {
@@ -172,7 +178,12 @@ impl LineHandler<'_> {
         });
     }
 
-    fn renamed(&mut self, paths: &[(LoggedPath<'_>, LoggedPath<'_>)], text: &str, replaces: bool) {
+    fn handle_rename(
+        &mut self,
+        paths: &[(LoggedPath<'_>, LoggedPath<'_>)],
+        text: &str,
+        replaces: bool,
+    ) {
         // If quotes in the names make the line ambiguous, a known old name decides.
         let mut all: Vec<_> = paths.iter().collect();
         if all.len() > 1 {
@@ -187,7 +198,7 @@ impl LineHandler<'_> {
                 [] => display(LoggedPath { text, cut: true }),
                 _ => format!("old \"{}\", where the old name ends is not known", truncate(text)),
             };
-            return self.request(&RENAME, detail, LoggedRequest::default());
+            return self.add_request(&RENAME, detail, LoggedRequest::default());
         };
         let detail = format!("{} to {}", display(*old), display(*new));
         let is_outside =
@@ -195,32 +206,37 @@ impl LineHandler<'_> {
         let (old, new) = (LoggedName::in_incoming(*old), LoggedName::in_incoming(*new));
         let is_impossible = is_outside || (!replaces && self.exists(new.as_ref()));
         let exists = new.is_some() && self.exists(old.as_ref());
-        let request =
-            self.change([&old, &new].into_iter().flatten(), |outcomes, by| match (&old, &new) {
-                (Some(old), Some(new)) => outcomes.renamed(old, new, by),
+        let request = self.record_change([&old, &new].into_iter().flatten(), |outcomes, by| {
+            match (&old, &new) {
+                (Some(old), Some(new)) => outcomes.record_rename(old, new, by),
                 (Some(old), None) => outcomes.set(old, None),
                 _ => {} // the old name is outside incoming, where the account cannot write
-            });
-        self.request(&RENAME, detail, LoggedRequest { is_impossible, exists, ..request });
+            }
+        });
+        self.add_request(&RENAME, detail, LoggedRequest { is_impossible, exists, ..request });
     }
 
-    fn removed(&mut self, path: LoggedPath<'_>) {
+    fn handle_removal(&mut self, path: LoggedPath<'_>) {
         let name = LoggedName::in_incoming(path);
         let exists = self.exists(name.as_ref());
         let is_impossible = LoggedName::is_outside_incoming(path);
-        let request = self.change(name.iter(), |outcomes, _| {
+        let request = self.record_change(name.iter(), |outcomes, _| {
             if let Some(name) = &name {
                 outcomes.set(name, None);
             }
         });
-        self.request(&REMOVE, display(path), LoggedRequest { is_impossible, exists, ..request });
+        self.add_request(
+            &REMOVE,
+            display(path),
+            LoggedRequest { is_impossible, exists, ..request },
+        );
     }
 
-    fn set(&mut self, path: LoggedPath<'_>) {
+    fn handle_set(&mut self, path: LoggedPath<'_>) {
         let name = LoggedName::in_incoming(path);
-        let request = self.change(name.iter(), |outcomes, by| {
+        let request = self.record_change(name.iter(), |outcomes, by| {
             if let Some(name) = &name {
-                outcomes.touched(name, by);
+                outcomes.record_touch(name, by);
             }
         });
         self.session.request = Some(request);
@@ -228,7 +244,7 @@ impl LineHandler<'_> {
 
     /// Handles a failure: `request`, the session's last one, got `status`, or a later request did
     /// that is not logged.
-    fn failed(&mut self, request: LoggedRequest, status: &str) {
+    fn handle_failure(&mut self, request: LoggedRequest, status: &str) {
         let LoggedRequest { line, changes, opens, is_impossible, exists } = request;
         if exists && !is_impossible && status == NO_SUCH_FILE {
             if let Some(line) = line {
@@ -265,7 +281,7 @@ impl LineHandler<'_> {
     }
 
     /// Applies `change` to the outcomes, and returns a request that records what it did to `names`.
-    fn change<'n>(
+    fn record_change<'n>(
         &mut self,
         names: impl Iterator<Item = &'n LoggedName>,
         change: impl FnOnce(&mut UploadOutcomes, RequestOrigin<'_>),
@@ -273,7 +289,7 @@ impl LineHandler<'_> {
         let outcomes = &mut self.activity.outcomes;
         let names: Vec<_> = names.collect();
         let before: Vec<_> = names.iter().map(|name| outcomes.get(name).cloned()).collect();
-        change(outcomes, by(self.session, self.at));
+        change(outcomes, origin(self.session, self.at));
         let changes = names.into_iter().zip(before).map(|(name, before)| {
             let after = outcomes.get(name).cloned();
             OutcomeChange { name: name.clone(), before, after }
@@ -282,7 +298,7 @@ impl LineHandler<'_> {
     }
 
     /// Keeps a request and its activity line until the next line shows whether it failed.
-    fn request(
+    fn add_request(
         &mut self,
         actions: &'static RequestActions,
         detail: String,
@@ -302,7 +318,7 @@ fn is_open(outcome: Option<&UploadOutcome>) -> bool {
     outcome.is_some_and(|outcome| outcome.end == WriteEnd::Open)
 }
 
-fn by(session: &Session, at: Timestamp) -> RequestOrigin<'_> {
+fn origin(session: &Session, at: Timestamp) -> RequestOrigin<'_> {
     RequestOrigin { session: session.id, at, from: session.from.as_deref() }
 }
 

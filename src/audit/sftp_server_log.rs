@@ -1,9 +1,9 @@
 //! Parses a line of sftp-server's log, as syslog(3) sends it. Pure.
 //!
 //! Names in a line come from the client and may be hostile. sftp-server makes them printable
-//! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at [`MAX_MESSAGE`]
-//! bytes. So the parser searches what follows a name from the message's end. Of a message that may
-//! be truncated it trusts only the beginning.
+//! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at
+//! [`MAX_MESSAGE`] bytes. So the parser searches what follows a name from the message's end. Of a
+//! message that may be truncated it trusts only the beginning.
 
 /// The most bytes of a message that OpenSSH passes to syslog(3) (log.c, `do_log`).
 pub const MAX_MESSAGE: usize = 500;

@@ -1,4 +1,5 @@
-//! [`SessionTracker`]: tracks the sessions and uploads of all accounts from the server's log lines. Pure.
+//! [`SessionTracker`]: tracks the sessions and uploads of all accounts from the server's log lines.
+//! Pure.
 //!
 //! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
 //! and never by its text. Memory is bounded by the number of accounts. An account without log lines
@@ -131,10 +132,11 @@ impl SessionTracker {
         let key = (line.uid, line.pid);
         if message == ServerMessage::SessionClosed {
             let mut session = self.sessions.remove(&key).unwrap_or_default();
-            if session.id.is_some_and(|id| activity.outcomes.session_ended(id, line.at)) {
+            if session.id.is_some_and(|id| activity.outcomes.end_session(id, line.at)) {
                 self.ended.insert(account.clone());
             }
-            LineHandler { activity, session: &mut session, at: line.at, next: None }.take(&message);
+            LineHandler { activity, session: &mut session, at: line.at, next: None }
+                .apply(&message);
             return true;
         }
         let begins = matches!(message, ServerMessage::SessionOpened { .. });
@@ -144,7 +146,7 @@ impl SessionTracker {
             SessionId(self.last_session)
         });
         let session = self.sessions.entry(key).or_default();
-        LineHandler { activity, session, at: line.at, next }.take(&message);
+        LineHandler { activity, session, at: line.at, next }.apply(&message);
         true
     }
 
@@ -217,7 +219,8 @@ impl SessionTracker {
         let mut updates = Vec::new();
         for account in std::mem::take(&mut self.pending) {
             let Some(activity) = self.accounts_activity.get_mut(&account) else { continue };
-            let (changes, lines) = (activity.outcomes.drain_changes(), activity.limit.take(now));
+            let (changes, lines) =
+                (activity.outcomes.drain_changes(), activity.limit.drain_due(now));
             let new = activity.uses.iter_mut().filter(|(_, (_, new))| *new);
             let uses: Vec<_> = new
                 .map(|(fingerprint, (last, new))| {

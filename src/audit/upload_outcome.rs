@@ -1,8 +1,9 @@
-//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, by the log. Pure.
+//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, by the log.
+//! Pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
-//! [`UploadOutcomes::since`]. A file that changed before then, but after its outcome was recorded, is
-//! unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
+//! [`UploadOutcomes::complete_since`]. A file that changed before then, but after its outcome was
+//! recorded, is unknown. A file that nobody wrote by SFTP since then has no outcome and needs none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -205,7 +206,7 @@ impl UploadOutcomes {
 
     /// Records that a handle for writing is opened. `empties` is whether that creates or truncates
     /// the file.
-    pub fn opened(&mut self, name: &LoggedName, empties: bool, by: RequestOrigin<'_>) {
+    pub fn record_open(&mut self, name: &LoggedName, empties: bool, by: RequestOrigin<'_>) {
         if self.keeps_bad_end(name) {
             return;
         }
@@ -216,12 +217,12 @@ impl UploadOutcomes {
         let replaced_at = replaced_at(before, by.at);
         self.set(
             name,
-            Some(UploadOutcome { writers, replaced_at, ..outcome(WriteEnd::Open, None, by) }),
+            Some(UploadOutcome { writers, replaced_at, ..new_outcome(WriteEnd::Open, None, by) }),
         );
     }
 
     /// Records that a handle is closed, by the client or because the session ended (`forced`).
-    pub fn closed(
+    pub fn record_close(
         &mut self,
         name: &LoggedName,
         forced: bool,
@@ -245,14 +246,14 @@ impl UploadOutcomes {
             let replaced_at = known.and_then(|outcome| outcome.replaced_at);
             self.set(
                 name,
-                Some(UploadOutcome { writers, replaced_at, ..outcome(end, written, by) }),
+                Some(UploadOutcome { writers, replaced_at, ..new_outcome(end, written, by) }),
             );
         }
     }
 
     /// Records that a file's mode, times or size are set. If its outcome is older than the complete
     /// log, it becomes unknown: the file's ctime can no longer show a change that the log missed.
-    pub fn touched(&mut self, name: &LoggedName, by: RequestOrigin<'_>) {
+    pub fn record_touch(&mut self, name: &LoggedName, by: RequestOrigin<'_>) {
         if let Some(outcome) = self.known.get(name) {
             let touched = self.with_touch(outcome.clone(), by);
             self.set(name, Some(touched));
@@ -260,7 +261,7 @@ impl UploadOutcomes {
     }
 
     /// Records that `old` is renamed to `new`, along with its outcome.
-    pub fn renamed(&mut self, old: &LoggedName, new: &LoggedName, by: RequestOrigin<'_>) {
+    pub fn record_rename(&mut self, old: &LoggedName, new: &LoggedName, by: RequestOrigin<'_>) {
         let replaced_at = replaced_at(self.known.get(new), by.at);
         let Some(outcome) = self.worst_match(&old.text, old.cut) else {
             // Nothing is known about the renamed file, and the rename may have failed.
@@ -281,7 +282,7 @@ impl UploadOutcomes {
     }
 
     /// Records that `session` ended at `at`. Returns whether it had changed a file.
-    pub fn session_ended(&mut self, session: SessionId, at: Timestamp) -> bool {
+    pub fn end_session(&mut self, session: SessionId, at: Timestamp) -> bool {
         let mut changed = false;
         for outcome in self.known.values_mut() {
             changed |= outcome.writers.end(session, at);
@@ -291,14 +292,14 @@ impl UploadOutcomes {
 
     /// Removes the outcome of the file `name`, which was claimed from `at` on. The outcome of a new
     /// file with the same name stays.
-    pub fn claimed(&mut self, name: &LoggedName, at: Timestamp) {
+    pub fn remove_claimed(&mut self, name: &LoggedName, at: Timestamp) {
         let new = self.known.get(name).filter(|outcome| outcome.at > at);
         let new = new.map(|outcome| UploadOutcome { replaced_at: None, ..outcome.clone() });
         self.set(name, new);
     }
 
     /// Returns what is known about the file `name`, last changed at `ctime`.
-    pub fn upload(&self, name: &LoggedName, ctime: Timestamp) -> UploadState {
+    pub fn upload_state(&self, name: &LoggedName, ctime: Timestamp) -> UploadState {
         let Some(outcome) = self.known.get(name) else { return UploadState::default() };
         let is_known = self.is_complete_since(outcome) && outcome.end != WriteEnd::Unknown;
         let is_closed = is_known && outcome.end == WriteEnd::Closed;
@@ -429,7 +430,7 @@ fn replaced_at(before: Option<&UploadOutcome>, at: Timestamp) -> Option<Timestam
     )
 }
 
-fn outcome(end: WriteEnd, bytes: Option<u64>, by: RequestOrigin<'_>) -> UploadOutcome {
+fn new_outcome(end: WriteEnd, bytes: Option<u64>, by: RequestOrigin<'_>) -> UploadOutcome {
     UploadOutcome {
         end,
         bytes,

@@ -58,10 +58,8 @@ impl Ears {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }
-        crate::metrics::set_watched_accounts(
-            self.watched - followed.errors.len().min(self.watched),
-        );
-        followed.look
+        crate::metrics::set_watched_accounts(self.watched - followed.errors.len().min(self.watched));
+        followed.to_scan
     }
 
     /// Returns the number of accounts.

@@ -3,9 +3,9 @@
 //! Account holders are hostile. Files below incoming are reached through a directory handle, never
 //! by a path, and symbolic links are not followed. Checks use the opened file, not its name. An
 //! [`opener`] opens the accounts' files; in the daemon it is another process. The steps for an
-//! account: [`watch`] wakes the caller → [`scan`] lists incoming and reads new manifests → [`pair`]
-//! decides (pure) → the caller writes the import's row → [`claim`] moves the files into the spool →
-//! [`spooled`] reads them there → [`results`] holds the answers.
+//! account: [`watch`] wakes the caller → [`incoming::scan`] lists incoming and reads new manifests
+//! → [`pairing`] decides (pure) → the caller writes the import's row → [`claim`] moves the files
+//! into the spool → [`spooled`] reads them there → [`results`] holds the answers.
 
 pub mod claim;
 pub mod export_copy;
@@ -26,7 +26,7 @@ pub use claim::earlier_version::EarlierClaim;
 pub use claim::error::ClaimError;
 pub use claim::file::{FileId, PairFile};
 pub use claim::lease_probe::{ProbeError, check_leases};
-pub use claim::{Claim, ClaimStep, Claimed};
+pub use claim::{Claim, ClaimStep};
 pub use export_copy::{ExportCopyError, copy_folder};
 pub use incoming::empty::{EmptyIncoming, changed_accounts};
 pub use incoming::entry::{DirEntry, FileKind};

@@ -1,5 +1,5 @@
 //! The table `upload`: how the last write to each file in an account's incoming ended. A row exists
-//! as long as its file. The rows keep the contents of `audit::Facts` over a restart.
+//! as long as its file. The rows keep the contents of `audit::UploadOutcomes` over a restart.
 
 use rusqlite::{Row, params};
 

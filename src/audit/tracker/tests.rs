@@ -212,7 +212,7 @@ fn ambiguous_quoted_names_are_logged_as_such() {
 }
 
 fn upload(tracker: &SessionTracker, name: &str) -> crate::audit::UploadState {
-    tracker.outcomes(&id("acme")).unwrap().upload(&LoggedName::of(name), at(10))
+    tracker.outcomes(&id("acme")).unwrap().upload_state(&LoggedName::of(name), at(10))
 }
 
 /// A refused request doesn't change an outcome. A request that may have been refused makes it
@@ -352,7 +352,7 @@ const END: &str = "session closed for local user acme from [192.0.2.7]";
 
 fn has_ended(tracker: &SessionTracker) -> bool {
     let outcomes = tracker.outcomes(&id("acme")).unwrap();
-    outcomes.upload(&LoggedName::of("e.csv"), at(10)).sessions == WriterState::Ended
+    outcomes.upload_state(&LoggedName::of("e.csv"), at(10)).sessions == WriterState::Ended
 }
 
 #[test]

@@ -34,8 +34,13 @@ fn restarted(mut outcomes: UploadOutcomes, since: i64) -> UploadOutcomes {
 
 fn upload(outcomes: &mut UploadOutcomes, file: &str, forced: bool, time: i64) {
     let by = by(time, Some("192.0.2.1"));
-    outcomes.opened(&name(file), true, by);
-    outcomes.closed(&name(file), forced, Some((0, 6)), RequestOrigin { at: at(time + 1), ..by });
+    outcomes.record_open(&name(file), true, by);
+    outcomes.record_close(
+        &name(file),
+        forced,
+        Some((0, 6)),
+        RequestOrigin { at: at(time + 1), ..by },
+    );
 }
 
 fn is_cut_off(doubt: Option<Doubt>) -> bool {
@@ -58,24 +63,24 @@ fn forced_close_is_in_doubt_until_good_one() {
 fn reading_a_cut_file_changes_nothing() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", true, 2000);
-    outcomes.closed(&name("e.csv"), false, Some((6, 0)), by(2005, None));
-    outcomes.closed(&name("e.csv"), false, Some((0, 0)), by(2005, None));
+    outcomes.record_close(&name("e.csv"), false, Some((6, 0)), by(2005, None));
+    outcomes.record_close(&name("e.csv"), false, Some((0, 0)), by(2005, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(2001))));
     upload(&mut outcomes, "e.csv", false, 3000);
-    outcomes.closed(&name("e.csv"), true, Some((6, 0)), by(3005, None));
-    outcomes.closed(&name("e.csv"), true, Some((0, 0)), by(3005, None));
+    outcomes.record_close(&name("e.csv"), true, Some((6, 0)), by(3005, None));
+    outcomes.record_close(&name("e.csv"), true, Some((0, 0)), by(3005, None));
     assert_eq!(outcomes.doubt("e.csv", at(3001)), None, "a reader was cut off, not the writer");
 }
 
 #[test]
 fn empty_upload_has_an_outcome() {
     let mut outcomes = outcomes();
-    outcomes.opened(&name("e.csv"), true, by(2000, None));
+    outcomes.record_open(&name("e.csv"), true, by(2000, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(2000))), "the server process was killed");
-    outcomes.closed(&name("e.csv"), false, Some((0, 0)), by(2001, None));
+    outcomes.record_close(&name("e.csv"), false, Some((0, 0)), by(2001, None));
     assert_eq!(outcomes.doubt("e.csv", at(2001)), None);
-    outcomes.opened(&name("e.csv"), true, by(2002, None));
-    outcomes.closed(&name("e.csv"), true, Some((0, 0)), by(2003, None));
+    outcomes.record_open(&name("e.csv"), true, by(2002, None));
+    outcomes.record_close(&name("e.csv"), true, Some((0, 0)), by(2003, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(2003))));
 }
 
@@ -83,14 +88,14 @@ fn empty_upload_has_an_outcome() {
 fn outcome_moves_with_its_file() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv.part", true, 2000);
-    outcomes.renamed(&name("e.csv.part"), &name("e.csv"), by(2010, None));
+    outcomes.record_rename(&name("e.csv.part"), &name("e.csv"), by(2010, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(2010))));
     assert_eq!(outcomes.get(&name("e.csv.part")), None);
     upload(&mut outcomes, "t", false, 3000);
-    outcomes.renamed(&name("t"), &name("e.csv"), by(3010, None));
+    outcomes.record_rename(&name("t"), &name("e.csv"), by(3010, None));
     assert_eq!(outcomes.doubt("e.csv", at(3010)), None, "a good one was renamed over it");
     upload(&mut outcomes, "e.csv", true, 4000);
-    outcomes.renamed(&name("nobody knows"), &name("e.csv"), by(4010, None));
+    outcomes.record_rename(&name("nobody knows"), &name("e.csv"), by(4010, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(4010))), "the rename may have failed");
     outcomes.set(&name("e.csv"), None);
     assert_eq!(outcomes.doubt("e.csv", at(5000)), None);
@@ -114,14 +119,14 @@ fn changes_while_down_are_in_doubt() {
     assert!(is_cut_off(after.doubt("cut.csv", at(2001))));
     assert_eq!(after.doubt("good.csv", at(4000)), Some(Doubt::Unknown), "changed while down");
     // The log has its last change, but not the changes before.
-    after.touched(&name("good.csv"), by(6000, None));
+    after.record_touch(&name("good.csv"), by(6000, None));
     assert_eq!(after.doubt("good.csv", at(6000)), Some(Doubt::Unknown));
-    after.renamed(&name("cut.csv"), &name("c"), by(6000, None));
+    after.record_rename(&name("cut.csv"), &name("c"), by(6000, None));
     assert!(is_cut_off(after.doubt("c", at(6000))));
     upload(&mut after, "good.csv", false, 7000);
     assert_eq!(after.doubt("good.csv", at(7001)), None);
     // Opened before the restart and closed without a write: it may have been a writer's handle.
-    after.closed(&name("late.csv"), true, Some((0, 0)), by(8000, None));
+    after.record_close(&name("late.csv"), true, Some((0, 0)), by(8000, None));
     assert!(is_cut_off(after.doubt("late.csv", at(8000))));
 }
 
@@ -129,7 +134,7 @@ fn changes_while_down_are_in_doubt() {
 fn time_set_after_close_causes_no_doubt() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
-    outcomes.touched(&name("e.csv"), by(2500, None));
+    outcomes.record_touch(&name("e.csv"), by(2500, None));
     assert_eq!(outcomes.doubt("e.csv", at(2500)), None);
     assert_eq!(restarted(outcomes, 9000).doubt("e.csv", at(2500)), None);
 }
@@ -140,15 +145,15 @@ fn truncated_name_matches_all_candidates() {
     let long = format!("{}.csv", "é".repeat(120));
     let whole = super::super::logged_name::encode(&long);
     let cut = LoggedName { text: whole[..400].to_owned(), cut: true };
-    outcomes.opened(&cut, true, by(2000, None));
-    outcomes.closed(&cut, false, None, by(2001, None));
+    outcomes.record_open(&cut, true, by(2000, None));
+    outcomes.record_close(&cut, false, None, by(2001, None));
     assert_eq!(outcomes.doubt(&whole, at(2001)), None);
-    outcomes.opened(&cut, true, by(2000, None));
-    outcomes.closed(&cut, true, None, by(2001, None));
-    outcomes.opened(&cut, true, by(2000, None));
-    outcomes.closed(&cut, false, None, by(2001, None));
+    outcomes.record_open(&cut, true, by(2000, None));
+    outcomes.record_close(&cut, true, None, by(2001, None));
+    outcomes.record_open(&cut, true, by(2000, None));
+    outcomes.record_close(&cut, false, None, by(2001, None));
     assert!(is_cut_off(outcomes.doubt(&whole, at(2001))), "the good one may be another file");
-    outcomes.renamed(
+    outcomes.record_rename(
         &LoggedName { text: whole.clone(), cut: false },
         &name("e.csv"),
         by(2002, None),
@@ -173,7 +178,7 @@ fn dropped_outcomes_are_in_doubt() {
 
 /// Returns the state of `e.csv`, last changed at `ctime`.
 fn sessions(outcomes: &UploadOutcomes, ctime: i64) -> WriterState {
-    outcomes.upload(&name("e.csv"), at(ctime)).sessions
+    outcomes.upload_state(&name("e.csv"), at(ctime)).sessions
 }
 
 #[test]
@@ -181,11 +186,11 @@ fn upload_is_finished_when_all_sessions_ended() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     assert_eq!(sessions(&outcomes, 2001), WriterState::Unknown);
-    outcomes.touched(&name("e.csv"), by(2100, None)); // another session sets its time
-    assert!(outcomes.session_ended(SessionId(2000), at(2200)));
+    outcomes.record_touch(&name("e.csv"), by(2100, None)); // another session sets its time
+    assert!(outcomes.end_session(SessionId(2000), at(2200)));
     assert_eq!(sessions(&outcomes, 2100), WriterState::Unknown);
-    assert!(outcomes.session_ended(SessionId(2100), at(2300)));
-    assert!(!outcomes.session_ended(SessionId(2100), at(2300)), "once");
+    assert!(outcomes.end_session(SessionId(2100), at(2300)));
+    assert!(!outcomes.end_session(SessionId(2100), at(2300)), "once");
     assert_eq!(sessions(&outcomes, 2100), WriterState::Ended);
     assert_eq!(sessions(&outcomes, 2301), WriterState::Unknown, "changed by somebody else since");
     assert_eq!(sessions(&restarted(outcomes, 5000), 2100), WriterState::Unknown);
@@ -195,21 +200,21 @@ fn upload_is_finished_when_all_sessions_ended() {
 fn unknown_session_never_counts_as_ended() {
     let unknown = RequestOrigin { session: None, ..by(2000, None) };
     let mut outcomes = outcomes();
-    outcomes.opened(&name("e.csv"), true, unknown);
-    outcomes.closed(&name("e.csv"), false, Some((0, 6)), unknown);
+    outcomes.record_open(&name("e.csv"), true, unknown);
+    outcomes.record_close(&name("e.csv"), false, Some((0, 6)), unknown);
     assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
     // The writers before an open without truncation are unknown too.
     outcomes.set(&name("e.csv"), None);
-    outcomes.opened(&name("e.csv"), false, by(3000, None));
-    outcomes.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
-    outcomes.session_ended(SessionId(3000), at(3001));
+    outcomes.record_open(&name("e.csv"), false, by(3000, None));
+    outcomes.record_close(&name("e.csv"), false, Some((0, 6)), by(3000, None));
+    outcomes.end_session(SessionId(3000), at(3001));
     assert_eq!(sessions(&outcomes, 3000), WriterState::Unknown);
     upload(&mut outcomes, "e.csv", false, 4000);
-    outcomes.session_ended(SessionId(4000), at(4001));
+    outcomes.end_session(SessionId(4000), at(4001));
     assert_eq!(sessions(&outcomes, 4001), WriterState::Ended);
     // So are those of an unknown file that is renamed over it.
-    outcomes.renamed(&name("stranger"), &name("e.csv"), by(5000, None));
-    outcomes.session_ended(SessionId(5000), at(5001));
+    outcomes.record_rename(&name("stranger"), &name("e.csv"), by(5000, None));
+    outcomes.end_session(SessionId(5000), at(5001));
     assert_eq!(sessions(&outcomes, 5000), WriterState::Unknown);
 }
 
@@ -217,9 +222,9 @@ fn unknown_session_never_counts_as_ended() {
 fn rename_keeps_the_sessions() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv.filepart", false, 2000);
-    outcomes.renamed(&name("e.csv.filepart"), &name("e.csv"), by(2000, None));
+    outcomes.record_rename(&name("e.csv.filepart"), &name("e.csv"), by(2000, None));
     assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
-    outcomes.session_ended(SessionId(2000), at(2001));
+    outcomes.end_session(SessionId(2000), at(2001));
     assert_eq!(sessions(&outcomes, 2000), WriterState::Ended);
 }
 
@@ -230,7 +235,7 @@ fn too_many_sessions_are_unknown() {
         upload(&mut outcomes, "e.csv", false, time);
     }
     for time in 2000..2000 + MAX_SESSIONS as i64 + 1 {
-        outcomes.session_ended(SessionId(time.unsigned_abs()), at(9000));
+        outcomes.end_session(SessionId(time.unsigned_abs()), at(9000));
     }
     assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
 }
@@ -241,10 +246,10 @@ fn upload_is_cut_until_resumed() {
     upload(&mut outcomes, "e.csv", true, 2000);
     assert_eq!(sessions(&outcomes, 2001), WriterState::Cut);
     assert_eq!(sessions(&restarted(outcomes.clone(), 5000), 2001), WriterState::Cut);
-    outcomes.opened(&name("e.csv"), false, by(3000, None));
-    outcomes.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
+    outcomes.record_open(&name("e.csv"), false, by(3000, None));
+    outcomes.record_close(&name("e.csv"), false, Some((0, 6)), by(3000, None));
     for session in [2000, 3000] {
-        outcomes.session_ended(SessionId(session), at(3001));
+        outcomes.end_session(SessionId(session), at(3001));
     }
     assert_eq!(sessions(&outcomes, 3000), WriterState::Ended, "resumed");
 }
@@ -252,7 +257,7 @@ fn upload_is_cut_until_resumed() {
 #[test]
 fn only_a_complete_file_is_replaced() {
     let replaced =
-        |outcomes: &UploadOutcomes| outcomes.upload(&name("e.csv"), at(9000)).replaced_at;
+        |outcomes: &UploadOutcomes| outcomes.upload_state(&name("e.csv"), at(9000)).replaced_at;
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", true, 2000);
     upload(&mut outcomes, "e.csv", false, 3000);
@@ -261,13 +266,13 @@ fn only_a_complete_file_is_replaced() {
     upload(&mut outcomes, "e.csv", false, 5000);
     assert_eq!(replaced(&outcomes), Some(at(4000)));
     upload(&mut outcomes, "t", false, 6000);
-    outcomes.renamed(&name("t"), &name("e.csv"), by(6001, None));
+    outcomes.record_rename(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&outcomes), Some(at(6001)));
     // After a claim, the next file of that name replaces nothing.
     upload(&mut outcomes, "e.csv", false, 7000);
-    outcomes.claimed(&name("e.csv"), at(6500));
+    outcomes.remove_claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&outcomes), None);
-    assert_eq!(outcomes.upload(&name("e.csv"), at(7001)).closed_at, Some(at(7001)));
-    outcomes.claimed(&name("e.csv"), at(7500));
+    assert_eq!(outcomes.upload_state(&name("e.csv"), at(7001)).closed_at, Some(at(7001)));
+    outcomes.remove_claimed(&name("e.csv"), at(7500));
     assert_eq!(outcomes.get(&name("e.csv")), None);
 }

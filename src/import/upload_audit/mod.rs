@@ -177,7 +177,9 @@ impl Hearing {
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let ledger = self.ledger();
         let facts = ledger.outcomes(account);
-        facts.map(|facts| facts.upload(&LoggedName::of(&file.name), file.ctime)).unwrap_or_default()
+        facts
+            .map(|facts| facts.upload_state(&LoggedName::of(&file.name), file.ctime))
+            .unwrap_or_default()
     }
 
     /// Returns the warnings about the files of a pair that is about to be claimed.
@@ -204,7 +206,7 @@ impl Hearing {
     ) {
         self.change(|ledger| {
             for name in names {
-                ledger.outcomes_mut(account).claimed(&LoggedName::of(name), at);
+                ledger.outcomes_mut(account).remove_claimed(&LoggedName::of(name), at);
             }
         });
     }

@@ -10,9 +10,9 @@
 //!    while the inode has no writer; a writable mapping counts as one until it is removed. The
 //!    lease is acquired before the rename and renewed after it. If anybody opened the file for
 //!    writing or truncated it in between, the lease is broken or its renewal refused
-//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the lease,
-//!    at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in incoming,
-//!    and nothing is lost.
+//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the
+//!    lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in
+//!    incoming, and nothing is lost.
 //! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a
 //!    folder of mode 0700 that the daemon owns. A read handle cannot become a write handle inside
 //!    the chroot, which has no /proc.
@@ -65,7 +65,7 @@ impl ClaimStep {
 
     /// Returns the step after this one.
     #[must_use]
-    pub fn done(self, claim: &Claim) -> Self {
+    pub fn next(self, claim: &Claim) -> Self {
         match self {
             Self::Move(PairFile::Data) => Self::Move(PairFile::Manifest),
             Self::Move(PairFile::Manifest) | Self::Queue => Self::Queue,
@@ -83,23 +83,17 @@ impl ClaimStep {
     }
 }
 
-/// The durable result of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// The data file's size in bytes, if the claim has one.
-    pub data_size: Option<u64>,
-}
-
 impl Claim {
     /// Moves the files into the import's spool folder, durably. Idempotent. [`ClaimError`]
-    /// documents the state after each error.
+    /// documents the state after each error. Returns the data file's size in bytes, if the claim
+    /// has one.
     pub fn execute(
         &self,
         layout: &Layout,
         account: &AccountId,
         import: &ImportId,
         opener: &Opener,
-    ) -> Result<Claimed, ClaimError> {
+    ) -> Result<Option<u64>, ClaimError> {
         let folders = ClaimFolders::open(layout, account, import, opener)?;
         let mut leases = Vec::with_capacity(2);
         let mut cause = None;
@@ -130,14 +124,14 @@ impl Claim {
                 }
                 ClaimStep::Queue => break,
             }
-            step = step.done(self);
+            step = step.next(self);
         }
         let data_size = match (&self.data, leases.first()) {
             (Some(_), Some(data)) => Some(folders.size(data)?),
             _ => None,
         };
         folders.sync(&leases)?;
-        Ok(Claimed { data_size })
+        Ok(data_size)
     }
 
     /// Returns the file for `part`. In a claim without a data file that is always the manifest.

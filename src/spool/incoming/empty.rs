@@ -1,7 +1,8 @@
-//! [`EmptyIncoming`]: remembers an empty incoming, so that one stat(2) shows whether it is still empty.
+//! [`EmptyIncoming`]: remembers an empty incoming, so that one stat(2) shows whether it is still
+//! empty.
 //!
-//! Invariant: every new name changes the folder's ctime, which nobody can set. An `EmptyIncoming` is only
-//! created if a later change is certain to have another ctime.
+//! Invariant: every new name changes the folder's ctime, which nobody can set. An `EmptyIncoming`
+//! is only created if a later change is certain to have another ctime.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

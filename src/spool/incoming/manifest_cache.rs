@@ -1,4 +1,5 @@
-//! [`ManifestCache`]: caches an account's parsed manifests, and when each file version was first seen.
+//! [`ManifestCache`]: caches an account's parsed manifests, and when each file version was first
+//! seen.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Scans an account's incoming: lists it, reads new manifests, checks for writers.
 //!
 //! A scan changes nothing. A manifest is read once per version: the result is kept in the account's
-//! [`ManifestCache`] until the file changes or is removed. A file that changes during the scan is skipped;
-//! the change itself causes another scan.
+//! [`ManifestCache`] until the file changes or is removed. A file that changes during the scan is
+//! skipped; the change itself causes another scan.
 //!
 //! The cost of a scan is bounded: names by the account's limit, manifests by [`MAX_MANIFESTS`],
 //! bytes read by [`MAX_READ_PER_SCAN`]. The earliest manifests are read first, so later ones cannot
@@ -42,7 +42,7 @@ const MAX_READ_PER_SCAN: u64 = 64 * 1024 * 1024;
 /// The result of a scan.
 #[derive(Debug, Default)]
 pub struct ScanResult {
-    /// The input of [`super::pair::decide`].
+    /// The input of [`crate::spool::pairing::decide`].
     pub snapshot: Snapshot,
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,

@@ -117,7 +117,7 @@ fn hostile_client_opens_only_accounts_files() {
 }
 
 #[test]
-fn files_of_other_users_are_neither_opened_nor_leased() {
+fn other_users_files_are_neither_opened_nor_leased() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: only root can give a file away");
         return;

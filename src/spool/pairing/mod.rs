@@ -2,7 +2,8 @@
 //! it, or wait. Pure.
 //!
 //! Invariant: the same snapshot leads to the same decisions. A wait never exceeds its configured
-//! period from now, even if the clock jumps ([`Age`]). Texts for partners quote names escaped.
+//! period from now, even if the clock jumps ([`Age`](super::incoming::snapshot::Age)). Texts for
+//! partners quote names escaped.
 
 pub mod judge;
 
@@ -99,9 +100,9 @@ fn completed(manifest: &DirEntry, order: &ArrivalOrder) -> Arrival {
     order.get(&manifest.name).copied().unwrap_or(by_change)
 }
 
-/// Decides about the manifests in `snapshot`, until [`MAX_CLAIMS_PER_SCAN`] are to be claimed. `order`
-/// has their arrivals. `spent` returns the import that used a manifest name before. `upload`
-/// returns what the SFTP server's log shows about a file.
+/// Decides about the manifests in `snapshot`, until [`MAX_CLAIMS_PER_SCAN`] are to be claimed.
+/// `order` has their arrivals. `spent` returns the import that used a manifest name before.
+/// `upload` returns what the SFTP server's log shows about a file.
 pub fn decide(
     snapshot: &Snapshot,
     order: &ArrivalOrder,

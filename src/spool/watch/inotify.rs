@@ -1,10 +1,11 @@
 //! inotify watches and events, translated into what to scan.
 //!
-//! The kernel's queue is the channel: [`InotifyWatches::next`] reads everything that is queued, and returns
-//! each account once. Uncertain events cause a wider scan: an overflow rescans all accounts, a
-//! watch that ended rescans the list of accounts. Then [`InotifyWatches::follow`] adds and removes watches,
-//! and returns the accounts whose watch is new. These are scanned after their watch began, so that
-//! no upload between the two is missed. [`InotifyWatches::renew`] does the same for some accounts.
+//! The kernel's queue is the channel: [`InotifyWatches::next`] reads everything that is queued, and
+//! returns each account once. Uncertain events cause a wider scan: an overflow rescans all
+//! accounts, a watch that ended rescans the list of accounts. Then [`InotifyWatches::follow`] adds
+//! and removes watches, and returns the accounts whose watch is new. These are scanned after their
+//! watch began, so that no upload between the two is missed. [`InotifyWatches::renew`] does the
+//! same for some accounts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;

@@ -34,7 +34,7 @@ const POLLS_PER_SCAN: u32 = 5;
 #[derive(Debug, Default)]
 pub struct FollowResult {
     /// The accounts to scan, because their watch is new.
-    pub look: Vec<AccountId>,
+    pub to_scan: Vec<AccountId>,
     /// Why something became unwatched. Each error is reported once.
     pub errors: Vec<WatchError>,
 }
@@ -84,8 +84,8 @@ impl Watcher {
     pub fn follow(&mut self, accounts: &[AccountId]) -> FollowResult {
         let Some(events) = &mut self.events else {
             let before = std::mem::replace(&mut self.polled, accounts.iter().cloned().collect());
-            let look = self.polled.difference(&before).cloned().collect();
-            return self.poll(look);
+            let to_scan = self.polled.difference(&before).cloned().collect();
+            return self.poll(to_scan);
         };
         let renewed = events.follow(accounts);
         self.renewed(renewed)
@@ -100,23 +100,23 @@ impl Watcher {
     }
 
     /// Polls all accounts, because there are no events.
-    fn poll(&mut self, look: Vec<AccountId>) -> FollowResult {
+    fn poll(&mut self, to_scan: Vec<AccountId>) -> FollowResult {
         if let Some(poller) = &self.poller {
             poller.follow(self.polled.clone());
         }
-        FollowResult { look, errors: self.start.take().into_iter().collect() }
+        FollowResult { to_scan, errors: self.start.take().into_iter().collect() }
     }
 
     /// Polls the accounts that have no watch, and returns new watches and errors.
     fn renewed(&mut self, renewed: RenewResult) -> FollowResult {
         let RenewResult { new, root, unwatched } = renewed;
-        let mut followed = FollowResult { look: new, errors: root.into_iter().collect() };
+        let mut followed = FollowResult { to_scan: new, errors: root.into_iter().collect() };
         let before = std::mem::take(&mut self.polled);
         let mut limit = false;
         for (account, error) in unwatched {
             let at_limit = matches!(error, WatchError::Limit { .. });
             if !before.contains(&account) {
-                followed.look.push(account.clone()); // its watch may have missed earlier uploads
+                followed.to_scan.push(account.clone()); // its watch may have missed earlier uploads
             }
             if if at_limit { !limit && !self.limit_reported } else { !before.contains(&account) } {
                 followed.errors.push(error);
@@ -132,7 +132,7 @@ impl Watcher {
     /// Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<ScanTarget>, WatchError> {
         tokio::select! {
-            looks = next_event(self.events.as_mut()) => looks,
+            targets = next_event(self.events.as_mut()) => targets,
             accounts = next_change(self.poller.as_ref()) => {
                 // Skips accounts that are no longer followed.
                 Ok(accounts.intersection(&self.polled).cloned().map(ScanTarget::Account).collect())

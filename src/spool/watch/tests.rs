@@ -19,27 +19,27 @@ fn follow(host: &TestHost, method: Method) -> Watcher {
     let watch = Watch { method, ..toml::from_str("poll-every = '20ms'").unwrap() };
     let mut watcher = Watcher::new(&host.layout, Arc::default(), &watch).unwrap();
     let followed = watcher.follow(std::slice::from_ref(&host.account));
-    assert_eq!(followed.look, std::slice::from_ref(&host.account));
+    assert_eq!(followed.to_scan, std::slice::from_ref(&host.account));
     assert!(followed.errors.is_empty(), "{:?}", followed.errors);
     watcher
 }
 
 async fn next(watcher: &mut Watcher) -> Vec<ScanTarget> {
-    tokio::time::timeout(PATIENCE, watcher.next()).await.expect("something to look at").unwrap()
+    tokio::time::timeout(PATIENCE, watcher.next()).await.expect("something to scan").unwrap()
 }
 
 /// Waits until `account` is to be scanned, alone or with all accounts.
-async fn until_looked_at(watcher: &mut Watcher, account: &AccountId) {
+async fn wait_for_scan(watcher: &mut Watcher, account: &AccountId) {
     let wanted = [ScanTarget::All, ScanTarget::Account(account.clone())];
-    while !next(watcher).await.iter().any(|look| wanted.contains(look)) {}
+    while !next(watcher).await.iter().any(|target| wanted.contains(target)) {}
 }
 
 /// Does as the daemon does: follows `accounts` whenever the list of accounts is to be read, until
 /// `account` is to be scanned.
-async fn until_found(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
-    while !watcher.follow(accounts).look.contains(account) {
-        let looks = next(watcher).await;
-        if looks.contains(&ScanTarget::Account(account.clone())) {
+async fn wait_until_listed(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
+    while !watcher.follow(accounts).to_scan.contains(account) {
+        let targets = next(watcher).await;
+        if targets.contains(&ScanTarget::Account(account.clone())) {
             return;
         }
     }
@@ -51,7 +51,7 @@ async fn reports_each_of_several_uploads() {
         let (host, mut watcher) = followed(method);
         for name in ["a.csv", "a.csv", "b.csv"] {
             host.put(name, "x");
-            until_looked_at(&mut watcher, &host.account).await;
+            wait_for_scan(&mut watcher, &host.account).await;
         }
     }
 }
@@ -63,9 +63,9 @@ async fn account_added_while_running_is_reported() {
         let added: AccountId = "added".parse().unwrap();
         let both = [host.account.clone(), added.clone()];
         host.add_account(&added);
-        until_found(&mut watcher, &both, &added).await;
+        wait_until_listed(&mut watcher, &both, &added).await;
         std::fs::write(host.layout.incoming(&added).join("e.csv"), "x").unwrap();
-        until_looked_at(&mut watcher, &added).await;
+        wait_for_scan(&mut watcher, &added).await;
     }
 }
 
@@ -78,9 +78,9 @@ async fn removed_and_recreated_account_is_reported() {
         watcher.follow(&[]);
         assert!(watcher.polled.is_empty());
         host.add_account(&host.account);
-        until_found(&mut watcher, &only, &host.account).await;
+        wait_until_listed(&mut watcher, &only, &host.account).await;
         host.put("e.csv", "x");
-        until_looked_at(&mut watcher, &host.account).await;
+        wait_for_scan(&mut watcher, &host.account).await;
     }
 }
 
@@ -91,9 +91,9 @@ async fn recreated_folder_is_reported() {
         let only = [host.account.clone()];
         std::fs::remove_dir(host.incoming()).unwrap();
         std::fs::create_dir(host.incoming()).unwrap();
-        until_found(&mut watcher, &only, &host.account).await;
+        wait_until_listed(&mut watcher, &only, &host.account).await;
         host.put("e.csv", "x");
-        until_looked_at(&mut watcher, &host.account).await;
+        wait_for_scan(&mut watcher, &host.account).await;
     }
 }
 
@@ -106,10 +106,10 @@ async fn burst_of_20000_files_is_reported() {
     for method in METHODS {
         let mut watcher = follow(&host, method);
         (0..20_000).for_each(|n| std::fs::write(name(n), "").unwrap());
-        until_looked_at(&mut watcher, &host.account).await;
+        wait_for_scan(&mut watcher, &host.account).await;
         assert!(host.list(100_000).usage.files >= 20_000);
         host.put("last.csv", "x");
-        until_looked_at(&mut watcher, &host.account).await;
+        wait_for_scan(&mut watcher, &host.account).await;
     }
 }
 
@@ -123,27 +123,31 @@ async fn reports_any_of_10000_accounts() {
     });
     for method in METHODS {
         let mut watcher = follow(&host, method);
-        assert_eq!(watcher.follow(&accounts).look.len(), accounts.len());
+        assert_eq!(watcher.follow(&accounts).to_scan.len(), accounts.len());
         for n in [0, 4_999, 9_999] {
             std::fs::write(host.layout.incoming(&accounts[n]).join("e.csv"), "x").unwrap();
-            until_looked_at(&mut watcher, &accounts[n]).await;
+            wait_for_scan(&mut watcher, &accounts[n]).await;
         }
-        assert!(watcher.follow(&accounts).look.is_empty(), "all are known");
+        assert!(watcher.follow(&accounts).to_scan.is_empty(), "all are known");
     }
 }
 
 /// Repeats `change` until it is reported, because notify compares whole seconds and begins to watch
 /// with a delay.
-async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl FnMut(u32)) {
-    let told = [ScanTarget::Account(account.clone())];
+async fn repeat_until_reported(
+    watcher: &mut Watcher,
+    account: &AccountId,
+    mut change: impl FnMut(u32),
+) {
+    let expected = [ScanTarget::Account(account.clone())];
     for n in 0..200 {
         change(n);
-        let looks = tokio::time::timeout(Duration::from_millis(300), watcher.next()).await;
-        if looks.is_ok_and(|looks| looks.unwrap() == told) {
+        let targets = tokio::time::timeout(Duration::from_millis(300), watcher.next()).await;
+        if targets.is_ok_and(|targets| targets.unwrap() == expected) {
             return;
         }
     }
-    panic!("{account} is not told of");
+    panic!("{account} is not reported");
 }
 
 /// Every change that notify can report, without a scan of all accounts.
@@ -152,8 +156,11 @@ async fn notify_reports_uploads_and_recreated_folders() {
     let (host, mut watcher) = followed(Method::Poll);
     watcher.next_poll = Instant::now() + Duration::from_secs(3600);
     let incoming = host.incoming();
-    until_told(&mut watcher, &host.account, |n| drop(host.put(&format!("{n}.csv"), "x"))).await;
-    until_told(&mut watcher, &host.account, |n| {
+    repeat_until_reported(&mut watcher, &host.account, |n| {
+        drop(host.put(&format!("{n}.csv"), "x"))
+    })
+    .await;
+    repeat_until_reported(&mut watcher, &host.account, |n| {
         let outside = host.results().join("r.filepart");
         std::fs::write(&outside, "x").unwrap();
         std::fs::rename(outside, incoming.join(format!("r{n}.csv"))).unwrap();
@@ -161,23 +168,26 @@ async fn notify_reports_uploads_and_recreated_folders() {
     .await;
     let burst =
         |n| (0..500).for_each(|i| drop(std::fs::write(incoming.join(format!("{n}-{i}")), "")));
-    until_told(&mut watcher, &host.account, burst).await;
+    repeat_until_reported(&mut watcher, &host.account, burst).await;
     for gone in [incoming.clone(), host.layout.account(&host.account)] {
-        until_told(&mut watcher, &host.account, |_| {
+        repeat_until_reported(&mut watcher, &host.account, |_| {
             std::fs::remove_dir_all(&gone).unwrap();
             host.add_account(&host.account);
         })
         .await;
-        until_told(&mut watcher, &host.account, |n| drop(host.put(&format!("{n}.csv"), "x"))).await;
+        repeat_until_reported(&mut watcher, &host.account, |n| {
+            drop(host.put(&format!("{n}.csv"), "x"))
+        })
+        .await;
     }
     let added: AccountId = "added".parse().unwrap();
     host.add_account(&added);
     watcher.follow(std::slice::from_ref(&added));
-    until_told(&mut watcher, &added, |n| {
+    repeat_until_reported(&mut watcher, &added, |n| {
         std::fs::write(host.layout.incoming(&added).join(format!("{n}.csv")), "x").unwrap();
     })
     .await;
-    assert!(watcher.follow(&[]).look.is_empty());
+    assert!(watcher.follow(&[]).to_scan.is_empty());
 }
 
 /// Set in the process that the test of the limit starts.
@@ -221,20 +231,20 @@ async fn reached_limit_is_reported_once_and_rest_polled() {
     let first = watcher.follow(&all);
     assert!(matches!(first.errors[..], [WatchError::Limit { .. }]), "{:?}", first.errors);
     assert!(first.errors[0].to_string().contains("fs.inotify.max_user_watches"));
-    assert_eq!(first.look, more, "scanned once, then polled");
+    assert_eq!(first.to_scan, more, "scanned once, then polled");
     assert!(watcher.follow(&all).errors.is_empty(), "reported once");
     let renewed = watcher.renew(&more[..1]);
-    assert!(renewed.errors.is_empty() && renewed.look.is_empty(), "{renewed:?}");
+    assert!(renewed.errors.is_empty() && renewed.to_scan.is_empty(), "{renewed:?}");
     assert_eq!(watcher.polled, more.iter().cloned().collect());
     // Watched accounts still are, and the others are scanned too.
     host.put("e.csv", "x");
-    until_looked_at(&mut watcher, &host.account).await;
+    wait_for_scan(&mut watcher, &host.account).await;
     for account in &more {
-        until_looked_at(&mut watcher, account).await;
+        wait_for_scan(&mut watcher, account).await;
     }
     // A free watch goes to a polled account.
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
-    assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).look, &more[..1]);
+    assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).to_scan, &more[..1]);
     assert_eq!(watcher.polled, more[1..].iter().cloned().collect());
     host.add_account(&host.account);
     // With fewer accounts there are enough watches. If the limit is reached again, it is reported
@@ -247,6 +257,6 @@ async fn reached_limit_is_reported_once_and_rest_polled() {
 #[test]
 fn widest_scan_sorts_first() {
     let account = ScanTarget::Account("a".parse().unwrap());
-    let looks = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
-    assert_eq!(Vec::from_iter(looks), [ScanTarget::Accounts, ScanTarget::All, account]);
+    let targets = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
+    assert_eq!(Vec::from_iter(targets), [ScanTarget::Accounts, ScanTarget::All, account]);
 }

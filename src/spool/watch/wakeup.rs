@@ -8,7 +8,7 @@ use crate::account::AccountId;
 /// What to scan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScanTarget {
-    /// The list of accounts. Call [`Watcher::follow`] afterwards.
+    /// The list of accounts. Call [`Watcher::follow`](super::Watcher::follow) afterwards.
     Accounts,
     /// Every account's incoming.
     All,

@@ -118,7 +118,7 @@ pub struct World {
     pub(super) spent: BTreeMap<String, usize>,
     last_import: usize,
     daemon: Option<Daemon>,
-    /// Facts on uploads, as the state database has them.
+    /// Upload outcomes, as the state database has them.
     stored: Vec<(String, UploadOutcome)>,
     answers: Vec<Answer>,
     /// Files that a client replaces while they were in incoming.

@@ -90,7 +90,7 @@ fn unprivileged(root: &Path) {
             let mut bytes = Vec::new();
             data.reader().unwrap().read_to_end(&mut bytes).unwrap();
             assert!(data.unchanged().unwrap());
-            assert_eq!(claimed.data_size, Some(bytes.len() as u64));
+            assert_eq!(claimed, Some(bytes.len() as u64));
             println!("unprivileged: claimed {} bytes and read them", bytes.len());
         }
     }

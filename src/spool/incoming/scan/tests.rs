@@ -31,7 +31,7 @@ fn limits() -> Limits {
     Limits { max_manifest: Size::from_bytes(100), max_waiting_files: 50, ..Limits::default() }
 }
 
-fn look(host: &TestHost, cache: &mut ManifestCache) -> ScanResult {
+fn scan(host: &TestHost, cache: &mut ManifestCache) -> ScanResult {
     host.open().scan(cache, &limits(), parse).unwrap()
 }
 
@@ -65,7 +65,7 @@ fn separates_manifests_and_skips_unusable_names() {
         let name = std::ffi::OsStr::from_bytes(bytes);
         std::fs::write(host.incoming().join(name), "").unwrap();
     }
-    let result = look(&host, &mut ManifestCache::default());
+    let result = scan(&host, &mut ManifestCache::default());
     assert_eq!(contents(&result), ["b.manifest bad", "e.manifest names e.csv"]);
     let mut files: Vec<_> = result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
     files.sort_unstable();
@@ -98,7 +98,7 @@ fn finds_writers_of_manifests_and_data_files() {
     let open = |name| OpenOptions::new().append(true).open(host.put(name, "x")).unwrap();
     let writers = [open("e.csv"), open("other.csv"), open("g.manifest")];
     let mut cache = ManifestCache::default();
-    let result = look(&host, &mut cache);
+    let result = scan(&host, &mut cache);
     assert_eq!(
         contents(&result),
         ["e.manifest names e.csv", "f.manifest names f.csv", "g.manifest BeingWritten"]
@@ -107,7 +107,7 @@ fn finds_writers_of_manifests_and_data_files() {
     drop(writers);
     host.closed("e.csv");
     host.closed("g.manifest");
-    let result = look(&host, &mut cache);
+    let result = scan(&host, &mut cache);
     assert_eq!(contents(&result)[2], "g.manifest names x");
     assert!(result.snapshot.being_written.is_empty());
 }
@@ -117,7 +117,7 @@ fn reads_a_manifest_once_until_it_changes() {
     let host = TestHost::new();
     let reads = Cell::new(0);
     let mut cache = ManifestCache::default();
-    let mut look = |host: &TestHost| {
+    let mut scan = |host: &TestHost| {
         let counted = |bytes: &[u8]| {
             reads.set(reads.get() + 1);
             parse(bytes)
@@ -125,18 +125,18 @@ fn reads_a_manifest_once_until_it_changes() {
         host.open().scan(&mut cache, &limits(), counted).unwrap()
     };
     host.put("e.manifest", "bad");
-    assert_eq!(contents(&look(&host)), ["e.manifest bad"]);
+    assert_eq!(contents(&scan(&host)), ["e.manifest bad"]);
     std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
-    let second = look(&host);
+    let second = scan(&host);
     assert!(second.snapshot.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
     host.put("e.manifest", "e.csv");
-    let third = look(&host);
+    let third = scan(&host);
     assert_eq!(contents(&third), ["e.manifest names e.csv"]);
     assert!(third.snapshot.manifests[0].age.since < Duration::from_secs(1));
     assert_eq!(reads.get(), 2);
     std::fs::remove_file(host.incoming().join("e.manifest")).unwrap();
-    look(&host);
+    scan(&host);
     assert!(cache.manifests.is_empty());
 }
 
@@ -150,7 +150,7 @@ fn opens_only_plain_files_within_limit() {
     std::fs::hard_link(&linked, host.incoming().join("other")).unwrap();
     host.put("long.manifest", "x".repeat(101));
     assert_eq!(
-        contents(&look(&host, &mut ManifestCache::default())),
+        contents(&scan(&host, &mut ManifestCache::default())),
         [
             "fifo.manifest NotPlain",
             "link.manifest NotPlain",
@@ -191,7 +191,7 @@ fn truncated_listing_finds_named_data_files() {
         host.put(&format!("{n}.csv"), "x");
         host.put(&format!("{n}.manifest"), format!("{n}.csv"));
     }
-    let result = look(&host, &mut ManifestCache::default());
+    let result = scan(&host, &mut ManifestCache::default());
     assert_eq!((result.usage.files, result.usage.cut), (51, true), "{:?}", result.usage);
     assert!(!result.snapshot.manifests.is_empty());
     let files: HashSet<_> = result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
@@ -280,7 +280,7 @@ fn repeated_replacement_is_no_hard_link() {
         let end = std::time::Instant::now() + Duration::from_millis(500);
         let mut linked = None;
         while linked.is_none() && std::time::Instant::now() < end {
-            let result = look(&host, &mut ManifestCache::default());
+            let result = scan(&host, &mut ManifestCache::default());
             linked = result.snapshot.manifests.into_iter().map(|manifest| manifest.entry).find(
                 |entry| {
                     let data = result.snapshot.files.iter().find(|file| file.name == "e.csv");

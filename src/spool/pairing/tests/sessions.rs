@@ -31,7 +31,7 @@ fn decided(snapshot: &Snapshot, upload: impl Fn(&DirEntry) -> UploadState) -> Ve
 }
 
 #[test]
-fn a_pair_is_ready_when_its_sessions_have_ended() {
+fn pair_is_ready_when_its_sessions_have_ended() {
     assert_eq!(decided(&pair(0, 0), |_| ENDED), ["take e.manifest with e.csv"]);
     for open in ["e.manifest", "e.csv"] {
         let one_open = |entry: &DirEntry| if entry.name == open { UNKNOWN } else { ENDED };

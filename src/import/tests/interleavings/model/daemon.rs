@@ -54,7 +54,8 @@ impl World {
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let upload = |entry: &DirEntry| {
             let facts = daemon.ledger.outcomes(&account());
-            let upload = facts.map(|facts| facts.upload(&LoggedName::of(&entry.name), entry.ctime));
+            let upload =
+                facts.map(|facts| facts.upload_state(&LoggedName::of(&entry.name), entry.ctime));
             upload.unwrap_or_else(UploadState::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
@@ -118,12 +119,12 @@ impl World {
         };
         let next = match (step, file) {
             (ClaimStep::Move(part), Some(file)) => match self.take(n, part, file) {
-                true => step.done(&claim),
+                true => step.next(&claim),
                 false => ClaimStep::undo(),
             },
             (ClaimStep::MoveBack(part), Some(file)) => {
                 self.give_back(n, part, file);
-                step.done(&claim)
+                step.next(&claim)
             }
             (ClaimStep::Queue, _) => {
                 self.queue(n, &claim, began);
@@ -196,7 +197,10 @@ impl World {
         let daemon = self.daemon.as_mut().unwrap();
         daemon.order.remove(&claim.manifest.name);
         for file in claim.data.iter().chain([&claim.manifest]) {
-            daemon.ledger.outcomes_mut(&account()).claimed(&LoggedName::of(&file.name), began);
+            daemon
+                .ledger
+                .outcomes_mut(&account())
+                .remove_claimed(&LoggedName::of(&file.name), began);
         }
         let name = &claim.manifest.name;
         self.judge(Answer { manifest: name.clone(), version: manifest, outcome });
