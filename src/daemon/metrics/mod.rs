@@ -1,7 +1,7 @@
 //! Metrics for Prometheus, if configured. Imports never wait for them: this module has its own
 //! tasks and its own connection to the state database, and requests wait for each other.
 
-pub mod page;
+mod page;
 mod server;
 
 use std::io;

@@ -17,11 +17,11 @@ use sha2::{Digest, Sha256};
 
 use crate::account::AccountId;
 use crate::files::owner::Owner;
-use crate::import::{Engine, ImportRow};
+use crate::import::context::Context;
+use crate::import::row::ImportRow;
 use crate::import_id::ImportId;
 use crate::spool::{CopyError, copy_folder};
-use crate::state;
-use crate::state::{account_data, imports};
+use crate::state::{self, State, account_data, imports};
 use crate::store;
 
 /// The list of every file of an export.
@@ -45,7 +45,7 @@ pub enum ExportError {
 
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedFile {
     /// Relative to the export's folder.
     pub path: String,
     pub bytes: u64,
@@ -63,75 +63,74 @@ pub struct Listing {
     /// The version of this program.
     pub version: &'static str,
     /// Every file but the listing.
-    pub files: Vec<Listed>,
+    pub files: Vec<ListedFile>,
     /// Names in incoming and results that were left out because they are not regular files.
     pub left_out: Vec<String>,
 }
 
-impl Engine {
-    /// Copies all data of `account` into the new folder `to`, which has no listing after an error.
-    pub fn export(
-        &self,
-        account: &AccountId,
-        to: &Path,
-        now: Timestamp,
-    ) -> Result<Listing, ExportError> {
-        make_folder(to)?;
-        let known = self.export_state(account, &to.join("state"))?;
-        let unfinished = |import: &ImportId| known.unfinished.contains(import);
-        let stored = self.store.export(account, &to.join("store"), &unfinished)?;
-        let mut left_out = Vec::new();
-        for (folder, name) in
-            [(self.layout.incoming(account), "incoming"), (self.layout.results(account), "results")]
-        {
-            left_out.extend(copy_folder(&folder, &to.join(name))?);
-        }
-        for import in &known.imports {
-            copy_folder(&self.layout.spooled(import), &to.join("uploads").join(import))?;
-        }
-        if known.rows == 0 && !stored && !to.join("incoming").exists() {
-            fs::remove_dir_all(to).map_err(failed("remove", to))?;
-            return Err(ExportError::Nothing(account.clone()));
-        }
-        left_out.sort();
-        let files = list(to)?;
-        let version = env!("CARGO_PKG_VERSION");
-        let account = account.to_string();
-        let listing = Listing { account, exported_at: now, version, files, left_out };
-        write_listing(to, &listing)?;
-        Ok(listing)
+/// Copies all data of `account` into the new folder `to`, which has no listing after an error.
+pub fn export(
+    context: &Context,
+    account: &AccountId,
+    to: &Path,
+    now: Timestamp,
+) -> Result<Listing, ExportError> {
+    let layout = &context.layout;
+    make_folder(to)?;
+    let known = export_state(&context.state, account, &to.join("state"))?;
+    let unfinished = |import: &ImportId| known.unfinished.contains(import);
+    let stored = context.store.export(account, &to.join("store"), &unfinished)?;
+    let mut left_out = Vec::new();
+    for (folder, name) in
+        [(layout.incoming(account), "incoming"), (layout.results(account), "results")]
+    {
+        left_out.extend(copy_folder(&folder, &to.join(name))?);
     }
+    for import in &known.imports {
+        copy_folder(&layout.spooled(import), &to.join("uploads").join(import))?;
+    }
+    if known.rows == 0 && !stored && !to.join("incoming").exists() {
+        fs::remove_dir_all(to).map_err(failed("remove", to))?;
+        return Err(ExportError::Nothing(account.clone()));
+    }
+    left_out.sort();
+    let files = list(to)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let account = account.to_string();
+    let listing = Listing { account, exported_at: now, version, files, left_out };
+    write_listing(to, &listing)?;
+    Ok(listing)
+}
 
-    fn export_state(&self, account: &AccountId, to: &Path) -> Result<Known, ExportError> {
-        make_folder(to)?;
-        let mut tables = Tables { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
-        let (imports, unfinished) = self.state.read(|tx| {
-            account_data::each_row(tx, account, |table, row| tables.write(table, row))?;
-            let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
-            Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
-        })?;
-        let rows = tables.rows;
-        tables.finish()?;
-        let unfinished = unfinished.into_iter().map(|row| row.id).collect();
-        Ok(Known { rows, imports, unfinished })
-    }
+fn export_state(state: &State, account: &AccountId, to: &Path) -> Result<AccountRows, ExportError> {
+    make_folder(to)?;
+    let mut tables = TableFiles { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
+    let (imports, unfinished) = state.read(|tx| {
+        account_data::each_row(tx, account, |table, row| tables.write(table, row))?;
+        let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
+        Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
+    })?;
+    let rows = tables.rows;
+    tables.finish()?;
+    let unfinished = unfinished.into_iter().map(|row| row.id).collect();
+    Ok(AccountRows { rows, imports, unfinished })
 }
 
 /// The result of reading the state database.
-struct Known {
+struct AccountRows {
     rows: u64,
     imports: Vec<ImportId>,
     unfinished: HashSet<ImportId>,
 }
 
 /// One file of JSON lines per table.
-struct Tables {
+struct TableFiles {
     folder: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
     rows: u64,
 }
 
-impl Tables {
+impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
@@ -156,7 +155,7 @@ impl Tables {
 }
 
 /// Lists and syncs every file below `root`, sorted by path.
-fn list(root: &Path) -> Result<Vec<Listed>, ExportError> {
+fn list(root: &Path) -> Result<Vec<ListedFile>, ExportError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -170,7 +169,7 @@ fn list(root: &Path) -> Result<Vec<Listed>, ExportError> {
             let mut hash = Sha256::new();
             let bytes = io::copy(&mut file, &mut hash).map_err(failed("read", &path))?;
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push(Listed { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
+            files.push(ListedFile { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
         }
         sync(&folder)?;
     }

@@ -4,12 +4,12 @@
 //! Invariant: the store is committed only after the whole file was read without a failure.
 //! Nothing is committed in a dry run or if every record was rejected.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 
 use super::decide;
-use super::error_files::{Errors, Lines};
+use super::error_files::{ErrorFiles, ErrorOutput, RejectedLines};
 use super::progress::Monitor;
 use crate::account::AccountId;
 use crate::config::{Limits, cores};
@@ -46,20 +46,6 @@ pub struct Target<'a> {
     pub account: &'a AccountId,
     /// The store commits an import id only once.
     pub import: &'a ImportId,
-}
-
-/// Where rejected records go. Each method is called once, at the first rejection.
-pub trait Answers {
-    /// Creates the CSV error file.
-    fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
-
-    /// Creates the file of the same rejections for programs, one JSON object per line.
-    fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
-
-    /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
-    fn room(&mut self) -> io::Result<u64> {
-        Ok(u64::MAX)
-    }
 }
 
 /// The outcome of a run.
@@ -118,11 +104,11 @@ impl Outcome {
 pub struct Stopped;
 
 /// Reads `source`, stores accepted records in `target` (if any) and writes rejected records to
-/// `answers`. Every failure but a stop is part of the outcome.
+/// `output`. Every failure but a stop is part of the outcome.
 pub fn run<R: Read + Send>(
     source: Source<'_, R>,
     target: Option<Target<'_>>,
-    answers: &mut dyn Answers,
+    output: &mut dyn ErrorOutput,
     monitor: &Monitor,
 ) -> Result<Outcome, Stopped> {
     let Source { data, .. } = source;
@@ -134,7 +120,7 @@ pub fn run<R: Read + Send>(
     let mut sink = Pipeline {
         target: target.filter(|_| !source.manifest.dry_run),
         writer: None,
-        answers,
+        output,
         errors: None,
         left_out: 0,
         limits: source.limits,
@@ -160,7 +146,7 @@ pub fn run<R: Read + Send>(
     if failure.is_none() {
         failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
     }
-    if decide::ended(summary.counts, failure.as_ref()) == ImportState::Completed {
+    if decide::final_state(summary.counts, failure.as_ref()) == ImportState::Completed {
         match sink.commit() {
             Ok(0) => {}
             Ok(moved) => warnings.push(format!(
@@ -171,7 +157,7 @@ pub fn run<R: Read + Send>(
         }
     }
     Ok(Outcome {
-        state: decide::ended(summary.counts, failure.as_ref()),
+        state: decide::final_state(summary.counts, failure.as_ref()),
         counts: if failure.is_some() { unstored(summary.counts) } else { summary.counts },
         bytes: summary.bytes,
         sha256: summary.sha256,
@@ -190,9 +176,9 @@ fn unstored(counts: Counts) -> Counts {
 struct Pipeline<'a> {
     target: Option<Target<'a>>,
     writer: Option<Writer>,
-    answers: &'a mut dyn Answers,
+    output: &'a mut dyn ErrorOutput,
     /// The CSV error file's header, and the error files once a record was rejected.
-    errors: Option<(Vec<u8>, Option<Errors>)>,
+    errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
     /// Rejected records that did not fit into the error files.
     left_out: u64,
     limits: &'a Limits,
@@ -200,15 +186,15 @@ struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    fn errors(&mut self) -> io::Result<Option<&mut Errors>> {
+    fn errors(&mut self) -> io::Result<Option<&mut ErrorFiles>> {
         let Some((header, errors)) = &mut self.errors else { return Ok(None) };
         if errors.is_none() {
-            *errors = Some(Errors::new(self.answers, header, self.limits)?);
+            *errors = Some(ErrorFiles::new(self.output, header, self.limits)?);
         }
         Ok(errors.as_mut())
     }
 
-    fn write(&mut self, rejected: &Lines) -> io::Result<()> {
+    fn write(&mut self, rejected: &RejectedLines) -> io::Result<()> {
         if let Some(errors) = self.errors()? {
             self.left_out += errors.write(rejected)?;
         }
@@ -248,14 +234,14 @@ impl Pipeline<'_> {
 }
 
 impl Sink for Pipeline<'_> {
-    type Rejections = Lines;
+    type Rejections = RejectedLines;
 
-    fn begin(&mut self, start: &Start) -> Result<Lines, Failure> {
+    fn begin(&mut self, start: &Start) -> Result<RejectedLines, Failure> {
         if let Some(Target { store, account, import }) = self.target {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
-        let lines = Lines::new(start, self.limits);
+        let lines = RejectedLines::new(start, self.limits);
         self.errors = Some((lines.header(start), None));
         Ok(lines)
     }
@@ -268,7 +254,7 @@ impl Sink for Pipeline<'_> {
         .map_err(|error| self.unstorable(&error))
     }
 
-    fn reject(&mut self, rejected: Lines) -> Result<(), Failure> {
+    fn reject(&mut self, rejected: RejectedLines) -> Result<(), Failure> {
         self.monitor.reject(rejected.len());
         self.write(&rejected).map_err(|error| self.unwritable(&error))
     }

@@ -90,7 +90,7 @@ impl Progress {
     }
 
     /// Converts the figures for a report that is written at `now`.
-    pub fn told(self, now: Timestamp) -> report::Progress {
+    pub fn to_report(self, now: Timestamp) -> report::Progress {
         let left =
             self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
         report::Progress {
@@ -128,14 +128,14 @@ mod tests {
         let progress =
             Progress { records: 100, rejected: 0, bytes: 250, total_bytes: 1000, seconds: 2.0 };
         assert_eq!((progress.rate(), progress.seconds_left()), (50.0, Some(6.0)));
-        let told = progress.told("2026-01-02T03:04:05.9Z".parse().unwrap());
-        assert_eq!(told.estimated_end, Some("2026-01-02T03:04:11Z".parse().unwrap()));
+        let reported = progress.to_report("2026-01-02T03:04:05.9Z".parse().unwrap());
+        assert_eq!(reported.estimated_end, Some("2026-01-02T03:04:11Z".parse().unwrap()));
         let nothing = Progress { records: 0, rejected: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
         assert_eq!((nothing.rate(), nothing.seconds_left()), (0.0, None));
     }
 
     #[test]
-    fn counts_reconcile_though_the_figures_come_one_by_one() {
+    fn counts_add_up_though_read_separately() {
         let progress = Progress { records: 3, rejected: 4, bytes: 9, total_bytes: 9, seconds: 1.0 };
         assert_eq!(progress.counts(), Counts { read: 3, accepted: 0, rejected: 3 });
     }

@@ -13,9 +13,10 @@ fn host(contact: bool) -> Host {
 
 /// Scans. Returns the number of lines in the activity log, and of mails to the contact.
 fn told(host: &Host) -> (i64, i64) {
-    host.look();
+    host.scan();
     let count = |sql: &str| {
-        host.engine
+        host.importer
+            .context
             .state
             .read(|tx| Ok::<_, crate::state::Error>(tx.query_row(sql, [], |row| row.get(0))?))
             .unwrap()
@@ -27,7 +28,7 @@ fn told(host: &Host) -> (i64, i64) {
 }
 
 #[test]
-fn a_file_is_told_of_once_and_a_new_one_of_its_name_again() {
+fn an_unclaimed_file_is_reported_once() {
     let mut host = host(true);
     host.put("e.csv", EVENTS);
     host.put("notes.txt", "none of ours");
@@ -46,13 +47,14 @@ fn a_file_is_told_of_once_and_a_new_one_of_its_name_again() {
     assert_eq!(told(&host), (2, 2), "another file");
     host.put_manifest("e", "event");
     host.run(&host.claim());
-    host.look();
-    let left = host.engine.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
+    host.scan();
+    let left =
+        host.importer.context.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
     assert_eq!(left.unwrap(), [], "what is gone is forgotten");
 }
 
 #[test]
-fn without_a_contact_the_activity_log_has_it() {
+fn without_a_contact_the_file_is_only_logged() {
     let mut host = host(false);
     host.set_unclaimed_after(SHORT);
     host.put("e.csv", EVENTS);

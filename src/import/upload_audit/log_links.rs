@@ -13,7 +13,7 @@ const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// The accounts whose chroots need a link, and those that have one.
 #[derive(Debug)]
-pub struct LogLinks {
+pub(super) struct LogLinks {
     wanted: Vec<AccountId>,
     /// Accounts that have a link, or whose error was logged.
     done: HashSet<AccountId>,
@@ -21,12 +21,12 @@ pub struct LogLinks {
 }
 
 impl LogLinks {
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { wanted: Vec::new(), done: HashSet::new(), again_at: now + LINK_AGAIN }
     }
 
     /// Replaces the set of accounts. Returns whether one has no link yet.
-    pub fn follow(&mut self, accounts: Vec<AccountId>) -> bool {
+    pub(super) fn follow(&mut self, accounts: Vec<AccountId>) -> bool {
         self.wanted = accounts;
         let known: HashSet<_> = self.wanted.iter().collect();
         self.done.retain(|account| known.contains(account));
@@ -34,7 +34,7 @@ impl LogLinks {
     }
 
     /// Returns the accounts to link now.
-    pub fn due(&mut self, now: Instant) -> Vec<AccountId> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<AccountId> {
         let repeated = self.again_at <= now;
         if repeated {
             self.again_at = now + LINK_AGAIN;
@@ -44,17 +44,17 @@ impl LogLinks {
     }
 
     /// Marks an account that has a link or can't have one. Returns whether that is new.
-    pub fn done(&mut self, account: &AccountId) -> bool {
+    pub(super) fn done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }
 
     /// Makes an account due again.
-    pub fn not_done(&mut self, account: &AccountId) {
+    pub(super) fn not_done(&mut self, account: &AccountId) {
         self.done.remove(account);
     }
 
     /// Returns the time until all links are checked again.
-    pub fn again_in(&self, now: Instant) -> Duration {
+    pub(super) fn again_in(&self, now: Instant) -> Duration {
         self.again_at.saturating_duration_since(now)
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_linked_once_and_again_from_time_to_time() {
+    fn an_account_is_linked_once_and_checked_regularly() {
         let now = Instant::now();
         let id = |text: &str| -> AccountId { text.parse().unwrap() };
         let mut links = LogLinks::new(now);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_went_and_came_back_is_linked_anew() {
+    fn an_account_added_again_is_linked_again() {
         let now = Instant::now();
         let a: AccountId = "a".parse().unwrap();
         let mut links = LogLinks::new(now);

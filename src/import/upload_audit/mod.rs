@@ -5,33 +5,33 @@
 //! the datagrams that are queued in the socket: the server logs a close before it closes, so the
 //! ledger then knows every upload that ended before the claim.
 
-pub mod log_links;
-pub mod wakeup;
-pub mod warnings;
+mod log_links;
+mod wakeup;
+mod warnings;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
 use self::log_links::LogLinks;
-use self::wakeup::News;
+use self::wakeup::Wakeup;
 use self::warnings::warnings;
-use super::Engine;
+use super::context::Context;
 use crate::account::AccountId;
 use crate::audit::logged_name::encoded_bytes;
 use crate::audit::{Heard, Ledger, Login, Name, Page, Upload, Use};
 use crate::sanitize::chain;
 use crate::spool::pairing::Take;
-use crate::spool::{self, FolderError, LogSocket, LogSocketError, has_log_folder};
+use crate::spool::{self, FolderError, Layout, LogSocket, LogSocketError, has_log_folder};
 use crate::state::accounts::{self, AccountRow};
-use crate::state::{self, activity, keys, uploads};
+use crate::state::{self, State, activity, keys, uploads};
 
 /// The most lines read in one go: many times what the kernel queues (net.unix.max_dgram_qlen), and
 /// few enough that a flood of lines from one account doesn't delay another's claim for long.
-const AT_ONCE: usize = 10_000;
+const MAX_LINES: usize = 10_000;
 
 /// A fact whose file no longer exists is removed at this age.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -40,31 +40,31 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 
 /// The log socket and the ledger of uploads.
-pub struct Hearing {
+pub struct UploadAudit {
     /// `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
     ledger: Mutex<Ledger>,
     links: Mutex<LogLinks>,
-    news: News,
+    wakeup: Wakeup,
     on_session_end: OnSessionEnd,
 }
 
-impl fmt::Debug for Hearing {
+impl fmt::Debug for UploadAudit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hearing").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("UploadAudit").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 
-impl Hearing {
+impl UploadAudit {
     /// Binds the socket and loads the stored facts. A socket that can't be bound is logged; uploads
     /// are then not audited, but still imported.
-    pub(super) fn begin(engine: &Engine, on_session_end: OnSessionEnd) -> state::Result<Self> {
-        let socket = LogSocket::bind(&engine.layout).inspect_err(|error| {
+    pub fn start(context: &Context, on_session_end: OnSessionEnd) -> state::Result<Self> {
+        let socket = LogSocket::bind(&context.layout).inspect_err(|error| {
             tracing::error!("uploads are not audited: {}", chain(error));
         });
-        let accounts = &engine.config.accounts;
+        let accounts = &context.config.accounts;
         let mut ledger = Ledger::new(accounts.first_uid..=accounts.last_uid);
-        engine.state.read(|tx| {
+        context.state.read(|tx| {
             for (account, name, fact) in uploads::list(tx)? {
                 ledger.facts(&account).remember(name, fact);
             }
@@ -79,26 +79,26 @@ impl Hearing {
             socket: socket.ok(),
             ledger: Mutex::new(ledger),
             links: Mutex::new(LogLinks::new(Instant::now())),
-            news: News::default(),
+            wakeup: Wakeup::default(),
             on_session_end,
         })
     }
 
     /// Reads lines until the socket fails. Returns immediately if there is no socket.
-    pub fn hear(&self) -> Result<(), LogSocketError> {
+    pub fn read_lines(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         loop {
             socket.wait()?;
-            self.take_in()?;
+            self.receive()?;
         }
     }
 
     /// Reads the datagrams that were sent until now.
-    fn take_in(&self) -> Result<(), LogSocketError> {
+    fn receive(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         self.change(|ledger| {
             let now = Timestamp::now();
-            for _ in 0..AT_ONCE {
+            for _ in 0..MAX_LINES {
                 let Some(datagram) = socket.receive()? else { break };
                 let spool::Datagram { uid, pid, at, bytes } = datagram;
                 ledger.hear(Heard { uid, pid, at, bytes });
@@ -115,25 +115,25 @@ impl Hearing {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|ledger| ledger.follow(with_user()));
         if self.links().follow(with_user().map(|(_, id)| id).collect()) {
-            self.news.of_accounts();
+            self.wakeup.link();
         }
     }
 
     /// Waits until there may be something to link or to store, at most for `pause` and until the
-    /// links are checked again. After a line it waits for `together`, so that more lines share one
+    /// links are checked again. After a line it waits for `gather`, so that more lines share one
     /// transaction. Returns false if the process ends.
-    pub fn wait_for_news(&self, together: Duration, pause: Duration) -> bool {
+    pub fn wait_for_work(&self, gather: Duration, pause: Duration) -> bool {
         let again = self.links().again_in(Instant::now());
-        self.news.wait(together, pause.min(again))
+        self.wakeup.wait(gather, pause.min(again))
     }
 
     /// Ends every wait from now on.
     pub fn stop(&self) {
-        self.news.of_the_end();
+        self.wakeup.shut_down();
     }
 
     /// Records a login that sshd logged.
-    pub fn logged_in(&self, login: Login) {
+    pub fn record_login(&self, login: Login) {
         self.change(|ledger| ledger.logged_in(login));
     }
 
@@ -166,7 +166,7 @@ impl Hearing {
 
     /// Reads the datagrams sent until now, before decisions about `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
-        if let Err(error) = self.take_in() {
+        if let Err(error) = self.receive() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
@@ -206,12 +206,62 @@ impl Hearing {
         });
     }
 
+    /// Stores all lines that were received, before the process ends.
+    pub fn store_all(&self, state: &State) -> state::Result<()> {
+        self.ledger().confirm_all();
+        self.store(state).map(drop)
+    }
+
+    /// Stores the ledger's changes in one transaction. Returns whether some are held back for a
+    /// later call. After an error the next call stores the same changes.
+    pub fn store(&self, state: &State) -> state::Result<bool> {
+        let (pages, more) = {
+            let mut ledger = self.ledger();
+            (ledger.take_pages(Timestamp::now()), ledger.is_stirred())
+        };
+        if pages.is_empty() {
+            return Ok(more);
+        }
+        let written = state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
+        if let Err(error) = written {
+            self.ledger().put_back(pages);
+            return Err(error);
+        }
+        Ok(more)
+    }
+
+    /// Removes facts about files that no longer exist.
+    pub fn forget_missing_files(&self, layout: &Layout, now: Timestamp) {
+        let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
+        let accounts = self.ledger().with_facts_older_than(before);
+        for account in accounts {
+            let old = |ledger: &mut Ledger| -> Vec<Name> {
+                ledger.facts(&account).older_than(before).cloned().collect()
+            };
+            let names = old(&mut self.ledger());
+            let mut missing: HashSet<&Name> = names.iter().collect();
+            let listed = spool::each_name(layout, &account, |name| {
+                let name = encoded_bytes(name);
+                missing.retain(|known| !known.may_be(&name));
+            });
+            if listed.is_err() {
+                continue; // its folder is gone, and the account soon is
+            }
+            self.change(|ledger| {
+                let still_old: HashSet<Name> = old(ledger).into_iter().collect();
+                for name in missing.into_iter().filter(|name| still_old.contains(*name)) {
+                    ledger.facts(&account).set(name, None);
+                }
+            });
+        }
+    }
+
     /// Changes the ledger, and wakes the thread that stores it.
     fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = self.ledger();
         let changed = change(&mut ledger);
         if ledger.is_stirred() {
-            self.news.of_lines();
+            self.wakeup.store();
         }
         let ended = ledger.take_ended();
         drop(ledger);
@@ -228,70 +278,6 @@ impl Hearing {
     fn links(&self) -> MutexGuard<'_, LogLinks> {
         // Every change is one insertion or removal.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Engine {
-    /// Begins the audit of uploads.
-    pub fn listen(&self, on_session_end: OnSessionEnd) -> state::Result<()> {
-        let hearing = Hearing::begin(self, on_session_end)?;
-        // If it was called before, the first audit stays.
-        let _ = self.hearing.set(Arc::new(hearing));
-        Ok(())
-    }
-
-    /// Stores all lines that were received, before the process ends.
-    pub fn write_down_all(&self) -> state::Result<()> {
-        if let Some(hearing) = self.hearing.get() {
-            hearing.ledger().confirm_all();
-        }
-        self.write_down().map(drop)
-    }
-
-    /// Stores the ledger's changes in one transaction. Returns whether some are held back for a
-    /// later call. After an error the next call stores the same changes.
-    pub fn write_down(&self) -> state::Result<bool> {
-        let Some(hearing) = self.hearing.get() else { return Ok(false) };
-        let (pages, more) = {
-            let mut ledger = hearing.ledger();
-            (ledger.take_pages(Timestamp::now()), ledger.is_stirred())
-        };
-        if pages.is_empty() {
-            return Ok(more);
-        }
-        let written = self.state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
-        if let Err(error) = written {
-            hearing.ledger().put_back(pages);
-            return Err(error);
-        }
-        Ok(more)
-    }
-
-    /// Removes facts about files that no longer exist.
-    pub(super) fn forget_gone(&self, now: Timestamp) {
-        let Some(hearing) = self.hearing.get() else { return };
-        let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
-        let accounts = hearing.ledger().with_facts_older_than(before);
-        for account in accounts {
-            let old = |ledger: &mut Ledger| -> Vec<Name> {
-                ledger.facts(&account).older_than(before).cloned().collect()
-            };
-            let names = old(&mut hearing.ledger());
-            let mut gone: HashSet<&Name> = names.iter().collect();
-            let listed = spool::each_name(&self.layout, &account, |name| {
-                let name = encoded_bytes(name);
-                gone.retain(|known| !known.may_be(&name));
-            });
-            if listed.is_err() {
-                continue; // its folder is gone, and the account soon is
-            }
-            hearing.change(|ledger| {
-                let still_old: HashSet<Name> = old(ledger).into_iter().collect();
-                for name in gone.into_iter().filter(|name| still_old.contains(*name)) {
-                    ledger.facts(&account).set(name, None);
-                }
-            });
-        }
     }
 }
 
