@@ -25,7 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::opener::OpenerProcess;
+use self::opener::{OpenerProcess, StartupError};
 use self::supervisor::Supervisor;
 use self::systemd::Systemd;
 use crate::config::Config;
@@ -64,9 +64,7 @@ pub fn main() -> ExitCode {
 /// daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
-type Failure = Box<dyn std::error::Error>;
-
-fn start(arguments: Arguments) -> Result<(), Failure> {
+fn start(arguments: Arguments) -> Result<(), StartupError> {
     let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
     for deprecation in config.deprecations() {
         tracing::warn!("{deprecation}");
@@ -92,7 +90,7 @@ async fn serve(
     config: Arc<Config>,
     opener: Opener,
     opener_process: OpenerProcess,
-) -> Result<(), Failure> {
+) -> Result<(), StartupError> {
     let opener_end = opener_process.ended()?;
     let context = Context::with_opener(Arc::clone(&config), opener)?;
     match spool::gives_leases(&context.layout) {
@@ -142,7 +140,7 @@ async fn serve(
     opener_ended.map_or(Ok(()), |status| Err(opener::end_error(status)))
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()>, StartupError> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -19,7 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::thread::CapabilitySet;
 use tokio::sync::oneshot;
 
-use super::{Failure, privileges};
+use super::privileges;
 use crate::config::Config;
 use crate::sanitize::chain;
 use crate::spool::{self, Access, Opener};
@@ -52,6 +52,9 @@ pub enum OpenerError {
     #[error("not every capability was dropped: /proc/self/status shows {0:?}")]
     LeftOver(String),
 }
+
+/// Any error that ends the start of the daemon or of its opener process.
+pub type StartupError = Box<dyn std::error::Error>;
 
 /// The running opener process.
 #[derive(Debug)]
@@ -109,7 +112,9 @@ impl OpenerProcess {
 }
 
 /// Makes the error with which the daemon ends after its opener process.
-pub fn end_error(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> Failure {
+pub fn end_error(
+    status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>,
+) -> StartupError {
     let how = match status {
         Ok(Ok(status)) => status.to_string(),
         Ok(Err(error)) => error.to_string(),
@@ -135,7 +140,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
+fn run() -> Result<(), StartupError> {
     privileges::harden()?;
     prctl::set_name(&CString::new(spool::opener::PROCESS)?)?;
     ignore_signals()?;

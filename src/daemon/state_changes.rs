@@ -1,6 +1,6 @@
 //! Watches the state database for writes by any process: this one or a sysadmin's command.
 //!
-//! inotify reports writes to the write-ahead log; `data_version` tells whether another process
+//! inotify reports writes to the write-ahead log; `data_version` shows whether another process
 //! wrote. Invariant: a burst of writes is one wake-up, soon after the first one. If inotify is not
 //! available, that is logged, and the loop checks the database every second.
 

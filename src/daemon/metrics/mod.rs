@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-use self::page::Page;
+use self::page::MetricsPage;
 use crate::config::{Config, Listen};
 
 /// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
@@ -19,7 +19,7 @@ use crate::config::{Config, Listen};
 pub async fn serve(config: Arc<Config>) {
     let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
     let named = config.metrics.listen.clone();
-    let page = Arc::new(Page::new(config));
+    let page = Arc::new(MetricsPage::new(config));
     let failed = match &listen {
         Listen::Off => return,
         Listen::Tcp(address) => match TcpListener::bind(address).await {

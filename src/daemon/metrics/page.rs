@@ -18,7 +18,7 @@ use crate::state::gauges::{self, Figure, Figures};
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The gauges and the last page.
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     config: Arc<Config>,
     gauges: Gauges,
     last_page: Mutex<LastPage>,
@@ -31,7 +31,7 @@ struct LastPage {
     last: Option<(Instant, Arc<str>)>,
 }
 
-impl Page {
+impl MetricsPage {
     pub fn new(config: Arc<Config>) -> Self {
         let start = Timestamp::now().as_millisecond() as f64 / 1000.0;
         Self { config, gauges: Gauges::new(start), last_page: Mutex::default() }
@@ -125,7 +125,7 @@ mod tests {
         let insert = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
                       VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', unixepoch() * 1000 - 90000)";
         state.write(|tx| tx.execute(insert, []).map_err(crate::state::Error::from)).unwrap();
-        let page = Page::new(Arc::new(config));
+        let page = MetricsPage::new(Arc::new(config));
         let text = page.read();
         let value = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -146,7 +146,7 @@ mod tests {
     fn a_missing_database_is_reported() {
         let mut config = Config::default();
         config.paths.state = "/nonexistent".into();
-        let text = Page::new(Arc::new(config)).read();
+        let text = MetricsPage::new(Arc::new(config)).read();
         assert!(text.contains("\nsftp_import_state_database_up 0\n"), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::page::Page;
+use super::page::MetricsPage;
 
 /// Prometheus sends about 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;
@@ -25,14 +25,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn serve_tcp(listener: TcpListener, page: Arc<Page>) {
+pub(super) async fn serve_tcp(listener: TcpListener, page: Arc<MetricsPage>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         serve(listener.accept().await.map(|(stream, _)| stream), &slots, &page).await;
     }
 }
 
-pub(super) async fn serve_unix(listener: UnixListener, page: Arc<Page>) {
+pub(super) async fn serve_unix(listener: UnixListener, page: Arc<MetricsPage>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         serve(listener.accept().await.map(|(stream, _)| stream), &slots, &page).await;
@@ -40,7 +40,7 @@ pub(super) async fn serve_unix(listener: UnixListener, page: Arc<Page>) {
 }
 
 /// Serves a connection on a new task. Without a free slot it is closed.
-async fn serve<S>(accepted: io::Result<S>, slots: &Arc<Semaphore>, page: &Arc<Page>)
+async fn serve<S>(accepted: io::Result<S>, slots: &Arc<Semaphore>, page: &Arc<MetricsPage>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

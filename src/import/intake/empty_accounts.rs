@@ -12,9 +12,9 @@ use crate::spool::{self, Empty, Layout};
 
 /// Every account, with the state of its incoming when it was last seen empty. Lost at a restart.
 #[derive(Debug, Default)]
-pub(super) struct EmptyAccounts(Mutex<Arc<Known>>);
+pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 
-type Known = Vec<(AccountId, Option<Empty>)>;
+type SortedAccounts = Vec<(AccountId, Option<Empty>)>;
 
 impl EmptyAccounts {
     /// Records the result of a scan: `None` if incoming was not empty.
@@ -30,7 +30,7 @@ impl EmptyAccounts {
     pub(super) fn keep(&self, accounts: &[AccountId]) {
         let mut known = self.lock();
         let mut before: HashMap<_, _> = known.iter().map(|(id, empty)| (id, *empty)).collect();
-        let mut now: Known =
+        let mut now: SortedAccounts =
             accounts.iter().map(|id| (id.clone(), before.remove(id).flatten())).collect();
         now.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         drop(before);
@@ -47,13 +47,13 @@ impl EmptyAccounts {
         spool::stirred(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Known>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<SortedAccounts>> {
         // Every change sets one entry or replaces the list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn index(known: &Known, account: &AccountId) -> Option<usize> {
+fn index(known: &SortedAccounts, account: &AccountId) -> Option<usize> {
     known.binary_search_by(|(id, _)| id.cmp(account)).ok()
 }
 

@@ -13,7 +13,7 @@ use self::error_folder::ErrorFolder;
 use super::context::Context;
 use super::row::{ImportRow, running_report};
 use super::run::error_files::ErrorOutput;
-use super::run::pipeline::{self, Outcome, Source, Target};
+use super::run::pipeline::{self, DataSource, ImportOutcome, StoreTarget};
 use super::run::progress::Monitor;
 use super::run::store_check;
 use super::run::transitions::{self, TransitionError};
@@ -108,22 +108,23 @@ impl LocalPair {
     fn run(
         &self,
         limits: &Limits,
-        target: Option<Target<'_>>,
+        target: Option<StoreTarget<'_>>,
         at: Timestamp,
         output: &mut dyn ErrorOutput,
         monitor: &Monitor,
-    ) -> Result<(Option<Manifest>, Outcome), pipeline::Stopped> {
+    ) -> Result<(Option<Manifest>, ImportOutcome), pipeline::StopSignal> {
         let manifest = match self.manifest(limits) {
             Ok(manifest) => manifest,
-            Err(failure) => return Ok((None, Outcome::failed(failure))),
+            Err(failure) => return Ok((None, ImportOutcome::failed(failure))),
         };
         let outcome = match self.data(&manifest) {
-            Err(failure) => {
-                Outcome { warnings: manifest.warnings.clone(), ..Outcome::failed(failure) }
-            }
+            Err(failure) => ImportOutcome {
+                warnings: manifest.warnings.clone(),
+                ..ImportOutcome::failed(failure)
+            },
             Ok(data) => {
                 monitor.set_total(data.metadata().map_or(0, |m| m.len()));
-                let source = Source {
+                let source = DataSource {
                     manifest: &manifest,
                     data,
                     limits,
@@ -165,9 +166,9 @@ pub fn ingest(
     let now = state::now();
     let (row, begun) = context.state.write(|tx| begin(tx, context, account, local, now))?;
     let ran = match &row.refusal {
-        Some(refusal) => Ok((None, Outcome::failed(refusal.clone()))),
+        Some(refusal) => Ok((None, ImportOutcome::failed(refusal.clone()))),
         None => {
-            let target = Target { store: &context.store, account, import: &row.id };
+            let target = StoreTarget { store: &context.store, account, import: &row.id };
             let at = begun.started_at.unwrap_or(now);
             local.run(context.config.limits_of(account), Some(target), at, output, monitor)
         }

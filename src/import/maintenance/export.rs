@@ -56,7 +56,7 @@ pub struct ListedFile {
 /// The content of `listing.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listing {
+pub struct ExportListing {
     pub account: String,
     /// When the export began.
     pub exported_at: Timestamp,
@@ -74,7 +74,7 @@ pub fn export(
     account: &AccountId,
     to: &Path,
     now: Timestamp,
-) -> Result<Listing, ExportError> {
+) -> Result<ExportListing, ExportError> {
     let layout = &context.layout;
     make_folder(to)?;
     let known = export_state(&context.state, account, &to.join("state"))?;
@@ -97,7 +97,7 @@ pub fn export(
     let files = list(to)?;
     let version = env!("CARGO_PKG_VERSION");
     let account = account.to_string();
-    let listing = Listing { account, exported_at: now, version, files, left_out };
+    let listing = ExportListing { account, exported_at: now, version, files, left_out };
     write_listing(to, &listing)?;
     Ok(listing)
 }
@@ -177,7 +177,7 @@ fn list(root: &Path) -> Result<Vec<ListedFile>, ExportError> {
     Ok(files)
 }
 
-fn write_listing(to: &Path, listing: &Listing) -> Result<(), ExportError> {
+fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), ExportError> {
     let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
     // Serialising a listing cannot fail: it has no map with other keys than text.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();

@@ -24,7 +24,7 @@ use std::time::Duration;
 use self::answer::{ErrorTemps, ResultsOutput};
 use self::decide::{RetryDecision, StartDecision};
 use self::early_start::EarlyStarts;
-use self::pipeline::{Outcome, Source, Stopped, Target};
+use self::pipeline::{DataSource, ImportOutcome, StopSignal, StoreTarget};
 use self::progress::Monitor;
 use self::progress_report::ProgressReports;
 use self::retries::Retries;
@@ -91,7 +91,7 @@ pub fn run_guarded(
         let row = find(context, id)?;
         tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
         let failure = Failure::new(FailureText::Internal, "see the log of the server");
-        let finished = finish(context, memory, &row, None, Outcome::failed(failure), None);
+        let finished = finish(context, memory, &row, None, ImportOutcome::failed(failure), None);
         discount_start_on_error(context, &row, finished)
     })
 }
@@ -118,7 +118,7 @@ fn run(
         StartDecision::Run => import(context, memory, &row, monitor),
         StartDecision::Answer(failure) | StartDecision::SetAside(failure) => {
             clear_store(context, &row);
-            finish(context, memory, &row, None, Outcome::failed(failure), None)
+            finish(context, memory, &row, None, ImportOutcome::failed(failure), None)
         }
     };
     discount_start_on_error(context, &row, outcome)
@@ -175,24 +175,25 @@ fn import(
     let limits = context.config.limits_of(&row.account);
     let mut output = ResultsOutput::new(&context.layout, row, limits.max_results);
     let (manifest, outcome) = match input::open(context, row, monitor) {
-        Err(failure) => (None, Ok(Outcome::failed(failure))),
+        Err(failure) => (None, Ok(ImportOutcome::failed(failure))),
         Ok((manifest, data, reader)) => {
             let unchanged = || input::check_unchanged(row, &data);
-            let source = Source {
+            let source = DataSource {
                 manifest: &manifest,
                 data: reader,
                 unchanged: &unchanged,
                 limits,
                 processing_time: row.started_at.unwrap_or(row.received_at).as_second(),
             };
-            let target = Target { store: &context.store, account: &row.account, import: &row.id };
+            let target =
+                StoreTarget { store: &context.store, account: &row.account, import: &row.id };
             let outcome = pipeline::run(source, Some(target), &mut output, monitor);
             (Some(manifest), outcome)
         }
     };
     let temps = output.into_temps();
     match outcome {
-        Err(Stopped) => {
+        Err(StopSignal) => {
             context.state.write(|tx| imports::set_stopped(tx, &row.id))?;
             Ok(RunOutcome::Stopped)
         }
@@ -209,7 +210,7 @@ fn retry_pause(
     context: &Context,
     retries: &Retries,
     row: &ImportRow,
-    outcome: &Outcome,
+    outcome: &ImportOutcome,
 ) -> Result<Option<Duration>, RunError> {
     let failed = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra);
     let Some(failure) = failed else { return Ok(None) };
@@ -234,7 +235,7 @@ fn finish(
     memory: &RunMemory,
     row: &ImportRow,
     manifest: Option<&Manifest>,
-    outcome: Outcome,
+    outcome: ImportOutcome,
     temps: Option<ErrorTemps>,
 ) -> Result<RunOutcome, RunError> {
     let begun = running_report(row, row.started_at.unwrap_or(row.received_at));

@@ -21,7 +21,7 @@ use crate::sanitize::chain;
 use crate::store::{self, Store, Writer};
 
 /// The data file to read.
-pub struct Source<'a, R> {
+pub struct DataSource<'a, R> {
     pub manifest: &'a Manifest,
     /// Positioned at the first byte.
     pub data: R,
@@ -41,7 +41,7 @@ const MAX_WORKERS: usize = 4;
 
 /// Where accepted records go.
 #[derive(Clone, Copy)]
-pub struct Target<'a> {
+pub struct StoreTarget<'a> {
     pub store: &'a Store,
     pub account: &'a AccountId,
     /// The store commits an import id only once.
@@ -50,7 +50,7 @@ pub struct Target<'a> {
 
 /// The outcome of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ImportOutcome {
     /// Completed or failed.
     pub state: ImportState,
     pub counts: Counts,
@@ -64,7 +64,7 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-impl Outcome {
+impl ImportOutcome {
     /// Makes the outcome of an import that failed before its data was read.
     pub fn failed(failure: Failure) -> Self {
         Self {
@@ -101,17 +101,17 @@ impl Outcome {
 
 /// The import was asked to stop; nothing was stored.
 #[derive(Debug)]
-pub struct Stopped;
+pub struct StopSignal;
 
 /// Reads `source`, stores accepted records in `target` (if any) and writes rejected records to
 /// `output`. Every failure but a stop is part of the outcome.
 pub fn run<R: Read + Send>(
-    source: Source<'_, R>,
-    target: Option<Target<'_>>,
+    source: DataSource<'_, R>,
+    target: Option<StoreTarget<'_>>,
     output: &mut dyn ErrorOutput,
     monitor: &Monitor,
-) -> Result<Outcome, Stopped> {
-    let Source { data, .. } = source;
+) -> Result<ImportOutcome, StopSignal> {
+    let DataSource { data, .. } = source;
     let options = records::Options {
         limits: source.limits,
         processing_time: source.processing_time,
@@ -129,7 +129,7 @@ pub fn run<R: Read + Send>(
     let file_name = source.manifest.file_name.as_str();
     let read = records::read(data, file_name, source.manifest, &options, &mut sink);
     if monitor.is_stopped() {
-        return Err(Stopped);
+        return Err(StopSignal);
     }
     let (summary, mut failure) = match read {
         Ok(summary) => (summary, None),
@@ -156,7 +156,7 @@ pub fn run<R: Read + Send>(
             Err(error) => failure = Some(error),
         }
     }
-    Ok(Outcome {
+    Ok(ImportOutcome {
         state: decide::final_state(summary.counts, failure.as_ref()),
         counts: if failure.is_some() { unstored(summary.counts) } else { summary.counts },
         bytes: summary.bytes,
@@ -174,7 +174,7 @@ fn unstored(counts: Counts) -> Counts {
 }
 
 struct Pipeline<'a> {
-    target: Option<Target<'a>>,
+    target: Option<StoreTarget<'a>>,
     writer: Option<Writer>,
     output: &'a mut dyn ErrorOutput,
     /// The CSV error file's header, and the error files once a record was rejected.
@@ -237,7 +237,7 @@ impl Sink for Pipeline<'_> {
     type Rejections = RejectedLines;
 
     fn begin(&mut self, start: &Start) -> Result<RejectedLines, Failure> {
-        if let Some(Target { store, account, import }) = self.target {
+        if let Some(StoreTarget { store, account, import }) = self.target {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }

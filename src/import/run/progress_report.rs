@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::answer::{self, is_missing, report_name};
 use super::milestone_log;
-use super::progress::{Monitor, Progress};
+use super::progress::{Monitor, ProgressSnapshot};
 use super::transitions::{self, TransitionError};
 use crate::account::AccountId;
 use crate::import::context::Context;
@@ -62,14 +62,16 @@ struct ImportProgress {
     /// Its place among the account's unfinished imports, from 1.
     place: u64,
     /// `None` if it does not run.
-    snapshot: Option<Progress>,
+    snapshot: Option<ProgressSnapshot>,
 }
 
 impl ImportProgress {
     fn content(self) -> ReportContent {
         match self.snapshot {
             None => ReportContent::Queued { place: self.place },
-            Some(Progress { records, bytes, .. }) => ReportContent::Running { records, bytes },
+            Some(ProgressSnapshot { records, bytes, .. }) => {
+                ReportContent::Running { records, bytes }
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! import, the answer is completed, regardless of the outcome of the last run.
 
 use super::decide::{self, StartDecision};
-use super::pipeline::Outcome;
+use super::pipeline::ImportOutcome;
 use crate::account::AccountId;
 use crate::import::context::Context;
 use crate::import::row::ImportRow;
@@ -75,8 +75,8 @@ pub fn prefer_committed(
     store: &Store,
     account: &AccountId,
     import: &ImportId,
-    outcome: Outcome,
-) -> Result<Outcome, store::Error> {
+    outcome: ImportOutcome,
+) -> Result<ImportOutcome, store::Error> {
     if outcome.state != ImportState::Failed {
         return Ok(outcome);
     }
@@ -91,7 +91,7 @@ pub fn prefer_committed(
 }
 
 /// Makes the outcome of an import that is stored and whose last run failed.
-fn committed_outcome(outcome: Outcome, committed: Committed) -> Outcome {
+fn committed_outcome(outcome: ImportOutcome, committed: Committed) -> ImportOutcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;
     let why = outcome.failure.map_or_else(String::new, |f| format!(" ({})", f.detail));
@@ -100,7 +100,7 @@ fn committed_outcome(outcome: Outcome, committed: Committed) -> Outcome {
          rejected records may be missing from this report and from the error file"
     ));
     let accepted = committed.records;
-    Outcome {
+    ImportOutcome {
         state: ImportState::Completed,
         counts: Counts { read: accepted + rejected, accepted, rejected },
         failure: None,

@@ -51,27 +51,27 @@ fn a_running_import_reports_its_progress() {
     host.sql("UPDATE import SET state = 'running', started_at = 1000");
     let running = [(import.clone(), monitor)];
     host.importer.report_progress(&running).unwrap();
-    let told = answer(&host, "e");
-    assert_eq!(told["state"], "running");
-    assert_eq!(told["records"], serde_json::json!({"read": 8, "accepted": 7, "rejected": 1}));
-    assert_eq!((&told["bytes"], &told["progress"]["bytesRead"]), (&1000.into(), &250.into()));
-    let end: Timestamp = told["progress"]["estimatedEnd"].as_str().unwrap().parse().unwrap();
+    let report = answer(&host, "e");
+    assert_eq!(report["state"], "running");
+    assert_eq!(report["records"], serde_json::json!({"read": 8, "accepted": 7, "rejected": 1}));
+    assert_eq!((&report["bytes"], &report["progress"]["bytesRead"]), (&1000.into(), &250.into()));
+    let end: Timestamp = report["progress"]["estimatedEnd"].as_str().unwrap().parse().unwrap();
     assert!(
-        end >= told["progress"]["at"].as_str().unwrap().parse::<Timestamp>().unwrap()
+        end >= report["progress"]["at"].as_str().unwrap().parse::<Timestamp>().unwrap()
             - jiff::SignedDuration::from_secs(1)
     );
 
     // As after a crash: the process with the monitor is gone.
     host.importer.report_progress(&[]).unwrap();
-    let told = answer(&host, "e");
-    assert_eq!((&told["state"], told.get("progress")), (&"queued".into(), None));
+    let report = answer(&host, "e");
+    assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));
 
     // While the final answer is being written, a round writes nothing.
     let row = host.row(&import);
-    let answering = host.importer.runs.progress_reports.begin_final_answer(&row.id);
+    let final_answer = host.importer.runs.progress_reports.begin_final_answer(&row.id);
     host.importer.report_progress(&running).unwrap();
     assert_eq!(answer(&host, "e")["state"], "queued");
-    drop(answering);
+    drop(final_answer);
     host.importer.report_progress(&running).unwrap();
     assert_eq!(answer(&host, "e")["state"], "running");
 }

@@ -19,7 +19,7 @@ fn count(host: &Host, sql: &str) -> i64 {
 }
 
 /// Makes one completed import with answers, and marks its deliveries as made.
-fn told(host: &Host, stem: &str) {
+fn answered_import(host: &Host, stem: &str) {
     host.upload(stem, "event", EVENTS);
     host.run(&host.claim());
     host.sql(
@@ -31,7 +31,7 @@ fn told(host: &Host, stem: &str) {
 #[test]
 fn rows_and_answers_are_removed_at_their_age() {
     let host = Host::new();
-    told(&host, "e");
+    answered_import(&host, "e");
     let now = Timestamp::now();
     let sweep = |days: u32| host.importer.sweep(now + DAY * days).unwrap();
     let rows = || {
@@ -42,9 +42,9 @@ fn rows_and_answers_are_removed_at_their_age() {
     assert_eq!((names(host.results("")).len(), rows()), (3, [1, 2, 2]));
     sweep(91);
     assert_eq!((names(host.results("")).len(), rows()), (0, [1, 0, 0]));
-    let said = "SELECT count(*) FROM activity WHERE action = 'retention.removed'
+    let summary = "SELECT count(*) FROM activity WHERE action = 'retention.removed'
                 AND detail LIKE '1 answers in results/, 2 milestones%'";
-    assert_eq!(count(&host, said), 1);
+    assert_eq!(count(&host, summary), 1);
     sweep(366);
     assert_eq!(rows(), [0, 0, 0]);
     assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action LIKE 'import.%'"), 0);
@@ -88,7 +88,7 @@ fn a_sweep_removes_more_than_one_batch() {
 #[test]
 fn data_of_a_removed_account_is_removed() {
     let host = Host::new();
-    told(&host, "e");
+    answered_import(&host, "e");
     host.remove_account();
     host.importer.sweep(Timestamp::now() + DAY * 366).unwrap();
     assert_eq!(count(&host, "SELECT count(*) FROM import"), 0);

@@ -12,7 +12,7 @@ fn host(contact: bool) -> Host {
 }
 
 /// Scans. Returns the number of lines in the activity log, and of mails to the contact.
-fn told(host: &Host) -> (i64, i64) {
+fn scan_and_count(host: &Host) -> (i64, i64) {
     host.scan();
     let count = |sql: &str| {
         host.importer
@@ -32,19 +32,19 @@ fn an_unclaimed_file_is_reported_once() {
     let mut host = host(true);
     host.put("e.csv", EVENTS);
     host.put("notes.txt", "none of ours");
-    assert_eq!(told(&host), (0, 0), "not old enough");
+    assert_eq!(scan_and_count(&host), (0, 0), "not old enough");
     host.set_unclaimed_after(Period::seconds(0));
-    assert_eq!(told(&host), (0, 0), "switched off");
+    assert_eq!(scan_and_count(&host), (0, 0), "switched off");
 
     host.set_unclaimed_after(SHORT);
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (1, 1));
-    assert_eq!(told(&host), (1, 1), "once");
+    assert_eq!(scan_and_count(&host), (1, 1));
+    assert_eq!(scan_and_count(&host), (1, 1), "once");
     let host = host.reopened(|| {});
-    assert_eq!(told(&host), (1, 1), "once, after a restart too");
+    assert_eq!(scan_and_count(&host), (1, 1), "once, after a restart too");
     host.put("e.csv", "another one");
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (2, 2), "another file");
+    assert_eq!(scan_and_count(&host), (2, 2), "another file");
     host.put_manifest("e", "event");
     host.run(&host.claim());
     host.scan();
@@ -59,7 +59,7 @@ fn without_a_contact_the_file_is_only_logged() {
     host.set_unclaimed_after(SHORT);
     host.put("e.csv", EVENTS);
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (1, 0));
+    assert_eq!(scan_and_count(&host), (1, 0));
 }
 
 const SHORT: Period = Period::seconds(1);

@@ -76,7 +76,7 @@ mod tests {
         let unknown = texts(Some(Doubt::Unknown), Some(Doubt::Unknown));
         assert_eq!(unknown.len(), 1, "one for both");
         assert!(unknown[0].starts_with("how the upload of e.csv ended is not known"));
-        assertassert!(texts(None, Some(Doubt::Unknown)).is_empty());
+        assert!(texts(None, Some(Doubt::Unknown)).is_empty());
         assert!(warnings(None, ("e.manifest", forced)).is_empty(), "it is refused");
     }
 }

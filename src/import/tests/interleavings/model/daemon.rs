@@ -120,7 +120,7 @@ impl World {
                 false => Step::undo(),
             },
             (Step::Return(part), Some(file)) => {
-                self.give_back(n, part, file);
+                self.return_file(n, part, file);
                 step.done(&claim)
             }
             (Step::Queue, _) => {
@@ -160,7 +160,7 @@ impl World {
         true
     }
 
-    fn give_back(&mut self, n: usize, part: Part, file: &FileId) {
+    fn return_file(&mut self, n: usize, part: Part, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
             // The new file replaces it, as if written over it.
