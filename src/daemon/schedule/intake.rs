@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_is_due_once_and_a_scan_replaces_it() {
+    fn an_alarm_is_due_once() {
         let mut schedule = IntakeSchedule::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(2);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_share_a_scan_and_a_request_replaces_it() {
+    fn changes_within_a_short_time_share_a_scan() {
         let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         let later = |ms| now + Duration::from_millis(ms);
         schedule.request_soon(account("a"), now);

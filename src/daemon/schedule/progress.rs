@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_round_at_a_time_and_none_without_imports() {
+    fn rounds_run_one_by_one_with_imports_only() {
         let mut schedule = ProgressSchedule::new(Duration::from_secs(3600));
         let now = Instant::now();
         assert!(!schedule.begin(now, 0));

@@ -64,7 +64,7 @@ mod tests {
     use crate::import::tests::host::Host;
 
     #[test]
-    fn an_empty_account_is_skipped_until_a_file_arrives() {
+    fn an_empty_account_is_skipped_until_files_arrive() {
         let host = Host::new();
         host.sql("UPDATE account SET uid = 1");
         let to_scan = || host.importer.survey(None, true).unwrap().unwrap().to_scan;

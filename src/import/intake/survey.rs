@@ -79,7 +79,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn accounts_are_read_again_only_after_a_foreign_change() {
+    fn accounts_are_read_again_after_a_foreign_change() {
         let host = Host::new();
         host.sql("UPDATE account SET uid = 1");
         let all = [host.account.clone()];

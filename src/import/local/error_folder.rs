@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_a_link_is_refused() {
+    fn a_linked_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::create_dir(&real).unwrap();

@@ -212,7 +212,7 @@ mod tests {
     use crate::config::Period;
 
     #[test]
-    fn an_import_is_kept_as_long_as_its_dependents() {
+    fn imports_are_kept_as_long_as_their_dependents() {
         let days = |n: u64| Period::seconds(n * 86_400);
         let now: Timestamp = "2026-12-31T00:00:00Z".parse().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_that_fills_one_file_is_the_last_of_both() {
+    fn a_full_error_file_ends_both() {
         for (held, most, expected) in [
             ((0, 0), 1000, (3, (30, 60))),
             ((0, 0), 61, (3, (30, 60))),

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_each_accounts_order_and_runs_one_at_a_time() {
+    fn each_account_runs_its_imports_in_order() {
         let mut queue = queue(&[("a", 3), ("a", 1), ("a", 2)]);
         let now = Instant::now();
         for n in 1..=3 {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_without_a_slot_delays_only_its_account() {
+    fn imports_without_a_slot_delay_only_their_account() {
         let mut queue = queue(&[("big", 1), ("big", 2)]);
         let light = |account, n| Queued { weight: Weight::Light, ..import(account, n) };
         queue.add(light("big", 3));

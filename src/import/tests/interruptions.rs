@@ -9,7 +9,7 @@ use crate::report::{FailureText, ImportState};
 use crate::state::imports::{self, NewImport, Origin};
 
 #[test]
-fn a_rerun_after_an_interruption_gives_the_same_result() {
+fn a_rerun_after_interruption_gives_the_same_result() {
     let host = Host::new();
     for (stem, kind, csv) in [("e", "event", EVENTS), ("p", "profile", "identity,A\na,1\n,2\n")] {
         host.upload(stem, kind, csv);
