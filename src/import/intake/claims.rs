@@ -100,7 +100,7 @@ pub(super) fn execute(
     if let Some(audit) = audit {
         let files = [claim.data.as_ref(), Some(&claim.manifest)];
         let names = files.into_iter().flatten().map(|file| file.name.as_str());
-        audit.claimed(account, names, began);
+        audit.forget_claimed(account, names, began);
     }
     let import = queue_entry(context, account.clone(), n, import.clone());
     Ok(ClaimOutcome::Queued { import, has_begun })

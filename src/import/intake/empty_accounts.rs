@@ -18,7 +18,7 @@ type SortedAccounts = Vec<(AccountId, Option<Empty>)>;
 
 impl EmptyAccounts {
     /// Records the result of a scan: `None` if incoming was not empty.
-    pub(super) fn note(&self, account: &AccountId, empty: Option<Empty>) {
+    pub(super) fn record(&self, account: &AccountId, empty: Option<Empty>) {
         let mut known = self.lock();
         if let Some(index) = index(&known, account) {
             // Copies the list if `possibly_filled` is using it.
@@ -27,7 +27,7 @@ impl EmptyAccounts {
     }
 
     /// Replaces the set of accounts. Those that stay keep what is known of them.
-    pub(super) fn keep(&self, accounts: &[AccountId]) {
+    pub(super) fn set_accounts(&self, accounts: &[AccountId]) {
         let mut known = self.lock();
         let mut before: HashMap<_, _> = known.iter().map(|(id, empty)| (id, *empty)).collect();
         let mut now: SortedAccounts =

@@ -165,7 +165,7 @@ fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<Seen>, IntakeEr
     let seen = incoming.look(&mut cache, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
     memory.keep_manifests(&row.id, cache);
     let seen = seen?;
-    memory.empty_accounts.note(&row.id, seen.empty);
+    memory.empty_accounts.record(&row.id, seen.empty);
     Ok(Some(seen))
 }
 

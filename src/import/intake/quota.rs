@@ -40,7 +40,7 @@ pub(super) fn report(
         Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
         Err(error) => {
             tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
-            empty_accounts.note(account, None); // so that the next rescan tries again
+            empty_accounts.record(account, None); // so that the next rescan tries again
             Ok(())
         }
     }

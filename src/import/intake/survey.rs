@@ -49,11 +49,11 @@ pub fn survey(
     let empty_accounts = &memory.empty_accounts;
     let accounts = accounts.map(|rows| {
         if let Some(audit) = audit {
-            audit.follow(&rows);
+            audit.set_accounts(&rows);
         }
         let with_user = rows.into_iter().filter(|row| row.uid.is_some());
         let accounts: Vec<_> = with_user.map(|row| row.id).collect();
-        empty_accounts.keep(&accounts);
+        empty_accounts.set_accounts(&accounts);
         accounts
     });
     let (claiming, queued): (Vec<ImportRow>, Vec<_>) =

@@ -90,7 +90,7 @@ pub fn end_claim(
         early_starts.adopt(import);
     }
     let Some(row) = begun? else { return Ok(false) };
-    milestone_log::picked_up(&row, now);
+    milestone_log::log_picked_up(&row, now);
     Ok(true)
 }
 

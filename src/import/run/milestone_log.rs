@@ -11,14 +11,14 @@ use crate::report::{Counts, ImportState, Report};
 use crate::sanitize::printable;
 
 /// Counts and logs that the import began to run at `now`, for the first time.
-pub(super) fn picked_up(row: &ImportRow, now: Timestamp) {
+pub(super) fn log_picked_up(row: &ImportRow, now: Timestamp) {
     crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
     tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
 }
 
 /// Logs `still_processing`.
-pub(super) fn still_processing(row: &ImportRow, report: &Report) {
+pub(super) fn log_still_processing(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);
     tracing::info!(%account, %import, message_id,
@@ -26,7 +26,7 @@ pub(super) fn still_processing(row: &ImportRow, report: &Report) {
 }
 
 /// Counts and logs that the import ended.
-pub(super) fn ended(row: &ImportRow, report: &Report) {
+pub(super) fn log_end(row: &ImportRow, report: &Report) {
     crate::metrics::ended(report);
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let Counts { read, accepted, rejected } = report.records;

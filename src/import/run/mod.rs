@@ -131,7 +131,7 @@ fn begin(context: &Context, row: ImportRow) -> Result<(ImportRow, StartDecision)
     let start = store_check::decide_start(context, &row)?;
     let report = (start == StartDecision::Run).then(|| running_report(&row, started_at));
     if context.state.write(|tx| transitions::begin(tx, &row, now, report.as_ref()))? {
-        milestone_log::picked_up(&row, now);
+        milestone_log::log_picked_up(&row, now);
     }
     Ok((ImportRow { started_at: Some(started_at), ..row }, start))
 }
@@ -254,7 +254,7 @@ fn finish(
     }
     context.state.write(|tx| transitions::finish(tx, row, &report))?;
     memory.retries.forget(import);
-    milestone_log::ended(row, &report);
+    milestone_log::log_end(row, &report);
     if report.state == ImportState::Completed
         && context.config.retention_of(account).completed_uploads.is_zero()
         && let Err(error) = spool::discard(&context.layout, import)

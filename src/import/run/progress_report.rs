@@ -197,7 +197,7 @@ fn enqueue_still_processing(
             match row {
                 Some(row) if unfinished::is_silent_since(tx, then, &import)? => {
                     let report = progress.report(&row, now);
-                    let is_new = transitions::still_processing(tx, &row, now, &report)?;
+                    let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
                     Ok::<_, TransitionError>(is_new.then_some((row, report)))
                 }
                 _ => Ok(None), // it ended, or got a milestone, since the list was read
@@ -206,7 +206,7 @@ fn enqueue_still_processing(
         match enqueued {
             Ok(Some((row, report))) => {
                 has_enqueued = true;
-                milestone_log::still_processing(&row, &report);
+                milestone_log::log_still_processing(&row, &report);
             }
             Ok(None) => {}
             Err(error) => {

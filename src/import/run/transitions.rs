@@ -52,7 +52,7 @@ pub fn finish(
 }
 
 /// Enqueues `still_processing`. Returns whether there was no such milestone of the same time.
-pub fn still_processing(
+pub fn enqueue_still_processing(
     tx: &Transaction<'_>,
     row: &ImportRow,
     at: Timestamp,

@@ -111,11 +111,11 @@ impl UploadAudit {
     }
 
     /// Replaces the set of accounts.
-    pub(super) fn follow(&self, accounts: &[AccountRow]) {
+    pub(super) fn set_accounts(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|ledger| ledger.follow(with_user()));
-        if self.links().follow(with_user().map(|(_, id)| id).collect()) {
-            self.wakeup.link();
+        if self.links().set_accounts(with_user().map(|(_, id)| id).collect()) {
+            self.wakeup.wake_to_link();
         }
     }
 
@@ -123,8 +123,8 @@ impl UploadAudit {
     /// links are checked again. After a line it waits for `gather`, so that more lines share one
     /// transaction. Returns false if the process ends.
     pub fn wait_for_work(&self, gather: Duration, pause: Duration) -> bool {
-        let again = self.links().again_in(Instant::now());
-        self.wakeup.wait(gather, pause.min(again))
+        let next_check = self.links().next_check_in(Instant::now());
+        self.wakeup.wait(gather, pause.min(next_check))
     }
 
     /// Ends every wait from now on.
@@ -143,14 +143,14 @@ impl UploadAudit {
         let due = self.links().due(Instant::now()); // the lock is released before linking
         for account in due {
             let linked = socket.link(&account);
-            let is_new = self.links().done(&account);
+            let is_new = self.links().mark_done(&account);
             match linked {
                 Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
                 // The account is being added or removed.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
-                    if !self.has_chroot(socket, &account) =>
+                    if !socket.layout().account(&account).is_dir() =>
                 {
-                    self.links().not_done(&account);
+                    self.links().mark_due(&account);
                 }
                 Err(error) if is_new => {
                     tracing::warn!(%account, "its uploads are not audited: {}", chain(&error));
@@ -158,10 +158,6 @@ impl UploadAudit {
                 Err(_) => {}
             }
         }
-    }
-
-    fn has_chroot(&self, socket: &LogSocket, account: &AccountId) -> bool {
-        socket.layout().account(account).is_dir()
     }
 
     /// Reads the datagrams sent until now, before decisions about `account`.
@@ -193,7 +189,7 @@ impl UploadAudit {
     }
 
     /// Removes the facts about files that were claimed from `at` on.
-    pub(super) fn claimed<'n>(
+    pub(super) fn forget_claimed<'n>(
         &self,
         account: &AccountId,
         names: impl Iterator<Item = &'n str>,
@@ -261,7 +257,7 @@ impl UploadAudit {
         let mut ledger = self.ledger();
         let changed = change(&mut ledger);
         if ledger.is_stirred() {
-            self.wakeup.store();
+            self.wakeup.wake_to_store();
         }
         let ended = ledger.take_ended();
         drop(ledger);

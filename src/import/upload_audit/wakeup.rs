@@ -24,12 +24,12 @@ struct Flags {
 
 impl Wakeup {
     /// Wakes it to link new accounts.
-    pub(super) fn link(&self) {
+    pub(super) fn wake_to_link(&self) {
         self.set(|flags| flags.link = true);
     }
 
     /// Wakes it to store the ledger's changes.
-    pub(super) fn store(&self) {
+    pub(super) fn wake_to_store(&self) {
         self.set(|flags| flags.store = true);
     }
 
@@ -81,14 +81,14 @@ mod tests {
     #[test]
     fn accounts_wake_immediately_and_lines_after_a_delay() {
         let wakeup = Wakeup::default();
-        wakeup.link();
-        wakeup.store();
+        wakeup.wake_to_link();
+        wakeup.wake_to_store();
         assert!(wakeup.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
         assert!(wakeup.wait(LONG, SHORT), "no wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
-            scope.spawn(|| wakeup.store());
+            scope.spawn(|| wakeup.wake_to_store());
             assert!(wakeup.wait(SHORT, LONG));
             assert!(began.elapsed() >= 2 * SHORT);
         });
