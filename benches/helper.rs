@@ -55,7 +55,7 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
     config.paths.admin = folder.join("admin");
     config.paths.keys = folder.join("keys");
     config.accounts.last_uid = u32::MAX;
-    let registry = Registry::begin(&config.paths.admin, "bench", |tx| {
+    let registry = Registry::create(&config.paths.admin, "bench", |tx| {
         let now = Timestamp::now();
         for (account, uid) in (0..keys.div_ceil(OF_ONE)).zip(config.accounts.first_uid..) {
             let id: AccountId = format!("bench-{account}").parse().expect("an account id");

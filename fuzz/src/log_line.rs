@@ -1,9 +1,9 @@
 //! Any bytes as the SFTP server's log lines, and as names in them.
 
 use jiff::{SignedDuration, Timestamp};
-use sftp_import::audit::logged_name::encoded_bytes;
-use sftp_import::audit::sftp_server_log::{Said, parse};
-use sftp_import::audit::{Heard, Ledger, upload_outcome};
+use sftp_import::audit::logged_name::encode_bytes;
+use sftp_import::audit::sftp_server_log::{ServerMessage, parse};
+use sftp_import::audit::{LogLine, SessionTracker, upload_outcome};
 
 /// Inputs to begin with: lines, each to be sent by one account.
 pub const SEEDS: &[&[u8]] = &[
@@ -23,25 +23,26 @@ pub fn run(bytes: &[u8]) {
 /// Lines, with zero bytes between: what is known of files stays bounded.
 fn sends(bytes: &[u8]) {
     let account: sftp_import::account::AccountId = "acme".parse().expect("an account's id");
-    let mut ledger = Ledger::new(1..=9);
-    ledger.follow([(1, account.clone())].into_iter());
+    let mut ledger = SessionTracker::new(1..=9);
+    ledger.set_accounts([(1, account.clone())].into_iter());
     let mut at = Timestamp::UNIX_EPOCH;
     for message in bytes.split(|byte| *byte == 0) {
         at += SignedDuration::from_millis(1);
         let bytes = [b"<38> internal-sftp[7]: ", message].concat();
-        ledger.hear(Heard { uid: 1, pid: 7, at, bytes });
+        ledger.process(LogLine { uid: 1, pid: 7, at, bytes });
     }
-    let known = ledger.take_pages(at).iter().map(|page| page.changes.names.len()).sum::<usize>();
-    assert!(known <= upload_outcome::MOST.min(2 * bytes.len() + 2), "{known}");
+    let known = ledger.drain_updates(at).iter().map(|page| page.changes.names.len()).sum::<usize>();
+    assert!(known <= upload_outcome::MAX_OUTCOMES.min(2 * bytes.len() + 2), "{known}");
 }
 
 /// The name is found whatever it is, or its beginning.
 fn names(bytes: &[u8]) {
-    let name = encoded_bytes(bytes);
+    let name = encode_bytes(bytes);
     let mut message = format!("forced close \"{name}\" bytes read 1 written 2");
-    message.truncate(sftp_import::audit::sftp_server_log::LONGEST);
+    message.truncate(sftp_import::audit::sftp_server_log::MAX_MESSAGE);
     let datagram = format!("<38> internal-sftp[7]: {message}");
-    let Some(Said::Closed { path, bytes, forced: true }) = parse(datagram.as_bytes()) else {
+    let Some(ServerMessage::Closed { path, bytes, forced: true }) = parse(datagram.as_bytes())
+    else {
         panic!("{datagram}")
     };
     if path.cut {

@@ -10,7 +10,7 @@ use sftp_import::account::AccountId;
 use sftp_import::import::ImportRow;
 use sftp_import::import_id::ImportId;
 use sftp_import::registry::backup;
-use sftp_import::state::activity::Pages;
+use sftp_import::state::activity::ActivityPages;
 use sftp_import::state::db::backup as state_backup;
 use sftp_import::state::imports::unfinished;
 use sftp_import::state::{
@@ -71,7 +71,7 @@ pub fn run(bytes: &[u8]) {
     // Restored as a backup, and replaced by one.
     begin(&path, &changed);
     let (copied, new) = (path.with_file_name("copy"), path.with_file_name("new.db"));
-    let _ = state_backup::backup(&path, &copied, |_| Ok::<_, state_backup::CopyError>(()));
+    let _ = state_backup::backup(&path, &copied, |_| Ok::<_, sftp_import::state::BackupError>(()));
     let _ = replace(&new, &path, Timestamp::UNIX_EPOCH, backup::remove);
     let sound = folder.path().join("sound");
     std::fs::write(&sound, whole).expect("writes");
@@ -101,7 +101,7 @@ fn use_all(path: &Path) {
     let _ = state.read(|tx| keys::list(tx, None, true));
     let _ = state.read(|tx| keys::find(tx, &account, "laptop"));
     let _ = state.read(|tx| Ok::<_, Error>(backup::read_state(tx).map(drop).is_ok()));
-    let filter = imports::Filter { limit: 50, ..Default::default() };
+    let filter = imports::ImportFilter { limit: 50, ..Default::default() };
     let rows = |rows: Result<Vec<ImportRow>, Error>| rows.map(drop);
     let _ = state.read(|tx| rows(imports::list(tx, &filter)));
     let _ = state.read(|tx| rows(imports::unfinished(tx)));
@@ -113,17 +113,17 @@ fn use_all(path: &Path) {
     });
     let _ = state.read(|tx| imports::ids_of(tx, &account));
     let _ = state.read(|tx| unfinished::retried_at(tx, &import));
-    let filter = deliveries::Filter { limit: 50, ..Default::default() };
+    let filter = deliveries::DeliveryFilter { limit: 50, ..Default::default() };
     let _ = state.read(|tx| deliveries::list(tx, &filter));
-    let _ = state.read(|tx| deliveries::attempts(tx, 1));
+    let _ = state.read(|tx| deliveries::list_attempts(tx, 1));
     let _ = state.read(|tx| endpoints::list(tx, None));
-    let _ = state.read(|tx| endpoints::target(tx, account.as_str(), "crm", now));
-    let _ = state.read(|tx| health::backlog(tx, now));
+    let _ = state.read(|tx| endpoints::find_target(tx, account.as_str(), "crm", now));
+    let _ = state.read(|tx| health::read_backlog(tx, now));
     let _ = state.read(incoming_full::list);
     let _ = state.read(|tx| activity::recent(tx, None, 50));
     export_activity(&state);
     let _ = state.read(|tx| {
-        account_data::each_row(tx, &account, |table, _| {
+        account_data::for_each_row(tx, &account, |table, _| {
             let is_name = table.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             assert!(is_name, "{table:?} would be part of a path");
             Ok::<_, Error>(())
@@ -136,7 +136,7 @@ fn use_all(path: &Path) {
 
 /// As `activity export`: page after page, which must come to an end.
 fn export_activity(state: &State) {
-    let Ok(mut pages) = state.read(|tx| Pages::new(tx, None, None)) else { return };
+    let Ok(mut pages) = state.read(|tx| ActivityPages::new(tx, None, None)) else { return };
     for _ in 0..1000 {
         match state.read(|tx| pages.next(tx)) {
             Ok(lines) if !lines.is_empty() => {}

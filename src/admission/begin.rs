@@ -18,7 +18,7 @@ pub fn begin_if_new(
     actor: &str,
 ) -> Result<Registry, AdmissionError> {
     match is_new(config, state)? {
-        true => Registry::begin(&config.paths.admin, actor, |_| Ok(())),
+        true => Registry::create(&config.paths.admin, actor, |_| Ok(())),
         false => Ok(Registry::open(&config.paths.admin, actor)?),
     }
 }

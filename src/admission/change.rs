@@ -182,6 +182,9 @@ impl Admission<'_> {
     }
 }
 
-fn approved(tx: &registry::Transaction<'_>, id: &AccountId) -> Result<Account, AdmissionError> {
+fn approved(
+    tx: &registry::RegistryTransaction<'_>,
+    id: &AccountId,
+) -> Result<Account, AdmissionError> {
     registry::accounts::get(tx, id)?.ok_or_else(|| AdmissionError::NoAccount(id.clone()))
 }

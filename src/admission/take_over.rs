@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::key::{self, PublicKey};
-use crate::registry::backup::Claims;
-use crate::registry::{self, Account, ApprovedKey, Registry, Transaction, accounts, backup, keys};
+use crate::registry::backup::AccountsAndKeys;
+use crate::registry::{
+    self, Account, ApprovedKey, Registry, RegistryTransaction, accounts, backup, keys,
+};
 
 /// An account or key that can't be taken over, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +52,13 @@ impl TakeOver {
         at: Timestamp,
     ) -> registry::Result<Registry> {
         let Some(registry) = registry else {
-            return Registry::begin(&config.paths.admin, actor, |tx| self.write(tx, at));
+            return Registry::create(&config.paths.admin, actor, |tx| self.write(tx, at));
         };
         registry.write(|tx| self.write(tx, at))?;
         Ok(registry)
     }
 
-    fn write(&self, tx: &Transaction<'_>, at: Timestamp) -> registry::Result<()> {
+    fn write(&self, tx: &RegistryTransaction<'_>, at: Timestamp) -> registry::Result<()> {
         for account in &self.accounts {
             accounts::add(tx, at, account)?;
         }
@@ -68,7 +70,7 @@ impl TakeOver {
 pub fn lacking(
     config: &Config,
     actor: &str,
-    claims: Claims,
+    claims: AccountsAndKeys,
 ) -> registry::Result<(Option<Registry>, TakeOver)> {
     let registry = match Registry::open(&config.paths.admin, actor) {
         Err(registry::Error::Missing(_)) => None,
@@ -80,7 +82,11 @@ pub fn lacking(
 
 /// Decides what of `claims` can be taken over into a registry that contains `known` (pure). `uids`
 /// is the range of the accounts' Unix user ids.
-pub(super) fn decide(claims: Claims, known: &Claims, uids: &RangeInclusive<u32>) -> TakeOver {
+pub(super) fn decide(
+    claims: AccountsAndKeys,
+    known: &AccountsAndKeys,
+    uids: &RangeInclusive<u32>,
+) -> TakeOver {
     let mut taken = TakeOver::default();
     if claims.unreadable > 0 {
         taken.refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");

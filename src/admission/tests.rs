@@ -10,7 +10,7 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::config::Config;
 use crate::key::{KeyLimits, NewKey, PublicKey};
-use crate::registry::backup::Claims;
+use crate::registry::backup::AccountsAndKeys;
 use crate::registry::{self, Account, ApprovedKey};
 use crate::state::{State, accounts, keys};
 
@@ -190,13 +190,13 @@ fn a_registry_is_made_where_none_can_have_been() {
 #[test]
 fn what_can_be_taken_over() {
     let uids = 70_000..=70_009;
-    let known = Claims {
+    let known = AccountsAndKeys {
         accounts: vec![account("acme", 70_000)],
         keys: vec![ApprovedKey { revoked_at: Some(Timestamp::UNIX_EPOCH), ..approved("laptop") }],
         unreadable: 0,
     };
-    let decide_on = |accounts: Vec<Account>, keys: Vec<ApprovedKey>, known: &Claims| {
-        decide(Claims { accounts, keys, unreadable: 0 }, known, &uids)
+    let decide_on = |accounts: Vec<Account>, keys: Vec<ApprovedKey>, known: &AccountsAndKeys| {
+        decide(AccountsAndKeys { accounts, keys, unreadable: 0 }, known, &uids)
     };
     let accounts = vec![
         Account { state: AccountState::Suspended, ..account("acme", 70_005) },
@@ -217,7 +217,7 @@ fn what_can_be_taken_over() {
     assert!(refused[0].starts_with("account root: its Unix user id 0 is not from"));
     assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
 
-    let empty = Claims::default();
+    let empty = AccountsAndKeys::default();
     let of_key = |key: ApprovedKey| decide_on(vec![account("acme", 70_000)], vec![key], &empty);
     assert_eq!(of_key(approved("laptop")).keys.len(), 1);
     let revoked = ApprovedKey { revoked_at: Some(Timestamp::now()), ..approved("laptop") };
@@ -252,7 +252,7 @@ fn what_was_taken_over_can_log_in() {
         .read(|tx| Ok::<_, AdmissionError>(registry::backup::read_state(tx)?))
         .unwrap();
     std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
-    let taken = decide(claims, &Claims::default(), &fixture.config.accounts.uids());
+    let taken = decide(claims, &AccountsAndKeys::default(), &fixture.config.accounts.uids());
     let registry = taken.accept(None, &fixture.config, "root", fixture.now).unwrap();
     assert_eq!(crate::key::publish(&registry, &fixture.config, fixture.now).unwrap(), 1);
     assert_eq!(differences(&registry, &fixture.state).unwrap(), []);

@@ -1,6 +1,6 @@
-//! [`Limit`]: limits the activity log lines of one account. Pure.
+//! [`ActivityLimit`]: limits the activity log lines of one account. Pure.
 //!
-//! Invariant: at most [`A_MINUTE`] lines per account and minute, plus a count of the rest.
+//! Invariant: at most [`LINES_PER_MINUTE`] lines per account and minute, plus a count of the rest.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 const ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
 /// The most lines per account and minute in the activity log.
-pub const A_MINUTE: u32 = 60;
+pub const LINES_PER_MINUTE: u32 = 60;
 
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct ActivityLine {
     pub at: Timestamp,
     /// `session.opened`, `file.closed`, …
     pub action: &'static str,
@@ -26,23 +26,23 @@ pub struct LineId(u64);
 
 /// A line that is not stored yet.
 #[derive(Clone, Debug)]
-struct Waiting {
+struct PendingLine {
     /// Set while a failure of its request may still follow.
     awaiting: Option<LineId>,
-    line: Shown,
+    line: ActivityLine,
 }
 
 /// The lines of one account that are not stored in the activity log yet.
 #[derive(Clone, Debug, Default)]
-pub struct Limit {
+pub struct ActivityLimit {
     minute: i64,
     taken: u32,
     left_out: u32,
     last_id: u64,
-    waiting: Vec<Waiting>,
+    waiting: Vec<PendingLine>,
 }
 
-impl Limit {
+impl ActivityLimit {
     /// Adds a line, or counts it as left out.
     pub fn add(&mut self, at: Timestamp, action: &'static str, detail: impl FnOnce() -> String) {
         self.push(at, action, detail, None);
@@ -86,31 +86,31 @@ impl Limit {
 
     /// Removes and returns the lines to store by `now`. A line whose request may still fail waits
     /// for [`ANSWER`].
-    pub fn take(&mut self, now: Timestamp) -> Vec<Shown> {
+    pub fn take(&mut self, now: Timestamp) -> Vec<ActivityLine> {
         self.turn(now);
-        let is_due = |waiting: &Waiting| {
+        let is_due = |waiting: &PendingLine| {
             // `abs`: a clock set back does not prolong the wait.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
         };
         let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
         self.waiting = waiting;
-        let due: Vec<Waiting> = due;
+        let due: Vec<PendingLine> = due;
         due.into_iter().map(|waiting| waiting.line).collect()
     }
 
     /// Requeues lines that could not be stored. Keeps at most four minutes' worth, and counts the
     /// rest.
-    pub fn put_back(&mut self, lines: Vec<Shown>) {
+    pub fn requeue(&mut self, lines: Vec<ActivityLine>) {
         let mut lines: Vec<_> =
-            lines.into_iter().map(|line| Waiting { awaiting: None, line }).collect();
+            lines.into_iter().map(|line| PendingLine { awaiting: None, line }).collect();
         lines.append(&mut self.waiting);
-        let over = lines.len().saturating_sub(4 * A_MINUTE as usize);
+        let over = lines.len().saturating_sub(4 * LINES_PER_MINUTE as usize);
         self.left_out = self.left_out.saturating_add(u32::try_from(over).unwrap_or(u32::MAX));
         self.waiting = lines.split_off(over);
     }
 
     /// Returns whether there will be a line to store even if no more are added.
-    pub fn owes(&self) -> bool {
+    pub fn has_pending(&self) -> bool {
         self.left_out > 0 || self.waiting.iter().any(|waiting| waiting.awaiting.is_some())
     }
 
@@ -122,16 +122,16 @@ impl Limit {
         awaiting: Option<LineId>,
     ) {
         self.turn(at);
-        if self.taken < A_MINUTE {
+        if self.taken < LINES_PER_MINUTE {
             self.taken += 1;
-            let line = Shown { at, action, detail: detail() };
-            self.waiting.push(Waiting { awaiting, line });
+            let line = ActivityLine { at, action, detail: detail() };
+            self.waiting.push(PendingLine { awaiting, line });
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
     }
 
-    fn find(&mut self, id: LineId) -> Option<&mut Waiting> {
+    fn find(&mut self, id: LineId) -> Option<&mut PendingLine> {
         self.waiting.iter_mut().rev().find(|waiting| waiting.awaiting == Some(id))
     }
 
@@ -142,8 +142,8 @@ impl Limit {
         }
         if self.left_out > 0 {
             let detail = format!("{} lines left out", self.left_out);
-            let line = Shown { at: now, action: "audit.left_out", detail };
-            self.waiting.push(Waiting { awaiting: None, line });
+            let line = ActivityLine { at: now, action: "audit.left_out", detail };
+            self.waiting.push(PendingLine { awaiting: None, line });
         }
         (self.minute, self.taken, self.left_out) = (minute, 0, 0);
     }
@@ -162,27 +162,28 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_bounded_and_counted() {
-        let mut limit = Limit::default();
+    fn lines_are_limited_and_counted() {
+        let mut limit = ActivityLimit::default();
         for _ in 0..1000 {
             limit.add(at(60), "file.opened", || "x".into());
         }
-        assert_eq!(limit.take(at(61)).len(), A_MINUTE as usize);
+        assert_eq!(limit.take(at(61)).len(), LINES_PER_MINUTE as usize);
         assert_eq!(limit.take(at(119)), []);
-        assert!(limit.owes());
-        let said = limit.take(at(120));
-        assert_eq!((said.len(), said[0].detail.as_str()), (1, "940 lines left out"));
-        assert!(!limit.owes());
+        assert!(limit.has_pending());
+        let message = limit.take(at(120));
+        assert_eq!((message.len(), message[0].detail.as_str()), (1, "940 lines left out"));
+        assert!(!limit.has_pending());
     }
 
     #[test]
-    fn a_line_waits_for_the_answer_to_its_request() {
-        let mut limit = Limit::default();
-        let actions = |lines: Vec<Shown>| lines.into_iter().map(|l| l.action).collect::<Vec<_>>();
+    fn line_waits_for_failure_of_its_request() {
+        let mut limit = ActivityLimit::default();
+        let actions =
+            |lines: Vec<ActivityLine>| lines.into_iter().map(|l| l.action).collect::<Vec<_>>();
         let removed = limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.add(at(60), "file.closed", || "y".into());
         assert_eq!(actions(limit.take(at(60))), ["file.closed"]);
-        assert!(limit.owes());
+        assert!(limit.has_pending());
         limit.amend(removed, at(60), "file.remove_refused", "x: Permission denied".into());
         assert_eq!(actions(limit.take(at(60))), ["file.remove_refused"]);
         let confirmed = limit.add_awaiting(at(60), "file.removed", || "x".into());
@@ -194,23 +195,23 @@ mod tests {
         // A late failure gets its own line.
         let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
         assert_eq!(actions(limit.take(at(61))), ["file.removed"]);
-        assert!(!limit.owes());
+        assert!(!limit.has_pending());
         limit.amend(late, at(62), "file.remove_refused", "x: Permission denied".into());
         assert_eq!(actions(limit.take(at(62))), ["file.remove_refused"]);
     }
 
     #[test]
-    fn what_cannot_be_written_is_bounded_too() {
-        let mut limit = Limit::default();
+    fn requeued_lines_are_bounded() {
+        let mut limit = ActivityLimit::default();
         for minute in 1..100 {
-            for _ in 0..A_MINUTE {
+            for _ in 0..LINES_PER_MINUTE {
                 limit.add(at(60 * minute), "file.opened", || "x".into());
             }
             let waiting = limit.take(at(60 * minute));
-            limit.put_back(waiting);
+            limit.requeue(waiting);
         }
-        assert!(limit.waiting.len() <= 4 * A_MINUTE as usize);
-        let said = limit.take(at(60 * 100));
-        assert!(said.iter().any(|line| line.action == "audit.left_out"));
+        assert!(limit.waiting.len() <= 4 * LINES_PER_MINUTE as usize);
+        let message = limit.take(at(60 * 100));
+        assert!(message.iter().any(|line| line.action == "audit.left_out"));
     }
 }

@@ -1,41 +1,41 @@
-//! [`Name`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
+//! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
 //!
 //! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming,
 //! its name is encoded. A name from the log is never decoded.
 
-use super::sftp_server_log::Spelled;
+use super::sftp_server_log::LoggedPath;
 
 /// The folder where sessions start, and to which paths are relative.
 const INCOMING: &str = "incoming";
 
 /// The name of a file in incoming, as the log spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name {
+pub struct LoggedName {
     /// The name. In a truncated message, its beginning, or all of it and some of what follows.
     pub text: String,
     /// Whether the message was truncated.
     pub cut: bool,
 }
 
-impl Name {
+impl LoggedName {
     /// Encodes the file name `name`.
     pub fn of(name: &str) -> Self {
-        Self { text: encoded(name), cut: false }
+        Self { text: encode(name), cut: false }
     }
 
     /// Returns the file in incoming that the path refers to. `None` if it is elsewhere. Symbolic
     /// links need no handling, as accounts cannot create any.
-    pub fn in_incoming(spelled: Spelled<'_>) -> Option<Self> {
-        let (parents, last) = spelled.text.rsplit_once('/').unwrap_or(("", spelled.text));
-        let folders = resolved(spelled.text.starts_with('/'), parents);
+    pub fn in_incoming(path: LoggedPath<'_>) -> Option<Self> {
+        let (parents, last) = path.text.rsplit_once('/').unwrap_or(("", path.text));
+        let folders = resolved(path.text.starts_with('/'), parents);
         let is_file = folders == [INCOMING] && !matches!(last, "" | "." | "..");
-        is_file.then(|| Self { text: last.to_owned(), cut: spelled.cut })
+        is_file.then(|| Self { text: last.to_owned(), cut: path.cut })
     }
 
     /// Returns whether the path is certainly outside incoming, where an account cannot write.
-    pub fn is_outside_incoming(spelled: Spelled<'_>) -> bool {
-        let parts = resolved(spelled.text.starts_with('/'), spelled.text);
-        !spelled.cut && parts.first() != Some(&INCOMING)
+    pub fn is_outside_incoming(path: LoggedPath<'_>) -> bool {
+        let accounts_activity = resolved(path.text.starts_with('/'), path.text);
+        !path.cut && accounts_activity.first() != Some(&INCOMING)
     }
 
     /// Returns whether this may be the name `whole`.
@@ -50,24 +50,24 @@ impl Name {
 
 /// Splits `path` into components from the chroot's root. A relative path starts in incoming.
 fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
-    let mut parts = if is_absolute { Vec::new() } else { vec![INCOMING] };
-    for part in path.split('/') {
-        match part {
+    let mut accounts_activity = if is_absolute { Vec::new() } else { vec![INCOMING] };
+    for activity in path.split('/') {
+        match activity {
             "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
+            ".." => drop(accounts_activity.pop()),
+            activity => accounts_activity.push(activity),
         }
     }
-    parts
+    accounts_activity
 }
 
 /// Encodes `name` as sftp-server's log does.
-pub fn encoded(name: &str) -> String {
-    encoded_bytes(name.as_bytes())
+pub fn encode(name: &str) -> String {
+    encode_bytes(name.as_bytes())
 }
 
 /// Encodes a name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
-pub fn encoded_bytes(name: &[u8]) -> String {
+pub fn encode_bytes(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
         match byte {
@@ -91,11 +91,11 @@ mod tests {
     use super::*;
 
     fn leads_to(text: &str) -> Option<String> {
-        Name::in_incoming(Spelled { text, cut: false }).map(|name| name.text)
+        LoggedName::in_incoming(LoggedPath { text, cut: false }).map(|name| name.text)
     }
 
     #[test]
-    fn a_file_in_incoming_however_it_is_spelled() {
+    fn resolves_paths_of_incoming() {
         for text in
             ["x.csv", "./x.csv", "/incoming/x.csv", "//incoming/./x.csv", "../incoming/x.csv"]
         {
@@ -117,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_certainly_outside_incoming() {
-        let is_outside = |text, cut| Name::is_outside_incoming(Spelled { text, cut });
+    fn recognises_paths_outside_incoming() {
+        let is_outside = |text, cut| LoggedName::is_outside_incoming(LoggedPath { text, cut });
         for text in ["/results/x.csv", "/x.csv", "../x.csv", "/", "/incoming/../dev/log", ".."] {
             assert!(is_outside(text, false), "{text}");
             assert!(!is_outside(text, true), "{text}");
@@ -131,7 +131,7 @@ mod tests {
 
     /// Names as OpenSSH 9.2 logged them.
     #[test]
-    fn names_are_spelled_as_in_the_log() {
+    fn encodes_names_like_the_log() {
         let names: [(&[u8], &str); 6] = [
             (b"nl\nx.csv", r"nl\nx.csv"),
             (b"tab\tx.csv", r"tab\tx.csv"),
@@ -140,17 +140,17 @@ mod tests {
             (b"cr\r\x07\x08\x0b\x0c\x01\x7f.csv", r"cr\r\a\b\v\f\001\177.csv"),
             ("a\"b c é".as_bytes(), r#"a"b c \303\251"#),
         ];
-        for (name, spelled) in names {
-            assert_eq!(encoded_bytes(name), spelled);
+        for (name, path) in names {
+            assert_eq!(encode_bytes(name), path);
         }
     }
 
     #[test]
-    fn a_cut_name_may_be_many() {
-        let cut = |text: &str| Name { text: text.into(), cut: true };
-        assert!(cut(r"\303\25").may_be(&encoded("é.csv")));
+    fn truncated_name_may_match_many() {
+        let cut = |text: &str| LoggedName { text: text.into(), cut: true };
+        assert!(cut(r"\303\25").may_be(&encode("é.csv")));
         assert!(cut(r#"e.csv" bytes re"#).may_be("e.csv"));
         assert!(!cut("e.csvx").may_be("e.csv"));
-        assert!(!Name::of("e").may_be("e.csv") && Name::of("e").may_be("e"));
+        assert!(!LoggedName::of("e").may_be("e.csv") && LoggedName::of("e").may_be("e"));
     }
 }

@@ -1,9 +1,9 @@
 //! From the log lines of sshd and its SFTP server to the outcome of each upload. Pure.
 //!
-//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`Ledger`] processes the lines
+//! [`mod@line`] parses a line of sftp-server, [`login`] one of sshd. [`SessionTracker`] processes the lines
 //! of sftp-server in order. It finds the account by the sender's user id, which the kernel reports.
-//! It updates the outcome of the file's last write ([`facts`], keyed by [`name`]), and adds a line
-//! to the activity log, at a limited rate per account ([`shown`]).
+//! It updates the outcome of the file's last write ([`outcomes`], keyed by [`name`]), and adds a line
+//! to the activity log, at a limited rate per account ([`display`]).
 
 pub mod activity_limit;
 pub mod logged_name;
@@ -13,8 +13,10 @@ pub mod sshd_login;
 pub mod tracker;
 pub mod upload_outcome;
 
-pub use activity_limit::Shown;
-pub use logged_name::Name;
+pub use activity_limit::ActivityLine;
+pub use logged_name::LoggedName;
 pub use sshd_login::Login;
-pub use tracker::{Heard, Ledger, Page, Use};
-pub use upload_outcome::{Doubt, End, Fact, Facts, Sessions, Upload};
+pub use tracker::{AccountUpdate, KeyUse, LogLine, SessionTracker};
+pub use upload_outcome::{
+    Doubt, UploadOutcome, UploadOutcomes, UploadState, WriteEnd, WriterState,
+};

@@ -1,4 +1,4 @@
-//! [`Turn`]: applies one line of a session to its account's upload outcomes and activity log.
+//! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity log.
 //!
 //! The server logs a request before it serves it. Afterwards it logs only a failure. So if the next
 //! line of the session is a failure, the request's change is undone and its activity line amended.
@@ -7,11 +7,14 @@
 
 use jiff::Timestamp;
 
-use super::tracker::Part;
+use super::tracker::AccountActivity;
 use crate::audit::activity_limit::LineId;
-use crate::audit::logged_name::Name;
-use crate::audit::sftp_server_log::{Said, Spelled};
-use crate::audit::upload_outcome::{By, End, Fact, Facts, SessionId, unsure, worse};
+use crate::audit::logged_name::LoggedName;
+use crate::audit::sftp_server_log::{LoggedPath, ServerMessage};
+use crate::audit::upload_outcome::{
+    RequestOrigin, SessionId, UploadOutcome, UploadOutcomes, WriteEnd, with_unknown_writers,
+    worse_of,
+};
 
 /// How much of a path the activity log shows, in bytes.
 const SHOWN_PATH: usize = 300;
@@ -29,31 +32,31 @@ pub struct Session {
     /// The client's address, if known.
     pub from: Option<String>,
     /// The request of its last line, which may still fail.
-    pub request: Option<Request>,
+    pub request: Option<LoggedRequest>,
 }
 
 /// The activity log's actions for a request.
 #[derive(Debug)]
-struct Actions {
+struct RequestActions {
     done: &'static str,
     refused: &'static str,
     /// This request was refused, or a later one.
     unconfirmed: &'static str,
 }
 
-const OPEN: Actions = Actions {
+const OPEN: RequestActions = RequestActions {
     done: "file.opened",
     refused: "file.open_refused",
     unconfirmed: "file.open_unconfirmed",
 };
 
-const RENAME: Actions = Actions {
+const RENAME: RequestActions = RequestActions {
     done: "file.renamed",
     refused: "file.rename_refused",
     unconfirmed: "file.rename_unconfirmed",
 };
 
-const REMOVE: Actions = Actions {
+const REMOVE: RequestActions = RequestActions {
     done: "file.removed",
     refused: "file.remove_refused",
     unconfirmed: "file.remove_unconfirmed",
@@ -61,9 +64,9 @@ const REMOVE: Actions = Actions {
 
 /// A request in the log whose failure may still follow.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
-    line: Option<Line>,
-    changes: Vec<Change>,
+pub struct LoggedRequest {
+    line: Option<RequestLine>,
+    changes: Vec<OutcomeChange>,
     /// Whether it opens a file.
     opens: bool,
     /// Whether it cannot succeed. It changes something outside incoming, where the account cannot
@@ -75,23 +78,23 @@ pub struct Request {
 
 /// A request's line in the activity log.
 #[derive(Clone, Debug)]
-struct Line {
+struct RequestLine {
     id: LineId,
-    actions: &'static Actions,
+    actions: &'static RequestActions,
     detail: String,
 }
 
 /// A request's change to the outcome of a file.
 #[derive(Clone, Debug)]
-struct Change {
-    name: Name,
-    before: Option<Fact>,
-    after: Option<Fact>,
+struct OutcomeChange {
+    name: LoggedName,
+    before: Option<UploadOutcome>,
+    after: Option<UploadOutcome>,
 }
 
 /// The context of one line: its account and its session.
-pub struct Turn<'a> {
-    pub part: &'a mut Part,
+pub struct LineHandler<'a> {
+    pub activity: &'a mut AccountActivity,
     pub session: &'a mut Session,
     /// When the line was sent.
     pub at: Timestamp,
@@ -99,122 +102,125 @@ pub struct Turn<'a> {
     pub next: Option<SessionId>,
 }
 
-impl Turn<'_> {
+impl LineHandler<'_> {
     /// Applies the line.
-    pub fn take(mut self, said: &Said<'_>) {
+    pub fn take(mut self, message: &ServerMessage<'_>) {
         let last = self.session.request.take();
-        if let Said::Failed(status) = said {
+        if let ServerMessage::Failed(status) = message {
             if let Some(request) = last {
                 self.failed(request, status);
             }
             return;
         }
         if let Some(line) = last.and_then(|request| request.line) {
-            self.part.limit.confirm(line.id);
+            self.activity.limit.confirm(line.id);
         }
-        match said {
-            Said::SessionOpened { from } => {
+        match message {
+            ServerMessage::SessionOpened { from } => {
                 let (id, address) = (self.next, Some((*from).to_owned()));
                 *self.session = Session { id, from: address, request: None };
-                self.show("session.opened", || (*from).to_owned());
+                self.log("session.opened", || (*from).to_owned());
             }
-            Said::Opened { path, writes, empties, creates } => {
+            ServerMessage::Opened { path, writes, empties, creates } => {
                 self.opened(*path, *writes, *empties, *creates);
             }
-            Said::Closed { path, bytes, forced } => {
+            ServerMessage::Closed { path, bytes, forced } => {
                 let moved = bytes.map(|bytes| (bytes.read, bytes.written));
                 self.closed(*path, moved, *forced);
             }
-            Said::Renamed { paths, text, replaces } => self.renamed(paths, text, *replaces),
-            Said::Removed(path) => self.removed(*path),
-            Said::Set(path) => self.set(*path),
-            Said::SessionClosed => {
-                let from = self.session.from.take().unwrap_or_default();
-                self.show("session.closed", || from);
+            ServerMessage::Renamed { paths, text, replaces } => {
+                self.renamed(paths, text, *replaces)
             }
-            Said::Failed(_) | Said::Other => {}
+            ServerMessage::Removed(path) => self.removed(*path),
+            ServerMessage::Set(path) => self.set(*path),
+            ServerMessage::SessionClosed => {
+                let from = self.session.from.take().unwrap_or_default();
+                self.log("session.closed", || from);
+            }
+            ServerMessage::Failed(_) | ServerMessage::Other => {}
         }
     }
 
-    fn opened(&mut self, path: Spelled<'_>, writes: bool, empties: bool, creates: bool) {
-        let name = Name::in_incoming(path).filter(|_| writes);
-        let request = self.change(name.iter(), |facts, by| {
+    fn opened(&mut self, path: LoggedPath<'_>, writes: bool, empties: bool, creates: bool) {
+        let name = LoggedName::in_incoming(path).filter(|_| writes);
+        let request = self.change(name.iter(), |outcomes, by| {
             if let Some(name) = &name {
-                facts.opened(name, empties, by);
+                outcomes.opened(name, empties, by);
             }
         });
         let what = if writes { "to write" } else { "to read" };
-        let detail = format!("{} {what}", shown(path));
-        let request = Request {
+        let detail = format!("{} {what}", display(path));
+        let request = LoggedRequest {
             opens: true,
-            is_impossible: writes && Name::is_outside_incoming(path),
+            is_impossible: writes && LoggedName::is_outside_incoming(path),
             exists: creates && name.is_some(),
             ..request
         };
         self.request(&OPEN, detail, request);
     }
 
-    fn closed(&mut self, path: Spelled<'_>, moved: Option<(u64, u64)>, forced: bool) {
-        if let Some(name) = Name::in_incoming(path) {
-            self.part.facts.closed(&name, forced, moved, by(self.session, self.at));
+    fn closed(&mut self, path: LoggedPath<'_>, moved: Option<(u64, u64)>, forced: bool) {
+        if let Some(name) = LoggedName::in_incoming(path) {
+            self.activity.outcomes.closed(&name, forced, moved, by(self.session, self.at));
         }
         let action = if forced { "file.cut_off" } else { "file.closed" };
-        self.show(action, || match moved {
+        self.log(action, || match moved {
             Some((read, written)) => {
-                format!("{}: {written} bytes written, {read} read", shown(path))
+                format!("{}: {written} bytes written, {read} read", display(path))
             }
-            None => shown(path),
+            None => display(path),
         });
     }
 
-    fn renamed(&mut self, paths: &[(Spelled<'_>, Spelled<'_>)], text: &str, replaces: bool) {
+    fn renamed(&mut self, paths: &[(LoggedPath<'_>, LoggedPath<'_>)], text: &str, replaces: bool) {
         // If quotes in the names make the line ambiguous, a known old name decides.
         let mut all: Vec<_> = paths.iter().collect();
         if all.len() > 1 {
-            let facts = &self.part.facts;
+            let outcomes = &self.activity.outcomes;
             let is_known =
-                |old| Name::in_incoming(old).is_some_and(|old| facts.get(&old).is_some());
+                |old| LoggedName::in_incoming(old).is_some_and(|old| outcomes.get(&old).is_some());
             all.retain(|(old, _)| is_known(*old));
         }
         let [(old, new)] = &all[..] else {
-            self.part.facts.lose_track(self.at);
+            self.activity.outcomes.reset(self.at);
             let detail = match paths {
-                [] => shown(Spelled { text, cut: true }),
-                _ => format!("old \"{}\", where the old name ends is not known", cut_short(text)),
+                [] => display(LoggedPath { text, cut: true }),
+                _ => format!("old \"{}\", where the old name ends is not known", truncate(text)),
             };
-            return self.request(&RENAME, detail, Request::default());
+            return self.request(&RENAME, detail, LoggedRequest::default());
         };
-        let detail = format!("{} to {}", shown(*old), shown(*new));
-        let is_outside = Name::is_outside_incoming(*old) || Name::is_outside_incoming(*new);
-        let (old, new) = (Name::in_incoming(*old), Name::in_incoming(*new));
+        let detail = format!("{} to {}", display(*old), display(*new));
+        let is_outside =
+            LoggedName::is_outside_incoming(*old) || LoggedName::is_outside_incoming(*new);
+        let (old, new) = (LoggedName::in_incoming(*old), LoggedName::in_incoming(*new));
         let is_impossible = is_outside || (!replaces && self.exists(new.as_ref()));
         let exists = new.is_some() && self.exists(old.as_ref());
         let request =
-            self.change([&old, &new].into_iter().flatten(), |facts, by| match (&old, &new) {
-                (Some(old), Some(new)) => facts.renamed(old, new, by),
-                (Some(old), None) => facts.set(old, None),
+            self.change([&old, &new].into_iter().flatten(), |outcomes, by| match (&old, &new) {
+                (Some(old), Some(new)) => outcomes.renamed(old, new, by),
+                (Some(old), None) => outcomes.set(old, None),
                 _ => {} // the old name is outside incoming, where the account cannot write
             });
-        self.request(&RENAME, detail, Request { is_impossible, exists, ..request });
+        self.request(&RENAME, detail, LoggedRequest { is_impossible, exists, ..request });
     }
 
-    fn removed(&mut self, path: Spelled<'_>) {
-        let name = Name::in_incoming(path);
+    fn removed(&mut self, path: LoggedPath<'_>) {
+        let name = LoggedName::in_incoming(path);
         let exists = self.exists(name.as_ref());
-        let is_impossible = Name::is_outside_incoming(path);
-        let request = self.change(name.iter(), |facts, _| {
+        let is_impossible = LoggedName::is_outside_incoming(path);
+        let request = self.change(name.iter(), |outcomes, _| {
             if let Some(name) = &name {
-                facts.set(name, None);
+                outcomes.set(name, None);
             }
         });
-        self.request(&REMOVE, shown(path), Request { is_impossible, exists, ..request });
+        self.request(&REMOVE, display(path), LoggedRequest { is_impossible, exists, ..request });
     }
 
-    fn set(&mut self, path: Spelled<'_>) {
-        let name = Name::in_incoming(path);
-        let request = self.change(name.iter(), |facts, by| {
+    fn set(&mut self, path: LoggedPath<'_>) {
+        let name = LoggedName::in_incoming(path);
+        let request = self.change(name.iter(), |outcomes, by| {
             if let Some(name) = &name {
-                facts.touched(name, by);
+                outcomes.touched(name, by);
             }
         });
         self.session.request = Some(request);
@@ -222,83 +228,88 @@ impl Turn<'_> {
 
     /// Handles a failure: `request`, the session's last one, got `status`, or a later request did
     /// that is not logged.
-    fn failed(&mut self, request: Request, status: &str) {
-        let Request { line, changes, opens, is_impossible, exists } = request;
+    fn failed(&mut self, request: LoggedRequest, status: &str) {
+        let LoggedRequest { line, changes, opens, is_impossible, exists } = request;
         if exists && !is_impossible && status == NO_SUCH_FILE {
             if let Some(line) = line {
-                self.part.limit.confirm(line.id);
+                self.activity.limit.confirm(line.id);
             }
             return; // the status belongs to a later request
         }
-        for Change { name, before, after } in changes {
-            let now = self.part.facts.get(&name).cloned();
-            let fact = if is_impossible && now == after {
+        for OutcomeChange { name, before, after } in changes {
+            let now = self.activity.outcomes.get(&name).cloned();
+            let outcome = if is_impossible && now == after {
                 before
             } else if opens && is_open(now.as_ref()) && status != DENIED {
                 continue; // a write may have failed instead of the opening
             } else if opens && now == after {
-                unsure(before)
+                with_unknown_writers(before)
             } else {
-                worse(before, now)
+                worse_of(before, now)
             };
-            self.part.facts.set(&name, fact);
+            self.activity.outcomes.set(&name, outcome);
         }
-        let Some(Line { id, actions, detail }) = line else { return };
+        let Some(RequestLine { id, actions, detail }) = line else { return };
         let (action, detail) = if is_impossible {
             (actions.refused, format!("{detail}: {status}"))
         } else {
             let whose = "answered to this or to a later request that is not logged";
             (actions.unconfirmed, format!("{detail}: {status}, {whose}"))
         };
-        self.part.limit.amend(id, self.at, action, detail);
+        self.activity.limit.amend(id, self.at, action, detail);
     }
 
     /// Returns whether the file exists, by the log.
-    fn exists(&self, name: Option<&Name>) -> bool {
-        name.is_some_and(|name| self.part.facts.has(name))
+    fn exists(&self, name: Option<&LoggedName>) -> bool {
+        name.is_some_and(|name| self.activity.outcomes.file_exists(name))
     }
 
     /// Applies `change` to the outcomes, and returns a request that records what it did to `names`.
     fn change<'n>(
         &mut self,
-        names: impl Iterator<Item = &'n Name>,
-        change: impl FnOnce(&mut Facts, By<'_>),
-    ) -> Request {
-        let facts = &mut self.part.facts;
+        names: impl Iterator<Item = &'n LoggedName>,
+        change: impl FnOnce(&mut UploadOutcomes, RequestOrigin<'_>),
+    ) -> LoggedRequest {
+        let outcomes = &mut self.activity.outcomes;
         let names: Vec<_> = names.collect();
-        let before: Vec<_> = names.iter().map(|name| facts.get(name).cloned()).collect();
-        change(facts, by(self.session, self.at));
+        let before: Vec<_> = names.iter().map(|name| outcomes.get(name).cloned()).collect();
+        change(outcomes, by(self.session, self.at));
         let changes = names.into_iter().zip(before).map(|(name, before)| {
-            let after = facts.get(name).cloned();
-            Change { name: name.clone(), before, after }
+            let after = outcomes.get(name).cloned();
+            OutcomeChange { name: name.clone(), before, after }
         });
-        Request { changes: changes.collect(), ..Request::default() }
+        LoggedRequest { changes: changes.collect(), ..LoggedRequest::default() }
     }
 
     /// Keeps a request and its activity line until the next line shows whether it failed.
-    fn request(&mut self, actions: &'static Actions, detail: String, request: Request) {
-        let id = self.part.limit.add_awaiting(self.at, actions.done, || detail.clone());
+    fn request(
+        &mut self,
+        actions: &'static RequestActions,
+        detail: String,
+        request: LoggedRequest,
+    ) {
+        let id = self.activity.limit.add_awaiting(self.at, actions.done, || detail.clone());
         self.session.request =
-            Some(Request { line: Some(Line { id, actions, detail }), ..request });
+            Some(LoggedRequest { line: Some(RequestLine { id, actions, detail }), ..request });
     }
 
-    fn show(&mut self, action: &'static str, detail: impl FnOnce() -> String) {
-        self.part.limit.add(self.at, action, detail);
+    fn log(&mut self, action: &'static str, detail: impl FnOnce() -> String) {
+        self.activity.limit.add(self.at, action, detail);
     }
 }
 
-fn is_open(fact: Option<&Fact>) -> bool {
-    fact.is_some_and(|fact| fact.end == End::Open)
+fn is_open(outcome: Option<&UploadOutcome>) -> bool {
+    outcome.is_some_and(|outcome| outcome.end == WriteEnd::Open)
 }
 
-fn by(session: &Session, at: Timestamp) -> By<'_> {
-    By { session: session.id, at, from: session.from.as_deref() }
+fn by(session: &Session, at: Timestamp) -> RequestOrigin<'_> {
+    RequestOrigin { session: session.id, at, from: session.from.as_deref() }
 }
 
 /// Returns a path for display, in the log's spelling, which is printable. It is quoted if it
 /// contains quotation marks or a space.
-fn shown(path: Spelled<'_>) -> String {
-    let text = cut_short(path.text);
+fn display(path: LoggedPath<'_>) -> String {
+    let text = truncate(path.text);
     let name = match text.contains([' ', '"']) {
         true => format!("\"{}\"", text.replace('"', "\\\"")),
         false => text,
@@ -306,7 +317,7 @@ fn shown(path: Spelled<'_>) -> String {
     if path.cut { format!("{name} (cut off in the log)") } else { name }
 }
 
-fn cut_short(text: &str) -> String {
+fn truncate(text: &str) -> String {
     match text.get(..SHOWN_PATH) {
         Some(begin) => format!("{begin}…"),
         None => text.to_owned(),

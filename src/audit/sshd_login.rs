@@ -24,7 +24,7 @@ pub struct Login {
 
 /// The fields of a journal entry that are used (`journalctl --output=json`).
 #[derive(Deserialize)]
-struct Entry {
+struct JournalEntry {
     #[serde(rename = "MESSAGE")]
     message: Value,
     #[serde(rename = "_UID")]
@@ -38,7 +38,7 @@ struct Entry {
 impl Login {
     /// Parses a journal entry in JSON. Returns `None` if it is not a login by key.
     pub fn from_journal(entry: &[u8]) -> Option<Self> {
-        let entry: Entry = serde_json::from_slice(entry).ok()?;
+        let entry: JournalEntry = serde_json::from_slice(entry).ok()?;
         let is_sshd = text(&entry.uid)? == "0" && is_sshd(entry.program.as_ref().and_then(text));
         // In milliseconds, like the state database, so that an entry read again compares equal.
         let at = Timestamp::from_millisecond(entry.micros.parse::<i64>().ok()? / 1000).ok()?;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_as_sshd_says_it() {
+    fn parses_a_login_of_sshd() {
         let login = entry(MESSAGE.into(), "0", Some("/usr/sbin/sshd")).unwrap();
         assert_eq!((login.account.as_str(), login.from.as_str()), ("TEST-1", "192.0.2.7"));
         assert!(login.fingerprint.starts_with("SHA256:yEe0"));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_is_not_believed() {
+    fn rejects_entries_of_other_programs() {
         assert_eq!(entry(MESSAGE.into(), "1000", Some("/usr/sbin/sshd")), None);
         assert_eq!(entry(MESSAGE.into(), "0", Some("/usr/bin/sudo")), None);
         assert_eq!(entry(MESSAGE.into(), "0", Some("/tmp/sshd")), None);
@@ -139,12 +139,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_borne(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn parser_accepts_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Login::from_journal(&bytes);
         }
 
         #[test]
-        fn any_message_is_borne(message in "Accepted publickey for \\PC{0,100}") {
+        fn parser_accepts_any_message(message in "Accepted publickey for \\PC{0,100}") {
             let _ = Login::from_message(&message, Timestamp::UNIX_EPOCH);
         }
     }

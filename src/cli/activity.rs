@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::context::{CliResult, Context};
 use super::import::since_word;
 use crate::account::AccountId;
-use crate::state::activity::Pages;
+use crate::state::activity::ActivityPages;
 
 #[derive(Debug, Subcommand)]
 pub enum ActivityCommand {
@@ -24,7 +24,7 @@ pub enum ActivityCommand {
 pub fn run(command: ActivityCommand, context: &Context) -> CliResult {
     let ActivityCommand::Export { account, since } = command;
     let state = context.state(&context.config()?)?;
-    let mut pages = state.read(|tx| Pages::new(tx, account, since))?;
+    let mut pages = state.read(|tx| ActivityPages::new(tx, account, since))?;
     loop {
         let lines = state.read(|tx| pages.next(tx))?;
         if lines.is_empty() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::state::deliveries::{self, Attempt, Channel, Delivery, Filter};
+use crate::state::deliveries::{self, Attempt, Channel, Delivery, DeliveryFilter};
 use crate::state::{self, State, activity, endpoints};
 
 #[derive(Debug, clap::Subcommand)]
@@ -61,7 +61,7 @@ pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
             let state = states.into_iter().find(|(wanted, _)| *wanted).map(|(_, state)| state);
             let account = account.map(|account| account.to_string());
             let import = import.map(|import| import.to_string());
-            list(context, &Filter { account, import, channel: by, state, limit })
+            list(context, &DeliveryFilter { account, import, channel: by, state, limit })
         }
         DeliveryCommand::Show { id } => show(context, id),
         DeliveryCommand::Retry { id: Some(id), .. } => retry(context, id),
@@ -75,7 +75,7 @@ fn channel(word: &str) -> Result<Channel, String> {
     found.ok_or_else(|| "is email or webhook".to_owned())
 }
 
-fn list(context: &Context, filter: &Filter) -> CliResult {
+fn list(context: &Context, filter: &DeliveryFilter) -> CliResult {
     let state = context.state(&context.config()?)?;
     let deliveries = state.read(|tx| deliveries::list(tx, filter))?;
     let titles = ["ID", "ACCOUNT", "IMPORT", "MILESTONE", "BY", "TO", "STATE", "TRIES", "NEXT"];
@@ -93,7 +93,7 @@ fn tell_why(
     context: &Context,
     state: &State,
     deliveries: &[Delivery],
-    filter: &Filter,
+    filter: &DeliveryFilter,
 ) -> Result<(), CliError> {
     let out = context.output();
     for delivery in deliveries {
@@ -135,7 +135,7 @@ fn show(context: &Context, id: i64) -> CliResult {
     let state = context.state(&context.config()?)?;
     let found = state.read(|tx| {
         let delivery = deliveries::find(tx, id)?;
-        Ok::<_, state::Error>(delivery.map(|d| (d, deliveries::attempts(tx, id))))
+        Ok::<_, state::Error>(delivery.map(|d| (d, deliveries::list_attempts(tx, id))))
     })?;
     let Some((delivery, log)) = found else { return Err(unknown(id)) };
     let shown = Shown { delivery, log: log? };

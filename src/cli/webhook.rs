@@ -6,7 +6,7 @@ use super::{CliError, CliResult, Context};
 use crate::account::AccountId;
 use crate::outbox::retry::Outcome;
 use crate::outbox::{Guard, Lookup, Request, Secret, Sender, check_name, check_url, message_id};
-use crate::state::endpoints::{self, Added, Endpoint};
+use crate::state::endpoints::{self, AddOutcome, Endpoint};
 use crate::state::{self, activity};
 
 #[derive(Debug, clap::Subcommand)]
@@ -75,18 +75,18 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
     let (at, secret) = (Timestamp::now(), Secret::generate()?.reveal());
     let added = state.write(|tx| {
         let added = endpoints::add(tx, at, account, name, url, &secret)?;
-        if added == Added::Yes {
+        if added == AddOutcome::Added {
             activity::log(tx, at, Some(account), None, "webhook.added", &format!("{name}: {url}"))?;
         }
         Ok::<_, state::Error>(added)
     })?;
     match added {
-        Added::Yes => {}
-        Added::NoAccount => {
+        AddOutcome::Added => {}
+        AddOutcome::NoAccount => {
             return Err(CliError::new(format_args!("there is no account {account}"))
                 .hint(format_args!("sftp-import account add {account} --email ADDR")));
         }
-        Added::NameTaken => {
+        AddOutcome::NameTaken => {
             return Err(CliError::new(format_args!("{account} has an endpoint {name} already"))
                 .hint(format_args!("sftp-import webhook remove {account} {name}")));
         }
@@ -131,7 +131,7 @@ fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
     let (config, now) = (context.config()?, Timestamp::now());
     let state = context.state(&config)?;
     let target = state
-        .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
+        .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
         .ok_or_else(|| unknown(account, name))?;
     drop(state); // a slow endpoint must not block other users of the database
     let (id, secrets) = (message_id(), target.secrets()?);
@@ -161,7 +161,7 @@ fn rotate(context: &Context, account: &AccountId, name: &str) -> CliResult {
         (context.state(&config)?, Timestamp::now(), Secret::generate()?.reveal());
     let until = at.checked_add(config.webhooks.old_secret_for.get())?;
     let found = state.write(|tx| {
-        let found = endpoints::rotate(tx, account, name, &secret, until)?;
+        let found = endpoints::rotate_secret(tx, account, name, &secret, until)?;
         if found {
             activity::log(tx, at, Some(account), None, "webhook.rotated", name)?;
         }

@@ -1,5 +1,5 @@
 //! The threads of the upload audit: the reader reads the log socket and never waits for anything
-//! else; the writer links the socket into chroots and stores the ledger.
+//! else; the writer links the socket into chroots and stores the tracker's changes.
 //!
 //! Invariant: the reader survives every error, because nothing else empties the socket, and it does
 //! not keep the state database open. The writer has ended when [`AuditWriter::stop`] returns.

@@ -93,7 +93,7 @@ async fn serve(
 ) -> Result<(), StartupError> {
     let opener_end = opener_process.ended()?;
     let context = Context::with_opener(Arc::clone(&config), opener)?;
-    match spool::gives_leases(&context.layout) {
+    match spool::check_leases(&context.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
         Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // e.g. a full disk
         Ok(()) => {}

@@ -91,7 +91,7 @@ pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
     }
     match NEEDED.get(usize::from(report[0])) {
         Some((_, capability)) => Err(OpenerError::Capability(capability)),
-        None => Ok((Opener::process(OwnedFd::from(ours)), OpenerProcess { child })),
+        None => Ok((Opener::connect(OwnedFd::from(ours)), OpenerProcess { child })),
     }
 }
 

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 
 use crate::config::Paths;
 use crate::spool::Layout;
-use crate::state::{Alone, NotAlone};
+use crate::state::{InstanceLock, InstanceLockError};
 
 /// How long a daemon that is ending may take to release the lock. A killed process still exists for
 /// a moment.
@@ -55,8 +55,8 @@ pub fn check(paths: &Paths) -> Result<(), PreflightError> {
 
 /// Takes the lock that keeps a second daemon from the state folder. Waits for a daemon that is
 /// ending.
-pub fn take_instance_lock(paths: &Paths) -> Result<Alone, NotAlone> {
-    Alone::take(&paths.state, PATIENCE)
+pub fn take_instance_lock(paths: &Paths) -> Result<InstanceLock, InstanceLockError> {
+    InstanceLock::acquire(&paths.state, PATIENCE)
 }
 
 fn folder(path: &Path) -> Result<fs::Metadata, PreflightError> {

@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use crate::account::AccountId;
 use crate::sanitize::chain;
-use crate::spool::{Followed, Look, Watcher};
+use crate::spool::{FollowResult, ScanTarget, Watcher};
 
 /// Pause after an error of inotify.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ impl AccountWatcher {
     }
 
     /// Waits for the next wake-ups. Can be cancelled and called again without losing one.
-    pub async fn next(&mut self) -> Vec<Look> {
+    pub async fn next(&mut self) -> Vec<ScanTarget> {
         if let Some(until) = self.paused_until {
             sleep_until(until.into()).await;
             self.paused_until = None;
@@ -37,7 +37,7 @@ impl AccountWatcher {
         self.watcher.next().await.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
             self.paused_until = Some(Instant::now() + PAUSE);
-            vec![Look::All]
+            vec![ScanTarget::All]
         })
     }
 
@@ -54,7 +54,7 @@ impl AccountWatcher {
         self.log_errors(followed)
     }
 
-    fn log_errors(&self, followed: Followed) -> Vec<AccountId> {
+    fn log_errors(&self, followed: FollowResult) -> Vec<AccountId> {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }

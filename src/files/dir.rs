@@ -2,7 +2,7 @@
 //!
 //! Invariant: an open follows no symbolic link, does not wait for a FIFO's other end, and its
 //! handle is not inherited by child processes. Names are one path component: a
-//! [`super::entry::usable_name`] or one of ours.
+//! name that the spool has checked or one of ours.
 
 use std::fs::File;
 use std::io;

@@ -14,10 +14,21 @@ pub struct IoError {
 }
 
 impl IoError {
-    /// Names the operation and the path of an I/O error; made for `map_err`.
-    pub fn of(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub fn new(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self { operation, path: path.into(), source: source.into() }
+    }
+
+    /// Returns a function for `map_err` that adds the operation and the path to an error.
+    pub fn of<E: Into<io::Error>>(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |source| Self { operation, path, source }
+        move |source| Self::new(operation, path, source)
     }
 
     /// Returns whether the disk, or the process's share of it, is full.

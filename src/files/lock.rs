@@ -1,17 +1,92 @@
-//! Lock files: opened without following a link or waiting for a FIFO's other end.
+//! Locks on files (flock(2)). The kernel releases a lock when its process ends, even by a crash.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
+use super::error::IoError;
 use super::private;
 
-/// Opens the lock file `path`, which only its owner can open, and creates it if it is missing. It
-/// must be a regular file.
-pub fn open(path: &Path) -> io::Result<File> {
+/// How long to wait between two attempts to get a lock.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// An open lock file. It is not locked yet.
+#[derive(Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LockFile {
+    /// Opens the lock file `path`, which only its owner can open, and creates it if it is missing.
+    /// Does not follow a link or wait for a FIFO's other end.
+    pub fn open(path: &Path) -> Result<Self, IoError> {
+        let file = open(path).map_err(IoError::of("open", path))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Opens the lock file `name` in `folder`, and creates both if they are missing. Only this
+    /// process's user may have rights in the folder, because another user could hold the lock for
+    /// ever.
+    pub fn open_private(folder: &Path, name: &str) -> Result<Self, IoError> {
+        let path = folder.join(name);
+        private::make_folder(folder).map_err(IoError::of("lock", &path))?;
+        Self::open(&path)
+    }
+
+    /// Waits until no other process has the lock, and locks the file.
+    pub fn lock(self) -> Result<FileLock, IoError> {
+        self.file.lock().map_err(IoError::of("lock", &self.path))?;
+        Ok(FileLock { file: self.file })
+    }
+
+    /// Locks the file. `None` if another process still has the lock after `patience`.
+    pub fn try_lock(self, patience: Duration) -> Result<Option<FileLock>, IoError> {
+        let begun = Instant::now();
+        loop {
+            match self.file.try_lock() {
+                Ok(()) => return Ok(Some(FileLock { file: self.file })),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => {
+                    return Err(IoError::new("lock", self.path, error));
+                }
+            }
+        }
+    }
+}
+
+/// An exclusive lock on a file, released when it is dropped.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct FileLock {
+    file: File,
+}
+
+impl FileLock {
+    /// Returns a duplicate of the handle as the standard input of a child process. If this process is
+    /// killed, the lock lasts until the child ends.
+    pub fn share(&self) -> io::Result<Stdio> {
+        Ok(self.file.try_clone()?.into())
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that was just forked has a duplicate until
+        // its exec. If this fails, the lock ends with the last duplicate.
+        let _ = self.file.unlock();
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -25,13 +100,6 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens the lock file `name` in `folder`, and creates both if they are missing. Only this
-/// process's user may have rights in the folder, because another user could hold the lock for ever.
-pub fn open_private(folder: &Path, name: &str) -> io::Result<File> {
-    private::make_folder(folder)?;
-    open(&folder.join(name))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -43,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_and_a_fifo_are_refused_at_once() {
+    fn links_and_fifos_are_refused_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let (link, target) = (folder.path().join("link"), folder.path().join("target"));
         symlink(&target, &link).unwrap();
@@ -56,21 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn a_private_folder_is_made_and_checked() {
+    fn a_private_folder_is_created_and_checked() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("admin");
-        open_private(&folder, "x.lock").unwrap();
-        open_private(&folder, "x.lock").unwrap();
+        LockFile::open_private(&folder, "x.lock").unwrap();
+        LockFile::open_private(&folder, "x.lock").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&folder), mode(&folder.join("x.lock"))), (0o700, 0o600));
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o710)).unwrap();
-        let error = open_private(&folder, "x.lock").unwrap_err().to_string();
-        assert!(error.ends_with(&format!("chmod 0700 {}", folder.display())), "{error}");
+        let fault = || LockFile::open_private(&folder, "x.lock").unwrap_err().source.to_string();
+        assert!(fault().ends_with(&format!("chmod 0700 {}", folder.display())), "{}", fault());
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
         if geteuid().is_root() {
             chown(&folder, Some(4711), None).unwrap();
-            let error = open_private(&folder, "x.lock").unwrap_err().to_string();
-            assert!(error.contains("user id 4711"), "{error}");
+            assert!(fault().contains("user id 4711"), "{}", fault());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Files that nothing else of the crate explains: locks, owners, private files, directory handles, durable writes.
+//! Files and folders: durable changes, locks, handles on directories, and file rights.
 
 pub mod dir;
 pub mod durable;
@@ -6,3 +6,5 @@ pub mod error;
 pub mod lock;
 pub mod owner;
 pub mod private;
+
+pub use error::IoError;

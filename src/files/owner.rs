@@ -17,6 +17,8 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid, setgroups};
 
+use super::error::IoError;
+
 /// A user and group whose file rights this process can use; `None` if they are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(Option<(Uid, Gid)>);
@@ -39,6 +41,11 @@ impl Owner {
             setgroups(&[])?;
         }
         Ok(Self(Some((Uid::from_raw(found.uid()), Gid::from_raw(found.gid())))))
+    }
+
+    /// Gives this thread the file rights of the owner of `folder` until the result is dropped.
+    pub fn assume_of(folder: &Path) -> Result<OwnerRights, IoError> {
+        Self::of(folder).and_then(Self::assume).map_err(IoError::of("act as the owner of", folder))
     }
 
     /// Returns the process's own user, for the use of its own files while another owner's rights
@@ -109,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn root_has_the_owners_file_rights_and_gets_its_own_back() {
+    fn root_gets_its_own_rights_again() {
         let Some((root, folder)) = folder() else { return };
         let (secret, new) = (root.path().join("secret"), root.path().join("new"));
         {
@@ -154,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_roots_changes_nothing() {
+    fn a_folder_of_root_needs_no_rights() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
         assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());

@@ -23,7 +23,7 @@ pub struct Context {
 impl Context {
     /// Opens the state database and store of `config`. This process opens accounts' files itself.
     pub fn open(config: Arc<Config>) -> state::Result<Self> {
-        let opener = Opener::here(&config);
+        let opener = Opener::in_process(&config);
         Self::with_opener(config, opener)
     }
 

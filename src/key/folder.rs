@@ -15,6 +15,9 @@ use nix::unistd::{Group, geteuid};
 
 use super::PublishError;
 use crate::authorized_keys::trust;
+use crate::files::IoError;
+use crate::files::durable::{create_private_file, publish, remove_file};
+use crate::files::lock::{FileLock, LockFile};
 
 /// The group of the user that sshd runs the helper as.
 pub const GROUP: &str = "_sftp-import-keys";
@@ -25,10 +28,6 @@ const DATABASE: &str = "keys.db";
 /// are published for sshd. (Tests run as any user.)
 pub(super) fn owners() -> [u32; 2] {
     [0, geteuid().as_raw()]
-}
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PublishError + 'a {
-    move |source| PublishError::File { what, path: path.to_owned(), source }
 }
 
 /// The folder, open and checked. Invariant: only root can change a name on its path or in it.
@@ -52,26 +51,16 @@ impl Folder {
             .read(true)
             .custom_flags(O_DIRECTORY | O_NOFOLLOW)
             .open(&path)
-            .map_err(failed("open", &path))?;
-        let found = handle.metadata().map_err(failed("examine", &path))?;
+            .map_err(IoError::of("open", &path))?;
+        let found = handle.metadata().map_err(IoError::of("examine", &path))?;
         trust::check_folder(&path, &found, &owners()).map_err(PublishError::Untrusted)?;
         Ok(Self { path, handle })
     }
 
-    /// Waits until no other process publishes, then holds the lock until the returned file is
-    /// closed. Only root can open the lock file, so no other user can delay a revocation.
-    pub fn lock(&self) -> Result<File, PublishError> {
-        let path = &self.path.join(".lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(O_NOFOLLOW)
-            .open(path)
-            .map_err(failed("open", path))?;
-        lock.lock().map_err(failed("lock", path))?;
-        Ok(lock)
+    /// Waits until no other process publishes. Only root can open the lock file, so no other user can
+    /// delay a revocation.
+    pub fn lock(&self) -> Result<FileLock, IoError> {
+        LockFile::open(&self.path.join(".lock"))?.lock()
     }
 
     /// Replaces keys.db with the file that `fill` writes. `fill` gets the path of an empty file. On
@@ -84,7 +73,7 @@ impl Folder {
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {
         let found = self.handle.metadata().and_then(|found| found.modified());
-        let before = found.map_err(failed("examine", &self.path))?;
+        let before = found.map_err(IoError::of("examine", &self.path))?;
         self.try_replace(fill).inspect_err(|_| {
             // The caller gets the first error.
             let _ = self.handle.set_modified(before);
@@ -98,45 +87,33 @@ impl Folder {
         let (new, database) = (&self.path.join(".keys.db.new"), &self.path.join(DATABASE));
         self.make_empty(new)?;
         let filled = fill(new)?;
-        File::open(new).and_then(|file| file.sync_all()).map_err(failed("flush", new))?;
-        fs::rename(new, database).map_err(failed("replace", database))?;
-        self.handle.sync_all().map_err(failed("flush", &self.path))?;
+        publish(new, database)?;
         Ok(filled)
     }
 
     /// Creates an empty file at `path` that the folder's group can read. Removes the remains of a
     /// crash first.
-    fn make_empty(&self, path: &Path) -> Result<(), PublishError> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("remove", path)(error));
-            }
-            _ => {}
-        }
-        let file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("create", path))?;
-        let group = self.handle.metadata().map_err(failed("examine", &self.path))?.gid();
-        fchown(&file, None, Some(group)).map_err(failed("set the group of", path))?;
-        file.set_permissions(Permissions::from_mode(0o640)).map_err(failed("protect", path))
+    fn make_empty(&self, path: &Path) -> Result<(), IoError> {
+        remove_file(path)?;
+        let file = create_private_file(path)?;
+        let group = self.handle.metadata().map_err(IoError::of("examine", &self.path))?.gid();
+        fchown(&file, None, Some(group)).map_err(IoError::of("set the group of", path))?;
+        file.set_permissions(Permissions::from_mode(0o640)).map_err(IoError::of("protect", path))
     }
 }
 
 /// Creates the folder if it is missing, and gives it to the helper's group if the host has one.
-fn make(folder: &Path) -> Result<(), PublishError> {
+fn make(folder: &Path) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o750).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        made => made.map_err(failed("make", folder))?,
+        made => made.map_err(IoError::of("make", folder))?,
     }
-    if let Some(group) = Group::from_name(GROUP)
-        .map_err(io::Error::from)
-        .map_err(failed("find the group of", folder))?
+    if let Some(group) =
+        Group::from_name(GROUP).map_err(IoError::of("find the group of", folder))?
     {
         chown(folder, None, Some(group.gid.as_raw()))
-            .map_err(failed("set the group of", folder))?;
+            .map_err(IoError::of("set the group of", folder))?;
     }
-    fs::set_permissions(folder, Permissions::from_mode(0o750)).map_err(failed("protect", folder))
+    fs::set_permissions(folder, Permissions::from_mode(0o750))
+        .map_err(IoError::of("protect", folder))
 }

@@ -22,7 +22,7 @@ pub use restrictions::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
 
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::registry::{self, ApprovedKey, Transaction, accounts, keys};
+use crate::registry::{self, ApprovedKey, RegistryTransaction, accounts, keys};
 use crate::sanitize::is_unprintable;
 
 /// The longest name of a key, in characters.
@@ -74,7 +74,7 @@ pub struct NewKey<'a> {
 
 /// Adds a key to `account` in the registry.
 pub fn add(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     account: &AccountId,
     new: NewKey<'_>,
@@ -97,7 +97,7 @@ pub fn add(
 
 /// Checks that [`add`] would accept the key. Changes nothing.
 pub fn check_new(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     account: &AccountId,
     new: &NewKey<'_>,
 ) -> Result<(), KeyError> {
@@ -133,7 +133,7 @@ pub struct Revoked {
 
 /// Revokes the key of `account` with that name or fingerprint, in the registry.
 pub fn revoke(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     account: &AccountId,
     name_or_fingerprint: &str,
@@ -150,7 +150,7 @@ pub fn revoke(
     Ok(Revoked { key, before: !now })
 }
 
-fn check_account(tx: &Transaction<'_>, id: &AccountId) -> Result<(), KeyError> {
+fn check_account(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<(), KeyError> {
     match accounts::get(tx, id)?.map(|account| account.state) {
         None => Err(KeyError::NoAccount(id.clone())),
         Some(AccountState::Removing) => Err(KeyError::Removing(id.clone())),

@@ -3,9 +3,8 @@
 //! Publishers take a lock, and each reads the registry after it has the lock. So the last one to
 //! finish has seen every change that was committed before.
 
-use std::io;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
@@ -14,14 +13,15 @@ use super::folder::Folder;
 use crate::authorized_keys::lookup::SCHEMA;
 use crate::authorized_keys::trust;
 use crate::config::Config;
-use crate::registry::keys::{Publishable, each_usable};
+use crate::files::IoError;
+use crate::registry::keys::{PublishableKey, for_each_usable};
 use crate::registry::{self, Registry};
 
 /// The keys could not be published. The last publication stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Another user than root can change the path of the published keys.
     #[error("cannot use the path of the published keys")]
     Untrusted(#[source] trust::Error),
@@ -61,14 +61,14 @@ fn write(
     let mut insert = transaction
         .prepare("INSERT INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .map_err(PublishError::Write)?;
-    let take = |key: Publishable<'_>| {
-        let Publishable { account, fingerprint, algorithm, public_key, from, expires_at } = key;
+    let take = |key: PublishableKey<'_>| {
+        let PublishableKey { account, fingerprint, algorithm, public_key, from, expires_at } = key;
         insert
             .execute(params![account, fingerprint, algorithm, public_key, from, expires_at])
             .map(|_| ())
             .map_err(PublishError::Write)
     };
-    let count = registry.read(|tx| each_usable(tx, now, uids, take))?;
+    let count = registry.read(|tx| for_each_usable(tx, now, uids, take))?;
     drop(insert);
     transaction.commit().map_err(PublishError::Write)?;
     connection.close().map_err(|(_, error)| PublishError::Write(error))?;

@@ -10,7 +10,7 @@ use super::PublishError;
 use super::folder::owners;
 use crate::authorized_keys::trust;
 use crate::config::Config;
-use crate::registry::keys::each_usable;
+use crate::registry::keys::for_each_usable;
 use crate::registry::{self, Registry};
 
 /// How the published keys differ from the registry.
@@ -34,7 +34,7 @@ pub fn difference(
 ) -> Result<Difference, PublishError> {
     let mut wanted = BTreeSet::new();
     registry.read(|tx| {
-        each_usable(tx, now, &config.accounts.uids(), |key| {
+        for_each_usable(tx, now, &config.accounts.uids(), |key| {
             wanted.insert((
                 key.account.to_owned(),
                 key.fingerprint.to_owned(),

@@ -419,5 +419,5 @@ fn no_change_is_lost_between_publishers() {
 }
 
 fn begin(admin: &std::path::Path) -> Registry {
-    Registry::begin(admin, "test", |_| Ok::<_, registry::Error>(())).unwrap()
+    Registry::create(admin, "test", |_| Ok::<_, registry::Error>(())).unwrap()
 }

@@ -15,7 +15,7 @@ use super::outcome::Made;
 use super::retry::{Outcome, judge};
 use super::webhook::{Request, Sender};
 use crate::config::{Config, Period};
-use crate::state::deliveries::{Attempt, Channel, Task};
+use crate::state::deliveries::{Attempt, Channel, DeliveryTask};
 use crate::state::{self, State, endpoints};
 
 /// Opens error files; the outbox does not know where they are.
@@ -101,21 +101,25 @@ impl Courier {
     }
 
     /// Makes the attempt. A panic is a failure of this delivery only.
-    fn make_guarded(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {
+    fn make_guarded(
+        &self,
+        tasks: &[(i64, DeliveryTask)],
+        now: Timestamp,
+    ) -> state::Result<Outcome> {
         catch_unwind(AssertUnwindSafe(|| self.make(tasks, now)))
             .unwrap_or_else(|_| Ok(Outcome::later("internal error: the attempt panicked")))
     }
 
-    fn make(&self, tasks: &[(i64, Task)], now: Timestamp) -> state::Result<Outcome> {
+    fn make(&self, tasks: &[(i64, DeliveryTask)], now: Timestamp) -> state::Result<Outcome> {
         match &tasks[0].1 {
             task if task.channel == Channel::Webhook => self.post(task, now),
             _ => Ok(self.mail(tasks)),
         }
     }
 
-    fn post(&self, task: &Task, now: Timestamp) -> state::Result<Outcome> {
+    fn post(&self, task: &DeliveryTask, now: Timestamp) -> state::Result<Outcome> {
         let (account, name) = (&task.milestone.account, &task.destination);
-        let target = self.state.read(|tx| endpoints::target(tx, account, name, now))?;
+        let target = self.state.read(|tx| endpoints::find_target(tx, account, name, now))?;
         let Some(target) = target else {
             return Ok(Outcome::Never("the endpoint was removed".into()));
         };

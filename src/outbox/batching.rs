@@ -22,7 +22,7 @@ use super::milestone::Milestone;
 use super::retry::Outcome;
 use crate::account::AccountId;
 use crate::sanitize::printable;
-use crate::state::deliveries::{self, Channel, Task};
+use crate::state::deliveries::{self, Channel, DeliveryTask};
 use crate::state::{self, activity};
 
 /// The most imports in one mail.
@@ -36,8 +36,8 @@ impl Courier {
         delivery: i64,
         now: Timestamp,
         began: Instant,
-    ) -> state::Result<Vec<(i64, Task)>> {
-        let Some(task) = self.state().read(|tx| deliveries::task(tx, delivery))? else {
+    ) -> state::Result<Vec<(i64, DeliveryTask)>> {
+        let Some(task) = self.state().read(|tx| deliveries::find_task(tx, delivery))? else {
             return Ok(Vec::new());
         };
         if task.channel == Channel::Webhook {
@@ -59,13 +59,13 @@ impl Courier {
         }
     }
 
-    fn turn(&self, task: &Task, began: Instant) -> Turn {
+    fn turn(&self, task: &DeliveryTask, began: Instant) -> Turn {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace.take(&task.milestone.account, &task.destination, began)
     }
 
     /// Removes a mail that was not delivered from the hourly count.
-    pub(super) fn did_not_go(&self, task: &Task, outcome: &Outcome, began: Instant) {
+    pub(super) fn did_not_go(&self, task: &DeliveryTask, outcome: &Outcome, began: Instant) {
         if task.channel == Channel::Email && !matches!(outcome, Outcome::Delivered(_)) {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             pace.give_back(&task.milestone.account, &task.destination, began);
@@ -75,7 +75,7 @@ impl Courier {
     /// Postpones all pending mails that count for the limit of `whose`, and logs it if `is_news`.
     fn hold(
         &self,
-        task: &Task,
+        task: &DeliveryTask,
         now: Timestamp,
         pause: Duration,
         whose: &Whose,
@@ -90,8 +90,8 @@ impl Courier {
         };
         self.state().write(|tx| {
             match whose {
-                Whose::Address(to) => deliveries::hold_address(tx, to, until)?,
-                Whose::Account(account) => deliveries::hold_account(tx, account, until)?,
+                Whose::Address(to) => deliveries::postpone_address(tx, to, until)?,
+                Whose::Account(account) => deliveries::postpone_account(tx, account, until)?,
             };
             let detail = format!("{what}: hourly limit reached; more wait, and are sent as one");
             let id: Option<AccountId> = account.parse().ok();
@@ -110,11 +110,12 @@ impl Courier {
     fn gather(
         &self,
         delivery: i64,
-        first: Task,
+        first: DeliveryTask,
         now: Timestamp,
-    ) -> state::Result<Vec<(i64, Task)>> {
+    ) -> state::Result<Vec<(i64, DeliveryTask)>> {
         let mut tasks = vec![(delivery, first)];
-        let others = self.state().read(|tx| deliveries::companions(tx, delivery, now, MOST - 1))?;
+        let others =
+            self.state().read(|tx| deliveries::list_companions(tx, delivery, now, MOST - 1))?;
         tasks.extend(others);
         Ok(tasks)
     }
@@ -124,17 +125,17 @@ impl Courier {
     fn gather_all(
         &self,
         delivery: i64,
-        first: Task,
+        first: DeliveryTask,
         now: Timestamp,
-    ) -> state::Result<Vec<(i64, Task)>> {
+    ) -> state::Result<Vec<(i64, DeliveryTask)>> {
         let end = match tells_an_end(&first) {
             true => Some((delivery, first.clone())),
-            false => self.state().read(|tx| deliveries::end_of(tx, delivery))?,
+            false => self.state().read(|tx| deliveries::find_end(tx, delivery))?,
         };
         let Some((delivery, first)) = end else { return Ok(vec![(delivery, first)]) };
         let mut tasks = self.gather(delivery, first, now)?;
         let earlier = self.state().read(|tx| {
-            let ends = tasks.iter().map(|(end, _)| deliveries::earlier(tx, *end));
+            let ends = tasks.iter().map(|(end, _)| deliveries::list_earlier(tx, *end));
             ends.collect::<state::Result<Vec<_>>>()
         })?;
         tasks.extend(earlier.into_iter().flatten());
@@ -143,13 +144,13 @@ impl Courier {
 }
 
 /// Reports whether `task` is a mail about an import's end.
-pub(super) fn tells_an_end(task: &Task) -> bool {
+pub(super) fn tells_an_end(task: &DeliveryTask) -> bool {
     let ends = [Milestone::Completed, Milestone::Failed].map(Milestone::as_str);
     task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
 }
 
 /// Returns the time until which a delivery without an attempt waits for others.
-fn waits_until(task: &Task, now: Timestamp, period: Duration) -> Option<Timestamp> {
+fn waits_until(task: &DeliveryTask, now: Timestamp, period: Duration) -> Option<Timestamp> {
     let until = task.milestone.at.checked_add(period).ok()?;
     // A milestone in the future is from before the clock was set back: don't wait for it.
     let is_young = task.milestone.at <= now && now < until;
@@ -163,8 +164,8 @@ mod tests {
     #[test]
     fn only_a_young_end_that_was_not_tried_waits() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let task = |kind: &str, attempts| Task {
-            milestone: deliveries::Milestone {
+        let task = |kind: &str, attempts| DeliveryTask {
+            milestone: deliveries::MilestoneRow {
                 id: "msg_0".into(),
                 import: None,
                 account: "acme".into(),
@@ -184,6 +185,6 @@ mod tests {
         assert_eq!(waits_until(&task("import.completed", 1), at(101), minute), None);
         assert!(tells_an_end(&end) && tells_an_end(&task("import.failed", 0)));
         assert!(!tells_an_end(&task("import.picked_up", 0)));
-        assert!(!tells_an_end(&Task { channel: Channel::Webhook, ..end }));
+        assert!(!tells_an_end(&DeliveryTask { channel: Channel::Webhook, ..end }));
     }
 }

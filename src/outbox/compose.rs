@@ -18,11 +18,11 @@ use super::retry::Outcome;
 use super::told::Told;
 use crate::import_id::ImportId;
 use crate::report::Report;
-use crate::state::deliveries::Task;
+use crate::state::deliveries::DeliveryTask;
 
 impl Courier {
     /// Sends `tasks`, which have one address, as one mail. Several are of imports of one account.
-    pub(super) fn mail(&self, tasks: &[(i64, Task)]) -> Outcome {
+    pub(super) fn mail(&self, tasks: &[(i64, DeliveryTask)]) -> Outcome {
         let sent = match tasks {
             [(_, task)] => match task.milestone.kind.as_str() {
                 notice::KIND => self.mail_endpoint(tasks),
@@ -34,20 +34,20 @@ impl Courier {
         sent.unwrap_or_else(|error| Outcome::Never(format!("the milestone can't be read: {error}")))
     }
 
-    fn mail_endpoint(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+    fn mail_endpoint(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<Outcome> {
         let body: notice::Body<EndpointDisabled> =
             serde_json::from_str(&tasks[0].1.milestone.body)?;
         Ok(self.mail_about(tasks, About::Endpoint(&body.data), Vec::new()))
     }
 
-    fn mail_unclaimed(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+    fn mail_unclaimed(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<Outcome> {
         let body: notice::Body<FilesUnclaimed> = serde_json::from_str(&tasks[0].1.milestone.body)?;
         Ok(self.mail_about(tasks, About::Unclaimed(&body.data), Vec::new()))
     }
 
-    fn mail_milestones(&self, tasks: &[(i64, Task)]) -> serde_json::Result<Outcome> {
+    fn mail_milestones(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<Outcome> {
         // In a batch, an import's end covers its earlier milestones.
-        let is_told = |task: &Task| tasks.len() == 1 || tells_an_end(task);
+        let is_told = |task: &DeliveryTask| tasks.len() == 1 || tells_an_end(task);
         let told = tasks.iter().filter(|(_, task)| is_told(task)).map(|(_, task)| self.told(task));
         let told: Vec<Told> = told.collect::<serde_json::Result<_>>()?;
         let error_files = self.enclosures(&told);
@@ -60,7 +60,7 @@ impl Courier {
 
     fn mail_about(
         &self,
-        tasks: &[(i64, Task)],
+        tasks: &[(i64, DeliveryTask)],
         about: About<'_>,
         error_files: Vec<Enclosure>,
     ) -> Outcome {
@@ -69,7 +69,7 @@ impl Courier {
         self.mailer.send(&Letter { about, id, at: task.milestone.at, to, error_files })
     }
 
-    fn told(&self, task: &Task) -> serde_json::Result<Told> {
+    fn told(&self, task: &DeliveryTask) -> serde_json::Result<Told> {
         let body: Body<Milestone> = serde_json::from_str(&task.milestone.body)?;
         let samples = self.samples(&body.data);
         Ok(Told { milestone: body.milestone, report: body.data, samples })
@@ -125,7 +125,7 @@ impl Courier {
 }
 
 /// Returns the local part of the Message-ID: the same deliveries have the same one.
-fn id(tasks: &[(i64, Task)]) -> String {
+fn id(tasks: &[(i64, DeliveryTask)]) -> String {
     let (first, task) = &tasks[0];
     let message = &task.milestone.id;
     match tasks.last() {

@@ -68,7 +68,7 @@ pub fn enqueue(
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
     let at = state::timestamp(state::millis(at))?; // the precision of the database
-    let row = deliveries::Milestone {
+    let row = deliveries::MilestoneRow {
         id: message_id(),
         import: Some(import.to_string()),
         account: account.to_string(),
@@ -83,7 +83,7 @@ pub fn enqueue(
         deliveries::add(tx, &row, Channel::Email, address)?;
     }
     if let Some(name) = &recipients.webhook {
-        let target = endpoints::target(tx, account.as_str(), name, at)?;
+        let target = endpoints::find_target(tx, account.as_str(), name, at)?;
         if target.is_some_and(|target| target.disabled.is_none()) {
             deliveries::add(tx, &row, Channel::Webhook, name)?;
         }

@@ -9,14 +9,14 @@ use crate::account::AccountId;
 use crate::config::Period;
 use crate::import_id::ImportId;
 use crate::sanitize::printable;
-use crate::state::deliveries::{self, After, Attempt, Channel, Task};
+use crate::state::deliveries::{self, Attempt, AttemptResult, Channel, DeliveryTask};
 use crate::state::{self, Transaction, activity, endpoints};
 
 /// An attempt that was made.
 #[derive(Debug)]
 pub(super) struct Made<'a> {
     pub delivery: i64,
-    pub task: &'a Task,
+    pub task: &'a DeliveryTask,
     pub attempt: &'a Attempt,
     pub outcome: &'a Outcome,
     pub verdict: Verdict,
@@ -30,12 +30,12 @@ impl Made<'_> {
         disable_after: Period,
     ) -> state::Result<bool> {
         let after = match self.verdict {
-            Verdict::Delivered => After::Delivered,
-            Verdict::RetryAt(at) => After::Retry(at),
-            Verdict::GiveUp | Verdict::DisableEndpoint => After::Failed,
+            Verdict::Delivered => AttemptResult::Delivered,
+            Verdict::RetryAt(at) => AttemptResult::Retry(at),
+            Verdict::GiveUp | Verdict::DisableEndpoint => AttemptResult::Failed,
         };
-        let is_recorded = deliveries::record(tx, self.delivery, self.attempt, after)?;
-        if is_recorded && after == After::Failed && *self.outcome != Outcome::NoMail {
+        let is_recorded = deliveries::record_attempt(tx, self.delivery, self.attempt, after)?;
+        if is_recorded && after == AttemptResult::Failed && *self.outcome != Outcome::NoMail {
             let (kind, to) = (&self.task.milestone.kind, &self.task.destination);
             let (channel, why) = (self.task.channel.as_str(), &self.attempt.outcome);
             self.log(tx, "delivery.failed", &format!("{kind} by {channel} to {to}: {why}"))?;
@@ -52,13 +52,13 @@ impl Made<'_> {
         let end = ended(self.attempt);
         let failing_since = match self.outcome {
             Outcome::Delivered(_) => {
-                endpoints::worked(tx, account, name)?;
+                endpoints::record_success(tx, account, name)?;
                 return Ok(false);
             }
             Outcome::Gone(_) => None,
             Outcome::Never(_) | Outcome::NoMail => return Ok(false), // not the endpoint's fault
             Outcome::Later { .. } => {
-                let since = endpoints::failed(tx, self.attempt.at, account, name)?;
+                let since = endpoints::record_failure(tx, self.attempt.at, account, name)?;
                 if !since.is_some_and(|since| has_failed_for(since, end, disable_after.get())) {
                     return Ok(false);
                 }
@@ -76,7 +76,7 @@ impl Made<'_> {
     ) -> state::Result<bool> {
         let (account, name) = (&self.task.milestone.account, &self.task.destination);
         let reason = self.attempt.outcome.clone();
-        let Some(target) = endpoints::target(tx, account, name, at)? else { return Ok(false) };
+        let Some(target) = endpoints::find_target(tx, account, name, at)? else { return Ok(false) };
         if !endpoints::disable(tx, at, account, name, &reason)? {
             return Ok(false);
         }

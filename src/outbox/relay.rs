@@ -22,7 +22,7 @@ use super::attempt::{Attachments, Courier};
 use super::retry::LONGEST_WAIT;
 use super::webhook::endpoint;
 use crate::config::Config;
-use crate::state::deliveries::{self, Channel, Due};
+use crate::state::deliveries::{self, Channel, DueDelivery};
 use crate::state::{self, State};
 
 /// The longest time between two scans: bounds the latency that a lost wake-up costs.
@@ -125,7 +125,7 @@ impl Relay {
         }
     }
 
-    fn start(&mut self, due: Due) {
+    fn start(&mut self, due: DueDelivery) {
         let (id, courier, done) = (due.id, Arc::clone(&self.courier), self.done_sender.clone());
         self.in_flight.0.insert(id, due);
         let work = move || {
@@ -150,7 +150,7 @@ fn survey(
     state: &State,
     now: Timestamp,
     longest_wait: Duration,
-) -> state::Result<(Vec<Due>, Duration)> {
+) -> state::Result<(Vec<DueDelivery>, Duration)> {
     let latest = now.checked_add(longest_wait).unwrap_or(Timestamp::MAX);
     if state.read(|tx| deliveries::next_due(tx, latest))?.is_some() {
         // The clock was set back since these were scheduled. The new time is written, as the
@@ -159,7 +159,7 @@ fn survey(
         state.write(|tx| deliveries::make_due(tx, now, latest))?;
     }
     state.read(|tx| {
-        let due = deliveries::due(tx, now)?;
+        let due = deliveries::list_due(tx, now)?;
         let wait = deliveries::next_due(tx, now)?.map(|next| next.duration_since(now));
         Ok((due, wait.map_or(POLL, |wait| wait.unsigned_abs().min(POLL))))
     })
@@ -167,12 +167,12 @@ fn survey(
 
 /// The deliveries in flight, by their number.
 #[derive(Debug, Default)]
-struct InFlight(HashMap<i64, Due>);
+struct InFlight(HashMap<i64, DueDelivery>);
 
 impl InFlight {
     /// Returns the deliveries of `due` that have a slot.
-    fn choose(&self, due: Vec<Due>) -> Vec<Due> {
-        let mut chosen: Vec<Due> = Vec::new();
+    fn choose(&self, due: Vec<DueDelivery>) -> Vec<DueDelivery> {
+        let mut chosen: Vec<DueDelivery> = Vec::new();
         for candidate in due {
             let busy = || self.0.values().chain(&chosen);
             let has_slot = match candidate.channel {
@@ -194,7 +194,7 @@ impl InFlight {
     }
 }
 
-fn host(due: &Due) -> Option<String> {
+fn host(due: &DueDelivery) -> Option<String> {
     due.url.as_deref().and_then(endpoint::host)
 }
 
@@ -204,16 +204,16 @@ mod tests {
 
     use super::*;
 
-    fn email(id: i64, to: &str) -> Due {
-        Due { id, channel: Channel::Email, lane: format!("email {to}"), url: None }
+    fn email(id: i64, to: &str) -> DueDelivery {
+        DueDelivery { id, channel: Channel::Email, lane: format!("email {to}"), url: None }
     }
 
-    fn webhook(id: i64, account: &str, host: &str) -> Due {
+    fn webhook(id: i64, account: &str, host: &str) -> DueDelivery {
         let (lane, url) = (format!("webhook {account} crm"), format!("https://{host}/in"));
-        Due { id, channel: Channel::Webhook, lane, url: Some(url) }
+        DueDelivery { id, channel: Channel::Webhook, lane, url: Some(url) }
     }
 
-    fn ids(chosen: Vec<Due>) -> Vec<i64> {
+    fn ids(chosen: Vec<DueDelivery>) -> Vec<i64> {
         chosen.into_iter().map(|due| due.id).collect()
     }
 
@@ -258,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let milestone = deliveries::Milestone {
+        let milestone = deliveries::MilestoneRow {
             id: "msg_1".into(),
             import: None,
             account: "acme".into(),

@@ -1,6 +1,6 @@
 //! Carries out the steps of a plan. Decides nothing.
 
-use super::lock::Turn;
+use super::lock::ProvisionLock;
 use super::shadow_utils::Tools;
 use super::step::Step;
 use super::{ProvisionError, folders, sessions};
@@ -9,16 +9,20 @@ use crate::spool::Layout;
 
 /// Carries out `steps` in order, and stops at the first that fails. A later plan leaves out those
 /// that were done.
-pub(super) fn apply(config: &Config, turn: &Turn, steps: &[Step]) -> Result<(), ProvisionError> {
+pub(super) fn apply(
+    config: &Config,
+    turn: &ProvisionLock,
+    steps: &[Step],
+) -> Result<(), ProvisionError> {
     let done = steps.iter().try_for_each(|step| carry_out(config, turn, step));
     // One flush for all new folders, because each takes the disk some milliseconds.
     match steps.iter().any(|step| matches!(step, Step::AddFolders { .. })) {
-        true => done.and_then(|()| folders::flush(&config.paths.accounts)),
+        true => done.and_then(|()| Ok(folders::flush(&config.paths.accounts)?)),
         false => done,
     }
 }
 
-fn carry_out(config: &Config, turn: &Turn, step: &Step) -> Result<(), ProvisionError> {
+fn carry_out(config: &Config, turn: &ProvisionLock, step: &Step) -> Result<(), ProvisionError> {
     tracing::debug!(?step, "provision");
     let root = &config.paths.accounts;
     let layout = Layout::new(&config.paths);

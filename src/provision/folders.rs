@@ -10,90 +10,73 @@ use std::path::Path;
 
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 
-use super::ProvisionError;
 use super::host::Owned;
 use super::step::Wanted;
 use crate::account::AccountId;
+use crate::files::IoError;
+use crate::files::durable::remove_folder;
 use crate::spool::{self, Layout};
 
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ProvisionError + 'a {
-    move |source| ProvisionError::File { what, path: path.to_owned(), source }
-}
-
 /// Creates the folder `path` if it is missing, and sets its owner, group and mode.
-pub(super) fn make(path: &Path, want: Owned) -> Result<(), ProvisionError> {
+pub(super) fn make(path: &Path, want: Owned) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(failed("make the folder", path)(error));
+            return Err(IoError::new("make the folder", path, error));
         }
         _ => {}
     }
     let folder = open(path)?;
-    fchown(&folder, Some(want.uid), Some(want.gid)).map_err(failed("give its owner", path))?;
+    fchown(&folder, Some(want.uid), Some(want.gid)).map_err(IoError::of("give its owner", path))?;
     folder
         .set_permissions(Permissions::from_mode(want.mode))
-        .map_err(failed("set the mode of", path))
+        .map_err(IoError::of("set the mode of", path))
 }
 
-fn open(path: &Path) -> Result<File, ProvisionError> {
+fn open(path: &Path) -> Result<File, IoError> {
     OpenOptions::new()
         .read(true)
         .custom_flags(O_DIRECTORY | O_NOFOLLOW)
         .open(path)
-        .map_err(failed("open the folder", path))
+        .map_err(IoError::of("open the folder", path))
 }
 
 /// Creates the account's chroot under a hidden name and renames it when it is complete. So the
 /// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
 /// is linked before the first session.
-pub(super) fn add(
-    layout: &Layout,
-    account: &AccountId,
-    want: &Wanted,
-) -> Result<(), ProvisionError> {
+pub(super) fn add(layout: &Layout, account: &AccountId, want: &Wanted) -> Result<(), IoError> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
-    remove_tree(&new)?; // the remains of a crash
+    remove_folder(&new)?; // the remains of a crash
     mend(layout, &new, want)?;
     let chroot = layout.account(account);
-    fs::rename(&new, &chroot).map_err(failed("make the folder", &chroot))
+    fs::rename(&new, &chroot).map_err(IoError::of("make the folder", &chroot))
 }
 
 /// Flushes the folder of all accounts, so that new chroots survive a power failure.
-pub(super) fn flush(root: &Path) -> Result<(), ProvisionError> {
-    open(root)?.sync_all().map_err(failed("flush", root))
+pub(super) fn flush(root: &Path) -> Result<(), IoError> {
+    open(root)?.sync_all().map_err(IoError::of("flush", root))
 }
 
 /// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
 /// to the log socket.
-pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), ProvisionError> {
+pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), IoError> {
     make(chroot, want.chroot)?;
     make(&chroot.join("incoming"), want.incoming)?;
     make(&chroot.join("results"), want.results)?;
     let dev = chroot.join("dev");
     make(&dev, want.dev)?;
-    spool::link_into(layout, &dev).map_err(failed("link the log socket into", &dev))
+    spool::link_into(layout, &dev).map_err(IoError::of("link the log socket into", &dev))
 }
 
 /// Renames the account's chroot to a hidden name, then removes it with everything in it.
-pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), ProvisionError> {
+pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), IoError> {
     let old = root.join(format!(".old-{account}"));
-    remove_tree(&old)?; // the remains of a crash
+    remove_folder(&old)?; // the remains of a crash
     let chroot = root.join(account);
     match fs::rename(&chroot, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("remove the folder", &chroot)(error));
+            return Err(IoError::new("remove the folder", chroot, error));
         }
-        _ => remove_tree(&old),
-    }
-}
-
-/// Removes a tree without following links: std's `remove_dir_all` works on open folders.
-fn remove_tree(path: &Path) -> Result<(), ProvisionError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed("remove the folder", path)(error))
-        }
-        _ => Ok(()),
+        _ => remove_folder(&old),
     }
 }

@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use super::ProvisionError;
 use crate::account::AccountId;
 use crate::config::{Accounts, Config};
+use crate::files::IoError;
 
 /// The comment field (GECOS) of the Unix users that we create.
 pub const GECOS: &str = "sftp-import account";
@@ -198,16 +199,12 @@ fn found(path: &Path) -> Result<Found, ProvisionError> {
         })),
         Ok(_) => Ok(Found::Other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
-        Err(source) => Err(ProvisionError::File { what: "examine", path: path.into(), source }),
+        Err(error) => Err(IoError::new("examine", path, error).into()),
     }
 }
 
 fn read(path: &Path) -> Result<String, ProvisionError> {
-    let bytes = fs::read(path).map_err(|source| ProvisionError::File {
-        what: "read",
-        path: path.into(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(IoError::of("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -220,8 +217,7 @@ fn group_named(name: &str) -> Result<Option<Group>, ProvisionError> {
 }
 
 fn nss_failed(kind: &str, name: &str, error: nix::Error) -> ProvisionError {
-    let path = format!("{kind} {name}").into();
-    ProvisionError::File { what: "read the", path, source: error.into() }
+    IoError::new("read the", format!("{kind} {name}"), error).into()
 }
 
 fn missing(kind: &'static str, name: &str) -> ProvisionError {

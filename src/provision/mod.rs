@@ -17,18 +17,17 @@ mod step;
 mod tests;
 
 use std::collections::HashSet;
-use std::io;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 pub use host::{Host, look};
-use lock::Turn;
+use lock::ProvisionLock;
 pub use plan::{Plan, Refusal, plan};
 pub use step::Step;
 
 use crate::account::AccountId;
 use crate::config::Config;
+use crate::files::IoError;
 use crate::registry::{self, Account, Registry, accounts};
 
 /// Why users and folders could not be made as the registry lists them.
@@ -46,8 +45,8 @@ pub enum ProvisionError {
     /// useradd(8) or another tool of its family failed. `name` is the user or group.
     #[error("{tool} failed for {name}: {message}")]
     Tool { tool: &'static str, name: String, message: String },
-    #[error("cannot {what} {}", path.display())]
-    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Processes have survived SIGKILL.
     #[error("processes of Unix user id {0} do not end")]
     Sessions(u32),
@@ -77,12 +76,12 @@ impl ProvisionError {
 #[derive(Debug)]
 #[must_use = "dropping it allows provisioning again"]
 pub struct Held {
-    _turn: Turn,
+    _turn: ProvisionLock,
 }
 
 /// Waits until no process provisions, then prevents others from starting.
 pub fn hold(config: &Config) -> Result<Held, ProvisionError> {
-    Ok(Held { _turn: Turn::take(config)? })
+    Ok(Held { _turn: ProvisionLock::acquire(config)? })
 }
 
 /// Checks that this host can have a Unix user for the new account `id`, before its row is written.
@@ -100,7 +99,7 @@ pub fn assign_uid(
     registry: &Registry,
     account: &AccountId,
 ) -> Result<(), ProvisionError> {
-    let _turn = Turn::take(config)?;
+    let _turn = ProvisionLock::acquire(config)?;
     let host = look(config, std::slice::from_ref(account))?;
     with_uid(config, registry, account, &host).map(drop)
 }
@@ -112,7 +111,7 @@ pub fn ensure(
     registry: &Registry,
     account: &AccountId,
 ) -> Result<(), ProvisionError> {
-    let turn = Turn::take(config)?;
+    let turn = ProvisionLock::acquire(config)?;
     let host = look(config, std::slice::from_ref(account))?;
     let Some(row) = with_uid(config, registry, account, &host)? else { return Ok(()) };
     carry_out(config, &turn, &[row], &host)
@@ -129,7 +128,7 @@ pub fn end_sessions(config: &Config, row: &Account) -> Result<usize, ProvisionEr
 /// Ends the sessions of an account that is being removed, then removes its folders, Unix user and
 /// group.
 pub fn remove(config: &Config, row: &Account) -> Result<(), ProvisionError> {
-    let turn = Turn::take(config)?;
+    let turn = ProvisionLock::acquire(config)?;
     let host = look(config, std::slice::from_ref(&row.id))?;
     carry_out(config, &turn, std::slice::from_ref(row), &host)
 }
@@ -151,7 +150,7 @@ pub fn remove_left(
     registry: &Registry,
     account: &AccountId,
 ) -> Result<(), ProvisionError> {
-    let turn = Turn::take(config)?;
+    let turn = ProvisionLock::acquire(config)?;
     let host = match look(config, std::slice::from_ref(account)) {
         Err(ProvisionError::NotInstalled { .. }) => return Ok(()),
         host => host?,
@@ -168,7 +167,7 @@ pub fn remove_left(
 /// steps that were carried out, and the accounts that were refused. A refusal does not affect other
 /// accounts.
 pub fn reconcile(config: &Config, registry: &Registry) -> Result<Plan, ProvisionError> {
-    let turn = Turn::take(config)?;
+    let turn = ProvisionLock::acquire(config)?;
     let rows = registry.read(accounts::list)?;
     let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
     let plan = plan(&rows, &look(config, &ids)?);
@@ -178,7 +177,7 @@ pub fn reconcile(config: &Config, registry: &Registry) -> Result<Plan, Provision
 
 fn carry_out(
     config: &Config,
-    turn: &Turn,
+    turn: &ProvisionLock,
     rows: &[Account],
     host: &Host,
 ) -> Result<(), ProvisionError> {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::ProvisionError;
 use super::host::{GECOS, HOME, SHELL};
-use super::lock::Turn;
+use super::lock::ProvisionLock;
 use crate::account::AccountId;
 
 /// Time to wait for another of these tools. Each holds the lock for milliseconds.
@@ -27,7 +27,7 @@ const LOCKED: &str = "cannot lock";
 /// Runs the tools for one provisioning.
 pub(super) struct Tools<'a> {
     /// Passed to every tool, which holds it while it runs.
-    pub turn: &'a Turn,
+    pub turn: &'a ProvisionLock,
     /// The group that sshd_config matches.
     pub accounts_group: &'a str,
 }

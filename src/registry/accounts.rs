@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Error, Result, Transaction};
+use super::database::RegistryTransaction;
+use super::error::{Error, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 
@@ -19,7 +20,7 @@ pub struct Account {
 
 /// Adds an account. Returns false if its id exists. An error if another account has its Unix user
 /// id.
-pub fn add(tx: &Transaction<'_>, at: Timestamp, account: &Account) -> Result<bool> {
+pub fn add(tx: &RegistryTransaction<'_>, at: Timestamp, account: &Account) -> Result<bool> {
     let Account { id, uid, state } = account;
     let added = tx
         .prepare_cached(
@@ -29,7 +30,7 @@ pub fn add(tx: &Transaction<'_>, at: Timestamp, account: &Account) -> Result<boo
     Ok(added == 1)
 }
 
-pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Account>> {
+pub fn get(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<Option<Account>> {
     tx.prepare_cached("SELECT id, uid, state FROM account WHERE id = ?1")?
         .query_row([id.as_str()], |row| Ok(from_row(row)))
         .optional()?
@@ -37,14 +38,19 @@ pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<Account>> {
 }
 
 /// Returns every account, by id.
-pub fn list(tx: &Transaction<'_>) -> Result<Vec<Account>> {
+pub fn list(tx: &RegistryTransaction<'_>) -> Result<Vec<Account>> {
     let mut statement = tx.prepare_cached("SELECT id, uid, state FROM account ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok(from_row(row)))?;
     rows.map(|row| row?).collect()
 }
 
 /// Records the Unix user id that the account has or will get. An error if another account has it.
-pub fn set_uid(tx: &Transaction<'_>, at: Timestamp, id: &AccountId, uid: u32) -> Result<()> {
+pub fn set_uid(
+    tx: &RegistryTransaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+    uid: u32,
+) -> Result<()> {
     tx.prepare_cached(
         "UPDATE account SET uid = ?2, changed_at = ?3, changed_by = ?4 WHERE id = ?1 AND uid IS NOT ?2",
     )?
@@ -53,7 +59,7 @@ pub fn set_uid(tx: &Transaction<'_>, at: Timestamp, id: &AccountId, uid: u32) ->
 }
 
 pub fn set_state(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     id: &AccountId,
     state: AccountState,
@@ -67,7 +73,7 @@ pub fn set_state(
 }
 
 /// Removes the account's row and its keys.
-pub fn remove(tx: &Transaction<'_>, id: &AccountId) -> Result<()> {
+pub fn remove(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<()> {
     tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }

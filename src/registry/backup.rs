@@ -3,8 +3,9 @@
 use rusqlite::{Connection, types::Value};
 
 use super::accounts::{self, Account};
+use super::database::Registry;
+use super::error::Result;
 use super::keys::{self, ApprovedKey};
-use super::{Registry, Result};
 
 /// The tables' names in the registry and in a backup.
 const TABLES: [(&str, &str); 2] =
@@ -12,7 +13,7 @@ const TABLES: [(&str, &str); 2] =
 
 /// The accounts and keys in some database, which need not be approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
+pub struct AccountsAndKeys {
     pub accounts: Vec<Account>,
     /// Including revoked keys.
     pub keys: Vec<ApprovedKey>,
@@ -49,9 +50,9 @@ fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()
     Ok(())
 }
 
-/// Returns the claims of the registry in the database `backup`, or of its state database if it
+/// Returns the found of the registry in the database `backup`, or of its state database if it
 /// holds no registry.
-pub fn read(backup: &Connection) -> Result<Claims> {
+pub fn read(backup: &Connection) -> Result<AccountsAndKeys> {
     let count: i64 = backup.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
         TABLES.map(|(_, name)| name),
@@ -63,13 +64,13 @@ pub fn read(backup: &Connection) -> Result<Claims> {
     }
 }
 
-/// Returns the claims of a state database of any schema.
-pub fn read_state(database: &Connection) -> Result<Claims> {
+/// Returns the found of a state database of any schema.
+pub fn read_state(database: &Connection) -> Result<AccountsAndKeys> {
     read_tables(database, "account", "key", "created_at")
 }
 
 /// Returns the content of `registry`.
-pub fn read_registry(registry: &Registry) -> Result<Claims> {
+pub fn read_registry(registry: &Registry) -> Result<AccountsAndKeys> {
     registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
 }
 
@@ -79,15 +80,15 @@ fn read_tables(
     account: &str,
     key: &str,
     approved_at: &str,
-) -> Result<Claims> {
-    let mut claims = Claims::default();
+) -> Result<AccountsAndKeys> {
+    let mut found = AccountsAndKeys::default();
     let mut rows =
         database.prepare(&format!("SELECT id, uid, state FROM {account} ORDER BY id"))?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         match accounts::from_row(row) {
-            Ok(account) => claims.accounts.push(account),
-            Err(_) => claims.unreadable += 1,
+            Ok(account) => found.accounts.push(account),
+            Err(_) => found.unreadable += 1,
         }
     }
     let mut rows = database.prepare(&format!(
@@ -97,11 +98,11 @@ fn read_tables(
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         match keys::from_row(row) {
-            Ok(key) => claims.keys.push(key),
-            Err(_) => claims.unreadable += 1,
+            Ok(key) => found.keys.push(key),
+            Err(_) => found.unreadable += 1,
         }
     }
-    Ok(claims)
+    Ok(found)
 }
 
 /// Removes the registry from a copy of a backup, so that it is a state database.

@@ -1,8 +1,8 @@
 //! Errors of the registry.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::files::IoError;
 use crate::files::private::NotPrivate;
 
 /// The result of an operation on the registry.
@@ -20,18 +20,11 @@ pub enum Error {
     NotAFile(PathBuf),
     #[error("{} has schema {found}, this program knows {known}", path.display())]
     Version { path: PathBuf, found: i64, known: i64 },
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error("the registry refused a statement")]
     Sql(#[from] rusqlite::Error),
     /// A value that no version of this program writes.
     #[error("the registry holds {0}, which no version writes")]
     Value(String),
-}
-
-impl Error {
-    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { operation, path, source }
-    }
 }

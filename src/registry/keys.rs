@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Error, Result, Transaction, timestamp};
+use super::database::RegistryTransaction;
+use super::error::{Error, Result};
 use crate::account::AccountId;
 
 /// A key that one of root's commands approved; it may be revoked since.
@@ -34,7 +35,7 @@ const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_h
 
 /// Adds a key, which may be revoked already. An error if the account does not exist, or has an
 /// unrevoked key of that name or fingerprint.
-pub fn add(tx: &Transaction<'_>, key: &ApprovedKey) -> Result<()> {
+pub fn add(tx: &RegistryTransaction<'_>, key: &ApprovedKey) -> Result<()> {
     tx.prepare_cached(&format!(
         "INSERT INTO approved ({COLUMNS}, approved_by, revoked_by)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, iif(?9 IS NULL, NULL, ?10))"
@@ -57,7 +58,7 @@ pub fn add(tx: &Transaction<'_>, key: &ApprovedKey) -> Result<()> {
 /// Returns the keys of `account`, or of all accounts, in the order they were added; revoked ones
 /// only if `with_revoked`.
 pub fn list(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     account: Option<&AccountId>,
     with_revoked: bool,
 ) -> Result<Vec<ApprovedKey>> {
@@ -73,7 +74,7 @@ pub fn list(
 /// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
 /// that was revoked last.
 pub fn find(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     account: &AccountId,
     name_or_fingerprint: &str,
 ) -> Result<Option<ApprovedKey>> {
@@ -88,7 +89,7 @@ pub fn find(
 
 /// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
 pub fn revoke(
-    tx: &Transaction<'_>,
+    tx: &RegistryTransaction<'_>,
     at: Timestamp,
     account: &AccountId,
     fingerprint: &str,
@@ -104,7 +105,7 @@ pub fn revoke(
 
 /// The fields of a usable key that are published.
 #[derive(Clone, Copy, Debug)]
-pub struct Publishable<'row> {
+pub struct PublishableKey<'row> {
     pub account: &'row str,
     /// `SHA256:…`
     pub fingerprint: &'row str,
@@ -121,11 +122,11 @@ pub struct Publishable<'row> {
 ///
 /// A key is usable if it is not revoked, not expired, and belongs to an active account whose Unix
 /// user id is in `uids`.
-pub fn each_usable<E: From<Error>>(
-    tx: &Transaction<'_>,
+pub fn for_each_usable<E: From<Error>>(
+    tx: &RegistryTransaction<'_>,
     now: Timestamp,
     uids: &RangeInclusive<u32>,
-    mut take: impl FnMut(Publishable<'_>) -> std::result::Result<(), E>,
+    mut take: impl FnMut(PublishableKey<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
     // Reads the index approved_key in its order, so that SQLite doesn't sort the keys.
     let mut statement = tx
@@ -143,15 +144,15 @@ pub fn each_usable<E: From<Error>>(
         .map_err(Error::from)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(Error::from)? {
-        take(publishable(row).map_err(Error::from)?)?;
+        take(read_publishable(row).map_err(Error::from)?)?;
         count += 1;
     }
     Ok(count)
 }
 
-fn publishable<'row>(row: &'row Row<'_>) -> rusqlite::Result<Publishable<'row>> {
+fn read_publishable<'row>(row: &'row Row<'_>) -> rusqlite::Result<PublishableKey<'row>> {
     let expires_at: Option<i64> = row.get(5)?;
-    Ok(Publishable {
+    Ok(PublishableKey {
         account: row.get_ref(0)?.as_str()?,
         fingerprint: row.get_ref(1)?.as_str()?,
         algorithm: row.get_ref(2)?.as_str()?,
@@ -179,4 +180,9 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<ApprovedKey> {
         approved_at: timestamp(row.get("approved_at")?)?,
         revoked_at: time("revoked_at")?,
     })
+}
+
+fn timestamp(millis: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(millis)
+        .map_err(|_| Error::Value(format!("the time {millis} in milliseconds")))
 }

@@ -2,16 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 
+use super::database::{VERSION, path};
 use super::*;
 use crate::account_state::AccountState;
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn begin(admin: &Path) -> Registry {
-    Registry::begin(admin, "root", fill).unwrap()
+fn create(admin: &Path) -> Registry {
+    Registry::create(admin, "root", fill).unwrap()
 }
 
 fn account(id: &str, uid: Option<u32>) -> Account {
@@ -32,18 +35,18 @@ fn key(account: &str, name: &str) -> ApprovedKey {
     }
 }
 
-fn fill(tx: &Transaction<'_>) -> Result<()> {
+fn fill(tx: &RegistryTransaction<'_>) -> Result<()> {
     assert!(accounts::add(tx, AT, &account("acme", Some(70_000)))?);
     keys::add(tx, &key("acme", "laptop"))?;
     keys::add(tx, &ApprovedKey { revoked_at: Some(AT), ..key("acme", "old") })
 }
 
 #[test]
-fn it_is_roots_alone_or_not_opened() {
+fn only_a_private_registry_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
-    drop(begin(&admin));
+    drop(create(&admin));
     let database = path(&admin);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode(&admin), mode(&database)), (0o700, 0o600));
@@ -77,26 +80,30 @@ fn it_is_roots_alone_or_not_opened() {
 }
 
 #[test]
-fn one_that_was_not_finished_is_none() {
+fn an_unfinished_registry_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
-    let failed = Registry::begin(&admin, "root", |tx| {
+    let leftovers = ["registry.db.99999999.new", "registry.db.99999999.new-wal"];
+    fs::create_dir(&admin).unwrap();
+    fs::set_permissions(&admin, Permissions::from_mode(0o700)).unwrap();
+    leftovers.iter().for_each(|name| fs::write(admin.join(name), "").unwrap());
+    let failed = Registry::create(&admin, "root", |tx| {
         fill(tx)?;
         Err(Error::Value("x".into()))
     });
     assert!(failed.is_err());
     assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "no file remains");
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
-    drop(begin(&admin));
-    let other = Registry::begin(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
+    drop(create(&admin));
+    let other = Registry::create(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
     assert_eq!(other.read(accounts::list).unwrap().len(), 1, "the first one stays");
 }
 
 #[test]
-fn a_newer_one_is_not_touched() {
+fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
-    let registry = begin(&admin);
+    let registry = create(&admin);
     registry.connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
     drop(registry);
     let error = Registry::open(&admin, "root").unwrap_err();
@@ -104,10 +111,10 @@ fn a_newer_one_is_not_touched() {
 }
 
 #[test]
-fn who_changed_what_is_noted() {
+fn changes_name_the_user_who_made_them() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
-    drop(begin(&admin));
+    drop(create(&admin));
     let registry = Registry::open(&admin, "anna").unwrap();
     let acme = "acme".parse().unwrap();
     let now = Timestamp::from_second(60).unwrap();
@@ -128,9 +135,9 @@ fn who_changed_what_is_noted() {
 }
 
 #[test]
-fn a_backup_holds_it_and_gives_it_back() {
+fn a_backup_contains_the_registry() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = begin(&folder.path().join("admin"));
+    let registry = create(&folder.path().join("admin"));
     let backup = Connection::open(folder.path().join("backup.db")).unwrap();
     // Somebody who can write the state database could have created these.
     backup

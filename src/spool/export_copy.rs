@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
-use super::incoming::entry::{Entry, usable_name};
+use super::incoming::entry::{DirEntry, usable_name};
 use crate::files::dir::{Folder, FolderError};
 
 /// Why a folder cannot be copied.
@@ -65,7 +65,7 @@ fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, CopyError> 
         Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
     };
     match fstat(&file) {
-        Ok(stat) if Entry::new(name, &stat).is_plain() => {}
+        Ok(stat) if DirEntry::new(name, &stat).is_plain() => {}
         Ok(_) => return Ok(false),
         Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_regular_files_and_names_the_others() {
+    fn copies_regular_files_and_reports_others() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("a/to"));
         assert!(copy_folder(&from, &to).unwrap().is_empty() && !to.exists());

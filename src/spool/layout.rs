@@ -13,6 +13,12 @@ pub(super) const SPOOL: &str = ".spool";
 /// The folder for uploads, in an account's folder.
 pub(super) const INCOMING: &str = "incoming";
 
+/// The data file's name in the spool.
+pub(super) const DATA: &str = "data";
+
+/// The manifest's name in the spool.
+pub(super) const MANIFEST: &str = "manifest";
+
 /// The folders below `paths.accounts`.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -66,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_account_and_no_import_lies_outside_its_folder() {
+    fn paths_are_below_the_accounts_folder() {
         let layout = Layout::new(&Paths { accounts: "/srv/x".into(), ..Paths::default() });
         let account = "TEST-1".parse().unwrap();
         assert_eq!(layout.incoming(&account), Path::new("/srv/x/TEST-1/incoming"));

@@ -27,6 +27,8 @@ use nix::unistd::linkat;
 
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::audit::LogLine;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
 /// Its name in the spool. An import id cannot begin with a dot.
@@ -41,28 +43,14 @@ const LONGEST: usize = 2048;
 /// Why log lines cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum LogSocketError {
-    #[error("cannot listen at {}", path.display())]
-    Bind { path: PathBuf, source: io::Error },
+    /// The socket cannot be bound, or not be linked into a chroot.
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error("cannot receive log lines")]
     Receive(#[source] io::Error),
     /// The account's folder for the socket is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The socket cannot be linked into a chroot.
-    #[error("cannot {operation} {}", path.display())]
-    Link { operation: &'static str, path: PathBuf, source: io::Error },
-}
-
-/// A received datagram, with the sender and time that the kernel reports.
-#[derive(Clone, Debug)]
-pub struct Datagram {
-    /// The sender's user id.
-    pub uid: u32,
-    /// The sender's process id.
-    pub pid: i32,
-    /// When it was sent.
-    pub at: Timestamp,
-    pub bytes: Vec<u8>,
 }
 
 /// The bound log socket.
@@ -102,9 +90,9 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
 
 /// Whether an account's chroot has a link to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Linked {
+pub enum LogLink {
     /// It has a link to the current socket.
-    Fresh,
+    Current,
     /// It has no link, or one to an earlier socket.
     Stale,
     /// The chroot has no folder for the link.
@@ -112,15 +100,15 @@ pub enum Linked {
 }
 
 /// Returns whether the chroot of `account` has a link to the socket.
-pub fn linked(layout: &Layout, account: &AccountId) -> Linked {
+pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
     let dev = layout.dev(account);
     let id = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
     if !dev.is_dir() {
-        return Linked::NoFolder;
+        return LogLink::NoFolder;
     }
     match (id(&log_socket(layout)), id(&dev.join(LINK))) {
-        (Some(ours), Some(theirs)) if ours == theirs => Linked::Fresh,
-        _ => Linked::Stale,
+        (Some(ours), Some(theirs)) if ours == theirs => LogLink::Current,
+        _ => LogLink::Stale,
     }
 }
 
@@ -129,12 +117,11 @@ impl LogSocket {
     /// than 108 bytes (unix(7)).
     pub fn bind(layout: &Layout) -> Result<Self, LogSocketError> {
         let path = log_socket(layout);
-        let failed =
-            |errno: Errno| LogSocketError::Bind { path: path.clone(), source: errno.into() };
+        let failed = |errno: Errno| IoError::new("listen at", &path, errno);
         let spool = Folder::open(&layout.spool())?;
         match spool.remove(NAME) {
             Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed(errno)),
+            Err(errno) => return Err(failed(errno).into()),
         }
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
@@ -143,10 +130,10 @@ impl LogSocket {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).map_err(failed)?;
         let address = UnixAddr::new(&path).map_err(failed)?;
         bind(socket.as_raw_fd(), &address).map_err(failed)?;
-        let open = |source| LogSocketError::Bind { path: path.clone(), source };
         // Sessions run as their accounts, so everybody may write. Lines of other users are dropped.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).map_err(open)?;
-        let found = fs::symlink_metadata(&path).map_err(open)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
+            .map_err(IoError::of("listen at", &path))?;
+        let found = fs::symlink_metadata(&path).map_err(IoError::of("listen at", &path))?;
         let (dev, ino) = (found.dev(), found.ino());
         Ok(Self { socket, spool, layout: layout.clone(), dev, ino })
     }
@@ -165,7 +152,7 @@ impl LogSocket {
     }
 
     /// Receives the next datagram. `None` if the queue is empty.
-    pub fn receive(&self) -> Result<Option<Datagram>, LogSocketError> {
+    pub fn receive(&self) -> Result<Option<LogLine>, LogSocketError> {
         let mut bytes = vec![0; LONGEST];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, nix::libc::ucred);
         let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -192,7 +179,7 @@ impl LogSocket {
         bytes.truncate(length);
         // With SO_PASSCRED the kernel reports every sender. The default matches no user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
-        Ok(Some(Datagram { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
+        Ok(Some(LogLine { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
     /// Links the socket into the chroot of `account`, unless it is linked already. Returns when the
@@ -201,14 +188,14 @@ impl LogSocket {
         let dev = Folder::open(&self.layout.dev(account))?;
         let failed = |operation: &'static str| {
             let path = dev.path().to_owned();
-            move |errno: Errno| LogSocketError::Link { operation, path, source: errno.into() }
+            move |errno: Errno| IoError::new(operation, path, errno)
         };
         let is_there =
             dev.stat(LINK).is_ok_and(|found| (found.st_dev, found.st_ino) == (self.dev, self.ino));
         if !is_there {
             match dev.remove(NEW_LINK) {
                 Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(failed("clear")(errno)),
+                Err(errno) => return Err(failed("clear")(errno).into()),
             }
             linkat(self.spool.as_fd(), NAME, dev.as_fd(), NEW_LINK, AtFlags::empty())
                 .map_err(failed("link the log socket into"))?;

@@ -11,12 +11,10 @@ pub mod claim;
 pub mod export_copy;
 pub mod incoming;
 pub mod layout;
-mod lingering;
 pub mod log_socket;
 pub mod opener;
 pub mod pairing;
 pub mod results;
-pub mod scan_error;
 pub mod spooled;
 pub mod watch;
 
@@ -24,25 +22,28 @@ pub mod watch;
 mod test_host;
 
 pub use crate::files::dir::{Folder, FolderError};
-pub use claim::lease_probe::{ProbeError, gives_leases};
-pub use claim::{Claim, ClaimError, Claimed, FileId, Part, Step};
+pub use claim::earlier_version::EarlierClaim;
+pub use claim::error::ClaimError;
+pub use claim::file::{FileId, PairFile};
+pub use claim::lease_probe::{ProbeError, check_leases};
+pub use claim::{Claim, ClaimStep, Claimed};
 pub use export_copy::{CopyError, copy_folder};
-pub use incoming::empty::{Empty, stirred};
-pub use incoming::entry::{Entry, Kind};
-pub use incoming::listing::{Held, each_name};
-pub use incoming::manifest_cache::Memory;
-pub use incoming::scan::{Incoming, Seen};
+pub use incoming::empty::{EmptyIncoming, changed_accounts};
+pub use incoming::entry::{DirEntry, FileKind};
+pub use incoming::listing::{IncomingUsage, ScanError, each_name};
+pub use incoming::manifest_cache::ManifestCache;
+pub use incoming::scan::{Incoming, ScanResult};
+pub use incoming::snapshot::{
+    Age, ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot,
+};
 pub use incoming::unclaimed::unclaimed;
 pub use layout::Layout;
-pub use lingering::Lingering;
-pub use log_socket::{
-    Datagram, Linked, LogSocket, LogSocketError, has_log_folder, link_into, linked,
-};
-pub use opener::{Access, Lease, Opener, Place};
-pub use pairing::{Decisions, Known, Take, Verdict};
-pub use results::usage::answered_bytes;
-pub use results::{Results, ResultsError, Temp};
-pub use scan_error::ScanError;
+pub use log_socket::{LogLink, LogSocket, LogSocketError, has_log_folder, link_into, log_link};
+pub use opener::{Access, Lease, Opener, OpenerFolder};
+pub use pairing::{Decisions, PlannedClaim};
+pub use results::usage::answer_bytes;
+pub use results::{Results, ResultsError, UnpublishedFile};
 pub use spooled::{SpooledData, SpooledError, SpooledImport, discard, list, spooled_bytes};
-pub use watch::arrivals::{Arrival, Arrivals, Order};
-pub use watch::{Followed, Look, WatchError, Watcher};
+pub use watch::arrivals::{Arrival, ArrivalOrder, Arrivals};
+pub use watch::wakeup::{ScanTarget, WatchError};
+pub use watch::{FollowResult, Watcher};

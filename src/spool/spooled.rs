@@ -12,9 +12,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use nix::errno::Errno;
 
-use super::claim::{DATA, MANIFEST};
-use super::layout::Layout;
-use super::opener::{Lease, Opener, Place};
+use super::layout::{DATA, Layout, MANIFEST};
+use super::opener::{Lease, Opener, OpenerFolder};
 use crate::config::Size;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
@@ -47,7 +46,7 @@ pub enum SpooledError {
 #[derive(Debug)]
 pub struct SpooledImport {
     folder: Folder,
-    place: Place,
+    place: OpenerFolder,
     opener: Opener,
 }
 
@@ -56,12 +55,12 @@ pub struct SpooledImport {
 pub struct SpooledData {
     lease: Lease,
     path: PathBuf,
-    opened: Stamp,
+    opened: FileStamp,
 }
 
 /// Attributes of which at least one changes with the file's content or names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     size: u64,
     ctime: (i64, i64),
     nlink: u64,
@@ -71,7 +70,7 @@ impl SpooledImport {
     /// Opens the import's folder in the spool. `opener` opens its files.
     pub fn open(layout: &Layout, import: &ImportId, opener: &Opener) -> Result<Self, SpooledError> {
         let folder = Folder::open(&layout.spooled(import))?;
-        Ok(Self { folder, place: Place::Spooled(import.clone()), opener: opener.clone() })
+        Ok(Self { folder, place: OpenerFolder::Spooled(import.clone()), opener: opener.clone() })
     }
 
     /// Reads the manifest, at most `max` bytes.
@@ -94,7 +93,7 @@ impl SpooledImport {
             Ok(lease) => lease,
             Err(source) => return Err(SpooledError::Lease { path, source }),
         };
-        match Stamp::of(lease.file()) {
+        match FileStamp::of(lease.file()) {
             Ok(opened) => Ok(SpooledData { lease, path, opened }),
             Err(source) => Err(SpooledError::Read { path, source }),
         }
@@ -132,8 +131,8 @@ impl SpooledData {
     /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
     /// everything is read. If not, the file "changed while being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
-        let whole = self.lease.is_whole().map_err(|source| self.unreadable(source))?;
-        let now = Stamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
+        let whole = self.lease.is_unbroken().map_err(|source| self.unreadable(source))?;
+        let now = FileStamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
         Ok(whole && now == self.opened)
     }
 
@@ -142,7 +141,7 @@ impl SpooledData {
     }
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self {

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::incoming::entry::Entry;
-use super::incoming::listing::Listing;
+use super::incoming::entry::DirEntry;
+use super::incoming::listing::IncomingListing;
 use super::incoming::scan::Incoming;
 use super::layout::Layout;
 use super::opener::Opener;
@@ -36,7 +36,7 @@ impl TestHost {
     fn below(root: tempfile::TempDir) -> Self {
         let paths = Paths { accounts: root.path().into(), ..Paths::default() };
         let config = Config { paths, ..Config::default() };
-        let (layout, opener) = (Layout::new(&config.paths), Opener::here(&config));
+        let (layout, opener) = (Layout::new(&config.paths), Opener::in_process(&config));
         std::fs::create_dir(layout.spool()).unwrap();
         let account: AccountId = "TEST-ABC-123Z".parse().unwrap();
         let import = "sftp1-42".parse().unwrap();
@@ -84,13 +84,13 @@ impl TestHost {
     }
 
     /// Returns the entry `name` of incoming.
-    pub(super) fn entry(&self, name: &str) -> Entry {
+    pub(super) fn entry(&self, name: &str) -> DirEntry {
         self.list(usize::MAX).entries.into_iter().find(|entry| entry.name == name).unwrap()
     }
 
-    pub(super) fn list(&self, max_files: usize) -> Listing {
+    pub(super) fn list(&self, max_files: usize) -> IncomingListing {
         let folder = Folder::open(&self.incoming()).unwrap();
-        Listing::read(&folder, max_files).unwrap()
+        IncomingListing::read(&folder, max_files).unwrap()
     }
 
     /// Returns the names in a folder of the account, including hidden ones, sorted.

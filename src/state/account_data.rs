@@ -8,9 +8,8 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
 
-use super::{Result, activity, timestamp};
+use super::{Error, Result, Transaction, activity, timestamp};
 use crate::account::AccountId;
-use crate::state::Transaction;
 
 /// Tables without a column `account` that hold rows of accounts, each with the condition for the
 /// rows of the account `?1`.
@@ -33,19 +32,19 @@ const JSON: &[&str] =
 
 /// Calls `each` with every row of `account` and the name of its table, one table after the other.
 /// Times are RFC 3339; secrets are left out.
-pub fn each_row<E: From<super::Error>>(
+pub fn for_each_row<E: From<Error>>(
     tx: &Transaction<'_>,
     account: &AccountId,
     mut each: impl FnMut(&str, Map<String, Value>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let sql = super::Error::Sql;
+    let sql = Error::Sql;
     for (table, condition) in tables(tx)? {
         let query = format!("SELECT * FROM {table} WHERE {condition} ORDER BY 1");
         let mut statement = tx.prepare(&query).map_err(sql)?;
         let columns: Vec<String> = statement.column_names().map(Into::into).collect();
         let mut rows = statement.query([account.as_str()]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
-            each(&table, object(row, &columns)?)?;
+            each(&table, read_object(row, &columns)?)?;
         }
     }
     Ok(())
@@ -83,33 +82,30 @@ pub fn erase(
 /// The names become part of statements and of an export's file names, so names with characters that
 /// our schemas don't use are left out.
 fn tables(tx: &Transaction<'_>) -> Result<Vec<(String, String)>> {
-    let mut statement = tx.prepare(
+    let own: Vec<String> = tx.select(
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
          WHERE t.type = 'table' AND c.name = 'account' AND t.name NOT GLOB '*[^a-z_]*'
          ORDER BY t.name",
+        [],
+        |row| Ok(row.get(0)?),
     )?;
-    let own = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let own = own.map(|table| Ok((table?, "account = ?1".to_owned())));
-    let (account, hanging) = (&OTHERS[..1], &OTHERS[1..]);
-    let named = |tables: &[(&str, &str)]| {
-        let named =
-            tables.iter().map(|(table, condition)| Ok(((*table).into(), (*condition).into())));
-        named.collect::<Vec<_>>()
-    };
-    named(account).into_iter().chain(own).chain(named(hanging)).collect()
+    let own = own.iter().map(|table| (table.as_str(), "account = ?1"));
+    let (account, referring) = OTHERS.split_at(1);
+    let all = account.iter().copied().chain(own).chain(referring.iter().copied());
+    Ok(all.map(|(table, condition)| (table.to_owned(), condition.to_owned())).collect())
 }
 
-fn object(row: &Row<'_>, columns: &[String]) -> Result<Map<String, Value>> {
+fn read_object(row: &Row<'_>, columns: &[String]) -> Result<Map<String, Value>> {
     let mut object = Map::new();
     for (place, column) in columns.iter().enumerate() {
         if !SECRETS.contains(&column.as_str()) {
-            object.insert(column.clone(), value(column, row.get_ref(place)?)?);
+            object.insert(column.clone(), to_json(column, row.get_ref(place)?)?);
         }
     }
     Ok(object)
 }
 
-fn value(column: &str, value: ValueRef<'_>) -> Result<Value> {
+fn to_json(column: &str, value: ValueRef<'_>) -> Result<Value> {
     let is_time = ["at", "until", "since"].iter().any(|end| {
         column == *end || column.strip_suffix(end).is_some_and(|start| start.ends_with('_'))
     });
@@ -127,7 +123,7 @@ fn value(column: &str, value: ValueRef<'_>) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Error, State};
+    use crate::state::State;
 
     /// A state database with two accounts; the fixture's `ACME-1` has rows in every table.
     fn state(folder: &tempfile::TempDir) -> State {
@@ -142,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_table_belongs_to_accounts() {
+    fn every_table_is_exported() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);
         state
@@ -161,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn all_of_an_account_is_read_out_but_its_secrets() {
+    fn every_row_of_an_account_is_exported() {
         let folder = tempfile::tempdir().unwrap();
         let mut rows = Vec::new();
         state(&folder)
             .read(|tx| {
-                each_row(tx, &acme(), |table, row| {
+                for_each_row(tx, &acme(), |table, row| {
                     rows.push((table.to_owned(), Value::from(row)));
                     Ok::<_, Error>(())
                 })
@@ -193,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_an_endpoint_is_read_out() {
+    fn secrets_of_endpoints_are_not_exported() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);
         let replace = "UPDATE endpoint SET old_secret = 'whsec_b2xkLXNlY3JldA==',
@@ -201,7 +197,7 @@ mod tests {
         state.write(|tx| Ok::<_, Error>(tx.execute_batch(replace)?)).unwrap();
         let mut endpoints = Vec::new();
         let read = |tx: &Transaction<'_>| {
-            each_row(tx, &acme(), |table, row| {
+            for_each_row(tx, &acme(), |table, row| {
                 endpoints.extend((table == "endpoint").then(|| Value::from(row)));
                 Ok::<_, Error>(())
             })
@@ -216,7 +212,7 @@ mod tests {
 
     /// Finds a secret column that a later schema adds, by its name.
     #[test]
-    fn every_column_named_as_a_secret_is_one() {
+    fn every_column_named_like_a_secret_is_listed() {
         let folder = tempfile::tempdir().unwrap();
         let columns = |tx: &Transaction<'_>| {
             let mut columns = tx.prepare(
@@ -237,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_an_erased_account_stays_but_one_line() {
+    fn erasing_an_account_leaves_one_activity_line() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);
         let at = Timestamp::UNIX_EPOCH;
@@ -248,7 +244,7 @@ mod tests {
         state.checkpoint().unwrap();
         let mut left = Vec::new();
         let read = |tx: &Transaction<'_>| {
-            each_row(tx, &acme(), |table, row| {
+            for_each_row(tx, &acme(), |table, row| {
                 left.push(format!("{table} {}", row["action"]));
                 Ok::<_, Error>(())
             })
@@ -261,7 +257,7 @@ mod tests {
             others += 1;
             Ok::<_, Error>(())
         };
-        state.read(|tx| each_row(tx, &gone, count)).unwrap();
+        state.read(|tx| for_each_row(tx, &gone, count)).unwrap();
         assert_eq!(others, 2, "another account's rows stay");
         drop(state);
         let bytes = std::fs::read(folder.path().join("state.db")).unwrap();

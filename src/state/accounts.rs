@@ -3,14 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde::{Serialize, Serializer};
 
-use super::{Error, Result, activity, millis, timestamp};
+use super::db::transaction::{parsed, time};
+use super::{Result, Transaction, activity, millis};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::recipient::RecipientRule;
-use crate::state::Transaction;
 
 /// An account, with its settings for mail and webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,12 +52,11 @@ pub fn add(
     recipients: &RecipientRule,
 ) -> Result<bool> {
     let (domains, addresses) = to_columns(recipients)?;
-    let added = tx
-        .prepare_cached(
-            "INSERT INTO account (id, email, recipient_domains, recipient_addresses, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![id.as_str(), email, domains, addresses, millis(at)])?;
+    let added = tx.change(
+        "INSERT INTO account (id, email, recipient_domains, recipient_addresses, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+        params![id.as_str(), email, domains, addresses, millis(at)],
+    )?;
     if added == 1 {
         activity::log(tx, at, Some(id), None, "account.added", "")?;
     }
@@ -65,30 +64,24 @@ pub fn add(
 }
 
 pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
-    tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account WHERE id = ?1"))?
-        .query_row([id.as_str()], |row| Ok(from_row(row)))
-        .optional()?
-        .transpose()
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE id = ?1");
+    tx.select_first(&sql, [id.as_str()], from_row)
 }
 
 /// Returns every account, by id.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
-    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM account ORDER BY id"))?;
-    let rows = statement.query_map([], |row| Ok(from_row(row)))?;
-    rows.map(|row| row?).collect()
+    tx.select(&format!("SELECT {COLUMNS} FROM account ORDER BY id"), [], from_row)
 }
 
 fn from_row(row: &Row<'_>) -> Result<AccountRow> {
-    let id: String = row.get("id")?;
-    let state: String = row.get("state")?;
     Ok(AccountRow {
-        id: id.parse().map_err(|_| Error::Value(format!("the account id {id:?}")))?,
+        id: parsed(row, "id")?,
         uid: row.get("uid")?,
-        state: state.parse().map_err(|_| Error::Value(format!("the account state {state:?}")))?,
+        state: parsed(row, "state")?,
         email: row.get("email")?,
         recipients: from_columns(row.get("recipient_domains")?, row.get("recipient_addresses")?)?,
         webhook: row.get("webhook")?,
-        created_at: timestamp(row.get("created_at")?)?,
+        created_at: time(row, "created_at")?,
     })
 }
 
@@ -108,10 +101,9 @@ fn from_columns(domains: Option<String>, addresses: String) -> Result<RecipientR
 
 /// Sets the account's Unix user id, and clears it in any other account that has it.
 pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
-    tx.prepare_cached("UPDATE account SET uid = NULL WHERE uid = ?2 AND id <> ?1")?
-        .execute(params![id.as_str(), uid])?;
-    tx.prepare_cached("UPDATE account SET uid = ?2 WHERE id = ?1")?
-        .execute(params![id.as_str(), uid])?;
+    let values = params![id.as_str(), uid];
+    tx.change("UPDATE account SET uid = NULL WHERE uid = ?2 AND id <> ?1", values)?;
+    tx.change("UPDATE account SET uid = ?2 WHERE id = ?1", values)?;
     Ok(())
 }
 
@@ -122,9 +114,8 @@ pub fn set_state(
     id: &AccountId,
     state: AccountState,
 ) -> Result<bool> {
-    let changed = tx
-        .prepare_cached("UPDATE account SET state = ?2 WHERE id = ?1 AND state <> ?2")?
-        .execute(params![id.as_str(), state.as_str()])?;
+    let sql = "UPDATE account SET state = ?2 WHERE id = ?1 AND state <> ?2";
+    let changed = tx.change(sql, [id.as_str(), state.as_str()])?;
     let action = match state {
         AccountState::Active => "account.resumed",
         AccountState::Suspended => "account.suspended",
@@ -143,8 +134,7 @@ pub fn set_contact(
     id: &AccountId,
     email: Option<&str>,
 ) -> Result<()> {
-    tx.prepare_cached("UPDATE account SET email = ?2 WHERE id = ?1")?
-        .execute(params![id.as_str(), email])?;
+    tx.change("UPDATE account SET email = ?2 WHERE id = ?1", params![id.as_str(), email])?;
     let detail = format!("contact {}", email.unwrap_or("none"));
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
@@ -157,10 +147,10 @@ pub fn set_recipients(
     rule: &RecipientRule,
 ) -> Result<()> {
     let (domains, addresses) = to_columns(rule)?;
-    tx.prepare_cached(
+    tx.change(
         "UPDATE account SET recipient_domains = ?2, recipient_addresses = ?3 WHERE id = ?1",
-    )?
-    .execute(params![id.as_str(), domains, addresses])?;
+        params![id.as_str(), domains, addresses],
+    )?;
     let detail = format!("mail to {rule}");
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
@@ -173,12 +163,11 @@ pub fn set_webhook(
     id: &AccountId,
     name: Option<&str>,
 ) -> Result<bool> {
-    let changed = tx
-        .prepare_cached(
-            "UPDATE account SET webhook = ?2 WHERE id = ?1 AND (?2 IS NULL
-             OR EXISTS (SELECT 1 FROM endpoint WHERE account = ?1 AND name = ?2))",
-        )?
-        .execute(params![id.as_str(), name])?;
+    let changed = tx.change(
+        "UPDATE account SET webhook = ?2 WHERE id = ?1 AND (?2 IS NULL
+         OR EXISTS (SELECT 1 FROM endpoint WHERE account = ?1 AND name = ?2))",
+        params![id.as_str(), name],
+    )?;
     if changed == 1 {
         let detail = format!("webhook {}", name.unwrap_or("none"));
         activity::log(tx, at, Some(id), None, "account.changed", &detail)?;
@@ -198,8 +187,7 @@ pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
 
 /// Removes the account's row with its keys and endpoints. Imports and the activity log stay.
 pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()> {
-    let removed = tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
-    if removed == 1 {
+    if tx.change("DELETE FROM account WHERE id = ?1", [id.as_str()])? == 1 {
         activity::log(tx, at, Some(id), None, "account.removed", "")?;
     }
     Ok(())
@@ -208,10 +196,10 @@ pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use crate::state::{Error, State};
 
     #[test]
-    fn an_account_from_the_first_day_to_the_last() {
+    fn accounts_are_added_changed_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let id: AccountId = "acme".parse().unwrap();

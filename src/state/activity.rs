@@ -4,15 +4,14 @@ use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
 use serde::Serialize;
 
-use super::{Error, Result, millis, timestamp};
+use super::db::transaction::time;
+use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::state::Transaction;
 
-/// The number of lines that [`Pages`] reads in one transaction.
+/// The number of lines that [`ActivityPages`] reads in one transaction.
 const PAGE: u32 = 1000;
 
-/// The columns of a line, in the order in which [`activity`] reads them.
 const COLUMNS: &str = "at, account, import, action, detail, actor, id";
 
 /// One line of the activity log.
@@ -37,18 +36,12 @@ pub fn log(
     action: &str,
     detail: &str,
 ) -> Result<()> {
-    tx.prepare_cached(
+    let (account, import) = (account.map(AccountId::as_str), import.map(ImportId::as_str));
+    tx.change(
         "INSERT INTO activity (at, account, import, action, detail, actor)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        millis(at),
-        account.map(AccountId::as_str),
-        import.map(ImportId::as_str),
-        action,
-        detail,
-        tx.actor(),
-    ])?;
+        params![millis(at), account, import, action, detail, tx.actor()],
+    )?;
     Ok(())
 }
 
@@ -62,9 +55,9 @@ pub fn recent(
     let lines = match account {
         Some(account) => {
             let condition = format!("WHERE account = ?2 {newest}");
-            query(tx, &condition, params![limit, account.as_str()])?
+            select(tx, &condition, params![limit, account.as_str()])?
         }
-        None => query(tx, newest, params![limit])?,
+        None => select(tx, newest, params![limit])?,
     };
     Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
 }
@@ -73,14 +66,14 @@ pub fn recent(
 ///
 /// It reads one page in each transaction, so that no read transaction lasts long.
 #[derive(Clone, Debug)]
-pub struct Pages {
+pub struct ActivityPages {
     account: Option<AccountId>,
     /// The time and id of the last line that was read.
     read: (i64, i64),
     last_id: i64,
 }
 
-impl Pages {
+impl ActivityPages {
     /// Begins with the lines from `since` on, of `account` or of all accounts.
     pub fn new(
         tx: &Transaction<'_>,
@@ -100,9 +93,9 @@ impl Pages {
         let lines = match &self.account {
             Some(account) => {
                 let condition = format!("WHERE account = ?5 AND {rest}");
-                query(tx, &condition, params![PAGE, at, id, self.last_id, account.as_str()])?
+                select(tx, &condition, params![PAGE, at, id, self.last_id, account.as_str()])?
             }
-            None => query(tx, &format!("WHERE {rest}"), params![PAGE, at, id, self.last_id])?,
+            None => select(tx, &format!("WHERE {rest}"), params![PAGE, at, id, self.last_id])?,
         };
         if let Some((id, line)) = lines.last() {
             let read = (millis(line.at), *id);
@@ -117,30 +110,25 @@ impl Pages {
     }
 }
 
-fn query(
+/// Returns the lines that match `condition`, each with its id.
+fn select(
     tx: &Transaction<'_>,
     condition: &str,
     values: impl Params,
 ) -> Result<Vec<(i64, Activity)>> {
-    let mut statement =
-        tx.prepare_cached(&format!("SELECT {COLUMNS} FROM activity {condition}"))?;
-    let mut rows = statement.query(values)?;
-    let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
-        lines.push((row.get(6)?, activity(row)?));
-    }
-    Ok(lines)
+    tx.select(&format!("SELECT {COLUMNS} FROM activity {condition}"), values, from_row)
 }
 
-fn activity(row: &Row<'_>) -> Result<Activity> {
-    Ok(Activity {
-        at: timestamp(row.get(0)?)?,
-        account: row.get(1)?,
-        import: row.get(2)?,
-        action: row.get(3)?,
-        detail: row.get(4)?,
-        actor: row.get(5)?,
-    })
+fn from_row(row: &Row<'_>) -> Result<(i64, Activity)> {
+    let line = Activity {
+        at: time(row, "at")?,
+        account: row.get("account")?,
+        import: row.get("import")?,
+        action: row.get("action")?,
+        detail: row.get("detail")?,
+        actor: row.get("actor")?,
+    };
+    Ok((row.get("id")?, line))
 }
 
 #[cfg(test)]
@@ -167,7 +155,7 @@ mod tests {
     fn exported(state: &State, account: Option<&str>, since: Option<i64>) -> Vec<String> {
         let account = account.map(|id| id.parse().unwrap());
         let since = since.map(|second| Timestamp::from_second(second).unwrap());
-        let mut pages = state.read(|tx| Pages::new(tx, account, since)).unwrap();
+        let mut pages = state.read(|tx| ActivityPages::new(tx, account, since)).unwrap();
         add(state, Some("acme"), 1, "of later");
         let mut all = Vec::new();
         loop {
@@ -181,7 +169,7 @@ mod tests {
 
     /// Lines from the SFTP server's log can be written after lines with a later time.
     #[test]
-    fn the_log_is_in_the_order_of_time() {
+    fn lines_are_ordered_by_time() {
         let (_folder, state) = state();
         for (account, second, detail) in [
             (Some("acme"), 5, "e"),
@@ -221,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_its_users() {
+    fn lines_name_the_user_who_ran_the_command() {
         let (_folder, state) = state();
         add(&state, None, 1, "of the daemon");
         state.set_actor("alice");
@@ -232,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_in_the_order_of_time_sorts_nothing() {
+    fn reading_by_time_uses_an_index() {
         let (_folder, state) = state();
         for condition in [
             "ORDER BY at DESC, id DESC LIMIT 9",

@@ -1,14 +1,14 @@
 //! The table `endpoint`: where an account's webhooks are sent.
 //!
-//! A secret leaves this module only in a [`Target`], which can't be printed or serialised.
+//! A secret leaves this module only in an [`EndpointTarget`], which can't be printed or serialised.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
 
-use super::{Error, Result, deliveries, millis, timestamp};
+use super::db::transaction::{optional_time, time};
+use super::{Result, Transaction, deliveries, millis};
 use crate::account::AccountId;
-use crate::state::Transaction;
 
 /// An endpoint without its secret, as a sysadmin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +30,7 @@ pub struct Endpoint {
 }
 
 /// What is needed to send to an endpoint.
-pub struct Target {
+pub struct EndpointTarget {
     pub url: String,
     /// `whsec_…`
     pub secret: String,
@@ -42,8 +42,8 @@ pub struct Target {
 
 /// The outcome of [`add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    Yes,
+pub enum AddOutcome {
+    Added,
     /// The account has an endpoint of that name.
     NameTaken,
     NoAccount,
@@ -56,83 +56,77 @@ pub fn add(
     name: &str,
     url: &str,
     secret: &str,
-) -> Result<Added> {
+) -> Result<AddOutcome> {
     let account = account.as_str();
-    let known = "SELECT 1 FROM account WHERE id = ?1";
-    if tx.query_row(known, [account], |_| Ok(())).optional()?.is_none() {
-        return Ok(Added::NoAccount);
+    let exists = "SELECT 1 FROM account WHERE id = ?1";
+    if tx.select_first(exists, [account], |_| Ok(()))?.is_none() {
+        return Ok(AddOutcome::NoAccount);
     }
-    let added = tx.execute(
+    let added = tx.change(
         "INSERT INTO endpoint (account, name, url, secret, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO NOTHING",
         params![account, name, url, secret, millis(at)],
     )?;
-    Ok(if added == 1 { Added::Yes } else { Added::NameTaken })
+    Ok(if added == 1 { AddOutcome::Added } else { AddOutcome::NameTaken })
 }
 
 /// Returns the endpoints of `account`, or of all accounts, by account and name.
 pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<Endpoint>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT e.account, e.name, e.url, a.webhook IS e.name, e.created_at, e.disabled_at,
-                e.disabled_reason, e.failing_since, e.old_secret_until
+    tx.select(
+        "SELECT e.account, e.name, e.url, a.webhook IS e.name AS chosen, e.created_at,
+                e.disabled_at, e.disabled_reason, e.failing_since, e.old_secret_until
          FROM endpoint e JOIN account a ON a.id = e.account
          WHERE ?1 IS NULL OR e.account = ?1 ORDER BY e.account, e.name",
-    )?;
-    let mut rows = statement.query([account.map(AccountId::as_str)])?;
-    let mut endpoints = Vec::new();
-    while let Some(row) = rows.next()? {
-        endpoints.push(endpoint(row)?);
-    }
-    Ok(endpoints)
+        [account.map(AccountId::as_str)],
+        from_row,
+    )
 }
 
-fn endpoint(row: &Row<'_>) -> Result<Endpoint> {
-    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
+fn from_row(row: &Row<'_>) -> Result<Endpoint> {
     Ok(Endpoint {
-        account: row.get(0)?,
-        name: row.get(1)?,
-        url: row.get(2)?,
-        chosen: row.get(3)?,
-        created_at: timestamp(row.get(4)?)?,
-        disabled_at: time(5)?,
-        disabled_reason: row.get(6)?,
-        failing_since: time(7)?,
-        old_secret_until: time(8)?,
+        account: row.get("account")?,
+        name: row.get("name")?,
+        url: row.get("url")?,
+        chosen: row.get("chosen")?,
+        created_at: time(row, "created_at")?,
+        disabled_at: optional_time(row, "disabled_at")?,
+        disabled_reason: row.get("disabled_reason")?,
+        failing_since: optional_time(row, "failing_since")?,
+        old_secret_until: optional_time(row, "old_secret_until")?,
     })
 }
 
 /// Returns what is needed at `now` to send to the endpoint `name` of `account`. `None` if it does
 /// not exist.
-pub fn target(
+pub fn find_target(
     tx: &Transaction<'_>,
     account: &str,
     name: &str,
     now: Timestamp,
-) -> Result<Option<Target>> {
-    tx.prepare_cached(
+) -> Result<Option<EndpointTarget>> {
+    tx.select_first(
         "SELECT url, secret, CASE WHEN old_secret_until > ?3 THEN old_secret END,
                 CASE WHEN disabled_at IS NOT NULL THEN coalesce(disabled_reason, '') END
          FROM endpoint WHERE account = ?1 AND name = ?2",
-    )?
-    .query_row(params![account, name, millis(now)], |row| {
-        let (url, secret) = (row.get(0)?, row.get(1)?);
-        Ok(Target { url, secret, old_secret: row.get(2)?, disabled: row.get(3)? })
-    })
-    .optional()
-    .map_err(Error::from)
+        params![account, name, millis(now)],
+        |row| {
+            let (url, secret) = (row.get(0)?, row.get(1)?);
+            Ok(EndpointTarget { url, secret, old_secret: row.get(2)?, disabled: row.get(3)? })
+        },
+    )
 }
 
 /// Gives an endpoint the new `secret`; the present one signs as well until `old_until`.
 ///
 /// A secret older than the present one is removed. Returns whether the endpoint exists.
-pub fn rotate(
+pub fn rotate_secret(
     tx: &Transaction<'_>,
     account: &AccountId,
     name: &str,
     secret: &str,
     old_until: Timestamp,
 ) -> Result<bool> {
-    let changed = tx.execute(
+    let changed = tx.change(
         "UPDATE endpoint SET old_secret = secret, old_secret_until = ?4, secret = ?3
          WHERE account = ?1 AND name = ?2",
         params![account.as_str(), name, secret, millis(old_until)],
@@ -141,29 +135,27 @@ pub fn rotate(
 }
 
 /// Records that an attempt at an endpoint failed at `at`. Returns the time since which all have.
-pub fn failed(
+pub fn record_failure(
     tx: &Transaction<'_>,
     at: Timestamp,
     account: &str,
     name: &str,
 ) -> Result<Option<Timestamp>> {
-    tx.prepare_cached(
+    tx.select_first(
         "UPDATE endpoint SET failing_since = coalesce(failing_since, ?3)
          WHERE account = ?1 AND name = ?2 RETURNING failing_since",
-    )?
-    .query_row(params![account, name, millis(at)], |row| row.get(0))
-    .optional()?
-    .map(timestamp)
-    .transpose()
+        params![account, name, millis(at)],
+        |row| time(row, 0),
+    )
 }
 
 /// Records that an attempt at an endpoint succeeded.
-pub fn worked(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
-    tx.prepare_cached(
+pub fn record_success(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
+    tx.change(
         "UPDATE endpoint SET failing_since = NULL
          WHERE account = ?1 AND name = ?2 AND failing_since IS NOT NULL",
-    )?
-    .execute([account, name])?;
+        [account, name],
+    )?;
     Ok(())
 }
 
@@ -177,7 +169,7 @@ pub fn disable(
     name: &str,
     reason: &str,
 ) -> Result<bool> {
-    let changed = tx.execute(
+    let changed = tx.change(
         "UPDATE endpoint SET disabled_at = ?3, disabled_reason = ?4
          WHERE account = ?1 AND name = ?2 AND disabled_at IS NULL",
         params![account, name, millis(at), reason],
@@ -189,7 +181,7 @@ pub fn disable(
 
 /// Enables an endpoint. Returns whether it exists.
 pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<bool> {
-    let changed = tx.execute(
+    let changed = tx.change(
         "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
          WHERE account = ?1 AND name = ?2",
         [account.as_str(), name],
@@ -207,9 +199,9 @@ pub fn remove(
     name: &str,
 ) -> Result<bool> {
     let key = [account.as_str(), name];
-    tx.execute("UPDATE account SET webhook = NULL WHERE id = ?1 AND webhook = ?2", key)?;
+    tx.change("UPDATE account SET webhook = NULL WHERE id = ?1 AND webhook = ?2", key)?;
     deliveries::fail_pending(tx, at, account.as_str(), name, "the endpoint was removed")?;
-    Ok(tx.execute("DELETE FROM endpoint WHERE account = ?1 AND name = ?2", key)? == 1)
+    Ok(tx.change("DELETE FROM endpoint WHERE account = ?1 AND name = ?2", key)? == 1)
 }
 
 #[cfg(test)]

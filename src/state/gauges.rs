@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Result, timestamp};
-use crate::state::Transaction;
+use super::db::transaction::optional_time;
+use super::{Result, Transaction};
 
 /// The number of things of one kind, and the age of the oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figure {
+pub struct StateGauge {
     /// A state or a channel.
     pub kind: String,
     pub count: i64,
@@ -17,32 +17,32 @@ pub struct Figure {
 
 /// All gauges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct StateGauges {
     /// Imports that have not ended, by state.
-    pub imports: Vec<Figure>,
+    pub imports: Vec<StateGauge>,
     /// Accounts, by state.
-    pub accounts: Vec<Figure>,
+    pub accounts: Vec<StateGauge>,
     /// Pending deliveries, by channel.
-    pub deliveries: Vec<Figure>,
+    pub deliveries: Vec<StateGauge>,
     /// Endpoints: `enabled`, `failing` or `disabled`.
-    pub endpoints: Vec<Figure>,
+    pub endpoints: Vec<StateGauge>,
 }
 
-pub fn read(tx: &Transaction<'_>) -> Result<Figures> {
-    Ok(Figures {
-        imports: figures(
+pub fn read_all(tx: &Transaction<'_>) -> Result<StateGauges> {
+    Ok(StateGauges {
+        imports: list_gauges(
             tx,
             "SELECT state, count(*), min(received_at) FROM import
              WHERE state IN ('claiming', 'queued', 'running') GROUP BY state",
         )?,
-        accounts: figures(tx, "SELECT state, count(*), NULL FROM account GROUP BY state")?,
-        deliveries: figures(
+        accounts: list_gauges(tx, "SELECT state, count(*), NULL FROM account GROUP BY state")?,
+        deliveries: list_gauges(
             tx,
             "SELECT d.channel, count(*), min(m.at)
              FROM delivery d JOIN milestone m ON m.id = d.milestone
              WHERE d.state = 'pending' GROUP BY d.channel",
         )?,
-        endpoints: figures(
+        endpoints: list_gauges(
             tx,
             "SELECT CASE WHEN disabled_at IS NOT NULL THEN 'disabled'
                          WHEN failing_since IS NOT NULL THEN 'failing' ELSE 'enabled' END AS kind,
@@ -51,19 +51,10 @@ pub fn read(tx: &Transaction<'_>) -> Result<Figures> {
     })
 }
 
-fn figures(tx: &Transaction<'_>, sql: &str) -> Result<Vec<Figure>> {
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let mut figures = Vec::new();
-    while let Some(row) = rows.next()? {
-        let oldest: Option<i64> = row.get(2)?;
-        figures.push(Figure {
-            kind: row.get(0)?,
-            count: row.get(1)?,
-            oldest: oldest.map(timestamp).transpose()?,
-        });
-    }
-    Ok(figures)
+fn list_gauges(tx: &Transaction<'_>, sql: &str) -> Result<Vec<StateGauge>> {
+    tx.select(sql, [], |row| {
+        Ok(StateGauge { kind: row.get(0)?, count: row.get(1)?, oldest: optional_time(row, 2)? })
+    })
 }
 
 #[cfg(test)]
@@ -72,7 +63,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn counts_by_kind_with_the_oldest() {
+    fn counts_each_kind_and_finds_the_oldest() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state
@@ -85,17 +76,17 @@ mod tests {
                      VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', 5000),
                             ('a-2', 'a', 'm', 'queued', '{}', 's', 4000);",
                 )?;
-                read(tx)
+                read_all(tx)
             })
             .unwrap();
-        let figure = |kind: &str, count, second: Option<i64>| Figure {
+        let gauge = |kind: &str, count, second: Option<i64>| StateGauge {
             kind: kind.into(),
             count,
             oldest: second.map(|second| Timestamp::from_second(second).unwrap()),
         };
-        assert_eq!(found.imports, [figure("queued", 2, Some(4))]);
-        assert_eq!(found.accounts, [figure("active", 2, None)]);
-        assert_eq!(found.endpoints, [figure("enabled", 1, None), figure("failing", 1, None)]);
+        assert_eq!(found.imports, [gauge("queued", 2, Some(4))]);
+        assert_eq!(found.accounts, [gauge("active", 2, None)]);
+        assert_eq!(found.endpoints, [gauge("enabled", 1, None), gauge("failing", 1, None)]);
         assert!(found.deliveries.is_empty());
     }
 }

@@ -1,20 +1,21 @@
 //! Health checks of the whole state database. Read-only: creates and migrates nothing.
 
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::db::migrations;
-use super::{Error, Result, millis, timestamp};
+use super::db::connection::BUSY_TIMEOUT;
+use super::db::schema;
+use super::db::transaction::optional_time;
+use super::{Error, Result, Transaction, millis};
+use crate::files::durable::parent;
 use crate::files::owner::Owner;
-use crate::state::Transaction;
 use crate::sys::sqlite;
 
 /// The schema of a database file, and its damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
+pub struct DatabaseHealth {
     pub schema: i64,
     /// The newest schema that this program knows.
     pub known: i64,
@@ -24,14 +25,13 @@ pub struct Health {
 
 /// Opens `path` for reading and checks it (sqlite.org/pragma.html#pragma_quick_check). Takes a
 /// second for some hundred MB.
-pub fn examine(path: &Path) -> Result<Health> {
-    let acted = |source| Error::Owner { path: path.to_owned(), source };
-    let _rights = super::owner(path).and_then(Owner::assume).map_err(acted)?;
+pub fn examine(path: &Path) -> Result<DatabaseHealth> {
+    let _rights = Owner::assume_of(parent(path))?;
     let opened = |source| Error::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
     sqlite::distrust(&connection).map_err(opened)?;
-    connection.busy_timeout(Duration::from_secs(10)).map_err(opened)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(opened)?;
     let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0));
     let schema = schema.map_err(opened)?;
     let mut problems = Vec::new();
@@ -42,7 +42,7 @@ pub fn examine(path: &Path) -> Result<Health> {
         })
         .map_err(opened)?;
     problems.retain(|problem| problem != "ok");
-    Ok(Health { schema, known: migrations::known(), problems })
+    Ok(DatabaseHealth { schema, known: schema::newest(), problems })
 }
 
 /// The work that waits or has failed, from which doctor finds whether work is stuck.
@@ -63,12 +63,12 @@ pub struct Backlog {
 }
 
 /// Counts the work that waits, and the deliveries that failed since `since`.
-pub fn backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
+pub fn read_backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
     let pair =
         |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {
-            let (count, at): (u32, Option<i64>) =
-                tx.query_row(sql, parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok((count, at.map(timestamp).transpose()?))
+            let found =
+                tx.select_first(sql, parameters, |row| Ok((row.get(0)?, optional_time(row, 1)?)))?;
+            Ok(found.unwrap_or_default())
         };
     let (imports, oldest_import) = pair(
         "SELECT count(*), min(received_at) FROM import
@@ -92,10 +92,10 @@ pub fn backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use crate::state::{State, timestamp};
 
     #[test]
-    fn a_damaged_file_and_another_schema() {
+    fn a_damaged_or_missing_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         assert!(examine(&path).is_err());
@@ -111,12 +111,12 @@ mod tests {
     fn nothing_is_stuck_in_an_empty_database() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
-        let found = state.read(|tx| backlog(tx, Timestamp::UNIX_EPOCH)).unwrap();
+        let found = state.read(|tx| read_backlog(tx, Timestamp::UNIX_EPOCH)).unwrap();
         assert_eq!(found, Backlog::default());
     }
 
     #[test]
-    fn what_waits_and_what_was_given_up() {
+    fn waiting_and_failed_work_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state
@@ -132,7 +132,7 @@ mod tests {
                      VALUES ('m1', 'email', 'z', 'l', 'failed', 8000), ('m1', 'email', 'w', 'l', 'failed', 1);
                      INSERT INTO activity (at, action) VALUES (6000, 'x')",
                 )?;
-                backlog(tx, timestamp(8000)?)
+                read_backlog(tx, timestamp(8000)?)
             })
             .unwrap();
         let at = |second| Some(Timestamp::from_second(second).unwrap());

@@ -3,13 +3,13 @@
 //! A revoked key stays as a row: it answers "who could log in, and until when".
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
 
 use super::accounts::as_text;
-use super::{Error, Result, activity, millis, timestamp};
+use super::db::transaction::{optional_time, parsed, time};
+use super::{Result, Transaction, activity, millis};
 use crate::account::AccountId;
-use crate::state::Transaction;
 
 /// A public key of an account, revoked or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,10 +43,7 @@ const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_h
 /// Adds a key. An error if the account does not exist, or has an unrevoked key of that name or
 /// fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
-    tx.prepare_cached(&format!(
-        "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, NULL)"
-    ))?
-    .execute(params![
+    let values = params![
         key.account.as_str(),
         key.name,
         key.algorithm,
@@ -55,7 +52,13 @@ pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
         key.from,
         key.expires_at.map(millis),
         millis(key.created_at)
-    ])?;
+    ];
+    tx.change(
+        &format!(
+            "INSERT INTO key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, NULL)"
+        ),
+        values,
+    )?;
     log(tx, key.created_at, &key.account, "key.added", &key.name, &key.fingerprint)
 }
 
@@ -66,13 +69,11 @@ pub fn list(
     account: Option<&AccountId>,
     with_revoked: bool,
 ) -> Result<Vec<KeyRow>> {
-    let mut statement = tx.prepare_cached(&format!(
+    let sql = format!(
         "SELECT {COLUMNS} FROM key
          WHERE (?1 IS NULL OR account = ?1) AND (?2 OR revoked_at IS NULL) ORDER BY account, id"
-    ))?;
-    let account = account.map(AccountId::as_str);
-    let rows = statement.query_map(params![account, with_revoked], |row| Ok(from_row(row)))?;
-    rows.map(|row| row?).collect()
+    );
+    tx.select(&sql, params![account.map(AccountId::as_str), with_revoked], from_row)
 }
 
 /// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
@@ -82,23 +83,20 @@ pub fn find(
     account: &AccountId,
     name_or_fingerprint: &str,
 ) -> Result<Option<KeyRow>> {
-    tx.prepare_cached(&format!(
+    let sql = format!(
         "SELECT {COLUMNS} FROM key WHERE account = ?1 AND (name = ?2 OR fingerprint = ?2)
          ORDER BY revoked_at IS NOT NULL, revoked_at DESC LIMIT 1"
-    ))?
-    .query_row(params![account.as_str(), name_or_fingerprint], |row| Ok(from_row(row)))
-    .optional()?
-    .transpose()
+    );
+    tx.select_first(&sql, [account.as_str(), name_or_fingerprint], from_row)
 }
 
 /// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
 pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool> {
-    let revoked = tx
-        .prepare_cached(
-            "UPDATE key SET revoked_at = ?3
-             WHERE account = ?1 AND fingerprint = ?2 AND revoked_at IS NULL",
-        )?
-        .execute(params![key.account.as_str(), key.fingerprint, millis(at)])?;
+    let revoked = tx.change(
+        "UPDATE key SET revoked_at = ?3
+         WHERE account = ?1 AND fingerprint = ?2 AND revoked_at IS NULL",
+        params![key.account.as_str(), key.fingerprint, millis(at)],
+    )?;
     if revoked == 1 {
         log(tx, at, &key.account, "key.revoked", &key.name, &key.fingerprint)?;
     }
@@ -107,42 +105,36 @@ pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool>
 
 /// Records a login with the account's key of that fingerprint, unless a later login is known. If
 /// all keys of that fingerprint are revoked, the login counts for the one that was revoked last.
-pub fn used(
+pub fn record_login(
     tx: &Transaction<'_>,
     account: &AccountId,
     fingerprint: &str,
     at: Timestamp,
     from: &str,
 ) -> Result<()> {
-    tx.prepare_cached(
+    tx.change(
         "UPDATE key SET last_used_at = ?3, last_used_from = ?4
          WHERE id = (SELECT id FROM key WHERE account = ?1 AND fingerprint = ?2
                        AND created_at <= ?3
                      ORDER BY revoked_at IS NOT NULL, revoked_at DESC LIMIT 1)
            AND (last_used_at IS NULL OR last_used_at < ?3)",
-    )?
-    .execute(params![account.as_str(), fingerprint, millis(at), from])?;
+        params![account.as_str(), fingerprint, millis(at), from],
+    )?;
     Ok(())
 }
 
 fn from_row(row: &Row<'_>) -> Result<KeyRow> {
-    let account: String = row.get("account")?;
-    let time = |column: &str| -> Result<Option<Timestamp>> {
-        row.get::<_, Option<i64>>(column)?.map(timestamp).transpose()
-    };
     Ok(KeyRow {
-        account: account
-            .parse()
-            .map_err(|_| Error::Value(format!("the account id {account:?}")))?,
+        account: parsed(row, "account")?,
         name: row.get("name")?,
         algorithm: row.get("algorithm")?,
         public_key: row.get("public_key")?,
         fingerprint: row.get("fingerprint")?,
         from: row.get("from_hosts")?,
-        expires_at: time("expires_at")?,
-        created_at: timestamp(row.get("created_at")?)?,
-        revoked_at: time("revoked_at")?,
-        last_used_at: time("last_used_at")?,
+        expires_at: optional_time(row, "expires_at")?,
+        created_at: time(row, "created_at")?,
+        revoked_at: optional_time(row, "revoked_at")?,
+        last_used_at: optional_time(row, "last_used_at")?,
         last_used_from: row.get("last_used_from")?,
     })
 }

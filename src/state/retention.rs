@@ -6,13 +6,13 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{Error, Result, millis};
-use crate::import_id::{ImportId, InvalidImportId};
-use crate::state::Transaction;
+use super::db::transaction::parsed;
+use super::{Result, Transaction, millis};
+use crate::import_id::ImportId;
 
 /// An import whose files in results/ are old enough to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct OldAnswer {
     pub id: ImportId,
     /// The beginning of the names of its files in results/.
     pub stem: String,
@@ -26,45 +26,39 @@ const NOTHING_PENDING: &str = "NOT EXISTS (
 /// Returns all accounts that own rows, including removed ones, and `None` for rows without an
 /// account.
 pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
-    let mut statement = tx.prepare_cached(
+    tx.select(
         "SELECT id FROM account UNION SELECT DISTINCT account FROM import
          UNION SELECT DISTINCT account FROM milestone UNION SELECT DISTINCT account FROM activity",
-    )?;
-    let owners = statement.query_map([], |row| row.get(0))?;
-    Ok(owners.collect::<rusqlite::Result<_>>()?)
+        [],
+        |row| Ok(row.get(0)?),
+    )
 }
 
 /// Returns at most `limit` imports that ended before `before` and whose files in results/ are not
 /// removed yet.
-pub fn answered(
+pub fn list_old_answers(
     tx: &Transaction<'_>,
     account: &str,
     before: Timestamp,
     limit: u32,
-) -> Result<Vec<Answered>> {
-    let mut statement = tx.prepare_cached(&format!(
+) -> Result<Vec<OldAnswer>> {
+    let sql = format!(
         "SELECT i.id, i.stem FROM import i
          WHERE i.account = ?1 AND i.finished_at < ?2 AND i.answer_removed_at IS NULL
            AND {NOTHING_PENDING}
          ORDER BY i.finished_at LIMIT ?3"
-    ))?;
-    let rows = statement.query_map(params![account, millis(before), limit], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?))
-    })?;
-    rows.map(|row| {
-        let (id, stem) = row?;
-        let id = id.parse().map_err(|e: InvalidImportId| Error::Value(e.to_string()))?;
-        Ok(Answered { id, stem })
+    );
+    tx.select(&sql, params![account, millis(before), limit], |row| {
+        Ok(OldAnswer { id: parsed(row, 0)?, stem: row.get(1)? })
     })
-    .collect()
 }
 
 /// Records that an import's files were removed from results/.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
-    tx.prepare_cached(
+    tx.change(
         "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
-    )?
-    .execute(params![import.as_str(), millis(at)])?;
+        params![import.as_str(), millis(at)],
+    )?;
     Ok(())
 }
 
@@ -79,18 +73,17 @@ pub fn remove_milestones(
     before: Timestamp,
     limit: u32,
 ) -> Result<usize> {
-    Ok(tx
-        .prepare_cached(
-            "DELETE FROM milestone WHERE id IN (
-                 SELECT m.id FROM milestone m
-                 WHERE m.account = ?1 AND m.at < ?2
-                   AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.milestone = m.id
-                                   AND (d.state = 'pending' OR d.finished_at >= ?2))
-                   AND NOT EXISTS (SELECT 1 FROM import i
-                                   WHERE i.id = m.import AND i.finished_at IS NULL)
-                 ORDER BY m.at LIMIT ?3)",
-        )?
-        .execute(params![account, millis(before), limit])?)
+    tx.change(
+        "DELETE FROM milestone WHERE id IN (
+             SELECT m.id FROM milestone m
+             WHERE m.account = ?1 AND m.at < ?2
+               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.milestone = m.id
+                               AND (d.state = 'pending' OR d.finished_at >= ?2))
+               AND NOT EXISTS (SELECT 1 FROM import i
+                               WHERE i.id = m.import AND i.finished_at IS NULL)
+             ORDER BY m.at LIMIT ?3)",
+        params![account, millis(before), limit],
+    )
 }
 
 /// Removes at most `limit` imports that ended before `before` and whose files in results/ were
@@ -101,15 +94,14 @@ pub fn remove_imports(
     before: Timestamp,
     limit: u32,
 ) -> Result<usize> {
-    Ok(tx
-        .prepare_cached(&format!(
-            "DELETE FROM import WHERE n IN (
-                 SELECT i.n FROM import i
-                 WHERE i.account = ?1 AND i.finished_at < ?2 AND i.answer_removed_at IS NOT NULL
-                   AND {NOTHING_PENDING}
-                 ORDER BY i.finished_at LIMIT ?3)"
-        ))?
-        .execute(params![account, millis(before), limit])?)
+    let sql = format!(
+        "DELETE FROM import WHERE n IN (
+             SELECT i.n FROM import i
+             WHERE i.account = ?1 AND i.finished_at < ?2 AND i.answer_removed_at IS NOT NULL
+               AND {NOTHING_PENDING}
+             ORDER BY i.finished_at LIMIT ?3)"
+    );
+    tx.change(&sql, params![account, millis(before), limit])
 }
 
 /// Removes at most `limit` lines of the activity log from before `before`. Returns how many.
@@ -119,10 +111,9 @@ pub fn remove_activity(
     before: Timestamp,
     limit: u32,
 ) -> Result<usize> {
-    Ok(tx
-        .prepare_cached(
-            "DELETE FROM activity WHERE id IN (
-                 SELECT id FROM activity WHERE account IS ?1 AND at < ?2 ORDER BY at LIMIT ?3)",
-        )?
-        .execute(params![account, millis(before), limit])?)
+    tx.change(
+        "DELETE FROM activity WHERE id IN (
+             SELECT id FROM activity WHERE account IS ?1 AND at < ?2 ORDER BY at LIMIT ?3)",
+        params![account, millis(before), limit],
+    )
 }

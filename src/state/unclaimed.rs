@@ -4,13 +4,13 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{Result, millis, timestamp};
+use super::db::transaction::time;
+use super::{Result, Transaction, millis};
 use crate::account::AccountId;
-use crate::state::Transaction;
 
 /// A file in incoming. A later file of the same name differs in the inode or the last change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct UnclaimedRow {
     pub name: String,
     pub inode: u64,
     /// The time of its last change, to the millisecond.
@@ -18,37 +18,34 @@ pub struct File {
 }
 
 /// Records that `file` was reported at `at`, and replaces an earlier file of its name.
-pub fn tell(tx: &Transaction<'_>, account: &AccountId, file: &File, at: Timestamp) -> Result<()> {
+pub fn record_report(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    file: &UnclaimedRow,
+    at: Timestamp,
+) -> Result<()> {
     let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
-    tx.prepare_cached(
+    tx.change(
         "INSERT OR REPLACE INTO unclaimed (account, name, inode, changed_at, told_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![account.as_str(), file.name, inode, millis(file.changed), millis(at)])?;
+        params![account.as_str(), file.name, inode, millis(file.changed), millis(at)],
+    )?;
     Ok(())
 }
 
 /// Returns the reported files of `account`.
-pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<File>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name",
-    )?;
-    let mut rows = statement.query([account.as_str()])?;
-    let mut files = Vec::new();
-    while let Some(row) = rows.next()? {
-        files.push(File {
-            name: row.get(0)?,
-            inode: row.get::<_, i64>(1)?.cast_unsigned(),
-            changed: timestamp(row.get(2)?)?,
-        });
-    }
-    Ok(files)
+pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRow>> {
+    let sql = "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name";
+    tx.select(sql, [account.as_str()], |row| {
+        let inode = row.get::<_, i64>(1)?.cast_unsigned();
+        Ok(UnclaimedRow { name: row.get(0)?, inode, changed: time(row, 2)? })
+    })
 }
 
 /// Removes the record of a file that does not exist any more.
-pub fn forget(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
-    tx.prepare_cached("DELETE FROM unclaimed WHERE account = ?1 AND name = ?2")?
-        .execute([account.as_str(), name])?;
+pub fn remove(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
+    let sql = "DELETE FROM unclaimed WHERE account = ?1 AND name = ?2";
+    tx.change(sql, [account.as_str(), name])?;
     Ok(())
 }
 
@@ -58,26 +55,27 @@ mod tests {
     use crate::state::{Error, State};
 
     #[test]
-    fn what_was_told_of_is_an_accounts_own_and_the_newest_of_its_name() {
+    fn reports_are_kept_by_account_and_name() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
-        let file = |name: &str, inode, ms| File { name: name.into(), inode, changed: at(ms) };
+        let file =
+            |name: &str, inode, ms| UnclaimedRow { name: name.into(), inode, changed: at(ms) };
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
         state
             .write(|tx| {
                 tx.execute_batch(
                     "INSERT INTO account (id, created_at) VALUES ('acme', 0), ('other', 0)",
                 )?;
-                tell(tx, &acme, &file("e.csv", 1, 1), at(5))?;
-                tell(tx, &acme, &file("e.csv", u64::MAX, 2), at(6))?;
-                tell(tx, &other, &file("f.csv", 2, 1), at(6))?;
+                record_report(tx, &acme, &file("e.csv", 1, 1), at(5))?;
+                record_report(tx, &acme, &file("e.csv", u64::MAX, 2), at(6))?;
+                record_report(tx, &other, &file("f.csv", 2, 1), at(6))?;
                 assert_eq!(list(tx, &acme)?, [file("e.csv", u64::MAX, 2)]);
-                forget(tx, &acme, "f.csv")?;
+                remove(tx, &acme, "f.csv")?;
                 assert_eq!(list(tx, &other)?.len(), 1);
                 tx.execute("DELETE FROM account WHERE id = 'other'", [])?;
                 assert_eq!(list(tx, &other)?, [], "it goes with its account");
-                forget(tx, &acme, "e.csv")?;
+                remove(tx, &acme, "e.csv")?;
                 assert_eq!(list(tx, &acme)?, []);
                 Ok::<_, Error>(())
             })

@@ -3,89 +3,84 @@
 
 use rusqlite::{Row, params};
 
-use super::{Error, Result, Transaction, millis, timestamp};
+use super::db::transaction::{parsed, time};
+use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
-use crate::audit::upload_outcome::{Changes, Writers};
-use crate::audit::{End, Fact, Name};
+use crate::audit::upload_outcome::{OutcomeChanges, Writers};
+use crate::audit::{LoggedName, UploadOutcome, WriteEnd};
 
 /// Writes the changes of `account`. Writes nothing if its row does not exist any more.
-pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &Changes) -> Result<()> {
+pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &OutcomeChanges) -> Result<()> {
     if changes.cleared {
-        tx.prepare_cached("DELETE FROM upload WHERE account = ?1")?.execute([account.as_str()])?;
+        tx.change("DELETE FROM upload WHERE account = ?1", [account.as_str()])?;
     }
     for (name, fact) in &changes.names {
         match fact {
             Some(fact) => put(tx, account, name, fact)?,
             None => {
-                tx.prepare_cached(
-                    "DELETE FROM upload WHERE account = ?1 AND name = ?2 AND cut = ?3",
-                )?
-                .execute(params![account.as_str(), name.text, name.cut])?;
+                let sql = "DELETE FROM upload WHERE account = ?1 AND name = ?2 AND cut = ?3";
+                tx.change(sql, params![account.as_str(), name.text, name.cut])?;
             }
         }
     }
     Ok(())
 }
 
-fn put(tx: &Transaction<'_>, account: &AccountId, name: &Name, fact: &Fact) -> Result<()> {
-    tx.prepare_cached(
+fn put(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    name: &LoggedName,
+    fact: &UploadOutcome,
+) -> Result<()> {
+    tx.change(
         "INSERT OR REPLACE INTO upload (account, name, cut, ended, bytes, at, address, known_at)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?1",
-    )?
-    .execute(params![
-        account.as_str(),
-        name.text,
-        name.cut,
-        word(fact.end),
-        fact.bytes.map(u64::cast_signed), // reversed when it is read
-        millis(fact.at),
-        fact.from,
-        millis(fact.known_at)
-    ])?;
+        params![
+            account.as_str(),
+            name.text,
+            name.cut,
+            word(fact.end),
+            fact.bytes.map(u64::cast_signed), // reversed when it is read
+            millis(fact.at),
+            fact.from,
+            millis(fact.known_at)
+        ],
+    )?;
     Ok(())
 }
 
 /// Returns every stored fact.
-pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Name, Fact)>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut facts = Vec::new();
-    while let Some(row) = rows.next()? {
-        facts.push(read(row)?);
-    }
-    Ok(facts)
+pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOutcome)>> {
+    let sql = "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload";
+    tx.select(sql, [], from_row)
 }
 
-fn read(row: &Row<'_>) -> Result<(AccountId, Name, Fact)> {
-    let account: String = row.get(0)?;
+fn from_row(row: &Row<'_>) -> Result<(AccountId, LoggedName, UploadOutcome)> {
     let ended: String = row.get(3)?;
-    let fact = Fact {
+    let fact = UploadOutcome {
         end: end(&ended).ok_or_else(|| Error::Value(format!("the end of an upload {ended:?}")))?,
         bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-        at: timestamp(row.get(5)?)?,
+        at: time(row, 5)?,
         from: row.get(6)?,
-        known_at: timestamp(row.get(7)?)?,
+        known_at: time(row, 7)?,
         writers: Writers::default(),
         replaced_at: None,
     };
-    let id = account.parse().map_err(|_| Error::Value(format!("the account id {account:?}")))?;
-    Ok((id, Name { text: row.get(1)?, cut: row.get(2)? }, fact))
+    Ok((parsed(row, 0)?, LoggedName { text: row.get(1)?, cut: row.get(2)? }, fact))
 }
 
-const WORDS: [(End, &str); 4] = [
-    (End::Closed, "closed"),
-    (End::Unknown, "unknown"),
-    (End::Open, "open"),
-    (End::Forced, "forced"),
+const WORDS: [(WriteEnd, &str); 4] = [
+    (WriteEnd::Closed, "closed"),
+    (WriteEnd::Unknown, "unknown"),
+    (WriteEnd::Open, "open"),
+    (WriteEnd::Forced, "forced"),
 ];
 
-fn word(end: End) -> &'static str {
+fn word(end: WriteEnd) -> &'static str {
     WORDS.iter().find(|(of, _)| *of == end).map_or("unknown", |(_, word)| word)
 }
 
-fn end(word: &str) -> Option<End> {
+fn end(word: &str) -> Option<WriteEnd> {
     WORDS.iter().find(|(_, text)| *text == word).map(|(end, _)| *end)
 }
 
@@ -97,13 +92,13 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn facts_outlive_a_restart_and_go_with_their_account() {
+    fn facts_are_stored_until_their_account_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let (acme, other): (AccountId, AccountId) =
             ("acme".parse().unwrap(), "gone".parse().unwrap());
-        let fact = |end, bytes| Fact {
+        let fact = |end, bytes| UploadOutcome {
             end,
             bytes,
             at: at(1),
@@ -112,15 +107,17 @@ mod tests {
             writers: Writers::default(),
             replaced_at: None,
         };
-        let name = |text: &str, cut| Name { text: text.into(), cut };
+        let name = |text: &str, cut| LoggedName { text: text.into(), cut };
         let facts = [
-            (name("a", false), fact(End::Closed, Some(u64::MAX))),
-            (name("a", true), fact(End::Forced, None)),
-            (name("b", false), fact(End::Open, None)),
-            (name("c", false), fact(End::Unknown, Some(1))),
+            (name("a", false), fact(WriteEnd::Closed, Some(u64::MAX))),
+            (name("a", true), fact(WriteEnd::Forced, None)),
+            (name("b", false), fact(WriteEnd::Open, None)),
+            (name("c", false), fact(WriteEnd::Unknown, Some(1))),
         ];
-        let changes =
-            |cleared, names: &[(Name, Option<Fact>)]| Changes { cleared, names: names.to_vec() };
+        let changes = |cleared, names: &[(LoggedName, Option<UploadOutcome>)]| OutcomeChanges {
+            cleared,
+            names: names.to_vec(),
+        };
         let all: Vec<_> = facts.iter().cloned().map(|(name, fact)| (name, Some(fact))).collect();
         state
             .write(|tx| {

@@ -90,7 +90,7 @@ mod tests {
         let path = PathBuf::from("x");
         let sqlite = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
         for error in [
-            IoError::of("create", "x")(full()).into(),
+            IoError::new("create", "x", full()).into(),
             Error::WriteEvents { path: path.clone(), source: full().into() },
             Error::Profiles {
                 operation: "commit",
@@ -100,6 +100,6 @@ mod tests {
         ] {
             assert!(error.is_disk_full(), "{error}");
         }
-        assert!(!IoError::of("create", "x")(ErrorKind::NotFound.into()).is_disk_full());
+        assert!(!IoError::new("create", "x", io::Error::from(ErrorKind::NotFound)).is_disk_full());
     }
 }

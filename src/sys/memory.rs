@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_allocator_takes_both() {
+    fn the_allocator_accepts_both_settings() {
         assert!(set(M_MMAP_THRESHOLD, MAPPED) && set(M_TRIM_THRESHOLD, KEPT));
     }
 }

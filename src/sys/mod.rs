@@ -1,5 +1,5 @@
 //! The only module with `unsafe`: file leases, the allocator's settings and SQLite's open(2), which
-//! no safe library offers. Also the safe use of other users' folders by root's commands.
+//! no safe library offers.
 //!
 //! A [`ReadLease`] is an open file that no process had open for writing when the lease was taken.
 //! While it lasts, a process that opens the file for writing or truncates it is noticed. See
@@ -47,14 +47,14 @@ impl ReadLease {
     pub fn take(file: File) -> Result<Self, LeaseError> {
         // The kernel signals a broken lease by SIGIO, which ends the process by default: an account
         // could stop the daemon by opening a file. SIGURG is ignored by default. No code waits for
-        // it, because `is_whole` queries the lease.
+        // it, because `is_unbroken` queries the lease.
         set_signal(file.as_fd(), libc::SIGURG).map_err(|e| LeaseError::Other(e.into()))?;
         set_lease(file.as_fd(), libc::F_RDLCK)?;
         Ok(Self { file })
     }
 
     /// Wraps `file`, on which another process has taken the lease.
-    pub fn taken(file: File) -> Self {
+    pub fn from_leased(file: File) -> Self {
         Self { file }
     }
 
@@ -64,7 +64,7 @@ impl ReadLease {
     /// Needs two calls, because open(2) first counts itself as a writer and then breaks leases.
     /// `F_GETLEASE` returns `F_UNLCK` once a break has begun. Setting the lease again fails while a
     /// writer is counted that has not begun the break.
-    pub fn is_whole(&self) -> io::Result<bool> {
+    pub fn is_unbroken(&self) -> io::Result<bool> {
         if get_lease(self.file.as_fd())? != libc::F_RDLCK {
             return Ok(false);
         }
@@ -128,9 +128,6 @@ fn set_signal(file: BorrowedFd<'_>, signal: libc::c_int) -> Result<(), Errno> {
 const F_SETSIG: libc::c_int = 10;
 
 #[cfg(test)]
-mod valgrind;
-
-#[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
     use std::os::unix::fs::OpenOptionsExt;
@@ -145,35 +142,38 @@ mod tests {
     }
 
     #[test]
-    fn is_refused_while_a_writer_has_the_file_open() {
+    fn a_writer_prevents_a_lease() {
         let (_folder, path) = file();
         let writer = OpenOptions::new().write(true).open(&path).unwrap();
         let refused = ReadLease::take(File::open(&path).unwrap());
         assert!(matches!(refused, Err(LeaseError::Writer)), "{refused:?}");
         drop(writer);
-        assert!(ReadLease::take(File::open(&path).unwrap()).unwrap().is_whole().unwrap());
+        assert!(ReadLease::take(File::open(&path).unwrap()).unwrap().is_unbroken().unwrap());
     }
 
     #[test]
-    fn tells_of_a_writer_who_came_later_and_survives_the_signal() {
+    fn a_later_writer_breaks_the_lease() {
         let (_folder, path) = file();
         let lease = ReadLease::take(File::open(&path).unwrap()).unwrap();
         let late = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
         assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
-        assert!(!lease.is_whole().unwrap());
+        assert!(!lease.is_unbroken().unwrap());
     }
 
     #[test]
-    fn readers_do_not_break_it_and_it_ends_with_the_last_handle() {
+    fn the_lease_ends_with_the_last_handle() {
         let (_folder, path) = file();
         let lease = ReadLease::take(File::open(&path).unwrap()).unwrap();
         let duplicate = lease.file().try_clone().unwrap();
         File::open(&path).unwrap();
-        assert!(lease.is_whole().unwrap());
+        assert!(lease.is_unbroken().unwrap());
         drop(lease);
         let write = || OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
         assert_eq!(write().unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
-        assert!(!ReadLease::taken(duplicate).is_whole().unwrap(), "the writer began to break it");
+        assert!(
+            !ReadLease::from_leased(duplicate).is_unbroken().unwrap(),
+            "the writer began to break it"
+        );
         // A child process of another test has this handle until its exec.
         while write().is_err() {
             std::thread::yield_now();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_the_same_after_its_number() {
+    fn errors_survive_the_conversion_to_a_number() {
         for errno in [Errno::EAGAIN, Errno::EINVAL, Errno::EACCES, Errno::EPIPE] {
             let error = LeaseError::from(errno);
             assert_eq!(error.errno(), errno);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_leases_is_not_being_written() {
+    fn a_device_has_no_leases() {
         let refused = ReadLease::take(File::open("/dev/null").unwrap());
         assert!(matches!(refused, Err(LeaseError::Unsupported(_))), "{refused:?}");
     }

@@ -58,7 +58,7 @@ mod tests {
     /// SQLite opens a journal when it first reads. To open a FIFO without a writer would wait for
     /// ever.
     #[test]
-    fn a_fifo_in_the_place_of_a_journal_is_an_error() {
+    fn a_fifo_as_journal_is_an_error() {
         open_without_waiting();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn views_and_triggers_of_a_foreign_schema_do_nothing() {
+    fn views_and_triggers_of_the_schema_are_disabled() {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(

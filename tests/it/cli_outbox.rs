@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sftp_import::outbox::{Milestone, Recipients, enqueue};
 use sftp_import::report::Report;
 use sftp_import::state::State;
-use sftp_import::state::deliveries::{self, After, Attempt};
+use sftp_import::state::deliveries::{self, Attempt, AttemptResult};
 use sftp_import::state::endpoints;
 use tempfile::TempDir;
 
@@ -132,7 +132,7 @@ fn a_delivery_from_list_to_retry() {
         .write(|tx| {
             enqueue(tx, at, Milestone::PickedUp, &report, &to)?;
             enqueue(tx, at, Milestone::Completed, &report, &to)?;
-            deliveries::record(tx, 1, &refused, After::Failed)?;
+            deliveries::record_attempt(tx, 1, &refused, AttemptResult::Failed)?;
             let (acme, url) = ("acme".parse().unwrap(), "https://crm.example.com/in");
             endpoints::add(tx, at, &acme, "crm", url, "whsec_x")?;
             endpoints::disable(tx, at, "acme", "crm", "410 Gone \u{1b}[2J")?;

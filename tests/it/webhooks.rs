@@ -64,7 +64,7 @@ fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
             let [old, new] = secrets;
             endpoints::add(tx, at, &acme, "crm", url, &old.reveal())?;
             let until = at + SignedDuration::from_hours(24);
-            endpoints::rotate(tx, &acme, "crm", &new.reveal(), until)?;
+            endpoints::rotate_secret(tx, &acme, "crm", &new.reveal(), until)?;
             for (n, milestone, state) in [
                 (1, Milestone::PickedUp, ImportState::Running),
                 (2, Milestone::StillProcessing, ImportState::Running),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::audit::logged_name::encoded;
+use crate::audit::logged_name::encode;
 
 fn datagram(message: &str) -> String {
     format!("<38>Nov 25 18:12:24 internal-sftp[24551]: {message}")
@@ -11,39 +11,39 @@ fn datagram(message: &str) -> String {
 
 /// Returns the datagram that OpenSSH sends for a message that contains `name`.
 fn sent(before: &str, name: &str, after: &str) -> String {
-    let mut message = format!("{before}{}{after}", encoded(name));
-    message.truncate(LONGEST); // it is ASCII by then
+    let mut message = format!("{before}{}{after}", encode(name));
+    message.truncate(MAX_MESSAGE); // it is ASCII by then
     datagram(&message)
 }
 
-fn plain(text: &str) -> Spelled<'_> {
-    Spelled { text, cut: false }
+fn plain(text: &str) -> LoggedPath<'_> {
+    LoggedPath { text, cut: false }
 }
 
 #[track_caller]
-fn parsed(message: &str, check: impl FnOnce(Option<Said<'_>>)) {
+fn parsed(message: &str, check: impl FnOnce(Option<ServerMessage<'_>>)) {
     check(parse(datagram(message).as_bytes()));
 }
 
 #[test]
-fn sessions() {
-    parsed("session opened for local user audx from [127.0.0.1]", |said| {
-        assert_eq!(said, Some(Said::SessionOpened { from: "127.0.0.1" }));
+fn parses_session_messages() {
+    parsed("session opened for local user audx from [127.0.0.1]", |message| {
+        assert_eq!(message, Some(ServerMessage::SessionOpened { from: "127.0.0.1" }));
     });
-    parsed("session opened for local user a from [2001:db8::1%eth0]", |said| {
-        assert_eq!(said, Some(Said::SessionOpened { from: "2001:db8::1%eth0" }));
+    parsed("session opened for local user a from [2001:db8::1%eth0]", |message| {
+        assert_eq!(message, Some(ServerMessage::SessionOpened { from: "2001:db8::1%eth0" }));
     });
-    parsed("session closed for local user audx from [127.0.0.1]", |said| {
-        assert_eq!(said, Some(Said::SessionClosed));
+    parsed("session closed for local user audx from [127.0.0.1]", |message| {
+        assert_eq!(message, Some(ServerMessage::SessionClosed));
     });
 }
 
 #[test]
-fn files() {
-    parsed(r#"open "/incoming/x.csv" flags WRITE,CREATE,TRUNCATE mode 0644"#, |said| {
+fn parses_file_requests() {
+    parsed(r#"open "/incoming/x.csv" flags WRITE,CREATE,TRUNCATE mode 0644"#, |message| {
         assert_eq!(
-            said,
-            Some(Said::Opened {
+            message,
+            Some(ServerMessage::Opened {
                 path: plain("/incoming/x.csv"),
                 writes: true,
                 empties: true,
@@ -51,10 +51,10 @@ fn files() {
             })
         );
     });
-    parsed(r#"open "rel5.csv" flags READ mode 0666"#, |said| {
+    parsed(r#"open "rel5.csv" flags READ mode 0666"#, |message| {
         assert_eq!(
-            said,
-            Some(Said::Opened {
+            message,
+            Some(ServerMessage::Opened {
                 path: plain("rel5.csv"),
                 writes: false,
                 empties: false,
@@ -62,32 +62,32 @@ fn files() {
             })
         );
     });
-    let bytes = Some(Bytes { read: 5, written: 6 });
-    parsed(r#"close "/incoming/x.csv" bytes read 5 written 6"#, |said| {
+    let bytes = Some(HandleBytes { read: 5, written: 6 });
+    parsed(r#"close "/incoming/x.csv" bytes read 5 written 6"#, |message| {
         let path = plain("/incoming/x.csv");
-        assert_eq!(said, Some(Said::Closed { path, bytes, forced: false }));
+        assert_eq!(message, Some(ServerMessage::Closed { path, bytes, forced: false }));
     });
-    parsed(r#"forced close "./rel5.csv" bytes read 5 written 6"#, |said| {
+    parsed(r#"forced close "./rel5.csv" bytes read 5 written 6"#, |message| {
         let path = plain("./rel5.csv");
-        assert_eq!(said, Some(Said::Closed { path, bytes, forced: true }));
+        assert_eq!(message, Some(ServerMessage::Closed { path, bytes, forced: true }));
     });
-    parsed(r#"remove name "rel2.csv""#, |said| {
-        assert_eq!(said, Some(Said::Removed(plain("rel2.csv"))));
+    parsed(r#"remove name "rel2.csv""#, |message| {
+        assert_eq!(message, Some(ServerMessage::Removed(plain("rel2.csv"))));
     });
     for tail in ["mode 0600", "modtime 19700101-00:00:01", "size 5"] {
-        parsed(&format!(r#"set "rel5.csv" {tail}"#), |said| {
-            assert_eq!(said, Some(Said::Set(plain("rel5.csv"))));
+        parsed(&format!(r#"set "rel5.csv" {tail}"#), |message| {
+            assert_eq!(message, Some(ServerMessage::Set(plain("rel5.csv"))));
         });
     }
-    parsed("sent status No such file", |said| {
-        assert_eq!(said, Some(Said::Failed("No such file")));
+    parsed("sent status No such file", |message| {
+        assert_eq!(message, Some(ServerMessage::Failed("No such file")));
     });
 }
 
 /// These lines are parsed so that a failure after one of them is not assigned to an earlier
 /// request.
 #[test]
-fn other_requests() {
+fn parses_other_requests() {
     for line in [
         r#"opendir "/incoming/""#,
         r#"mkdir name "/d" mode 0777"#,
@@ -98,28 +98,28 @@ fn other_requests() {
         r#"statvfs "/incoming""#,
         "Refusing denylisted mkdir request",
     ] {
-        parsed(line, |said| assert_eq!(said, Some(Said::Other), "{line}"));
+        parsed(line, |message| assert_eq!(message, Some(ServerMessage::Other), "{line}"));
     }
 }
 
 #[test]
-fn renames() {
+fn parses_renames() {
     for verb in ["rename", "posix-rename"] {
         let message = format!(r#"{verb} old "rel.csv" new "bs\\x.csv""#);
-        parsed(&message, |said| {
-            let Some(Said::Renamed { paths, .. }) = said else { panic!("{said:?}") };
+        parsed(&message, |message| {
+            let Some(ServerMessage::Renamed { paths, .. }) = message else { panic!("{message:?}") };
             assert_eq!(paths, [(plain("rel.csv"), plain(r"bs\\x.csv"))]);
         });
     }
-    parsed(r#"rename old "a" new "b" new "c""#, |said| {
-        let Some(Said::Renamed { paths, .. }) = said else { panic!("{said:?}") };
+    parsed(r#"rename old "a" new "b" new "c""#, |message| {
+        let Some(ServerMessage::Renamed { paths, .. }) = message else { panic!("{message:?}") };
         let both = [(plain("a"), plain("b\" new \"c")), (plain("a\" new \"b"), plain("c"))];
         assert_eq!(paths, both);
     });
     let long = "x".repeat(251);
     let message = format!(r#"posix-rename old "{long}.csv" new "{long}.csv""#);
-    parsed(&message[..LONGEST], |said| {
-        let Some(Said::Renamed { paths, .. }) = said else { panic!("{said:?}") };
+    parsed(&message[..MAX_MESSAGE], |message| {
+        let Some(ServerMessage::Renamed { paths, .. }) = message else { panic!("{message:?}") };
         assert_eq!(paths.len(), 1);
         assert!(!paths[0].0.cut && paths[0].1.cut && long.starts_with(paths[0].1.text));
     });
@@ -127,38 +127,39 @@ fn renames() {
 
 /// A file name that contains the end of a log line does not mislead the parser.
 #[test]
-fn a_name_that_looks_like_a_line() {
-    parsed(r#"close "q" bytes read 0 written 7.csv" bytes read 0 written 2"#, |said| {
+fn name_containing_a_log_line() {
+    parsed(r#"close "q" bytes read 0 written 7.csv" bytes read 0 written 2"#, |message| {
         let path = plain(r#"q" bytes read 0 written 7.csv"#);
-        let bytes = Some(Bytes { read: 0, written: 2 });
-        assert_eq!(said, Some(Said::Closed { path, bytes, forced: false }));
+        let bytes = Some(HandleBytes { read: 0, written: 2 });
+        assert_eq!(message, Some(ServerMessage::Closed { path, bytes, forced: false }));
     });
-    parsed(r#"open "x" flags WRITE mode 1" flags READ mode 0666"#, |said| {
+    parsed(r#"open "x" flags WRITE mode 1" flags READ mode 0666"#, |message| {
         let path = plain(r#"x" flags WRITE mode 1"#);
-        let read = Said::Opened { path, writes: false, empties: false, creates: false };
-        assert_eq!(said, Some(read));
+        let read = ServerMessage::Opened { path, writes: false, empties: false, creates: false };
+        assert_eq!(message, Some(read));
     });
 }
 
 #[test]
-fn what_is_cut_says_how_it_begins() {
+fn truncated_message_has_only_its_beginning() {
     let name = format!("{}.csv", "é".repeat(123));
     let line = sent("forced close \"/incoming/", &name, "\" bytes read 0 written 6");
-    let Some(Said::Closed { path, bytes: None, forced: true }) = parse(line.as_bytes()) else {
+    let Some(ServerMessage::Closed { path, bytes: None, forced: true }) = parse(line.as_bytes())
+    else {
         panic!("{line}")
     };
     assert!(path.cut && path.text.starts_with(r"/incoming/\303\251\303"), "{path:?}");
     // So long that only digits of the numbers were truncated, which is not visible.
-    let name = "x".repeat(LONGEST - r#"close "" bytes read 0 written 1"#.len());
+    let name = "x".repeat(MAX_MESSAGE - r#"close "" bytes read 0 written 1"#.len());
     let line = sent("close \"", &name, "\" bytes read 0 written 123");
-    let Some(Said::Closed { path, bytes: None, .. }) = parse(line.as_bytes()) else {
+    let Some(ServerMessage::Closed { path, bytes: None, .. }) = parse(line.as_bytes()) else {
         panic!("{line}")
     };
     assert!(path.cut);
 }
 
 #[test]
-fn others_lines_say_nothing() {
+fn ignores_other_lines() {
     for line in [
         "",
         "<38>",
@@ -173,30 +174,30 @@ fn others_lines_say_nothing() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_borne(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+    fn parser_accepts_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
         let _ = parse(&bytes);
     }
 
     #[test]
-    fn any_message_is_borne(message in "(forced )?(open|close|rename old|posix-rename old|set|remove name) \"\\PC{0,600}") {
+    fn parser_accepts_any_message(message in "(forced )?(open|close|rename old|posix-rename old|set|remove name) \"\\PC{0,600}") {
         let _ = parse(datagram(&message).as_bytes());
     }
 
     /// For every file name, the parser finds the name or its beginning.
     #[test]
-    fn the_name_is_found(name in "[^/\\p{Cc}]{1,200}", written in any::<u64>(), forced in any::<bool>()) {
+    fn parser_finds_any_name(name in "[^/\\p{Cc}]{1,200}", written in any::<u64>(), forced in any::<bool>()) {
         let verb = if forced { "forced close" } else { "close" };
         let line = sent(&format!("{verb} \""), &name, &format!("\" bytes read 0 written {written}"));
-        let Some(Said::Closed { path, bytes, forced: was_forced }) = parse(line.as_bytes()) else {
+        let Some(ServerMessage::Closed { path, bytes, forced: was_forced }) = parse(line.as_bytes()) else {
             panic!("{line}")
         };
         prop_assert_eq!(was_forced, forced);
         if path.cut {
-            let is_it = encoded(&name).starts_with(path.text) || path.text.starts_with(&*encoded(&name));
+            let is_it = encode(&name).starts_with(path.text) || path.text.starts_with(&*encode(&name));
             prop_assert!(is_it);
         } else {
-            prop_assert_eq!(path.text, &*encoded(&name));
-            prop_assert_eq!(bytes, Some(Bytes { read: 0, written }));
+            prop_assert_eq!(path.text, &*encode(&name));
+            prop_assert_eq!(bytes, Some(HandleBytes { read: 0, written }));
         }
     }
 }

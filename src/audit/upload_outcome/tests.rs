@@ -6,36 +6,36 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap()
 }
 
-fn name(text: &str) -> Name {
-    Name::of(text)
+fn name(text: &str) -> LoggedName {
+    LoggedName::of(text)
 }
 
 /// Every `time` has its own session.
-fn by(time: i64, from: Option<&str>) -> By<'_> {
-    By { session: Some(SessionId(time.unsigned_abs())), at: at(time), from }
+fn by(time: i64, from: Option<&str>) -> RequestOrigin<'_> {
+    RequestOrigin { session: Some(SessionId(time.unsigned_abs())), at: at(time), from }
 }
 
 /// The log is complete since 1000.
-fn facts() -> Facts {
-    let mut facts = Facts::default();
-    facts.hears_since(at(1000));
-    facts
+fn outcomes() -> UploadOutcomes {
+    let mut outcomes = UploadOutcomes::default();
+    outcomes.set_complete_since(at(1000));
+    outcomes
 }
 
-/// Stores and loads `facts` as a restart does. The log is complete again since `since`.
-fn restarted(mut facts: Facts, since: i64) -> Facts {
-    let mut new = Facts::default();
-    for (name, fact) in facts.take_changes().names {
-        new.remember(name, fact.unwrap());
+/// Stores and loads `outcomes` as a restart does. The log is complete again since `since`.
+fn restarted(mut outcomes: UploadOutcomes, since: i64) -> UploadOutcomes {
+    let mut new = UploadOutcomes::default();
+    for (name, outcome) in outcomes.drain_changes().names {
+        new.load(name, outcome.unwrap());
     }
-    new.hears_since(at(since));
+    new.set_complete_since(at(since));
     new
 }
 
-fn upload(facts: &mut Facts, file: &str, forced: bool, time: i64) {
+fn upload(outcomes: &mut UploadOutcomes, file: &str, forced: bool, time: i64) {
     let by = by(time, Some("192.0.2.1"));
-    facts.opened(&name(file), true, by);
-    facts.closed(&name(file), forced, Some((0, 6)), By { at: at(time + 1), ..by });
+    outcomes.opened(&name(file), true, by);
+    outcomes.closed(&name(file), forced, Some((0, 6)), RequestOrigin { at: at(time + 1), ..by });
 }
 
 fn is_cut_off(doubt: Option<Doubt>) -> bool {
@@ -43,70 +43,70 @@ fn is_cut_off(doubt: Option<Doubt>) -> bool {
 }
 
 #[test]
-fn a_forced_close_is_in_doubt_until_a_good_one() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", false, 2000);
-    assert_eq!(facts.doubt("e.csv", at(2001)), None);
-    upload(&mut facts, "e.csv", true, 3000);
-    let Some(Doubt::CutOff(fact)) = facts.doubt("e.csv", at(3001)) else { panic!() };
-    assert_eq!((fact.bytes, fact.from.as_deref()), (Some(6), Some("192.0.2.1")));
-    upload(&mut facts, "e.csv", false, 4000);
-    assert_eq!(facts.doubt("e.csv", at(4001)), None);
+fn forced_close_is_in_doubt_until_good_one() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", false, 2000);
+    assert_eq!(outcomes.doubt("e.csv", at(2001)), None);
+    upload(&mut outcomes, "e.csv", true, 3000);
+    let Some(Doubt::CutOff(outcome)) = outcomes.doubt("e.csv", at(3001)) else { panic!() };
+    assert_eq!((outcome.bytes, outcome.from.as_deref()), (Some(6), Some("192.0.2.1")));
+    upload(&mut outcomes, "e.csv", false, 4000);
+    assert_eq!(outcomes.doubt("e.csv", at(4001)), None);
 }
 
 #[test]
-fn reading_a_cut_file_does_not_mend_it() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", true, 2000);
-    facts.closed(&name("e.csv"), false, Some((6, 0)), by(2005, None));
-    facts.closed(&name("e.csv"), false, Some((0, 0)), by(2005, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2001))));
-    upload(&mut facts, "e.csv", false, 3000);
-    facts.closed(&name("e.csv"), true, Some((6, 0)), by(3005, None));
-    facts.closed(&name("e.csv"), true, Some((0, 0)), by(3005, None));
-    assert_eq!(facts.doubt("e.csv", at(3001)), None, "a reader was cut off, not the writer");
+fn reading_a_cut_file_changes_nothing() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", true, 2000);
+    outcomes.closed(&name("e.csv"), false, Some((6, 0)), by(2005, None));
+    outcomes.closed(&name("e.csv"), false, Some((0, 0)), by(2005, None));
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(2001))));
+    upload(&mut outcomes, "e.csv", false, 3000);
+    outcomes.closed(&name("e.csv"), true, Some((6, 0)), by(3005, None));
+    outcomes.closed(&name("e.csv"), true, Some((0, 0)), by(3005, None));
+    assert_eq!(outcomes.doubt("e.csv", at(3001)), None, "a reader was cut off, not the writer");
 }
 
 #[test]
-fn an_empty_file_is_a_file() {
-    let mut facts = facts();
-    facts.opened(&name("e.csv"), true, by(2000, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2000))), "the server process was killed");
-    facts.closed(&name("e.csv"), false, Some((0, 0)), by(2001, None));
-    assert_eq!(facts.doubt("e.csv", at(2001)), None);
-    facts.opened(&name("e.csv"), true, by(2002, None));
-    facts.closed(&name("e.csv"), true, Some((0, 0)), by(2003, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2003))));
+fn empty_upload_has_an_outcome() {
+    let mut outcomes = outcomes();
+    outcomes.opened(&name("e.csv"), true, by(2000, None));
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(2000))), "the server process was killed");
+    outcomes.closed(&name("e.csv"), false, Some((0, 0)), by(2001, None));
+    assert_eq!(outcomes.doubt("e.csv", at(2001)), None);
+    outcomes.opened(&name("e.csv"), true, by(2002, None));
+    outcomes.closed(&name("e.csv"), true, Some((0, 0)), by(2003, None));
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(2003))));
 }
 
 #[test]
-fn a_fact_goes_with_its_file() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv.part", true, 2000);
-    facts.renamed(&name("e.csv.part"), &name("e.csv"), by(2010, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2010))));
-    assert_eq!(facts.get(&name("e.csv.part")), None);
-    upload(&mut facts, "t", false, 3000);
-    facts.renamed(&name("t"), &name("e.csv"), by(3010, None));
-    assert_eq!(facts.doubt("e.csv", at(3010)), None, "a good one was renamed over it");
-    upload(&mut facts, "e.csv", true, 4000);
-    facts.renamed(&name("nobody knows"), &name("e.csv"), by(4010, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(4010))), "the rename may have failed");
-    facts.set(&name("e.csv"), None);
-    assert_eq!(facts.doubt("e.csv", at(5000)), None);
+fn outcome_moves_with_its_file() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv.part", true, 2000);
+    outcomes.renamed(&name("e.csv.part"), &name("e.csv"), by(2010, None));
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(2010))));
+    assert_eq!(outcomes.get(&name("e.csv.part")), None);
+    upload(&mut outcomes, "t", false, 3000);
+    outcomes.renamed(&name("t"), &name("e.csv"), by(3010, None));
+    assert_eq!(outcomes.doubt("e.csv", at(3010)), None, "a good one was renamed over it");
+    upload(&mut outcomes, "e.csv", true, 4000);
+    outcomes.renamed(&name("nobody knows"), &name("e.csv"), by(4010, None));
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(4010))), "the rename may have failed");
+    outcomes.set(&name("e.csv"), None);
+    assert_eq!(outcomes.doubt("e.csv", at(5000)), None);
 }
 
 #[test]
-fn what_nobody_heard_is_said_and_nothing_else() {
-    let facts = facts();
-    assert_eq!(facts.doubt("e.csv", at(999)), Some(Doubt::Unknown));
-    assert_eq!(facts.doubt("e.csv", at(1000)), None, "not written by SFTP");
-    assert_eq!(Facts::default().doubt("e.csv", at(5000)), Some(Doubt::Unknown));
+fn file_before_complete_log_is_in_doubt() {
+    let outcomes = outcomes();
+    assert_eq!(outcomes.doubt("e.csv", at(999)), Some(Doubt::Unknown));
+    assert_eq!(outcomes.doubt("e.csv", at(1000)), None, "not written by SFTP");
+    assert_eq!(UploadOutcomes::default().doubt("e.csv", at(5000)), Some(Doubt::Unknown));
 }
 
 #[test]
-fn a_restart_forgets_nothing_and_believes_nothing_that_happened_meanwhile() {
-    let mut before = facts();
+fn changes_while_down_are_in_doubt() {
+    let mut before = outcomes();
     upload(&mut before, "good.csv", false, 2000);
     upload(&mut before, "cut.csv", true, 2000);
     let mut after = restarted(before, 5000);
@@ -126,143 +126,148 @@ fn a_restart_forgets_nothing_and_believes_nothing_that_happened_meanwhile() {
 }
 
 #[test]
-fn a_time_set_after_the_close_casts_no_doubt() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", false, 2000);
-    facts.touched(&name("e.csv"), by(2500, None));
-    assert_eq!(facts.doubt("e.csv", at(2500)), None);
-    assert_eq!(restarted(facts, 9000).doubt("e.csv", at(2500)), None);
+fn time_set_after_close_causes_no_doubt() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", false, 2000);
+    outcomes.touched(&name("e.csv"), by(2500, None));
+    assert_eq!(outcomes.doubt("e.csv", at(2500)), None);
+    assert_eq!(restarted(outcomes, 9000).doubt("e.csv", at(2500)), None);
 }
 
 #[test]
-fn a_cut_name_stands_for_all_that_it_may_be() {
-    let mut facts = facts();
+fn truncated_name_matches_all_candidates() {
+    let mut outcomes = outcomes();
     let long = format!("{}.csv", "é".repeat(120));
-    let whole = super::super::logged_name::encoded(&long);
-    let cut = Name { text: whole[..400].to_owned(), cut: true };
-    facts.opened(&cut, true, by(2000, None));
-    facts.closed(&cut, false, None, by(2001, None));
-    assert_eq!(facts.doubt(&whole, at(2001)), None);
-    facts.opened(&cut, true, by(2000, None));
-    facts.closed(&cut, true, None, by(2001, None));
-    facts.opened(&cut, true, by(2000, None));
-    facts.closed(&cut, false, None, by(2001, None));
-    assert!(is_cut_off(facts.doubt(&whole, at(2001))), "the good one may be another file");
-    facts.renamed(&Name { text: whole.clone(), cut: false }, &name("e.csv"), by(2002, None));
-    assert!(is_cut_off(facts.doubt("e.csv", at(2002))));
+    let whole = super::super::logged_name::encode(&long);
+    let cut = LoggedName { text: whole[..400].to_owned(), cut: true };
+    outcomes.opened(&cut, true, by(2000, None));
+    outcomes.closed(&cut, false, None, by(2001, None));
+    assert_eq!(outcomes.doubt(&whole, at(2001)), None);
+    outcomes.opened(&cut, true, by(2000, None));
+    outcomes.closed(&cut, true, None, by(2001, None));
+    outcomes.opened(&cut, true, by(2000, None));
+    outcomes.closed(&cut, false, None, by(2001, None));
+    assert!(is_cut_off(outcomes.doubt(&whole, at(2001))), "the good one may be another file");
+    outcomes.renamed(
+        &LoggedName { text: whole.clone(), cut: false },
+        &name("e.csv"),
+        by(2002, None),
+    );
+    assert!(is_cut_off(outcomes.doubt("e.csv", at(2002))));
 }
 
 #[test]
-fn memory_is_bounded_and_what_is_forgotten_is_in_doubt() {
-    let mut facts = facts();
-    for n in 0..=MOST {
-        upload(&mut facts, &n.to_string(), true, 2000);
+fn dropped_outcomes_are_in_doubt() {
+    let mut outcomes = outcomes();
+    for n in 0..=MAX_OUTCOMES {
+        upload(&mut outcomes, &n.to_string(), true, 2000);
     }
-    assert!(facts.known.len() < 10);
-    assert_eq!(facts.doubt("5", at(2001)), Some(Doubt::Unknown));
-    let changes = facts.take_changes();
+    assert!(outcomes.known.len() < 10);
+    assert_eq!(outcomes.doubt("5", at(2001)), Some(Doubt::Unknown));
+    let changes = outcomes.drain_changes();
     assert!(changes.cleared && changes.names.len() < 10);
-    assert_eq!(facts.take_changes(), Changes::default());
-    facts.put_back(changes);
-    assert!(facts.take_changes().cleared);
+    assert_eq!(outcomes.drain_changes(), OutcomeChanges::default());
+    outcomes.requeue(changes);
+    assert!(outcomes.drain_changes().cleared);
 }
 
 /// Returns the state of `e.csv`, last changed at `ctime`.
-fn sessions(facts: &Facts, ctime: i64) -> Sessions {
-    facts.upload(&name("e.csv"), at(ctime)).sessions
+fn sessions(outcomes: &UploadOutcomes, ctime: i64) -> WriterState {
+    outcomes.upload(&name("e.csv"), at(ctime)).sessions
 }
 
 #[test]
-fn an_uploader_is_done_when_every_session_has_ended() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", false, 2000);
-    assert_eq!(sessions(&facts, 2001), Sessions::Unknown);
-    facts.touched(&name("e.csv"), by(2100, None)); // another session sets its time
-    assert!(facts.session_ended(SessionId(2000), at(2200)));
-    assert_eq!(sessions(&facts, 2100), Sessions::Unknown);
-    assert!(facts.session_ended(SessionId(2100), at(2300)));
-    assert!(!facts.session_ended(SessionId(2100), at(2300)), "once");
-    assert_eq!(sessions(&facts, 2100), Sessions::Ended);
-    assert_eq!(sessions(&facts, 2301), Sessions::Unknown, "changed by somebody else since");
-    assert_eq!(sessions(&restarted(facts, 5000), 2100), Sessions::Unknown);
+fn upload_is_finished_when_all_sessions_ended() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", false, 2000);
+    assert_eq!(sessions(&outcomes, 2001), WriterState::Unknown);
+    outcomes.touched(&name("e.csv"), by(2100, None)); // another session sets its time
+    assert!(outcomes.session_ended(SessionId(2000), at(2200)));
+    assert_eq!(sessions(&outcomes, 2100), WriterState::Unknown);
+    assert!(outcomes.session_ended(SessionId(2100), at(2300)));
+    assert!(!outcomes.session_ended(SessionId(2100), at(2300)), "once");
+    assert_eq!(sessions(&outcomes, 2100), WriterState::Ended);
+    assert_eq!(sessions(&outcomes, 2301), WriterState::Unknown, "changed by somebody else since");
+    assert_eq!(sessions(&restarted(outcomes, 5000), 2100), WriterState::Unknown);
 }
 
 #[test]
-fn a_session_that_is_not_known_is_never_known_to_have_ended() {
-    let unknown = By { session: None, ..by(2000, None) };
-    let mut facts = facts();
-    facts.opened(&name("e.csv"), true, unknown);
-    facts.closed(&name("e.csv"), false, Some((0, 6)), unknown);
-    assert_eq!(sessions(&facts, 2000), Sessions::Unknown);
+fn unknown_session_never_counts_as_ended() {
+    let unknown = RequestOrigin { session: None, ..by(2000, None) };
+    let mut outcomes = outcomes();
+    outcomes.opened(&name("e.csv"), true, unknown);
+    outcomes.closed(&name("e.csv"), false, Some((0, 6)), unknown);
+    assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
     // The writers before an open without truncation are unknown too.
-    facts.set(&name("e.csv"), None);
-    facts.opened(&name("e.csv"), false, by(3000, None));
-    facts.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
-    facts.session_ended(SessionId(3000), at(3001));
-    assert_eq!(sessions(&facts, 3000), Sessions::Unknown);
-    upload(&mut facts, "e.csv", false, 4000);
-    facts.session_ended(SessionId(4000), at(4001));
-    assert_eq!(sessions(&facts, 4001), Sessions::Ended);
+    outcomes.set(&name("e.csv"), None);
+    outcomes.opened(&name("e.csv"), false, by(3000, None));
+    outcomes.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
+    outcomes.session_ended(SessionId(3000), at(3001));
+    assert_eq!(sessions(&outcomes, 3000), WriterState::Unknown);
+    upload(&mut outcomes, "e.csv", false, 4000);
+    outcomes.session_ended(SessionId(4000), at(4001));
+    assert_eq!(sessions(&outcomes, 4001), WriterState::Ended);
     // So are those of an unknown file that is renamed over it.
-    facts.renamed(&name("stranger"), &name("e.csv"), by(5000, None));
-    facts.session_ended(SessionId(5000), at(5001));
-    assert_eq!(sessions(&facts, 5000), Sessions::Unknown);
+    outcomes.renamed(&name("stranger"), &name("e.csv"), by(5000, None));
+    outcomes.session_ended(SessionId(5000), at(5001));
+    assert_eq!(sessions(&outcomes, 5000), WriterState::Unknown);
 }
 
 #[test]
-fn a_name_takes_its_sessions_with_it() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv.filepart", false, 2000);
-    facts.renamed(&name("e.csv.filepart"), &name("e.csv"), by(2000, None));
-    assert_eq!(sessions(&facts, 2000), Sessions::Unknown);
-    facts.session_ended(SessionId(2000), at(2001));
-    assert_eq!(sessions(&facts, 2000), Sessions::Ended);
+fn rename_keeps_the_sessions() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv.filepart", false, 2000);
+    outcomes.renamed(&name("e.csv.filepart"), &name("e.csv"), by(2000, None));
+    assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
+    outcomes.session_ended(SessionId(2000), at(2001));
+    assert_eq!(sessions(&outcomes, 2000), WriterState::Ended);
 }
 
 #[test]
 fn too_many_sessions_are_unknown() {
-    let mut facts = facts();
+    let mut outcomes = outcomes();
     for time in 2000..2000 + MAX_SESSIONS as i64 + 1 {
-        upload(&mut facts, "e.csv", false, time);
+        upload(&mut outcomes, "e.csv", false, time);
     }
     for time in 2000..2000 + MAX_SESSIONS as i64 + 1 {
-        facts.session_ended(SessionId(time.unsigned_abs()), at(9000));
+        outcomes.session_ended(SessionId(time.unsigned_abs()), at(9000));
     }
-    assert_eq!(sessions(&facts, 2000), Sessions::Unknown);
+    assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
 }
 
 #[test]
-fn a_cut_upload_is_cut_until_it_is_whole() {
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", true, 2000);
-    assert_eq!(sessions(&facts, 2001), Sessions::Cut);
-    assert_eq!(sessions(&restarted(facts.clone(), 5000), 2001), Sessions::Cut);
-    facts.opened(&name("e.csv"), false, by(3000, None));
-    facts.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
+fn upload_is_cut_until_resumed() {
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", true, 2000);
+    assert_eq!(sessions(&outcomes, 2001), WriterState::Cut);
+    assert_eq!(sessions(&restarted(outcomes.clone(), 5000), 2001), WriterState::Cut);
+    outcomes.opened(&name("e.csv"), false, by(3000, None));
+    outcomes.closed(&name("e.csv"), false, Some((0, 6)), by(3000, None));
     for session in [2000, 3000] {
-        facts.session_ended(SessionId(session), at(3001));
+        outcomes.session_ended(SessionId(session), at(3001));
     }
-    assert_eq!(sessions(&facts, 3000), Sessions::Ended, "resumed");
+    assert_eq!(sessions(&outcomes, 3000), WriterState::Ended, "resumed");
 }
 
 #[test]
-fn a_complete_file_is_replaced_and_a_cut_one_is_not() {
-    let replaced = |facts: &Facts| facts.upload(&name("e.csv"), at(9000)).replaced_at;
-    let mut facts = facts();
-    upload(&mut facts, "e.csv", true, 2000);
-    upload(&mut facts, "e.csv", false, 3000);
-    assert_eq!(replaced(&facts), None, "the first upload was cut");
-    upload(&mut facts, "e.csv", true, 4000);
-    upload(&mut facts, "e.csv", false, 5000);
-    assert_eq!(replaced(&facts), Some(at(4000)));
-    upload(&mut facts, "t", false, 6000);
-    facts.renamed(&name("t"), &name("e.csv"), by(6001, None));
-    assert_eq!(replaced(&facts), Some(at(6001)));
+fn only_a_complete_file_is_replaced() {
+    let replaced =
+        |outcomes: &UploadOutcomes| outcomes.upload(&name("e.csv"), at(9000)).replaced_at;
+    let mut outcomes = outcomes();
+    upload(&mut outcomes, "e.csv", true, 2000);
+    upload(&mut outcomes, "e.csv", false, 3000);
+    assert_eq!(replaced(&outcomes), None, "the first upload was cut");
+    upload(&mut outcomes, "e.csv", true, 4000);
+    upload(&mut outcomes, "e.csv", false, 5000);
+    assert_eq!(replaced(&outcomes), Some(at(4000)));
+    upload(&mut outcomes, "t", false, 6000);
+    outcomes.renamed(&name("t"), &name("e.csv"), by(6001, None));
+    assert_eq!(replaced(&outcomes), Some(at(6001)));
     // After a claim, the next file of that name replaces nothing.
-    upload(&mut facts, "e.csv", false, 7000);
-    facts.claimed(&name("e.csv"), at(6500));
-    assert_eq!(replaced(&facts), None);
-    assert_eq!(facts.upload(&name("e.csv"), at(7001)).closed_at, Some(at(7001)));
-    facts.claimed(&name("e.csv"), at(7500));
-    assert_eq!(facts.get(&name("e.csv")), None);
+    upload(&mut outcomes, "e.csv", false, 7000);
+    outcomes.claimed(&name("e.csv"), at(6500));
+    assert_eq!(replaced(&outcomes), None);
+    assert_eq!(outcomes.upload(&name("e.csv"), at(7001)).closed_at, Some(at(7001)));
+    outcomes.claimed(&name("e.csv"), at(7500));
+    assert_eq!(outcomes.get(&name("e.csv")), None);
 }

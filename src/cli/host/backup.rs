@@ -16,9 +16,9 @@ use crate::import::{self, Reconciliation};
 use crate::key::publish;
 use crate::provision;
 use crate::registry::{self, Registry};
+use crate::state::BackupError;
 use crate::state::db::backup;
-use crate::state::db::backup::CopyError;
-use crate::state::{self, Alone, Before, NotAlone, Replaced};
+use crate::state::{self, InstanceLock, InstanceLockError, PreviousDatabase, RestoreOutcome};
 
 /// `sftp-import backup`
 #[derive(Debug, clap::Args)]
@@ -81,11 +81,14 @@ pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
 pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
     require_root()?;
     let config = context.config()?;
-    let _alone = Alone::take(&config.paths.state, PATIENCE).map_err(|error| match error {
-        NotAlone::Running { .. } => CliError::new("the daemon is running; nothing is changed")
-            .hint("systemctl stop sftp-importd"),
-        error => error.into(),
-    })?;
+    let _alone =
+        InstanceLock::acquire(&config.paths.state, PATIENCE).map_err(|error| match error {
+            InstanceLockError::Running { .. } => {
+                CliError::new("the daemon is running; nothing is changed")
+                    .hint("systemctl stop sftp-importd")
+            }
+            error => error.into(),
+        })?;
     let now = Timestamp::now();
     let (backup, _) =
         state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
@@ -114,7 +117,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         Some(registry) if !arguments.accept_keys => registry,
         found => taken.accept(found, &config, &actor(), now)?,
     };
-    let changes = go_on(context, config, &registry, &replaced.before, now)?;
+    let changes = go_on(context, config, &registry, &replaced.previous, now)?;
     drop(held);
     tell(arguments, &replaced, &changes, &taken, context)?;
     Ok(true)
@@ -125,7 +128,7 @@ fn go_on(
     context: &Context,
     config: Config,
     registry: &Registry,
-    before: &Before,
+    before: &PreviousDatabase,
     now: Timestamp,
 ) -> Result<Reconciliation, CliError> {
     let import_context = context.importer(config)?.context;
@@ -140,7 +143,7 @@ fn go_on(
 
 fn tell(
     arguments: &RestoreArguments,
-    replaced: &Replaced,
+    replaced: &RestoreOutcome,
     changes: &Reconciliation,
     taken: &TakeOver,
     context: &Context,
@@ -151,12 +154,12 @@ fn tell(
     };
     let (ended, unknown) = (text(&changes.ended), text(&changes.unknown));
     output.json(&json!({
-        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
+        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.replaced,
         "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
         "notInRegistry": shown(taken),
     }))?;
     output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
-    if let Some(kept) = &replaced.kept {
+    if let Some(kept) = &replaced.replaced {
         output.line(&format!("the database that it replaced is kept as {}", kept.display()))?;
     }
     if !ended.is_empty() {
@@ -186,8 +189,8 @@ fn tell(
 /// The error of a backup, with its hint.
 struct NotCopied(CliError);
 
-impl From<CopyError> for NotCopied {
-    fn from(error: CopyError) -> Self {
+impl From<BackupError> for NotCopied {
+    fn from(error: BackupError) -> Self {
         Self(hinted(error))
     }
 }
@@ -199,11 +202,11 @@ impl From<registry::Error> for NotCopied {
 }
 
 /// Adds the hint to a failure to copy.
-fn hinted(error: CopyError) -> CliError {
+fn hinted(error: BackupError) -> CliError {
     let hint = match &error {
-        CopyError::Exists(_) => Some("name a file that does not exist"),
-        CopyError::Damaged { .. } => Some("`sftp-import restore` an older backup"),
-        CopyError::InUse(_) => Some("wait for other sftp-import commands to end"),
+        BackupError::Exists(_) => Some("name a file that does not exist"),
+        BackupError::Damaged { .. } => Some("`sftp-import restore` an older backup"),
+        BackupError::InUse(_) => Some("wait for other sftp-import commands to end"),
         _ => None,
     };
     CliError::from(error).hint_if(hint)

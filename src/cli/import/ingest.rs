@@ -1,19 +1,17 @@
 //! `sftp-import ingest`: imports a pair of local files, through the same pipeline as the daemon.
 
-use std::fs::File;
-use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
 use super::{progress, report};
 use crate::account::AccountId;
 use crate::cli::context::{CliError, CliResult, Context};
 use crate::config::Paths;
-use crate::files::lock;
+use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
 use crate::import::{self, ErrorFolder, LocalPair, Monitor};
 
@@ -71,9 +69,9 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
 #[must_use]
 pub struct IngestLock {
     /// The lock among all users, in the state folder.
-    _state: Flock<File>,
+    _state: FileLock,
     /// The lock among root's commands.
-    _admin: Option<Flock<File>>,
+    _admin: Option<FileLock>,
 }
 
 /// Waits until no other ingest runs, so that every unfinished one was interrupted.
@@ -81,26 +79,19 @@ pub struct IngestLock {
 /// Root waits only for other commands of root, by a lock in a folder that only root can write: the
 /// daemon's user can hold the lock in the state folder for ever.
 pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
-    let (path, is_root) = (paths.state.join(LOCK), geteuid().is_root());
-    let failed = |path: &Path, error: io::Error| {
-        CliError::new(format_args!("cannot lock {}: {error}", path.display()))
-    };
+    let path = paths.state.join(LOCK);
     // Opened first, so that it is also closed first when the process is killed (exit(2)).
     let file = {
-        let rights = Owner::of(&paths.state).and_then(Owner::assume);
-        let _rights = rights.map_err(|error| failed(&path, error))?;
-        lock::open(&path).map_err(|error| failed(&path, error))?
+        let _rights = Owner::assume_of(&paths.state)?;
+        LockFile::open(&path)?
     };
-    let admin = is_root.then(|| {
-        let file = lock::open_private(&paths.admin, LOCK)?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))
-    });
-    let admin = admin.transpose().map_err(|error| failed(&paths.admin.join(LOCK), error))?;
-    let how = if is_root { FlockArg::LockExclusiveNonblock } else { FlockArg::LockExclusive };
-    let state = Flock::lock(file, how).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => CliError::new("another user's ingest is running")
-            .hint(format_args!("wait for it to end; the lock's owner: lsof {}", path.display())),
-        errno => failed(&path, errno.into()),
+    if !geteuid().is_root() {
+        return Ok(IngestLock { _state: file.lock()?, _admin: None });
+    }
+    let admin = LockFile::open_private(&paths.admin, LOCK)?.lock()?;
+    let state = file.try_lock(Duration::ZERO)?.ok_or_else(|| {
+        CliError::new("another user's ingest is running")
+            .hint(format_args!("wait for it to end; the lock's owner: lsof {}", path.display()))
     })?;
-    Ok(IngestLock { _state: state, _admin: admin })
+    Ok(IngestLock { _state: state, _admin: Some(admin) })
 }

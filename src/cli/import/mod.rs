@@ -80,7 +80,8 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
     let layout = Layout::new(&config.paths);
     match command {
         ImportCommand::List { account, state: states, since, data_type, manifest, limit } => {
-            let filter = imports::Filter { account, states, since, data_type, manifest, limit };
+            let filter =
+                imports::ImportFilter { account, states, since, data_type, manifest, limit };
             list(&state, &filter, context)
         }
         ImportCommand::Show { import } => {
@@ -153,7 +154,7 @@ struct Line {
     failure: Option<String>,
 }
 
-fn list(state: &State, filter: &imports::Filter, context: &Context) -> CliResult {
+fn list(state: &State, filter: &imports::ImportFilter, context: &Context) -> CliResult {
     let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, filter))?;
     let lines: Vec<Line> = rows.into_iter().map(line).collect();
     let titles =

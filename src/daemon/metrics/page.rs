@@ -12,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use crate::config::Config;
 use crate::metrics::{Gauges, Process, page};
 use crate::state::State;
-use crate::state::gauges::{self, Figure, Figures};
+use crate::state::gauges::{self, StateGauge, StateGauges};
 
 /// How long a page is served again.
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl MetricsPage {
         if state.is_none() {
             *state = State::open(&paths.state_db()).ok();
         }
-        let figures = state.as_ref().and_then(|state| state.read(gauges::read).ok());
+        let figures = state.as_ref().and_then(|state| state.read(gauges::read_all).ok());
         self.gauges.database_up(figures.is_some());
         self.set(&figures.unwrap_or_default(), now);
         self.file_system("accounts", &paths.accounts);
@@ -70,7 +70,7 @@ impl MetricsPage {
             .process(Process::read(setting(SysconfVar::CLK_TCK), setting(SysconfVar::PAGE_SIZE)));
     }
 
-    fn set(&self, figures: &Figures, now: Timestamp) {
+    fn set(&self, figures: &StateGauges, now: Timestamp) {
         for state in ["claiming", "queued", "running"] {
             let (count, age) = count_and_age(&figures.imports, state, now);
             self.gauges.imports(state, count, age);
@@ -97,7 +97,7 @@ impl MetricsPage {
 }
 
 /// Returns the count of `kind` and the age of the oldest one in seconds.
-fn count_and_age(figures: &[Figure], kind: &str, now: Timestamp) -> (f64, f64) {
+fn count_and_age(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f64) {
     let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
     let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
     (figure.count as f64, age.unwrap_or_default())

@@ -28,7 +28,7 @@ use super::watcher::AccountWatcher;
 use crate::account::AccountId;
 use crate::import::{Importer, Queue, Queued};
 use crate::sanitize::chain;
-use crate::spool::{Look, Watcher};
+use crate::spool::{ScanTarget, Watcher};
 
 /// How long running imports get to stop at SIGTERM. With two more seconds for mail and webhooks it
 /// is below the unit's TimeoutStopSec.
@@ -136,12 +136,12 @@ impl Supervisor {
         self.surveys.request(SurveyRequest::IF_CHANGED);
     }
 
-    fn wake(&mut self, wake_ups: Vec<Look>) {
+    fn wake(&mut self, wake_ups: Vec<ScanTarget>) {
         for wake_up in wake_ups {
             match wake_up {
-                Look::Account(account) => self.intake.request_soon(account, Instant::now()),
-                Look::Accounts => self.surveys.request(SurveyRequest::SURVEY),
-                Look::All => self.surveys.request(SurveyRequest::SCAN_ALL),
+                ScanTarget::Account(account) => self.intake.request_soon(account, Instant::now()),
+                ScanTarget::Accounts => self.surveys.request(SurveyRequest::SURVEY),
+                ScanTarget::All => self.surveys.request(SurveyRequest::SCAN_ALL),
             }
         }
     }

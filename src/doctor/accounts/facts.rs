@@ -12,7 +12,7 @@ use crate::doctor::daemon::database::Databases;
 use crate::doctor::host::path_owners::{Link, chain};
 use crate::provision::host::{AccountFolders, Found, Host};
 use crate::registry::{self, Registry, keys};
-use crate::spool::{Layout, Linked, linked};
+use crate::spool::{Layout, LogLink, log_link};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 
@@ -45,7 +45,7 @@ pub struct AccountFacts {
     /// User and group id of the service user.
     pub service: Option<(u32, u32)>,
     /// Whether the daemon receives the log lines of the account's sessions.
-    pub linked: Linked,
+    pub linked: LogLink,
 }
 
 impl AccountFacts {
@@ -117,7 +117,7 @@ impl<'a> Gathering<'a> {
             root: host.map(|host| host.root),
             folders: host.and_then(|host| host.folders.get(&row.id)).copied(),
             service: host.map(|host| host.service),
-            linked: linked(&Layout::new(&self.config.paths), &row.id),
+            linked: log_link(&Layout::new(&self.config.paths), &row.id),
             row,
         }
     }
@@ -162,7 +162,7 @@ impl Keys {
     fn of(config: &Config, registry: &Registry, now: Timestamp) -> Self {
         let mut keys = Self::default();
         let read = registry.read(|tx| {
-            keys::each_usable(tx, now, &config.accounts.uids(), |key| {
+            keys::for_each_usable(tx, now, &config.accounts.uids(), |key| {
                 let of_account = keys.usable.entry(key.account.to_owned()).or_default();
                 of_account.push(key.fingerprint.to_owned());
                 Ok::<_, registry::Error>(())
@@ -210,7 +210,7 @@ pub fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
             old: Found::Missing,
         }),
         service: Some((999, 998)),
-        linked: Linked::Fresh,
+        linked: LogLink::Current,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::provision::host::{Found, Owned};
 use crate::recipient::RecipientRule;
-use crate::spool::Linked;
+use crate::spool::LogLink;
 
 /// The accounts to check.
 pub(super) struct Accounts {
@@ -217,7 +217,7 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
 /// Checks that the daemon receives what the account's sessions log. Without that no upload is
 /// audited. `judge_folders` reports a missing folder.
 fn judge_audit(account: &AccountFacts) -> Option<Finding> {
-    (account.linked == Linked::Stale).then(|| {
+    (account.linked == LogLink::Stale).then(|| {
         let message =
             "dev/log in its chroot is not the daemon's socket: its uploads are not audited";
         let fix = "wait some seconds, or `systemctl restart sftp-importd`";

@@ -87,11 +87,11 @@ fn folders_that_are_not_as_they_were_made() {
 
 #[test]
 fn a_socket_that_nobody_listens_to() {
-    let finding = found(|account| account.linked = Linked::Stale);
+    let finding = found(|account| account.linked = LogLink::Stale);
     assert_eq!((finding.check, finding.level), ("account-audit", Level::Warn));
     let finding = found(|account| {
         account.folders.as_mut().unwrap().dev = Found::Missing;
-        account.linked = Linked::NoFolder;
+        account.linked = LogLink::NoFolder;
     });
     assert_eq!(finding.message, "dev is missing");
 }

@@ -14,7 +14,7 @@ use crate::doctor::registry;
 use crate::doctor::registry::Facts;
 use crate::key::{Difference, PublishError, difference};
 use crate::sanitize::chain;
-use crate::state::health::{self, Backlog, Health};
+use crate::state::health::{self, Backlog, DatabaseHealth};
 use crate::state::{self, State, incoming_full};
 
 const STATE: &str = "state-database";
@@ -27,7 +27,7 @@ const LONG: SignedDuration = SignedDuration::from_hours(2);
 
 /// Facts from the databases, read once for all checks.
 pub struct Databases {
-    health: state::Result<Health>,
+    health: state::Result<DatabaseHealth>,
     /// The state database, if it is sound and has our schema.
     pub state: Option<State>,
     /// The registry, and the state database's differences from it.
@@ -48,7 +48,7 @@ pub fn gather(config: &Config, now: Timestamp) -> Databases {
     let sound = health.as_ref().is_ok_and(|h| h.schema == h.known && h.problems.is_empty());
     let state = sound.then(|| State::open(&path).ok()).flatten();
     let registry = registry::gather(config, state.as_ref());
-    let backlog = |state: &State| state.read(|tx| health::backlog(tx, now)).ok();
+    let backlog = |state: &State| state.read(|tx| health::read_backlog(tx, now)).ok();
     Databases {
         health,
         file: fs::metadata(&path).map(|found| (found.uid(), found.mode() & 0o7777)),
@@ -76,7 +76,7 @@ impl Databases {
 }
 
 fn judge_state(
-    health: &state::Result<Health>,
+    health: &state::Result<DatabaseHealth>,
     file: Option<(u32, u32)>,
     owner: Option<u32>,
 ) -> Finding {
@@ -178,17 +178,18 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Level;
 
-    fn sound() -> Health {
-        Health { schema: 3, known: 3, problems: Vec::new() }
+    fn sound() -> DatabaseHealth {
+        DatabaseHealth { schema: 3, known: 3, problems: Vec::new() }
     }
 
     #[test]
     fn a_state_database_with_one_thing_wrong() {
         let of = |health| judge_state(&Ok(health), Some((999, 0o600)), Some(999));
         assert_eq!(of(sound()).level, Level::Ok);
-        assert!(of(Health { schema: 9, ..sound() }).message.contains("knows up to 3"));
-        assert_eq!(of(Health { schema: 2, ..sound() }).level, Level::Warn);
-        let damaged = Health { problems: vec!["row 1 missing from index".into()], ..sound() };
+        assert!(of(DatabaseHealth { schema: 9, ..sound() }).message.contains("knows up to 3"));
+        assert_eq!(of(DatabaseHealth { schema: 2, ..sound() }).level, Level::Warn);
+        let damaged =
+            DatabaseHealth { problems: vec!["row 1 missing from index".into()], ..sound() };
         assert_eq!(of(damaged).message, "it is damaged: row 1 missing from index");
         let of = |uid, mode| judge_state(&Ok(sound()), Some((uid, mode)), Some(999));
         assert_eq!((of(0, 0o600).level, of(999, 0o644).level), (Level::Fail, Level::Warn));

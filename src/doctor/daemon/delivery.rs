@@ -31,7 +31,7 @@ pub fn check(config: &Config, state: Option<&State>, now: Timestamp) -> Vec<Find
         findings.extend(judge_endpoints(&endpoints));
     }
     let since = now.checked_sub(RECENT).unwrap_or(now);
-    if let Ok(backlog) = state.read(|tx| health::backlog(tx, since)) {
+    if let Ok(backlog) = state.read(|tx| health::read_backlog(tx, since)) {
         findings.push(judge_deliveries(&backlog, now));
     }
     findings

@@ -22,7 +22,7 @@ const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs the checks of this group.
 pub(super) fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
-    let backlog = state.and_then(|state| state.read(|tx| health::backlog(tx, now)).ok());
+    let backlog = state.and_then(|state| state.read(|tx| health::read_backlog(tx, now)).ok());
     let newest = backlog.and_then(|backlog| backlog.newest_activity);
     vec![
         judge_clock(is_synchronised(), newest, now),

@@ -16,8 +16,7 @@ use crate::import_id::ImportId;
 use crate::recipient::recipient;
 use crate::report::{Failure, FailureText};
 use crate::sanitize::chain;
-use crate::spool::pairing::Take;
-use crate::spool::{self, Claim, ClaimError};
+use crate::spool::{self, Claim, ClaimError, PlannedClaim};
 use crate::state;
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
@@ -36,10 +35,10 @@ pub(super) enum ClaimOutcome {
 pub(super) fn claim(
     scanner: Scanner<'_>,
     row: &AccountRow,
-    take: &Take,
+    take: &PlannedClaim,
     begins: bool,
 ) -> Result<ClaimOutcome, TransitionError> {
-    let (account, claim, known) = (&row.id, take.claim(), &take.known);
+    let (account, claim, known) = (&row.id, take.claim(), &take.values);
     let mut warnings = scanner.audit.map(|audit| audit.warnings(account, take)).unwrap_or_default();
     let (rule, contact) = (&row.recipients, row.email.as_deref());
     let mail = known.client_email.as_deref().map(|named| recipient(rule, contact, named));
@@ -80,7 +79,7 @@ pub(super) fn execute(
             | ClaimError::StillWritten { .. }),
         ) => {
             tracing::info!(%account, %import, "not claimed: {}", chain(&error));
-            context.state.write(|tx| imports::take_back(tx, import))?;
+            context.state.write(|tx| imports::undo_insert(tx, import))?;
             return Ok(ClaimOutcome::Undone);
         }
         Err(error @ ClaimError::Stranded { .. }) => {

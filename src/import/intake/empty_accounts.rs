@@ -8,17 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::AccountId;
-use crate::spool::{self, Empty, Layout};
+use crate::spool::{self, EmptyIncoming, Layout};
 
 /// Every account, with the state of its incoming when it was last seen empty. Lost at a restart.
 #[derive(Debug, Default)]
 pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 
-type SortedAccounts = Vec<(AccountId, Option<Empty>)>;
+type SortedAccounts = Vec<(AccountId, Option<EmptyIncoming>)>;
 
 impl EmptyAccounts {
     /// Records the result of a scan: `None` if incoming was not empty.
-    pub(super) fn record(&self, account: &AccountId, empty: Option<Empty>) {
+    pub(super) fn record(&self, account: &AccountId, empty: Option<EmptyIncoming>) {
         let mut known = self.lock();
         if let Some(index) = index(&known, account) {
             // Copies the list if `possibly_filled` is using it.
@@ -44,7 +44,7 @@ impl EmptyAccounts {
     /// Returns the accounts whose incoming is not known to be still empty.
     pub(super) fn possibly_filled(&self, layout: &Layout) -> Vec<AccountId> {
         let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
-        spool::stirred(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
+        spool::changed_accounts(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<SortedAccounts>> {

@@ -26,8 +26,11 @@ use crate::import::run::transitions::TransitionError;
 use crate::import_id::ImportId;
 use crate::manifest::{Manifest, ManifestErrors};
 use crate::sanitize::chain;
-use crate::spool::pairing::{self, Known, Verdict};
-use crate::spool::{self, FolderError, Incoming, Order, ScanError, Seen};
+use crate::spool::pairing;
+use crate::spool::{
+    self, ArrivalOrder, FolderError, Incoming, ManifestValues, ParsedManifest, ScanError,
+    ScanResult,
+};
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, Origin};
 use crate::state::{self, State, accounts};
@@ -122,7 +125,7 @@ pub fn scan(
         outcome.rescan_after(CHANGED_AGAIN);
     }
     let spent = spent_names(&context.state, account, &seen)?;
-    quota::report(context, &memory.empty_accounts, account, seen.held)?;
+    quota::report(context, &memory.empty_accounts, account, seen.usage)?;
     let order = order_of_manifests(memory, account, &seen, listed_at);
     let periods = context.config.pairing_of(account);
     let spent = |name: &str| spent.get(name).cloned();
@@ -130,15 +133,15 @@ pub fn scan(
         audit.catch_up(account);
     }
     let upload =
-        |file: &spool::Entry| audit.map(|audit| audit.upload(account, file)).unwrap_or_default();
-    let decisions = pairing::decide(&seen.sight, &order, periods, spent, upload);
-    if let Some(pause) = decisions.look_again_in() {
+        |file: &spool::DirEntry| audit.map(|audit| audit.upload(account, file)).unwrap_or_default();
+    let decisions = pairing::decide(&seen.snapshot, &order, periods, spent, upload);
+    if let Some(pause) = decisions.rescan_in() {
         outcome.rescan_after(pause.saturating_sub(listed.elapsed()));
     }
-    if decisions.take.is_empty() {
+    if decisions.claims.is_empty() {
         unclaimed::report(context, &row, &seen)?; // only when it delays no pair
     }
-    for take in &decisions.take {
+    for take in &decisions.claims {
         let begins = may_begin
             && outcome.queued.is_empty()
             && early_start::is_allowed(&context.config, take);
@@ -146,7 +149,7 @@ pub fn scan(
             return Ok(outcome); // later manifests must not overtake this one
         }
     }
-    let more = seen.unread || seen.held.cut || decisions.more;
+    let more = seen.unread || seen.usage.cut || decisions.more;
     if seen.unread || (more && !outcome.queued.is_empty()) {
         outcome.rescan_after(Duration::ZERO);
     }
@@ -154,7 +157,7 @@ pub fn scan(
 }
 
 /// Lists incoming. `None` if the account has no folder.
-fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<Seen>, IntakeError> {
+fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<ScanResult>, IntakeError> {
     let Scanner { context, memory, .. } = scanner;
     let incoming = match Incoming::open(&context.layout, &row.id, &context.opener) {
         Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
@@ -162,7 +165,7 @@ fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<Seen>, IntakeEr
     };
     let limits = context.config.limits_of(&row.id);
     let mut cache = memory.take_manifests(&row.id);
-    let seen = incoming.look(&mut cache, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
+    let seen = incoming.scan(&mut cache, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
     memory.keep_manifests(&row.id, cache);
     let seen = seen?;
     memory.empty_accounts.record(&row.id, seen.empty);
@@ -170,15 +173,15 @@ fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<Seen>, IntakeEr
 }
 
 /// Returns the verdict of a parsed manifest, which pairing uses.
-fn verdict(parsed: Result<Manifest, ManifestErrors>) -> Verdict {
+fn verdict(parsed: Result<Manifest, ManifestErrors>) -> ParsedManifest {
     match parsed {
-        Ok(manifest) => Verdict::Valid {
+        Ok(manifest) => ParsedManifest::Valid {
             data_type: manifest.data_type,
             data_file: manifest.file_name,
             client_email: manifest.client_email,
         },
-        Err(errors) => Verdict::Invalid {
-            known: Known {
+        Err(errors) => ParsedManifest::Invalid {
+            values: ManifestValues {
                 data_type: errors.data_type,
                 data_file: errors.file_name.clone(),
                 client_email: errors.client_email.clone(),
@@ -192,13 +195,13 @@ fn verdict(parsed: Result<Manifest, ManifestErrors>) -> Verdict {
 fn spent_names(
     state: &State,
     account: &AccountId,
-    seen: &Seen,
+    seen: &ScanResult,
 ) -> state::Result<HashMap<String, ImportId>> {
-    let names = || seen.sight.manifests.iter().map(|manifest| &manifest.entry.name);
+    let names = || seen.snapshot.manifests.iter().map(|manifest| &manifest.entry.name);
     state.read(|tx| {
         let mut spent = HashMap::new();
         for name in names() {
-            if let Some(import) = imports::spent_by(tx, account, name)? {
+            if let Some(import) = imports::find_spender(tx, account, name)? {
                 spent.insert(name.clone(), import);
             }
         }
@@ -211,17 +214,17 @@ fn spent_names(
 fn order_of_manifests(
     memory: &IntakeMemory,
     account: &AccountId,
-    seen: &Seen,
+    seen: &ScanResult,
     listed_at: Timestamp,
-) -> Order {
-    if !seen.held.cut && !seen.unread {
+) -> ArrivalOrder {
+    if !seen.usage.cut && !seen.unread {
         let listed = seen.manifests.iter().map(String::as_str).collect();
         memory.arrivals.keep(account, &listed, listed_at);
     }
     let began = Instant::now();
     loop {
         let order = memory.arrivals.order(account);
-        let open = pairing::order_is_open(&seen.sight, &order, Timestamp::now());
+        let open = pairing::is_arrival_pending(&seen.snapshot, &order, Timestamp::now());
         if !open || began.elapsed() > EVENTS_WITHIN {
             return order;
         }

@@ -12,7 +12,7 @@ use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import::context::Context;
 use crate::sanitize::chain;
-use crate::spool::{FolderError, Held, Results, ResultsError};
+use crate::spool::{FolderError, IncomingUsage, Results, ResultsError};
 use crate::state::{self, State, activity, incoming_full};
 
 /// The file in results/ that exists while too much waits. No import's answer has such a name.
@@ -24,7 +24,7 @@ pub(super) fn report(
     context: &Context,
     empty_accounts: &EmptyAccounts,
     account: &AccountId,
-    held: Held,
+    held: IncomingUsage,
 ) -> state::Result<()> {
     let excess = excess(held, context.config.limits_of(account));
     let is_reported = context.state.read(|tx| incoming_full::since(tx, account))?.is_some();
@@ -68,7 +68,7 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
 }
 
 /// Describes which limits are exceeded, if any. Pure.
-fn excess(held: Held, limits: &Limits) -> Option<String> {
+fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {
         excess.push(format!("more than {} files", limits.max_waiting_files));
@@ -99,8 +99,8 @@ mod tests {
     use crate::config::Size;
     use crate::import::tests::host::Host;
 
-    fn held(files: usize, bytes: u64, cut: bool) -> Held {
-        Held { files, bytes, cut }
+    fn held(files: usize, bytes: u64, cut: bool) -> IncomingUsage {
+        IncomingUsage { files, bytes, cut }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::account::AccountId;
 use crate::import::context::Context;
 use crate::import::run::early_start::EarlyStarts;
 use crate::import::upload_audit::UploadAudit;
-use crate::spool::{Arrivals, Memory};
+use crate::spool::{Arrivals, ManifestCache};
 
 /// What scans remember. Lost at a restart.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct IntakeMemory {
     /// The order in which manifests arrived, recorded by the watcher.
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) empty_accounts: EmptyAccounts,
-    manifests: Mutex<HashMap<AccountId, Memory>>,
+    manifests: Mutex<HashMap<AccountId, ManifestCache>>,
 }
 
 impl IntakeMemory {
@@ -25,13 +25,13 @@ impl IntakeMemory {
     }
 
     /// Takes out the account's manifest cache.
-    pub(super) fn take_manifests(&self, account: &AccountId) -> Memory {
+    pub(super) fn take_manifests(&self, account: &AccountId) -> ManifestCache {
         // Every change inserts or removes one whole entry.
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.remove(account).unwrap_or_default()
     }
 
-    pub(super) fn keep_manifests(&self, account: &AccountId, cache: Memory) {
+    pub(super) fn keep_manifests(&self, account: &AccountId, cache: ManifestCache) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.insert(account.clone(), cache);
     }

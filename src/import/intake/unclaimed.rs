@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::import::context::Context;
 use crate::outbox::{FilesUnclaimed, enqueue_unclaimed};
-use crate::spool::{self, Seen};
+use crate::spool::{self, ScanResult};
 use crate::state::accounts::AccountRow;
 use crate::state::{self, activity, unclaimed};
 
@@ -15,22 +15,26 @@ const MAX_PER_SCAN: usize = 1000;
 
 /// Reports unclaimed files in `seen` that were not reported before, and forgets those that are gone.
 /// After an error nothing is reported, and the next scan tries again.
-pub(super) fn report(context: &Context, account: &AccountRow, seen: &Seen) -> state::Result<()> {
+pub(super) fn report(
+    context: &Context,
+    account: &AccountRow,
+    seen: &ScanResult,
+) -> state::Result<()> {
     let after = context.config.pairing_of(&account.id).unclaimed_after;
     let (now, id) = (state::now(), &account.id);
     let reported = context.state.read(|tx| unclaimed::list(tx, id))?;
-    let here: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+    let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
     // A truncated listing doesn't show what is gone.
-    let is_gone = |name: &str| !seen.held.cut && !here.contains(name);
+    let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
     let gone = reported.iter().filter(|file| is_gone(&file.name));
     let gone: Vec<_> = gone.map(|file| &file.name).collect();
     let known: HashMap<_, _> = reported.iter().map(|file| (file.name.as_str(), file)).collect();
-    let is_new = |entry: &&spool::Entry| {
+    let is_new = |entry: &&spool::DirEntry| {
         known.get(entry.name.as_str()).is_none_or(|reported| **reported != file(entry))
     };
     let new: Vec<_> = match after.is_zero() {
         true => Vec::new(),
-        false => spool::unclaimed(&seen.sight, now, after.get())
+        false => spool::unclaimed(&seen.snapshot, now, after.get())
             .into_iter()
             .filter(is_new)
             .take(MAX_PER_SCAN)
@@ -40,9 +44,9 @@ pub(super) fn report(context: &Context, account: &AccountRow, seen: &Seen) -> st
         return Ok(());
     }
     context.state.write(|tx| {
-        gone.iter().try_for_each(|name| unclaimed::forget(tx, id, name))?;
+        gone.iter().try_for_each(|name| unclaimed::remove(tx, id, name))?;
         for entry in &new {
-            unclaimed::tell(tx, id, &file(entry), now)?;
+            unclaimed::record_report(tx, id, &file(entry), now)?;
             activity::log(tx, now, Some(id), None, "file.unclaimed", &entry.name)?;
         }
         let files = FilesUnclaimed::new(
@@ -62,9 +66,9 @@ pub(super) fn report(context: &Context, account: &AccountRow, seen: &Seen) -> st
     Ok(())
 }
 
-fn file(entry: &spool::Entry) -> unclaimed::File {
+fn file(entry: &spool::DirEntry) -> unclaimed::UnclaimedRow {
     let changed: Timestamp = entry.ctime;
     // Cut to milliseconds, the precision of the state database, for comparison with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
-    unclaimed::File { name: entry.name.clone(), inode: entry.ino, changed }
+    unclaimed::UnclaimedRow { name: entry.name.clone(), inode: entry.ino, changed }
 }

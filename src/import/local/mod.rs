@@ -212,7 +212,7 @@ fn insert(
     local: &LocalPair,
     now: Timestamp,
 ) -> state::Result<ImportId> {
-    let refusal = imports::spent_by(tx, account, &local.name)?.map(|import| {
+    let refusal = imports::find_spender(tx, account, &local.name)?.map(|import| {
         let detail = format!("the name {} was used before, by import {import}", local.name);
         Failure::new(FailureText::Manifest, detail)
     });

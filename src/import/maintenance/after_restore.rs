@@ -16,7 +16,7 @@ use crate::report::{ImportState, Report};
 use crate::sanitize::chain;
 use crate::spool::{self, Layout, Results, SpooledError};
 use crate::state::imports::{self, unfinished};
-use crate::state::{self, Before, activity};
+use crate::state::{self, PreviousDatabase, activity};
 use crate::store;
 
 /// The most bytes read of a report.
@@ -64,7 +64,7 @@ fn ended_since_backup(context: &Context) -> state::Result<Vec<(ImportRow, Report
 /// keeps of the replaced database. It can be repeated after an error.
 pub fn reconcile(
     context: &Context,
-    before: &Before,
+    before: &PreviousDatabase,
     now: Timestamp,
 ) -> Result<Reconciliation, ReconcileError> {
     let spooled = spool::list(&context.layout)?;
@@ -74,7 +74,7 @@ pub fn reconcile(
     let last = known.filter_map(|import| import.number_at(node)).max();
     let ended = ended_since_backup(context)?;
     context.state.write(|tx| {
-        imports::continue_after(tx, last.max(before.last_import).unwrap_or(0))?;
+        state::continue_numbering_after(tx, last.max(before.last_import).unwrap_or(0))?;
         for (row, report) in &ended {
             end(tx, row, report, now)?;
         }

@@ -19,7 +19,7 @@ use crate::registry::{self, Registry};
 use crate::report::{Failure, FailureText, ImportState, Report};
 use crate::spool::{self, SpooledError};
 use crate::state::imports::{self, Origin};
-use crate::state::{self, Alone, NotAlone, Transaction, account_data};
+use crate::state::{self, InstanceLock, InstanceLockError, Transaction, account_data};
 use crate::store;
 
 /// How often to check whether the daemon has ended an import.
@@ -34,7 +34,7 @@ pub enum EraseError {
     Queued(AccountId),
     /// It is unknown whether the daemon runs.
     #[error(transparent)]
-    NotAlone(#[from] NotAlone),
+    Lock(#[from] InstanceLockError),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub fn is_known(
 ) -> Result<bool, EraseError> {
     let mut rows = false;
     context.state.read(|tx| {
-        account_data::each_row(tx, account, |table, row| {
+        account_data::for_each_row(tx, account, |table, row| {
             rows |= table != "activity" || row["action"] != "account.erased";
             Ok::<_, state::Error>(())
         })
@@ -117,8 +117,8 @@ fn stop_imports(
     loop {
         // Without a daemon a "running" import was interrupted, and this lock keeps a daemon
         // from starting.
-        let alone = match Alone::take(&context.config.paths.state, Duration::ZERO) {
-            Err(NotAlone::Running { .. }) => None,
+        let alone = match InstanceLock::acquire(&context.config.paths.state, Duration::ZERO) {
+            Err(InstanceLockError::Running { .. }) => None,
             alone => Some(alone?),
         };
         let running = context.state.write(|tx| set_aside(tx, account, alone.is_some(), now))?;
@@ -155,7 +155,7 @@ fn set_aside(
             failure: Some(failure),
             ..Report::queued(&row.manifest, row.received_at).of(&row.id, account)
         };
-        imports::set_aside(tx, &row.id, &report, now)?;
+        imports::fail_unfinished(tx, &row.id, &report, now)?;
     }
     Ok(None)
 }

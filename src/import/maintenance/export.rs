@@ -5,9 +5,9 @@
 //! interrupted.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::account::AccountId;
+use crate::files::IoError;
+use crate::files::durable::{create_private_file, rename, sync};
 use crate::files::owner::Owner;
 use crate::import::context::Context;
 use crate::import::row::ImportRow;
@@ -32,8 +34,8 @@ const LISTING: &str = "listing.json";
 pub enum ExportError {
     #[error("there is nothing of an account {0}")]
     Nothing(AccountId),
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file of incoming, results or the spool can't be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -90,7 +92,7 @@ pub fn export(
         copy_folder(&layout.spooled(import), &to.join("uploads").join(import))?;
     }
     if known.rows == 0 && !stored && !to.join("incoming").exists() {
-        fs::remove_dir_all(to).map_err(failed("remove", to))?;
+        fs::remove_dir_all(to).map_err(IoError::of("remove", to))?;
         return Err(ExportError::Nothing(account.clone()));
     }
     left_out.sort();
@@ -106,7 +108,7 @@ fn export_state(state: &State, account: &AccountId, to: &Path) -> Result<Account
     make_folder(to)?;
     let mut tables = TableFiles { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
     let (imports, unfinished) = state.read(|tx| {
-        account_data::each_row(tx, account, |table, row| tables.write(table, row))?;
+        account_data::for_each_row(tx, account, |table, row| tables.write(table, row))?;
         let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
         Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
     })?;
@@ -135,39 +137,39 @@ impl TableFiles {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
             // `each_row` runs with the rights of the database's owner; the export is the caller's.
-            let own = Owner::of_process().assume().map_err(failed("create", &path))?;
-            self.files.insert(table.to_owned(), BufWriter::new(create(&path)?));
+            let own = Owner::of_process().assume().map_err(IoError::of("create", &path))?;
+            self.files.insert(table.to_owned(), BufWriter::new(create_private_file(&path)?));
             drop(own);
         }
         let Some(file) = self.files.get_mut(table) else { return Ok(()) };
         self.rows += 1;
-        writeln!(file, "{}", Value::from(row)).map_err(failed("write", &path))
+        Ok(writeln!(file, "{}", Value::from(row)).map_err(IoError::of("write", path))?)
     }
 
     fn finish(self) -> Result<(), ExportError> {
         for (table, file) in self.files {
             let path = self.folder.join(table);
             let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
-            synced.and_then(|file| file.sync_all()).map_err(failed("write", &path))?;
+            synced.and_then(|file| file.sync_all()).map_err(IoError::of("write", &path))?;
         }
-        sync(&self.folder)
+        Ok(sync(&self.folder)?)
     }
 }
 
 /// Lists and syncs every file below `root`, sorted by path.
-fn list(root: &Path) -> Result<Vec<ListedFile>, ExportError> {
+fn list(root: &Path) -> Result<Vec<ListedFile>, IoError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {
-            let path = entry.map_err(failed("list", &folder))?.path();
+        for entry in fs::read_dir(&folder).map_err(IoError::of("list", &folder))? {
+            let path = entry.map_err(IoError::of("list", &folder))?.path();
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
-            let mut file = File::open(&path).map_err(failed("open", &path))?;
+            let mut file = File::open(&path).map_err(IoError::of("open", &path))?;
             let mut hash = Sha256::new();
-            let bytes = io::copy(&mut file, &mut hash).map_err(failed("read", &path))?;
+            let bytes = io::copy(&mut file, &mut hash).map_err(IoError::of("read", &path))?;
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
             files.push(ListedFile { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
         }
@@ -177,30 +179,15 @@ fn list(root: &Path) -> Result<Vec<ListedFile>, ExportError> {
     Ok(files)
 }
 
-fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), ExportError> {
+fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), IoError> {
     let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
     // Serialising a listing cannot fail: it has no map with other keys than text.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();
-    let mut file = create(&hidden)?;
-    file.write_all(&json).and_then(|()| file.sync_all()).map_err(failed("write", &hidden))?;
-    fs::rename(&hidden, &path).map_err(failed("rename to", &path))?;
-    sync(to)
+    let mut file = create_private_file(&hidden)?;
+    file.write_all(&json).and_then(|()| file.sync_all()).map_err(IoError::of("write", &hidden))?;
+    rename(&hidden, &path)
 }
 
-fn make_folder(path: &Path) -> Result<(), ExportError> {
-    DirBuilder::new().mode(0o700).create(path).map_err(failed("make the folder", path))
-}
-
-fn create(path: &Path) -> Result<File, ExportError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path).map_err(failed("create", path))
-}
-
-fn sync(folder: &Path) -> Result<(), ExportError> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(failed("sync", folder))
-}
-
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ExportError {
-    let path = path.to_owned();
-    move |source| ExportError::Io { operation, path, source }
+fn make_folder(path: &Path) -> Result<(), IoError> {
+    DirBuilder::new().mode(0o700).create(path).map_err(IoError::of("make the folder", path))
 }

@@ -15,7 +15,7 @@ use crate::import::context::Context;
 use crate::import::run::answer::{self, answer_names};
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, SpooledError};
-use crate::state::retention::{self as kept, Answered};
+use crate::state::retention::{self as kept, OldAnswer};
 use crate::state::{self, State, activity};
 
 /// Rows per transaction.
@@ -139,7 +139,7 @@ fn remove_answers(
     let mut all = 0;
     for _ in 0..BATCHES {
         let id = account.as_str();
-        let batch = context.state.read(|tx| kept::answered(tx, id, before, BATCH))?;
+        let batch = context.state.read(|tx| kept::list_old_answers(tx, id, before, BATCH))?;
         let removed = match remove_files(&context.layout, account, &batch) {
             Ok(removed) => removed,
             Err(error) => {
@@ -162,7 +162,7 @@ fn remove_answers(
 fn remove_files(
     layout: &Layout,
     account: &AccountId,
-    batch: &[Answered],
+    batch: &[OldAnswer],
 ) -> Result<usize, ResultsError> {
     if batch.is_empty() {
         return Ok(0);
@@ -172,7 +172,7 @@ fn remove_files(
         results => results?,
     };
     let mut removed = 0;
-    for Answered { id, stem } in batch {
+    for OldAnswer { id, stem } in batch {
         let files = results.forget(&answer_names(stem))?;
         if files > 0 {
             tracing::info!(%account, import = %id, files, "removed an old answer from results/");

@@ -4,14 +4,14 @@ use crate::import::context::Context;
 use crate::import::row::{self, ImportRow};
 use crate::report::ImportState;
 use crate::sanitize::chain;
-use crate::spool::Lingering;
+use crate::spool::EarlierClaim;
 use crate::state;
 use crate::state::imports::{self, Origin};
 
 /// Moves manifests that schema 7 left in incoming into the spool. Call it before any scan. A
 /// file that can't be moved is logged; it will be refused later, as its name is spent.
 pub fn finish_upgrade(context: &Context) -> state::Result<()> {
-    let lingering = context.state.read(imports::lingering)?;
+    let lingering = context.state.read(imports::list_lingering)?;
     if lingering.is_empty() {
         return Ok(());
     }
@@ -20,7 +20,7 @@ pub fn finish_upgrade(context: &Context) -> state::Result<()> {
         let Some(ImportRow { account, origin: Origin::Claim(claim), state, .. }) = row else {
             continue;
         };
-        let lingering = Lingering {
+        let lingering = EarlierClaim {
             account: &account,
             import,
             claim: &claim,
@@ -32,5 +32,5 @@ pub fn finish_upgrade(context: &Context) -> state::Result<()> {
                 version left: {}", chain(&error));
         }
     }
-    context.state.write(imports::forget_lingering)
+    context.state.write(imports::clear_lingering)
 }

@@ -12,14 +12,14 @@ use crate::import::row::ImportRow;
 use crate::outbox::Attachments;
 use crate::report::Report;
 use crate::sanitize::chain;
-use crate::spool::{FolderError, Layout, Results, ResultsError, Temp, answered_bytes};
+use crate::spool::{FolderError, Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
 /// The endings of an import's error files, which also distinguish the temporary files.
 const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
 /// The two error files under temporary names: CSV and JSON lines.
-pub(super) type ErrorTemps = [Option<Temp>; 2];
+pub(super) type ErrorTemps = [Option<UnpublishedFile>; 2];
 
 /// Writes the report, and gives the error files their final names. `temps` is `None` if this run
 /// did not read the import.
@@ -129,8 +129,8 @@ impl<'a> ResultsOutput<'a> {
 
 fn io_error(error: ResultsError) -> io::Error {
     let kind = match &error {
-        ResultsError::Io { source, .. }
-        | ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
+        ResultsError::Io(error) => error.source.kind(),
+        ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
         ResultsError::Folder(FolderError::Missing { .. }) => io::ErrorKind::NotFound,
     };
     io::Error::new(kind, error)
@@ -149,7 +149,7 @@ impl ErrorOutput for ResultsOutput<'_> {
     /// don't count, so that the answer is the same again.
     fn room(&mut self) -> io::Result<u64> {
         let own = answer_names(&self.row.stem);
-        let bytes = answered_bytes(self.layout, &self.row.account, &own)
+        let bytes = answer_bytes(self.layout, &self.row.account, &own)
             .map_err(|error| io_error(error.into()))?;
         Ok(self.max_results.bytes().saturating_sub(bytes) / 2)
     }

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::import::row::{self, ImportRow};
 use crate::import_id::ImportId;
 use crate::report::{Failure, ImportState};
-use crate::spool::Take;
+use crate::spool::PlannedClaim;
 use crate::state::{self, State, activity, imports};
 
 /// The imports that began with their claim and do not run yet. A restart forgets them.
@@ -55,7 +55,7 @@ pub struct ClaimEnd<'a> {
 
 /// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon gets a
 /// slot.
-pub fn is_allowed(config: &Config, take: &Take) -> bool {
+pub fn is_allowed(config: &Config, take: &PlannedClaim) -> bool {
     // A crash before its run counts as a start, which must not have been its last one.
     decide::on_start(None, 1, config.imports.max_starts) == StartDecision::Run
         && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)

@@ -163,7 +163,7 @@ fn write_report(
     let Some(row) = row.filter(|row| row.report.is_none()) else { return Ok(()) };
     let report = progress.report(&row, Timestamp::now());
     let result = Results::open(&context.layout, &row.account)
-        .and_then(|r| r.write_for_now(import, &report_name(&row), &answer::to_json(&report)));
+        .and_then(|r| r.write_unsynced(import, &report_name(&row), &answer::to_json(&report)));
     let written = match result {
         Ok(()) => progress.content(),
         Err(error) if is_missing(&error) => ReportContent::Unwritten, // the account was removed
@@ -188,14 +188,14 @@ fn enqueue_still_processing(
     let (state, now) = (&context.state, state::now());
     let every = context.config.milestones.still_processing_every.get();
     let Ok(then) = now.checked_sub(every) else { return Ok(false) };
-    let silent = state.read(|tx| unfinished::silent_since(tx, then, MILESTONES_PER_ROUND))?;
+    let silent = state.read(|tx| unfinished::list_without_news(tx, then, MILESTONES_PER_ROUND))?;
     let mut has_enqueued = false;
     for import in silent {
         let Some(progress) = progress.get(&import) else { continue };
         let enqueued = state.write(|tx| {
             let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
             match row {
-                Some(row) if unfinished::is_silent_since(tx, then, &import)? => {
+                Some(row) if unfinished::is_without_news(tx, then, &import)? => {
                     let report = progress.report(&row, now);
                     let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
                     Ok::<_, TransitionError>(is_new.then_some((row, report)))

@@ -42,7 +42,7 @@ pub fn insert(
         if !is_used(context, new.account, &import) {
             return Ok((n, import));
         }
-        imports::take_back(tx, &import)?;
+        imports::undo_insert(tx, &import)?;
     }
 }
 

@@ -97,7 +97,7 @@ pub fn retry(
             return Err(RetryError::NotSpooled(row.id.clone()));
         }
         imports::set_retry(tx, &row.id)?;
-        unfinished::note_retry(tx, &row.id, at)?;
+        unfinished::record_retry(tx, &row.id, at)?;
         activity::log(tx, at, Some(&row.account), Some(&row.id), "import.retried", "")?;
         Ok(())
     })

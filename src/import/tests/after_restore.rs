@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use super::host::{EVENTS, Host};
 use crate::import::reconcile;
 use crate::report::ImportState;
-use crate::state::Before;
 use crate::state::db::backup;
-use crate::state::db::restore::replace;
+use crate::state::{BackupError, PreviousDatabase, replace};
 
 /// Restores `saved`, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
@@ -25,7 +24,7 @@ fn a_number_known_to_the_store_is_skipped() {
     let saved = folder.path().join("saved");
     let host = Host::new();
     backup::backup(&host.importer.context.config.paths.state_db(), &saved, |_| {
-        Ok::<_, backup::CopyError>(())
+        Ok::<_, BackupError>(())
     })
     .unwrap();
     host.upload("e", "event", EVENTS);
@@ -35,7 +34,8 @@ fn a_number_known_to_the_store_is_skipped() {
     let profile = host.claim();
     host.run(&profile);
     let host = restore(host, &saved);
-    let adopted = reconcile(&host.importer.context, &Before::default(), Timestamp::now()).unwrap();
+    let adopted =
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!(adopted, Default::default());
     host.upload("p2", "profile", "identity,City\na,Oslo\n");
     let next = host.claim();
@@ -57,14 +57,15 @@ fn imports_that_ended_since_the_backup_are_ended() {
     host.upload("waits", "event", EVENTS);
     let waits = host.claim();
     backup::backup(&host.importer.context.config.paths.state_db(), &saved, |_| {
-        Ok::<_, backup::CopyError>(())
+        Ok::<_, BackupError>(())
     })
     .unwrap();
     let report = host.run(&done);
     host.upload("later", "event", EVENTS);
     let later = host.claim();
     let host = restore(host, &saved);
-    let adopted = reconcile(&host.importer.context, &Before::default(), Timestamp::now()).unwrap();
+    let adopted =
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!((&*adopted.ended, &*adopted.unknown), (&[done.clone()][..], &[later.clone()][..]));
     let row = host.row(&done);
     assert_eq!(row.state, ImportState::Completed);
@@ -73,7 +74,9 @@ fn imports_that_ended_since_the_backup_are_ended() {
     assert_eq!(host.run(&waits)["state"], "completed");
     assert!(fs::exists(host.spooled(&later)).unwrap(), "an unknown upload is kept");
     assert_eq!(
-        reconcile(&host.importer.context, &Before::default(), Timestamp::now()).unwrap().ended,
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now())
+            .unwrap()
+            .ended,
         []
     );
 }

@@ -1,7 +1,7 @@
 //! Every interleaving of clients, daemon and crashes, for two pairs that share a data file's name.
 //!
 //! A model of one account's incoming, the spool and the rows, driven by the real decisions
-//! ([`pairing::decide`], [`Step`]) and the real reading of the log ([`Ledger`]). The explorer visits
+//! ([`pairing::decide`], [`ClaimStep`]) and the real reading of the log ([`SessionTracker`]). It visits
 //! every order of the clients' steps with scans, single steps of claims, ticks of the clock, settle
 //! periods, a crash and a restart. In every final state each manifest must have exactly one answer,
 //! the right one.
@@ -99,7 +99,7 @@ fn no_crash_breaks_a_promise() {
 /// copied and kept its name. A data file that was replaced before its claim was imported for the
 /// manifest before, and its own manifest was refused.
 #[test]
-fn the_previous_rules_break_a_promise() {
+fn the_rules_of_before_break_one() {
     let script = all().remove(0);
     let (moves, broken) = explore(World::new(&script, Rules::Before, budget(1, 0))).unwrap_err();
     assert!(broken.contains("m2.manifest"), "{broken} after {moves:?}");

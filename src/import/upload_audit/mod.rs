@@ -1,9 +1,9 @@
 //! The audit of uploads: reads the SFTP server's log for the state database and for claims.
 //!
-//! One thread reads the log socket into the [`Ledger`] in memory and never blocks on anything
-//! else. Another links the socket into chroots and stores the ledger's changes. A claim first reads
+//! One thread reads the log socket into the [`SessionTracker`] in memory and never blocks on anything
+//! else. Another links the socket into chroots and stores the tracker's changes. A claim first reads
 //! the datagrams that are queued in the socket: the server logs a close before it closes, so the
-//! ledger then knows every upload that ended before the claim.
+//! tracker then knows every upload that ended before the claim.
 
 mod log_links;
 mod wakeup;
@@ -21,11 +21,12 @@ use self::wakeup::Wakeup;
 use self::warnings::warnings;
 use super::context::Context;
 use crate::account::AccountId;
-use crate::audit::logged_name::encoded_bytes;
-use crate::audit::{Heard, Ledger, Login, Name, Page, Upload, Use};
+use crate::audit::logged_name::encode_bytes;
+use crate::audit::{AccountUpdate, KeyUse, LoggedName, Login, SessionTracker, UploadState};
 use crate::sanitize::chain;
-use crate::spool::pairing::Take;
-use crate::spool::{self, FolderError, Layout, LogSocket, LogSocketError, has_log_folder};
+use crate::spool::{
+    self, FolderError, Layout, LogSocket, LogSocketError, PlannedClaim, has_log_folder,
+};
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, State, activity, keys, uploads};
 
@@ -39,11 +40,11 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// Called when a session that changed files of an account has ended.
 pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 
-/// The log socket and the ledger of uploads.
+/// The log socket and the tracker of uploads.
 pub struct UploadAudit {
     /// `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
-    ledger: Mutex<Ledger>,
+    tracker: Mutex<SessionTracker>,
     links: Mutex<LogLinks>,
     wakeup: Wakeup,
     on_session_end: OnSessionEnd,
@@ -63,21 +64,21 @@ impl UploadAudit {
             tracing::error!("uploads are not audited: {}", chain(error));
         });
         let accounts = &context.config.accounts;
-        let mut ledger = Ledger::new(accounts.first_uid..=accounts.last_uid);
+        let mut tracker = SessionTracker::new(accounts.first_uid..=accounts.last_uid);
         context.state.read(|tx| {
             for (account, name, fact) in uploads::list(tx)? {
-                ledger.facts(&account).remember(name, fact);
+                tracker.outcomes_mut(&account).load(name, fact);
             }
             for key in keys::list(tx, None, true)? {
                 if let (Some(at), Some(from)) = (key.last_used_at, key.last_used_from) {
-                    ledger.remember_use(&key.account, key.fingerprint, Use { at, from });
+                    tracker.load_key_use(&key.account, key.fingerprint, KeyUse { at, from });
                 }
             }
             Ok::<_, state::Error>(())
         })?;
         Ok(Self {
             socket: socket.ok(),
-            ledger: Mutex::new(ledger),
+            tracker: Mutex::new(tracker),
             links: Mutex::new(LogLinks::new(Instant::now())),
             wakeup: Wakeup::default(),
             on_session_end,
@@ -96,12 +97,12 @@ impl UploadAudit {
     /// Reads the datagrams that were sent until now.
     fn receive(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
-        self.change(|ledger| {
+        self.change(|tracker| {
             let now = Timestamp::now();
             for _ in 0..MAX_LINES {
-                let Some(datagram) = socket.receive()? else { break };
-                let spool::Datagram { uid, pid, at, bytes } = datagram;
-                ledger.hear(Heard { uid, pid, at, bytes });
+                let Some(line) = socket.receive()? else { break };
+                let at = line.at;
+                tracker.process(line);
                 if at > now {
                     break; // everything sent before `now` has been read
                 }
@@ -113,7 +114,7 @@ impl UploadAudit {
     /// Replaces the set of accounts.
     pub(super) fn set_accounts(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
-        self.change(|ledger| ledger.follow(with_user()));
+        self.change(|tracker| tracker.set_accounts(with_user()));
         if self.links().set_accounts(with_user().map(|(_, id)| id).collect()) {
             self.wakeup.wake_to_link();
         }
@@ -134,7 +135,7 @@ impl UploadAudit {
 
     /// Records a login that sshd logged.
     pub fn record_login(&self, login: Login) {
-        self.change(|ledger| ledger.logged_in(login));
+        self.change(|tracker| tracker.record_login(login));
     }
 
     /// Links the socket into chroots that lack it.
@@ -145,7 +146,9 @@ impl UploadAudit {
             let linked = socket.link(&account);
             let is_new = self.links().mark_done(&account);
             match linked {
-                Ok(since) => self.change(|ledger| ledger.facts(&account).hears_since(since)),
+                Ok(since) => {
+                    self.change(|tracker| tracker.outcomes_mut(&account).set_complete_since(since))
+                }
                 // The account is being added or removed.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !socket.layout().account(&account).is_dir() =>
@@ -168,22 +171,23 @@ impl UploadAudit {
     }
 
     /// Returns what the log shows about a file in incoming.
-    pub(super) fn upload(&self, account: &AccountId, file: &spool::Entry) -> Upload {
-        let ledger = self.ledger();
-        let facts = ledger.facts_of(account);
-        facts.map(|facts| facts.upload(&Name::of(&file.name), file.ctime)).unwrap_or_default()
+    pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
+        let tracker = self.tracker();
+        let facts = tracker.outcomes(account);
+        facts.map(|facts| facts.upload(&LoggedName::of(&file.name), file.ctime)).unwrap_or_default()
     }
 
     /// Returns the warnings about the files of a pair that is about to be claimed.
-    pub(super) fn warnings(&self, account: &AccountId, take: &Take) -> Vec<String> {
+    pub(super) fn warnings(&self, account: &AccountId, take: &PlannedClaim) -> Vec<String> {
         let Some(socket) = &self.socket else { return Vec::new() };
         self.catch_up(account);
-        let mut ledger = self.ledger();
-        let facts = ledger.facts(account);
-        if facts.since().is_none() && !has_log_folder(socket.layout(), account) {
+        let mut tracker = self.tracker();
+        let facts = tracker.outcomes_mut(account);
+        if facts.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
             return Vec::new(); // the account's uploads are not audited
         }
-        let doubt = |entry: &spool::Entry| facts.doubt(&Name::of(&entry.name).text, entry.ctime);
+        let doubt =
+            |entry: &spool::DirEntry| facts.doubt(&LoggedName::of(&entry.name).text, entry.ctime);
         let data = take.data.as_ref().ok().map(|data| (data.name.as_str(), doubt(data)));
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
@@ -195,32 +199,32 @@ impl UploadAudit {
         names: impl Iterator<Item = &'n str>,
         at: Timestamp,
     ) {
-        self.change(|ledger| {
+        self.change(|tracker| {
             for name in names {
-                ledger.facts(account).claimed(&Name::of(name), at);
+                tracker.outcomes_mut(account).claimed(&LoggedName::of(name), at);
             }
         });
     }
 
     /// Stores all lines that were received, before the process ends.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
-        self.ledger().confirm_all();
+        self.tracker().confirm_all();
         self.store(state).map(drop)
     }
 
-    /// Stores the ledger's changes in one transaction. Returns whether some are held back for a
+    /// Stores the tracker's changes in one transaction. Returns whether some are held back for a
     /// later call. After an error the next call stores the same changes.
     pub fn store(&self, state: &State) -> state::Result<bool> {
-        let (pages, more) = {
-            let mut ledger = self.ledger();
-            (ledger.take_pages(Timestamp::now()), ledger.is_stirred())
+        let (updates, more) = {
+            let mut tracker = self.tracker();
+            (tracker.drain_updates(Timestamp::now()), tracker.has_pending())
         };
-        if pages.is_empty() {
+        if updates.is_empty() {
             return Ok(more);
         }
-        let written = state.write(|tx| pages.iter().try_for_each(|page| write(tx, page)));
+        let written = state.write(|tx| updates.iter().try_for_each(|update| write(tx, update)));
         if let Err(error) = written {
-            self.ledger().put_back(pages);
+            self.tracker().requeue(updates);
             return Err(error);
         }
         Ok(more)
@@ -229,46 +233,46 @@ impl UploadAudit {
     /// Removes facts about files that no longer exist.
     pub fn forget_missing_files(&self, layout: &Layout, now: Timestamp) {
         let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
-        let accounts = self.ledger().with_facts_older_than(before);
+        let accounts = self.tracker().accounts_with_outcomes_before(before);
         for account in accounts {
-            let old = |ledger: &mut Ledger| -> Vec<Name> {
-                ledger.facts(&account).older_than(before).cloned().collect()
+            let old = |tracker: &mut SessionTracker| -> Vec<LoggedName> {
+                tracker.outcomes_mut(&account).known_before(before).cloned().collect()
             };
-            let names = old(&mut self.ledger());
-            let mut missing: HashSet<&Name> = names.iter().collect();
+            let names = old(&mut self.tracker());
+            let mut missing: HashSet<&LoggedName> = names.iter().collect();
             let listed = spool::each_name(layout, &account, |name| {
-                let name = encoded_bytes(name);
+                let name = encode_bytes(name);
                 missing.retain(|known| !known.may_be(&name));
             });
             if listed.is_err() {
                 continue; // its folder is gone, and the account soon is
             }
-            self.change(|ledger| {
-                let still_old: HashSet<Name> = old(ledger).into_iter().collect();
+            self.change(|tracker| {
+                let still_old: HashSet<LoggedName> = old(tracker).into_iter().collect();
                 for name in missing.into_iter().filter(|name| still_old.contains(*name)) {
-                    ledger.facts(&account).set(name, None);
+                    tracker.outcomes_mut(&account).set(name, None);
                 }
             });
         }
     }
 
-    /// Changes the ledger, and wakes the thread that stores it.
-    fn change<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
-        let mut ledger = self.ledger();
-        let changed = change(&mut ledger);
-        if ledger.is_stirred() {
+    /// Changes the tracker, and wakes the thread that stores it.
+    fn change<T>(&self, change: impl FnOnce(&mut SessionTracker) -> T) -> T {
+        let mut tracker = self.tracker();
+        let changed = change(&mut tracker);
+        if tracker.has_pending() {
             self.wakeup.wake_to_store();
         }
-        let ended = ledger.take_ended();
-        drop(ledger);
+        let ended = tracker.drain_ended();
+        drop(tracker);
         ended.into_iter().for_each(&self.on_session_end);
         changed
     }
 
-    /// Locks the ledger for reading, or for a change that needs no wake-up.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    /// Locks the tracker for reading, or for a change that needs no wake-up.
+    fn tracker(&self) -> MutexGuard<'_, SessionTracker> {
         // A panic loses at most one line.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, LogLinks> {
@@ -277,8 +281,8 @@ impl UploadAudit {
     }
 }
 
-fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
-    let Page { account, changes, lines, uses } = page;
+fn write(tx: &state::Transaction<'_>, update: &AccountUpdate) -> state::Result<()> {
+    let AccountUpdate { account, changes, lines, uses } = update;
     if accounts::get(tx, account)?.is_none() {
         return Ok(()); // erased since: nothing of it is stored again
     }
@@ -287,7 +291,7 @@ fn write(tx: &state::Transaction<'_>, page: &Page) -> state::Result<()> {
         activity::log(tx, line.at, Some(account), None, line.action, &line.detail)?;
     }
     for (fingerprint, last) in uses {
-        keys::used(tx, account, fingerprint, last.at, &last.from)?;
+        keys::record_login(tx, account, fingerprint, last.at, &last.from)?;
     }
     Ok(())
 }

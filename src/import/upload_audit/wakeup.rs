@@ -1,4 +1,4 @@
-//! Wake-ups of the thread that links the log socket and stores the ledger.
+//! Wake-ups of the thread that links the log socket and stores the tracker's changes.
 //!
 //! Invariant: new accounts wake it immediately, log lines after a short time. Without either it
 //! sleeps. A wake-up that arrives while it works is not lost.
@@ -28,7 +28,7 @@ impl Wakeup {
         self.set(|flags| flags.link = true);
     }
 
-    /// Wakes it to store the ledger's changes.
+    /// Wakes it to store the tracker's changes.
     pub(super) fn wake_to_store(&self) {
         self.set(|flags| flags.store = true);
     }

@@ -1,6 +1,6 @@
 //! The report's warnings about files whose upload may be incomplete. Pure.
 
-use crate::audit::{Doubt, End, Fact};
+use crate::audit::{Doubt, UploadOutcome, WriteEnd};
 
 /// Returns the warnings about a data file (`None` if the pair is refused) and its manifest, each
 /// given by name and doubt.
@@ -25,9 +25,9 @@ pub(super) fn warnings(
     data.into_iter().chain(manifest).collect()
 }
 
-fn cut_off(name: &str, fact: &Fact) -> String {
+fn cut_off(name: &str, fact: &UploadOutcome) -> String {
     let mut text = match fact.end {
-        End::Open => format!("the upload of {name} began and was never ended by its client"),
+        WriteEnd::Open => format!("the upload of {name} began and was never ended by its client"),
         _ => format!("the connection was lost before the client had closed {name}"),
     };
     let mut details = vec![format!("at {}", in_seconds(fact))];
@@ -37,7 +37,7 @@ fn cut_off(name: &str, fact: &Fact) -> String {
     text
 }
 
-fn in_seconds(fact: &Fact) -> jiff::Timestamp {
+fn in_seconds(fact: &UploadOutcome) -> jiff::Timestamp {
     jiff::Timestamp::from_second(fact.at.as_second()).unwrap_or(fact.at)
 }
 
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn each_doubt_has_its_warning() {
-        let fact = |end, bytes, from: Option<&str>| Fact {
+        let fact = |end, bytes, from: Option<&str>| UploadOutcome {
             end,
             bytes,
             at: "2026-01-01T00:00:00.5Z".parse().unwrap(),
@@ -56,8 +56,8 @@ mod tests {
             writers: Default::default(),
             replaced_at: None,
         };
-        let forced = Some(Doubt::CutOff(fact(End::Forced, Some(6), Some("192.0.2.7"))));
-        let open = Some(Doubt::CutOff(fact(End::Open, None, None)));
+        let forced = Some(Doubt::CutOff(fact(WriteEnd::Forced, Some(6), Some("192.0.2.7"))));
+        let open = Some(Doubt::CutOff(fact(WriteEnd::Open, None, None)));
         let texts = |data: Option<Doubt>, manifest: Option<Doubt>| {
             warnings(Some(("e.csv", data)), ("e.manifest", manifest))
         };

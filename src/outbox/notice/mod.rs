@@ -62,7 +62,7 @@ pub(super) fn mail_to<T: Serialize>(
     data: T,
 ) -> state::Result<()> {
     let body = Body { kind: kind.to_owned(), timestamp: at, data };
-    let row = deliveries::Milestone {
+    let row = deliveries::MilestoneRow {
         id: message_id(),
         import: None,
         account: account.to_string(),

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::outbox::{Attachments, Courier, Milestone, Recipients, Relay, Secret, enqueue};
 use crate::report::{Counts, RejectionCount, Report};
 use crate::state::State;
-use crate::state::deliveries::{self, Delivery, Filter};
+use crate::state::deliveries::{self, Delivery, DeliveryFilter};
 use crate::state::endpoints;
 
 /// A catcher that runs until it is dropped.
@@ -141,7 +141,7 @@ impl Bench {
         let url = format!("http://127.0.0.1:{}{path}", catcher.port);
         let (at, secret) = (Timestamp::now(), self.secret.reveal());
         let added = self.write(|tx| endpoints::add(tx, at, &account, "crm", &url, &secret));
-        assert_eq!(added, endpoints::Added::Yes);
+        assert_eq!(added, endpoints::AddOutcome::Added);
     }
 
     /// Enqueues a milestone of the import `n` of `account`, with one rejected record.
@@ -168,7 +168,7 @@ impl Bench {
     }
 
     pub fn deliveries(&self) -> Vec<Delivery> {
-        let filter = Filter { limit: 1000, ..Filter::default() };
+        let filter = DeliveryFilter { limit: 1000, ..DeliveryFilter::default() };
         self.state.read(|tx| deliveries::list(tx, &filter)).unwrap()
     }
 

@@ -46,7 +46,7 @@ async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
     let ids = bench.requests().into_iter().filter(|r| r["path"] == "/429?retry-after=120");
     let ids: Vec<_> = ids.map(|r| r["headers"]["webhook-id"].clone()).collect();
     assert_eq!(ids, [deliveries[1].message.as_str(), deliveries[1].message.as_str()]);
-    let attempts = bench.write(|tx| deliveries::attempts(tx, busy));
+    let attempts = bench.write(|tx| deliveries::list_attempts(tx, busy));
     assert!(attempts.len() == 2 && attempts[0].outcome.starts_with("429"), "{attempts:?}");
 }
 
@@ -165,7 +165,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told() {
     bench.write(|tx| {
         tx.execute("UPDATE account SET email = 'ops@acme.example'", [])?;
         let days_ago = Timestamp::now() - SignedDuration::from_hours(71);
-        endpoints::failed(tx, days_ago, "acme", "crm")
+        endpoints::record_failure(tx, days_ago, "acme", "crm")
     });
     bench.enqueue("acme", 1, Milestone::Completed, &webhook());
     let relay = bench.relay();
@@ -205,7 +205,7 @@ async fn a_success_ends_a_failing() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/in");
-    bench.write(|tx| endpoints::failed(tx, Timestamp::UNIX_EPOCH, "acme", "crm"));
+    bench.write(|tx| endpoints::record_failure(tx, Timestamp::UNIX_EPOCH, "acme", "crm"));
     bench.enqueue("acme", 1, Milestone::Completed, &webhook());
     let relay = bench.relay();
     within(10, "delivered", || bench.deliveries()[0].state == "delivered").await;
@@ -220,14 +220,14 @@ async fn a_rotated_secret_and_the_old_one_both_sign() {
     bench.endpoint("acme", &http, "/in");
     let (account, new) = ("acme".parse().unwrap(), Secret::generate().unwrap().reveal());
     let until = Timestamp::now() + SignedDuration::from_hours(24);
-    assert!(bench.write(|tx| endpoints::rotate(tx, &account, "crm", &new, until)));
+    assert!(bench.write(|tx| endpoints::rotate_secret(tx, &account, "crm", &new, until)));
     bench.enqueue("acme", 1, Milestone::Completed, &webhook());
     let relay = bench.relay();
     within(10, "delivered", || bench.deliveries()[0].state == "delivered").await;
     let signatures = bench.requests()[0]["headers"]["webhook-signature"].to_string();
     assert_eq!(signatures.matches("v1,").count(), 2, "{signatures}");
 
-    bench.write(|tx| endpoints::rotate(tx, &account, "crm", &new, Timestamp::now()));
+    bench.write(|tx| endpoints::rotate_secret(tx, &account, "crm", &new, Timestamp::now()));
     bench.enqueue("acme", 2, Milestone::Completed, &webhook());
     relay.wake.notify_one();
     within(10, "refused", || bench.deliveries()[1].attempts == 1).await;

@@ -17,7 +17,7 @@ use crate::state::{activity, deliveries};
 
 /// Returns the seconds from the end of the last attempt at `delivery` to its next one.
 fn wait_of(bench: &Bench, delivery: &deliveries::Delivery) -> i64 {
-    let attempt = bench.write(|tx| deliveries::attempts(tx, delivery.id)).pop().unwrap();
+    let attempt = bench.write(|tx| deliveries::list_attempts(tx, delivery.id)).pop().unwrap();
     let next = delivery.next_attempt_at.unwrap().as_millisecond();
     (next - attempt.at.as_millisecond() - attempt.took_ms) / 1000
 }

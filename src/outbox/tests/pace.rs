@@ -16,7 +16,7 @@ fn relay(bench: &Bench, courier: &Courier, hours: u32) {
     let at = Timestamp::now() + SignedDuration::try_from(HOUR * hours).unwrap();
     let began = Instant::now() + HOUR * hours;
     for _ in 0..1000 {
-        let due = bench.state.read(|tx| deliveries::due(tx, at)).unwrap();
+        let due = bench.state.read(|tx| deliveries::list_due(tx, at)).unwrap();
         let Some(first) = due.first() else { return };
         courier.attempt_at(first.id, at, began).unwrap();
     }

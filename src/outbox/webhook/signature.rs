@@ -13,7 +13,7 @@ use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
-use crate::state::endpoints::Target;
+use crate::state::endpoints::EndpointTarget;
 
 const PREFIX: &str = "whsec_";
 
@@ -52,7 +52,7 @@ impl Secret {
     }
 }
 
-impl Target {
+impl EndpointTarget {
     /// Returns the secrets that sign a request, the current one first.
     pub fn secrets(&self) -> Result<Vec<Secret>, InvalidSecret> {
         [Some(&self.secret), self.old_secret.as_ref()]

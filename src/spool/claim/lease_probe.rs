@@ -1,12 +1,12 @@
 //! Checks whether the accounts' file system supports the leases that a claim needs. On a network
 //! file system without them, every file seems to have a writer for ever.
 
-use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
 
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::{LeaseError, ReadLease};
@@ -19,8 +19,8 @@ const NAME: &str = ".lease-probe";
 pub enum ProbeError {
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// No lease is granted on a file that nobody has open for writing.
     #[error(
         "the file system of {} does not support leases, which the daemon needs to detect the end of \
@@ -31,13 +31,9 @@ pub enum ProbeError {
 }
 
 /// Checks that a lease is granted on a new file in the spool.
-pub fn gives_leases(layout: &Layout) -> Result<(), ProbeError> {
+pub fn check_leases(layout: &Layout) -> Result<(), ProbeError> {
     let spool = Folder::open(&layout.spool())?;
-    let failed = |operation, errno: Errno| ProbeError::Io {
-        operation,
-        path: spool.path().join(NAME),
-        source: errno.into(),
-    };
+    let failed = |operation, errno: Errno| IoError::new(operation, spool.path().join(NAME), errno);
     drop(spool.create(NAME, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| failed("create", e))?);
     let lease = ReadLease::take(spool.read(NAME).map_err(|e| failed("open", e))?);
     spool.remove(NAME).map_err(|e| failed("remove", e))?;
@@ -53,14 +49,14 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn a_local_file_system_gives_leases_and_nothing_is_left() {
+    fn local_file_system_supports_leases() {
         let host = TestHost::new();
         // A child process forked by another test holds the handle until its exec.
-        while gives_leases(&host.layout).is_err() {
+        while check_leases(&host.layout).is_err() {
             std::thread::yield_now();
         }
         assert!(std::fs::read_dir(host.layout.spool()).unwrap().next().is_none());
         std::fs::remove_dir(host.layout.spool()).unwrap();
-        assert!(matches!(gives_leases(&host.layout), Err(ProbeError::Folder(_))));
+        assert!(matches!(check_leases(&host.layout), Err(ProbeError::Folder(_))));
     }
 }

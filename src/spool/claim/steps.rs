@@ -9,24 +9,26 @@ use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::{Mode, fstat};
 
-use super::{ClaimError, DATA, FileId, Part};
+use super::error::ClaimError;
+use super::file::{FileId, PairFile};
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
-use crate::spool::incoming::entry::{Entry, Kind};
-use crate::spool::layout::Layout;
-use crate::spool::opener::{Lease, Opener, Place};
+use crate::spool::incoming::entry::{DirEntry, FileKind};
+use crate::spool::layout::{DATA, Layout};
+use crate::spool::opener::{Lease, Opener, OpenerFolder};
 use crate::sys::LeaseError;
 
 /// Why a file could not be moved back to incoming.
-pub enum Undo {
+pub enum UndoError {
     /// incoming no longer exists.
-    NoPlace,
+    IncomingGone,
     Failed(ClaimError),
 }
 
 /// The open folders of one claim.
-pub struct Mover {
+pub struct ClaimFolders {
     /// An error if the account is being removed. A claim that has moved all files still succeeds.
     pub incoming: Result<Folder, FolderError>,
     pub spool: Folder,
@@ -34,13 +36,13 @@ pub struct Mover {
     pub spooled: Folder,
     pub import: ImportId,
     /// `incoming`, for `opener`.
-    pub source: Place,
+    pub source: OpenerFolder,
     /// `spooled`, for `opener`.
-    pub target: Place,
+    pub target: OpenerFolder,
     pub opener: Opener,
 }
 
-impl Mover {
+impl ClaimFolders {
     pub fn open(
         layout: &Layout,
         account: &AccountId,
@@ -57,15 +59,16 @@ impl Mover {
             Err(errno) => return Err(io_error("create", layout.spooled(import), errno)),
         }
         let spooled = Folder::open(&layout.spooled(import))?;
-        let (source, target) = (Place::Incoming(account.clone()), Place::Spooled(import.clone()));
+        let (source, target) =
+            (OpenerFolder::Incoming(account.clone()), OpenerFolder::Spooled(import.clone()));
         let (import, opener) = (import.clone(), opener.clone());
         Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
     /// Moves one file into the spool, unless it is there already. Returns a lease, which proves
     /// that nobody is writing to it.
-    pub fn take(&self, part: Part, id: &FileId) -> Result<Option<Lease>, ClaimError> {
-        if part == Part::Data && !id.plain {
+    pub fn move_in(&self, part: PairFile, id: &FileId) -> Result<Option<Lease>, ClaimError> {
+        if part == PairFile::Data && !id.plain {
             return Err(id.changed()); // never a data file, even if the claim's row says so
         }
         let part = part.name();
@@ -78,13 +81,13 @@ impl Mover {
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
             Err(Errno::ENOENT) if !id.plain => {
-                self.still_listed(id)?;
+                self.check_listed(id)?;
                 self.rename(part, id)?;
                 self.verify_name(part, id).map(|()| None)
             }
             Err(Errno::ENOENT) => {
                 let lease = self.lease(self.incoming(id)?, &self.source, &id.name, id)?;
-                self.still_same(id, &lease)?;
+                self.check_same(id, &lease)?;
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
@@ -103,7 +106,7 @@ impl Mover {
     pub fn lease(
         &self,
         folder: &Folder,
-        place: &Place,
+        place: &OpenerFolder,
         name: &str,
         id: &FileId,
     ) -> Result<Lease, ClaimError> {
@@ -115,7 +118,7 @@ impl Mover {
         })?;
         let stat = fstat(&file)
             .map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
-        if !Entry::new(&id.name, &stat).is_plain() {
+        if !DirEntry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
         self.opener.lease(file).map_err(|error| match error {
@@ -125,18 +128,18 @@ impl Mover {
     }
 
     /// Checks that the open file is the scanned one, unchanged.
-    pub fn still_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
+    pub fn check_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
             .map_err(|errno| io_error("read the attributes of", self.incoming_path(id), errno))?;
-        if FileId::of(&Entry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
+        if FileId::of(&DirEntry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Like [`Self::still_same`], for a file that is not opened.
-    fn still_listed(&self, id: &FileId) -> Result<(), ClaimError> {
+    /// Like [`Self::check_same`], for a file that is not opened.
+    fn check_listed(&self, id: &FileId) -> Result<(), ClaimError> {
         match self.incoming(id)?.stat(id.name.as_str()) {
             Ok(stat) => {
-                let entry = Entry::new(&id.name, &stat);
-                let same = FileId::of(&entry) == *id && entry.kind != Kind::Folder;
+                let entry = DirEntry::new(&id.name, &stat);
+                let same = FileId::of(&entry) == *id && entry.kind != FileKind::Folder;
                 if same { Ok(()) } else { Err(id.changed()) }
             }
             Err(Errno::ENOENT) => Err(ClaimError::Gone { name: id.name.clone() }),
@@ -163,16 +166,13 @@ impl Mover {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file())
             .map_err(|errno| io_error("read the attributes of", path(), errno))?;
-        let open = Entry::new(&id.name, &stat);
+        let open = DirEntry::new(&id.name, &stat);
         if open.ino != id.ino || !open.is_plain() {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
-        let whole = lease.is_whole().map_err(|source| ClaimError::Io {
-            operation: "check for writers of",
-            path: path(),
-            source,
-        })?;
+        let whole = lease.is_unbroken();
+        let whole = whole.map_err(|error| io_error("check for writers of", path(), error))?;
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }
 
@@ -187,17 +187,17 @@ impl Mover {
 
     /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that
     /// name, the new file stays, as if the client had overwritten the old one.
-    pub fn give_back(&self, part: Part, id: &FileId) -> Result<(), Undo> {
+    pub fn move_back(&self, part: PairFile, id: &FileId) -> Result<(), UndoError> {
         let part = part.name();
-        let Ok(incoming) = &self.incoming else { return Err(Undo::NoPlace) };
+        let Ok(incoming) = &self.incoming else { return Err(UndoError::IncomingGone) };
         match self.spooled.rename(part, incoming, &id.name, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(Errno::EEXIST) => self.spooled.remove(part).map_err(|errno| {
-                Undo::Failed(io_error("remove", self.spooled.path().join(part), errno))
+                UndoError::Failed(io_error("remove", self.spooled.path().join(part), errno))
             }),
             Err(errno) => {
                 let path = self.spooled.path().join(part);
-                Err(Undo::Failed(io_error("move back to incoming", path, errno)))
+                Err(UndoError::Failed(io_error("move back to incoming", path, errno)))
             }
         }
     }
@@ -215,18 +215,15 @@ impl Mover {
     pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed =
-            |source| ClaimError::Io { operation: "read the attributes of", path: path(), source };
+        let failed = |error| io_error("read the attributes of", path(), error);
         Ok(metadata.map_err(failed)?.len())
     }
 
     /// Syncs the files, then the folders. sshd does not sync uploads.
     pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
-            lease.file().sync_data().map_err(|source| {
-                let path = self.spooled.path().to_owned();
-                ClaimError::Io { operation: "sync a file in", path, source }
-            })?;
+            let synced = lease.file().sync_data();
+            synced.map_err(IoError::of("sync a file in", self.spooled.path()))?;
         }
         self.sync_folders([Some(&self.spooled), Some(&self.spool), self.incoming.as_ref().ok()])
     }
@@ -249,12 +246,10 @@ impl Mover {
     }
 }
 
-impl FileId {
-    pub fn changed(&self) -> ClaimError {
-        ClaimError::Changed { name: self.name.clone() }
-    }
-}
-
-fn io_error(operation: &'static str, path: PathBuf, errno: Errno) -> ClaimError {
-    ClaimError::Io { operation, path, source: errno.into() }
+fn io_error(
+    operation: &'static str,
+    path: PathBuf,
+    source: impl Into<std::io::Error>,
+) -> ClaimError {
+    IoError::new(operation, path, source).into()
 }

@@ -1,6 +1,6 @@
-//! [`Entry`]: a directory entry of incoming with its attributes at listing time. Pure.
+//! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. Pure.
 //!
-//! Invariant: an `Entry` has a usable name. Its other fields are hints: a claim reads them again
+//! Invariant: an `DirEntry` has a usable name. Its other fields are hints: a claim reads them again
 //! from the open file.
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ pub const MAX_NAME: usize = 255;
 
 /// The file type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     Regular,
     Folder,
     /// A symbolic link, FIFO, socket or device.
@@ -26,9 +26,9 @@ pub enum Kind {
 
 /// A directory entry of incoming.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirEntry {
     pub name: String,
-    pub kind: Kind,
+    pub kind: FileKind,
     /// In bytes.
     pub size: u64,
     /// The last change of content, attributes or name, by the host's clock. Unlike the modification
@@ -50,7 +50,7 @@ pub fn usable_name(bytes: &[u8]) -> Option<&str> {
     usable.then_some(name)
 }
 
-impl Entry {
+impl DirEntry {
     /// Creates the entry `name` with the attributes in `stat`.
     pub fn new(name: &str, stat: &FileStat) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Entry {
     /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights
     /// to move another user's folder.
     pub fn is_manifest(&self) -> bool {
-        self.name.ends_with(MANIFEST_ENDING) && self.kind != Kind::Folder
+        self.name.ends_with(MANIFEST_ENDING) && self.kind != FileKind::Folder
     }
 
     /// Returns whether the file was removed or replaced between its lookup and its stat(2).
@@ -79,7 +79,7 @@ impl Entry {
 
     /// Returns whether it is a regular file and this is its only name.
     pub fn is_plain(&self) -> bool {
-        self.kind == Kind::Regular && self.nlink == 1
+        self.kind == FileKind::Regular && self.nlink == 1
     }
 }
 
@@ -93,11 +93,11 @@ pub fn data_ending(name: &str) -> Option<usize> {
     })
 }
 
-pub fn kind(stat: &FileStat) -> Kind {
+pub fn kind(stat: &FileStat) -> FileKind {
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-        SFlag::S_IFREG => Kind::Regular,
-        SFlag::S_IFDIR => Kind::Folder,
-        _ => Kind::Other,
+        SFlag::S_IFREG => FileKind::Regular,
+        SFlag::S_IFDIR => FileKind::Folder,
+        _ => FileKind::Other,
     }
 }
 

@@ -3,27 +3,47 @@
 //! Invariant: a listing has at most one name more than the limit. Further names are neither read
 //! nor counted.
 
+use std::io;
+use std::path::PathBuf;
+
 use nix::errno::Errno;
 
-use super::entry::{Entry, usable_name};
+use super::entry::{DirEntry, usable_name};
 use crate::account::AccountId;
-use crate::files::dir::Folder;
+use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
-use crate::spool::scan_error::ScanError;
+use crate::sys::LeaseError;
+
+/// Why incoming, or one file in it, could not be scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("cannot list {}", path.display())]
+    List { path: PathBuf, source: io::Error },
+    /// See [`super::opener::Access`] for the meaning of each error.
+    #[error("cannot open {name:?} in {}", path.display())]
+    Open { path: PathBuf, name: String, source: io::Error },
+    #[error("cannot read {name:?} in {}", path.display())]
+    Read { path: PathBuf, name: String, source: io::Error },
+    /// The lease could not be requested.
+    #[error("cannot check whether {name:?} in {} is being written", path.display())]
+    Lease { path: PathBuf, name: String, source: LeaseError },
+}
 
 /// The files in incoming with usable names, and the size of all files.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct IncomingListing {
     /// The entries with usable names, in no order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<DirEntry>,
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
-    pub held: Held,
+    pub usage: IncomingUsage,
 }
 
 /// The number and size of all files in incoming, including hidden and unusable names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct IncomingUsage {
     pub files: usize,
     /// The sum of their sizes in bytes. Holes of sparse files count.
     pub bytes: u64,
@@ -31,7 +51,7 @@ pub struct Held {
     pub cut: bool,
 }
 
-impl Listing {
+impl IncomingListing {
     /// Lists `folder` until it has seen more than `max_files` names.
     pub fn read(folder: &Folder, max_files: usize) -> nix::Result<Self> {
         let mut listing = Self::default();
@@ -41,8 +61,8 @@ impl Listing {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if listing.held.files > max_files {
-                listing.held.cut = true;
+            if listing.usage.files > max_files {
+                listing.usage.cut = true;
                 break;
             }
             match folder.stat(name) {
@@ -55,10 +75,11 @@ impl Listing {
     }
 
     fn add(&mut self, name: &[u8], stat: &nix::sys::stat::FileStat) {
-        self.held.files += 1;
-        self.held.bytes = self.held.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+        self.usage.files += 1;
+        self.usage.bytes =
+            self.usage.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
         match usable_name(name) {
-            Some(name) => self.entries.push(Entry::new(name, stat)),
+            Some(name) => self.entries.push(DirEntry::new(name, stat)),
             None => self.unusable += usize::from(!name.starts_with(b".")),
         }
     }
@@ -94,7 +115,7 @@ mod tests {
         std::fs::write(host.incoming().join(std::ffi::OsStr::from_bytes(b"\xff.csv")), "1")
             .unwrap();
         let listing = host.list(100);
-        assert_eq!(listing.held, Held { files: 3, bytes: 9, cut: false });
+        assert_eq!(listing.usage, IncomingUsage { files: 3, bytes: 9, cut: false });
         assert_eq!((listing.entries.len(), listing.unusable), (1, 1));
     }
 
@@ -105,8 +126,8 @@ mod tests {
             std::fs::write(host.incoming().join(format!("{n}.csv")), "1").unwrap();
         }
         for (max, files, cut) in [(10, 10, false), (9, 10, false), (8, 9, true), (0, 1, true)] {
-            let held = host.list(max).held;
-            assert_eq!((held.files, held.cut), (files, cut), "{max}");
+            let usage = host.list(max).usage;
+            assert_eq!((usage.files, usage.cut), (files, cut), "{max}");
         }
     }
 }

@@ -1,23 +1,23 @@
-//! [`Memory`]: caches an account's parsed manifests, and when each file version was first seen.
+//! [`ManifestCache`]: caches an account's parsed manifests, and when each file version was first seen.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::entry::Entry;
-use crate::spool::pairing::{Age, Verdict};
+use super::entry::DirEntry;
+use super::snapshot::{Age, ParsedManifest};
 
 /// The cache of one account's manifests and data files, by version. Starts empty.
 #[derive(Debug, Default)]
-pub struct Memory {
-    pub manifests: HashMap<Version, Remembered>,
-    pub data_files: HashMap<Version, Remembered>,
+pub struct ManifestCache {
+    pub manifests: HashMap<FileVersion, CachedFile>,
+    pub data_files: HashMap<FileVersion, CachedFile>,
 }
 
 /// One version of a file: every change changes the ctime.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Version {
+pub struct FileVersion {
     name: String,
     dev: u64,
     ino: u64,
@@ -26,23 +26,23 @@ pub struct Version {
 
 /// What is cached of one file version.
 #[derive(Clone, Debug)]
-pub struct Remembered {
+pub struct CachedFile {
     first_seen: Instant,
     age_then: Duration,
     /// The result of parsing a manifest. `None` before it is read, and for data files.
-    pub verdict: Option<Verdict>,
+    pub parsed: Option<ParsedManifest>,
 }
 
-impl Version {
-    pub fn of(entry: &Entry) -> Self {
+impl FileVersion {
+    pub fn of(entry: &DirEntry) -> Self {
         Self { name: entry.name.clone(), dev: entry.dev, ino: entry.ino, ctime: entry.ctime }
     }
 }
 
-impl Remembered {
-    pub fn now(entry: &Entry) -> Self {
+impl CachedFile {
+    pub fn now(entry: &DirEntry) -> Self {
         let age_then = Age::by_clock(entry.ctime, Timestamp::now());
-        Self { first_seen: Instant::now(), age_then, verdict: None }
+        Self { first_seen: Instant::now(), age_then, parsed: None }
     }
 
     pub fn age(&self) -> Age {

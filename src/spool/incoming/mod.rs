@@ -5,4 +5,5 @@ pub mod entry;
 pub mod listing;
 pub mod manifest_cache;
 pub mod scan;
+pub mod snapshot;
 pub mod unclaimed;

@@ -1,11 +1,11 @@
 //! Scans an account's incoming: lists it, reads new manifests, checks for writers.
 //!
 //! A scan changes nothing. A manifest is read once per version: the result is kept in the account's
-//! [`Memory`] until the file changes or is removed. A file that changes during the scan is skipped;
+//! [`ManifestCache`] until the file changes or is removed. A file that changes during the scan is skipped;
 //! the change itself causes another scan.
 //!
 //! The cost of a scan is bounded: names by the account's limit, manifests by [`MAX_MANIFESTS`],
-//! bytes read by [`READ_BY_ONE_LOOK`]. The earliest manifests are read first, so later ones cannot
+//! bytes read by [`MAX_READ_PER_SCAN`]. The earliest manifests are read first, so later ones cannot
 //! overtake them.
 
 use std::collections::{HashMap, HashSet};
@@ -18,17 +18,16 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::time::{ClockId, clock_getres, clock_gettime};
 
-use super::empty::Empty;
-use super::entry::Entry;
-use super::listing::{Held, Listing};
-use super::manifest_cache::{Memory, Remembered, Version};
+use super::empty::EmptyIncoming;
+use super::entry::DirEntry;
+use super::listing::{IncomingListing, IncomingUsage, ScanError};
+use super::manifest_cache::{CachedFile, FileVersion, ManifestCache};
+use super::snapshot::{ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot};
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
 use crate::files::dir::Folder;
 use crate::spool::layout::Layout;
-use crate::spool::opener::{Lease, Opener, Place};
-use crate::spool::pairing::{Content, Known, ManifestSeen, Sight, Verdict};
-use crate::spool::scan_error::ScanError;
+use crate::spool::opener::{Lease, Opener, OpenerFolder};
 use crate::sys::LeaseError;
 
 /// The most manifests in one scan. A parsed manifest with its findings takes some kilobytes.
@@ -36,30 +35,30 @@ const MAX_MANIFESTS: usize = 10_000;
 
 /// The most bytes of manifests read in one scan, not counting the last manifest. This takes some
 /// seconds of parsing.
-const READ_BY_ONE_LOOK: u64 = 64 * 1024 * 1024;
+const MAX_READ_PER_SCAN: u64 = 64 * 1024 * 1024;
 
 /// The result of a scan.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ScanResult {
     /// The input of [`super::pair::decide`].
-    pub sight: Sight,
+    pub snapshot: Snapshot,
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
-    pub held: Held,
+    pub usage: IncomingUsage,
     /// Set if incoming is empty.
-    pub empty: Option<Empty>,
+    pub empty: Option<EmptyIncoming>,
     /// Whether manifests are left to read, so that the caller must scan again immediately.
     pub unread: bool,
-    /// The names of all listed manifests, including those that changed and are not in `sight`.
+    /// The names of all listed manifests, including those that changed and are not in `snapshot`.
     pub manifests: HashSet<String>,
     /// Whether a file changed during the scan. Setting a time or permissions causes no event.
     pub changed: bool,
-    /// Files that the host could not open or read. Their manifests are not in `sight`.
+    /// Files that the host could not open or read. Their manifests are not in `snapshot`.
     pub problems: Vec<ScanError>,
 }
 
 /// The result of opening a listed file.
-enum Opened {
+enum OpenResult {
     Leased(Lease),
     BeingWritten,
     /// The file was changed, replaced or removed since the listing.
@@ -70,7 +69,7 @@ enum Opened {
 #[derive(Debug)]
 pub struct Incoming {
     folder: Folder,
-    place: Place,
+    place: OpenerFolder,
     opener: Opener,
 }
 
@@ -78,145 +77,153 @@ impl Incoming {
     /// Opens an account's incoming. `opener` opens its files.
     pub fn open(layout: &Layout, account: &AccountId, opener: &Opener) -> Result<Self, ScanError> {
         let folder = Folder::open(&layout.incoming(account))?;
-        Ok(Self { folder, place: Place::Incoming(account.clone()), opener: opener.clone() })
+        Ok(Self { folder, place: OpenerFolder::Incoming(account.clone()), opener: opener.clone() })
     }
 
     /// Scans incoming, within `limits`. `parse` parses a manifest. Fails only if the folder cannot
-    /// be read; errors of single files are in [`Seen::problems`].
-    pub fn look(
+    /// be read; errors of single files are in [`ScanResult::problems`].
+    pub fn scan(
         &self,
-        memory: &mut Memory,
+        cache: &mut ManifestCache,
         limits: &Limits,
-        parse: impl Fn(&[u8]) -> Verdict,
-    ) -> Result<Seen, ScanError> {
+        parse: impl Fn(&[u8]) -> ParsedManifest,
+    ) -> Result<ScanResult, ScanError> {
         let failed = |errno: Errno| ScanError::List {
             path: self.folder.path().to_owned(),
             source: errno.into(),
         };
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
         let (tick, next_tick) = clock_tick().map_err(failed)?;
-        let listing = Listing::read(&self.folder, limits.max_waiting_files).map_err(failed)?;
-        let mut seen = self.scan(listing, memory, limits, parse);
-        seen.sight.tick = tick;
-        seen.sight.next_tick = next_tick;
-        if seen.held == Held::default() {
-            seen.empty = Empty::of(&before, Timestamp::now());
+        let listing =
+            IncomingListing::read(&self.folder, limits.max_waiting_files).map_err(failed)?;
+        let mut result = self.scan_listing(listing, cache, limits, parse);
+        result.snapshot.tick = tick;
+        result.snapshot.next_tick = next_tick;
+        if result.usage == IncomingUsage::default() {
+            result.empty = EmptyIncoming::of(&before, Timestamp::now());
         }
-        Ok(seen)
+        Ok(result)
     }
 
     /// Reads the new manifests in `listing`, and finds files that are still being written.
-    fn scan(
+    fn scan_listing(
         &self,
-        listing: Listing,
-        memory: &mut Memory,
+        listing: IncomingListing,
+        cache: &mut ManifestCache,
         limits: &Limits,
-        parse: impl Fn(&[u8]) -> Verdict,
-    ) -> Seen {
-        let mut seen = Seen { unusable: listing.unusable, held: listing.held, ..Seen::default() };
+        parse: impl Fn(&[u8]) -> ParsedManifest,
+    ) -> ScanResult {
+        let mut result = ScanResult {
+            unusable: listing.unusable,
+            usage: listing.usage,
+            ..ScanResult::default()
+        };
         let (mut manifests, files): (Vec<_>, Vec<_>) =
-            listing.entries.into_iter().partition(Entry::is_manifest);
-        seen.sight.files = files;
-        seen.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
+            listing.entries.into_iter().partition(DirEntry::is_manifest);
+        result.snapshot.files = files;
+        result.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
         manifests.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
         manifests.truncate(MAX_MANIFESTS);
-        self.read_manifests(manifests, memory, limits.max_manifest, &parse, &mut seen);
-        if seen.held.cut {
-            self.find_data_files(&mut seen);
+        self.read_manifests(manifests, cache, limits.max_manifest, &parse, &mut result);
+        if result.usage.cut {
+            self.find_data_files(&mut result);
         }
-        self.ask_for_writers(&mut seen);
-        remember_data_files(&mut seen.sight, memory);
-        seen
+        self.find_written_files(&mut result);
+        remember_data_files(&mut result.snapshot, cache);
+        result
     }
 
-    /// Reads the new manifests, the earliest first, up to [`READ_BY_ONE_LOOK`].
+    /// Reads the new manifests, the earliest first, up to [`MAX_READ_PER_SCAN`].
     fn read_manifests(
         &self,
-        manifests: Vec<Entry>,
-        memory: &mut Memory,
+        manifests: Vec<DirEntry>,
+        cache: &mut ManifestCache,
         max: Size,
-        parse: impl Fn(&[u8]) -> Verdict,
-        seen: &mut Seen,
+        parse: impl Fn(&[u8]) -> ParsedManifest,
+        result: &mut ScanResult,
     ) {
         let mut kept = HashMap::with_capacity(manifests.len());
         let mut read = 0;
         for entry in manifests {
-            let version = Version::of(&entry);
-            let mut remembered =
-                memory.manifests.remove(&version).unwrap_or_else(|| Remembered::now(&entry));
-            if remembered.verdict.is_none() && entry.is_plain() {
-                if read > READ_BY_ONE_LOOK {
-                    seen.unread = true;
+            let version = FileVersion::of(&entry);
+            let mut cached =
+                cache.manifests.remove(&version).unwrap_or_else(|| CachedFile::now(&entry));
+            if cached.parsed.is_none() && entry.is_plain() {
+                if read > MAX_READ_PER_SCAN {
+                    result.unread = true;
                     break; // later manifests wait for the next scan
                 }
                 read += entry.size.min(max.bytes());
             }
-            match self.content(&entry, &mut remembered, max, &parse) {
+            match self.content(&entry, &mut cached, max, &parse) {
                 Ok(Some(content)) => {
-                    let age = remembered.age();
-                    seen.sight.manifests.push(ManifestSeen { entry, content, age });
+                    let age = cached.age();
+                    result.snapshot.manifests.push(ListedManifest { entry, content, age });
                 }
-                Ok(None) => seen.changed = true,
-                Err(problem) => seen.problems.push(problem),
+                Ok(None) => result.changed = true,
+                Err(problem) => result.problems.push(problem),
             }
-            kept.insert(version, remembered);
+            kept.insert(version, cached);
         }
-        memory.manifests = kept;
+        cache.manifests = kept;
     }
 
     /// Adds the data files of manifests that are not in a truncated listing.
-    fn find_data_files(&self, seen: &mut Seen) {
-        let listed: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
-        let named = seen.sight.manifests.iter().filter_map(|manifest| match &manifest.content {
-            Content::Read(Verdict::Valid { data_file, .. }) => Some(data_file),
-            _ => None,
-        });
+    fn find_data_files(&self, result: &mut ScanResult) {
+        let listed: HashSet<_> =
+            result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
+        let named =
+            result.snapshot.manifests.iter().filter_map(|manifest| match &manifest.content {
+                ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) => Some(data_file),
+                _ => None,
+            });
         let found: Vec<_> = named
             .filter(|name| !listed.contains(name.as_str()))
-            .filter_map(|name| Some(Entry::new(name, &self.folder.stat(name.as_str()).ok()?)))
+            .filter_map(|name| Some(DirEntry::new(name, &self.folder.stat(name.as_str()).ok()?)))
             .collect();
-        seen.sight.files.extend(found);
+        result.snapshot.files.extend(found);
     }
 
     /// Returns a manifest's content. `None` if it changed since the listing.
     fn content(
         &self,
-        entry: &Entry,
-        remembered: &mut Remembered,
+        entry: &DirEntry,
+        cached: &mut CachedFile,
         max: Size,
-        parse: impl Fn(&[u8]) -> Verdict,
-    ) -> Result<Option<Content>, ScanError> {
+        parse: impl Fn(&[u8]) -> ParsedManifest,
+    ) -> Result<Option<ManifestContent>, ScanError> {
         if entry.is_unlinked() {
             return Ok(None);
         }
         if !entry.is_plain() {
-            return Ok(Some(Content::NotPlain));
+            return Ok(Some(ManifestContent::NotPlain));
         }
-        if let Some(verdict) = &remembered.verdict {
-            return Ok(Some(Content::Read(verdict.clone())));
+        if let Some(parsed) = &cached.parsed {
+            return Ok(Some(ManifestContent::Read(parsed.clone())));
         }
         let lease = match self.lease(entry)? {
-            Opened::Leased(lease) => lease,
-            Opened::BeingWritten => return Ok(Some(Content::BeingWritten)),
-            Opened::Changed => return Ok(None),
+            OpenResult::Leased(lease) => lease,
+            OpenResult::BeingWritten => return Ok(Some(ManifestContent::BeingWritten)),
+            OpenResult::Changed => return Ok(None),
         };
         let failed = |source| self.unreadable(entry, source);
         let bytes = read_up_to(lease.file(), max.bytes()).map_err(failed)?;
-        if !lease.is_whole().map_err(failed)? {
-            return Ok(Some(Content::BeingWritten));
+        if !lease.is_unbroken().map_err(failed)? {
+            return Ok(Some(ManifestContent::BeingWritten));
         }
-        let verdict = bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&bytes));
-        remembered.verdict = Some(verdict.clone());
-        Ok(Some(Content::Read(verdict)))
+        let parsed = bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&bytes));
+        cached.parsed = Some(parsed.clone());
+        Ok(Some(ManifestContent::Read(parsed)))
     }
 
     /// Finds the data files of manifests that are still being written.
-    fn ask_for_writers(&self, seen: &mut Seen) {
-        let Seen { sight, problems, changed, .. } = seen;
-        let files: HashMap<_, _> = sight.files.iter().map(|f| (f.name.as_str(), f)).collect();
-        let being_written = &mut sight.being_written;
-        sight.manifests.retain(|manifest| {
-            let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else {
+    fn find_written_files(&self, result: &mut ScanResult) {
+        let ScanResult { snapshot, problems, changed, .. } = result;
+        let files: HashMap<_, _> = snapshot.files.iter().map(|f| (f.name.as_str(), f)).collect();
+        let being_written = &mut snapshot.being_written;
+        snapshot.manifests.retain(|manifest| {
+            let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) = &manifest.content
+            else {
                 return true;
             };
             let Some(file) = files.get(data_file.as_str()) else { return true };
@@ -228,12 +235,12 @@ impl Incoming {
                 return true;
             }
             match self.lease(file) {
-                Ok(Opened::Leased(_)) => true,
-                Ok(Opened::BeingWritten) => {
+                Ok(OpenResult::Leased(_)) => true,
+                Ok(OpenResult::BeingWritten) => {
                     being_written.insert(data_file.clone());
                     true
                 }
-                Ok(Opened::Changed) => {
+                Ok(OpenResult::Changed) => {
                     *changed = true;
                     false
                 }
@@ -246,12 +253,12 @@ impl Incoming {
     }
 
     /// Opens the file of `entry` and acquires a read lease on it.
-    fn lease(&self, entry: &Entry) -> Result<Opened, ScanError> {
+    fn lease(&self, entry: &DirEntry) -> Result<OpenResult, ScanError> {
         let file = match self.opener.open(&self.place, &entry.name) {
             Ok(file) => file,
             // Removed, or replaced by something else than a regular file with one name.
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
-                return Ok(Opened::Changed);
+                return Ok(OpenResult::Changed);
             }
             Err(errno) => {
                 return Err(ScanError::Open {
@@ -262,13 +269,13 @@ impl Incoming {
             }
         };
         let stat = fstat(&file).map_err(|errno| self.unreadable(entry, errno.into()))?;
-        let now = Entry::new(&entry.name, &stat);
-        if Version::of(&now) != Version::of(entry) || !now.is_plain() {
-            return Ok(Opened::Changed);
+        let now = DirEntry::new(&entry.name, &stat);
+        if FileVersion::of(&now) != FileVersion::of(entry) || !now.is_plain() {
+            return Ok(OpenResult::Changed);
         }
         match self.opener.lease(file) {
-            Ok(lease) => Ok(Opened::Leased(lease)),
-            Err(LeaseError::Writer) => Ok(Opened::BeingWritten),
+            Ok(lease) => Ok(OpenResult::Leased(lease)),
+            Err(LeaseError::Writer) => Ok(OpenResult::BeingWritten),
             Err(source) => Err(ScanError::Lease {
                 path: self.folder.path().to_owned(),
                 name: entry.name.clone(),
@@ -277,7 +284,7 @@ impl Incoming {
         }
     }
 
-    fn unreadable(&self, entry: &Entry, source: io::Error) -> ScanError {
+    fn unreadable(&self, entry: &DirEntry, source: io::Error) -> ScanError {
         let path = self.folder.path().to_owned();
         ScanError::Read { path, name: entry.name.clone(), source }
     }
@@ -294,20 +301,23 @@ fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
 }
 
 /// Notes how long the data files of manifests have been unchanged.
-fn remember_data_files(sight: &mut Sight, memory: &mut Memory) {
-    let files: HashMap<_, _> = sight.files.iter().map(|file| (file.name.as_str(), file)).collect();
+fn remember_data_files(snapshot: &mut Snapshot, cache: &mut ManifestCache) {
+    let files: HashMap<_, _> =
+        snapshot.files.iter().map(|file| (file.name.as_str(), file)).collect();
     let mut kept = HashMap::new();
-    for manifest in &sight.manifests {
-        let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else { continue };
+    for manifest in &snapshot.manifests {
+        let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) = &manifest.content
+        else {
+            continue;
+        };
         let Some(file) = files.get(data_file.as_str()) else { continue };
-        let version = Version::of(file);
-        let remembered =
-            memory.data_files.remove(&version).unwrap_or_else(|| Remembered::now(file));
+        let version = FileVersion::of(file);
+        let cached = cache.data_files.remove(&version).unwrap_or_else(|| CachedFile::now(file));
         // Another manifest may name the same file.
-        let remembered = kept.entry(version).or_insert(remembered);
-        sight.ages.insert(data_file.clone(), remembered.age());
+        let cached = kept.entry(version).or_insert(cached);
+        snapshot.ages.insert(data_file.clone(), cached.age());
     }
-    memory.data_files = kept;
+    cache.data_files = kept;
 }
 
 /// Reads `file`. `None` if it is larger than `max` bytes.
@@ -317,9 +327,9 @@ fn read_up_to(file: &File, max: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
 
-fn too_large(entry: &Entry, max: Size) -> Verdict {
+fn too_large(entry: &DirEntry, max: Size) -> ParsedManifest {
     let findings = format!("the manifest has {} bytes, {} are allowed", entry.size, max.bytes());
-    Verdict::Invalid { findings, known: Known::default() }
+    ParsedManifest::Invalid { findings, values: ManifestValues::default() }
 }
 
 #[cfg(test)]

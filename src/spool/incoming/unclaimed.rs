@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::entry::{Entry, data_ending};
-use crate::spool::pairing::{Content, Sight};
+use super::entry::{DirEntry, data_ending};
+use super::snapshot::{ManifestContent, Snapshot};
 
 /// Returns the files that are named like data files, have been unchanged for `after` at `now`, and
 /// are named by no manifest in incoming. Oldest first.
 ///
 /// The age is that of the ctime, which an account cannot set. A ctime in the future counts as new.
-pub fn unclaimed(sight: &Sight, now: Timestamp, after: Duration) -> Vec<&Entry> {
-    let named: HashSet<_> = sight
+pub fn unclaimed(snapshot: &Snapshot, now: Timestamp, after: Duration) -> Vec<&DirEntry> {
+    let named: HashSet<_> = snapshot
         .manifests
         .iter()
         .filter_map(|manifest| match &manifest.content {
-            Content::Read(verdict) => verdict.known().data_file,
-            Content::BeingWritten | Content::NotPlain => None,
+            ManifestContent::Read(parsed) => parsed.values().data_file,
+            ManifestContent::BeingWritten | ManifestContent::NotPlain => None,
         })
         .collect();
-    let is_old = |entry: &Entry| {
+    let is_old = |entry: &DirEntry| {
         Duration::try_from(now.duration_since(entry.ctime)).is_ok_and(|age| age >= after)
     };
-    let mut files: Vec<_> = sight
+    let mut files: Vec<_> = snapshot
         .files
         .iter()
         .filter(|entry| data_ending(&entry.name).is_some() && entry.is_plain())
@@ -36,25 +36,34 @@ pub fn unclaimed(sight: &Sight, now: Timestamp, after: Duration) -> Vec<&Entry> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::Kind;
+    use super::super::entry::FileKind;
     use super::*;
-    use crate::spool::pairing::{Age, Known, ManifestSeen, Verdict};
+    use crate::spool::{Age, ListedManifest, ManifestValues, ParsedManifest};
 
-    fn entry(name: &str, second: i64) -> Entry {
+    fn entry(name: &str, second: i64) -> DirEntry {
         let ctime = Timestamp::from_second(second).unwrap();
-        Entry { name: name.into(), kind: Kind::Regular, size: 1, ctime, dev: 1, ino: 1, nlink: 1 }
+        DirEntry {
+            name: name.into(),
+            kind: FileKind::Regular,
+            size: 1,
+            ctime,
+            dev: 1,
+            ino: 1,
+            nlink: 1,
+        }
     }
 
     #[test]
-    fn old_data_files_that_no_manifest_names() {
-        let known = Known { data_file: Some("named.csv".into()), ..Known::default() };
-        let verdict = Verdict::Invalid { findings: String::new(), known };
-        let manifest = ManifestSeen {
+    fn finds_old_unnamed_data_files() {
+        let values =
+            ManifestValues { data_file: Some("named.csv".into()), ..ManifestValues::default() };
+        let parsed = ParsedManifest::Invalid { findings: String::new(), values };
+        let manifest = ListedManifest {
             entry: entry("e.manifest", 0),
-            content: Content::Read(verdict),
+            content: ManifestContent::Read(parsed),
             age: Age { then: Duration::ZERO, since: Duration::ZERO },
         };
-        let sight = Sight {
+        let snapshot = Snapshot {
             manifests: vec![manifest],
             files: vec![
                 entry("later.csv.gz", 30),
@@ -63,12 +72,12 @@ mod tests {
                 entry("future.csv", 1000),
                 entry("notes.txt", 0),
                 entry("named.csv", 0),
-                Entry { nlink: 2, ..entry("linked.csv", 0) },
+                DirEntry { nlink: 2, ..entry("linked.csv", 0) },
             ],
-            ..Sight::default()
+            ..Snapshot::default()
         };
         let now = Timestamp::from_second(130).unwrap();
-        let found = unclaimed(&sight, now, Duration::from_secs(100));
+        let found = unclaimed(&snapshot, now, Duration::from_secs(100));
         let names: Vec<_> = found.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["OLD.CSV", "later.csv.gz"]);
     }

@@ -17,7 +17,7 @@ fn send(host: &TestHost, text: &str) -> io::Result<usize> {
 }
 
 #[test]
-fn lines_come_in_order_with_their_sender_and_time() {
+fn receives_lines_with_sender_and_time() {
     let host = host();
     let before = Timestamp::now();
     let socket = LogSocket::bind(&host.layout).unwrap();
@@ -41,25 +41,25 @@ fn lines_come_in_order_with_their_sender_and_time() {
 }
 
 #[test]
-fn a_new_process_takes_the_place_of_the_old_one() {
+fn new_process_replaces_the_socket() {
     let host = host();
     let old = LogSocket::bind(&host.layout).unwrap();
     old.link(&host.account).unwrap();
-    assert_eq!(linked(&host.layout, &host.account), Linked::Fresh);
+    assert_eq!(log_link(&host.layout, &host.account), LogLink::Current);
     drop(old);
     let refused = send(&host, "nobody listens").unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "senders do not wait");
     let new = LogSocket::bind(&host.layout).unwrap();
-    assert_eq!(linked(&host.layout, &host.account), Linked::Stale);
+    assert_eq!(log_link(&host.layout, &host.account), LogLink::Stale);
     fs::write(host.layout.dev(&host.account).join(NEW_LINK), "a crash left it").unwrap();
     new.link(&host.account).unwrap();
-    assert_eq!(linked(&host.layout, &host.account), Linked::Fresh);
+    assert_eq!(log_link(&host.layout, &host.account), LogLink::Current);
     send(&host, "again").unwrap();
     assert_eq!(new.receive().unwrap().unwrap().bytes, b"again");
 }
 
 #[test]
-fn a_new_chroot_is_linked_from_its_first_moment() {
+fn new_chroot_is_linked_before_first_session() {
     let host = host();
     let dev = host.layout.dev(&host.account);
     link_into(&host.layout, &dev).unwrap();
@@ -69,7 +69,7 @@ fn a_new_chroot_is_linked_from_its_first_moment() {
     send(&host, "early").unwrap();
     assert_eq!(socket.receive().unwrap().unwrap().bytes, b"early");
     let none: AccountId = "none".parse().unwrap();
-    assert_eq!(linked(&host.layout, &none), Linked::NoFolder);
+    assert_eq!(log_link(&host.layout, &none), LogLink::NoFolder);
     let error = socket.link(&none).unwrap_err();
     assert!(matches!(error, LogSocketError::Folder(FolderError::Missing { .. })), "{error}");
 }

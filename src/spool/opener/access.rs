@@ -13,16 +13,15 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
-use super::super::claim::{DATA, MANIFEST};
-use super::super::incoming::entry::{Entry, Kind, usable_name};
-use super::super::layout::{INCOMING, SPOOL};
+use super::super::incoming::entry::{DirEntry, FileKind, usable_name};
+use super::super::layout::{DATA, INCOMING, MANIFEST, SPOOL};
 use crate::account::AccountId;
 use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 
 /// A folder in which files are opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum OpenerFolder {
     Incoming(AccountId),
     /// A claimed import's folder in the spool.
     Spooled(ImportId),
@@ -48,33 +47,35 @@ impl Access {
     /// The kernel's errors; `EINVAL` for a name that is never opened, `ENXIO` if it is not a
     /// regular file with one name, `EPERM` if its owner is neither an account nor this process's
     /// user.
-    pub(super) fn open(&self, place: &Place, name: &str) -> nix::Result<File> {
+    pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         let is_possible = match place {
-            Place::Incoming(_) => usable_name(name.as_bytes()).is_some(),
-            Place::Spooled(_) => [DATA, MANIFEST].contains(&name),
+            OpenerFolder::Incoming(_) => usable_name(name.as_bytes()).is_some(),
+            OpenerFolder::Spooled(_) => [DATA, MANIFEST].contains(&name),
         };
         if !is_possible {
             return Err(Errno::EINVAL);
         }
         let root = Folder::at(&self.root)?;
         let folder = match place {
-            Place::Incoming(account) => root.subfolder(account.as_str())?.subfolder(INCOMING)?,
-            Place::Spooled(import) => root.subfolder(SPOOL)?.subfolder(import.as_str())?,
+            OpenerFolder::Incoming(account) => {
+                root.subfolder(account.as_str())?.subfolder(INCOMING)?
+            }
+            OpenerFolder::Spooled(import) => root.subfolder(SPOOL)?.subfolder(import.as_str())?,
         };
         let file = folder.read(name)?;
-        self.check(&file, Entry::is_plain)?;
+        self.check(&file, DirEntry::is_plain)?;
         Ok(file)
     }
 
     /// Checks that `file` may be leased. Without this check the daemon's user could lease any file
     /// that it can read, and so block its writers. Fails like [`Access::open`].
     pub(super) fn check_lease(&self, file: &File) -> nix::Result<()> {
-        self.check(file, |entry| entry.kind == Kind::Regular)
+        self.check(file, |entry| entry.kind == FileKind::Regular)
     }
 
-    fn check(&self, file: &File, is_right_kind: impl Fn(&Entry) -> bool) -> nix::Result<()> {
+    fn check(&self, file: &File, is_right_kind: impl Fn(&DirEntry) -> bool) -> nix::Result<()> {
         let stat = fstat(file)?;
-        if !is_right_kind(&Entry::new("", &stat)) {
+        if !is_right_kind(&DirEntry::new("", &stat)) {
             return Err(Errno::ENXIO);
         }
         let is_owner = self.accounts.contains(&stat.st_uid) || stat.st_uid == geteuid().as_raw();

@@ -1,8 +1,8 @@
-//! [`Request`]: a request from the daemon to the opener process, and its encoding. Pure.
+//! [`OpenerRequest`]: a request from the daemon to the opener process, and its encoding. Pure.
 //!
 //! The client counts as hostile: a request is decoded in full or not at all.
 
-use super::access::Place;
+use super::access::OpenerFolder;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
@@ -16,20 +16,22 @@ const RENEW: &str = "renew";
 
 /// A request. The message also carries a socket for the answer, as a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum OpenerRequest {
     /// Open a file.
-    Open(Place, String),
+    Open(OpenerFolder, String),
     /// Acquire a read lease on the message's second descriptor.
     Lease,
     /// Check that the lease on the message's second descriptor was not broken, and renew it.
     Renew,
 }
 
-impl Request {
+impl OpenerRequest {
     pub(super) fn encode(&self) -> Vec<u8> {
         let text = match self {
-            Self::Open(Place::Incoming(account), name) => format!("{INCOMING} {account}/{name}"),
-            Self::Open(Place::Spooled(import), name) => format!("{SPOOLED} {import}/{name}"),
+            Self::Open(OpenerFolder::Incoming(account), name) => {
+                format!("{INCOMING} {account}/{name}")
+            }
+            Self::Open(OpenerFolder::Spooled(import), name) => format!("{SPOOLED} {import}/{name}"),
             Self::Lease => LEASE.to_owned(),
             Self::Renew => RENEW.to_owned(),
         };
@@ -46,8 +48,8 @@ impl Request {
                 let (kind, path) = text.split_once(' ')?;
                 let (folder, name) = path.split_once('/')?;
                 let place = match kind {
-                    INCOMING => Place::Incoming(folder.parse::<AccountId>().ok()?),
-                    SPOOLED => Place::Spooled(folder.parse::<ImportId>().ok()?),
+                    INCOMING => OpenerFolder::Incoming(folder.parse::<AccountId>().ok()?),
+                    SPOOLED => OpenerFolder::Spooled(folder.parse::<ImportId>().ok()?),
                     _ => return None,
                 };
                 (!name.contains('/')).then(|| Self::Open(place, name.to_owned()))
@@ -61,24 +63,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_decoded_as_they_were_encoded() {
-        let account = || Place::Incoming("a".repeat(32).parse().unwrap());
+    fn requests_round_trip() {
+        let account = || OpenerFolder::Incoming("a".repeat(32).parse().unwrap());
         let longest = ImportId::new(&"n".repeat(63), i64::MAX).unwrap();
         for request in [
-            Request::Open(account(), "e.manifest".into()),
-            Request::Open(account(), "a b é".into()),
-            Request::Open(Place::Spooled(longest), "x".repeat(255)),
-            Request::Lease,
-            Request::Renew,
+            OpenerRequest::Open(account(), "e.manifest".into()),
+            OpenerRequest::Open(account(), "a b é".into()),
+            OpenerRequest::Open(OpenerFolder::Spooled(longest), "x".repeat(255)),
+            OpenerRequest::Lease,
+            OpenerRequest::Renew,
         ] {
             let bytes = request.encode();
             assert!(bytes.len() <= MAX_REQUEST, "{}", bytes.len());
-            assert_eq!(Request::decode(&bytes), Some(request));
+            assert_eq!(OpenerRequest::decode(&bytes), Some(request));
         }
     }
 
     #[test]
-    fn what_is_no_request_is_not_decoded() {
+    fn invalid_requests_are_not_decoded() {
         for text in [
             "",
             "lease ",
@@ -99,8 +101,8 @@ mod tests {
             "results acme/e.csv",
             "Incoming acme/e.csv",
         ] {
-            assert_eq!(Request::decode(text.as_bytes()), None, "{text:?}");
+            assert_eq!(OpenerRequest::decode(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(Request::decode(b"incoming acme/\xff.csv"), None);
+        assert_eq!(OpenerRequest::decode(b"incoming acme/\xff.csv"), None);
     }
 }

@@ -6,7 +6,7 @@
 //! descriptors. A request is a datagram on their shared socket and carries a new socket for its
 //! answer, so that threads do not wait for each other's answers.
 //!
-//! Without an opener process ([`Opener::here`]) the same functions run in this process.
+//! Without an opener process ([`Opener::in_process`]) the same functions run in this process.
 
 mod access;
 mod channel;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use rustix::net::SendFlags;
 
-pub use access::{Access, Place};
+pub use access::{Access, OpenerFolder};
 pub use channel::pair;
 pub use serve::serve;
 
 use self::channel::{receive, send};
-use self::message::Request;
+use self::message::OpenerRequest;
 use crate::config::Config;
 use crate::sys::{LeaseError, ReadLease};
 
@@ -36,11 +36,11 @@ pub const PROCESS: &str = "sftp-opener";
 /// Opens accounts' files, in this process or through the opener process. Clones share one
 /// connection.
 #[derive(Clone, Debug)]
-pub struct Opener(Arc<Way>);
+pub struct Opener(Arc<Backend>);
 
 #[derive(Debug)]
-enum Way {
-    Here(Access),
+enum Backend {
+    InProcess(Access),
     Process(OwnedFd),
 }
 
@@ -53,23 +53,23 @@ pub struct Lease {
 
 impl Opener {
     /// Creates an opener that runs in this process, with its rights.
-    pub fn here(config: &Config) -> Self {
+    pub fn in_process(config: &Config) -> Self {
         let access = Access::new(&config.paths.accounts, config.accounts.uids());
-        Self(Arc::new(Way::Here(access)))
+        Self(Arc::new(Backend::InProcess(access)))
     }
 
     /// Connects to the opener process that runs [`serve()`] at the other end of `socket`.
-    pub fn process(socket: OwnedFd) -> Self {
-        Self(Arc::new(Way::Process(socket)))
+    pub fn connect(socket: OwnedFd) -> Self {
+        Self(Arc::new(Backend::Process(socket)))
     }
 
     /// Opens the file `name` in `place` for reading. Fails like [`Access::open`], and with `EPIPE`
     /// if the opener process has ended.
-    pub(super) fn open(&self, place: &Place, name: &str) -> nix::Result<File> {
+    pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         match &*self.0 {
-            Way::Here(access) => access.open(place, name),
-            Way::Process(socket) => {
-                let request = Request::Open(place.clone(), name.to_owned());
+            Backend::InProcess(access) => access.open(place, name),
+            Backend::Process(socket) => {
+                let request = OpenerRequest::Open(place.clone(), name.to_owned());
                 ask(socket, &request, None)?.map(File::from).ok_or(Errno::EPROTO)
             }
         }
@@ -79,10 +79,10 @@ impl Opener {
     /// [`ReadLease::take`], and with `EPIPE` if the opener process has ended.
     pub(super) fn lease(&self, file: File) -> Result<Lease, LeaseError> {
         let lease = match &*self.0 {
-            Way::Here(_) => ReadLease::take(file)?,
-            Way::Process(socket) => {
-                ask(socket, &Request::Lease, Some(file.as_fd()))?;
-                ReadLease::taken(file)
+            Backend::InProcess(_) => ReadLease::take(file)?,
+            Backend::Process(socket) => {
+                ask(socket, &OpenerRequest::Lease, Some(file.as_fd()))?;
+                ReadLease::from_leased(file)
             }
         };
         Ok(Lease { lease, opener: self.clone() })
@@ -92,14 +92,16 @@ impl Opener {
 impl Lease {
     /// Returns whether nobody opened the file for writing, or truncated it, since the lease was
     /// acquired. Fails with `EPIPE` if the opener process has ended.
-    pub fn is_whole(&self) -> io::Result<bool> {
+    pub fn is_unbroken(&self) -> io::Result<bool> {
         match &*self.opener.0 {
-            Way::Here(_) => self.lease.is_whole(),
-            Way::Process(socket) => match ask(socket, &Request::Renew, Some(self.file().as_fd())) {
-                Ok(_) => Ok(true),
-                Err(Errno::EAGAIN) => Ok(false),
-                Err(errno) => Err(errno.into()),
-            },
+            Backend::InProcess(_) => self.lease.is_unbroken(),
+            Backend::Process(socket) => {
+                match ask(socket, &OpenerRequest::Renew, Some(self.file().as_fd())) {
+                    Ok(_) => Ok(true),
+                    Err(Errno::EAGAIN) => Ok(false),
+                    Err(errno) => Err(errno.into()),
+                }
+            }
         }
     }
 
@@ -111,7 +113,7 @@ impl Lease {
 /// Sends a request to the opener process, and waits for its answer.
 fn ask(
     socket: &OwnedFd,
-    request: &Request,
+    request: &OpenerRequest,
     file: Option<BorrowedFd<'_>>,
 ) -> nix::Result<Option<OwnedFd>> {
     let (answers, theirs) = pair()?;

@@ -16,7 +16,7 @@ use rustix::net::SendFlags;
 
 use super::access::Access;
 use super::channel::{receive, send};
-use super::message::{MAX_REQUEST, Request};
+use super::message::{MAX_REQUEST, OpenerRequest};
 use crate::sys::ReadLease;
 
 /// How many files are opened in parallel, so that a file system that hangs does not block others.
@@ -73,17 +73,17 @@ fn answer(request: &[u8], descriptors: Vec<OwnedFd>, access: &Access) {
 }
 
 fn carry_out(request: &[u8], file: Option<File>, access: &Access) -> nix::Result<Option<File>> {
-    match (Request::decode(request), file) {
-        (Some(Request::Open(place, name)), None) => access.open(&place, &name).map(Some),
-        (Some(Request::Lease), Some(file)) => {
+    match (OpenerRequest::decode(request), file) {
+        (Some(OpenerRequest::Open(place, name)), None) => access.open(&place, &name).map(Some),
+        (Some(OpenerRequest::Lease), Some(file)) => {
             access.check_lease(&file)?;
             // The lease belongs to the open file description, which the client keeps open.
             ReadLease::take(file).map_err(|error| error.errno())?;
             Ok(None)
         }
-        (Some(Request::Renew), Some(file)) => {
+        (Some(OpenerRequest::Renew), Some(file)) => {
             access.check_lease(&file)?;
-            match ReadLease::taken(file).is_whole() {
+            match ReadLease::from_leased(file).is_unbroken() {
                 Ok(true) => Ok(None),
                 Ok(false) => Err(Errno::EAGAIN),
                 Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),

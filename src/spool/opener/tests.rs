@@ -27,11 +27,11 @@ fn socket(host: &TestHost) -> OwnedFd {
 }
 
 fn opener(host: &TestHost) -> Opener {
-    Opener::process(socket(host))
+    Opener::connect(socket(host))
 }
 
-fn incoming(host: &TestHost) -> Place {
-    Place::Incoming(host.account.clone())
+fn incoming(host: &TestHost) -> OpenerFolder {
+    OpenerFolder::Incoming(host.account.clone())
 }
 
 #[test]
@@ -48,22 +48,22 @@ fn opens_leases_and_renews_through_the_socket() {
     drop(writer);
     host.closed("e.csv");
     let lease = opener.lease(opener.open(&incoming(&host), "e.csv").unwrap()).unwrap();
-    assert!(lease.is_whole().unwrap() && lease.is_whole().unwrap());
+    assert!(lease.is_unbroken().unwrap() && lease.is_unbroken().unwrap());
     let late = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path);
     assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
-    assert!(!lease.is_whole().unwrap());
+    assert!(!lease.is_unbroken().unwrap());
 }
 
 /// The kernel's errors are passed on, because callers decide by them.
 #[test]
-fn errors_are_the_same_on_both_ways() {
+fn process_and_in_process_errors_are_equal() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let process = opener(&host);
     for (place, name) in [
         (incoming(&host), "other.csv"),
-        (Place::Incoming("nobody".parse().unwrap()), "e.csv"),
-        (Place::Spooled(host.import.clone()), "data"),
+        (OpenerFolder::Incoming("nobody".parse().unwrap()), "e.csv"),
+        (OpenerFolder::Spooled(host.import.clone()), "data"),
     ] {
         assert_eq!(process.open(&place, name).unwrap_err(), Errno::ENOENT, "{place:?}");
         assert_eq!(host.opener.open(&place, name).unwrap_err(), Errno::ENOENT, "{place:?}");
@@ -74,7 +74,7 @@ fn errors_are_the_same_on_both_ways() {
 }
 
 #[test]
-fn a_hostile_asker_opens_nothing_but_accounts_files() {
+fn hostile_client_opens_only_accounts_files() {
     let host = TestHost::new();
     let (incoming_path, spooled) = (host.incoming(), host.spooled());
     std::fs::create_dir(&spooled).unwrap();
@@ -90,7 +90,7 @@ fn a_hostile_asker_opens_nothing_but_accounts_files() {
     symlink(&incoming_path, host.layout.spool().join("sftp1-7")).unwrap();
     symlink(&secret, incoming_path.join("data")).unwrap();
     let opener = opener(&host);
-    let here = || Place::Spooled(host.import.clone());
+    let here = || OpenerFolder::Spooled(host.import.clone());
     let linked: ImportId = "sftp1-7".parse().unwrap();
     for (place, name, errno) in [
         (incoming(&host), "two-names", Errno::ENXIO),
@@ -107,7 +107,7 @@ fn a_hostile_asker_opens_nothing_but_accounts_files() {
         (here(), "data", Errno::ENXIO),
         (here(), "manifest", Errno::ELOOP),
         (here(), "log", Errno::EINVAL),
-        (Place::Spooled(linked), "data", Errno::ENOTDIR),
+        (OpenerFolder::Spooled(linked), "data", Errno::ENOTDIR),
     ] {
         assert_eq!(opener.open(&place, name).unwrap_err(), errno, "{place:?} {name:?}");
     }
@@ -127,30 +127,30 @@ fn files_of_other_users_are_neither_opened_nor_leased() {
     let opener = opener(&host);
     let lease = |file: &Path| opener.lease(File::open(file).unwrap());
     chown(&path, Some(70_123), None).unwrap();
-    assert!(lease(&path).unwrap().is_whole().unwrap());
+    assert!(lease(&path).unwrap().is_unbroken().unwrap());
     opener.open(&incoming(&host), "e.csv").unwrap();
     chown(&path, Some(STRANGER), None).unwrap();
     assert_eq!(opener.open(&incoming(&host), "e.csv").unwrap_err(), Errno::EPERM);
     assert!(matches!(lease(&path), Err(LeaseError::Denied(_))), "{:?}", lease(&path));
     let taken = Lease { lease: ReadLease::take(File::open(&path).unwrap()).unwrap(), opener };
-    assert_eq!(taken.is_whole().unwrap_err().raw_os_error(), Some(libc::EPERM));
+    assert_eq!(taken.is_unbroken().unwrap_err().raw_os_error(), Some(libc::EPERM));
 }
 
 /// Invalid messages neither end the process nor get a file.
 #[test]
-fn what_is_no_request_gets_nothing() {
+fn invalid_requests_get_no_file() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let socket = socket(&host);
     let file = File::open(host.incoming().join("e.csv")).unwrap();
-    let good = Request::Open(incoming(&host), "e.csv".into()).encode();
+    let good = OpenerRequest::Open(incoming(&host), "e.csv".into()).encode();
     let long = vec![b'x'; MAX_REQUEST + 1];
     for (bytes, with_file) in [
         (&b"x"[..], false),
         (&long, false),
         (&good, true),
-        (&Request::Lease.encode(), false),
-        (&Request::Renew.encode(), false),
+        (&OpenerRequest::Lease.encode(), false),
+        (&OpenerRequest::Renew.encode(), false),
     ] {
         send(socket.as_fd(), bytes, &[], SendFlags::empty()).unwrap();
         let (answers, theirs) = pair().unwrap();
@@ -170,15 +170,15 @@ fn what_is_no_request_gets_nothing() {
     for _ in 0..20 {
         send(socket.as_fd(), &good, &[theirs.as_fd()], SendFlags::empty()).unwrap();
     }
-    Opener::process(socket).open(&incoming(&host), "e.csv").unwrap();
+    Opener::connect(socket).open(&incoming(&host), "e.csv").unwrap();
 }
 
 #[test]
-fn an_opener_process_that_has_ended_is_an_error() {
+fn ended_opener_process_is_an_error() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let (ours, theirs) = pair().unwrap();
-    let opener = Opener::process(ours);
+    let opener = Opener::connect(ours);
     let asked = {
         let (opener, place) = (opener.clone(), incoming(&host));
         std::thread::spawn(move || opener.open(&place, "e.csv"))

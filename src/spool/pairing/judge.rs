@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Age, Content, ManifestSeen, Reason, Sight, Verdict};
-use crate::audit::{Sessions, Upload};
+use crate::audit::{UploadState, WriterState};
 use crate::config::Pairing;
 use crate::import_id::ImportId;
 use crate::report::{Failure, FailureText};
 use crate::sanitize::printable;
-use crate::spool::incoming::entry::{Entry, Kind, data_ending};
-use crate::spool::watch::arrivals::Order;
+use crate::spool::incoming::entry::{DirEntry, FileKind, data_ending};
+use crate::spool::incoming::snapshot::{
+    Age, ListedManifest, ManifestContent, ParsedManifest, Snapshot,
+};
+use crate::spool::watch::arrivals::ArrivalOrder;
 
 /// The longest step of the kernel's coarse clock (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
@@ -27,57 +29,75 @@ const MAX_SIMILAR: usize = 5;
 /// The most characters of a name that a refusal quotes.
 const MAX_QUOTED: usize = 64;
 
+/// Why a manifest stays in incoming for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    ManifestBeingWritten,
+    /// The upload of the manifest or of its data file may not be finished.
+    Settling,
+    /// An earlier pair is settling.
+    Behind,
+    /// The upload of the manifest or of its data file was cut off.
+    Cut,
+    /// The manifest cannot be parsed and may be incomplete.
+    ManifestIncomplete,
+    NoDataFile,
+    DataFileBeingWritten,
+}
+
 /// The decision about one manifest.
 pub enum Judgement {
     /// Claim it, with its data file or to refuse it.
-    Take(Result<Entry, Failure>),
+    Claim(Result<DirEntry, Failure>),
     /// Leave it in incoming, at most for this long.
-    Wait(Reason, Option<Duration>),
+    Wait(WaitReason, Option<Duration>),
 }
 
 impl Judgement {
     fn refuse(text: FailureText, detail: String) -> Self {
-        Self::Take(Err(Failure::new(text, detail)))
+        Self::Claim(Err(Failure::new(text, detail)))
     }
 }
 
 /// Decides about manifests in order, earliest first.
 pub struct Judge<'a> {
-    files: HashMap<&'a str, &'a Entry>,
+    files: HashMap<&'a str, &'a DirEntry>,
     being_written: &'a HashSet<String>,
     ages: &'a HashMap<String, Age>,
     tick: Timestamp,
     next_tick: Duration,
-    order: &'a Order,
+    order: &'a ArrivalOrder,
     /// By data file, when the manifests that name it were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
     /// The data files already claimed, each with its manifest.
     given: HashMap<&'a str, &'a str>,
     periods: &'a Pairing,
-    upload: &'a dyn Fn(&Entry) -> Upload,
+    upload: &'a dyn Fn(&DirEntry) -> UploadState,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(
-        sight: &'a Sight,
-        order: &'a Order,
+        snapshot: &'a Snapshot,
+        order: &'a ArrivalOrder,
         periods: &'a Pairing,
-        upload: &'a dyn Fn(&Entry) -> Upload,
+        upload: &'a dyn Fn(&DirEntry) -> UploadState,
     ) -> Self {
         let mut judge = Self {
-            files: sight.files.iter().map(|file| (file.name.as_str(), file)).collect(),
-            being_written: &sight.being_written,
-            ages: &sight.ages,
-            tick: sight.tick,
-            next_tick: sight.next_tick,
+            files: snapshot.files.iter().map(|file| (file.name.as_str(), file)).collect(),
+            being_written: &snapshot.being_written,
+            ages: &snapshot.ages,
+            tick: snapshot.tick,
+            next_tick: snapshot.next_tick,
             order,
             naming: HashMap::new(),
             given: HashMap::new(),
             periods,
             upload,
         };
-        for manifest in &sight.manifests {
-            if let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content {
+        for manifest in &snapshot.manifests {
+            if let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) =
+                &manifest.content
+            {
                 let completed = judge.completed(&manifest.entry);
                 judge.naming.entry(data_file).or_default().push(completed);
             }
@@ -88,23 +108,25 @@ impl<'a> Judge<'a> {
     /// Decides about the next manifest. `earlier` is the import that used its name before.
     pub fn manifest(
         &mut self,
-        manifest: &'a ManifestSeen,
+        manifest: &'a ListedManifest,
         earlier: Option<&ImportId>,
     ) -> Judgement {
-        let verdict = match &manifest.content {
-            Content::BeingWritten => return Judgement::Wait(Reason::ManifestBeingWritten, None),
-            Content::NotPlain => {
+        let parsed = match &manifest.content {
+            ManifestContent::BeingWritten => {
+                return Judgement::Wait(WaitReason::ManifestBeingWritten, None);
+            }
+            ManifestContent::NotPlain => {
                 let detail = not_plain("manifest", &manifest.entry);
                 // May be temporary: the SFTP server renames with link and unlink.
                 return self.refuse(manifest, FailureText::Unreadable, detail);
             }
-            Content::Read(verdict) => verdict,
+            ManifestContent::Read(parsed) => parsed,
         };
-        if let Some(left) = self.cut(&[(&manifest.entry, manifest.age)]) {
-            return Judgement::Wait(Reason::Cut, Some(left));
+        if let Some(left) = self.cut_wait(&[(&manifest.entry, manifest.age)]) {
+            return Judgement::Wait(WaitReason::Cut, Some(left));
         }
-        if let Verdict::Invalid { .. } = verdict
-            && let Some(wait) = self.not_whole(manifest)
+        if let ParsedManifest::Invalid { .. } = parsed
+            && let Some(wait) = self.incomplete_wait(manifest)
         {
             return wait;
         }
@@ -116,16 +138,16 @@ impl<'a> Judge<'a> {
             );
             return self.refuse(manifest, FailureText::Manifest, detail);
         }
-        match verdict {
-            // `not_whole` has returned `None`, so its periods are over.
-            Verdict::Invalid { findings, .. } => {
+        match parsed {
+            // `incomplete_wait` has returned `None`, so its periods are over.
+            ParsedManifest::Invalid { findings, .. } => {
                 Judgement::refuse(FailureText::Manifest, findings.clone())
             }
-            Verdict::Valid { data_file, .. } => self.data(manifest, data_file),
+            ParsedManifest::Valid { data_file, .. } => self.data(manifest, data_file),
         }
     }
 
-    fn data(&mut self, manifest: &'a ManifestSeen, name: &'a str) -> Judgement {
+    fn data(&mut self, manifest: &'a ListedManifest, name: &'a str) -> Judgement {
         if data_ending(name).is_none() {
             let detail = format!(
                 "a data file's name ends in .csv, .csv.gz or .csv.zst; {} does not",
@@ -140,8 +162,8 @@ impl<'a> Judge<'a> {
         let age = self.ages.get(name).copied().unwrap_or_default();
         let both = [(&manifest.entry, manifest.age), (file, age)];
         if !file.is_plain() {
-            return match self.settling(&both) {
-                Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+            return match self.settling_wait(&both) {
+                Some(left) => Judgement::Wait(WaitReason::Settling, Some(left)),
                 None => Judgement::refuse(FailureText::Unreadable, not_plain("data file", file)),
             };
         }
@@ -157,29 +179,29 @@ impl<'a> Judge<'a> {
         if self.being_written.contains(name) {
             return self.data_file_being_written(manifest, name);
         }
-        if let Some(left) = self.cut(&both) {
-            return Judgement::Wait(Reason::Cut, Some(left));
+        if let Some(left) = self.cut_wait(&both) {
+            return Judgement::Wait(WaitReason::Cut, Some(left));
         }
-        if let Some(left) = self.settling(&both) {
-            return Judgement::Wait(Reason::Settling, Some(left));
+        if let Some(left) = self.settling_wait(&both) {
+            return Judgement::Wait(WaitReason::Settling, Some(left));
         }
         self.given.insert(name, &manifest.entry.name);
-        Judgement::Take(Ok(file.clone()))
+        Judgement::Claim(Ok(file.clone()))
     }
 
     /// Refuses the manifest once its upload is finished.
-    fn refuse(&self, manifest: &ManifestSeen, text: FailureText, detail: String) -> Judgement {
-        match self.settling(&[(&manifest.entry, manifest.age)]) {
-            Some(left) => Judgement::Wait(Reason::Settling, Some(left)),
+    fn refuse(&self, manifest: &ListedManifest, text: FailureText, detail: String) -> Judgement {
+        match self.settling_wait(&[(&manifest.entry, manifest.age)]) {
+            Some(left) => Judgement::Wait(WaitReason::Settling, Some(left)),
             None => Judgement::refuse(text, detail),
         }
     }
 
     /// Returns how long to wait at most until the upload of these files is finished. `None` if it
     /// is.
-    fn settling(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
-        let left = files.iter().filter_map(|(entry, age)| self.unsettled(entry, *age)).max()?;
-        if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != Sessions::Ended) {
+    fn settling_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
+        let left = files.iter().filter_map(|(entry, age)| self.settle_left(entry, *age)).max()?;
+        if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != WriterState::Ended) {
             return Some(left);
         }
         // A further change within the same clock tick would not change the ctime.
@@ -189,7 +211,7 @@ impl<'a> Judge<'a> {
 
     /// Returns what is left of `settle` since a file's last change, or since a change that the log
     /// announced.
-    fn unsettled(&self, entry: &Entry, age: Age) -> Option<Duration> {
+    fn settle_left(&self, entry: &DirEntry, age: Age) -> Option<Duration> {
         let settle = self.periods.settle.get();
         let announced = (self.upload)(entry).announced_at.and_then(|at| {
             let since = self.tick.duration_since(at);
@@ -202,26 +224,26 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns how long to wait for a cut upload to be resumed. `None` if none was cut.
-    fn cut(&self, files: &[(&Entry, Age)]) -> Option<Duration> {
+    fn cut_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
         let grace = self.periods.data_file_grace.get();
         let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
-        let is_cut = |entry: &Entry| (self.upload)(entry).sessions == Sessions::Cut;
+        let is_cut = |entry: &DirEntry| (self.upload)(entry).sessions == WriterState::Cut;
         files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
     }
 
     /// Returns a wait for an invalid manifest. It may be incomplete, even if its session has ended.
-    fn not_whole(&self, manifest: &ManifestSeen) -> Option<Judgement> {
-        let settling = self.unsettled(&manifest.entry, manifest.age);
-        let settling = settling.map(|left| (Reason::Settling, left));
+    fn incomplete_wait(&self, manifest: &ListedManifest) -> Option<Judgement> {
+        let settling = self.settle_left(&manifest.entry, manifest.age);
+        let settling = settling.map(|left| (WaitReason::Settling, left));
         let quiet = || manifest.age.left(self.periods.manifest_quiet_period.get());
         let (reason, left) =
-            settling.or_else(|| quiet().map(|left| (Reason::ManifestNotWhole, left)))?;
+            settling.or_else(|| quiet().map(|left| (WaitReason::ManifestIncomplete, left)))?;
         Some(Judgement::Wait(reason, Some(left)))
     }
 
     /// Returns whether a complete data file was replaced after its manifest was complete. Then the
     /// new file belongs to a later manifest.
-    fn is_replaced(&self, manifest: &ManifestSeen, file: &Entry) -> bool {
+    fn is_replaced(&self, manifest: &ListedManifest, file: &DirEntry) -> bool {
         let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
         match ours.closed_at {
             Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
@@ -237,14 +259,14 @@ impl<'a> Judge<'a> {
 
     /// Returns when a manifest was complete: the earlier of arrival and ctime. A client that sets
     /// the file's time moves the ctime; an event that is read late moves the arrival.
-    fn completed(&self, manifest: &Entry) -> Timestamp {
+    fn completed(&self, manifest: &DirEntry) -> Timestamp {
         let arrival = self.order.get(&manifest.name);
         arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))
     }
 
-    fn no_data_file(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
+    fn no_data_file(&self, manifest: &ListedManifest, name: &str) -> Judgement {
         if let Some(left) = manifest.age.left(self.periods.data_file_grace.get()) {
-            return Judgement::Wait(Reason::NoDataFile, Some(left));
+            return Judgement::Wait(WaitReason::NoDataFile, Some(left));
         }
         let mut detail = match self.given.get(name) {
             Some(other) => {
@@ -259,10 +281,10 @@ impl<'a> Judge<'a> {
         self.refuse(manifest, FailureText::NoDataFile, detail)
     }
 
-    fn data_file_being_written(&self, manifest: &ManifestSeen, name: &str) -> Judgement {
+    fn data_file_being_written(&self, manifest: &ListedManifest, name: &str) -> Judgement {
         let period = self.periods.open_file_grace.get();
         if let Some(left) = manifest.age.left(period) {
-            return Judgement::Wait(Reason::DataFileBeingWritten, Some(left));
+            return Judgement::Wait(WaitReason::DataFileBeingWritten, Some(left));
         }
         let detail = format!(
             "{} is still being written {period:?} after its manifest arrived; \
@@ -286,11 +308,11 @@ fn begins_with(name: &str, stem: &str) -> bool {
     name.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem))
 }
 
-fn not_plain(role: &str, entry: &Entry) -> String {
+fn not_plain(role: &str, entry: &DirEntry) -> String {
     let what = match entry.kind {
-        Kind::Regular => format!("has {} names (hard links)", entry.nlink),
-        Kind::Folder => "is a folder".to_owned(),
-        Kind::Other => "is not a regular file".to_owned(),
+        FileKind::Regular => format!("has {} names (hard links)", entry.nlink),
+        FileKind::Folder => "is a folder".to_owned(),
+        FileKind::Other => "is not a regular file".to_owned(),
     };
     format!("the {role} {} {what}; upload it as a file of its own", quote(&entry.name))
 }

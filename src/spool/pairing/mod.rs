@@ -6,145 +6,41 @@
 
 pub mod judge;
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::judge::{Judge, Judgement};
-use super::claim::{Claim, FileId};
-use super::incoming::entry::Entry;
+use self::judge::{Judge, Judgement, WaitReason};
+use super::claim::Claim;
+use super::claim::file::FileId;
+use super::incoming::entry::DirEntry;
+use super::incoming::snapshot::{ListedManifest, ManifestContent, ManifestValues, Snapshot};
 use super::results;
-use super::watch::arrivals::{Arrival, Order};
-use crate::audit::Upload;
+use super::watch::arrivals::{Arrival, ArrivalOrder};
+use crate::audit::UploadState;
 use crate::config::Pairing;
 use crate::import_id::ImportId;
-use crate::report::{DataType, Failure};
+use crate::report::Failure;
 
 /// The most manifests claimed in one scan. Each costs some syncs, so an account with ten thousand
 /// manifests leaves time for other accounts' scans. This also bounds the cost of refusals.
-pub const TAKEN_BY_ONE_LOOK: usize = 100;
+pub const MAX_CLAIMS_PER_SCAN: usize = 100;
 
 /// The age from which a change's inotify event has been read, or was before the daemon's start.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// The values that could be read from a manifest, for the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// `type`
-    pub data_type: Option<DataType>,
-    /// `fileName`
-    pub data_file: Option<String>,
-    /// `clientEmail`
-    pub client_email: Option<String>,
-}
-
-/// The result of parsing a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every value is valid.
-    Valid {
-        /// `type`
-        data_type: DataType,
-        /// `fileName`
-        data_file: String,
-        /// `clientEmail`
-        client_email: String,
-    },
-    /// A value is invalid, or the upload is incomplete.
-    Invalid {
-        /// What is wrong and where, joined by `; `.
-        findings: String,
-        /// The values that could be read.
-        known: Known,
-    },
-}
-
-impl Verdict {
-    pub fn known(&self) -> Known {
-        match self {
-            Self::Invalid { known, .. } => known.clone(),
-            Self::Valid { data_type, data_file, client_email } => Known {
-                data_type: Some(*data_type),
-                data_file: Some(data_file.clone()),
-                client_email: Some(client_email.clone()),
-            },
-        }
-    }
-}
-
-/// The content of a manifest, as far as the scan could read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Somebody has it open for writing.
-    BeingWritten,
-    /// It is not a regular file or has several names, and was not opened.
-    NotPlain,
-    Read(Verdict),
-}
-
-/// A manifest in incoming.
-#[derive(Clone, Debug)]
-pub struct ManifestSeen {
-    pub entry: Entry,
-    pub content: Content,
-    /// How long it has been unchanged.
-    pub age: Age,
-}
-
-/// The age of a file's last change. The host's clock is read once, at the first scan; afterwards
-/// the monotonic clock counts. So if the host's clock jumps while a file waits, the wait neither
-/// ends early, which would refuse a good upload, nor lasts for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Age {
-    /// The age at the first scan, by the host's clock.
-    pub then: Duration,
-    /// The time since the first scan.
-    pub since: Duration,
-}
-
-impl Age {
-    /// Returns the age of a change at `ctime`. A change in the future means that the clock was set
-    /// back: its age is unknown and counts as zero.
-    pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
-    }
-
-    /// Returns what is left of `period` since the last change. `None` if it is over.
-    pub(super) fn left(self, period: Duration) -> Option<Duration> {
-        period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
-    }
-}
-
-/// A snapshot of an account's incoming, with everything that decisions need.
-#[derive(Clone, Debug, Default)]
-pub struct Sight {
-    /// The manifests, in any order.
-    pub manifests: Vec<ManifestSeen>,
-    /// All other files with usable names, in any order.
-    pub files: Vec<Entry>,
-    /// The names of data files that somebody has open for writing.
-    pub being_written: HashSet<String>,
-    /// How long each data file that a manifest names has been unchanged, by name.
-    pub ages: HashMap<String, Age>,
-    /// The clock tick when the listing began: later changes have at least this ctime.
-    pub tick: Timestamp,
-    /// The time from the listing until the next clock tick.
-    pub next_tick: Duration,
-}
+const EVENT_DELAY: Duration = Duration::from_secs(1);
 
 /// A manifest to claim, with its data file or alone.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Take {
-    pub manifest: Entry,
-    pub known: Known,
+pub struct PlannedClaim {
+    pub manifest: DirEntry,
+    pub values: ManifestValues,
     /// Its data file, or why the manifest is refused.
-    pub data: Result<Entry, Failure>,
+    pub data: Result<DirEntry, Failure>,
     /// Whether an earlier import had a manifest of this name. That import's answers are kept.
     pub spent: bool,
 }
 
-impl Take {
+impl PlannedClaim {
     /// Returns the claim to execute.
     pub fn claim(&self) -> Claim {
         Claim {
@@ -159,28 +55,12 @@ impl Take {
     }
 }
 
-/// Why a manifest stays in incoming for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    ManifestBeingWritten,
-    /// The upload of the manifest or of its data file may not be finished.
-    Settling,
-    /// An earlier pair is settling.
-    Behind,
-    /// The upload of the manifest or of its data file was cut off.
-    Cut,
-    /// The manifest cannot be parsed and may be incomplete.
-    ManifestNotWhole,
-    NoDataFile,
-    DataFileBeingWritten,
-}
-
 /// A manifest that stays in incoming for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingManifest {
     /// The manifest's name.
     pub manifest: String,
-    pub reason: Reason,
+    pub reason: WaitReason,
     /// After this time it is refused if nothing changes. `None` if only a change ends the wait.
     pub at_most: Option<Duration>,
 }
@@ -189,71 +69,77 @@ pub struct Waiting {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
     /// The manifests to claim now, in the order in which they were complete.
-    pub take: Vec<Take>,
+    pub claims: Vec<PlannedClaim>,
     /// The manifests that stay, in the same order.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingManifest>,
     /// Whether there are more manifests to decide about after these claims.
     pub more: bool,
 }
 
 impl Decisions {
     /// Returns how long after the listing to scan again even if nothing happens.
-    pub fn look_again_in(&self) -> Option<Duration> {
+    pub fn rescan_in(&self) -> Option<Duration> {
         self.waiting.iter().filter_map(|waiting| waiting.at_most).min()
     }
 }
 
 /// Returns whether the arrival of some manifests is still to be read. The kernel queues the event
 /// of a close before a scan can find the closed file.
-pub fn order_is_open(sight: &Sight, order: &Order, now: Timestamp) -> bool {
-    let is_awaited = |ManifestSeen { entry, .. }: &ManifestSeen| {
-        now.duration_since(entry.ctime).unsigned_abs() < FRESH && !order.contains_key(&entry.name)
+pub fn is_arrival_pending(snapshot: &Snapshot, order: &ArrivalOrder, now: Timestamp) -> bool {
+    let is_awaited = |ListedManifest { entry, .. }: &ListedManifest| {
+        now.duration_since(entry.ctime).unsigned_abs() < EVENT_DELAY
+            && !order.contains_key(&entry.name)
     };
-    sight.manifests.len() > 1 && sight.manifests.iter().any(is_awaited)
+    snapshot.manifests.len() > 1 && snapshot.manifests.iter().any(is_awaited)
 }
 
 /// Returns when a manifest was complete: its arrival or, if unknown, its last change.
-fn completed(manifest: &Entry, order: &Order) -> Arrival {
+fn completed(manifest: &DirEntry, order: &ArrivalOrder) -> Arrival {
     let by_change = Arrival { at: manifest.ctime, place: u64::MAX };
     order.get(&manifest.name).copied().unwrap_or(by_change)
 }
 
-/// Decides about the manifests in `sight`, until [`TAKEN_BY_ONE_LOOK`] are to be claimed. `order`
+/// Decides about the manifests in `snapshot`, until [`MAX_CLAIMS_PER_SCAN`] are to be claimed. `order`
 /// has their arrivals. `spent` returns the import that used a manifest name before. `upload`
 /// returns what the SFTP server's log shows about a file.
 pub fn decide(
-    sight: &Sight,
-    order: &Order,
+    snapshot: &Snapshot,
+    order: &ArrivalOrder,
     periods: &Pairing,
     spent: impl Fn(&str) -> Option<ImportId>,
-    upload: impl Fn(&Entry) -> Upload,
+    upload: impl Fn(&DirEntry) -> UploadState,
 ) -> Decisions {
-    let mut manifests: Vec<_> = sight.manifests.iter().collect();
+    let mut manifests: Vec<_> = snapshot.manifests.iter().collect();
     manifests.sort_by_key(|manifest| (completed(&manifest.entry, order), &manifest.entry.name));
-    let mut judge = Judge::new(sight, order, periods, &upload);
+    let mut judge = Judge::new(snapshot, order, periods, &upload);
     let mut decisions = Decisions::default();
     let mut settling = false;
     for manifest in manifests {
-        if decisions.take.len() == TAKEN_BY_ONE_LOOK {
+        if decisions.claims.len() == MAX_CLAIMS_PER_SCAN {
             decisions.more = true;
             break;
         }
         let earlier = spent(&manifest.entry.name);
-        let wait =
-            |reason, at_most| Waiting { manifest: manifest.entry.name.clone(), reason, at_most };
+        let wait = |reason, at_most| WaitingManifest {
+            manifest: manifest.entry.name.clone(),
+            reason,
+            at_most,
+        };
         match judge.manifest(manifest, earlier.as_ref()) {
             Judgement::Wait(reason, at_most) => {
-                settling |= reason == Reason::Settling;
+                settling |= reason == WaitReason::Settling;
                 decisions.waiting.push(wait(reason, at_most));
             }
-            Judgement::Take(_) if settling => {
-                decisions.waiting.push(wait(Reason::Behind, None));
+            Judgement::Claim(_) if settling => {
+                decisions.waiting.push(wait(WaitReason::Behind, None));
             }
-            Judgement::Take(data) => decisions.take.push(Take {
+            Judgement::Claim(data) => decisions.claims.push(PlannedClaim {
                 manifest: manifest.entry.clone(),
-                known: match &manifest.content {
-                    Content::Read(verdict) => verdict.known(),
-                    Content::BeingWritten | Content::NotPlain => Known::default(),
+                values: match &manifest.content {
+                    ManifestContent::Read(parsed) => parsed.values(),
+                    ManifestContent::BeingWritten | ManifestContent::NotPlain => {
+                        ManifestValues::default()
+                    }
                 },
                 data,
                 spent: earlier.is_some(),

@@ -7,15 +7,15 @@ pub mod usage;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::{Mode, fchmod, fstat};
 
-use super::incoming::entry::{Entry, Kind, MANIFEST_ENDING, MAX_NAME, usable_name};
+use super::incoming::entry::{DirEntry, FileKind, MANIFEST_ENDING, MAX_NAME, usable_name};
 use super::layout::Layout;
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
@@ -34,8 +34,8 @@ pub enum ResultsError {
     /// results/ is missing (the account was removed) or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// An account's results/, open.
@@ -48,12 +48,12 @@ pub struct Results {
 /// the same import and purpose overwrites it.
 #[derive(Debug)]
 #[must_use = "it is not seen until it is published"]
-pub struct Temp {
+pub struct UnpublishedFile {
     file: File,
     name: String,
 }
 
-impl Temp {
+impl UnpublishedFile {
     /// Returns a second handle to write it with, which may stay open when the file is published.
     /// Fails only if no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<File> {
@@ -61,7 +61,7 @@ impl Temp {
     }
 }
 
-impl Write for Temp {
+impl Write for UnpublishedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -77,24 +77,24 @@ impl Results {
     }
 
     /// Creates an empty file to fill and publish. `purpose` distinguishes the files of one import.
-    pub fn create_temp(&self, import: &ImportId, purpose: &str) -> Result<Temp, ResultsError> {
+    pub fn create_temp(
+        &self,
+        import: &ImportId,
+        purpose: &str,
+    ) -> Result<UnpublishedFile, ResultsError> {
         self.temp(format!(".{import}.{purpose}.tmp"))
     }
 
-    fn temp(&self, name: String) -> Result<Temp, ResultsError> {
+    fn temp(&self, name: String) -> Result<UnpublishedFile, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
         // Independent of the umask.
         fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
-        Ok(Temp { file, name })
+        Ok(UnpublishedFile { file, name })
     }
 
     /// Renames `temp` to its final name, durably. An existing file is replaced.
-    pub fn publish(&self, temp: Temp, name: &str) -> Result<(), ResultsError> {
-        temp.file.sync_all().map_err(|source| ResultsError::Io {
-            operation: "sync",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+    pub fn publish(&self, temp: UnpublishedFile, name: &str) -> Result<(), ResultsError> {
+        temp.file.sync_all().map_err(|e| self.error("sync", &temp.name, e))?;
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
             .map_err(|errno| self.error("rename to", name, errno))?;
@@ -102,7 +102,7 @@ impl Results {
     }
 
     /// Removes `temp` unpublished.
-    pub fn discard(&self, temp: Temp) -> Result<(), ResultsError> {
+    pub fn discard(&self, temp: UnpublishedFile) -> Result<(), ResultsError> {
         self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
     }
 
@@ -126,12 +126,14 @@ impl Results {
         }
     }
 
-    fn fill(&self, mut temp: Temp, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
-        temp.write_all(bytes).map_err(|source| ResultsError::Io {
-            operation: "write",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+    fn fill(
+        &self,
+        mut temp: UnpublishedFile,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), ResultsError> {
+        let written = temp.write_all(bytes);
+        written.map_err(|e| self.error("write", &temp.name, e))?;
         self.publish(temp, name)
     }
 
@@ -150,7 +152,7 @@ impl Results {
 
     /// Writes `bytes` as the answer `name`: complete, but not durable, because it is useless after
     /// a crash. Must not run while [`Self::write`] runs for the same import.
-    pub fn write_for_now(
+    pub fn write_unsynced(
         &self,
         import: &ImportId,
         name: &str,
@@ -158,11 +160,8 @@ impl Results {
     ) -> Result<(), ResultsError> {
         // The hidden name of the final report: after a crash, that one overwrites this file.
         let mut temp = self.create_temp(import, ANSWER)?;
-        temp.write_all(bytes).map_err(|source| ResultsError::Io {
-            operation: "write",
-            path: self.folder.path().join(&temp.name),
-            source,
-        })?;
+        let written = temp.write_all(bytes);
+        written.map_err(|e| self.error("write", &temp.name, e))?;
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
             .map_err(|errno| self.error("rename to", name, errno))
@@ -173,15 +172,20 @@ impl Results {
         let error = |errno| self.error("open", name, errno);
         let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
         let file = self.folder.read(usable).map_err(error)?;
-        match fstat(&file).map(|stat| Entry::new(name, &stat).kind) {
-            Ok(Kind::Regular) => Ok(file),
+        match fstat(&file).map(|stat| DirEntry::new(name, &stat).kind) {
+            Ok(FileKind::Regular) => Ok(file),
             Ok(_) => Err(error(Errno::EINVAL)),
             Err(errno) => Err(error(errno)),
         }
     }
 
-    fn error(&self, operation: &'static str, name: &str, errno: Errno) -> ResultsError {
-        ResultsError::Io { operation, path: self.folder.path().join(name), source: errno.into() }
+    fn error(
+        &self,
+        operation: &'static str,
+        name: &str,
+        source: impl Into<io::Error>,
+    ) -> ResultsError {
+        IoError::new(operation, self.folder.path().join(name), source).into()
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_appears_whole_and_again_the_same() {
+    fn answer_appears_complete_and_is_repeatable() {
         let host = TestHost::new();
         let results = Results::open(&host.layout, &host.account).unwrap();
         for bytes in [&b"one"[..], b"two"] {
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_is_overwritten() {
+    fn leftovers_of_a_crash_are_overwritten() {
         let host = TestHost::new();
         let results = Results::open(&host.layout, &host.account).unwrap();
         let mut cut = results.create_temp(&host.import, "errors").unwrap();
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_regular_file_in_the_folder_is_read() {
+    fn reads_only_regular_files() {
         let host = TestHost::new();
         let results = Results::open(&host.layout, &host.account).unwrap();
         std::fs::write(host.results().join("e.csv"), "x").unwrap();
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_account_is_its_own_error() {
+    fn removed_account_has_its_own_error() {
         let host = TestHost::new();
         std::fs::remove_dir(host.results()).unwrap();
         let error = Results::open(&host.layout, &host.account).unwrap_err();
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_named_after_the_manifest_where_that_works() {
+    fn answers_are_named_after_the_manifest() {
         let import = "sftp1-42".parse().unwrap();
         let longest = "x".repeat(MAX_NAME - MAX_ENDING);
         assert_eq!(stem("e.manifest", &import), "e");
@@ -274,7 +278,7 @@ mod tests {
 
     /// The answers of an import with a spent name are named after its id.
     #[test]
-    fn a_manifest_named_like_an_import_id_gives_no_name_to_its_answers() {
+    fn stem_is_never_another_import_id() {
         let import = "sftp1-42".parse().unwrap();
         let huge = format!("sftp1-{}.manifest", "9".repeat(40));
         for name in ["sftp1-43.manifest", "sftp1-42.manifest", "sftp1-007.manifest", &huge] {

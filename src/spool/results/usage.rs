@@ -8,7 +8,7 @@ use crate::spool::layout::Layout;
 
 /// Returns the total size of the answers in the account's results/, in bytes. Skips the names in
 /// `except` and unpublished (hidden) files. Returns 0 if the account has no folder.
-pub fn answered_bytes(
+pub fn answer_bytes(
     layout: &Layout,
     account: &AccountId,
     except: &[String],
@@ -39,7 +39,7 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn what_is_on_its_way_and_an_imports_own_answer_do_not_count() {
+    fn unpublished_and_excepted_answers_do_not_count() {
         let host = TestHost::new();
         let put = |name: &str, bytes: usize| {
             std::fs::write(host.results().join(name), vec![b'x'; bytes]).unwrap();
@@ -49,9 +49,9 @@ mod tests {
         put(".sftp1-42.errors.csv.tmp", 4000);
         put("e.errors.csv", 50_000);
         let own = ["e.errors.csv".to_owned()];
-        let bytes = answered_bytes(&host.layout, &host.account, &own).unwrap();
+        let bytes = answer_bytes(&host.layout, &host.account, &own).unwrap();
         assert_eq!(bytes, 320);
         std::fs::remove_dir_all(host.results()).unwrap();
-        assert_eq!(answered_bytes(&host.layout, &host.account, &own).unwrap(), 0);
+        assert_eq!(answer_bytes(&host.layout, &host.account, &own).unwrap(), 0);
     }
 }

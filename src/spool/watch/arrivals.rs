@@ -18,12 +18,12 @@ const MAX_NAMES: usize = 65_536;
 
 /// The arrival order of manifests, by account. Shared between watcher and intake.
 #[derive(Debug, Default)]
-pub struct Arrivals(Mutex<Known>);
+pub struct Arrivals(Mutex<ArrivalTable>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct ArrivalTable {
     last: u64,
-    accounts: HashMap<AccountId, Order>,
+    accounts: HashMap<AccountId, ArrivalOrder>,
 }
 
 /// When a manifest was first complete under its name. Sorts by time, then by place.
@@ -36,7 +36,7 @@ pub struct Arrival {
 }
 
 /// One account's arrivals, by manifest name.
-pub type Order = HashMap<String, Arrival>;
+pub type ArrivalOrder = HashMap<String, Arrival>;
 
 impl Arrivals {
     /// Notes that `name` was closed or renamed into incoming at `now`. Only the first time counts.
@@ -52,7 +52,7 @@ impl Arrivals {
     }
 
     /// Returns the account's arrivals.
-    pub fn order(&self, account: &AccountId) -> Order {
+    pub fn order(&self, account: &AccountId) -> ArrivalOrder {
         self.lock().accounts.get(account).cloned().unwrap_or_default()
     }
 
@@ -81,7 +81,7 @@ impl Arrivals {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, ArrivalTable> {
         // A panic cannot leave a half change: every change is one insertion or removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_completion_counts() {
+    fn first_completion_counts() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for (second, name) in [(1, "x.manifest"), (1, "y.manifest"), (2, "x.manifest")] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_account_cannot_fill_the_memory() {
+    fn arrivals_of_an_account_are_bounded() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for n in 0..=MAX_NAMES {

@@ -1,10 +1,10 @@
 //! inotify watches and events, translated into what to scan.
 //!
-//! The kernel's queue is the channel: [`Events::next`] reads everything that is queued, and returns
+//! The kernel's queue is the channel: [`InotifyWatches::next`] reads everything that is queued, and returns
 //! each account once. Uncertain events cause a wider scan: an overflow rescans all accounts, a
-//! watch that ended rescans the list of accounts. Then [`Events::follow`] adds and removes watches,
+//! watch that ended rescans the list of accounts. Then [`InotifyWatches::follow`] adds and removes watches,
 //! and returns the accounts whose watch is new. These are scanned after their watch began, so that
-//! no upload between the two is missed. [`Events::renew`] does the same for some accounts.
+//! no upload between the two is missed. [`InotifyWatches::renew`] does the same for some accounts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use nix::libc;
 
 use super::arrivals::Arrivals;
-use super::{Look, WatchError};
+use super::wakeup::{ScanTarget, WatchError};
 use crate::account::AccountId;
 use crate::spool::incoming::entry::MANIFEST_ENDING;
 use crate::spool::layout::Layout;
@@ -29,11 +29,11 @@ const BUFFER: usize = 64 * 1024;
 const MOST_GATHERED: u32 = 16_384;
 
 /// Watches the accounts' folder and every account's incoming.
-pub struct Events {
+pub struct InotifyWatches {
     stream: EventStream<Vec<u8>>,
     layout: Layout,
     root: WatchDescriptor,
-    watched: HashMap<AccountId, Watch>,
+    watched: HashMap<AccountId, FolderWatch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
     /// The followed accounts whose incoming has no watch. It may appear without an event, for
     /// example when a file system is mounted again.
@@ -43,7 +43,7 @@ pub struct Events {
 
 /// The result of setting watches.
 #[derive(Debug, Default)]
-pub struct Renewed {
+pub struct RenewResult {
     /// The accounts whose watch is new.
     pub new: Vec<AccountId>,
     /// Why the accounts' folder is not watched.
@@ -53,14 +53,14 @@ pub struct Renewed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Watch {
+struct FolderWatch {
     descriptor: WatchDescriptor,
     /// Whether incoming is watched. If not, the account has no incoming, and its folder is watched
     /// until one appears.
     incoming: bool,
 }
 
-impl Events {
+impl InotifyWatches {
     /// Begins to watch for accounts. Must run inside a tokio runtime. Notes the arrival order of
     /// manifests in `arrivals`.
     pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
@@ -78,7 +78,7 @@ impl Events {
     }
 
     /// Watches exactly `accounts`: adds missing and recreated folders, and removes other watches.
-    pub fn follow(&mut self, accounts: &[AccountId]) -> Renewed {
+    pub fn follow(&mut self, accounts: &[AccountId]) -> RenewResult {
         let wanted: HashSet<_> = accounts.iter().collect();
         let gone: Vec<_> =
             self.watched.keys().filter(|known| !wanted.contains(known)).cloned().collect();
@@ -89,8 +89,8 @@ impl Events {
 
     /// Adds missing watches for `accounts`, which are already followed, and for accounts without a
     /// watched incoming.
-    pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> Renewed {
-        let mut renewed = Renewed::default();
+    pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> RenewResult {
+        let mut renewed = RenewResult::default();
         match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
             Ok(root) => self.root = root, // a new descriptor only if the folder was recreated
             Err(error) => renewed.root = Some(error),
@@ -122,15 +122,15 @@ impl Events {
     }
 
     /// Waits for events and returns what to scan, without duplicates. Cancel-safe.
-    pub async fn next(&mut self) -> Result<Vec<Look>, WatchError> {
-        let mut looks = BTreeSet::new();
-        while looks.is_empty() {
+    pub async fn next(&mut self) -> Result<Vec<ScanTarget>, WatchError> {
+        let mut targets = BTreeSet::new();
+        while targets.is_empty() {
             let mut event = self.stream.next().await;
             // Reads until the queue is empty. The limit keeps an account with a constant stream of
             // events from delaying the result.
             for gathered in 1.. {
                 let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
-                looks.extend(self.look(&this));
+                targets.extend(self.scan_target(&this));
                 if gathered == MOST_GATHERED {
                     break;
                 }
@@ -140,18 +140,18 @@ impl Events {
                 }
             }
         }
-        Ok(looks.into_iter().collect())
+        Ok(targets.into_iter().collect())
     }
 
     /// Returns what to scan after an event.
-    fn look(&mut self, event: &EventOwned) -> Option<Look> {
+    fn scan_target(&mut self, event: &EventOwned) -> Option<ScanTarget> {
         let (descriptor, mask) = (&event.wd, event.mask);
         if mask.contains(EventMask::Q_OVERFLOW) {
             self.arrivals.clear();
-            return Some(Look::All);
+            return Some(ScanTarget::All);
         }
         if *descriptor == self.root {
-            return Some(Look::Accounts);
+            return Some(ScanTarget::Accounts);
         }
         let account = self.accounts.get(descriptor)?.clone();
         let incoming = self.watched.get(&account).is_some_and(|watch| watch.incoming);
@@ -163,19 +163,19 @@ impl Events {
             self.unseen.insert(account.clone());
         }
         if mask.intersects(ended) || !incoming {
-            return Some(Look::Accounts);
+            return Some(ScanTarget::Accounts);
         }
         let name = event.name.as_ref().and_then(|name| name.to_str());
         let is_there = !mask.contains(EventMask::DELETE);
         if let Some(name) = name.filter(|name| is_there && name.ends_with(MANIFEST_ENDING)) {
             self.arrivals.note(&account, name, Timestamp::now());
         }
-        Some(Look::Account(account))
+        Some(ScanTarget::Account(account))
     }
 
     /// Watches an account's incoming. If there is none, watches the account's folder for it to
     /// appear.
-    fn watch(&self, account: &AccountId) -> Result<Watch, WatchError> {
+    fn watch(&self, account: &AccountId) -> Result<FolderWatch, WatchError> {
         let incoming = || self.watch_incoming(account);
         if let Some(watch) = incoming()? {
             return Ok(watch);
@@ -188,10 +188,10 @@ impl Events {
             let _ = self.stream.watches().remove(descriptor);
             return Ok(watch);
         }
-        Ok(Watch { descriptor, incoming: false })
+        Ok(FolderWatch { descriptor, incoming: false })
     }
 
-    fn watch_incoming(&self, account: &AccountId) -> Result<Option<Watch>, WatchError> {
+    fn watch_incoming(&self, account: &AccountId) -> Result<Option<FolderWatch>, WatchError> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO
             // The SFTP server renames with link and unlink, except for posix-rename.
@@ -201,7 +201,7 @@ impl Events {
             | WatchMask::ONLYDIR
             | WatchMask::DONT_FOLLOW;
         match add(&mut self.stream.watches(), &self.layout.incoming(account), mask) {
-            Ok(descriptor) => Ok(Some(Watch { descriptor, incoming: true })),
+            Ok(descriptor) => Ok(Some(FolderWatch { descriptor, incoming: true })),
             Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
             }
@@ -210,7 +210,7 @@ impl Events {
     }
 
     /// Makes `watch` the account's only watch.
-    fn put(&mut self, account: &AccountId, watch: Watch) {
+    fn put(&mut self, account: &AccountId, watch: FolderWatch) {
         let descriptor = watch.descriptor.clone();
         self.accounts.insert(descriptor.clone(), account.clone());
         let old = self.watched.insert(account.clone(), watch);
@@ -221,7 +221,7 @@ impl Events {
 
     /// Removes the account's watch.
     fn end(&mut self, account: &AccountId) {
-        if let Some(Watch { descriptor, .. }) = self.watched.remove(account) {
+        if let Some(FolderWatch { descriptor, .. }) = self.watched.remove(account) {
             self.unwatch(account, descriptor);
         }
     }

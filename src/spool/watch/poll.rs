@@ -29,12 +29,12 @@ use crate::spool::layout::{INCOMING, Layout};
 /// Reports the accounts whose folders have changed.
 pub struct Poller {
     follow: Sender<BTreeSet<AccountId>>,
-    changed: Arc<Changed>,
+    changed: Arc<ChangedAccounts>,
 }
 
 /// The accounts to scan, without duplicates, so bounded by their number.
 #[derive(Debug, Default)]
-struct Changed {
+struct ChangedAccounts {
     accounts: Mutex<BTreeSet<AccountId>>,
     wake: Notify,
 }
@@ -43,12 +43,12 @@ impl Poller {
     /// Starts a thread that polls the folders at the interval `every`. [`Poller::follow`] sets the
     /// accounts. Fails only if no thread can be started.
     pub fn new(layout: &Layout, every: Duration) -> std::io::Result<Self> {
-        let changed = Arc::<Changed>::default();
+        let changed = Arc::<ChangedAccounts>::default();
         let (follow, wanted) = channel();
-        let (layout, told) = (layout.clone(), Arc::clone(&changed));
+        let (layout, changed_accounts) = (layout.clone(), Arc::clone(&changed));
         thread::Builder::new()
             .name("polling".into())
-            .spawn(move || keep_watching(&layout, every, told, &wanted))?;
+            .spawn(move || keep_watching(&layout, every, changed_accounts, &wanted))?;
         Ok(Self { follow, changed })
     }
 
@@ -71,8 +71,8 @@ impl Poller {
     }
 }
 
-impl Changed {
-    fn tell(&self, account: AccountId) {
+impl ChangedAccounts {
+    fn notify(&self, account: AccountId) {
         self.lock().insert(account);
         self.wake.notify_one();
     }
@@ -88,18 +88,18 @@ impl Changed {
 fn keep_watching(
     layout: &Layout,
     every: Duration,
-    changed: Arc<Changed>,
+    changed: Arc<ChangedAccounts>,
     wanted: &Receiver<BTreeSet<AccountId>>,
 ) {
     let root = layout.root().to_owned();
-    let tell = move |event: notify::Result<Event>| {
+    let notify = move |event: notify::Result<Event>| {
         // An error means that a folder is gone or cannot be read. The next scan reports which.
         let paths = event.map(|event| event.paths).unwrap_or_default();
         let accounts = paths.iter().filter_map(|path| account_of(&root, path));
-        accounts.for_each(|account| changed.tell(account));
+        accounts.for_each(|account| changed.notify(account));
     };
     let config = Config::default().with_poll_interval(every).with_follow_symlinks(false);
-    let mut watcher = match PollWatcher::new(tell, config) {
+    let mut watcher = match PollWatcher::new(notify, config) {
         Ok(watcher) => watcher,
         Err(error) => return tracing::error!("cannot poll by notify: {error}"),
     };
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_told_of_for_its_folder_and_incoming_alone() {
+    fn only_folder_and_incoming_name_an_account() {
         let of = |path: &str| account_of("/srv/x".as_ref(), path.as_ref());
         let account: AccountId = "acme".parse().unwrap();
         assert_eq!(of("/srv/x/acme"), Some(account.clone()));

@@ -24,13 +24,13 @@ fn follow(host: &TestHost, method: Method) -> Watcher {
     watcher
 }
 
-async fn next(watcher: &mut Watcher) -> Vec<Look> {
+async fn next(watcher: &mut Watcher) -> Vec<ScanTarget> {
     tokio::time::timeout(PATIENCE, watcher.next()).await.expect("something to look at").unwrap()
 }
 
 /// Waits until `account` is to be scanned, alone or with all accounts.
 async fn until_looked_at(watcher: &mut Watcher, account: &AccountId) {
-    let wanted = [Look::All, Look::Account(account.clone())];
+    let wanted = [ScanTarget::All, ScanTarget::Account(account.clone())];
     while !next(watcher).await.iter().any(|look| wanted.contains(look)) {}
 }
 
@@ -39,14 +39,14 @@ async fn until_looked_at(watcher: &mut Watcher, account: &AccountId) {
 async fn until_found(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
     while !watcher.follow(accounts).look.contains(account) {
         let looks = next(watcher).await;
-        if looks.contains(&Look::Account(account.clone())) {
+        if looks.contains(&ScanTarget::Account(account.clone())) {
             return;
         }
     }
 }
 
 #[tokio::test]
-async fn uploads_are_noticed_one_after_the_other() {
+async fn reports_each_of_several_uploads() {
     for method in METHODS {
         let (host, mut watcher) = followed(method);
         for name in ["a.csv", "a.csv", "b.csv"] {
@@ -57,7 +57,7 @@ async fn uploads_are_noticed_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn an_account_added_while_running_is_noticed() {
+async fn account_added_while_running_is_reported() {
     for method in METHODS {
         let (host, mut watcher) = followed(method);
         let added: AccountId = "added".parse().unwrap();
@@ -70,7 +70,7 @@ async fn an_account_added_while_running_is_noticed() {
 }
 
 #[tokio::test]
-async fn an_account_removed_is_left_and_found_again() {
+async fn removed_and_recreated_account_is_reported() {
     for method in METHODS {
         let (host, mut watcher) = followed(method);
         let only = [host.account.clone()];
@@ -85,7 +85,7 @@ async fn an_account_removed_is_left_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_folder_removed_and_made_again_is_noticed() {
+async fn recreated_folder_is_reported() {
     for method in METHODS {
         let (host, mut watcher) = followed(method);
         let only = [host.account.clone()];
@@ -100,14 +100,14 @@ async fn a_folder_removed_and_made_again_is_noticed() {
 /// Makes more closes than the kernel's queue holds (fs.inotify.max_queued_events, 16384). That
 /// limit has no namespace, so the test exceeds it instead of lowering it.
 #[tokio::test]
-async fn a_burst_of_20000_files_is_noticed_and_what_follows_it() {
+async fn burst_of_20000_files_is_reported() {
     let host = TestHost::roomy();
     let name = |n: u32| host.incoming().join(format!("{n}.csv"));
     for method in METHODS {
         let mut watcher = follow(&host, method);
         (0..20_000).for_each(|n| std::fs::write(name(n), "").unwrap());
         until_looked_at(&mut watcher, &host.account).await;
-        assert!(host.list(100_000).held.files >= 20_000);
+        assert!(host.list(100_000).usage.files >= 20_000);
         host.put("last.csv", "x");
         until_looked_at(&mut watcher, &host.account).await;
     }
@@ -115,7 +115,7 @@ async fn a_burst_of_20000_files_is_noticed_and_what_follows_it() {
 
 /// If the host has fewer watches than accounts, the rest is polled.
 #[tokio::test]
-async fn any_of_10000_accounts_is_noticed() {
+async fn reports_any_of_10000_accounts() {
     let host = TestHost::roomy();
     let accounts: Vec<AccountId> = (0..10_000).map(|n| format!("a{n}").parse().unwrap()).collect();
     accounts.iter().for_each(|account| {
@@ -135,7 +135,7 @@ async fn any_of_10000_accounts_is_noticed() {
 /// Repeats `change` until it is reported, because notify compares whole seconds and begins to watch
 /// with a delay.
 async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl FnMut(u32)) {
-    let told = [Look::Account(account.clone())];
+    let told = [ScanTarget::Account(account.clone())];
     for n in 0..200 {
         change(n);
         let looks = tokio::time::timeout(Duration::from_millis(300), watcher.next()).await;
@@ -148,7 +148,7 @@ async fn until_told(watcher: &mut Watcher, account: &AccountId, mut change: impl
 
 /// Every change that notify can report, without a scan of all accounts.
 #[tokio::test]
-async fn notify_alone_tells_of_what_comes_and_of_folders_made_again() {
+async fn notify_reports_uploads_and_recreated_folders() {
     let (host, mut watcher) = followed(Method::Poll);
     watcher.next_poll = Instant::now() + Duration::from_secs(3600);
     let incoming = host.incoming();
@@ -200,7 +200,7 @@ fn rerun_with_two_watches() {
         eprintln!("skipped: this host makes no user namespaces");
         return;
     }
-    let name = "with_daemon::spool::watch::tests::a_reached_limit_is_told_once_and_what_has_no_watch_is_polled";
+    let name = "with_daemon::spool::watch::tests::reached_limit_is_reported_once_and_rest_polled";
     let program = std::env::current_exe().unwrap();
     let output =
         in_namespace(program.as_os_str()).args(["--exact", name]).env(RERUN, "1").output().unwrap();
@@ -210,7 +210,7 @@ fn rerun_with_two_watches() {
 }
 
 #[tokio::test]
-async fn a_reached_limit_is_told_once_and_what_has_no_watch_is_polled() {
+async fn reached_limit_is_reported_once_and_rest_polled() {
     if std::env::var_os(RERUN).is_none() {
         return rerun_with_two_watches();
     }
@@ -245,8 +245,8 @@ async fn a_reached_limit_is_told_once_and_what_has_no_watch_is_polled() {
 }
 
 #[test]
-fn the_widest_look_comes_first() {
-    let account = Look::Account("a".parse().unwrap());
-    let looks = BTreeSet::from([account.clone(), Look::All, Look::Accounts]);
-    assert_eq!(Vec::from_iter(looks), [Look::Accounts, Look::All, account]);
+fn widest_scan_sorts_first() {
+    let account = ScanTarget::Account("a".parse().unwrap());
+    let looks = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
+    assert_eq!(Vec::from_iter(looks), [ScanTarget::Accounts, ScanTarget::All, account]);
 }

@@ -6,23 +6,15 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
-use crate::state::{BUSY_TIMEOUT, Error, Result};
+use super::error::{Damage, Error, Result};
 use crate::sys::sqlite;
 
-/// The evidence that the database is damaged.
-#[derive(Debug, thiserror::Error)]
-pub enum Damage {
-    /// A statement failed because of it.
-    #[error(transparent)]
-    Sql(#[from] rusqlite::Error),
-    /// The first problem that SQLite's check of the whole database found.
-    #[error("{0}")]
-    Found(String),
-}
+/// How long to wait for another process's write, such as a sysadmin's command.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens `path` for reading and writing.
 pub fn connect(path: &Path) -> Result<Connection> {
-    let opened = |source| explain(Error::Open { path: path.to_owned(), source }, path);
+    let opened = |source| detect_damage(Error::Open { path: path.to_owned(), source }, path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
     sqlite::distrust(&connection).map_err(opened)?;
@@ -34,7 +26,7 @@ pub fn connect(path: &Path) -> Result<Connection> {
     let version: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(opened)?;
     if version == 0
-        && let Some(witness) = witness(path)
+        && let Some(witness) = find_data(path)
     {
         return Err(Error::Lost { path: path.to_owned(), witness });
     }
@@ -73,7 +65,7 @@ pub fn is_stuck(error: &rusqlite::Error) -> bool {
 }
 
 /// Converts `error` to [`Error::Damaged`] if it results from damage of the database at `path`.
-pub fn explain(error: Error, path: &Path) -> Error {
+pub fn detect_damage(error: Error, path: &Path) -> Error {
     match error {
         Error::Open { source, .. } | Error::Sql(source) if is_damage(&source) => {
             Error::Damaged { path: path.to_owned(), source: source.into() }
@@ -97,13 +89,13 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
             let source = Damage::Found(found.trim().to_owned());
             Err(Error::Damaged { path: path.to_owned(), source })
         }
-        Err(error) => Err(explain(error.into(), path)),
+        Err(error) => Err(detect_damage(error.into(), path)),
     }
 }
 
 /// Returns a path that shows that there was a state database: accounts' data beside one that is
 /// empty. A new database would start to number imports from 1 again, and the store has these.
-fn witness(path: &Path) -> Option<PathBuf> {
+fn find_data(path: &Path) -> Option<PathBuf> {
     let data = path.parent()?.join("data");
     let mut accounts = std::fs::read_dir(&data).ok()?;
     accounts.next().is_some().then_some(data)
@@ -118,7 +110,7 @@ mod tests {
 
     /// Each writer would otherwise create a file while others wait.
     #[test]
-    fn what_may_be_taken_back_is_in_no_file() {
+    fn savepoints_use_no_temporary_file() {
         let (_folder, path) = opened();
         let connection = connect(&path).unwrap();
         let store: i64 =
@@ -134,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_the_next_step_and_left_alone() {
+    fn damage_is_reported_and_changes_nothing() {
         type Break = fn(Vec<u8>) -> Vec<u8>;
         let breaks: [Break; 4] = [
             |_| b"not a database, but long enough to be taken for one".repeat(20),
@@ -162,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_one_is_not_replaced_by_a_new_one() {
+    fn a_lost_database_is_not_replaced() {
         let (folder, path) = opened();
         let witness = folder.path().join("data/ACME-1");
         fs::create_dir_all(&witness).unwrap();
@@ -178,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_cannot_write_is_replaced() {
+    fn a_read_only_connection_is_replaced() {
         let (_folder, path) = opened();
         let state = State::open(&path).unwrap();
         let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
@@ -187,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_committed_before_a_connection_was_replaced_is_told() {
+    fn data_version_changes_when_the_connection_is_replaced() {
         let (_folder, path) = opened();
         let state = State::open(&path).unwrap();
         let known = state.data_version().unwrap();

@@ -1,10 +1,8 @@
 //! Errors of the state database. Each message names the next step, where there is one.
 
-use std::io;
 use std::path::PathBuf;
 
-use super::backup::CopyError;
-use super::connection::Damage;
+use crate::files::IoError;
 
 /// An error of the state database.
 #[derive(Debug, thiserror::Error)]
@@ -12,12 +10,8 @@ pub enum Error {
     /// The file can't be opened or is not a database.
     #[error("cannot open the state database {}", path.display())]
     Open { path: PathBuf, source: rusqlite::Error },
-    /// The file can't be created, or is not a regular file.
-    #[error("cannot create or open the state database {}", path.display())]
-    Create { path: PathBuf, source: io::Error },
-    /// This command can't act as the owner of the database's folder.
-    #[error("cannot use the state database {} as the owner of its folder", path.display())]
-    Owner { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A newer version of this program wrote it.
     #[error(
         "the state database {} has schema {found}, this program knows up to {known}: install the \
@@ -33,7 +27,7 @@ pub enum Error {
     },
     /// The copy before an upgrade can't be made; the database is unchanged.
     #[error("cannot copy the state database before the upgrade of its schema")]
-    Copy(#[from] CopyError),
+    Backup(#[from] BackupError),
     /// Its content is damaged.
     #[error(
         "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
@@ -65,3 +59,41 @@ pub enum Error {
 
 /// The result of an operation on the state database.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// The evidence that the database is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// A statement failed because of it.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    /// The first problem that SQLite's check of the whole database found.
+    #[error("{0}")]
+    Found(String),
+}
+
+/// Why the state database can't be copied or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("{} exists already, and is not overwritten", .0.display())]
+    Exists(PathBuf),
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error("cannot {operation} {}", path.display())]
+    Sql { operation: &'static str, path: PathBuf, source: rusqlite::Error },
+    #[error("{} is damaged: {problem}", path.display())]
+    Damaged {
+        path: PathBuf,
+        /// The first problem that SQLite found.
+        problem: String,
+    },
+    #[error("{} is not a state database of sftp-import", .0.display())]
+    NotStateDatabase(PathBuf),
+    /// A newer version of this program wrote it.
+    #[error(
+        "{} has schema {found}, this program knows up to {known}; restore it with the version \
+         that wrote it", path.display()
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("another process has {} open", .0.display())]
+    InUse(PathBuf),
+}

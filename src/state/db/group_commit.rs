@@ -17,16 +17,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use rusqlite::{Connection, ffi};
 
 use super::connection;
-use crate::state::{Error, Result, Transaction};
+use super::error::{Error, Result};
+use super::transaction::Transaction;
 
 /// The most writers that share a commit. The first of them waits for the others' work.
-const MOST: usize = 64;
+const MAX_MEMBERS: usize = 64;
 
 /// The connection that writes, and the queue of writers for it.
 #[derive(Debug)]
-pub struct Writers {
+pub struct GroupCommit {
     path: PathBuf,
-    turn: Mutex<Turn>,
+    writer: Mutex<WriteConnection>,
     /// The user who runs this command; not set in the daemon.
     actor: OnceLock<Box<str>>,
     /// The number of writers that wait for the connection. Each of them will join an open group.
@@ -34,10 +35,10 @@ pub struct Writers {
 }
 
 #[derive(Debug)]
-struct Turn {
+struct WriteConnection {
     connection: Connection,
     /// The group of the open transaction; `None` if none is open.
-    group: Option<Arc<Group>>,
+    group: Option<Arc<CommitGroup>>,
     members: usize,
     /// The connection can't write, and has to be replaced.
     stuck: bool,
@@ -47,21 +48,22 @@ struct Turn {
 
 /// Writers that share a commit, and its result once it has ended.
 #[derive(Debug, Default)]
-struct Group {
-    end: Mutex<Option<std::result::Result<(), Refused>>>,
+struct CommitGroup {
+    end: Mutex<Option<std::result::Result<(), SqlError>>>,
     ended: Condvar,
 }
 
 /// An SQLite error that can be copied for each member of a group.
 #[derive(Clone, Debug)]
-struct Refused(ffi::Error, Option<String>);
+struct SqlError(ffi::Error, Option<String>);
 
-impl Writers {
+impl GroupCommit {
     /// Creates the queue for `connection`, which has the database `path` open.
     pub fn new(path: &Path, connection: Connection) -> Self {
-        let turn = Turn { connection, group: None, members: 0, stuck: false, reconnected: 0 };
-        let (turn, waiting) = (Mutex::new(turn), AtomicUsize::new(0));
-        Self { path: path.to_owned(), turn, actor: OnceLock::new(), waiting }
+        let writer =
+            WriteConnection { connection, group: None, members: 0, stuck: false, reconnected: 0 };
+        let (writer, waiting) = (Mutex::new(writer), AtomicUsize::new(0));
+        Self { path: path.to_owned(), writer, actor: OnceLock::new(), waiting }
     }
 
     pub fn set_actor(&self, name: &str) {
@@ -78,16 +80,17 @@ impl Writers {
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         self.waiting.fetch_add(1, SeqCst);
-        let mut turn = self.turn();
+        let mut writer = self.lock_writer();
         self.waiting.fetch_sub(1, SeqCst);
-        let group = turn.join(&self.path)?;
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| turn.one(self.actor.get().map(|name| &**name), work)));
-        let is_last = self.waiting.load(SeqCst) == 0 || turn.members >= MOST;
-        if is_last || turn.connection.is_autocommit() {
-            turn.commit();
+        let group = writer.join(&self.path)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            writer.run_one(self.actor.get().map(|name| &**name), work)
+        }));
+        let is_last = self.waiting.load(SeqCst) == 0 || writer.members >= MAX_MEMBERS;
+        if is_last || writer.connection.is_autocommit() {
+            writer.commit();
         }
-        drop(turn);
+        drop(writer);
         let value = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         group.wait()?;
         Ok(value)
@@ -96,36 +99,36 @@ impl Writers {
     /// Returns a number that changes whenever another process has committed a change. SQLite's
     /// counter starts again for each connection, and leaves out the connection's own commits.
     pub fn data_version(&self) -> rusqlite::Result<i64> {
-        let mut turn = self.turn();
-        turn.commit();
-        let version = turn.connection.pragma_query_value(None, "data_version", |row| row.get(0));
-        version.map(|version: i64| turn.reconnected << 32 | version)
+        let mut writer = self.lock_writer();
+        writer.commit();
+        let version = writer.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        version.map(|version: i64| writer.reconnected << 32 | version)
     }
 
     /// Runs `work` on the connection, outside of any transaction.
-    pub fn alone<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
-        let mut turn = self.turn();
-        turn.commit();
-        work(&turn.connection)
+    pub fn run_outside<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
+        let mut writer = self.lock_writer();
+        writer.commit();
+        work(&writer.connection)
     }
 
     /// Replaces the connection by one that can't write.
     #[cfg(test)]
     pub fn become_stuck(&self, connection: Connection) {
-        let mut turn = self.turn();
-        turn.connection = connection;
-        turn.stuck = true;
+        let mut writer = self.lock_writer();
+        writer.connection = connection;
+        writer.stuck = true;
     }
 
-    fn turn(&self) -> MutexGuard<'_, Turn> {
+    fn lock_writer(&self) -> MutexGuard<'_, WriteConnection> {
         // A panic in a writer's work is caught and undone while the lock is held.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn {
+impl WriteConnection {
     /// Joins the open transaction, or begins one by taking the write lock.
-    fn join(&mut self, path: &Path) -> Result<Arc<Group>> {
+    fn join(&mut self, path: &Path) -> Result<Arc<CommitGroup>> {
         if let Some(group) = &self.group {
             self.members += 1;
             return Ok(Arc::clone(group));
@@ -143,13 +146,13 @@ impl Turn {
     }
 
     /// Runs one writer's work under a savepoint.
-    fn one<T, E: From<Error>>(
+    fn run_one<T, E: From<Error>>(
         &mut self,
         actor: Option<&str>,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let savepoint = Savepoint::begin(&self.connection).map_err(Error::from)?;
-        let value = work(&Transaction { connection: &self.connection, actor })?;
+        let value = work(&Transaction::new(&self.connection, actor))?;
         savepoint.keep().map_err(Error::from)?;
         Ok(value)
     }
@@ -159,20 +162,20 @@ impl Turn {
         let Some(group) = self.group.take() else { return };
         if self.connection.is_autocommit() {
             // After some errors, such as a full disk, SQLite itself rolls back the transaction.
-            let said = "undone because of another writer's error".to_owned();
-            return group.end(Err(Refused(ffi::Error::new(ffi::SQLITE_ABORT), Some(said))));
+            let message = "undone because of another writer's error".to_owned();
+            return group.end(Err(SqlError(ffi::Error::new(ffi::SQLITE_ABORT), Some(message))));
         }
         let end = self.connection.execute_batch("COMMIT");
         if end.is_err() && !self.connection.is_autocommit() {
             // If the rollback fails too, closing the connection ends the transaction.
             self.stuck |= self.connection.execute_batch("ROLLBACK").is_err();
         }
-        group.end(end.map_err(Refused::from));
+        group.end(end.map_err(SqlError::from));
     }
 }
 
-impl Group {
-    fn end(&self, end: std::result::Result<(), Refused>) {
+impl CommitGroup {
+    fn end(&self, end: std::result::Result<(), SqlError>) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
         self.ended.notify_all();
     }
@@ -182,18 +185,18 @@ impl Group {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let end = self.ended.wait_while(end, |end| end.is_none());
         match &*end.unwrap_or_else(PoisonError::into_inner) {
-            Some(Err(Refused(error, said))) => {
-                Err(Error::Sql(rusqlite::Error::SqliteFailure(*error, said.clone())))
+            Some(Err(SqlError(error, message))) => {
+                Err(Error::Sql(rusqlite::Error::SqliteFailure(*error, message.clone())))
             }
             _ => Ok(()),
         }
     }
 }
 
-impl From<rusqlite::Error> for Refused {
+impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
         match error {
-            rusqlite::Error::SqliteFailure(error, said) => Self(error, said),
+            rusqlite::Error::SqliteFailure(error, message) => Self(error, message),
             other => Self(ffi::Error::new(ffi::SQLITE_ERROR), Some(other.to_string())),
         }
     }

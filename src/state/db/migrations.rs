@@ -9,32 +9,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::backup;
-use super::backup::copy;
-use super::restore::with_ending;
-use crate::state::{Error, Result};
-
-/// Every migration, in order; the nth changes schema n-1 to n.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001.sql"),
-    include_str!("migrations/0002.sql"),
-    include_str!("migrations/0003.sql"),
-    include_str!("migrations/0004.sql"),
-    include_str!("migrations/0005.sql"),
-    include_str!("migrations/0006.sql"),
-    include_str!("migrations/0007.sql"),
-    include_str!("migrations/0008.sql"),
-    include_str!("migrations/0009.sql"),
-    include_str!("migrations/0010.sql"),
-];
-
-/// Returns the newest schema that this program knows.
-pub fn known() -> i64 {
-    MIGRATIONS.len() as i64
-}
+use super::error::{BackupError, Error, Result};
+use super::schema::{self, MIGRATIONS};
+use crate::files::durable::with_suffix;
 
 /// Applies the missing migrations. On an error the database is unchanged.
 pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
-    let known = known();
+    let known = schema::newest();
     if version(connection)? == known {
         return Ok(());
     }
@@ -42,12 +23,13 @@ pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let found = version(&transaction)?; // again: another process may have migrated it
     if found > known {
         let older = newest_copy(path, known)
-            .unwrap_or_else(|| with_ending(path, &format!("schema-{known}-TIME")));
+            .unwrap_or_else(|| with_suffix(path, &format!(".schema-{known}-TIME")));
         return Err(Error::Newer { path: path.to_owned(), found, known, older });
     }
     if found > 0 && found < known {
         // Through another connection: SQLite can't copy from one with an open write transaction.
-        copy(&backup::open(path)?, &copy_of(path, found), |_| Ok::<_, backup::CopyError>(()))?;
+        let source = backup::open(path)?;
+        backup::copy(&source, &copy_path(path, found), |_| Ok::<_, BackupError>(()))?;
     }
     for sql in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(sql)?;
@@ -65,9 +47,9 @@ fn version(connection: &Connection) -> Result<i64> {
 }
 
 /// Returns the path of a copy made now of the database `path` with `schema`.
-fn copy_of(path: &Path, schema: i64) -> PathBuf {
+fn copy_path(path: &Path, schema: i64) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-    with_ending(path, &format!("schema-{schema}-{now}"))
+    with_suffix(path, &format!(".schema-{schema}-{now}"))
 }
 
 /// Returns the newest copy beside the database with a schema up to `known`.

@@ -1,4 +1,4 @@
-//! The state database itself: connection, group commit, migrations, backup and restore.
+//! The database file: connections, transactions, migrations, backups and the lock of its folder.
 
 pub mod backup;
 pub mod connection;
@@ -7,3 +7,6 @@ pub mod group_commit;
 pub mod instance_lock;
 pub mod migrations;
 pub mod restore;
+pub mod schema;
+pub mod state;
+pub mod transaction;

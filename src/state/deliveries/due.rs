@@ -1,15 +1,13 @@
 //! The due deliveries: the oldest one of each lane, and the time of the next.
 
+use super::delivery::Channel;
+use crate::state::db::transaction::{optional_time, parsed};
+use crate::state::{Result, Transaction, millis};
 use jiff::Timestamp;
-use rusqlite::params;
-
-use super::super::{Result, millis, timestamp};
-use super::Channel;
-use crate::state::Transaction;
 
 /// The oldest due delivery of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueDelivery {
     pub id: i64,
     pub channel: Channel,
     /// Deliveries of one lane are attempted one by one, in order.
@@ -23,8 +21,8 @@ pub struct Due {
 /// The query steps from lane to lane through an index. Its cost depends on the number of lanes and
 /// not of deliveries, so that a day's backlog of mail delays neither the relay nor the imports that
 /// use this database.
-pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
-    let mut statement = tx.prepare_cached(
+pub fn list_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<DueDelivery>> {
+    tx.select(
         "WITH RECURSIVE pending (lane) AS (
              SELECT min(lane) FROM delivery WHERE state = 'pending'
              UNION ALL
@@ -42,37 +40,21 @@ pub fn due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<Due>> {
          LEFT JOIN endpoint e
             ON d.channel = 'webhook' AND e.account = m.account AND e.name = d.destination
          ORDER BY d.next_attempt_at, d.id",
-    )?;
-    let mut rows = statement.query([millis(now)])?;
-    let mut due = Vec::new();
-    while let Some(row) = rows.next()? {
-        due.push(Due {
-            id: row.get(0)?,
-            channel: Channel::parse(&row.get::<_, String>(1)?)?,
-            lane: row.get(2)?,
-            url: row.get(3)?,
-        });
-    }
-    Ok(due)
+        [millis(now)],
+        |row| {
+            let (id, channel) = (row.get(0)?, parsed(row, 1)?);
+            Ok(DueDelivery { id, channel, lane: row.get(2)?, url: row.get(3)? })
+        },
+    )
 }
 
 /// Returns the time at which the next delivery that isn't due yet becomes due.
 pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
-    let next: Option<i64> = tx
-        .prepare_cached(
-            "SELECT min(next_attempt_at) FROM delivery
-             WHERE state = 'pending' AND next_attempt_at > ?1",
-        )?
-        .query_row([millis(now)], |row| row.get(0))?;
-    next.map(timestamp).transpose()
-}
-
-/// Makes every pending delivery that is scheduled after `latest` due at `now`.
-pub fn make_due(tx: &Transaction<'_>, now: Timestamp, latest: Timestamp) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE delivery SET next_attempt_at = ?1
-         WHERE state = 'pending' AND next_attempt_at > ?2",
-    )?
-    .execute(params![millis(now), millis(latest)])?;
-    Ok(())
+    let next = tx.select_first(
+        "SELECT min(next_attempt_at) FROM delivery
+         WHERE state = 'pending' AND next_attempt_at > ?1",
+        [millis(now)],
+        |row| optional_time(row, 0),
+    )?;
+    Ok(next.flatten())
 }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Row, params};
 use serde::Serialize;
 
-use super::super::{Result, timestamp};
-use super::{Attempt, Channel};
-use crate::state::Transaction;
+use super::delivery::{Attempt, Channel};
+use crate::state::db::transaction::{optional_time, parsed, time};
+use crate::state::{Result, Transaction};
 
 /// A delivery, as a sysadmin sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +38,7 @@ pub struct Delivery {
 
 /// Which deliveries to list. A field that is `None` excludes nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct DeliveryFilter {
     pub account: Option<String>,
     pub import: Option<String>,
     pub channel: Option<Channel>,
@@ -53,61 +53,46 @@ const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel,
      FROM delivery d JOIN milestone m ON m.id = d.milestone";
 
 /// Returns the newest deliveries that match `filter`, oldest first.
-pub fn list(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!(
+pub fn list(tx: &Transaction<'_>, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+    let sql = format!(
         "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
            AND (?4 IS NULL OR m.import = ?4) AND (?5 IS NULL OR d.channel = ?5)
          ORDER BY d.id DESC LIMIT ?3"
-    ))?;
-    let Filter { account, import, channel, state, limit } = filter;
+    );
+    let DeliveryFilter { account, import, channel, state, limit } = filter;
     let channel = channel.map(Channel::as_str);
-    let mut rows = statement.query(params![account, state, limit, import, channel])?;
-    let mut deliveries = Vec::new();
-    while let Some(row) = rows.next()? {
-        deliveries.push(delivery(row)?);
-    }
+    let values = params![account, state, limit, import, channel];
+    let mut deliveries = tx.select(&sql, values, from_row)?;
     deliveries.reverse();
     Ok(deliveries)
 }
 
 pub fn find(tx: &Transaction<'_>, id: i64) -> Result<Option<Delivery>> {
-    let mut statement = tx.prepare_cached(&format!("SELECT {COLUMNS} WHERE d.id = ?1"))?;
-    let mut rows = statement.query([id])?;
-    rows.next()?.map(delivery).transpose()
+    tx.select_first(&format!("SELECT {COLUMNS} WHERE d.id = ?1"), [id], from_row)
 }
 
-fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    let time = |column| row.get::<_, Option<i64>>(column)?.map(timestamp).transpose();
+fn from_row(row: &Row<'_>) -> Result<Delivery> {
     Ok(Delivery {
         id: row.get(0)?,
         account: row.get(1)?,
         import: row.get(2)?,
         kind: row.get(3)?,
-        at: timestamp(row.get(4)?)?,
+        at: time(row, 4)?,
         message: row.get(5)?,
-        channel: Channel::parse(&row.get::<_, String>(6)?)?,
+        channel: parsed(row, 6)?,
         destination: row.get(7)?,
         state: row.get(8)?,
         attempts: row.get(9)?,
-        next_attempt_at: time(10)?,
-        finished_at: time(11)?,
+        next_attempt_at: optional_time(row, 10)?,
+        finished_at: optional_time(row, 11)?,
         last_error: row.get(12)?,
     })
 }
 
 /// Returns every attempt at the delivery `id`, oldest first.
-pub fn attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
-    let mut statement = tx.prepare_cached(
-        "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n",
-    )?;
-    let mut rows = statement.query([id])?;
-    let mut attempts = Vec::new();
-    while let Some(row) = rows.next()? {
-        attempts.push(Attempt {
-            at: timestamp(row.get(0)?)?,
-            took_ms: row.get(1)?,
-            outcome: row.get(2)?,
-        });
-    }
-    Ok(attempts)
+pub fn list_attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
+    let sql = "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n";
+    tx.select(sql, [id], |row| {
+        Ok(Attempt { at: time(row, 0)?, took_ms: row.get(1)?, outcome: row.get(2)? })
+    })
 }

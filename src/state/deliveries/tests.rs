@@ -1,14 +1,16 @@
 //! Tests of which delivery is due, and of its state after an attempt.
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::state::State;
+use crate::state::{Error, Result, State, Transaction};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> Milestone {
-    let milestone = Milestone {
+fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> MilestoneRow {
+    let milestone = MilestoneRow {
         id: format!("msg_{n}"),
         import: Some(format!("sftp1-{n}")),
         account: account.to_owned(),
@@ -21,11 +23,11 @@ fn milestone(tx: &Transaction<'_>, n: i64, account: &str) -> Milestone {
 }
 
 fn due_ids(tx: &Transaction<'_>, now: i64) -> Vec<i64> {
-    due(tx, at(now)).unwrap().into_iter().map(|due| due.id).collect()
+    list_due(tx, at(now)).unwrap().into_iter().map(|due| due.id).collect()
 }
 
 #[test]
-fn the_oldest_of_every_lane_is_due() {
+fn the_oldest_delivery_of_every_lane_is_due() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let done = Attempt { at: at(9), took_ms: 1, outcome: "250".into() };
@@ -42,8 +44,8 @@ fn the_oldest_of_every_lane_is_due() {
             assert_eq!(due_ids(tx, 1), [2, 5]);
             assert_eq!(next_due(tx, at(1))?, Some(at(2)));
             assert_eq!(due_ids(tx, 3), [2, 5, 4]);
-            record(tx, 2, &done, After::Delivered)?;
-            record(tx, 5, &done, After::Retry(at(60)))?;
+            record_attempt(tx, 2, &done, AttemptResult::Delivered)?;
+            record_attempt(tx, 5, &done, AttemptResult::Retry(at(60)))?;
             assert_eq!(due_ids(tx, 3), [1, 4, 3]);
             assert_eq!(fail_pending(tx, at(9), "acme", "crm", "gone")?, 2);
             assert_eq!(due_ids(tx, 99), [1, 4]);
@@ -53,7 +55,7 @@ fn the_oldest_of_every_lane_is_due() {
 }
 
 #[test]
-fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
+fn a_late_attempt_is_recorded_without_effect() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let late = Attempt { at: at(9), took_ms: 1, outcome: "200".into() };
@@ -61,11 +63,11 @@ fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
         .write(|tx| {
             add(tx, &milestone(tx, 1, "acme"), Channel::Webhook, "crm")?;
             fail_pending(tx, at(5), "acme", "crm", "the endpoint was removed")?;
-            record(tx, 1, &late, After::Delivered)?;
+            record_attempt(tx, 1, &late, AttemptResult::Delivered)?;
             assert_eq!(find(tx, 1)?.map(|d| (d.state, d.attempts)), Some(("failed".into(), 0)));
-            assert_eq!(attempts(tx, 1)?, std::slice::from_ref(&late));
-            assert!(task(tx, 1)?.is_none());
-            assert!(retry(tx, 1, at(20))? && task(tx, 1)?.is_some());
+            assert_eq!(list_attempts(tx, 1)?, std::slice::from_ref(&late));
+            assert!(find_task(tx, 1)?.is_none());
+            assert!(retry(tx, 1, at(20))? && find_task(tx, 1)?.is_some());
             assert!(!retry(tx, 2, at(20))?);
             Ok::<_, Error>(())
         })
@@ -73,20 +75,20 @@ fn an_attempt_that_ends_late_changes_nothing_but_is_kept() {
 }
 
 #[test]
-fn only_pending_deliveries_after_the_latest_time_are_made_due() {
+fn pending_deliveries_beyond_the_limit_become_due() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let failed = Attempt { at: at(9), took_ms: 1, outcome: "503".into() };
     state
         .write(|tx| {
             for (n, after) in [
-                (1, After::Retry(at(99))),
-                (2, After::Retry(at(100))),
-                (3, After::Retry(at(101))),
-                (4, After::Failed),
+                (1, AttemptResult::Retry(at(99))),
+                (2, AttemptResult::Retry(at(100))),
+                (3, AttemptResult::Retry(at(101))),
+                (4, AttemptResult::Failed),
             ] {
                 add(tx, &milestone(tx, n, "acme"), Channel::Webhook, &format!("crm{n}"))?;
-                record(tx, n, &failed, after)?;
+                record_attempt(tx, n, &failed, after)?;
             }
             make_due(tx, at(10), at(100))?;
             let next = |id| Ok(find(tx, id)?.and_then(|delivery| delivery.next_attempt_at));

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::super::{Result, millis};
 use super::row::{ImportRow, select};
 use crate::account::AccountId;
+use crate::import_id::ImportId;
 use crate::report::{DataType, ImportState};
-use crate::state::Transaction;
+use crate::state::db::transaction::parsed;
+use crate::state::{Result, Transaction, millis};
 
 /// Which imports to list. A field that is `None` or empty excludes nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct ImportFilter {
     pub account: Option<AccountId>,
     pub states: Vec<ImportState>,
     /// Received at this time or later.
@@ -25,7 +26,7 @@ pub struct Filter {
 /// Returns the newest imports that match `filter`, newest first.
 pub fn list<C: DeserializeOwned>(
     tx: &Transaction<'_>,
-    filter: &Filter,
+    filter: &ImportFilter,
 ) -> Result<Vec<ImportRow<C>>> {
     let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
     let states = (!states.is_empty()).then(|| serde_json::to_string(&states)).transpose()?;
@@ -46,13 +47,19 @@ pub fn list<C: DeserializeOwned>(
     )
 }
 
+/// Returns the ids of all imports of the account.
+pub fn ids_of(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<ImportId>> {
+    let sql = "SELECT id FROM import WHERE account = ?1 ORDER BY n";
+    tx.select(sql, [account.as_str()], |row| parsed(row, 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::{Error, State, timestamp};
 
     #[test]
-    fn filters_narrow_and_join() {
+    fn each_field_of_a_filter_limits_the_list() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let rows =
@@ -61,8 +68,8 @@ mod tests {
                    ('a-2', 'acme', 'new.manifest', 'profile', 'running', '\"ingest\"', 's', 2000),
                    ('a-3', 'bond', 'new.manifest', 'event', 'claiming', '\"ingest\"', 's', 3000)";
         state.write(|tx| tx.execute(rows, []).map_err(Error::from)).unwrap();
-        let of = |change: &dyn Fn(&mut Filter)| {
-            let mut filter = Filter { limit: 10, ..Filter::default() };
+        let of = |change: &dyn Fn(&mut ImportFilter)| {
+            let mut filter = ImportFilter { limit: 10, ..ImportFilter::default() };
             change(&mut filter);
             let rows: Vec<ImportRow<String>> = state.read(|tx| list(tx, &filter)).unwrap();
             rows.into_iter().map(|row| row.n).collect::<Vec<_>>()

@@ -1,17 +1,25 @@
 //! [`ImportRow`], a whole row of the table `import`, and the queries that return it.
 
-use std::str::FromStr;
-
 use jiff::Timestamp;
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::super::{Error, Result, timestamp};
-use super::Origin;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::report::{DataType, Failure, ImportState, Report};
-use crate::state::Transaction;
+use crate::state::db::transaction::{json, optional_time, parsed, time};
+use crate::state::{Result, Transaction};
+
+/// Where an import's files come from. Stored as JSON, so that it is known after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin<C> {
+    /// Claimed from incoming.
+    Claim(C),
+    /// A sysadmin's `ingest`, which runs in that command and never in the daemon.
+    Ingest,
+}
 
 /// One import.
 #[derive(Clone, Debug)]
@@ -50,10 +58,7 @@ const COLUMNS: &str = "n, id, account, manifest, data_file, type, state, claim, 
      client_email, stem, starts, received_at, started_at, finished_at, report, warnings";
 
 pub fn get<C: DeserializeOwned>(tx: &Transaction<'_>, id: &str) -> Result<Option<ImportRow<C>>> {
-    let sql = format!("SELECT {COLUMNS} FROM import WHERE id = ?1");
-    let mut statement = tx.prepare_cached(&sql)?;
-    let mut rows = statement.query([id])?;
-    rows.next()?.map(read).transpose()
+    tx.select_first(&format!("SELECT {COLUMNS} FROM import WHERE id = ?1"), [id], from_row)
 }
 
 /// Returns every claimed import that has not ended, in the order of claims.
@@ -78,52 +83,50 @@ pub fn unfinished_ingests<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<V
     select(tx, "state = 'running' AND claim = '\"ingest\"' ORDER BY n", &[])
 }
 
+/// Returns the account's imports that have not ended, including each `ingest`, in the order of
+/// claims.
+pub fn unfinished_of<C: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+) -> Result<Vec<ImportRow<C>>> {
+    select(
+        tx,
+        "account = ?1 AND state IN ('claiming', 'queued', 'running') ORDER BY n",
+        &[&account.as_str()],
+    )
+}
+
 pub(super) fn select<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     condition: &str,
-    parameters: &[&dyn rusqlite::ToSql],
+    values: &[&dyn ToSql],
 ) -> Result<Vec<ImportRow<C>>> {
-    let mut statement =
-        tx.prepare_cached(&format!("SELECT {COLUMNS} FROM import WHERE {condition}"))?;
-    let mut rows = statement.query(parameters)?;
-    let mut imports = Vec::new();
-    while let Some(row) = rows.next()? {
-        imports.push(read(row)?);
-    }
-    Ok(imports)
+    tx.select(&format!("SELECT {COLUMNS} FROM import WHERE {condition}"), values, from_row)
 }
 
-fn read<C: DeserializeOwned>(row: &Row<'_>) -> Result<ImportRow<C>> {
+fn from_row<C: DeserializeOwned>(row: &Row<'_>) -> Result<ImportRow<C>> {
     Ok(ImportRow {
         n: row.get("n")?,
-        id: word(row, "id")?,
-        account: word(row, "account")?,
+        id: parsed(row, "id")?,
+        account: parsed(row, "account")?,
         manifest: row.get("manifest")?,
         data_file: row.get("data_file")?,
-        data_type: row.get::<_, Option<String>>("type")?.map(|t| lowercase(&t)).transpose()?,
-        state: lowercase(&row.get::<_, String>("state")?)?,
+        data_type: row.get::<_, Option<String>>("type")?.map(|t| from_word(&t)).transpose()?,
+        state: from_word(&row.get::<_, String>("state")?)?,
         origin: serde_json::from_str(&row.get::<_, String>("claim")?)?,
         refusal: json(row, "refusal")?,
         warnings: json(row, "warnings")?.unwrap_or_default(),
         client_email: row.get("client_email")?,
         stem: row.get("stem")?,
         starts: row.get("starts")?,
-        received_at: timestamp(row.get("received_at")?)?,
-        started_at: row.get::<_, Option<i64>>("started_at")?.map(timestamp).transpose()?,
-        finished_at: row.get::<_, Option<i64>>("finished_at")?.map(timestamp).transpose()?,
+        received_at: time(row, "received_at")?,
+        started_at: optional_time(row, "started_at")?,
+        finished_at: optional_time(row, "finished_at")?,
         report: json(row, "report")?,
     })
 }
 
-fn word<T: FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: &str) -> Result<T> {
-    row.get::<_, String>(column)?.parse().map_err(|e: T::Err| Error::Value(e.to_string()))
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
-    let text: Option<String> = row.get(column)?;
-    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
-}
-
-fn lowercase<T: DeserializeOwned>(word: &str) -> Result<T> {
+/// Converts the text of an enum, as serde names it.
+fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
     Ok(serde_json::from_value(serde_json::Value::from(word))?)
 }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use crate::account::AccountId;
-use crate::import_id::{ImportId, InvalidImportId};
-use crate::state::Transaction;
-use crate::state::{Error, Result, millis};
+use crate::import_id::ImportId;
+use crate::state::db::transaction::{optional_time, parsed};
+use crate::state::{Result, Transaction, millis};
 
 /// The condition for unfinished imports. It contains the exact condition of the partial index
 /// `import_waiting`, because SQLite uses the index for no other.
@@ -19,74 +19,57 @@ const NOT_ENDED: &str = "i.state IN ('claiming', 'queued', 'running') AND i.stat
 /// Returns every import that is queued or running, with its account, by account and in the order of
 /// claims.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT i.id, i.account FROM import i WHERE {NOT_ENDED} ORDER BY i.account, i.n"
-    ))?;
-    let mut rows = statement.query([])?;
-    let mut imports = Vec::new();
-    while let Some(row) = rows.next()? {
-        let account = row.get::<_, String>(1)?.parse();
-        imports.push((id(row)?, account.map_err(|_| Error::Value("no account id".into()))?));
-    }
-    Ok(imports)
+    let sql =
+        format!("SELECT i.id, i.account FROM import i WHERE {NOT_ENDED} ORDER BY i.account, i.n");
+    tx.select(&sql, [], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))
 }
 
 /// Returns the time at which `import` was last queued again by hand.
 pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Timestamp>> {
-    let at: Option<i64> = tx
-        .prepare_cached("SELECT retried_at FROM import WHERE id = ?1")?
-        .query_row([import.as_str()], |row| row.get(0))?;
-    at.map(crate::state::timestamp).transpose()
+    let sql = "SELECT retried_at FROM import WHERE id = ?1";
+    Ok(tx.select_first(sql, [import.as_str()], |row| optional_time(row, 0))?.flatten())
 }
 
 /// Returns the first `limit` imports without news since `then`: in that time they had no milestone,
 /// and were neither received nor queued again.
-pub fn silent_since(tx: &Transaction<'_>, then: Timestamp, limit: u32) -> Result<Vec<ImportId>> {
-    let mut statement = tx.prepare_cached(&format!(
-        "SELECT i.id FROM import i WHERE {NOT_ENDED} AND {SILENT} ORDER BY i.n LIMIT ?2"
-    ))?;
-    let mut rows = statement.query(params![millis(then), limit])?;
-    let mut imports = Vec::new();
-    while let Some(row) = rows.next()? {
-        imports.push(id(row)?);
-    }
-    Ok(imports)
+pub fn list_without_news(
+    tx: &Transaction<'_>,
+    then: Timestamp,
+    limit: u32,
+) -> Result<Vec<ImportId>> {
+    let sql =
+        format!("SELECT i.id FROM import i WHERE {NOT_ENDED} AND {NO_NEWS} ORDER BY i.n LIMIT ?2");
+    tx.select(&sql, params![millis(then), limit], |row| parsed(row, 0))
 }
 
-const SILENT: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
+const NO_NEWS: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
      AND NOT EXISTS (SELECT 1 FROM milestone m WHERE m.import = i.id AND m.at > ?1)";
 
-/// Returns whether [`silent_since`] would include `import` now.
-pub fn is_silent_since(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
-    let sql = format!("SELECT count(*) FROM import i WHERE {NOT_ENDED} AND {SILENT} AND i.id = ?2");
-    let found: u32 = tx
-        .prepare_cached(&sql)?
-        .query_row(params![millis(then), import.as_str()], |row| row.get(0))?;
-    Ok(found > 0)
+/// Returns whether [`list_without_news`] would include `import` now.
+pub fn is_without_news(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM import i WHERE {NOT_ENDED} AND {NO_NEWS} AND i.id = ?2");
+    let values = params![millis(then), import.as_str()];
+    Ok(tx.select_first(&sql, values, |_| Ok(()))?.is_some())
 }
 
 /// Records that `import` was queued again at `at`, so that its milestones are reported again.
-pub fn note_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
-    tx.prepare_cached("UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1")?
-        .execute(params![import.as_str(), millis(at)])?;
+pub fn record_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
+    let sql = "UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1";
+    tx.change(sql, params![import.as_str(), millis(at)])?;
     Ok(())
-}
-
-fn id(row: &rusqlite::Row<'_>) -> Result<ImportId> {
-    row.get::<_, String>(0)?.parse().map_err(|e: InvalidImportId| Error::Value(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use crate::state::{Error, State};
 
     fn ids(imports: Vec<ImportId>) -> Vec<String> {
         imports.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn who_waits_in_which_order_and_of_whom_nothing_was_told() {
+    fn lists_unfinished_imports_and_those_without_news() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
@@ -111,13 +94,13 @@ mod tests {
                 )?;
                 let listed = list(tx)?.into_iter().map(|(id, _)| id).collect();
                 assert_eq!(ids(listed), ["t-2", "t-3", "t-1"]);
-                assert_eq!(ids(silent_since(tx, at(149), 9)?), [""; 0]);
-                assert_eq!(ids(silent_since(tx, at(150), 9)?), ["t-1"]);
-                assert_eq!(ids(silent_since(tx, at(400), 2)?), ["t-1", "t-2"]);
+                assert_eq!(ids(list_without_news(tx, at(149), 9)?), [""; 0]);
+                assert_eq!(ids(list_without_news(tx, at(150), 9)?), ["t-1"]);
+                assert_eq!(ids(list_without_news(tx, at(400), 2)?), ["t-1", "t-2"]);
                 let t2 = "t-2".parse().unwrap();
-                assert!(is_silent_since(tx, at(200), &t2)?);
-                note_retry(tx, &t2, at(350))?;
-                assert!(!is_silent_since(tx, at(349), &t2)?);
+                assert!(is_without_news(tx, at(200), &t2)?);
+                record_retry(tx, &t2, at(350))?;
+                assert!(!is_without_news(tx, at(349), &t2)?);
                 Ok::<_, Error>(())
             })
             .unwrap();

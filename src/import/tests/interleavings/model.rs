@@ -17,11 +17,11 @@ use jiff::Timestamp;
 use super::rules::Rules;
 use super::scripts::{DATA, Do, MANIFESTS, Script};
 use crate::account::AccountId;
-use crate::audit::{Fact, Heard, Ledger, Name, Upload};
+use crate::audit::{LogLine, LoggedName, SessionTracker, UploadOutcome, UploadState};
 use crate::config::Pairing;
-use crate::spool::pairing::{Age, Content, ManifestSeen, Sight, Take, Verdict};
-use crate::spool::watch::arrivals::{Arrival, Order};
-use crate::spool::{Claim, Entry, FileId, Kind, Part, Step, pairing};
+use crate::spool::watch::arrivals::{Arrival, ArrivalOrder};
+use crate::spool::{Age, ListedManifest, ManifestContent, ParsedManifest, PlannedClaim, Snapshot};
+use crate::spool::{Claim, ClaimStep, DirEntry, FileId, FileKind, PairFile, pairing};
 
 const UID: u32 = 70_000;
 const TICK: i64 = 4;
@@ -97,11 +97,11 @@ struct Answer {
 
 #[derive(Clone, Debug)]
 struct Daemon {
-    ledger: Ledger,
-    order: Order,
-    plan: Vec<Take>,
+    ledger: SessionTracker,
+    order: ArrivalOrder,
+    plan: Vec<PlannedClaim>,
     /// The claim under way: its import, its next step, and when it began.
-    claiming: Option<(usize, Step, Timestamp)>,
+    claiming: Option<(usize, ClaimStep, Timestamp)>,
 }
 
 /// The whole state.
@@ -112,14 +112,14 @@ pub struct World {
     connections: Vec<Connection>,
     pub(super) incoming: BTreeMap<String, u64>,
     inodes: BTreeMap<u64, Inode>,
-    spool: BTreeMap<(usize, Part), u64>,
+    spool: BTreeMap<(usize, PairFile), u64>,
     pub(super) rows: BTreeMap<usize, Row>,
     /// Which import has spent a manifest name.
     pub(super) spent: BTreeMap<String, usize>,
     last_import: usize,
     daemon: Option<Daemon>,
     /// Facts on uploads, as the state database has them.
-    stored: Vec<(String, Fact)>,
+    stored: Vec<(String, UploadOutcome)>,
     answers: Vec<Answer>,
     /// Files that a client replaces while they were in incoming.
     replaced: BTreeSet<(String, usize)>,
@@ -267,10 +267,10 @@ impl World {
             (at, logged, session, handle).hash(hasher);
         }
         let Some(daemon) = &self.daemon else { return };
-        let facts = daemon.ledger.facts_of(&account());
-        facts.and_then(|facts| facts.since()).hash(hasher);
+        let facts = daemon.ledger.outcomes(&account());
+        facts.and_then(|facts| facts.complete_since()).hash(hasher);
         for name in NAMES {
-            facts.and_then(|facts| facts.get(&Name::of(name))).hash(hasher);
+            facts.and_then(|facts| facts.get(&LoggedName::of(name))).hash(hasher);
             daemon.order.get(name).hash(hasher);
         }
         self.known_sessions().hash(hasher);
@@ -283,7 +283,7 @@ impl World {
     /// Returns for each connection whether the ledger knows its session from the begin.
     fn known_sessions(&self) -> Vec<bool> {
         let Some(daemon) = &self.daemon else { return Vec::new() };
-        let known = |c: &Connection| daemon.ledger.knows_session(UID, c.session);
+        let known = |c: &Connection| daemon.ledger.has_session_start(UID, c.session);
         self.connections.iter().map(known).collect()
     }
 

@@ -7,7 +7,7 @@
 use super::model::World;
 use super::scripts::DATA;
 use crate::report::{Failure, FailureText};
-use crate::spool::pairing::{Content, Known, ManifestSeen, Sight, Take};
+use crate::spool::{ListedManifest, ManifestContent, ManifestValues, PlannedClaim, Snapshot};
 
 /// The rules that a model uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +17,17 @@ pub enum Rules {
 }
 
 /// Returns the pairs that these rules claim.
-pub(super) fn decide(world: &World, sight: &Sight) -> Vec<Take> {
-    let mut manifests: Vec<_> = sight.manifests.iter().collect();
-    manifests.retain(|seen| seen.content != Content::BeingWritten && !lingers(world, seen));
+pub(super) fn decide(world: &World, snapshot: &Snapshot) -> Vec<PlannedClaim> {
+    let mut manifests: Vec<_> = snapshot.manifests.iter().collect();
+    manifests.retain(|seen| seen.content != ManifestContent::BeingWritten && !lingers(world, seen));
     manifests.sort_by_key(|seen| (seen.entry.ctime, &seen.entry.name));
-    let mut data = sight.files.iter().find(|file| file.name == DATA);
+    let mut data = snapshot.files.iter().find(|file| file.name == DATA);
     let mut takes = Vec::new();
     for seen in manifests {
         let spent = world.spent.contains_key(&seen.entry.name);
         let data = match data {
             _ if spent => Err(Failure::new(FailureText::Manifest, "the name was used before")),
-            Some(_) if sight.being_written.contains(DATA) => continue,
+            Some(_) if snapshot.being_written.contains(DATA) => continue,
             Some(file) => {
                 data = None;
                 Ok(file.clone())
@@ -36,13 +36,13 @@ pub(super) fn decide(world: &World, sight: &Sight) -> Vec<Take> {
             None => Err(Failure::new(FailureText::NoDataFile, DATA)),
         };
         let manifest = seen.entry.clone();
-        takes.push(Take { manifest, known: Known::default(), data, spent });
+        takes.push(PlannedClaim { manifest, values: ManifestValues::default(), data, spent });
     }
     takes
 }
 
 /// Whether a manifest was copied by a claim and still has its name.
-fn lingers(world: &World, seen: &ManifestSeen) -> bool {
+fn lingers(world: &World, seen: &ListedManifest) -> bool {
     let entry = &seen.entry;
     let import = world.spent.get(&entry.name).and_then(|n| world.rows.get(n));
     let Some(claimed) = import.filter(|row| row.is_queued).map(|row| &row.claim.manifest) else {

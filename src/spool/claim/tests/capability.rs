@@ -6,7 +6,8 @@ use std::path::Path;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::*;
-use crate::spool::incoming::listing::Listing;
+use crate::spool::incoming::listing::IncomingListing;
+use crate::spool::layout::DATA;
 use crate::spool::opener;
 use crate::spool::opener::Access;
 
@@ -62,7 +63,7 @@ fn the_daemon_claims_and_reads_without_a_capability() {
     assert_eq!(data.metadata().unwrap().len(), 11);
 }
 
-const TEST_NAME: &str = "with_daemon::spool::claim::tests::capabilities::the_daemon_claims_and_reads_without_a_capability";
+const TEST_NAME: &str = "with_daemon::spool::claim::tests::capability::the_daemon_claims_and_reads_without_a_capability";
 
 fn unprivileged(root: &Path) {
     let paths = crate::config::Paths { accounts: root.into(), ..Default::default() };
@@ -74,10 +75,10 @@ fn unprivileged(root: &Path) {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     set_capabilities(None, sets).unwrap();
-    let opener = Opener::process(ours);
+    let opener = Opener::connect(ours);
     let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
     let incoming = Folder::open(&layout.incoming(&account)).unwrap();
-    let entries = Listing::read(&incoming, 100).unwrap().entries;
+    let entries = IncomingListing::read(&incoming, 100).unwrap().entries;
     assert!(File::open(layout.incoming(&account).join("e.csv")).is_err(), "it has mode 0600");
     let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
     let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };

@@ -14,6 +14,9 @@ use super::super::test_host::TestHost;
 use super::*;
 use crate::config::Size;
 use crate::files::dir::Folder;
+use crate::files::dir::FolderError;
+use crate::spool::layout::{DATA, MANIFEST};
+use crate::sys::LeaseError;
 
 impl TestHost {
     fn claim(&self) -> Claim {
@@ -25,8 +28,8 @@ impl TestHost {
         claim.execute(&self.layout, &self.account, &self.import, &self.opener)
     }
 
-    fn mover(&self) -> Mover {
-        Mover::open(&self.layout, &self.account, &self.import, &self.opener).unwrap()
+    fn folders(&self) -> ClaimFolders {
+        ClaimFolders::open(&self.layout, &self.account, &self.import, &self.opener).unwrap()
     }
 
     fn spool_is_empty(&self) -> bool {
@@ -64,18 +67,18 @@ fn moves_the_pair_and_can_be_repeated() {
 }
 
 #[test]
-fn is_stored_as_json() {
+fn claim_round_trips_as_json() {
     let (_host, claim) = pair();
     let json = serde_json::to_string(&claim).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
 }
 
 #[test]
-fn goes_on_after_a_crash_at_any_step() {
+fn continues_after_crash_at_any_step() {
     for steps in 0..=3 {
         let (host, claim) = pair();
         let before = [
-            |host: &TestHost| drop(host.mover()),
+            |host: &TestHost| drop(host.folders()),
             |host: &TestHost| {
                 std::fs::rename(host.incoming().join("e.csv"), host.spooled().join(DATA)).unwrap();
             },
@@ -91,7 +94,7 @@ fn goes_on_after_a_crash_at_any_step() {
 }
 
 #[test]
-fn a_claim_that_moved_everything_holds_without_its_account() {
+fn complete_claim_survives_account_removal() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
@@ -99,7 +102,7 @@ fn a_claim_that_moved_everything_holds_without_its_account() {
 }
 
 #[test]
-fn a_refused_manifest_goes_alone() {
+fn refused_manifest_is_claimed_alone() {
     let (host, claim) = pair();
     let claim = Claim { data: None, ..claim };
     assert_eq!(host.execute(&claim).unwrap(), Claimed { data_size: None });
@@ -125,10 +128,10 @@ fn a_writer_keeps_either_file_in_incoming() {
 }
 
 #[test]
-fn a_writer_across_the_crash_gets_the_pair_back_to_incoming() {
+fn writer_across_crash_undoes_the_claim() {
     let (host, claim) = pair();
     let writer = OpenOptions::new().append(true).open(host.incoming().join("e.csv")).unwrap();
-    drop(host.mover());
+    drop(host.folders());
     std::fs::rename(host.incoming().join("e.csv"), host.spooled().join(DATA)).unwrap();
     let error = host.execute(&claim).unwrap_err();
     assert!(matches!(error, ClaimError::StillWritten { .. }), "{error:?}");
@@ -137,25 +140,26 @@ fn a_writer_across_the_crash_gets_the_pair_back_to_incoming() {
 }
 
 #[test]
-fn a_writer_between_lease_and_rename_is_seen() {
+fn writer_between_lease_and_rename_is_detected() {
     let (host, claim) = pair();
     let id = claim.data.as_ref().unwrap();
-    let mover = host.mover();
-    let lease = mover.lease(mover.incoming(id).unwrap(), &mover.source, &id.name, id).unwrap();
-    mover.still_same(id, &lease).unwrap();
+    let folders = host.folders();
+    let lease =
+        folders.lease(folders.incoming(id).unwrap(), &folders.source, &id.name, id).unwrap();
+    folders.check_same(id, &lease).unwrap();
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(host.incoming().join("e.csv"));
     assert_eq!(late.unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
-    mover.rename(DATA, id).unwrap();
-    let error = mover.verify(DATA, id, &lease).unwrap_err();
+    folders.rename(DATA, id).unwrap();
+    let error = folders.verify(DATA, id, &lease).unwrap_err();
     assert!(matches!(error, ClaimError::StillWritten { .. }), "{error:?}");
     drop(lease);
-    for part in [Part::Manifest, Part::Data] {
-        assert!(mover.give_back(part, claim.file(part)).is_ok(), "{error}");
+    for part in [PairFile::Manifest, PairFile::Data] {
+        assert!(folders.move_back(part, claim.file(part)).is_ok(), "{error}");
     }
-    mover.remove_folder().unwrap();
+    folders.remove_folder().unwrap();
     assert_eq!(host.names("incoming"), ["e.csv", "e.manifest"]);
     assert!(host.spool_is_empty());
 }
@@ -164,7 +168,7 @@ fn a_writer_between_lease_and_rename_is_seen() {
 const ROUNDS: u32 = 100;
 
 #[test]
-fn a_claimed_file_never_changes_however_writers_race() {
+fn claimed_file_never_changes_under_racing_writers() {
     let (mut claimed, mut refused) = (0, 0);
     for _ in 0..ROUNDS {
         let (host, claim) = pair();
@@ -230,24 +234,24 @@ fn reads_what_was_claimed_and_notices_a_change() {
 }
 
 #[test]
-fn two_mounts_are_explained() {
+fn two_mounts_have_their_own_error() {
     // Needs a second file system, which every Debian has.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
     let away = other.path().join("spool");
     std::fs::create_dir_all(away.join(host.import.as_str())).unwrap();
-    let mover = Mover {
+    let folders = ClaimFolders {
         spool: Folder::open(&away).unwrap(),
         spooled: Folder::open(&away.join(host.import.as_str())).unwrap(),
-        ..host.mover()
+        ..host.folders()
     };
-    let error = mover.take(Part::Data, claim.data.as_ref().unwrap()).unwrap_err();
+    let error = folders.move_in(PairFile::Data, claim.data.as_ref().unwrap()).unwrap_err();
     assert!(matches!(error, ClaimError::TwoMounts { .. }), "{error:?}");
     assert!(error.to_string().contains("must be one mount"), "{error}");
 }
 
 #[test]
-fn a_missing_spool_is_named() {
+fn missing_spool_has_its_own_error() {
     let (host, claim) = pair();
     std::fs::remove_dir(host.layout.spool()).unwrap();
     let error = host.execute(&claim).unwrap_err();

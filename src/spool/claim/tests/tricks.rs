@@ -7,9 +7,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::*;
+use crate::spool::layout::DATA;
 
 #[test]
-fn what_is_not_the_file_that_was_seen_stays() {
+fn replaced_file_stays_in_incoming() {
     type Trick = fn(&Path);
     let tricks: [(&str, Trick); 6] = [
         ("hard link", |file| std::fs::hard_link(file, file.with_file_name("other")).unwrap()),
@@ -47,7 +48,7 @@ fn what_is_not_the_file_that_was_seen_stays() {
 }
 
 #[test]
-fn a_deleted_file_is_gone_and_the_other_stays() {
+fn deleted_file_is_gone_and_other_stays() {
     for (name, other) in [("e.csv", "e.manifest"), ("e.manifest", "e.csv")] {
         let (host, claim) = pair();
         std::fs::remove_file(host.incoming().join(name)).unwrap();
@@ -59,11 +60,11 @@ fn a_deleted_file_is_gone_and_the_other_stays() {
 }
 
 #[test]
-fn a_new_file_of_the_same_name_replaces_what_would_go_back() {
+fn new_file_wins_over_undone_claim() {
     let (host, claim) = pair();
     let path = host.incoming().join("e.csv");
     let writer = OpenOptions::new().append(true).open(&path).unwrap();
-    drop(host.mover());
+    drop(host.folders());
     std::fs::rename(&path, host.spooled().join(DATA)).unwrap();
     host.put("e.csv", "new");
     let error = host.execute(&claim).unwrap_err();

@@ -8,41 +8,44 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::entry::Kind;
+use super::super::entry::FileKind;
 use super::*;
 use crate::files::dir::FolderError;
 use crate::report::DataType;
 use crate::spool::test_host::TestHost;
 
 /// Parses a manifest's text as the name of its data file. `bad` is invalid.
-fn parse(bytes: &[u8]) -> Verdict {
+fn parse(bytes: &[u8]) -> ParsedManifest {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     if text == "bad" {
-        return Verdict::Invalid { findings: "bad".into(), known: Known::default() };
+        return ParsedManifest::Invalid {
+            findings: "bad".into(),
+            values: ManifestValues::default(),
+        };
     }
     let client_email = "a@example.com".into();
-    Verdict::Valid { data_type: DataType::Event, data_file: text, client_email }
+    ParsedManifest::Valid { data_type: DataType::Event, data_file: text, client_email }
 }
 
 fn limits() -> Limits {
     Limits { max_manifest: Size::from_bytes(100), max_waiting_files: 50, ..Limits::default() }
 }
 
-fn look(host: &TestHost, memory: &mut Memory) -> Seen {
-    host.open().look(memory, &limits(), parse).unwrap()
+fn look(host: &TestHost, cache: &mut ManifestCache) -> ScanResult {
+    host.open().scan(cache, &limits(), parse).unwrap()
 }
 
 /// Returns each manifest with its content, sorted.
-fn contents(seen: &Seen) -> Vec<String> {
-    let mut lines: Vec<_> = seen
-        .sight
+fn contents(result: &ScanResult) -> Vec<String> {
+    let mut lines: Vec<_> = result
+        .snapshot
         .manifests
         .iter()
         .map(|manifest| match &manifest.content {
-            Content::Read(Verdict::Valid { data_file, .. }) => {
+            ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) => {
                 format!("{} names {data_file}", manifest.entry.name)
             }
-            Content::Read(Verdict::Invalid { findings, .. }) => {
+            ManifestContent::Read(ParsedManifest::Invalid { findings, .. }) => {
                 format!("{} {findings}", manifest.entry.name)
             }
             other => format!("{} {other:?}", manifest.entry.name),
@@ -53,7 +56,7 @@ fn contents(seen: &Seen) -> Vec<String> {
 }
 
 #[test]
-fn tells_manifests_from_files_and_leaves_unusable_names() {
+fn separates_manifests_and_skips_unusable_names() {
     let host = TestHost::new();
     for name in ["e.csv", "e.manifest", "b.manifest", ".hidden", "e.manifest.filepart"] {
         host.put(name, if name == "b.manifest" { "bad" } else { "e.csv" });
@@ -62,83 +65,83 @@ fn tells_manifests_from_files_and_leaves_unusable_names() {
         let name = std::ffi::OsStr::from_bytes(bytes);
         std::fs::write(host.incoming().join(name), "").unwrap();
     }
-    let seen = look(&host, &mut Memory::default());
-    assert_eq!(contents(&seen), ["b.manifest bad", "e.manifest names e.csv"]);
-    let mut files: Vec<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
+    let result = look(&host, &mut ManifestCache::default());
+    assert_eq!(contents(&result), ["b.manifest bad", "e.manifest names e.csv"]);
+    let mut files: Vec<_> = result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
     files.sort_unstable();
     assert_eq!(files, ["e.csv", "e.manifest.filepart"]);
-    assert_eq!(seen.unusable, 2);
-    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    assert_eq!(result.unusable, 2);
+    assert!(result.problems.is_empty(), "{:?}", result.problems);
 }
 
 #[test]
-fn what_an_entry_says() {
+fn entry_has_the_file_attributes() {
     let host = TestHost::new();
     host.put("e.csv", "12345");
     symlink("/etc/passwd", host.incoming().join("l.csv")).unwrap();
     std::fs::create_dir(host.incoming().join("d.csv")).unwrap();
     std::fs::create_dir(host.incoming().join("d.manifest")).unwrap();
     let file = host.entry("e.csv");
-    assert_eq!((file.kind, file.size, file.nlink), (Kind::Regular, 5, 1));
+    assert_eq!((file.kind, file.size, file.nlink), (FileKind::Regular, 5, 1));
     let age = Timestamp::now().duration_since(file.ctime);
     assert!(age.as_secs().abs() < 60, "{age}");
-    assert_eq!(host.entry("l.csv").kind, Kind::Other);
-    assert_eq!(host.entry("d.csv").kind, Kind::Folder);
+    assert_eq!(host.entry("l.csv").kind, FileKind::Other);
+    assert_eq!(host.entry("d.csv").kind, FileKind::Folder);
     assert!(!host.entry("d.manifest").is_manifest());
 }
 
 #[test]
-fn sees_writers_of_manifests_and_of_the_data_files_they_name() {
+fn finds_writers_of_manifests_and_data_files() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("f.manifest", "f.csv");
     let open = |name| OpenOptions::new().append(true).open(host.put(name, "x")).unwrap();
     let writers = [open("e.csv"), open("other.csv"), open("g.manifest")];
-    let mut memory = Memory::default();
-    let seen = look(&host, &mut memory);
+    let mut cache = ManifestCache::default();
+    let result = look(&host, &mut cache);
     assert_eq!(
-        contents(&seen),
+        contents(&result),
         ["e.manifest names e.csv", "f.manifest names f.csv", "g.manifest BeingWritten"]
     );
-    assert_eq!(seen.sight.being_written, HashSet::from(["e.csv".to_owned()]));
+    assert_eq!(result.snapshot.being_written, HashSet::from(["e.csv".to_owned()]));
     drop(writers);
     host.closed("e.csv");
     host.closed("g.manifest");
-    let seen = look(&host, &mut memory);
-    assert_eq!(contents(&seen)[2], "g.manifest names x");
-    assert!(seen.sight.being_written.is_empty());
+    let result = look(&host, &mut cache);
+    assert_eq!(contents(&result)[2], "g.manifest names x");
+    assert!(result.snapshot.being_written.is_empty());
 }
 
 #[test]
 fn reads_a_manifest_once_until_it_changes() {
     let host = TestHost::new();
     let reads = Cell::new(0);
-    let mut memory = Memory::default();
+    let mut cache = ManifestCache::default();
     let mut look = |host: &TestHost| {
         let counted = |bytes: &[u8]| {
             reads.set(reads.get() + 1);
             parse(bytes)
         };
-        host.open().look(&mut memory, &limits(), counted).unwrap()
+        host.open().scan(&mut cache, &limits(), counted).unwrap()
     };
     host.put("e.manifest", "bad");
     assert_eq!(contents(&look(&host)), ["e.manifest bad"]);
     std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
     let second = look(&host);
-    assert!(second.sight.manifests[0].age.since >= Duration::from_millis(15));
+    assert!(second.snapshot.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
     host.put("e.manifest", "e.csv");
     let third = look(&host);
     assert_eq!(contents(&third), ["e.manifest names e.csv"]);
-    assert!(third.sight.manifests[0].age.since < Duration::from_secs(1));
+    assert!(third.snapshot.manifests[0].age.since < Duration::from_secs(1));
     assert_eq!(reads.get(), 2);
     std::fs::remove_file(host.incoming().join("e.manifest")).unwrap();
     look(&host);
-    assert!(memory.manifests.is_empty());
+    assert!(cache.manifests.is_empty());
 }
 
 #[test]
-fn opens_nothing_odd_and_reads_no_more_than_allowed() {
+fn opens_only_plain_files_within_limit() {
     let host = TestHost::new();
     symlink("/etc/passwd", host.incoming().join("link.manifest")).unwrap();
     nix::unistd::mkfifo(&host.incoming().join("fifo.manifest"), nix::sys::stat::Mode::S_IRWXU)
@@ -147,7 +150,7 @@ fn opens_nothing_odd_and_reads_no_more_than_allowed() {
     std::fs::hard_link(&linked, host.incoming().join("other")).unwrap();
     host.put("long.manifest", "x".repeat(101));
     assert_eq!(
-        contents(&look(&host, &mut Memory::default())),
+        contents(&look(&host, &mut ManifestCache::default())),
         [
             "fifo.manifest NotPlain",
             "link.manifest NotPlain",
@@ -158,23 +161,23 @@ fn opens_nothing_odd_and_reads_no_more_than_allowed() {
 }
 
 #[test]
-fn what_is_replaced_under_the_look_is_left_out() {
+fn file_replaced_during_scan_is_skipped() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let listed = host.entry("e.csv");
     let incoming = host.open();
     std::fs::remove_file(host.incoming().join("e.csv")).unwrap();
-    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+    assert!(matches!(incoming.lease(&listed), Ok(OpenResult::Changed)));
     symlink("/etc/passwd", host.incoming().join("e.csv")).unwrap();
-    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+    assert!(matches!(incoming.lease(&listed), Ok(OpenResult::Changed)));
     std::fs::remove_file(host.incoming().join("e.csv")).unwrap();
     host.put("new", "y");
     std::fs::rename(host.incoming().join("new"), host.incoming().join("e.csv")).unwrap();
-    assert!(matches!(incoming.lease(&listed), Ok(Opened::Changed)));
+    assert!(matches!(incoming.lease(&listed), Ok(OpenResult::Changed)));
 }
 
 #[test]
-fn a_removed_account_is_its_own_error() {
+fn removed_account_has_its_own_error() {
     let host = TestHost::new();
     std::fs::remove_dir(host.incoming()).unwrap();
     let error = Incoming::open(&host.layout, &host.account, &host.opener).unwrap_err();
@@ -182,18 +185,19 @@ fn a_removed_account_is_its_own_error() {
 }
 
 #[test]
-fn a_cut_listing_still_finds_the_data_files_that_manifests_name() {
+fn truncated_listing_finds_named_data_files() {
     let host = TestHost::new();
     for n in 0..150 {
         host.put(&format!("{n}.csv"), "x");
         host.put(&format!("{n}.manifest"), format!("{n}.csv"));
     }
-    let seen = look(&host, &mut Memory::default());
-    assert_eq!((seen.held.files, seen.held.cut), (51, true), "{:?}", seen.held);
-    assert!(!seen.sight.manifests.is_empty());
-    let files: HashSet<_> = seen.sight.files.iter().map(|file| file.name.as_str()).collect();
-    for manifest in &seen.sight.manifests {
-        let Content::Read(Verdict::Valid { data_file, .. }) = &manifest.content else {
+    let result = look(&host, &mut ManifestCache::default());
+    assert_eq!((result.usage.files, result.usage.cut), (51, true), "{:?}", result.usage);
+    assert!(!result.snapshot.manifests.is_empty());
+    let files: HashSet<_> = result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
+    for manifest in &result.snapshot.manifests {
+        let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) = &manifest.content
+        else {
             panic!("{manifest:?}");
         };
         assert!(files.contains(data_file.as_str()), "{data_file}");
@@ -201,30 +205,31 @@ fn a_cut_listing_still_finds_the_data_files_that_manifests_name() {
 }
 
 #[test]
-fn one_look_reads_so_much_and_the_next_goes_on_with_the_earliest() {
+fn next_scan_continues_with_earliest_manifest() {
     let host = TestHost::new();
-    let limits = Limits { max_manifest: Size::from_bytes(READ_BY_ONE_LOOK), ..Limits::default() };
+    let limits = Limits { max_manifest: Size::from_bytes(MAX_READ_PER_SCAN), ..Limits::default() };
     let names = ["c.manifest", "b.manifest", "a.manifest"];
     for name in names {
         let file = std::fs::File::create(host.incoming().join(name)).unwrap();
-        file.set_len(READ_BY_ONE_LOOK * 3 / 4).unwrap(); // a sparse file
+        file.set_len(MAX_READ_PER_SCAN * 3 / 4).unwrap(); // a sparse file
         drop(file);
         host.closed(name);
         std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
     }
     let short = |_: &[u8]| parse(b"x");
-    let mut memory = Memory::default();
+    let mut cache = ManifestCache::default();
     for (unread, expected) in [(true, &names[..2]), (false, &names)] {
-        let seen = host.open().look(&mut memory, &limits, short).unwrap();
-        let read: Vec<_> = seen.sight.manifests.iter().map(|m| m.entry.name.as_str()).collect();
-        assert_eq!((seen.unread, &read[..]), (unread, expected));
+        let result = host.open().scan(&mut cache, &limits, short).unwrap();
+        let read: Vec<_> =
+            result.snapshot.manifests.iter().map(|m| m.entry.name.as_str()).collect();
+        assert_eq!((result.unread, &read[..]), (unread, expected));
     }
 }
 
 /// The memory of a scan depends only on the limit. Tests a million files if SFTP_IMPORT_TEST_LONG
 /// is set.
 #[test]
-fn a_flood_of_files_is_seen_up_to_the_limit() {
+fn scan_is_bounded_by_the_limit() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
     let (count, max) = if long { (1_000_000, 100_000) } else { (20_000, 2_000) };
     let host = if long { TestHost::new() } else { TestHost::roomy() };
@@ -233,30 +238,31 @@ fn a_flood_of_files_is_seen_up_to_the_limit() {
         std::fs::write(host.incoming().join(format!("{n}.csv")), "").unwrap();
     }
     let limits = Limits { max_waiting_files: max, ..limits() };
-    let seen = host.open().look(&mut Memory::default(), &limits, parse).unwrap();
+    let result = host.open().scan(&mut ManifestCache::default(), &limits, parse).unwrap();
     let most = max + 1;
-    assert_eq!((seen.held.files, seen.held.cut), (most, true));
-    assert!(seen.sight.files.len() <= most, "{}", seen.sight.files.len());
+    assert_eq!((result.usage.files, result.usage.cut), (most, true));
+    assert!(result.snapshot.files.len() <= most, "{}", result.snapshot.files.len());
 }
 
 /// A listed file is replaced by a rename during the listing, so the kernel reports a link count of
 /// 0.
 #[test]
-fn a_file_replaced_while_it_is_listed_is_changed() {
+fn file_replaced_during_listing_counts_as_changed() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("e.csv", "1");
     for name in ["e.manifest", "e.csv"] {
         let mut listing = host.list(50);
         listing.entries.iter_mut().find(|entry| entry.name == name).unwrap().nlink = 0;
-        let seen = host.open().scan(listing, &mut Memory::default(), &limits(), parse);
-        assert_eq!((contents(&seen), seen.changed), (vec![], true), "{name}");
-        assert!(seen.manifests.contains("e.manifest"));
+        let result =
+            host.open().scan_listing(listing, &mut ManifestCache::default(), &limits(), parse);
+        assert_eq!((contents(&result), result.changed), (vec![], true), "{name}");
+        assert!(result.manifests.contains("e.manifest"));
     }
 }
 
 #[test]
-fn a_file_that_is_replaced_again_and_again_has_no_hard_links() {
+fn repeated_replacement_is_no_hard_link() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("e.csv", "1");
@@ -274,12 +280,13 @@ fn a_file_that_is_replaced_again_and_again_has_no_hard_links() {
         let end = std::time::Instant::now() + Duration::from_millis(500);
         let mut linked = None;
         while linked.is_none() && std::time::Instant::now() < end {
-            let seen = look(&host, &mut Memory::default());
-            linked =
-                seen.sight.manifests.into_iter().map(|manifest| manifest.entry).find(|entry| {
-                    let data = seen.sight.files.iter().find(|file| file.name == "e.csv");
+            let result = look(&host, &mut ManifestCache::default());
+            linked = result.snapshot.manifests.into_iter().map(|manifest| manifest.entry).find(
+                |entry| {
+                    let data = result.snapshot.files.iter().find(|file| file.name == "e.csv");
                     [Some(entry), data].into_iter().flatten().any(|file| !file.is_plain())
-                });
+                },
+            );
         }
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(linked, None);

@@ -3,10 +3,12 @@
 mod sessions;
 pub mod times;
 
-use super::super::incoming::entry::Kind;
+use super::super::incoming::entry::FileKind;
 use super::*;
 use crate::config::Period;
-use crate::spool::Order;
+use crate::report::DataType;
+use crate::spool::ArrivalOrder;
+use crate::spool::{Age, ParsedManifest};
 
 const NOW: i64 = 1000;
 
@@ -14,11 +16,11 @@ fn second(n: i64) -> Timestamp {
     Timestamp::from_second(n).unwrap()
 }
 
-fn entry(name: &str, ctime: i64) -> Entry {
+fn entry(name: &str, ctime: i64) -> DirEntry {
     let ino = name.len() as u64;
-    Entry {
+    DirEntry {
         name: name.into(),
-        kind: Kind::Regular,
+        kind: FileKind::Regular,
         size: 1,
         ctime: second(ctime),
         dev: 1,
@@ -27,25 +29,29 @@ fn entry(name: &str, ctime: i64) -> Entry {
     }
 }
 
-fn manifest(name: &str, ctime: i64, content: Content) -> ManifestSeen {
+fn manifest(name: &str, ctime: i64, content: ManifestContent) -> ListedManifest {
     let age = Age { then: Age::by_clock(second(ctime), second(NOW)), since: Duration::ZERO };
-    ManifestSeen { entry: entry(name, ctime), content, age }
+    ListedManifest { entry: entry(name, ctime), content, age }
 }
 
-fn valid(data_file: &str) -> Content {
-    Content::Read(Verdict::Valid {
+fn valid(data_file: &str) -> ManifestContent {
+    ManifestContent::Read(ParsedManifest::Valid {
         data_type: DataType::Event,
         data_file: data_file.into(),
         client_email: "a@example.com".into(),
     })
 }
 
-fn invalid() -> Content {
-    let known = Known { client_email: Some("a@example.com".into()), ..Known::default() };
-    Content::Read(Verdict::Invalid { findings: "line 1, column 2: expected a key".into(), known })
+fn invalid() -> ManifestContent {
+    let values =
+        ManifestValues { client_email: Some("a@example.com".into()), ..ManifestValues::default() };
+    ManifestContent::Read(ParsedManifest::Invalid {
+        findings: "line 1, column 2: expected a key".into(),
+        values,
+    })
 }
 
-fn files(names: &[&str]) -> Vec<Entry> {
+fn files(names: &[&str]) -> Vec<DirEntry> {
     names.iter().map(|name| entry(name, 1)).collect()
 }
 
@@ -59,18 +65,18 @@ fn periods() -> Pairing {
 }
 
 /// A log that shows nothing.
-fn silent(_: &Entry) -> Upload {
-    Upload::default()
+fn silent(_: &DirEntry) -> UploadState {
+    UploadState::default()
 }
 
 /// Returns the decisions as one line each: `take`, `refuse` or `wait`, in order.
-fn lines(sight: &Sight) -> Vec<String> {
-    let decisions = decide(sight, &Order::new(), &periods(), spent, silent);
+fn lines(snapshot: &Snapshot) -> Vec<String> {
+    let decisions = decide(snapshot, &ArrivalOrder::new(), &periods(), spent, silent);
     words(&decisions)
 }
 
 fn words(decisions: &Decisions) -> Vec<String> {
-    let take = decisions.take.iter().map(|take| match &take.data {
+    let take = decisions.claims.iter().map(|take| match &take.data {
         Ok(data) => format!("take {} with {}", take.manifest.name, data.name),
         Err(failure) => format!("refuse {}: {failure}", take.manifest.name),
     });
@@ -83,18 +89,18 @@ fn words(decisions: &Decisions) -> Vec<String> {
     take.chain(wait).collect()
 }
 
-fn line(content: Content, ctime: i64, others: &[&str], being_written: &[&str]) -> String {
-    let sight = Sight {
+fn line(content: ManifestContent, ctime: i64, others: &[&str], being_written: &[&str]) -> String {
+    let snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", ctime, content)],
         files: files(others),
         being_written: being_written.iter().map(|&name| name.into()).collect(),
-        ..Sight::default()
+        ..Snapshot::default()
     };
-    lines(&sight).join("\n")
+    lines(&snapshot).join("\n")
 }
 
 #[test]
-fn one_manifest() {
+fn decides_about_one_manifest() {
     let (young, grace_over, open_over) = (NOW - 1, NOW - 60, NOW - 1800);
     for (content, ctime, others, being_written, expected) in [
         (valid("e.csv"), young, &["e.csv"][..], &[][..], "take e.manifest with e.csv"),
@@ -148,8 +154,8 @@ fn one_manifest() {
             r#"refuse e.manifest: File couldn't be read: a data file's name ends in .csv, .csv.gz or .csv.zst; ".csv" does not"#,
         ),
         // The manifest is incomplete or invalid.
-        (Content::BeingWritten, 0, &["e.csv"], &[], "wait e.manifest ManifestBeingWritten"),
-        (invalid(), young, &["e.csv"], &[], "wait e.manifest ManifestNotWhole 1000ms"),
+        (ManifestContent::BeingWritten, 0, &["e.csv"], &[], "wait e.manifest ManifestBeingWritten"),
+        (invalid(), young, &["e.csv"], &[], "wait e.manifest ManifestIncomplete 1000ms"),
         (
             invalid(),
             NOW - 2,
@@ -163,27 +169,27 @@ fn one_manifest() {
 }
 
 #[test]
-fn what_is_not_a_plain_file_is_refused() {
-    let link = Entry { kind: Kind::Other, ..entry("e.csv", 1) };
-    let folder = Entry { kind: Kind::Folder, ..entry("e.csv", 1) };
-    let linked = Entry { nlink: 2, ..entry("e.csv", 1) };
+fn refuses_files_that_are_not_plain() {
+    let link = DirEntry { kind: FileKind::Other, ..entry("e.csv", 1) };
+    let folder = DirEntry { kind: FileKind::Folder, ..entry("e.csv", 1) };
+    let linked = DirEntry { nlink: 2, ..entry("e.csv", 1) };
     for (data, what) in [
         (link, "is not a regular file"),
         (folder, "is a folder"),
         (linked, "has 2 names (hard links)"),
     ] {
         let manifests = vec![manifest("e.manifest", NOW, valid("e.csv"))];
-        let sight = Sight { manifests, files: vec![data], ..Sight::default() };
+        let snapshot = Snapshot { manifests, files: vec![data], ..Snapshot::default() };
         let expected = format!(
             r#"refuse e.manifest: File couldn't be read: the data file "e.csv" {what}; upload it as a file of its own"#
         );
-        assert_eq!(lines(&sight), [expected]);
+        assert_eq!(lines(&snapshot), [expected]);
     }
-    let mut odd = manifest("e.manifest", NOW, Content::NotPlain);
-    odd.entry.kind = Kind::Other;
-    let sight = Sight { manifests: vec![odd], ..Sight::default() };
+    let mut odd = manifest("e.manifest", NOW, ManifestContent::NotPlain);
+    odd.entry.kind = FileKind::Other;
+    let snapshot = Snapshot { manifests: vec![odd], ..Snapshot::default() };
     assert_eq!(
-        lines(&sight),
+        lines(&snapshot),
         [
             r#"refuse e.manifest: File couldn't be read: the manifest "e.manifest" is not a regular file; upload it as a file of its own"#
         ]
@@ -191,8 +197,8 @@ fn what_is_not_a_plain_file_is_refused() {
 }
 
 #[test]
-fn taken_in_the_order_of_upload_then_by_name() {
-    let sight = Sight {
+fn claims_in_upload_order_then_by_name() {
+    let snapshot = Snapshot {
         manifests: vec![
             manifest("c.manifest", NOW - 1, valid("c.csv")),
             manifest("b.manifest", NOW - 2, valid("b.csv")),
@@ -200,10 +206,10 @@ fn taken_in_the_order_of_upload_then_by_name() {
             manifest("spent.manifest", NOW - 3, valid("b.csv")),
         ],
         files: files(&["a.csv", "b.csv", "c.csv"]),
-        ..Sight::default()
+        ..Snapshot::default()
     };
     assert_eq!(
-        lines(&sight),
+        lines(&snapshot),
         [
             r#"refuse spent.manifest: Incorrect details in manifest file: the name "spent.manifest" was used before, by import sftp1-7; create a new manifest file with a new name"#,
             "take b.manifest with b.csv",
@@ -214,14 +220,14 @@ fn taken_in_the_order_of_upload_then_by_name() {
 }
 
 #[test]
-fn the_earlier_of_two_manifests_gets_the_data_file() {
-    let second_one = |ctime| Sight {
+fn earlier_manifest_gets_the_data_file() {
+    let second_one = |ctime| Snapshot {
         manifests: vec![
             manifest("late.manifest", ctime, valid("e.csv")),
             manifest("early.manifest", 1, valid("e.csv")),
         ],
         files: files(&["e.csv"]),
-        ..Sight::default()
+        ..Snapshot::default()
     };
     assert_eq!(
         lines(&second_one(NOW - 1)),
@@ -237,37 +243,39 @@ fn the_earlier_of_two_manifests_gets_the_data_file() {
 }
 
 #[test]
-fn a_refused_manifest_leaves_the_data_file_to_the_next() {
-    let sight = Sight {
+fn refused_manifest_leaves_data_file_to_next() {
+    let snapshot = Snapshot {
         manifests: vec![
             manifest("bad.manifest", 0, invalid()),
             manifest("spent.manifest", 1, valid("e.csv")),
             manifest("good.manifest", 2, valid("e.csv")),
         ],
         files: files(&["e.csv"]),
-        ..Sight::default()
+        ..Snapshot::default()
     };
-    assert_eq!(lines(&sight)[2], "take good.manifest with e.csv");
+    assert_eq!(lines(&snapshot)[2], "take good.manifest with e.csv");
 }
 
 #[test]
-fn a_spent_name_is_not_judged_before_it_is_whole_and_keeps_the_earlier_answers() {
-    let waits =
-        Sight { manifests: vec![manifest("spent.manifest", NOW, invalid())], ..Sight::default() };
-    assert_eq!(lines(&waits), ["wait spent.manifest ManifestNotWhole 2000ms"]);
-    let refused = Sight {
+fn spent_name_waits_and_keeps_earlier_answers() {
+    let waits = Snapshot {
+        manifests: vec![manifest("spent.manifest", NOW, invalid())],
+        ..Snapshot::default()
+    };
+    assert_eq!(lines(&waits), ["wait spent.manifest ManifestIncomplete 2000ms"]);
+    let refused = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
-        ..Sight::default()
+        ..Snapshot::default()
     };
-    let decisions = decide(&refused, &Order::new(), &periods(), spent, silent);
+    let decisions = decide(&refused, &ArrivalOrder::new(), &periods(), spent, silent);
     let import = "sftp1-9".parse().unwrap();
-    assert_eq!(decisions.take[0].stem(&import), "sftp1-9");
-    assert_eq!(decisions.take[0].known.client_email.as_deref(), Some("a@example.com"));
-    assert_eq!(decisions.take[0].claim().data, None);
+    assert_eq!(decisions.claims[0].stem(&import), "sftp1-9");
+    assert_eq!(decisions.claims[0].values.client_email.as_deref(), Some("a@example.com"));
+    assert_eq!(decisions.claims[0].claim().data, None);
 }
 
 #[test]
-fn similar_names_help() {
+fn refusal_lists_similar_names() {
     let others = [
         "Events.csv",
         "events.CSV.gz",

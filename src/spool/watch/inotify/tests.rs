@@ -8,12 +8,12 @@ use crate::spool::test_host::TestHost;
 /// Longer than any event takes.
 const SOON: Duration = Duration::from_secs(5);
 
-async fn next(events: &mut Events) -> Vec<Look> {
+async fn next(events: &mut InotifyWatches) -> Vec<ScanTarget> {
     tokio::time::timeout(SOON, events.next()).await.expect("an event").unwrap()
 }
 
 /// Returns whether there is nothing to scan.
-async fn quiet(events: &mut Events) -> bool {
+async fn quiet(events: &mut InotifyWatches) -> bool {
     tokio::time::timeout(Duration::from_millis(50), events.next()).await.is_err()
 }
 
@@ -23,27 +23,27 @@ fn only(account: &AccountId) -> Vec<AccountId> {
 
 /// Follows `accounts`, each of which must get a watch. Returns those whose watch is new.
 #[track_caller]
-fn follow(events: &mut Events, accounts: &[&AccountId]) -> Vec<AccountId> {
+fn follow(events: &mut InotifyWatches, accounts: &[&AccountId]) -> Vec<AccountId> {
     let accounts: Vec<_> = accounts.iter().copied().cloned().collect();
     watched(events.follow(&accounts))
 }
 
 /// Returns the accounts whose watch is new. All must have one.
 #[track_caller]
-fn watched(Renewed { new, root, unwatched }: Renewed) -> Vec<AccountId> {
+fn watched(RenewResult { new, root, unwatched }: RenewResult) -> Vec<AccountId> {
     assert!(root.is_none() && unwatched.is_empty(), "{root:?} {unwatched:?}");
     new
 }
 
 /// Returns a host and its events, which follow the account.
-fn followed() -> (TestHost, Events) {
+fn followed() -> (TestHost, InotifyWatches) {
     let host = TestHost::new();
-    let mut events = Events::new(&host.layout, Arc::default()).unwrap();
+    let mut events = InotifyWatches::new(&host.layout, Arc::default()).unwrap();
     assert_eq!(follow(&mut events, &[&host.account]), only(&host.account));
     (host, events)
 }
 
-fn two_followed() -> (TestHost, AccountId, Events) {
+fn two_followed() -> (TestHost, AccountId, InotifyWatches) {
     let (host, mut events) = followed();
     let other: AccountId = "other".parse().unwrap();
     host.add_account(&other);
@@ -52,90 +52,90 @@ fn two_followed() -> (TestHost, AccountId, Events) {
 }
 
 #[tokio::test]
-async fn a_closed_file_and_one_renamed_in_say_look() {
+async fn close_and_rename_cause_a_scan() {
     let (host, mut events) = followed();
     host.put("e.csv.filepart", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
     let incoming = host.incoming();
     std::fs::rename(incoming.join("e.csv.filepart"), incoming.join("e.csv")).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
     std::fs::read(incoming.join("e.csv")).unwrap();
     assert!(quiet(&mut events).await);
 }
 
 #[tokio::test]
-async fn many_events_are_one_look() {
+async fn many_events_cause_one_scan() {
     let (host, mut events) = followed();
     for n in 0..1000 {
         host.put(&format!("{n}.csv"), "x");
     }
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
     assert!(quiet(&mut events).await);
 }
 
 #[tokio::test]
-async fn an_account_added_while_running_is_followed() {
+async fn account_added_while_running_is_followed() {
     let (host, mut events) = followed();
     let added: AccountId = "added".parse().unwrap();
     std::fs::create_dir(host.layout.account(&added)).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     let both = [&host.account, &added];
     // It has no incoming yet. Its creation is reported.
     assert!(follow(&mut events, &both).is_empty());
     std::fs::create_dir(host.layout.incoming(&added)).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     assert_eq!(follow(&mut events, &both), only(&added));
     assert!(follow(&mut events, &both).is_empty());
     std::fs::write(host.layout.incoming(&added).join("e.csv"), "x").unwrap();
-    assert_eq!(next(&mut events).await, [Look::Account(added)]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(added)]);
 }
 
 #[tokio::test]
-async fn an_account_removed_and_made_again_is_followed() {
+async fn removed_and_recreated_account_is_followed() {
     let (host, mut events) = followed();
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     follow(&mut events, &[]);
     assert!(events.watched.is_empty() && events.accounts.is_empty());
     host.add_account(&host.account);
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     assert_eq!(follow(&mut events, &[&host.account]), only(&host.account));
     host.put("e.csv", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }
 
 #[tokio::test]
-async fn incoming_moved_away_and_made_again_is_followed() {
+async fn follows_a_recreated_incoming() {
     let (host, mut events) = followed();
     let old = host.results().join("old");
     std::fs::rename(host.incoming(), &old).unwrap();
     std::fs::create_dir(host.incoming()).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     assert_eq!(follow(&mut events, &[&host.account]), only(&host.account));
     while !quiet(&mut events).await {}
     std::fs::write(old.join("e.csv"), "x").unwrap();
     assert!(quiet(&mut events).await, "the old folder is no longer watched");
     host.put("e.csv", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }
 
 #[tokio::test]
-async fn an_account_without_a_folder_is_watched_once_it_has_one() {
+async fn account_is_watched_once_it_has_a_folder() {
     let (host, mut events) = followed();
     let late: AccountId = "late".parse().unwrap();
     let both = [&late, &host.account];
     assert!(follow(&mut events, &both).is_empty());
     std::fs::create_dir_all(host.layout.incoming(&late)).unwrap();
-    assert_eq!(next(&mut events).await, [Look::Accounts]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     assert_eq!(follow(&mut events, &both), only(&late));
     host.put("e.csv", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }
 
 #[tokio::test]
-async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
+async fn renews_one_account_without_changing_others() {
     let (host, other, mut events) = two_followed();
-    let renewed = |events: &mut Events| watched(events.renew([&host.account]));
+    let renewed = |events: &mut InotifyWatches| watched(events.renew([&host.account]));
     assert_eq!(renewed(&mut events), [], "nothing has changed");
     std::fs::remove_dir(host.incoming()).unwrap();
     std::fs::create_dir(host.incoming()).unwrap();
@@ -143,7 +143,7 @@ async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
     while !quiet(&mut events).await {}
     for account in [&host.account, &other] {
         std::fs::write(host.layout.incoming(account).join("e.csv"), "x").unwrap();
-        assert_eq!(next(&mut events).await, [Look::Account(account.clone())]);
+        assert_eq!(next(&mut events).await, [ScanTarget::Account(account.clone())]);
     }
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
     assert_eq!(renewed(&mut events), []);
@@ -151,7 +151,7 @@ async fn one_account_is_set_right_and_the_others_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn folders_that_come_back_without_a_word_are_watched_again() {
+async fn folders_back_without_event_are_watched_again() {
     let (host, mut events) = followed();
     let away = host.layout.root().with_extension("away");
     std::fs::rename(host.layout.root(), &away).unwrap();
@@ -162,11 +162,11 @@ async fn folders_that_come_back_without_a_word_are_watched_again() {
     assert_eq!(watched(events.renew([])), only(&host.account));
     assert_eq!(watched(events.renew([])), []);
     host.put("e.csv", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }
 
 #[tokio::test]
-async fn accounts_whose_folders_were_exchanged_are_told_apart() {
+async fn swapped_account_folders_are_distinguished() {
     let (host, other, mut events) = two_followed();
     let both = [&host.account, &other];
     let [a, b] = both.map(|account| host.layout.account(account));
@@ -178,13 +178,13 @@ async fn accounts_whose_folders_were_exchanged_are_told_apart() {
     while !quiet(&mut events).await {}
     for account in both {
         std::fs::write(host.layout.incoming(account).join("e.csv"), "x").unwrap();
-        assert_eq!(next(&mut events).await, [Look::Account(account.clone())]);
+        assert_eq!(next(&mut events).await, [ScanTarget::Account(account.clone())]);
     }
     assert_eq!((events.watched.len(), events.accounts.len()), (2, 2));
 }
 
 #[tokio::test]
-async fn an_overflow_says_look_at_all() {
+async fn overflow_rescans_all_accounts() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {
@@ -197,11 +197,11 @@ async fn an_overflow_says_look_at_all() {
     for n in 0..limit + 1 {
         std::fs::rename(&names[n % 2], &names[(n + 1) % 2]).unwrap();
     }
-    let mut looks = BTreeSet::new();
-    while !looks.contains(&Look::All) {
-        looks.extend(next(&mut events).await);
+    let mut targets = BTreeSet::new();
+    while !targets.contains(&ScanTarget::All) {
+        targets.extend(next(&mut events).await);
     }
     while !quiet(&mut events).await {}
     host.put("e.csv", "x");
-    assert_eq!(next(&mut events).await, [Look::Account(host.account.clone())]);
+    assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }

@@ -1,14 +1,14 @@
 //! Copies made during writes, and restored over intact, damaged and newer databases.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use jiff::Timestamp;
 
 use super::*;
 use crate::recipient::RecipientRule;
-use crate::state::db::restore::replace;
-use crate::state::{Before, State, accounts, activity};
+use crate::state::{PreviousDatabase, State, accounts, activity, replace};
 
 fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -28,7 +28,7 @@ fn accounts_in(path: &Path) -> Vec<String> {
     state.read(accounts::list).unwrap().into_iter().map(|row| row.id.to_string()).collect()
 }
 
-fn plain_backup(database: &Path, to: &Path) -> Result<Copied, CopyError> {
+fn plain_backup(database: &Path, to: &Path) -> Result<BackupInfo, BackupError> {
     backup(database, to, |_| Ok(()))
 }
 
@@ -41,7 +41,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_backup_is_one_private_file_and_overwrites_nothing() {
+fn a_backup_is_one_private_new_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "acme");
     let elsewhere = tempfile::tempdir().unwrap();
@@ -51,8 +51,8 @@ fn a_backup_is_one_private_file_and_overwrites_nothing() {
     assert_eq!(names(elsewhere.path()), ["b.db"]);
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o7777, 0o600);
     let before = fs::read(&to).unwrap();
-    assert!(matches!(plain_backup(&path, &to), Err(CopyError::Exists(_))));
-    assert!(matches!(plain_backup(&folder.path().join("none"), &to), Err(CopyError::Io { .. })));
+    assert!(matches!(plain_backup(&path, &to), Err(BackupError::Exists(_))));
+    assert!(matches!(plain_backup(&folder.path().join("none"), &to), Err(BackupError::Io { .. })));
     assert_eq!((fs::read(&to).unwrap(), names(elsewhere.path())), (before, vec!["b.db".into()]));
     assert_eq!(accounts_in(&to), ["acme"]);
 }
@@ -67,7 +67,7 @@ impl Drop for StopOnDrop<'_> {
 
 /// Every line of the activity log is written with a second one: a copy has both or neither.
 #[test]
-fn a_backup_under_writes_is_one_moment() {
+fn a_backup_during_writes_is_one_state() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "acme");
     let stop = AtomicBool::new(false);
@@ -106,7 +106,7 @@ fn a_backup_under_writes_is_one_moment() {
 }
 
 #[test]
-fn a_restore_keeps_what_it_replaces() {
+fn a_restore_keeps_the_replaced_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "old");
     let saved = folder.path().join("saved");
@@ -115,20 +115,20 @@ fn a_restore_keeps_what_it_replaces() {
     state
         .write(|tx| accounts::add(tx, now(), &"new".parse().unwrap(), None, &RecipientRule::Any))
         .unwrap();
-    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::InUse(_))));
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(BackupError::InUse(_))));
     drop(state);
     let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
     assert_eq!(accounts_in(&path), ["old"]);
-    let kept = replaced.kept.unwrap();
+    let kept = replaced.replaced.unwrap();
     assert_eq!(kept, folder.path().join("state.db.replaced-20260102T030405.000Z"));
     assert_eq!(accounts_in(&kept), ["new", "old"]);
     let missing = folder.path().join("elsewhere.db");
-    assert_eq!(replace(&missing, &saved, now(), |_| Ok(())).unwrap().kept, None);
+    assert_eq!(replace(&missing, &saved, now(), |_| Ok(())).unwrap().replaced, None);
     assert_eq!(accounts_in(&missing), ["old"]);
 }
 
 #[test]
-fn a_damaged_database_is_replaced_and_its_files_put_away() {
+fn a_damaged_database_is_replaced_with_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "old");
     let saved = folder.path().join("saved");
@@ -136,14 +136,14 @@ fn a_damaged_database_is_replaced_and_its_files_put_away() {
     fs::write(&path, "no database".repeat(1000)).unwrap();
     fs::write(folder.path().join("state.db-wal"), "another's").unwrap();
     let replaced = replace(&path, &saved, now(), |_| Ok(())).unwrap();
-    assert_eq!(replaced.before, Before::default());
+    assert_eq!(replaced.previous, PreviousDatabase::default());
     assert!(!folder.path().join("state.db-wal").exists());
     assert_eq!(accounts_in(&path), ["old"]);
-    assert!(fs::read(replaced.kept.unwrap()).unwrap().starts_with(b"no database"));
+    assert!(fs::read(replaced.replaced.unwrap()).unwrap().starts_with(b"no database"));
 }
 
 #[test]
-fn what_cannot_be_restored_leaves_all_as_it_was() {
+fn a_refused_restore_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "acme");
     let saved = folder.path().join("saved");
@@ -154,11 +154,11 @@ fn what_cannot_be_restored_leaves_all_as_it_was() {
         replace(&path, &saved, now(), |_| Ok(())).unwrap_err()
     };
     let newer = save("PRAGMA user_version = 99");
-    assert!(matches!(newer, CopyError::Newer { found: 99, .. }), "{newer:?}");
+    assert!(matches!(newer, BackupError::Newer { found: 99, .. }), "{newer:?}");
     let foreign = save("PRAGMA foreign_keys = off; DROP TABLE import");
-    assert!(matches!(foreign, CopyError::NotOurs(_)), "{foreign:?}");
+    assert!(matches!(foreign, BackupError::NotStateDatabase(_)), "{foreign:?}");
     let bytes = fs::read(&path).unwrap();
     fs::write(&saved, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(CopyError::Damaged { .. })));
+    assert!(matches!(replace(&path, &saved, now(), |_| Ok(())), Err(BackupError::Damaged { .. })));
     assert_eq!(accounts_in(&path), ["acme"]);
 }

@@ -7,13 +7,13 @@ use rusqlite::Connection;
 
 use super::*;
 
-fn writers() -> (tempfile::TempDir, PathBuf, Writers) {
+fn writers() -> (tempfile::TempDir, PathBuf, GroupCommit) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     std::fs::write(&path, "").unwrap();
     let connection = connection::connect(&path).unwrap();
     connection.execute_batch("CREATE TABLE t (x INTEGER PRIMARY KEY)").unwrap();
-    let writers = Writers::new(&path, connection);
+    let writers = GroupCommit::new(&path, connection);
     (folder, path, writers)
 }
 
@@ -39,12 +39,12 @@ fn commits(path: &Path) -> usize {
 }
 
 /// Runs writers 0 to `count` - 1, all of which wait before the first begins.
-fn together<T: Send>(
-    writers: &Writers,
+fn run_all<T: Send>(
+    writers: &GroupCommit,
     count: i64,
     work: impl Fn(i64, &Transaction<'_>) -> Result<T> + Sync,
 ) -> Vec<std::thread::Result<Result<T>>> {
-    let held = writers.turn();
+    let held = writers.lock_writer();
     std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> =
@@ -58,27 +58,27 @@ fn together<T: Send>(
 }
 
 #[test]
-fn a_lone_writer_commits_at_once() {
+fn a_lone_writer_commits_immediately() {
     let (_folder, path, writers) = writers();
     writers.write(|tx| put(tx, 7)).unwrap();
     assert_eq!(rows(&path), [7]);
-    assert!(writers.turn().group.is_none());
+    assert!(writers.lock_writer().group.is_none());
 }
 
 #[test]
-fn those_who_wait_share_a_commit_and_none_returns_before_it() {
+fn waiting_writers_share_a_commit() {
     let (_folder, path, writers) = writers();
     let before = commits(&path);
-    let ended = together(&writers, 20, |n, tx| put(tx, n));
+    let ended = run_all(&writers, 20, |n, tx| put(tx, n));
     assert!(ended.into_iter().all(|one| one.unwrap().is_ok()));
     assert_eq!(commits(&path), before + 1);
     assert_eq!(rows(&path), (0..20).collect::<Vec<_>>());
 }
 
 #[test]
-fn an_error_and_a_panic_take_back_their_own_alone() {
+fn an_error_or_panic_undoes_its_own_changes() {
     let (_folder, path, writers) = writers();
-    let ended = together(&writers, 12, |n, tx| {
+    let ended = run_all(&writers, 12, |n, tx| {
         put(tx, n)?;
         match n % 3 {
             0 => Ok(()),
@@ -99,9 +99,9 @@ fn an_error_and_a_panic_take_back_their_own_alone() {
 }
 
 #[test]
-fn when_sqlite_takes_back_everything_nobody_is_told_that_it_is_there() {
+fn a_full_rollback_fails_for_all_writers() {
     let (_folder, path, writers) = writers();
-    let ended = together(&writers, 8, |n, tx| {
+    let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;
         if n == 3 {
             // As after a full disk: the transaction of all its writers is rolled back.
@@ -119,12 +119,12 @@ fn when_sqlite_takes_back_everything_nobody_is_told_that_it_is_there() {
 }
 
 #[test]
-fn a_commit_that_fails_fails_for_all_and_the_next_one_works() {
+fn a_failed_commit_fails_for_all_its_writers() {
     let (_folder, path, writers) = writers();
     // SQLite checks a deferred reference only in the commit.
     let deferred = "CREATE TABLE r (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)";
-    writers.alone(|connection| connection.execute_batch(deferred)).unwrap();
-    let ended = together(&writers, 5, |n, tx| {
+    writers.run_outside(|connection| connection.execute_batch(deferred)).unwrap();
+    let ended = run_all(&writers, 5, |n, tx| {
         put(tx, n)?;
         tx.execute("INSERT INTO r VALUES (99)", [])?;
         Ok(())
@@ -136,7 +136,7 @@ fn a_commit_that_fails_fails_for_all_and_the_next_one_works() {
 }
 
 #[test]
-fn many_writers_at_random_lose_nothing() {
+fn many_random_writers_lose_nothing() {
     let (_folder, path, writers) = writers();
     let start = Barrier::new(8);
     std::thread::scope(|scope| {

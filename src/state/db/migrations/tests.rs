@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{MIGRATIONS, known};
+use super::schema::{MIGRATIONS, newest};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::recipient::RecipientRule;
 use crate::report::ImportState;
 use crate::state::db::backup;
-use crate::state::imports::{Filter, ImportRow};
-use crate::state::{Error, State, accounts, activity, deliveries, endpoints, imports, keys};
+use crate::state::imports::{ImportFilter, ImportRow};
+use crate::state::{
+    BackupError, Error, State, accounts, activity, deliveries, endpoints, imports, keys,
+};
 
 const DATA: &str = include_str!("../../../../tests/upgrade/schema-1.sql");
 
@@ -51,7 +53,7 @@ fn column(database: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_first_schema_has_a_row_in_every_table_of_the_test() {
+fn the_first_schema_has_rows_in_every_table() {
     let folder = tempfile::tempdir().unwrap();
     let old = Connection::open(first(folder.path())).unwrap();
     for table in column(&old, "SELECT name FROM sqlite_schema WHERE type = 'table'") {
@@ -61,7 +63,7 @@ fn the_first_schema_has_a_row_in_every_table_of_the_test() {
 }
 
 #[test]
-fn an_upgrade_keeps_every_row_and_makes_a_copy_first() {
+fn an_upgrade_copies_and_keeps_every_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
@@ -70,29 +72,29 @@ fn an_upgrade_keeps_every_row_and_makes_a_copy_first() {
     assert_eq!(backup::check(&copies[0]).unwrap(), 1);
     let (old, new) = (Connection::open(&copies[0]).unwrap(), Connection::open(&path).unwrap());
     assert_eq!(rows(&new, &old), rows(&old, &old));
-    assert_eq!(backup::check(&path).unwrap(), known());
+    assert_eq!(backup::check(&path).unwrap(), newest());
     drop(State::open(&path).unwrap());
     assert_eq!(self::copies(folder.path()).len(), 1, "an upgrade happens once");
 }
 
 #[test]
-fn an_upgraded_schema_is_as_a_new_one() {
+fn an_upgraded_schema_equals_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let upgraded = first(folder.path());
-    let fresh = folder.path().join("fresh.db");
+    let new = folder.path().join("new.db");
     drop(State::open(&upgraded).unwrap());
-    drop(State::open(&fresh).unwrap());
+    drop(State::open(&new).unwrap());
     let schema = |path: &Path| {
         let sql =
             "SELECT type || name || tbl_name || coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
         column(&Connection::open(path).unwrap(), sql)
     };
-    assert_eq!(schema(&upgraded), schema(&fresh));
-    assert!(copies(folder.path()).iter().all(|copy| !copy.to_string_lossy().contains("fresh")));
+    assert_eq!(schema(&upgraded), schema(&new));
+    assert!(copies(folder.path()).iter().all(|copy| !copy.to_string_lossy().contains("new.db")));
 }
 
 #[test]
-fn what_was_upgraded_reads_as_it_should() {
+fn upgraded_rows_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&first(folder.path())).unwrap();
     let acme: AccountId = "ACME-1".parse().unwrap();
@@ -106,16 +108,16 @@ fn what_was_upgraded_reads_as_it_should() {
             assert_eq!(keys::list(tx, Some(&acme), true)?.len(), 2);
             assert_eq!(endpoints::list(tx, Some(&acme))?.len(), 2);
             let rows: Vec<ImportRow<serde_json::Value>> =
-                imports::list(tx, &Filter { limit: 9, ..Filter::default() })?;
+                imports::list(tx, &ImportFilter { limit: 9, ..ImportFilter::default() })?;
             let states: Vec<_> = rows.iter().map(|row| row.state).collect();
             let expected = [ImportState::Running, ImportState::Queued, ImportState::Completed];
             assert_eq!(states, expected);
             assert_eq!(rows[2].report.as_ref().unwrap().records.accepted, 3);
-            let spent = imports::spent_by(tx, &acme, "e.manifest")?;
+            let spent = imports::find_spender(tx, &acme, "e.manifest")?;
             assert_eq!(spent.as_ref().map(ImportId::as_str), Some("sftp1-41"));
-            let all = deliveries::Filter { limit: 9, ..Default::default() };
+            let all = deliveries::DeliveryFilter { limit: 9, ..Default::default() };
             assert_eq!(deliveries::list(tx, &all)?.len(), 2);
-            assert_eq!(deliveries::attempts(tx, 2)?.len(), 1);
+            assert_eq!(deliveries::list_attempts(tx, 2)?.len(), 1);
             assert_eq!(activity::recent(tx, Some(&acme), 9)?.len(), 2);
             Ok::<_, Error>(())
         })
@@ -123,7 +125,7 @@ fn what_was_upgraded_reads_as_it_should() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_with_the_way_back() {
+fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
@@ -136,11 +138,11 @@ fn a_newer_schema_is_refused_with_the_way_back() {
     assert!(error.to_string().contains(&way_back), "{error}");
     std::fs::remove_file(copy).unwrap();
     let error = State::open(&path).unwrap_err().to_string();
-    assert!(error.contains(&format!("state.db.schema-{}-TIME", known())), "{error}");
+    assert!(error.contains(&format!("state.db.schema-{}-TIME", newest())), "{error}");
 }
 
 #[test]
-fn without_a_copy_there_is_no_upgrade() {
+fn an_upgrade_without_a_copy_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     let raw = Connection::open(&path).unwrap();
@@ -153,7 +155,7 @@ fn without_a_copy_there_is_no_upgrade() {
     .unwrap();
     drop(raw);
     let error = State::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Copy(backup::CopyError::Damaged { .. })), "{error:?}");
+    assert!(matches!(error, Error::Backup(BackupError::Damaged { .. })), "{error:?}");
     let raw = Connection::open(&path).unwrap();
     let version: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 1);

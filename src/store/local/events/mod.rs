@@ -86,7 +86,7 @@ pub fn begin(
         return Ok(Begun::Before(committed));
     }
     folders.unfinished.parent().map_or(Ok(()), durable::create_folders)?;
-    durable::create_passing_folder(&folders.unfinished)?;
+    durable::create_temporary_folder(&folders.unfinished)?;
     let parts = Parts {
         folder: folders.unfinished.clone(),
         settings: writer_settings::Settings::new(account, import, schema),
@@ -133,7 +133,7 @@ impl EventsWriter {
     /// Writes the last group, closes the files and renames the folder.
     pub fn commit(self) -> Result<Committed, Error> {
         let records = self.parts.finish(self.group)?.close()?;
-        durable::publish_folder(&self.folders.unfinished, &self.folders.committed)?;
+        durable::publish(&self.folders.unfinished, &self.folders.committed)?;
         Ok(Committed { records, moved_ids: 0 })
     }
 }

@@ -73,7 +73,7 @@ impl World {
     fn replace(&mut self, name: &str) {
         let claimed = self.unfinished().and_then(|n| {
             let is_data = self.rows[&n].claim.data.as_ref().is_some_and(|data| data.name == name);
-            self.spool.get(&(n, Part::Data)).filter(|_| is_data)
+            self.spool.get(&(n, PairFile::Data)).filter(|_| is_data)
         });
         if let Some(ino) = self.incoming.get(name).or(claimed) {
             let version = self.inodes[ino].version;
@@ -102,7 +102,7 @@ impl World {
         let pid = i32::try_from(n).unwrap() + self.connections[n].session + 1;
         let bytes = format!("<38>Nov 25 18:12:24 internal-sftp[{pid}]: {message}").into_bytes();
         if let Some(daemon) = &mut self.daemon {
-            daemon.ledger.hear(Heard { uid: UID, pid, at, bytes });
+            daemon.ledger.process(LogLine { uid: UID, pid, at, bytes });
         }
     }
 }

@@ -5,25 +5,25 @@ use super::*;
 
 impl World {
     pub(super) fn restart(&mut self) {
-        let mut ledger = Ledger::new(UID..=UID);
-        ledger.follow([(UID, account())].into_iter());
+        let mut ledger = SessionTracker::new(UID..=UID);
+        ledger.set_accounts([(UID, account())].into_iter());
         let since = self.moment();
-        let facts = ledger.facts(&account());
+        let facts = ledger.outcomes_mut(&account());
         for (name, fact) in self.stored.drain(..) {
-            let fact = Fact { writers: Default::default(), replaced_at: None, ..fact };
-            facts.remember(Name::of(&name), fact);
+            let fact = UploadOutcome { writers: Default::default(), replaced_at: None, ..fact };
+            facts.load(LoggedName::of(&name), fact);
         }
-        facts.hears_since(since);
+        facts.set_complete_since(since);
         self.daemon =
-            Some(Daemon { ledger, order: Order::new(), plan: Vec::new(), claiming: None });
+            Some(Daemon { ledger, order: ArrivalOrder::new(), plan: Vec::new(), claiming: None });
     }
 
     pub(super) fn crash(&mut self, stored: bool) {
         let Some(daemon) = self.daemon.take() else { return };
-        let facts = daemon.ledger.facts_of(&account()).filter(|_| stored);
+        let facts = daemon.ledger.outcomes(&account()).filter(|_| stored);
         self.stored = NAMES
             .iter()
-            .filter_map(|name| Some((name.to_string(), facts?.get(&Name::of(name))?.clone())))
+            .filter_map(|name| Some((name.to_string(), facts?.get(&LoggedName::of(name))?.clone())))
             .collect();
     }
 
@@ -34,7 +34,7 @@ impl World {
     pub(super) fn scan(&mut self) {
         let began = self.moment();
         if let Some(n) = self.unfinished() {
-            let step = Step::first(&self.rows[&n].claim);
+            let step = ClaimStep::first(&self.rows[&n].claim);
             self.daemon.as_mut().unwrap().claiming = Some((n, step, began));
             return;
         }
@@ -42,27 +42,27 @@ impl World {
         self.daemon.as_mut().unwrap().plan = plan;
     }
 
-    pub(super) fn decide(&self) -> Vec<Take> {
+    pub(super) fn decide(&self) -> Vec<PlannedClaim> {
         self.decide_at(self.now)
     }
 
-    pub(super) fn decide_at(&self, now: i64) -> Vec<Take> {
-        let sight = self.sight(now);
+    pub(super) fn decide_at(&self, now: i64) -> Vec<PlannedClaim> {
+        let snapshot = self.snapshot(now);
         if self.rules == Rules::Before {
-            return rules::decide(self, &sight);
+            return rules::decide(self, &snapshot);
         }
         let Some(daemon) = &self.daemon else { return Vec::new() };
-        let upload = |entry: &Entry| {
-            let facts = daemon.ledger.facts_of(&account());
-            let upload = facts.map(|facts| facts.upload(&Name::of(&entry.name), entry.ctime));
-            upload.unwrap_or_else(Upload::default)
+        let upload = |entry: &DirEntry| {
+            let facts = daemon.ledger.outcomes(&account());
+            let upload = facts.map(|facts| facts.upload(&LoggedName::of(&entry.name), entry.ctime));
+            upload.unwrap_or_else(UploadState::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
-        pairing::decide(&sight, &daemon.order, &Pairing::default(), spent, upload).take
+        pairing::decide(&snapshot, &daemon.order, &Pairing::default(), spent, upload).claims
     }
 
-    fn sight(&self, now: i64) -> Sight {
-        let mut sight = Sight { tick: self.ms(now), ..Sight::default() };
+    fn snapshot(&self, now: i64) -> Snapshot {
+        let mut snapshot = Snapshot { tick: self.ms(now), ..Snapshot::default() };
         for (name, ino) in &self.incoming {
             let inode = &self.inodes[ino];
             let entry = self.entry(name, inode);
@@ -70,24 +70,24 @@ impl World {
             let age = Age { then: age, since: Duration::ZERO };
             let is_open = self.connections.iter().any(|c| c.handle == Some(*ino));
             if MANIFESTS.contains(&name.as_str()) {
-                let content = if is_open { Content::BeingWritten } else { content() };
-                sight.manifests.push(ManifestSeen { entry, content, age });
+                let content = if is_open { ManifestContent::BeingWritten } else { content() };
+                snapshot.manifests.push(ListedManifest { entry, content, age });
                 continue;
             }
             if name == DATA {
-                sight.ages.insert(name.clone(), age);
+                snapshot.ages.insert(name.clone(), age);
                 if is_open {
-                    sight.being_written.insert(name.clone());
+                    snapshot.being_written.insert(name.clone());
                 }
             }
-            sight.files.push(entry);
+            snapshot.files.push(entry);
         }
-        sight
+        snapshot
     }
 
-    fn entry(&self, name: &str, inode: &Inode) -> Entry {
+    fn entry(&self, name: &str, inode: &Inode) -> DirEntry {
         let (name, ctime) = (name.to_owned(), self.ms(inode.ctime));
-        Entry { name, kind: Kind::Regular, size: 1, ctime, dev: 1, ino: inode.ino, nlink: 1 }
+        DirEntry { name, kind: FileKind::Regular, size: 1, ctime, dev: 1, ino: inode.ino, nlink: 1 }
     }
 
     fn ms(&self, ms: i64) -> Timestamp {
@@ -103,7 +103,7 @@ impl World {
             let claim = take.claim();
             self.last_import += 1;
             let n = self.last_import;
-            daemon.claiming = Some((n, Step::first(&claim), began));
+            daemon.claiming = Some((n, ClaimStep::first(&claim), began));
             self.spent.entry(claim.manifest.name.clone()).or_insert(n);
             let refusal = take.data.err().map(|failure| failure.to_string());
             self.rows.insert(n, Row { claim, refusal, is_queued: false });
@@ -111,19 +111,21 @@ impl World {
         };
         let claim = self.rows[&n].claim.clone();
         let file = match step {
-            Step::Take(Part::Data) | Step::Return(Part::Data) => claim.data.as_ref(),
+            ClaimStep::Move(PairFile::Data) | ClaimStep::MoveBack(PairFile::Data) => {
+                claim.data.as_ref()
+            }
             _ => Some(&claim.manifest),
         };
         let next = match (step, file) {
-            (Step::Take(part), Some(file)) => match self.take(n, part, file) {
+            (ClaimStep::Move(part), Some(file)) => match self.take(n, part, file) {
                 true => step.done(&claim),
-                false => Step::undo(),
+                false => ClaimStep::undo(),
             },
-            (Step::Return(part), Some(file)) => {
+            (ClaimStep::MoveBack(part), Some(file)) => {
                 self.return_file(n, part, file);
                 step.done(&claim)
             }
-            (Step::Queue, _) => {
+            (ClaimStep::Queue, _) => {
                 self.queue(n, &claim, began);
                 self.daemon.as_mut().unwrap().claiming = None;
                 return;
@@ -140,7 +142,7 @@ impl World {
     }
 
     /// Takes a file like the real claim: from the spool, or the scanned one from incoming.
-    fn take(&mut self, n: usize, part: Part, file: &FileId) -> bool {
+    fn take(&mut self, n: usize, part: PairFile, file: &FileId) -> bool {
         let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
         if let Some(ino) = self.spool.get(&(n, part)) {
             return *ino == file.ino && !is_open(*ino);
@@ -152,7 +154,7 @@ impl World {
         }
         let ino = inode.ino;
         self.spool.insert((n, part), ino);
-        if part == Part::Manifest && self.rules == Rules::Before {
+        if part == PairFile::Manifest && self.rules == Rules::Before {
             return true; // it is a copy
         }
         self.incoming.remove(&file.name);
@@ -160,7 +162,7 @@ impl World {
         true
     }
 
-    fn return_file(&mut self, n: usize, part: Part, file: &FileId) {
+    fn return_file(&mut self, n: usize, part: PairFile, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
             // The new file replaces it, as if written over it.
@@ -171,7 +173,7 @@ impl World {
         self.incoming.insert(file.name.clone(), ino);
         self.inodes.get_mut(&ino).unwrap().ctime = self.now;
         let at = self.moment();
-        if part == Part::Manifest {
+        if part == PairFile::Manifest {
             let order = &mut self.daemon.as_mut().unwrap().order;
             let place = order.len() as u64;
             order.entry(file.name.clone()).or_insert(Arrival { at, place });
@@ -183,26 +185,26 @@ impl World {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
         let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
-        let manifest = version(Part::Manifest).unwrap().version;
-        let outcome = match (&row.refusal, version(Part::Data)) {
+        let manifest = version(PairFile::Manifest).unwrap().version;
+        let outcome = match (&row.refusal, version(PairFile::Data)) {
             (Some(text), _) => Err(text.clone()),
             (None, data) => Ok(data.unwrap().version),
         };
-        if let Some(false) = version(Part::Data).map(|data| data.is_complete) {
+        if let Some(false) = version(PairFile::Data).map(|data| data.is_complete) {
             self.breaks_unless_crashed("half a file is imported".into());
         }
         let daemon = self.daemon.as_mut().unwrap();
         daemon.order.remove(&claim.manifest.name);
         for file in claim.data.iter().chain([&claim.manifest]) {
-            daemon.ledger.facts(&account()).claimed(&Name::of(&file.name), began);
+            daemon.ledger.outcomes_mut(&account()).claimed(&LoggedName::of(&file.name), began);
         }
         let name = &claim.manifest.name;
         self.judge(Answer { manifest: name.clone(), version: manifest, outcome });
     }
 }
 
-fn content() -> Content {
-    Content::Read(Verdict::Valid {
+fn content() -> ManifestContent {
+    ManifestContent::Read(ParsedManifest::Valid {
         data_type: crate::report::DataType::Event,
         data_file: DATA.into(),
         client_email: "a@example.com".into(),

@@ -75,7 +75,7 @@ impl Unfinished {
     /// # Errors
     /// After an error the database may or may not be at `path`.
     pub fn publish(self, path: &Path) -> Result<(), Error> {
-        Ok(durable::publish_file(&self.path, path)?)
+        Ok(durable::publish(&self.path, path)?)
     }
 
     fn remove(&self) -> Result<(), IoError> {

@@ -10,15 +10,15 @@ use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::Mode;
 
-use super::claim::{Claim, MANIFEST};
-use super::layout::Layout;
+use super::Claim;
 use crate::account::AccountId;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
+use crate::spool::layout::{Layout, MANIFEST};
 
 /// An import that an earlier version claimed.
 #[derive(Debug)]
-pub struct Lingering<'a> {
+pub struct EarlierClaim<'a> {
     pub account: &'a AccountId,
     pub import: &'a ImportId,
     pub claim: &'a Claim,
@@ -28,7 +28,7 @@ pub struct Lingering<'a> {
     pub text: Option<&'a str>,
 }
 
-impl Lingering<'_> {
+impl EarlierClaim<'_> {
     /// Leaves the manifest in one place: in incoming if the claim is executed again, else in the
     /// spool. Idempotent.
     pub fn finish(&self, layout: &Layout) -> io::Result<()> {

@@ -1,0 +1,48 @@
+//! [`FileId`]: a file that a claim moves. Pure.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::error::ClaimError;
+use crate::spool::incoming::entry::DirEntry;
+use crate::spool::layout::{DATA, MANIFEST};
+
+/// A file to claim: exactly this content under this name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    /// Its name in incoming.
+    pub name: String,
+    pub dev: u64,
+    pub ino: u64,
+    pub ctime: Timestamp,
+    /// Whether it is a regular file with one name. Other files are moved unopened, to be refused.
+    pub plain: bool,
+}
+
+impl FileId {
+    pub fn of(entry: &DirEntry) -> Self {
+        let DirEntry { dev, ino, ctime, .. } = *entry;
+        Self { name: entry.name.clone(), dev, ino, ctime, plain: entry.is_plain() }
+    }
+
+    pub fn changed(&self) -> ClaimError {
+        ClaimError::Changed { name: self.name.clone() }
+    }
+}
+
+/// One of the files of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PairFile {
+    Data,
+    Manifest,
+}
+
+impl PairFile {
+    /// Its name in the spool.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Data => DATA,
+            Self::Manifest => MANIFEST,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! [`Snapshot`]: an account's incoming as one scan found it. Pure.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::entry::DirEntry;
+use crate::report::DataType;
+
+/// The values that could be read from a manifest, for the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManifestValues {
+    /// `type`
+    pub data_type: Option<DataType>,
+    /// `fileName`
+    pub data_file: Option<String>,
+    /// `clientEmail`
+    pub client_email: Option<String>,
+}
+
+/// The result of parsing a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParsedManifest {
+    /// Every value is valid.
+    Valid {
+        /// `type`
+        data_type: DataType,
+        /// `fileName`
+        data_file: String,
+        /// `clientEmail`
+        client_email: String,
+    },
+    /// A value is invalid, or the upload is incomplete.
+    Invalid {
+        /// What is wrong and where, joined by `; `.
+        findings: String,
+        /// The values that could be read.
+        values: ManifestValues,
+    },
+}
+
+impl ParsedManifest {
+    pub fn values(&self) -> ManifestValues {
+        match self {
+            Self::Invalid { values, .. } => values.clone(),
+            Self::Valid { data_type, data_file, client_email } => ManifestValues {
+                data_type: Some(*data_type),
+                data_file: Some(data_file.clone()),
+                client_email: Some(client_email.clone()),
+            },
+        }
+    }
+}
+
+/// The content of a manifest, as far as the scan could read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManifestContent {
+    /// Somebody has it open for writing.
+    BeingWritten,
+    /// It is not a regular file or has several names, and was not opened.
+    NotPlain,
+    Read(ParsedManifest),
+}
+
+/// A manifest in incoming.
+#[derive(Clone, Debug)]
+pub struct ListedManifest {
+    pub entry: DirEntry,
+    pub content: ManifestContent,
+    /// How long it has been unchanged.
+    pub age: Age,
+}
+
+/// The age of a file's last change. The host's clock is read once, at the first scan; afterwards
+/// the monotonic clock counts. So if the host's clock jumps while a file waits, the wait neither
+/// ends early, which would refuse a good upload, nor lasts for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Age {
+    /// The age at the first scan, by the host's clock.
+    pub then: Duration,
+    /// The time since the first scan.
+    pub since: Duration,
+}
+
+impl Age {
+    /// Returns the age of a change at `ctime`. A change in the future means that the clock was set
+    /// back: its age is unknown and counts as zero.
+    pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
+    }
+
+    /// Returns what is left of `period` since the last change. `None` if it is over.
+    pub fn left(self, period: Duration) -> Option<Duration> {
+        period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
+    }
+}
+
+/// A snapshot of an account's incoming, with everything that decisions need.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The manifests, in any order.
+    pub manifests: Vec<ListedManifest>,
+    /// All other files with usable names, in any order.
+    pub files: Vec<DirEntry>,
+    /// The names of data files that somebody has open for writing.
+    pub being_written: HashSet<String>,
+    /// How long each data file that a manifest names has been unchanged, by name.
+    pub ages: HashMap<String, Age>,
+    /// The clock tick when the listing began: later changes have at least this ctime.
+    pub tick: Timestamp,
+    /// The time from the listing until the next clock tick.
+    pub next_tick: Duration,
+}

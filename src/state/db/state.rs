@@ -1,0 +1,187 @@
+//! [`State`]: the open state database.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::connection::{self, connect, detect_damage};
+use super::error::{Error, Result};
+use super::group_commit::GroupCommit;
+use super::migrations;
+use super::transaction::Transaction;
+use crate::files::IoError;
+use crate::files::durable::{create_private_file, parent, remove_file, with_suffix};
+use crate::files::owner::{Owner, OwnerRights};
+
+/// The open state database, shared by reference. One writer runs at a time, and one reader; readers
+/// don't wait for writers.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    owner: Owner,
+    pub(super) writers: GroupCommit,
+    reader: Mutex<Connection>,
+}
+
+impl State {
+    /// Opens `path`, creating and migrating it as needed. Only its owner can read it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = || IoError::of("create or open the state database", path);
+        let owner = Owner::of(parent(path)).map_err(failed())?;
+        let _rights = owner.assume().map_err(failed())?;
+        create_private(path).map_err(failed())?;
+        let mut connection = connect(path)?;
+        migrations::run(&mut connection, path).map_err(|error| detect_damage(error, path))?;
+        let reader = connect(path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        let writers = GroupCommit::new(path, connection);
+        Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
+    }
+
+    /// Sets the user who runs this command, for the activity log. Later calls change nothing.
+    pub fn set_actor(&self, name: &str) {
+        self.writers.set_actor(name);
+    }
+
+    /// Reads the whole database and checks it for damage. Takes about a second for each 500 MB.
+    pub fn check(&self) -> Result<()> {
+        self.read(|tx| connection::check(tx, &self.path))
+    }
+
+    /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
+    ///
+    /// # Errors
+    /// The error of `work`, after which nothing is changed, or the commit's error.
+    pub fn write<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let _rights = self.rights()?;
+        self.writers.write(work)
+    }
+
+    /// Runs `work` on one consistent view of the database.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let _rights = self.rights()?;
+        // A panic while the lock was held rolled back its transaction: the connection is usable.
+        let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction().map_err(Error::from)?;
+        work(&Transaction::new(&transaction, None))
+    }
+
+    /// Copies the write-ahead log into the database file and truncates the log, unless another
+    /// connection is reading it.
+    pub fn checkpoint(&self) -> Result<()> {
+        let _rights = self.rights()?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        Ok(self.writers.run_outside(|connection| connection.query_row(sql, [], |_| Ok(())))?)
+    }
+
+    /// Returns a number that changes whenever another process has committed a change.
+    pub fn data_version(&self) -> Result<i64> {
+        let _rights = self.rights()?;
+        Ok(self.writers.data_version()?)
+    }
+
+    fn rights(&self) -> Result<OwnerRights> {
+        Ok(self.owner.assume().map_err(IoError::of("act as the owner of", parent(&self.path)))?)
+    }
+}
+
+/// Creates an empty file at `path` if there is none, readable by its owner only. SQLite gives the
+/// files beside it the same owner and mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    if is_there(path)? {
+        return Ok(());
+    }
+    // It gets its name only when it is private: another process can open it from then on.
+    let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
+    remove_file(&hidden).map_err(|error| error.source)?; // a crash may have left one
+    create_private_file(&hidden).map_err(|error| error.source)?;
+    let named = match std::fs::hard_link(&hidden, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        named => named,
+    };
+    std::fs::remove_file(&hidden)?;
+    named
+}
+
+/// Returns whether the database exists. It and the files that SQLite keeps beside it must be
+/// regular files.
+fn is_there(path: &Path) -> io::Result<bool> {
+    for ending in ["-wal", "-shm", "-journal", ""] {
+        let path = with_suffix(path, ending);
+        let found = match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            found => found?,
+        };
+        let problem = match found.is_symlink() {
+            true => "a symbolic link, which is not followed",
+            false => "not a regular file",
+        };
+        if !found.is_file() {
+            let path = path.display();
+            return Err(io::Error::other(format!("{path} is {problem}; remove it")));
+        }
+        if ending.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A compromised daemon could create these links for root's next command.
+    #[test]
+    fn links_and_fifos_in_its_place_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("state.db"), folder.path().join("precious"));
+        for exists in [false, true] {
+            std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
+            assert_eq!(std::fs::read(&elsewhere).unwrap_or_default(), b"");
+            assert_eq!(elsewhere.exists(), exists);
+            std::fs::write(&elsewhere, "").unwrap(); // empty: SQLite would use it as a new database
+            std::fs::remove_file(&path).unwrap();
+        }
+        for beside in ["state.db-wal", "state.db-shm", "state.db-journal"] {
+            let link = folder.path().join(beside);
+            std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
+            assert_eq!(std::fs::read(&elsewhere).unwrap(), b"", "{beside}");
+            std::fs::remove_file(&link).unwrap();
+            nix::unistd::mkfifo(&link, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            let error = State::open(&path).unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains("regular"));
+            std::fs::remove_file(&link).unwrap();
+        }
+    }
+
+    /// Two commands can be the first ones on a new host at the same time.
+    #[test]
+    fn opening_waits_for_another_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN IMMEDIATE").unwrap();
+        std::thread::scope(|scope| {
+            let opened = scope.spawn(|| State::open(&path));
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(!opened.is_finished());
+            other.execute_batch("COMMIT").unwrap();
+            opened.join().unwrap().unwrap();
+        });
+    }
+}

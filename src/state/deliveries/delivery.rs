@@ -1,0 +1,181 @@
+//! Milestones, deliveries and attempts: their types, and how they are written.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use crate::state::db::transaction::{parsed, time};
+use crate::state::{Error, Result, Transaction, millis};
+
+/// A milestone of an import, as it is stored and delivered.
+#[derive(Clone, Debug)]
+pub struct MilestoneRow {
+    /// `msg_…`: the webhook-id header, and part of the mail's Message-ID.
+    pub id: String,
+    pub import: Option<String>,
+    pub account: String,
+    /// `import.picked_up`, …
+    pub kind: String,
+    pub at: Timestamp,
+    /// JSON with type, timestamp and data: the body that a webhook sends, byte for byte.
+    pub body: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    Email,
+    Webhook,
+}
+
+impl Channel {
+    /// Returns the channel's name in the state database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+impl FromStr for Channel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "email" => Ok(Self::Email),
+            "webhook" => Ok(Self::Webhook),
+            _ => Err(Error::Value(format!("the channel {text:?}"))),
+        }
+    }
+}
+
+/// What is needed for an attempt at a delivery.
+#[derive(Clone, Debug)]
+pub struct DeliveryTask {
+    pub milestone: MilestoneRow,
+    pub channel: Channel,
+    /// A mail address, or an endpoint's name.
+    pub destination: String,
+    /// Attempts since the delivery was enqueued or last retried by hand.
+    pub attempts: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    pub at: Timestamp,
+    pub took_ms: i64,
+    /// The server's answer, or why there was none.
+    pub outcome: String,
+}
+
+/// The state of a delivery after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    Delivered,
+    /// Pending, with the time of the next attempt.
+    Retry(Timestamp),
+    Failed,
+}
+
+/// Writes a milestone. Returns false, and writes nothing, if the import has it already.
+pub fn add_milestone(tx: &Transaction<'_>, milestone: &MilestoneRow) -> Result<bool> {
+    let MilestoneRow { id, import, account, kind, at, body } = milestone;
+    let added = tx.change(
+        "INSERT INTO milestone (id, import, account, type, at, body, retry)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+                 coalesce((SELECT retries FROM import WHERE id = ?2), 0))
+         ON CONFLICT DO NOTHING",
+        params![id, import, account, kind, millis(*at), body],
+    )?;
+    Ok(added == 1)
+}
+
+/// Writes a delivery of `milestone` that is due immediately. An error if the milestone has that
+/// delivery already.
+pub fn add(
+    tx: &Transaction<'_>,
+    milestone: &MilestoneRow,
+    channel: Channel,
+    destination: &str,
+) -> Result<()> {
+    let lane = lane(channel, &milestone.account, destination);
+    tx.change(
+        "INSERT INTO delivery (milestone, channel, destination, lane, next_attempt_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![milestone.id, channel.as_str(), destination, lane, millis(milestone.at)],
+    )?;
+    Ok(())
+}
+
+/// Returns the lane of a delivery. All mail to an address is one lane, whichever account it is
+/// about; an endpoint's lane belongs to its account.
+pub fn lane(channel: Channel, account: &str, destination: &str) -> String {
+    match channel {
+        Channel::Email => format!("email {}", destination.to_ascii_lowercase()),
+        Channel::Webhook => format!("webhook {account} {destination}"),
+    }
+}
+
+/// Returns what is needed for an attempt at the delivery `id`. `None` if it is not pending any
+/// more.
+pub fn find_task(tx: &Transaction<'_>, id: i64) -> Result<Option<DeliveryTask>> {
+    let sql = format!(
+        "SELECT {TASK_COLUMNS} FROM delivery d JOIN milestone m ON m.id = d.milestone
+         WHERE d.id = ?1 AND d.state = 'pending'"
+    );
+    tx.select_first(&sql, [id], |row| Ok(read_task(row)?.1))
+}
+
+/// The columns of a delivery `d` and its milestone `m` from which a task is read.
+pub const TASK_COLUMNS: &str = "d.id, m.id, m.import, m.account, m.type, m.at, m.body, \
+                                       d.channel, d.destination, d.attempts";
+
+/// Reads a delivery's id and its task from [`TASK_COLUMNS`].
+pub fn read_task(row: &Row<'_>) -> Result<(i64, DeliveryTask)> {
+    let milestone = MilestoneRow {
+        id: row.get(1)?,
+        import: row.get(2)?,
+        account: row.get(3)?,
+        kind: row.get(4)?,
+        at: time(row, 5)?,
+        body: row.get(6)?,
+    };
+    let channel = parsed(row, 7)?;
+    let task = DeliveryTask { milestone, channel, destination: row.get(8)?, attempts: row.get(9)? };
+    Ok((row.get(0)?, task))
+}
+
+/// Writes an attempt, and the state of the delivery after it. Returns false if the delivery was
+/// finished during the attempt or was removed with its account.
+pub fn record_attempt(
+    tx: &Transaction<'_>,
+    id: i64,
+    attempt: &Attempt,
+    result: AttemptResult,
+) -> Result<bool> {
+    let Attempt { at, took_ms, outcome } = attempt;
+    let end = millis(*at) + took_ms;
+    let (state, next, finished) = match result {
+        AttemptResult::Delivered => ("delivered", None, Some(end)),
+        AttemptResult::Retry(at) => ("pending", Some(millis(at)), None),
+        AttemptResult::Failed => ("failed", None, Some(end)),
+    };
+    let error = (result != AttemptResult::Delivered).then_some(outcome);
+    let changed = tx.change(
+        "UPDATE delivery SET state = ?2, attempts = attempts + 1, next_attempt_at = ?3,
+                finished_at = ?4, last_error = ?5
+         WHERE id = ?1 AND state = 'pending'",
+        params![id, state, next, finished, error],
+    )?;
+    tx.change(
+        "INSERT INTO attempt (delivery, n, at, took_ms, outcome)
+         SELECT id, (SELECT coalesce(max(n), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4
+         FROM delivery WHERE id = ?1",
+        params![id, millis(*at), took_ms, outcome],
+    )?;
+    Ok(changed == 1)
+}

@@ -1,0 +1,172 @@
+//! The life of an import: its row is inserted, and moves from state to state.
+//!
+//! Invariant: an import changes its state only along these transitions. Each statement names the
+//! state before the transition, and returns an error if no import is in it.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use serde::Serialize;
+
+use super::row::Origin;
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::report::{DataType, Failure, ImportState, Report};
+use crate::state::{Error, Result, Transaction, millis};
+
+/// An import that is about to begin.
+pub struct NewImport<'a, C> {
+    pub account: &'a AccountId,
+    /// The manifest's file name.
+    pub manifest: &'a str,
+    /// The data file's name, if known.
+    pub data_file: Option<&'a str>,
+    pub data_type: Option<DataType>,
+    /// The recipient of its mail: the manifest's clientEmail, or another address instead.
+    pub client_email: Option<&'a str>,
+    /// The beginning of the names of its files in results/.
+    pub stem: &'a dyn Fn(&ImportId) -> String,
+    pub origin: Origin<C>,
+    /// If the pair is refused, the reason.
+    pub refusal: Option<&'a Failure>,
+    /// Warnings about the upload of its files.
+    pub warnings: &'a [String],
+    /// The time at which its pair was ready.
+    pub received_at: Timestamp,
+}
+
+/// Writes a new import in state `claiming`, or `running` for an ingest, and spends its manifest's
+/// name unless it is spent. Returns its running number and its id, which is `node`'s next.
+pub fn insert<C: Serialize>(
+    tx: &Transaction<'_>,
+    node: &str,
+    new: &NewImport<'_, C>,
+) -> Result<(i64, ImportId)> {
+    let state = match new.origin {
+        Origin::Claim(_) => ImportState::Claiming,
+        Origin::Ingest => ImportState::Running,
+    };
+    tx.change(
+        "INSERT INTO import (id, account, manifest, data_file, type, state, claim, refusal,
+                             client_email, stem, received_at, warnings)
+         VALUES (hex(randomblob(16)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10)",
+        params![
+            new.account.as_str(),
+            new.manifest,
+            new.data_file,
+            new.data_type.map(DataType::as_str),
+            state.as_str(),
+            serde_json::to_string(&new.origin)?,
+            new.refusal.map(serde_json::to_string).transpose()?,
+            new.client_email,
+            millis(new.received_at),
+            (!new.warnings.is_empty()).then(|| serde_json::to_string(new.warnings)).transpose()?,
+        ],
+    )?;
+    let n = tx.last_insert_rowid();
+    let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
+    let sql = "UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3";
+    tx.change(sql, params![id.as_str(), (new.stem)(&id), n])?;
+    tx.change(
+        "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",
+        [new.account.as_str(), new.manifest, id.as_str()],
+    )?;
+    Ok((n, id))
+}
+
+/// Removes an import whose claim could not be made, or an ingest that has not begun, and the
+/// manifest name that it spent. An error if the import is in a later state.
+pub fn undo_insert(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
+    let rows = tx.change(
+        "DELETE FROM import WHERE id = ?1
+         AND (state = 'claiming' OR (state = 'running' AND starts = 0))",
+        [id.as_str()],
+    )?;
+    expect_one(rows, id, "claiming")?;
+    tx.change("DELETE FROM manifest_name WHERE import = ?1", [id.as_str()])?;
+    Ok(())
+}
+
+/// Moves an import from `claiming` to `queued`: its files are in the spool. With a `refusal` it
+/// gets an answer and does not run.
+pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>) -> Result<()> {
+    let refusal = refusal.map(serde_json::to_string).transpose()?;
+    let rows = tx.change(
+        "UPDATE import SET state = 'queued', refusal = coalesce(?2, refusal)
+         WHERE id = ?1 AND state = 'claiming'",
+        params![id.as_str(), refusal],
+    )?;
+    expect_one(rows, id, "claiming")
+}
+
+/// Moves an import from `queued`, or from a `running` that was cut off, to `running`, and counts
+/// the start.
+pub fn set_running(tx: &Transaction<'_>, id: &ImportId, at: Timestamp) -> Result<()> {
+    let rows = tx.change(
+        "UPDATE import SET state = 'running', starts = starts + 1,
+                           started_at = coalesce(started_at, ?2)
+         WHERE id = ?1 AND state IN ('queued', 'running')",
+        params![id.as_str(), millis(at)],
+    )?;
+    expect_one(rows, id, "queued or running")
+}
+
+/// Moves an import from `running` to `queued` after a clean stop, and subtracts the start again.
+pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
+    let rows = tx.change(
+        "UPDATE import SET state = 'queued', starts = starts - 1
+         WHERE id = ?1 AND state = 'running'",
+        [id.as_str()],
+    )?;
+    expect_one(rows, id, "running")
+}
+
+/// Moves an import from `running` to the report's state.
+pub fn set_finished(
+    tx: &Transaction<'_>,
+    id: &ImportId,
+    report: &Report,
+    at: Timestamp,
+) -> Result<()> {
+    let (state, data_type) = (report.state.as_str(), report.data_type.map(DataType::as_str));
+    let rows = tx.change(
+        "UPDATE import SET state = ?2, finished_at = ?3, report = ?4,
+                           type = coalesce(type, ?5)
+         WHERE id = ?1 AND state = 'running'",
+        params![id.as_str(), state, millis(at), serde_json::to_string(report)?, data_type],
+    )?;
+    expect_one(rows, id, "running")
+}
+
+/// Moves an import from `failed` to `queued`, to run again from its spooled files.
+pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
+    let rows = tx.change(
+        "UPDATE import SET state = 'queued', starts = 0, finished_at = NULL, report = NULL,
+                           answer_removed_at = NULL
+         WHERE id = ?1 AND state = 'failed'",
+        [id.as_str()],
+    )?;
+    expect_one(rows, id, "failed")
+}
+
+/// Moves an import from any state before the end to `failed`, so that it never runs again.
+pub fn fail_unfinished(
+    tx: &Transaction<'_>,
+    id: &ImportId,
+    report: &Report,
+    at: Timestamp,
+) -> Result<()> {
+    let rows = tx.change(
+        "UPDATE import SET state = 'failed', finished_at = ?2, report = ?3
+         WHERE id = ?1 AND state IN ('claiming', 'queued', 'running')",
+        params![id.as_str(), millis(at), serde_json::to_string(report)?],
+    )?;
+    expect_one(rows, id, "claiming, queued or running")
+}
+
+/// Returns an error unless a transition from the state `from` changed one row.
+fn expect_one(rows: usize, id: &ImportId, from: &str) -> Result<()> {
+    match rows {
+        1 => Ok(()),
+        _ => Err(Error::Value(format!("import {id} in another state than {from}"))),
+    }
+}
