@@ -30,7 +30,7 @@ pub struct DiskSpace {
 
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActivityLine {
+pub struct ActivityEntry {
     pub at: Timestamp,
     /// `queue.held` or `queue.released`.
     pub action: &'static str,
@@ -43,7 +43,7 @@ pub struct ActivityLine {
 pub struct FreeSpace {
     floor: Size,
     held: Option<DiskSpace>,
-    pending: Vec<ActivityLine>,
+    pending: Vec<ActivityEntry>,
     /// Begin of the running measurement.
     measuring: Option<Instant>,
     /// End of the last measurement.
@@ -87,7 +87,7 @@ impl FreeSpace {
 
     /// Begins a measurement at `now`. Returns the pending lines to write with it; `None` if one is
     /// running.
-    pub fn begin(&mut self, now: Instant) -> Option<Vec<ActivityLine>> {
+    pub fn begin(&mut self, now: Instant) -> Option<Vec<ActivityEntry>> {
         if self.measuring.is_some() {
             return None;
         }
@@ -95,8 +95,8 @@ impl FreeSpace {
         Some(self.pending.clone())
     }
 
-    /// Ends the measurement at `now`; the first `written` pending lines were written. Its age counts
-    /// from its end, so that a slow disk doesn't cause endless measurements.
+    /// Ends the measurement at `now`; the first `written` pending lines were written. Its age
+    /// counts from its end, so that a slow disk doesn't cause endless measurements.
     pub fn finish(
         &mut self,
         disks: &[DiskSpace],
@@ -136,7 +136,7 @@ impl FreeSpace {
                 ("queue.released", String::new())
             }
         };
-        self.pending.push(ActivityLine { at, action, detail });
+        self.pending.push(ActivityEntry { at, action, detail });
         Some(change)
     }
 

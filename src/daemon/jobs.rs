@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::free_space::{self, ActivityLine, DiskSpace};
+use super::free_space::{self, ActivityEntry, DiskSpace};
 use crate::account::AccountId;
 use crate::import::{
     Importer, IntakeError, Monitor, Queued, RunError, RunOutcome, ScanOutcome, Survey,
@@ -78,13 +78,13 @@ pub fn report_progress(importer: &Importer, running: &[(ImportId, Arc<Monitor>)]
 }
 
 /// Measures free space, and writes the pending lines to the activity log.
-pub fn measure_space(importer: &Importer, pending: Vec<ActivityLine>) -> JobResult {
+pub fn measure_space(importer: &Importer, pending: Vec<ActivityEntry>) -> JobResult {
     let context = &importer.context;
     let disks = free_space::measure(&free_space::folders(&context.config));
     if pending.is_empty() {
         return JobResult::Space(disks, 0);
     }
-    let log = |tx: &Transaction<'_>, line: &ActivityLine| {
+    let log = |tx: &Transaction<'_>, line: &ActivityEntry| {
         activity::log(tx, line.at, None, None, line.action, &line.detail)
     };
     let written =

@@ -56,7 +56,8 @@ impl IntakeSchedule {
         Some(account)
     }
 
-    /// Notes that the scan of `account` has ended. The next one is scheduled after `rescan_after`, if any.
+    /// Notes that the scan of `account` has ended. The next one is scheduled after `rescan_after`,
+    /// if any.
     pub fn finish(&mut self, account: &AccountId, now: Instant, rescan_after: Option<Duration>) {
         self.running.remove(account);
         if let Some(pause) = rescan_after {

@@ -1,9 +1,9 @@
 //! The supervisor: the loop that turns wake-ups into scans and imports, and feeds the watchdog.
 //!
 //! It decides nothing about files or records. The schedules and the queue decide what is next,
-//! `dispatch` starts it on a blocking thread, and `completed` handles its result. Nothing here waits for a disk or
-//! a lock (setting an inotify watch resolves one path). So if the loop stops, the watchdog should
-//! end the process; the same holds if all scans hang.
+//! `dispatch` starts it on a blocking thread, and `completed` handles its result. Nothing here
+//! waits for a disk or a lock (setting an inotify watch resolves one path). So if the loop stops,
+//! the watchdog should end the process; the same holds if all scans hang.
 
 mod completed;
 mod dispatch;

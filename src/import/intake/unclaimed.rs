@@ -13,8 +13,8 @@ use crate::state::{self, activity, unclaimed};
 /// The most files that one scan reports; the next scan reports more.
 const MAX_PER_SCAN: usize = 1000;
 
-/// Reports unclaimed files in `seen` that were not reported before, and forgets those that are gone.
-/// After an error nothing is reported, and the next scan tries again.
+/// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
+/// gone. After an error nothing is reported, and the next scan tries again.
 pub(super) fn report(
     context: &Context,
     account: &AccountRow,

@@ -97,16 +97,14 @@ fn remove_of_account(
     now: Timestamp,
 ) -> state::Result<RemovedRows> {
     let cutoffs = Cutoffs::new(context.config.retention_of(account), now);
-    let id = account.as_str();
+    let (state, id) = (&context.state, account.as_str());
     Ok(RemovedRows {
         answers: remove_answers(context, account, cutoffs.answers, now)?,
-        milestones: in_batches(&context.state, |tx| {
+        milestones: in_batches(state, |tx| {
             kept::remove_milestones(tx, id, cutoffs.milestones, BATCH)
         })?,
-        imports: in_batches(&context.state, |tx| {
-            kept::remove_imports(tx, id, cutoffs.imports, BATCH)
-        })?,
-        activity: in_batches(&context.state, |tx| {
+        imports: in_batches(state, |tx| kept::remove_imports(tx, id, cutoffs.imports, BATCH))?,
+        activity: in_batches(state, |tx| {
             kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH)
         })?,
     })

@@ -6,7 +6,8 @@
 //! take two hundred. Both also stay within the space left in results/, so that an account with
 //! many rejected files doesn't fill the shared disk.
 //!
-//! The workers of [`crate::records`] write [`RejectedLines`]; [`ErrorFiles`] appends them to the files.
+//! The workers of [`crate::records`] write [`RejectedLines`]; [`ErrorFiles`] appends them to the
+//! files.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -28,12 +29,12 @@ pub trait ErrorOutput {
     }
 }
 
-/// Bytes buffered per file before a write, and per worker before [`RejectedLines`] are passed on: system
-/// call and page cache cost less per byte for large writes.
+/// Bytes buffered per file before a write, and per worker before [`RejectedLines`] are passed on:
+/// system call and page cache cost less per byte for large writes.
 const BUFFER: usize = 256 << 10;
 
-/// Bytes reserved for each buffer of [`RejectedLines`], which is full once a record has made it longer
-/// than [`BUFFER`].
+/// Bytes reserved for each buffer of [`RejectedLines`], which is full once a record has made it
+/// longer than [`BUFFER`].
 const ROOM: usize = BUFFER + BUFFER / 8;
 
 /// Rejected records in the formats of both error files.

@@ -85,8 +85,8 @@ fn a_manifest_name_is_accepted_once() {
     assert_eq!(host.stored_events(), [format!("import={first}")]);
 }
 
-/// Makes a host whose account has `contact`, and the recipient rule of `account add --email contact`
-/// for it.
+/// Makes a host whose account has `contact`, and the recipient rule of `account add --email
+/// contact` for it.
 fn limited_host(contact: Option<&str>) -> Host {
     let host = Host::new();
     host.sql("DELETE FROM account");

@@ -1,9 +1,9 @@
 //! The audit of uploads: reads the SFTP server's log for the state database and for claims.
 //!
-//! One thread reads the log socket into the [`SessionTracker`] in memory and never blocks on anything
-//! else. Another links the socket into chroots and stores the tracker's changes. A claim first reads
-//! the datagrams that are queued in the socket: the server logs a close before it closes, so the
-//! tracker then knows every upload that ended before the claim.
+//! One thread reads the log socket into the [`SessionTracker`] in memory and never blocks on
+//! anything else. Another links the socket into chroots and stores the tracker's changes. A claim
+//! first reads the datagrams that are queued in the socket: the server logs a close before it
+//! closes, so the tracker then knows every upload that ended before the claim.
 
 mod log_links;
 mod wakeup;
