@@ -9,7 +9,7 @@ use std::time::Instant;
 use sftp_import::config::Limits;
 use sftp_import::manifest::Manifest;
 use sftp_import::records::{
-    Batch, Options, Progress, RejectedRecord, Rejections, Sink, Start, read,
+    Batch, FileStart, ReadOptions, ReadProgress, RejectedRecord, Rejections, Sink, read,
 };
 use sftp_import::report::Failure;
 
@@ -41,7 +41,7 @@ impl Rejections for Forgotten {
 impl Sink for Dropped {
     type Rejections = Forgotten;
 
-    fn begin(&mut self, _: &Start) -> Result<Forgotten, Failure> {
+    fn begin(&mut self, _: &FileStart) -> Result<Forgotten, Failure> {
         Ok(Forgotten)
     }
 
@@ -54,7 +54,7 @@ impl Sink for Dropped {
         Ok(())
     }
 
-    fn progress(&mut self, _: Progress) -> Result<(), Failure> {
+    fn progress(&mut self, _: ReadProgress) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -76,7 +76,7 @@ fn main() -> io::Result<()> {
             continue;
         }
         for workers in [1, 2] {
-            let options = Options { limits: &limits, processing_time: 1_600_000_000, workers };
+            let options = ReadOptions { limits: &limits, processing_time: 1_600_000_000, workers };
             let mut seconds: Vec<f64> = Vec::new();
             let mut records = 0;
             for _ in 0..ROUNDS {
@@ -95,7 +95,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// About `bytes` of events, of which one in `every` has a price that is no number.
+/// About `bytes` of events, one in `every` with a price that is no number.
 fn events(bytes: usize, every: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes);
     data::events(&mut text, bytes as u64 / 103, every)?;

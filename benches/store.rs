@@ -14,8 +14,9 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, TimeUnit};
 use sftp_import::import_id::ImportId;
+use sftp_import::manifest::PropertyType;
 use sftp_import::records::{
-    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
+    Batch, Change, EventSchema, Operation, ProfileBatch, Property, Schema, Value,
 };
 use sftp_import::store::Store;
 

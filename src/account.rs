@@ -89,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_partners_are_called() {
+    fn accepts_usual_account_ids() {
         for id in ["a", "TEST-ABC-123Z", "8R5-4K5-466Z", "acme_eu", &"x".repeat(32)] {
             assert_eq!(id.parse::<AccountId>().unwrap().as_str(), id);
         }
     }
 
     #[test]
-    fn says_why_it_refuses() {
+    fn reports_why_an_id_is_invalid() {
         use InvalidAccountId::*;
         for (id, why) in [
             ("", Empty),

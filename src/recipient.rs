@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_is_compared_whole_and_in_any_case() {
+    fn domains_match_exactly_in_any_case() {
         let rule = limited(&[], &["example.com", "example.org"]);
         for (address, allowed) in [
             ("a@example.com", true),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_replaced_by_the_contact() {
+    fn the_contact_replaces_other_addresses() {
         let rule = limited(&[], &["acme.example"]);
         let contact = Some("ops@acme.example");
         let allowed = recipient(&rule, contact, "data@acme.example");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contact_s_domain_is_the_default() {
+    fn the_default_is_the_contact_domain() {
         let domains = |contact| match RecipientRule::limited(Some(contact), Vec::new(), None) {
             RecipientRule::Limited { domains, .. } => domains.join(" "),
             RecipientRule::Any => "any".into(),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_shown_in_one_line() {
+    fn formats_a_rule_in_one_line() {
         assert_eq!(RecipientRule::Any.to_string(), "any address");
         let rule = limited(&["a@b.c"], &["d.e"]);
         assert_eq!(rule.to_string(), "the contact, a@b.c, *@d.e");

@@ -1,6 +1,7 @@
 //! Makes text safe to print: [`printable`] escapes characters that could mislead a reader or
-//! control a terminal, [`chain`] formats an error and its causes in one line.
+//! control a terminal, [`excerpt`] also cuts it, [`chain`] formats an error and its causes in one line.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Code points beside control characters that are always escaped, in ascending order: those that
@@ -52,6 +53,22 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The characters of a partner's text that a message shows.
+const EXCERPT: usize = 64;
+
+/// Returns a partner's text for a message: cut, with unprintable characters replaced.
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let mut excerpt: String = text.chars().take(EXCERPT).map(plain).collect();
+    if text.chars().nth(EXCERPT).is_some() {
+        excerpt.push('…');
+    }
+    Cow::Owned(excerpt)
+}
+
 /// Returns an error and its causes, outermost first, joined by `: ` and escaped by [`printable`].
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -76,7 +93,7 @@ mod tests {
 
     /// The first and the last code point of each range in Unicode's DerivedCoreProperties.txt.
     #[test]
-    fn characters_that_hide_or_reorder_text_are_escaped() {
+    fn escapes_hidden_and_reordering_characters() {
         for (first, last) in [
             (0xad, 0xad),
             (0x34f, 0x34f),
@@ -102,6 +119,14 @@ mod tests {
             assert!(is_shown(first - 1), "before {first:x}");
             assert!(is_shown(last + 1), "after {last:x}");
         }
+    }
+
+    #[test]
+    fn values_are_cut_and_harmless() {
+        assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
+        assert_eq!(excerpt("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
+        assert_eq!(excerpt(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+        assert_eq!(excerpt(&"é".repeat(64)), "é".repeat(64));
     }
 
     #[test]

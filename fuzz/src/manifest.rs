@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: a valid one, or findings that can be told.
+//! Any bytes as a manifest: a valid one, or findings to report.
 
 use sftp_import::config::Limits;
 use sftp_import::manifest::Manifest;
@@ -22,7 +22,7 @@ pub fn run(bytes: &[u8]) {
             assert!(manifest.delimiter.is_ascii() && !b"\"\r\n\0".contains(&manifest.delimiter));
         }
         Err(errors) => {
-            assert!(!errors.findings.is_empty(), "a refusal says why");
+            assert!(!errors.findings.is_empty(), "a refusal has a reason");
             errors.file_name.iter().for_each(|name| is_plain(name));
             errors.client_email.iter().for_each(|email| is_header_safe(email));
             assert!(!errors.into_failure().detail.is_empty());

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use sftp_import::records::{Change, Operation, Property, PropertyType, Value};
+use sftp_import::manifest::PropertyType;
+use sftp_import::records::{Change, Operation, Property, Value};
 use sftp_import::store::local::Merger;
 
 /// Inputs to begin with.

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use sftp_import::config::{Limits, Size};
 use sftp_import::manifest::Manifest;
 use sftp_import::records::{
-    Batch, Options, Progress, RejectedRecord, Rejections, Sink, Start, read,
+    Batch, FileStart, ReadOptions, ReadProgress, RejectedRecord, Rejections, Sink, read,
 };
 use sftp_import::report::Failure;
 
@@ -25,7 +25,7 @@ pub const SEEDS: &[&[u8]] = &[
     b"\x10\x01(\xb5/\xfd$\x00A\x00\x00identity\x00A\x00\x00i",
 ];
 
-/// Reads the same file twice, at once and in pieces.
+/// Reads the same file twice, in one piece and in several.
 pub fn run(bytes: &[u8]) {
     let [settings, pieces, body @ ..] = bytes else { return };
     let manifest = manifest(*settings);
@@ -84,7 +84,7 @@ impl Read for InPieces<'_> {
     }
 }
 
-/// All that a reading says.
+/// Returns the results of reading a file.
 fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> [String; 3] {
     let limits = Limits {
         max_data_file: Size::from_bytes(100_000),
@@ -92,28 +92,28 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> [St
         max_field: Size::from_bytes(100),
         ..Limits::default()
     };
-    let options = Options { limits: &limits, processing_time: 1_600_000_000, workers };
-    let mut told = Told::default();
-    let result = read(input, &manifest.file_name, manifest, &options, &mut told);
+    let options = ReadOptions { limits: &limits, processing_time: 1_600_000_000, workers };
+    let mut sink = Recording::default();
+    let result = read(input, &manifest.file_name, manifest, &options, &mut sink);
     let counts = result.as_ref().map_or_else(|stopped| stopped.so_far.counts, |done| done.counts);
     assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
-    assert_eq!((counts.accepted, counts.rejected), (told.accepts, told.rejects));
+    assert_eq!((counts.accepted, counts.rejected), (sink.accepts, sink.rejects));
     let result = match result {
         Ok(summary) => format!("{summary:?}"),
         // How much was read when it stopped depends on the pieces; why it stopped does not.
         Err(stopped) => stopped.failure.to_string(),
     };
-    [told.accepted, told.rejected, result]
+    [sink.accepted, sink.rejected, result]
 }
 
 /// Keeps everything as text.
 #[derive(Default)]
-struct Told {
+struct Recording {
     accepted: String,
     rejected: String,
     accepts: u64,
     rejects: u64,
-    progress: Progress,
+    progress: ReadProgress,
 }
 
 /// Some rejected records as text.
@@ -141,10 +141,10 @@ impl Rejections for Rejected {
     }
 }
 
-impl Sink for Told {
+impl Sink for Recording {
     type Rejections = Rejected;
 
-    fn begin(&mut self, start: &Start) -> Result<Rejected, Failure> {
+    fn begin(&mut self, start: &FileStart) -> Result<Rejected, Failure> {
         assert_eq!(start.names.is_empty(), start.header.is_empty());
         Ok(Rejected::default())
     }
@@ -170,7 +170,7 @@ impl Sink for Told {
         Ok(())
     }
 
-    fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
+    fn progress(&mut self, progress: ReadProgress) -> Result<(), Failure> {
         assert!(progress.bytes >= self.progress.bytes && progress.records >= self.progress.records);
         self.progress = progress;
         Ok(())

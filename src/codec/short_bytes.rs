@@ -49,7 +49,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn same_is_equal(
+        fn equal_matches_slice_equality(
             one in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
             other in "[ab]{0,40}",
             (at, bit) in (0_usize..40, 0_u32..8),
@@ -64,7 +64,7 @@ mod tests {
         }
 
         #[test]
-        fn pushes_what_it_is_told(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
+        fn pushes_the_requested_range(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
             let from = from.as_bytes();
             let start = at.min(from.len());
             let range = start..(start + length).min(from.len());

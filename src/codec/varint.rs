@@ -66,7 +66,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn numbers_come_back(n in proptest::prelude::any::<u64>(), shift in 0..64) {
+        fn decodes_encoded_numbers(n in proptest::prelude::any::<u64>(), shift in 0..64) {
             let n = n >> shift;
             let mut bytes = Vec::new();
             push_number(&mut bytes, n);

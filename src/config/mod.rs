@@ -21,7 +21,7 @@ pub use sections::accounts::Accounts;
 pub use sections::imports::{Imports, Milestones, cores};
 pub use sections::limits::Limits;
 pub use sections::mail::{Mail, MailServer, Smtp, Tls};
-pub use sections::metrics::{Listen, Metrics};
+pub use sections::metrics::{Metrics, MetricsListener};
 pub use sections::node::{Node, Paths};
 pub use sections::pairing::Pairing;
 pub use sections::per_account::PerAccount;
@@ -78,25 +78,28 @@ impl Config {
 
     /// Returns a sentence for each key of the file that this version ignores, with the next step.
     pub fn deprecations(&self) -> Vec<String> {
-        let mut all = std::iter::once(&self.pairing).chain(self.account.pairings());
-        let linger = "pairing.linger does nothing since claims wait for the uploader: remove it from \
-            the configuration (pairing.settle says how long files must be unchanged)";
-        all.any(|pairing| pairing.linger.is_some()).then(|| linger.to_owned()).into_iter().collect()
+        let own = self.account.iter().map(|account| &account.pairing);
+        if own.chain([&self.pairing]).all(|pairing| pairing.linger.is_none()) {
+            return Vec::new();
+        }
+        let text = "pairing.linger has no effect, because claims wait for the uploader: remove it \
+                    from the configuration (pairing.settle is how long files must be unchanged)";
+        vec![text.to_owned()]
     }
 
     /// Returns the limits for `account`.
     pub fn limits_of(&self, account: &AccountId) -> &Limits {
-        self.account.limits(account).unwrap_or(&self.limits)
+        self.account.get(account).map_or(&self.limits, |own| &own.limits)
     }
 
     /// Returns the pairing periods for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
-        self.account.pairing(account).unwrap_or(&self.pairing)
+        self.account.get(account).map_or(&self.pairing, |own| &own.pairing)
     }
 
     /// Returns the retention periods for `account`.
     pub fn retention_of(&self, account: &AccountId) -> &Retention {
-        self.account.retention(account).unwrap_or(&self.retention)
+        self.account.get(account).map_or(&self.retention, |own| &own.retention)
     }
 
     /// Reads and checks `asked`, or [`DEFAULT_PATH`] if it is `None`. Returns the defaults if
@@ -111,6 +114,12 @@ impl Config {
             }
             loaded => loaded,
         }
+    }
+
+    /// Checks that the secret files named in the configuration exist and are not readable by
+    /// everybody.
+    pub fn check_secrets(&self) -> Result<(), SecretError> {
+        self.mail.password_file.as_deref().map_or(Ok(()), secret::check_mode)
     }
 
     /// Checks the values that the types alone don't check. An error is the first invalid value.
@@ -135,14 +144,14 @@ impl Config {
         self.mail.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         let listen = self.metrics.listener().map(drop);
         listen.map_err(|problem| ConfigError::Value { key: "metrics.listen", problem })?;
-        if self.milestones.still_processing_every.is_zero() {
-            return wrong("milestones.still-processing-every", "must be longer than zero");
-        }
-        if self.pairing.rescan_every.is_zero() {
-            return wrong("pairing.rescan-every", "must be longer than zero");
-        }
-        if self.watch.poll_every.is_zero() {
-            return wrong("watch.poll-every", "must be longer than zero");
+        for (key, period) in [
+            ("milestones.still-processing-every", self.milestones.still_processing_every),
+            ("pairing.rescan-every", self.pairing.rescan_every),
+            ("watch.poll-every", self.watch.poll_every),
+        ] {
+            if period.is_zero() {
+                return wrong(key, "must be longer than zero");
+            }
         }
         if self.imports.max_starts == 0 {
             return wrong("imports.max-starts", "must be at least 1");

@@ -4,14 +4,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Config;
-
 /// The reason why a secret file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file's metadata can't be read.
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
-    Look { path: PathBuf, source: io::Error },
+    Metadata { path: PathBuf, source: io::Error },
     /// The file is readable by everybody.
     #[error("{} holds a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
@@ -21,7 +19,7 @@ impl SecretError {
     /// Returns the next step for the sysadmin.
     pub fn hint(&self) -> String {
         match self {
-            Self::Look { .. } => {
+            Self::Metadata { .. } => {
                 "write the password on its first line, or name another file".into()
             }
             Self::Exposed(path) => format!("chmod 0640 {}", path.display()),
@@ -29,17 +27,10 @@ impl SecretError {
     }
 }
 
-impl Config {
-    /// Checks that the secret files named in the configuration exist and are not readable by
-    /// everybody.
-    pub fn check_secrets(&self) -> Result<(), SecretError> {
-        self.mail.password_file.as_deref().map_or(Ok(()), check)
-    }
-}
-
-fn check(path: &Path) -> Result<(), SecretError> {
-    let looked = std::fs::metadata(path);
-    let metadata = looked.map_err(|source| SecretError::Look { path: path.to_owned(), source })?;
+/// Checks that `path` exists and is not readable by everybody.
+pub(super) fn check_mode(path: &Path) -> Result<(), SecretError> {
+    let metadata = std::fs::metadata(path)
+        .map_err(|source| SecretError::Metadata { path: path.to_owned(), source })?;
     if metadata.mode() & 0o004 != 0 {
         return Err(SecretError::Exposed(path.to_owned()));
     }
@@ -64,33 +55,34 @@ fn names_a_secret(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
-    fn a_secret_in_the_wrong_place_is_not_repeated() {
+    fn error_messages_do_not_contain_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        for (text, told) in [
+        for (text, part) in [
             ("[mail]\npassword = 'hunter2'\n", "password"),
             ("[mail]\nPassWord='hunter2'\n", "PassWord"),
             ("[webhooks]\nsecret = \"hunter2\n", "line 2"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Config::load(&path).unwrap_err().to_string();
-            assert!(!error.contains("hunter2") && error.contains(told), "{error}");
+            assert!(!error.contains("hunter2") && error.contains(part), "{error}");
         }
         std::fs::write(&path, "[mail]\nfrm = 'x'\n").unwrap();
         assert!(Config::load(&path).unwrap_err().to_string().contains("frm = 'x'"));
     }
 
     #[test]
-    fn a_password_that_everybody_can_read_is_none() {
+    fn a_world_readable_password_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
         let mut config = Config::default();
         config.check_secrets().unwrap();
         config.mail.password_file = Some(path.clone());
-        assert!(matches!(config.check_secrets(), Err(SecretError::Look { .. })));
+        assert!(matches!(config.check_secrets(), Err(SecretError::Metadata { .. })));
         std::fs::write(&path, "x").unwrap();
         for (mode, fits) in [(0o600, true), (0o640, true), (0o644, false), (0o604, false)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

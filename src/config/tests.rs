@@ -11,7 +11,7 @@ fn an_empty_file_works() {
 }
 
 #[test]
-fn the_example_says_the_defaults() {
+fn the_sample_has_the_defaults() {
     let text = include_str!("../../samples/config.toml");
     let config: Config = toml::from_str(text).unwrap();
     config.check().unwrap();
@@ -27,7 +27,7 @@ fn the_example_says_the_defaults() {
 }
 
 #[test]
-fn a_key_of_before_is_accepted_with_a_warning() {
+fn a_deprecated_key_is_a_warning() {
     let warnings = |text: &str| Config::parse(text).unwrap().deprecations();
     assert!(warnings("[pairing]\nsettle = '1s'\n").is_empty());
     for text in ["[pairing]\nlinger = '5s'\n", "[account.ACME-1.pairing]\nlinger = '5s'\n"] {
@@ -37,7 +37,7 @@ fn a_key_of_before_is_accepted_with_a_warning() {
 }
 
 #[test]
-fn reads_durations_and_sizes_as_people_write_them() {
+fn parses_durations_and_sizes() {
     let config: Config = toml::from_str(
         "[milestones]\nstill-processing-every = '90m'\n[limits]\nmax-data-file = '2 GB'\n",
     )
@@ -47,7 +47,7 @@ fn reads_durations_and_sizes_as_people_write_them() {
 }
 
 #[test]
-fn a_file_that_was_asked_for_must_be_there() {
+fn a_requested_file_must_exist() {
     let missing = Path::new("/nonexistent/config.toml");
     let error = Config::load_or_default(Some(missing)).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/config.toml"), "{error}");
@@ -63,7 +63,7 @@ fn refuses_unknown_keys_and_names_their_place() {
 }
 
 #[test]
-fn refuses_values_that_cannot_work() {
+fn refuses_invalid_values() {
     for (text, key) in [
         ("[node]\nname='a/b'", "node.name"),
         ("[paths]\nstate='x'", "paths.state"),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::json::Json;
-use super::parse::{Reader, shown, text, twice};
+use super::json::{Json, quote};
+use super::parse::{ManifestReader, duplicates, text};
+use super::property_type::PropertyType;
 use super::{Column, DateFormat};
-use crate::records::PropertyType;
 
-impl Reader {
+impl ManifestReader {
     pub fn columns(&mut self) -> BTreeMap<String, Column> {
         let entries = match self.take("columns") {
             None => return BTreeMap::new(),
@@ -18,39 +18,37 @@ impl Reader {
             }
         };
         // Spaces around a header are ignored.
-        for key in twice(entries.iter().map(|(header, _)| header.trim())) {
-            self.findings.push(format!("column {} is mapped twice", shown(key)));
+        for key in duplicates(entries.iter().map(|(header, _)| header.trim())) {
+            self.findings.push(format!("column {} is mapped twice", quote(key)));
         }
         entries.into_iter().map(|(header, value)| self.column(header, value)).collect()
     }
 
     fn column(&mut self, header: String, value: Json) -> (String, Column) {
-        let shown = shown(&header);
+        let name = quote(&header);
         let entries = match value {
             Json::Object(entries) => entries,
             Json::Null => Vec::new(),
             other => {
                 let wanted = "an object with ctName and dataType";
-                self.findings.push(format!("column {shown} must be {wanted}, not {other}"));
+                self.findings.push(format!("column {name} must be {wanted}, not {other}"));
                 Vec::new()
             }
         };
         let mut column = Column::default();
-        for key in twice(entries.iter().map(|(key, _)| key.as_str())) {
-            self.findings.push(format!("column {shown}: key {} comes twice", self::shown(key)));
+        for key in duplicates(entries.iter().map(|(key, _)| key.as_str())) {
+            self.findings.push(format!("column {name}: key {} comes twice", quote(key)));
         }
         for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
             match key.as_str() {
-                "ctName" => column.ct_name = self.ct_name(&shown, value),
-                "dataType" => column.data_type = self.property_type(&shown, value),
-                "format" => column.format = self.date_format(&shown, value),
-                _ => self
-                    .warnings
-                    .push(format!("column {shown}: key {} is not known", self::shown(key))),
+                "ctName" => column.ct_name = self.ct_name(&name, value),
+                "dataType" => column.data_type = self.property_type(&name, value),
+                "format" => column.format = self.date_format(&name, value),
+                _ => self.warnings.push(format!("column {name}: key {} is not known", quote(key))),
             }
         }
         if column.format.is_some() && column.data_type != PropertyType::Date {
-            self.warnings.push(format!("column {shown}: format is for dataType DATE alone"));
+            self.warnings.push(format!("column {name}: format is for dataType DATE alone"));
         }
         (header, column)
     }
@@ -68,7 +66,8 @@ impl Reader {
         if let Some(found) = PropertyType::named(name) {
             return found;
         }
-        let hint = meant(name).map_or(String::new(), |kind| format!(" (say {})", kind.as_str()));
+        let hint =
+            likely_type(name).map_or(String::new(), |kind| format!(" (use {})", kind.as_str()));
         let allowed = PropertyType::ALL.map(PropertyType::as_str).join(", ");
         self.findings.push(format!(
             "column {column}: dataType {value} is not supported{hint}, it must be one of {allowed}"
@@ -90,7 +89,7 @@ impl Reader {
 }
 
 /// Returns the type that the author of `name` most likely meant.
-fn meant(name: &str) -> Option<PropertyType> {
+fn likely_type(name: &str) -> Option<PropertyType> {
     Some(match name.to_ascii_lowercase().as_str() {
         "int" | "int32" | "integer32" | "short" | "smallint" => PropertyType::Integer,
         "int64" | "bigint" | "longint" => PropertyType::Long,

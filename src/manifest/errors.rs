@@ -58,10 +58,10 @@ pub(crate) fn failure_of(findings: &[String]) -> Failure {
 const MAX_FINDINGS: usize = 100;
 
 fn join(findings: &[String]) -> String {
-    let told = findings[..findings.len().min(MAX_FINDINGS)].join("; ");
+    let reported = findings[..findings.len().min(MAX_FINDINGS)].join("; ");
     match findings.len().saturating_sub(MAX_FINDINGS) {
-        0 => told,
-        more => format!("{told}; and {more} more"),
+        0 => reported,
+        more => format!("{reported}; and {more} more"),
     }
 }
 
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn what_it_could_read_is_checked_all_the_same() {
+    fn partial_values_are_validated() {
         let text = br#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!((errors.client_email, errors.file_name, errors.data_type), (None, None, None));
     }
 
     #[test]
-    fn a_hundred_findings_are_told_and_the_rest_counted() {
+    fn reports_100_findings_and_counts_the_rest() {
         let findings: Vec<_> = (0..103).map(|n| n.to_string()).collect();
         let detail = failure_of(&findings).detail;
         assert!(detail.starts_with("0; 1; ") && detail.ends_with("; 99; and 3 more"), "{detail}");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_names_that_stay_in_the_folder() {
+    fn accepts_names_inside_the_folder() {
         for name in ["e.csv", "a b.csv", "é.csv.gz", "a..b.csv"] {
             assert!(is_plain_name(name), "{name:?}");
         }

@@ -44,13 +44,13 @@ pub(super) fn quote(text: &str) -> String {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AsWritten)
+        deserializer.deserialize_any(JsonVisitor)
     }
 }
 
-struct AsWritten;
+struct JsonVisitor;
 
-impl<'de> Visitor<'de> for AsWritten {
+impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_order_and_both_of_two_equal_keys() {
+    fn keeps_the_order_and_duplicate_keys() {
         let json: Json = serde_json::from_str(r#"{"b":1,"a":-1,"b":[null,true,"x"]}"#).unwrap();
         let list = Json::Array(vec![Json::Null, Json::Bool(true), Json::Text("x".into())]);
         let entries = [("b", Json::Whole(1)), ("a", Json::Number(-1.0)), ("b", list)];
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_to_nest_without_end() {
+    fn deep_nesting_is_an_error() {
         assert!(serde_json::from_str::<Json>(&"[".repeat(100_000)).is_err());
     }
 }

@@ -7,26 +7,26 @@ mod columns;
 mod errors;
 mod json;
 mod parse;
+mod property_type;
 
 use std::collections::BTreeMap;
 
 use crate::config::Limits;
-use crate::records::PropertyType;
 use crate::report::DataType;
 
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
+pub use property_type::PropertyType;
 
 /// A valid manifest. `records` checks whether it fits the header of the data file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// `type`
     pub data_type: DataType,
     /// `fileName`: a plain, visible name in the manifest's own folder.
     pub file_name: String,
     /// `clientEmail`: one valid address.
     pub client_email: String,
-    /// `columns`: by CSV header.
+    /// By CSV header.
     pub columns: BTreeMap<String, Column>,
     /// `size` of the data file as uploaded, in bytes.
     pub size: Option<u64>,
@@ -47,13 +47,10 @@ pub struct Manifest {
 /// An encoding that a manifest can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// `utf-8`
     Utf8,
     /// `utf-16le`, or `utf-16` without a byte order mark
     Utf16Le,
-    /// `utf-16be`
     Utf16Be,
-    /// `windows-1252`
     Windows1252,
 }
 
@@ -62,7 +59,6 @@ pub enum Encoding {
 pub struct Column {
     /// `ctName`; `None`: the header is the name.
     pub ct_name: Option<String>,
-    /// `dataType`
     pub data_type: PropertyType,
     /// `format` of a DATE.
     pub format: Option<DateFormat>,
@@ -71,15 +67,10 @@ pub struct Column {
 /// The order of the parts of a DATE, each with an optional ` HH:mm:ss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateFormat {
-    /// `dd/MM/yyyy`
     DayMonthYear,
-    /// `MM/dd/yyyy`
     MonthDayYear,
-    /// `yyyy/dd/MM`
     YearDayMonth,
-    /// `yyyy/MM/dd`
     YearMonthDay,
-    /// `dd MMM yyyy`
     DayNameYear,
 }
 

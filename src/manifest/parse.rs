@@ -35,7 +35,7 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Manifest, ManifestE
         let findings = vec![format!("the manifest is {json}, not a JSON object")];
         return Err(ManifestErrors { findings, ..ManifestErrors::default() });
     };
-    Reader::new(entries).manifest()
+    ManifestReader::new(entries).manifest()
 }
 
 fn read_json(text: &[u8]) -> Result<Json, String> {
@@ -47,19 +47,19 @@ fn read_json(text: &[u8]) -> Result<Json, String> {
 }
 
 /// Reads the values of the manifest's object and collects findings about them.
-pub(super) struct Reader {
+pub(super) struct ManifestReader {
     entries: Vec<(String, Json)>,
     pub findings: Vec<String>,
     pub warnings: Vec<String>,
 }
 
-impl Reader {
+impl ManifestReader {
     fn new(entries: Vec<(String, Json)>) -> Self {
         Self { entries, findings: Vec::new(), warnings: Vec::new() }
     }
 
     fn manifest(mut self) -> Result<Manifest, ManifestErrors> {
-        self.note_keys_that_come_twice();
+        self.report_duplicate_keys();
         let data_type = self.data_type();
         let file_name = self.file_name();
         let client_email = self.client_email();
@@ -95,9 +95,9 @@ impl Reader {
         }
     }
 
-    fn note_keys_that_come_twice(&mut self) {
+    fn report_duplicate_keys(&mut self) {
         let keys = self.entries.iter().map(|(key, _)| key.as_str());
-        self.findings.extend(twice(keys).map(|key| format!("key {} comes twice", shown(key))));
+        self.findings.extend(duplicates(keys).map(|key| format!("key {} comes twice", quote(key))));
     }
 
     /// Removes and returns the value of `key`; `None` if it is absent or null.
@@ -134,7 +134,7 @@ impl Reader {
             let alike =
                 self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
             let hint = alike
-                .map_or(String::new(), |(name, _)| format!(" (write {} as {key:?})", shown(name)));
+                .map_or(String::new(), |(name, _)| format!(" (write {} as {key:?})", quote(name)));
             self.findings.push(format!("{key} is missing{hint}"));
             return None;
         }
@@ -196,7 +196,7 @@ impl Reader {
     fn warn_of_unknown_keys(&mut self) {
         for (key, _) in std::mem::take(&mut self.entries) {
             if !KEYS.contains(&key.as_str()) {
-                self.warnings.push(format!("the manifest's key {} is not known", shown(&key)));
+                self.warnings.push(format!("the manifest's key {} is not known", quote(&key)));
             }
         }
     }
@@ -209,16 +209,11 @@ pub(super) fn text(json: &Json) -> Option<&str> {
     }
 }
 
-/// Returns a partner's name for a message: quoted, escaped, cut at 64 characters.
-pub(super) fn shown(name: &str) -> String {
-    quote(name)
-}
-
 /// Returns the keys that appear more than once, each once.
-pub(super) fn twice<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+pub(super) fn duplicates<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
-    let mut told = HashSet::new();
-    keys.filter(move |key| !seen.insert(*key) && told.insert(*key))
+    let mut returned = HashSet::new();
+    keys.filter(move |key| !seen.insert(*key) && returned.insert(*key))
 }
 
 fn digest(hex: &str) -> Option<[u8; 32]> {

@@ -1,9 +1,11 @@
-//! Counters and histograms: events since the start of this process.
+//! Metrics that any part of the process updates: counters, histograms, and two gauges.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
 use crate::report::{FailureText, ImportState, Report};
@@ -27,11 +29,11 @@ const KINDS: [&str; 6] = [
 
 pub(super) struct Counters {
     pub registry: Registry,
-    pub pickup: Histogram,
-    pub host_failures: IntCounter,
-    pub look_failures: IntCounter,
-    pub attempts: IntCounterVec,
-    pub deliveries: IntCounterVec,
+    pickup: Histogram,
+    host_failures: IntCounter,
+    scan_failures: IntCounter,
+    attempts: IntCounterVec,
+    deliveries: IntCounterVec,
     imports: IntCounterVec,
     failures: IntCounterVec,
     duration: HistogramVec,
@@ -39,6 +41,8 @@ pub(super) struct Counters {
     accepted: IntCounter,
     rejected: IntCounter,
     bytes: IntCounter,
+    watched_accounts: IntGauge,
+    queue_held: IntGauge,
 }
 
 pub(super) static COUNTERS: LazyLock<Counters> = LazyLock::new(Counters::new);
@@ -47,29 +51,41 @@ impl Counters {
     fn new() -> Self {
         let registry = Registry::new();
         let r = &registry;
+        let one = |name, help| register(r, IntCounter::new(total(name), help));
+        let many = |name, help, labels: &[&str]| {
+            register(r, IntCounterVec::new(Opts::new(total(name), help), labels))
+        };
+        let pickup = HistogramOpts::new(
+            "sftp_import_pickup_latency_seconds",
+            "Time from a pair being ready to the start of its import.",
+        );
+        let duration = HistogramOpts::new(
+            "sftp_import_import_duration_seconds",
+            "Time from the first start of an import to its end.",
+        );
+        let duration = HistogramVec::new(duration.buckets(DURATION.to_vec()), &["type"]);
+        let watched = ("sftp_import_watched_accounts", "Accounts that inotify watches.");
+        let held =
+            ("sftp_import_queue_held", "1: no import is claimed or started, as disk space is low.");
         let counters = Self {
-            pickup: pickup(r),
-            host_failures: one(r, "host_failures", "Import runs that the host made fail."),
-            look_failures: one(r, "look_failures", "Scans of accounts that failed."),
-            attempts: many(
-                r,
-                "delivery_attempts",
-                "Attempts at deliveries.",
-                &["channel", "outcome"],
-            ),
+            pickup: register(r, Histogram::with_opts(pickup.buckets(PICKUP.to_vec()))),
+            host_failures: one("host_failures", "Import runs that the host made fail."),
+            scan_failures: one("look_failures", "Scans of accounts that failed."),
+            attempts: many("delivery_attempts", "Attempts at deliveries.", &["channel", "outcome"]),
             deliveries: many(
-                r,
                 "deliveries",
                 "Deliveries made or given up.",
                 &["channel", "kind", "outcome"],
             ),
-            imports: many(r, "imports", "Imports that have ended.", &["type", "state"]),
-            failures: many(r, "import_failures", "Failed imports, by reason.", &["reason"]),
-            duration: duration(r),
-            read: one(r, "records_read", "Records read by imports that have ended."),
-            accepted: one(r, "records_accepted", "Records accepted by imports that have ended."),
-            rejected: one(r, "records_rejected", "Records rejected by imports that have ended."),
-            bytes: one(r, "read_bytes", "Bytes of data files read by imports that have ended."),
+            imports: many("imports", "Imports that have ended.", &["type", "state"]),
+            failures: many("import_failures", "Failed imports, by reason.", &["reason"]),
+            duration: register(r, duration),
+            read: one("records_read", "Records read by imports that have ended."),
+            accepted: one("records_accepted", "Records accepted by imports that have ended."),
+            rejected: one("records_rejected", "Records rejected by imports that have ended."),
+            bytes: one("read_bytes", "Bytes of data files read by imports that have ended."),
+            watched_accounts: register(r, IntGauge::new(watched.0, watched.1)),
+            queue_held: register(r, IntGauge::new(held.0, held.1)),
             registry,
         };
         counters.begin_at_zero();
@@ -84,16 +100,9 @@ impl Counters {
                 self.imports.with_label_values(&[kind, state]);
             }
         }
-        for text in [
-            FailureText::NoDataFile,
-            FailureText::Unreadable,
-            FailureText::Manifest,
-            FailureText::Infra,
-            FailureText::Internal,
-        ] {
-            self.failures.with_label_values(&[reason(Some(text))]);
+        for text in FailureText::ALL.map(Some).into_iter().chain([None]) {
+            self.failures.with_label_values(&[reason(text)]);
         }
-        self.failures.with_label_values(&[reason(None)]);
         for channel in ["email", "webhook"] {
             for outcome in ["delivered", "retried", "failed"] {
                 self.attempts.with_label_values(&[channel, outcome]);
@@ -102,7 +111,28 @@ impl Counters {
     }
 }
 
-pub(super) fn count_end(report: &Report) {
+fn total(name: &str) -> String {
+    format!("sftp_import_{name}_total")
+}
+
+/// Adds a metric to `registry`.
+pub(super) fn register<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> M {
+    const VALID: &str = "names and labels are valid and unique: the tests create all of them";
+    let metric = metric.expect(VALID);
+    registry.register(Box::new(metric.clone())).expect(VALID);
+    metric
+}
+
+/// Counts an import that began to run, `waited` after its pair was ready.
+pub fn count_pickup(waited: Duration) {
+    COUNTERS.pickup.observe(waited.as_secs_f64());
+}
+
+/// Counts an import that ended with `report`.
+pub fn count_end(report: &Report) {
     let counters = &*COUNTERS;
     let kind = report.data_type.map_or("unknown", |kind| kind.as_str());
     counters.imports.with_label_values(&[kind, report.state.as_str()]).inc();
@@ -132,41 +162,38 @@ fn reason(text: Option<FailureText>) -> &'static str {
     }
 }
 
+/// Counts an import that failed because of the host and will be retried.
+pub fn count_host_failure() {
+    COUNTERS.host_failures.inc();
+}
+
+/// Counts a failed scan of an account.
+pub fn count_scan_failure() {
+    COUNTERS.scan_failures.inc();
+}
+
+/// Counts an attempt at a delivery. `kind` is the milestone's type; `outcome` is `delivered`,
+/// `retried` or `failed`.
+pub fn count_attempt(channel: &'static str, kind: &str, outcome: &'static str) {
+    COUNTERS.attempts.with_label_values(&[channel, outcome]).inc();
+    if outcome != "retried" {
+        COUNTERS.deliveries.with_label_values(&[channel, kind_label(kind), outcome]).inc();
+    }
+}
+
 /// Returns `kind` as a label value, which is always a fixed word.
-pub(super) fn known_kind(kind: &str) -> &'static str {
+fn kind_label(kind: &str) -> &'static str {
     KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
 }
 
-const VALID: &str = "names and labels are valid and unique: the tests create all of them";
-
-fn one(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    let made = IntCounter::new(format!("sftp_import_{name}_total"), help).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
+/// Sets the number of accounts that inotify watches.
+pub fn set_watched_accounts(accounts: usize) {
+    COUNTERS.watched_accounts.set(accounts as i64);
 }
 
-fn many(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let options = Opts::new(format!("sftp_import_{name}_total"), help);
-    let made = IntCounterVec::new(options, labels).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
-}
-
-fn pickup(registry: &Registry) -> Histogram {
-    let help = "Time from a pair being ready to the start of its import.";
-    let options = HistogramOpts::new("sftp_import_pickup_latency_seconds", help);
-    let made = Histogram::with_opts(options.buckets(PICKUP.to_vec())).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
-}
-
-fn duration(registry: &Registry) -> HistogramVec {
-    let help = "Time from the first start of an import to its end.";
-    let options = HistogramOpts::new("sftp_import_import_duration_seconds", help);
-    let options = options.buckets(DURATION.to_vec());
-    let made = HistogramVec::new(options, &["type"]).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
+/// Sets whether claims and new imports are paused because disk space is low.
+pub fn set_queue_held(held: bool) {
+    COUNTERS.queue_held.set(held.into());
 }
 
 #[cfg(test)]
@@ -174,13 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_that_nobody_knows_makes_no_label() {
-        assert_eq!(known_kind("import.failed"), "import.failed");
-        assert_eq!(known_kind("x\"y"), "other");
+    fn unknown_kinds_share_a_label() {
+        assert_eq!(kind_label("import.failed"), "import.failed");
+        assert_eq!(kind_label("x\"y"), "other");
     }
 
     #[test]
-    fn an_end_is_counted() {
+    fn counts_the_end_of_an_import() {
         let before = COUNTERS.accepted.get();
         let now = jiff::Timestamp::now();
         let mut report = Report::queued("e.manifest", now);

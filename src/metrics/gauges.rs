@@ -4,6 +4,8 @@ use std::path::Path;
 
 use prometheus::{Counter, Gauge, GaugeVec, Opts, Registry};
 
+use super::counters::register;
+
 /// The kernel's figures about this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
@@ -26,76 +28,47 @@ pub struct Gauges {
     endpoints: GaugeVec,
     free: GaugeVec,
     size: GaugeVec,
-    watched: Gauge,
     database_up: Gauge,
-    queue_held: Gauge,
     keys_published: Gauge,
     process: [Gauge; 4],
     cpu: Counter,
 }
-
-const VALID: &str = "names and labels are valid and unique: the tests create all of them";
 
 impl Gauges {
     /// Creates the gauges of a process that began at `start`, in seconds since 1970 UTC.
     pub fn new(start: f64) -> Self {
         let registry = Registry::new();
         let r = &registry;
-        let build = many(r, "sftp_import_build_info", "1; the version is a label.", &["version"]);
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        one(r, "process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
+        let one = |name: &str, help| register(r, Gauge::new(name, help));
+        let many = |name, help, label| {
+            let options = Opts::new(format!("sftp_import_{name}"), help);
+            register(r, GaugeVec::new(options, &[label]))
+        };
+        many("build_info", "1; the version is a label.", "version")
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        one("process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
         let age = "Age of the oldest one.";
+        let published = "sftp_import_keys_published_timestamp_seconds";
         let cpu = Counter::new("process_cpu_seconds_total", "CPU time of this process.");
-        let cpu = cpu.expect(VALID);
-        registry.register(Box::new(cpu.clone())).expect(VALID);
         Self {
-            imports: many(
-                r,
-                "sftp_import_unfinished_imports",
-                "Imports that have not ended.",
-                &["state"],
-            ),
-            oldest_import: many(
-                r,
-                "sftp_import_oldest_unfinished_import_age_seconds",
-                age,
-                &["state"],
-            ),
-            accounts: many(r, "sftp_import_accounts", "Accounts.", &["state"]),
-            deliveries: many(
-                r,
-                "sftp_import_pending_deliveries",
-                "Deliveries that are pending.",
-                &["channel"],
-            ),
-            oldest_delivery: many(
-                r,
-                "sftp_import_oldest_pending_delivery_age_seconds",
-                age,
-                &["channel"],
-            ),
-            endpoints: many(r, "sftp_import_endpoints", "Webhook endpoints.", &["state"]),
-            free: many(r, "sftp_import_filesystem_free_bytes", "Free to the daemon.", &["folder"]),
-            size: many(r, "sftp_import_filesystem_size_bytes", "Size of it.", &["folder"]),
-            watched: one(r, "sftp_import_watched_accounts", "Accounts that inotify watches."),
-            database_up: one(r, "sftp_import_state_database_up", "1: the state database answered."),
-            queue_held: one(
-                r,
-                "sftp_import_queue_held",
-                "1: no import is claimed or started, as disk space is low.",
-            ),
-            keys_published: one(
-                r,
-                "sftp_import_keys_published_timestamp_seconds",
-                "When keys were last published, since 1970 UTC.",
-            ),
+            imports: many("unfinished_imports", "Imports that have not ended.", "state"),
+            oldest_import: many("oldest_unfinished_import_age_seconds", age, "state"),
+            accounts: many("accounts", "Accounts.", "state"),
+            deliveries: many("pending_deliveries", "Deliveries that are pending.", "channel"),
+            oldest_delivery: many("oldest_pending_delivery_age_seconds", age, "channel"),
+            endpoints: many("endpoints", "Webhook endpoints.", "state"),
+            free: many("filesystem_free_bytes", "Free to the daemon.", "folder"),
+            size: many("filesystem_size_bytes", "Size of it.", "folder"),
+            database_up: one("sftp_import_state_database_up", "1: the state database answered."),
+            keys_published: one(published, "When keys were last published, since 1970 UTC."),
             process: [
-                one(r, "process_resident_memory_bytes", "Memory of this process that is in RAM."),
-                one(r, "process_virtual_memory_bytes", "Address space of this process."),
-                one(r, "process_open_fds", "Open file descriptors of this process."),
-                one(r, "process_max_fds", "Limit of open file descriptors of this process."),
+                one("process_resident_memory_bytes", "Memory of this process that is in RAM."),
+                one("process_virtual_memory_bytes", "Address space of this process."),
+                one("process_open_fds", "Open file descriptors of this process."),
+                one("process_max_fds", "Limit of open file descriptors of this process."),
             ],
-            cpu,
+            cpu: register(r, cpu),
             registry,
         }
     }
@@ -126,17 +99,8 @@ impl Gauges {
         self.size.with_label_values(&[folder]).set(size);
     }
 
-    pub fn watched(&self, accounts: usize) {
-        self.watched.set(accounts as f64);
-    }
-
     pub fn database_up(&self, up: bool) {
         self.database_up.set(f64::from(u8::from(up)));
-    }
-
-    /// Sets whether claims and new imports are paused because disk space is low.
-    pub fn queue_held(&self, held: bool) {
-        self.queue_held.set(f64::from(u8::from(held)));
     }
 
     /// Sets when keys were last published, in seconds since 1970 UTC.
@@ -180,24 +144,12 @@ impl Process {
     }
 }
 
-fn one(registry: &Registry, name: &str, help: &str) -> Gauge {
-    let made = Gauge::new(name, help).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
-}
-
-fn many(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-    let made = GaugeVec::new(Opts::new(name, help), labels).expect(VALID);
-    registry.register(Box::new(made.clone())).expect(VALID);
-    made
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn reads_stat_as_the_kernel_writes_it() {
+    fn parses_proc_stat() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 1 0 100 4096000 25 18446";
         let process = Process::parse(stat, 100.0, 4096.0);
         assert_eq!(process.cpu_seconds, 2.0);
@@ -208,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_them_all() {
+    fn the_page_has_all_metrics() {
         let gauges = Gauges::new(1.5);
         gauges.imports("queued", 2.0, 3.0);
         gauges.process(Process { cpu_seconds: 4.0, ..Process::default() });

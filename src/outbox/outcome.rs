@@ -121,7 +121,7 @@ impl Made<'_> {
         // The message repeats some fields, as `systemctl status` does not show fields.
         let what =
             format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
-        crate::metrics::attempted(channel, milestone, self.counted());
+        crate::metrics::count_attempt(channel, milestone, self.counted());
         match self.verdict {
             _ if endpoint_disabled => {
                 error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");

@@ -12,12 +12,10 @@ use super::profile_change::{Change, PackedChange, pack, unpack};
 pub enum Batch {
     /// Events as columns, with the import's [`super::EventSchema`].
     Events(RecordBatch),
-    /// Profiles as changes.
     Profiles(ProfileBatch),
 }
 
 impl Batch {
-    /// Returns the number of records.
     pub fn len(&self) -> usize {
         match self {
             Self::Events(batch) => batch.num_rows(),
@@ -25,7 +23,6 @@ impl Batch {
         }
     }
 
-    /// Returns whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -77,12 +74,10 @@ impl ProfileBatch {
         &self.properties
     }
 
-    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Returns whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -92,7 +87,6 @@ impl ProfileBatch {
         self.records.len() * size_of::<StoredRecord>() + self.ids.len() + self.changes.len()
     }
 
-    /// Appends a record.
     pub fn push<'a>(
         &mut self,
         line: u64,
@@ -144,21 +138,21 @@ impl<'a> ProfileRecord<'a> {
 mod tests {
     use super::super::profile_change::{Operation, Value};
     use super::*;
-    use crate::records::header::schema::PropertyType;
+    use crate::manifest::PropertyType;
 
     #[test]
-    fn gives_back_what_was_pushed() {
+    fn iterates_over_pushed_records() {
         let properties: Arc<[_]> =
             [Property { name: "Playlist".into(), kind: PropertyType::String }].into();
         let mut batch = ProfileBatch::new(properties);
         let rock = Change { property: 0, operation: Operation::Add, value: Value::Text("Rock") };
-        let gone = Change { property: 0, operation: Operation::Delete, value: Value::None };
+        let delete = Change { property: 0, operation: Operation::Delete, value: Value::None };
         batch.push(2, 7, [Some("a@b.c"), None, None, Some("cookie")], [rock]);
-        batch.push(3, 8, [None, Some("fb"), None, None], [gone, rock]);
+        batch.push(3, 8, [None, Some("fb"), None, None], [delete, rock]);
         let records: Vec<_> = batch.iter().collect();
         assert_eq!(records[0].id(IdKind::ObjectId), Some("cookie"));
         assert_eq!(records[0].changes().collect::<Vec<_>>(), [rock]);
         assert_eq!((records[1].line, records[1].at, records[1].ids[1]), (3, 8, Some("fb")));
-        assert_eq!(records[1].changes().collect::<Vec<_>>(), [gone, rock]);
+        assert_eq!(records[1].changes().collect::<Vec<_>>(), [delete, rock]);
     }
 }

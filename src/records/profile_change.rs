@@ -68,14 +68,12 @@ pub enum PackedValue<'a> {
 }
 
 impl<'a> PackedChange<'a> {
-    /// Decodes the change.
     pub fn get(self) -> Change<'a> {
         Change { property: self.property, operation: self.operation, value: self.value.get() }
     }
 }
 
 impl<'a> PackedValue<'a> {
-    /// Decodes the value.
     pub fn get(self) -> Value<'a> {
         match self {
             Self::Text(bytes) => Value::Text(text(bytes)),
@@ -158,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_comes_back_as_it_was() {
+    fn unpack_returns_packed_changes() {
         let values = [
             Value::None,
             Value::Text(""),

@@ -9,28 +9,18 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
-use super::csv::blocks::{Block, Piece, Splitter};
-use super::header::open::{Opened, open, split_failure, unreadable};
+use super::csv::blocks::{Block, FilePiece, Splitter};
+use super::header::open::{OpenDataFile, open};
+use super::header::plan::ReadOptions;
 use super::input::source::Meter;
-use super::sink::{Progress, Rejections, Sink};
-use super::worker::{Accepted, Done, Job, Rejected, Worker};
-use crate::config::Limits;
+use super::sink::{ReadProgress, Rejections, Sink};
+use super::worker::{AcceptedRecords, RejectedRecords, Worker, WorkerJob, WorkerOutput};
 use crate::manifest::Manifest;
 use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally};
 
-/// The parameters of [`read()`].
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    pub limits: &'a Limits,
-    /// The time for an empty `ts`, in seconds since 1970 UTC.
-    pub processing_time: i64,
-    /// Threads that parse, in addition to the one that reads; at least one is used.
-    pub workers: usize,
-}
-
 /// The result of reading a data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct ReadSummary {
     pub counts: Counts,
     /// Bytes of the data file as uploaded that were read.
     pub bytes: u64,
@@ -43,80 +33,74 @@ pub struct Summary {
 /// The error of a data file that cannot be imported as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("reading stopped after {} records", so_far.counts.read)]
-pub struct Stopped {
+pub struct ReadError {
     #[source]
     pub failure: Failure,
     /// The result up to then.
-    pub so_far: Box<Summary>,
+    pub so_far: Box<ReadSummary>,
 }
 
 /// Reads a data file by its manifest and passes its records to `sink`.
 ///
 /// # Errors
 /// The file is invalid, does not fit its manifest, can't be read, or the sink stopped it. A quote
-/// that is never closed is an error: all records after it would be lost silently as one cell.
+/// that is never closed is an error: all records after it would silently become one cell.
 pub fn read(
     input: impl Read + Send,
     file_name: &str,
     manifest: &Manifest,
-    options: &Options<'_>,
+    options: &ReadOptions<'_>,
     sink: &mut impl Sink,
-) -> Result<Summary, Stopped> {
+) -> Result<ReadSummary, ReadError> {
     let meter = Meter::default();
-    let mut delivery = Delivery::default();
+    let mut delivery = ResultDelivery::default();
     let outcome = open(input, file_name, manifest, options, &meter)
         .and_then(|opened| delivery.run(opened, options, sink))
         .and_then(|()| delivery.check_complete(manifest, &meter));
     let summary = delivery.summary(&meter);
     match outcome {
         Ok(()) => Ok(summary),
-        Err(failure) => Err(Stopped { failure, so_far: Box::new(summary) }),
+        Err(failure) => Err(ReadError { failure, so_far: Box::new(summary) }),
     }
 }
 
 /// Sends the file's pieces to the workers until the end, a failure, or a closed channel.
-fn deal<R: Read>(
-    first: Block,
-    mut splitter: Splitter<R>,
-    lanes: &[SyncSender<Job>],
-    meter: &Meter,
-) {
-    let mut next = Some(Ok(Piece::Block(first)));
-    for lane in lanes.iter().cycle() {
+fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender<WorkerJob>]) {
+    let mut next = Some(Ok(FilePiece::Block(first)));
+    for channel in channels.iter().cycle() {
         let Some(job) = next.take() else { return };
         let last = job.is_err();
-        if lane.send(job).is_err() || last {
+        if channel.send(job).is_err() || last {
             return;
         }
-        next = splitter.next().map_err(|error| split_failure(&error, meter)).transpose();
+        next = splitter.next().transpose();
     }
 }
 
 /// Delivers the results to the sink and counts them.
 #[derive(Default)]
-struct Delivery {
+struct ResultDelivery {
     counts: Counts,
     tally: RejectionTally,
     consumed: u64,
 }
 
-impl Delivery {
+impl ResultDelivery {
     fn run<R: Read + Send, S: Sink>(
         &mut self,
-        opened: Opened<R>,
-        options: &Options<'_>,
+        opened: OpenDataFile<R>,
+        options: &ReadOptions<'_>,
         sink: &mut S,
     ) -> Result<(), Failure> {
-        let Opened { start, plan, first, splitter } = opened;
+        let OpenDataFile { start, plan, first, splitter } = opened;
         let empty = sink.begin(&start)?;
         thread::scope(|scope| {
             let worker = |done| Worker::new(&plan, empty.clone(), done, splitter.used());
-            let (lanes, results) = start_workers(scope, worker, options.workers.max(1))?;
-            let meter = splitter.meter().clone();
-            spawn(scope, "import-read", move || deal(first, splitter, &lanes, &meter))?;
-            // The first closed lane in turn means the end of the file.
-            for lane in results.iter().cycle() {
-                if !self.deliver(lane, sink)? {
+            let (channels, results) = start_workers(scope, worker, options.workers.max(1))?;
+            spawn(scope, "import-read", move || deal(first, splitter, &channels))?;
+            // The first closed channel in turn means the end of the file.
+            for channel in results.iter().cycle() {
+                if !self.deliver(channel, sink)? {
                     return Ok(());
                 }
             }
@@ -124,17 +108,19 @@ impl Delivery {
         })
     }
 
-    /// Delivers the results of a lane's next job. Returns false if there is none.
+    /// Delivers the results of a channel's next job. Returns false if there is none.
     fn deliver<S: Sink>(
         &mut self,
-        lane: &Receiver<Done<S::Rejections>>,
+        channel: &Receiver<WorkerOutput<S::Rejections>>,
         sink: &mut S,
     ) -> Result<bool, Failure> {
         loop {
-            match lane.recv() {
-                Ok(Done::Rejected(rejected)) => self.reject(rejected, sink)?,
-                Ok(Done::Read(accepted)) => return self.accept(accepted, sink).map(|()| true),
-                Ok(Done::Failed(failure)) => return Err(failure),
+            match channel.recv() {
+                Ok(WorkerOutput::Rejected(rejected)) => self.reject(rejected, sink)?,
+                Ok(WorkerOutput::Read(accepted)) => {
+                    return self.accept(accepted, sink).map(|()| true);
+                }
+                Ok(WorkerOutput::Failed(failure)) => return Err(failure),
                 Err(_) => return Ok(false),
             }
         }
@@ -142,7 +128,7 @@ impl Delivery {
 
     fn reject<S: Sink>(
         &mut self,
-        rejected: Rejected<S::Rejections>,
+        rejected: RejectedRecords<S::Rejections>,
         sink: &mut S,
     ) -> Result<(), Failure> {
         self.counts.read += rejected.count;
@@ -151,14 +137,14 @@ impl Delivery {
         sink.reject(rejected.rejections)
     }
 
-    fn accept(&mut self, accepted: Accepted, sink: &mut impl Sink) -> Result<(), Failure> {
+    fn accept(&mut self, accepted: AcceptedRecords, sink: &mut impl Sink) -> Result<(), Failure> {
         for batch in accepted.batches.into_iter().filter(|batch| !batch.is_empty()) {
             self.counts.read += batch.len() as u64;
             self.counts.accepted += batch.len() as u64;
             sink.accept(batch)?;
         }
         self.consumed = accepted.consumed.unwrap_or(self.consumed);
-        sink.progress(Progress { bytes: self.consumed, records: self.counts.read })
+        sink.progress(ReadProgress { bytes: self.consumed, records: self.counts.read })
     }
 
     /// Compares the file with size, rows and SHA-256 of the manifest.
@@ -167,21 +153,24 @@ impl Delivery {
         if self.counts.read == 0 {
             mismatches.push("the file has a header and no records".to_owned());
         }
-        let differs = |what: &str, said: &str, is: &str| {
-            (said != is).then(|| format!("the manifest says {what} {said}, the file has {is}"))
+        let differs = |what: &str, expected: &str, found: &str| {
+            (expected != found)
+                .then(|| format!("the manifest has {what} {expected}, the file has {found}"))
         };
         let numbers =
             [("size", manifest.size, meter.bytes()), ("rows", manifest.rows, self.counts.read)];
-        mismatches.extend(numbers.iter().filter_map(|(what, said, is)| {
-            differs(what, &said.as_ref()?.to_string(), &is.to_string())
+        mismatches.extend(numbers.iter().filter_map(|(what, expected, found)| {
+            differs(what, &expected.as_ref()?.to_string(), &found.to_string())
         }));
         let digests = manifest.sha256.zip(meter.sha256());
-        mismatches.extend(digests.and_then(|(said, is)| differs("sha256", &hex(&said), &hex(&is))));
-        if mismatches.is_empty() { Ok(()) } else { Err(unreadable(mismatches.join("; "))) }
+        mismatches.extend(
+            digests.and_then(|(expected, found)| differs("sha256", &hex(&expected), &hex(&found))),
+        );
+        if mismatches.is_empty() { Ok(()) } else { Err(Failure::unreadable(mismatches.join("; "))) }
     }
 
-    fn summary(self, meter: &Meter) -> Summary {
-        Summary {
+    fn summary(self, meter: &Meter) -> ReadSummary {
+        ReadSummary {
             counts: self.counts,
             bytes: meter.bytes(),
             sha256: meter.sha256().map(|digest| hex(&digest)),
@@ -191,23 +180,23 @@ impl Delivery {
 }
 
 /// One input and one output channel per worker.
-type Lanes<R> = (Vec<SyncSender<Job>>, Vec<Receiver<Done<R>>>);
+type WorkerChannels<R> = (Vec<SyncSender<WorkerJob>>, Vec<Receiver<WorkerOutput<R>>>);
 
 fn start_workers<'scope, R: Rejections + 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    worker: impl Fn(SyncSender<Done<R>>) -> Worker<'scope, R>,
+    worker: impl Fn(SyncSender<WorkerOutput<R>>) -> Worker<'scope, R>,
     workers: usize,
-) -> Result<Lanes<R>, Failure> {
-    let mut lanes = (Vec::new(), Vec::new());
+) -> Result<WorkerChannels<R>, Failure> {
+    let mut channels = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let (give, jobs) = sync_channel(1);
-        let (done, take) = sync_channel(1);
+        let (job_sender, jobs) = sync_channel(1);
+        let (done, results) = sync_channel(1);
         let mut worker = worker(done);
         spawn(scope, "import-parse", move || worker.work(&jobs))?;
-        lanes.0.push(give);
-        lanes.1.push(take);
+        channels.0.push(job_sender);
+        channels.1.push(results);
     }
-    Ok(lanes)
+    Ok(channels)
 }
 
 fn spawn<'scope>(

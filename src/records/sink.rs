@@ -11,27 +11,23 @@ use crate::report::Failure;
 /// Accepted and rejected records each arrive in file order, but may interleave differently than in
 /// the file. An error of any method ends the reading with that error.
 pub trait Sink {
-    /// The collection for rejected records.
     type Rejections: Rejections;
 
     /// Called once, first: the header fits the manifest, and records follow. Returns an empty
     /// [`Rejections`]; each worker starts with a clone of it.
-    fn begin(&mut self, start: &Start) -> Result<Self::Rejections, Failure>;
+    fn begin(&mut self, start: &FileStart) -> Result<Self::Rejections, Failure>;
 
-    /// Receives accepted records.
     fn accept(&mut self, batch: Batch) -> Result<(), Failure>;
 
-    /// Receives rejected records.
     fn reject(&mut self, rejections: Self::Rejections) -> Result<(), Failure>;
 
     /// Receives the progress after every block, and can stop the reading.
-    fn progress(&mut self, progress: Progress) -> Result<(), Failure>;
+    fn progress(&mut self, progress: ReadProgress) -> Result<(), Failure>;
 }
 
 /// Collects and formats rejected records in the worker threads, because that is most of the work
 /// for a file whose records are all rejected.
 pub trait Rejections: Clone + Send {
-    /// Appends a record.
     fn add(&mut self, record: &RejectedRecord<'_>);
 
     /// Returns whether to pass it on now. This bounds the memory for a block's rejections.
@@ -44,12 +40,10 @@ pub trait Rejections: Clone + Send {
 
 /// The facts about a data file that are known once its header is read.
 #[derive(Clone, Debug)]
-pub struct Start {
-    /// The schema of the batches.
+pub struct FileStart {
     pub schema: Schema,
     /// The header record in UTF-8, without its line end.
     pub header: Vec<u8>,
-    /// The names in the header.
     pub names: Vec<String>,
     pub delimiter: u8,
     /// The line end after the header: `\r\n` or `\n`.
@@ -72,9 +66,8 @@ pub struct RejectedRecord<'a> {
 
 /// The progress of reading a data file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReadProgress {
     /// Bytes of the data file as uploaded that were processed.
     pub bytes: u64,
-    /// Records read.
     pub records: u64,
 }

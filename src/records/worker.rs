@@ -1,4 +1,4 @@
-//! [`Worker`]: parses the pieces of its lane and formats rejected records.
+//! [`Worker`]: parses the pieces of its channel and formats rejected records.
 //!
 //! Invariant: for each job a worker sends the rejected records in pieces, then the batches or the
 //! failure, and nothing more.
@@ -6,31 +6,32 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use super::batch::Batch;
-use super::check::block::{Parsed, Plan, parse, too_long};
-use super::csv::blocks::{Block, Piece};
+use super::check::block::{ParsedBlock, parse, too_long};
+use super::csv::blocks::{Block, FilePiece};
+use super::header::plan::ReadPlan;
 use super::rules::rejection::Rejection;
 use super::sink::{RejectedRecord, Rejections};
 use crate::report::{Failure, RejectionTally};
 
 /// The input of a worker.
-pub(super) type Job = Result<Piece, Failure>;
+pub(super) type WorkerJob = Result<FilePiece, Failure>;
 
 /// The output for a job: any number of `Rejected`, then one of the others.
-pub(super) enum Done<R> {
-    Rejected(Rejected<R>),
-    Read(Accepted),
+pub(super) enum WorkerOutput<R> {
+    Rejected(RejectedRecords<R>),
+    Read(AcceptedRecords),
     Failed(Failure),
 }
 
 /// Rejected records of a job.
-pub(super) struct Rejected<R> {
+pub(super) struct RejectedRecords<R> {
     pub(super) rejections: R,
     pub(super) count: u64,
     pub(super) tally: RejectionTally,
 }
 
 /// The accepted records of a job.
-pub(super) struct Accepted {
+pub(super) struct AcceptedRecords {
     pub(super) batches: Vec<Batch>,
     /// Bytes of the file as uploaded that were processed; `None`: unchanged.
     pub(super) consumed: Option<u64>,
@@ -38,35 +39,35 @@ pub(super) struct Accepted {
 
 /// Parses pieces and formats rejected records.
 pub(super) struct Worker<'a, R> {
-    plan: &'a Plan,
+    plan: &'a ReadPlan,
     /// Rejected records that are not passed on yet.
-    rejected: Rejected<R>,
-    done: SyncSender<Done<R>>,
+    rejected: RejectedRecords<R>,
+    done: SyncSender<WorkerOutput<R>>,
     /// The channel that returns a block's memory to the splitter.
     used: Sender<Vec<u8>>,
 }
 
 /// The error that the receiver has stopped.
-struct Gone;
+struct ClosedChannel;
 
 impl<'a, R: Rejections> Worker<'a, R> {
     /// Creates a worker that collects rejected records in `rejections`.
     pub(super) fn new(
-        plan: &'a Plan,
+        plan: &'a ReadPlan,
         rejections: R,
-        done: SyncSender<Done<R>>,
+        done: SyncSender<WorkerOutput<R>>,
         used: Sender<Vec<u8>>,
     ) -> Self {
-        Self { plan, rejected: Rejected::of(rejections), done, used }
+        Self { plan, rejected: RejectedRecords::of(rejections), done, used }
     }
 
     /// Runs until there are no more jobs, or the receiver has stopped.
-    pub(super) fn work(&mut self, jobs: &Receiver<Job>) {
+    pub(super) fn work(&mut self, jobs: &Receiver<WorkerJob>) {
         for job in jobs {
             let done = match job {
-                Ok(Piece::Block(block)) => self.parse(block),
-                Ok(Piece::TooLong { line, bytes }) => self.too_long(line, bytes),
-                Err(failure) => Ok(Done::Failed(failure)),
+                Ok(FilePiece::Block(block)) => self.parse(block),
+                Ok(FilePiece::TooLong { line, bytes }) => self.too_long(line, bytes),
+                Err(failure) => Ok(WorkerOutput::Failed(failure)),
             };
             if done.and_then(|done| self.send(done)).is_err() {
                 return;
@@ -74,25 +75,25 @@ impl<'a, R: Rejections> Worker<'a, R> {
         }
     }
 
-    fn parse(&mut self, block: Block) -> Result<Done<R>, Gone> {
+    fn parse(&mut self, block: Block) -> Result<WorkerOutput<R>, ClosedChannel> {
         let plan = self.plan;
         let parsed = parse(block, plan);
         self.reject(parsed.rejected(plan))?;
-        let Parsed { batches, consumed, text, .. } = parsed;
+        let ParsedBlock { batches, consumed, text, .. } = parsed;
         let _ = self.used.send(text); // the splitter is gone at the end of the file
-        Ok(Done::Read(Accepted { batches, consumed: Some(consumed) }))
+        Ok(WorkerOutput::Read(AcceptedRecords { batches, consumed: Some(consumed) }))
     }
 
-    fn too_long(&mut self, line: u64, bytes: u64) -> Result<Done<R>, Gone> {
+    fn too_long(&mut self, line: u64, bytes: u64) -> Result<WorkerOutput<R>, ClosedChannel> {
         self.reject(std::iter::once(too_long(self.plan, line, bytes)))?;
-        Ok(Done::Read(Accepted { batches: Vec::new(), consumed: None }))
+        Ok(WorkerOutput::Read(AcceptedRecords { batches: Vec::new(), consumed: None }))
     }
 
     /// Formats records, and passes them on whenever there are enough.
     fn reject<'r>(
         &mut self,
         records: impl Iterator<Item = RejectedRecord<'r>>,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ClosedChannel> {
         for record in records {
             self.rejected.add(&record);
             if self.rejected.rejections.is_full() {
@@ -102,17 +103,17 @@ impl<'a, R: Rejections> Worker<'a, R> {
         if self.rejected.count > 0 { self.pass_on() } else { Ok(()) }
     }
 
-    fn pass_on(&mut self) -> Result<(), Gone> {
+    fn pass_on(&mut self) -> Result<(), ClosedChannel> {
         let rejected = self.rejected.take();
-        self.send(Done::Rejected(rejected))
+        self.send(WorkerOutput::Rejected(rejected))
     }
 
-    fn send(&self, done: Done<R>) -> Result<(), Gone> {
-        self.done.send(done).map_err(|_| Gone)
+    fn send(&self, done: WorkerOutput<R>) -> Result<(), ClosedChannel> {
+        self.done.send(done).map_err(|_| ClosedChannel)
     }
 }
 
-impl<R: Rejections> Rejected<R> {
+impl<R: Rejections> RejectedRecords<R> {
     fn of(rejections: R) -> Self {
         Self { rejections, count: 0, tally: RejectionTally::default() }
     }
@@ -130,10 +131,10 @@ impl<R: Rejections> Rejected<R> {
     fn add(&mut self, record: &RejectedRecord<'_>) {
         self.rejections.add(record);
         self.count += 1;
-        let told =
+        let counted =
             |reasons: &[Rejection<'_>], text| reasons.iter().any(|reason| reason.text == text);
         for (n, reason) in record.reasons.iter().enumerate() {
-            if !told(&record.reasons[..n], reason.text) {
+            if !counted(&record.reasons[..n], reason.text) {
                 self.tally.add(reason.text, record.line);
             }
         }

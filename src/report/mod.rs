@@ -4,7 +4,6 @@
 //! contain this object. Invariant of a finished report: read = accepted + rejected.
 
 #[forbid(unsafe_code)]
-pub mod advice;
 mod tally;
 
 use std::fmt;
@@ -37,12 +36,13 @@ impl DataType {
 }
 
 /// The state of an import. results/ shows `queued` and `running` until the import ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
     /// The row is in the state database; the files are being moved into the spool.
     Claiming,
     /// Claimed, waiting to run.
+    #[default]
     Queued,
     /// Being read and stored.
     Running,
@@ -86,6 +86,9 @@ pub enum FailureText {
 }
 
 impl FailureText {
+    pub const ALL: [Self; 5] =
+        [Self::NoDataFile, Self::Unreadable, Self::Manifest, Self::Infra, Self::Internal];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoDataFile => "No data file found",
@@ -93,6 +96,22 @@ impl FailureText {
             Self::Manifest => "Incorrect details in manifest file",
             Self::Infra => "Internal infra error",
             Self::Internal => "[Internal error] Error while importing data",
+        }
+    }
+
+    /// Returns what to fix when a file failed with this text.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NoDataFile => {
+                "The data file must be in the manifest's folder, named exactly as in fileName."
+            }
+            Self::Unreadable => {
+                "Fix the data file: CSV with a header line, named .csv, .csv.gz or .csv.zst."
+            }
+            Self::Manifest => {
+                "Fix the manifest, or the data file's header where the two do not fit."
+            }
+            Self::Infra | Self::Internal => "The fault is not in your files.",
         }
     }
 }
@@ -109,6 +128,11 @@ pub struct Failure {
 impl Failure {
     pub fn new(message: FailureText, detail: impl fmt::Display) -> Self {
         Self { message, detail: detail.to_string() }
+    }
+
+    /// Returns the failure of a data file that can't be read.
+    pub fn unreadable(detail: impl fmt::Display) -> Self {
+        Self::new(FailureText::Unreadable, detail)
     }
 }
 
@@ -138,7 +162,7 @@ pub struct Progress {
 }
 
 /// The report on an import.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// `None` for `check`, which stores nothing.
@@ -184,27 +208,7 @@ pub struct Report {
 impl Report {
     /// Returns the report on a queued import, without counts.
     pub fn queued(manifest: &str, received_at: Timestamp) -> Self {
-        Self {
-            import: None,
-            account: None,
-            data_type: None,
-            manifest: manifest.to_owned(),
-            data_file: None,
-            state: ImportState::Queued,
-            place: None,
-            progress: None,
-            dry_run: false,
-            records: Counts::default(),
-            bytes: 0,
-            sha256: None,
-            received_at,
-            started_at: None,
-            finished_at: None,
-            failure: None,
-            rejections: Vec::new(),
-            warnings: Vec::new(),
-            error_file: None,
-        }
+        Self { manifest: manifest.to_owned(), received_at, ..Self::default() }
     }
 
     /// Returns the report with its import and account set.
@@ -226,13 +230,7 @@ mod tests {
 
     #[test]
     fn failure_text_is_its_json() {
-        for text in [
-            FailureText::NoDataFile,
-            FailureText::Unreadable,
-            FailureText::Manifest,
-            FailureText::Infra,
-            FailureText::Internal,
-        ] {
+        for text in FailureText::ALL {
             assert_eq!(serde_json::to_value(text).unwrap(), text.as_str());
         }
     }

@@ -22,10 +22,10 @@ pub struct RejectionCount {
 
 /// Counts rejections by text. There are some dozens of texts at most, so it is a list.
 #[derive(Clone, Debug, Default)]
-pub struct RejectionTally(Vec<Tallied>);
+pub struct RejectionTally(Vec<TallyEntry>);
 
 #[derive(Clone, Debug)]
-struct Tallied {
+struct TallyEntry {
     message: &'static str,
     count: u64,
     first_line: u64,
@@ -39,7 +39,7 @@ impl RejectionTally {
 
     /// Adds the counts of `other`.
     pub fn extend(&mut self, other: Self) {
-        for Tallied { message, count, first_line } in other.0 {
+        for TallyEntry { message, count, first_line } in other.0 {
             self.add_all(message, count, first_line);
         }
     }
@@ -50,7 +50,7 @@ impl RejectionTally {
                 tallied.count += count;
                 tallied.first_line = tallied.first_line.min(first_line);
             }
-            None => self.0.push(Tallied { message, count, first_line }),
+            None => self.0.push(TallyEntry { message, count, first_line }),
         }
     }
 
@@ -59,7 +59,7 @@ impl RejectionTally {
         let mut counts: Vec<_> = self
             .0
             .into_iter()
-            .map(|Tallied { message, count, first_line }| RejectionCount {
+            .map(|TallyEntry { message, count, first_line }| RejectionCount {
                 message: message.to_owned(),
                 count,
                 first_line,

@@ -108,9 +108,10 @@ impl Bench {
             .arg(&folder)
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let report = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {:?}{said}", String::from_utf8_lossy(&output.stdout)));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+            panic!("{e}: {:?}{stderr}", String::from_utf8_lossy(&output.stdout))
+        });
         (answer(&report, &folder), output.status.code().unwrap())
     }
 
@@ -158,16 +159,16 @@ impl Case {
     fn run_programs(&self, checked: &Answer) {
         let bench = Bench::new(self);
         let manifest = bench.write("e.manifest", self, self.data_file());
-        let (said, code) = bench.program(&["check"], &manifest, "checked");
-        assert_eq!(*checked, said, "the program's check differs");
+        let (answer, code) = bench.program(&["check"], &manifest, "checked");
+        assert_eq!(*checked, answer, "the program's check differs");
         let clean = self.fail.is_none() && self.findings.is_none() && self.reject.is_empty();
         assert_eq!(code == 0, clean && self.manifest.is_none(), "exit {code}");
         let account = ["ingest", "--account", ACCOUNT];
-        let (said, code) = bench.program(&account, &manifest, "ingested");
-        assert_eq!(checked.error_file, said.error_file);
-        assert_eq!(checked.report["records"], said.report["records"]);
-        assert_eq!(checked.report["failure"], said.report["failure"]);
-        assert_eq!(code == 0, said.report["state"] == "completed", "exit {code}");
+        let (answer, code) = bench.program(&account, &manifest, "ingested");
+        assert_eq!(checked.error_file, answer.error_file);
+        assert_eq!(checked.report["records"], answer.report["records"]);
+        assert_eq!(checked.report["failure"], answer.report["failure"]);
+        assert_eq!(code == 0, answer.report["state"] == "completed", "exit {code}");
     }
 
     fn verify(&self, answer: &Answer) {
@@ -175,8 +176,8 @@ impl Case {
         let records = |key: &str| report["records"][key].as_u64().unwrap();
         assert_eq!(records("read"), records("accepted") + records("rejected"));
         if let Some(fail) = self.expected_failure() {
-            let said = &report["failure"];
-            let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+            let failure = &report["failure"];
+            let text = |key: &str| failure[key].as_str().unwrap_or_default().to_owned();
             let (message, detail) = (text("message"), text("detail"));
             assert_eq!(format!("{message}: {detail}"), fail);
             assert_eq!((records("accepted"), &report["state"]), (0, &json!("failed")));
@@ -184,8 +185,9 @@ impl Case {
         }
         assert_eq!(report["failure"], Json::Null);
         let rejections = report["rejections"].as_array().unwrap();
-        let told: BTreeSet<_> = rejections.iter().map(|r| r["message"].as_str().unwrap()).collect();
-        assert_eq!(told, self.reject.iter().map(String::as_str).collect());
+        let texts: BTreeSet<_> =
+            rejections.iter().map(|r| r["message"].as_str().unwrap()).collect();
+        assert_eq!(texts, self.reject.iter().map(String::as_str).collect());
         let rejected = self.rejected.unwrap_or(u64::from(!self.reject.is_empty()));
         assert_eq!(records("rejected"), rejected);
         let state = if records("accepted") > 0 { "completed" } else { "failed" };
@@ -243,14 +245,14 @@ impl Case {
         let mut reader = csv::ReaderBuilder::new();
         let mut reader = reader.delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap().iter().next_back(), Some("Failure Description"));
-        let told: Vec<String> =
+        let descriptions: Vec<String> =
             reader.records().map(|r| r.unwrap().iter().next_back().unwrap().to_owned()).collect();
         let lines: Vec<String> = described(&answer.error_lines).into_values().collect();
-        assert_eq!(told, lines, "error file and errors.jsonl differ");
+        assert_eq!(descriptions, lines, "error file and errors.jsonl differ");
         if let Some(description) = &self.description {
-            assert_eq!(told, [description.as_str()]);
-        } else if told.len() == 1 {
-            self.verify_order(&told[0]);
+            assert_eq!(descriptions, [description.as_str()]);
+        } else if descriptions.len() == 1 {
+            self.verify_order(&descriptions[0]);
         }
     }
 
@@ -266,8 +268,8 @@ impl Case {
     fn verify_stored(&self, bench: &Bench, report: &Report) {
         let import = report.import.as_ref().unwrap();
         let stored = stored(&bench.account_folder(), import.as_str());
-        let kept = if report.dry_run { 0 } else { report.records.accepted };
-        assert_eq!(stored.records, kept, "records in the store");
+        let stored_records = if report.dry_run { 0 } else { report.records.accepted };
+        assert_eq!(stored.records, stored_records, "records in the store");
         if let Some(expected) = &self.stored {
             let expected: Json = serde_json::from_str(expected).unwrap();
             assert_eq!(stored.content, expected);
@@ -277,7 +279,7 @@ impl Case {
 
 /// Formats the lines of errors.jsonl like the error file, by line of the data file.
 fn described(lines: &[Json]) -> BTreeMap<u64, String> {
-    let mut told = BTreeMap::<u64, String>::new();
+    let mut descriptions = BTreeMap::<u64, String>::new();
     for line in lines {
         let text = |key: &str| line[key].as_str().filter(|text| !text.is_empty());
         let details = [("column ", text("column")), ("value ", text("value")), ("", text("help"))];
@@ -287,15 +289,15 @@ fn described(lines: &[Json]) -> BTreeMap<u64, String> {
         if !details.is_empty() {
             reason = format!("{reason} - {}", details.join(", "));
         }
-        let description = told.entry(line["line"].as_u64().unwrap()).or_default();
+        let description = descriptions.entry(line["line"].as_u64().unwrap()).or_default();
         let separator = if description.is_empty() { "" } else { "; " };
         description.push_str(&format!("{separator}{reason}"));
     }
-    told
+    descriptions
 }
 
 #[test]
-fn every_case_has_its_verdict_by_check_and_by_ingest() {
+fn check_and_ingest_give_the_expected_verdicts() {
     let groups = groups();
     let failed: usize = std::thread::scope(|scope| {
         let run = |(name, cases): (&String, &Vec<Case>)| {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use sftp_import::records::RULES;
 use sftp_import::report::FailureText;
-use sftp_import::report::advice;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -142,15 +142,9 @@ fn every_manifest_key_is_documented() {
 #[test]
 fn every_text_is_documented_with_its_advice() {
     let document = document("data-files.md");
-    let failures = [
-        FailureText::NoDataFile,
-        FailureText::Unreadable,
-        FailureText::Manifest,
-        FailureText::Infra,
-        FailureText::Internal,
-    ];
-    let failures = failures.map(|text| (text.as_str(), advice::on_failure(text)));
-    for (text, advice) in failures.iter().chain(advice::REJECTIONS) {
+    let failures = FailureText::ALL.map(|text| (text.as_str(), text.advice()));
+    let rules = RULES.map(|rule| (rule.text(), rule.advice()));
+    for (text, advice) in failures.into_iter().chain(rules) {
         let row = format!("\n| `{text}` | {} |\n", advice.replace('|', "\\|"));
         assert!(document.contains(&row), "{row}");
     }

@@ -54,9 +54,9 @@ fn exported() -> BTreeSet<String> {
     gauges.deliveries("email", 0.0, 0.0);
     gauges.endpoints("enabled", 0.0);
     gauges.file_system("state", 0.0, 0.0);
-    sftp_import::metrics::attempted("email", "import.failed", "delivered");
+    sftp_import::metrics::count_attempt("email", "import.failed", "delivered");
     let report = sftp_import::report::Report::queued("e.manifest", jiff::Timestamp::now());
-    sftp_import::metrics::ended(&sftp_import::report::Report {
+    sftp_import::metrics::count_end(&sftp_import::report::Report {
         started_at: Some(report.received_at),
         finished_at: Some(report.received_at),
         ..report

@@ -18,8 +18,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value as Json, json};
 use sftp_import::account::AccountId;
 use sftp_import::import_id::ImportId;
+use sftp_import::manifest::PropertyType;
 use sftp_import::records::{
-    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
+    Batch, Change, EventSchema, Operation, ProfileBatch, Property, Schema, Value,
 };
 use sftp_import::store::{Store, Writer};
 use sha2::{Digest, Sha256};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
-use crate::report::advice;
+use crate::records;
 use crate::report::{Failure, ImportState, RejectionCount, Report};
 
 /// How many rejections the text lists.
@@ -122,7 +122,7 @@ fn failure(failure: &Failure) -> Vec<Line> {
     let mut lines = vec![field("failure", BAD, failure.message.as_str())];
     let findings = failure.detail.split("; ").filter(|finding| !finding.is_empty());
     lines.extend(listed("", PLAIN, findings));
-    lines.push(field("to do", PLAIN, advice::on_failure(failure.message)));
+    lines.push(field("to do", PLAIN, failure.message.advice()));
     lines
 }
 
@@ -130,7 +130,7 @@ fn rejection(rejection: &RejectionCount) -> Vec<Line> {
     let count = format!("{:>10} x ", HumanCount(rejection.count).to_string());
     let reason = Line::new(STRONG, count).and(BAD, &rejection.message);
     let reason = reason.and(PLAIN, format!(", first in line {}", rejection.first_line));
-    let advice = advice::on_rejection(&rejection.message);
+    let advice = records::advice(&rejection.message);
     [reason].into_iter().chain(advice.map(indented)).collect()
 }
 

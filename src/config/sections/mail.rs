@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_a_url_names() {
+    fn parses_mail_urls() {
         let smtp = |host: &str, port, tls, user: Option<&str>| {
             let (host, user) = (host.to_owned(), user.map(str::to_owned));
             MailServer::Smtp(Smtp { host, port, tls, user, hello: None })
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_cannot_work() {
+    fn refuses_invalid_urls() {
         for (url, why) in [
             ("mail.example.com", "is not a URL"),
             ("http://mail", "must be smtp://"),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_comes_from_a_file_or_a_credential() {
+    fn the_password_is_in_a_file_or_credential() {
         let named = Mail { password_credential: Some("smtp".into()), ..Mail::default() };
         let path = named.password_path(Some("/run/credentials/x".into()));
         assert_eq!(path, Ok(Some("/run/credentials/x/smtp".into())));

@@ -15,7 +15,7 @@ pub struct Metrics {
 
 /// The address of the metrics listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum MetricsListener {
     Off,
     /// A loopback address.
     Tcp(SocketAddr),
@@ -25,13 +25,13 @@ pub enum Listen {
 impl Metrics {
     /// Parses `listen`: `127.0.0.1:9469`, `[::1]:9469`, `unix:/path`, or empty. An error is a
     /// predicate whose subject is `listen`.
-    pub fn listener(&self) -> Result<Listen, String> {
+    pub fn listener(&self) -> Result<MetricsListener, String> {
         if self.listen.is_empty() {
-            return Ok(Listen::Off);
+            return Ok(MetricsListener::Off);
         }
         if let Some(path) = self.listen.strip_prefix("unix:") {
             let absolute = Path::new(path).is_absolute();
-            let path = absolute.then(|| Listen::Unix(path.into()));
+            let path = absolute.then(|| MetricsListener::Unix(path.into()));
             return path.ok_or_else(|| "must name an absolute path after unix:".into());
         }
         let address: SocketAddr = self
@@ -41,7 +41,7 @@ impl Metrics {
         if !address.ip().is_loopback() {
             return Err("must be a loopback address: anybody who reaches it can read".into());
         }
-        Ok(Listen::Tcp(address))
+        Ok(MetricsListener::Tcp(address))
     }
 }
 
@@ -49,21 +49,21 @@ impl Metrics {
 mod tests {
     use super::*;
 
-    fn listener(listen: &str) -> Result<Listen, String> {
+    fn listener(listen: &str) -> Result<MetricsListener, String> {
         Metrics { listen: listen.into() }.listener()
     }
 
     #[test]
-    fn reads_where_to_listen() {
-        assert_eq!(listener(""), Ok(Listen::Off));
-        assert_eq!(listener("unix:/run/x"), Ok(Listen::Unix("/run/x".into())));
+    fn parses_listen_addresses() {
+        assert_eq!(listener(""), Ok(MetricsListener::Off));
+        assert_eq!(listener("unix:/run/x"), Ok(MetricsListener::Unix("/run/x".into())));
         for address in ["127.0.0.1:9469", "[::1]:9469"] {
-            assert_eq!(listener(address), Ok(Listen::Tcp(address.parse().unwrap())));
+            assert_eq!(listener(address), Ok(MetricsListener::Tcp(address.parse().unwrap())));
         }
     }
 
     #[test]
-    fn says_what_cannot_work() {
+    fn refuses_invalid_addresses() {
         for (listen, why) in [
             ("unix:run/x", "must name an absolute path"),
             ("localhost:9469", "must be like"),

@@ -15,19 +15,20 @@ use crate::config::{Limits, Pairing, Retention};
 
 /// The settings of accounts that have sections of their own.
 #[derive(Clone, Debug, Default)]
-pub struct PerAccount(HashMap<AccountId, Section>);
+pub struct PerAccount(HashMap<AccountId, AccountSettings>);
 
+/// The settings of one account.
 #[derive(Clone, Debug)]
-struct Section {
-    limits: Limits,
-    pairing: Pairing,
-    retention: Retention,
+pub struct AccountSettings {
+    pub limits: Limits,
+    pub pairing: Pairing,
+    pub retention: Retention,
 }
 
 /// An account's section as written in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct SectionTables {
     limits: Table,
     pairing: Table,
     retention: Table,
@@ -36,63 +37,57 @@ struct Written {
 /// The parts of the file that are needed here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct File {
+struct SettingsTables {
     limits: Table,
     pairing: Table,
     retention: Table,
-    account: BTreeMap<String, Written>,
+    account: BTreeMap<String, SectionTables>,
 }
 
 impl PerAccount {
     /// Reads the accounts' sections of a whole configuration file. An error names the section.
     pub fn read(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let file: SettingsTables = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut accounts = HashMap::new();
         for (id, written) in &file.account {
             let account: AccountId =
                 id.parse().map_err(|error| format!("[account.{id}]: {error}"))?;
-            let section = Section {
-                limits: merged(&file.limits, &written.limits)
-                    .map_err(|error| format!("[account.{id}.limits]: {error}"))?,
-                pairing: merged(&file.pairing, &written.pairing)
-                    .map_err(|error| format!("[account.{id}.pairing]: {error}"))?,
-                retention: merged(&file.retention, &written.retention)
-                    .map_err(|error| format!("[account.{id}.retention]: {error}"))?,
+            let section = AccountSettings {
+                limits: merge(id, "limits", &file.limits, &written.limits)?,
+                pairing: merge(id, "pairing", &file.pairing, &written.pairing)?,
+                retention: merge(id, "retention", &file.retention, &written.retention)?,
             };
             accounts.insert(account, section);
         }
         Ok(Self(accounts))
     }
 
-    pub fn limits(&self, account: &AccountId) -> Option<&Limits> {
-        self.0.get(account).map(|section| &section.limits)
+    pub fn get(&self, account: &AccountId) -> Option<&AccountSettings> {
+        self.0.get(account)
     }
 
-    pub fn pairing(&self, account: &AccountId) -> Option<&Pairing> {
-        self.0.get(account).map(|section| &section.pairing)
-    }
-
-    pub fn pairings(&self) -> impl Iterator<Item = &Pairing> {
-        self.0.values().map(|section| &section.pairing)
-    }
-
-    pub fn retention(&self, account: &AccountId) -> Option<&Retention> {
-        self.0.get(account).map(|section| &section.retention)
+    pub fn iter(&self) -> impl Iterator<Item = &AccountSettings> {
+        self.0.values()
     }
 }
 
-/// Returns `base` with the keys of `own` replaced.
-fn merged<T: DeserializeOwned>(base: &Table, own: &Table) -> Result<T, toml::de::Error> {
+/// Returns `base` with the keys of account `id`'s own section replaced.
+fn merge<T: DeserializeOwned>(
+    id: &str,
+    name: &str,
+    base: &Table,
+    own: &Table,
+) -> Result<T, String> {
     let mut table = base.clone();
-    table.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
-    table.try_into()
+    table.extend(own.clone());
+    table.try_into().map_err(|error| format!("[account.{id}.{name}]: {error}"))
 }
 
 /// Checks the sections and returns an empty map. [`PerAccount::read`] fills it afterwards, because
 /// it needs the general sections too.
 impl<'de> Deserialize<'de> for PerAccount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::<String, Written>::deserialize(deserializer).map(|_| Self::default())
+        BTreeMap::<String, SectionTables>::deserialize(deserializer).map(|_| Self::default())
     }
 }
 
@@ -102,7 +97,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn an_account_differs_in_what_it_says_alone() {
+    fn account_sections_override_only_their_keys() {
         let config = Config::parse(
             "[limits]\nmax-columns = 7\nmax-property-value = 9\n[pairing]\ndata-file-grace = '5s'\n\
              [account.ACME-1.limits]\nmax-property-value = 2048\n\
@@ -128,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_section() {
+    fn errors_name_the_section() {
         for (text, part) in [
             ("[account.'a b'.limits]\n", "account.a b"),
             ("[account.a.limits]\nmax-colums = 1\n", "max-colums"),

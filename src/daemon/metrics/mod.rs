@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
 use self::page::MetricsPage;
-use crate::config::{Config, Listen};
+use crate::config::{Config, MetricsListener};
 
 /// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
 /// else; an alert on `up` notices it.
@@ -21,12 +21,12 @@ pub async fn serve(config: Arc<Config>) {
     let named = config.metrics.listen.clone();
     let page = Arc::new(MetricsPage::new(config));
     let failed = match &listen {
-        Listen::Off => return,
-        Listen::Tcp(address) => match TcpListener::bind(address).await {
+        MetricsListener::Off => return,
+        MetricsListener::Tcp(address) => match TcpListener::bind(address).await {
             Ok(listener) => return server::serve_tcp(listener, page).await,
             Err(error) => error,
         },
-        Listen::Unix(path) => match bind(path) {
+        MetricsListener::Unix(path) => match bind(path) {
             Ok(listener) => return server::serve_unix(listener, page).await,
             Err(error) => error,
         },

@@ -85,8 +85,6 @@ impl MetricsPage {
         for state in ["enabled", "failing", "disabled"] {
             self.gauges.endpoints(state, count_and_age(&figures.endpoints, state, now).0);
         }
-        self.gauges.watched(crate::metrics::watched());
-        self.gauges.queue_held(crate::metrics::is_queue_held());
     }
 
     fn file_system(&self, word: &'static str, folder: &Path) {

@@ -92,7 +92,7 @@ impl Supervisor {
                 outcome.rescan_after
             }
             Err(error) => {
-                crate::metrics::look_failed();
+                crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
                 self.surveys.request(SurveyRequest::SURVEY); // finds what the scan has queued
                 Some(RESCAN_AFTER_ERROR)

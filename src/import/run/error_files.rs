@@ -13,7 +13,9 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use crate::config::Limits;
-use crate::records::{ErrorFile, Phrases, RejectedRecord, Rejections, Start, push_json_lines};
+use crate::records::{
+    ErrorFile, FileStart, ReasonCache, RejectedRecord, Rejections, push_json_lines,
+};
 
 /// Where rejected records go. Each method is called once, at the first rejection.
 pub trait ErrorOutput {
@@ -41,7 +43,7 @@ const ROOM: usize = BUFFER + BUFFER / 8;
 #[derive(Clone, Debug)]
 pub(super) struct RejectedLines {
     format: Arc<ErrorFile>,
-    phrases: Phrases,
+    cache: ReasonCache,
     file: Vec<u8>,
     lines: Vec<u8>,
     /// Where each record ends in `file` and in `lines`.
@@ -54,8 +56,8 @@ impl Rejections for RejectedLines {
             self.file.reserve(ROOM);
             self.lines.reserve(ROOM);
         }
-        self.format.push(record, &mut self.phrases, &mut self.file);
-        push_json_lines(record, &mut self.phrases, &mut self.lines);
+        self.format.push(record, &mut self.cache, &mut self.file);
+        push_json_lines(record, &mut self.cache, &mut self.lines);
         self.ends.push((self.file.len(), self.lines.len()));
     }
 
@@ -63,11 +65,11 @@ impl Rejections for RejectedLines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Takes the records out. The phrase cache stays with `self`.
+    /// Takes the records out. The cache of reasons stays with `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),
-            phrases: Phrases::default(),
+            cache: ReasonCache::default(),
             file: std::mem::take(&mut self.file),
             lines: std::mem::take(&mut self.lines),
             ends: std::mem::take(&mut self.ends),
@@ -77,14 +79,14 @@ impl Rejections for RejectedLines {
 
 impl RejectedLines {
     /// Creates an empty list for a data file that begins with `start`.
-    pub fn new(start: &Start, limits: &Limits) -> Self {
+    pub fn new(start: &FileStart, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
-        let phrases = Phrases::default();
-        Self { format, phrases, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
+        let cache = ReasonCache::default();
+        Self { format, cache, file: Vec::new(), lines: Vec::new(), ends: Vec::new() }
     }
 
     /// Returns the CSV error file's header.
-    pub fn header(&self, start: &Start) -> Vec<u8> {
+    pub fn header(&self, start: &FileStart) -> Vec<u8> {
         self.format.header(start)
     }
 
@@ -150,7 +152,7 @@ mod tests {
 
     /// Three records of ten bytes in one file and twenty in the other.
     fn three() -> RejectedLines {
-        let start = Start {
+        let start = FileStart {
             schema: Schema::Profile([].into()),
             header: b"a".to_vec(),
             names: vec!["a".to_owned()],

@@ -12,7 +12,7 @@ use crate::sanitize::printable;
 
 /// Counts and logs that the import began to run at `now`, for the first time.
 pub(super) fn log_picked_up(row: &ImportRow, now: Timestamp) {
-    crate::metrics::picked_up(now.duration_since(row.received_at).unsigned_abs());
+    crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
     tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
 }
@@ -27,7 +27,7 @@ pub(super) fn log_still_processing(row: &ImportRow, report: &Report) {
 
 /// Counts and logs that the import ended.
 pub(super) fn log_end(row: &ImportRow, report: &Report) {
-    crate::metrics::ended(report);
+    crate::metrics::count_end(report);
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let Counts { read, accepted, rejected } = report.records;
     let milestone = match report.state {

@@ -219,7 +219,7 @@ fn retry_pause(
     match decide::after_host_failure(tries.count, tries.since.elapsed(), window) {
         RetryDecision::GiveUp => Ok(None),
         RetryDecision::Retry(pause) => {
-            crate::metrics::host_failed();
+            crate::metrics::count_host_failure();
             tracing::warn!(account = %row.account, import = %row.id, ?pause,
                 "the host failed the import, which is tried again: {}", failure.detail);
             // The start doesn't count: the failure was not the import's.

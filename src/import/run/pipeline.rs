@@ -15,7 +15,7 @@ use crate::account::AccountId;
 use crate::config::{Limits, cores};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
-use crate::records::{self, Batch, Sink, Start};
+use crate::records::{self, Batch, FileStart, Sink};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
 use crate::sanitize::chain;
 use crate::store::{self, Store, Writer};
@@ -112,7 +112,7 @@ pub fn run<R: Read + Send>(
     monitor: &Monitor,
 ) -> Result<ImportOutcome, StopSignal> {
     let DataSource { data, .. } = source;
-    let options = records::Options {
+    let options = records::ReadOptions {
         limits: source.limits,
         processing_time: source.processing_time,
         workers: cores().min(MAX_WORKERS),
@@ -236,7 +236,7 @@ impl Pipeline<'_> {
 impl Sink for Pipeline<'_> {
     type Rejections = RejectedLines;
 
-    fn begin(&mut self, start: &Start) -> Result<RejectedLines, Failure> {
+    fn begin(&mut self, start: &FileStart) -> Result<RejectedLines, Failure> {
         if let Some(StoreTarget { store, account, import }) = self.target {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
@@ -259,7 +259,7 @@ impl Sink for Pipeline<'_> {
         self.write(&rejected).map_err(|error| self.unwritable(&error))
     }
 
-    fn progress(&mut self, progress: records::Progress) -> Result<(), Failure> {
+    fn progress(&mut self, progress: records::ReadProgress) -> Result<(), Failure> {
         self.monitor.set(progress.records, progress.bytes);
         if self.monitor.is_stopped() {
             return Err(Failure::new(FailureText::Internal, "stopped"));

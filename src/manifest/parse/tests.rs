@@ -1,8 +1,8 @@
 //! Tests of every rule about the manifest alone.
 
 use super::*;
+use crate::manifest::PropertyType;
 use crate::manifest::{Column, DateFormat};
-use crate::records::PropertyType;
 
 fn read(text: &str) -> Result<Manifest, ManifestErrors> {
     parse(text.as_bytes(), &Limits::default())
@@ -18,7 +18,7 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn takes_the_smallest_one_and_a_byte_order_mark() {
+fn accepts_a_minimal_manifest_and_byte_order_mark() {
     let plain = with("").unwrap();
     assert_eq!((plain.delimiter, plain.encoding, plain.dry_run), (b',', None, false));
     let marked =
@@ -27,7 +27,7 @@ fn takes_the_smallest_one_and_a_byte_order_mark() {
 }
 
 #[test]
-fn takes_every_optional_key() {
+fn accepts_every_optional_key() {
     let digest = "0123456789ABCDEFabcdef0123456789".repeat(2);
     let manifest = with(&format!(
         r#","columns":{{"d":{{"ctName":"When","dataType":"date","format":"dd/MM/yyyy HH:mm:ss"}},
@@ -50,7 +50,7 @@ fn takes_every_optional_key() {
 }
 
 #[test]
-fn names_every_mistake_at_once() {
+fn reports_all_mistakes() {
     let errors = read(
         r#"{"type":"events","filename":"e.csv","clientEmail":"nobody","size":-1,"rows":1.5,
             "sha256":"ab","delimiter":"ab","encoding":"latin9","dryRun":"yes","columns":[]}"#,
@@ -78,7 +78,7 @@ fn names_every_mistake_at_once() {
 }
 
 #[test]
-fn the_three_mandatory_keys_are_missed() {
+fn missing_mandatory_keys_are_errors() {
     let errors = read(r#"{"type":null}"#).unwrap_err();
     assert_eq!(
         errors.findings,
@@ -91,14 +91,14 @@ fn a_wrong_data_type_gets_a_hint() {
     assert_eq!(
         findings(r#","columns":{"age":{"dataType":"int"},"x":{"dataType":7}}"#),
         [
-            r#"column "age": dataType "int" is not supported (say INTEGER), it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
+            r#"column "age": dataType "int" is not supported (use INTEGER), it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
             r#"column "x": dataType 7 is not supported, it must be one of STRING, INTEGER, FLOAT, BOOLEAN, LONG, DATE"#,
         ]
     );
 }
 
 #[test]
-fn keys_that_come_twice_are_noticed() {
+fn duplicate_keys_are_errors() {
     assert_eq!(
         findings(r#","type":"event","columns":{"a":{},"a":{"ctName":"x","ctName":"y"},"a":{}}"#),
         [
@@ -110,7 +110,7 @@ fn keys_that_come_twice_are_noticed() {
 }
 
 #[test]
-fn columns_are_objects_with_a_name_and_a_known_format() {
+fn columns_need_valid_names_and_formats() {
     assert_eq!(
         findings(r#","columns":{"a":"x","b":{"ctName":" "},"c":{"format":"yy/MM"}}"#),
         [
@@ -131,7 +131,7 @@ fn unknown_keys_are_warnings() {
 }
 
 #[test]
-fn syntax_errors_say_line_and_column() {
+fn syntax_errors_have_line_and_column() {
     let errors = read("{\n  \"type\": event\n}").unwrap_err();
     assert_eq!(
         errors.findings,
@@ -165,7 +165,7 @@ fn a_manifest_over_its_limit_is_not_parsed() {
 }
 
 #[test]
-fn partial_facts_survive_a_refusal() {
+fn valid_values_survive_errors() {
     let errors = with(r#","size":"big""#).unwrap_err();
     assert_eq!(errors.file_name.as_deref(), Some("e.csv"));
     assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));

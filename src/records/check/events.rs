@@ -20,14 +20,16 @@ use arrow_array::{
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
-use super::block::{Found, Plan, Rows};
-use super::explain::{broken, has_charged_items, only_id, too_many_properties};
-use super::filter::without;
-use super::name_cache::RecentNames;
-use super::string_column::{Nulls, Texts};
+use super::explain::{broken_rules, has_charged_items, only_id, too_many_properties};
+use super::filter::remove_rows;
+use super::name_cache::NameCache;
+use super::rows::{RecordFinding, Rows};
+use super::string_column::{NullRows, StringColumn};
+use crate::manifest::PropertyType;
 use crate::records::csv::lexer::Span;
 use crate::records::header::columns::PropertyColumn;
-use crate::records::header::schema::{EventSchema, IdKind, PropertyType};
+use crate::records::header::plan::ReadPlan;
+use crate::records::header::schema::{EventSchema, IdKind};
 use crate::records::profile_change::Value;
 use crate::records::rules::calendar::Calendar;
 use crate::records::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES};
@@ -40,29 +42,29 @@ use crate::records::rules::{property, value};
 
 /// Returns the rows that break no rule. Adds the broken rules of the others to `found`.
 pub fn build(
-    plan: &Plan,
+    plan: &ReadPlan,
     schema: &EventSchema,
     rows: &Rows<'_>,
-    found: &mut Vec<Found>,
+    found: &mut Vec<RecordFinding>,
 ) -> Vec<RecordBatch> {
-    let mut builder = Builder::new(plan, rows, found);
+    let mut builder = EventBuilder::new(plan, rows, found);
     let columns = builder.columns();
     let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
         .expect("one column of its type for each field of the schema");
-    without(&builder.bad, batch)
+    remove_rows(&builder.bad, batch)
 }
 
-struct Builder<'a, 'r> {
-    plan: &'a Plan,
+struct EventBuilder<'a, 'r> {
+    plan: &'a ReadPlan,
     rows: &'a Rows<'r>,
-    found: &'a mut Vec<Found>,
+    found: &'a mut Vec<RecordFinding>,
     /// Whether each row breaks a rule.
     bad: Vec<bool>,
     calendar: Calendar,
 }
 
-impl<'a, 'r> Builder<'a, 'r> {
-    fn new(plan: &'a Plan, rows: &'a Rows<'r>, found: &'a mut Vec<Found>) -> Self {
+impl<'a, 'r> EventBuilder<'a, 'r> {
+    fn new(plan: &'a ReadPlan, rows: &'a Rows<'r>, found: &'a mut Vec<RecordFinding>) -> Self {
         Self { plan, rows, found, bad: vec![false; rows.len()], calendar: Calendar::default() }
     }
 
@@ -75,7 +77,7 @@ impl<'a, 'r> Builder<'a, 'r> {
     /// Records all rules that the cell of a row's property breaks.
     fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
         let cell = self.rows.cell(row, property.column);
-        for rule in broken(self.plan, property, cell) {
+        for rule in broken_rules(self.plan, property, cell) {
             self.reject(row, rule, Some(property.column));
         }
     }
@@ -95,7 +97,7 @@ impl<'a, 'r> Builder<'a, 'r> {
         let Some(column) = self.plan.columns.event_name else {
             return new_null_array(&DataType::Utf8, self.rows.len());
         };
-        let mut recent = RecentNames::default();
+        let mut recent = NameCache::default();
         let mut names = self.texts(column);
         for (row, cell) in self.rows.spans(column).enumerate() {
             if recent.holds(self.rows.bytes(cell)) {
@@ -119,7 +121,7 @@ impl<'a, 'r> Builder<'a, 'r> {
     fn timestamps(&mut self) -> ArrayRef {
         let now = self.plan.processing_time;
         let Some(column) = self.plan.columns.timestamp else {
-            return instants(vec![now * 1000; self.rows.len()], Nulls::default());
+            return instants(vec![now * 1000; self.rows.len()], NullRows::default());
         };
         let mut times = Vec::with_capacity(self.rows.len());
         for (row, cell) in self.rows.spans(column).enumerate() {
@@ -131,7 +133,7 @@ impl<'a, 'r> Builder<'a, 'r> {
             });
             times.push(at.unwrap_or(now) * 1000);
         }
-        instants(times, Nulls::default())
+        instants(times, NullRows::default())
     }
 
     /// Builds the four id columns in the schema's order.
@@ -222,9 +224,9 @@ impl<'a, 'r> Builder<'a, 'r> {
         &mut self,
         property: &PropertyColumn,
         parse: impl Fn(&str) -> Result<T, &'static Rule>,
-    ) -> (Vec<T>, Nulls) {
+    ) -> (Vec<T>, NullRows) {
         let max = self.plan.limits.max_property_value;
-        let (mut values, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        let (mut values, mut nulls) = (Vec::with_capacity(self.rows.len()), NullRows::default());
         for (row, cell) in self.rows.spans(property.column).enumerate() {
             let text = self.rows.text(cell);
             let plain = if text.len() <= max { parse(text).ok() } else { None };
@@ -264,7 +266,7 @@ impl<'a, 'r> Builder<'a, 'r> {
 
     fn dates(&mut self, property: &PropertyColumn) -> ArrayRef {
         let max = self.plan.limits.max_property_value;
-        let (mut times, mut nulls) = (Vec::with_capacity(self.rows.len()), Nulls::default());
+        let (mut times, mut nulls) = (Vec::with_capacity(self.rows.len()), NullRows::default());
         for (row, cell) in self.rows.spans(property.column).enumerate() {
             let cell = self.rows.text(cell);
             let instant =
@@ -282,9 +284,9 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 
     /// Creates a text column with room for the cells of `column`.
-    fn texts(&self, column: usize) -> Texts<'r> {
+    fn texts(&self, column: usize) -> StringColumn<'r> {
         let cells = self.rows.spans(column).map(Span::len);
-        Texts::new(self.rows.block(), self.rows.len(), cells)
+        StringColumn::new(self.rows.block(), self.rows.len(), cells)
     }
 
     /// Rejects rows with too many properties. It is a no-op without enough columns for that.
@@ -309,7 +311,7 @@ impl<'a, 'r> Builder<'a, 'r> {
     }
 }
 
-fn instants(milliseconds: Vec<i64>, nulls: Nulls) -> ArrayRef {
+fn instants(milliseconds: Vec<i64>, nulls: NullRows) -> ArrayRef {
     let nulls = nulls.finish(milliseconds.len());
     let times = PrimitiveArray::<TimestampMillisecondType>::new(milliseconds.into(), nulls);
     Arc::new(TimestampMillisecondArray::with_timezone(times, "UTC"))

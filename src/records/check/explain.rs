@@ -1,15 +1,16 @@
 //! Finds all rules that one cell or record breaks: the slow path, with the rules of the fast path.
 
-use super::block::{Found, Plan, Rows};
+use super::rows::{RecordFinding, Rows};
+use crate::manifest::PropertyType;
 use crate::records::header::columns::PropertyColumn;
-use crate::records::header::schema::PropertyType;
+use crate::records::header::plan::ReadPlan;
 use crate::records::rules::event::is_charged;
 use crate::records::rules::id::{ID, id};
 use crate::records::rules::property;
 use crate::records::rules::rejection::Rule;
 use crate::records::rules::timestamp::timestamp;
 
-pub fn too_many_properties(plan: &Plan, rows: &Rows<'_>, row: usize) -> bool {
+pub fn too_many_properties(plan: &ReadPlan, rows: &Rows<'_>, row: usize) -> bool {
     let is_set = |property: &&PropertyColumn| {
         let cell = rows.cell(row, property.column);
         let is_text = property.property.kind == PropertyType::String;
@@ -18,14 +19,14 @@ pub fn too_many_properties(plan: &Plan, rows: &Rows<'_>, row: usize) -> bool {
     plan.columns.properties.iter().filter(is_set).count() > plan.limits.max_event_properties
 }
 
-pub fn has_charged_items(plan: &Plan, rows: &Rows<'_>, row: usize, items: usize) -> bool {
+pub fn has_charged_items(plan: &ReadPlan, rows: &Rows<'_>, row: usize, items: usize) -> bool {
     let name = plan.columns.event_name.map_or("", |column| rows.cell(row, column));
     !rows.cell(row, items).is_empty() && is_charged(name)
 }
 
 /// Returns all rules that the cell of a property breaks.
-pub fn broken(
-    plan: &Plan,
+pub fn broken_rules(
+    plan: &ReadPlan,
     property: &PropertyColumn,
     cell: &str,
 ) -> impl Iterator<Item = &'static Rule> + use<> {
@@ -35,13 +36,13 @@ pub fn broken(
 }
 
 /// Returns the column to report for a missing id: the only id column, `None` if there are several.
-pub fn only_id(plan: &Plan) -> Option<usize> {
+pub fn only_id(plan: &ReadPlan) -> Option<usize> {
     let mut columns = plan.columns.ids.into_iter().flatten();
     columns.next().filter(|_| columns.next().is_none())
 }
 
 /// Adds the rules for `ts` and the ids that a row of either type breaks.
-pub fn explain_user(plan: &Plan, rows: &Rows<'_>, row: usize, found: &mut Vec<Found>) {
+pub fn explain_user(plan: &ReadPlan, rows: &Rows<'_>, row: usize, found: &mut Vec<RecordFinding>) {
     if let Some(column) = plan.columns.timestamp {
         let at = timestamp(rows.cell(row, column));
         found.extend(at.err().map(|rule| rows.found(row, rule, Some(column))));

@@ -10,7 +10,7 @@ use arrow_select::filter::filter_record_batch;
 const PIECE: usize = 256;
 
 /// Returns `batch` without its bad rows.
-pub fn without(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
+pub fn remove_rows(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
     let count = bad.iter().filter(|bad| **bad).count();
     if count == 0 {
         return vec![batch];

@@ -6,4 +6,5 @@ pub mod explain;
 pub mod filter;
 pub mod name_cache;
 pub mod profiles;
+pub mod rows;
 pub mod string_column;

@@ -4,9 +4,9 @@ use crate::codec::short_bytes::same;
 
 /// Recent cells that are valid event names unchanged.
 #[derive(Default)]
-pub struct RecentNames<'a>([Option<&'a [u8]>; 16]);
+pub struct NameCache<'a>([Option<&'a [u8]>; 16]);
 
-impl<'a> RecentNames<'a> {
+impl<'a> NameCache<'a> {
     #[inline]
     pub fn holds(&self, cell: &[u8]) -> bool {
         self.0[Self::slot(cell)].is_some_and(|name| same(name, cell))

@@ -3,11 +3,12 @@
 //! Only a row that breaks a rule for its time or its ids takes the slow path of `explain`. A cell
 //! that passes a `plain` test has the value that its rule would return.
 
-use super::block::{Found, Plan, Rows};
 use super::explain::explain_user;
+use super::rows::{RecordFinding, Rows};
+use crate::manifest::PropertyType;
 use crate::records::batch::ProfileBatch;
 use crate::records::header::columns::PropertyColumn;
-use crate::records::header::schema::PropertyType;
+use crate::records::header::plan::ReadPlan;
 use crate::records::profile_change::{Change, Operation, Value};
 use crate::records::rules::calendar::Calendar;
 use crate::records::rules::id;
@@ -18,12 +19,12 @@ use crate::records::rules::timestamp::timestamp;
 
 /// Appends the rows that break no rule to `batch`. Adds the broken rules of the others to `found`.
 pub fn build(
-    plan: &Plan,
+    plan: &ReadPlan,
     mut batch: ProfileBatch,
     rows: &Rows<'_>,
-    found: &mut Vec<Found>,
+    found: &mut Vec<RecordFinding>,
 ) -> ProfileBatch {
-    let mut changes = Changes::default();
+    let mut changes = ChangeList::default();
     for row in 0..rows.len() {
         let before = found.len();
         let user = user(plan, rows, row);
@@ -42,7 +43,7 @@ pub fn build(
 }
 
 /// Returns the time and ids of a row; `None` if it breaks a rule for them.
-fn user<'a>(plan: &Plan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
+fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
     let time = plan.columns.timestamp.map_or("", |column| rows.cell(row, column));
     let at = match timestamp::plain(time.as_bytes()) {
         Some(seconds) => seconds,
@@ -58,7 +59,7 @@ fn user<'a>(plan: &Plan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'
 
 /// The changes of one row.
 #[derive(Default)]
-struct Changes<'a> {
+struct ChangeList<'a> {
     /// Each with a flag: whether it is a date that is stored as text.
     list: Vec<(Change<'a>, bool)>,
     /// Those dates in RFC 3339, concatenated.
@@ -69,7 +70,7 @@ struct Changes<'a> {
 /// The length of `2020-05-12T09:07:12Z`.
 const RFC3339: usize = 20;
 
-impl<'a> Changes<'a> {
+impl<'a> ChangeList<'a> {
     fn clear(&mut self) {
         self.list.clear();
         self.dates.clear();
@@ -78,11 +79,11 @@ impl<'a> Changes<'a> {
     /// Reads the cells of a property and of its operation.
     fn read(
         &mut self,
-        plan: &Plan,
+        plan: &ReadPlan,
         rows: &Rows<'a>,
         row: usize,
         (property, column): (usize, &PropertyColumn),
-        found: &mut Vec<Found>,
+        found: &mut Vec<RecordFinding>,
     ) {
         let operation = match operation(column.operation.map_or("", |at| rows.cell(row, at))) {
             Ok(operation) => operation,
@@ -92,7 +93,7 @@ impl<'a> Changes<'a> {
             self.list.push((Change { property, operation, value: Value::None }, false));
             return;
         }
-        if operation != Operation::Set && column.known.is_some() {
+        if operation != Operation::Set && column.special.is_some() {
             found.push(rows.found(row, &NO_LIST, column.operation));
         }
         let cell = rows.cell(row, column.column);
@@ -105,15 +106,15 @@ impl<'a> Changes<'a> {
                 property::of_type(cell, column.property.kind, column.format),
             ),
         };
-        let known = column.known.filter(|_| !matches!(value, Ok(Value::None)));
-        let known = known.and_then(|known| known.check(cell).err());
+        let special = column.special.filter(|_| !matches!(value, Ok(Value::None)));
+        let special = special.and_then(|special| special.check(cell).err());
         match value {
             Ok(Value::None) => {}
             Ok(value) => self.push(column, Change { property, operation, value }),
             Err(rule) => found.push(rows.found(row, rule, Some(column.column))),
         }
-        let broken = length.into_iter().chain(known);
-        found.extend(broken.map(|rule| rows.found(row, rule, Some(column.column))));
+        let broken_rules = length.into_iter().chain(special);
+        found.extend(broken_rules.map(|rule| rows.found(row, rule, Some(column.column))));
     }
 
     fn push(&mut self, column: &PropertyColumn, change: Change<'a>) {

@@ -15,15 +15,15 @@ use crate::records::csv::lexer::Span;
 const SAMPLE: usize = 256;
 
 /// A column being built.
-pub struct Texts<'a> {
+pub struct StringColumn<'a> {
     block: &'a [u8],
     values: Vec<u8>,
     /// The end of each string.
     offsets: Vec<i32>,
-    nulls: Nulls,
+    nulls: NullRows,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> StringColumn<'a> {
     /// Creates a builder for `rows` cells of a column of `block`. `cells` are their lengths; the
     /// first ones give an estimate of the memory for all.
     pub fn new(block: &'a [u8], rows: usize, cells: impl Iterator<Item = usize>) -> Self {
@@ -33,7 +33,7 @@ impl<'a> Texts<'a> {
         let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
         // All cells are never longer than the block, also if the first ones are long.
         let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
-        Self { block, values, offsets, nulls: Nulls::default() }
+        Self { block, values, offsets, nulls: NullRows::default() }
     }
 
     /// Appends a cell unchanged.
@@ -84,9 +84,9 @@ impl<'a> Texts<'a> {
 
 /// The rows of a column without a value.
 #[derive(Debug, Default)]
-pub struct Nulls(Vec<u32>);
+pub struct NullRows(Vec<u32>);
 
-impl Nulls {
+impl NullRows {
     /// Adds a row without a value. Rows must be added in order.
     #[inline]
     pub fn push(&mut self, row: usize) {
@@ -114,11 +114,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn keeps_every_text_and_its_place(
+        fn keeps_every_text_in_place(
             cells in proptest::collection::vec(proptest::option::of("[aé]{0,40}"), 0..20),
         ) {
             let block: String = cells.iter().flatten().map(String::as_str).collect();
-            let mut texts = Texts::new(block.as_bytes(), 0, std::iter::empty());
+            let mut texts = StringColumn::new(block.as_bytes(), 0, std::iter::empty());
             let mut start = 0;
             for (n, cell) in cells.iter().enumerate() {
                 let Some(cell) = cell else {
@@ -137,19 +137,19 @@ mod tests {
     }
 
     #[test]
-    fn without_an_empty_cell_there_is_no_null() {
-        let mut texts = Texts::new(b"a", 1, [1].into_iter());
+    fn full_columns_have_no_null_buffer() {
+        let mut texts = StringColumn::new(b"a", 1, [1].into_iter());
         texts.push("a");
         assert!(texts.finish().nulls().is_none());
     }
 
     #[test]
-    fn room_is_made_for_no_more_than_the_block() {
+    fn reserves_at_most_the_block() {
         let block = [b'x'; 5000];
         let cells = || std::iter::once(4000).chain(std::iter::repeat_n(1, 999));
-        let texts = Texts::new(&block, 1000, cells());
+        let texts = StringColumn::new(&block, 1000, cells());
         assert!((4999..2 * block.len()).contains(&texts.values.capacity()));
-        let texts = Texts::new(&block, 1000, cells().skip(1));
+        let texts = StringColumn::new(&block, 1000, cells().skip(1));
         assert!(texts.values.capacity() < 2000);
     }
 }

@@ -1,17 +1,18 @@
 //! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
 //! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! skipped without keeping it and results in [`Piece::TooLong`]. The pieces don't depend on the
+//! skipped without keeping it and results in [`FilePiece::TooLong`]. The pieces don't depend on the
 //! sizes of reads.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::line_count::{LineCounter, count_lines};
-use super::record_ends::Quotes;
-use crate::records::input::buffer::Buffer;
+use super::record_ends::RecordEnds;
+use crate::records::input::buffer::TextBuffer;
 use crate::records::input::decode::Utf8Stream;
-use crate::records::input::source::Meter;
+use crate::records::input::source::{Meter, read_failure};
+use crate::report::Failure;
 
 /// The length of a block in bytes: small enough to stay in a core's cache until it is a batch.
 pub const BLOCK: usize = 512 * 1024;
@@ -33,7 +34,7 @@ pub struct Block {
 
 /// The next part of the file.
 #[derive(Debug)]
-pub enum Piece {
+pub enum FilePiece {
     Block(Block),
     /// A record over `max-record`, which was not kept.
     TooLong {
@@ -42,25 +43,17 @@ pub enum Piece {
     },
 }
 
-/// The error that prevents a next piece.
-#[derive(Debug)]
-pub enum SplitError {
-    Read(io::Error),
-    /// The record that begins on this line has a quote that is never closed.
-    UnclosedQuote(u64),
-}
-
 /// Splits a text into pieces.
 pub struct Splitter<R> {
     stream: Utf8Stream<R>,
     meter: Meter,
-    quotes: Quotes,
+    record_ends: RecordEnds,
     /// Text that was read and is not in a piece yet. It begins with a record.
-    text: Buffer,
+    text: TextBuffer,
     /// The channel for the memory of blocks that are no longer needed.
     used: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
-    /// The length of `text` that `quotes` has read.
-    followed: usize,
+    /// The length of `text` that `record_ends` has read.
+    tracked: usize,
     /// The end of the last whole record in `text`; 0 if there is none.
     end: usize,
     /// The line number of the first byte of `text`.
@@ -74,20 +67,15 @@ impl<R: Read> Splitter<R> {
         Self {
             stream,
             meter,
-            quotes: Quotes::new(delimiter),
-            text: Buffer::default(),
+            record_ends: RecordEnds::new(delimiter),
+            text: TextBuffer::default(),
             used: channel(),
-            followed: 0,
+            tracked: 0,
             end: 0,
             line: 1,
             max_record,
             at_end: false,
         }
-    }
-
-    /// Returns the meter of the file as uploaded.
-    pub fn meter(&self) -> &Meter {
-        &self.meter
     }
 
     /// Returns the sender for the memory of blocks that are no longer needed.
@@ -96,22 +84,22 @@ impl<R: Read> Splitter<R> {
     }
 
     /// Returns the next piece; `None` at the end of the file.
-    pub fn next(&mut self) -> Result<Option<Piece>, SplitError> {
+    pub fn next(&mut self) -> Result<Option<FilePiece>, Failure> {
         self.fill(BLOCK)?;
         while !self.at_end && !self.can_cut() {
             // One byte more for the line end: a record that is not complete by now is too long.
             if self.end == 0 && self.text.len() > self.max_record + 1 {
-                return self.pass_over().map(Some);
+                return self.skip_record().map(Some);
             }
             self.fill(self.text.len() + BLOCK)?;
         }
         if self.at_end && self.end == 0 && !self.text.is_empty() {
-            if self.quotes.open() {
-                return Err(SplitError::UnclosedQuote(self.line));
+            if self.record_ends.is_quoted() {
+                return Err(unclosed_quote(self.line));
             }
             self.end = self.text.len();
         }
-        Ok((self.end > 0).then(|| Piece::Block(self.cut())))
+        Ok((self.end > 0).then(|| FilePiece::Block(self.cut())))
     }
 
     /// Returns whether there is a whole record, and the last one's line end is complete.
@@ -122,30 +110,31 @@ impl<R: Read> Splitter<R> {
 
     fn cut(&mut self) -> Block {
         let used = self.used.1.try_iter().find(|used| used.capacity() < MOST_REUSED);
-        let rest = Buffer::reusing(used.unwrap_or_default());
+        let rest = TextBuffer::reusing(used.unwrap_or_default());
         let text = std::mem::replace(&mut self.text, rest).cut(self.end, &mut self.text);
         let first_line = self.line;
         self.line += count_lines(&text);
-        self.followed = self.text.len();
+        self.tracked = self.text.len();
         self.end = 0;
         Block { text, first_line, consumed: self.meter.bytes() }
     }
 
     /// Reads until `text` is `target` bytes long or the stream ends.
-    fn fill(&mut self, target: usize) -> Result<(), SplitError> {
+    fn fill(&mut self, target: usize) -> Result<(), Failure> {
         while !self.at_end && self.text.len() < target {
             let most = target - self.text.len();
-            let read = self.stream.append(&mut self.text, most).map_err(SplitError::Read)?;
+            let read = self.stream.append(&mut self.text, most);
+            let read = read.map_err(|error| read_failure(&error, &self.meter))?;
             self.at_end = read == 0;
         }
-        let end = self.quotes.last_end(&self.text[self.followed..]);
-        self.end = end.map_or(self.end, |end| self.followed + end);
-        self.followed = self.text.len();
+        let end = self.record_ends.last_end(&self.text[self.tracked..]);
+        self.end = end.map_or(self.end, |end| self.tracked + end);
+        self.tracked = self.text.len();
         Ok(())
     }
 
-    /// Skips the record at the start of `text`. `quotes` has already read all of `text`.
-    fn pass_over(&mut self) -> Result<Piece, SplitError> {
+    /// Skips the record at the start of `text`. `record_ends` has already read all of `text`.
+    fn skip_record(&mut self) -> Result<FilePiece, Failure> {
         let line = self.line;
         let mut bytes = 0;
         let mut lines = LineCounter::default();
@@ -155,20 +144,25 @@ impl<R: Read> Splitter<R> {
             bytes += record.len() as u64;
             lines.push(&record);
             record.clear();
-            let read = self.stream.append(&mut record, BLOCK).map_err(SplitError::Read)?;
+            let read = self.stream.append(&mut record, BLOCK);
+            let read = read.map_err(|error| read_failure(&error, &self.meter))?;
             self.at_end = read == 0;
-            end = self.quotes.first_end(&record);
+            end = self.record_ends.first_end(&record);
         }
-        if self.at_end && self.quotes.open() {
-            return Err(SplitError::UnclosedQuote(line));
+        if self.at_end && self.record_ends.is_quoted() {
+            return Err(unclosed_quote(line));
         }
         // The line end stays in the text. The lexer skips it as an empty line.
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);
         self.line += lines.lines;
-        self.followed = 0;
+        self.tracked = 0;
         self.end = 0;
-        Ok(Piece::TooLong { line, bytes: bytes + passed.len() as u64 })
+        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64 })
     }
+}
+
+fn unclosed_quote(line: u64) -> Failure {
+    Failure::unreadable(format!("a quote in the record that begins in line {line} is never closed"))
 }

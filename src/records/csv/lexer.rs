@@ -11,12 +11,12 @@
 //! `cells[record.cells]`. A block and its unquoted cells have at most 4 GiB.
 
 use super::line_count::count_lines;
-use super::structural::Marks;
+use super::structural::StructuralBytes;
 
 /// The bytes of a block that are sampled to estimate the number of its cells.
 const SAMPLE: usize = 4096;
 
-/// The place of a cell's text: in the block or, from the block's length on, in [`Lexed::unquoted`].
+/// The place of a cell's text: in the block or, from the block's length on, in [`LexedBlock::unquoted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,
@@ -25,7 +25,7 @@ pub struct Span {
 
 /// The place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct RecordSpan {
     /// Its first byte in the block.
     pub start: u32,
     /// The end of its last byte, its line end excluded.
@@ -39,9 +39,9 @@ pub struct Record {
 
 /// The cells of a block.
 #[derive(Debug, Default)]
-pub struct Lexed {
+pub struct LexedBlock {
     pub cells: Vec<Span>,
-    pub records: Vec<Record>,
+    pub records: Vec<RecordSpan>,
     /// The content of cells with quotes inside, unescaped.
     pub unquoted: Vec<u8>,
 }
@@ -57,7 +57,7 @@ impl Span {
 }
 
 /// Finds the cells of `block`. Of a record with more than `width` fields it keeps the first ones.
-pub fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
+pub fn lex(block: &[u8], delimiter: u8, width: usize) -> LexedBlock {
     let lexer = Lexer {
         block,
         delimiter,
@@ -72,19 +72,19 @@ pub fn lex(block: &[u8], delimiter: u8, width: usize) -> Lexed {
     };
     // Most files have neither quotes nor carriage returns, and two marks are enough.
     if memchr::memchr2(b'"', b'\r', block).is_none() {
-        lexer.run(Marks::new(block, [delimiter, b'\n']))
+        lexer.run(StructuralBytes::new(block, [delimiter, b'\n']))
     } else {
-        lexer.run(Marks::new(block, [delimiter, b'\n', b'\r', b'"']))
+        lexer.run(StructuralBytes::new(block, [delimiter, b'\n', b'\r', b'"']))
     }
 }
 
 /// Reserves room for the cells and records of the block, extrapolated from its beginning.
-fn room_for(block: &[u8], delimiter: u8) -> Lexed {
+fn room_for(block: &[u8], delimiter: u8) -> LexedBlock {
     let begin = &block[..block.len().min(SAMPLE)];
     let count = |mark| memchr::memchr_iter(mark, begin).count() + 1;
     let of_block = |count: usize| count * block.len() / begin.len().max(1) * 9 / 8;
     let records = count(b'\n');
-    Lexed {
+    LexedBlock {
         cells: Vec::with_capacity(of_block(records + count(delimiter))),
         records: Vec::with_capacity(of_block(records)),
         unquoted: Vec::new(),
@@ -95,14 +95,13 @@ struct Lexer<'a> {
     block: &'a [u8],
     delimiter: u8,
     width: usize,
-    out: Lexed,
+    out: LexedBlock,
     /// Start of the current cell.
     cell: usize,
     /// Start of the current record.
     record: usize,
     /// Line ends before the current record.
     record_line: u32,
-    /// Line ends so far.
     line: u32,
     /// Fields of the current record so far.
     fields: u32,
@@ -113,7 +112,7 @@ struct Lexer<'a> {
 impl Lexer<'_> {
     /// Lexes the block. `self` is by value so that with two marks, without calls, the state stays
     /// in registers.
-    fn run<const N: usize>(mut self, mut marks: Marks<'_, N>) -> Lexed {
+    fn run<const N: usize>(mut self, mut marks: StructuralBytes<'_, N>) -> LexedBlock {
         while let Some(at) = marks.next() {
             let byte = self.block[at];
             if byte == self.delimiter {
@@ -166,7 +165,7 @@ impl Lexer<'_> {
 
     #[inline(always)]
     fn end_record(&mut self, end: usize) {
-        self.out.records.push(Record {
+        self.out.records.push(RecordSpan {
             start: self.record as u32,
             end: end as u32,
             line: self.record_line,

@@ -11,7 +11,6 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
 /// Counts the line ends of a text that arrives in pieces.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineCounter {
-    /// Line ends so far.
     pub lines: u64,
     after_cr: bool,
 }
@@ -46,7 +45,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn pieces_count_as_the_whole(text in "[a\r\n]{0,20}", at in 0_usize..20) {
+        fn counts_the_same_in_pieces(text in "[a\r\n]{0,20}", at in 0_usize..20) {
             let text = text.as_bytes();
             let at = at.min(text.len());
             let mut counter = LineCounter::default();

@@ -2,7 +2,7 @@
 
 /// The context at a place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum QuoteContext {
     /// A quote here opens a cell.
     CellStart,
     /// A quote here is an ordinary byte.
@@ -15,19 +15,19 @@ enum Place {
 
 /// Tracks the quoting of a text.
 #[derive(Clone, Copy, Debug)]
-pub struct Quotes {
+pub struct RecordEnds {
     delimiter: u8,
-    place: Place,
+    context: QuoteContext,
 }
 
-impl Quotes {
+impl RecordEnds {
     pub fn new(delimiter: u8) -> Self {
-        Self { delimiter, place: Place::CellStart }
+        Self { delimiter, context: QuoteContext::CellStart }
     }
 
     /// Returns whether the text so far ends inside quotes.
-    pub fn open(self) -> bool {
-        self.place == Place::Quoted
+    pub fn is_quoted(self) -> bool {
+        self.context == QuoteContext::Quoted
     }
 
     /// Reads all of `text` and returns the place after the last line end that ends a record.
@@ -49,7 +49,7 @@ impl Quotes {
         while at < text.len() {
             let (plain, next) = self.step(text, at);
             if let Some(end) = memchr::memchr2(b'\n', b'\r', &text[plain.clone()]) {
-                self.place = Place::CellStart;
+                self.context = QuoteContext::CellStart;
                 return Some(plain.start + end);
             }
             at = next;
@@ -61,27 +61,27 @@ impl Quotes {
     fn step(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         let nothing = at..at;
         let quote = text[at] == b'"';
-        match self.place {
-            Place::Quoted => {
+        match self.context {
+            QuoteContext::Quoted => {
                 let close = memchr::memchr(b'"', &text[at..]);
                 if close.is_some() {
-                    self.place = Place::QuoteInQuoted;
+                    self.context = QuoteContext::QuoteInQuoted;
                 }
                 (nothing, close.map_or(text.len(), |close| at + close + 1))
             }
-            Place::QuoteInQuoted if quote => {
-                self.place = Place::Quoted;
+            QuoteContext::QuoteInQuoted if quote => {
+                self.context = QuoteContext::Quoted;
                 (nothing, at + 1)
             }
-            Place::QuoteInQuoted => {
-                self.place = Place::Cell;
+            QuoteContext::QuoteInQuoted => {
+                self.context = QuoteContext::Cell;
                 (nothing, at)
             }
-            Place::CellStart if quote => {
-                self.place = Place::Quoted;
+            QuoteContext::CellStart if quote => {
+                self.context = QuoteContext::Quoted;
                 (nothing, at + 1)
             }
-            Place::CellStart | Place::Cell => self.outside(text, at),
+            QuoteContext::CellStart | QuoteContext::Cell => self.outside(text, at),
         }
     }
 
@@ -91,10 +91,10 @@ impl Quotes {
         let stop = quote.unwrap_or(text.len());
         if let Some(before) = text[at..stop].last() {
             let starts = *before == self.delimiter || matches!(before, b'\n' | b'\r');
-            self.place = if starts { Place::CellStart } else { Place::Cell };
+            self.context = if starts { QuoteContext::CellStart } else { QuoteContext::Cell };
         }
         // Inside a cell the quote is skipped; at a cell's start the next step opens the quotes.
-        let passed = quote.is_some() && self.place == Place::Cell;
+        let passed = quote.is_some() && self.context == QuoteContext::Cell;
         (at..stop, stop + usize::from(passed))
     }
 }
@@ -111,7 +111,7 @@ mod tests {
         fn ends_records_where_the_lexer_does(text in "[ab,\"\n]{0,40}", cut in 0_usize..40) {
             let text = text.as_bytes();
             let cut = cut.min(text.len());
-            let mut quotes = Quotes::new(b',');
+            let mut quotes = RecordEnds::new(b',');
             let first = quotes.last_end(&text[..cut]);
             let second = quotes.last_end(&text[cut..]).map(|end| cut + end);
             let end = second.or(first).unwrap_or(0);
@@ -126,9 +126,9 @@ mod tests {
         #[test]
         fn finds_the_first_end(text in "[ab,\"\n]{0,40}") {
             let text = text.as_bytes();
-            let first = Quotes::new(b',').first_end(text);
+            let first = RecordEnds::new(b',').first_end(text);
             let expected = (0..text.len()).find(|at| {
-                Quotes::new(b',').last_end(&text[..=*at]).is_some()
+                RecordEnds::new(b',').last_end(&text[..=*at]).is_some()
             });
             proptest::prop_assert_eq!(first, expected);
         }

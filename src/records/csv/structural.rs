@@ -9,7 +9,7 @@ use wide::u8x16;
 const WINDOW: usize = 64;
 
 /// Iterates over the places of `N` different bytes in a block, in order.
-pub struct Marks<'a, const N: usize> {
+pub struct StructuralBytes<'a, const N: usize> {
     block: &'a [u8],
     marks: [u8; N],
     /// The start of the window that `found` describes.
@@ -18,11 +18,11 @@ pub struct Marks<'a, const N: usize> {
     found: u64,
 }
 
-impl<'a, const N: usize> Marks<'a, N> {
+impl<'a, const N: usize> StructuralBytes<'a, N> {
     /// Starts at the beginning of `block`. None of the `marks` may be zero.
     pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
         let mut new = Self { block, marks, base: 0, found: 0 };
-        new.found = new.look();
+        new.found = new.find_marks();
         new
     }
 
@@ -35,7 +35,7 @@ impl<'a, const N: usize> Marks<'a, N> {
                 self.base = self.block.len();
                 return None;
             }
-            self.found = self.look();
+            self.found = self.find_marks();
         }
         let at = self.base + self.found.trailing_zeros() as usize;
         self.found &= self.found - 1;
@@ -50,13 +50,13 @@ impl<'a, const N: usize> Marks<'a, N> {
             self.found &= u64::MAX << passed;
         } else {
             self.base = at.min(self.block.len());
-            self.found = self.look();
+            self.found = self.find_marks();
         }
     }
 
     /// Returns the marks in the window at `base`; there are none after the block's end.
     #[inline]
-    fn look(&self) -> u64 {
+    fn find_marks(&self) -> u64 {
         match self.block[self.base..].first_chunk() {
             Some(window) => find(window, self.marks),
             None => find(&self.last_window(), self.marks),
@@ -98,7 +98,7 @@ mod tests {
             let block = block.as_bytes();
             let is_mark = |at: &usize| b",\n\"".contains(&block[*at]);
             let from = from.min(block.len());
-            let mut marks = Marks::new(block, [b',', b'\n', b'"']);
+            let mut marks = StructuralBytes::new(block, [b',', b'\n', b'"']);
             marks.skip_to(from);
             let first = marks.next();
             proptest::prop_assert_eq!(first, (from..block.len()).find(is_mark));

@@ -1,4 +1,6 @@
-//! The error file: the header and every rejected record unchanged, plus a last column with the
+//! The error files for partners.
+//!
+//! `<stem>.errors.csv`: the header and every rejected record unchanged, plus a last column with the
 //! reasons.
 //!
 //! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter, and a
@@ -9,11 +11,11 @@ pub mod reason_cache;
 
 use std::ops::Range;
 
-use self::reason_cache::Phrases;
+use self::reason_cache::ReasonCache;
 use super::csv::lexer::raw_fields;
 use super::header::columns::FAILURE_DESCRIPTION;
 use super::rules::fold;
-use super::sink::{RejectedRecord, Start};
+use super::sink::{FileStart, RejectedRecord};
 
 /// Formats an error file in memory.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ impl ErrorFile {
     /// Creates the formatter for a data file that begins with `start`.
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
-    pub fn new(start: &Start, quote_formulas: bool) -> Self {
+    pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
         let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
         let names = start.names.iter().enumerate();
         let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
@@ -45,7 +47,7 @@ impl ErrorFile {
     }
 
     /// Returns the header line.
-    pub fn header(&self, start: &Start) -> Vec<u8> {
+    pub fn header(&self, start: &FileStart) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
             line.extend_from_slice(b"\xEF\xBB\xBF");
@@ -57,7 +59,7 @@ impl ErrorFile {
 
     /// Appends a rejected record to `out`, with its reasons joined by `; `. A record that was too
     /// long to keep has empty fields.
-    pub fn push(&self, record: &RejectedRecord<'_>, phrases: &mut Phrases, out: &mut Vec<u8>) {
+    pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
         match record.raw {
             Some(raw) => self.fields(raw, out),
             None => {
@@ -70,7 +72,7 @@ impl ErrorFile {
                 if n > 0 {
                     out.extend_from_slice(b"; ");
                 }
-                phrases.of(reason).push_quoted(reason.value.as_deref(), out);
+                cache.of(reason).push_quoted(reason.value.as_deref(), out);
             }
         });
     }
@@ -99,24 +101,33 @@ impl ErrorFile {
         out.extend_from_slice(text);
     }
 
-    /// Appends the last field and the line end. `tell` writes the field's content with quotes
+    /// Appends the last field and the line end. `write` writes the field's content with quotes
     /// doubled.
-    fn end_line(&self, out: &mut Vec<u8>, tell: impl FnOnce(&mut Vec<u8>)) {
+    fn end_line(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         out.extend_from_slice(&[self.delimiter, b'"']);
-        tell(out);
+        write(out);
         out.push(b'"');
         out.extend_from_slice(self.line_end.as_bytes());
     }
 }
 
+/// Appends the reasons of a rejected record to `out` as lines of `<stem>.errors.jsonl`.
+pub fn push_json_lines(record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
+    for reason in &record.reasons {
+        cache.of(reason).push_json_line(reason.line, reason.value.as_deref(), out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::records::header::schema::Schema;
     use crate::records::{Rejection, rules};
 
-    fn start(names: &str) -> Start {
-        Start {
+    fn start(names: &str) -> FileStart {
+        FileStart {
             schema: Schema::Profile([].into()),
             header: names.as_bytes().to_vec(),
             names: names.split(',').map(str::to_owned).collect(),
@@ -139,10 +150,10 @@ mod tests {
         RejectedRecord { line: 2, raw, reasons: vec![reason] }
     }
 
-    fn write(start: &Start, raw: Option<&[u8]>, quote_formulas: bool) -> String {
+    fn write(start: &FileStart, raw: Option<&[u8]>, quote_formulas: bool) -> String {
         let file = ErrorFile::new(start, quote_formulas);
         let mut text = file.header(start);
-        file.push(&rejected(raw), &mut Phrases::default(), &mut text);
+        file.push(&rejected(raw), &mut ReasonCache::default(), &mut text);
         String::from_utf8(text).unwrap()
     }
 
@@ -155,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn has_one_failure_description_and_it_is_the_last() {
+    fn replaces_an_earlier_failure_description() {
         assert_eq!(
             write(&start("a,failure description,b"), Some(b"1,\"old, one\",2"), false),
             "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
@@ -163,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_what_was_not_utf_8_and_ends_lines_like_the_file() {
-        let start = Start { needs_mark: true, line_end: "\r\n", ..start("a") };
+    fn marks_utf_8_and_keeps_line_ends() {
+        let start = FileStart { needs_mark: true, line_end: "\r\n", ..start("a") };
         let file = write(&start, Some("é".as_bytes()), false);
         assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");
     }
 
     #[test]
-    fn a_record_that_nobody_held_has_empty_fields() {
+    fn a_record_without_bytes_has_empty_fields() {
         let file = write(&start("a,b,c"), None, false);
         assert!(file.contains("\n,,,\"Phone"), "{file:?}");
     }
@@ -179,5 +190,26 @@ mod tests {
     fn formulas_are_quoted_when_asked() {
         let file = write(&start("a,b,c,d"), Some(b"=1+1,\"@x,y\",+49,ok-1"), true);
         assert!(file.contains("\n'=1+1,\"'@x,y\",'+49,ok-1,"), "{file:?}");
+    }
+
+    #[test]
+    fn writes_one_json_object_per_reason() {
+        let reason = |column: Option<&'static str>, help: Option<&'static str>| Rejection {
+            text: "No",
+            message: "No".into(),
+            line: 7,
+            column: column.map(Cow::from),
+            value: column.map(|_| "a\nb".into()),
+            help: help.map(Cow::from),
+        };
+        let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
+        let mut text = Vec::new();
+        let record = RejectedRecord { line: 7, raw: None, reasons };
+        push_json_lines(&record, &mut ReasonCache::default(), &mut text);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "{\"line\":7,\"column\":\"c\",\"value\":\"a\\nb\",\"message\":\"No\"}\n\
+             {\"line\":7,\"column\":null,\"value\":null,\"message\":\"No\",\"help\":\"h\"}\n"
+        );
     }
 }

@@ -11,12 +11,12 @@ use hashbrown::HashTable;
 use crate::records::rules::rejection::Rejection;
 
 /// The number of cached reasons: two for each possible column.
-const KEPT: usize = 4096;
+const CAPACITY: usize = 4096;
 
 /// A cache of formatted reasons.
 #[derive(Clone, Debug, Default)]
-pub struct Phrases {
-    known: Vec<Phrase>,
+pub struct ReasonCache {
+    known: Vec<CachedReason>,
     /// Indexes into `known`, by hash.
     table: HashTable<u32>,
     hasher: RandomState,
@@ -27,26 +27,26 @@ pub struct Phrases {
 /// A reason formatted for both files, without its line and value: the parts before and after the
 /// value.
 #[derive(Clone, Debug)]
-pub struct Phrase {
+pub struct CachedReason {
     message: String,
     column: Option<String>,
     help: Option<String>,
-    value: Valued,
-    told: [Vec<u8>; 2],
+    value: ValueKind,
+    csv: [Vec<u8>; 2],
     json: [Vec<u8>; 2],
 }
 
 /// Whether a reason has a value. An empty value is left out of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Valued {
+enum ValueKind {
     No,
     Empty,
     Yes,
 }
 
-impl Phrases {
+impl ReasonCache {
     /// Returns the formatted parts of `reason`.
-    pub fn of(&mut self, reason: &Rejection<'_>) -> &Phrase {
+    pub fn of(&mut self, reason: &Rejection<'_>) -> &CachedReason {
         // Likely the record breaks the same rules in the same order as the one before.
         let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
         let mut likely = [next, self.last].into_iter();
@@ -62,12 +62,12 @@ impl Phrases {
             return *at as usize;
         }
         // Messages that contain numbers can fill the cache.
-        if self.known.len() == KEPT {
+        if self.known.len() == CAPACITY {
             self.known.clear();
             self.table.clear();
         }
         let at = self.known.len();
-        self.known.push(Phrase::new(reason));
+        self.known.push(CachedReason::new(reason));
         let (known, hasher) = (&self.known, &self.hasher);
         self.table.insert_unique(hash, at as u32, |at| hasher.hash_one(known[*at as usize].key()));
         at
@@ -75,18 +75,18 @@ impl Phrases {
 }
 
 /// The parts of a reason that the cached text depends on.
-type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Valued);
+type ReasonKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, ValueKind);
 
-fn key<'a>(reason: &'a Rejection<'_>) -> Key<'a> {
+fn key<'a>(reason: &'a Rejection<'_>) -> ReasonKey<'a> {
     let (column, help) = (reason.column.as_deref(), reason.help.as_deref());
-    (&reason.message, column, help, Valued::of(reason))
+    (&reason.message, column, help, ValueKind::of(reason))
 }
 
-impl Phrase {
+impl CachedReason {
     fn new(reason: &Rejection<'_>) -> Self {
-        let quoted = |tell: &dyn Fn(&mut Quoted<'_>) -> fmt::Result| {
+        let quoted = |write: &dyn Fn(&mut Quoted<'_>) -> fmt::Result| {
             let mut text = Vec::new();
-            tell(&mut Quoted(&mut text)).expect("there is always room in memory");
+            write(&mut Quoted(&mut text)).expect("there is always room in memory");
             text
         };
         let mut json = [b",\"column\":".to_vec(), b",\"message\":".to_vec()];
@@ -102,16 +102,16 @@ impl Phrase {
             message: reason.message.as_ref().to_owned(),
             column: reason.column.as_deref().map(str::to_owned),
             help: reason.help.as_deref().map(str::to_owned),
-            value: Valued::of(reason),
-            told: [
-                quoted(&|text| reason.tell_before(text)),
-                quoted(&|text| reason.tell_after(text)),
+            value: ValueKind::of(reason),
+            csv: [
+                quoted(&|text| reason.write_before_value(text)),
+                quoted(&|text| reason.write_after_value(text)),
             ],
             json,
         }
     }
 
-    fn key(&self) -> Key<'_> {
+    fn key(&self) -> ReasonKey<'_> {
         (&self.message, self.column.as_deref(), self.help.as_deref(), self.value)
     }
 
@@ -121,9 +121,9 @@ impl Phrase {
 
     /// Appends the reason with `value` to a quoted CSV field.
     pub fn push_quoted(&self, value: Option<&str>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.told[0]);
+        out.extend_from_slice(&self.csv[0]);
         Quoted(out).write_str(value.unwrap_or("")).expect("there is always room in memory");
-        out.extend_from_slice(&self.told[1]);
+        out.extend_from_slice(&self.csv[1]);
     }
 
     /// Appends the reason with `line` and `value` as a JSON line.
@@ -136,7 +136,7 @@ impl Phrase {
     }
 }
 
-impl Valued {
+impl ValueKind {
     fn of(reason: &Rejection<'_>) -> Self {
         match reason.value.as_deref() {
             None => Self::No,
@@ -180,10 +180,10 @@ mod tests {
     proptest! {
         /// Also after any other requests, in any order.
         #[test]
-        fn are_those_of_the_reason(
+        fn cached_reasons_match_uncached_ones(
             reasons in prop::collection::vec(("[ab\"]{0,2}", part(), part(), part()), 0..80),
         ) {
-            let mut phrases = Phrases::default();
+            let mut reason_cache = ReasonCache::default();
             for (n, (message, column, value, help)) in reasons.iter().enumerate() {
                 let reason = Rejection {
                     text: "No",
@@ -193,12 +193,12 @@ mod tests {
                     value: value.as_deref().map(Into::into),
                     help: help.clone().map(Into::into),
                 };
-                let (mut told, mut line) = (Vec::new(), Vec::new());
-                let phrase = phrases.of(&reason);
-                phrase.push_quoted(value.as_deref(), &mut told);
-                phrase.push_json_line(reason.line, value.as_deref(), &mut line);
-                let told = String::from_utf8(told).unwrap();
-                prop_assert_eq!(told, reason.to_string().replace('"', "\"\""));
+                let (mut csv, mut line) = (Vec::new(), Vec::new());
+                let cached = reason_cache.of(&reason);
+                cached.push_quoted(value.as_deref(), &mut csv);
+                cached.push_json_line(reason.line, value.as_deref(), &mut line);
+                let csv = String::from_utf8(csv).unwrap();
+                prop_assert_eq!(csv, reason.to_string().replace('"', "\"\""));
                 prop_assert_eq!(line.pop(), Some(b'\n'));
                 let mut expected =
                     json!({"line": n, "column": column, "value": value, "message": message});

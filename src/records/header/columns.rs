@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::schema::{IdKind, Property, PropertyType};
-use crate::manifest::{Column, DateFormat, Manifest};
+use super::schema::{IdKind, Property};
+use crate::manifest::{Column, DateFormat, Manifest, PropertyType};
 use crate::records::rules::event::is_forbidden;
 use crate::records::rules::fold;
-use crate::records::rules::profile::{Known, preference};
-use crate::records::rules::rejection::shown;
+use crate::records::rules::profile::{SpecialProperty, preference};
 use crate::report::DataType;
+use crate::sanitize::excerpt;
 
 /// The last column of an error file. It is ignored in uploads.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
@@ -22,11 +22,9 @@ const LONGEST_NAME: usize = 120;
 /// The meaning of each column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
-    /// The name of each column.
     pub header: Vec<String>,
     /// `Some` for events.
     pub event_name: Option<usize>,
-    /// The `ts` column.
     pub timestamp: Option<usize>,
     /// Indexed by [`IdKind`]; at least one is `Some`.
     pub ids: [Option<usize>; 4],
@@ -44,14 +42,14 @@ pub struct PropertyColumn {
     /// The format of a DATE, if the manifest has one.
     pub format: Option<DateFormat>,
     /// The special rule for this property (profiles).
-    pub known: Option<Known>,
+    pub special: Option<SpecialProperty>,
     /// The column of its operations (profiles).
     pub operation: Option<usize>,
 }
 
 /// The target of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+enum ColumnTarget {
     EventName,
     Timestamp,
     Id(IdKind),
@@ -62,9 +60,17 @@ enum Target {
 }
 
 /// A column's header and its entry in the manifest.
-struct Named<'a> {
+struct HeaderColumn<'a> {
     header: &'a str,
     mapped: Option<&'a Column>,
+    data_type: DataType,
+}
+
+/// The columns of a header, and the mismatches found so far, one sentence each.
+struct Mapper<'a> {
+    columns: Vec<HeaderColumn<'a>>,
+    data_type: DataType,
+    findings: Vec<String>,
 }
 
 impl Columns {
@@ -72,181 +78,179 @@ impl Columns {
     /// each.
     pub fn new(header: Vec<String>, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        let mut findings = header_findings(&header);
-        findings.extend(absent_columns(&header, &manifest.columns));
-        let named: Vec<_> = header
-            .iter()
-            .map(|name| Named { header: name, mapped: mapping(name, &manifest.columns) })
-            .collect();
-        let targets = targets(&named, manifest.data_type, &mut findings);
-        let mut columns = Self::default();
-        columns.place(&named, &targets, manifest.data_type, &mut findings);
-        columns.check_mandatory(&named, manifest.data_type, &mut findings);
+        let data_type = manifest.data_type;
+        let column = |name| HeaderColumn {
+            header: name,
+            mapped: mapping(name, &manifest.columns),
+            data_type,
+        };
+        let columns = header.iter().map(|name| column(name.as_str())).collect();
+        let mut mapper = Mapper { columns, data_type, findings: header_findings(&header) };
+        mapper.findings.extend(absent_columns(&header, &manifest.columns));
+        let targets = mapper.targets();
+        let mut columns = mapper.place(&targets);
+        mapper.check_mandatory(&columns);
+        if !mapper.findings.is_empty() {
+            return Err(mapper.findings);
+        }
         columns.header = header;
-        if findings.is_empty() { Ok(columns) } else { Err(findings) }
+        Ok(columns)
+    }
+}
+
+impl Mapper<'_> {
+    /// Returns the target of each column. Columns of operations are assigned to their properties.
+    fn targets(&mut self) -> Vec<ColumnTarget> {
+        let mut targets: Vec<_> = self.columns.iter().map(HeaderColumn::target).collect();
+        if self.data_type == DataType::Event {
+            return targets;
+        }
+        for (at, column) in self.columns.iter().enumerate() {
+            if targets[at] != ColumnTarget::Property {
+                continue;
+            }
+            let Some(base) = operation_of(column.header).or_else(|| operation_of(column.name()))
+            else {
+                continue;
+            };
+            let is_base = |name| fold(name) == fold(base);
+            let of = self.columns.iter().position(|c| is_base(c.header) || is_base(c.name()));
+            let of = of.filter(|of| targets[*of] == ColumnTarget::Property);
+            let (header, base) = (excerpt(column.header), excerpt(base));
+            targets[at] = match of {
+                Some(of) if !targets.contains(&ColumnTarget::OperationOf(of)) => {
+                    ColumnTarget::OperationOf(of)
+                }
+                Some(_) => {
+                    let finding = "has a column of operations already";
+                    self.findings.push(format!("column {header}: {base} {finding}"));
+                    ColumnTarget::Ignored
+                }
+                None => {
+                    self.findings.push(format!("column {header}: no property column is {base}"));
+                    ColumnTarget::Ignored
+                }
+            };
+        }
+        targets
     }
 
-    fn place(
-        &mut self,
-        named: &[Named<'_>],
-        targets: &[Target],
-        data_type: DataType,
-        findings: &mut Vec<String>,
-    ) {
+    fn place(&mut self, targets: &[ColumnTarget]) -> Columns {
+        let mut columns = Columns::default();
         let mut taken: HashMap<String, usize> = HashMap::new();
-        for (at, (name, target)) in named.iter().zip(targets).enumerate() {
+        for (at, (column, target)) in self.columns.iter().zip(targets).enumerate() {
             let slot = match target {
-                Target::EventName => "evtName".to_owned(),
-                Target::Timestamp => "ts".to_owned(),
-                Target::Id(kind) => kind.as_str().to_owned(),
-                Target::Property => name.property(data_type).name,
-                Target::Ignored | Target::OperationOf(_) => continue,
+                ColumnTarget::EventName => "evtName".to_owned(),
+                ColumnTarget::Timestamp => "ts".to_owned(),
+                ColumnTarget::Id(kind) => kind.as_str().to_owned(),
+                ColumnTarget::Property => column.property().name,
+                ColumnTarget::Ignored | ColumnTarget::OperationOf(_) => continue,
             };
             if let Some(first) = taken.insert(fold(&slot), at) {
+                let first = self.columns[first].header;
                 // A duplicate header has been reported already.
-                if named[first].header != name.header {
-                    let (first, second) = (shown(named[first].header), shown(name.header));
-                    let slot = shown(&slot);
-                    findings.push(format!("columns {first} and {second} are both {slot}"));
+                if first != column.header {
+                    let (first, second) = (excerpt(first), excerpt(column.header));
+                    let slot = excerpt(&slot);
+                    self.findings.push(format!("columns {first} and {second} are both {slot}"));
                 }
                 continue;
             }
             match target {
-                Target::EventName => self.event_name = Some(at),
-                Target::Timestamp => {
-                    self.timestamp = Some(at);
-                    findings.extend(name.timestamp_finding());
+                ColumnTarget::EventName => columns.event_name = Some(at),
+                ColumnTarget::Timestamp => {
+                    columns.timestamp = Some(at);
+                    self.findings.extend(column.timestamp_finding());
                 }
-                Target::Id(kind) => self.ids[*kind as usize] = Some(at),
+                ColumnTarget::Id(kind) => columns.ids[*kind as usize] = Some(at),
                 _ => {
-                    findings.extend(name.name_finding(data_type));
-                    let operation = targets.iter().position(|t| *t == Target::OperationOf(at));
-                    self.properties.push(name.property_column(at, data_type, operation));
+                    self.findings.extend(column.name_finding());
+                    let operation =
+                        targets.iter().position(|t| *t == ColumnTarget::OperationOf(at));
+                    columns.properties.push(column.property_column(at, operation));
                 }
             }
         }
+        columns
     }
 
-    fn check_mandatory(
-        &self,
-        named: &[Named<'_>],
-        data_type: DataType,
-        findings: &mut Vec<String>,
-    ) {
-        if self.ids.iter().all(Option::is_none) {
-            findings.push(
+    fn check_mandatory(&mut self, columns: &Columns) {
+        if columns.ids.iter().all(Option::is_none) {
+            self.findings.push(
                 "no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
                     .to_owned(),
             );
         }
-        if data_type == DataType::Event && self.event_name.is_none() {
-            let alike = named.iter().find(|name| fold(name.header) == "event_name");
-            let hint = alike.map_or_else(String::new, |name| {
-                format!(" (map column {} to it by ctName)", shown(name.header))
+        if self.data_type == DataType::Event && columns.event_name.is_none() {
+            let alike = self.columns.iter().find(|column| fold(column.header) == "event_name");
+            let hint = alike.map_or_else(String::new, |column| {
+                format!(" (map column {} to it by ctName)", excerpt(column.header))
             });
-            findings.push(format!("no column is evtName, the event's name{hint}"));
+            self.findings.push(format!("no column is evtName, the event's name{hint}"));
         }
     }
 }
 
-impl Named<'_> {
+impl HeaderColumn<'_> {
     /// Returns the manifest's name for the column, else the header.
     fn name(&self) -> &str {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(self.header)
     }
 
-    fn target(&self, data_type: DataType) -> Target {
+    fn target(&self) -> ColumnTarget {
         if fold(self.header) == fold(FAILURE_DESCRIPTION) {
-            return Target::Ignored;
+            return ColumnTarget::Ignored;
         }
         match fold(self.name()).as_str() {
-            "evtname" if data_type == DataType::Event => Target::EventName,
-            "ts" => Target::Timestamp,
-            "identity" => Target::Id(IdKind::Identity),
-            "fbid" => Target::Id(IdKind::FbId),
-            "gpid" => Target::Id(IdKind::GpId),
-            "objectid" | "guid" => Target::Id(IdKind::ObjectId),
-            _ => Target::Property,
+            "evtname" if self.data_type == DataType::Event => ColumnTarget::EventName,
+            "ts" => ColumnTarget::Timestamp,
+            "identity" => ColumnTarget::Id(IdKind::Identity),
+            "fbid" => ColumnTarget::Id(IdKind::FbId),
+            "gpid" => ColumnTarget::Id(IdKind::GpId),
+            "objectid" | "guid" => ColumnTarget::Id(IdKind::ObjectId),
+            _ => ColumnTarget::Property,
         }
     }
 
-    fn property(&self, data_type: DataType) -> Property {
-        match preference(self.name()).filter(|_| data_type == DataType::Profile) {
+    fn property(&self) -> Property {
+        match preference(self.name()).filter(|_| self.data_type == DataType::Profile) {
             Some(name) => Property { name: name.to_owned(), kind: PropertyType::Boolean },
-            None => Property { name: self.name().to_owned(), kind: self.data_type() },
+            None => Property { name: self.name().to_owned(), kind: self.property_type() },
         }
     }
 
-    fn property_column(
-        &self,
-        column: usize,
-        data_type: DataType,
-        operation: Option<usize>,
-    ) -> PropertyColumn {
-        let property = self.property(data_type);
-        let known = Known::of(&property.name).filter(|_| data_type == DataType::Profile);
+    fn property_column(&self, column: usize, operation: Option<usize>) -> PropertyColumn {
+        let property = self.property();
+        let special = SpecialProperty::of(&property.name);
+        let special = special.filter(|_| self.data_type == DataType::Profile);
         let format = self.mapped.and_then(|column| column.format);
-        PropertyColumn { column, property, format, known, operation }
+        PropertyColumn { column, property, format, special, operation }
     }
 
-    fn data_type(&self) -> PropertyType {
+    fn property_type(&self) -> PropertyType {
         self.mapped.map_or_else(PropertyType::default, |column| column.data_type)
     }
 
     fn timestamp_finding(&self) -> Option<String> {
         use PropertyType::{Integer, Long, String};
-        (!matches!(self.data_type(), Integer | Long | String)).then(|| {
-            let (header, kind) = (shown(self.header), self.data_type().as_str());
+        (!matches!(self.property_type(), Integer | Long | String)).then(|| {
+            let (header, kind) = (excerpt(self.header), self.property_type().as_str());
             format!("column {header} is ts: its dataType is INTEGER, LONG or STRING, not {kind}")
         })
     }
 
-    fn name_finding(&self, data_type: DataType) -> Option<String> {
-        let name = self.property(data_type).name;
+    fn name_finding(&self) -> Option<String> {
+        let name = self.property().name;
         let what = if let Some(c) = name.chars().find(|c| is_forbidden(*c)) {
-            format!("has the character {} that is not allowed", shown(&format!("{c:?}")))
+            format!("has the character {} that is not allowed", excerpt(&format!("{c:?}")))
         } else if name.chars().nth(LONGEST_NAME).is_some() {
             format!("is longer than {LONGEST_NAME} characters")
         } else {
             return None;
         };
-        let (header, name) = (shown(self.header), shown(&name));
+        let (header, name) = (excerpt(self.header), excerpt(&name));
         Some(format!("column {header}: property name {name} {what}"))
     }
-}
-
-/// Returns the target of each column. Columns of operations are assigned to their properties.
-fn targets(named: &[Named<'_>], data_type: DataType, findings: &mut Vec<String>) -> Vec<Target> {
-    let mut targets: Vec<_> = named.iter().map(|name| name.target(data_type)).collect();
-    if data_type == DataType::Event {
-        return targets;
-    }
-    for (at, name) in named.iter().enumerate() {
-        if targets[at] != Target::Property {
-            continue;
-        }
-        let Some(base) = operation_of(name.header).or_else(|| operation_of(name.name())) else {
-            continue;
-        };
-        let of = named
-            .iter()
-            .position(|other| fold(other.header) == fold(base) || fold(other.name()) == fold(base));
-        match of.filter(|of| targets[*of] == Target::Property) {
-            Some(of) if targets.contains(&Target::OperationOf(of)) => {
-                targets[at] = Target::Ignored;
-                let (header, base) = (shown(name.header), shown(base));
-                findings
-                    .push(format!("column {header}: {base} has a column of operations already"));
-            }
-            Some(of) => targets[at] = Target::OperationOf(of),
-            None => {
-                targets[at] = Target::Ignored;
-                let (header, base) = (shown(name.header), shown(base));
-                findings.push(format!("column {header}: no property column is {base}"));
-            }
-        }
-    }
-    targets
 }
 
 /// Returns `Playlist` for `Playlist.operation`.
@@ -272,7 +276,7 @@ fn header_findings(header: &[String]) -> Vec<String> {
         if name.is_empty() {
             findings.push(format!("line 1, column {number}: the header has no name here"));
         } else if let Some(first) = first.get(name.as_str()) {
-            let name = shown(name);
+            let name = excerpt(name);
             findings.push(format!(
                 "line 1, column {number}: the header {name} is column {first} already"
             ));
@@ -285,13 +289,13 @@ fn header_findings(header: &[String]) -> Vec<String> {
 
 fn absent_columns(header: &[String], columns: &BTreeMap<String, Column>) -> Vec<String> {
     let absent = |key: &&String| !header.iter().any(|name| name == key.trim());
-    let told = |key: &String| {
+    let finding = |key: &String| {
         let alike = header.iter().find(|name| fold(name) == fold(key));
         let hint =
-            alike.map_or_else(String::new, |name| format!(" (the header has {})", shown(name)));
-        format!("column {} of the manifest is not in the header{hint}", shown(key))
+            alike.map_or_else(String::new, |name| format!(" (the header has {})", excerpt(name)));
+        format!("column {} of the manifest is not in the header{hint}", excerpt(key))
     };
-    columns.keys().filter(absent).map(told).collect()
+    columns.keys().filter(absent).map(finding).collect()
 }
 
 #[cfg(test)]

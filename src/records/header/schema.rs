@@ -7,16 +7,14 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
+use crate::manifest::PropertyType;
+
 /// The four kinds of ids of a user, strongest first: if known ids disagree, the earlier kind wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdKind {
-    /// `identity`
     Identity,
-    /// `fbId`
     FbId,
-    /// `gpId`
     GpId,
-    /// `objectId`, `guid`
     ObjectId,
 }
 
@@ -31,58 +29,6 @@ impl IdKind {
             Self::FbId => "fbId",
             Self::GpId => "gpId",
             Self::ObjectId => "objectId",
-        }
-    }
-}
-
-/// The type of a property, named as in the manifest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PropertyType {
-    /// Text, kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
-    #[default]
-    String,
-    /// 32-bit signed.
-    Integer,
-    /// 64-bit signed.
-    Long,
-    /// Finite 64-bit floating point.
-    Float,
-    Boolean,
-    /// An instant, UTC, to the second.
-    Date,
-}
-
-impl PropertyType {
-    /// All types, in the order of the rules.
-    pub const ALL: [Self; 6] =
-        [Self::String, Self::Integer, Self::Float, Self::Boolean, Self::Long, Self::Date];
-
-    /// Returns the name as written in a manifest.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "STRING",
-            Self::Integer => "INTEGER",
-            Self::Long => "LONG",
-            Self::Float => "FLOAT",
-            Self::Boolean => "BOOLEAN",
-            Self::Date => "DATE",
-        }
-    }
-
-    /// Returns the type called `name`, in any case.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// Returns the type of its column in an event batch.
-    fn arrow(self) -> DataType {
-        match self {
-            Self::String => DataType::Utf8,
-            Self::Integer => DataType::Int32,
-            Self::Long => DataType::Int64,
-            Self::Float => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-            Self::Date => instant(),
         }
     }
 }
@@ -138,7 +84,7 @@ impl EventSchema {
         let mut taken: HashSet<String> = FIXED.map(str::to_owned).into();
         for property in properties {
             let name = free_name(&property.name, &mut taken);
-            fields.push(Field::new(name, property.kind.arrow(), true));
+            fields.push(Field::new(name, arrow_type(property.kind), true));
         }
         Self { arrow: Arc::new(ArrowSchema::new(fields)) }
     }
@@ -147,6 +93,18 @@ impl EventSchema {
 /// The type of instants: milliseconds, which every engine reads. The values are whole seconds.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+}
+
+/// Returns the type of a property's column in an event batch.
+fn arrow_type(kind: PropertyType) -> DataType {
+    match kind {
+        PropertyType::String => DataType::Utf8,
+        PropertyType::Integer => DataType::Int32,
+        PropertyType::Long => DataType::Int64,
+        PropertyType::Float => DataType::Float64,
+        PropertyType::Boolean => DataType::Boolean,
+        PropertyType::Date => instant(),
+    }
 }
 
 /// Returns `name`, or `name` with the first free suffix, and adds it to `taken`.
@@ -170,13 +128,5 @@ mod tests {
         let schema = EventSchema::new(&properties).arrow;
         let columns: Vec<_> = schema.fields().iter().skip(7).map(|f| f.name().as_str()).collect();
         assert_eq!(columns, ["Event_2", "Price", "TS_2", "price_2", "Event_2_2", "Élan", "élan_2"]);
-    }
-
-    #[test]
-    fn types_are_read_as_they_are_written() {
-        for kind in PropertyType::ALL {
-            assert_eq!(PropertyType::named(&kind.as_str().to_lowercase()), Some(kind));
-        }
-        assert_eq!(PropertyType::named("int"), None);
     }
 }

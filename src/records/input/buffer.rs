@@ -1,4 +1,4 @@
-//! [`Buffer`]: input text in reused memory.
+//! [`TextBuffer`]: input text in reused memory.
 //!
 //! New memory must be cleared and costs a page fault every 4 KiB; the memory of an earlier block
 //! costs neither. The memory after the text still contains bytes of earlier blocks of the same
@@ -8,13 +8,13 @@ use std::ops::Deref;
 
 /// A text that grows at its end.
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub struct TextBuffer {
     /// The text, then unused room.
     bytes: Vec<u8>,
     length: usize,
 }
 
-impl Buffer {
+impl TextBuffer {
     /// Creates an empty buffer in the memory of `used`.
     pub fn reusing(used: Vec<u8>) -> Self {
         Self { bytes: used, length: 0 }
@@ -36,7 +36,6 @@ impl Buffer {
         assert!(self.length <= self.bytes.len(), "at most the room that was requested");
     }
 
-    /// Appends to the text.
     pub fn push(&mut self, text: &[u8]) {
         self.room(text.len()).copy_from_slice(text);
         self.advance(text.len());
@@ -56,7 +55,7 @@ impl Buffer {
     }
 }
 
-impl Deref for Buffer {
+impl Deref for TextBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -69,13 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_nothing_of_what_its_memory_held() {
-        let mut buffer = Buffer::reusing(b"earlier".to_vec());
+    fn hides_earlier_content_of_its_memory() {
+        let mut buffer = TextBuffer::reusing(b"earlier".to_vec());
         assert_eq!(*buffer, *b"");
         buffer.room(9)[..2].copy_from_slice(b"ab");
         buffer.advance(2);
         buffer.push(b"cd");
-        let mut rest = Buffer::reusing(b"other".to_vec());
+        let mut rest = TextBuffer::reusing(b"other".to_vec());
         assert_eq!(buffer.cut(3, &mut rest), b"abc");
         assert_eq!(*rest, *b"d");
         rest.clear();

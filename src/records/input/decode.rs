@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::buffer::Buffer;
+use super::buffer::TextBuffer;
 use crate::manifest::Encoding;
 
 /// Bytes of another encoding that are decoded per step.
@@ -16,10 +16,8 @@ const BUFFER: usize = 64 * 1024;
 
 /// The findings in the first bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// The encoding of the text.
+pub struct FileHead {
     pub encoding: Encoding,
-    /// There is a byte order mark.
     pub marked: bool,
     /// A description of the file if its first bytes are those of another kind of file.
     pub other: Option<&'static str>,
@@ -30,11 +28,11 @@ pub struct Utf8Stream<R> {
     input: R,
     /// The file's first bytes, if they were not a byte order mark.
     head: Vec<u8>,
-    foreign: Option<Foreign>,
+    transcoder: Option<Transcoder>,
 }
 
 /// A decoder for another encoding, and its pending input.
-struct Foreign {
+struct Transcoder {
     decoder: Decoder,
     bytes: Vec<u8>,
     at: usize,
@@ -44,34 +42,34 @@ struct Foreign {
 
 impl<R: Read> Utf8Stream<R> {
     /// Examines the first bytes of `input`; `named` is the manifest's encoding.
-    pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, Opening)> {
+    pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, FileHead)> {
         let mut head = Vec::new();
         (&mut input).take(4).read_to_end(&mut head)?;
         let mark = byte_order_mark(&head);
         let encoding = mark.map(|(encoding, _)| encoding).or(named).unwrap_or(Encoding::Utf8);
         let other = other_kind(&head);
         head.drain(..mark.map_or(0, |(_, length)| length));
-        let foreign = match encoding {
+        let transcoder = match encoding {
             Encoding::Utf8 => None,
             Encoding::Utf16Le => Some(UTF_16LE),
             Encoding::Utf16Be => Some(UTF_16BE),
             Encoding::Windows1252 => Some(WINDOWS_1252),
         }
-        .map(|encoding| Foreign {
+        .map(|encoding| Transcoder {
             decoder: encoding.new_decoder_without_bom_handling(),
             bytes: std::mem::take(&mut head),
             at: 0,
             ended: false,
             finished: false,
         });
-        let opening = Opening { encoding, marked: mark.is_some(), other };
-        Ok((Self { input, head, foreign }, opening))
+        let opening = FileHead { encoding, marked: mark.is_some(), other };
+        Ok((Self { input, head, transcoder }, opening))
     }
 
     /// Appends at most `most` bytes to `text` and returns their number, which is 0 at the end.
-    pub fn append(&mut self, text: &mut Buffer, most: usize) -> io::Result<usize> {
-        let read = match &mut self.foreign {
-            Some(foreign) => foreign.read(&mut self.input, text, most)?,
+    pub fn append(&mut self, text: &mut TextBuffer, most: usize) -> io::Result<usize> {
+        let read = match &mut self.transcoder {
+            Some(transcoder) => transcoder.read(&mut self.input, text, most)?,
             None if !self.head.is_empty() => {
                 text.push(&self.head);
                 return Ok(std::mem::take(&mut self.head).len());
@@ -83,9 +81,14 @@ impl<R: Read> Utf8Stream<R> {
     }
 }
 
-impl Foreign {
+impl Transcoder {
     /// Writes into the room after `text` and returns the number of bytes.
-    fn read(&mut self, input: &mut impl Read, text: &mut Buffer, most: usize) -> io::Result<usize> {
+    fn read(
+        &mut self,
+        input: &mut impl Read,
+        text: &mut TextBuffer,
+        most: usize,
+    ) -> io::Result<usize> {
         // A decoder needs room for at least one character, and for pending output.
         let room = text.room(most.max(16));
         let mut read = 0;
@@ -155,21 +158,21 @@ mod tests {
     use super::*;
 
     /// A reader that returns one byte at a time.
-    struct Dripping<'a>(&'a [u8]);
+    struct ByteReader<'a>(&'a [u8]);
 
-    impl Read for Dripping<'_> {
+    impl Read for ByteReader<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let most = buffer.len().min(1);
             self.0.read(&mut buffer[..most])
         }
     }
 
-    fn decode(bytes: &[u8], named: Option<Encoding>) -> (Vec<u8>, Opening) {
+    fn decode(bytes: &[u8], named: Option<Encoding>) -> (Vec<u8>, FileHead) {
         let (mut stream, opening) = Utf8Stream::open(bytes, named).unwrap();
-        let mut text = Buffer::default();
+        let mut text = TextBuffer::default();
         while stream.append(&mut text, 100).unwrap() > 0 {}
-        let (mut stream, _) = Utf8Stream::open(Dripping(bytes), named).unwrap();
-        let mut dripped = Buffer::default();
+        let (mut stream, _) = Utf8Stream::open(ByteReader(bytes), named).unwrap();
+        let mut dripped = TextBuffer::default();
         while stream.append(&mut dripped, 1).unwrap() > 0 {}
         assert_eq!(*text, *dripped, "chunking changes nothing");
         (text.to_vec(), opening)
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_the_manifest_decides_else_utf_8() {
+    fn the_manifest_or_utf_8_is_the_default() {
         assert_eq!(decode("é".as_bytes(), None).0, "é".as_bytes());
         assert_eq!(decode(b"caf\xe9 \x80", Some(Encoding::Windows1252)).0, "café €".as_bytes());
         let text = "a😀b".repeat(50);
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_bytes_become_one_that_no_text_holds() {
+    fn invalid_input_becomes_an_invalid_byte() {
         let mut bytes = utf16("a\nb", u16::to_le_bytes);
         bytes.extend([0x00, 0xD8, b'c', 0]); // an unpaired surrogate
         bytes.push(b'd'); // half a character

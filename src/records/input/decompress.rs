@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::source::{Source, StreamError};
+use super::source::{MeteredInput, StreamError};
 use crate::config::Size;
 
 /// The largest allowed zstd window, as a power of two: 32 MiB, which `zstd -20` uses.
@@ -21,11 +21,8 @@ const BUFFER: usize = 128 * 1024;
 /// The compression of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// `.csv`
     None,
-    /// `.csv.gz`
     Gzip,
-    /// `.csv.zst`
     Zstd,
 }
 
@@ -42,44 +39,44 @@ impl Compression {
 }
 
 /// The decompressed data file, in its own encoding.
-pub struct Decompressed<R: Read> {
-    stream: Stream<R>,
+pub struct Decompressor<R: Read> {
+    stream: DecoderStream<R>,
     left: u64,
     max: Size,
 }
 
-enum Stream<R: Read> {
-    Plain(Source<R>),
-    Gzip(Box<MultiGzDecoder<BufReader<Source<R>>>>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<Source<R>>>),
+enum DecoderStream<R: Read> {
+    Plain(MeteredInput<R>),
+    Gzip(Box<MultiGzDecoder<BufReader<MeteredInput<R>>>>),
+    Zstd(zstd::stream::read::Decoder<'static, BufReader<MeteredInput<R>>>),
 }
 
-impl<R: Read> Decompressed<R> {
+impl<R: Read> Decompressor<R> {
     /// Creates the decompressor. It fails only if zstd is out of memory.
-    pub fn open(source: Source<R>, compression: Compression, max: Size) -> io::Result<Self> {
+    pub fn open(source: MeteredInput<R>, compression: Compression, max: Size) -> io::Result<Self> {
         let stream = match compression {
-            Compression::None => Stream::Plain(source),
+            Compression::None => DecoderStream::Plain(source),
             Compression::Gzip => {
                 let buffered = BufReader::with_capacity(BUFFER, source);
-                Stream::Gzip(Box::new(MultiGzDecoder::new(buffered)))
+                DecoderStream::Gzip(Box::new(MultiGzDecoder::new(buffered)))
             }
             Compression::Zstd => {
                 let buffered = BufReader::with_capacity(BUFFER, source);
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
                 decoder.window_log_max(MAX_WINDOW_LOG)?;
-                Stream::Zstd(decoder)
+                DecoderStream::Zstd(decoder)
             }
         };
         Ok(Self { stream, left: max.bytes(), max })
     }
 }
 
-impl<R: Read> Read for Decompressed<R> {
+impl<R: Read> Read for Decompressor<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.stream {
-            Stream::Plain(source) => source.read(buffer),
-            Stream::Gzip(decoder) => decoder.read(buffer),
-            Stream::Zstd(decoder) => decoder.read(buffer),
+            DecoderStream::Plain(source) => source.read(buffer),
+            DecoderStream::Gzip(decoder) => decoder.read(buffer),
+            DecoderStream::Zstd(decoder) => decoder.read(buffer),
         }?;
         self.left = self
             .left
@@ -94,7 +91,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::records::input::source::{Meter, failure};
+    use crate::records::input::source::{Meter, read_failure};
     use crate::report::FailureText;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
@@ -109,20 +106,21 @@ mod tests {
 
     fn read(bytes: &[u8], compression: Compression, max: u64) -> Result<Vec<u8>, String> {
         let max = Size::from_bytes(max);
-        let source = Source::new(bytes, Meter::default(), max);
+        let meter = Meter::default();
+        let source = MeteredInput::new(bytes, meter.clone(), max);
         let mut text = Vec::new();
-        Decompressed::open(source, compression, max)
+        Decompressor::open(source, compression, max)
             .and_then(|mut stream| stream.read_to_end(&mut text))
             .map(|_| text)
             .map_err(|error| {
-                let failure = failure(&error);
+                let failure = read_failure(&error, &meter);
                 assert_eq!(failure.message, FailureText::Unreadable);
                 failure.detail
             })
     }
 
     #[test]
-    fn the_name_s_ending_decides() {
+    fn the_ending_gives_the_compression() {
         assert_eq!(Compression::of("e.csv"), Some(Compression::None));
         assert_eq!(Compression::of("E.CSV.GZ"), Some(Compression::Gzip));
         assert_eq!(Compression::of("e.csv.zst"), Some(Compression::Zstd));
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_any_garbage_is_noticed() {
+    fn cut_or_garbled_streams_are_errors() {
         let text = b"a,b\n1,2\n";
         for (compression, whole) in
             [(Compression::Gzip, gzip(text)), (Compression::Zstd, zstd(text))]

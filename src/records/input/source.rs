@@ -17,20 +17,18 @@ pub enum StreamError {
     /// The host failed.
     #[error("reading the data file failed")]
     Input(#[source] io::Error),
-    /// More than `max-data-file` was uploaded.
     #[error("the file is larger than {0}")]
     TooLarge(Size),
-    /// It decompresses to more than `max-data-file`.
     #[error("the file is larger than {0} when decompressed")]
     ExpandsTooFar(Size),
 }
 
 /// The bytes read so far and their digest, shared with the threads that report them.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<Mutex<Metered>>);
+pub struct Meter(Arc<Mutex<MeterState>>);
 
 #[derive(Debug, Default)]
-struct Metered {
+struct MeterState {
     bytes: u64,
     digest: Sha256,
     ended: bool,
@@ -47,25 +45,25 @@ impl Meter {
         metered.ended.then(|| metered.digest.clone().finalize().into())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Metered> {
+    fn lock(&self) -> MutexGuard<'_, MeterState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The metered input.
-pub struct Source<R> {
+pub struct MeteredInput<R> {
     input: R,
     meter: Meter,
     max: Size,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> MeteredInput<R> {
     pub fn new(input: R, meter: Meter, max: Size) -> Self {
         Self { input, meter, max }
     }
 }
 
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for MeteredInput<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = loop {
             match self.input.read(buffer) {
@@ -86,20 +84,23 @@ impl<R: Read> Read for Source<R> {
 }
 
 /// Returns the import's failure for a failed read.
-pub fn failure(error: &io::Error) -> Failure {
+pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
+    // A decompressor reports an empty file as a cut one.
+    if meter.bytes() == 0 && meter.sha256().is_some() {
+        return Failure::unreadable("the file is empty");
+    }
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
     match inner {
         Some(StreamError::Input(cause)) => {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
-        Some(limit) => Failure::new(FailureText::Unreadable, limit),
+        Some(limit) => Failure::unreadable(limit),
         // libzstd's ZSTD_error_frameParameter_windowTooLarge; the crate reports it as text only.
-        None if error.to_string().contains("too much memory") => Failure::new(
-            FailureText::Unreadable,
+        None if error.to_string().contains("too much memory") => Failure::unreadable(
             "the zstd frame asks for a window over 32 MiB, which requires too much memory; \
              compress it without --long",
         ),
         // The libraries' other messages depend on where a read happens to end.
-        None => Failure::new(FailureText::Unreadable, "the compressed data is broken or cut"),
+        None => Failure::unreadable("the compressed data is broken or cut"),
     }
 }

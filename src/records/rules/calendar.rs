@@ -7,10 +7,10 @@ const DAY_LETTERS: usize = 11;
 
 /// Formats seconds and caches the formatted days.
 #[derive(Debug, Default)]
-pub struct Calendar(Vec<Day>);
+pub struct Calendar(Vec<CachedDay>);
 
 #[derive(Clone, Copy, Debug)]
-struct Day {
+struct CachedDay {
     /// Since 1970.
     number: i32,
     /// `2020-05-12T`, with the first character in the lowest byte.
@@ -43,17 +43,17 @@ impl Calendar {
     #[inline]
     fn day(&mut self, number: i32) -> u128 {
         if self.0.is_empty() {
-            self.0 = vec![Day::new(0); DAYS];
+            self.0 = vec![CachedDay::new(0); DAYS];
         }
         let slot = &mut self.0[number.rem_euclid(DAYS as i32) as usize];
         if slot.number != number {
-            *slot = Day::new(number);
+            *slot = CachedDay::new(number);
         }
         slot.text
     }
 }
 
-impl Day {
+impl CachedDay {
     fn new(number: i32) -> Self {
         let (year, month, day) = civil(number);
         let mut text = [0; 16];
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_what_others_write() {
+    fn formats_like_jiff() {
         let mut calendar = Calendar::default();
         for seconds in [
             0,
@@ -132,7 +132,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn writes_every_second_as_others_write_it(
+        fn formats_any_second_like_jiff(
             seconds in proptest::collection::vec(SECONDS, 1..5),
             days in proptest::collection::vec(0..3_i64, 5),
         ) {

@@ -5,9 +5,13 @@
 
 use super::{epoch, trim};
 use crate::manifest::DateFormat;
-use crate::records::rules::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
-pub static DATE: Rule = Rule::new("DATE value expected").with_help(hint);
+pub static DATE: Rule = Rule::new(
+    "DATE value expected",
+    "Write a date in the column's format; name the format in the manifest: dd/MM/yyyy.",
+)
+.with_help(hint);
 
 /// The time of day for a date without a time: 00:00:01.
 const NO_TIME: i64 = 1;
@@ -93,12 +97,12 @@ fn number(text: &str, most: usize) -> Option<i64> {
     if text.len() > most { None } else { epoch(text) }
 }
 
-fn hint(case: &Case<'_>) -> Told {
+fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
     let readable = |format| split_time(text).and_then(|(day, _)| days(day, format)).is_some();
     let readings = DateFormat::ALL.into_iter().filter(|format| readable(*format)).count();
     Some(if readings > 1 {
-        "day and month can be told apart only with a format in the manifest".into()
+        "only a format in the manifest can distinguish day and month".into()
     } else {
         let formats = DateFormat::ALL.map(DateFormat::as_str).join(", ");
         format!("write {formats}, each with or without HH:mm:ss, or epoch seconds").into()
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_an_epoch_whatever_the_format() {
+    fn epochs_are_valid_with_any_format() {
         for format in [None, Some(DateFormat::DayMonthYear)] {
             assert_eq!(date("1589274432", format).unwrap(), Some(1_589_274_432));
             assert_eq!(date("-86400", format).unwrap(), Some(-86_400));
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_guess_the_month() {
+    fn ambiguous_dates_need_a_format() {
         for (cell, day) in [
             ("25/12/2020", Some("2020-12-25T00:00:01Z")),
             ("12/25/2020", Some("2020-12-25T00:00:01Z")),
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_day() {
+    fn refuses_invalid_days() {
         for cell in [
             "30/02/2020",
             "29/02/2019",

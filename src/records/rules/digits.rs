@@ -10,7 +10,7 @@ const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
 /// Up to eight bytes, with the first in the lowest byte.
 #[derive(Clone, Copy)]
-struct Bytes {
+struct ByteWord {
     word: u64,
     count: u32,
 }
@@ -20,7 +20,7 @@ struct Bytes {
 pub fn digits(text: &[u8]) -> Option<i64> {
     let (first, last) = match (text.first_chunk(), text.last_chunk()) {
         (Some(first), Some(last)) if text.len() <= 16 => (first, last),
-        (None, _) => return Bytes::new(text)?.number().map(i64::from),
+        (None, _) => return ByteWord::new(text)?.number().map(i64::from),
         _ => return None,
     };
     let last = i64::from(eight_digits(u64::from_le_bytes(*last))?);
@@ -28,7 +28,7 @@ pub fn digits(text: &[u8]) -> Option<i64> {
         return Some(last);
     }
     // Two parts that overlap: the part before the last eight digits counts from the first.
-    let first = Bytes { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
+    let first = ByteWord { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
     Some(i64::from(first.number()?) * 100_000_000 + last)
 }
 
@@ -39,12 +39,12 @@ pub fn digits(text: &[u8]) -> Option<i64> {
 #[inline]
 pub fn decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
-    let bytes = Bytes::new(text)?;
+    let bytes = ByteWord::new(text)?;
     let (digits, decimals) = bytes.without_point()?;
     Some(f64::from(digits.number()?) / TENS[decimals as usize & 7])
 }
 
-impl Bytes {
+impl ByteWord {
     /// Returns `None` for an empty text, or more than eight bytes.
     #[inline]
     fn new(text: &[u8]) -> Option<Self> {
@@ -112,14 +112,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn digits_are_what_parse_takes_without_a_sign(text in "[0-9/:x+]{0,2}[0-9]{0,16}[0-9/:é]?") {
+        fn digits_match_parse_without_sign(text in "[0-9/:x+]{0,2}[0-9]{0,16}[0-9/:é]?") {
             let plain = !text.starts_with('+') && text.len() <= 16;
             let number = text.parse().ok().filter(|_| plain);
             proptest::prop_assert_eq!(digits(text.as_bytes()), number);
         }
 
         #[test]
-        fn decimals_are_what_parse_makes_of_them(text in "[0-9]{0,8}[.]?[0-9]{0,7}[.x/:é-]?") {
+        fn decimals_match_parse(text in "[0-9]{0,8}[.]?[0-9]{0,7}[.x/:é-]?") {
             let own = |text: &&str| !text.starts_with('.') && (1..=8).contains(&text.len());
             let digits = |text: &&str| text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
             let number = Some(text.as_str()).filter(own).filter(digits);

@@ -5,28 +5,42 @@ use std::collections::HashSet;
 use super::{fold, trim};
 use crate::records::rules::rejection::Rule;
 
-pub static NAME_MISSING: Rule = Rule::new("Event name is mandatory");
+pub static NAME_MISSING: Rule =
+    Rule::new("Event name is mandatory", "Write a name into the event's column.");
 
-pub static NAME_RESERVED: Rule =
-    Rule::new("Event name belongs to CleverTap restricted system events")
-        .with_help(|_| Some("choose another name".into()));
+pub static NAME_RESERVED: Rule = Rule::new(
+    "Event name belongs to CleverTap restricted system events",
+    "Choose another name: this one is the product's own.",
+)
+.with_help(|_| Some("choose another name".into()));
 
-pub static NAME_TOO_LONG: Rule = Rule::new("Event name is longer than 512 characters")
-    .with_help(|case| Some(format!("it has {} characters", case.value?.chars().count()).into()));
+pub static NAME_TOO_LONG: Rule =
+    Rule::new("Event name is longer than 512 characters", "Shorten the event's name.").with_help(
+        |case| Some(format!("it has {} characters", case.value?.chars().count()).into()),
+    );
 
-pub static NAME_CHARACTER: Rule = Rule::new("Event name has a character that is not allowed")
-    .with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.into()));
+pub static NAME_CHARACTER: Rule = Rule::new(
+    "Event name has a character that is not allowed",
+    "Remove % > < ! | & . : ; $ ' \" \\ and control characters from the event's name.",
+)
+.with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.into()));
 
-pub static TOO_MANY_PROPERTIES: Rule = Rule::new("Cannot have more than 100 event properties")
-    .with_numbers(|case| {
-        Some(
-            format!("Cannot have more than {} event properties", case.limits.max_event_properties)
-                .into(),
-        )
-    });
+pub static TOO_MANY_PROPERTIES: Rule = Rule::new(
+    "Cannot have more than 100 event properties",
+    "Fill fewer columns of the record, or make two events of it.",
+)
+.with_numbers(|case| {
+    Some(
+        format!("Cannot have more than {} event properties", case.limits.max_event_properties)
+            .into(),
+    )
+});
 
-pub static CHARGED_ITEMS: Rule = Rule::new("Charged items are not supported in file imports")
-    .with_help(|_| Some("leave the cell empty".into()));
+pub static CHARGED_ITEMS: Rule = Rule::new(
+    "Charged items are not supported in file imports",
+    "Leave Items empty for Charged events, or give the column another name.",
+)
+.with_help(|_| Some("leave the cell empty".into()));
 
 /// The longest event name, in characters.
 const LONGEST_NAME: usize = 512;
@@ -69,9 +83,9 @@ pub fn is_forbidden(c: char) -> bool {
 
 /// The reserved event names; case and spaces are ignored.
 #[derive(Clone, Debug)]
-pub struct Reserved(HashSet<String>);
+pub struct ReservedNames(HashSet<String>);
 
-impl Reserved {
+impl ReservedNames {
     /// Creates the set of the product's own names and `more`.
     pub fn new(more: &[String]) -> Self {
         let names = RESERVED.into_iter().chain(more.iter().map(String::as_str));
@@ -110,7 +124,7 @@ mod tests {
     use super::*;
 
     fn name(cell: &str) -> Result<&str, &'static str> {
-        Reserved::new(&["House Event".into()]).name(cell).map_err(Rule::text)
+        ReservedNames::new(&["House Event".into()]).name(cell).map_err(Rule::text)
     }
 
     #[test]
@@ -123,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_product_s_own_names_are_reserved() {
+    fn product_names_are_reserved() {
         for reserved in RESERVED.iter().chain(&["House Event"]) {
             for cell in [reserved.to_string(), reserved.to_uppercase(), fold(reserved)] {
                 let text = "Event name belongs to CleverTap restricted system events";

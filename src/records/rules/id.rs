@@ -1,11 +1,12 @@
 //! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
 
 use super::trim;
-use crate::records::rules::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
 pub static ID: Rule = Rule::new(
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \
      the user",
+    "Give every record an id of its user; words such as null, 0 or n/a count as none.",
 )
 .with_help(hint);
 
@@ -59,7 +60,7 @@ fn is_absent(id: &str) -> bool {
     id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
 }
 
-fn hint(case: &Case<'_>) -> Told {
+fn hint(case: &RuleCase<'_>) -> Detail {
     let value = case.value?.trim();
     if is_absent(value) {
         (!value.is_empty()).then(|| "this value counts as absent".into())
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_any_text_under_1024_characters() {
+    fn accepts_ids_under_1024_characters() {
         let long = "é".repeat(1023);
         for cell in ["a@b.example", "  x ", "00", "-11", "nulls", &long] {
             assert_eq!(id(cell).unwrap(), Some(cell.trim()), "{cell:?}");
@@ -85,7 +86,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_ids_are_ids_as_they_stand(cell in "[ ~a-z0\u{a0}é]{0,12}|[0-9a-z]{1020,1030}") {
+        fn plain_ids_match_the_rule(cell in "[ ~a-z0\u{a0}é]{0,12}|[0-9a-z]{1020,1030}") {
             if is_plain(cell.as_bytes()) {
                 proptest::prop_assert_eq!(id(&cell).ok().flatten(), Some(&*cell));
             }

@@ -4,6 +4,7 @@
 //! slow path that explains one record call the same functions, so they cannot disagree.
 
 pub mod calendar;
+pub mod catalogue;
 pub mod date;
 pub mod digits;
 pub mod event;
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn trims_what_str_trim_trims() {
+    fn trims_like_str_trim() {
         for text in ["", "a", " a", "a ", "\u{a0}a b\u{a0}", "é", " "] {
             assert_eq!(trim(text), text.trim(), "{text:?}");
         }

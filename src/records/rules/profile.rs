@@ -4,27 +4,36 @@ use super::{fold, trim};
 use crate::records::profile_change::Operation;
 use crate::records::rules::rejection::Rule;
 
-pub static OPERATION: Rule =
-    Rule::new("Profile operation must be one of $add, $set, $remove, $delete");
+pub static OPERATION: Rule = Rule::new(
+    "Profile operation must be one of $add, $set, $remove, $delete",
+    "Write one of the four, in lower case, or leave the cell empty, which means $set.",
+);
 
-pub static NO_LIST: Rule =
-    Rule::new("Profile operation $add or $remove is not allowed on this property")
-        .with_help(|_| Some("use $set or $delete".into()));
+pub static NO_LIST: Rule = Rule::new(
+    "Profile operation $add or $remove is not allowed on this property",
+    "Use $set or $delete: this property holds one value, no list.",
+)
+.with_help(|_| Some("use $set or $delete".into()));
 
-pub static PHONE: Rule = Rule::new("Phone number is not valid")
-    .with_help(|_| Some("write + and 5 to 15 digits with the country code first".into()));
+pub static PHONE: Rule = Rule::new(
+    "Phone number is not valid",
+    "Write + and the country code first, then the number: 5 to 15 digits in all.",
+)
+.with_help(|_| Some("write + and 5 to 15 digits with the country code first".into()));
 
-pub static EMAIL: Rule = Rule::new("Email is not valid");
+pub static EMAIL: Rule =
+    Rule::new("Email is not valid", "Write one address, such as jane@example.com.");
 
-pub static GENDER: Rule = Rule::new("Gender is not valid")
-    .with_help(|_| Some("write M, F, O or U, or Male, Female, Other or Unknown".into()));
+pub static GENDER: Rule =
+    Rule::new("Gender is not valid", "Write M, F, O or U, or Male, Female, Other or Unknown.")
+        .with_help(|_| Some("write M, F, O or U, or Male, Female, Other or Unknown".into()));
 
-pub static AGE: Rule =
-    Rule::new("Age is not valid").with_help(|_| Some("write a number from 0 to 150".into()));
+pub static AGE: Rule = Rule::new("Age is not valid", "Write a number from 0 to 150.")
+    .with_help(|_| Some("write a number from 0 to 150".into()));
 
 /// A property with a rule of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum SpecialProperty {
     Phone,
     Email,
     Gender,
@@ -48,7 +57,7 @@ const PREFERENCES: [&str; 7] = [
     "MSG-dndWhatsApp",
 ];
 
-impl Known {
+impl SpecialProperty {
     /// Returns the special rule for the property `name`.
     pub fn of(name: &str) -> Option<Self> {
         match fold(name).as_str() {
@@ -146,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn phones_are_a_plus_and_5_to_15_digits() {
+    fn phones_need_plus_and_5_to_15_digits() {
         for cell in ["+918876543211", "+12345", "+123456789012345", "+49 (30) 123-456", " +12345 "]
         {
             assert!(is_phone(cell), "{cell:?}");
@@ -165,17 +174,17 @@ mod tests {
 
     #[test]
     fn emails_genders_and_ages() {
-        assert!(Known::Email.check("a@b.example").is_ok());
-        assert!(Known::Email.check("jane").is_err());
+        assert!(SpecialProperty::Email.check("a@b.example").is_ok());
+        assert!(SpecialProperty::Email.check("jane").is_err());
         for cell in ["M", "f", "O", "u", "male", "Female", "OTHER", "unknown"] {
-            assert!(Known::Gender.check(cell).is_ok(), "{cell:?}");
+            assert!(SpecialProperty::Gender.check(cell).is_ok(), "{cell:?}");
         }
-        assert!(Known::Gender.check("X").is_err());
+        assert!(SpecialProperty::Gender.check("X").is_err());
         for cell in ["0", "21", " 150 ", "21.5"] {
-            assert!(Known::Age.check(cell).is_ok(), "{cell:?}");
+            assert!(SpecialProperty::Age.check(cell).is_ok(), "{cell:?}");
         }
         for cell in ["-1", "151", "old", "nan"] {
-            assert!(Known::Age.check(cell).is_err(), "{cell:?}");
+            assert!(SpecialProperty::Age.check(cell).is_err(), "{cell:?}");
         }
     }
 
@@ -194,9 +203,9 @@ mod tests {
 
     #[test]
     fn known_properties_are_found_by_any_spelling() {
-        assert_eq!(Known::of("PHONE"), Some(Known::Phone));
-        assert_eq!(Known::of("Customer Type"), Some(Known::Scalar));
-        assert_eq!(Known::of("MSG-SMS"), Some(Known::Scalar));
-        assert_eq!(Known::of("Playlist"), None);
+        assert_eq!(SpecialProperty::of("PHONE"), Some(SpecialProperty::Phone));
+        assert_eq!(SpecialProperty::of("Customer Type"), Some(SpecialProperty::Scalar));
+        assert_eq!(SpecialProperty::of("MSG-SMS"), Some(SpecialProperty::Scalar));
+        assert_eq!(SpecialProperty::of("Playlist"), None);
     }
 }

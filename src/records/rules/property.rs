@@ -2,23 +2,29 @@
 
 use super::{date, timestamp, trim, value};
 use crate::manifest::DateFormat;
-use crate::records::header::schema::PropertyType;
+use crate::manifest::PropertyType;
 use crate::records::profile_change::Value;
-use crate::records::rules::rejection::{Case, Rule};
+use crate::records::rules::rejection::{Rule, RuleCase};
 
-pub static TOO_LONG: Rule = Rule::new("Property value is longer than 512 characters")
-    .with_numbers(|case| {
-        Some(
-            format!("Property value is longer than {} characters", case.limits.max_property_value)
-                .into(),
-        )
-    })
-    .with_help(|case: &Case<'_>| {
-        Some(format!("it has {} characters", case.value?.chars().count()).into())
-    });
+pub static TOO_LONG: Rule = Rule::new(
+    "Property value is longer than 512 characters",
+    "Shorten the value, or leave the column out of the file.",
+)
+.with_numbers(|case| {
+    Some(
+        format!("Property value is longer than {} characters", case.limits.max_property_value)
+            .into(),
+    )
+})
+.with_help(|case: &RuleCase<'_>| {
+    Some(format!("it has {} characters", case.value?.chars().count()).into())
+});
 
-pub static DOLLAR_DATE: Rule = Rule::new("$D_ must be followed by an epoch")
-    .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".into()));
+pub static DOLLAR_DATE: Rule = Rule::new(
+    "$D_ must be followed by an epoch",
+    "Write $D_ and seconds since 1970, such as $D_1589274432.",
+)
+.with_help(|_| Some("write seconds since 1970, as in $D_1589274432".into()));
 
 /// Checks that a value has at most `max` characters.
 pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
@@ -110,7 +116,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_texts_are_values_as_they_stand(cell in "[ $D_é0-9]{0,8}", max in 0_usize..10) {
+        fn plain_texts_match_the_rule(cell in "[ $D_é0-9]{0,8}", max in 0_usize..10) {
             if is_plain(cell.as_bytes(), max) {
                 proptest::prop_assert!(length(&cell, max).is_ok());
                 proptest::prop_assert_eq!(string(&cell).map_err(Rule::text), Ok(Value::Text(&cell)));
@@ -120,7 +126,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_dates_are_what_the_rule_makes_of_them(
+        fn plain_dates_match_the_rule(
             cell in "([$]D_)?[0-9 -]{0,2}[0-9]{0,12}[0-9x]?",
             max in 0_usize..20,
         ) {
@@ -132,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_a_value_of_text_and_date_alone() {
+    fn dollar_dates_need_text_or_date_columns() {
         for (kind, expected) in [
             (PropertyType::String, Ok(Value::Date(7))),
             (PropertyType::Date, Ok(Value::Date(7))),
@@ -148,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_kept_as_they_are_but_for_numbers_and_the_like() {
+    fn text_is_kept_and_typed_cells_are_trimmed() {
         let read = |cell, kind| of_type(cell, kind, None).map_err(Rule::text);
         assert_eq!(read(" a ", PropertyType::String), Ok(Value::Text(" a ")));
         assert_eq!(read("  ", PropertyType::String), Ok(Value::Text("  ")));

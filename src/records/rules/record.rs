@@ -1,18 +1,29 @@
 //! Rules for the form of a record, checked before its cells.
 
-use crate::records::rules::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
-pub static FIELD_COUNT: Rule = Rule::new("Record has N fields, the header has M")
-    .with_numbers(|case| {
-        Some(format!("Record has {} fields, the header has {}", case.fields, case.width).into())
-    })
-    .with_help(count_hint);
+pub static FIELD_COUNT: Rule = Rule::new(
+    "Record has N fields, the header has M",
+    "Give the record as many fields as the header; quote a cell that has the delimiter in it.",
+)
+.with_numbers(|case| {
+    Some(format!("Record has {} fields, the header has {}", case.fields, case.width).into())
+})
+.with_help(count_hint);
 
-pub static FIELD_TOO_LONG: Rule = Rule::new("Field is too long").with_help(|case| {
+pub static FIELD_TOO_LONG: Rule = Rule::new(
+    "Field is too long",
+    "Shorten the cell, or close the quote before it that is never closed.",
+)
+.with_help(|case| {
     Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes()).into())
 });
 
-pub static RECORD_TOO_LONG: Rule = Rule::new("Record is too long").with_help(|case| {
+pub static RECORD_TOO_LONG: Rule = Rule::new(
+    "Record is too long",
+    "Shorten the record, or close the quote in it that is never closed.",
+)
+.with_help(|case| {
     let max = case.limits.max_record.bytes();
     let bytes = case.bytes;
     let text =
@@ -20,10 +31,13 @@ pub static RECORD_TOO_LONG: Rule = Rule::new("Record is too long").with_help(|ca
     Some(text.into())
 });
 
-pub static INVALID_BYTES: Rule = Rule::new("Invalid bytes for the encoding")
-    .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
+pub static INVALID_BYTES: Rule = Rule::new(
+    "Invalid bytes for the encoding",
+    "Save the file as UTF-8, or name its encoding in the manifest.",
+)
+.with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
 
-fn count_hint(case: &Case<'_>) -> Told {
+fn count_hint(case: &RuleCase<'_>) -> Detail {
     let hint = if case.fields > case.width {
         "put quotes around a cell that has the delimiter in it"
     } else {

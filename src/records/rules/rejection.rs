@@ -1,29 +1,30 @@
 //! [`Rule`]: a rule for records. [`Rejection`]: a reason why a record was rejected.
 //!
-//! While a block is checked, a broken rule is a [`Finding`] of a few bytes without allocation. It
+//! While a block is checked, a broken rule is a [`BrokenRule`] of a few bytes without allocation. It
 //! is turned into text only for the sink.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::sanitize::is_unprintable;
+use crate::sanitize::excerpt;
 
-/// A rule for records: its fixed text, and functions for the details of one case.
+/// A rule for records: its fixed text, its advice, and functions for the details of one case.
 ///
 /// Each rule is a `static` beside its check, in a file of `rules`.
 #[derive(Debug)]
 pub struct Rule {
     text: &'static str,
-    numbers: fn(&Case<'_>) -> Told,
-    help: fn(&Case<'_>) -> Told,
+    advice: &'static str,
+    numbers: fn(&RuleCase<'_>) -> Detail,
+    help: fn(&RuleCase<'_>) -> Detail,
 }
 
 /// A rule's text about one case, if it has one.
-pub type Told = Option<Cow<'static, str>>;
+pub type Detail = Option<Cow<'static, str>>;
 
 /// A case in which a rule was broken.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+pub struct RuleCase<'a> {
     /// The cell, if the rule is about one.
     pub value: Option<&'a str>,
     /// Fields of the record.
@@ -36,19 +37,19 @@ pub struct Case<'a> {
 }
 
 impl Rule {
-    pub const fn new(text: &'static str) -> Self {
-        Self { text, numbers: |_| None, help: |_| None }
+    pub const fn new(text: &'static str, advice: &'static str) -> Self {
+        Self { text, advice, numbers: |_| None, help: |_| None }
     }
 
     /// Sets the function for a message with the case's numbers, where it differs from the fixed
     /// text.
-    pub const fn with_numbers(mut self, numbers: fn(&Case<'_>) -> Told) -> Self {
+    pub const fn with_numbers(mut self, numbers: fn(&RuleCase<'_>) -> Detail) -> Self {
         self.numbers = numbers;
         self
     }
 
     /// Sets the function for a hint.
-    pub const fn with_help(mut self, help: fn(&Case<'_>) -> Told) -> Self {
+    pub const fn with_help(mut self, help: fn(&RuleCase<'_>) -> Detail) -> Self {
         self.help = help;
         self
     }
@@ -58,13 +59,23 @@ impl Rule {
         self.text
     }
 
-    pub fn reject<'a>(&self, line: u64, column: Option<&'a str>, case: &Case<'a>) -> Rejection<'a> {
+    /// Returns what a partner should do about it.
+    pub fn advice(&self) -> &'static str {
+        self.advice
+    }
+
+    pub fn reject<'a>(
+        &self,
+        line: u64,
+        column: Option<&'a str>,
+        case: &RuleCase<'a>,
+    ) -> Rejection<'a> {
         Rejection {
             text: self.text,
             message: (self.numbers)(case).unwrap_or(Cow::Borrowed(self.text)),
             line,
-            column: column.map(shown),
-            value: case.value.map(shown),
+            column: column.map(excerpt),
+            value: case.value.map(excerpt),
             help: (self.help)(case),
         }
     }
@@ -72,7 +83,7 @@ impl Rule {
 
 /// A broken rule, found in a block.
 #[derive(Clone, Copy, Debug)]
-pub struct Finding {
+pub struct BrokenRule {
     pub rule: &'static Rule,
     /// The column, if the rule is about one.
     pub column: Option<u32>,
@@ -98,12 +109,12 @@ pub struct Rejection<'a> {
 impl Rejection<'_> {
     /// Writes the part before the value of `<text> - column <c>, value <v>, <help>`, the format of
     /// `Failure Description`. Empty parts are left out.
-    pub fn tell_before(&self, f: &mut impl fmt::Write) -> fmt::Result {
+    pub fn write_before_value(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(&self.message)?;
-        if let Some(column) = told(self.column.as_ref()) {
+        if let Some(column) = non_empty(self.column.as_ref()) {
             [" - column ", column].iter().try_for_each(|part| f.write_str(part))?;
         }
-        match (told(self.value.as_ref()), told(self.column.as_ref())) {
+        match (non_empty(self.value.as_ref()), non_empty(self.column.as_ref())) {
             (None, _) => Ok(()),
             (Some(_), None) => f.write_str(" - value "),
             (Some(_), Some(_)) => f.write_str(", value "),
@@ -111,41 +122,25 @@ impl Rejection<'_> {
     }
 
     /// Writes the part after the value.
-    pub fn tell_after(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        let Some(help) = told(self.help.as_ref()) else { return Ok(()) };
-        let alone = told(self.column.as_ref()).or(told(self.value.as_ref())).is_none();
+    pub fn write_after_value(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let Some(help) = non_empty(self.help.as_ref()) else { return Ok(()) };
+        let alone = non_empty(self.column.as_ref()).or(non_empty(self.value.as_ref())).is_none();
         f.write_str(if alone { " - " } else { ", " })?;
         f.write_str(help)
     }
 }
 
 /// Returns a part of a reason; `None` if it is empty.
-fn told<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
+fn non_empty<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
     part.map(AsRef::as_ref).filter(|part| !part.is_empty())
 }
 
 impl fmt::Display for Rejection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tell_before(f)?;
+        self.write_before_value(f)?;
         f.write_str(self.value.as_deref().unwrap_or(""))?;
-        self.tell_after(f)
+        self.write_after_value(f)
     }
-}
-
-/// The characters of a partner's text that a message shows.
-const SHOWN: usize = 64;
-
-/// Returns a partner's text for a message: cut, with unprintable characters replaced.
-pub fn shown(text: &str) -> Cow<'_, str> {
-    if text.len() <= SHOWN && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Cow::Borrowed(text);
-    }
-    let plain = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
-    let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -168,20 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_there_is_after_a_dash() {
+    fn details_follow_a_dash() {
         assert_eq!(rejection(None, None, None).to_string(), "No");
         assert_eq!(rejection(Some("c"), Some(""), None).to_string(), "No - column c");
         let all = rejection(Some("c"), Some("v"), Some("h"));
         assert_eq!(all.to_string(), "No - column c, value v, h");
         assert_eq!(rejection(None, Some("v"), Some("h")).to_string(), "No - value v, h");
         assert_eq!(rejection(None, None, Some("h")).to_string(), "No - h");
-    }
-
-    #[test]
-    fn shows_values_cut_and_harmless() {
-        assert_eq!(shown("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
-        assert_eq!(shown("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
-        assert_eq!(shown(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
-        assert_eq!(shown(&"é".repeat(64)), "é".repeat(64));
     }
 }

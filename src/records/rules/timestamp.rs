@@ -2,9 +2,13 @@
 
 use super::digits::digits;
 use super::{epoch, trim};
-use crate::records::rules::rejection::{Case, Rule, Told};
+use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
-pub static TIMESTAMP: Rule = Rule::new("Timestamp not in UNIX epoch format").with_help(hint);
+pub static TIMESTAMP: Rule = Rule::new(
+    "Timestamp not in UNIX epoch format",
+    "Write ts in seconds since 1970, 1 to 11 digits, or leave it empty.",
+)
+.with_help(hint);
 
 /// Parses a cell to seconds since 1970 UTC; `None` if it is empty.
 pub fn timestamp(cell: &str) -> Result<Option<i64>, &'static Rule> {
@@ -20,11 +24,11 @@ pub fn plain(cell: &[u8]) -> Option<i64> {
     if cell.len() > 11 { None } else { digits(cell) }
 }
 
-fn hint(case: &Case<'_>) -> Told {
+fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
     let milliseconds = text.len() == 13 && text.bytes().all(|b| b.is_ascii_digit());
     let hint = if milliseconds {
-        "these look like milliseconds, write seconds"
+        "these seem to be milliseconds, write seconds"
     } else {
         "write seconds since 1970 in 1 to 11 digits"
     };
@@ -36,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_epoch_seconds_or_empty() {
+    fn accepts_epoch_seconds_or_empty() {
         for (cell, seconds) in [
             ("1578503667", Some(1_578_503_667)),
             (" 1578503667 ", Some(1_578_503_667)),

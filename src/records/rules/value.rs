@@ -5,17 +5,27 @@
 use super::digits::{decimal, digits};
 use crate::records::rules::rejection::Rule;
 
-pub static INTEGER: Rule = Rule::new("INTEGER value expected")
-    .with_help(|_| Some("write a whole number from -2147483648 to 2147483647".into()));
+pub static INTEGER: Rule = Rule::new(
+    "INTEGER value expected",
+    "Write a whole number of 32 bits, or map the column as LONG.",
+)
+.with_help(|_| Some("write a whole number from -2147483648 to 2147483647".into()));
 
-pub static LONG: Rule = Rule::new("LONG value expected").with_help(|_| {
+pub static LONG: Rule = Rule::new(
+    "LONG value expected",
+    "Write a whole number of 64 bits, or map the column as STRING.",
+)
+.with_help(|_| {
     Some("write a whole number from -9223372036854775808 to 9223372036854775807".into())
 });
 
-pub static FLOAT: Rule = Rule::new("FLOAT value expected")
-    .with_help(|_| Some("write a decimal number such as 12.5".into()));
+pub static FLOAT: Rule = Rule::new(
+    "FLOAT value expected",
+    "Write a number with a decimal point, such as 1234.5, and no unit.",
+)
+.with_help(|_| Some("write a decimal number such as 12.5".into()));
 
-pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected")
+pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected", "Write true, false, 1, 0, Y or N.")
     .with_help(|_| Some("write true, false, 1, 0, Y or N".into()));
 
 /// Parses an integer of 32 bits.
@@ -133,7 +143,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn short_numbers_are_what_parse_makes_of_them(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
+        fn fast_numbers_match_parse(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
             if let Some(number) = long_decimal(text.as_bytes()) {
                 proptest::prop_assert_eq!(Ok(number.to_bits()), text.parse().map(f64::to_bits));
             }
@@ -145,7 +155,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn booleans_are_what_they_are_letter_by_letter(text in "[TtRrUuEeFfAaLlSs01YyNn\\x10-\\x12\\x00]{0,6}") {
+        fn booleans_match_a_plain_comparison(text in "[TtRrUuEeFfAaLlSs01YyNn\\x10-\\x12\\x00]{0,6}") {
             let lower = text.to_ascii_lowercase();
             let (yes, no) = (["true", "1", "y"], ["false", "0", "n"]);
             let expected = yes.contains(&&*lower).then_some(true);

@@ -22,7 +22,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_files() {
     for (bytes, detail) in [
         (&b""[..], "the file is empty"),
         (b"\n\r\n\n", "the file is empty"),
@@ -55,16 +55,16 @@ fn what_cannot_be_read() {
 }
 
 #[test]
-fn the_name_s_ending_says_how_it_is_compressed() {
+fn the_name_gives_the_compression() {
     let text = b"identity,a\nj,1\n";
     for (name, bytes) in [
         ("e.csv", text.to_vec()),
         ("e.csv.gz", gzip(text)),
         ("E.CSV.ZST", zstd::stream::encode_all(&text[..], 3).unwrap()),
     ] {
-        let (kept, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
+        let (sink, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
         let summary = result.unwrap();
-        assert_eq!(kept.profiles().len(), 1, "{name}");
+        assert_eq!(sink.profiles().len(), 1, "{name}");
         assert_eq!(summary.bytes, bytes.len() as u64, "as uploaded: {name}");
         let digest = Sha256::digest(&bytes);
         assert_eq!(summary.sha256.unwrap(), format!("{digest:x}"), "as uploaded: {name}");
@@ -88,7 +88,7 @@ fn the_name_s_ending_says_how_it_is_compressed() {
 }
 
 #[test]
-fn a_cut_stream_fails_and_says_how_far_it_came() {
+fn a_cut_stream_fails_with_its_progress() {
     let text = format!("identity,a\n{}", "jane,some value or other\n".repeat(100_000));
     let bytes = gzip(text.as_bytes());
     let cut = &bytes[..bytes.len() - 4];
@@ -100,7 +100,7 @@ fn a_cut_stream_fails_and_says_how_far_it_came() {
 }
 
 #[test]
-fn header_and_manifest_are_held_together_all_at_once() {
+fn reports_all_mismatches_of_header_and_manifest() {
     assert_eq!(
         refuse(b"a,a\n1,2\n", &manifest("profile", r#""b":{}"#, "")),
         "Incorrect details in manifest file: line 1, column 2: the header a is column 1 already; \
@@ -120,15 +120,15 @@ fn completeness() {
     assert_eq!(
         refuse(text, &manifest("profile", "", &wrong)),
         format!(
-            "File couldn't be read: the manifest says size 7, the file has {}; the manifest says \
-             rows 3, the file has 2; the manifest says sha256 {zeros}, the file has {digest}",
+            "File couldn't be read: the manifest has size 7, the file has {}; the manifest has \
+             rows 3, the file has 2; the manifest has sha256 {zeros}, the file has {digest}",
             text.len()
         )
     );
 }
 
 #[test]
-fn encodings_give_the_same_records_and_an_error_file_that_imports() {
+fn encodings_give_the_same_records() {
     let text = "identity;näme;n\r\njöhn;€;1\r\njane;é;x\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(text);
@@ -144,51 +144,51 @@ fn encodings_give_the_same_records_and_an_error_file_that_imports() {
     ] {
         let more = format!(r#","delimiter":";"{encoding}"#);
         let manifest = manifest("profile", r#""n":{"dataType":"LONG"}"#, &more);
-        let kept = accept(bytes, &manifest);
+        let sink = accept(bytes, &manifest);
         let expected = r#"2 1600000000 jöhn - - - | Set näme Text("€"), Set n Integer(1)"#;
-        assert_eq!(kept.profiles(), [expected]);
-        let file = kept.error_file();
+        assert_eq!(sink.profiles(), [expected]);
+        let file = sink.error_file();
         let begin = if mark { "\u{feff}" } else { "" };
         let begin =
             format!("{begin}identity;näme;n;\"Failure Description\"\r\njane;é;x;\"LONG value");
         assert!(file.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&file));
-        let mended = String::from_utf8(file).unwrap().replacen(";x;", ";2;", 1);
-        let again = accept(mended.as_bytes(), &manifest);
+        let corrected = String::from_utf8(file).unwrap().replacen(";x;", ";2;", 1);
+        let again = accept(corrected.as_bytes(), &manifest);
         let expected = r#"2 1600000000 jane - - - | Set näme Text("é"), Set n Integer(2)"#;
         assert_eq!(again.profiles(), [expected]);
     }
 }
 
 #[test]
-fn invalid_bytes_reject_their_record_and_the_file_goes_on() {
+fn invalid_bytes_reject_only_their_record() {
     let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
-    let kept = accept(text, &plain());
-    assert_eq!(kept.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
-    let raw: Vec<_> = kept.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
+    let sink = accept(text, &plain());
+    assert_eq!(sink.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
+    let raw: Vec<_> = sink.rejected.iter().map(|(_, raw, _)| raw.as_deref().unwrap()).collect();
     assert_eq!(raw, [&b"j,caf\xe9"[..], b"k,\"x\"\"\xff\""]);
-    let descriptions = kept.descriptions();
+    let descriptions = sink.descriptions();
     for (description, value) in descriptions.iter().zip(["caf?", "x\"?"]) {
         let start = format!("Invalid bytes for the encoding - column a, value {value}, ");
         assert!(description.starts_with(&start), "{description}");
     }
     let mut utf16: Vec<u8> = "identity\nj\nk".encode_utf16().flat_map(u16::to_le_bytes).collect();
     utf16.push(0xD8);
-    let kept = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));
-    assert_eq!((kept.profiles().len(), kept.rejected[0].0), (1, 3));
+    let sink = accept(&utf16, &manifest("profile", "", r#","encoding":"utf-16""#));
+    assert_eq!((sink.profiles().len(), sink.rejected[0].0), (1, 3));
 }
 
 #[test]
-fn lines_are_those_of_the_file() {
+fn rejections_have_the_lines_of_the_file() {
     let text = b"\xEF\xBB\xBFidentity,\"\na\"\r\n\r\n,1\r\n\"\",\"x\r\ny\"\r\n,2\r,3\n";
-    let kept = accept(text, &plain());
-    let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
+    let sink = accept(text, &plain());
+    let lines: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line).collect();
     assert_eq!(lines, [4, 5, 7, 8]);
 }
 
 #[test]
-fn an_error_of_the_input_is_the_host_s() {
-    struct Broken(bool);
-    impl Read for Broken {
+fn an_input_error_is_an_infra_failure() {
+    struct FailingReader(bool);
+    impl Read for FailingReader {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             if std::mem::replace(&mut self.0, true) {
                 return Err(io::Error::from_raw_os_error(5));
@@ -199,7 +199,7 @@ fn an_error_of_the_input_is_the_host_s() {
     }
     for name in ["e.csv", "e.csv.gz", "e.csv.zst"] {
         let begun = !name.ends_with("csv");
-        let (_, result) = read_with(Broken(begun), &named(name), &Limits::default(), 1);
+        let (_, result) = read_with(FailingReader(begun), &named(name), &Limits::default(), 1);
         let failure = result.unwrap_err().failure;
         assert_eq!(failure.message, FailureText::Infra, "{name}");
         assert!(failure.detail.starts_with("reading the data file failed: "), "{failure}");
@@ -207,13 +207,13 @@ fn an_error_of_the_input_is_the_host_s() {
 }
 
 #[test]
-fn the_sink_can_stop_it() {
+fn the_sink_can_stop_reading() {
     let text = format!("identity\n{}", "jane@acme.example\n".repeat(500_000));
     for workers in 1..=3 {
-        let mut kept = Kept { stop_after: Some(1), ..Kept::default() };
+        let mut sink = RecordingSink { stop_after: Some(1), ..RecordingSink::default() };
         let limits = Limits::default();
-        let options = Options { limits: &limits, processing_time: NOW, workers };
-        let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut kept).unwrap_err();
+        let options = ReadOptions { limits: &limits, processing_time: NOW, workers };
+        let stopped = read(text.as_bytes(), "e.csv", &plain(), &options, &mut sink).unwrap_err();
         assert_eq!(stopped.failure.detail, "stopped");
         assert!(stopped.so_far.counts.read < 500_000);
         assert_eq!(stopped.so_far.sha256, None);
@@ -222,19 +222,19 @@ fn the_sink_can_stop_it() {
 
 /// A batch is sliced if few of its events are bad, and filtered if many are.
 #[test]
-fn what_is_accepted_does_not_depend_on_how_many_are_not() {
+fn bad_rows_are_sliced_or_filtered_out() {
     let manifest = manifest("event", "", "");
     let all = 1500;
     for bad in [vec![], vec![0], vec![all - 1], vec![0, 1, 700], (0..all).step_by(2).collect()] {
         let is_bad = |line: &usize| bad.contains(line);
         let rows =
             (0..all).map(|n| if is_bad(&n) { ",u\n".to_owned() } else { format!("e{n},u\n") });
-        let kept =
+        let sink =
             accept(format!("evtName,identity\n{}", rows.collect::<String>()).as_bytes(), &manifest);
-        let names: Vec<_> = kept.events().into_iter().map(|row| row[0].clone()).collect();
+        let names: Vec<_> = sink.events().into_iter().map(|row| row[0].clone()).collect();
         let expected = (0..all).filter(|n| !is_bad(n)).map(|n| format!("e{n}"));
         assert_eq!(names, expected.collect::<Vec<_>>());
-        let rejected: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line as usize - 2).collect();
+        let rejected: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line as usize - 2).collect();
         assert_eq!(rejected, bad);
     }
 }

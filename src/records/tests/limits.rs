@@ -13,28 +13,28 @@ fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl
 const LENGTH: u64 = 300_000_000;
 
 #[test]
-fn one_line_of_300_mb_is_one_rejection() {
+fn one_300_mb_line_is_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
-    let (kept, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
-    assert_eq!(kept.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
+    let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
+    assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
     let too_long = "Record is too long - it has 300000002 bytes, at most 4194304 are allowed, its \
                     fields are left out here";
-    assert_eq!(kept.rejected[0], (2, None, too_long.to_owned()));
-    assert_eq!((kept.rejected[1].0, kept.rejected.len()), (5, 2));
+    assert_eq!(sink.rejected[0], (2, None, too_long.to_owned()));
+    assert_eq!((sink.rejected[1].0, sink.rejected.len()), (5, 2));
     assert_eq!(result.unwrap().counts.read, 3);
 }
 
 #[test]
-fn one_quoted_field_of_300_mb_is_one_rejection() {
+fn one_quoted_300_mb_field_is_one_rejection() {
     let input = long(b"identity,a\nj,\"", b'\n', LENGTH, b"\"\r\nk,1\n");
-    let (kept, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
-    assert_eq!(kept.rejected[0].0, 2);
+    let (sink, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
+    assert_eq!(sink.rejected[0].0, 2);
     let line = LENGTH + 3;
-    assert_eq!(kept.profiles(), [format!(r#"{line} 1600000000 k - - - | Set a Text("1")"#)]);
+    assert_eq!(sink.profiles(), [format!(r#"{line} 1600000000 k - - - | Set a Text("1")"#)]);
 }
 
 #[test]
-fn a_quote_that_stays_open_is_an_unreadable_file() {
+fn an_unclosed_quote_is_an_unreadable_file() {
     let input = long(b"identity,a\nj,1\nk,\"", b'x', LENGTH, b"\n");
     let (_, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(
@@ -44,7 +44,7 @@ fn a_quote_that_stays_open_is_an_unreadable_file() {
 }
 
 #[test]
-fn a_header_of_300_mb_is_an_unreadable_file() {
+fn one_300_mb_header_is_unreadable() {
     let input = long(b"identity,", b'x', LENGTH, b"\nj,1\n");
     let (_, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(result.unwrap_err().failure.detail, "the header is too long");
@@ -79,7 +79,7 @@ fn a_file_stops_at_the_limit() {
 }
 
 #[test]
-fn a_long_field_is_named_and_its_record_kept() {
+fn a_long_field_is_rejected_with_its_record() {
     let limits = Limits {
         max_field: Size::from_bytes(8),
         max_record: Size::from_bytes(16),
@@ -87,9 +87,9 @@ fn a_long_field_is_named_and_its_record_kept() {
         ..Limits::default()
     };
     let text = &b"identity,a\n12345678,\"1234567\"\nj,123456789\n12345678,123456789\n"[..];
-    let (kept, _) = read_with(text, &manifest("profile", "", ""), &limits, 1);
+    let (sink, _) = read_with(text, &manifest("profile", "", ""), &limits, 1);
     assert_eq!(
-        kept.rejected,
+        sink.rejected,
         [
             (
                 2,
@@ -115,7 +115,7 @@ fn a_long_field_is_named_and_its_record_kept() {
 }
 
 #[test]
-fn a_header_has_so_many_columns_and_no_more() {
+fn the_number_of_columns_is_limited() {
     let limits = Limits { max_columns: 2, ..Limits::default() };
     let (_, result) =
         read_with(&b"identity,a,b\n1,2,3\n"[..], &manifest("profile", "", ""), &limits, 1);

@@ -18,27 +18,27 @@ const NOW: i64 = 1_600_000_000;
 
 /// A sink that keeps all records and the error files.
 #[derive(Default)]
-struct Kept {
+struct RecordingSink {
     batches: Vec<Batch>,
     /// Line, raw bytes and description of each rejected record.
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
-    last_progress: Progress,
+    last_progress: ReadProgress,
     stop_after: Option<u64>,
 }
 
 /// Rejected records, unchanged and formatted for the error file.
 #[derive(Clone)]
-struct Told {
+struct RecordedRejections {
     format: ErrorFile,
-    phrases: Phrases,
+    reason_cache: ReasonCache,
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
 }
 
-impl Rejections for Told {
+impl Rejections for RecordedRejections {
     fn add(&mut self, record: &RejectedRecord<'_>) {
-        self.format.push(record, &mut self.phrases, &mut self.error_file);
+        self.format.push(record, &mut self.reason_cache, &mut self.error_file);
         let raw = record.raw.map(<[u8]>::to_vec);
         let why: Vec<_> = record.reasons.iter().map(ToString::to_string).collect();
         self.rejected.push((record.line, raw, why.join("; ")));
@@ -51,21 +51,26 @@ impl Rejections for Told {
     fn take(&mut self) -> Self {
         Self {
             format: self.format.clone(),
-            phrases: Phrases::default(),
+            reason_cache: ReasonCache::default(),
             rejected: std::mem::take(&mut self.rejected),
             error_file: std::mem::take(&mut self.error_file),
         }
     }
 }
 
-impl Sink for Kept {
-    type Rejections = Told;
+impl Sink for RecordingSink {
+    type Rejections = RecordedRejections;
 
-    fn begin(&mut self, start: &Start) -> Result<Told, Failure> {
+    fn begin(&mut self, start: &FileStart) -> Result<RecordedRejections, Failure> {
         let format = ErrorFile::new(start, false);
         self.error_file = format.header(start);
-        let phrases = Phrases::default();
-        Ok(Told { format, phrases, rejected: Vec::new(), error_file: Vec::new() })
+        let reason_cache = ReasonCache::default();
+        Ok(RecordedRejections {
+            format,
+            reason_cache,
+            rejected: Vec::new(),
+            error_file: Vec::new(),
+        })
     }
 
     fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
@@ -73,14 +78,14 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn reject(&mut self, told: Told) -> Result<(), Failure> {
-        assert!((1..=3).contains(&told.rejected.len()));
-        self.error_file.extend(told.error_file);
-        self.rejected.extend(told.rejected);
+    fn reject(&mut self, rejections: RecordedRejections) -> Result<(), Failure> {
+        assert!((1..=3).contains(&rejections.rejected.len()));
+        self.error_file.extend(rejections.error_file);
+        self.rejected.extend(rejections.rejected);
         Ok(())
     }
 
-    fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
+    fn progress(&mut self, progress: ReadProgress) -> Result<(), Failure> {
         assert!(progress.bytes >= self.last_progress.bytes);
         self.last_progress = progress;
         match self.stop_after {
@@ -92,7 +97,7 @@ impl Sink for Kept {
     }
 }
 
-impl Kept {
+impl RecordingSink {
     fn descriptions(&self) -> Vec<&str> {
         self.rejected.iter().map(|(_, _, description)| description.as_str()).collect()
     }
@@ -170,25 +175,25 @@ fn read_with(
     manifest: &Manifest,
     limits: &Limits,
     workers: usize,
-) -> (Kept, Result<Summary, Stopped>) {
-    let mut kept = Kept::default();
-    let options = Options { limits, processing_time: NOW, workers };
-    let result = read(input, &manifest.file_name, manifest, &options, &mut kept);
+) -> (RecordingSink, Result<ReadSummary, ReadError>) {
+    let mut sink = RecordingSink::default();
+    let options = ReadOptions { limits, processing_time: NOW, workers };
+    let result = read(input, &manifest.file_name, manifest, &options, &mut sink);
     let counts = match &result {
         Ok(summary) => summary.counts,
         Err(stopped) => stopped.so_far.counts,
     };
     assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
-    assert_eq!(counts.accepted, kept.batches.iter().map(|b| b.len() as u64).sum::<u64>());
-    assert_eq!(counts.rejected, kept.rejected.len() as u64);
-    (kept, result)
+    assert_eq!(counts.accepted, sink.batches.iter().map(|b| b.len() as u64).sum::<u64>());
+    assert_eq!(counts.rejected, sink.rejected.len() as u64);
+    (sink, result)
 }
 
 /// Reads a file that must not fail as a whole.
-fn accept(text: &[u8], manifest: &Manifest) -> Kept {
-    let (kept, result) = read_with(text, manifest, &Limits::default(), 2);
+fn accept(text: &[u8], manifest: &Manifest) -> RecordingSink {
+    let (sink, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
-    kept
+    sink
 }
 
 /// Reads a file that must fail as a whole; returns the failure as `text: detail`.

@@ -9,9 +9,9 @@ use super::*;
 use crate::config::Size;
 
 /// A reader that returns its bytes in pieces of these lengths, repeated.
-struct InPieces<'a>(&'a [u8], Vec<usize>, usize);
+struct ChunkedReader<'a>(&'a [u8], Vec<usize>, usize);
 
-impl Read for InPieces<'_> {
+impl Read for ChunkedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.2 += 1;
         let most = self.1[self.2 % self.1.len()].min(buffer.len());
@@ -26,22 +26,23 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
         max_field: Size::from_bytes(100),
         ..Limits::default()
     };
-    let (kept, result) = read_with(input, manifest, &limits, workers);
-    format!("{} {:?} {result:?}", accepted(&kept), kept.rejected)
+    let (sink, result) = read_with(input, manifest, &limits, workers);
+    format!("{} {:?} {result:?}", accepted(&sink), sink.rejected)
 }
 
 /// Returns the results without the size and the digest.
-fn told(input: impl Read + Send, manifest: &Manifest) -> String {
-    let (kept, result) = read_with(input, manifest, &Limits::default(), 2);
+fn verdicts_without_digest(input: impl Read + Send, manifest: &Manifest) -> String {
+    let (sink, result) = read_with(input, manifest, &Limits::default(), 2);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
-    let described: Vec<_> = kept.rejected.iter().map(|(line, _, told)| (line, told)).collect();
-    format!("{failure:?} {described:?} {}", accepted(&kept))
+    let described: Vec<_> =
+        sink.rejected.iter().map(|(line, _, description)| (line, description)).collect();
+    format!("{failure:?} {described:?} {}", accepted(&sink))
 }
 
-fn accepted(kept: &Kept) -> String {
-    match kept.batches.first() {
-        Some(Batch::Events(_)) => format!("{:?}", kept.events()),
-        Some(Batch::Profiles(_)) => format!("{:?}", kept.profiles()),
+fn accepted(sink: &RecordingSink) -> String {
+    match sink.batches.first() {
+        Some(Batch::Events(_)) => format!("{:?}", sink.events()),
+        Some(Batch::Profiles(_)) => format!("{:?}", sink.profiles()),
         None => String::new(),
     }
 }
@@ -49,15 +50,15 @@ fn accepted(kept: &Kept) -> String {
 /// Returns the results for `body` after this many empty lines; line numbers count from the body.
 fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
     let text = [header, &b"\n".repeat(lines), body].concat();
-    let (kept, result) = read_with(&text[..], manifest, &Limits::default(), 1);
+    let (sink, result) = read_with(&text[..], manifest, &Limits::default(), 1);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure.message);
     let line = |line: u64| line - lines as u64;
     let rejected: Vec<_> =
-        kept.rejected.iter().map(|(at, raw, told)| (line(*at), raw, told)).collect();
+        sink.rejected.iter().map(|(at, raw, description)| (line(*at), raw, description)).collect();
     let mut lines_of_accepted = Vec::new();
     let mut rows = Vec::new();
-    for batch in &kept.batches {
-        let one = Kept { batches: vec![batch.clone()], ..Kept::default() };
+    for batch in &sink.batches {
+        let one = RecordingSink { batches: vec![batch.clone()], ..RecordingSink::default() };
         match batch {
             Batch::Events(_) => rows.extend(one.events().into_iter().map(|mut row| {
                 lines_of_accepted.push(line(row.remove(6).parse().unwrap()));
@@ -115,9 +116,9 @@ proptest! {
     ) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
-            let whole = verdicts(&text[..], &manifest, 1);
-            let other = verdicts(InPieces(&text, pieces.clone(), 0), &manifest, workers);
-            prop_assert_eq!(whole, other);
+            let complete = verdicts(&text[..], &manifest, 1);
+            let other = verdicts(ChunkedReader(&text, pieces.clone(), 0), &manifest, workers);
+            prop_assert_eq!(complete, other);
         }
     }
 
@@ -128,13 +129,13 @@ proptest! {
     ) {
         for (mut manifest, header) in manifests() {
             let text = String::from_utf8_lossy(&[header, &body].concat()).into_owned();
-            let plain = told(text.as_bytes(), &manifest);
+            let plain = verdicts_without_digest(text.as_bytes(), &manifest);
             let utf16: Vec<u8> =
                 "\u{feff}".chars().chain(text.chars()).flat_map(utf16_units).collect();
-            prop_assert_eq!(&plain, &told(InPieces(&utf16, pieces.clone(), 0), &manifest));
+            prop_assert_eq!(&plain, &verdicts_without_digest(ChunkedReader(&utf16, pieces.clone(), 0), &manifest));
             manifest.file_name = "e.csv.zst".into();
             let zstd = zstd::stream::encode_all(&utf16[..], 1).unwrap();
-            prop_assert_eq!(&plain, &told(InPieces(&zstd, pieces.clone(), 0), &manifest));
+            prop_assert_eq!(&plain, &verdicts_without_digest(ChunkedReader(&zstd, pieces.clone(), 0), &manifest));
         }
     }
 
@@ -148,26 +149,26 @@ proptest! {
     }
 
     #[test]
-    fn an_error_file_holds_the_same_rejections(body in body()) {
+    fn an_error_file_has_the_same_rejections(body in body()) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
-            let (kept, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
+            let (sink, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
             // Records with another number of fields have no column for the description.
-            let odd = kept.descriptions().iter().any(|d| d.contains("fields, the header has"));
-            if result.is_err() || kept.rejected.is_empty() || odd {
+            let odd = sink.descriptions().iter().any(|d| d.contains("fields, the header has"));
+            if result.is_err() || sink.rejected.is_empty() || odd {
                 continue;
             }
-            let told: Vec<_> = kept.descriptions().into_iter().map(str::to_owned).collect();
-            let file = kept.error_file();
+            let description: Vec<_> = sink.descriptions().into_iter().map(str::to_owned).collect();
+            let file = sink.error_file();
             let (again, result) = read_with(&file[..], &manifest, &Limits::default(), 1);
             result.unwrap();
-            prop_assert_eq!(&told, &again.descriptions());
+            prop_assert_eq!(&description, &again.descriptions());
             prop_assert_eq!(file, again.error_file());
         }
     }
 
     #[test]
-    fn a_mended_error_file_imports(
+    fn a_corrected_error_file_imports(
         names in prop::collection::vec("[a-zé€ \",;\n]{1,9}", 1..20),
         wrong in prop::collection::vec(any::<bool>(), 20),
         delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
@@ -188,15 +189,15 @@ proptest! {
             "windows-1252" => encoding_rs::WINDOWS_1252.encode(&text).0.into_owned(),
             _ => text.into_bytes(),
         };
-        let kept = accept(&bytes, &manifest);
+        let sink = accept(&bytes, &manifest);
         let rejected: Vec<_> = names.iter().zip(&wrong).filter(|(_, wrong)| **wrong).collect();
-        prop_assert_eq!(kept.rejected.len(), rejected.len());
+        prop_assert_eq!(sink.rejected.len(), rejected.len());
         if rejected.is_empty() {
             return Ok(());
         }
-        let file = String::from_utf8(kept.error_file()).unwrap();
-        let mended = file.replace(&format!("j{d}WRONG{d}"), &format!("j{d}2{d}"));
-        let again = accept(mended.as_bytes(), &manifest);
+        let file = String::from_utf8(sink.error_file()).unwrap();
+        let corrected = file.replace(&format!("j{d}WRONG{d}"), &format!("j{d}2{d}"));
+        let again = accept(corrected.as_bytes(), &manifest);
         prop_assert_eq!(again.rejected.len(), 0);
         for (profile, (name, _)) in again.profiles().iter().zip(&rejected) {
             let changes = format!("Set n Integer(2), Set s Text({name:?})");
@@ -211,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn verdicts_do_not_depend_on_where_a_block_ends(body in body(), before in 0_usize..300) {
+    fn verdicts_do_not_depend_on_block_ends(body in body(), before in 0_usize..300) {
         // Empty lines are not records. They only move the end of the first block through the body.
         let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
@@ -222,7 +223,7 @@ proptest! {
 }
 
 #[test]
-fn many_blocks_come_in_order_with_the_lines_of_the_file() {
+fn many_blocks_keep_order_and_lines() {
     let mut text = "evtName,identity,n,s\n".to_owned();
     for n in 0..60_000 {
         let bad = if n % 1000 == 7 { "x" } else { "" };
@@ -231,14 +232,14 @@ fn many_blocks_come_in_order_with_the_lines_of_the_file() {
     assert!(text.len() > 3 * super::super::csv::blocks::BLOCK);
     let manifest = manifest("event", r#""n":{"dataType":"LONG"}"#, "");
     for workers in 1..=3 {
-        let (kept, result) = read_with(text.as_bytes(), &manifest, &Limits::default(), workers);
+        let (sink, result) = read_with(text.as_bytes(), &manifest, &Limits::default(), workers);
         assert_eq!(result.unwrap().counts.rejected, 60);
         let numbers = (0..60_000).filter(|n| n % 1000 != 7);
-        for (row, n) in kept.events().iter().zip(numbers) {
+        for (row, n) in sink.events().iter().zip(numbers) {
             assert_eq!((&row[7], &row[6]), (&n.to_string(), &(2 + 2 * n).to_string()));
         }
-        let lines: Vec<_> = kept.rejected.iter().map(|(line, ..)| *line).collect();
+        let lines: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line).collect();
         assert_eq!(lines, (0..60).map(|k| 2 + 2 * (1000 * k + 7)).collect::<Vec<u64>>());
-        assert_eq!(kept.last_progress.bytes, text.len() as u64);
+        assert_eq!(sink.last_progress.bytes, text.len() as u64);
     }
 }

@@ -14,9 +14,9 @@ fn profile(header: &str, mapping: &str, cells: &str) -> Option<String> {
 }
 
 fn one(text: &str, manifest: &Manifest) -> Option<String> {
-    let kept = accept(text.as_bytes(), manifest);
-    assert_eq!(kept.rejected.len() + kept.batches.iter().map(Batch::len).sum::<usize>(), 1);
-    kept.rejected.into_iter().next().map(|(_, _, description)| description)
+    let sink = accept(text.as_bytes(), manifest);
+    assert_eq!(sink.rejected.len() + sink.batches.iter().map(Batch::len).sum::<usize>(), 1);
+    sink.rejected.into_iter().next().map(|(_, _, description)| description)
 }
 
 /// Checks that the description begins with the fixed text.
@@ -88,18 +88,18 @@ fn dates_in_text_and_date_columns() {
     );
     let text = "evtName,identity,s,d,f\nA,j,$D_1589274432,$D_1589274432,1589274432\n\
                 A,j,,25/12/2020 10:00:00,02/01/2020\n";
-    let kept = accept(text.as_bytes(), &manifest);
-    let values: Vec<_> = kept.events().into_iter().map(|row| row[7..].to_vec()).collect();
+    let sink = accept(text.as_bytes(), &manifest);
+    let values: Vec<_> = sink.events().into_iter().map(|row| row[7..].to_vec()).collect();
     let instant = "2020-05-12T09:07:12Z";
     assert_eq!(values[0], [instant; 3]);
     assert_eq!(values[1], ["-", "2020-12-25T10:00:00Z", "2020-02-01T00:00:01Z"]);
 }
 
 #[test]
-fn a_date_in_a_profile_s_text_is_text() {
-    let kept = accept(b"identity,s,t\nj,$D_1589274432,$D_0\n", &manifest("profile", "", ""));
+fn profile_dates_in_text_columns_become_text() {
+    let sink = accept(b"identity,s,t\nj,$D_1589274432,$D_0\n", &manifest("profile", "", ""));
     assert_eq!(
-        kept.profiles(),
+        sink.profiles(),
         [
             r#"2 1600000000 j - - - | Set s Text("2020-05-12T09:07:12Z"), Set t Text("1970-01-01T00:00:00Z")"#
         ]
@@ -114,7 +114,7 @@ fn every_failure_of_a_record_is_listed() {
         one(text, &manifest("event", mapping, "")).unwrap(),
         format!(
             "Event name is mandatory - column evtName; \
-             Timestamp not in UNIX epoch format - column ts, value 1578503667000, these look like \
+             Timestamp not in UNIX epoch format - column ts, value 1578503667000, these seem to be \
              milliseconds, write seconds; {USER} - column identity; \
              INTEGER value expected - column n, value x, write a whole number from -2147483648 to \
              2147483647; $D_ must be followed by an epoch - column s, value $D_, write seconds \
@@ -124,7 +124,7 @@ fn every_failure_of_a_record_is_listed() {
 }
 
 #[test]
-fn the_number_of_fields_is_the_header_s() {
+fn the_field_count_must_match_the_header() {
     assert_eq!(
         event("a,b", "", "1").unwrap(),
         "Record has 3 fields, the header has 4 - write empty cells too"
@@ -152,10 +152,10 @@ fn a_value_has_512_characters_at_most() {
     begins(profile("p", "", &"é".repeat(513)), text);
     let limits = Limits { max_property_value: 3, ..Limits::default() };
     let text = &b"identity,p\nj,abc\nj,abcd\n"[..];
-    let (kept, result) = read_with(text, &manifest("profile", "", ""), &limits, 1);
+    let (sink, result) = read_with(text, &manifest("profile", "", ""), &limits, 1);
     let expected =
         "Property value is longer than 3 characters - column p, value abcd, it has 4 characters";
-    assert_eq!(kept.descriptions(), [expected]);
+    assert_eq!(sink.descriptions(), [expected]);
     let message = &result.unwrap().rejections[0].message;
     assert_eq!(
         message, "Property value is longer than 512 characters",
@@ -227,11 +227,11 @@ fn profile_operations() {
 }
 
 #[test]
-fn set_with_an_empty_cell_changes_nothing_and_delete_ignores_its_value() {
+fn delete_and_empty_set_ignore_values() {
     let text = "identity,p,p.operation,n,n.operation\nj,,$set,,$add\nj,x,$delete,x,$delete\n";
-    let kept = accept(text.as_bytes(), &manifest("profile", r#""n":{"dataType":"LONG"}"#, ""));
+    let sink = accept(text.as_bytes(), &manifest("profile", r#""n":{"dataType":"LONG"}"#, ""));
     assert_eq!(
-        kept.profiles(),
+        sink.profiles(),
         ["2 1600000000 j - - - | ", "3 1600000000 j - - - | Delete p None, Delete n None"]
     );
 }
@@ -254,10 +254,10 @@ fn known_profile_properties() {
 }
 
 #[test]
-fn preferences_are_booleans_whatever_the_manifest_says() {
+fn preferences_are_always_booleans() {
     let mapping = r#""msg-dndphone":{"dataType":"STRING"}"#;
     let text = "identity,msg-dndphone\nj,Y\nj,perhaps\n";
-    let kept = accept(text.as_bytes(), &manifest("profile", mapping, ""));
-    assert_eq!(kept.profiles(), ["2 1600000000 j - - - | Set MSG-dndSMS Boolean(true)"]);
-    assert!(kept.descriptions()[0].starts_with("BOOLEAN value expected - column msg-dndphone"));
+    let sink = accept(text.as_bytes(), &manifest("profile", mapping, ""));
+    assert_eq!(sink.profiles(), ["2 1600000000 j - - - | Set MSG-dndSMS Boolean(true)"]);
+    assert!(sink.descriptions()[0].starts_with("BOOLEAN value expected - column msg-dndphone"));
 }

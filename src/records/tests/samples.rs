@@ -60,9 +60,9 @@ fn parsed(text: &str) -> Manifest {
 }
 
 #[test]
-fn the_page_s_events_import_exactly() {
-    let kept = accept(EVENTS.as_bytes(), &parsed(EVENT_MANIFEST));
-    let Batch::Events(batch) = &kept.batches[0] else { panic!("not events") };
+fn the_sample_events_import() {
+    let sink = accept(EVENTS.as_bytes(), &parsed(EVENT_MANIFEST));
+    let Batch::Events(batch) = &sink.batches[0] else { panic!("not events") };
     let columns: Vec<_> =
         batch.schema().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
     assert_eq!(
@@ -104,15 +104,15 @@ fn the_page_s_events_import_exactly() {
                 .into()
             })
             .collect();
-    assert_eq!(kept.events(), expected);
-    assert!(kept.rejected.is_empty());
+    assert_eq!(sink.events(), expected);
+    assert!(sink.rejected.is_empty());
 }
 
 #[test]
-fn the_page_s_profiles_import_exactly() {
-    let kept = accept(PROFILES.as_bytes(), &parsed(PROFILE_MANIFEST));
+fn the_sample_profiles_import() {
+    let sink = accept(PROFILES.as_bytes(), &parsed(PROFILE_MANIFEST));
     assert_eq!(
-        kept.profiles(),
+        sink.profiles(),
         [
             r#"2 1574668407 john1@acme.example - - dummy_cookie-001 | Set Name Text("JohnDoe-001"), Set Email Text("john1@acme.example"), Set Phone Text("+918876543211"), Set Married Boolean(true), Set Age Integer(21), Add Playlist Text("Rock"), Set MSG-sms Boolean(true), Set MSG-dndSMS Boolean(false)"#,
             r#"3 1574668408 jane2@acme.example - - dummy_cookie-002 | Set Name Text("JaneDoe-002"), Set Email Text("jane2@acme.example"), Set Phone Text("+918876543212"), Set Married Boolean(false), Set Age Integer(22), Remove Playlist Text("Pop"), Set MSG-sms Boolean(false), Set MSG-dndSMS Boolean(true)"#,
@@ -121,26 +121,27 @@ fn the_page_s_profiles_import_exactly() {
             r#"6 1600000000 jane5@acme.example - - dummy_cookie-005 | Set Name Text("JaneRoe-005"), Set Email Text("jane5@acme.example"), Set Phone Text("+918876543213"), Set Age Integer(32)"#,
         ]
     );
-    assert!(kept.rejected.is_empty());
+    assert!(sink.rejected.is_empty());
 }
 
 #[test]
-fn the_page_s_error_file_is_ours() {
+fn the_sample_error_file_matches() {
     let bad = PROFILES.replacen("+918876543211", "918876543211", 1);
-    let (kept, result) =
+    let (sink, result) =
         read_with(bad.as_bytes(), &parsed(PROFILE_MANIFEST), &Limits::default(), 1);
     let summary = result.unwrap();
     assert_eq!((summary.counts.accepted, summary.counts.rejected), (4, 1));
     assert_eq!(summary.rejections[0].message, "Phone number is not valid");
     assert_eq!(summary.rejections[0].first_line, 2);
-    let file = String::from_utf8(kept.error_file()).unwrap();
+    let file = String::from_utf8(sink.error_file()).unwrap();
     let mut lines = file.lines();
     let header = bad.lines().next().unwrap();
     assert_eq!(lines.next().unwrap(), format!("{header},\"Failure Description\""));
     let record = bad.lines().nth(1).unwrap();
-    let told = lines.next().unwrap().strip_prefix(record).unwrap();
+    let description = lines.next().unwrap().strip_prefix(record).unwrap();
     assert!(
-        told.starts_with(",\"Phone number is not valid - column id_phone, value 918876543211,")
+        description
+            .starts_with(",\"Phone number is not valid - column id_phone, value 918876543211,")
     );
     assert_eq!(lines.next(), None);
 }

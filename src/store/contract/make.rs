@@ -9,8 +9,9 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::account::AccountId;
 use crate::import_id::ImportId;
+use crate::manifest::PropertyType;
 use crate::records::{
-    Batch, Change, EventSchema, Operation, ProfileBatch, Property, PropertyType, Schema, Value,
+    Batch, Change, EventSchema, Operation, ProfileBatch, Property, Schema, Value,
 };
 
 pub fn account() -> AccountId {

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Fact, MAX_TEXT, shown};
 use crate::config::Size;
 use crate::outbox::milestone::Milestone;
-use crate::report::advice;
 use crate::report::{FailureText, ImportState, Report};
 
 /// Keeps a number and its unit on one line.
@@ -67,7 +66,7 @@ pub fn next_step(report: &Report) -> String {
              If it fails again, contact us and name the import."
         }
     };
-    format!("{} {upload}", advice::on_failure(failure.message))
+    format!("{} {upload}", failure.message.advice())
 }
 
 /// Returns the facts about the import, in the order of time.

@@ -43,7 +43,7 @@ fn event_name_counts_only_when_mapped() {
 }
 
 #[test]
-fn every_mismatch_is_told_at_once() {
+fn reports_all_mismatches() {
     let long = "x".repeat(121);
     let header = format!("a,,a,b.c,Price,price,{long},when");
     let mapping = r#""gone":{},"Item":{},"when":{"ctName":"ts","dataType":"FLOAT"}"#;
@@ -67,7 +67,7 @@ fn every_mismatch_is_told_at_once() {
 }
 
 #[test]
-fn two_columns_cannot_be_one_id_or_one_property() {
+fn columns_must_have_different_targets() {
     assert_eq!(
         findings("profile", "guid,objectId", ""),
         ["columns guid and objectId are both objectId"]
@@ -77,7 +77,7 @@ fn two_columns_cannot_be_one_id_or_one_property() {
 }
 
 #[test]
-fn a_mapped_column_that_differs_by_case_gets_a_hint() {
+fn wrong_case_in_the_mapping_gets_a_hint() {
     assert_eq!(
         findings("profile", "identity,Price", r#""price":{}"#),
         ["column price of the manifest is not in the header (the header has Price)"]
@@ -102,7 +102,7 @@ fn operations_belong_to_their_column() {
 }
 
 #[test]
-fn an_operation_column_on_events_is_a_property_with_a_dot() {
+fn event_operation_columns_are_invalid_properties() {
     assert_eq!(
         findings("event", "evtName,identity,a,a.operation", ""),
         ["column a.operation: property name a.operation has the character '.' that is not allowed"]

@@ -7,7 +7,8 @@ use rusqlite::OpenFlags;
 use serde_json::{Map, Value as Json};
 
 use super::*;
-use crate::records::{Change, IdKind, Operation, PropertyType, Value};
+use crate::manifest::PropertyType;
+use crate::records::{Change, IdKind, Operation, Value};
 use crate::store::profiles::properties::merge::tests::naive;
 
 /// Ids by kind (small numbers, so that records share them), time, changes.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::json_object::rfc3339;
 use super::*;
-use crate::records::PropertyType;
+use crate::manifest::PropertyType;
 
 const ADD: Operation = Operation::Add;
 const SET: Operation = Operation::Set;

@@ -1,0 +1,54 @@
+//! [`PropertyType`]: the types that a manifest can give to a column.
+
+/// The type of a property, named as in the manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PropertyType {
+    /// Text, kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
+    #[default]
+    String,
+    /// 32-bit signed.
+    Integer,
+    /// 64-bit signed.
+    Long,
+    /// Finite 64-bit floating point.
+    Float,
+    Boolean,
+    /// An instant, UTC, to the second.
+    Date,
+}
+
+impl PropertyType {
+    /// All types, in the order of the rules.
+    pub const ALL: [Self; 6] =
+        [Self::String, Self::Integer, Self::Float, Self::Boolean, Self::Long, Self::Date];
+
+    /// Returns the name as written in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "STRING",
+            Self::Integer => "INTEGER",
+            Self::Long => "LONG",
+            Self::Float => "FLOAT",
+            Self::Boolean => "BOOLEAN",
+            Self::Date => "DATE",
+        }
+    }
+
+    /// Returns the type called `name`, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_names_round_trip() {
+        for kind in PropertyType::ALL {
+            assert_eq!(PropertyType::named(&kind.as_str().to_lowercase()), Some(kind));
+        }
+        assert_eq!(PropertyType::named("int"), None);
+    }
+}
