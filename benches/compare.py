@@ -45,7 +45,7 @@ PAIRS = {"polars_events": 3}
 PATIENCE = 30
 # And one that takes longer than this is ended.
 END_OF_PATIENCE = 100
-# Memory that is taken and given back before each run, in bytes: more than a run takes, page cache
+# Memory that is allocated and freed before each run, in bytes: more than a run takes, page cache
 # and all. At most half of what is free, so that no file leaves the page cache for it.
 MEMORY = 5 << 30
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
@@ -68,7 +68,7 @@ class Bench:
         return folder
 
     def ours(self, data, kind, home):
-        """`ingest` into a sidecar's folders below `home`; its manifest's name is used once."""
+        """`ingest` into a daemon's folders below `home`; its manifest's name is used once."""
         home.mkdir(exist_ok=True)
         config = home / "config.toml"
         config.write_text(
@@ -80,7 +80,7 @@ class Bench:
         shutil.copy(data / f"{kind}.manifest", manifest)
         command = [self.program, "--config", config, "--json", "ingest", "--account"]
         try:
-            run = measure([*command, "bench", "--errors", home, manifest], said_by_us)
+            run = measure([*command, "bench", "--errors", home, manifest], printed_by_us)
             return *run, bytes_below(home / "state" / "data")
         finally:
             manifest.unlink()
@@ -197,11 +197,11 @@ class Scratch:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def said_by_us(status, said):
+def printed_by_us(status, output):
     """Whether the import read the file to its end; it ends with 1 when records were rejected."""
-    if status not in (0, 1) or not said.startswith(b"{"):
+    if status not in (0, 1) or not output.startswith(b"{"):
         return False
-    report = json.loads(said)
+    report = json.loads(output)
     return report["failure"] is None and report["records"]["read"] > 0
 
 
@@ -213,7 +213,7 @@ def measure(command, succeeded=lambda status, _: status == 0, patience=threading
     begin = time.monotonic()
     command = list(map(str, command))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-    # With whatever it has started.
+    # With the processes that it has started.
     end = threading.Timer(patience, os.killpg, (process.pid, signal.SIGKILL))
     end.start()
     output = process.stdout.read()
@@ -233,7 +233,7 @@ def shown(seconds):
 
 def take_memory():
     """Has free memory backed: of a virtual machine's the host may have taken back what was free for
-    a while, and whoever touches it next waits for each page."""
+    a while, and the next process to touch it waits for each page."""
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     flags = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE"
     take = f"import mmap; mmap.mmap(-1, {min(MEMORY, free // 2)}, flags={flags})"
@@ -265,8 +265,8 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path)
-    parser.add_argument("--lines", type=Path, help="what the other benches said, line by line")
-    parser.add_argument("--limits", type=Path, help="what the limits bench said")
+    parser.add_argument("--lines", type=Path, help="the lines printed by the other benches")
+    parser.add_argument("--limits", type=Path, help="the output of the limits bench")
     args = parser.parse_args()
     bench = Bench(args.program, args.make_data, args.folder, args.quick)
     bench.events()

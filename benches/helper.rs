@@ -47,7 +47,7 @@ fn main() {
     );
 }
 
-/// A registry with `keys` keys, published; says how long publishing took.
+/// A registry with `keys` keys, published; prints how long publishing took.
 fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
     let mut config = Config::default();
@@ -95,7 +95,7 @@ fn ask(database: &Path, key: u64) -> Command {
     command
 }
 
-/// From the start of the process to its end; it must succeed, and say something or nothing.
+/// From the start of the process to its end; it must succeed, and print a line only if `speaks`.
 fn milliseconds(command: &mut Command, speaks: bool) -> f64 {
     let begin = Instant::now();
     let output = command.stdin(Stdio::null()).output().expect("the program starts");

@@ -73,12 +73,12 @@ fn read(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// One look at every byte for a quote, which a file without any has to get.
+/// One pass over every byte for a quote, as a file without quotes needs.
 fn ends(text: &[u8]) -> usize {
     memchr::memchr_iter(b'"', text).count()
 }
 
-/// One look at every byte for two marks, without keeping where they are. So few are counted at a
+/// One pass over every byte for two marks, without keeping their places. So few are counted at a
 /// time that a byte holds their number, which compilers make vectors of.
 fn marks(text: &[u8]) -> usize {
     let is_mark = |byte: &u8| u8::from(*byte == b',') + u8::from(*byte == b'\n');

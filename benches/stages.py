@@ -55,7 +55,7 @@ def svg(found):
 
 
 def table(found, seconds, least):
-    """Shares of `seconds` of CPU for each GB, beside what `least` says that each stage must take."""
+    """Shares of `seconds` of CPU for each GB, beside `least`, the lower bound of each stage."""
     lines = ["| stage | CPU s a GB | lower bound | times |", "|---|---|---|---|"]
     total = sum(found.values())
     for name, share in found.items():
@@ -83,7 +83,7 @@ def draw(bench, data, home, picture):
     finally:
         bench.program = program
     report = ["perf", "report", "-i", samples, "--stdio", "-g", "none", "--sort", "comm,sym"]
-    said = subprocess.run(report, capture_output=True, text=True, check=True).stdout
-    found = shares(said)
+    output = subprocess.run(report, capture_output=True, text=True, check=True).stdout
+    found = shares(output)
     picture.write_text(svg(found))
     return found

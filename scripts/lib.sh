@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # Shared by the scripts beside it; sourced, not run. Needs bash and Debian 12 or later.
 
-say() { printf '\n== %s\n' "$*"; }
+announce() { printf '\n== %s\n' "$*"; }
 warn() { printf 'WARNING: %s\n' "$*" >&2; }
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
     exit 1
 }
 
-# Goes to the repository's root, whatever the caller's folder.
+# Changes to the repository's root, from any folder.
 enter_repository() {
     cd "$(dirname "${BASH_SOURCE[0]}")/.." || die "cannot enter the repository"
 }
@@ -29,7 +29,7 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Installs those of the given Debian packages that are missing, and says which.
+# Installs those of the given Debian packages that are missing, and prints their names.
 install_missing() {
     local package missing=()
     for package in "$@"; do
@@ -37,7 +37,7 @@ install_missing() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || die "install these first: ${missing[*]}"
-    say "installing ${missing[*]}"
+    announce "installing ${missing[*]}"
     # No service may start by being installed: tests run an sshd of their own.
     local policy=/usr/sbin/policy-rc.d made_policy=
     if [ ! -e "$policy" ]; then
@@ -53,7 +53,7 @@ install_missing() {
     [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
 }
 
-# sudo drops PATH: look for cargo where rustup puts it for this user and the one who called sudo.
+# sudo drops PATH: finds cargo where rustup installs it, for this user and the one who called sudo.
 find_cargo() {
     command -v cargo >/dev/null && return
     local user home

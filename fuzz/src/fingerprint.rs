@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use rusqlite::Connection;
 use sftp_import::account::AccountId;
-use sftp_import::authorized_keys::lookup::{SCHEMA, find};
+use sftp_import::authorized_keys::lookup::{SCHEMA, find_key};
 use tempfile::TempDir;
 
 use super::key::is_one_line;
@@ -64,7 +64,7 @@ fn asks(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (account, fingerprint) = text.split_once('\n').unwrap_or((&text, ""));
     let Ok(account) = account.parse::<AccountId>() else { return };
-    let found = find(&database().whole, &account, fingerprint, 0).expect("the keys are whole");
+    let found = find_key(&database().whole, &account, fingerprint, 0).expect("the keys are whole");
     let published = PUBLISHED.contains(&(account.as_str(), fingerprint));
     assert_eq!(found.is_some(), published, "{account} {fingerprint:?}");
     found.iter().for_each(|key| drop(is_one_line(key).expect("a published key has a line")));
@@ -83,7 +83,7 @@ fn asks_damaged(changes: &[u8]) {
     std::fs::write(&path, damaged).expect("writes");
     for (account, fingerprint) in PUBLISHED {
         let account = account.parse().expect("an account's id");
-        if let Ok(Some(key)) = find(&path, &account, fingerprint, 0) {
+        if let Ok(Some(key)) = find_key(&path, &account, fingerprint, 0) {
             is_one_line(&key);
         }
     }

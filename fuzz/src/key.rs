@@ -1,6 +1,6 @@
 //! Any bytes as a key that somebody sent, and as the parts of a key line.
 
-use sftp_import::authorized_keys::line::{Key, key_line};
+use sftp_import::authorized_keys::line::{PublishedKey, format_key_line};
 use sftp_import::key::PublicKey;
 
 /// Inputs to begin with.
@@ -20,7 +20,7 @@ pub const SEEDS: &[&[u8]] = &[
 pub fn run(bytes: &[u8]) {
     if let Ok(key) = PublicKey::from_file(bytes) {
         let part = |text: &str| text.to_owned();
-        let line = is_one_line(&Key {
+        let line = is_one_line(&PublishedKey {
             algorithm: part(key.algorithm()),
             public_key: part(key.base64()),
             from_hosts: None,
@@ -32,7 +32,7 @@ pub fn run(bytes: &[u8]) {
     }
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.splitn(4, '\n').map(str::to_owned);
-    is_one_line(&Key {
+    is_one_line(&PublishedKey {
         algorithm: parts.next().unwrap_or_default(),
         public_key: parts.next().unwrap_or_default(),
         from_hosts: parts.next(),
@@ -42,8 +42,8 @@ pub fn run(bytes: &[u8]) {
 
 /// The key's line, if it has one: it begins with `restrict`, and nothing in it ends an option or
 /// the line before their ends.
-pub fn is_one_line(key: &Key) -> Option<String> {
-    let line = key_line(key).ok()?;
+pub fn is_one_line(key: &PublishedKey) -> Option<String> {
+    let line = format_key_line(key).ok()?;
     let body = line.strip_suffix('\n').expect("a line ends");
     assert!(!body.contains(|c: char| c.is_control() || c == '\\' || !c.is_ascii()), "{line:?}");
     let words: Vec<&str> = body.split(' ').collect();

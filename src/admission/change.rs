@@ -2,16 +2,25 @@
 
 use jiff::Timestamp;
 
-use super::{Admission, AdmissionError};
+use super::copy::copy_account;
+use super::error::{AdmissionError, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::key::{self, KeyError, NewKey, Revoked};
+use crate::config::Config;
+use crate::key::{self, KeyError, NewKey, Revocation};
 use crate::provision;
 use crate::recipient::RecipientRule;
-use crate::registry::{self, Account};
+use crate::registry::{self, Account, Registry};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 use crate::state::keys::{self, KeyRow};
+
+/// Changes accounts and keys in `registry` and applies the changes to the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    pub config: &'a Config,
+    pub registry: &'a Registry,
+}
 
 /// An account to be added.
 #[derive(Clone, Debug)]
@@ -40,9 +49,9 @@ impl Admission<'_> {
         state: &State,
         at: Timestamp,
         new: &NewAccount<'_>,
-    ) -> Result<AccountRow, AdmissionError> {
+    ) -> Result<AccountRow> {
         let NewAccount { id, email, recipients } = *new;
-        provision::check_new(self.config, id)?;
+        provision::check_new_account(self.config, id)?;
         let copied = state.read(|tx| accounts::get(tx, id))?.is_some();
         let approved = self.registry.read(|tx| registry::accounts::get(tx, id))?.is_some();
         match (approved, copied) {
@@ -74,19 +83,19 @@ impl Admission<'_> {
         at: Timestamp,
         account: &AccountId,
         new: NewKey<'_>,
-    ) -> Result<AddedKey, AdmissionError> {
+    ) -> Result<AddedKey> {
         let checked = self.registry.read(|tx| key::check_new(tx, account, &new));
         if let Err(KeyError::Duplicate { .. }) = checked {
-            self.make_user(state, at, account)?;
+            self.create_user(state, at, account)?;
             key::publish(self.registry, self.config, at)?;
-            self.copy(state, at, account)?;
+            copy_account(self.registry, state, at, account)?;
         }
         checked?;
         let fingerprint = new.key.fingerprint();
-        self.make_user(state, at, account)?;
+        self.create_user(state, at, account)?;
         self.registry.write(|tx| key::add(tx, at, account, new))?;
         key::publish(self.registry, self.config, at)?;
-        self.copy(state, at, account)?;
+        copy_account(self.registry, state, at, account)?;
         state.read(|tx| {
             let key = keys::find(tx, account, &fingerprint)?;
             let row = accounts::get(tx, account)?;
@@ -99,19 +108,14 @@ impl Admission<'_> {
     /// Creates the Unix user and the folders of an account. The user's id is copied to the state
     /// database before the folders exist, because the daemon reads the accounts there as soon as it
     /// sees a new folder.
-    fn make_user(
-        &self,
-        state: &State,
-        at: Timestamp,
-        account: &AccountId,
-    ) -> Result<(), AdmissionError> {
+    fn create_user(&self, state: &State, at: Timestamp, account: &AccountId) -> Result<()> {
         provision::assign_uid(self.config, self.registry, account)?;
-        self.copy(state, at, account)?;
-        Ok(provision::ensure(self.config, self.registry, account)?)
+        copy_account(self.registry, state, at, account)?;
+        Ok(provision::ensure_account(self.config, self.registry, account)?)
     }
 
     /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds.
-    /// The caller updates the copy in the state database afterwards, with [`Admission::copy`].
+    /// The caller updates the copy in the state database afterwards, with [`copy_account`].
     ///
     /// # Errors
     /// The account or the key does not exist, or publishing failed.
@@ -120,7 +124,7 @@ impl Admission<'_> {
         at: Timestamp,
         account: &AccountId,
         name_or_fingerprint: &str,
-    ) -> Result<Revoked, AdmissionError> {
+    ) -> Result<Revocation> {
         let revoked =
             self.registry.write(|tx| key::revoke(tx, at, account, name_or_fingerprint))?;
         key::publish(self.registry, self.config, at)?;
@@ -128,16 +132,11 @@ impl Admission<'_> {
     }
 
     /// Suspends or resumes an account. The caller updates the copy in the state database
-    /// afterwards, with [`Admission::copy`].
+    /// afterwards, with [`copy_account`].
     ///
     /// # Errors
     /// The account does not exist or is being removed, or publishing failed.
-    pub fn set_state(
-        &self,
-        at: Timestamp,
-        id: &AccountId,
-        to: AccountState,
-    ) -> Result<Account, AdmissionError> {
+    pub fn set_state(&self, at: Timestamp, id: &AccountId, to: AccountState) -> Result<Account> {
         let account = self.registry.write(|tx| {
             if approved(tx, id)?.state == AccountState::Removing {
                 return Err(AdmissionError::Removing(id.clone()));
@@ -151,40 +150,27 @@ impl Admission<'_> {
 
     /// Ends an account's logins for good and removes its Unix user and folders. Its rows stay.
     /// Running it again after an error or a crash completes it.
-    pub fn shut_out(
-        &self,
-        state: &State,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<(), AdmissionError> {
+    pub fn shut_out(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         let account = self.registry.write(|tx| {
             registry::accounts::set_state(tx, at, id, AccountState::Removing)?;
             registry::accounts::get(tx, id)
         })?;
         key::publish(self.registry, self.config, at)?;
-        self.copy(state, at, id)?;
+        copy_account(self.registry, state, at, id)?;
         match account {
-            Some(account) => Ok(provision::remove(self.config, &account)?),
+            Some(account) => Ok(provision::remove_account(self.config, &account)?),
             // The account came from a restore or from the daemon's user. Remove what this host has.
-            None => Ok(provision::remove_left(self.config, self.registry, id)?),
+            None => Ok(provision::remove_leftovers(self.config, self.registry, id)?),
         }
     }
 
     /// Deletes the rows of an account from both databases, after [`Admission::shut_out`].
-    pub fn forget(
-        &self,
-        state: &State,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<(), AdmissionError> {
+    pub fn forget(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         state.write(|tx| accounts::remove(tx, at, id))?;
         Ok(self.registry.write(|tx| registry::accounts::remove(tx, id))?)
     }
 }
 
-fn approved(
-    tx: &registry::RegistryTransaction<'_>,
-    id: &AccountId,
-) -> Result<Account, AdmissionError> {
+fn approved(tx: &registry::RegistryTransaction<'_>, id: &AccountId) -> Result<Account> {
     registry::accounts::get(tx, id)?.ok_or_else(|| AdmissionError::NoAccount(id.clone()))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Admission, AdmissionError};
+use super::error::{AdmissionError, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::recipient::RecipientRule;
@@ -18,11 +18,11 @@ use crate::state::keys::{self, KeyRow};
 use crate::state::{State, Transaction};
 
 /// Accounts updated in one transaction. The daemon waits while one runs.
-const AT_ONCE: usize = 200;
+const ACCOUNTS_PER_TRANSACTION: usize = 200;
 
 /// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum CopyChange {
     /// Adds an account that the copy lacks.
     AddAccount(Account),
     /// Corrects the Unix user id.
@@ -31,20 +31,30 @@ pub enum Change {
     SetState(AccountId, AccountState),
     /// Suspends an account that is not in the registry. None of its keys works.
     SuspendUnknown(AccountId),
-    /// Revokes a key that root has not approved, has revoked, or has approved with other
-    /// restrictions.
+    /// Revokes a key that root has not approved, or has revoked.
     RevokeKey(KeyRow),
+    /// Replaces a key whose restrictions are not those that root has approved.
+    ReplaceKey(KeyRow, ApprovedKey),
     /// Adds a key that the copy lacks.
     AddKey(ApprovedKey),
 }
 
-impl Change {
+impl CopyChange {
     /// Whether the copy had an account or key that root has not approved.
     pub fn was_not_approved(&self) -> bool {
-        matches!(self, Self::SuspendUnknown(_) | Self::RevokeKey(_))
+        matches!(self, Self::SuspendUnknown(_) | Self::RevokeKey(_) | Self::ReplaceKey(..))
     }
 
-    fn carry_out(&self, tx: &Transaction<'_>, at: Timestamp) -> crate::state::Result<()> {
+    fn account(&self) -> &AccountId {
+        match self {
+            Self::AddAccount(account) => &account.id,
+            Self::SetUid(id, _) | Self::SetState(id, _) | Self::SuspendUnknown(id) => id,
+            Self::RevokeKey(key) | Self::ReplaceKey(key, _) => &key.account,
+            Self::AddKey(key) => &key.account,
+        }
+    }
+
+    fn apply(&self, tx: &Transaction<'_>, at: Timestamp) -> crate::state::Result<()> {
         match self {
             Self::AddAccount(Account { id, uid, state }) => {
                 let nobody = RecipientRule::limited(None, Vec::new(), None);
@@ -58,12 +68,16 @@ impl Change {
                 accounts::set_state(tx, at, id, AccountState::Suspended).map(drop)
             }
             Self::RevokeKey(key) => keys::revoke(tx, at, key).map(drop),
+            Self::ReplaceKey(copied, approved) => {
+                keys::revoke(tx, at, copied)?;
+                keys::add(tx, &row(approved))
+            }
             Self::AddKey(key) => keys::add(tx, &row(key)),
         }
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for CopyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddAccount(account) => {
@@ -76,7 +90,12 @@ impl fmt::Display for Change {
             }
             Self::RevokeKey(key) => write!(
                 f,
-                "key {:?} {} of account {} revoked, because root has not approved it in this form",
+                "key {:?} {} of account {} revoked, because root has not approved it",
+                key.name, key.fingerprint, key.account
+            ),
+            Self::ReplaceKey(_, key) => write!(
+                f,
+                "key {:?} {} of account {} changed, because root has not approved it in this form",
                 key.name, key.fingerprint, key.account
             ),
             Self::AddKey(key) => write!(
@@ -115,60 +134,69 @@ fn is_same(approved: &ApprovedKey, copied: &KeyRow) -> bool {
 }
 
 /// One account in the registry and in the copy, with the keys that are not revoked.
-struct Sides {
-    account: Option<Account>,
-    keys: Vec<ApprovedKey>,
-    copy: Option<AccountRow>,
-    copied: Vec<KeyRow>,
+struct AccountComparison {
+    approved: Option<Account>,
+    approved_keys: Vec<ApprovedKey>,
+    copied: Option<AccountRow>,
+    copied_keys: Vec<KeyRow>,
 }
 
-impl Sides {
-    fn read(
-        registry: &Registry,
-        tx: &Transaction<'_>,
-        id: &AccountId,
-    ) -> Result<Self, AdmissionError> {
-        let (account, keys) = registry.read(|of| {
+impl AccountComparison {
+    fn read(registry: &Registry, tx: &Transaction<'_>, id: &AccountId) -> Result<Self> {
+        let (approved, approved_keys) = registry.read(|of| {
             let account = registry::accounts::get(of, id)?;
             Ok::<_, registry::Error>((account, registry::keys::list(of, Some(id), false)?))
         })?;
-        let copied = keys::list(tx, Some(id), false)?;
-        Ok(Self { account, keys, copy: accounts::get(tx, id)?, copied })
+        let copied_keys = keys::list(tx, Some(id), false)?;
+        Ok(Self { approved, approved_keys, copied: accounts::get(tx, id)?, copied_keys })
     }
 
     /// Returns the changes in an order in which they can be applied.
-    fn changes(self) -> Vec<Change> {
+    fn changes(self) -> Vec<CopyChange> {
+        let Self { approved, approved_keys, copied, copied_keys } = self;
         let mut changes = Vec::new();
-        match (self.account, self.copy) {
-            (Some(account), None) => changes.push(Change::AddAccount(account)),
+        match (approved, copied) {
+            (Some(account), None) => changes.push(CopyChange::AddAccount(account)),
             (Some(account), Some(copy)) => {
                 if let Some(uid) = account.uid.filter(|uid| copy.uid != Some(*uid)) {
-                    changes.push(Change::SetUid(account.id.clone(), uid));
+                    changes.push(CopyChange::SetUid(account.id.clone(), uid));
                 }
                 if account.state != copy.state {
-                    changes.push(Change::SetState(account.id, account.state));
+                    changes.push(CopyChange::SetState(account.id, account.state));
                 }
             }
             (None, Some(copy)) if copy.state == AccountState::Active => {
-                changes.push(Change::SuspendUnknown(copy.id));
+                changes.push(CopyChange::SuspendUnknown(copy.id));
             }
             (None, _) => {}
         }
-        let (known, unknown): (Vec<KeyRow>, Vec<KeyRow>) = self
-            .copied
-            .into_iter()
-            .partition(|copied| self.keys.iter().any(|key| is_same(key, copied)));
-        let lacking =
-            self.keys.into_iter().filter(|key| !known.iter().any(|copied| is_same(key, copied)));
-        let lacking = lacking.map(Change::AddKey).collect::<Vec<_>>();
-        changes.extend(unknown.into_iter().map(Change::RevokeKey));
-        changes.extend(lacking);
+        changes.extend(key_changes(approved_keys, copied_keys));
         changes
     }
 }
 
+/// Compares the valid keys of one account. Revocations precede additions, because an added key can
+/// have the name of a revoked one.
+fn key_changes(mut approved: Vec<ApprovedKey>, mut copied: Vec<KeyRow>) -> Vec<CopyChange> {
+    copied.retain(|copy| {
+        let same = approved.iter().position(|key| is_same(key, copy));
+        same.map(|index| approved.remove(index)).is_none()
+    });
+    let mut changes = Vec::new();
+    for copy in copied {
+        let is_replaced =
+            |key: &ApprovedKey| (&key.fingerprint, &key.name) == (&copy.fingerprint, &copy.name);
+        changes.push(match approved.iter().position(is_replaced) {
+            Some(index) => CopyChange::ReplaceKey(copy, approved.remove(index)),
+            None => CopyChange::RevokeKey(copy),
+        });
+    }
+    changes.extend(approved.into_iter().map(CopyChange::AddKey));
+    changes
+}
+
 /// Returns the changes that would make the copy in `state` match `registry`.
-pub fn differences(registry: &Registry, state: &State) -> Result<Vec<Change>, AdmissionError> {
+pub fn compare_copy(registry: &Registry, state: &State) -> Result<Vec<CopyChange>> {
     let approved: Vec<Account> = registry.read(registry::accounts::list)?;
     state.read(|tx| {
         let copied = accounts::list(tx)?.into_iter().map(|row| row.id);
@@ -176,61 +204,48 @@ pub fn differences(registry: &Registry, state: &State) -> Result<Vec<Change>, Ad
             approved.into_iter().map(|account| account.id).chain(copied).collect();
         let mut changes = Vec::new();
         for id in ids {
-            changes.extend(Sides::read(registry, tx, &id)?.changes());
+            changes.extend(AccountComparison::read(registry, tx, &id)?.changes());
         }
         Ok(changes)
     })
 }
 
-impl Admission<'_> {
-    /// Updates the copy of one account to match the registry. Returns the changes.
-    pub fn copy(
-        &self,
-        state: &State,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<Vec<Change>, AdmissionError> {
-        state.write(|tx| self.copy_one(tx, at, id))
-    }
-
-    /// Compares and updates in one write transaction, so that of two concurrent commands the later
-    /// one has seen the earlier one's change.
-    fn copy_one(
-        &self,
-        tx: &Transaction<'_>,
-        at: Timestamp,
-        id: &AccountId,
-    ) -> Result<Vec<Change>, AdmissionError> {
-        let changes = Sides::read(self.registry, tx, id)?.changes();
-        changes.iter().try_for_each(|change| change.carry_out(tx, at))?;
-        Ok(changes)
-    }
-
-    /// Updates the whole copy to match the registry. Returns the changes.
-    pub fn copy_all(&self, state: &State, at: Timestamp) -> Result<Vec<Change>, AdmissionError> {
-        let mut accounts: Vec<AccountId> =
-            differences(self.registry, state)?.iter().map(Change::account).collect();
-        accounts.dedup();
-        let mut changed = Vec::new();
-        for some in accounts.chunks(AT_ONCE) {
-            state.write(|tx| {
-                for id in some {
-                    changed.extend(self.copy_one(tx, at, id)?);
-                }
-                Ok::<_, AdmissionError>(())
-            })?;
-        }
-        Ok(changed)
-    }
+/// Updates the copy of one account to match the registry. Returns the changes.
+pub fn copy_account(
+    registry: &Registry,
+    state: &State,
+    at: Timestamp,
+    id: &AccountId,
+) -> Result<Vec<CopyChange>> {
+    state.write(|tx| copy_in_transaction(registry, tx, at, id))
 }
 
-impl Change {
-    fn account(&self) -> AccountId {
-        match self {
-            Self::AddAccount(account) => account.id.clone(),
-            Self::SetUid(id, _) | Self::SetState(id, _) | Self::SuspendUnknown(id) => id.clone(),
-            Self::RevokeKey(key) => key.account.clone(),
-            Self::AddKey(key) => key.account.clone(),
-        }
+/// Updates the whole copy to match the registry. Returns the changes.
+pub fn copy_all(registry: &Registry, state: &State, at: Timestamp) -> Result<Vec<CopyChange>> {
+    let mut accounts: Vec<AccountId> =
+        compare_copy(registry, state)?.iter().map(|change| change.account().clone()).collect();
+    accounts.dedup();
+    let mut changed = Vec::new();
+    for some in accounts.chunks(ACCOUNTS_PER_TRANSACTION) {
+        state.write(|tx| {
+            for id in some {
+                changed.extend(copy_in_transaction(registry, tx, at, id)?);
+            }
+            Ok::<_, AdmissionError>(())
+        })?;
     }
+    Ok(changed)
+}
+
+/// Compares and updates in one write transaction, so that of two concurrent commands the later one
+/// has seen the earlier one's change.
+fn copy_in_transaction(
+    registry: &Registry,
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    id: &AccountId,
+) -> Result<Vec<CopyChange>> {
+    let changes = AccountComparison::read(registry, tx, id)?.changes();
+    changes.iter().try_for_each(|change| change.apply(tx, at))?;
+    Ok(changes)
 }

@@ -5,6 +5,8 @@ use crate::key::{KeyError, PublishError};
 use crate::provision::ProvisionError;
 use crate::{registry, state};
 
+pub type Result<T, E = AdmissionError> = std::result::Result<T, E>;
+
 /// Why a change of accounts and keys was not made, or not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {

@@ -16,7 +16,7 @@ use crate::registry::{
 
 /// An account or key that can't be taken over, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct TakeOverRefusal {
     /// The account or key, in words.
     pub what: String,
     pub why: String,
@@ -29,7 +29,7 @@ pub struct TakeOver {
     pub accounts: Vec<Account>,
     /// Keys that it lacks, revoked ones included.
     pub keys: Vec<ApprovedKey>,
-    pub refused: Vec<Refused>,
+    pub refused: Vec<TakeOverRefusal>,
 }
 
 impl TakeOver {
@@ -67,7 +67,7 @@ impl TakeOver {
 }
 
 /// Opens the registry of this host, if there is one, and decides what of `claims` to take over.
-pub fn lacking(
+pub fn prepare_take_over(
     config: &Config,
     actor: &str,
     claims: AccountsAndKeys,
@@ -87,15 +87,16 @@ pub(super) fn decide(
     known: &AccountsAndKeys,
     uids: &RangeInclusive<u32>,
 ) -> TakeOver {
-    let mut taken = TakeOver::default();
+    let mut take_over = TakeOver::default();
     if claims.unreadable > 0 {
-        taken.refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");
+        take_over
+            .refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");
     }
-    let mut of_account: HashMap<AccountId, Option<u32>> =
+    let mut uid_of: HashMap<AccountId, Option<u32>> =
         known.accounts.iter().map(|account| (account.id.clone(), account.uid)).collect();
     let mut used: HashSet<u32> = known.accounts.iter().filter_map(|account| account.uid).collect();
     for account in claims.accounts {
-        if of_account.contains_key(&account.id) {
+        if uid_of.contains_key(&account.id) {
             continue;
         }
         match account.uid {
@@ -105,51 +106,53 @@ pub(super) fn decide(
                     uids.start(),
                     uids.end()
                 );
-                taken.refuse(format!("account {}", account.id), why);
+                take_over.refuse(format!("account {}", account.id), why);
             }
             Some(uid) if !used.insert(uid) => {
                 let why = format!("another account has its Unix user id {uid}");
-                taken.refuse(format!("account {}", account.id), why);
+                take_over.refuse(format!("account {}", account.id), why);
             }
             uid => {
-                of_account.insert(account.id.clone(), uid);
-                taken.accounts.push(account);
+                uid_of.insert(account.id.clone(), uid);
+                take_over.accounts.push(account);
             }
         }
     }
-    let mut valid = Valid::of(&known.keys);
-    let known_keys = by_key(&known.keys);
+    let mut valid = ValidKeys::of(&known.keys);
+    let revoked_at = revocation_times(&known.keys);
     for key in claims.keys {
         let id = (key.account.clone(), key.fingerprint.clone());
         let what = format!("key {:?} {} of account {}", key.name, key.fingerprint, key.account);
-        if !of_account.contains_key(&key.account) {
+        if !uid_of.contains_key(&key.account) {
             continue; // refused with its account
         }
-        match known_keys.get(&id) {
+        match revoked_at.get(&id) {
             Some(None) => {}
             Some(Some(at)) if key.revoked_at.is_none() => {
-                taken.refuse(what, format!("it was revoked at {at}"));
+                take_over.refuse(what, format!("it was revoked at {at}"));
             }
             Some(Some(_)) => {}
-            None if !is_sound(&key) => taken.refuse(what, "it is not a key that can be added"),
-            None if key.revoked_at.is_none() && !valid.take(&key) => {
-                taken.refuse(what, "the account has another valid key of that name");
+            None if !is_valid_key(&key) => {
+                take_over.refuse(what, "it is not a key that can be added")
             }
-            None => taken.keys.push(key),
+            None if key.revoked_at.is_none() && !valid.insert(&key) => {
+                take_over.refuse(what, "the account has another valid key of that name");
+            }
+            None => take_over.keys.push(key),
         }
     }
-    taken
+    take_over
 }
 
 impl TakeOver {
     fn refuse(&mut self, what: String, why: impl Into<String>) {
-        self.refused.push(Refused { what, why: why.into() });
+        self.refused.push(TakeOverRefusal { what, why: why.into() });
     }
 }
 
 /// Returns when each key was revoked, `None` for a valid one. Of a key that was approved more than
 /// once, the latest approval counts.
-fn by_key(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp>> {
+fn revocation_times(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp>> {
     let mut revoked = HashMap::new();
     for key in keys {
         let entry = revoked.entry((key.account.clone(), key.fingerprint.clone()));
@@ -160,27 +163,27 @@ fn by_key(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp
 }
 
 /// Names and fingerprints of the keys that are not revoked. Within an account each is unique.
-struct Valid(HashSet<(AccountId, String)>);
+struct ValidKeys(HashSet<(AccountId, String)>);
 
-impl Valid {
+impl ValidKeys {
     fn of(keys: &[ApprovedKey]) -> Self {
         let mut valid = Self(HashSet::new());
         for key in keys.iter().filter(|key| key.revoked_at.is_none()) {
-            valid.take(key);
+            valid.insert(key);
         }
         valid
     }
 
-    fn take(&mut self, key: &ApprovedKey) -> bool {
-        let Self(taken) = self;
+    fn insert(&mut self, key: &ApprovedKey) -> bool {
+        let Self(names) = self;
         let [name, fingerprint] =
             [&key.name, &key.fingerprint].map(|text| (key.account.clone(), text.clone()));
-        !taken.contains(&fingerprint) && taken.insert(name) && taken.insert(fingerprint)
+        !names.contains(&fingerprint) && names.insert(name) && names.insert(fingerprint)
     }
 }
 
 /// Whether `key` is exactly what `key add` would have written.
-fn is_sound(key: &ApprovedKey) -> bool {
+fn is_valid_key(key: &ApprovedKey) -> bool {
     let line = format!("{} {}", key.algorithm, key.public_key);
     let parsed = PublicKey::from_file(line.as_bytes());
     let is_itself = parsed.is_ok_and(|parsed| {
@@ -188,7 +191,7 @@ fn is_sound(key: &ApprovedKey) -> bool {
             && parsed.algorithm() == key.algorithm
             && parsed.base64() == key.public_key
     });
-    let from = key.from.as_deref().map(key::from_hosts);
+    let from = key.from.as_deref().map(key::parse_from_hosts);
     let from = from.is_none_or(|from| from.ok().as_deref() == key.from.as_deref());
     is_itself && from && key::check_name(&key.name).is_ok()
 }

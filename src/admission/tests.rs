@@ -9,7 +9,7 @@ use super::*;
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::config::Config;
-use crate::key::{KeyLimits, NewKey, PublicKey};
+use crate::key::{KeyRestrictions, NewKey, PublicKey};
 use crate::registry::backup::AccountsAndKeys;
 use crate::registry::{self, Account, ApprovedKey};
 use crate::state::{State, accounts, keys};
@@ -60,12 +60,12 @@ impl Fixture {
         config.paths.keys = folder.path().join("keys");
         std::fs::create_dir(&config.paths.state).unwrap();
         let state = State::open(&config.paths.state_db()).unwrap();
-        let registry = begin_if_new(&config, &state, "root").unwrap();
+        let registry = open_or_create_registry(&config, &state, "root").unwrap();
         let fixture = Self { _folder: folder, config, registry, state, now: Timestamp::now() };
         fixture.approve(&account("acme", 70_000));
         let key = public_key();
-        let limits = KeyLimits::default();
-        let new = NewKey { name: "laptop", key: &key, limits, again: false };
+        let restrictions = KeyRestrictions::default();
+        let new = NewKey { name: "laptop", key: &key, restrictions, again: false };
         fixture.registry.write(|tx| crate::key::add(tx, fixture.now, &acme(), new)).unwrap();
         assert_eq!(fixture.copy_all().len(), 2);
         assert_eq!(fixture.copy_all(), []);
@@ -80,8 +80,8 @@ impl Fixture {
         Admission { config: &self.config, registry: &self.registry }
     }
 
-    fn copy_all(&self) -> Vec<Change> {
-        self.admission().copy_all(&self.state, self.now).unwrap()
+    fn copy_all(&self) -> Vec<CopyChange> {
+        copy_all(&self.registry, &self.state, self.now).unwrap()
     }
 
     fn sql(&self, sql: &str) {
@@ -90,7 +90,7 @@ impl Fixture {
 
     /// Runs `sql`, updates the copy, and returns the changes as provision logs them. A second
     /// update must change nothing.
-    fn mended(&self, sql: &str) -> String {
+    fn fix_after(&self, sql: &str) -> String {
         self.sql(sql);
         let changes = self.copy_all();
         assert_eq!(self.copy_all(), [], "{changes:?}");
@@ -99,17 +99,17 @@ impl Fixture {
 }
 
 #[test]
-fn what_the_copy_says_otherwise_is_mended_and_told() {
+fn differences_of_the_copy_are_fixed_and_reported() {
     let fixture = Fixture::new();
-    for (sql, told) in [
+    for (sql, expected) in [
         ("UPDATE account SET state = 'suspended'", "state of account acme corrected to active"),
         ("UPDATE account SET uid = 1000", "Unix user id of account acme corrected to 70000"),
         ("UPDATE account SET uid = NULL", "Unix user id of account acme corrected to 70000"),
-        ("UPDATE key SET from_hosts = '10.0.0.0/8'", "added, because it was missing"),
         (
-            "UPDATE key SET expires_at = 5 WHERE revoked_at IS NULL",
-            "revoked, because root has not approved it in this form",
+            "UPDATE key SET from_hosts = '10.0.0.0/8'",
+            "acme changed, because root has not approved it in this form",
         ),
+        ("UPDATE key SET name = 'x' WHERE revoked_at IS NULL", "key \"x\" SHA256:"),
         ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, because it was missing"),
         ("DELETE FROM key", "added, because it was missing"),
         ("DELETE FROM account", "account acme added, because it was missing"),
@@ -128,8 +128,8 @@ fn what_the_copy_says_otherwise_is_mended_and_told() {
             "Unix user id of account acme corrected to 70000",
         ),
     ] {
-        let mended = fixture.mended(sql);
-        assert!(mended.contains(told), "{sql}: {mended}");
+        let report = fixture.fix_after(sql);
+        assert!(report.contains(expected), "{sql}: {report}");
     }
     let valid = fixture.state.read(|tx| keys::list(tx, None, false)).unwrap();
     assert_eq!(valid.len(), 1);
@@ -139,7 +139,7 @@ fn what_the_copy_says_otherwise_is_mended_and_told() {
 }
 
 #[test]
-fn nothing_that_the_state_database_says_is_published() {
+fn rows_of_the_state_database_are_not_published() {
     let fixture = Fixture::new();
     fixture.sql(
         "INSERT INTO account (id, uid, state, created_at) VALUES ('beta', 70001, 'active', 0);
@@ -168,17 +168,17 @@ fn a_key_is_revoked_without_the_state_database() {
             fixture.admission().set_state(fixture.now, &acme(), AccountState::Suspended)
         })
         .unwrap();
-    let difference =
-        crate::key::difference(&fixture.registry, &fixture.config, fixture.now).unwrap();
-    assert_eq!(difference, crate::key::Difference::default());
+    let diff =
+        crate::key::compare_published(&fixture.registry, &fixture.config, fixture.now).unwrap();
+    assert_eq!(diff, crate::key::PublishedDiff::default());
     assert_eq!(fixture.copy_all().len(), 2);
 }
 
 #[test]
-fn a_registry_is_made_where_none_can_have_been() {
+fn only_a_new_host_gets_an_empty_registry() {
     let fixture = Fixture::new();
     std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
-    let begin = || begin_if_new(&fixture.config, &fixture.state, "root");
+    let begin = || open_or_create_registry(&fixture.config, &fixture.state, "root");
     assert!(matches!(begin(), Err(AdmissionError::Registry(registry::Error::Missing(_)))));
     crate::key::publish(&fixture.registry, &fixture.config, fixture.now).unwrap();
     fixture.sql("DELETE FROM account");
@@ -188,7 +188,7 @@ fn a_registry_is_made_where_none_can_have_been() {
 }
 
 #[test]
-fn what_can_be_taken_over() {
+fn decides_what_can_be_taken_over() {
     let uids = 70_000..=70_009;
     let known = AccountsAndKeys {
         accounts: vec![account("acme", 70_000)],
@@ -207,12 +207,15 @@ fn what_can_be_taken_over() {
         account("thief", 70_000),
         Account { uid: None, ..account("new", 0) },
     ];
-    let taken = decide_on(accounts, vec![approved("laptop")], &known);
-    let names: Vec<_> = taken.accounts.iter().map(|account| account.id.as_str()).collect();
+    let take_over = decide_on(accounts, vec![approved("laptop")], &known);
+    let names: Vec<_> = take_over.accounts.iter().map(|account| account.id.as_str()).collect();
     assert_eq!(names, ["beta", "new"]);
-    assert!(taken.keys.is_empty(), "what root revoked stays revoked");
-    let refused: Vec<String> =
-        taken.refused.iter().map(|refused| format!("{}: {}", refused.what, refused.why)).collect();
+    assert!(take_over.keys.is_empty(), "what root revoked stays revoked");
+    let refused: Vec<String> = take_over
+        .refused
+        .iter()
+        .map(|refused| format!("{}: {}", refused.what, refused.why))
+        .collect();
     assert_eq!(refused.len(), 5, "{refused:?}");
     assert!(refused[0].starts_with("account root: its Unix user id 0 is not from"));
     assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
@@ -221,11 +224,12 @@ fn what_can_be_taken_over() {
     let of_key = |key: ApprovedKey| decide_on(vec![account("acme", 70_000)], vec![key], &empty);
     assert_eq!(of_key(approved("laptop")).keys.len(), 1);
     let revoked = ApprovedKey { revoked_at: Some(Timestamp::now()), ..approved("laptop") };
-    let taken = decide_on(vec![account("acme", 70_000)], vec![revoked.clone()], &empty);
-    assert_eq!((taken.keys.len(), taken.valid_keys().count()), (1, 0));
+    let take_over = decide_on(vec![account("acme", 70_000)], vec![revoked.clone()], &empty);
+    assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (1, 0));
     // A key that was revoked and added again: both rows are taken over.
-    let taken = decide_on(vec![account("acme", 70_000)], vec![revoked, approved("laptop")], &empty);
-    assert_eq!((taken.keys.len(), taken.valid_keys().count()), (2, 1));
+    let take_over =
+        decide_on(vec![account("acme", 70_000)], vec![revoked, approved("laptop")], &empty);
+    assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (2, 1));
     for unsound in [
         ApprovedKey { from: Some("10.0.0.0/8\" command=\"x".into()), ..approved("laptop") },
         ApprovedKey { public_key: "AAAA".into(), ..approved("laptop") },
@@ -233,8 +237,8 @@ fn what_can_be_taken_over() {
         ApprovedKey { algorithm: "ssh-rsa".into(), ..approved("laptop") },
         ApprovedKey { name: "a\nb".into(), ..approved("laptop") },
     ] {
-        let taken = of_key(unsound.clone());
-        assert!(taken.keys.is_empty() && taken.refused.len() == 1, "{unsound:?}");
+        let take_over = of_key(unsound.clone());
+        assert!(take_over.keys.is_empty() && take_over.refused.len() == 1, "{unsound:?}");
     }
     let twice = decide_on(
         vec![account("acme", 70_000)],
@@ -245,15 +249,15 @@ fn what_can_be_taken_over() {
 }
 
 #[test]
-fn what_was_taken_over_can_log_in() {
+fn keys_that_were_taken_over_are_published() {
     let fixture = Fixture::new();
     let claims = fixture
         .state
         .read(|tx| Ok::<_, AdmissionError>(registry::backup::read_state(tx)?))
         .unwrap();
     std::fs::remove_dir_all(&fixture.config.paths.admin).unwrap();
-    let taken = decide(claims, &AccountsAndKeys::default(), &fixture.config.accounts.uids());
-    let registry = taken.accept(None, &fixture.config, "root", fixture.now).unwrap();
+    let take_over = decide(claims, &AccountsAndKeys::default(), &fixture.config.accounts.uids());
+    let registry = take_over.accept(None, &fixture.config, "root", fixture.now).unwrap();
     assert_eq!(crate::key::publish(&registry, &fixture.config, fixture.now).unwrap(), 1);
-    assert_eq!(differences(&registry, &fixture.state).unwrap(), []);
+    assert_eq!(compare_copy(&registry, &fixture.state).unwrap(), []);
 }

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::line::Key;
+use super::line::PublishedKey;
 use crate::account::AccountId;
 
-/// The schema of `keys.db`. The table is its primary key's index, which [`find`] searches.
+/// The schema of `keys.db`. The table is its primary key's index, which [`find_key`] searches.
 /// `expires_at` is in seconds since 1970 UTC.
 pub const SCHEMA: &str = "CREATE TABLE key (
     account TEXT NOT NULL,
@@ -57,12 +57,12 @@ impl std::error::Error for Error {
 ///
 /// # Errors
 /// `database` is missing, unreadable, a symbolic link, or not a database of published keys.
-pub fn find(
+pub fn find_key(
     database: &Path,
     account: &AccountId,
     fingerprint: &str,
     now: u64,
-) -> Result<Option<Key>, Error> {
+) -> Result<Option<PublishedKey>, Error> {
     query(database, account, fingerprint, now)
         .map_err(|source| Error { database: database.to_owned(), source })
 }
@@ -72,17 +72,17 @@ fn query(
     account: &AccountId,
     fingerprint: &str,
     now: u64,
-) -> rusqlite::Result<Option<Key>> {
+) -> rusqlite::Result<Option<PublishedKey>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(immutable_uri(database), flags)?;
-    whole(&connection, database)?;
+    check_whole_pages(&connection, database)?;
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     connection
         .query_row(FIND, params![account.as_str(), fingerprint, now], |row| {
-            Ok(Key {
+            Ok(PublishedKey {
                 algorithm: row.get(0)?,
                 public_key: row.get(1)?,
                 from_hosts: row.get(2)?,
@@ -94,13 +94,13 @@ fn query(
 
 /// Refuses a file that ends within a page, because SQLite would read the missing part as zeros.
 /// SQLite itself detects missing pages.
-fn whole(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
+fn check_whole_pages(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
     if length == 0 || !length.is_multiple_of(u64::from(page)) {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        let said = format!("{length} bytes are not whole pages");
-        return Err(rusqlite::Error::SqliteFailure(corrupt, Some(said)));
+        let message = format!("{length} bytes are not whole pages");
+        return Err(rusqlite::Error::SqliteFailure(corrupt, Some(message)));
     }
     Ok(())
 }
@@ -137,26 +137,26 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_key_is_no_key() {
+    fn an_expired_key_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = published(folder.path());
         let acme = "acme".parse().unwrap();
-        let key = find(&path, &acme, "SHA256:b", 1_801_353_599).unwrap().unwrap();
+        let key = find_key(&path, &acme, "SHA256:b", 1_801_353_599).unwrap().unwrap();
         assert_eq!(key.expiry_time.as_deref(), Some("20270131000000Z"));
-        assert_eq!(find(&path, &acme, "SHA256:b", 1_801_353_600).unwrap(), None);
-        assert!(find(&path, &acme, "SHA256:a", u64::MAX).unwrap().is_some());
+        assert_eq!(find_key(&path, &acme, "SHA256:b", 1_801_353_600).unwrap(), None);
+        assert!(find_key(&path, &acme, "SHA256:a", u64::MAX).unwrap().is_some());
     }
 
     #[test]
     fn a_key_belongs_to_one_account() {
         let folder = tempfile::tempdir().unwrap();
         let path = published(folder.path());
-        assert_eq!(find(&path, &"ACME".parse().unwrap(), "SHA256:a", 0).unwrap(), None);
-        assert_eq!(find(&path, &"acme".parse().unwrap(), "SHA256:A", 0).unwrap(), None);
+        assert_eq!(find_key(&path, &"ACME".parse().unwrap(), "SHA256:a", 0).unwrap(), None);
+        assert_eq!(find_key(&path, &"acme".parse().unwrap(), "SHA256:A", 0).unwrap(), None);
     }
 
     #[test]
-    fn the_question_is_one_index_search() {
+    fn the_query_is_one_index_search() {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(published(folder.path())).unwrap();
         let plan: String = connection
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_stays_a_path() {
+    fn special_characters_in_a_path_are_escaped() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a?mode=rwc", "b#c", "d%41", "e f", "ü", "\u{1b}"] {
             let folder = folder.path().join(name);
             std::fs::create_dir(&folder).unwrap();
             let path = published(&folder);
-            assert!(find(&path, &"acme".parse().unwrap(), "SHA256:a", 0).unwrap().is_some());
+            assert!(find_key(&path, &"acme".parse().unwrap(), "SHA256:a", 0).unwrap().is_some());
         }
         assert_eq!(immutable_uri(Path::new("/a?b")), "file:/a%3fb?immutable=1");
     }
@@ -184,19 +184,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.db");
         let acme = "acme".parse().unwrap();
-        assert!(find(&path, &acme, "x", 0).is_err(), "missing");
+        assert!(find_key(&path, &acme, "x", 0).is_err(), "missing");
         assert!(!path.exists());
         std::fs::write(&path, "").unwrap();
-        assert!(find(&path, &acme, "x", 0).is_err(), "empty");
+        assert!(find_key(&path, &acme, "x", 0).is_err(), "empty");
         std::fs::write(&path, "not a database at all, but long enough to be taken for one")
             .unwrap();
-        let error = find(&path, &acme, "x", 0).unwrap_err().to_string();
+        let error = find_key(&path, &acme, "x", 0).unwrap_err().to_string();
         assert!(error.contains("`sftp-import provision`"), "{error}");
         std::fs::remove_file(&path).unwrap();
         published(folder.path());
         for length in [8191, 5000, 4096, 100] {
             std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
-            assert!(find(&path, &acme, "x", 0).is_err(), "{length} bytes of it");
+            assert!(find_key(&path, &acme, "x", 0).is_err(), "{length} bytes of it");
         }
     }
 }

@@ -27,7 +27,7 @@ const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER F
 
 /// The arguments from sshd.
 #[derive(Debug, PartialEq, Eq)]
-struct Question {
+struct KeyQuery {
     database: PathBuf,
     user: OsString,
     fingerprint: OsString,
@@ -35,15 +35,15 @@ struct Question {
 
 /// Why the helper can't answer.
 #[derive(Debug)]
-enum Failure {
+enum HelperError {
     Usage,
     Untrusted(trust::Error),
     Lookup(lookup::Error),
-    Line(line::Unprintable),
+    Line(line::InvalidKeyPart),
     Write(io::Error),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HelperError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage => f.write_str(USAGE),
@@ -57,19 +57,20 @@ impl fmt::Display for Failure {
 
 /// Runs the helper with `arguments`, without the program's name.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let result = parse(arguments).and_then(|question| answer(&question)).and_then(print);
+    let result =
+        parse_arguments(arguments).and_then(|query| find_line(&query)).and_then(print_line);
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            syslog::error(&failure.to_string());
-            ExitCode::from(if matches!(failure, Failure::Usage) { 2 } else { 1 })
+        Err(error) => {
+            syslog::error(&error.to_string());
+            ExitCode::from(if matches!(error, HelperError::Usage) { 2 } else { 1 })
         }
     }
 }
 
 /// Parses `[--database FILE] USER FINGERPRINT`.
-fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Failure> {
-    let mut next = || arguments.next().ok_or(Failure::Usage);
+fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<KeyQuery, HelperError> {
+    let mut next = || arguments.next().ok_or(HelperError::Usage);
     let mut user = next()?;
     let mut database = PathBuf::from(DEFAULT_DATABASE);
     if user == "--database" {
@@ -79,31 +80,33 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Question, Fail
     let fingerprint = next()?;
     let option = user.as_encoded_bytes().starts_with(b"-");
     if option || arguments.next().is_some() {
-        return Err(Failure::Usage);
+        return Err(HelperError::Usage);
     }
-    Ok(Question { database, user, fingerprint })
+    Ok(KeyQuery { database, user, fingerprint })
 }
 
 /// Returns the line to print. `None` if the account has no such key, or it has expired.
-fn answer(question: &Question) -> Result<Option<String>, Failure> {
+fn find_line(query: &KeyQuery) -> Result<Option<String>, HelperError> {
     // sshd runs the helper for any user of the host; a name that can't be an account's has no key.
-    let account = question.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
-    let (Some(account), Some(fingerprint)) = (account, question.fingerprint.to_str()) else {
+    let account = query.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
+    let (Some(account), Some(fingerprint)) = (account, query.fingerprint.to_str()) else {
         return Ok(None);
     };
     // A clock before 1970 counts as 1970.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let database = trust::file(&question.database, trust::ROOT).map_err(Failure::Untrusted)?;
-    let key = lookup::find(&database, &account, fingerprint, now).map_err(Failure::Lookup)?;
-    key.map(|key| line::key_line(&key)).transpose().map_err(Failure::Line)
+    let database =
+        trust::check_file(&query.database, trust::ROOT).map_err(HelperError::Untrusted)?;
+    let key =
+        lookup::find_key(&database, &account, fingerprint, now).map_err(HelperError::Lookup)?;
+    key.map(|key| line::format_key_line(&key)).transpose().map_err(HelperError::Line)
 }
 
 /// Prints the line, if there is one. A closed pipe is not a failure: sshd may close it at any time.
-fn print(line: Option<String>) -> Result<(), Failure> {
+fn print_line(line: Option<String>) -> Result<(), HelperError> {
     let Some(line) = line else { return Ok(()) };
     let mut stdout = io::stdout().lock();
     match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Write(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(HelperError::Write(error)),
         _ => Ok(()),
     }
 }
@@ -114,20 +117,20 @@ mod tests {
 
     use super::*;
 
-    fn parse_words(words: &[&str]) -> Result<Question, Failure> {
-        parse(words.iter().map(OsString::from))
+    fn parse_words(words: &[&str]) -> Result<KeyQuery, HelperError> {
+        parse_arguments(words.iter().map(OsString::from))
     }
 
     #[test]
-    fn understands_what_sshd_calls() {
-        let question = parse_words(&["acme", "SHA256:x"]).unwrap();
-        assert_eq!(question.database, Path::new(DEFAULT_DATABASE));
-        let question = parse_words(&["--database", "/x", "acme", "SHA256:x"]).unwrap();
-        assert_eq!((question.database, question.user), ("/x".into(), "acme".into()));
+    fn parses_the_arguments_from_sshd() {
+        let query = parse_words(&["acme", "SHA256:x"]).unwrap();
+        assert_eq!(query.database, Path::new(DEFAULT_DATABASE));
+        let query = parse_words(&["--database", "/x", "acme", "SHA256:x"]).unwrap();
+        assert_eq!((query.database, query.user), ("/x".into(), "acme".into()));
     }
 
     #[test]
-    fn refuses_any_other_call() {
+    fn refuses_other_arguments() {
         for words in [
             &[][..],
             &["acme"],
@@ -137,7 +140,7 @@ mod tests {
             &["--database", "/x", "acme"],
             &["--help", "x"],
         ] {
-            assert!(matches!(parse_words(words), Err(Failure::Usage)), "{words:?}");
+            assert!(matches!(parse_words(words), Err(HelperError::Usage)), "{words:?}");
         }
     }
 }

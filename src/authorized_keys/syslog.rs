@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn arrives_at_the_socket() {
+    fn sends_a_message_to_the_socket() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("log");
         let receiver = UnixDatagram::bind(&socket).unwrap();

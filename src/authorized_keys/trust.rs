@@ -31,27 +31,27 @@ const OTHERS_WRITE: u32 = 0o022;
 #[derive(Debug)]
 pub struct Error {
     path: PathBuf,
-    reason: Reason,
+    reason: PathFault,
 }
 
 #[derive(Debug)]
-enum Reason {
-    Owner(Kind, u32),
-    Mode(Kind, u32),
-    Wanted(Kind),
+enum PathFault {
+    Owner(PathKind, u32),
+    Mode(PathKind, u32),
+    Wanted(PathKind),
     Links,
     Io(io::Error),
 }
 
-/// The kind of a directory entry. [`Kind::File`] is everything but folders and links.
+/// The kind of a directory entry. [`PathKind::File`] is everything but folders and links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PathKind {
     Folder,
     Link,
     File,
 }
 
-impl Kind {
+impl PathKind {
     fn of(metadata: &Metadata) -> Self {
         match metadata.file_type() {
             kind if kind.is_dir() => Self::Folder,
@@ -62,7 +62,7 @@ impl Kind {
 }
 
 impl Error {
-    fn new(path: &Path, reason: Reason) -> Self {
+    fn new(path: &Path, reason: PathFault) -> Self {
         Self { path: path.to_owned(), reason }
     }
 
@@ -70,12 +70,12 @@ impl Error {
     pub fn fault(&self) -> String {
         let path = self.path.display();
         match &self.reason {
-            Reason::Owner(_, uid) => format!("{path} belongs to user id {uid}, not to root"),
-            Reason::Mode(_, mode) => format!("{path} has mode {mode:04o}: others can write it"),
-            Reason::Wanted(Kind::Folder) => format!("{path} is not a folder"),
-            Reason::Wanted(_) => format!("{path} is not a regular file"),
-            Reason::Links => format!("{path} has too many symbolic links"),
-            Reason::Io(error) => format!("{path}: {error}"),
+            PathFault::Owner(_, uid) => format!("{path} belongs to user id {uid}, not to root"),
+            PathFault::Mode(_, mode) => format!("{path} has mode {mode:04o}: others can write it"),
+            PathFault::Wanted(PathKind::Folder) => format!("{path} is not a folder"),
+            PathFault::Wanted(_) => format!("{path} is not a regular file"),
+            PathFault::Links => format!("{path} has too many symbolic links"),
+            PathFault::Io(error) => format!("{path}: {error}"),
         }
     }
 
@@ -84,15 +84,15 @@ impl Error {
     pub fn fix(&self) -> String {
         let path = self.path.display();
         let command = match &self.reason {
-            Reason::Owner(Kind::Folder, _) => format!("`chown root {path}`"),
-            Reason::Owner(Kind::Link, _) => format!("`chown -h root {path}`"),
-            Reason::Mode(Kind::Folder, _) => format!("`chmod go-w {path}`"),
-            Reason::Owner(Kind::File, _) | Reason::Mode(..) => format!("`rm {path}`"),
-            Reason::Wanted(_) | Reason::Links => format!("remove {path}"),
-            Reason::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            PathFault::Owner(PathKind::Folder, _) => format!("`chown root {path}`"),
+            PathFault::Owner(PathKind::Link, _) => format!("`chown -h root {path}`"),
+            PathFault::Mode(PathKind::Folder, _) => format!("`chmod go-w {path}`"),
+            PathFault::Owner(PathKind::File, _) | PathFault::Mode(..) => format!("`rm {path}`"),
+            PathFault::Wanted(_) | PathFault::Links => format!("remove {path}"),
+            PathFault::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 return "`sftp-import provision`".to_owned();
             }
-            Reason::Io(_) => return "`sftp-import doctor`".to_owned(),
+            PathFault::Io(_) => return "`sftp-import doctor`".to_owned(),
         };
         format!("{command}, then `sftp-import provision`")
     }
@@ -108,10 +108,10 @@ impl std::error::Error for Error {}
 
 /// Checks that the regular file at `path` can be changed by `owners` alone. The exception for
 /// sticky folders does not apply to the folder that contains it. Returns its path without links.
-pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
+pub fn check_file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let real = resolve(path, owners)?;
     if !examine(&real, owners)?.is_file() {
-        return Err(Error::new(&real, Reason::Wanted(Kind::File)));
+        return Err(Error::new(&real, PathFault::Wanted(PathKind::File)));
     }
     let folder = real.parent().unwrap_or(Path::new("/"));
     check_folder(folder, &examine(folder, owners)?, owners)?;
@@ -121,17 +121,19 @@ pub fn file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
 /// Checks that `metadata` is of a folder that belongs to one of `owners` and that nobody else can
 /// write, even if it is sticky. `path` is for the error.
 pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<(), Error> {
-    let wrong = match (Kind::of(metadata), metadata.mode() & 0o7777) {
-        (Kind::Folder, mode) if mode & OTHERS_WRITE != 0 => Some(Reason::Mode(Kind::Folder, mode)),
-        (Kind::Folder, mode) => judge(Kind::Folder, metadata.uid(), mode, owners),
-        _ => Some(Reason::Wanted(Kind::Folder)),
+    let wrong = match (PathKind::of(metadata), metadata.mode() & 0o7777) {
+        (PathKind::Folder, mode) if mode & OTHERS_WRITE != 0 => {
+            Some(PathFault::Mode(PathKind::Folder, mode))
+        }
+        (PathKind::Folder, mode) => check_entry(PathKind::Folder, metadata.uid(), mode, owners),
+        _ => Some(PathFault::Wanted(PathKind::Folder)),
     };
     wrong.map_or(Ok(()), |reason| Err(Error::new(path, reason)))
 }
 
 /// Follows `path` from `/` and checks every part before the next. Returns the path without links.
 pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
-    let failed = |path: &Path, error| Error::new(path, Reason::Io(error));
+    let failed = |path: &Path, error| Error::new(path, PathFault::Io(error));
     // An absolute path begins with `/`, so that is checked first.
     let mut real = PathBuf::from("/");
     let mut left = std::path::absolute(path).map_err(|error| failed(path, error))?;
@@ -149,7 +151,7 @@ pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
         if examine(&next, owners)?.is_symlink() {
             links += 1;
             if links > MAX_LINKS {
-                return Err(Error::new(path, Reason::Links));
+                return Err(Error::new(path, PathFault::Links));
             }
             let target = fs::read_link(&next).map_err(|error| failed(&next, error))?;
             left = target.join(rest);
@@ -163,22 +165,22 @@ pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
 
 /// Reads the metadata of `path` and checks it.
 fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
-    let metadata = fs::symlink_metadata(path).map_err(|e| Error::new(path, Reason::Io(e)))?;
-    match judge(Kind::of(&metadata), metadata.uid(), metadata.mode() & 0o7777, owners) {
+    let metadata = fs::symlink_metadata(path).map_err(|e| Error::new(path, PathFault::Io(e)))?;
+    match check_entry(PathKind::of(&metadata), metadata.uid(), metadata.mode() & 0o7777, owners) {
         None => Ok(metadata),
         Some(reason) => Err(Error::new(path, reason)),
     }
 }
 
 /// Returns the fault of one part of a path. `None` if it has none. A link's mode has no meaning.
-fn judge(kind: Kind, uid: u32, mode: u32, owners: &[u32]) -> Option<Reason> {
+fn check_entry(kind: PathKind, uid: u32, mode: u32, owners: &[u32]) -> Option<PathFault> {
     if !owners.contains(&uid) {
-        return Some(Reason::Owner(kind, uid));
+        return Some(PathFault::Owner(kind, uid));
     }
     let allowed = match kind {
-        Kind::Link => true,
-        Kind::Folder => mode & OTHERS_WRITE == 0 || mode & STICKY != 0,
-        Kind::File => mode & OTHERS_WRITE == 0,
+        PathKind::Link => true,
+        PathKind::Folder => mode & OTHERS_WRITE == 0 || mode & STICKY != 0,
+        PathKind::File => mode & OTHERS_WRITE == 0,
     };
-    (!allowed).then_some(Reason::Mode(kind, mode))
+    (!allowed).then_some(PathFault::Mode(kind, mode))
 }

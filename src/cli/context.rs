@@ -13,7 +13,7 @@ use super::actor::actor;
 use super::admission::refused;
 use super::output::Output;
 use crate::account::AccountId;
-use crate::admission::{self, Admission};
+use crate::admission::{self, Admission, copy_account};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::import::Importer;
 use crate::registry::{self, Registry};
@@ -118,7 +118,8 @@ impl Context {
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
-                admission::begin_if_new(config, &self.state(config)?, &actor()).map_err(refused)
+                admission::open_or_create_registry(config, &self.state(config)?, &actor())
+                    .map_err(refused)
             }
             opened => opened.map_err(|error| refused(error.into())),
         }
@@ -128,7 +129,7 @@ impl Context {
     /// in force.
     pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
         let told = self.state(admission.config).and_then(|state| {
-            admission.copy(&state, Timestamp::now(), id).map_err(refused)?;
+            copy_account(admission.registry, &state, Timestamp::now(), id).map_err(refused)?;
             Ok(state)
         });
         told.map_err(|error| {

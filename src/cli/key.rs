@@ -14,7 +14,7 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
 use crate::config::Config;
-use crate::key::{self, KeyLimits, NewKey, PublicKey, parse};
+use crate::key::{self, KeyRestrictions, NewKey, PublicKey, parse};
 use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
 
@@ -85,13 +85,14 @@ fn add(arguments: &AddKey, config: &Config, context: &Context) -> CliResult {
     let AddKey { account, name, again, .. } = arguments;
     let now = Timestamp::now();
     let key = read_key(&arguments.file)?;
-    let from = arguments.from.as_deref().map(key::from_hosts).transpose()?;
-    let expires_at = arguments.expires.as_deref().map(|text| key::expiry(text, now)).transpose()?;
-    let limits = KeyLimits { from, expires_at };
+    let from = arguments.from.as_deref().map(key::parse_from_hosts).transpose()?;
+    let expires_at =
+        arguments.expires.as_deref().map(|text| key::parse_expiry(text, now)).transpose()?;
+    let restrictions = KeyRestrictions { from, expires_at };
     let state = context.state(config)?;
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    let new = NewKey { name, key: &key, limits, again: *again };
+    let new = NewKey { name, key: &key, restrictions, again: *again };
     let added = admission.add_key(&state, now, account, new).map_err(refused)?;
     context.output().json(&added.key)?;
     let suspended = added.account == AccountState::Suspended;
@@ -147,10 +148,10 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) ->
     let state = context.copy(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
     context.output().json(&row)?;
-    let when = if revoked.before { "was revoked before" } else { "is revoked" };
+    let when = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
     let name = revoked.key.name;
     context.output().line(&format!("key {name:?} of account {account} {when}"))?;
-    if !revoked.before {
+    if !revoked.was_revoked {
         context.output().line(&format!(
             "open sessions continue; to end them: sftp-import account suspend {account}"
         ))?;

@@ -15,86 +15,42 @@ pub enum Level {
     Fail,
 }
 
-/// A group of checks. Findings are printed under its title.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Group {
-    Sshd,
-    Helper,
-    Accounts,
-    Storage,
-    Sidecar,
-    Databases,
-    Notices,
-    Host,
-}
-
-impl Group {
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Sshd => "sshd",
-            Self::Helper => "the keys helper",
-            Self::Accounts => "accounts",
-            Self::Storage => "storage",
-            Self::Sidecar => "the daemon",
-            Self::Databases => "databases",
-            Self::Notices => "mail and webhooks",
-            Self::Host => "the host",
-        }
-    }
-}
-
-/// The name and the group of a check.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// The name that docs/troubleshooting.md uses.
-    pub name: &'static str,
-    pub group: Group,
-}
-
-const fn check(name: &'static str, group: Group) -> Check {
-    Check { name, group }
-}
-
-/// Every check, in the order in which an upload passes what they check.
-pub const CHECKS: &[Check] = &[
-    check("sshd-config", Group::Sshd),
-    check("sshd-drop-in", Group::Sshd),
-    check("sshd-access", Group::Sshd),
-    check("helper-program", Group::Helper),
-    check("keys-folder", Group::Helper),
-    check("helper-answer", Group::Helper),
-    check("account-user", Group::Accounts),
-    check("account-group", Group::Accounts),
-    check("account-keys", Group::Accounts),
-    check("account-chroot", Group::Accounts),
-    check("account-folders", Group::Accounts),
-    check("account-audit", Group::Accounts),
-    check("account-recipients", Group::Accounts),
-    check("file-systems", Group::Storage),
-    check("leases", Group::Storage),
-    check("free-space", Group::Storage),
-    check("watches", Group::Storage),
-    check("sidecar-running", Group::Sidecar),
-    check("sidecar-privileges", Group::Sidecar),
-    check("sidecar-unit", Group::Sidecar),
-    check("login-audit", Group::Sidecar),
-    check("state-database", Group::Databases),
-    check("registry", Group::Databases),
-    check("published-keys", Group::Databases),
-    check("imports-waiting", Group::Databases),
-    check("incoming-full", Group::Databases),
-    check("mail", Group::Notices),
-    check("webhooks", Group::Notices),
-    check("deliveries", Group::Notices),
-    check("clock", Group::Host),
-    check("mandatory-access", Group::Host),
+/// The checks by group, in the order in which an upload passes what they check. Findings are printed
+/// under the title of their group.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("sshd", &["sshd-config", "sshd-drop-in", "sshd-access"]),
+    ("the keys helper", &["helper-program", "keys-folder", "helper-answer"]),
+    (
+        "accounts",
+        &[
+            "account-user",
+            "account-group",
+            "account-keys",
+            "account-chroot",
+            "account-folders",
+            "account-audit",
+            "account-recipients",
+        ],
+    ),
+    ("storage", &["file-systems", "leases", "free-space", "watches"]),
+    ("the daemon", &["sidecar-running", "sidecar-privileges", "sidecar-unit", "login-audit"]),
+    (
+        "databases",
+        &["state-database", "registry", "published-keys", "imports-waiting", "incoming-full"],
+    ),
+    ("mail and webhooks", &["mail", "webhooks", "deliveries"]),
+    ("the host", &["clock", "mandatory-access"]),
 ];
+
+/// Returns the names of all checks, as in docs/troubleshooting.md, in the order of the report.
+pub fn check_names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().flat_map(|(_, names)| names.iter().copied())
+}
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The check's name, one of [`CHECKS`].
+    /// The check's name, one of [`check_names`].
     pub check: &'static str,
     pub level: Level,
     /// The account, if the finding is about one.
@@ -107,7 +63,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(check: &'static str, level: Level, message: impl Into<String>) -> Self {
+    pub(super) fn new(check: &'static str, level: Level, message: impl Into<String>) -> Self {
         Self { check, level, account: None, message: message.into(), log: None, fix: None }
     }
 
@@ -121,6 +77,19 @@ impl Finding {
 
     pub(super) fn fail(check: &'static str, message: impl Into<String>) -> Self {
         Self::new(check, Level::Fail, message)
+    }
+
+    /// Returns `faults`, or if there are none, one finding that `check` passes.
+    pub(super) fn faults_or_ok(
+        faults: impl IntoIterator<Item = Self>,
+        check: &'static str,
+        message: impl Into<String>,
+    ) -> Vec<Self> {
+        let mut faults = faults.into_iter().peekable();
+        match faults.peek() {
+            Some(_) => faults.collect(),
+            None => vec![Self::ok(check, message)],
+        }
     }
 
     /// Sets the account that the finding is about.
@@ -144,8 +113,8 @@ impl Finding {
         self
     }
 
-    /// Returns the group of its check.
-    pub fn group(&self) -> Option<Group> {
-        CHECKS.iter().find(|check| check.name == self.check).map(|check| check.group)
+    /// Returns the title of its check's group.
+    pub fn group(&self) -> Option<&'static str> {
+        GROUPS.iter().find(|(_, names)| names.contains(&self.check)).map(|(title, _)| *title)
     }
 }

@@ -2,7 +2,7 @@
 //! database matches it.
 
 use super::finding::Finding;
-use crate::admission::{AdmissionError, Change, differences};
+use crate::admission::{AdmissionError, CopyChange, compare_copy};
 use crate::config::Config;
 use crate::files::private::NotPrivate;
 use crate::registry::{Error, Registry};
@@ -12,26 +12,26 @@ use crate::state::{State, accounts};
 const CHECK: &str = "registry";
 
 /// Facts about the registry.
-pub(super) struct Facts {
+pub(super) struct RegistryFacts {
     pub opened: Result<Registry, Error>,
     /// Whether the state database has accounts. `None` if it can't be read.
     has_accounts: Option<bool>,
     /// The state database's differences from it. `None` if one of the two can't be read.
-    differences: Option<Result<Vec<Change>, AdmissionError>>,
+    differences: Option<Result<Vec<CopyChange>, AdmissionError>>,
 }
 
 /// Opens the registry and compares it with `state`, if that can be read.
-pub(super) fn gather(config: &Config, state: Option<&State>) -> Facts {
+pub(super) fn gather(config: &Config, state: Option<&State>) -> RegistryFacts {
     let opened = Registry::open(&config.paths.admin, "doctor");
     let has_accounts = state
         .and_then(|state| state.read(accounts::list).ok())
         .map(|accounts| !accounts.is_empty());
     let both = opened.as_ref().ok().zip(state);
-    let differences = both.map(|(registry, state)| differences(registry, state));
-    Facts { opened, has_accounts, differences }
+    let differences = both.map(|(registry, state)| compare_copy(registry, state));
+    RegistryFacts { opened, has_accounts, differences }
 }
 
-pub(super) fn judge(facts: &Facts) -> Finding {
+pub(super) fn judge(facts: &RegistryFacts) -> Finding {
     match &facts.opened {
         Err(Error::Missing(_)) if facts.has_accounts == Some(false) => {
             Finding::ok(CHECK, "none yet: the first account creates it")
@@ -53,7 +53,7 @@ pub(super) fn judge(facts: &Facts) -> Finding {
     }
 }
 
-fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) -> Finding {
+fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError>>) -> Finding {
     let fix = "sftp-import provision";
     let changes = match differences {
         None => return Finding::ok(CHECK, "it exists; the state database can't be compared"),
@@ -63,19 +63,16 @@ fn judge_differences(differences: Option<&Result<Vec<Change>, AdmissionError>>) 
         }
         Some(Ok(changes)) => changes,
     };
-    let mut not_approved = changes.iter().filter(|change| change.was_not_approved()).peekable();
-    let finding = match (not_approved.peek(), changes.first()) {
-        (Some(first), _) => {
-            let first = first.to_string();
-            let count = not_approved.count();
-            Finding::fail(
-                CHECK,
-                format!(
-                    "the state database has accounts or keys that root has not approved ({count}); \
-                     what provision will do first: {first}"
-                ),
-            )
-        }
+    let not_approved: Vec<_> = changes.iter().filter(|change| change.was_not_approved()).collect();
+    let finding = match (not_approved.first(), changes.first()) {
+        (Some(first), _) => Finding::fail(
+            CHECK,
+            format!(
+                "the state database has accounts or keys that root has not approved ({}); what \
+                 provision will do first: {first}",
+                not_approved.len()
+            ),
+        ),
         (None, Some(first)) => Finding::warn(
             CHECK,
             format!(
@@ -95,12 +92,12 @@ mod tests {
     use crate::doctor::finding::Level;
     use crate::registry::Account;
 
-    fn facts(opened: Error, has_accounts: bool) -> Facts {
-        Facts { opened: Err(opened), has_accounts: Some(has_accounts), differences: None }
+    fn facts(opened: Error, has_accounts: bool) -> RegistryFacts {
+        RegistryFacts { opened: Err(opened), has_accounts: Some(has_accounts), differences: None }
     }
 
     #[test]
-    fn a_registry_that_is_not_there_matters_where_there_are_accounts() {
+    fn a_missing_registry_matters_if_there_are_accounts() {
         let missing = || Error::Missing("/x/registry.db".into());
         assert_eq!(judge(&facts(missing(), false)).level, Level::Ok);
         let found = judge(&facts(missing(), true));
@@ -112,17 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_approved_is_worse_than_what_is_lacking() {
+    fn unapproved_rows_are_worse_than_missing_ones() {
         let id: crate::account::AccountId = "acme".parse().unwrap();
         let account = Account {
             id: id.clone(),
             uid: None,
             state: crate::account_state::AccountState::Active,
         };
-        let of = |changes: Vec<Change>| judge_differences(Some(&Ok(changes)));
+        let of = |changes: Vec<CopyChange>| judge_differences(Some(&Ok(changes)));
         assert_eq!(of(vec![]).level, Level::Ok);
-        assert_eq!(of(vec![Change::AddAccount(account.clone())]).level, Level::Warn);
-        let both = of(vec![Change::AddAccount(account), Change::SuspendUnknown(id)]);
+        assert_eq!(of(vec![CopyChange::AddAccount(account.clone())]).level, Level::Warn);
+        let both = of(vec![CopyChange::AddAccount(account), CopyChange::SuspendUnknown(id)]);
         assert_eq!(both.level, Level::Fail);
         assert!(
             both.message.contains("not approved (1); what provision will do first: account acme")

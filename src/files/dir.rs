@@ -50,6 +50,14 @@ impl Folder {
         })
     }
 
+    /// Opens the folder at `path`. `None` if it does not exist.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, FolderError> {
+        match Self::open(path) {
+            Err(FolderError::Missing { .. }) => Ok(None),
+            folder => folder.map(Some),
+        }
+    }
+
     /// Like [`Folder::open`], but returns the kernel's error.
     pub fn at(path: &Path) -> nix::Result<Self> {
         let fd = nix::fcntl::open(path, DIRECTORY, Mode::empty())?;
@@ -95,10 +103,7 @@ impl Folder {
 
     /// Creates the file `name` for writing, after removing an existing file or link of that name.
     pub(crate) fn replace(&self, name: &str, mode: Mode) -> nix::Result<File> {
-        match self.remove(name) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
-        }
+        self.remove_existing(name)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
@@ -124,6 +129,15 @@ impl Folder {
 
     pub(crate) fn remove(&self, name: &str) -> nix::Result<()> {
         unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Removes the file `name`, if it exists. Returns whether it did.
+    pub fn remove_existing(&self, name: &str) -> nix::Result<bool> {
+        match self.remove(name) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Syncs the directory, which makes created, renamed and removed names durable.

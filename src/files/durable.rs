@@ -1,5 +1,5 @@
-//! Files and folders that survive a power failure. A file is synced before it gets its name, and the
-//! folder is synced after that.
+//! Files and folders that survive a power failure. A file is synced before it gets its name, and
+//! the folder is synced after that.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -17,7 +17,8 @@ const FOLDER_MODE: u32 = 0o750;
 /// The mode of files: the group may read.
 const FILE_MODE: u32 = 0o640;
 
-/// Creates `path` and the missing folders above it. On return the name of each new folder is on disk.
+/// Creates `path` and the missing folders above it. On return the name of each new folder is on
+/// disk.
 pub fn create_folders(path: &Path) -> Result<(), IoError> {
     match make_folder(path) {
         Ok(()) => sync_parent(path),
@@ -112,8 +113,8 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Syncs the file or folder `from`, renames it to `to`, and syncs the name. Replaces a file at `to`.
-/// The files in a folder must have been synced.
+/// Syncs the file or folder `from`, renames it to `to`, and syncs the name. Replaces a file at
+/// `to`. The files in a folder must have been synced.
 pub fn publish(from: &Path, to: &Path) -> Result<(), IoError> {
     sync(from)?;
     rename(from, to)

@@ -71,8 +71,8 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Returns a duplicate of the handle as the standard input of a child process. If this process is
-    /// killed, the lock lasts until the child ends.
+    /// Returns a duplicate of the handle as the standard input of a child process. If this process
+    /// is killed, the lock lasts until the child ends.
     pub fn share(&self) -> io::Result<Stdio> {
         Ok(self.file.try_clone()?.into())
     }
@@ -80,8 +80,8 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process that was just forked has a duplicate until
-        // its exec. If this fails, the lock ends with the last duplicate.
+        // Closing the file is not enough: a child process that was just forked has a duplicate
+        // until its exec. If this fails, the lock ends with the last duplicate.
         let _ = self.file.unlock();
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 use nix::unistd::{Group, geteuid};
 
-use super::PublishError;
+use super::error::PublishError;
 use crate::authorized_keys::trust;
 use crate::files::IoError;
 use crate::files::durable::{create_private_file, publish, remove_file};
@@ -31,13 +31,13 @@ pub(super) fn owners() -> [u32; 2] {
 }
 
 /// The folder, open and checked. Invariant: only root can change a name on its path or in it.
-pub(super) struct Folder {
+pub(super) struct KeysFolder {
     /// Has no symbolic links.
     path: PathBuf,
     handle: File,
 }
 
-impl Folder {
+impl KeysFolder {
     /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, PublishError> {
         let above = path.parent().unwrap_or(Path::new("/"));
         trust::resolve(above, &owners()).map_err(PublishError::Untrusted)?;
-        make(path)?;
+        create(path)?;
         let path = trust::resolve(path, &owners()).map_err(PublishError::Untrusted)?;
         let handle = OpenOptions::new()
             .read(true)
@@ -57,8 +57,8 @@ impl Folder {
         Ok(Self { path, handle })
     }
 
-    /// Waits until no other process publishes. Only root can open the lock file, so no other user can
-    /// delay a revocation.
+    /// Waits until no other process publishes. Only root can open the lock file, so no other user
+    /// can delay a revocation.
     pub fn lock(&self) -> Result<FileLock, IoError> {
         LockFile::open(&self.path.join(".lock"))?.lock()
     }
@@ -85,7 +85,7 @@ impl Folder {
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {
         let (new, database) = (&self.path.join(".keys.db.new"), &self.path.join(DATABASE));
-        self.make_empty(new)?;
+        self.create_empty(new)?;
         let filled = fill(new)?;
         publish(new, database)?;
         Ok(filled)
@@ -93,7 +93,7 @@ impl Folder {
 
     /// Creates an empty file at `path` that the folder's group can read. Removes the remains of a
     /// crash first.
-    fn make_empty(&self, path: &Path) -> Result<(), IoError> {
+    fn create_empty(&self, path: &Path) -> Result<(), IoError> {
         remove_file(path)?;
         let file = create_private_file(path)?;
         let group = self.handle.metadata().map_err(IoError::of("examine", &self.path))?.gid();
@@ -103,14 +103,13 @@ impl Folder {
 }
 
 /// Creates the folder if it is missing, and gives it to the helper's group if the host has one.
-fn make(folder: &Path) -> Result<(), IoError> {
+fn create(folder: &Path) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o750).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made.map_err(IoError::of("make", folder))?,
     }
-    if let Some(group) =
-        Group::from_name(GROUP).map_err(IoError::of("find the group of", folder))?
-    {
+    let group = Group::from_name(GROUP).map_err(IoError::of("find the group of", folder))?;
+    if let Some(group) = group {
         chown(folder, None, Some(group.gid.as_raw()))
             .map_err(IoError::of("set the group of", folder))?;
     }

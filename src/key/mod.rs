@@ -4,6 +4,7 @@
 //! strong enough, and is written in canonical form. sshd sees a change of the registry only after
 //! [`publish()`], so a command that changes keys or accounts publishes before it reports success.
 
+mod error;
 mod folder;
 pub mod parse;
 mod publish;
@@ -14,60 +15,29 @@ mod tests;
 
 use jiff::Timestamp;
 
+pub use error::{KeyError, PublishError};
 pub use folder::GROUP;
 pub use parse::PublicKey;
-pub use publish::{PublishError, publish};
-pub use published_diff::{Difference, are_any_published, difference};
-pub use restrictions::{InvalidExpiry, InvalidFrom, expiry, from_hosts};
+pub use publish::publish;
+pub use published_diff::{PublishedDiff, are_any_published, compare_published};
+pub use restrictions::{
+    InvalidExpiry, InvalidFrom, KeyRestrictions, parse_expiry, parse_from_hosts,
+};
 
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::registry::{self, ApprovedKey, RegistryTransaction, accounts, keys};
+use crate::registry::{ApprovedKey, RegistryTransaction, accounts, keys};
 use crate::sanitize::is_unprintable;
 
 /// The longest name of a key, in characters.
 const MAX_NAME: usize = 64;
-
-/// Why a key was not added or not revoked. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    #[error("there is no account {0}")]
-    NoAccount(AccountId),
-    #[error("the account {0} is being removed")]
-    Removing(AccountId),
-    /// The name is not valid.
-    #[error("a key's name {0}")]
-    Name(&'static str),
-    #[error("the account {account} has a key named {name:?} already")]
-    NameTaken { account: AccountId, name: String },
-    /// The account has the same key, perhaps under another name.
-    #[error("the account {account} has this key already: it is the one named {name:?}")]
-    Duplicate { account: AccountId, name: String },
-    /// The account had the same key before.
-    #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
-    RevokedBefore { account: AccountId, name: String, at: Timestamp },
-    /// `key` is the name or fingerprint that was given.
-    #[error("the account {account} has no key {key:?}")]
-    NoKey { account: AccountId, key: String },
-    #[error(transparent)]
-    Registry(#[from] registry::Error),
-}
-
-/// From where and until when a key may be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyLimits {
-    /// The result of [`from_hosts`]. `None` if it may be used from anywhere.
-    pub from: Option<String>,
-    /// The result of [`expiry`]. `None` if it does not expire.
-    pub expires_at: Option<Timestamp>,
-}
 
 /// A key to be added to an account.
 #[derive(Clone, Debug)]
 pub struct NewKey<'a> {
     pub name: &'a str,
     pub key: &'a PublicKey,
-    pub limits: KeyLimits,
+    pub restrictions: KeyRestrictions,
     /// Allows a key that this account had before and that was revoked.
     pub again: bool,
 }
@@ -80,15 +50,15 @@ pub fn add(
     new: NewKey<'_>,
 ) -> Result<(), KeyError> {
     check_new(tx, account, &new)?;
-    let NewKey { name, key, limits, .. } = new;
+    let NewKey { name, key, restrictions, .. } = new;
     let approved = ApprovedKey {
         account: account.clone(),
         name: name.to_owned(),
         algorithm: key.algorithm().to_owned(),
         public_key: key.base64().to_owned(),
         fingerprint: key.fingerprint(),
-        from: limits.from,
-        expires_at: limits.expires_at,
+        from: restrictions.from,
+        expires_at: restrictions.expires_at,
         approved_at: at,
         revoked_at: None,
     };
@@ -124,11 +94,11 @@ pub fn check_new(
 
 /// The result of [`revoke`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revoked {
+pub struct Revocation {
     pub key: ApprovedKey,
     /// It was revoked before this call. The caller publishes nevertheless, because a crash may have
     /// prevented the first publication.
-    pub before: bool,
+    pub was_revoked: bool,
 }
 
 /// Revokes the key of `account` with that name or fingerprint, in the registry.
@@ -137,7 +107,7 @@ pub fn revoke(
     at: Timestamp,
     account: &AccountId,
     name_or_fingerprint: &str,
-) -> Result<Revoked, KeyError> {
+) -> Result<Revocation, KeyError> {
     if accounts::get(tx, account)?.is_none() {
         return Err(KeyError::NoAccount(account.clone()));
     }
@@ -145,9 +115,9 @@ pub fn revoke(
         let key = name_or_fingerprint.to_owned();
         return Err(KeyError::NoKey { account: account.clone(), key });
     };
-    let now = keys::revoke(tx, at, account, &key.fingerprint)?;
+    let revoked_now = keys::revoke(tx, at, account, &key.fingerprint)?;
     key.revoked_at = key.revoked_at.or(Some(at));
-    Ok(Revoked { key, before: !now })
+    Ok(Revocation { key, was_revoked: !revoked_now })
 }
 
 fn check_account(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<(), KeyError> {

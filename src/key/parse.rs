@@ -26,7 +26,7 @@ const ALGORITHMS: [&str; 7] = [
 
 /// Why a file has no key that can be added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum KeyFileError {
     #[error("the file is empty")]
     Empty,
     /// Longer than [`MAX_FILE`].
@@ -64,7 +64,7 @@ pub enum Refusal {
     Damaged(&'static str),
 }
 
-impl Refusal {
+impl KeyFileError {
     /// Returns a command or a hint. `None` if the message itself states what to do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -90,26 +90,26 @@ pub struct PublicKey {
 
 impl PublicKey {
     /// Parses the content of a `.pub` file.
-    pub fn from_file(content: &[u8]) -> Result<Self, Refusal> {
+    pub fn from_file(content: &[u8]) -> Result<Self, KeyFileError> {
         if content.len() > MAX_FILE {
-            return Err(Refusal::TooLong);
+            return Err(KeyFileError::TooLong);
         }
-        let text = std::str::from_utf8(content).map_err(|_| Refusal::Encoding)?;
+        let text = std::str::from_utf8(content).map_err(|_| KeyFileError::Encoding)?;
         let text = text.trim_start_matches('\u{feff}');
-        if let Some(refusal) = foreign(text) {
-            return Err(refusal);
+        if let Some(error) = recognize_foreign(text) {
+            return Err(error);
         }
-        Self::from_line(only_line(text)?)
+        Self::from_line(find_key_line(text)?)
     }
 
-    fn from_line(line: &str) -> Result<Self, Refusal> {
+    fn from_line(line: &str) -> Result<Self, KeyFileError> {
         let mut words = line.split_ascii_whitespace();
-        let name = words.next().ok_or(Refusal::Empty)?;
+        let name = words.next().ok_or(KeyFileError::Empty)?;
         let Some(algorithm) = ALGORITHMS.into_iter().find(|known| *known == name) else {
-            return Err(unknown(line, name));
+            return Err(explain_unknown(line, name));
         };
-        let base64 = words.next().ok_or(Refusal::Damaged(algorithm))?;
-        let damaged = |_| Refusal::Damaged(algorithm);
+        let base64 = words.next().ok_or(KeyFileError::Damaged(algorithm))?;
+        let damaged = |_| KeyFileError::Damaged(algorithm);
         let key =
             ssh_key::PublicKey::from_openssh(&format!("{algorithm} {base64}")).map_err(damaged)?;
         if let KeyData::Rsa(rsa) = key.key_data() {
@@ -117,7 +117,7 @@ impl PublicKey {
         }
         // Encode it again, so that the same key is always the same text.
         let written = key.to_openssh().map_err(damaged)?;
-        let base64 = written.split(' ').nth(1).ok_or(Refusal::Damaged(algorithm))?.to_owned();
+        let base64 = written.split(' ').nth(1).ok_or(KeyFileError::Damaged(algorithm))?.to_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         Ok(Self { algorithm, base64, fingerprint })
     }
@@ -139,11 +139,11 @@ impl PublicKey {
 }
 
 /// Recognizes private keys and public keys of other formats. `None` if `text` is neither.
-fn foreign(text: &str) -> Option<Refusal> {
-    let format = |format, convert| Some(Refusal::Format { format, convert });
+fn recognize_foreign(text: &str) -> Option<KeyFileError> {
+    let format = |format, convert| Some(KeyFileError::Format { format, convert });
     let private = text.contains("PRIVATE KEY-----") || text.contains("Private-Lines:");
     if private || text.trim_start().starts_with("PuTTY-User-Key-File") {
-        Some(Refusal::Private)
+        Some(KeyFileError::Private)
     } else if text.contains("---- BEGIN SSH2 PUBLIC KEY ----") {
         format("PuTTY's and SSH2's", "RFC4716")
     } else if text.contains("-----BEGIN RSA PUBLIC KEY-----") {
@@ -156,34 +156,34 @@ fn foreign(text: &str) -> Option<Refusal> {
 }
 
 /// Returns the line with the key: the only one that is neither empty nor a comment.
-fn only_line(text: &str) -> Result<&str, Refusal> {
+fn find_key_line(text: &str) -> Result<&str, KeyFileError> {
     let mut lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let first = lines.next().ok_or(Refusal::Empty)?;
+    let first = lines.next().ok_or(KeyFileError::Empty)?;
     let rest: Vec<&str> = lines.collect();
     if rest.is_empty() {
         return Ok(first);
     }
     let is_key = |line: &&str| line.split_ascii_whitespace().any(is_algorithm);
     Err(if rest.iter().any(is_key) {
-        Refusal::Several
+        KeyFileError::Several
     } else if is_key(&first) {
-        Refusal::Broken
+        KeyFileError::Broken
     } else {
-        Refusal::Unknown
+        KeyFileError::Unknown
     })
 }
 
 /// Explains why a line does not begin with an accepted kind.
-fn unknown(line: &str, name: &str) -> Refusal {
+fn explain_unknown(line: &str, name: &str) -> KeyFileError {
     if name.contains("-cert-v0") {
-        Refusal::Certificate
+        KeyFileError::Certificate
     } else if name == "ssh-dss" {
-        Refusal::Dsa
+        KeyFileError::Dsa
     } else if line.split_ascii_whitespace().skip(1).any(is_algorithm) {
-        Refusal::Options
+        KeyFileError::Options
     } else {
-        Refusal::Unknown
+        KeyFileError::Unknown
     }
 }
 
@@ -191,9 +191,13 @@ fn is_algorithm(word: &str) -> bool {
     ALGORITHMS.contains(&word) || word == "ssh-dss" || word.contains("-cert-v0")
 }
 
-fn check_rsa(key: &RsaPublicKey) -> Result<(), Refusal> {
-    let modulus = key.n.as_positive_bytes().ok_or(Refusal::Damaged("ssh-rsa"))?;
+fn check_rsa(key: &RsaPublicKey) -> Result<(), KeyFileError> {
+    let modulus = key.n.as_positive_bytes().ok_or(KeyFileError::Damaged("ssh-rsa"))?;
     let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     let bits = modulus.len() * 8 - unused;
-    if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) { Ok(()) } else { Err(Refusal::RsaBits(bits)) }
+    if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        Ok(())
+    } else {
+        Err(KeyFileError::RsaBits(bits))
+    }
 }

@@ -9,35 +9,18 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::folder::Folder;
+use super::error::PublishError;
+use super::folder::KeysFolder;
 use crate::authorized_keys::lookup::SCHEMA;
-use crate::authorized_keys::trust;
 use crate::config::Config;
-use crate::files::IoError;
+use crate::registry::Registry;
 use crate::registry::keys::{PublishableKey, for_each_usable};
-use crate::registry::{self, Registry};
-
-/// The keys could not be published. The last publication stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    #[error(transparent)]
-    Io(#[from] IoError),
-    /// Another user than root can change the path of the published keys.
-    #[error("cannot use the path of the published keys")]
-    Untrusted(#[source] trust::Error),
-    #[error("cannot write the published keys")]
-    Write(#[source] rusqlite::Error),
-    #[error("cannot read the published keys")]
-    Read(#[source] rusqlite::Error),
-    #[error(transparent)]
-    Registry(#[from] registry::Error),
-}
 
 /// Publishes every key that may be used at `now`, and returns their number. On return the keys are
 /// in force and on disk.
 pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
-    let folder = Folder::open(&config.paths.keys)?;
-    let _turn = folder.lock()?;
+    let folder = KeysFolder::open(&config.paths.keys)?;
+    let _lock = folder.lock()?;
     folder.replace(|new| write(registry, new, now, &config.accounts.uids()))
 }
 
@@ -50,27 +33,23 @@ fn write(
     uids: &RangeInclusive<u32>,
 ) -> Result<u64, PublishError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(PublishError::Write)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     for (pragma, value) in
         [("journal_mode", "off"), ("synchronous", "off"), ("locking_mode", "exclusive")]
     {
-        connection.pragma_update(None, pragma, value).map_err(PublishError::Write)?;
+        connection.pragma_update(None, pragma, value)?;
     }
-    let transaction = connection.transaction().map_err(PublishError::Write)?;
-    transaction.execute_batch(SCHEMA).map_err(PublishError::Write)?;
-    let mut insert = transaction
-        .prepare("INSERT INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-        .map_err(PublishError::Write)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    let mut insert = transaction.prepare("INSERT INTO key VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let take = |key: PublishableKey<'_>| {
         let PublishableKey { account, fingerprint, algorithm, public_key, from, expires_at } = key;
-        insert
-            .execute(params![account, fingerprint, algorithm, public_key, from, expires_at])
-            .map(|_| ())
-            .map_err(PublishError::Write)
+        insert.execute(params![account, fingerprint, algorithm, public_key, from, expires_at])?;
+        Ok::<_, PublishError>(())
     };
     let count = registry.read(|tx| for_each_usable(tx, now, uids, take))?;
     drop(insert);
-    transaction.commit().map_err(PublishError::Write)?;
-    connection.close().map_err(|(_, error)| PublishError::Write(error))?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)?;
     Ok(count)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::PublishError;
+use super::error::PublishError;
 use super::folder::owners;
 use crate::authorized_keys::trust;
 use crate::config::Config;
@@ -15,23 +15,23 @@ use crate::registry::{self, Registry};
 
 /// How the published keys differ from the registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub struct PublishedDiff {
     /// Keys that should work and are not published.
     pub missing: usize,
     /// Keys that are published and should not work: revoked, changed, or of a suspended account.
-    pub revoked: usize,
+    pub stale: usize,
     /// Keys that are published exactly as the registry has them.
-    pub right: usize,
+    pub matching: usize,
 }
 
-type Row = (String, String, String, Option<String>, Option<i64>);
+type PublishedRow = (String, String, String, Option<String>, Option<i64>);
 
 /// Compares the published keys with those that `registry` allows at `now`.
-pub fn difference(
+pub fn compare_published(
     registry: &Registry,
     config: &Config,
     now: Timestamp,
-) -> Result<Difference, PublishError> {
+) -> Result<PublishedDiff, PublishError> {
     let mut wanted = BTreeSet::new();
     registry.read(|tx| {
         for_each_usable(tx, now, &config.accounts.uids(), |key| {
@@ -46,24 +46,24 @@ pub fn difference(
         })
     })?;
     let database =
-        trust::file(&config.paths.keys_db(), &owners()).map_err(PublishError::Untrusted)?;
-    let mut published = published(&database).map_err(PublishError::Read)?;
+        trust::check_file(&config.paths.keys_db(), &owners()).map_err(PublishError::Untrusted)?;
+    let mut published = read_published(&database).map_err(PublishError::Read)?;
     // A published key that has expired does no harm: the helper checks the time.
     published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
-    Ok(Difference {
+    Ok(PublishedDiff {
         missing: wanted.difference(&published).count(),
-        revoked: published.difference(&wanted).count(),
-        right: wanted.intersection(&published).count(),
+        stale: published.difference(&wanted).count(),
+        matching: wanted.intersection(&published).count(),
     })
 }
 
 /// Whether any keys are published. Returns true for a database that can't be read.
 pub fn are_any_published(config: &Config) -> bool {
     let database = config.paths.keys_db();
-    database.exists() && published(&database).map_or(true, |keys| !keys.is_empty())
+    database.exists() && read_published(&database).map_or(true, |keys| !keys.is_empty())
 }
 
-fn published(database: &Path) -> rusqlite::Result<BTreeSet<Row>> {
+fn read_published(database: &Path) -> rusqlite::Result<BTreeSet<PublishedRow>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags)?;
     let mut statement = connection

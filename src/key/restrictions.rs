@@ -28,23 +28,32 @@ pub enum InvalidExpiry {
     Past(Timestamp),
 }
 
+/// From where and until when a key may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRestrictions {
+    /// The result of [`parse_from_hosts`]. `None` if it may be used from anywhere.
+    pub from: Option<String>,
+    /// The result of [`parse_expiry`]. `None` if it does not expire.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Parses a comma-separated list of addresses and networks, and returns it as a value for
 /// `from="…"`.
 ///
 /// Two forms are refused because sshd would reject the key or never match it: a network with bits
 /// set after its prefix length, and an IPv4 address mapped into IPv6, which sshd compares as IPv4.
-pub fn from_hosts(text: &str) -> Result<String, InvalidFrom> {
+pub fn parse_from_hosts(text: &str) -> Result<String, InvalidFrom> {
     let entries: Result<Vec<String>, _> = text
         .split(',')
         .map(|entry| {
             let entry = entry.trim();
-            host(entry).map_err(|problem| InvalidFrom { text: entry.to_owned(), problem })
+            parse_host(entry).map_err(|problem| InvalidFrom { text: entry.to_owned(), problem })
         })
         .collect();
     Ok(entries?.join(","))
 }
 
-fn host(entry: &str) -> Result<String, String> {
+fn parse_host(entry: &str) -> Result<String, String> {
     let (address, length) = match entry.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (entry, None),
@@ -83,7 +92,7 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
 
 /// Parses the time from which a key no longer works, rounded down to seconds. A date means 00:00
 /// UTC of that day.
-pub fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
+pub fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
     // Try an instant first: the parser of dates accepts one too and drops its time.
     let at = match text.parse::<Timestamp>() {
@@ -104,19 +113,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_addresses_and_networks() {
+    fn accepts_addresses_and_networks() {
         for (text, from) in [
             ("192.0.2.7", "192.0.2.7"),
             ("192.0.2.0/24, 2001:DB8:0::/32", "192.0.2.0/24,2001:db8::/32"),
             ("0.0.0.0/0,::/0", "0.0.0.0/0,::/0"),
             ("10.1.2.3/32,::1/128", "10.1.2.3/32,::1/128"),
         ] {
-            assert_eq!(from_hosts(text).as_deref(), Ok(from));
+            assert_eq!(parse_from_hosts(text).as_deref(), Ok(from));
         }
     }
 
     #[test]
-    fn refuses_what_sshd_would_read_otherwise() {
+    fn refuses_what_sshd_would_interpret_differently() {
         for text in [
             "",
             ",",
@@ -140,26 +149,26 @@ mod tests {
             "10.0.0.1\n10.0.0.2",
             "10.0.0.0/255.0.0.0",
         ] {
-            assert!(from_hosts(text).is_err(), "{text:?}");
+            assert!(parse_from_hosts(text).is_err(), "{text:?}");
         }
-        let error = from_hosts("10.1.2.3/8").unwrap_err().to_string();
+        let error = parse_from_hosts("10.1.2.3/8").unwrap_err().to_string();
         assert!(error.ends_with("the network is 10.0.0.0/8"), "{error}");
-        let error = from_hosts("::ffff:10.1.2.3").unwrap_err().to_string();
+        let error = parse_from_hosts("::ffff:10.1.2.3").unwrap_err().to_string();
         assert!(error.ends_with("must be written 10.1.2.3"), "{error}");
     }
 
     #[test]
-    fn an_expiry_is_a_date_or_an_instant_to_come() {
+    fn an_expiry_is_a_future_date_or_instant() {
         let now: Timestamp = "2026-05-01T00:00:00Z".parse().unwrap();
         for (text, at) in [
             ("2027-01-31", "2027-01-31T00:00:00Z"),
             ("2027-01-31T12:00:00.9+02:00", "2027-01-31T10:00:00Z"),
             ("2026-05-01T00:00:01Z", "2026-05-01T00:00:01Z"),
         ] {
-            assert_eq!(expiry(text, now), Ok(at.parse().unwrap()), "{text}");
+            assert_eq!(parse_expiry(text, now), Ok(at.parse().unwrap()), "{text}");
         }
         for text in ["2026-05-01", "2026-04-30T23:59:59Z", "2026-05-01T00:00:00.5Z"] {
-            assert!(matches!(expiry(text, now), Err(InvalidExpiry::Past(_))), "{text}");
+            assert!(matches!(parse_expiry(text, now), Err(InvalidExpiry::Past(_))), "{text}");
         }
         for text in [
             "",
@@ -172,7 +181,7 @@ mod tests {
             "2027-01-31T12:00:00Z\"",
             "\"2027-1-31",
         ] {
-            assert!(matches!(expiry(text, now), Err(InvalidExpiry::Unreadable(_))), "{text}");
+            assert!(matches!(parse_expiry(text, now), Err(InvalidExpiry::Unreadable(_))), "{text}");
         }
     }
 }

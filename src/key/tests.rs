@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::parse::Refusal;
+use super::parse::KeyFileError;
 use super::*;
 use crate::authorized_keys::lookup;
 use crate::config::{Accounts, Config};
-use crate::registry::{Account, Registry};
+use crate::registry::{self, Account, Registry};
 use crate::sanitize::chain;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -22,13 +22,13 @@ fn key(name: &str) -> PublicKey {
     PublicKey::from_file(&fixture(name)).unwrap()
 }
 
-fn refusal(content: impl AsRef<[u8]>) -> Refusal {
+fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
 /// The fingerprints are those that `ssh-keygen -l` prints.
 #[test]
-fn takes_every_kind_that_sshd_takes() {
+fn accepts_every_kind_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
         ("ed25519", "ssh-ed25519", "1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c"),
         ("ecdsa-256", "ecdsa-sha2-nistp256", "mdyYnN225agMSm1xtfNIPoozuUccMXdqWHXZaL2e1ok"),
@@ -52,7 +52,7 @@ fn takes_every_kind_that_sshd_takes() {
 }
 
 #[test]
-fn takes_a_key_however_it_was_pasted() {
+fn accepts_a_key_however_it_was_pasted() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let (algorithm, rest) = plain.trim().split_once(' ').unwrap();
     let base64 = rest.split(' ').next().unwrap();
@@ -68,35 +68,35 @@ fn takes_a_key_however_it_was_pasted() {
 }
 
 #[test]
-fn refuses_other_formats_and_says_which() {
+fn refuses_other_formats_by_name() {
     let header = |kind: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\nAAAA\n");
     for kind in ["", "OPENSSH ", "RSA ", "EC ", "ENCRYPTED "] {
-        assert_eq!(refusal(header(kind)), Refusal::Private);
+        assert_eq!(parse_error(header(kind)), KeyFileError::Private);
     }
-    assert_eq!(refusal("PuTTY-User-Key-File-3: ssh-ed25519\n"), Refusal::Private);
+    assert_eq!(parse_error("PuTTY-User-Key-File-3: ssh-ed25519\n"), KeyFileError::Private);
     for (file, name) in
         [("ed25519.rfc4716", "RFC4716"), ("rsa-3072.pem", "PEM"), ("rsa-3072.pkcs8", "PKCS8")]
     {
-        let refusal = refusal(fixture(file));
+        let error = parse_error(fixture(file));
         assert!(
-            matches!(refusal, Refusal::Format { convert, .. } if convert == name),
-            "{refusal:?}"
+            matches!(error, KeyFileError::Format { convert, .. } if convert == name),
+            "{error:?}"
         );
-        assert!(refusal.hint().unwrap().contains(&format!("-m {name} ")));
+        assert!(error.hint().unwrap().contains(&format!("-m {name} ")));
     }
-    assert_eq!(refusal("s\0s\0h\0-\0\u{1}\u{80}".as_bytes()), Refusal::Unknown);
-    assert_eq!(refusal(b"\xff\xfes\0s\0h\0"), Refusal::Encoding);
-    assert_eq!(refusal(vec![b'a'; parse::MAX_FILE + 1]), Refusal::TooLong);
-    assert_eq!(refusal("# nothing\n \n"), Refusal::Empty);
+    assert_eq!(parse_error("s\0s\0h\0-\0\u{1}\u{80}".as_bytes()), KeyFileError::Unknown);
+    assert_eq!(parse_error(b"\xff\xfes\0s\0h\0"), KeyFileError::Encoding);
+    assert_eq!(parse_error(vec![b'a'; parse::MAX_FILE + 1]), KeyFileError::TooLong);
+    assert_eq!(parse_error("# nothing\n \n"), KeyFileError::Empty);
 }
 
 #[test]
 fn refuses_weak_and_foreign_keys() {
-    assert_eq!(refusal(fixture("rsa-2048.pub")), Refusal::RsaBits(2048));
-    assert_eq!(refusal(fixture("dsa.pub")), Refusal::Dsa);
-    assert_eq!(refusal(fixture("certificate.pub")), Refusal::Certificate);
-    assert_eq!(refusal("ssh-quantum AAAA"), Refusal::Unknown);
-    assert_eq!(refusal("hello"), Refusal::Unknown);
+    assert_eq!(parse_error(fixture("rsa-2048.pub")), KeyFileError::RsaBits(2048));
+    assert_eq!(parse_error(fixture("dsa.pub")), KeyFileError::Dsa);
+    assert_eq!(parse_error(fixture("certificate.pub")), KeyFileError::Certificate);
+    assert_eq!(parse_error("ssh-quantum AAAA"), KeyFileError::Unknown);
+    assert_eq!(parse_error("hello"), KeyFileError::Unknown);
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn refuses_options_and_several_keys() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let other = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
     for options in ["restrict", "command=\"sh\"", "from=\"a b\"", "cert-authority"] {
-        assert_eq!(refusal(format!("{options} {plain}")), Refusal::Options);
+        assert_eq!(parse_error(format!("{options} {plain}")), KeyFileError::Options);
     }
-    assert_eq!(refusal(format!("{plain}{other}")), Refusal::Several);
-    assert_eq!(refusal(format!("{plain}restrict {other}")), Refusal::Several);
+    assert_eq!(parse_error(format!("{plain}{other}")), KeyFileError::Several);
+    assert_eq!(parse_error(format!("{plain}restrict {other}")), KeyFileError::Several);
     let (head, tail) = plain.split_at(40);
-    assert_eq!(refusal(format!("{head}\n{tail}")), Refusal::Broken);
+    assert_eq!(parse_error(format!("{head}\n{tail}")), KeyFileError::Broken);
 }
 
 /// After any cut or changed byte the key is refused or is another key, and nothing panics.
@@ -128,10 +128,10 @@ fn refuses_damaged_keys() {
             assert_ne!(key.fingerprint(), whole.fingerprint(), "{position}");
         }
     }
-    assert_eq!(refusal("ssh-ed25519"), Refusal::Damaged("ssh-ed25519"));
+    assert_eq!(parse_error("ssh-ed25519"), KeyFileError::Damaged("ssh-ed25519"));
     // The first word names another kind than the key itself.
     let swapped = plain.replacen("ecdsa-sha2-nistp256", "ssh-ed25519", 1);
-    assert_eq!(refusal(swapped), Refusal::Damaged("ssh-ed25519"));
+    assert_eq!(parse_error(swapped), KeyFileError::Damaged("ssh-ed25519"));
 }
 
 struct Fixture {
@@ -157,12 +157,17 @@ impl Fixture {
         Self { folder, config, registry, acme, now }
     }
 
-    fn add(&self, name: &str, key: &PublicKey, limits: KeyLimits) -> Result<(), KeyError> {
-        self.try_add(&self.registry, NewKey { name, key, limits, again: false })
+    fn add(
+        &self,
+        name: &str,
+        key: &PublicKey,
+        restrictions: KeyRestrictions,
+    ) -> Result<(), KeyError> {
+        self.try_add(&self.registry, NewKey { name, key, restrictions, again: false })
     }
 
     fn add_again(&self, name: &str, key: &PublicKey) -> Result<(), KeyError> {
-        let new = NewKey { name, key, limits: KeyLimits::default(), again: true };
+        let new = NewKey { name, key, restrictions: KeyRestrictions::default(), again: true };
         self.try_add(&self.registry, new)
     }
 
@@ -170,7 +175,7 @@ impl Fixture {
         registry.write(|tx| add(tx, self.now, &self.acme, new))
     }
 
-    fn revoke(&self, name: &str) -> Revoked {
+    fn revoke(&self, name: &str) -> Revocation {
         self.registry.write(|tx| revoke(tx, self.now, &self.acme, name)).unwrap()
     }
 
@@ -188,35 +193,36 @@ impl Fixture {
 
     fn is_published(&self, key: &PublicKey) -> bool {
         let now = self.now.as_second() as u64;
-        lookup::find(&self.database(), &self.acme, &key.fingerprint(), now).unwrap().is_some()
+        lookup::find_key(&self.database(), &self.acme, &key.fingerprint(), now).unwrap().is_some()
     }
 }
 
 #[test]
-fn an_account_has_a_key_and_a_name_once() {
+fn keys_and_names_are_unique_within_an_account() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
-    fixture.add("laptop", &ed, KeyLimits::default()).unwrap();
-    let error = fixture.add("other", &ed, KeyLimits::default()).unwrap_err().to_string();
+    fixture.add("laptop", &ed, KeyRestrictions::default()).unwrap();
+    let error = fixture.add("other", &ed, KeyRestrictions::default()).unwrap_err().to_string();
     assert!(error.contains("\"laptop\""), "{error}");
-    let error = fixture.add("laptop", &key("rsa-3072.pub"), KeyLimits::default()).unwrap_err();
+    let error =
+        fixture.add("laptop", &key("rsa-3072.pub"), KeyRestrictions::default()).unwrap_err();
     assert!(matches!(error, KeyError::NameTaken { .. }));
     let revoked = fixture.revoke("laptop");
-    assert!(!revoked.before && revoked.key.revoked_at.is_some());
+    assert!(!revoked.was_revoked && revoked.key.revoked_at.is_some());
     // Both can be used again.
     fixture.add_again("laptop", &ed).unwrap();
-    assert!(!fixture.revoke(&ed.fingerprint()).before);
-    assert!(fixture.revoke("laptop").before);
+    assert!(!fixture.revoke(&ed.fingerprint()).was_revoked);
+    assert!(fixture.revoke("laptop").was_revoked);
 }
 
 #[test]
-fn a_key_that_was_revoked_is_added_when_that_is_meant() {
+fn a_revoked_key_is_added_only_with_again() {
     let fixture = Fixture::new();
     let (ed, rsa) = (key("ed25519.pub"), key("rsa-3072.pub"));
-    fixture.add("laptop", &ed, KeyLimits::default()).unwrap();
+    fixture.add("laptop", &ed, KeyRestrictions::default()).unwrap();
     fixture.revoke("laptop");
-    fixture.add("laptop", &rsa, KeyLimits::default()).unwrap();
-    let error = fixture.add("other", &ed, KeyLimits::default()).unwrap_err();
+    fixture.add("laptop", &rsa, KeyRestrictions::default()).unwrap();
+    let error = fixture.add("other", &ed, KeyRestrictions::default()).unwrap_err();
     assert!(matches!(&error, KeyError::RevokedBefore { name, at, .. }
         if name == "laptop" && at.as_millisecond() == fixture.now.as_millisecond()));
     assert!(error.to_string().contains("was revoked at 20"), "{error}");
@@ -224,27 +230,27 @@ fn a_key_that_was_revoked_is_added_when_that_is_meant() {
 }
 
 #[test]
-fn a_name_is_one_a_person_can_read() {
+fn a_key_name_is_readable() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
     let long = "x".repeat(65);
     let unprintable =
         ["a\n", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{3164}b", "a\u{e0041}", "\u{61c}a"];
     for name in ["", " ", " a", "SHA256:x", &long].into_iter().chain(unprintable) {
-        let error = fixture.add(name, &ed, KeyLimits::default()).unwrap_err();
+        let error = fixture.add(name, &ed, KeyRestrictions::default()).unwrap_err();
         assert!(matches!(error, KeyError::Name(_)), "{name:?}");
     }
-    fixture.add(&"é".repeat(64), &ed, KeyLimits::default()).unwrap();
+    fixture.add(&"é".repeat(64), &ed, KeyRestrictions::default()).unwrap();
 }
 
 #[test]
 fn only_usable_keys_are_published() {
     let fixture = Fixture::new();
     let [usable, expired, revoked] = ["ed25519.pub", "ecdsa-256.pub", "rsa-3072.pub"].map(key);
-    fixture.add("usable", &usable, KeyLimits::default()).unwrap();
-    let past = KeyLimits { expires_at: Some(fixture.now), from: None };
+    fixture.add("usable", &usable, KeyRestrictions::default()).unwrap();
+    let past = KeyRestrictions { expires_at: Some(fixture.now), from: None };
     fixture.add("expired", &expired, past).unwrap();
-    fixture.add("revoked", &revoked, KeyLimits::default()).unwrap();
+    fixture.add("revoked", &revoked, KeyRestrictions::default()).unwrap();
     fixture.revoke("revoked");
     assert_eq!(fixture.publish(), 1);
     assert!(fixture.is_published(&usable));
@@ -265,15 +271,16 @@ fn only_usable_keys_are_published() {
 }
 
 #[test]
-fn limits_reach_the_line() {
+fn restrictions_are_published() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
     let expires_at = fixture.now + SignedDuration::from_hours(1);
-    let limits = KeyLimits { from: Some("192.0.2.0/24".into()), expires_at: Some(expires_at) };
+    let limits =
+        KeyRestrictions { from: Some("192.0.2.0/24".into()), expires_at: Some(expires_at) };
     fixture.add("laptop", &ed, limits).unwrap();
     fixture.publish();
     let now = fixture.now.as_second() as u64;
-    let found = lookup::find(&fixture.database(), &fixture.acme, &ed.fingerprint(), now);
+    let found = lookup::find_key(&fixture.database(), &fixture.acme, &ed.fingerprint(), now);
     let found = found.unwrap().unwrap();
     assert_eq!(found.from_hosts.as_deref(), Some("192.0.2.0/24"));
     let written = expires_at.strftime("%Y%m%d%H%M%SZ").to_string();
@@ -282,9 +289,9 @@ fn limits_reach_the_line() {
 
 /// A takeover can add an account with such an id.
 #[test]
-fn keys_of_a_user_that_is_no_accounts_are_not_published() {
+fn keys_outside_the_uid_range_are_not_published() {
     let fixture = Fixture::new();
-    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    fixture.add("laptop", &key("ed25519.pub"), KeyRestrictions::default()).unwrap();
     let Accounts { first_uid, last_uid, .. } = fixture.config.accounts;
     for (uid, published) in
         [(0, 0), (1000, 0), (first_uid - 1, 0), (first_uid, 1), (last_uid, 1), (last_uid + 1, 0)]
@@ -295,7 +302,7 @@ fn keys_of_a_user_that_is_no_accounts_are_not_published() {
 }
 
 #[test]
-fn a_link_in_the_way_is_not_followed() {
+fn links_in_the_folder_are_not_followed() {
     let fixture = Fixture::new();
     fixture.publish();
     let (folder, outside) = (&fixture.config.paths.keys, fixture.folder.path());
@@ -310,12 +317,12 @@ fn a_link_in_the_way_is_not_followed() {
 }
 
 #[test]
-fn what_a_crash_left_is_no_obstacle() {
+fn publishing_works_after_a_crash() {
     let fixture = Fixture::new();
     fixture.publish();
     let left = fixture.config.paths.keys.join(".keys.db.new");
     fs::write(&left, "half a file").unwrap();
-    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    fixture.add("laptop", &key("ed25519.pub"), KeyRestrictions::default()).unwrap();
     assert_eq!(fixture.publish(), 1);
     assert!(!left.exists());
     let mode = fs::metadata(fixture.database()).unwrap().permissions().mode();
@@ -329,7 +336,7 @@ fn a_folder_that_others_can_write_is_refused() {
     fixture.publish();
     let keys = &fixture.config.paths.keys;
     let before = fs::read(fixture.database()).unwrap();
-    fixture.add("laptop", &key("ed25519.pub"), KeyLimits::default()).unwrap();
+    fixture.add("laptop", &key("ed25519.pub"), KeyRestrictions::default()).unwrap();
     for mode in [0o770, 0o752, 0o1777] {
         fs::set_permissions(keys, Permissions::from_mode(mode)).unwrap();
         let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
@@ -352,7 +359,7 @@ fn a_folder_that_others_can_write_is_refused() {
 
 /// The owner of a folder could put a link where root is about to create something.
 #[test]
-fn no_folder_is_made_where_others_can_write() {
+fn no_folder_is_created_where_others_can_write() {
     let mut fixture = Fixture::new();
     let open = fixture.folder.path().join("open");
     fs::create_dir(&open).unwrap();
@@ -364,7 +371,7 @@ fn no_folder_is_made_where_others_can_write() {
 
 /// The daemon can't read the folder, so it reports the folder's time.
 #[test]
-fn the_time_of_the_folder_is_that_of_the_last_publication() {
+fn the_folders_time_is_the_last_publications() {
     let fixture = Fixture::new();
     fixture.publish();
     let handle = File::open(&fixture.config.paths.keys).unwrap();
@@ -394,7 +401,7 @@ fn no_change_is_lost_between_publishers() {
                 let registry = Registry::open(&config.paths.admin, "test").unwrap();
                 let key = key(file);
                 let is_published = || {
-                    let found = lookup::find(
+                    let found = lookup::find_key(
                         &config.paths.keys_db(),
                         &acme,
                         &key.fingerprint(),
@@ -403,8 +410,8 @@ fn no_change_is_lost_between_publishers() {
                     found.unwrap().is_some()
                 };
                 for _ in 0..10 {
-                    let limits = KeyLimits::default();
-                    let new = NewKey { name: file, key: &key, limits, again: true };
+                    let restrictions = KeyRestrictions::default();
+                    let new = NewKey { name: file, key: &key, restrictions, again: true };
                     registry.write(|tx| add(tx, now, &acme, new)).unwrap();
                     publish(&registry, &config, now).unwrap();
                     assert!(is_published(), "{file} added");

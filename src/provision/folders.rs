@@ -10,15 +10,15 @@ use std::path::Path;
 
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 
-use super::host::Owned;
-use super::step::Wanted;
+use super::host::Ownership;
+use super::step::RequiredFolders;
 use crate::account::AccountId;
 use crate::files::IoError;
 use crate::files::durable::remove_folder;
 use crate::spool::{self, Layout};
 
 /// Creates the folder `path` if it is missing, and sets its owner, group and mode.
-pub(super) fn make(path: &Path, want: Owned) -> Result<(), IoError> {
+pub(super) fn ensure(path: &Path, want: Ownership) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(IoError::new("make the folder", path, error));
@@ -43,11 +43,15 @@ fn open(path: &Path) -> Result<File, IoError> {
 /// Creates the account's chroot under a hidden name and renames it when it is complete. So the
 /// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
 /// is linked before the first session.
-pub(super) fn add(layout: &Layout, account: &AccountId, want: &Wanted) -> Result<(), IoError> {
+pub(super) fn add(
+    layout: &Layout,
+    account: &AccountId,
+    want: &RequiredFolders,
+) -> Result<(), IoError> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
     remove_folder(&new)?; // the remains of a crash
-    mend(layout, &new, want)?;
+    fix(layout, &new, want)?;
     let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(IoError::of("make the folder", &chroot))
 }
@@ -59,12 +63,12 @@ pub(super) fn flush(root: &Path) -> Result<(), IoError> {
 
 /// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
 /// to the log socket.
-pub(super) fn mend(layout: &Layout, chroot: &Path, want: &Wanted) -> Result<(), IoError> {
-    make(chroot, want.chroot)?;
-    make(&chroot.join("incoming"), want.incoming)?;
-    make(&chroot.join("results"), want.results)?;
+pub(super) fn fix(layout: &Layout, chroot: &Path, want: &RequiredFolders) -> Result<(), IoError> {
+    ensure(chroot, want.chroot)?;
+    ensure(&chroot.join("incoming"), want.incoming)?;
+    ensure(&chroot.join("results"), want.results)?;
     let dev = chroot.join("dev");
-    make(&dev, want.dev)?;
+    ensure(&dev, want.dev)?;
     spool::link_into(layout, &dev).map_err(IoError::of("link the log socket into", &dev))
 }
 

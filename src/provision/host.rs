@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::ProvisionError;
+use super::error::{ProvisionError, Result};
 use crate::account::AccountId;
 use crate::config::{Accounts, Config};
 use crate::files::IoError;
@@ -33,16 +33,16 @@ pub struct UnixUser {
 
 /// What exists at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FolderState {
     Missing,
-    Folder(Owned),
+    Folder(Ownership),
     /// Anything else, a symbolic link included.
     Other,
 }
 
 /// Owner, group and permission bits of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owned {
+pub struct Ownership {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
@@ -51,12 +51,12 @@ pub struct Owned {
 /// The folders of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountFolders {
-    pub chroot: Found,
-    pub incoming: Found,
-    pub results: Found,
-    pub dev: Found,
+    pub chroot: FolderState,
+    pub incoming: FolderState,
+    pub results: FolderState,
+    pub dev: FolderState,
     /// The chroot under its hidden name, if a removal was interrupted.
-    pub old: Found,
+    pub old: FolderState,
 }
 
 /// The users, groups and folders of this host, as far as they matter for some accounts.
@@ -75,13 +75,50 @@ pub struct Host {
     /// Ids of local users and groups.
     pub ids: HashSet<u32>,
     /// The folder of all accounts.
-    pub root: Found,
-    pub spool: Found,
+    pub root: FolderState,
+    pub spool: FolderState,
     /// The folders of the given accounts.
     pub folders: HashMap<AccountId, AccountFolders>,
 }
 
 impl Host {
+    /// Reads what this host has of `accounts`.
+    ///
+    /// # Errors
+    /// The group or user that the package creates is missing, or something can't be read.
+    pub fn read(config: &Config, accounts: &[AccountId]) -> Result<Self> {
+        let rules = &config.accounts;
+        let group = group_named(&rules.group)?.ok_or_else(|| missing("group", &rules.group))?;
+        let service =
+            user_named(&rules.service_user)?.ok_or_else(|| missing("user", &rules.service_user))?;
+        let root = &config.paths.accounts;
+        let mut host = Self {
+            rules: rules.clone(),
+            service: (service.uid.as_raw(), service.gid.as_raw()),
+            members: group.mem.into_iter().collect(),
+            users: HashMap::new(),
+            groups: HashMap::new(),
+            ids: HashSet::new(),
+            root: folder_state(root)?,
+            spool: folder_state(&root.join(".spool"))?,
+            folders: HashMap::new(),
+        };
+        // Read the files once: one lookup per account would read them again for each of 10,000
+        // accounts.
+        host.add_passwd(&read_file(Path::new("/etc/passwd"))?);
+        host.add_group(&read_file(Path::new("/etc/group"))?);
+        for account in accounts {
+            host.add_from_nss(account)?;
+            host.folders.insert(account.clone(), account_folders(root, account)?);
+        }
+        Ok(host)
+    }
+
+    /// Reads what this host has of one account.
+    pub fn read_for(config: &Config, account: &AccountId) -> Result<Self> {
+        Self::read(config, std::slice::from_ref(account))
+    }
+
     /// Whether a user or group has the id, local or from another source (NSS).
     pub fn is_taken(&self, id: u32) -> bool {
         self.ids.contains(&id)
@@ -97,42 +134,8 @@ impl Host {
             && (self.users.iter().any(|(name, user)| user.uid == id && other(name))
                 || self.groups.iter().any(|(name, gid)| *gid == id && other(name)))
     }
-}
 
-/// Reads what this host has of `accounts`.
-///
-/// # Errors
-/// The group or user that the package creates is missing, or something can't be read.
-pub fn look(config: &Config, accounts: &[AccountId]) -> Result<Host, ProvisionError> {
-    let rules = &config.accounts;
-    let group = group_named(&rules.group)?.ok_or_else(|| missing("group", &rules.group))?;
-    let service =
-        user_named(&rules.service_user)?.ok_or_else(|| missing("user", &rules.service_user))?;
-    let root = &config.paths.accounts;
-    let mut host = Host {
-        rules: rules.clone(),
-        service: (service.uid.as_raw(), service.gid.as_raw()),
-        members: group.mem.into_iter().collect(),
-        users: HashMap::new(),
-        groups: HashMap::new(),
-        ids: HashSet::new(),
-        root: found(root)?,
-        spool: found(&root.join(".spool"))?,
-        folders: HashMap::new(),
-    };
-    // Read the files once: one lookup per account would read them again for each of 10,000
-    // accounts.
-    host.take_passwd(&read(Path::new("/etc/passwd"))?);
-    host.take_group(&read(Path::new("/etc/group"))?);
-    for account in accounts {
-        host.ask_nss(account)?;
-        host.folders.insert(account.clone(), account_folders(root, account)?);
-    }
-    Ok(host)
-}
-
-impl Host {
-    fn take_passwd(&mut self, text: &str) {
+    fn add_passwd(&mut self, text: &str) {
         for line in text.lines() {
             let fields: Vec<&str> = line.split(':').collect();
             let &[name, _, uid, gid, gecos, home, shell] = &*fields else { continue };
@@ -144,7 +147,7 @@ impl Host {
         }
     }
 
-    fn take_group(&mut self, text: &str) {
+    fn add_group(&mut self, text: &str) {
         for line in text.lines() {
             let mut fields = line.split(':');
             let (Some(name), Some(gid)) = (fields.next(), fields.nth(1)) else { continue };
@@ -155,7 +158,7 @@ impl Host {
     }
 
     /// Adds the account's user and group from sources other than the local files.
-    fn ask_nss(&mut self, account: &AccountId) -> Result<(), ProvisionError> {
+    fn add_from_nss(&mut self, account: &AccountId) -> Result<()> {
         let name = account.as_str();
         if !self.users.contains_key(name)
             && let Some(user) = user_named(name)?
@@ -174,45 +177,45 @@ impl Host {
     }
 }
 
-fn account_folders(root: &Path, account: &AccountId) -> Result<AccountFolders, ProvisionError> {
+fn account_folders(root: &Path, account: &AccountId) -> Result<AccountFolders> {
     let chroot = root.join(account);
-    let below = |name: &str| match found(&chroot)? {
-        Found::Folder(_) => found(&chroot.join(name)),
-        _ => Ok(Found::Missing),
+    let below = |name: &str| match folder_state(&chroot)? {
+        FolderState::Folder(_) => folder_state(&chroot.join(name)),
+        _ => Ok(FolderState::Missing),
     };
     Ok(AccountFolders {
-        chroot: found(&chroot)?,
+        chroot: folder_state(&chroot)?,
         incoming: below("incoming")?,
         results: below("results")?,
         dev: below("dev")?,
-        old: found(&root.join(format!(".old-{account}")))?,
+        old: folder_state(&root.join(format!(".old-{account}")))?,
     })
 }
 
 /// Returns what exists at `path`. Does not follow a link there.
-fn found(path: &Path) -> Result<Found, ProvisionError> {
+fn folder_state(path: &Path) -> Result<FolderState> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => Ok(Found::Folder(Owned {
+        Ok(meta) if meta.is_dir() => Ok(FolderState::Folder(Ownership {
             uid: meta.uid(),
             gid: meta.gid(),
             mode: meta.mode() & 0o7777,
         })),
-        Ok(_) => Ok(Found::Other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
+        Ok(_) => Ok(FolderState::Other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FolderState::Missing),
         Err(error) => Err(IoError::new("examine", path, error).into()),
     }
 }
 
-fn read(path: &Path) -> Result<String, ProvisionError> {
+fn read_file(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(IoError::of("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn user_named(name: &str) -> Result<Option<User>, ProvisionError> {
+fn user_named(name: &str) -> Result<Option<User>> {
     User::from_name(name).map_err(|error| nss_failed("user", name, error))
 }
 
-fn group_named(name: &str) -> Result<Option<Group>, ProvisionError> {
+fn group_named(name: &str) -> Result<Option<Group>> {
     Group::from_name(name).map_err(|error| nss_failed("group", name, error))
 }
 

@@ -1,33 +1,15 @@
 //! Decides which steps bring users and folders into the state that the registry asks for (pure).
 
-use super::host::{AccountFolders, Found, GECOS, HOME, Host, Owned, SHELL, UnixUser};
-use super::step::{Step, Wanted};
+use super::error::Refusal;
+use super::host::{AccountFolders, FolderState, GECOS, HOME, Host, Ownership, SHELL, UnixUser};
+use super::step::{RequiredFolders, Step};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::registry::Account;
 
-/// Why nothing is done for an account: a step would change something that we did not create.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("the Unix user {account} (id {uid}) exists and is not one of ours")]
-    User { account: AccountId, uid: u32 },
-    #[error("the Unix group {account} (id {gid}) exists and is not one of ours")]
-    Group { account: AccountId, gid: u32 },
-    /// Another user or group has the id that the registry has for the account.
-    #[error("the Unix id {uid} promised to account {account} is in use under another name")]
-    Id { account: AccountId, uid: u32 },
-    #[error(
-        "the Unix id {uid} of account {account} is not from accounts.first-uid to \
-         accounts.last-uid"
-    )]
-    Range { account: AccountId, uid: u32 },
-    #[error("the path of the folder of account {0} is not a folder")]
-    Folder(AccountId),
-}
-
 /// The steps to carry out, and the accounts for which nothing is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ProvisionPlan {
     /// In the order in which they must be carried out.
     pub steps: Vec<Step>,
     pub refusals: Vec<Refusal>,
@@ -35,19 +17,19 @@ pub struct Plan {
 
 /// Decides what to do for `accounts` on `host`. Accounts without a key yet have no Unix user id and
 /// need nothing. Accounts that are being removed lose everything.
-pub fn plan(accounts: &[Account], host: &Host) -> Plan {
-    let mut plan = Plan::default();
-    let root = Owned { uid: 0, gid: host.service.1, mode: ROOT_MODE };
-    if host.root != Found::Folder(root) {
+pub fn plan(accounts: &[Account], host: &Host) -> ProvisionPlan {
+    let mut plan = ProvisionPlan::default();
+    let root = required_root(host.service);
+    if host.root != FolderState::Folder(root) {
         plan.steps.push(Step::Root(root));
     }
-    let spool = Owned { uid: host.service.0, gid: host.service.1, mode: 0o700 };
-    if host.spool != Found::Folder(spool) {
+    let spool = Ownership { uid: host.service.0, gid: host.service.1, mode: 0o700 };
+    if host.spool != FolderState::Folder(spool) {
         plan.steps.push(Step::Spool(spool));
     }
     let mut members = Vec::new();
     for account in accounts {
-        match steps_for(account, host) {
+        match account_steps(account, host) {
             Ok(steps) => {
                 plan.steps.extend(steps);
                 members.extend(lacks_membership(account, host).then(|| account.id.clone()));
@@ -69,15 +51,17 @@ fn lacks_membership(row: &Account, host: &Host) -> bool {
     has_user && !host.members.contains(row.id.as_str())
 }
 
-/// The mode of the folder of all accounts. Only root and the daemon can enter it; sshd enters
-/// chroots as root.
-const ROOT_MODE: u32 = 0o750;
+/// Returns owner and mode of the folder of all accounts. Only root and the daemon can enter it; sshd
+/// enters chroots as root. `service` is user and group id of the service user.
+pub fn required_root(service: (u32, u32)) -> Ownership {
+    Ownership { uid: 0, gid: service.1, mode: 0o750 }
+}
 
-fn steps_for(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
+fn account_steps(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
     let Some(uid) = row.uid else { return Ok(Vec::new()) };
     match row.state {
-        AccountState::Active | AccountState::Suspended => steps_to_have(&row.id, uid, host),
-        AccountState::Removing => Ok(steps_to_remove(&row.id, uid, host)),
+        AccountState::Active | AccountState::Suspended => creation_steps(&row.id, uid, host),
+        AccountState::Removing => Ok(removal_steps(&row.id, uid, host)),
     }
 }
 
@@ -140,19 +124,21 @@ fn in_range(id: u32, host: &Host) -> bool {
     (host.rules.first_uid..=host.rules.last_uid).contains(&id)
 }
 
-fn steps_to_have(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
+fn creation_steps(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, Refusal> {
     check_range(account, uid, host)?;
     check_name(account, Some(uid), host)?;
     let mut steps = user_steps(account, uid, host)?;
-    let want = wanted(uid, host);
+    let want = required_folders(uid, host.service);
     let account = account.clone();
     match host.folders.get(&account) {
-        Some(AccountFolders { chroot: Found::Other, .. }) => return Err(Refusal::Folder(account)),
-        Some(found) if found.chroot == Found::Missing => {
+        Some(AccountFolders { chroot: FolderState::Other, .. }) => {
+            return Err(Refusal::Folder(account));
+        }
+        Some(found) if found.chroot == FolderState::Missing => {
             steps.push(Step::AddFolders { account, want });
         }
         Some(found) if !is_as_wanted(found, want) => {
-            steps.push(Step::MendFolders { account, want });
+            steps.push(Step::FixFolders { account, want });
         }
         _ => {}
     }
@@ -175,32 +161,32 @@ fn user_steps(account: &AccountId, uid: u32, host: &Host) -> Result<Vec<Step>, R
     match user {
         None => steps.push(Step::AddUser { account: account.clone(), uid }),
         Some(user) if user.shell.as_os_str() != SHELL => {
-            steps.push(Step::MendUser(account.clone()));
+            steps.push(Step::FixUser(account.clone()));
         }
         Some(_) => {}
     }
     Ok(steps)
 }
 
-fn is_as_wanted(found: &AccountFolders, want: Wanted) -> bool {
-    found.chroot == Found::Folder(want.chroot)
-        && found.incoming == Found::Folder(want.incoming)
-        && found.results == Found::Folder(want.results)
-        && found.dev == Found::Folder(want.dev)
+fn is_as_wanted(found: &AccountFolders, want: RequiredFolders) -> bool {
+    found.chroot == FolderState::Folder(want.chroot)
+        && found.incoming == FolderState::Folder(want.incoming)
+        && found.results == FolderState::Folder(want.results)
+        && found.dev == FolderState::Folder(want.dev)
 }
 
-fn wanted(gid: u32, host: &Host) -> Wanted {
-    let (service_uid, service_gid) = host.service;
-    Wanted {
-        chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
-        incoming: Owned { uid: service_uid, gid, mode: 0o770 },
-        results: Owned { uid: service_uid, gid: service_gid, mode: 0o755 },
-        dev: Owned { uid: service_uid, gid: service_gid, mode: 0o755 },
+/// Returns owners and modes of the folders of the account whose group is `gid`.
+pub fn required_folders(gid: u32, (service_uid, service_gid): (u32, u32)) -> RequiredFolders {
+    RequiredFolders {
+        chroot: Ownership { uid: 0, gid: 0, mode: 0o755 },
+        incoming: Ownership { uid: service_uid, gid, mode: 0o770 },
+        results: Ownership { uid: service_uid, gid: service_gid, mode: 0o755 },
+        dev: Ownership { uid: service_uid, gid: service_gid, mode: 0o755 },
     }
 }
 
 /// Removes what has the account's name and is ours. Anything else stays.
-fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
+fn removal_steps(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
     if check_processes(account, uid, host).is_ok() {
         steps.push(Step::EndSessions { uid });
@@ -219,16 +205,16 @@ fn steps_to_remove(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
 
 fn folder_step(account: &AccountId, host: &Host) -> Option<Step> {
     let folders = host.folders.get(account)?;
-    let is_there = folders.chroot != Found::Missing || folders.old != Found::Missing;
+    let is_there = folders.chroot != FolderState::Missing || folders.old != FolderState::Missing;
     is_there.then(|| Step::RemoveFolders(account.clone()))
 }
 
 /// Removes what this host has of an account without a row: its folders, and the user and group if
 /// every mark shows that we created them.
-pub(super) fn steps_to_remove_left(account: &AccountId, host: &Host) -> Vec<Step> {
+pub(super) fn leftover_steps(account: &AccountId, host: &Host) -> Vec<Step> {
     let user = host.users.get(account.as_str()).filter(|user| is_our_user(user, None, host));
     if let Some(user) = user {
-        return steps_to_remove(account, user.uid, host);
+        return removal_steps(account, user.uid, host);
     }
     let mut steps: Vec<Step> = folder_step(account, host).into_iter().collect();
     let has_user = host.users.contains_key(account.as_str());

@@ -1,5 +1,6 @@
 //! Ends the processes of an account's Unix user: its SFTP sessions with their running uploads.
 
+use std::collections::HashSet;
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::ProvisionError;
+use super::error::{ProvisionError, Result};
 
 /// Time for a session to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -23,13 +24,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// A process is left after [`PATIENCE`], or `uid` is below 1000 and so not an account's.
-pub fn end(uid: u32) -> Result<usize, ProvisionError> {
+pub fn end(uid: u32) -> Result<usize> {
     if uid < 1000 {
         return Err(ProvisionError::Sessions(uid));
     }
     let begun = Instant::now();
     let mut quiet_since = begun;
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     while quiet_since.elapsed() < QUIET {
         let processes = processes_of(uid);
         if !processes.is_empty() {
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_whose_a_process_is() {
+    fn reads_the_owner_of_a_process() {
         let status = "Name:\tsshd\nState:\tS (sleeping)\nUid:\t0\t70001\t70001\t70001\n";
         assert!(belongs_to(status, 70_001));
         assert!(!belongs_to(status, 7000));
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn never_ends_the_systems_processes() {
+    fn never_ends_system_processes() {
         assert!(end(0).is_err());
     }
 }

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::ProvisionError;
+use super::error::{ProvisionError, Result};
 use super::host::{GECOS, HOME, SHELL};
 use super::lock::ProvisionLock;
 use crate::account::AccountId;
@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const LOCKED: &str = "cannot lock";
 
 /// Runs the tools for one provisioning.
-pub(super) struct Tools<'a> {
+pub(super) struct ShadowUtils<'a> {
     /// Passed to every tool, which holds it while it runs.
-    pub turn: &'a ProvisionLock,
+    pub lock: &'a ProvisionLock,
     /// The group that sshd_config matches.
     pub accounts_group: &'a str,
 }
 
-impl Tools<'_> {
-    pub fn add_group(&self, account: &AccountId, gid: u32) -> Result<(), ProvisionError> {
+impl ShadowUtils<'_> {
+    pub fn add_group(&self, account: &AccountId, gid: u32) -> Result<()> {
         self.run("groupadd", account.as_str(), &["--gid", &gid.to_string()])
     }
 
@@ -42,7 +42,7 @@ impl Tools<'_> {
     /// The password is `*` and not useradd's `!`: sshd without PAM takes `!` for a locked account
     /// and refuses its keys too. Password ageing is off, even if the site's defaults turn it on.
     /// `--badname` allows upper case and leading digits.
-    pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<(), ProvisionError> {
+    pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<()> {
         let uid = uid.to_string();
         let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];
         options.extend(["--comment", GECOS, "--shell", SHELL]);
@@ -53,24 +53,24 @@ impl Tools<'_> {
         self.run("useradd", account.as_str(), &options)
     }
 
-    pub fn mend_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
+    pub fn set_shell(&self, account: &AccountId) -> Result<()> {
         self.run("usermod", account.as_str(), &["--shell", SHELL])
     }
 
     /// Adds members to the accounts' group and keeps those that it has.
-    pub fn add_members(&self, accounts: &[AccountId]) -> Result<(), ProvisionError> {
+    pub fn add_members(&self, accounts: &[AccountId]) -> Result<()> {
         let names: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
         let options = ["--append", "--users", &names.join(",")];
         self.run("groupmod", self.accounts_group, &options)
     }
 
-    /// Removes a user. userdel also removes the group of the same name if login.defs says so.
-    pub fn remove_user(&self, account: &AccountId) -> Result<(), ProvisionError> {
+    /// Removes a user. userdel also removes the group of the same name if login.defs has that setting.
+    pub fn remove_user(&self, account: &AccountId) -> Result<()> {
         self.run("userdel", account.as_str(), &[])
     }
 
     /// Removes a group, which userdel may have removed already.
-    pub fn remove_group(&self, account: &AccountId) -> Result<(), ProvisionError> {
+    pub fn remove_group(&self, account: &AccountId) -> Result<()> {
         match self.run("groupdel", account.as_str(), &[]) {
             Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => {
                 Ok(())
@@ -80,7 +80,7 @@ impl Tools<'_> {
     }
 
     /// Runs a tool. Retries while another process holds the lock on its files.
-    fn run(&self, tool: &'static str, name: &str, options: &[&str]) -> Result<(), ProvisionError> {
+    fn run(&self, tool: &'static str, name: &str, options: &[&str]) -> Result<()> {
         let begun = Instant::now();
         loop {
             let message = match self.attempt(tool, name, options) {
@@ -103,14 +103,14 @@ impl Tools<'_> {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C") // for the messages that this file compares
-            .stdin(self.turn.for_tool()?)
+            .stdin(self.lock.as_stdin()?)
             .stdout(Stdio::null())
             .process_group(0) // Ctrl-C is for us, not for a tool that is writing /etc/passwd
             .output()?;
         if output.status.success() {
             return Ok(None);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Ok(Some(format!("{} ({})", said.trim(), output.status)))
+        let message = String::from_utf8_lossy(&output.stderr);
+        Ok(Some(format!("{} ({})", message.trim(), output.status)))
     }
 }

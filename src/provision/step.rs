@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use super::host::Owned;
+use super::host::Ownership;
 use crate::account::AccountId;
 
 /// One change. Each can be repeated after an interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Creates or fixes the folder of all accounts.
-    Root(Owned),
+    Root(Ownership),
     /// Creates or fixes the spool.
-    Spool(Owned),
+    Spool(Ownership),
     /// Creates the group that has the account's name.
     AddGroup {
         account: AccountId,
@@ -23,18 +23,18 @@ pub enum Step {
         uid: u32,
     },
     /// Sets the login shell of the account's Unix user.
-    MendUser(AccountId),
+    FixUser(AccountId),
     /// Adds the accounts' Unix users to the group that sshd_config matches.
     AddMembers(Vec<AccountId>),
     /// Creates the account's chroot, complete from its first moment.
     AddFolders {
         account: AccountId,
-        want: Wanted,
+        want: RequiredFolders,
     },
     /// Creates what is missing in the account's chroot and fixes the rest.
-    MendFolders {
+    FixFolders {
         account: AccountId,
-        want: Wanted,
+        want: RequiredFolders,
     },
     /// Ends every process of an account's Unix user.
     EndSessions {
@@ -53,13 +53,13 @@ impl fmt::Display for Step {
             Self::Spool(_) => f.write_str("spool created or fixed"),
             Self::AddGroup { account, gid } => write!(f, "group {account} (id {gid}) created"),
             Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) created"),
-            Self::MendUser(account) => write!(f, "user {account} fixed"),
+            Self::FixUser(account) => write!(f, "user {account} fixed"),
             Self::AddMembers(accounts) => match accounts.as_slice() {
                 [one] => write!(f, "user {one} made a member"),
                 many => write!(f, "{} users made members", many.len()),
             },
             Self::AddFolders { account, .. } => write!(f, "folders of {account} created"),
-            Self::MendFolders { account, .. } => write!(f, "folders of {account} fixed"),
+            Self::FixFolders { account, .. } => write!(f, "folders of {account} fixed"),
             Self::EndSessions { uid } => write!(f, "sessions of user id {uid} ended"),
             Self::RemoveFolders(account) => write!(f, "folders of {account} removed"),
             Self::RemoveUser(account) => write!(f, "user {account} removed"),
@@ -70,13 +70,13 @@ impl fmt::Display for Step {
 
 /// Owners and modes that the folders of an account must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequiredFolders {
     /// Root's, because sshd accepts no other chroot (sshd_config(5), ChrootDirectory).
-    pub chroot: Owned,
+    pub chroot: Ownership,
     /// The account may write into it but not change its mode.
-    pub incoming: Owned,
+    pub incoming: Ownership,
     /// The account may read it.
-    pub results: Owned,
+    pub results: Ownership,
     /// Has the socket that the account's sessions log to. The account may not write into it.
-    pub dev: Owned,
+    pub dev: Ownership,
 }

@@ -4,26 +4,26 @@ mod range;
 
 use std::collections::{HashMap, HashSet};
 
-use super::host::{AccountFolders, Found, GECOS, HOME, Owned, SHELL, UnixUser};
-use super::step::Wanted;
+use super::host::{AccountFolders, FolderState, GECOS, HOME, Ownership, SHELL, UnixUser};
+use super::step::RequiredFolders;
 use super::*;
 use crate::account_state::AccountState;
 use crate::config::Accounts;
 
 const UID: u32 = 70_001;
 const SERVICE: (u32, u32) = (990, 991);
-const WANTED: Wanted = Wanted {
-    chroot: Owned { uid: 0, gid: 0, mode: 0o755 },
-    incoming: Owned { uid: SERVICE.0, gid: UID, mode: 0o770 },
-    results: Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
-    dev: Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
+const WANTED: RequiredFolders = RequiredFolders {
+    chroot: Ownership { uid: 0, gid: 0, mode: 0o755 },
+    incoming: Ownership { uid: SERVICE.0, gid: UID, mode: 0o770 },
+    results: Ownership { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
+    dev: Ownership { uid: SERVICE.0, gid: SERVICE.1, mode: 0o755 },
 };
 const NOTHING: AccountFolders = AccountFolders {
-    chroot: Found::Missing,
-    incoming: Found::Missing,
-    results: Found::Missing,
-    dev: Found::Missing,
-    old: Found::Missing,
+    chroot: FolderState::Missing,
+    incoming: FolderState::Missing,
+    results: FolderState::Missing,
+    dev: FolderState::Missing,
+    old: FolderState::Missing,
 };
 
 fn acme() -> AccountId {
@@ -43,8 +43,8 @@ fn bare() -> Host {
         users: HashMap::new(),
         groups: HashMap::new(),
         ids: HashSet::new(),
-        root: Found::Folder(Owned { uid: 0, gid: SERVICE.1, mode: 0o750 }),
-        spool: Found::Folder(Owned { uid: SERVICE.0, gid: SERVICE.1, mode: 0o700 }),
+        root: FolderState::Folder(Ownership { uid: 0, gid: SERVICE.1, mode: 0o750 }),
+        spool: FolderState::Folder(Ownership { uid: SERVICE.0, gid: SERVICE.1, mode: 0o700 }),
         folders: HashMap::from([(acme(), NOTHING)]),
     }
 }
@@ -56,11 +56,11 @@ fn complete() -> Host {
     host.groups.insert("acme".into(), UID);
     host.members.insert("acme".into());
     let folders = AccountFolders {
-        chroot: Found::Folder(WANTED.chroot),
-        incoming: Found::Folder(WANTED.incoming),
-        results: Found::Folder(WANTED.results),
-        dev: Found::Folder(WANTED.dev),
-        old: Found::Missing,
+        chroot: FolderState::Folder(WANTED.chroot),
+        incoming: FolderState::Folder(WANTED.incoming),
+        results: FolderState::Folder(WANTED.results),
+        dev: FolderState::Folder(WANTED.dev),
+        old: FolderState::Missing,
     };
     host.folders.insert(acme(), folders);
     host
@@ -83,7 +83,7 @@ fn steps(state: AccountState, host: &Host) -> Vec<Step> {
 }
 
 #[test]
-fn a_new_account_gets_all_and_then_nothing() {
+fn a_new_account_gets_user_group_and_folders() {
     assert_eq!(
         steps(AccountState::Active, &bare()),
         [
@@ -100,11 +100,11 @@ fn a_new_account_gets_all_and_then_nothing() {
 #[test]
 fn an_account_without_a_key_needs_nothing() {
     let row = Account { uid: None, ..row(AccountState::Active) };
-    assert_eq!(plan(&[row], &bare()), Plan::default());
+    assert_eq!(plan(&[row], &bare()), ProvisionPlan::default());
 }
 
 #[test]
-fn a_creation_that_was_cut_off_goes_on() {
+fn an_interrupted_creation_is_completed() {
     let mut host = bare();
     host.groups.insert("acme".into(), UID);
     assert_eq!(steps(AccountState::Active, &host)[0], Step::AddUser { account: acme(), uid: UID });
@@ -117,41 +117,41 @@ fn a_creation_that_was_cut_off_goes_on() {
 }
 
 #[test]
-fn drift_is_mended() {
+fn drift_is_fixed() {
     let mut host = complete();
     host.members.clear();
     assert_eq!(steps(AccountState::Active, &host), [Step::AddMembers(vec![acme()])]);
 
     let mut host = complete();
     host.users.get_mut("acme").unwrap().shell = "/bin/bash".into();
-    assert_eq!(steps(AccountState::Active, &host), [Step::MendUser(acme())]);
+    assert_eq!(steps(AccountState::Active, &host), [Step::FixUser(acme())]);
 
     let mut host = complete();
     host.folders.get_mut(&acme()).unwrap().incoming =
-        Found::Folder(Owned { mode: 0o777, ..WANTED.incoming });
-    let mend = Step::MendFolders { account: acme(), want: WANTED };
-    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
-    host.folders.get_mut(&acme()).unwrap().incoming = Found::Missing;
-    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&mend));
+        FolderState::Folder(Ownership { mode: 0o777, ..WANTED.incoming });
+    let fix = Step::FixFolders { account: acme(), want: WANTED };
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
+    host.folders.get_mut(&acme()).unwrap().incoming = FolderState::Missing;
+    assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
 
     let mut host = complete();
-    host.folders.get_mut(&acme()).unwrap().dev = Found::Missing; // made by an earlier version
-    assert_eq!(steps(AccountState::Active, &host), [mend]);
+    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // made by an earlier version
+    assert_eq!(steps(AccountState::Active, &host), [fix]);
 
     let mut host = complete();
-    host.root = Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }); // made by an earlier version
-    let root = Owned { uid: 0, gid: SERVICE.1, mode: 0o750 };
+    host.root = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o711 }); // made by an earlier version
+    let root = Ownership { uid: 0, gid: SERVICE.1, mode: 0o750 };
     assert_eq!(steps(AccountState::Active, &host), [Step::Root(root)]);
 
     let mut host = complete();
-    (host.root, host.spool) = (Found::Missing, Found::Missing);
+    (host.root, host.spool) = (FolderState::Missing, FolderState::Missing);
     let steps = steps(AccountState::Active, &host);
     assert!(matches!(*steps, [Step::Root(_), Step::Spool(_)]), "{steps:?}");
 }
 
 /// With one call of groupmod per account, ten thousand accounts would take hours.
 #[test]
-fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
+fn memberships_are_added_a_thousand_at_a_time() {
     let rows: Vec<Account> = (0..2500)
         .map(|n| Account {
             id: format!("A-{n}").parse().unwrap(),
@@ -179,7 +179,7 @@ fn many_accounts_get_a_user_each_and_memberships_by_the_thousand() {
 }
 
 #[test]
-fn a_removal_takes_what_is_there() {
+fn a_removal_removes_what_exists() {
     let whole = [
         Step::EndSessions { uid: UID },
         Step::RemoveFolders(acme()),
@@ -189,15 +189,15 @@ fn a_removal_takes_what_is_there() {
     assert_eq!(steps(AccountState::Removing, &complete()), whole);
     assert_eq!(steps(AccountState::Removing, &bare()), [Step::EndSessions { uid: UID }]);
     let mut host = bare();
-    host.folders.get_mut(&acme()).unwrap().old = Found::Folder(WANTED.chroot);
+    host.folders.get_mut(&acme()).unwrap().old = FolderState::Folder(WANTED.chroot);
     assert_eq!(steps(AccountState::Removing, &host)[1..], [Step::RemoveFolders(acme())]);
 }
 
-const STRANGERS: [(u32, &str); 4] =
+const UNRELATED_USERS: [(u32, &str); 4] =
     [(1000, GECOS), (70_002, GECOS), (70_002, "A. Person"), (0, "root")];
 
 #[test]
-fn a_user_of_ours_that_the_row_forgot_is_taken_back() {
+fn our_user_is_reused_without_a_recorded_id() {
     let mut host = complete();
     assert_eq!(plan::check_name(&acme(), None, &host), Ok(()));
     add_user(&mut host, UID, "A. Person");
@@ -207,9 +207,9 @@ fn a_user_of_ours_that_the_row_forgot_is_taken_back() {
 }
 
 #[test]
-fn a_stranger_gets_no_account() {
+fn an_unrelated_user_gets_no_account() {
     for state in [AccountState::Active, AccountState::Suspended] {
-        for (uid, gecos) in STRANGERS {
+        for (uid, gecos) in UNRELATED_USERS {
             let mut host = complete();
             add_user(&mut host, uid, gecos);
             let plan = plan(&[row(state)], &host);
@@ -224,8 +224,8 @@ fn a_stranger_gets_no_account() {
 }
 
 #[test]
-fn a_removal_leaves_strangers_alone() {
-    for (uid, gecos) in STRANGERS {
+fn a_removal_keeps_unrelated_users() {
+    for (uid, gecos) in UNRELATED_USERS {
         let mut host = complete();
         add_user(&mut host, uid, gecos);
         host.groups.insert("acme".into(), uid);
@@ -242,9 +242,9 @@ fn a_removal_leaves_strangers_alone() {
 
 /// An id in an account's row is not enough to treat a Unix user as ours.
 #[test]
-fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
+fn a_rows_id_changes_no_unrelated_user() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
-    let strangers = [
+    let unrelated = [
         (0, GECOS, HOME),
         (1000, GECOS, HOME),
         (first_uid - 1, GECOS, HOME),
@@ -252,7 +252,7 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
         (UID, "A. Person", HOME),
         (UID, GECOS, "/home/acme"),
     ];
-    for (uid, gecos, home) in strangers {
+    for (uid, gecos, home) in unrelated {
         let mut host = bare();
         add_user(&mut host, uid, gecos);
         host.users.get_mut("acme").unwrap().home = home.into();
@@ -276,8 +276,8 @@ fn a_row_with_the_id_of_a_stranger_touches_nothing_of_theirs() {
 
 /// As after the loss of the registry.
 #[test]
-fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
-    let left = |host: &Host| plan::steps_to_remove_left(&acme(), host);
+fn our_leftovers_of_unknown_accounts_are_removed() {
+    let left = |host: &Host| plan::leftover_steps(&acme(), host);
     let whole = steps(AccountState::Removing, &complete());
     assert_eq!(left(&complete()), whole);
     assert_eq!(left(&bare()), []);
@@ -294,7 +294,7 @@ fn what_is_left_of_an_unknown_account_goes_when_it_is_ours() {
 }
 
 #[test]
-fn one_stranger_stops_no_other_account() {
+fn one_refusal_affects_no_other_account() {
     let mut host = complete();
     add_user(&mut host, 1000, "A. Person");
     let other =
@@ -305,14 +305,14 @@ fn one_stranger_stops_no_other_account() {
 }
 
 #[test]
-fn what_is_no_folder_is_refused() {
+fn a_chroot_must_be_a_folder() {
     let mut host = complete();
-    host.folders.get_mut(&acme()).unwrap().chroot = Found::Other;
+    host.folders.get_mut(&acme()).unwrap().chroot = FolderState::Other;
     assert_eq!(plan(&[row(AccountState::Active)], &host).refusals, [Refusal::Folder(acme())]);
 }
 
 #[test]
-fn ids_in_use_are_not_handed_out() {
+fn ids_in_use_are_not_assigned() {
     let config = Config::default();
     let first = config.accounts.first_uid;
     let mut host = bare();

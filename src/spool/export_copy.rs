@@ -6,35 +6,31 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use super::incoming::entry::{DirEntry, usable_name};
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
 /// Why a folder cannot be copied.
 #[derive(Debug, thiserror::Error)]
-pub enum CopyError {
+pub enum ExportCopyError {
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// Copies the regular files of the folder `from`, if it exists, into the new folder `to`, synced
 /// and readable only by this process's user. Returns the names of skipped files. Hidden
 /// (unpublished) files are ignored, and so are files that are removed during the copy.
-pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, CopyError> {
-    let folder = match Folder::open(from) {
-        Err(FolderError::Missing { .. }) => return Ok(Vec::new()),
-        folder => folder?,
-    };
-    let read = |errno: Errno| CopyError::Read { path: from.to_owned(), source: errno.into() };
-    let written = |source| CopyError::Write { path: to.to_owned(), source };
+pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, ExportCopyError> {
+    let Some(folder) = Folder::open_existing(from)? else { return Ok(Vec::new()) };
+    let read = |errno: Errno| IoError::new("read", from, errno);
+    let written = |error: io::Error| IoError::new("write", to, error);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(written)?;
     let mut left_out = Vec::new();
     for entry in folder.entries().map_err(read)? {
@@ -56,20 +52,20 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, CopyError> {
 }
 
 /// Copies a file. Returns false if it is not a regular file with one name.
-fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, CopyError> {
+fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, ExportCopyError> {
     let path = folder.path().join(name);
     let mut file = match folder.read(name) {
         Ok(file) => file,
         Err(Errno::ENOENT) => return Ok(true), // claimed or removed since the listing
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
-        Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
+        Err(errno) => return Err(IoError::new("read", path, errno).into()),
     };
     match fstat(&file) {
         Ok(stat) if DirEntry::new(name, &stat).is_plain() => {}
         Ok(_) => return Ok(false),
-        Err(errno) => return Err(CopyError::Read { path, source: errno.into() }),
+        Err(errno) => return Err(IoError::new("read", path, errno).into()),
     }
-    let written = |source| CopyError::Write { path: to.to_owned(), source };
+    let written = |error: io::Error| IoError::new("write", to, error);
     let mut copy =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(written)?;
     io::copy(&mut file, &mut copy).map_err(written)?;

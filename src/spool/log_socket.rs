@@ -119,10 +119,7 @@ impl LogSocket {
         let path = log_socket(layout);
         let failed = |errno: Errno| IoError::new("listen at", &path, errno);
         let spool = Folder::open(&layout.spool())?;
-        match spool.remove(NAME) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed(errno).into()),
-        }
+        spool.remove_existing(NAME).map_err(failed)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
             socket(AddressFamily::Unix, SockType::Datagram, flags, None).map_err(failed)?;
@@ -193,10 +190,7 @@ impl LogSocket {
         let is_there =
             dev.stat(LINK).is_ok_and(|found| (found.st_dev, found.st_ino) == (self.dev, self.ino));
         if !is_there {
-            match dev.remove(NEW_LINK) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(failed("clear")(errno).into()),
-            }
+            dev.remove_existing(NEW_LINK).map_err(failed("clear"))?;
             linkat(self.spool.as_fd(), NAME, dev.as_fd(), NEW_LINK, AtFlags::empty())
                 .map_err(failed("link the log socket into"))?;
             dev.rename(NEW_LINK, &dev, LINK, RenameFlags::empty())

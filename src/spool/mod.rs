@@ -27,7 +27,7 @@ pub use claim::error::ClaimError;
 pub use claim::file::{FileId, PairFile};
 pub use claim::lease_probe::{ProbeError, check_leases};
 pub use claim::{Claim, ClaimStep, Claimed};
-pub use export_copy::{CopyError, copy_folder};
+pub use export_copy::{ExportCopyError, copy_folder};
 pub use incoming::empty::{EmptyIncoming, changed_accounts};
 pub use incoming::entry::{DirEntry, FileKind};
 pub use incoming::listing::{IncomingUsage, ScanError, each_name};

@@ -16,6 +16,7 @@ use super::layout::{DATA, Layout, MANIFEST};
 use super::opener::{Lease, Opener, OpenerFolder};
 use crate::config::Size;
 use crate::files::dir::{Folder, FolderError};
+use crate::files::{IoError, durable};
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 
@@ -25,11 +26,9 @@ pub enum SpooledError {
     /// The import's spool folder is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// See [`super::opener::Access`] for the meaning of each error.
-    #[error("cannot open {}", path.display())]
-    Open { path: PathBuf, source: io::Error },
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    /// See [`super::opener::Access`] for the meaning of the errors of opening a file.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The file was claimed only to be refused. It is not opened.
     #[error("{} is not a regular file with one name", path.display())]
     NotPlain { path: PathBuf },
@@ -38,8 +37,6 @@ pub enum SpooledError {
     /// [`LeaseError::Writer`] is caused by the account, the other errors by the host.
     #[error("cannot get a read lease on {}", path.display())]
     Lease { path: PathBuf, source: LeaseError },
-    #[error("cannot remove {}", path.display())]
-    Remove { path: PathBuf, source: io::Error },
 }
 
 /// A claimed import's folder in the spool.
@@ -78,7 +75,7 @@ impl SpooledImport {
         let (file, path) = self.plain(MANIFEST)?;
         let mut bytes = Vec::new();
         match file.take(max.bytes().saturating_add(1)).read_to_end(&mut bytes) {
-            Err(source) => Err(SpooledError::Read { path, source }),
+            Err(error) => Err(IoError::new("read", path, error).into()),
             Ok(_) if bytes.len() as u64 > max.bytes() => {
                 Err(SpooledError::TooLarge { path, max: max.bytes() })
             }
@@ -95,7 +92,7 @@ impl SpooledImport {
         };
         match FileStamp::of(lease.file()) {
             Ok(opened) => Ok(SpooledData { lease, path, opened }),
-            Err(source) => Err(SpooledError::Read { path, source }),
+            Err(error) => Err(IoError::new("read", path, error).into()),
         }
     }
 
@@ -106,12 +103,12 @@ impl SpooledImport {
             Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Err(SpooledError::NotPlain { path });
             }
-            Err(errno) => return Err(SpooledError::Open { path, source: errno.into() }),
+            Err(errno) => return Err(IoError::new("open", path, errno).into()),
         };
         match file.metadata() {
             Ok(metadata) if metadata.is_file() && metadata.nlink() == 1 => Ok((file, path)),
             Ok(_) => Err(SpooledError::NotPlain { path }),
-            Err(source) => Err(SpooledError::Read { path, source }),
+            Err(error) => Err(IoError::new("read", path, error).into()),
         }
     }
 }
@@ -125,19 +122,19 @@ impl SpooledData {
     /// Returns a handle to read it with. All handles share one position, and the lease stays with
     /// `self`. Fails only if no file descriptor is left.
     pub fn reader(&self) -> Result<File, SpooledError> {
-        self.lease.file().try_clone().map_err(|source| self.unreadable(source))
+        self.lease.file().try_clone().map_err(|error| self.unreadable(error))
     }
 
     /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
     /// everything is read. If not, the file "changed while being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
-        let whole = self.lease.is_unbroken().map_err(|source| self.unreadable(source))?;
-        let now = FileStamp::of(self.lease.file()).map_err(|source| self.unreadable(source))?;
+        let whole = self.lease.is_unbroken().map_err(|error| self.unreadable(error))?;
+        let now = FileStamp::of(self.lease.file()).map_err(|error| self.unreadable(error))?;
         Ok(whole && now == self.opened)
     }
 
-    fn unreadable(&self, source: io::Error) -> SpooledError {
-        SpooledError::Read { path: self.path.clone(), source }
+    fn unreadable(&self, error: io::Error) -> SpooledError {
+        IoError::new("read", &self.path, error).into()
     }
 }
 
@@ -156,7 +153,7 @@ impl FileStamp {
 /// no spool yet. Skips names that are not import ids.
 pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError> {
     let path = layout.spool();
-    let failed = |source| SpooledError::Read { path: path.clone(), source };
+    let failed = |error: io::Error| IoError::new("read", &path, error);
     let mut imports = Vec::new();
     let entries = match std::fs::read_dir(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(imports),
@@ -184,10 +181,5 @@ pub fn spooled_bytes(layout: &Layout, import: &ImportId) -> u64 {
 
 /// Removes a claimed import's files. Missing files are no error.
 pub fn discard(layout: &Layout, import: &ImportId) -> Result<(), SpooledError> {
-    let path = layout.spooled(import);
-    match std::fs::remove_dir_all(&path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(SpooledError::Remove { path, source }),
-    }
+    Ok(durable::remove_folder(&layout.spooled(import))?)
 }

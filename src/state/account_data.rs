@@ -51,7 +51,7 @@ pub fn for_each_row<E: From<Error>>(
 }
 
 /// Removes every row of `account` and overwrites its place in the file; the activity log gets one
-/// line about it. Returns how many rows of which tables were removed.
+/// line about it. Returns the tables with removed rows, and how many there were.
 pub fn erase(
     tx: &Transaction<'_>,
     account: &AccountId,

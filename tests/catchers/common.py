@@ -1,4 +1,4 @@
-"""What both catchers share: they end when they are told to, and when their parent dies."""
+"""Shared by both catchers: they end on SIGTERM, and when their parent dies."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def end_with_parent():
-    """SIGTERM ends this process; so does the death of whoever started it."""
+    """SIGTERM ends this process, and so does the death of its parent."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -18,17 +18,17 @@ def end_with_parent():
 
 
 def announce(port):
-    """Tells the parent which port it is."""
+    """Prints the port for the parent."""
     print(port, flush=True)
 
 
 def write_whole(path, content):
-    """Writes a file that appears at once, whole."""
+    """Writes a file that appears only when it is complete."""
     with open(path + ".part", "wb") as file:
         file.write(content)
     os.rename(path + ".part", path)
 
 
 def log(text):
-    """A line for whoever watches."""
+    """Prints a line for people who watch."""
     print(text, file=sys.stderr, flush=True)

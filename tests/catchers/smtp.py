@@ -38,7 +38,7 @@ class Server(SMTP):
 
 
 class Catcher:
-    """Keeps what comes, or answers as the options say."""
+    """Stores mails, or answers by the options."""
 
     def __init__(self, options):
         self.options = options

@@ -5,7 +5,7 @@
 
 A path such as /410, /500 or /302 is answered with that status, /hang never, /endless
 with a 500 that doesn't end, and /429?retry-after=120 with that header. With a secret, which a file
-may hold that comes later, every signature is checked, as Standard Webhooks 1.0 says, by Python's
+may hold that comes later, every signature is checked, as Standard Webhooks 1.0 requires, by Python's
 own hmac: "verified" is true or false, and what fails gets a 401.
 Prints its port. Ends on SIGTERM and when its parent dies.
 """
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", 0))
         body = self.rfile.read(length)
         if len(body) < length:
-            # Whoever sent it was killed on the way: no request came, and nobody waits for an answer.
+            # The sender was killed before its request: there is none, and nobody waits for an answer.
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         common.log(f"webhook: {self.path} {headers.get('webhook-id')} {status} verified={verified}")
 
     def log_message(self, *_):
-        """Said by keep()."""
+        """The answer is in keep()."""
 
 
 def main():

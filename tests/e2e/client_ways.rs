@@ -243,7 +243,7 @@ impl Lane {
 
     fn wait_until_answered(&self, account: &Account<'_>) {
         let Account { host, id, .. } = account;
-        until(&format!("{id}: incoming to be empty"), PATIENCE, || {
+        until(&format!("{id}: incoming to be empty"), patience(), || {
             host.check_daemon();
             names(&account.incoming(), "").is_empty().then_some(())
         });
@@ -251,7 +251,7 @@ impl Lane {
             "SELECT count(*) FROM import
              WHERE account = '{id}' AND state NOT IN ('completed', 'failed')"
         );
-        until(&format!("{id}: imports to end"), PATIENCE, || {
+        until(&format!("{id}: imports to end"), patience(), || {
             host.check_daemon();
             (host.query(&unfinished) == ["0"]).then_some(())
         });
@@ -294,6 +294,10 @@ fn check_nothing_else(account: &Account<'_>, pairs: &[Pair]) {
     assert!(names(&account.incoming(), "").is_empty(), "{id}");
 }
 
+fn patience() -> Duration {
+    if long() { 6 * PATIENCE } else { PATIENCE }
+}
+
 fn identity(stem: &str, record: usize) -> String {
     format!("{stem}.{record}@example.com")
 }
@@ -317,8 +321,8 @@ fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:?}");
     // Some ten thousand mails in the long form.
-    host.wait_until_quiet(if long() { 6 * PATIENCE } else { PATIENCE });
-    until("the spool to be empty", PATIENCE, || spooled(host).is_empty().then_some(()));
+    host.wait_until_quiet(patience());
+    until("the spool to be empty", patience(), || spooled(host).is_empty().then_some(()));
     let pairs: usize = lanes.iter().map(|lane| lane.pairs).sum();
     let imports = host.query("SELECT state || ' ' || count(*) FROM import GROUP BY state");
     assert_eq!(imports, [format!("completed {pairs}")]);

@@ -33,15 +33,15 @@ fn key_file(name: &str) -> String {
 }
 
 #[test]
-fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
+fn the_first_key_creates_user_and_folders() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
-    let said = host.done(&["account", "add", &id, "--any-recipient"]);
-    assert!(said.contains(&format!("next: sftp-import key add {id} ")), "{said}");
+    let output = host.done(&["account", "add", &id, "--any-recipient"]);
+    assert!(output.contains(&format!("next: sftp-import key add {id} ")), "{output}");
     assert!(user(&id).is_none(), "no user before the first key");
 
-    let said = host.done(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
-    assert!(said.contains(&format!("sftp {id}@sftp1")), "{said}");
+    let output = host.done(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
+    assert!(output.contains(&format!("sftp {id}@sftp1")), "{output}");
     let made = user(&id).unwrap();
     let (uid, gid) = (made.uid.as_raw(), made.gid.as_raw());
     assert_eq!((uid, gid), (host.first_uid, host.first_uid));
@@ -71,7 +71,7 @@ fn the_first_key_makes_user_and_folders_and_removal_takes_them() {
 }
 
 #[test]
-fn the_helper_answers_for_usable_keys_only() {
+fn the_helper_prints_usable_keys_only() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let limits = ["--from", "192.0.2.0/24,2001:db8::1", "--expires", "2999-01-01"];
@@ -146,7 +146,7 @@ fn the_helper_fails_closed() {
 
 /// sshd may close the pipe at any time. That must not cause a panic.
 #[test]
-fn the_helper_bears_a_closed_pipe() {
+fn the_helper_ignores_a_closed_pipe() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let (reader, writer) = std::io::pipe().unwrap();
@@ -163,26 +163,26 @@ fn the_helper_bears_a_closed_pipe() {
 }
 
 #[test]
-fn a_stranger_is_refused_before_anything_is_written() {
+fn an_unrelated_user_is_refused_before_any_write() {
     let Some(host) = TestHost::new() else { return };
-    let said = host.run(&["account", "add", "daemon", "--any-recipient"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("the Unix user daemon"), "{said:?}");
+    let result = host.run(&["account", "add", "daemon", "--any-recipient"]);
+    assert_eq!(result.code, Some(1));
+    assert!(result.err.contains("the Unix user daemon"), "{result:?}");
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
 }
 
 /// Another user got the name between `account add` and the first key.
 #[test]
-fn a_stranger_who_came_later_is_not_touched() {
+fn a_later_unrelated_user_is_not_changed() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id, "--any-recipient"]);
     let uid = (host.first_uid + 5).to_string();
     let made = tool("useradd", &["--badname", "-M", "-u", &uid, "-c", "A. Person", &id]);
     assert_eq!(made.code, Some(0), "{made:?}");
-    let said = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("is not one of ours"), "{said:?}");
+    let result = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert!(result.err.contains("is not one of ours"), "{result:?}");
     assert!(!host.accounts_root().exists());
     assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
     host.done(&["account", "remove", &id, "--yes"]);
@@ -190,15 +190,15 @@ fn a_stranger_who_came_later_is_not_touched() {
 }
 
 #[test]
-fn a_host_without_the_package_is_told_what_to_do() {
+fn a_host_without_the_package_gets_a_hint() {
     let Some(host) = TestHost::new() else { return };
     let config = fs::read_to_string(host.config()).unwrap();
     for (present, absent) in [("'nobody'", "'no-such-user'"), ("group = 'sftp", "group = 'no-sftp")]
     {
         fs::write(host.config(), config.replace(present, absent)).unwrap();
-        let said = host.run(&["account", "add", "acme", "--any-recipient"]);
-        assert_eq!(said.code, Some(1));
-        assert!(said.err.contains("systemd-sysusers sftp-import.conf"), "{said:?}");
+        let result = host.run(&["account", "add", "acme", "--any-recipient"]);
+        assert_eq!(result.code, Some(1));
+        assert!(result.err.contains("systemd-sysusers sftp-import.conf"), "{result:?}");
     }
 }
 
@@ -230,20 +230,20 @@ fn a_removal_ends_sessions_and_follows_no_link() {
 }
 
 #[test]
-fn a_removal_is_asked_for_and_waits_for_imports() {
+fn a_removal_needs_confirmation_and_finished_imports() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
-    let said = host.run(&["account", "remove", &id]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("--yes") && user(&id).is_some(), "{said:?}");
+    let result = host.run(&["account", "remove", &id]);
+    assert_eq!(result.code, Some(1));
+    assert!(result.err.contains("--yes") && user(&id).is_some(), "{result:?}");
 
     let state = rusqlite::Connection::open(host.state().join("state.db")).unwrap();
     let queued = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
                   VALUES ('sftp1-1', ?1, 'e.manifest', 'queued', '{}', 'e', 0)";
     state.execute(queued, [&id]).unwrap();
-    let said = host.run(&["account", "remove", &id, "--yes"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("1 imports waiting"), "{said:?}");
+    let result = host.run(&["account", "remove", &id, "--yes"]);
+    assert_eq!(result.code, Some(1));
+    assert!(result.err.contains("1 imports waiting"), "{result:?}");
     host.done(&["account", "remove", &id, "--yes", "--force"]);
     let imports: i64 =
         state.query_row("SELECT count(*) FROM import", [], |row| row.get(0)).unwrap();
@@ -252,7 +252,7 @@ fn a_removal_is_asked_for_and_waits_for_imports() {
 
 /// The same command or `provision` completes an interrupted removal.
 #[test]
-fn a_cut_removal_goes_on() {
+fn an_interrupted_removal_is_completed() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let registry = host.registry();
@@ -264,8 +264,8 @@ fn a_cut_removal_goes_on() {
     for command in [&["account", "suspend", &id][..], &["account", "resume", &id]] {
         assert_eq!(host.run(command).code, Some(1), "{command:?}");
     }
-    let said = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
-    assert!(said.err.contains("is being removed"), "{said:?}");
+    let result = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
+    assert!(result.err.contains("is being removed"), "{result:?}");
     // `provision` completes the removal of this one.
     let other = host.account_with_key("rsa-4096.pub");
     registry.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
@@ -279,7 +279,7 @@ fn a_cut_removal_goes_on() {
 
 /// Running a command again completes it after it was killed at any moment.
 #[test]
-fn a_killed_command_is_finished_by_the_next() {
+fn the_next_command_completes_a_killed_one() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     let file = key_file("ed25519.pub");
@@ -288,14 +288,17 @@ fn a_killed_command_is_finished_by_the_next() {
     for delay in (0..60).step_by(6).map(Duration::from_millis) {
         host.done(&["account", "add", &id, "--any-recipient"]);
         host.killed_after(delay, &add);
-        let said = host.run(&add);
-        assert!(said.code == Some(0) || said.err.contains("has this key already"), "{said:?}");
+        let result = host.run(&add);
+        assert!(
+            result.code == Some(0) || result.err.contains("has this key already"),
+            "{result:?}"
+        );
         assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
         assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
 
         host.killed_after(delay * 10, &remove);
-        let said = host.run(&remove);
-        assert!(said.code == Some(0) || said.err.contains("there is no account"), "{said:?}");
+        let result = host.run(&remove);
+        assert!(result.code == Some(0) || result.err.contains("there is no account"), "{result:?}");
         assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none(), "{delay:?}");
         assert_eq!(fs::read_dir(host.accounts_root()).unwrap().count(), 1, "the spool alone");
     }
@@ -303,7 +306,7 @@ fn a_killed_command_is_finished_by_the_next() {
 
 /// Concurrent commands: each account gets its own id, and no key is lost.
 #[test]
-fn first_keys_at_once_do_not_meet() {
+fn concurrent_first_keys_get_different_ids() {
     let Some(mut host) = TestHost::new() else { return };
     let ids: Vec<String> = (0..5).map(|_| host.account_id()).collect();
     std::thread::scope(|scope| {
@@ -323,7 +326,7 @@ fn first_keys_at_once_do_not_meet() {
 }
 
 #[test]
-fn provision_mends_drift() {
+fn provision_fixes_drift() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let incoming = host.accounts_root().join(&id).join("incoming");
@@ -332,8 +335,8 @@ fn provision_mends_drift() {
     fs::remove_dir(host.accounts_root().join(&id).join("results")).unwrap();
     fs::remove_file(host.keys_db()).unwrap();
     assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
-    let said = host.done(&["provision", "--json"]);
-    assert!(said.contains(&format!("user {id} fixed")), "{said}");
+    let output = host.done(&["provision", "--json"]);
+    assert!(output.contains(&format!("user {id} fixed")), "{output}");
     assert_eq!(owned(&incoming), before);
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
@@ -366,17 +369,18 @@ fn a_key_comes_from_standard_input_too() {
 }
 
 #[test]
-fn contact_and_webhook_are_checked() {
+fn contact_and_webhook_are_validated() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     for bad in [["--email", "x"], ["--email", "a@b\n.c"], ["--recipient-domain", "a b"]] {
-        let said = host.run(&["account", "add", &id, bad[0], bad[1]]);
-        assert_eq!(said.code, Some(1), "{bad:?}");
+        let result = host.run(&["account", "add", &id, bad[0], bad[1]]);
+        assert_eq!(result.code, Some(1), "{bad:?}");
     }
     host.done(&["account", "add", &id, "--email", "a@example.com"]);
     assert_eq!(host.run(&["account", "add", &id, "--any-recipient"]).code, Some(1), "twice");
-    let said = host.run(&["account", "set", &id, "--email", "b@example.com", "--webhook", "none"]);
-    assert_eq!(said.code, Some(1));
+    let result =
+        host.run(&["account", "set", &id, "--email", "b@example.com", "--webhook", "none"]);
+    assert_eq!(result.code, Some(1));
     assert!(host.done(&["account", "show", &id]).contains("a@example.com"), "nothing by half");
     host.done(&["account", "set", &id, "--email", ""]);
     assert!(!host.done(&["account", "show", &id]).contains("a@example.com"));
@@ -393,15 +397,15 @@ fn a_new_account_needs_a_recipient_rule() {
         &["--any-recipient", "--recipient-domain", "example.com"],
         &["--any-recipient", "--recipient", "a@example.com"],
     ] {
-        let said = host.run(&[&["account", "add", &id], options].concat());
-        assert_eq!(said.code, Some(2), "{options:?}: {said:?}");
+        let result = host.run(&[&["account", "add", &id], options].concat());
+        assert_eq!(result.code, Some(2), "{options:?}: {result:?}");
     }
     for domain in ["a b", "a@example.com", "[192.0.2.1]", "*.example.com"] {
-        let said = host.run(&["account", "add", &id, "--recipient-domain", domain]);
-        assert_eq!(said.code, Some(1), "{domain}: {said:?}");
+        let result = host.run(&["account", "add", &id, "--recipient-domain", domain]);
+        assert_eq!(result.code, Some(1), "{domain}: {result:?}");
     }
-    let said = host.run(&["account", "add", &id, "--any-recipient", "--email", "a@b c"]);
-    assert_eq!(said.code, Some(1));
+    let result = host.run(&["account", "add", &id, "--any-recipient", "--email", "a@b c"]);
+    assert_eq!(result.code, Some(1));
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
 }
 
@@ -451,8 +455,8 @@ fn recipients_are_chosen_and_changed() {
         host.done(&[&["account", "set", &id], options].concat());
         assert_eq!(mail_to(&host, &id), rule, "{options:?}");
     }
-    let said = host.run(&["account", "set", &id, "--recipient", "x", "--email", "x@y.example"]);
-    assert_eq!(said.code, Some(1));
+    let result = host.run(&["account", "set", &id, "--recipient", "x", "--email", "x@y.example"]);
+    assert_eq!(result.code, Some(1));
     assert!(host.done(&["account", "show", &id]).contains("ops@other.example"), "nothing by half");
     let shown = host.done(&["account", "show", &id, "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
@@ -462,7 +466,7 @@ fn recipients_are_chosen_and_changed() {
 }
 
 #[test]
-fn needs_root_and_says_so() {
+fn commands_report_that_they_need_root() {
     let Some(host) = TestHost::new() else { return };
     // A copy, because other users may have no access to the build folder. cp makes it: a file that
     // this process has open for writing stays open in another test's fork ("Text file busy").

@@ -35,7 +35,7 @@ impl Laptop {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.current_dir(self.0.path()).env_clear().args(arguments);
-        command.args(["--config", "/dev/null"]); // an empty file works, whatever this host has
+        command.args(["--config", "/dev/null"]); // an empty file, independent of this host
         command
     }
 
@@ -45,12 +45,12 @@ impl Laptop {
 
     /// Both streams and the exit status, as a snapshot shows them.
     fn shown(&self, arguments: &[&str], colours: bool) -> String {
-        let (typed, said) = self.said(arguments, colours);
-        assert!(colours || !said.contains('\x1b'), "{said:?}");
-        format!("{typed}{}", said.replace('\x1b', "␛"))
+        let (typed, printed) = self.print(arguments, colours);
+        assert!(colours || !printed.contains('\x1b'), "{printed:?}");
+        format!("{typed}{}", printed.replace('\x1b', "␛"))
     }
 
-    fn said(&self, arguments: &[&str], colours: bool) -> (String, String) {
+    fn print(&self, arguments: &[&str], colours: bool) -> (String, String) {
         let mut command = self.command(arguments);
         if colours {
             command.env("CLICOLOR_FORCE", "1");
@@ -122,12 +122,12 @@ fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<Stri
 #[test]
 fn a_terminal_has_colours_unless_it_wants_none() {
     let laptop = Laptop::with_samples();
-    let Some(said) = on_a_terminal(&laptop, "events.manifest", false) else { return };
-    assert!(said.contains("\x1b[32mwould import completely"), "{said:?}");
-    assert!(!said.contains("eta"), "short work shows no bar: {said:?}");
-    let said = on_a_terminal(&laptop, "events.manifest", true).unwrap();
-    assert!(said.contains("events.manifest: would import completely"), "{said:?}");
-    assert!(!said.contains("\x1b[3"), "{said:?}");
+    let Some(printed) = on_a_terminal(&laptop, "events.manifest", false) else { return };
+    assert!(printed.contains("\x1b[32mwould import completely"), "{printed:?}");
+    assert!(!printed.contains("eta"), "short work shows no bar: {printed:?}");
+    let printed = on_a_terminal(&laptop, "events.manifest", true).unwrap();
+    assert!(printed.contains("events.manifest: would import completely"), "{printed:?}");
+    assert!(!printed.contains("\x1b[3"), "{printed:?}");
 }
 
 #[test]
@@ -140,9 +140,12 @@ fn a_long_file_shows_a_bar() {
     for records in (18..24).map(|power| 1 << power) {
         file.push_str(&"Purchased,jane@example.com,1,2,3\n".repeat(records));
         laptop.write("e.csv", &file);
-        let Some(said) = on_a_terminal(&laptop, "e.manifest", false) else { return };
-        if said.contains("records eta") {
-            assert!(said.trim_end().rsplit_once("\x1b[2K").is_some(), "it goes away: {said:?}");
+        let Some(printed) = on_a_terminal(&laptop, "e.manifest", false) else { return };
+        if printed.contains("records eta") {
+            assert!(
+                printed.trim_end().rsplit_once("\x1b[2K").is_some(),
+                "it goes away: {printed:?}"
+            );
             return;
         }
     }
@@ -179,7 +182,7 @@ fn hostile_names_and_cells_never_reach_the_terminal() {
         [&["check", name][..], &["check", name, renamed], &["check", renamed, name, "--json"]]
     {
         for colours in [false, true] {
-            let text = without_own_colours(&laptop.said(arguments, colours).1);
+            let text = without_own_colours(&laptop.print(arguments, colours).1);
             let hidden = ['\u{202e}', '\u{200b}', '\u{2066}', '\u{3164}', '\u{e0041}'];
             let is_raw = |c: &char| (c.is_control() && *c != '\n') || hidden.contains(c);
             let raw: Vec<char> = text.chars().filter(is_raw).collect();
@@ -197,7 +200,7 @@ fn without_own_colours(text: &str) -> String {
 }
 
 #[test]
-fn for_machines_one_is_an_object_and_several_are_a_list() {
+fn json_is_an_object_or_a_list() {
     let laptop = Laptop::with_samples();
     let one = laptop.run(&["check", "--json", "orders.manifest"]);
     let report: Value = serde_json::from_slice(&one.stdout).unwrap();
@@ -210,7 +213,7 @@ fn for_machines_one_is_an_object_and_several_are_a_list() {
     assert_eq!(clean.status.code(), Some(0));
     assert_eq!(reports.as_array().unwrap().len(), 2);
     assert_eq!(reports[1]["type"], "profile");
-    // One that can't be read is told on the other stream and leaves the list a list.
+    // An unreadable one is reported on the other stream, so that the list stays a list.
     let part = laptop.run(&["check", "--json", "events.manifest", "none.manifest"]);
     let reports: Value = serde_json::from_slice(&part.stdout).unwrap();
     assert_eq!((part.status.code(), reports.as_array().unwrap().len()), (Some(1), 1));

@@ -1,5 +1,5 @@
 //! A host of a test's own: its accounts root, state folder, group and range of Unix user ids, all
-//! of it taken away again when the test ends, by a panic too.
+//! of it removed when the test ends, by a panic too.
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, outside #[test]")]
@@ -16,10 +16,10 @@ use nix::unistd::User;
 /// The service user of these hosts: any that every system has.
 pub const SERVICE: &str = "nobody";
 
-/// Tells hosts of one test process apart.
+/// Numbers the hosts of one test process.
 static HOSTS: AtomicU32 = AtomicU32::new(0);
 
-/// Where the public keys lie that tests add.
+/// The folder with the public keys that tests add.
 pub const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
 /// A host of a test's own.
@@ -32,14 +32,14 @@ pub struct TestHost {
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 impl TestHost {
-    /// Makes the host. None, said loudly, when this process may not make Unix users.
+    /// Makes the host. `None`, with a message, if this process may not make Unix users.
     pub fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: makes Unix users, so it needs root");
@@ -57,8 +57,8 @@ impl TestHost {
         fs::create_dir_all(host.state()).unwrap();
         let service = User::from_name(SERVICE).unwrap().unwrap();
         chown(host.state(), Some(service.uid.as_raw()), Some(service.gid.as_raw())).unwrap();
-        let said = tool("groupadd", &["--system", &host.group]);
-        assert_eq!(said.code, Some(0), "{said:?}");
+        let printed = tool("groupadd", &["--system", &host.group]);
+        assert_eq!(printed.code, Some(0), "{printed:?}");
         let config = format!(
             "[node]\nname = 'sftp1'\n[paths]\naccounts = '{}'\nstate = '{}'\n\
              admin = '{}'\nkeys = '{}'\n\
@@ -106,7 +106,7 @@ impl TestHost {
     }
 
     /// Runs `sftp-import` with this host's configuration.
-    pub fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         command.output().unwrap().into()
@@ -125,9 +125,9 @@ impl TestHost {
 
     /// Runs `sftp-import`, which must succeed, and returns what it printed.
     pub fn done(&self, arguments: &[&str]) -> String {
-        let said = self.run(arguments);
-        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
-        said.out
+        let printed = self.run(arguments);
+        assert_eq!(printed.code, Some(0), "{arguments:?}: {printed:?}");
+        printed.out
     }
 
     /// Adds an account with one key, the fixture `key`, named `laptop`.
@@ -139,7 +139,7 @@ impl TestHost {
     }
 
     /// Asks the real helper.
-    pub fn helper(&self, user: &str, fingerprint: &str) -> Said {
+    pub fn helper(&self, user: &str, fingerprint: &str) -> CommandOutput {
         helper(&self.keys_db(), &[user, fingerprint])
     }
 }
@@ -156,7 +156,7 @@ impl Drop for TestHost {
     }
 }
 
-impl From<Output> for Said {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -167,12 +167,13 @@ impl From<Output> for Said {
 }
 
 /// Runs a tool such as useradd, and again while somebody else's holds the lock.
-pub fn tool(tool: &str, arguments: &[&str]) -> Said {
+pub fn tool(tool: &str, arguments: &[&str]) -> CommandOutput {
     for _ in 0..100 {
         let mut command = Command::new(format!("/usr/sbin/{tool}"));
-        let said: Said = command.args(arguments).env("LC_ALL", "C").output().unwrap().into();
-        if !said.err.contains("cannot lock") {
-            return said;
+        let printed: CommandOutput =
+            command.args(arguments).env("LC_ALL", "C").output().unwrap().into();
+        if !printed.err.contains("cannot lock") {
+            return printed;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -180,7 +181,7 @@ pub fn tool(tool: &str, arguments: &[&str]) -> Said {
 }
 
 /// Runs the real helper on `database`.
-pub fn helper(database: &Path, arguments: &[&str]) -> Said {
+pub fn helper(database: &Path, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import-authorized-keys"));
     command.arg("--database").arg(database).args(arguments).env_clear();
     command.output().unwrap().into()

@@ -32,9 +32,9 @@ impl Host {
             .args(["--config", "config.toml", "--json", "ingest", "--account", account, manifest])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         let report =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {printed}"));
         (report, output.status.code().unwrap())
     }
 

@@ -127,6 +127,18 @@ fn data_file_examples_behave_as_shown() {
 }
 
 #[test]
+fn readme_manifest_imports_the_sample() {
+    let readme = read("README.md");
+    let (_, manifest) = readme.split_once("\n```json\n").unwrap();
+    let (manifest, _) = manifest.split_once("```").unwrap();
+    let file = |name: &str, text: String| ((String::new(), name.to_owned()), text);
+    let sample = read("samples/events.csv");
+    let files = [file("events.manifest", manifest.to_owned()), file("events.csv", sample)];
+    let output = Folder::new(&files.into()).run(&["check", "events.manifest"]);
+    assert!(output.contains("4 accepted + 0 rejected"), "{output}");
+}
+
+#[test]
 fn every_manifest_key_is_documented() {
     let source = read("src/manifest/parse.rs");
     let (_, keys) = source.split_once("const KEYS: [&str; ").unwrap();

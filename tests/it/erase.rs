@@ -45,17 +45,17 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn an_export_is_whole_and_private_and_says_what_it_holds() {
+fn an_export_is_complete_private_and_listed() {
     let Some(mut host) = TestHost::new() else { return };
     let id = full_account(&mut host);
     let other = host.account_with_key("rsa-3072.pub");
     let to = host.config().with_file_name("export");
-    let said = host.done(&["account", "export", &id, to.to_str().unwrap(), "--json"]);
-    let said: Value = serde_json::from_str(&said).unwrap();
+    let printed = host.done(&["account", "export", &id, to.to_str().unwrap(), "--json"]);
+    let printed: Value = serde_json::from_str(&printed).unwrap();
     let listing: Value =
         serde_json::from_slice(&fs::read(to.join("listing.json")).unwrap()).unwrap();
     let listed = listing["files"].as_array().unwrap();
-    assert_eq!(said["files"], listed.len());
+    assert_eq!(printed["files"], listed.len());
     let mut files = Vec::new();
     files_below(&to, &mut files);
     assert_eq!(files.len(), listed.len() + 1, "{files:?}");
@@ -88,11 +88,11 @@ fn an_export_is_whole_and_private_and_says_what_it_holds() {
     let again = host.run(&["account", "export", &id, to.to_str().unwrap()]);
     assert!(again.code == Some(1) && again.err.contains("does not exist"), "{again:?}");
     let nobody = host.config().with_file_name("nobody");
-    let said = host.run(&["account", "export", "nobody-1", nobody.to_str().unwrap()]);
-    assert!(said.code == Some(1) && !nobody.exists(), "{said:?}");
+    let printed = host.run(&["account", "export", "nobody-1", nobody.to_str().unwrap()]);
+    assert!(printed.code == Some(1) && !nobody.exists(), "{printed:?}");
 }
 
-/// Everything but the line that says so.
+/// Everything but the line about the erasure.
 fn expect_erased(host: &TestHost, id: &str) {
     assert!(nix::unistd::User::from_name(id).unwrap().is_none());
     assert!(!host.accounts_root().join(id).exists());
@@ -104,19 +104,19 @@ fn expect_erased(host: &TestHost, id: &str) {
     for list in [["import", "list", "--json"], ["delivery", "list", "--json"]] {
         assert!(!host.done(&list).contains(id), "{list:?}");
     }
-    let said = host.run(&["account", "erase", id, "--yes"]);
-    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+    let printed = host.run(&["account", "erase", id, "--yes"]);
+    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
 }
 
 #[test]
 fn an_erased_account_leaves_one_line() {
     let Some(mut host) = TestHost::new() else { return };
     let (id, other) = (full_account(&mut host), host.account_with_key("rsa-3072.pub"));
-    let said = host.run(&["account", "erase", &id]);
-    assert!(said.code == Some(1) && said.err.contains("is not erased"), "{said:?}");
+    let printed = host.run(&["account", "erase", &id]);
+    assert!(printed.code == Some(1) && printed.err.contains("is not erased"), "{printed:?}");
     assert!(host.done(&["account", "show", &id]).contains("active"), "nothing without a yes");
-    let said = host.done(&["account", "erase", &id, "--yes"]);
-    assert!(said.contains("is erased"), "{said}");
+    let printed = host.done(&["account", "erase", &id, "--yes"]);
+    assert!(printed.contains("is erased"), "{printed}");
     expect_erased(&host, &id);
     assert!(host.done(&["account", "show", &other]).contains("active"));
     host.done(&["account", "add", &id, "--any-recipient"]);
@@ -126,7 +126,7 @@ fn an_erased_account_leaves_one_line() {
 
 /// A backup from before the account: the restored state database learns of it from the registry.
 #[test]
-fn an_account_that_a_restore_forgot_can_be_erased() {
+fn an_account_unknown_after_restore_is_erased() {
     let Some(mut host) = TestHost::new() else { return };
     let backup = host.config().with_file_name("before.db");
     let kept = host.account_with_key("rsa-3072.pub");
@@ -147,12 +147,12 @@ fn an_account_that_a_restore_forgot_can_be_erased() {
     assert!(nix::unistd::Group::from_name(&id).unwrap().is_none());
     assert!(!host.accounts_root().join(&id).exists());
     assert!(!host.state().join("data").join(&id).exists());
-    let said = host.run(&["account", "erase", &id, "--yes"]);
-    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+    let printed = host.run(&["account", "erase", &id, "--yes"]);
+    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
     // Nobody else's: not the account that it knows, and not a user that is not ours.
     assert!(nix::unistd::User::from_name(&kept).unwrap().is_some());
-    let said = host.run(&["account", "erase", super::common::SERVICE, "--yes"]);
-    assert!(said.code == Some(1) && said.err.contains("nothing of"), "{said:?}");
+    let printed = host.run(&["account", "erase", super::common::SERVICE, "--yes"]);
+    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
     assert!(nix::unistd::User::from_name(super::common::SERVICE).unwrap().is_some());
 }
 
@@ -163,10 +163,13 @@ fn an_erasure_that_was_cut_off_goes_on() {
     let id = full_account(&mut host);
     for delay in (5..125).step_by(17).map(Duration::from_millis) {
         host.killed_after(delay, &["account", "erase", &id, "--yes"]);
-        // Whatever is left, a provisioning in between does no harm.
+        // A provisioning in between does no harm to what is left.
         host.run(&["provision"]);
-        let said = host.run(&["account", "erase", &id, "--yes"]);
-        assert!(said.code == Some(0) || said.err.contains("nothing of"), "{delay:?}: {said:?}");
+        let printed = host.run(&["account", "erase", &id, "--yes"]);
+        assert!(
+            printed.code == Some(0) || printed.err.contains("nothing of"),
+            "{delay:?}: {printed:?}"
+        );
         expect_erased(&host, &id);
         host.done(&["account", "add", &id, "--any-recipient"]);
         let key = format!("{}/ed25519.pub", super::common::KEYS);

@@ -1,6 +1,6 @@
 //! The fuzz targets' bodies for a bounded time, on stable: mutated seeds and any bytes.
 //!
-//! `SFTP_IMPORT_FUZZ_SECONDS` says how long each runs: 2 when unset, 60 in the long form.
+//! `SFTP_IMPORT_FUZZ_SECONDS` sets how long each runs: 2 when unset, 60 in the long form.
 
 use std::fmt;
 use std::time::{Duration, Instant};

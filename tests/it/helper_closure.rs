@@ -1,5 +1,5 @@
-//! The helper's crates, each named in `helper-closure.txt`: whoever makes it depend on more, or on
-//! another version, says so in a diff that a reviewer reads.
+//! The helper's crates, each named in `helper-closure.txt`: a new dependency, or another version of one,
+//! is in a diff that a reviewer reads.
 
 use std::process::Command;
 
@@ -17,11 +17,11 @@ const TREE: [&str; 8] = [
 ];
 
 #[test]
-fn the_helper_depends_on_what_the_list_says() {
+fn helper_dependencies_match_the_list() {
     let root = env!("CARGO_MANIFEST_DIR");
     let output = Command::new(env!("CARGO")).args(TREE).current_dir(root).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo tree failed: {said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree failed: {printed}");
     let tree = String::from_utf8(output.stdout).unwrap();
     let mut crates: Vec<&str> = tree
         .lines()
@@ -33,5 +33,8 @@ fn the_helper_depends_on_what_the_list_says() {
     let listed = std::fs::read_to_string(format!("{root}/{LIST}")).unwrap();
     let listed: Vec<&str> =
         listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    assert_eq!(crates, listed, "if this is meant, mend {LIST} and say why in the commit");
+    assert_eq!(
+        crates, listed,
+        "if this is deliberate, update {LIST} and state the reason in the commit"
+    );
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-/// What a file may take, whatever is in it.
+/// The memory that any file may take.
 const MOST_MEMORY: u64 = 200_000_000;
 
 /// The size of a data file, in bytes, and the limit in force.
@@ -18,7 +18,7 @@ fn size() -> u64 {
     if std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some() { 5_000_000_000 } else { 1_000_000_000 }
 }
 
-/// What `check` said.
+/// The output of `check`.
 struct Checked {
     report: Json,
 }
@@ -46,8 +46,8 @@ fn checked(folder: &TempDir) -> Checked {
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let report: Json = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let report: Json = serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{e}: {printed}"));
     let peak = most_memory(&fs::read_to_string(peak).unwrap());
     let megabytes = peak / 1_000_000;
     eprintln!("{megabytes} MB at the most");
@@ -132,7 +132,7 @@ fn bombs() {
     }
 }
 
-/// A frame says how much memory its reader must have.
+/// A frame names the memory that its reader must have.
 #[test]
 fn a_frame_that_asks_for_too_much() {
     let checked = check("e.csv.zst", |file| {

@@ -3,7 +3,7 @@
 //! The names are written by hand, the files are generated: with `SFTP_IMPORT_WRITE_PAGES=1`, as in
 //! `scripts/pages`, the test corrects the paths of tests that have moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -28,21 +28,34 @@ pub fn rust_files() -> BTreeMap<String, String> {
     files
 }
 
-/// Whether `text` has a test of that name: a function right below `#[test]`, or one of a list that
-/// makes tests (the store's contract).
-pub fn has_test(text: &str, name: &str) -> bool {
-    let function = format!("fn {name}(");
-    if !text.contains(&function) {
-        return false;
-    }
+/// The tests in `text`: functions right below `#[test]`, and those of a list that makes tests (the
+/// store's contract).
+fn tests_in(text: &str) -> BTreeSet<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.iter().enumerate().any(|(i, line)| {
-        let is_attribute =
-            |above: &&str| ["#[test]", "#[tokio::test"].iter().any(|a| above.starts_with(a));
-        let is_marked = || lines[..i].iter().rev().take(6).any(is_attribute);
-        line.trim_start_matches("async ").starts_with(&function)
-            && (is_marked() || lines.contains(&name))
-    })
+    let listed: BTreeSet<&str> = lines.iter().copied().collect();
+    let is_attribute =
+        |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+    let mut tests = BTreeSet::new();
+    for (i, line) in lines.iter().enumerate() {
+        let function = line.trim_start_matches("async ").strip_prefix("fn ");
+        let Some((name, _)) = function.and_then(|rest| rest.split_once('(')) else { continue };
+        let mut above = lines[..i].iter().rev().take_while(|line| !line.is_empty());
+        if listed.contains(name) || above.any(is_attribute) {
+            tests.insert(name);
+        }
+    }
+    tests
+}
+
+/// Every test: name → files that have one of that name.
+pub fn tests(files: &BTreeMap<String, String>) -> BTreeMap<&str, Vec<&str>> {
+    let mut tests: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (path, text) in files {
+        for name in tests_in(text) {
+            tests.entry(name).or_default().push(path);
+        }
+    }
+    tests
 }
 
 /// The texts between backquotes in `line`.
@@ -51,33 +64,34 @@ fn quoted(line: &str) -> Vec<&str> {
 }
 
 /// The list lines of one promise, with each test below the file that has it now.
-fn current_list(list: &[&str], files: &BTreeMap<String, String>) -> Vec<String> {
-    let mut by_file: Vec<(String, Vec<&str>)> = Vec::new();
+fn current_list(list: &[&str], tests: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
+    let mut by_file: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in list {
-        let (named, names) = quoted(line).split_first().map(|(f, n)| (*f, n.to_vec())).unwrap();
+        let quoted = quoted(line);
+        let (named, names) = quoted.split_first().unwrap();
         assert!(!names.is_empty(), "no test of {named} is named");
         for name in names {
-            let has_it = |file: &&String| has_test(&files[*file], name);
-            let found: Vec<&String> = files.keys().filter(has_it).collect();
-            let file: &str = match found[..] {
+            let found = tests.get(name).map_or(&[][..], Vec::as_slice);
+            let file = match found {
                 [] => panic!("{PAGE} names {name}, and no test is called so"),
-                _ if found.iter().any(|file| *file == named) => named,
+                _ if found.contains(named) => named,
                 [only] => only,
                 _ => panic!("{PAGE}: {name} is a test of several files: {found:?}"),
             };
             match by_file.iter_mut().find(|(of, _)| of == file) {
                 Some((_, names)) => names.push(name),
-                None => by_file.push((file.to_owned(), vec![name])),
+                None => by_file.push((file, vec![name])),
             }
         }
     }
-    let line = |(file, names): (String, Vec<&str>)| format!("- `{file}`: `{}`", names.join("`, `"));
+    let line = |(file, names): (&str, Vec<&str>)| format!("- `{file}`: `{}`", names.join("`, `"));
     by_file.into_iter().map(line).collect()
 }
 
 #[test]
 fn every_promise_is_shown_by_existing_tests() {
     let files = rust_files();
+    let tests = tests(&files);
     let page = fs::read_to_string(Path::new(ROOT).join(PAGE)).unwrap();
     let sections: Vec<&str> = page.split("\n## ").collect();
     let mut current = vec![sections[0].to_owned()];
@@ -88,7 +102,7 @@ fn every_promise_is_shown_by_existing_tests() {
             body.lines().partition(|line| line.starts_with("- `"));
         assert!(!list.is_empty(), "no test shows {title:?}");
         let prose = prose.join("\n").trim().to_owned();
-        let list = current_list(&list, &files).join("\n");
+        let list = current_list(&list, &tests).join("\n");
         current.push(format!("{title}\n\n{prose}\n\n{list}\n"));
     }
     assert!(current.len() > 20, "{PAGE} has no list of promises");
@@ -103,5 +117,5 @@ fn every_promise_is_shown_by_existing_tests() {
 #[test]
 fn only_marked_functions_count_as_tests() {
     let text = "#[test]\nfn a() {}\n\nfn helper() {\n    let x = 1;\n    x\n}\n\n\n\nfn b() {}\n";
-    assert!(has_test(text, "a") && !has_test(text, "b") && !has_test(text, "c"));
+    assert_eq!(tests_in(text).into_iter().collect::<Vec<_>>(), ["a"]);
 }

@@ -1,6 +1,6 @@
 //! Refuses units and scripts in which root uses a path that another user of the package controls.
 //!
-//! Whoever can write a folder can replace each name in it by a link. So root opens, creates, locks
+//! A user who can write a folder can replace each name in it by a link. So root opens, creates, locks
 //! and executes nothing below a folder that the daemon's user or an account can write. The folders
 //! are read from tmpfiles.d and from the units themselves. What the programs do as root is tested
 //! with the programs.
@@ -136,7 +136,7 @@ fn paths(text: &str) -> Vec<&str> {
 }
 
 /// Whether `path` is below `folder`, or is it where `or_equal`. A component with a specifier, a
-/// variable or a star stands for any name.
+/// variable or a star matches any name.
 fn is_below(path: &str, folder: &str, or_equal: bool) -> bool {
     let split = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -227,7 +227,7 @@ fn tree(folder: &str) -> &str {
 }
 
 #[test]
-fn root_uses_no_path_below_a_folder_of_another_user() {
+fn root_avoids_paths_of_other_users() {
     let sources = sources();
     let writable = writable_folders(&sources);
     for folder in ["/run/sftp-import", "/var/lib/sftp-import", "/srv/sftp-import/.spool"] {

@@ -17,7 +17,7 @@ pub struct Stored {
     pub content: Json,
 }
 
-/// What lies in an account's folder of the local store, and what of it is `import`'s.
+/// The files in an account's folder of the local store, and those of `import` among them.
 pub fn stored(account: &Path, import: &str) -> Stored {
     let events = account.join("events");
     let mut rows = Vec::new();

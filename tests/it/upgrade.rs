@@ -30,7 +30,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_upgrade_can_be_taken_back_by_its_copy() {
+fn an_upgrade_is_undone_by_its_copy() {
     let Some(host) = TestHost::new() else { return };
     put_first_schema(&host);
     let listed = host.done(&["account", "list"]);
@@ -43,14 +43,17 @@ fn an_upgrade_can_be_taken_back_by_its_copy() {
     let database = Connection::open(host.state().join("state.db")).unwrap();
     database.pragma_update(None, "user_version", 99).unwrap();
     drop(database);
-    let said = host.run(&["account", "list"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("has schema 99"), "{said:?}");
+    let printed = host.run(&["account", "list"]);
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.err.contains("has schema 99"), "{printed:?}");
     let way_back = format!("sftp-import restore {}", copies[0].display());
-    assert!(said.err.contains(&way_back), "{said:?}");
-    let said = host.run(&["restore", text(&copies[0])]);
-    assert!(said.code == Some(1) && said.out.contains("account new (suspended)"), "{said:?}");
-    assert!(said.err.contains("no registry; nothing is changed"), "{said:?}");
+    assert!(printed.err.contains(&way_back), "{printed:?}");
+    let printed = host.run(&["restore", text(&copies[0])]);
+    assert!(
+        printed.code == Some(1) && printed.out.contains("account new (suspended)"),
+        "{printed:?}"
+    );
+    assert!(printed.err.contains("no registry; nothing is changed"), "{printed:?}");
     let restored = host.done(&["restore", text(&copies[0]), "--accept-keys", "--json"]);
     let restored: serde_json::Value = serde_json::from_str(&restored).unwrap();
     assert_eq!(restored["schema"], 1);
@@ -59,14 +62,14 @@ fn an_upgrade_can_be_taken_back_by_its_copy() {
 }
 
 #[test]
-fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
+fn a_restored_backup_keeps_keys_revoked() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";
     let saved = host.config().with_file_name("saved.db");
-    let said = host.done(&["backup", text(&saved), "--json"]);
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["bytes"], fs::metadata(&saved).unwrap().len());
+    let printed = host.done(&["backup", text(&saved), "--json"]);
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["bytes"], fs::metadata(&saved).unwrap().len());
     let again = host.run(&["backup", text(&saved)]);
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("is not overwritten"), "{again:?}");
@@ -78,8 +81,11 @@ fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
         listed.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
     };
     for accept in [&[][..], &["--accept-keys"]] {
-        let said = host.done(&[&["restore", text(&saved)], accept].concat());
-        assert!(said.contains("it was revoked at") && said.contains("provision"), "{said}");
+        let printed = host.done(&[&["restore", text(&saved)], accept].concat());
+        assert!(
+            printed.contains("it was revoked at") && printed.contains("provision"),
+            "{printed}"
+        );
         assert!(host.helper(&id, key).out.is_empty(), "{accept:?}");
         assert!(keys(&host)[0].contains("revoked"), "{:?}", keys(&host));
     }
@@ -99,14 +105,14 @@ fn a_backup_that_is_restored_leaves_revoked_keys_revoked() {
         assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), expected, "{file}");
     }
     fs::write(&saved, "no database").unwrap();
-    let said = host.run(&["restore", text(&saved)]);
-    assert!(said.code == Some(1) && said.err.contains("is damaged"), "{said:?}");
+    let printed = host.run(&["restore", text(&saved)]);
+    assert!(printed.code == Some(1) && printed.err.contains("is damaged"), "{printed:?}");
     assert!(!host.helper(&id, key).out.is_empty(), "nothing is changed");
 }
 
 /// The same on a new machine, and on one whose registry is newer or older than the backup.
 #[test]
-fn a_restore_takes_over_only_what_was_agreed_to() {
+fn a_restore_adds_only_accepted_keys() {
     let Some(mut host) = TestHost::new() else { return };
     let (saved, admin) =
         (host.config().with_file_name("saved.db"), host.config().with_file_name("admin"));
@@ -117,16 +123,19 @@ fn a_restore_takes_over_only_what_was_agreed_to() {
 
     // A host without a registry.
     fs::rename(&admin, admin.with_extension("away")).unwrap();
-    let said = host.run(&["restore", text(&saved), "--json"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    let said = host.run(&["restore", text(&saved)]);
-    assert!(said.out.contains(&format!("account {id} (active)")), "{said:?}");
-    assert!(said.out.contains(key) && said.err.contains("--accept-keys"), "{said:?}");
+    let printed = host.run(&["restore", text(&saved), "--json"]);
+    assert_eq!(printed.code, Some(1), "{printed:?}");
+    let printed = host.run(&["restore", text(&saved)]);
+    assert!(printed.out.contains(&format!("account {id} (active)")), "{printed:?}");
+    assert!(printed.out.contains(key) && printed.err.contains("--accept-keys"), "{printed:?}");
     assert!(works(&host), "keys that are published work, and nothing was changed");
     for command in [&["provision"][..], &["key", "revoke", &id, "laptop"]] {
-        let said = host.run(command);
-        assert!(said.code == Some(1) && said.err.contains("there is no registry"), "{said:?}");
-        assert!(!admin.join("registry.db").exists() && works(&host), "{said:?}");
+        let printed = host.run(command);
+        assert!(
+            printed.code == Some(1) && printed.err.contains("there is no registry"),
+            "{printed:?}"
+        );
+        assert!(!admin.join("registry.db").exists() && works(&host), "{printed:?}");
     }
     assert_eq!(host.run(&["registry", "take-over"]).code, Some(1));
     assert!(!admin.join("registry.db").exists());
@@ -136,12 +145,18 @@ fn a_restore_takes_over_only_what_was_agreed_to() {
 
     // One that has lost the account, and one that has suspended it since.
     host.done(&["account", "remove", &id, "--yes"]);
-    let said = host.done(&["restore", text(&saved)]);
-    assert!(said.contains("these can't log in; to let them: ") && said.contains(key), "{said}");
+    let printed = host.done(&["restore", text(&saved)]);
+    assert!(
+        printed.contains("these can't log in; to let them: ") && printed.contains(key),
+        "{printed}"
+    );
     let accounts = || host.done(&["account", "list"]);
     assert!(accounts().contains("suspended") && !works(&host));
-    let said = host.run(&["account", "resume", &id]);
-    assert!(said.code == Some(1) && said.err.contains("root has not approved it"), "{said:?}");
+    let printed = host.run(&["account", "resume", &id]);
+    assert!(
+        printed.code == Some(1) && printed.err.contains("root has not approved it"),
+        "{printed:?}"
+    );
     host.done(&["restore", text(&saved), "--accept-keys"]);
     host.done(&["provision"]);
     assert!(works(&host) && accounts().contains("active"));

@@ -8,7 +8,7 @@ readonly KEY=/root/partner
 readonly DROP_IN=/etc/ssh/sshd_config.d/50-sftp-import.conf
 readonly SSH=(-q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
     -o IdentitiesOnly=yes -o ConnectTimeout=20)
-# How long anything that happens at once may take on a loaded machine, in seconds.
+# How long an immediate effect may take on a loaded machine, in seconds.
 readonly SOON=60
 
 failed() {
@@ -48,7 +48,7 @@ restarted_since() { [ "$(restarts)" -gt "$1" ] && systemctl is-active --quiet sf
 sftp_as_partner() { sftp "${SSH[@]}" -i "$KEY" "$@" -b - "$ACCOUNT@127.0.0.1"; }
 logs_in() { echo ls | sftp_as_partner "$@" >/dev/null; }
 
-# upload FILE MANIFEST: a pair as they lie here.
+# upload FILE MANIFEST: a pair of files of this folder.
 upload() { printf 'put %s\nput %s\n' "$1" "$2" | sftp_as_partner >/dev/null; }
 
 # upload_again NAME: the sample of events under another name.
@@ -88,7 +88,7 @@ others_are_untouched() {
     holds "another user's login works ($1)"
 }
 
-# A pair whose import takes minutes, as the daemon gets little of the processor meanwhile.
+# A pair whose import takes minutes, because the daemon gets little processor time.
 readonly LONG_RECORDS=150000
 upload_long() {
     systemctl set-property --runtime sftp-importd CPUQuota=5%
@@ -128,7 +128,7 @@ commands() {
         here && fences == 2 * block - 1' "${2:-docs/operations.md}"
 }
 
-# follow TITLE [SED]: types that block as it stands there, but for what SED puts into the place of an
+# follow TITLE [SED]: types that block unchanged, except for what SED replaces in an
 # example; in /root.
 follow() {
     commands "$1" | sed -e "${2:-}" >/root/commands
@@ -139,10 +139,10 @@ follow() {
 # no_failure: doctor finds none; warnings are a host's own.
 no_failure() { sftp-import doctor "$@" >/root/doctor.txt || [ $? = 1 ] || { cat /root/doctor.txt && false; }; }
 
-# doctor_fails CHECK WORDS, doctor_warns CHECK WORDS: doctor says so of that check.
-doctor_fails() { doctor_says fail "$@"; }
-doctor_warns() { doctor_says warn "$@"; }
-doctor_says() {
+# doctor_fails CHECK WORDS, doctor_warns CHECK WORDS: doctor reports it for that check.
+doctor_fails() { doctor_reports fail "$@"; }
+doctor_warns() { doctor_reports warn "$@"; }
+doctor_reports() {
     sftp-import doctor --json >/root/doctor.json || true
     python3 - "$@" <<'EOP'
 import json, sys

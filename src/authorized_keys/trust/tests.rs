@@ -24,60 +24,60 @@ fn keys(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn others_own_or_write_no_part_of_the_path() {
+fn only_root_owns_and_writes_a_path() {
     for (kind, uid, mode, is_allowed) in [
-        (Kind::Folder, 0, 0o755, true),
-        (Kind::Folder, 0, 0o750, true),
-        (Kind::Folder, 0, 0o1777, true),
-        (Kind::Folder, 0, 0o777, false),
-        (Kind::Folder, 0, 0o775, false),
-        (Kind::Folder, 0, 0o757, false),
-        (Kind::Folder, 998, 0o755, false),
-        (Kind::Folder, 998, 0o1755, false),
-        (Kind::Link, 0, 0o777, true),
-        (Kind::Link, 998, 0o777, false),
-        (Kind::File, 0, 0o640, true),
-        (Kind::File, 0, 0o644, true),
-        (Kind::File, 0, 0o660, false),
-        (Kind::File, 0, 0o642, false),
-        (Kind::File, 0, 0o1660, false),
-        (Kind::File, 998, 0o640, false),
+        (PathKind::Folder, 0, 0o755, true),
+        (PathKind::Folder, 0, 0o750, true),
+        (PathKind::Folder, 0, 0o1777, true),
+        (PathKind::Folder, 0, 0o777, false),
+        (PathKind::Folder, 0, 0o775, false),
+        (PathKind::Folder, 0, 0o757, false),
+        (PathKind::Folder, 998, 0o755, false),
+        (PathKind::Folder, 998, 0o1755, false),
+        (PathKind::Link, 0, 0o777, true),
+        (PathKind::Link, 998, 0o777, false),
+        (PathKind::File, 0, 0o640, true),
+        (PathKind::File, 0, 0o644, true),
+        (PathKind::File, 0, 0o660, false),
+        (PathKind::File, 0, 0o642, false),
+        (PathKind::File, 0, 0o1660, false),
+        (PathKind::File, 998, 0o640, false),
     ] {
-        let found = judge(kind, uid, mode, ROOT);
+        let found = check_entry(kind, uid, mode, ROOT);
         assert_eq!(found.is_none(), is_allowed, "{kind:?} {uid} {mode:o}: {found:?}");
     }
 }
 
 #[test]
 fn each_fault_is_named_with_its_fix() {
-    let said = |reason| Error::new(Path::new("/x/keys.db"), reason).to_string();
+    let message = |reason| Error::new(Path::new("/x/keys.db"), reason).to_string();
     for (reason, expected) in [
         (
-            Reason::Owner(Kind::File, 998),
+            PathFault::Owner(PathKind::File, 998),
             "/x/keys.db belongs to user id 998, not to root; \
              `rm /x/keys.db`, then `sftp-import provision`",
         ),
         (
-            Reason::Mode(Kind::File, 0o660),
+            PathFault::Mode(PathKind::File, 0o660),
             "/x/keys.db has mode 0660: others can write it; \
              `rm /x/keys.db`, then `sftp-import provision`",
         ),
         (
-            Reason::Owner(Kind::Folder, 998),
+            PathFault::Owner(PathKind::Folder, 998),
             "/x/keys.db belongs to user id 998, not to root; \
              `chown root /x/keys.db`, then `sftp-import provision`",
         ),
         (
-            Reason::Mode(Kind::Folder, 0o770),
+            PathFault::Mode(PathKind::Folder, 0o770),
             "/x/keys.db has mode 0770: others can write it; \
              `chmod go-w /x/keys.db`, then `sftp-import provision`",
         ),
         (
-            Reason::Io(io::ErrorKind::NotFound.into()),
+            PathFault::Io(io::ErrorKind::NotFound.into()),
             "/x/keys.db: entity not found; `sftp-import provision`",
         ),
     ] {
-        assert_eq!(said(reason), expected);
+        assert_eq!(message(reason), expected);
     }
 }
 
@@ -85,45 +85,45 @@ fn each_fault_is_named_with_its_fix() {
 fn a_file_that_others_can_write_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
-    assert_eq!(file(&path, &owners).unwrap(), fs::canonicalize(&path).unwrap());
+    assert_eq!(check_file(&path, &owners).unwrap(), fs::canonicalize(&path).unwrap());
     for mode in [0o660, 0o642] {
         set_mode(&path, mode);
-        let error = file(&path, &owners).unwrap_err();
-        assert!(matches!(error.reason, Reason::Mode(Kind::File, _)), "{error}");
+        let error = check_file(&path, &owners).unwrap_err();
+        assert!(matches!(error.reason, PathFault::Mode(PathKind::File, _)), "{error}");
     }
     set_mode(&path, 0o640);
     // Only root can change the owner.
     if owners[1] == 0 {
         chown(&path, Some(65534), None).unwrap();
     }
-    let error = file(&path, ROOT).unwrap_err();
-    assert!(matches!(error.reason, Reason::Owner(..)), "{error}");
+    let error = check_file(&path, ROOT).unwrap_err();
+    assert!(matches!(error.reason, PathFault::Owner(..)), "{error}");
 }
 
 #[test]
-fn a_folder_above_that_others_can_write_is_refused_unless_it_is_sticky() {
+fn only_a_sticky_parent_may_be_writable() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     for (mode, is_allowed) in [(0o777, false), (0o770, false), (0o1777, true), (0o700, true)] {
         set_mode(folder.path(), mode);
-        assert_eq!(file(&path, &owners).is_ok(), is_allowed, "{mode:o}");
+        assert_eq!(check_file(&path, &owners).is_ok(), is_allowed, "{mode:o}");
     }
 }
 
 /// In a sticky folder others can create the file before root does.
 #[test]
-fn the_folder_of_the_file_is_refused_even_if_it_is_sticky() {
+fn the_files_own_folder_may_not_be_sticky() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     for mode in [0o770, 0o1777] {
         set_mode(path.parent().unwrap(), mode);
-        let error = file(&path, &owners).unwrap_err();
-        assert!(matches!(error.reason, Reason::Mode(Kind::Folder, _)), "{error}");
+        let error = check_file(&path, &owners).unwrap_err();
+        assert!(matches!(error.reason, PathFault::Mode(PathKind::Folder, _)), "{error}");
     }
 }
 
 #[test]
-fn links_are_followed_through_folders_that_are_checked() {
+fn folders_on_the_way_of_links_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     let real = fs::canonicalize(&path).unwrap();
@@ -134,28 +134,28 @@ fn links_are_followed_through_folders_that_are_checked() {
     symlink(here.join("a"), here.join("absolute")).unwrap();
     symlink("../a/keys.db", here.join("open/keys.db")).unwrap();
     for way in ["relative/keys.db", "absolute/keys.db", "open/keys.db", "open/../a/keys.db"] {
-        assert_eq!(file(&here.join(way), &owners).unwrap(), real, "{way}");
+        assert_eq!(check_file(&here.join(way), &owners).unwrap(), real, "{way}");
     }
     // A user who can write `open` can change the link's target.
     set_mode(&here.join("open"), 0o777);
     for way in ["relative/keys.db", "open/keys.db", "open/../a/keys.db"] {
-        let error = file(&here.join(way), &owners).unwrap_err();
+        let error = check_file(&here.join(way), &owners).unwrap_err();
         assert_eq!(error.path, fs::canonicalize(here.join("open")).unwrap(), "{way}");
     }
-    assert_eq!(file(&here.join("absolute/keys.db"), &owners).unwrap(), real);
+    assert_eq!(check_file(&here.join("absolute/keys.db"), &owners).unwrap(), real);
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused() {
+fn anything_but_a_regular_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
-    let error = file(path.parent().unwrap(), &owners).unwrap_err();
+    let error = check_file(path.parent().unwrap(), &owners).unwrap_err();
     assert!(error.to_string().contains("is not a regular file"), "{error}");
     symlink("loop", folder.path().join("loop")).unwrap();
-    let error = file(&folder.path().join("loop"), &owners).unwrap_err();
-    assert!(matches!(error.reason, Reason::Links), "{error}");
-    let error = file(&path.join("x"), &owners).unwrap_err();
-    assert!(matches!(error.reason, Reason::Io(_)), "{error}");
+    let error = check_file(&folder.path().join("loop"), &owners).unwrap_err();
+    assert!(matches!(error.reason, PathFault::Links), "{error}");
+    let error = check_file(&path.join("x"), &owners).unwrap_err();
+    assert!(matches!(error.reason, PathFault::Io(_)), "{error}");
     let file = fs::metadata(&path).unwrap();
     assert!(check_folder(&path, &file, &owners).is_err());
 }

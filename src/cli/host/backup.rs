@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::registry::{list, shown};
-use crate::admission::{Admission, TakeOver, lacking};
+use crate::admission::{TakeOver, copy_all, prepare_take_over};
 use crate::cli::actor::actor;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, account, require_root};
@@ -94,7 +94,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
     let claims = registry::backup::read(&backup)?;
     drop(backup);
-    let (found, taken) = lacking(&config, &actor(), claims)?;
+    let (found, taken) = prepare_take_over(&config, &actor(), claims)?;
     if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
         context.output().json(&json!({
             "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
@@ -108,7 +108,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         ));
     }
     // A provisioning command would have the state database open.
-    let held = provision::hold(&config).map_err(account::hinted)?;
+    let lock = provision::ProvisionLock::acquire(&config).map_err(account::hinted)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
     });
@@ -118,7 +118,7 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         found => taken.accept(found, &config, &actor(), now)?,
     };
     let changes = go_on(context, config, &registry, &replaced.previous, now)?;
-    drop(held);
+    drop(lock);
     tell(arguments, &replaced, &changes, &taken, context)?;
     Ok(true)
 }
@@ -136,8 +136,7 @@ fn go_on(
     let changes = import::reconcile(&import_context, before, now)
         .map_err(|e| CliError::from(e).hint(again))?;
     publish(registry, &import_context.config, now).map_err(|e| CliError::from(e).hint(again))?;
-    let admission = Admission { config: &import_context.config, registry };
-    admission.copy_all(&import_context.state, now).map_err(|e| refused(e).hint(again))?;
+    copy_all(registry, &import_context.state, now).map_err(|e| refused(e).hint(again))?;
     Ok(changes)
 }
 

@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::cli::context::{CliError, Context};
 use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
 use crate::cli::require_root;
-use crate::doctor::{Finding, Level, Request, examine};
+use crate::doctor::{CheckScope, Finding, Level, examine};
 
 /// For how many accounts the text shows the same finding.
 const SHOWN: usize = 3;
@@ -49,7 +49,7 @@ fn examined(arguments: DoctorArguments, context: &Context) -> Result<Vec<Finding
         error.hint("sftp-import config check; the daemon would not start either")
     })?;
     let DoctorArguments { account, sshd_config, from } = arguments;
-    Ok(examine(&config, &Request { account, sshd_config, from: from.to_string() }))
+    Ok(examine(&config, &CheckScope { account, sshd_config, from: from.to_string() }))
 }
 
 /// The output of `--json`.
@@ -67,7 +67,7 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     for alike in findings.chunk_by(are_alike) {
         if alike[0].group() != group {
             group = alike[0].group();
-            output.styled(&Line::new(STRONG, group.map_or("", |group| group.title())))?;
+            output.styled(&Line::new(STRONG, group.unwrap_or_default()))?;
         }
         folded(alike).iter().try_for_each(|line| output.styled(line))?;
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::account_state::AccountState;
-use crate::admission::Admission;
+use crate::admission::{Admission, copy_all};
 use crate::cli::account::hinted;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, require_root};
@@ -57,7 +57,7 @@ fn copy(
 ) -> Result<Vec<String>, CliError> {
     let state = context.state(admission.config)?;
     let now = Timestamp::now();
-    let changes = admission.copy_all(&state, now).map_err(refused)?;
+    let changes = copy_all(admission.registry, &state, now).map_err(refused)?;
     for account in removed {
         admission.forget(&state, now, &account.id).map_err(refused)?;
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::admission::{Admission, TakeOver, lacking};
+use crate::admission::{TakeOver, copy_all, prepare_take_over};
 use crate::cli::actor::actor;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, require_root};
@@ -33,7 +33,7 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let RegistryCommand::TakeOver { accept_keys } = command;
     let state = context.state(&config)?;
     let claims = state.read(|tx| Ok::<_, CliError>(backup::read_state(tx)?))?;
-    let (found, taken) = lacking(&config, &actor(), claims)?;
+    let (found, taken) = prepare_take_over(&config, &actor(), claims)?;
     let output = context.output();
     output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
     if !accept_keys {
@@ -50,8 +50,7 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let taken_over =
         format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
     publish(&registry, &config, now)?;
-    let admission = Admission { config: &config, registry: &registry };
-    admission.copy_all(&state, now).map_err(refused)?;
+    copy_all(&registry, &state, now).map_err(refused)?;
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
     list(&taken, true, context)?;
     output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;

@@ -8,9 +8,9 @@ use nix::unistd::{Group, User, getgrouplist};
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::doctor::daemon::database::Databases;
-use crate::doctor::host::path_owners::{Link, chain};
-use crate::provision::host::{AccountFolders, Found, Host};
+use crate::doctor::daemon::database::DatabaseFacts;
+use crate::doctor::host::path_owners::{PathPart, path_parts};
+use crate::provision::host::{AccountFolders, FolderState, Host};
 use crate::registry::{self, Registry, keys};
 use crate::spool::{Layout, LogLink, log_link};
 use crate::state::State;
@@ -18,7 +18,7 @@ use crate::state::accounts::{self, AccountRow};
 
 /// Up to this number of accounts, NSS is queried for each, as sshd does. For more accounts
 /// /etc/passwd and /etc/group are read once, because each query would read them again.
-const ASKED_OF_NSS: usize = 500;
+const MAX_NSS_QUERIES: usize = 500;
 
 /// Facts about one account.
 #[derive(Clone, Debug)]
@@ -38,9 +38,9 @@ pub struct AccountFacts {
     /// The number of keys that are not revoked.
     pub keys: usize,
     /// The chroot and every folder above it, or which of them is missing.
-    pub chroot: Result<Vec<Link>, String>,
+    pub chroot: Result<Vec<PathPart>, String>,
     /// The folder of all accounts.
-    pub root: Option<Found>,
+    pub root: Option<FolderState>,
     pub folders: Option<AccountFolders>,
     /// User and group id of the service user.
     pub service: Option<(u32, u32)>,
@@ -57,30 +57,27 @@ impl AccountFacts {
         self.row.id.to_string()
     }
 
-    pub fn password_begins_with(&self, first: char) -> bool {
-        self.password == Some(first)
-    }
-
-    /// Returns a key that must work now.
-    pub fn a_fingerprint(&self) -> Option<&str> {
+    /// Returns the fingerprint of a key that must work now.
+    pub fn first_fingerprint(&self) -> Option<&str> {
         self.fingerprints.first().map(String::as_str)
     }
 }
 
 /// The sources of facts about accounts.
-pub struct Gathering<'a> {
+pub(super) struct FactSources<'a> {
     config: &'a Config,
     state: Option<&'a State>,
-    keys: Keys,
+    keys: KeyFacts,
     passwords: HashMap<String, char>,
 }
 
-impl<'a> Gathering<'a> {
-    pub fn new(config: &'a Config, databases: &'a Databases, now: Timestamp) -> Self {
+impl<'a> FactSources<'a> {
+    pub fn new(config: &'a Config, databases: &'a DatabaseFacts, now: Timestamp) -> Self {
         let (registry, state) = (databases.registry.opened.as_ref().ok(), databases.state.as_ref());
-        let keys = registry.map(|registry| Keys::of(config, registry, now)).unwrap_or_default();
+        let keys =
+            registry.map(|registry| KeyFacts::read(config, registry, now)).unwrap_or_default();
         let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
-        Self { config, state, keys, passwords: passwords(&shadow) }
+        Self { config, state, keys, passwords: parse_shadow(&shadow) }
     }
 
     /// Gathers facts about `asked`, or about every account. `None` if the state database can't be
@@ -89,8 +86,8 @@ impl<'a> Gathering<'a> {
         let mut rows = self.state?.read(accounts::list).ok()?;
         rows.retain(|row| asked.is_none_or(|id| *id == row.id));
         let ids: Vec<AccountId> = rows.iter().map(|row| row.id.clone()).collect();
-        let host = crate::provision::look(self.config, &ids).ok();
-        let by_nss = rows.len() <= ASKED_OF_NSS;
+        let host = Host::read(self.config, &ids).ok();
+        let by_nss = rows.len() <= MAX_NSS_QUERIES;
         Some(rows.into_iter().map(|row| self.facts(row, host.as_ref(), by_nss)).collect())
     }
 
@@ -103,9 +100,9 @@ impl<'a> Gathering<'a> {
                 let uid = host.users.get(name).map(|user| user.uid);
                 (Ok(uid), is_member.then(|| accounts_group.clone()).into_iter().collect())
             }
-            _ => ask_nss(name),
+            _ => query_nss(name),
         };
-        let chroot = chain(&Layout::new(&self.config.paths).account(&row.id));
+        let chroot = path_parts(&Layout::new(&self.config.paths).account(&row.id));
         AccountFacts {
             uid,
             groups,
@@ -124,7 +121,7 @@ impl<'a> Gathering<'a> {
 }
 
 /// Reads user id and groups through NSS, as sshd does.
-fn ask_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
+fn query_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
     match User::from_name(name) {
         Ok(user) => {
             let groups = user.as_ref().map(groups).unwrap_or_default();
@@ -143,23 +140,23 @@ fn groups(user: &User) -> Vec<String> {
 }
 
 /// Returns the first character of each password field of shadow(5), by user.
-fn passwords(shadow: &str) -> HashMap<String, char> {
+fn parse_shadow(shadow: &str) -> HashMap<String, char> {
     let fields = shadow.lines().filter_map(|line| line.split_once(':'));
     let begins = fields.filter_map(|(name, rest)| Some((name.to_owned(), rest.chars().next()?)));
     begins.collect()
 }
 
-/// Keys by account.
+/// The keys of every account.
 #[derive(Default)]
-struct Keys {
+struct KeyFacts {
     /// Fingerprints of keys that can be used now.
     usable: HashMap<String, Vec<String>>,
     /// Number of keys that are not revoked.
     count: HashMap<String, usize>,
 }
 
-impl Keys {
-    fn of(config: &Config, registry: &Registry, now: Timestamp) -> Self {
+impl KeyFacts {
+    fn read(config: &Config, registry: &Registry, now: Timestamp) -> Self {
         let mut keys = Self::default();
         let read = registry.read(|tx| {
             keys::for_each_usable(tx, now, &config.accounts.uids(), |key| {
@@ -176,51 +173,13 @@ impl Keys {
     }
 }
 
-/// Returns facts about an account in `groups` that passes every check.
-#[cfg(test)]
-pub fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
-    use crate::provision::host::Owned;
-    use crate::recipient::RecipientRule;
-    let folder = |uid, gid, mode| Found::Folder(Owned { uid, gid, mode });
-    let link =
-        |path: &str| Link { path: path.into(), uid: 0, gid: 0, mode: 0o755, is_folder: true };
-    AccountFacts {
-        row: AccountRow {
-            id: id.parse().unwrap(),
-            uid: Some(70_000),
-            state: crate::account_state::AccountState::Active,
-            email: None,
-            recipients: RecipientRule::limited(None, Vec::new(), None),
-            webhook: None,
-            created_at: Timestamp::UNIX_EPOCH,
-        },
-        uid: Ok(Some(70_000)),
-        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        accounts_group: "sftp-import-accounts".into(),
-        password: Some('*'),
-        fingerprints: vec!["SHA256:a".into()],
-        keys: 1,
-        chroot: Ok(vec![link("/"), link("/srv"), link(&format!("/srv/{id}"))]),
-        root: Some(folder(0, 998, 0o750)),
-        folders: Some(AccountFolders {
-            chroot: folder(0, 0, 0o755),
-            incoming: folder(999, 70_000, 0o770),
-            results: folder(999, 998, 0o755),
-            dev: folder(999, 998, 0o755),
-            old: Found::Missing,
-        }),
-        service: Some((999, 998)),
-        linked: LogLink::Current,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::passwords;
+    use super::parse_shadow;
 
     #[test]
-    fn the_first_character_of_a_password() {
-        let passwords = passwords("root:$y$x:1\nacme:!:2\nacme2:*:3\nopen::4\n");
+    fn reads_the_first_character_of_a_password() {
+        let passwords = parse_shadow("root:$y$x:1\nacme:!:2\nacme2:*:3\nopen::4\n");
         assert_eq!(passwords["acme"], '!');
         assert_eq!(passwords["acme2"], '*');
         assert!(!passwords.contains_key("ac"));

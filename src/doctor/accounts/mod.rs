@@ -1,40 +1,52 @@
 //! Checks what sshd and the daemon need of each account: Unix user, group, keys, chroot, folders,
 //! log socket. Also checks that its mail is limited to allowed recipients.
 
-pub mod facts;
+pub(super) mod facts;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::path::Path;
 
-use self::facts::{AccountFacts, Gathering};
-use super::finding::Finding;
+use jiff::Timestamp;
+
+use self::facts::{AccountFacts, FactSources};
+use super::daemon::database::DatabaseFacts;
+use super::finding::{Finding, check_names};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
-use crate::provision::host::{Found, Owned};
+use crate::config::Config;
+use crate::provision::host::{FolderState, Ownership};
+use crate::provision::plan::{required_folders, required_root};
 use crate::recipient::RecipientRule;
 use crate::spool::LogLink;
 
 /// The accounts to check.
-pub(super) struct Accounts {
+pub(super) struct AccountChecks {
     all: Vec<AccountFacts>,
     asked: Option<AccountId>,
     readable: bool,
 }
 
-impl Accounts {
+impl AccountChecks {
     /// Gathers facts about `asked`, or about all accounts.
-    pub fn gather(gathering: &Gathering<'_>, asked: Option<&AccountId>) -> Self {
-        let all = gathering.accounts(asked);
+    pub fn gather(
+        config: &Config,
+        databases: &DatabaseFacts,
+        now: Timestamp,
+        asked: Option<&AccountId>,
+    ) -> Self {
+        let all = FactSources::new(config, databases, now).accounts(asked);
         let readable = all.is_some();
         Self { all: all.unwrap_or_default(), asked: asked.cloned(), readable }
     }
 
     /// Returns the number of accounts with a Unix user. Each of them needs a watch.
-    pub fn with_user(&self) -> usize {
+    pub fn count_with_user(&self) -> usize {
         self.all.iter().filter(|account| account.row.uid.is_some()).count()
     }
 
     /// Returns the accounts that sshd should accept, those with a usable key first.
-    pub fn in_sshd(&self) -> impl Iterator<Item = &AccountFacts> {
+    pub fn with_login(&self) -> impl Iterator<Item = &AccountFacts> {
         let has_user = |a: &&AccountFacts| a.row.uid.is_some() && matches!(a.uid, Ok(Some(_)));
         let mut chosen: Vec<_> = self.all.iter().filter(has_user).collect();
         chosen.sort_by_key(|account| account.fingerprints.is_empty());
@@ -56,17 +68,16 @@ impl Accounts {
             _ => {}
         }
         let found: Vec<_> = self.all.iter().map(|account| (account.id(), judge(account))).collect();
-        let mut findings = holding(&found);
-        let wrong = found
-            .into_iter()
-            .flat_map(|(id, found)| found.into_iter().map(move |finding| finding.of(id)));
-        findings.extend(wrong);
+        let mut findings = passed_checks(&found);
+        for (id, faults) in found {
+            findings.extend(faults.into_iter().map(|fault| fault.of(id)));
+        }
         findings
     }
 }
 
 /// Returns one finding for each check that every account passes.
-fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
+fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
     if found.is_empty() {
         return Vec::new();
     }
@@ -74,19 +85,11 @@ fn holding(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
         1 => format!("holds for {}", found[0].0),
         n => format!("holds for all {n} accounts"),
     };
-    let checks = [
-        "account-user",
-        "account-group",
-        "account-keys",
-        "account-chroot",
-        "account-folders",
-        "account-audit",
-        "account-recipients",
-    ];
-    let clean = checks.into_iter().filter(|check| {
-        found.iter().all(|(_, found)| found.iter().all(|finding| finding.check != *check))
-    });
-    clean.map(|check| Finding::ok(check, count.clone())).collect()
+    let has_failed = |check: &str| {
+        found.iter().any(|(_, faults)| faults.iter().any(|fault| fault.check == check))
+    };
+    let passed = check_names().filter(|check| check.starts_with("account-") && !has_failed(check));
+    passed.map(|check| Finding::ok(check, count.clone())).collect()
 }
 
 /// Returns the faults of one account.
@@ -159,23 +162,23 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
 /// Checks the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
 fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
     let check = "account-chroot";
-    let links = match &account.chroot {
-        Ok(links) => links,
+    let parts = match &account.chroot {
+        Ok(parts) => parts,
         Err(missing) => {
             let finding = Finding::fail(check, missing.clone()).log("safely_chroot: stat");
             return vec![finding.fix("sftp-import provision")];
         }
     };
-    let last = links.last().map(|link| link.path.as_path());
-    let wrong = links.iter().filter_map(|link| {
-        let (message, fix) = link.trouble()?;
-        let log = match last == Some(&link.path) {
+    let last = parts.last().map(|part| part.path.as_path());
+    let wrong = parts.iter().filter_map(|part| {
+        let (message, fix) = part.fault()?;
+        let log = match last == Some(&part.path) {
             true => {
-                format!("bad ownership or modes for chroot directory \"{}\"", link.path.display())
+                format!("bad ownership or modes for chroot directory \"{}\"", part.path.display())
             }
             false => format!(
                 "bad ownership or modes for chroot directory component \"{}\"",
-                slashed(&link.path)
+                with_slash(&part.path)
             ),
         };
         Some(Finding::fail(check, message).log(log).fix(fix))
@@ -184,34 +187,31 @@ fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
 }
 
 /// Formats a path component as sshd logs it, with a slash at the end.
-fn slashed(path: &Path) -> String {
+fn with_slash(path: &Path) -> String {
     let text = path.display().to_string();
     if text.ends_with('/') { text } else { text + "/" }
 }
 
 fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
-    let (Some(folders), Some((service, service_group))) = (account.folders, account.service) else {
+    let (Some(folders), Some(service)) = (account.folders, account.service) else {
         return Vec::new();
     };
-    if !matches!(folders.chroot, Found::Folder(_)) {
+    if !matches!(folders.chroot, FolderState::Folder(_)) {
         return Vec::new(); // judge_chroot reports it
     }
-    let root = Owned { uid: 0, gid: service_group, mode: 0o750 };
-    let incoming = Owned { uid: service, gid, mode: 0o770 };
-    let results = Owned { uid: service, gid: service_group, mode: 0o755 };
-    let wrong = [
-        ("the folder of all accounts", account.root.unwrap_or(Found::Missing), root),
-        ("incoming", folders.incoming, incoming),
-        ("results", folders.results, results),
-        ("dev", folders.dev, results),
+    let root = account.root.unwrap_or(FolderState::Missing);
+    let want = required_folders(gid, service);
+    let folders = [
+        ("the folder of all accounts", root, required_root(service)),
+        ("incoming", folders.incoming, want.incoming),
+        ("results", folders.results, want.results),
+        ("dev", folders.dev, want.dev),
     ];
-    let wrong = wrong.into_iter().filter(|(_, found, want)| *found != Found::Folder(*want));
-    wrong
-        .map(|(name, found, want)| {
-            Finding::fail("account-folders", folder_trouble(name, found, want))
-                .fix("sftp-import provision")
-        })
-        .collect()
+    let faults = folders.into_iter().filter_map(|(name, found, want)| {
+        let message = describe_fault(name, found, want)?;
+        Some(Finding::fail("account-folders", message).fix("sftp-import provision"))
+    });
+    faults.collect()
 }
 
 /// Checks that the daemon receives what the account's sessions log. Without that no upload is
@@ -234,14 +234,13 @@ fn judge_recipients(account: &AccountFacts) -> Option<Finding> {
     })
 }
 
-fn folder_trouble(name: &str, found: Found, want: Owned) -> String {
-    let say = |o: Owned| format!("{}:{} {:04o}", o.uid, o.gid, o.mode);
+/// Returns how a folder differs from `want`. `None` if it does not.
+fn describe_fault(name: &str, found: FolderState, want: Ownership) -> Option<String> {
+    let text = |o: Ownership| format!("{}:{} {:04o}", o.uid, o.gid, o.mode);
     match found {
-        Found::Missing => format!("{name} is missing"),
-        Found::Other => format!("{name} is not a folder"),
-        Found::Folder(is) => format!("{name} is {}, not {}", say(is), say(want)),
+        FolderState::Missing => Some(format!("{name} is missing")),
+        FolderState::Other => Some(format!("{name} is not a folder")),
+        FolderState::Folder(is) if is == want => None,
+        FolderState::Folder(is) => Some(format!("{name} is {}, not {}", text(is), text(want))),
     }
 }
-
-#[cfg(test)]
-mod tests;

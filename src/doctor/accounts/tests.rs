@@ -1,18 +1,54 @@
 //! Accounts with one fault each.
 
 use super::*;
-use crate::doctor::accounts::facts::facts_of;
 use crate::doctor::finding::Level;
+use crate::doctor::host::path_owners::PathPart;
 use crate::provision::host::AccountFolders;
+use crate::state::accounts::AccountRow;
 
-fn whole() -> AccountFacts {
+/// Returns facts about an account in `groups` that passes every check.
+pub fn facts_of(id: &str, groups: &[&str]) -> AccountFacts {
+    let folder = |uid, gid, mode| FolderState::Folder(Ownership { uid, gid, mode });
+    let part =
+        |path: &str| PathPart { path: path.into(), uid: 0, gid: 0, mode: 0o755, is_folder: true };
+    AccountFacts {
+        row: AccountRow {
+            id: id.parse().unwrap(),
+            uid: Some(70_000),
+            state: AccountState::Active,
+            email: None,
+            recipients: RecipientRule::limited(None, Vec::new(), None),
+            webhook: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        },
+        uid: Ok(Some(70_000)),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        accounts_group: "sftp-import-accounts".into(),
+        password: Some('*'),
+        fingerprints: vec!["SHA256:a".into()],
+        keys: 1,
+        chroot: Ok(vec![part("/"), part("/srv"), part(&format!("/srv/{id}"))]),
+        root: Some(folder(0, 998, 0o750)),
+        folders: Some(AccountFolders {
+            chroot: folder(0, 0, 0o755),
+            incoming: folder(999, 70_000, 0o770),
+            results: folder(999, 998, 0o755),
+            dev: folder(999, 998, 0o755),
+            old: FolderState::Missing,
+        }),
+        service: Some((999, 998)),
+        linked: LogLink::Current,
+    }
+}
+
+fn good_account() -> AccountFacts {
     facts_of("acme", &["acme", "sftp-import-accounts"])
 }
 
 /// Returns the only finding after `change`.
 #[track_caller]
 fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
-    let mut account = whole();
+    let mut account = good_account();
     change(&mut account);
     let mut found = judge(&account);
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -20,18 +56,21 @@ fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
 }
 
 #[test]
-fn a_whole_account_has_nothing_to_say() {
-    assert!(judge(&whole()).is_empty());
-    let accounts = Accounts { all: vec![whole()], asked: None, readable: true };
+fn a_good_account_has_no_faults() {
+    assert!(judge(&good_account()).is_empty());
+    let accounts = AccountChecks { all: vec![good_account()], asked: None, readable: true };
     let findings = accounts.judge();
     assert_eq!(findings.len(), 7);
     assert!(findings.iter().all(|finding| finding.level == Level::Ok));
 }
 
 #[test]
-fn a_user_that_is_gone_or_another_s() {
-    let gone = found(|account| account.uid = Ok(None));
-    assert_eq!((gone.check, gone.log.as_deref()), ("account-user", Some("Invalid user acme")));
+fn a_missing_user_or_another_users_id() {
+    let missing = found(|account| account.uid = Ok(None));
+    assert_eq!(
+        (missing.check, missing.log.as_deref()),
+        ("account-user", Some("Invalid user acme"))
+    );
     let other = found(|account| account.uid = Ok(Some(1)));
     assert!(other.message.contains("has id 1; its account has 70000"), "{}", other.message);
     let failed = found(|account| account.uid = Err("EIO".into()));
@@ -39,7 +78,7 @@ fn a_user_that_is_gone_or_another_s() {
 }
 
 #[test]
-fn a_membership_that_is_gone() {
+fn a_missing_membership() {
     let finding = found(|account| account.groups = vec!["acme".into()]);
     assert_eq!((finding.check, finding.level), ("account-group", Level::Fail));
 }
@@ -55,7 +94,7 @@ fn keys_that_do_not_work() {
 }
 
 #[test]
-fn a_chroot_as_sshd_complains_of_it() {
+fn a_bad_chroot_has_sshds_message() {
     let of = |place: usize| {
         found(|account| account.chroot.as_mut().unwrap()[place].mode = 0o775).log.unwrap()
     };
@@ -68,36 +107,37 @@ fn a_chroot_as_sshd_complains_of_it() {
 }
 
 #[test]
-fn folders_that_are_not_as_they_were_made() {
+fn folders_with_another_owner_or_mode() {
     let folders = |account: &mut AccountFacts| account.folders.take().unwrap();
     let finding = found(|account| {
-        let incoming = Found::Folder(Owned { uid: 0, gid: 0, mode: 0o700 });
+        let incoming = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o700 });
         account.folders = Some(AccountFolders { incoming, ..folders(account) });
     });
     assert_eq!(finding.message, "incoming is 0:0 0700, not 999:70000 0770");
     let finding = found(|account| {
-        account.folders = Some(AccountFolders { results: Found::Missing, ..folders(account) });
+        account.folders =
+            Some(AccountFolders { results: FolderState::Missing, ..folders(account) });
     });
     assert_eq!(finding.message, "results is missing");
     let finding = found(|account| {
-        account.root = Some(Found::Folder(Owned { uid: 0, gid: 0, mode: 0o711 }));
+        account.root = Some(FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o711 }));
     });
     assert_eq!(finding.message, "the folder of all accounts is 0:0 0711, not 0:998 0750");
 }
 
 #[test]
-fn a_socket_that_nobody_listens_to() {
+fn a_stale_log_socket() {
     let finding = found(|account| account.linked = LogLink::Stale);
     assert_eq!((finding.check, finding.level), ("account-audit", Level::Warn));
     let finding = found(|account| {
-        account.folders.as_mut().unwrap().dev = Found::Missing;
+        account.folders.as_mut().unwrap().dev = FolderState::Missing;
         account.linked = LogLink::NoFolder;
     });
     assert_eq!(finding.message, "dev is missing");
 }
 
 #[test]
-fn an_account_whose_mail_can_go_to_anybody() {
+fn an_account_that_may_mail_anybody() {
     let finding = found(|account| account.row.recipients = RecipientRule::Any);
     assert_eq!((finding.check, finding.level), ("account-recipients", Level::Warn));
     let fix = "sftp-import account set acme --recipient-domain DOMAIN";

@@ -1,5 +1,6 @@
 //! Checks the state database, the published keys, waiting imports and full incoming folders.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +11,8 @@ use nix::unistd::User;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::finding::Finding;
-use crate::doctor::registry;
-use crate::doctor::registry::Facts;
-use crate::key::{Difference, PublishError, difference};
+use crate::doctor::registry::{self, RegistryFacts};
+use crate::key::{PublishError, PublishedDiff, compare_published};
 use crate::sanitize::chain;
 use crate::state::health::{self, Backlog, DatabaseHealth};
 use crate::state::{self, State, incoming_full};
@@ -26,15 +26,15 @@ const FULL: &str = "incoming-full";
 const LONG: SignedDuration = SignedDuration::from_hours(2);
 
 /// Facts from the databases, read once for all checks.
-pub struct Databases {
+pub struct DatabaseFacts {
     health: state::Result<DatabaseHealth>,
     /// The state database, if it is sound and has our schema.
     pub state: Option<State>,
     /// The registry, and the state database's differences from it.
-    pub registry: Facts,
+    pub registry: RegistryFacts,
     /// Owner and mode of the state database's file.
     file: io::Result<(u32, u32)>,
-    difference: Option<Result<Difference, PublishError>>,
+    published: Option<Result<PublishedDiff, PublishError>>,
     backlog: Option<Backlog>,
     /// Accounts whose incoming is over its limit, and since when.
     full: Option<Vec<(AccountId, Timestamp)>>,
@@ -42,17 +42,18 @@ pub struct Databases {
 }
 
 /// Reads the databases. Creates, migrates and fixes none.
-pub fn gather(config: &Config, now: Timestamp) -> Databases {
+pub fn gather(config: &Config, now: Timestamp) -> DatabaseFacts {
     let path = config.paths.state_db();
     let health = health::examine(&path);
     let sound = health.as_ref().is_ok_and(|h| h.schema == h.known && h.problems.is_empty());
     let state = sound.then(|| State::open(&path).ok()).flatten();
     let registry = registry::gather(config, state.as_ref());
+    let opened = registry.opened.as_ref().ok();
     let backlog = |state: &State| state.read(|tx| health::read_backlog(tx, now)).ok();
-    Databases {
+    DatabaseFacts {
         health,
         file: fs::metadata(&path).map(|found| (found.uid(), found.mode() & 0o7777)),
-        difference: registry.opened.as_ref().ok().map(|of| difference(of, config, now)),
+        published: opened.map(|registry| compare_published(registry, config, now)),
         backlog: state.as_ref().and_then(backlog),
         full: state.as_ref().and_then(|state| state.read(incoming_full::list).ok()),
         registry,
@@ -61,14 +62,14 @@ pub fn gather(config: &Config, now: Timestamp) -> Databases {
     }
 }
 
-impl Databases {
+impl DatabaseFacts {
     /// The checks of this group.
     pub fn judge(&self, config: &Config) -> Vec<Finding> {
         let service = User::from_name(&config.accounts.service_user).ok().flatten();
         let owner = service.map(|user| user.uid.as_raw());
         let file = self.file.as_ref().ok().copied();
         let mut findings = vec![judge_state(&self.health, file, owner)];
-        findings.extend(self.difference.as_ref().map(judge_keys));
+        findings.extend(self.published.as_ref().map(judge_keys));
         findings.extend(self.backlog.as_ref().map(|backlog| judge_waiting(backlog, self.now)));
         findings.extend(self.full.as_deref().into_iter().flat_map(judge_full));
         findings
@@ -94,30 +95,27 @@ fn judge_state(
     let health = match health {
         Ok(health) => health,
         Err(error) => {
-            return Finding::fail(STATE, chain(error))
-                .log("cannot open the state database")
-                .fix(restore);
+            let finding = Finding::fail(STATE, chain(error)).log("cannot open the state database");
+            return finding.fix(restore);
         }
     };
     if let Some(problem) = health.problems.first() {
-        let message = format!("it is damaged: {problem}");
-        return Finding::fail(STATE, message)
-            .log("the state database refused a statement")
-            .fix(restore);
+        let log = "the state database refused a statement";
+        return Finding::fail(STATE, format!("it is damaged: {problem}")).log(log).fix(restore);
     }
     let (schema, known) = (health.schema, health.known);
-    if schema > known {
-        let message = format!("it has schema {schema}, this program knows up to {known}");
-        let fix = "install the newer version again";
-        return Finding::fail(STATE, message).log("this program knows up to").fix(fix);
-    }
-    if schema < known {
-        let message =
-            format!("it has schema {schema}; the daemon's next start upgrades it to {known}");
-        return Finding::warn(STATE, message).fix("systemctl restart sftp-importd");
-    }
-    match file {
-        Some((_, mode)) if mode & 0o077 != 0 => {
+    match (schema.cmp(&known), file) {
+        (Ordering::Greater, _) => {
+            let message = format!("it has schema {schema}, this program knows up to {known}");
+            let fix = "install the newer version again";
+            Finding::fail(STATE, message).log("this program knows up to").fix(fix)
+        }
+        (Ordering::Less, _) => {
+            let message =
+                format!("it has schema {schema}; the daemon's next start upgrades it to {known}");
+            Finding::warn(STATE, message).fix("systemctl restart sftp-importd")
+        }
+        (Ordering::Equal, Some((_, mode))) if mode & 0o077 != 0 => {
             let message = format!("it has mode {mode:04o}: others can read webhooks' secrets");
             Finding::warn(STATE, message).fix("chmod 0600 state.db")
         }
@@ -125,23 +123,25 @@ fn judge_state(
     }
 }
 
-fn judge_keys(difference: &Result<Difference, PublishError>) -> Finding {
+fn judge_keys(diff: &Result<PublishedDiff, PublishError>) -> Finding {
     let fix = "sftp-import provision";
-    match difference {
+    match diff {
         Err(error) => Finding::fail(KEYS, format!("they can't be read: {}", chain(error)))
             .log("cannot read the published keys")
             .fix(fix),
-        Ok(Difference { revoked: n @ 1.., .. }) => {
+        Ok(PublishedDiff { stale: n @ 1.., .. }) => {
             let message = format!(
                 "keys are published that should not work ({n}): revoked, changed or suspended"
             );
             Finding::fail(KEYS, message).log("Accepted publickey").fix(fix)
         }
-        Ok(Difference { missing: n @ 1.., .. }) => {
+        Ok(PublishedDiff { missing: n @ 1.., .. }) => {
             let message = format!("keys that should work are not published ({n})");
             Finding::fail(KEYS, message).log("Connection closed by authenticating user").fix(fix)
         }
-        Ok(Difference { right, .. }) => Finding::ok(KEYS, format!("as in the registry: {right}")),
+        Ok(PublishedDiff { matching, .. }) => {
+            Finding::ok(KEYS, format!("as in the registry: {matching}"))
+        }
     }
 }
 
@@ -158,7 +158,7 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
 }
 
 fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
-    let told = full.iter().map(|(id, since)| {
+    let faults = full.iter().map(|(id, since)| {
         let message =
             format!("too much waits in incoming since {}", since.strftime("%F %H:%M UTC"));
         let fix = format!(
@@ -166,11 +166,7 @@ fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
         );
         Finding::warn(FULL, message).log("too much waits in incoming").fix(fix).of(id)
     });
-    let told: Vec<_> = told.collect();
-    match told.is_empty() {
-        true => vec![Finding::ok(FULL, "no account's incoming is over its limit")],
-        false => told,
-    }
+    Finding::faults_or_ok(faults, FULL, "no account's incoming is over its limit")
 }
 
 #[cfg(test)]
@@ -183,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_database_with_one_thing_wrong() {
+    fn a_state_database_with_one_fault() {
         let of = |health| judge_state(&Ok(health), Some((999, 0o600)), Some(999));
         assert_eq!(of(sound()).level, Level::Ok);
         assert!(of(DatabaseHealth { schema: 9, ..sound() }).message.contains("knows up to 3"));
@@ -203,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_still_work_are_worse_than_keys_that_do_not_yet() {
-        let of = |missing, revoked| judge_keys(&Ok(Difference { missing, revoked, right: 4 }));
+    fn stale_keys_are_worse_than_missing_keys() {
+        let of = |missing, stale| judge_keys(&Ok(PublishedDiff { missing, stale, matching: 4 }));
         assert_eq!(of(0, 0).message, "as in the registry: 4");
         assert!(of(1, 0).message.contains("not published (1)"));
         assert!(of(1, 2).message.contains("published that should not work (2)"));
@@ -213,9 +209,9 @@ mod tests {
     #[test]
     fn an_incoming_that_is_full() {
         assert_eq!(judge_full(&[])[0].level, Level::Ok);
-        let told = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
-        assert_eq!(told[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
-        assert_eq!(told[0].account.as_deref(), Some("acme"));
+        let findings = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
+        assert_eq!(findings[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
+        assert_eq!(findings[0].account.as_deref(), Some("acme"));
     }
 
     #[test]

@@ -68,13 +68,11 @@ fn mode(program: &Path) -> Option<u32> {
 
 fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
     let name = program.display();
+    let cannot_run =
+        |message| Finding::fail(MAIL, message).log("cannot run").fix("correct mail.url");
     match mode {
-        None => Finding::fail(MAIL, format!("{name} is not there"))
-            .log("cannot run")
-            .fix("correct mail.url"),
-        Some(mode) if mode & 0o111 == 0 => Finding::fail(MAIL, format!("{name} is not executable"))
-            .log("cannot run")
-            .fix("correct mail.url"),
+        None => cannot_run(format!("{name} is not there")),
+        Some(mode) if mode & 0o111 == 0 => cannot_run(format!("{name} is not executable")),
         Some(mode) if mode & 0o6000 != 0 => {
             let message =
                 format!("{name} is setuid or setgid, which the unit's NoNewPrivileges disables");
@@ -86,12 +84,8 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
 }
 
 fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
-    let mut findings: Vec<_> = endpoints.iter().filter_map(judge_endpoint).collect();
-    if findings.is_empty() {
-        findings
-            .push(Finding::ok(WEBHOOKS, format!("none of {} endpoints fails", endpoints.len())));
-    }
-    findings
+    let faults = endpoints.iter().filter_map(judge_endpoint);
+    Finding::faults_or_ok(faults, WEBHOOKS, format!("none of {} endpoints fails", endpoints.len()))
 }
 
 fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
@@ -163,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_that_get_nothing() {
+    fn endpoints_that_fail() {
         assert_eq!(judge_endpoints(&[endpoint()])[0].level, Level::Ok);
         let disabled_at = Some(Timestamp::UNIX_EPOCH);
         let disabled_reason = Some("410 Gone".into());
@@ -176,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_that_are_not_made() {
+    fn deliveries_that_fail() {
         let now = Timestamp::from_second(100_000).unwrap();
         let of = |given_up, second| {
             let oldest_retried = Timestamp::from_second(second).ok();

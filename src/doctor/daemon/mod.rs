@@ -14,8 +14,8 @@ use std::process::Command;
 use nix::sys::stat::{major, minor};
 use nix::unistd::User;
 
-use super::finding::Finding;
 use crate::config::Config;
+use crate::doctor::finding::Finding;
 use crate::spool;
 
 const RUNNING: &str = "sidecar-running";
@@ -33,20 +33,25 @@ const LOCK: &str = "daemon.lock";
 const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 
 /// Returns the process that holds the daemon's lock.
-pub(super) fn process_id(config: &Config) -> Option<i32> {
+pub fn find_process(config: &Config) -> Option<i32> {
     let lock = fs::metadata(config.paths.state.join(LOCK)).ok()?;
     let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    let is_sidecar = |process: i32| {
+    let is_daemon = |process: i32| {
         let name = fs::read_to_string(format!("/proc/{process}/comm"));
         name.is_ok_and(|name| name.trim() == "sftp-importd")
     };
-    holder(&locks, &device, lock.ino(), is_sidecar)
+    find_lock_holder(&locks, &device, lock.ino(), is_daemon)
 }
 
 /// Finds the process that holds a flock(2) on a file in /proc/locks (proc(5)). For btrfs and
 /// overlayfs the device there differs from stat(2)'s: then inode and process name must match.
-fn holder(locks: &str, device: &str, inode: u64, is_sidecar: impl Fn(i32) -> bool) -> Option<i32> {
+fn find_lock_holder(
+    locks: &str,
+    device: &str,
+    inode: u64,
+    is_daemon: impl Fn(i32) -> bool,
+) -> Option<i32> {
     let held = locks.lines().filter_map(|line| {
         // 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; one that waits has -> after the number.
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -56,25 +61,31 @@ fn holder(locks: &str, device: &str, inode: u64, is_sidecar: impl Fn(i32) -> boo
     });
     let held: Vec<(i32, &str)> = held.collect();
     let exact = held.iter().find(|(_, on)| *on == device);
-    exact.or_else(|| held.iter().find(|(process, _)| is_sidecar(*process))).map(|held| held.0)
+    exact.or_else(|| held.iter().find(|(process, _)| is_daemon(*process))).map(|held| held.0)
 }
 
 /// The checks of this group.
-pub(super) fn check(config: &Config) -> Vec<Finding> {
+pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match process_id(config) {
+    match find_process(config) {
         Some(process) => {
-            findings.push(running(process));
+            findings.push(judge_program(process));
             let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
             let service = User::from_name(&config.accounts.service_user).ok().flatten();
             let service = service.map(|user| user.uid.as_raw());
-            findings.push(judge_privileges(&status, opener_status(process).as_deref(), service));
+            findings.push(judge_privileges(
+                &status,
+                read_opener_status(process).as_deref(),
+                service,
+            ));
         }
-        None => findings.push(
-            Finding::fail(RUNNING, "no sftp-importd runs on this state folder: uploads wait")
-                .log("sftp-importd.service: Failed")
-                .fix("systemctl start sftp-importd; `journalctl -u sftp-importd -n 50` shows why it ended"),
-        ),
+        None => {
+            let message = "no sftp-importd runs on this state folder: uploads wait";
+            let fix = "systemctl start sftp-importd; \
+                       `journalctl -u sftp-importd -n 50` shows why it ended";
+            let log = "sftp-importd.service: Failed";
+            findings.push(Finding::fail(RUNNING, message).log(log).fix(fix));
+        }
     }
     if Path::new("/run/systemd/system").exists() {
         findings.push(judge_unit(&show_unit("sftp-importd")));
@@ -84,7 +95,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 }
 
 /// Checks that the running program is the installed one.
-fn running(process: i32) -> Finding {
+fn judge_program(process: i32) -> Finding {
     let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     match program.to_string_lossy().ends_with(" (deleted)") {
         false => Finding::ok(RUNNING, format!("it runs, as process {process}")),
@@ -94,7 +105,7 @@ fn running(process: i32) -> Finding {
 }
 
 /// Reads /proc/PID/status of the opener process of `daemon`.
-fn opener_status(daemon: i32) -> Option<String> {
+fn read_opener_status(daemon: i32) -> Option<String> {
     let daemon = daemon.to_string();
     let statuses = fs::read_dir("/proc").ok()?.flatten();
     let mut statuses = statuses.filter_map(|e| fs::read_to_string(e.path().join("status")).ok());
@@ -114,7 +125,8 @@ fn field<'s>(status: &'s str, name: &str) -> &'s str {
 fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) -> Finding {
     let capabilities = |status, set| u64::from_str_radix(field(status, set), 16);
     let field = |name: &str| field(status, name);
-    let unit = "as the shipped unit does: `systemctl cat sftp-importd`, remove what overrides it; systemctl restart sftp-importd";
+    let unit = "as the shipped unit does: `systemctl cat sftp-importd`, remove what overrides it; \
+                systemctl restart sftp-importd";
     let uid: Option<u32> = field("Uid").parse().ok();
     if uid.is_none() {
         return Finding::warn(PRIVILEGES, "its privileges can't be read").fix("run this as root");
@@ -158,12 +170,13 @@ fn show_unit(unit: &str) -> String {
 fn judge_unit(shown: &str) -> Finding {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     if !is("LoadState=loaded") {
-        let fix = "install -m 0644 sftp-importd.service /etc/systemd/system/; systemctl enable --now sftp-importd";
+        let fix = "install -m 0644 sftp-importd.service /etc/systemd/system/; \
+                   systemctl enable --now sftp-importd";
         return Finding::warn(UNIT, "systemd has no unit sftp-importd").fix(fix);
     }
     if !is("UnitFileState=enabled") {
-        return Finding::warn(UNIT, "it would not start with the host")
-            .fix("systemctl enable sftp-importd");
+        let fix = "systemctl enable sftp-importd";
+        return Finding::warn(UNIT, "it would not start with the host").fix(fix);
     }
     if is("ActiveState=failed") {
         let fix = "`journalctl -u sftp-importd -n 50` shows why; systemctl restart sftp-importd";
@@ -173,8 +186,7 @@ fn judge_unit(shown: &str) -> Finding {
         let fix = "systemctl daemon-reload && systemctl restart sftp-importd";
         return Finding::warn(UNIT, "the unit's file has changed since it was read").fix(fix);
     }
-    let restarts = shown.lines().find_map(|line| line.strip_prefix("NRestarts="));
-    match restarts {
+    match shown.lines().find_map(|line| line.strip_prefix("NRestarts=")) {
         Some(n) if n != "0" => Finding::warn(UNIT, format!("systemd has restarted it {n} times"))
             .log("Scheduled restart job")
             .fix("journalctl -u sftp-importd -p warning"),
@@ -207,11 +219,11 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn finds_who_holds_a_lock() {
+    fn finds_the_process_that_holds_a_lock() {
         let locks = "1: POSIX  ADVISORY  WRITE 11 08:01:5 0 EOF\n\
                      2: FLOCK  ADVISORY  WRITE 22 08:01:5 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 33 08:01:5 0 EOF\n";
-        let on = |device, inode, sidecar| holder(locks, device, inode, |id| id == sidecar);
+        let on = |device, inode, daemon| find_lock_holder(locks, device, inode, |id| id == daemon);
         assert_eq!(on("08:01", 5, 0), Some(22));
         assert_eq!(on("08:01", 6, 22), None);
         assert_eq!(on("00:2f", 5, 0), None);
@@ -219,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn privileges_are_exactly_those() {
+    fn judges_privileges() {
         let status = |uid: &str, caps: &str, no_new: &str, seccomp: &str| {
             format!(
                 "Name:\tx\nUid:\t{uid}\t{uid}\nCapInh:\t{caps}\nCapPrm:\t{caps}\nCapAmb:\t{caps}\n\
@@ -262,10 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_is_not_as_it_should_be() {
-        let good = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNRestarts=0\nNeedDaemonReload=no";
+    fn a_unit_with_one_fault() {
+        let good = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNRestarts=0\n\
+                    NeedDaemonReload=no";
         assert_eq!(judge_unit(good).level, Level::Ok);
-        for (from, to, told) in [
+        for (from, to, message) in [
             ("=loaded", "=not-found", "has no unit"),
             ("=enabled", "=disabled", "would not start"),
             ("=active", "=failed", "has failed"),
@@ -273,7 +286,7 @@ mod tests {
             ("=no", "=yes", "has changed"),
         ] {
             let finding = judge_unit(&good.replace(from, to));
-            assert!(finding.message.contains(told), "{}", finding.message);
+            assert!(finding.message.contains(message), "{}", finding.message);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks inotify's limits: the daemon needs one watch for each account, and [`OTHERS`].
+//! Checks inotify's limits: the daemon needs one watch for each account, and [`OTHER_WATCHES`].
 //!
 //! The kernel has a limit for the host and one for the user namespace (an unprivileged container).
 //! The lower one applies.
@@ -6,17 +6,17 @@
 use std::fs;
 
 use crate::config::Config;
-use crate::doctor::daemon::process_id;
+use crate::doctor::daemon::find_process;
 use crate::doctor::finding::Finding;
 
 const CHECK: &str = "watches";
 
 /// Watches for the folder of all accounts, and for the state database.
-const OTHERS: usize = 2;
+const OTHER_WATCHES: usize = 2;
 
 /// A limit of the kernel.
 #[derive(Clone, Copy, Debug)]
-struct Limit {
+struct KernelLimit {
     /// The sysctl that sets it.
     name: &'static str,
     value: usize,
@@ -24,9 +24,9 @@ struct Limit {
 
 /// The limits, the need and the use of watches.
 #[derive(Clone, Copy, Debug)]
-struct Watches {
-    allowed: Option<Limit>,
-    instances: Option<Limit>,
+struct WatchFacts {
+    allowed: Option<KernelLimit>,
+    instances: Option<KernelLimit>,
     /// Accounts that have folders.
     accounts: usize,
     /// The daemon's number of watches. `None` if it doesn't run or can't be examined.
@@ -35,37 +35,37 @@ struct Watches {
 
 /// Checks that every one of `accounts` is watched, and that the limit has some reserve.
 pub fn check(config: &Config, accounts: usize) -> Finding {
-    judge(Watches {
-        allowed: lower("fs.inotify.max_user_watches", "user.max_inotify_watches"),
-        instances: lower("fs.inotify.max_user_instances", "user.max_inotify_instances"),
+    judge(WatchFacts {
+        allowed: lower_limit("fs.inotify.max_user_watches", "user.max_inotify_watches"),
+        instances: lower_limit("fs.inotify.max_user_instances", "user.max_inotify_instances"),
         accounts,
-        watched: process_id(config).and_then(watched_by),
+        watched: find_process(config).and_then(count_watches),
     })
 }
 
-fn lower(of_host: &'static str, of_namespace: &'static str) -> Option<Limit> {
-    let limits = [of_host, of_namespace].into_iter().filter_map(sysctl);
+fn lower_limit(of_host: &'static str, of_namespace: &'static str) -> Option<KernelLimit> {
+    let limits = [of_host, of_namespace].into_iter().filter_map(read_sysctl);
     limits.min_by_key(|limit| limit.value)
 }
 
-fn sysctl(name: &'static str) -> Option<Limit> {
+fn read_sysctl(name: &'static str) -> Option<KernelLimit> {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
     let value = fs::read_to_string(path).ok()?.trim().parse().ok()?;
-    Some(Limit { name, value })
+    Some(KernelLimit { name, value })
 }
 
 /// Counts the watches of a process: one line each in the fdinfo of its descriptors (proc(5)).
-fn watched_by(process: i32) -> Option<usize> {
+fn count_watches(process: i32) -> Option<usize> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).ok()?;
     let texts = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
     let count = |text: String| text.lines().filter(|line| line.starts_with("inotify ")).count();
     Some(texts.map(count).sum())
 }
 
-fn judge(watches: Watches) -> Finding {
-    let needed = watches.accounts + OTHERS;
-    let unlimited = Limit { name: "fs.inotify.max_user_watches", value: usize::MAX };
-    let Limit { name, value: allowed } = watches.allowed.unwrap_or(unlimited);
+fn judge(watches: WatchFacts) -> Finding {
+    let needed = watches.accounts + OTHER_WATCHES;
+    let unlimited = KernelLimit { name: "fs.inotify.max_user_watches", value: usize::MAX };
+    let KernelLimit { name, value: allowed } = watches.allowed.unwrap_or(unlimited);
     let raise = |to: usize| {
         format!(
             "echo {name}={to} >/etc/sysctl.d/60-sftp-import.conf; sysctl --system; \
@@ -77,7 +77,7 @@ fn judge(watches: Watches) -> Finding {
         let log = "the limit of inotify watches is reached";
         return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
     }
-    if let Some(Limit { name, value: 0 }) = watches.instances {
+    if let Some(KernelLimit { name, value: 0 }) = watches.instances {
         return Finding::fail(CHECK, format!("{name} is 0"))
             .log("cannot use inotify")
             .fix(format!("sysctl {name}=128"));
@@ -105,10 +105,10 @@ mod tests {
 
     #[test]
     fn watches_against_accounts() {
-        let limit = |value| Some(Limit { name: "fs.inotify.max_user_watches", value });
+        let limit = |value| Some(KernelLimit { name: "fs.inotify.max_user_watches", value });
         let of = |allowed, watched| {
             let (allowed, instances) = (limit(allowed), limit(128));
-            judge(Watches { allowed, instances, accounts: 9, watched })
+            judge(WatchFacts { allowed, instances, accounts: 9, watched })
         };
         assert_eq!(of(100, Some(11)).level, Level::Ok);
         assert_eq!(of(100, None).level, Level::Ok);
@@ -120,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn counts_its_own() {
+    fn counts_the_watches_of_a_process() {
         let inotify = inotify::Inotify::init().unwrap();
         let folder = tempfile::tempdir().unwrap();
         inotify.watches().add(folder.path(), inotify::WatchMask::CREATE).unwrap();
-        assert!(watched_by(std::process::id() as i32).unwrap() >= 1);
+        assert!(count_watches(std::process::id() as i32).unwrap() >= 1);
     }
 }

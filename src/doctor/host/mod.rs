@@ -10,7 +10,7 @@ use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::finding::Finding;
+use crate::doctor::finding::Finding;
 use crate::state::State;
 use crate::state::health;
 
@@ -21,7 +21,7 @@ const ACCESS: &str = "mandatory-access";
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs the checks of this group.
-pub(super) fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
+pub fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     let backlog = state.and_then(|state| state.read(|tx| health::read_backlog(tx, now)).ok());
     let newest = backlog.and_then(|backlog| backlog.newest_activity);
     vec![
@@ -80,8 +80,8 @@ fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
             );
     }
     let ours = |line: &&str| line.contains("sshd") || line.contains("sftp-import");
-    let enforced = profiles.unwrap_or_default().lines().filter(ours);
-    match enforced.filter(|line| line.ends_with("(enforce)")).map(str::to_owned).next() {
+    let mut enforced = profiles.unwrap_or_default().lines().filter(ours);
+    match enforced.find(|line| line.ends_with("(enforce)")) {
         Some(profile) => Finding::warn(ACCESS, format!("AppArmor enforces {profile}"))
             .log("apparmor=\"DENIED\"")
             .fix("journalctl -k -g apparmor; allow what it names in /etc/apparmor.d/local/"),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn access_control_that_could_stand_in_the_way() {
+    fn access_control_that_could_block_sshd() {
         assert_eq!(judge_access(None, None).level, Level::Ok);
         assert_eq!(
             judge_access(Some("0"), Some("firefox (enforce)\nsshd (complain)\n")).level,

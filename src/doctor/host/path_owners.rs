@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// A path, or a folder above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct PathPart {
     pub path: PathBuf,
     pub uid: u32,
     pub gid: u32,
@@ -20,9 +20,21 @@ pub struct Link {
     pub is_folder: bool,
 }
 
-impl Link {
+impl PathPart {
+    /// Reads owner and mode of `path`, following links.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            uid: found.uid(),
+            gid: found.gid(),
+            mode: found.mode() & 0o7777,
+            is_folder: found.is_dir(),
+        })
+    }
+
     /// Returns the fault and the command that fixes it. `None` if there is no fault.
-    pub fn trouble(&self) -> Option<(String, String)> {
+    pub fn fault(&self) -> Option<(String, String)> {
         let path = self.path.display();
         let message =
             format!("{path} belongs to user id {} and has mode {:04o}", self.uid, self.mode);
@@ -50,21 +62,11 @@ impl Link {
 ///
 /// # Errors
 /// The first path that can't be examined, and the reason.
-pub fn chain(path: &Path) -> Result<Vec<Link>, (PathBuf, io::Error)> {
+pub fn path_parts(path: &Path) -> Result<Vec<PathPart>, (PathBuf, io::Error)> {
     let mut above: Vec<&Path> = path.ancestors().collect();
     above.reverse();
-    above.into_iter().map(|path| look(path).map_err(|error| (path.to_owned(), error))).collect()
-}
-
-fn look(path: &Path) -> io::Result<Link> {
-    let found = fs::metadata(path)?;
-    Ok(Link {
-        path: path.to_owned(),
-        uid: found.uid(),
-        gid: found.gid(),
-        mode: found.mode() & 0o7777,
-        is_folder: found.is_dir(),
-    })
+    let read = |path: &Path| PathPart::read(path).map_err(|error| (path.to_owned(), error));
+    above.into_iter().map(read).collect()
 }
 
 #[cfg(test)]
@@ -72,24 +74,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_is_wrong_and_what_mends_it() {
-        let link = |uid, mode| Link { path: "/srv/x".into(), uid, gid: 0, mode, is_folder: true };
-        assert_eq!(link(0, 0o755).trouble(), None);
-        let fix = |uid, mode| link(uid, mode).trouble().unwrap().1;
+    fn a_fault_has_its_fix() {
+        let part =
+            |uid, mode| PathPart { path: "/srv/x".into(), uid, gid: 0, mode, is_folder: true };
+        assert_eq!(part(0, 0o755).fault(), None);
+        let fix = |uid, mode| part(uid, mode).fault().unwrap().1;
         assert_eq!(fix(0, 0o775), "chmod go-w /srv/x");
         assert_eq!(fix(1000, 0o755), "chown root /srv/x");
         assert_eq!(fix(1000, 0o757), "chown root /srv/x && chmod go-w /srv/x");
-        assert!(link(0, 0o775).is_roots_group_alone() && !link(0, 0o777).is_roots_group_alone());
-        assert!(link(0, 0o1777).trouble().unwrap().0.contains("mode 1777"));
+        assert!(part(0, 0o775).is_roots_group_alone() && !part(0, 0o777).is_roots_group_alone());
+        assert!(part(0, 0o1777).fault().unwrap().0.contains("mode 1777"));
     }
 
     #[test]
-    fn begins_at_the_root_and_names_what_is_missing() {
+    fn reads_from_the_root_and_names_the_missing_part() {
         let folder = tempfile::tempdir().unwrap();
-        let links = chain(folder.path()).unwrap();
-        assert_eq!(links.first().unwrap().path, Path::new("/"));
-        assert_eq!(links.last().unwrap().path, folder.path());
+        let parts = path_parts(folder.path()).unwrap();
+        assert_eq!(parts.first().unwrap().path, Path::new("/"));
+        assert_eq!(parts.last().unwrap().path, folder.path());
         let missing = folder.path().join("a");
-        assert_eq!(chain(&missing.join("b")).unwrap_err().0, missing);
+        assert_eq!(path_parts(&missing.join("b")).unwrap_err().0, missing);
     }
 }

@@ -11,7 +11,7 @@ use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::config::Config;
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Finding, Level};
 use crate::files::owner::Owner;
 use crate::spool::Layout;
 use crate::sys::{LeaseError, ReadLease};
@@ -21,9 +21,9 @@ const LEASES: &str = "leases";
 const SPACE: &str = "free-space";
 
 /// Less free blocks or inodes than this are a warning.
-const LITTLE_PERCENT: u64 = 10;
+const LOW_PERCENT: u64 = 10;
 /// Less free inodes than this are a failure.
-const NOTHING_PERCENT: u64 = 2;
+const CRITICAL_PERCENT: u64 = 2;
 
 /// The file system of a folder.
 #[derive(Clone, Debug)]
@@ -43,24 +43,17 @@ struct Disk {
 pub fn check(config: &Config) -> Vec<Finding> {
     let layout = Layout::new(&config.paths);
     let folders = [layout.root().to_owned(), layout.spool(), config.paths.state.clone()];
-    let mut disks = Vec::new();
-    let mut findings = Vec::new();
-    for folder in folders {
-        match look(&folder) {
-            Ok(disk) => disks.push(disk),
-            Err(error) => findings.push(missing(&folder, &error)),
-        }
-    }
-    if let [accounts, spool, state] = &disks[..] {
-        findings.extend(judge_file_systems(accounts, spool, state));
-        let spaces = [accounts, state].into_iter().filter_map(|disk| judge_space(disk, config));
-        findings.extend(spaces);
-        if !findings.iter().any(|finding| finding.check == SPACE) {
-            let free = ByteSize::b(accounts.free.min(state.free));
-            findings.push(Finding::ok(SPACE, format!("{free} free")));
-        }
-        findings.push(judge_lease(try_lease(&layout.spool())));
-    }
+    let disks = folders.each_ref().map(|folder| Disk::read(folder));
+    let [Ok(accounts), Ok(spool), Ok(state)] = &disks else {
+        let failed =
+            folders.iter().zip(disks).filter_map(|(folder, disk)| Some((folder, disk.err()?)));
+        return failed.map(|(folder, error)| missing(folder, &error)).collect();
+    };
+    let mut findings = judge_file_systems(accounts, spool, state);
+    let spaces = [accounts, state].into_iter().filter_map(|disk| judge_space(disk, config));
+    let free = ByteSize::b(accounts.free.min(state.free));
+    findings.extend(Finding::faults_or_ok(spaces, SPACE, format!("{free} free")));
+    findings.push(judge_lease(try_lease(&layout.spool())));
     findings
 }
 
@@ -70,26 +63,27 @@ fn missing(folder: &Path, error: &io::Error) -> Finding {
         .fix("systemd-tmpfiles --create sftp-import.conf")
 }
 
-fn look(path: &Path) -> io::Result<Disk> {
-    let device = fs::metadata(path)?.dev();
-    let (space, kind) = (statvfs(path)?, statfs(path)?.filesystem_type());
-    let (kind, is_network) = name(kind);
-    Ok(Disk {
-        path: path.to_owned(),
-        device,
-        kind,
-        is_network,
-        is_read_only: space.flags().contains(FsFlags::ST_RDONLY),
-        free: space.blocks_available() * space.fragment_size(),
-        size: space.blocks() * space.fragment_size(),
-        free_inodes: space.files_available(),
-        inodes: space.files(),
-    })
+impl Disk {
+    fn read(path: &Path) -> io::Result<Self> {
+        let (space, file_system) = (statvfs(path)?, statfs(path)?);
+        let (kind, is_network) = name_file_system(file_system.filesystem_type());
+        Ok(Self {
+            path: path.to_owned(),
+            device: fs::metadata(path)?.dev(),
+            kind,
+            is_network,
+            is_read_only: space.flags().contains(FsFlags::ST_RDONLY),
+            free: space.blocks_available() * space.fragment_size(),
+            size: space.blocks() * space.fragment_size(),
+            free_inodes: space.files_available(),
+            inodes: space.files(),
+        })
+    }
 }
 
 /// Returns a file system's name, and whether other machines can write to it. inotify does not
 /// report what they do, and a lease depends on the server (statfs(2) has the numbers).
-fn name(kind: FsType) -> (&'static str, bool) {
+fn name_file_system(kind: FsType) -> (&'static str, bool) {
     match kind.0 {
         0x6969 => ("NFS", true),
         0xff53_4d42 | 0xfe53_4d42 | 0x517b => ("SMB", true),
@@ -106,23 +100,18 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     let mut found = Vec::new();
     if accounts.device != spool.device {
         let (a, s) = (accounts.path.display(), spool.path.display());
-        found.push(
-            Finding::fail(
-                FILE_SYSTEMS,
-                format!("{a} and {s} are two file systems: a claim must be a rename"),
-            )
-            .log("must be on one file system")
-            .fix(format!("umount {s}, or mount one file system at {a}")),
-        );
+        let message = format!("{a} and {s} are two file systems: a claim must be a rename");
+        let fix = format!("umount {s}, or mount one file system at {a}");
+        let log = "must be on one file system";
+        found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
     }
     for disk in [accounts, state] {
         let path = disk.path.display();
         if disk.is_read_only {
-            found.push(
-                Finding::fail(FILE_SYSTEMS, format!("{path} is mounted read-only"))
-                    .log("Read-only file system")
-                    .fix(format!("`dmesg` shows why; then mount -o remount,rw {path}")),
-            );
+            let message = format!("{path} is mounted read-only");
+            let fix = format!("`dmesg` shows why; then mount -o remount,rw {path}");
+            let log = "Read-only file system";
+            found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
         }
         if disk.is_network {
             let message =
@@ -135,10 +124,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
             found.push(Finding::warn(FILE_SYSTEMS, message).fix("mount a disk there"));
         }
     }
-    if found.is_empty() {
-        found.push(Finding::ok(FILE_SYSTEMS, "accounts and spool share a local one"));
-    }
-    found
+    Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local one")
 }
 
 /// Judges the free space of a disk. `None` if it has enough.
@@ -157,10 +143,10 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let inodes = share(disk.free_inodes, disk.inodes);
     let largest = config.limits.max_data_file.bytes();
     let message = match (blocks.min(inodes), inodes < blocks) {
-        (percent, true) if percent < LITTLE_PERCENT => {
+        (percent, true) if percent < LOW_PERCENT => {
             format!("{path}: {percent} % of inodes free")
         }
-        (percent, _) if percent < LITTLE_PERCENT => {
+        (percent, _) if percent < LOW_PERCENT => {
             format!("{path}: {} free, {percent} %", ByteSize::b(disk.free))
         }
         _ if disk.free < largest => {
@@ -170,15 +156,9 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         _ => return None,
     };
     // The floor above is the limit for blocks.
-    let finding = match inodes < NOTHING_PERCENT {
-        true => Finding::fail(SPACE, message),
-        false => Finding::warn(SPACE, message),
-    };
-    Some(
-        finding
-            .log("No space left on device")
-            .fix(format!("make room, or grow it: df -h -i {path}")),
-    )
+    let level = if inodes < CRITICAL_PERCENT { Level::Fail } else { Level::Warn };
+    let fix = format!("make room, or grow it: df -h -i {path}");
+    Some(Finding::new(SPACE, level, message).log("No space left on device").fix(fix))
 }
 
 /// Takes a lease on a new file in the spool, as a claim does on a data file.
@@ -211,7 +191,6 @@ fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::finding::Level;
 
     fn disk() -> Disk {
         Disk {
@@ -232,15 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_that_do_not_do() {
+    fn file_systems_with_one_fault() {
         assert_eq!(first(disk()).level, Level::Ok);
         assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must be on one file system");
         assert_eq!(first(Disk { is_read_only: true, ..disk() }).level, Level::Fail);
         let network = first(Disk { is_network: true, kind: "NFS", ..disk() });
         assert!(network.message.contains("is on NFS"), "{}", network.message);
         assert!(first(Disk { kind: "tmpfs", ..disk() }).message.contains("reboot"));
-        assert_eq!(name(FsType(0x6969)), ("NFS", true));
-        assert_eq!(name(FsType(0xef53)), ("local", false));
+        assert_eq!(name_file_system(FsType(0x6969)), ("NFS", true));
+        assert_eq!(name_file_system(FsType(0xef53)), ("local", false));
     }
 
     #[test]
@@ -260,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_tried_and_nothing_is_left() {
+    fn trying_a_lease_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(judge_lease(try_lease(folder.path())).level, Level::Ok);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::sshd::Effective;
+use super::sshd::EffectiveConfig;
 use super::sshd_files::matches;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::Finding;
@@ -14,54 +14,57 @@ const CHECK: &str = "sshd-access";
 /// While it exists, pam_nologin(8) and sshd itself refuse everybody but root.
 const NOLOGIN: &str = "/etc/nologin";
 
-/// Returns what blocks `account`, or one finding that nothing does.
-pub fn judge(account: &AccountFacts, effective: &Effective, from: &str) -> Vec<Finding> {
-    let found = listed(account, effective, from);
-    let found = found.into_iter().chain(fingerprints(effective)).chain(locked(account, effective));
-    let mut found: Vec<Finding> =
-        found.chain(nologin(Path::new(NOLOGIN), account, effective)).collect();
-    if found.is_empty() {
-        found.push(Finding::ok(CHECK, "not blocked by AllowUsers, DenyUsers or their group lists"));
-    }
-    found.into_iter().map(|finding| finding.of(account.id())).collect()
+/// Returns what blocks `account`, or one finding that nothing does. `from` is the address from which
+/// it logs in.
+pub fn judge(account: &AccountFacts, effective: &EffectiveConfig, from: &str) -> Vec<Finding> {
+    let faults = [
+        judge_lists(account, effective, from),
+        judge_fingerprint_hash(effective),
+        judge_password(account, effective),
+        judge_nologin(Path::new(NOLOGIN), account, effective),
+    ];
+    let ok = "not blocked by AllowUsers, DenyUsers or their group lists";
+    let findings = Finding::faults_or_ok(faults.into_iter().flatten(), CHECK, ok);
+    findings.into_iter().map(|finding| finding.of(account.id())).collect()
 }
 
 /// Checks the four lists in sshd's order (auth.c, `allowed_user`).
-fn listed(account: &AccountFacts, effective: &Effective, from: &str) -> Option<Finding> {
-    let user = |keyword| in_list(effective.all(keyword), std::slice::from_ref(&account.name()));
-    let group = |keyword| in_list(effective.all(keyword), &account.groups);
+fn judge_lists(account: &AccountFacts, effective: &EffectiveConfig, from: &str) -> Option<Finding> {
+    let (name, group) = (account.name(), &account.accounts_group);
     let has = |keyword| effective.all(keyword).next().is_some();
-    let refused = |keyword: &str, why: &str, fix: String| {
-        let log = format!("User {} from {from} not allowed because {why}", account.name());
-        let message = format!("{keyword} in sshd's configuration refuses it");
-        Some(
-            Finding::fail(CHECK, message).log(log).fix(fix + "; `sshd -t && systemctl reload ssh`"),
-        )
-    };
-    let (name, group_name) = (account.name(), &account.accounts_group);
-    if user("denyusers") {
-        return refused(
+    let has_user = |keyword| in_list(effective.all(keyword), &[account.name()]);
+    let has_group = |keyword| in_list(effective.all(keyword), &account.groups);
+    let lists = [
+        (
+            has_user("denyusers"),
             "DenyUsers",
             "listed in DenyUsers",
             format!("remove {name} from DenyUsers"),
-        );
-    }
-    if has("allowusers") && !user("allowusers") {
-        return refused(
+        ),
+        (
+            has("allowusers") && !has_user("allowusers"),
             "AllowUsers",
             "not listed in AllowUsers",
             format!("add {name} to AllowUsers"),
-        );
-    }
-    if group("denygroups") {
-        let why = "a group is listed in DenyGroups";
-        return refused("DenyGroups", why, "remove the account's groups from DenyGroups".into());
-    }
-    if has("allowgroups") && !group("allowgroups") {
-        let why = "none of user's groups are listed in AllowGroups";
-        return refused("AllowGroups", why, format!("add {group_name} to AllowGroups"));
-    }
-    None
+        ),
+        (
+            has_group("denygroups"),
+            "DenyGroups",
+            "a group is listed in DenyGroups",
+            "remove the account's groups from DenyGroups".to_owned(),
+        ),
+        (
+            has("allowgroups") && !has_group("allowgroups"),
+            "AllowGroups",
+            "none of user's groups are listed in AllowGroups",
+            format!("add {group} to AllowGroups"),
+        ),
+    ];
+    let (_, list, why, fix) = lists.into_iter().find(|(refuses, ..)| *refuses)?;
+    let finding = Finding::fail(CHECK, format!("{list} in sshd's configuration refuses it"))
+        .log(format!("User {name} from {from} not allowed because {why}"))
+        .fix(format!("{fix}; `sshd -t && systemctl reload ssh`"));
+    Some(finding)
 }
 
 /// Whether one of `names` matches a list of patterns. `!` before a pattern excludes its matches
@@ -75,7 +78,7 @@ fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
     })
 }
 
-fn fingerprints(effective: &Effective) -> Option<Finding> {
+fn judge_fingerprint_hash(effective: &EffectiveConfig) -> Option<Finding> {
     let hash = effective.get("fingerprinthash");
     (hash.eq_ignore_ascii_case("md5")).then(|| {
         let message = "FingerprintHash is md5: the helper finds keys by SHA-256 only";
@@ -84,8 +87,8 @@ fn fingerprints(effective: &Effective) -> Option<Finding> {
     })
 }
 
-fn locked(account: &AccountFacts, effective: &Effective) -> Option<Finding> {
-    let is_locked = account.password_begins_with('!');
+fn judge_password(account: &AccountFacts, effective: &EffectiveConfig) -> Option<Finding> {
+    let is_locked = account.password == Some('!');
     (is_locked && effective.get("usepam") == "no").then(|| {
         let name = account.name();
         Finding::fail(CHECK, "UsePAM is no, and sshd without PAM refuses a password locked by `!`")
@@ -95,7 +98,11 @@ fn locked(account: &AccountFacts, effective: &Effective) -> Option<Finding> {
 }
 
 /// With PAM, pam_nologin refuses the login, and sshd's log has no reason.
-fn nologin(path: &Path, account: &AccountFacts, effective: &Effective) -> Option<Finding> {
+fn judge_nologin(
+    path: &Path,
+    account: &AccountFacts,
+    effective: &EffectiveConfig,
+) -> Option<Finding> {
     path.exists().then(|| {
         let (path, name) = (path.display(), account.name());
         let log = match effective.get("usepam") {
@@ -111,11 +118,11 @@ fn nologin(path: &Path, account: &AccountFacts, effective: &Effective) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::accounts::facts::facts_of;
+    use crate::doctor::accounts::tests::facts_of;
 
     fn judged(settings: &str) -> Finding {
         let account = facts_of("acme", &["acme", "sftp-import-accounts"]);
-        judge(&account, &Effective::parse(settings), "192.0.2.1").remove(0)
+        judge(&account, &EffectiveConfig::parse(settings), "192.0.2.1").remove(0)
     }
 
     #[test]
@@ -141,16 +148,20 @@ mod tests {
     fn a_locked_password_matters_without_pam_alone() {
         let mut account = facts_of("acme", &[]);
         account.password = Some('!');
-        let of = |pam: &str| judge(&account, &Effective::parse(pam), "x").remove(0).log;
+        let of = |pam: &str| judge(&account, &EffectiveConfig::parse(pam), "x").remove(0).log;
         assert!(of("usepam no").unwrap().contains("account is locked"));
         assert_eq!(of("usepam yes"), None);
     }
 
     #[test]
-    fn nologin_is_said() {
+    fn nologin_is_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let of = |path: &Path, pam: &str| {
-            nologin(path, &facts_of("acme", &[]), &Effective::parse(&format!("usepam {pam}")))
+            judge_nologin(
+                path,
+                &facts_of("acme", &[]),
+                &EffectiveConfig::parse(&format!("usepam {pam}")),
+            )
         };
         assert!(of(file.path(), "yes").unwrap().fix.unwrap().starts_with("rm "));
         assert!(

@@ -6,13 +6,13 @@ use std::process::Command;
 
 use nix::unistd::User;
 
-use super::confinement::HELPER;
-use super::sshd::Effective;
+use super::drop_in::HELPER;
+use super::sshd::EffectiveConfig;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::{Finding, Level};
-use crate::doctor::host::path_owners::{Link, chain};
+use crate::doctor::host::path_owners::{PathPart, path_parts};
 
 const PROGRAM: &str = "helper-program";
 const ANSWER: &str = "helper-answer";
@@ -22,15 +22,15 @@ const DEFAULT_PROGRAM: &str = "/usr/lib/sftp-import/sftp-import-authorized-keys"
 const DEFAULT_USER: &str = "_sftp-import-keys";
 
 /// How sshd runs the helper.
-struct Call {
+struct HelperCommand {
     program: PathBuf,
     user: String,
     database: PathBuf,
 }
 
-impl Call {
+impl HelperCommand {
     /// Reads sshd's effective configuration, or uses the shipped settings without one.
-    fn new(config: &Config, effective: Option<&Effective>) -> Self {
+    fn new(config: &Config, effective: Option<&EffectiveConfig>) -> Self {
         let command = effective.map_or("", |e| e.get("authorizedkeyscommand"));
         let ours = command.split_whitespace().next().filter(|word| word.ends_with(HELPER));
         let user = effective.map(|e| e.get("authorizedkeyscommanduser")).filter(|u| *u != "none");
@@ -46,25 +46,25 @@ impl Call {
 pub fn check(
     config: &Config,
     account: Option<&AccountFacts>,
-    effective: Option<&Effective>,
+    effective: Option<&EffectiveConfig>,
 ) -> Vec<Finding> {
-    let call = Call::new(config, effective);
+    let command = HelperCommand::new(config, effective);
     // sshd resolves links first (misc.c, `safe_path`).
-    let real = call.program.canonicalize().unwrap_or_else(|_| call.program.clone());
-    let found = judge_program(&call.program, chain(&real).map_err(|(path, _)| path));
+    let real = command.program.canonicalize().unwrap_or_else(|_| command.program.clone());
+    let found = judge_program(&command.program, path_parts(&real).map_err(|(path, _)| path));
     if found.iter().any(|finding| finding.level == Level::Fail) {
         return found;
     }
-    let good = format!("sshd would run {}", call.program.display());
+    let good = format!("sshd would run {}", command.program.display());
     let good = found.is_empty().then(|| Finding::ok(PROGRAM, good));
-    found.into_iter().chain(good).chain([ask(&call, account)]).collect()
+    found.into_iter().chain(good).chain([run(&command, account)]).collect()
 }
 
 /// Returns the faults of the program and the folders above it that prevent sshd from running it.
-fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Finding> {
+fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<Finding> {
     let name = program.display();
-    let links = match chain {
-        Ok(links) => links,
+    let parts = match parts {
+        Ok(parts) => parts,
         Err(missing) => {
             return vec![
                 Finding::fail(PROGRAM, format!("{} is not there", missing.display()))
@@ -73,74 +73,85 @@ fn judge_program(program: &Path, chain: Result<Vec<Link>, PathBuf>) -> Vec<Findi
             ];
         }
     };
-    let unsafe_links = links.iter().filter_map(|link| {
-        let (message, fix) = link.trouble()?;
-        if link.is_roots_group_alone() {
+    let unsafe_parts = parts.iter().filter_map(|part| {
+        let (message, fix) = part.fault()?;
+        if part.is_roots_group_alone() {
             let message = format!("{message}: Debian's sshd lets that pass, others refuse it");
             return Some(Finding::warn(PROGRAM, message).fix(fix));
         }
-        let kind = if link.is_folder { "directory" } else { "file" };
+        let kind = if part.is_folder { "directory" } else { "file" };
         let log =
             format!("Unsafe AuthorizedKeysCommand \"{name}\": bad ownership or modes for {kind}");
         Some(Finding::fail(PROGRAM, message).log(log).fix(fix))
     });
-    let closed = links.iter().filter(|link| !link.is_open_to_others()).map(|link| {
-        let path = link.path.display();
-        let message = format!("{path} has mode {:04o}: the helper's user can't run it", link.mode);
-        let log = match link.is_folder {
+    let closed = parts.iter().filter(|part| !part.is_open_to_others()).map(|part| {
+        let path = part.path.display();
+        let message = format!("{path} has mode {:04o}: the helper's user can't run it", part.mode);
+        let log = match part.is_folder {
             true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
             false => "Failed publickey for".to_owned(), // sshd does not log that it can't run it
         };
         Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });
-    unsafe_links.chain(closed).collect()
+    unsafe_parts.chain(closed).collect()
 }
 
 /// Runs the helper as sshd does, for a key that it must print, or for an unknown user.
-fn ask(call: &Call, account: Option<&AccountFacts>) -> Finding {
-    let Ok(Some(user)) = User::from_name(&call.user) else {
-        let log = format!("AuthorizedKeysCommandUser \"{}\" not found", call.user);
-        return Finding::fail(ANSWER, format!("this host has no user {}", call.user))
+fn run(command: &HelperCommand, account: Option<&AccountFacts>) -> Finding {
+    let Ok(Some(user)) = User::from_name(&command.user) else {
+        let log = format!("AuthorizedKeysCommandUser \"{}\" not found", command.user);
+        return Finding::fail(ANSWER, format!("this host has no user {}", command.user))
             .log(log)
             .fix("systemd-sysusers sftp-import.conf");
     };
-    let known = account.and_then(|account| Some((account.id(), account.a_fingerprint()?)));
-    let (name, fingerprint) = known
-        .map_or(("nobody-of-that-name", "SHA256:none"), |(id, print)| {
-            (AccountId::as_str(id), print)
-        });
-    let mut command = Command::new(&call.program);
-    command.arg("--database").arg(&call.database).arg(name).arg(fingerprint);
-    command.env_clear().current_dir("/").uid(user.uid.as_raw()).gid(user.gid.as_raw());
-    let output = command.output().map_err(|error| error.to_string()).map(|output| Said {
-        worked: output.status.success(),
+    let known = account.and_then(|account| Some((account.id(), account.first_fingerprint()?)));
+    let (name, fingerprint) = match known {
+        Some((id, fingerprint)) => (id.as_str(), fingerprint),
+        None => ("nobody-of-that-name", "SHA256:none"),
+    };
+    let output = Command::new(&command.program)
+        .arg("--database")
+        .arg(&command.database)
+        .args([name, fingerprint])
+        .env_clear()
+        .current_dir("/")
+        .uid(user.uid.as_raw())
+        .gid(user.gid.as_raw())
+        .output();
+    let output = output.map_err(|error| error.to_string()).map(|output| HelperResult {
         code: output.status.code(),
-        key: !output.stdout.is_empty(),
+        has_key: !output.stdout.is_empty(),
     });
-    judge_answer(call, known.map(|(id, _)| id), output)
+    judge_answer(command, known.map(|(id, _)| id), output)
 }
 
 /// The result of running the helper.
-struct Said {
-    worked: bool,
+struct HelperResult {
+    /// `None` after a signal.
     code: Option<i32>,
-    key: bool,
+    has_key: bool,
 }
 
-fn judge_answer(call: &Call, asked: Option<&AccountId>, said: Result<Said, String>) -> Finding {
-    let (program, user) = (call.program.display(), &call.user);
-    let status = |code: Option<i32>| code.map_or("a signal".into(), |code| code.to_string());
-    match said {
+fn judge_answer(
+    command: &HelperCommand,
+    asked: Option<&AccountId>,
+    result: Result<HelperResult, String>,
+) -> Finding {
+    let (program, user) = (command.program.display(), &command.user);
+    match result {
         Err(error) => Finding::fail(ANSWER, format!("{user} can't run {program}: {error}"))
             .log("Failed publickey for")
             .fix(format!("chmod 0755 {program}, and x for all on every folder above it")),
-        Ok(Said { worked: false, code, .. }) => {
-            let status = status(code);
-            Finding::fail(ANSWER, format!("as {user} the helper exits with {status}: it can't read {}", call.database.display()))
-                .log(format!("AuthorizedKeysCommand {program}"))
-                .fix("`journalctl -t sftp-import-authorized-keys` shows why; `sftp-import provision` publishes again")
+        Ok(HelperResult { code, .. }) if code != Some(0) => {
+            let status = code.map_or("a signal".into(), |code| code.to_string());
+            let database = command.database.display();
+            let message =
+                format!("as {user} the helper exits with {status}: it can't read {database}");
+            let fix = "`journalctl -t sftp-import-authorized-keys` shows why; \
+                       `sftp-import provision` publishes again";
+            Finding::fail(ANSWER, message).log(format!("AuthorizedKeysCommand {program}")).fix(fix)
         }
-        Ok(Said { key: false, .. }) if asked.is_some() => {
+        Ok(HelperResult { has_key: false, .. }) if asked.is_some() => {
             Finding::fail(ANSWER, "the helper does not print a key that should work")
                 .log("Connection closed by authenticating user")
                 .fix("sftp-import provision")
@@ -156,40 +167,42 @@ fn judge_answer(call: &Call, asked: Option<&AccountId>, said: Result<Said, Strin
 mod tests {
     use super::*;
 
-    fn link(path: &str, uid: u32, mode: u32) -> Link {
-        Link { path: path.into(), uid, gid: uid, mode, is_folder: !path.ends_with("keys") }
+    fn part(path: &str, uid: u32, mode: u32) -> PathPart {
+        PathPart { path: path.into(), uid, gid: uid, mode, is_folder: !path.ends_with("keys") }
     }
 
     #[test]
-    fn every_parent_counts_and_each_has_its_fix() {
+    fn every_parent_folder_is_judged_with_its_fix() {
         let program = Path::new("/opt/x/keys");
-        let good = [link("/", 0, 0o755), link("/opt", 0, 0o755), link("/opt/x/keys", 0, 0o755)];
+        let good = [part("/", 0, 0o755), part("/opt", 0, 0o755), part("/opt/x/keys", 0, 0o755)];
         assert!(judge_program(program, Ok(good.to_vec())).is_empty());
         let mut bad = good.to_vec();
-        bad[1] = link("/opt", 0, 0o777);
-        bad[2] = link("/opt/x/keys", 1000, 0o750);
+        bad[1] = part("/opt", 0, 0o777);
+        bad[2] = part("/opt/x/keys", 1000, 0o750);
         let found = judge_program(program, Ok(bad));
         let fixes: Vec<_> = found.iter().map(|f| f.fix.as_deref().unwrap()).collect();
         assert_eq!(fixes, ["chmod go-w /opt", "chown root /opt/x/keys", "chmod a+rx /opt/x/keys"]);
         assert!(found[0].log.as_ref().unwrap().ends_with("modes for directory"));
         assert!(found[1].log.as_ref().unwrap().ends_with("modes for file"));
-        let by_group = judge_program(program, Ok(vec![link("/opt", 0, 0o775)])).remove(0);
+        let by_group = judge_program(program, Ok(vec![part("/opt", 0, 0o775)])).remove(0);
         assert_eq!(by_group.level, Level::Warn);
         let missing = judge_program(program, Err("/opt".into())).pop().unwrap();
         assert_eq!(missing.message, "/opt is not there");
     }
 
     #[test]
-    fn an_answer_is_judged_by_what_was_asked() {
-        let call = Call::new(&Config::default(), None);
-        assert_eq!(call.program, Path::new(DEFAULT_PROGRAM));
+    fn the_answer_must_fit_the_query() {
+        let command = HelperCommand::new(&Config::default(), None);
+        assert_eq!(command.program, Path::new(DEFAULT_PROGRAM));
         let acme = "acme".parse().unwrap();
-        let said = |worked, key| Ok(Said { worked, code: Some(i32::from(!worked)), key });
-        let level = |asked, said| judge_answer(&call, asked, said).level;
-        assert_eq!(level(Some(&acme), said(true, true)), Level::Ok);
-        assert_eq!(level(Some(&acme), said(true, false)), Level::Fail);
-        assert_eq!(level(None, said(true, false)), Level::Ok);
-        assert_eq!(level(None, said(false, false)), Level::Fail);
+        let result = |code, has_key| Ok(HelperResult { code: Some(code), has_key });
+        let level = |asked, result| judge_answer(&command, asked, result).level;
+        assert_eq!(level(Some(&acme), result(0, true)), Level::Ok);
+        assert_eq!(level(Some(&acme), result(0, false)), Level::Fail);
+        assert_eq!(level(None, result(0, false)), Level::Ok);
+        assert_eq!(level(None, result(1, false)), Level::Fail);
+        let killed = HelperResult { code: None, has_key: true };
+        assert_eq!(level(Some(&acme), Ok(killed)), Level::Fail);
         assert_eq!(level(None, Err("Permission denied".into())), Level::Fail);
     }
 }

@@ -1,16 +1,14 @@
 //! Checks the folder of the published keys: only root can change it, as the helper requires, and
 //! only the helper's group can read it.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::Group;
 
 use crate::authorized_keys::trust;
 use crate::config::Config;
 use crate::doctor::finding::Finding;
+use crate::doctor::host::path_owners::PathPart;
 use crate::key::GROUP;
 
 const CHECK: &str = "keys-folder";
@@ -18,17 +16,9 @@ const CHECK: &str = "keys-folder";
 /// The beginning of the helper's log line.
 const LOG: &str = "cannot read the published keys";
 
-/// The folder or the file in it.
-struct Part {
-    path: PathBuf,
-    gid: u32,
-    mode: u32,
-    wanted: u32,
-}
-
 pub fn check(config: &Config) -> Vec<Finding> {
     let database = config.paths.keys_db();
-    let path = match trust::file(&database, trust::ROOT) {
+    let path = match trust::check_file(&database, trust::ROOT) {
         Ok(path) => path,
         Err(error) => {
             return vec![Finding::fail(CHECK, error.fault()).log(LOG).fix(error.fix())];
@@ -42,27 +32,19 @@ pub fn check(config: &Config) -> Vec<Finding> {
         ];
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let parts = [(folder, 0o750), (&path, 0o640)].map(|(path, wanted)| examine(path, wanted));
-    let found = parts.into_iter().filter_map(|part| match part {
-        Ok(part) => judge(&part, group.gid.as_raw()),
-        Err(error) => Some(Finding::fail(CHECK, error.to_string()).log(LOG).fix("ls -l")),
+    let faults = [(folder, 0o750), (&path, 0o640)].into_iter().filter_map(|(path, wanted)| {
+        match PathPart::read(path) {
+            Ok(part) => judge(&part, wanted, group.gid.as_raw()),
+            Err(error) => Some(Finding::fail(CHECK, error.to_string()).log(LOG).fix("ls -l")),
+        }
     });
-    let found: Vec<_> = found.collect();
-    match found.is_empty() {
-        true => vec![Finding::ok(CHECK, format!("only root can change {}", folder.display()))],
-        false => found,
-    }
+    Finding::faults_or_ok(faults, CHECK, format!("only root can change {}", folder.display()))
 }
 
-fn examine(path: &Path, wanted: u32) -> io::Result<Part> {
-    let found = fs::metadata(path)?;
-    let mode = found.mode() & 0o7777;
-    Ok(Part { path: path.to_owned(), gid: found.gid(), mode, wanted })
-}
-
-/// Judges the group and mode of a part that root owns. `group` is the id of the helper's group.
-fn judge(part: &Part, group: u32) -> Option<Finding> {
-    let Part { path, gid, mode, wanted } = part;
+/// Judges the group and mode of the folder or file, which root owns. `wanted` is the mode that it
+/// should have, `group` the id of the helper's group.
+fn judge(part: &PathPart, wanted: u32, group: u32) -> Option<Finding> {
+    let PathPart { path, gid, mode, .. } = part;
     let path = path.display();
     let fix = format!("chgrp {GROUP} {path} && chmod {wanted:04o} {path}");
     let needed = wanted & 0o070;
@@ -85,8 +67,11 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn the_helpers_group_reads_and_nobody_else() {
-        let of = |gid, mode, wanted| judge(&Part { path: "/x".into(), gid, mode, wanted }, 998);
+    fn only_the_helpers_group_can_read() {
+        let of = |gid, mode, wanted| {
+            let part = PathPart { path: "/x".into(), uid: 0, gid, mode, is_folder: true };
+            judge(&part, wanted, 998)
+        };
         assert_eq!(of(998, 0o750, 0o750), None);
         assert_eq!(of(998, 0o640, 0o640), None);
         for (gid, mode, wanted) in
@@ -103,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_user_is_named_with_the_fix() {
+    fn an_untrusted_folder_is_reported_with_its_fix() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.paths.keys = folder.path().join("keys");

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_in_sshds_order_and_a_match_ends_with_its_file() {
+    fn reads_in_order_and_ends_a_match() {
         let folder = tempfile::tempdir().unwrap();
         let included = folder.path().join("d");
         fs::create_dir(&included).unwrap();
@@ -117,12 +117,12 @@ mod tests {
         let text =
             format!("Include {}/*.conf\nMatch User a\nX11Forwarding no\n", included.display());
         fs::write(&main, text).unwrap();
-        let told: Vec<_> = read(&main)
+        let settings: Vec<_> = read(&main)
             .into_iter()
             .map(|s| format!("{} {} {} {:?}", s.line, s.keyword, s.value, s.within))
             .collect();
         assert_eq!(
-            told,
+            settings,
             [
                 "3 permittty yes Some(\"Group x\")",
                 "1 port 2222 None",
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_sshds() {
+    fn patterns_match_as_in_sshd() {
         for (pattern, text, fits) in [
             ("*", "", true),
             ("a*c", "abbc", true),

@@ -67,7 +67,7 @@ pub fn is_known(
         || approved
         || context.layout.account(account).exists()
         || context.config.paths.data().join(account).exists()
-        || provision::is_left(&context.config, account)?)
+        || provision::has_leftovers(&context.config, account)?)
 }
 
 /// Erases all data of `account`. `waiting` is called for each import that it waits for. The

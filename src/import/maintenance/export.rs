@@ -22,7 +22,7 @@ use crate::files::owner::Owner;
 use crate::import::context::Context;
 use crate::import::row::ImportRow;
 use crate::import_id::ImportId;
-use crate::spool::{CopyError, copy_folder};
+use crate::spool::{ExportCopyError, copy_folder};
 use crate::state::{self, State, account_data, imports};
 use crate::store;
 
@@ -38,7 +38,7 @@ pub enum ExportError {
     Io(#[from] IoError),
     /// A file of incoming, results or the spool can't be copied.
     #[error(transparent)]
-    Copy(#[from] CopyError),
+    Copy(#[from] ExportCopyError),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]

@@ -171,7 +171,7 @@ fn remove_files(
     };
     let mut removed = 0;
     for OldAnswer { id, stem } in batch {
-        let files = results.forget(&answer_names(stem))?;
+        let files = results.remove_all(&answer_names(stem))?;
         if files > 0 {
             tracing::info!(%account, import = %id, files, "removed an old answer from results/");
             removed += 1;

@@ -17,7 +17,7 @@ fn host_with(id: u32) -> Host {
 }
 
 #[test]
-fn a_user_is_recovered_from_the_first_to_the_last_id() {
+fn users_are_recovered_within_the_id_range() {
     let (outside, inside) = bounds();
     for id in inside {
         assert_eq!(plan::check_name(&acme(), None, &host_with(id)), Ok(()), "{id}");
@@ -29,7 +29,7 @@ fn a_user_is_recovered_from_the_first_to_the_last_id() {
 }
 
 #[test]
-fn a_group_without_a_user_is_recovered_from_the_first_to_the_last_id() {
+fn groups_without_user_are_recovered_within_the_range() {
     let with_group = |id| {
         let mut host = bare();
         host.groups.insert("acme".into(), id);
@@ -49,13 +49,13 @@ fn a_group_without_a_user_is_recovered_from_the_first_to_the_last_id() {
 fn only_users_and_groups_of_the_range_are_removed() {
     let (outside, inside) = bounds();
     for id in inside {
-        let steps = plan::steps_to_remove_left(&acme(), &host_with(id));
+        let steps = plan::leftover_steps(&acme(), &host_with(id));
         assert!(steps.contains(&Step::RemoveUser(acme())), "{id}: {steps:?}");
         assert!(steps.contains(&Step::RemoveGroup(acme())), "{id}: {steps:?}");
         assert!(steps.contains(&Step::EndSessions { uid: id }), "{id}: {steps:?}");
     }
     for id in outside {
-        let steps = plan::steps_to_remove_left(&acme(), &host_with(id));
+        let steps = plan::leftover_steps(&acme(), &host_with(id));
         assert_eq!(steps, [Step::RemoveFolders(acme())], "{id}");
     }
 }

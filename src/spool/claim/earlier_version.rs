@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::Claim;
 use crate::account::AccountId;
-use crate::files::dir::{Folder, FolderError};
+use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 use crate::spool::layout::{Layout, MANIFEST};
 
@@ -32,24 +32,33 @@ impl EarlierClaim<'_> {
     /// Leaves the manifest in one place: in incoming if the claim is executed again, else in the
     /// spool. Idempotent.
     pub fn finish(&self, layout: &Layout) -> io::Result<()> {
-        let spooled = open(Folder::open(&layout.spooled(self.import)))?;
+        let spooled =
+            Folder::open_existing(&layout.spooled(self.import)).map_err(io::Error::other)?;
         if let (Some(spooled), Some(text)) = (&spooled, self.text) {
             let mut manifest = spooled.create(MANIFEST, Mode::S_IRUSR | Mode::S_IWUSR)?;
             manifest.write_all(text.as_bytes())?;
             manifest.sync_all()?;
             spooled.sync()?;
         }
-        let Some(incoming) = open(Folder::open(&layout.incoming(self.account)))? else {
+        let Some(incoming) =
+            Folder::open_existing(&layout.incoming(self.account)).map_err(io::Error::other)?
+        else {
             return Ok(());
         };
-        if let Some(spool) = open(Folder::open(&layout.spool()))? {
+        if let Some(spool) = Folder::open_existing(&layout.spool()).map_err(io::Error::other)? {
             self.finish_sweep(&spool, &incoming)?;
         }
+        let name = self.claim.manifest.name.as_str();
+        if !self.is_claiming && self.is_claimed(&incoming, name)? {
+            incoming.remove_existing(name)?;
+        }
         if !self.is_claiming {
-            return self.remove_claimed(&incoming, &self.claim.manifest.name);
+            return Ok(());
         }
         match &spooled {
-            Some(spooled) if !self.is_claimed(spooled, MANIFEST)? => removed(spooled, MANIFEST),
+            Some(spooled) if !self.is_claimed(spooled, MANIFEST)? => {
+                Ok(spooled.remove_existing(MANIFEST).map(drop)?)
+            }
             _ => Ok(()),
         }
     }
@@ -61,13 +70,9 @@ impl EarlierClaim<'_> {
         let to = self.claim.manifest.name.as_str();
         match spool.rename(&name, incoming, to, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EEXIST) => removed(spool, &name),
+            Err(Errno::EEXIST) => Ok(spool.remove_existing(&name).map(drop)?),
             Err(errno) => Err(errno.into()),
         }
-    }
-
-    fn remove_claimed(&self, folder: &Folder, name: &str) -> io::Result<()> {
-        if self.is_claimed(folder, name)? { removed(folder, name) } else { Ok(()) }
     }
 
     fn is_claimed(&self, folder: &Folder, name: &str) -> io::Result<bool> {
@@ -76,20 +81,5 @@ impl EarlierClaim<'_> {
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
-    }
-}
-
-fn removed(folder: &Folder, name: &str) -> io::Result<()> {
-    match folder.remove(name) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-fn open(folder: Result<Folder, FolderError>) -> io::Result<Option<Folder>> {
-    match folder {
-        Ok(folder) => Ok(Some(folder)),
-        Err(FolderError::Missing { .. }) => Ok(None),
-        Err(error) => Err(io::Error::other(error)),
     }
 }

@@ -3,13 +3,13 @@
 //! Invariant: a listing has at most one name more than the limit. Further names are neither read
 //! nor counted.
 
-use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 
 use super::entry::{DirEntry, usable_name};
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::LeaseError;
@@ -19,16 +19,12 @@ use crate::sys::LeaseError;
 pub enum ScanError {
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot list {}", path.display())]
-    List { path: PathBuf, source: io::Error },
-    /// See [`super::opener::Access`] for the meaning of each error.
-    #[error("cannot open {name:?} in {}", path.display())]
-    Open { path: PathBuf, name: String, source: io::Error },
-    #[error("cannot read {name:?} in {}", path.display())]
-    Read { path: PathBuf, name: String, source: io::Error },
+    /// See [`crate::spool::opener::Access`] for the meaning of the errors of opening a file.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The lease could not be requested.
-    #[error("cannot check whether {name:?} in {} is being written", path.display())]
-    Lease { path: PathBuf, name: String, source: LeaseError },
+    #[error("cannot check whether {} is being written", path.display())]
+    Lease { path: PathBuf, source: LeaseError },
 }
 
 /// The files in incoming with usable names, and the size of all files.
@@ -92,8 +88,7 @@ pub fn each_name(
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), ScanError> {
     let folder = Folder::open(&layout.incoming(account))?;
-    let failed =
-        |errno: Errno| ScanError::List { path: folder.path().to_owned(), source: errno.into() };
+    let failed = |errno: Errno| IoError::new("list", folder.path(), errno);
     for entry in folder.entries().map_err(failed)? {
         each(entry.map_err(failed)?.file_name().to_bytes());
     }

@@ -11,6 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ use super::manifest_cache::{CachedFile, FileVersion, ManifestCache};
 use super::snapshot::{ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot};
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
+use crate::files::IoError;
 use crate::files::dir::Folder;
 use crate::spool::layout::Layout;
 use crate::spool::opener::{Lease, Opener, OpenerFolder};
@@ -88,10 +90,7 @@ impl Incoming {
         limits: &Limits,
         parse: impl Fn(&[u8]) -> ParsedManifest,
     ) -> Result<ScanResult, ScanError> {
-        let failed = |errno: Errno| ScanError::List {
-            path: self.folder.path().to_owned(),
-            source: errno.into(),
-        };
+        let failed = |errno: Errno| IoError::new("list", self.folder.path(), errno);
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
         let (tick, next_tick) = clock_tick().map_err(failed)?;
         let listing =
@@ -206,7 +205,7 @@ impl Incoming {
             OpenResult::BeingWritten => return Ok(Some(ManifestContent::BeingWritten)),
             OpenResult::Changed => return Ok(None),
         };
-        let failed = |source| self.unreadable(entry, source);
+        let failed = |error: io::Error| IoError::new("read", self.path(entry), error);
         let bytes = read_up_to(lease.file(), max.bytes()).map_err(failed)?;
         if !lease.is_unbroken().map_err(failed)? {
             return Ok(Some(ManifestContent::BeingWritten));
@@ -260,15 +259,9 @@ impl Incoming {
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Ok(OpenResult::Changed);
             }
-            Err(errno) => {
-                return Err(ScanError::Open {
-                    path: self.folder.path().to_owned(),
-                    name: entry.name.clone(),
-                    source: errno.into(),
-                });
-            }
+            Err(errno) => return Err(IoError::new("open", self.path(entry), errno).into()),
         };
-        let stat = fstat(&file).map_err(|errno| self.unreadable(entry, errno.into()))?;
+        let stat = fstat(&file).map_err(IoError::of("read", self.path(entry)))?;
         let now = DirEntry::new(&entry.name, &stat);
         if FileVersion::of(&now) != FileVersion::of(entry) || !now.is_plain() {
             return Ok(OpenResult::Changed);
@@ -276,17 +269,12 @@ impl Incoming {
         match self.opener.lease(file) {
             Ok(lease) => Ok(OpenResult::Leased(lease)),
             Err(LeaseError::Writer) => Ok(OpenResult::BeingWritten),
-            Err(source) => Err(ScanError::Lease {
-                path: self.folder.path().to_owned(),
-                name: entry.name.clone(),
-                source,
-            }),
+            Err(source) => Err(ScanError::Lease { path: self.path(entry), source }),
         }
     }
 
-    fn unreadable(&self, entry: &DirEntry, source: io::Error) -> ScanError {
-        let path = self.folder.path().to_owned();
-        ScanError::Read { path, name: entry.name.clone(), source }
+    fn path(&self, entry: &DirEntry) -> PathBuf {
+        self.folder.path().join(&entry.name)
     }
 }
 

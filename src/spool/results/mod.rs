@@ -95,9 +95,7 @@ impl Results {
     /// Renames `temp` to its final name, durably. An existing file is replaced.
     pub fn publish(&self, temp: UnpublishedFile, name: &str) -> Result<(), ResultsError> {
         temp.file.sync_all().map_err(|e| self.error("sync", &temp.name, e))?;
-        self.folder
-            .rename(&temp.name, &self.folder, name, RenameFlags::empty())
-            .map_err(|errno| self.error("rename to", name, errno))?;
+        self.rename(&temp, name)?;
         self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
     }
 
@@ -119,11 +117,10 @@ impl Results {
 
     /// Removes the answer `name`, durably, if it exists.
     pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
-        match self.folder.remove(name) {
-            Ok(()) => self.folder.sync().map_err(|e| self.error("sync the folder of", name, e)),
-            Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(self.error("remove", name, errno)),
+        if self.remove_all(&[name])? > 0 {
+            self.folder.sync().map_err(|e| self.error("sync the folder of", name, e))?;
         }
+        Ok(())
     }
 
     fn fill(
@@ -138,14 +135,11 @@ impl Results {
     }
 
     /// Removes those of the answers `names` that exist. Returns how many.
-    pub fn forget(&self, names: &[String]) -> Result<usize, ResultsError> {
+    pub fn remove_all(&self, names: &[impl AsRef<str>]) -> Result<usize, ResultsError> {
         let mut removed = 0;
-        for name in names {
-            match self.folder.remove(name) {
-                Ok(()) => removed += 1,
-                Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(self.error("remove", name, errno)),
-            }
+        for name in names.iter().map(AsRef::as_ref) {
+            let existed = self.folder.remove_existing(name);
+            removed += usize::from(existed.map_err(|e| self.error("remove", name, e))?);
         }
         Ok(removed)
     }
@@ -162,6 +156,10 @@ impl Results {
         let mut temp = self.create_temp(import, ANSWER)?;
         let written = temp.write_all(bytes);
         written.map_err(|e| self.error("write", &temp.name, e))?;
+        self.rename(&temp, name)
+    }
+
+    fn rename(&self, temp: &UnpublishedFile, name: &str) -> Result<(), ResultsError> {
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
             .map_err(|errno| self.error("rename to", name, errno))

@@ -14,10 +14,7 @@ pub fn answer_bytes(
     except: &[String],
 ) -> Result<u64, FolderError> {
     let path = layout.results(account);
-    let folder = match Folder::open(&path) {
-        Err(FolderError::Missing { .. }) => return Ok(0),
-        folder => folder?,
-    };
+    let Some(folder) = Folder::open_existing(&path)? else { return Ok(0) };
     let failed = |errno: Errno| FolderError::Open { path: path.clone(), source: errno.into() };
     let mut bytes: u64 = 0;
     for entry in folder.entries().map_err(failed)? {

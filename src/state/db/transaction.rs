@@ -19,8 +19,8 @@ pub struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// Wraps a connection on which a transaction is open. `actor` is the user who runs this command;
-    /// `None` in the daemon.
+    /// Wraps a connection on which a transaction is open. `actor` is the user who runs this
+    /// command; `None` in the daemon.
     pub fn new(connection: &'c Connection, actor: Option<&'c str>) -> Self {
         Self { connection, actor }
     }

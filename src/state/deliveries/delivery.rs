@@ -111,8 +111,8 @@ pub fn add(
     Ok(())
 }
 
-/// Returns the lane of a delivery. All mail to an address is one lane, whichever account it is
-/// about; an endpoint's lane belongs to its account.
+/// Returns the lane of a delivery. All mail to an address is one lane, for every account; an
+/// endpoint's lane belongs to its account.
 pub fn lane(channel: Channel, account: &str, destination: &str) -> String {
     match channel {
         Channel::Email => format!("email {}", destination.to_ascii_lowercase()),

@@ -1,4 +1,4 @@
-//! Tests of which delivery is due, and of its state after an attempt.
+//! Tests of the due deliveries, and of a delivery's state after an attempt.
 
 use jiff::Timestamp;
 

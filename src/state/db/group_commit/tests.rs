@@ -38,7 +38,7 @@ fn commits(path: &Path) -> usize {
     (32..log.len()).step_by(frame).filter(|at| number(at + 4) != 0).count()
 }
 
-/// Runs writers 0 to `count` - 1, all of which wait before the first begins.
+/// Runs writers 0 to `count` - 1. All of them wait before the first begins.
 fn run_all<T: Send>(
     writers: &GroupCommit,
     count: i64,

@@ -1,7 +1,7 @@
-//! Ten thousand accounts: from the sidecar's start until all are watched, its memory, and what it
+//! Ten thousand accounts: from the daemon's start until all are watched, its memory, and what it
 //! costs when nothing happens.
 //!
-//! "Watched" is READY=1, which the sidecar says when every account has its watch.
+//! "Watched" is READY=1, which the daemon sends when every account has its watch.
 
 use std::fs;
 use std::thread::sleep;
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 
 use sftp_import::account::AccountId;
 
-use super::host::{Sidecar, manifest, wait};
+use super::host::{Daemon, manifest, wait};
 
-/// The first look at every account is over by then, and the first rescan, which looks at folders that
-/// were just made once more; nothing is left but waiting.
+/// By then the first scan of every account is over, and the first rescan, which scans new folders a
+/// second time. The daemon only waits after that.
 const SETTLE: Duration = Duration::from_secs(75);
-/// How long it is watched doing nothing: one `rescan-every`, by its default.
+/// How long the idle daemon is measured: one `rescan-every`, by its default.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub fn measure(count: usize) {
     let ids: Vec<AccountId> =
         (0..count).map(|n| format!("bench-{n}").parse().expect("an account id")).collect();
-    let mut sidecar = Sidecar::new();
-    let incoming = sidecar.add(&ids);
+    let mut daemon = Daemon::new();
+    let incoming = daemon.add(&ids);
     let begin = Instant::now();
-    sidecar.start();
+    daemon.start();
     let ready = begin.elapsed().as_secs_f64();
 
-    // One that comes last is seen at once, before the first look at all of them is over.
+    // The last account's pair is claimed before the first scan of all accounts is over.
     let last = incoming.last().expect("there is an account");
     fs::write(last.join("e.csv"), "event_name,identity\nPurchased,a@example.com\n")
         .and_then(|()| fs::write(last.join("e.manifest"), manifest("e.csv")))
@@ -39,14 +39,14 @@ pub fn measure(count: usize) {
     let claimed = uploaded.elapsed().as_secs_f64();
 
     sleep(SETTLE);
-    let cpu = sidecar.cpu();
+    let cpu = daemon.cpu();
     sleep(IDLE);
-    let cpu = sidecar.cpu() - cpu;
+    let cpu = daemon.cpu() - cpu;
     println!(
         "{count} accounts: all watched after {ready:.2} s, a pair uploaded then claimed after \
          {:.0} ms, {} MB resident, {:.1} % of a core when idle ({} ms in {} s)",
         claimed * 1000.0,
-        sidecar.status("VmRSS") >> 10,
+        daemon.status("VmRSS") >> 10,
         cpu.div_duration_f64(IDLE) * 100.0,
         cpu.as_millis(),
         IDLE.as_secs()

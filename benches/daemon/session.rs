@@ -1,4 +1,4 @@
-//! SFTP sessions as the sidecar sees them: a process of the account's user that writes files and logs
+//! SFTP sessions as the daemon sees them: a process of the account's user that writes files and logs
 //! what sftp-server logs. It is this program, started again, and takes orders on standard input.
 
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sftp_import::account::AccountId;
 
-use super::host::{Sidecar, manifest, wait};
+use super::host::{Daemon, manifest, wait};
 
 /// The first argument of such a process.
 pub const ARGUMENT: &str = "session";
@@ -26,10 +26,10 @@ pub struct Session {
 
 impl Session {
     /// Opens a session of `account`.
-    pub fn open(sidecar: &Sidecar, account: &AccountId) -> Self {
+    pub fn open(daemon: &Daemon, account: &AccountId) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
-            .args([ARGUMENT.as_ref(), sidecar.chroot(account).as_os_str()])
-            .uid(sidecar.uid(account))
+            .args([ARGUMENT.as_ref(), daemon.chroot(account).as_os_str()])
+            .uid(daemon.uid(account))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -103,7 +103,7 @@ pub fn serve(chroot: &Path) {
 struct Log(UnixDatagram);
 
 impl Log {
-    /// The sidecar links its socket into a chroot soon after its start.
+    /// The daemon links its socket into a chroot soon after its start.
     fn connect(path: &PathBuf) -> Self {
         let socket = UnixDatagram::unbound().expect("a socket");
         wait(Duration::from_secs(20), Duration::from_millis(5), "the log socket", || {

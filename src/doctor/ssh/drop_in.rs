@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::sshd::Effective;
+use super::sshd::EffectiveConfig;
 use super::sshd_files::Setting;
 use crate::account::AccountId;
 use crate::config::Config;
@@ -20,7 +20,7 @@ pub const HELPER: &str = "sftp-import-authorized-keys";
 /// Settings that deserve a warning only: without them an account can still upload, and can do
 /// nothing that it should not. `DisableForwarding` denies agent and X11 forwarding too, and no
 /// account is root.
-const ADVICE: [&str; 7] = [
+const ADVISORY: [&str; 7] = [
     "clientaliveinterval",
     "clientalivecountmax",
     "maxsessions",
@@ -32,13 +32,13 @@ const ADVICE: [&str; 7] = [
 
 /// The option that makes the SFTP server log its actions. The drop-in of an earlier version lacks
 /// it.
-const LOGS: &str = " -l INFO";
+const LOG_OPTION: &str = " -l INFO";
 
 /// The same option, which also logs requests that change nothing.
-const LOGS_MORE: &str = " -l VERBOSE";
+const VERBOSE_LOG_OPTION: &str = " -l VERBOSE";
 
 /// Returns the settings of the drop-in: keyword in lower case, and value.
-fn wanted(config: &Config) -> Vec<(String, String)> {
+fn required_settings(config: &Config) -> Vec<(String, String)> {
     let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
     let settings = lines.filter_map(|line| line.trim().split_once(' '));
     let settings =
@@ -54,7 +54,7 @@ fn wanted(config: &Config) -> Vec<(String, String)> {
 /// Returns the settings of the drop-in that are not in force for `account`.
 pub fn judge(
     account: &AccountId,
-    effective: &Effective,
+    effective: &EffectiveConfig,
     files: &[Setting],
     config: &Config,
 ) -> Vec<Finding> {
@@ -63,28 +63,26 @@ pub fn judge(
     {
         return vec![not_in_force(account, files, config)];
     }
-    let differs = |(keyword, value): &(String, String)| !is_met(keyword, value, effective, config);
-    let wrong: Vec<_> = wanted(config).into_iter().filter(differs).collect();
-    if wrong.is_empty() {
-        return vec![Finding::ok(CHECK, "every setting of the drop-in is in force").of(account)];
-    }
-    let found = wrong.iter().map(|(keyword, value)| {
-        overridden(keyword, value, effective.get(keyword), files, config).of(account)
+    let differs =
+        |(keyword, value): &(String, String)| !is_in_force(keyword, value, effective, config);
+    let faults = required_settings(config).into_iter().filter(differs).map(|(keyword, value)| {
+        overridden(&keyword, &value, effective.get(&keyword), files, config)
     });
-    found.collect()
+    let findings = Finding::faults_or_ok(faults, CHECK, "every setting of the drop-in is in force");
+    findings.into_iter().map(|finding| finding.of(account)).collect()
 }
 
-fn is_met(keyword: &str, value: &str, effective: &Effective, config: &Config) -> bool {
+fn is_in_force(keyword: &str, value: &str, effective: &EffectiveConfig, config: &Config) -> bool {
     let found = effective.get(keyword);
     match keyword {
-        "authorizedkeyscommand" => asks_our_helper(found, config),
-        "forcecommand" => found == value || found == value.replace(LOGS, LOGS_MORE),
+        "authorizedkeyscommand" => runs_our_helper(found, config),
+        "forcecommand" => found == value || found == value.replace(LOG_OPTION, VERBOSE_LOG_OPTION),
         _ => found.eq_ignore_ascii_case(value),
     }
 }
 
 /// Whether `command` runs the helper with user and fingerprint, and on our published keys.
-fn asks_our_helper(command: &str, config: &Config) -> bool {
+fn runs_our_helper(command: &str, config: &Config) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let published = config.paths.keys_db();
     let (program, database) = match words[..] {
@@ -147,30 +145,25 @@ fn overridden(
         ),
     };
     let message = format!("{keyword} is {found}, not {value}{place}");
-    match level(keyword, value, found) {
-        Level::Warn => Finding::warn(CHECK, message),
-        _ => Finding::fail(CHECK, message),
-    }
-    .fix(fix)
-}
-
-fn level(keyword: &str, value: &str, found: &str) -> Level {
-    let is_unlogged = keyword == "forcecommand" && found == value.replace(LOGS, "");
-    if is_unlogged || ADVICE.contains(&keyword) { Level::Warn } else { Level::Fail }
+    let is_unlogged = keyword == "forcecommand" && found == value.replace(LOG_OPTION, "");
+    let level = if is_unlogged || ADVISORY.contains(&keyword) { Level::Warn } else { Level::Fail };
+    Finding::new(CHECK, level, message).fix(fix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn effective(change: &str) -> Effective {
-        let mut lines: Vec<String> =
-            wanted(&Config::default()).into_iter().map(|(k, v)| format!("{k} {v}")).collect();
+    fn effective(change: &str) -> EffectiveConfig {
+        let mut lines: Vec<String> = required_settings(&Config::default())
+            .into_iter()
+            .map(|(k, v)| format!("{k} {v}"))
+            .collect();
         if let Some((keyword, _)) = change.split_once(' ') {
             lines.retain(|line| !line.starts_with(&format!("{keyword} ")));
             lines.push(change.to_owned());
         }
-        Effective::parse(&lines.join("\n"))
+        EffectiveConfig::parse(&lines.join("\n"))
     }
 
     fn judged(change: &str, files: &[Setting]) -> Finding {
@@ -190,7 +183,7 @@ mod tests {
 
     #[test]
     fn reads_every_setting_of_the_drop_in() {
-        let wanted = wanted(&Config::default());
+        let wanted = required_settings(&Config::default());
         assert!(wanted.len() >= 21, "{wanted:?}");
         assert!(wanted.contains(&("chrootdirectory".into(), "/srv/sftp-import/%u".into())));
         assert_eq!(judged("", &[]).level, Level::Ok);
@@ -227,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_reads_other_keys_is_no_helper() {
+    fn a_helper_for_other_keys_is_a_fault() {
         for (command, holds) in [
             ("/usr/lib/sftp-import/sftp-import-authorized-keys %u %f", true),
             (
@@ -238,15 +231,15 @@ mod tests {
             ("/opt/other %u %f", false),
             ("/usr/lib/sftp-import/sftp-import-authorized-keys %u", false),
         ] {
-            assert_eq!(asks_our_helper(command, &Config::default()), holds, "{command}");
+            assert_eq!(runs_our_helper(command, &Config::default()), holds, "{command}");
         }
     }
 
     #[test]
-    fn without_the_drop_in_it_says_where_it_belongs() {
+    fn a_missing_drop_in_has_its_fix() {
         let acme = "acme".parse().unwrap();
         let config = Config::default();
-        let nothing = Effective::default();
+        let nothing = EffectiveConfig::default();
         let absent = judge(&acme, &nothing, &[], &config).pop().unwrap();
         assert!(absent.fix.unwrap().contains("/etc/ssh/sshd_config.d/"));
         let ours =

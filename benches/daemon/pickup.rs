@@ -1,4 +1,4 @@
-//! From the session's end to `picked_up` in the activity log, on the real sidecar.
+//! From the session's end to `picked_up` in the activity log, on the real daemon.
 //!
 //! Pairs go into one account's incoming, one after the other, each in a session of its own; the clock
 //! runs from the session's end until the activity log has the line, which is in the database when it
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use sftp_import::account::AccountId;
 use sftp_import::state::activity::{self, Activity};
 
-use super::host::{Sidecar, manifest, wait};
+use super::host::{Daemon, manifest, wait};
 use super::session::Session;
 
 const PAIRS: usize = 200;
@@ -31,27 +31,27 @@ const DELIVERED_WITHIN: Duration = Duration::from_millis(20);
 
 pub fn measure_all() {
     let ids: Vec<AccountId> = ["bench", "huge"].map(|id| id.parse().expect("an account id")).into();
-    let mut sidecar = Sidecar::new();
-    let incoming = sidecar.add(&ids);
-    sidecar.start();
+    let mut daemon = Daemon::new();
+    let incoming = daemon.add(&ids);
+    daemon.start();
     for n in 0..WARM_UP {
-        one(&sidecar, &ids[0], n, true);
+        one(&daemon, &ids[0], n, true);
     }
     let ended = "session ended to picked_up";
-    measure(&format!("{ended}, idle"), &sidecar, &ids[0], WARM_UP..WARM_UP + PAIRS, true);
+    measure(&format!("{ended}, idle"), &daemon, &ids[0], WARM_UP..WARM_UP + PAIRS, true);
     let open = "manifest closed to picked_up, session open";
-    measure(open, &sidecar, &ids[0], 10_000..10_000 + OPEN, false);
-    let import = begin_huge(&sidecar, &ids[1], &incoming[1]);
+    measure(open, &daemon, &ids[0], 10_000..10_000 + OPEN, false);
+    let import = begin_huge(&daemon, &ids[1], &incoming[1]);
     let what = format!("{ended}, beside an import of 5 GB");
-    measure(&what, &sidecar, &ids[0], WARM_UP + PAIRS..WARM_UP + 2 * PAIRS, true);
-    let now = import_state(&sidecar, &import);
+    measure(&what, &daemon, &ids[0], WARM_UP + PAIRS..WARM_UP + 2 * PAIRS, true);
+    let now = import_state(&daemon, &import);
     assert_eq!(now, "running", "the huge import ended too early to be in anybody's way");
 }
 
 /// Times the pairs of these numbers, and prints what they took.
-fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, pairs: Range<usize>, ends: bool) {
+fn measure(what: &str, daemon: &Daemon, account: &AccountId, pairs: Range<usize>, ends: bool) {
     let count = pairs.len();
-    let mut times: Vec<f64> = pairs.map(|n| one(sidecar, account, n, ends)).collect();
+    let mut times: Vec<f64> = pairs.map(|n| one(daemon, account, n, ends)).collect();
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     println!(
@@ -65,11 +65,11 @@ fn measure(what: &str, sidecar: &Sidecar, account: &AccountId, pairs: Range<usiz
 
 /// Uploads pair number `n`; the milliseconds until it is picked up, from the session's end if it
 /// `ends`. Returns when it has completed.
-fn one(sidecar: &Sidecar, account: &AccountId, n: usize, ends: bool) -> f64 {
-    let before = lines(sidecar, account, "import.completed").pop().and_then(|line| line.import);
+fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
+    let before = lines(daemon, account, "import.completed").pop().and_then(|line| line.import);
     let of_pair =
-        |action| lines(sidecar, account, action).pop().filter(|line| line.import != before);
-    let mut session = Session::open(sidecar, account);
+        |action| lines(daemon, account, action).pop().filter(|line| line.import != before);
+    let mut session = Session::open(daemon, account);
     let mut from = session.put(&n.to_string(), 1);
     let still_open = if ends {
         session.end();
@@ -93,7 +93,7 @@ fn one(sidecar: &Sidecar, account: &AccountId, n: usize, ends: bool) -> f64 {
 }
 
 /// Drops a pair whose data file is huge, and waits until it runs; gives its import.
-fn begin_huge(sidecar: &Sidecar, account: &AccountId, incoming: &Path) -> String {
+fn begin_huge(daemon: &Daemon, account: &AccountId, incoming: &Path) -> String {
     let block: String =
         (0..10_000).map(|n| format!("Purchased,user{n}@example.com,{n}.5\n")).collect();
     let file = fs::File::create(incoming.join("huge.csv.zst")).expect("the data file is made");
@@ -105,15 +105,15 @@ fn begin_huge(sidecar: &Sidecar, account: &AccountId, incoming: &Path) -> String
     file.finish().expect("the data file is whole");
     fs::write(incoming.join("huge.manifest"), manifest("huge.csv.zst")).expect("its manifest");
     let line = wait(PATIENCE, Duration::from_millis(10), "picking the huge pair up", || {
-        lines(sidecar, account, "import.picked_up").into_iter().next()
+        lines(daemon, account, "import.picked_up").into_iter().next()
     });
     line.import.expect("it is an import's line")
 }
 
 /// The account's last lines about one thing that happened, the oldest first: those of one import at
-/// least. To ask for more would keep a core busy that the sidecar wants.
-fn lines(sidecar: &Sidecar, account: &AccountId, action: &str) -> Vec<Activity> {
-    let mut lines = sidecar
+/// least. To ask for more would keep a core busy that the daemon wants.
+fn lines(daemon: &Daemon, account: &AccountId, action: &str) -> Vec<Activity> {
+    let mut lines = daemon
         .state
         .read(|tx| activity::recent(tx, Some(account), 12))
         .expect("the activity log is readable");
@@ -121,8 +121,8 @@ fn lines(sidecar: &Sidecar, account: &AccountId, action: &str) -> Vec<Activity> 
     lines
 }
 
-fn import_state(sidecar: &Sidecar, import: &str) -> String {
-    sidecar
+fn import_state(daemon: &Daemon, import: &str) -> String {
+    daemon
         .state
         .read(|tx| {
             let sql = "SELECT state FROM import WHERE id = ?1";

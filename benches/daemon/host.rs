@@ -1,6 +1,6 @@
-//! A real sidecar on folders of its own, for benches that put pairs into an incoming. Needs root.
+//! A real daemon on folders of its own, for benches that put pairs into an incoming. Needs root.
 //!
-//! All of it lies below one folder of /var/tmp, as results depend on the disk, and goes at the end.
+//! Everything is below one folder of /var/tmp, because results depend on the disk, and is removed at the end.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ const FIRST_UID: u32 = 700_000;
 const LAST_UID: u32 = 799_999;
 
 /// Folders, a state database, and `sftp-importd` once it is started.
-pub struct Sidecar {
+pub struct Daemon {
     child: Option<Child>,
     root: PathBuf,
     /// Its state database.
@@ -30,7 +30,7 @@ pub struct Sidecar {
     accounts: u32,
 }
 
-impl Sidecar {
+impl Daemon {
     /// Folders and an empty state database; nothing runs yet.
     pub fn new() -> Self {
         let root = PathBuf::from(format!("/var/tmp/sftp-import-bench-{}", std::process::id()));
@@ -87,7 +87,7 @@ impl Sidecar {
         incoming
     }
 
-    /// Starts `sftp-importd` and waits until it says that it is ready.
+    /// Starts `sftp-importd` and waits until it reports that it is ready.
     pub fn start(&mut self) {
         let path = self.root.join("notify");
         let _ = fs::remove_file(&path);
@@ -104,7 +104,7 @@ impl Sidecar {
         self.child = Some(child);
         let mut message = [0; 4096];
         loop {
-            let length = socket.recv(&mut message).expect("the sidecar is ready in a minute");
+            let length = socket.recv(&mut message).expect("the daemon is ready in a minute");
             if message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
                 return;
             }
@@ -113,7 +113,7 @@ impl Sidecar {
 
     /// A number from a line `name:   123 kB` of /proc/PID/status.
     pub fn status(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(self.proc("status")).expect("the sidecar runs");
+        let status = fs::read_to_string(self.proc("status")).expect("the daemon runs");
         let line =
             status.lines().find(|line| line.starts_with(name)).expect("there is such a line");
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("it is a number")
@@ -123,8 +123,8 @@ impl Sidecar {
     pub fn cpu(&self) -> Duration {
         let child = self.child.as_ref().expect("it was started");
         let pid = Pid::from_raw(child.id().cast_signed());
-        let clock = ClockId::pid_cpu_clock_id(pid).expect("the sidecar runs");
-        clock.now().expect("the sidecar runs").into()
+        let clock = ClockId::pid_cpu_clock_id(pid).expect("the daemon runs");
+        clock.now().expect("the daemon runs").into()
     }
 
     fn proc(&self, file: &str) -> PathBuf {
@@ -133,7 +133,7 @@ impl Sidecar {
     }
 }
 
-impl Drop for Sidecar {
+impl Drop for Daemon {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             let _ = child.kill();

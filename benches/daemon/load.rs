@@ -1,51 +1,51 @@
-//! How many small imports a second the real sidecar finishes, every step durable.
+//! How many small imports a second the real daemon finishes, every step durable.
 //!
-//! Each of many sessions uploads pairs of 10 records and stays open; all are ended together. The clock
+//! Each of many sessions uploads pairs of 10 records and stays open; all are ended at the same time. The clock
 //! runs from there until the last import has completed in the state database.
 
 use std::time::{Duration, Instant};
 
 use sftp_import::account::AccountId;
 
-use super::host::{Sidecar, wait};
+use super::host::{Daemon, wait};
 use super::session::Session;
 
 pub fn measure(accounts: usize, pairs: usize) {
     let ids: Vec<AccountId> =
         (0..accounts).map(|n| format!("bench-{n}").parse().expect("an account id")).collect();
-    let mut sidecar = Sidecar::new();
-    sidecar.add(&ids);
-    sidecar.start();
+    let mut daemon = Daemon::new();
+    daemon.add(&ids);
+    daemon.start();
 
-    let mut sessions: Vec<_> = ids.iter().map(|id| Session::open(&sidecar, id)).collect();
-    let cpu = sidecar.cpu();
+    let mut sessions: Vec<_> = ids.iter().map(|id| Session::open(&daemon, id)).collect();
+    let cpu = daemon.cpu();
     for n in 0..pairs {
         for session in &mut sessions {
             session.put(&n.to_string(), 10);
         }
     }
-    let early = completed(&sidecar);
+    let early = completed(&daemon);
     let begin = Instant::now();
     sessions.iter_mut().for_each(Session::end);
     let all = accounts * pairs;
     wait(Duration::from_secs(600), Duration::from_millis(20), "the imports", || {
-        (completed(&sidecar) == all).then_some(())
+        (completed(&daemon) == all).then_some(())
     });
     let seconds = begin.elapsed().as_secs_f64();
     for session in sessions {
         session.ended();
     }
     println!(
-        "{all} imports of 10 records, {accounts} sessions ended together: {:.0} a second \
+        "{all} imports of 10 records, {accounts} sessions ended at the same time: {:.0} a second \
          ({seconds:.1} s, {early} were done before), {:.2} ms CPU each, peak {} MB",
         (all - early) as f64 / seconds,
-        (sidecar.cpu() - cpu).as_secs_f64() * 1000.0 / all as f64,
-        sidecar.status("VmHWM") >> 10
+        (daemon.cpu() - cpu).as_secs_f64() * 1000.0 / all as f64,
+        daemon.status("VmHWM") >> 10
     );
 }
 
-fn completed(sidecar: &Sidecar) -> usize {
-    sidecar
+fn completed(daemon: &Daemon) -> usize {
+    daemon
         .state
         .read(|tx| {
             let sql = "SELECT count(*) FROM import WHERE state = 'completed'";

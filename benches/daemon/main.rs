@@ -1,4 +1,4 @@
-//! Measures the real sidecar, as root: `cargo bench --bench sidecar -- WHAT [NUMBERS]`, where WHAT is
+//! Measures the real daemon, as root: `cargo bench --bench daemon -- WHAT [NUMBERS]`, where WHAT is
 //!
 //! - `pickup`: from the session's end to `picked_up`, idle and beside a huge import; and from the
 //!   manifest's close in a session that stays open

@@ -1,0 +1,49 @@
+//! [`KeyError`] and [`PublishError`].
+
+use jiff::Timestamp;
+
+use crate::account::AccountId;
+use crate::authorized_keys::trust;
+use crate::files::IoError;
+use crate::registry;
+
+/// Why a key was not added or not revoked. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("there is no account {0}")]
+    NoAccount(AccountId),
+    #[error("the account {0} is being removed")]
+    Removing(AccountId),
+    /// The name is not valid.
+    #[error("a key's name {0}")]
+    Name(&'static str),
+    #[error("the account {account} has a key named {name:?} already")]
+    NameTaken { account: AccountId, name: String },
+    /// The account has the same key, perhaps under another name.
+    #[error("the account {account} has this key already: it is the one named {name:?}")]
+    Duplicate { account: AccountId, name: String },
+    /// The account had the same key before.
+    #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
+    RevokedBefore { account: AccountId, name: String, at: Timestamp },
+    /// `key` is the name or fingerprint that was given.
+    #[error("the account {account} has no key {key:?}")]
+    NoKey { account: AccountId, key: String },
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+}
+
+/// The keys could not be published. The last publication stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Another user than root can change the path of the published keys.
+    #[error("cannot use the path of the published keys")]
+    Untrusted(#[source] trust::Error),
+    #[error("cannot write the published keys")]
+    Write(#[from] rusqlite::Error),
+    #[error("cannot read the published keys")]
+    Read(#[source] rusqlite::Error),
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+}
