@@ -15,7 +15,7 @@ use super::output::Output;
 use crate::account::AccountId;
 use crate::admission::{self, Admission, copy_account};
 use crate::config::{Config, DEFAULT_PATH};
-use crate::import::Engine;
+use crate::import::Importer;
 use crate::registry::{self, Registry};
 use crate::sanitize::chain;
 use crate::state::State;
@@ -139,10 +139,10 @@ impl Context {
         })
     }
 
-    pub fn engine(&self, config: Config) -> Result<Engine, CliError> {
-        let engine = Engine::open(Arc::new(config))?;
-        engine.state.set_actor(&actor());
-        Ok(engine)
+    pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
+        let importer = Importer::open(Arc::new(config))?;
+        importer.context.state.set_actor(&actor());
+        Ok(importer)
     }
 
     /// Prints a failure and returns the exit status. Only `doctor` has another rule.

@@ -1,8 +1,8 @@
 //! The threads of the upload audit: the reader reads the log socket and never waits for anything
-//! else; the writer links the socket into chroots and stores the ledger.
+//! else; the writer links the socket into chroots and stores the tracker's changes.
 //!
 //! Invariant: the reader survives every error, because nothing else empties the socket, and it does
-//! not keep the state database open. The writer has ended when [`Keeper::stop`] returns.
+//! not keep the state database open. The writer has ended when [`AuditWriter::stop`] returns.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,48 +10,47 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::import::{Engine, Hearing};
+use crate::import::UploadAudit;
 use crate::sanitize::chain;
-use crate::state;
+use crate::state::{self, State};
 
 /// Lines within this time are stored in one transaction.
-const TOGETHER: Duration = Duration::from_millis(500);
+const GATHER: Duration = Duration::from_millis(500);
 /// Pause after an error, and while some changes are held back.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The writer.
-pub struct Keeper {
-    engine: Arc<Engine>,
+pub struct AuditWriter {
+    audit: Arc<UploadAudit>,
+    state: Arc<State>,
     thread: JoinHandle<()>,
 }
 
 /// Starts both threads. The reader ends with the process.
-pub fn start(engine: &Arc<Engine>) -> io::Result<Keeper> {
-    if let Some(hearing) = engine.hearing.get().map(Arc::clone) {
-        Builder::new().name("log-socket".into()).spawn(move || listen(&hearing))?;
-    }
-    let keeper = Arc::clone(engine);
-    let thread = Builder::new().name("log-keeper".into()).spawn(move || keep(&keeper))?;
-    Ok(Keeper { engine: Arc::clone(engine), thread })
+pub fn start(audit: &Arc<UploadAudit>, state: &Arc<State>) -> io::Result<AuditWriter> {
+    let reader = Arc::clone(audit);
+    Builder::new().name("log-socket".into()).spawn(move || read(&reader))?;
+    let (writer, database) = (Arc::clone(audit), Arc::clone(state));
+    let thread =
+        Builder::new().name("log-keeper".into()).spawn(move || write(&writer, &database))?;
+    Ok(AuditWriter { audit: Arc::clone(audit), state: Arc::clone(state), thread })
 }
 
-impl Keeper {
+impl AuditWriter {
     /// Ends the writer, and stores every line received until now.
     pub fn stop(self) {
-        if let Some(hearing) = self.engine.hearing.get() {
-            hearing.stop();
-        }
+        self.audit.stop();
         if self.thread.join().is_err() {
             tracing::error!("a bug of ours ended the audit of uploads");
         }
-        let _ = self.engine.write_down_all().inspect_err(log_error);
+        let _ = self.audit.store_all(&self.state).inspect_err(log_error);
     }
 }
 
-fn listen(hearing: &Hearing) {
+fn read(audit: &UploadAudit) {
     loop {
         // A panic loses only the line that caused it.
-        match catch_unwind(AssertUnwindSafe(|| hearing.hear())) {
+        match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
             Ok(Ok(())) => return, // there is no socket
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
@@ -62,14 +61,13 @@ fn listen(hearing: &Hearing) {
     }
 }
 
-fn keep(engine: &Engine) {
-    let Some(hearing) = engine.hearing.get() else { return };
-    let (mut together, mut pause) = (TOGETHER, PAUSE);
-    while hearing.wait_for_news(together, pause) {
-        hearing.link();
-        (together, pause) = match engine.write_down().inspect_err(log_error) {
-            Ok(false) => (TOGETHER, Duration::MAX), // until the next line
-            Ok(true) => (TOGETHER, PAUSE),
+fn write(audit: &UploadAudit, state: &State) {
+    let (mut gather, mut pause) = (GATHER, PAUSE);
+    while audit.wait_for_work(gather, pause) {
+        audit.link();
+        (gather, pause) = match audit.store(state).inspect_err(log_error) {
+            Ok(false) => (GATHER, Duration::MAX), // until the next line
+            Ok(true) => (GATHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
         };
     }

@@ -16,13 +16,13 @@ use nix::sys::statvfs::statvfs;
 use crate::config::{Config, Size};
 
 /// The age up to which a measurement allows work to begin.
-const FRESH: Duration = Duration::from_secs(2);
+const MAX_AGE: Duration = Duration::from_secs(2);
 /// A measurement that takes this long hangs; it normally takes microseconds.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// The free space of a folder's file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskSpace {
     pub path: PathBuf,
     /// Bytes free to users other than root.
     pub free: u64,
@@ -30,7 +30,7 @@ pub struct Room {
 
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ActivityEntry {
     pub at: Timestamp,
     /// `queue.held` or `queue.released`.
     pub action: &'static str,
@@ -40,10 +40,10 @@ pub struct Line {
 
 /// Whether the queue is held, and the pending lines of the activity log.
 #[derive(Debug)]
-pub struct Space {
+pub struct FreeSpace {
     floor: Size,
-    held: Option<Room>,
-    untold: Vec<Line>,
+    held: Option<DiskSpace>,
+    pending: Vec<ActivityEntry>,
     /// Begin of the running measurement.
     measuring: Option<Instant>,
     /// End of the last measurement.
@@ -54,18 +54,18 @@ pub struct Space {
 
 /// A change by a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum QueueChange {
     /// The queue is held from now on, for this reason.
     Held(String),
     /// The queue is released after this time.
     Released(Duration),
 }
 
-impl Space {
+impl FreeSpace {
     /// Creates it not held and without a measurement.
     pub fn new(floor: Size) -> Self {
         let (measuring, measured) = (None, None);
-        Self { floor, held: None, untold: Vec::new(), measuring, measured, since: None }
+        Self { floor, held: None, pending: Vec::new(), measuring, measured, since: None }
     }
 
     /// Whether the queue is held.
@@ -75,68 +75,68 @@ impl Space {
 
     /// Whether the queue is held or a line for the activity log is pending.
     pub fn is_busy(&self) -> bool {
-        self.is_held() || !self.untold.is_empty()
+        self.is_held() || !self.pending.is_empty()
     }
 
     /// Whether the last measurement is recent enough at `now` to begin work. A measurement that
     /// hangs counts too: the work that needs the disk then reports it.
     pub fn is_known(&self, now: Instant) -> bool {
         let within = |since: Option<Instant>, limit| since.is_some_and(|at| now < at + limit);
-        within(self.measured, FRESH) || self.measuring.is_some_and(|at| now >= at + HANGS)
+        within(self.measured, MAX_AGE) || self.measuring.is_some_and(|at| now >= at + HANGS)
     }
 
     /// Begins a measurement at `now`. Returns the pending lines to write with it; `None` if one is
     /// running.
-    pub fn begin(&mut self, now: Instant) -> Option<Vec<Line>> {
+    pub fn begin(&mut self, now: Instant) -> Option<Vec<ActivityEntry>> {
         if self.measuring.is_some() {
             return None;
         }
         self.measuring = Some(now);
-        Some(self.untold.clone())
+        Some(self.pending.clone())
     }
 
-    /// Ends the measurement at `now`; the first `told` pending lines were written. Its age counts
-    /// from its end, so that a slow disk doesn't cause endless measurements.
-    pub fn done(
+    /// Ends the measurement at `now`; the first `written` pending lines were written. Its age
+    /// counts from its end, so that a slow disk doesn't cause endless measurements.
+    pub fn finish(
         &mut self,
-        rooms: &[Room],
-        told: usize,
+        disks: &[DiskSpace],
+        written: usize,
         now: Instant,
         at: Timestamp,
-    ) -> Option<Change> {
+    ) -> Option<QueueChange> {
         (self.measuring, self.measured) = (None, Some(now));
-        self.untold.drain(..told.min(self.untold.len()));
-        self.update(rooms, at)
+        self.pending.drain(..written.min(self.pending.len()));
+        self.update(disks, at)
     }
 
     /// Applies a measurement, and logs a change.
-    fn update(&mut self, rooms: &[Room], at: Timestamp) -> Option<Change> {
-        let scarcest = rooms.iter().min_by_key(|room| room.free)?;
+    fn update(&mut self, disks: &[DiskSpace], at: Timestamp) -> Option<QueueChange> {
+        let scarcest = disks.iter().min_by_key(|disk| disk.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
         let wanted = if was_held { floor.saturating_add(floor / 10) } else { floor };
         self.held = (scarcest.free < wanted).then(|| scarcest.clone());
         let change = match (was_held, &self.held) {
-            (false, Some(_)) => Change::Held(self.reason().unwrap_or_default()),
+            (false, Some(_)) => QueueChange::Held(self.reason().unwrap_or_default()),
             (true, None) => {
                 let since = self.since.take();
-                Change::Released(since.map_or(Duration::ZERO, |since| since.elapsed()))
+                QueueChange::Released(since.map_or(Duration::ZERO, |since| since.elapsed()))
             }
             _ => return None,
         };
         let (action, detail) = match &change {
-            Change::Held(reason) => {
+            QueueChange::Held(reason) => {
                 self.since = Some(Instant::now());
                 tracing::error!(
                     "the queue is held: {reason}; it is released when there is more space"
                 );
                 ("queue.held", reason.clone())
             }
-            Change::Released(_) => {
+            QueueChange::Released(_) => {
                 tracing::info!("the queue is released: there is enough free space again");
                 ("queue.released", String::new())
             }
         };
-        self.untold.push(Line { at, action, detail });
+        self.pending.push(ActivityEntry { at, action, detail });
         Some(change)
     }
 
@@ -149,7 +149,7 @@ impl Space {
     }
 
     fn reason(&self) -> Option<String> {
-        let Room { path, free } = self.held.as_ref()?;
+        let DiskSpace { path, free } = self.held.as_ref()?;
         let (free, path) = (Size::from_bytes(*free), path.display());
         Some(format!("{free} free at {path}, less than imports.free-space-floor = {}", self.floor))
     }
@@ -163,9 +163,9 @@ pub fn folders(config: &Config) -> [PathBuf; 3] {
 
 /// Measures the free space of each folder. A missing folder, or one that can't be measured, is left
 /// out: the work that needs it reports the error.
-pub fn measure(folders: &[PathBuf]) -> Vec<Room> {
-    let room = |path: &PathBuf| Some(Room { path: path.clone(), free: free(path).ok()? });
-    folders.iter().filter_map(room).collect()
+pub fn measure(folders: &[PathBuf]) -> Vec<DiskSpace> {
+    let disk = |path: &PathBuf| Some(DiskSpace { path: path.clone(), free: free(path).ok()? });
+    folders.iter().filter_map(disk).collect()
 }
 
 /// Returns the bytes free to users other than root (statvfs(3)).
@@ -178,73 +178,74 @@ fn free(path: &Path) -> io::Result<u64> {
 mod tests {
     use super::*;
 
-    fn room(path: &str, free: u64) -> Room {
-        Room { path: path.into(), free }
+    fn disk(path: &str, free: u64) -> DiskSpace {
+        DiskSpace { path: path.into(), free }
     }
 
     #[test]
-    fn is_held_below_the_floor_and_let_go_some_way_above_it() {
-        let mut space = Space::new(Size::from_bytes(1_000));
+    fn the_queue_is_held_below_the_floor() {
+        let mut space = FreeSpace::new(Size::from_bytes(1_000));
         let at = Timestamp::UNIX_EPOCH;
-        let mut update = |a, b| space.update(&[room("/a", a), room("/b", b)], at);
+        let mut update = |a, b| space.update(&[disk("/a", a), disk("/b", b)], at);
         assert_eq!(update(1_000, 1_000), None);
         let reason = "999 B free at /b, less than imports.free-space-floor = 1.0 kB";
-        assert_eq!(update(5_000, 999), Some(Change::Held(reason.into())));
+        assert_eq!(update(5_000, 999), Some(QueueChange::Held(reason.into())));
         assert_eq!(update(5_000, 0), None, "logged once");
         assert_eq!(update(0, 5_000), None, "another disk is no change");
         assert_eq!(update(1_099, 5_000), None, "not yet");
-        assert!(matches!(update(1_100, 5_000), Some(Change::Released(_))));
+        assert!(matches!(update(1_100, 5_000), Some(QueueChange::Released(_))));
         assert_eq!(update(1_000, 5_000), None);
     }
 
     #[test]
-    fn lines_wait_until_they_are_told() {
-        let mut space = Space::new(Size::from_bytes(10));
+    fn lines_stay_pending_until_they_are_written() {
+        let mut space = FreeSpace::new(Size::from_bytes(10));
         let at = Timestamp::UNIX_EPOCH;
-        space.update(&[room("/a", 0)], at);
+        space.update(&[disk("/a", 0)], at);
         assert!(space.explain("Idle".into()).starts_with("Queue held, 0 B free at /a"));
-        space.update(&[room("/a", 99)], at);
+        space.update(&[disk("/a", 99)], at);
         assert_eq!(space.explain("Idle".into()), "Idle");
-        let actions = |space: &Space| space.untold.iter().map(|l| l.action).collect::<Vec<_>>();
+        let actions =
+            |space: &FreeSpace| space.pending.iter().map(|l| l.action).collect::<Vec<_>>();
         assert_eq!(actions(&space), ["queue.held", "queue.released"]);
         let now = Instant::now();
-        assert_eq!(space.begin(now), Some(space.untold.clone()));
+        assert_eq!(space.begin(now), Some(space.pending.clone()));
         assert_eq!(space.begin(now), None, "one at a time");
-        space.done(&[room("/a", 99)], 1, now, at);
+        space.finish(&[disk("/a", 99)], 1, now, at);
         assert_eq!(actions(&space), ["queue.released"]);
         assert!(space.is_busy());
         assert_eq!(space.begin(now).map(|lines| lines.len()), Some(1));
-        space.done(&[room("/a", 99)], 1, now, at);
+        space.finish(&[disk("/a", 99)], 1, now, at);
         assert!(!space.is_busy());
     }
 
     #[test]
-    fn nothing_begins_on_an_old_measurement_unless_the_disk_does_not_answer() {
-        let mut space = Space::new(Size::from_bytes(10));
+    fn an_old_measurement_counts_if_the_disk_hangs() {
+        let mut space = FreeSpace::new(Size::from_bytes(10));
         let now = Instant::now();
         assert!(!space.is_known(now));
         space.begin(now);
         assert!(!space.is_known(now));
-        let slow = now + FRESH + FRESH / 2;
-        space.done(&[], 0, slow, Timestamp::UNIX_EPOCH);
-        assert!(space.is_known(slow) && !space.is_known(slow + FRESH));
-        space.begin(slow + FRESH);
-        assert!(!space.is_known(slow + FRESH) && space.is_known(slow + FRESH + HANGS));
+        let slow = now + MAX_AGE + MAX_AGE / 2;
+        space.finish(&[], 0, slow, Timestamp::UNIX_EPOCH);
+        assert!(space.is_known(slow) && !space.is_known(slow + MAX_AGE));
+        space.begin(slow + MAX_AGE);
+        assert!(!space.is_known(slow + MAX_AGE) && space.is_known(slow + MAX_AGE + HANGS));
     }
 
     #[test]
-    fn nothing_measured_and_no_floor_hold_nothing() {
-        let mut space = Space::new(Size::from_bytes(0));
+    fn without_measurement_or_floor_nothing_is_held() {
+        let mut space = FreeSpace::new(Size::from_bytes(0));
         assert_eq!(space.update(&[], Timestamp::UNIX_EPOCH), None);
-        assert_eq!(space.update(&[room("/a", 0)], Timestamp::UNIX_EPOCH), None);
+        assert_eq!(space.update(&[disk("/a", 0)], Timestamp::UNIX_EPOCH), None);
         assert!(!space.is_held());
     }
 
     #[test]
-    fn measures_what_is_there() {
+    fn a_missing_folder_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().to_owned(), folder.path().join("missing")];
-        let rooms = measure(&paths);
-        assert_eq!((rooms.len(), &rooms[0].path), (1, &paths[0]));
+        let disks = measure(&paths);
+        assert_eq!((disks.len(), &disks[0].path), (1, &paths[0]));
     }
 }

@@ -9,87 +9,88 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::free_space;
-use super::free_space::{Line, Room};
-use super::schedule::survey::Order;
+use super::free_space::{self, ActivityEntry, DiskSpace};
 use crate::account::AccountId;
-use crate::import::run::queue::Queued;
-use crate::import::{Ended, Engine, IntakeError, Looked, Monitor, RunError, Survey};
+use crate::import::{
+    Importer, IntakeError, Monitor, Queued, RunError, RunOutcome, ScanOutcome, Survey,
+};
 use crate::import_id::ImportId;
 use crate::sanitize::chain;
-use crate::state::{self, activity};
+use crate::state::{self, Transaction, activity};
 
 /// The result of a job.
-pub enum Done {
+pub enum JobResult {
     /// `None` if it panicked.
     Survey(Option<state::Result<Option<Survey>>>),
-    Look(AccountId, Result<Looked, IntakeError>),
-    Run(Run, Result<Ended, RunError>),
+    Scan(AccountId, Result<ScanOutcome, IntakeError>),
+    Run(ActiveRun, Result<RunOutcome, RunError>),
     Sweep,
-    PutBack,
+    Requeued,
     /// Whether milestones were enqueued.
-    Told(bool),
+    Progress(bool),
     /// The free space, and how many lines were written to the activity log.
-    Space(Vec<Room>, usize),
+    Space(Vec<DiskSpace>, usize),
 }
 
 /// One running import.
 #[derive(Clone)]
-pub struct Run {
+pub struct ActiveRun {
     pub import: Queued,
     pub since: Instant,
     pub monitor: Arc<Monitor>,
 }
 
-pub fn survey(engine: &Engine, order: Order) -> Done {
-    Done::Survey(guarded(|| engine.survey(order.known, order.look_at_all)))
+pub fn survey(importer: &Importer, known: Option<i64>, scan_all: bool) -> JobResult {
+    JobResult::Survey(guarded(|| importer.survey(known, scan_all)))
 }
 
-pub fn look(engine: &Engine, account: AccountId, may_begin: bool) -> Done {
-    let looked = guarded(|| engine.look(&account, may_begin));
-    Done::Look(account, looked.unwrap_or(Err(IntakeError::Panicked)))
+pub fn scan(importer: &Importer, account: AccountId, may_begin: bool) -> JobResult {
+    let outcome = guarded(|| importer.scan(&account, may_begin));
+    JobResult::Scan(account, outcome.unwrap_or(Err(IntakeError::Panicked)))
 }
 
-pub fn run(engine: &Engine, run: Run, wake_relay: &dyn Fn()) -> Done {
-    let ended = guarded(|| engine.run_guarded(&run.import.id, &run.monitor, wake_relay));
-    Done::Run(run, ended.unwrap_or(Err(RunError::Panicked)))
+pub fn run(importer: &Importer, run: ActiveRun, wake_relay: &dyn Fn()) -> JobResult {
+    let outcome = guarded(|| importer.run(&run.import.id, &run.monitor, wake_relay));
+    JobResult::Run(run, outcome.unwrap_or(Err(RunError::Panicked)))
 }
 
 /// Requeues early started imports, at the end and while the queue is held.
-pub fn put_back_begun(engine: &Engine) -> Done {
-    if let Some(Err(error)) = guarded(|| engine.put_back_begun()) {
+pub fn requeue_early_starts(importer: &Importer) -> JobResult {
+    if let Some(Err(error)) = guarded(|| importer.requeue_early_starts()) {
         tracing::error!("cannot requeue an import that has just begun: {}", chain(&error));
     }
-    Done::PutBack
+    JobResult::Requeued
 }
 
-pub fn sweep(engine: &Engine) -> Done {
-    if let Some(Err(error)) = guarded(|| engine.sweep(Timestamp::now())) {
+pub fn sweep(importer: &Importer) -> JobResult {
+    if let Some(Err(error)) = guarded(|| importer.sweep(Timestamp::now())) {
         tracing::error!("cannot sweep the spool: {}", chain(&error));
     }
-    Done::Sweep
+    JobResult::Sweep
 }
 
-pub fn tell(engine: &Engine, running: &[(ImportId, Arc<Monitor>)]) -> Done {
-    let told = guarded(|| engine.tell_meanwhile(running));
-    if let Some(Err(error)) = &told {
+pub fn report_progress(importer: &Importer, running: &[(ImportId, Arc<Monitor>)]) -> JobResult {
+    let reported = guarded(|| importer.report_progress(running));
+    if let Some(Err(error)) = &reported {
         tracing::error!("cannot write progress reports: {}", chain(error));
     }
-    Done::Told(matches!(told, Some(Ok(true))))
+    JobResult::Progress(matches!(reported, Some(Ok(true))))
 }
 
-pub fn space(engine: &Engine, untold: Vec<Line>) -> Done {
-    let rooms = free_space::measure(&free_space::folders(&engine.config));
-    if untold.is_empty() {
-        return Done::Space(rooms, 0);
+/// Measures free space, and writes the pending lines to the activity log.
+pub fn measure_space(importer: &Importer, pending: Vec<ActivityEntry>) -> JobResult {
+    let context = &importer.context;
+    let disks = free_space::measure(&free_space::folders(&context.config));
+    if pending.is_empty() {
+        return JobResult::Space(disks, 0);
     }
-    let told = guarded(|| {
-        engine.state.write(|tx| {
-            untold.iter().try_for_each(|l| activity::log(tx, l.at, None, None, l.action, &l.detail))
-        })
-    });
+    let log = |tx: &Transaction<'_>, line: &ActivityEntry| {
+        activity::log(tx, line.at, None, None, line.action, &line.detail)
+    };
+    let written =
+        guarded(|| context.state.write(|tx| pending.iter().try_for_each(|line| log(tx, line))));
     // On a full disk the write may fail; the lines then stay pending.
-    Done::Space(rooms, if matches!(told, Some(Ok(()))) { untold.len() } else { 0 })
+    JobResult::Space(disks, if matches!(written, Some(Ok(()))) { pending.len() } else { 0 })
 }
 
 /// Runs `work`. `None` if it panicked; the panic message is on standard error.
@@ -103,7 +104,7 @@ mod tests {
     use super::guarded;
 
     #[test]
-    fn a_panic_is_an_answer() {
+    fn a_panic_is_a_result() {
         assert_eq!(guarded(|| 1), Some(1));
         assert_eq!(guarded(|| -> i32 { panic!("a test of what a panic does") }), None);
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::audit::Login;
-use crate::import::Engine;
+use crate::import::UploadAudit;
 
 /// Variable with the socket's path, which the unit sets. Unset: logins are not audited.
 const SOCKET: &str = "SFTP_IMPORT_JOURNAL";
@@ -23,7 +23,7 @@ const LONGEST: u64 = 64 * 1024;
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Connects and reads until the runtime ends. Returns immediately if the variable is unset.
-pub async fn serve(engine: Arc<Engine>) {
+pub async fn serve(audit: Arc<UploadAudit>) {
     let Some(path) = std::env::var_os(SOCKET).map(PathBuf::from) else { return };
     let mut reported = false;
     loop {
@@ -32,7 +32,7 @@ pub async fn serve(engine: Arc<Engine>) {
                 if std::mem::take(&mut reported) {
                     tracing::info!("logins are audited again");
                 }
-                read(stream, &engine).await;
+                read(stream, &audit).await;
             }
             Err(error) => {
                 if !std::mem::replace(&mut reported, true) {
@@ -55,7 +55,7 @@ async fn connect(path: &Path) -> io::Result<UnixStream> {
 }
 
 /// Reads entries until the connection ends.
-async fn read(stream: UnixStream, engine: &Engine) {
+async fn read(stream: UnixStream, audit: &UploadAudit) {
     let mut entries = BufReader::new(stream);
     loop {
         let mut entry = Vec::new();
@@ -63,8 +63,8 @@ async fn read(stream: UnixStream, engine: &Engine) {
         if !matches!(read, Ok(length) if length > 0) {
             return;
         }
-        if let (Some(login), Some(hearing)) = (Login::from_journal(&entry), engine.hearing.get()) {
-            hearing.logged_in(login);
+        if let Some(login) = Login::from_journal(&entry) {
+            audit.record_login(login);
         }
     }
 }

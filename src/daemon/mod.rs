@@ -11,13 +11,10 @@ mod metrics;
 mod opener;
 mod preflight;
 mod privileges;
-mod run_slots;
 mod schedule;
 mod state_changes;
-mod status;
 mod supervisor;
 mod systemd;
-mod tick;
 mod watcher;
 
 use std::path::PathBuf;
@@ -28,11 +25,11 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::opener::OpenerProcess;
+use self::opener::{OpenerProcess, StartupError};
 use self::supervisor::Supervisor;
-use self::systemd::Notify;
+use self::systemd::Systemd;
 use crate::config::Config;
-use crate::import::Engine;
+use crate::import::{self, Context, Importer, ResultsAttachments, UploadAudit};
 use crate::outbox::Relay;
 use crate::sanitize::chain;
 use crate::spool::{self, Opener, ProbeError, Watcher};
@@ -48,7 +45,7 @@ pub struct Arguments {
 
 /// Runs the daemon until SIGTERM or SIGINT, or its opener process if started as one.
 pub fn main() -> ExitCode {
-    if opener::is_asked_for() {
+    if opener::is_opener_process() {
         return opener::main();
     }
     crate::sys::memory::tune();
@@ -67,9 +64,7 @@ pub fn main() -> ExitCode {
 /// daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
-type Failure = Box<dyn std::error::Error>;
-
-fn start(arguments: Arguments) -> Result<(), Failure> {
+fn start(arguments: Arguments) -> Result<(), StartupError> {
     let config = Arc::new(Config::load_or_default(arguments.config.as_deref())?);
     for deprecation in config.deprecations() {
         tracing::warn!("{deprecation}");
@@ -77,7 +72,7 @@ fn start(arguments: Arguments) -> Result<(), Failure> {
     preflight::check(&config.paths)?;
     // Before there is a second thread, because each thread has its own capabilities.
     let (opener, opener_process) = opener::start(&config)?;
-    let _alone = preflight::be_alone(&config.paths)?;
+    let _instance_lock = preflight::take_instance_lock(&config.paths)?;
     if let Err(error) = config.check_secrets() {
         tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail depends on it
     }
@@ -95,55 +90,57 @@ async fn serve(
     config: Arc<Config>,
     opener: Opener,
     opener_process: OpenerProcess,
-) -> Result<(), Failure> {
+) -> Result<(), StartupError> {
     let opener_end = opener_process.ended()?;
-    let engine = Arc::new(Engine::with_opener(Arc::clone(&config), opener)?);
-    match spool::check_leases(&engine.layout) {
+    let context = Context::with_opener(Arc::clone(&config), opener)?;
+    match spool::check_leases(&context.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
         Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // e.g. a full disk
         Ok(()) => {}
     }
-    engine.state.check()?;
-    let watcher = Watcher::new(&engine.layout, Arc::clone(&engine.arrivals), &config.watch)?;
+    context.state.check()?;
+    let arrivals = Arc::default();
+    let watcher = Watcher::new(&context.layout, Arc::clone(&arrivals), &config.watch)?;
     let wake_relay = Arc::new(tokio::sync::Notify::new());
-    let relay = Relay::new(Arc::clone(&engine.state), &config, engine.attachments());
+    let attachments = Arc::new(ResultsAttachments(context.layout.clone()));
+    let relay = Relay::new(Arc::clone(&context.state), &config, attachments);
     let (stop_relay, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
     let mut relay = tokio::spawn(relay.run(Arc::clone(&wake_relay), stopped));
 
-    engine.finish_upgrade()?;
+    import::finish_upgrade(&context)?;
     let (ended, session_ends) = tokio::sync::mpsc::unbounded_channel();
     // Sending fails only if the supervisor has ended and the process is about to end.
-    engine.listen(Box::new(move |account| drop(ended.send(account))))?;
-    let keeper = audit_threads::start(&engine)?;
+    let on_session_end = Box::new(move |account| drop(ended.send(account)));
+    let audit = Arc::new(UploadAudit::start(&context, on_session_end)?);
+    let audit_writer = audit_threads::start(&audit, &context.state)?;
     // Both tasks end with the runtime.
-    drop(tokio::spawn(journal_socket::serve(Arc::clone(&engine))));
+    drop(tokio::spawn(journal_socket::serve(Arc::clone(&audit))));
     drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
     tracing::info!(accounts = %config.paths.accounts.display(), "watching");
-    let asked = asked_to_stop()?;
+    let signal = stop_signal()?;
     let mut opener_ended = None;
     let stop = async {
         tokio::select! {
-            () = asked => {}
+            () = signal => {}
             // No upload can be opened any more. The daemon ends, and systemd restarts both.
             status = opener_end => opener_ended = Some(status),
         }
     };
-    let notify = Notify::new();
-    let supervisor =
-        Supervisor::new(Arc::clone(&engine), watcher, session_ends, wake_relay, notify);
+    let importer = Arc::new(Importer::new(context, arrivals, Some(audit)));
+    let supervisor = Supervisor::new(importer, watcher, session_ends, wake_relay, Systemd::new());
     tokio::select! {
         () = supervisor.run(stop) => {}
         // An early end is a bug: imports would continue without mail and webhooks.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
-    keeper.stop();
+    audit_writer.stop();
     drop(stop_relay); // closing the channel is the signal
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
-    opener_ended.map_or(Ok(()), |status| Err(opener::ended(status)))
+    opener_ended.map_or(Ok(()), |status| Err(opener::end_error(status)))
 }
 
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()>, StartupError> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     Ok(async move {

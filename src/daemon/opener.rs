@@ -19,7 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::thread::CapabilitySet;
 use tokio::sync::oneshot;
 
-use super::{Failure, privileges};
+use super::privileges;
 use crate::config::Config;
 use crate::sanitize::chain;
 use crate::spool::{self, Access, Opener};
@@ -53,6 +53,9 @@ pub enum OpenerError {
     LeftOver(String),
 }
 
+/// Any error that ends the start of the daemon or of its opener process.
+pub type StartupError = Box<dyn std::error::Error>;
+
 /// The running opener process.
 #[derive(Debug)]
 pub struct OpenerProcess {
@@ -62,7 +65,7 @@ pub struct OpenerProcess {
 /// Starts the opener process and drops every capability of this process, which must have only one
 /// thread.
 pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
-    privileges::shut().map_err(OpenerError::Start)?;
+    privileges::harden().map_err(OpenerError::Start)?;
     let (ours, theirs) = spool::opener::pair().map_err(|e| OpenerError::Start(e.into()))?;
     let uids = config.accounts.uids();
     let mut child = Command::new("/proc/self/exe")
@@ -75,9 +78,9 @@ pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(OpenerError::Start)?;
-    privileges::keep(CapabilitySet::empty()).map_err(OpenerError::GiveUp)?;
+    privileges::drop_all_except(CapabilitySet::empty()).map_err(OpenerError::GiveUp)?;
     let status = fs::read_to_string("/proc/self/status").map_err(OpenerError::GiveUp)?;
-    if let Some(line) = privileges::left_over(&status) {
+    if let Some(line) = privileges::remaining_privilege(&status) {
         return Err(OpenerError::LeftOver(line));
     }
     let mut ours = File::from(ours);
@@ -109,7 +112,9 @@ impl OpenerProcess {
 }
 
 /// Makes the error with which the daemon ends after its opener process.
-pub fn ended(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> Failure {
+pub fn end_error(
+    status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>,
+) -> StartupError {
     let how = match status {
         Ok(Ok(status)) => status.to_string(),
         Ok(Err(error)) => error.to_string(),
@@ -119,7 +124,7 @@ pub fn ended(status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>) 
 }
 
 /// Whether this process was started as the opener process.
-pub fn is_asked_for() -> bool {
+pub fn is_opener_process() -> bool {
     std::env::args_os().next().is_some_and(|name| name == NAME)
 }
 
@@ -135,12 +140,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
-    privileges::shut()?;
+fn run() -> Result<(), StartupError> {
+    privileges::harden()?;
     prctl::set_name(&CString::new(spool::opener::PROCESS)?)?;
     ignore_signals()?;
     let needed = NEEDED.iter().map(|(capability, _)| *capability).collect();
-    let kept = privileges::keep(needed)?;
+    let kept = privileges::drop_all_except(needed)?;
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [root, first, last] = arguments.as_slice() else {
         return Err("only sftp-importd starts it".into());

@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why this process can't be the daemon.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum PreflightError {
     #[error(
         "there is no folder {}; `systemd-tmpfiles --create sftp-import.conf` makes it, \
          as the package does", path.display()
     )]
     Missing { path: PathBuf },
     #[error("cannot examine {}", path.display())]
-    Look { path: PathBuf, source: io::Error },
+    Examine { path: PathBuf, source: io::Error },
     /// The daemon was started as the wrong user.
     #[error(
         "{} belongs to the user with id {owner}, and this runs as {us}; \
@@ -38,35 +38,35 @@ pub enum Unfit {
 }
 
 /// Checks that this process can be the daemon on these folders. The error is the first problem.
-pub fn check(paths: &Paths) -> Result<(), Unfit> {
+pub fn check(paths: &Paths) -> Result<(), PreflightError> {
     let spool = Layout::new(paths).spool();
-    let root = look(&paths.accounts)?;
-    let metadata = look(&spool)?;
-    look(&paths.state)?;
+    let root = folder(&paths.accounts)?;
+    let metadata = folder(&spool)?;
+    folder(&paths.state)?;
     let us = geteuid().as_raw();
     if metadata.uid() != us {
-        return Err(Unfit::OtherUser { path: spool, owner: metadata.uid(), us });
+        return Err(PreflightError::OtherUser { path: spool, owner: metadata.uid(), us });
     }
     if metadata.dev() != root.dev() {
-        return Err(Unfit::TwoFileSystems { accounts: paths.accounts.clone(), spool });
+        return Err(PreflightError::TwoFileSystems { accounts: paths.accounts.clone(), spool });
     }
     Ok(())
 }
 
 /// Takes the lock that keeps a second daemon from the state folder. Waits for a daemon that is
 /// ending.
-pub fn be_alone(paths: &Paths) -> Result<InstanceLock, InstanceLockError> {
+pub fn take_instance_lock(paths: &Paths) -> Result<InstanceLock, InstanceLockError> {
     InstanceLock::acquire(&paths.state, PATIENCE)
 }
 
-fn look(path: &Path) -> Result<fs::Metadata, Unfit> {
+fn folder(path: &Path) -> Result<fs::Metadata, PreflightError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(metadata),
-        Ok(_) => Err(Unfit::Missing { path: path.to_owned() }),
+        Ok(_) => Err(PreflightError::Missing { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Unfit::Missing { path: path.to_owned() })
+            Err(PreflightError::Missing { path: path.to_owned() })
         }
-        Err(source) => Err(Unfit::Look { path: path.to_owned(), source }),
+        Err(source) => Err(PreflightError::Examine { path: path.to_owned(), source }),
     }
 }
 
@@ -89,14 +89,17 @@ mod tests {
         for folder in [Layout::new(&paths).spool(), paths.state.clone()] {
             fs::remove_dir(&folder).unwrap();
             let error = check(&paths).unwrap_err();
-            assert!(matches!(&error, Unfit::Missing { path } if *path == folder), "{error}");
+            assert!(
+                matches!(&error, PreflightError::Missing { path } if *path == folder),
+                "{error}"
+            );
             assert!(error.to_string().contains("systemd-tmpfiles"), "{error}");
             fs::create_dir(&folder).unwrap();
         }
     }
 
     #[test]
-    fn another_users_spool_is_refused() {
+    fn another_users_spool_is_rejected() {
         if !geteuid().is_root() {
             return; // only root can give a folder away
         }
@@ -104,6 +107,6 @@ mod tests {
         let spool = Layout::new(&paths).spool();
         std::os::unix::fs::chown(&spool, Some(4711), None).unwrap();
         let error = check(&paths).unwrap_err();
-        assert!(matches!(error, Unfit::OtherUser { owner: 4711, us: 0, .. }), "{error}");
+        assert!(matches!(error, PreflightError::OtherUser { owner: 4711, us: 0, .. }), "{error}");
     }
 }

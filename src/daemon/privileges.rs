@@ -13,7 +13,7 @@ use rustix::thread::{
 
 /// Closes this process's files in /proc (memory, descriptors, environment) to other processes of
 /// its user, and prevents programs that it runs from gaining privileges.
-pub fn shut() -> io::Result<()> {
+pub fn harden() -> io::Result<()> {
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
     Ok(())
@@ -21,7 +21,7 @@ pub fn shut() -> io::Result<()> {
 
 /// Drops every capability that is not in `kept`, for this thread and those that it starts later.
 /// Returns the capabilities left.
-pub fn keep(kept: CapabilitySet) -> io::Result<CapabilitySet> {
+pub fn drop_all_except(kept: CapabilitySet) -> io::Result<CapabilitySet> {
     let kept = capabilities(None)?.permitted.intersection(kept);
     clear_ambient_capability_set()?;
     let inheritable = CapabilitySet::empty();
@@ -40,7 +40,7 @@ pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 
 /// Returns the first line of `status` that shows a capability or more than one thread (whose
 /// capabilities `status` doesn't show). `status` is /proc/self/status (proc_pid_status(5)).
-pub fn left_over(status: &str) -> Option<String> {
+pub fn remaining_privilege(status: &str) -> Option<String> {
     const EXPECTED: [(&str, u64); 5] =
         [("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapAmb", 0), ("Threads", 1)];
     EXPECTED.into_iter().find_map(|(name, expected)| {
@@ -59,19 +59,22 @@ mod tests {
         CapAmb:\t0000000000000000\n";
 
     #[test]
-    fn any_capability_left_over_is_found() {
-        assert_eq!(left_over(STATUS), None);
+    fn any_remaining_capability_is_found() {
+        assert_eq!(remaining_privilege(STATUS), None);
         for field in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
             let (none, two) = (format!("{field}:\t0000000000000000"), format!("{field}: 10000004"));
-            assert_eq!(left_over(&STATUS.replace(&none, &two)), Some(two));
+            assert_eq!(remaining_privilege(&STATUS.replace(&none, &two)), Some(two));
         }
-        assert_eq!(left_over(&STATUS.replace("Threads:\t1", "Threads:\t2")).unwrap(), "Threads: 2");
-        assert_eq!(left_over("").unwrap(), "CapInh: ");
+        assert_eq!(
+            remaining_privilege(&STATUS.replace("Threads:\t1", "Threads:\t2")).unwrap(),
+            "Threads: 2"
+        );
+        assert_eq!(remaining_privilege("").unwrap(), "CapInh: ");
     }
 
     /// Runs in its own thread, as the confinement applies to a thread.
     #[test]
-    fn a_confined_thread_opens_nothing_elsewhere() {
+    fn a_confined_thread_opens_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, "x").unwrap();
@@ -89,17 +92,17 @@ mod tests {
 
     /// Runs in its own thread, as capabilities belong to a thread.
     #[test]
-    fn a_thread_keeps_what_it_had_of_what_is_to_be_kept() {
+    fn a_thread_keeps_only_the_named_capabilities() {
         let of_thread = || {
             let two = CapabilitySet::DAC_READ_SEARCH | CapabilitySet::LEASE;
             let had = capabilities(None).unwrap().permitted;
-            let kept = keep(two).unwrap();
+            let kept = drop_all_except(two).unwrap();
             assert_eq!(kept, had.intersection(two));
             let sets = capabilities(None).unwrap();
             assert_eq!((sets.effective, sets.permitted), (kept, kept));
             assert!(sets.inheritable.is_empty());
-            assert!(keep(CapabilitySet::empty()).unwrap().is_empty());
-            assert!(keep(two).unwrap().is_empty(), "they can't be regained");
+            assert!(drop_all_except(CapabilitySet::empty()).unwrap().is_empty());
+            assert!(drop_all_except(two).unwrap().is_empty(), "they can't be regained");
         };
         std::thread::spawn(of_thread).join().unwrap();
     }

@@ -1,6 +1,6 @@
 //! Watches the state database for writes by any process: this one or a sysadmin's command.
 //!
-//! inotify reports writes to the write-ahead log; `data_version` tells whether another process
+//! inotify reports writes to the write-ahead log; `data_version` shows whether another process
 //! wrote. Invariant: a burst of writes is one wake-up, soon after the first one. If inotify is not
 //! available, that is logged, and the loop checks the database every second.
 
@@ -19,16 +19,16 @@ const GATHER: Duration = Duration::from_millis(500);
 const BUFFER: usize = 4096;
 
 /// The inotify watch on the write-ahead log.
-pub struct Changes {
+pub struct StateChanges {
     /// `None` if inotify failed.
     events: Option<EventStream<Vec<u8>>>,
     /// When the gathered writes cause a wake-up.
     due: Option<Instant>,
 }
 
-impl Changes {
+impl StateChanges {
     /// Watches the state database at `path`. Must be called inside a tokio runtime.
-    pub fn of(path: &Path) -> Self {
+    pub fn watch(path: &Path) -> Self {
         let events = listen(path.parent().unwrap_or(Path::new("/"))).inspect_err(|error| {
             tracing::warn!("cannot use inotify: the state database is read every second: {error}");
         });
@@ -36,7 +36,7 @@ impl Changes {
     }
 
     /// Whether the watch works.
-    pub fn are_heard(&self) -> bool {
+    pub fn is_working(&self) -> bool {
         self.events.is_some()
     }
 
@@ -45,7 +45,9 @@ impl Changes {
         let Some(events) = &mut self.events else { return std::future::pending().await };
         while self.due.is_none() {
             match events.next().await {
-                Some(Ok(event)) if concerns(&event) => self.due = Some(Instant::now() + GATHER),
+                Some(Ok(event)) if may_be_commit(&event) => {
+                    self.due = Some(Instant::now() + GATHER)
+                }
                 Some(Ok(_)) => {}
                 failed => {
                     let error = failed.and_then(Result::err).map(|error| error.to_string());
@@ -71,7 +73,7 @@ fn listen(folder: &Path) -> std::io::Result<EventStream<Vec<u8>>> {
 }
 
 /// Whether an event is a write to the log, which every commit begins with, or may hide one.
-fn concerns(event: &EventOwned) -> bool {
+fn may_be_commit(event: &EventOwned) -> bool {
     let is_log = event.name.as_ref().is_some_and(|name| name.as_encoded_bytes().ends_with(b"-wal"));
     is_log || event.mask.contains(EventMask::Q_OVERFLOW)
 }
@@ -89,12 +91,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_is_heard_once_and_nothing_is_heard_of_reading() {
+    async fn a_burst_of_writes_is_one_wake_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let (state, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());
-        let mut changes = Changes::of(&path);
-        assert!(changes.are_heard());
+        let mut changes = StateChanges::watch(&path);
+        assert!(changes.is_working());
         let version = state.data_version().unwrap();
         for _ in 0..2 {
             (0..20).for_each(|_| write(&other));

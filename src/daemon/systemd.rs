@@ -4,19 +4,21 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use super::jobs::ActiveRun;
+
 /// Sends notifications. Does nothing if systemd did not start the process.
 #[derive(Debug)]
-pub struct Notify {
+pub struct Systemd {
     watchdog: Option<Duration>,
-    last_beat: Instant,
+    last_feed: Instant,
     last_status: String,
 }
 
-impl Notify {
+impl Systemd {
     /// Reads the watchdog's interval from the environment.
     pub fn new() -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 4);
-        Self { watchdog, last_beat: Instant::now(), last_status: String::new() }
+        Self { watchdog, last_feed: Instant::now(), last_status: String::new() }
     }
 
     /// Reports that the daemon is ready: every account is watched.
@@ -36,12 +38,12 @@ impl Notify {
     }
 
     /// Feeds the watchdog if the interval has passed at `now`.
-    pub fn beat(&mut self, now: Instant) {
+    pub fn feed_watchdog(&mut self, now: Instant) {
         if let Some(every) = self.watchdog
-            && now.saturating_duration_since(self.last_beat) >= every
+            && now.saturating_duration_since(self.last_feed) >= every
         {
             send(&[NotifyState::Watchdog]);
-            self.last_beat = now;
+            self.last_feed = now;
         }
     }
 
@@ -57,5 +59,45 @@ impl Notify {
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot notify systemd");
+    }
+}
+
+/// Describes the current work: the oldest running import, how many more run, how many wait.
+pub fn describe(runs: &[&ActiveRun], waiting: usize, watched: usize) -> String {
+    let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
+        return format!("{waiting} imports waiting; watching {watched} accounts");
+    };
+    let progress = first.monitor.progress();
+    let more = match runs.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
+    format!(
+        "Importing {} of {} ({share} %, {} records){more}; {waiting} waiting",
+        first.import.id, first.import.account, progress.records
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{Queued, Weight};
+
+    fn run(n: i64) -> ActiveRun {
+        let (account, id) = ("acme".parse().unwrap(), format!("t-{n}").parse().unwrap());
+        let import = Queued { account, n, id, weight: Weight::Light };
+        ActiveRun { import, since: Instant::now(), monitor: Default::default() }
+    }
+
+    #[test]
+    fn the_status_names_the_oldest_import() {
+        assert_eq!(describe(&[], 0, 3), "0 imports waiting; watching 3 accounts");
+        let (old, new) = (run(4), run(5));
+        old.monitor.set_total(200);
+        old.monitor.set(7, 50);
+        let text = "Importing t-4 of acme (25 %, 7 records) and 1 more; 2 waiting";
+        assert_eq!(describe(&[&new, &old], 2, 3), text);
+        assert_eq!(describe(&[&new], 0, 1), "Importing t-5 of acme (0 %, 0 records); 0 waiting");
     }
 }

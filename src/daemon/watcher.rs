@@ -12,31 +12,31 @@ use crate::sanitize::chain;
 use crate::spool::{FollowResult, ScanTarget, Watcher};
 
 /// Pause after an error of inotify.
-const DEAF_FOR: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// The watcher, with the pause after an error.
-pub struct Ears {
+pub struct AccountWatcher {
     watcher: Watcher,
     /// End of the pause after an error.
-    deaf_until: Option<Instant>,
+    paused_until: Option<Instant>,
     watched: usize,
 }
 
-impl Ears {
+impl AccountWatcher {
     /// Wraps a watcher that watches no account yet.
     pub fn new(watcher: Watcher) -> Self {
-        Self { watcher, deaf_until: None, watched: 0 }
+        Self { watcher, paused_until: None, watched: 0 }
     }
 
     /// Waits for the next wake-ups. Can be cancelled and called again without losing one.
     pub async fn next(&mut self) -> Vec<ScanTarget> {
-        if let Some(until) = self.deaf_until {
+        if let Some(until) = self.paused_until {
             sleep_until(until.into()).await;
-            self.deaf_until = None;
+            self.paused_until = None;
         }
         self.watcher.next().await.unwrap_or_else(|error| {
             tracing::error!("{}", chain(&error));
-            self.deaf_until = Some(Instant::now() + DEAF_FOR);
+            self.paused_until = Some(Instant::now() + PAUSE);
             vec![ScanTarget::All]
         })
     }
@@ -45,16 +45,16 @@ impl Ears {
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         self.watched = accounts.len();
         let followed = self.watcher.follow(accounts);
-        self.tell(followed)
+        self.log_errors(followed)
     }
 
     /// Re-adds missing inotify watches for `accounts`. Returns those whose watch is new.
     pub fn renew(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         let followed = self.watcher.renew(accounts);
-        self.tell(followed)
+        self.log_errors(followed)
     }
 
-    fn tell(&self, followed: FollowResult) -> Vec<AccountId> {
+    fn log_errors(&self, followed: FollowResult) -> Vec<AccountId> {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }

@@ -1,38 +1,137 @@
 //! Imports: from a scan of an account's incoming to a finished report.
 //!
-//! `intake` claims pairs out of incoming. `queue` picks the next import, `worker` runs it through
-//! `pipeline` (rejected records go through `errors`), writes its answer with `results`, and
-//! `finish` ends it in one transaction. `stored` asks the store before an import is reported as
-//! failed. `begin` starts a small import in the transaction of its claim. `meanwhile` writes
-//! progress reports. `upgrade` completes claims of an earlier version. `sweep` and `retention`
-//! remove files and rows that are no longer needed, `adopt` reconciles a restored state database,
-//! `export` and `erase` handle all data of one account. `hearing` reads the SFTP server's log, and
-//! `doubt` words the warnings about uploads that may be incomplete. `local` runs the same pipeline
-//! on local files, with error files in an `error_folder`. Decisions are in `state`, `queue` and
-//! `verdict`, pure.
+//! [`Importer`] composes the tasks. Each is a folder of functions that use the immutable
+//! [`Context`] and the task's own memory:
+//!
+//! | folder | task |
+//! |---|---|
+//! | `intake` | scans incoming, claims pairs, queues their imports |
+//! | `run` | picks the next import, reads it into the store, writes its answer, finishes it |
+//! | `upload_audit` | reads the SFTP server's log, warns of incomplete uploads |
+//! | `local` | the same pipeline on local files: `check` and `ingest` |
+//! | `maintenance` | sweep, restore, export and erasure of an account, upgrade |
+//!
+//! Decisions are in `run::decide`, `run::queue` and [`spool::pair`](crate::spool::pair), pure.
 
 mod context;
 mod intake;
 mod local;
 mod maintenance;
-pub mod run;
+mod row;
+mod run;
 #[cfg(test)]
 mod tests;
 mod upload_audit;
 
-pub use context::Engine;
-pub use intake::survey::Survey;
-pub use intake::{IntakeError, Looked};
-pub use local::error_folder::ErrorFolder;
-pub use local::{Local, LocalError, check, ingest};
-pub use maintenance::after_restore::{AdoptError, Adopted};
-pub use maintenance::erase::EraseError;
-pub use maintenance::export::{ExportError, Listed, Listing};
-pub use maintenance::spool_cleanup::SweepError;
-pub use run::progress::{Monitor, Progress};
-pub use run::transitions::{RetryError, retry};
-pub use run::{Ended, RunError};
-pub use upload_audit::{Hearing, OnSessionEnd};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// An import's row in the state database, with its claim.
-pub type ImportRow = crate::state::imports::ImportRow<crate::spool::Claim>;
+use jiff::Timestamp;
+
+pub use self::context::Context;
+use self::intake::scanner::{IntakeMemory, Scanner};
+pub use self::intake::survey::Survey;
+pub use self::intake::{IntakeError, ScanOutcome};
+pub use self::local::error_folder::ErrorFolder;
+pub use self::local::{LocalError, LocalPair, check, ingest};
+pub use self::maintenance::SweepError;
+pub use self::maintenance::after_restore::{ReconcileError, Reconciliation, reconcile};
+pub use self::maintenance::erase::{EraseError, erase, is_known};
+pub use self::maintenance::export::{ExportError, ExportListing, ListedFile, export};
+pub use self::maintenance::upgrade::finish_upgrade;
+pub use self::row::ImportRow;
+use self::run::RunMemory;
+pub use self::run::answer::ResultsAttachments;
+pub use self::run::progress::{Monitor, ProgressSnapshot};
+pub use self::run::queue::{Queue, Queued, Weight};
+pub use self::run::transitions::{RetryError, retry};
+pub use self::run::{RunError, RunOutcome};
+pub use self::upload_audit::{OnSessionEnd, UploadAudit};
+use crate::account::AccountId;
+use crate::config::Config;
+use crate::import_id::ImportId;
+use crate::spool::Arrivals;
+use crate::state;
+
+/// Imports uploads: the tasks of the daemon, with their memory.
+#[derive(Debug)]
+pub struct Importer {
+    pub context: Context,
+    intake: IntakeMemory,
+    runs: RunMemory,
+    audit: Option<Arc<UploadAudit>>,
+}
+
+impl Importer {
+    /// Opens the state database and store of `config`, without an audit of uploads.
+    pub fn open(config: Arc<Config>) -> state::Result<Self> {
+        Ok(Self::new(Context::open(config)?, Arc::default(), None))
+    }
+
+    /// `arrivals` is the order of manifests, which the watcher records.
+    pub fn new(context: Context, arrivals: Arc<Arrivals>, audit: Option<Arc<UploadAudit>>) -> Self {
+        let intake = IntakeMemory::new(arrivals);
+        Self { context, intake, runs: RunMemory::default(), audit }
+    }
+
+    /// Reads from the state database which accounts and unfinished imports there are; see
+    /// [`intake::survey::survey`].
+    pub fn survey(&self, known: Option<i64>, scan_all: bool) -> state::Result<Option<Survey>> {
+        intake::survey::survey(self.scanner(), known, scan_all)
+    }
+
+    /// Scans `account`'s incoming and claims every pair that is ready; see [`intake::scan`].
+    pub fn scan(&self, account: &AccountId, may_begin: bool) -> Result<ScanOutcome, IntakeError> {
+        intake::scan(self.scanner(), account, may_begin)
+    }
+
+    /// Runs one queued import to its end. A panic is a failure of the import.
+    pub fn run(
+        &self,
+        import: &ImportId,
+        monitor: &Monitor,
+        wake_relay: &dyn Fn(),
+    ) -> Result<RunOutcome, RunError> {
+        run::run_guarded(&self.context, &self.runs, import, monitor, wake_relay)
+    }
+
+    /// Whether an import began with its claim and does not run yet.
+    pub fn has_early_starts(&self) -> bool {
+        !self.runs.early_starts.is_empty()
+    }
+
+    /// Requeues the imports that began with their claim and do not run yet.
+    pub fn requeue_early_starts(&self) -> state::Result<()> {
+        run::early_start::requeue(&self.context.state, &self.runs.early_starts)
+    }
+
+    /// Counts a run of `import` that ended in an error. Returns the pause before the next one.
+    pub fn pause_after_error(&self, import: &ImportId) -> Duration {
+        self.runs.retries.pause_after_error(import)
+    }
+
+    /// Extends every import's retry window by `held`, the time for which the queue was held.
+    pub fn extend_retry_windows(&self, held: Duration) {
+        self.runs.retries.extend(held);
+    }
+
+    /// Writes progress reports. `running` are the running imports. Returns whether milestones were
+    /// enqueued.
+    pub fn report_progress(&self, running: &[(ImportId, Arc<Monitor>)]) -> state::Result<bool> {
+        run::progress_report::run_round(&self.context, &self.runs.progress_reports, running)
+    }
+
+    /// Removes everything whose retention is over at `now`.
+    pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
+        maintenance::spool_cleanup::sweep(&self.context, self.audit.as_deref(), now)
+    }
+
+    fn scanner(&self) -> Scanner<'_> {
+        Scanner {
+            context: &self.context,
+            memory: &self.intake,
+            early_starts: &self.runs.early_starts,
+            audit: self.audit.as_deref(),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use sftp_import::account::AccountId;
 use sftp_import::config::Config;
-use sftp_import::import::{Engine, ErrorFolder, Local, Monitor, check, ingest};
+use sftp_import::import::{ErrorFolder, Importer, LocalPair, Monitor, check, ingest};
 use sftp_import::report::{ImportState, Report};
 use tempfile::TempDir;
 
@@ -29,10 +29,10 @@ struct Answer {
     error_lines: Vec<Json>,
 }
 
-/// The pair of a case on disk, and an engine to import it.
+/// The pair of a case on disk, and an importer to import it.
 struct Bench {
     folder: TempDir,
-    engine: Engine,
+    importer: Importer,
     account: AccountId,
 }
 
@@ -51,8 +51,8 @@ impl Bench {
             config.paths.state, case.limits
         );
         fs::write(folder.path().join("config.toml"), text).unwrap();
-        let engine = Engine::open(Arc::new(config)).unwrap();
-        let bench = Self { folder, engine, account: ACCOUNT.parse().unwrap() };
+        let importer = Importer::open(Arc::new(config)).unwrap();
+        let bench = Self { folder, importer, account: ACCOUNT.parse().unwrap() };
         if let Some(before) = &case.before {
             let manifest = bench.write("before.manifest", case, Some(before.clone().into_bytes()));
             let report = bench.ingested(&manifest, "ingested");
@@ -76,8 +76,8 @@ impl Bench {
     }
 
     fn checked(&self, manifest: &Path) -> Answer {
-        let limits = &self.engine.config.limits;
-        let local = Local::open(manifest, limits).unwrap();
+        let limits = &self.importer.context.config.limits;
+        let local = LocalPair::open(manifest, limits).unwrap();
         let folder = self.path("checked");
         let mut errors = ErrorFolder::create(&folder, local.stem()).unwrap();
         let report = check(&local, limits, &mut errors, &Monitor::default()).unwrap();
@@ -86,10 +86,11 @@ impl Bench {
     }
 
     fn ingested(&self, manifest: &Path, folder: &str) -> Report {
-        let local = Local::open(manifest, &self.engine.config.limits).unwrap();
+        let local = LocalPair::open(manifest, &self.importer.context.config.limits).unwrap();
         let mut errors = ErrorFolder::create(&self.path(folder), local.stem()).unwrap();
         let monitor = Monitor::default();
-        let report = ingest(&self.engine, &self.account, &local, &mut errors, &monitor).unwrap();
+        let report =
+            ingest(&self.importer.context, &self.account, &local, &mut errors, &monitor).unwrap();
         errors.keep().unwrap();
         report.unwrap()
     }

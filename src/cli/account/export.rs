@@ -10,7 +10,7 @@ use crate::account::AccountId;
 use crate::cli::admission::refused;
 use crate::cli::import::ingest;
 use crate::cli::{CliError, CliResult, Context, require_root};
-use crate::import::{Engine, EraseError};
+use crate::import::{self, EraseError, Importer};
 use crate::registry::Registry;
 
 /// `sftp-import account export`
@@ -35,11 +35,10 @@ pub struct EraseArguments {
 /// Copies all data of an account into a new folder.
 pub fn export(arguments: &ExportArguments, context: &Context) -> CliResult {
     require_root()?;
-    let engine = open(context)?;
+    let importer = open(context)?;
     let ExportArguments { id, folder } = arguments;
     let hint = folder.exists().then_some("name a folder that does not exist");
-    let listing = engine
-        .export(id, folder, Timestamp::now())
+    let listing = import::export(&importer.context, id, folder, Timestamp::now())
         .map_err(|error| CliError::from(error).hint_if(hint))?;
     let bytes: u64 = listing.files.iter().map(|file| file.bytes).sum();
     let (files, left_out) = (listing.files.len(), &listing.left_out);
@@ -62,10 +61,10 @@ pub fn export(arguments: &ExportArguments, context: &Context) -> CliResult {
 /// After an error, the same command continues where it failed.
 pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
     require_root()?;
-    let engine = open(context)?;
+    let importer = open(context)?;
     let EraseArguments { id, yes } = arguments;
-    let registry = context.registry(&engine.config)?;
-    if !engine.knows(&registry, id)? {
+    let registry = context.registry(&importer.context.config)?;
+    if !import::is_known(&importer.context, &registry, id)? {
         return Err(EraseError::Nothing(id.clone()).into());
     }
     let question = format!("Erase account {id} and all data stored about it?");
@@ -73,7 +72,7 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
         return Err(CliError::new(format_args!("account {id} is not erased"))
             .hint(format_args!("sftp-import account erase {id} --yes")));
     }
-    let removed = erase_all(&engine, &registry, id, context)?;
+    let removed = erase_all(&importer, &registry, id, context)?;
     let counts: serde_json::Map<_, _> =
         removed.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
     let output = context.output();
@@ -85,17 +84,18 @@ pub fn erase(arguments: &EraseArguments, context: &Context) -> CliResult {
 }
 
 fn erase_all(
-    engine: &Engine,
+    importer: &Importer,
     registry: &Registry,
     id: &AccountId,
     context: &Context,
 ) -> Result<Vec<(String, usize)>, CliError> {
-    let _no_ingest = ingest::lock(&engine.config.paths)?;
+    let _no_ingest = ingest::lock(&importer.context.config.paths)?;
     let mut waiting = |import: &_| {
         // Ignored: a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
-    engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
+    let erased = import::erase(&importer.context, registry, id, Timestamp::now(), &mut waiting);
+    erased.map_err(|error| match error {
         EraseError::Provision(error) => hinted(error),
         EraseError::Admission(error) => refused(error),
         error => {
@@ -104,8 +104,8 @@ fn erase_all(
     })
 }
 
-fn open(context: &Context) -> Result<Engine, CliError> {
+fn open(context: &Context) -> Result<Importer, CliError> {
     let config = context.config()?;
     drop(context.state(&config)?); // for its hint if the folder is missing
-    context.engine(config)
+    context.importer(config)
 }

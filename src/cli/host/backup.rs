@@ -12,7 +12,7 @@ use crate::cli::actor::actor;
 use crate::cli::admission::refused;
 use crate::cli::{CliError, CliResult, Context, account, require_root};
 use crate::config::Config;
-use crate::import::Adopted;
+use crate::import::{self, Reconciliation};
 use crate::key::publish;
 use crate::provision;
 use crate::registry::{self, Registry};
@@ -117,9 +117,9 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         Some(registry) if !arguments.accept_keys => registry,
         found => taken.accept(found, &config, &actor(), now)?,
     };
-    let adopted = go_on(context, config, &registry, &replaced.previous, now)?;
+    let changes = go_on(context, config, &registry, &replaced.previous, now)?;
     drop(lock);
-    tell(arguments, &replaced, &adopted, &taken, context)?;
+    tell(arguments, &replaced, &changes, &taken, context)?;
     Ok(true)
 }
 
@@ -130,19 +130,20 @@ fn go_on(
     registry: &Registry,
     before: &PreviousDatabase,
     now: Timestamp,
-) -> Result<Adopted, CliError> {
-    let engine = context.engine(config)?;
+) -> Result<Reconciliation, CliError> {
+    let import_context = context.importer(config)?.context;
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
-    let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
-    publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
-    copy_all(registry, &engine.state, now).map_err(|e| refused(e).hint(again))?;
-    Ok(adopted)
+    let changes = import::reconcile(&import_context, before, now)
+        .map_err(|e| CliError::from(e).hint(again))?;
+    publish(registry, &import_context.config, now).map_err(|e| CliError::from(e).hint(again))?;
+    copy_all(registry, &import_context.state, now).map_err(|e| refused(e).hint(again))?;
+    Ok(changes)
 }
 
 fn tell(
     arguments: &RestoreArguments,
     replaced: &RestoreOutcome,
-    adopted: &Adopted,
+    changes: &Reconciliation,
     taken: &TakeOver,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -150,7 +151,7 @@ fn tell(
     let text = |imports: &[crate::import_id::ImportId]| {
         imports.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    let (ended, unknown) = (text(&adopted.ended), text(&adopted.unknown));
+    let (ended, unknown) = (text(&changes.ended), text(&changes.unknown));
     output.json(&json!({
         "file": arguments.file, "schema": replaced.schema, "replaced": replaced.replaced,
         "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,

@@ -12,7 +12,7 @@ use super::{progress, report};
 use crate::cli::context::{CliError, CliResult, Context};
 use crate::cli::output::{BAD, FAIR, GOOD, Line, Output, PLAIN, STRONG};
 use crate::config::Limits;
-use crate::import::{self, ErrorFolder, Local, LocalError, Monitor};
+use crate::import::{self, ErrorFolder, LocalError, LocalPair, Monitor};
 use crate::report::Report;
 
 /// `sftp-import check`
@@ -61,7 +61,7 @@ fn distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
 }
 
 fn one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
-    let local = Local::open(path, limits).map_err(unopened)?;
+    let local = LocalPair::open(path, limits).map_err(unopened)?;
     let mut answers = match errors {
         Some(folder) => {
             ErrorFolder::create(folder, local.stem()).map_err(|e| unwritable(folder, &e))?

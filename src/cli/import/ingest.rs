@@ -13,7 +13,7 @@ use crate::cli::context::{CliError, CliResult, Context};
 use crate::config::Paths;
 use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
-use crate::import::{self, ErrorFolder, Local, Monitor};
+use crate::import::{self, ErrorFolder, LocalPair, Monitor};
 
 const LOCK: &str = "ingest.lock";
 
@@ -40,7 +40,7 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
         .with_target(false)
         .init();
     let config = context.config()?;
-    let local = Local::open(&arguments.manifest, config.limits_of(&arguments.account))?;
+    let local = LocalPair::open(&arguments.manifest, config.limits_of(&arguments.account))?;
     let _alone = lock(&config.paths)?;
     let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
     let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {
@@ -49,12 +49,13 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
     })?;
     drop(context.state(&config)?);
     let state_folder = config.paths.state.clone();
-    let engine = context.engine(config)?;
+    let importer = context.importer(config)?;
     let monitor = Arc::new(Monitor::default());
     let imported = progress::shown(&monitor, || {
         // Files in the store must belong to the daemon's user. Threads inherit the rights.
         let _rights = Owner::of(&state_folder)?.assume()?;
-        import::ingest(&engine, &arguments.account, &local, &mut errors, &monitor)
+        let account = &arguments.account;
+        import::ingest(&importer.context, account, &local, &mut errors, &monitor)
             .map_err(CliError::from)
     })?;
     errors.keep()?;

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus, if configured. Imports never wait for them: this module has its own
 //! tasks and its own connection to the state database, and requests wait for each other.
 
-pub mod page;
+mod page;
 mod server;
 
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-use self::page::Page;
+use self::page::MetricsPage;
 use crate::config::{Config, MetricsListener};
 
 /// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
@@ -19,7 +19,7 @@ use crate::config::{Config, MetricsListener};
 pub async fn serve(config: Arc<Config>) {
     let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
     let named = config.metrics.listen.clone();
-    let page = Arc::new(Page::new(config));
+    let page = Arc::new(MetricsPage::new(config));
     let failed = match &listen {
         MetricsListener::Off => return,
         MetricsListener::Tcp(address) => match TcpListener::bind(address).await {

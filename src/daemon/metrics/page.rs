@@ -12,48 +12,47 @@ use nix::unistd::{SysconfVar, sysconf};
 use crate::config::Config;
 use crate::metrics::{Gauges, Process, page};
 use crate::state::State;
-use crate::state::gauges;
-use crate::state::gauges::{StateGauge, StateGauges};
+use crate::state::gauges::{self, StateGauge, StateGauges};
 
 /// How long a page is served again.
-const FRESH: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The gauges and the last page.
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     config: Arc<Config>,
     gauges: Gauges,
-    made: Mutex<Made>,
+    last_page: Mutex<LastPage>,
 }
 
 #[derive(Default)]
-struct Made {
+struct LastPage {
     /// Opened at the first request. A separate connection, so that no import waits for it.
     state: Option<State>,
     last: Option<(Instant, Arc<str>)>,
 }
 
-impl Page {
+impl MetricsPage {
     pub fn new(config: Arc<Config>) -> Self {
         let start = Timestamp::now().as_millisecond() as f64 / 1000.0;
-        Self { config, gauges: Gauges::new(start), made: Mutex::default() }
+        Self { config, gauges: Gauges::new(start), last_page: Mutex::default() }
     }
 
     /// Returns the current page. Blocks; concurrent calls wait for each other.
     pub fn read(&self) -> Arc<str> {
         // A panic leaves the last page intact.
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, page)) = &made.last
-            && at.elapsed() < FRESH
+        let mut last_page = self.last_page.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, page)) = &last_page.last
+            && at.elapsed() < MAX_AGE
         {
             return Arc::clone(page);
         }
-        self.gather(&mut made.state);
+        self.update_gauges(&mut last_page.state);
         let page: Arc<str> = page(&self.gauges).into();
-        made.last = Some((Instant::now(), Arc::clone(&page)));
+        last_page.last = Some((Instant::now(), Arc::clone(&page)));
         page
     }
 
-    fn gather(&self, state: &mut Option<State>) {
+    fn update_gauges(&self, state: &mut Option<State>) {
         let now = Timestamp::now();
         let paths = &self.config.paths;
         if state.is_none() {
@@ -73,18 +72,18 @@ impl Page {
 
     fn set(&self, figures: &StateGauges, now: Timestamp) {
         for state in ["claiming", "queued", "running"] {
-            let (count, age) = of(&figures.imports, state, now);
+            let (count, age) = count_and_age(&figures.imports, state, now);
             self.gauges.imports(state, count, age);
         }
         for state in ["active", "suspended", "removing"] {
-            self.gauges.accounts(state, of(&figures.accounts, state, now).0);
+            self.gauges.accounts(state, count_and_age(&figures.accounts, state, now).0);
         }
         for channel in ["email", "webhook"] {
-            let (count, age) = of(&figures.deliveries, channel, now);
+            let (count, age) = count_and_age(&figures.deliveries, channel, now);
             self.gauges.deliveries(channel, count, age);
         }
         for state in ["enabled", "failing", "disabled"] {
-            self.gauges.endpoints(state, of(&figures.endpoints, state, now).0);
+            self.gauges.endpoints(state, count_and_age(&figures.endpoints, state, now).0);
         }
     }
 
@@ -96,7 +95,7 @@ impl Page {
 }
 
 /// Returns the count of `kind` and the age of the oldest one in seconds.
-fn of(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f64) {
+fn count_and_age(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f64) {
     let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
     let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
     (figure.count as f64, age.unwrap_or_default())
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_says_what_waits_and_since_when() {
+    fn a_page_shows_queued_imports_and_their_age() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.paths.state = folder.path().into();
@@ -124,7 +123,7 @@ mod tests {
         let insert = "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
                       VALUES ('a-1', 'a', 'm', 'queued', '{}', 's', unixepoch() * 1000 - 90000)";
         state.write(|tx| tx.execute(insert, []).map_err(crate::state::Error::from)).unwrap();
-        let page = Page::new(Arc::new(config));
+        let page = MetricsPage::new(Arc::new(config));
         let text = page.read();
         let value = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -142,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_gone_is_said() {
+    fn a_missing_database_is_reported() {
         let mut config = Config::default();
         config.paths.state = "/nonexistent".into();
-        let text = Page::new(Arc::new(config)).read();
+        let text = MetricsPage::new(Arc::new(config)).read();
         assert!(text.contains("\nsftp_import_state_database_up 0\n"), "{text}");
     }
 }

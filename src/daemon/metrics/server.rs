@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 server: one request per connection, and a slow client delays no other.
 //!
 //! Invariant: at most [`MAX_HEAD`] bytes of a connection are read, and it lasts [`PATIENCE`] at
-//! most. There are at most [`AT_ONCE`] connections; one more is closed immediately.
+//! most. There are at most [`MAX_CONNECTIONS`] connections; one more is closed immediately.
 
 use std::io;
 use std::sync::Arc;
@@ -12,50 +12,44 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::page::Page;
+use super::page::MetricsPage;
 
 /// Prometheus sends about 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;
 /// For request and response.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Concurrent connections.
-const AT_ONCE: usize = 16;
+const MAX_CONNECTIONS: usize = 16;
 /// Pause after an error of accept(2), such as no free descriptor.
 const PAUSE: Duration = Duration::from_millis(200);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn serve_tcp(listener: TcpListener, page: Arc<Page>) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
+pub(super) async fn serve_tcp(listener: TcpListener, page: Arc<MetricsPage>) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => take(stream, &slots, &page),
-            Err(_) => sleep(PAUSE).await,
-        }
+        serve(listener.accept().await.map(|(stream, _)| stream), &slots, &page).await;
     }
 }
 
-pub(super) async fn serve_unix(listener: UnixListener, page: Arc<Page>) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
+pub(super) async fn serve_unix(listener: UnixListener, page: Arc<MetricsPage>) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => take(stream, &slots, &page),
-            Err(_) => sleep(PAUSE).await,
-        }
+        serve(listener.accept().await.map(|(stream, _)| stream), &slots, &page).await;
     }
 }
 
 /// Serves a connection on a new task. Without a free slot it is closed.
-fn take<S>(stream: S, slots: &Arc<Semaphore>, page: &Arc<Page>)
+async fn serve<S>(accepted: io::Result<S>, slots: &Arc<Semaphore>, page: &Arc<MetricsPage>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Ok(stream) = accepted else { return sleep(PAUSE).await };
     let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
     let page = Arc::clone(page);
     tokio::spawn(async move {
-        let read = move || page.read();
         // A client that hung up or was too slow needs no answer.
-        let _ = timeout(PATIENCE, answer(stream, read)).await;
+        let _ = timeout(PATIENCE, answer(stream, move || page.read())).await;
         drop(slot);
     });
 }
@@ -65,14 +59,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     page: impl FnOnce() -> Arc<str> + Send + 'static,
 ) -> io::Result<()> {
     let head = read_head(&mut stream).await?;
-    let (status, body) = match judge(&head) {
-        Asked::Page => match tokio::task::spawn_blocking(page).await {
+    let (status, body) = match classify(&head) {
+        RequestKind::Page => match tokio::task::spawn_blocking(page).await {
             Ok(page) => ("200 OK", page),
             Err(_) => ("500 Internal Server Error", "see the log\n".into()),
         },
-        Asked::Elsewhere => ("404 Not Found", "GET /metrics\n".into()),
-        Asked::Otherwise => ("405 Method Not Allowed", "GET /metrics\n".into()),
-        Asked::Nothing => ("400 Bad Request", "this speaks HTTP/1.1\n".into()),
+        RequestKind::OtherPath => ("404 Not Found", "GET /metrics\n".into()),
+        RequestKind::OtherMethod => ("405 Method Not Allowed", "GET /metrics\n".into()),
+        RequestKind::NotHttp => ("400 Bad Request", "this speaks HTTP/1.1\n".into()),
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {TEXT}\r\nContent-Length: {}\r\nAllow: GET\r\n\
@@ -98,26 +92,23 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>>
 
 /// The kinds of requests.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum RequestKind {
     Page,
-    /// Another path.
-    Elsewhere,
-    /// Another method.
-    Otherwise,
-    /// Not an HTTP/1 request.
-    Nothing,
+    OtherPath,
+    OtherMethod,
+    NotHttp,
 }
 
-fn judge(head: &[u8]) -> Asked {
+fn classify(head: &[u8]) -> RequestKind {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let words: Vec<&str> = std::str::from_utf8(line).unwrap_or_default().split(' ').collect();
-    let [method, target, version] = words[..] else { return Asked::Nothing };
+    let [method, target, version] = words[..] else { return RequestKind::NotHttp };
     let path = target.split('?').next().unwrap_or_default();
     match (version, method, path) {
-        ("HTTP/1.0" | "HTTP/1.1", "GET", "/metrics") => Asked::Page,
-        ("HTTP/1.0" | "HTTP/1.1", "GET", _) => Asked::Elsewhere,
-        ("HTTP/1.0" | "HTTP/1.1", ..) => Asked::Otherwise,
-        _ => Asked::Nothing,
+        ("HTTP/1.0" | "HTTP/1.1", "GET", "/metrics") => RequestKind::Page,
+        ("HTTP/1.0" | "HTTP/1.1", "GET", _) => RequestKind::OtherPath,
+        ("HTTP/1.0" | "HTTP/1.1", ..) => RequestKind::OtherMethod,
+        _ => RequestKind::NotHttp,
     }
 }
 
@@ -126,22 +117,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_one_question() {
-        for (head, asked) in [
-            ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", Asked::Page),
-            ("GET /metrics?name[]=x HTTP/1.0\r\n\r\n", Asked::Page),
-            ("GET / HTTP/1.1\r\n\r\n", Asked::Elsewhere),
-            ("POST /metrics HTTP/1.1\r\n\r\n", Asked::Otherwise),
-            ("GET /metrics", Asked::Nothing),
-            ("\u{16}\u{3}\u{1}", Asked::Nothing),
-            ("", Asked::Nothing),
+    fn only_a_get_of_metrics_is_served() {
+        for (head, kind) in [
+            ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", RequestKind::Page),
+            ("GET /metrics?name[]=x HTTP/1.0\r\n\r\n", RequestKind::Page),
+            ("GET / HTTP/1.1\r\n\r\n", RequestKind::OtherPath),
+            ("POST /metrics HTTP/1.1\r\n\r\n", RequestKind::OtherMethod),
+            ("GET /metrics", RequestKind::NotHttp),
+            ("\u{16}\u{3}\u{1}", RequestKind::NotHttp),
+            ("", RequestKind::NotHttp),
         ] {
-            assert_eq!(judge(head.as_bytes()), asked, "{head:?}");
+            assert_eq!(classify(head.as_bytes()), kind, "{head:?}");
         }
     }
 
     #[tokio::test]
-    async fn answers_whole_and_closes() {
+    async fn a_request_gets_a_complete_response() {
         let (mut client, server) = tokio::io::duplex(64);
         let task = tokio::spawn(answer(server, || "a 1\n".into()));
         client.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
@@ -156,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_without_end_is_cut() {
+    async fn a_long_head_is_cut() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         let sender = tokio::spawn(async move {
             // It fails: the server hangs up.

@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 use crate::account::AccountId;
 
 /// Parallel scans: a claim waits for the disk, which serves several as fast as one.
-const SIDE_BY_SIDE: usize = 8;
+const PARALLEL: usize = 8;
 /// Changes within this time share one scan.
-const TOGETHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(100);
 /// A scan that takes this long hangs; it normally takes seconds at most.
 const HANGS: Duration = Duration::from_secs(5 * 60);
 
 /// Requested, running and scheduled scans.
 #[derive(Debug, Default)]
-pub struct Looks {
+pub struct IntakeSchedule {
     order: VecDeque<AccountId>,
     requested: HashSet<AccountId>,
     /// Running scans, with their begin.
-    under_way: HashMap<AccountId, Instant>,
+    running: HashMap<AccountId, Instant>,
     alarms: BTreeSet<(Instant, AccountId)>,
     alarm_of: HashMap<AccountId, Instant>,
-    hang: bool,
+    is_hanging: bool,
 }
 
-impl Looks {
+impl IntakeSchedule {
     /// Requests a scan of `account`.
     pub fn request(&mut self, account: AccountId) {
         if self.requested.insert(account.clone()) {
@@ -36,52 +36,53 @@ impl Looks {
         }
     }
 
-    /// Requests a scan after a change in the account's incoming. It begins after [`TOGETHER`], so
+    /// Requests a scan after a change in the account's incoming. It begins after [`GATHER`], so
     /// that changes until then share it. This delays no pair: a pair is ready only when its session
     /// has ended or `settle` has passed.
     pub fn request_soon(&mut self, account: AccountId, now: Instant) {
-        self.set_alarm(account, now + TOGETHER);
+        self.set_alarm(account, now + GATHER);
     }
 
     /// Begins the scan that was requested first, if one more may run. Returns its account.
-    pub fn next(&mut self, now: Instant) -> Option<AccountId> {
-        if self.under_way.len() >= SIDE_BY_SIDE {
+    pub fn begin_next(&mut self, now: Instant) -> Option<AccountId> {
+        if self.running.len() >= PARALLEL {
             return None;
         }
-        let place = self.order.iter().position(|a| !self.under_way.contains_key(a))?;
-        let account = self.order.remove(place)?;
+        let index = self.order.iter().position(|a| !self.running.contains_key(a))?;
+        let account = self.order.remove(index)?;
         self.requested.remove(&account);
-        self.under_way.insert(account.clone(), now);
+        self.running.insert(account.clone(), now);
         self.forget_alarm(&account);
         Some(account)
     }
 
-    /// Notes that the scan of `account` has ended. The next one is scheduled after `again`, if any.
-    pub fn done(&mut self, account: &AccountId, now: Instant, again: Option<Duration>) {
-        self.under_way.remove(account);
-        if let Some(pause) = again {
+    /// Notes that the scan of `account` has ended. The next one is scheduled after `rescan_after`,
+    /// if any.
+    pub fn finish(&mut self, account: &AccountId, now: Instant, rescan_after: Option<Duration>) {
+        self.running.remove(account);
+        if let Some(pause) = rescan_after {
             self.set_alarm(account.clone(), now + pause);
         }
     }
 
     /// Whether no scan can begin any more because all running ones hang. Logged once.
-    pub fn hang(&mut self, now: Instant) -> bool {
+    pub fn check_hang(&mut self, now: Instant) -> bool {
         let since = |began: &Instant| now.saturating_duration_since(*began);
-        let hang = self.under_way.len() >= SIDE_BY_SIDE
-            && self.under_way.values().all(|began| since(began) >= HANGS);
-        if hang && !self.hang {
-            for (account, began) in &self.under_way {
+        let hang = self.running.len() >= PARALLEL
+            && self.running.values().all(|began| since(began) >= HANGS);
+        if hang && !self.is_hanging {
+            for (account, began) in &self.running {
                 let seconds = since(began).as_secs();
                 tracing::error!(%account, "a scan has not returned for {seconds} s; \
                     the watchdog is not fed any more");
             }
         }
-        self.hang = hang;
+        self.is_hanging = hang;
         hang
     }
 
     /// Turns due alarms into requests.
-    pub fn ring(&mut self, now: Instant) {
+    pub fn enqueue_due(&mut self, now: Instant) {
         while let Some((at, account)) = self.alarms.first().cloned() {
             if at > now {
                 break;
@@ -93,12 +94,12 @@ impl Looks {
 
     /// Whether a scan is running or requested.
     pub fn is_busy(&self) -> bool {
-        !self.order.is_empty() || !self.under_way.is_empty()
+        !self.order.is_empty() || !self.running.is_empty()
     }
 
     /// Returns the number of running scans.
-    pub fn under_way(&self) -> usize {
-        self.under_way.len()
+    pub fn running(&self) -> usize {
+        self.running.len()
     }
 
     /// Returns when the next alarm is due.
@@ -131,75 +132,78 @@ mod tests {
     }
 
     #[test]
-    fn a_request_during_a_look_makes_one_more() {
-        let (mut looks, now) = (Looks::default(), Instant::now());
-        looks.request(account("a"));
-        assert_eq!(looks.next(now), Some(account("a")));
-        looks.request(account("a"));
-        looks.request(account("a"));
-        assert_eq!(looks.next(now), None, "one thread at a time");
-        looks.done(&account("a"), Instant::now(), None);
-        assert_eq!(looks.next(now), Some(account("a")));
-        looks.done(&account("a"), Instant::now(), None);
-        assert_eq!(looks.next(now), None, "requests are coalesced");
+    fn a_request_during_a_scan_makes_one_more() {
+        let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
+        schedule.request(account("a"));
+        assert_eq!(schedule.begin_next(now), Some(account("a")));
+        schedule.request(account("a"));
+        schedule.request(account("a"));
+        assert_eq!(schedule.begin_next(now), None, "one thread at a time");
+        schedule.finish(&account("a"), Instant::now(), None);
+        assert_eq!(schedule.begin_next(now), Some(account("a")));
+        schedule.finish(&account("a"), Instant::now(), None);
+        assert_eq!(schedule.begin_next(now), None, "requests are coalesced");
     }
 
     #[test]
-    fn one_account_under_way_does_not_hold_up_another() {
-        let (mut looks, now) = (Looks::default(), Instant::now());
-        looks.request(account("a"));
-        looks.next(now);
-        looks.request(account("a"));
-        looks.request(account("b"));
-        assert_eq!(looks.next(now), Some(account("b")));
+    fn one_running_scan_does_not_delay_another_account() {
+        let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
+        schedule.request(account("a"));
+        schedule.begin_next(now);
+        schedule.request(account("a"));
+        schedule.request(account("b"));
+        assert_eq!(schedule.begin_next(now), Some(account("b")));
     }
 
     #[test]
-    fn an_alarm_rings_once_and_a_look_replaces_it() {
-        let mut looks = Looks::default();
+    fn an_alarm_is_due_once() {
+        let mut schedule = IntakeSchedule::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(2);
-        looks.request(account("a"));
-        looks.next(now);
-        looks.done(&account("a"), now, Some(Duration::from_secs(2)));
-        looks.ring(now);
-        assert_eq!((looks.next(now), looks.next_alarm()), (None, Some(later)));
-        looks.ring(later);
-        assert_eq!((looks.next_alarm(), looks.next(now)), (None, Some(account("a"))));
+        schedule.request(account("a"));
+        schedule.begin_next(now);
+        schedule.finish(&account("a"), now, Some(Duration::from_secs(2)));
+        schedule.enqueue_due(now);
+        assert_eq!((schedule.begin_next(now), schedule.next_alarm()), (None, Some(later)));
+        schedule.enqueue_due(later);
+        assert_eq!((schedule.next_alarm(), schedule.begin_next(now)), (None, Some(account("a"))));
     }
 
     #[test]
-    fn changes_are_looked_at_together_and_a_request_comes_before_them() {
-        let (mut looks, now) = (Looks::default(), Instant::now());
+    fn changes_within_a_short_time_share_a_scan() {
+        let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         let later = |ms| now + Duration::from_millis(ms);
-        looks.request_soon(account("a"), now);
-        looks.request_soon(account("a"), later(99));
-        looks.ring(later(99));
-        assert_eq!((looks.next(later(99)), looks.next_alarm()), (None, Some(later(100))));
-        looks.ring(later(100));
-        assert_eq!(looks.next(later(100)), Some(account("a")));
-        looks.request_soon(account("a"), later(101)); // during its scan
-        looks.done(&account("a"), later(102), Some(Duration::from_secs(2)));
-        assert_eq!(looks.next_alarm(), Some(later(201)), "the earlier one");
-        looks.request(account("a")); // the session has ended
-        assert_eq!(looks.next(later(103)), Some(account("a")));
-        assert_eq!(looks.next_alarm(), None, "that scan covers the change");
+        schedule.request_soon(account("a"), now);
+        schedule.request_soon(account("a"), later(99));
+        schedule.enqueue_due(later(99));
+        assert_eq!(
+            (schedule.begin_next(later(99)), schedule.next_alarm()),
+            (None, Some(later(100)))
+        );
+        schedule.enqueue_due(later(100));
+        assert_eq!(schedule.begin_next(later(100)), Some(account("a")));
+        schedule.request_soon(account("a"), later(101)); // during its scan
+        schedule.finish(&account("a"), later(102), Some(Duration::from_secs(2)));
+        assert_eq!(schedule.next_alarm(), Some(later(201)), "the earlier one");
+        schedule.request(account("a")); // the session has ended
+        assert_eq!(schedule.begin_next(later(103)), Some(account("a")));
+        assert_eq!(schedule.next_alarm(), None, "that scan covers the change");
     }
 
     #[test]
-    fn looks_of_which_none_comes_back_hang() {
-        let (mut looks, now) = (Looks::default(), Instant::now());
-        let ids: Vec<_> = (0..=SIDE_BY_SIDE).map(|n| account(&format!("a{n}"))).collect();
-        ids.iter().for_each(|id| looks.request(id.clone()));
-        assert_eq!(looks.next(now), Some(ids[0].clone()));
-        assert!(!looks.hang(now + HANGS), "another one may begin");
-        for id in &ids[1..SIDE_BY_SIDE] {
-            assert_eq!(looks.next(now + HANGS).as_ref(), Some(id));
+    fn scans_that_never_return_hang() {
+        let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
+        let ids: Vec<_> = (0..=PARALLEL).map(|n| account(&format!("a{n}"))).collect();
+        ids.iter().for_each(|id| schedule.request(id.clone()));
+        assert_eq!(schedule.begin_next(now), Some(ids[0].clone()));
+        assert!(!schedule.check_hang(now + HANGS), "another one may begin");
+        for id in &ids[1..PARALLEL] {
+            assert_eq!(schedule.begin_next(now + HANGS).as_ref(), Some(id));
         }
-        assert_eq!(looks.next(now + HANGS), None, "all slots are taken");
-        assert!(!looks.hang(now + HANGS));
-        assert!(looks.hang(now + 2 * HANGS));
-        looks.done(&ids[0], now + 2 * HANGS, None);
-        assert!(!looks.hang(now + 2 * HANGS));
+        assert_eq!(schedule.begin_next(now + HANGS), None, "all slots are taken");
+        assert!(!schedule.check_hang(now + HANGS));
+        assert!(schedule.check_hang(now + 2 * HANGS));
+        schedule.finish(&ids[0], now + 2 * HANGS, None);
+        assert!(!schedule.check_hang(now + 2 * HANGS));
     }
 }

@@ -1,5 +1,8 @@
-//! When accounts are scanned, surveyed, and sent progress reports. Pure.
+//! Decisions about time: when accounts are scanned, surveyed and sent progress reports, how many
+//! imports run, and how often the supervisor's loop runs. Pure.
 
 pub mod intake;
 pub mod progress;
+pub mod run_slots;
 pub mod survey;
+pub mod tick;

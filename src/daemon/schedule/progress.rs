@@ -18,7 +18,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Decides when the next round begins.
 #[derive(Debug)]
-pub struct Telling {
+pub struct ProgressSchedule {
     /// `None` while a round is running.
     next: Option<Instant>,
     /// No round begins before this, even if a new import waits.
@@ -27,11 +27,11 @@ pub struct Telling {
     /// Pause after the current or last round.
     pause: Duration,
     /// Whether an import was queued during the current round.
-    again: bool,
+    is_requested: bool,
     is_busy: bool,
 }
 
-impl Telling {
+impl ProgressSchedule {
     /// Schedules rounds at least once per `still_processing_every`.
     pub fn new(still_processing_every: Duration) -> Self {
         let period = PERIOD.min(still_processing_every);
@@ -41,7 +41,7 @@ impl Telling {
             rests_until: now,
             period,
             pause: Duration::ZERO,
-            again: false,
+            is_requested: false,
             is_busy: false,
         }
     }
@@ -59,20 +59,20 @@ impl Telling {
     }
 
     /// Requests a round soon, for an import queued at `now`.
-    pub fn soon(&mut self, now: Instant) {
+    pub fn request_soon(&mut self, now: Instant) {
         let soon = (now + SOON).max(self.rests_until);
         match &mut self.next {
             Some(next) if (now..soon).contains(next) => {}
             Some(next) => *next = soon,
-            None => self.again = true,
+            None => self.is_requested = true,
         }
     }
 
     /// Notes that the round has ended.
-    pub fn done(&mut self, now: Instant) {
-        let again = std::mem::take(&mut self.again);
+    pub fn finish(&mut self, now: Instant) {
+        let is_requested = std::mem::take(&mut self.is_requested);
         self.rests_until = now + self.pause;
-        let pause = if again { SOON } else { self.period };
+        let pause = if is_requested { SOON } else { self.period };
         self.next = Some((now + pause).max(self.rests_until));
     }
 
@@ -87,54 +87,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_round_at_a_time_and_none_for_nothing() {
-        let mut telling = Telling::new(Duration::from_secs(3600));
+    fn rounds_run_one_by_one_with_imports_only() {
+        let mut schedule = ProgressSchedule::new(Duration::from_secs(3600));
         let now = Instant::now();
-        assert!(!telling.begin(now, 0));
-        assert_eq!(telling.next(), None);
-        assert!(telling.begin(now, 1));
-        assert!(!telling.begin(now, 1), "a round is running");
-        telling.done(now);
-        assert_eq!(telling.next(), Some(now + PERIOD));
-        assert!(!telling.begin(now, 1));
-        assert!(telling.begin(now + PERIOD, 1));
+        assert!(!schedule.begin(now, 0));
+        assert_eq!(schedule.next(), None);
+        assert!(schedule.begin(now, 1));
+        assert!(!schedule.begin(now, 1), "a round is running");
+        schedule.finish(now);
+        assert_eq!(schedule.next(), Some(now + PERIOD));
+        assert!(!schedule.begin(now, 1));
+        assert!(schedule.begin(now + PERIOD, 1));
     }
 
     #[test]
     fn the_pause_is_longer_when_many_imports_wait() {
-        let mut telling = Telling::new(Duration::from_secs(3600));
+        let mut schedule = ProgressSchedule::new(Duration::from_secs(3600));
         let now = Instant::now();
         let (two, five) = (Duration::from_secs(2), Duration::from_secs(5));
-        for (imports, next, after_news) in [
+        for (imports, next, after_request) in [
             (1, PERIOD, SOON),
             (400, two, two),
             (1000, five, five),
             (usize::MAX, MAX_PAUSE, MAX_PAUSE),
         ] {
-            assert!(telling.begin(now, imports));
-            telling.done(now);
-            assert_eq!(telling.next(), Some(now + next), "{imports}");
-            telling.soon(now);
-            assert_eq!(telling.next(), Some(now + after_news), "{imports}");
-            telling.next = Some(now);
+            assert!(schedule.begin(now, imports));
+            schedule.finish(now);
+            assert_eq!(schedule.next(), Some(now + next), "{imports}");
+            schedule.request_soon(now);
+            assert_eq!(schedule.next(), Some(now + after_request), "{imports}");
+            schedule.next = Some(now);
         }
     }
 
     #[test]
-    fn what_is_new_is_told_of_soon_but_not_at_once() {
-        let mut telling = Telling::new(Duration::from_secs(1));
+    fn a_new_import_is_reported_after_a_delay() {
+        let mut schedule = ProgressSchedule::new(Duration::from_secs(1));
         let now = Instant::now();
-        assert!(telling.begin(now, 1));
-        telling.soon(now);
-        telling.done(now);
-        assert!(!telling.begin(now, 1));
-        assert!(telling.begin(now + SOON, 1));
-        telling.done(now);
-        assert!(telling.begin(now + Duration::from_secs(1), 1), "as often as still_processing");
-        telling.done(now);
+        assert!(schedule.begin(now, 1));
+        schedule.request_soon(now);
+        schedule.finish(now);
+        assert!(!schedule.begin(now, 1));
+        assert!(schedule.begin(now + SOON, 1));
+        schedule.finish(now);
+        assert!(schedule.begin(now + Duration::from_secs(1), 1), "as often as still_processing");
+        schedule.finish(now);
         let later = now + Duration::from_secs(60);
-        telling.soon(later);
-        assert!(!telling.begin(later, 1), "after an idle time too");
-        assert!(telling.begin(later + SOON, 1));
+        schedule.request_soon(later);
+        assert!(!schedule.begin(later, 1), "after an idle time too");
+        assert!(schedule.begin(later + SOON, 1));
     }
 }

@@ -9,14 +9,14 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// The requested kind of survey. Two requests are merged into one that covers both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    accounts: When,
-    look_at_all: bool,
+pub struct SurveyRequest {
+    accounts: AccountsRead,
+    scan_all: bool,
 }
 
-/// When a survey reads the accounts.
+/// On which condition a survey reads the accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum When {
+enum AccountsRead {
     #[default]
     Never,
     /// If another process changed the state database.
@@ -24,80 +24,80 @@ enum When {
     Always,
 }
 
-impl Wanted {
-    const NOTHING: Self = Self { accounts: When::Never, look_at_all: false };
+impl SurveyRequest {
+    const NONE: Self = Self { accounts: AccountsRead::Never, scan_all: false };
     /// A survey if another process changed the state database.
-    pub const IF_CHANGED: Self = Self { accounts: When::IfChanged, ..Self::NOTHING };
+    pub const IF_CHANGED: Self = Self { accounts: AccountsRead::IfChanged, ..Self::NONE };
     /// A survey in any case.
-    pub const SURVEY: Self = Self { accounts: When::Always, ..Self::NOTHING };
+    pub const SURVEY: Self = Self { accounts: AccountsRead::Always, ..Self::NONE };
     /// The regular rescan: a survey if something changed, and a scan of every account.
-    pub const RESCAN: Self = Self { look_at_all: true, ..Self::IF_CHANGED };
+    pub const RESCAN: Self = Self { scan_all: true, ..Self::IF_CHANGED };
     /// A survey in any case, and a scan of every account.
-    pub const LOOK_AT_ALL: Self = Self { look_at_all: true, ..Self::SURVEY };
+    pub const SCAN_ALL: Self = Self { scan_all: true, ..Self::SURVEY };
 
-    fn and(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         let accounts = self.accounts.max(other.accounts);
-        Self { accounts, look_at_all: self.look_at_all || other.look_at_all }
+        Self { accounts, scan_all: self.scan_all || other.scan_all }
     }
 }
 
 /// A survey that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct SurveyOrder {
     /// The version of the state database whose accounts are known.
     pub known: Option<i64>,
     /// Whether every account is to be scanned.
-    pub look_at_all: bool,
+    pub scan_all: bool,
 }
 
 /// The pending request and the running survey.
 #[derive(Debug, Default)]
-pub struct Surveys {
-    wanted: Wanted,
-    under_way: Option<Wanted>,
+pub struct SurveySchedule {
+    requested: SurveyRequest,
+    running: Option<SurveyRequest>,
     not_before: Option<Instant>,
     known: Option<i64>,
 }
 
-impl Surveys {
+impl SurveySchedule {
     /// Requests a survey.
-    pub fn want(&mut self, wanted: Wanted) {
-        self.wanted = self.wanted.and(wanted);
+    pub fn request(&mut self, requested: SurveyRequest) {
+        self.requested = self.requested.merge(requested);
     }
 
     /// Whether a request is pending.
-    pub fn is_wanted(&self) -> bool {
-        self.wanted != Wanted::NOTHING
+    pub fn is_requested(&self) -> bool {
+        self.requested != SurveyRequest::NONE
     }
 
     /// Begins the pending survey, if it may begin at `now`.
-    pub fn begin(&mut self, now: Instant) -> Option<Order> {
+    pub fn begin(&mut self, now: Instant) -> Option<SurveyOrder> {
         let waits = self.not_before.is_some_and(|at| at > now);
-        if self.under_way.is_some() || self.wanted == Wanted::NOTHING || waits {
+        if self.running.is_some() || self.requested == SurveyRequest::NONE || waits {
             return None;
         }
-        let wanted = std::mem::take(&mut self.wanted);
-        self.under_way = Some(wanted);
-        let known = self.known.filter(|_| wanted.accounts == When::IfChanged);
-        Some(Order { known, look_at_all: wanted.look_at_all })
+        let requested = std::mem::take(&mut self.requested);
+        self.running = Some(requested);
+        let known = self.known.filter(|_| requested.accounts == AccountsRead::IfChanged);
+        Some(SurveyOrder { known, scan_all: requested.scan_all })
     }
 
     /// Notes that a survey of this version of the state database has ended. Returns whether the
     /// version is new.
-    pub fn done(&mut self, version: i64) -> bool {
-        self.under_way = None;
+    pub fn finish(&mut self, version: i64) -> bool {
+        self.running = None;
         self.known.replace(version) != Some(version)
     }
 
     /// Notes that the survey found no change.
-    pub fn unchanged(&mut self) {
-        self.under_way = None;
+    pub fn finish_unchanged(&mut self) {
+        self.running = None;
     }
 
     /// Notes that the survey failed: its request is pending again.
-    pub fn failed(&mut self, now: Instant) {
-        if let Some(wanted) = self.under_way.take() {
-            self.want(wanted);
+    pub fn fail(&mut self, now: Instant) {
+        if let Some(requested) = self.running.take() {
+            self.request(requested);
         }
         self.not_before = Some(now + PAUSE);
     }
@@ -108,46 +108,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_during_a_survey_makes_one_more() {
-        let (mut surveys, now) = (Surveys::default(), Instant::now());
-        assert_eq!(surveys.begin(now), None);
-        surveys.want(Wanted::LOOK_AT_ALL);
-        surveys.want(Wanted::IF_CHANGED);
-        assert_eq!(surveys.begin(now), Some(Order { known: None, look_at_all: true }));
-        surveys.want(Wanted::IF_CHANGED);
-        assert_eq!(surveys.begin(now), None, "one at a time");
-        assert!(surveys.done(7));
-        assert_eq!(surveys.begin(now), Some(Order { known: Some(7), look_at_all: false }));
-        surveys.unchanged();
-        surveys.want(Wanted::SURVEY);
-        assert_eq!(surveys.begin(now), Some(Order { known: None, look_at_all: false }));
-        assert!(!surveys.done(7));
-        assert_eq!(surveys.begin(now), None);
+    fn a_request_during_a_survey_makes_one_more() {
+        let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
+        assert_eq!(schedule.begin(now), None);
+        schedule.request(SurveyRequest::SCAN_ALL);
+        schedule.request(SurveyRequest::IF_CHANGED);
+        assert_eq!(schedule.begin(now), Some(SurveyOrder { known: None, scan_all: true }));
+        schedule.request(SurveyRequest::IF_CHANGED);
+        assert_eq!(schedule.begin(now), None, "one at a time");
+        assert!(schedule.finish(7));
+        assert_eq!(schedule.begin(now), Some(SurveyOrder { known: Some(7), scan_all: false }));
+        schedule.finish_unchanged();
+        schedule.request(SurveyRequest::SURVEY);
+        assert_eq!(schedule.begin(now), Some(SurveyOrder { known: None, scan_all: false }));
+        assert!(!schedule.finish(7));
+        assert_eq!(schedule.begin(now), None);
     }
 
     #[test]
-    fn a_rescan_goes_by_what_is_known_unless_more_is_wanted() {
-        let (mut surveys, now) = (Surveys::default(), Instant::now());
-        surveys.want(Wanted::RESCAN);
-        assert_eq!(surveys.begin(now), Some(Order { known: None, look_at_all: true }), "the first");
-        surveys.done(7);
-        surveys.want(Wanted::RESCAN);
-        surveys.want(Wanted::IF_CHANGED);
-        assert_eq!(surveys.begin(now), Some(Order { known: Some(7), look_at_all: true }));
-        surveys.want(Wanted::RESCAN);
-        surveys.want(Wanted::SURVEY);
-        surveys.failed(now);
-        let order = surveys.begin(now + PAUSE);
-        assert_eq!(order, Some(Order { known: None, look_at_all: true }));
+    fn a_rescan_uses_the_known_version() {
+        let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
+        schedule.request(SurveyRequest::RESCAN);
+        assert_eq!(
+            schedule.begin(now),
+            Some(SurveyOrder { known: None, scan_all: true }),
+            "the first"
+        );
+        schedule.finish(7);
+        schedule.request(SurveyRequest::RESCAN);
+        schedule.request(SurveyRequest::IF_CHANGED);
+        assert_eq!(schedule.begin(now), Some(SurveyOrder { known: Some(7), scan_all: true }));
+        schedule.request(SurveyRequest::RESCAN);
+        schedule.request(SurveyRequest::SURVEY);
+        schedule.fail(now);
+        let order = schedule.begin(now + PAUSE);
+        assert_eq!(order, Some(SurveyOrder { known: None, scan_all: true }));
     }
 
     #[test]
-    fn one_that_failed_stays_wanted_and_waits() {
-        let (mut surveys, now) = (Surveys::default(), Instant::now());
-        surveys.want(Wanted::LOOK_AT_ALL);
-        let order = surveys.begin(now);
-        surveys.failed(now);
-        assert_eq!(surveys.begin(now), None);
-        assert_eq!(surveys.begin(now + PAUSE), order);
+    fn a_failed_survey_is_repeated_after_a_pause() {
+        let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
+        schedule.request(SurveyRequest::SCAN_ALL);
+        let order = schedule.begin(now);
+        schedule.fail(now);
+        assert_eq!(schedule.begin(now), None);
+        assert_eq!(schedule.begin(now + PAUSE), order);
     }
 }

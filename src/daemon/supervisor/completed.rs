@@ -7,32 +7,32 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 
-use super::super::free_space::{Change, Room};
-use super::super::jobs::{Done, Run};
-use super::super::schedule::survey::Wanted;
 use super::Supervisor;
 use crate::account::AccountId;
-use crate::import::{Ended, IntakeError, Looked, RunError, Survey};
+use crate::daemon::free_space::{DiskSpace, QueueChange};
+use crate::daemon::jobs::{ActiveRun, JobResult};
+use crate::daemon::schedule::survey::SurveyRequest;
+use crate::import::{IntakeError, RunError, RunOutcome, ScanOutcome, Survey};
 use crate::sanitize::chain;
 use crate::state;
 
 /// Interval of the sweep.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Pause after a failed scan.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+const RESCAN_AFTER_ERROR: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     /// Handles the result of one job.
-    pub(super) fn done(&mut self, done: Result<Done, JoinError>) {
-        match done {
-            Ok(Done::Survey(surveyed)) => self.surveyed(surveyed),
-            Ok(Done::Look(account, looked)) => self.looked(account, looked),
-            Ok(Done::Run(run, ended)) => self.ended(run, ended),
-            Ok(Done::Space(rooms, told)) => self.measured(&rooms, told),
-            Ok(Done::PutBack) => self.putting_back = false,
-            Ok(Done::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
-            Ok(Done::Told(deliver)) => {
-                self.telling.done(Instant::now());
+    pub(super) fn handle(&mut self, result: Result<JobResult, JoinError>) {
+        match result {
+            Ok(JobResult::Survey(survey)) => self.handle_survey(survey),
+            Ok(JobResult::Scan(account, outcome)) => self.handle_scan(account, outcome),
+            Ok(JobResult::Run(run, outcome)) => self.handle_run(run, outcome),
+            Ok(JobResult::Space(disks, written)) => self.handle_space(&disks, written),
+            Ok(JobResult::Requeued) => self.is_requeuing = false,
+            Ok(JobResult::Sweep) => self.sweep_at = Some(Instant::now() + SWEEP_EVERY),
+            Ok(JobResult::Progress(deliver)) => {
+                self.progress.finish(Instant::now());
                 if deliver {
                     self.wake_relay.notify_one();
                 }
@@ -44,76 +44,76 @@ impl Supervisor {
 
     /// Handles a survey: queues what other processes changed (`account add`, `import retry`) and
     /// what a crash or an error left.
-    fn surveyed(&mut self, surveyed: Option<state::Result<Option<Survey>>>) {
-        let survey = match surveyed {
-            Some(Ok(None)) => return self.surveys.unchanged(),
+    fn handle_survey(&mut self, result: Option<state::Result<Option<Survey>>>) {
+        let survey = match result {
+            Some(Ok(None)) => return self.surveys.finish_unchanged(),
             Some(Ok(Some(survey))) => survey,
             failed => {
                 if let Some(Err(error)) = failed {
                     tracing::error!("cannot survey accounts and imports: {}", chain(&error));
                 }
-                return self.surveys.failed(Instant::now());
+                return self.surveys.fail(Instant::now());
             }
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
-        survey.leftover.into_iter().for_each(|account| self.looks.request(account));
+        survey.leftover.into_iter().for_each(|account| self.intake.request(account));
         // Watches are set before the scans, so that no upload is missed in between.
         let new = match &survey.accounts {
-            Some(accounts) => self.ears.follow(accounts),
-            None => self.ears.renew(&survey.stirred),
+            Some(accounts) => self.watcher.follow(accounts),
+            None => self.watcher.renew(&survey.to_scan),
         };
-        new.into_iter().chain(survey.stirred).for_each(|account| self.looks.request(account));
-        if self.surveys.done(survey.version) {
+        new.into_iter().chain(survey.to_scan).for_each(|account| self.intake.request(account));
+        if self.surveys.finish(survey.version) {
             self.wake_relay.notify_one();
         }
     }
 
     /// Handles a measurement of free space: holds the queue or releases it.
-    pub(super) fn measured(&mut self, rooms: &[Room], told: usize) {
-        let change = self.space.done(rooms, told, Instant::now(), state::now());
-        crate::metrics::set_queue_held(self.space.is_held());
-        if let Some(Change::Released(held)) = change {
+    pub(super) fn handle_space(&mut self, disks: &[DiskSpace], written: usize) {
+        let change = self.free_space.finish(disks, written, Instant::now(), state::now());
+        crate::metrics::set_queue_held(self.free_space.is_held());
+        if let Some(QueueChange::Released(held)) = change {
             // Only the held time is added to the retry windows. With a whole new window, an import
             // that fills the disk and frees it when it fails would be tried forever.
-            self.engine.excuse_troubles(held);
+            self.importer.extend_retry_windows(held);
         }
     }
 
-    fn looked(&mut self, account: AccountId, looked: Result<Looked, IntakeError>) {
-        let again = match looked {
-            Ok(looked) => {
-                if !looked.queued.is_empty() {
-                    self.telling.soon(Instant::now());
+    fn handle_scan(&mut self, account: AccountId, result: Result<ScanOutcome, IntakeError>) {
+        let rescan_after = match result {
+            Ok(outcome) => {
+                if !outcome.queued.is_empty() {
+                    self.progress.request_soon(Instant::now());
                 }
-                if looked.begun {
+                if outcome.has_begun {
                     self.wake_relay.notify_one();
                 }
-                looked.queued.into_iter().for_each(|import| self.queue.add(import));
-                looked.again
+                outcome.queued.into_iter().for_each(|import| self.queue.add(import));
+                outcome.rescan_after
             }
             Err(error) => {
                 crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
-                self.surveys.want(Wanted::SURVEY); // finds what the scan has queued
-                Some(LOOK_AGAIN)
+                self.surveys.request(SurveyRequest::SURVEY); // finds what the scan has queued
+                Some(RESCAN_AFTER_ERROR)
             }
         };
-        self.looks.done(&account, Instant::now(), again);
+        self.intake.finish(&account, Instant::now(), rescan_after);
     }
 
-    fn ended(&mut self, run: Run, ended: Result<Ended, RunError>) {
+    fn handle_run(&mut self, run: ActiveRun, result: Result<RunOutcome, RunError>) {
         let import = run.import;
         self.running.remove(&import.account);
-        match ended {
-            Ok(Ended::Finished | Ended::Stopped) => self.queue.ended(&import.account),
-            Ok(Ended::Again(pause)) => self.queue.put_back(import, Instant::now() + pause),
+        match result {
+            Ok(RunOutcome::Finished | RunOutcome::Stopped) => self.queue.finish(&import.account),
+            Ok(RunOutcome::Retry(pause)) => self.queue.requeue(import, Instant::now() + pause),
             Err(error) => {
                 tracing::error!(account = %import.account, import = %import.id, "{}", chain(&error));
                 match error {
-                    RunError::Unknown(_) => self.queue.ended(&import.account),
+                    RunError::Unknown(_) => self.queue.finish(&import.account),
                     _ => {
-                        let again = Instant::now() + self.engine.pause_after_error(&import.id);
-                        self.queue.put_back(import, again);
+                        let again = Instant::now() + self.importer.pause_after_error(&import.id);
+                        self.queue.requeue(import, again);
                     }
                 }
             }

@@ -7,109 +7,109 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::{jobs, run_slots};
 use super::Supervisor;
 use crate::account::AccountId;
-use crate::daemon::jobs::Run;
-use crate::import::run::queue::Weight;
+use crate::daemon::jobs::{self, ActiveRun, JobResult};
+use crate::daemon::schedule::run_slots;
+use crate::import::{Importer, Weight};
 
 impl Supervisor {
+    /// Starts every job that can begin at `now`.
     pub(super) fn start_work(&mut self, now: Instant) {
         self.start_survey(now);
-        self.looks.ring(now);
-        if !self.space.is_held() && self.knows_room(now) {
+        self.intake.enqueue_due(now);
+        if !self.free_space.is_held() && self.is_space_known(now) {
             self.start_imports(now);
-            self.start_looks(now);
+            self.start_scans(now);
         }
-        if self.space.is_held() {
-            self.start_putting_back();
+        if self.free_space.is_held() {
+            self.start_requeuing();
         }
-        self.start_telling(now);
+        self.start_progress_round(now);
     }
 
     /// While the queue is held, requeues imports that began with their claim and don't run yet.
-    fn start_putting_back(&mut self) {
-        if self.engine.has_begun() && !std::mem::replace(&mut self.putting_back, true) {
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || jobs::put_back_begun(&engine));
+    fn start_requeuing(&mut self) {
+        if self.importer.has_early_starts() && !std::mem::replace(&mut self.is_requeuing, true) {
+            self.spawn(jobs::requeue_early_starts);
         }
     }
 
     /// Whether free space was measured recently. If not, and something waits to begin, starts a
     /// measurement.
-    fn knows_room(&mut self, now: Instant) -> bool {
-        let is_known = self.space.is_known(now);
-        if !is_known && (self.looks.is_busy() || self.queue.waiting() > 0) {
-            self.start_measuring(now);
+    fn is_space_known(&mut self, now: Instant) -> bool {
+        let is_known = self.free_space.is_known(now);
+        if !is_known && (self.intake.is_busy() || self.queue.waiting() > 0) {
+            self.start_measurement(now);
         }
         is_known
     }
 
-    pub(super) fn start_measuring(&mut self, now: Instant) {
-        if let Some(untold) = self.space.begin(now) {
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || jobs::space(&engine, untold));
+    pub(super) fn start_measurement(&mut self, now: Instant) {
+        if let Some(pending) = self.free_space.begin(now) {
+            self.spawn(move |importer| jobs::measure_space(importer, pending));
         }
     }
 
     fn start_survey(&mut self, now: Instant) {
         if let Some(order) = self.surveys.begin(now) {
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || jobs::survey(&engine, order));
+            self.spawn(move |importer| jobs::survey(importer, order.known, order.scan_all));
         }
     }
 
-    fn start_looks(&mut self, now: Instant) {
-        while let Some(account) = self.looks.next(now) {
+    fn start_scans(&mut self, now: Instant) {
+        while let Some(account) = self.intake.begin_next(now) {
             let may_begin = self.may_begin(&account);
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || jobs::look(&engine, account, may_begin));
+            self.spawn(move |importer| jobs::scan(importer, account, may_begin));
         }
     }
 
     /// Whether a light import of `account`, which is about to be scanned, may begin with its claim:
     /// no import waits, and a slot stays free even if every other running scan takes one.
     fn may_begin(&self, account: &AccountId) -> bool {
-        let workers = self.engine.config.imports.worker_count();
-        let looks = (1..self.looks.under_way()).map(|_| (Weight::Light, Duration::ZERO));
+        let workers = self.importer.context.config.imports.worker_count();
+        let scans = (1..self.intake.running()).map(|_| (Weight::Light, Duration::ZERO));
         self.queue.waiting() == 0
             && !self.running.contains_key(account)
-            && run_slots::is_free(workers, Weight::Light, in_work(&self.running).chain(looks))
+            && run_slots::is_free(workers, Weight::Light, weights(&self.running).chain(scans))
     }
 
     fn start_imports(&mut self, now: Instant) {
-        let workers = self.engine.config.imports.worker_count();
+        let workers = self.importer.context.config.imports.worker_count();
         while let Some(import) = self
             .queue
-            .next(now, |weight| run_slots::is_free(workers, weight, in_work(&self.running)))
+            .start_next(now, |weight| run_slots::is_free(workers, weight, weights(&self.running)))
         {
-            let run = Run { import, since: Instant::now(), monitor: Arc::default() };
+            let run = ActiveRun { import, since: Instant::now(), monitor: Arc::default() };
             self.running.insert(run.import.account.clone(), run.clone());
-            let engine = Arc::clone(&self.engine);
             let wake_relay = Arc::clone(&self.wake_relay);
-            self.tasks.spawn_blocking(move || jobs::run(&engine, run, &|| wake_relay.notify_one()));
+            self.spawn(move |importer| jobs::run(importer, run, &|| wake_relay.notify_one()));
         }
     }
 
     pub(super) fn start_sweep(&mut self) {
         self.sweep_at = None;
-        let engine = Arc::clone(&self.engine);
-        self.tasks.spawn_blocking(move || jobs::sweep(&engine));
+        self.spawn(jobs::sweep);
     }
 
-    fn start_telling(&mut self, now: Instant) {
+    fn start_progress_round(&mut self, now: Instant) {
         let imports = self.running.len() + self.queue.waiting();
-        if self.telling.begin(now, imports) {
+        if self.progress.begin(now, imports) {
             let runs = self.running.values();
             let running: Vec<_> =
                 runs.map(|r| (r.import.id.clone(), Arc::clone(&r.monitor))).collect();
-            let engine = Arc::clone(&self.engine);
-            self.tasks.spawn_blocking(move || jobs::tell(&engine, &running));
+            self.spawn(move |importer| jobs::report_progress(importer, &running));
         }
+    }
+
+    /// Starts a job on a blocking thread.
+    fn spawn(&mut self, job: impl FnOnce(&Importer) -> JobResult + Send + 'static) {
+        let importer = Arc::clone(&self.importer);
+        self.tasks.spawn_blocking(move || job(&importer));
     }
 }
 
 /// Returns weight and running time of each running import.
-fn in_work(running: &HashMap<AccountId, Run>) -> impl Iterator<Item = (Weight, Duration)> {
+fn weights(running: &HashMap<AccountId, ActiveRun>) -> impl Iterator<Item = (Weight, Duration)> {
     running.values().map(|run| (run.import.weight, run.since.elapsed()))
 }

@@ -1,12 +1,12 @@
 //! The supervisor: the loop that turns wake-ups into scans and imports, and feeds the watchdog.
 //!
-//! It decides nothing about files or records. `Looks` and `Queue` decide what is next, `starting`
-//! starts it on a blocking thread, and `done` handles its result. Nothing here waits for a disk or
-//! a lock (setting an inotify watch resolves one path). So if the loop stops, the watchdog should
-//! end the process; the same holds if all scans hang.
+//! It decides nothing about files or records. The schedules and the queue decide what is next,
+//! `dispatch` starts it on a blocking thread, and `completed` handles its result. Nothing here
+//! waits for a disk or a lock (setting an inotify watch resolves one path). So if the loop stops,
+//! the watchdog should end the process; the same holds if all scans hang.
 
-pub mod completed;
-pub mod dispatch;
+mod completed;
+mod dispatch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,21 +16,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::free_space;
-use super::free_space::Space;
-use super::jobs;
-use super::jobs::{Done, Run};
-use super::schedule::intake::Looks;
-use super::schedule::progress::Telling;
-use super::schedule::survey::{Surveys, Wanted};
-use super::state_changes::Changes;
-use super::status::status;
-use super::systemd::Notify;
-use super::tick::Pulse;
-use super::watcher::Ears;
+use super::free_space::{self, FreeSpace};
+use super::jobs::{self, ActiveRun, JobResult};
+use super::schedule::intake::IntakeSchedule;
+use super::schedule::progress::ProgressSchedule;
+use super::schedule::survey::{SurveyRequest, SurveySchedule};
+use super::schedule::tick::Tick;
+use super::state_changes::StateChanges;
+use super::systemd::{self, Systemd};
+use super::watcher::AccountWatcher;
 use crate::account::AccountId;
-use crate::import::Engine;
-use crate::import::run::queue::{Queue, Queued};
+use crate::import::{Importer, Queue, Queued};
 use crate::sanitize::chain;
 use crate::spool::{ScanTarget, Watcher};
 
@@ -42,89 +38,91 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The state of the loop.
 pub struct Supervisor {
-    engine: Arc<Engine>,
-    looks: Looks,
+    importer: Arc<Importer>,
+    intake: IntakeSchedule,
     queue: Queue,
-    running: HashMap<AccountId, Run>,
-    tasks: JoinSet<Done>,
+    running: HashMap<AccountId, ActiveRun>,
+    tasks: JoinSet<JobResult>,
     wake_relay: Arc<tokio::sync::Notify>,
-    notify: Notify,
-    surveys: Surveys,
+    systemd: Systemd,
+    surveys: SurveySchedule,
     rescan_at: Instant,
     /// `None` while one is running.
     sweep_at: Option<Instant>,
-    telling: Telling,
-    ears: Ears,
+    progress: ProgressSchedule,
+    watcher: AccountWatcher,
     /// Accounts whose session has ended and had changed files.
     session_ends: UnboundedReceiver<AccountId>,
-    changes: Changes,
+    state_changes: StateChanges,
     /// When the state database was last written to.
     changed_at: Option<Instant>,
-    space: Space,
+    free_space: FreeSpace,
     /// Whether early started imports are being requeued.
-    putting_back: bool,
-    pulse: Pulse,
+    is_requeuing: bool,
+    tick: Tick,
 }
 
 impl Supervisor {
     pub fn new(
-        engine: Arc<Engine>,
+        importer: Arc<Importer>,
         watcher: Watcher,
         session_ends: UnboundedReceiver<AccountId>,
         wake_relay: Arc<tokio::sync::Notify>,
-        notify: Notify,
+        systemd: Systemd,
     ) -> Self {
-        let telling = Telling::new(engine.config.milestones.still_processing_every.get());
-        let rescan_at = Instant::now() + engine.config.pairing.rescan_every.get();
-        let space = Space::new(engine.config.imports.free_space_floor);
-        let changes = Changes::of(&engine.config.paths.state_db());
-        let pulse = Pulse::new(Instant::now(), notify.watchdog());
+        let config = &importer.context.config;
+        let progress = ProgressSchedule::new(config.milestones.still_processing_every.get());
+        let rescan_at = Instant::now() + config.pairing.rescan_every.get();
+        let free_space = FreeSpace::new(config.imports.free_space_floor);
+        let state_changes = StateChanges::watch(&config.paths.state_db());
+        let tick = Tick::new(Instant::now(), systemd.watchdog());
         Self {
-            engine,
-            space,
-            putting_back: false,
-            looks: Looks::default(),
+            importer,
+            free_space,
+            is_requeuing: false,
+            intake: IntakeSchedule::default(),
             queue: Queue::default(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
             wake_relay,
-            notify,
-            surveys: Surveys::default(),
+            systemd,
+            surveys: SurveySchedule::default(),
             rescan_at,
             sweep_at: Some(Instant::now()),
-            telling,
-            ears: Ears::new(watcher),
+            progress,
+            watcher: AccountWatcher::new(watcher),
             session_ends,
-            changes,
+            state_changes,
             changed_at: None,
-            pulse,
+            tick,
         }
     }
 
     /// Runs until `stop` resolves, then lets running imports stop.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
-        self.measured(&free_space::measure(&free_space::folders(&self.engine.config)), 0);
+        let folders = free_space::folders(&self.importer.context.config);
+        self.handle_space(&free_space::measure(&folders), 0);
         // The first survey sets the watches before "ready": later uploads are noticed immediately.
-        self.surveys.want(Wanted::LOOK_AT_ALL);
+        self.surveys.request(SurveyRequest::SCAN_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
-            self.done(Ok(jobs::survey(&self.engine, order)));
+            self.handle(Ok(jobs::survey(&self.importer, order.known, order.scan_all)));
         }
-        self.notify.ready();
+        self.systemd.ready();
         loop {
             let now = Instant::now();
             self.keep_time(now);
             self.start_work(now);
             let runs: Vec<_> = self.running.values().collect();
-            let status = status(&runs, self.queue.waiting(), self.ears.watched());
-            self.notify.status(self.space.explain(status));
+            let status = systemd::describe(&runs, self.queue.waiting(), self.watcher.watched());
+            self.systemd.status(self.free_space.explain(status));
             let alarm = self.next_alarm(now);
             tokio::select! {
                 () = &mut stop => break,
-                looks = self.ears.next() => self.wake(looks),
-                Some(account) = self.session_ends.recv() => self.looks.request(account),
-                () = self.changes.next() => self.changed(),
-                Some(done) = self.tasks.join_next() => self.done(done),
+                wake_ups = self.watcher.next() => self.wake(wake_ups),
+                Some(account) = self.session_ends.recv() => self.intake.request(account),
+                () = self.state_changes.next() => self.state_changed(),
+                Some(result) = self.tasks.join_next() => self.handle(result),
                 () = sleep_until(alarm.into()) => {}
             }
         }
@@ -133,33 +131,33 @@ impl Supervisor {
 
     /// Requests a survey after a write to the state database. The commit may not be visible yet,
     /// because syncing the log takes long; the loop then checks every second for a while.
-    fn changed(&mut self) {
+    fn state_changed(&mut self) {
         self.changed_at = Some(Instant::now());
-        self.surveys.want(Wanted::IF_CHANGED);
+        self.surveys.request(SurveyRequest::IF_CHANGED);
     }
 
-    fn wake(&mut self, looks: Vec<ScanTarget>) {
-        for look in looks {
-            match look {
-                ScanTarget::Account(account) => self.looks.request_soon(account, Instant::now()),
-                ScanTarget::Accounts => self.surveys.want(Wanted::SURVEY),
-                ScanTarget::All => self.surveys.want(Wanted::LOOK_AT_ALL),
+    fn wake(&mut self, wake_ups: Vec<ScanTarget>) {
+        for wake_up in wake_ups {
+            match wake_up {
+                ScanTarget::Account(account) => self.intake.request_soon(account, Instant::now()),
+                ScanTarget::Accounts => self.surveys.request(SurveyRequest::SURVEY),
+                ScanTarget::All => self.surveys.request(SurveyRequest::SCAN_ALL),
             }
         }
     }
 
     /// Starts everything that is due by the clock.
     fn keep_time(&mut self, now: Instant) {
-        if self.pulse.beats(now, self.is_busy()) {
-            if !self.looks.hang(now) {
-                self.notify.beat(now);
+        if self.tick.restart_if_due(now, self.is_busy()) {
+            if !self.intake.check_hang(now) {
+                self.systemd.feed_watchdog(now);
             }
-            self.surveys.want(Wanted::IF_CHANGED);
-            self.start_measuring(now);
+            self.surveys.request(SurveyRequest::IF_CHANGED);
+            self.start_measurement(now);
         }
         if self.rescan_at <= now {
-            self.rescan_at = now + self.engine.config.pairing.rescan_every.get();
-            self.surveys.want(Wanted::RESCAN);
+            self.rescan_at = now + self.importer.context.config.pairing.rescan_every.get();
+            self.surveys.request(SurveyRequest::RESCAN);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.start_sweep();
@@ -170,49 +168,49 @@ impl Supervisor {
     fn is_busy(&self) -> bool {
         !self.running.is_empty()
             || self.queue.waiting() > 0
-            || self.looks.is_busy()
-            || self.surveys.is_wanted()
-            || self.space.is_busy()
-            || !self.changes.are_heard()
+            || self.intake.is_busy()
+            || self.surveys.is_requested()
+            || self.free_space.is_busy()
+            || !self.state_changes.is_working()
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
     /// Returns when the next round is due. `now` is the time that the current round has used.
     fn next_alarm(&self, now: Instant) -> Instant {
         let alarms = [
-            self.looks.next_alarm(),
+            self.intake.next_alarm(),
             self.queue.next_retry(),
-            self.telling.next(),
+            self.progress.next(),
             Some(self.rescan_at),
             self.sweep_at,
         ];
         // A due retry that can't begin, because no slot is free, must not spin the loop.
         let to_come = alarms.into_iter().flatten().filter(|at| *at > now);
-        to_come.fold(self.pulse.next(self.is_busy()), Instant::min)
+        to_come.fold(self.tick.next(self.is_busy()), Instant::min)
     }
 
     /// Stops running imports: they are requeued, and nothing of them is stored.
     async fn finish(mut self) {
         tracing::info!("stopping");
-        self.notify.stopping();
+        self.systemd.stopping();
         for run in self.running.values() {
             run.monitor.stop();
         }
-        let (tasks, engine) = (&mut self.tasks, Arc::clone(&self.engine));
-        let put_back = || {
-            let engine = Arc::clone(&engine);
-            tokio::task::spawn_blocking(move || jobs::put_back_begun(&engine))
+        let (tasks, importer) = (&mut self.tasks, Arc::clone(&self.importer));
+        let requeue = || {
+            let importer = Arc::clone(&importer);
+            tokio::task::spawn_blocking(move || jobs::requeue_early_starts(&importer))
         };
         let all = async {
-            drop(put_back().await); // it logs its own errors
-            while let Some(done) = tasks.join_next().await {
-                if let Ok(Done::Run(run, Err(error))) = done {
+            drop(requeue().await); // it logs its own errors
+            while let Some(result) = tasks.join_next().await {
+                if let Ok(JobResult::Run(run, Err(error))) = result {
                     let Queued { account, id, .. } = run.import;
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
             // Requeues what the last scans have begun.
-            drop(put_back().await);
+            drop(requeue().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
             tracing::warn!("an import did not stop in time; it runs again at the next start");

@@ -7,86 +7,78 @@
 
 use jiff::Timestamp;
 
+use super::empty_accounts::EmptyAccounts;
 use crate::account::AccountId;
 use crate::config::Limits;
-use crate::import::{Engine, IntakeError};
+use crate::import::context::Context;
 use crate::sanitize::chain;
 use crate::spool::{FolderError, IncomingUsage, Results, ResultsError};
-use crate::state::{self, activity, incoming_full};
+use crate::state::{self, State, activity, incoming_full};
 
 /// The file in results/ that exists while too much waits. No import's answer has such a name.
 pub const ANSWER: &str = "INCOMING-FULL.txt";
 
-impl Engine {
-    /// Reports to `account` that its incoming exceeds a limit, or is below it again. A file in
-    /// results/ that can't be written is logged, and the next scan tries again.
-    pub fn tell_if_full(
-        &self,
-        account: &AccountId,
-        held: IncomingUsage,
-    ) -> Result<(), IntakeError> {
-        let over = over(held, self.config.limits_of(account));
-        let told = self.state.read(|tx| incoming_full::since(tx, account))?.is_some();
-        let answered = match (&over, told) {
-            (Some(what), false) => self.write_answer(account, what),
-            (None, true) => self.remove_answer(account),
-            _ => return Ok(()),
-        };
-        match answered {
-            Ok(()) => {}
-            // The account is being removed: no partner is left to read it.
-            Err(ResultsError::Folder(FolderError::Missing { .. })) => return Ok(()),
-            Err(error) => {
-                tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
-                self.empties.note(account, None); // so that the next rescan tries again
-                return Ok(());
-            }
+/// Reports to `account` that its incoming exceeds a limit, or is below it again. A file in results/
+/// that can't be written is logged, and the next scan tries again.
+pub(super) fn report(
+    context: &Context,
+    empty_accounts: &EmptyAccounts,
+    account: &AccountId,
+    held: IncomingUsage,
+) -> state::Result<()> {
+    let excess = excess(held, context.config.limits_of(account));
+    let is_reported = context.state.read(|tx| incoming_full::since(tx, account))?.is_some();
+    let results = || Results::open(&context.layout, account);
+    let changed = match (&excess, is_reported) {
+        (Some(what), false) => results().and_then(|r| r.replace(ANSWER, text(what).as_bytes())),
+        (None, true) => results().and_then(|r| r.remove(ANSWER)),
+        _ => return Ok(()),
+    };
+    match changed {
+        Ok(()) => record(&context.state, account, excess.as_deref()),
+        // The account is being removed: no partner is left to read it.
+        Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
+        Err(error) => {
+            tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
+            empty_accounts.record(account, None); // so that the next rescan tries again
+            Ok(())
         }
-        self.note(account, over.as_deref())
-    }
-
-    fn write_answer(&self, account: &AccountId, what: &str) -> Result<(), ResultsError> {
-        Results::open(&self.layout, account)?.replace(ANSWER, text(what).as_bytes())
-    }
-
-    fn remove_answer(&self, account: &AccountId) -> Result<(), ResultsError> {
-        Results::open(&self.layout, account)?.remove(ANSWER)
-    }
-
-    /// Writes the row and the activity log's line in one transaction.
-    fn note(&self, account: &AccountId, over: Option<&str>) -> Result<(), IntakeError> {
-        let at = Timestamp::now();
-        let new = self.state.write(|tx| {
-            let (new, action) = match over {
-                Some(_) => (incoming_full::begin(tx, account, at)?, "incoming.full"),
-                None => (incoming_full::end(tx, account)?, "incoming.below_limit"),
-            };
-            if new {
-                activity::log(tx, at, Some(account), None, action, over.unwrap_or_default())?;
-            }
-            Ok::<_, state::Error>(new)
-        })?;
-        match over {
-            Some(what) if new => tracing::warn!(%account, "too much waits in incoming: {what}"),
-            None if new => tracing::info!(%account, "what waits in incoming is below its limits"),
-            _ => {}
-        }
-        Ok(())
     }
 }
 
+/// Writes the row and the activity log's line in one transaction.
+fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Result<()> {
+    let at = Timestamp::now();
+    let is_new = state.write(|tx| {
+        let (is_new, action) = match excess {
+            Some(_) => (incoming_full::begin(tx, account, at)?, "incoming.full"),
+            None => (incoming_full::end(tx, account)?, "incoming.below_limit"),
+        };
+        if is_new {
+            activity::log(tx, at, Some(account), None, action, excess.unwrap_or_default())?;
+        }
+        Ok::<_, state::Error>(is_new)
+    })?;
+    match excess {
+        Some(what) if is_new => tracing::warn!(%account, "too much waits in incoming: {what}"),
+        None if is_new => tracing::info!(%account, "what waits in incoming is below its limits"),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Describes which limits are exceeded, if any. Pure.
-fn over(held: IncomingUsage, limits: &Limits) -> Option<String> {
-    let mut over = Vec::new();
+fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
+    let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {
-        over.push(format!("more than {} files", limits.max_waiting_files));
+        excess.push(format!("more than {} files", limits.max_waiting_files));
     }
     let max_bytes = limits.max_waiting_bytes.bytes();
     if held.bytes > max_bytes {
         let at_least = if held.cut { "at least " } else { "" };
-        over.push(format!("{at_least}{} bytes, {max_bytes} are allowed", held.bytes));
+        excess.push(format!("{at_least}{} bytes, {max_bytes} are allowed", held.bytes));
     }
-    (!over.is_empty()).then(|| over.join("; "))
+    (!excess.is_empty()).then(|| excess.join("; "))
 }
 
 fn text(what: &str) -> String {
@@ -112,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_which_limit() {
+    fn every_exceeded_limit_is_named() {
         let limits = Limits {
             max_waiting_files: 2,
             max_waiting_bytes: Size::from_bytes(10),
@@ -124,63 +116,64 @@ mod tests {
             (held(1, 11, false), Some("11 bytes, 10 are allowed")),
             (held(3, 11, true), Some("more than 2 files; at least 11 bytes, 10 are allowed")),
         ] {
-            assert_eq!(over(held, &limits).as_deref(), expected, "{held:?}");
+            assert_eq!(excess(held, &limits).as_deref(), expected, "{held:?}");
         }
     }
 
     fn actions(host: &Host) -> Vec<String> {
-        let lines = host.engine.state.read(|tx| activity::recent(tx, Some(&host.account), 100));
+        let lines =
+            host.importer.context.state.read(|tx| activity::recent(tx, Some(&host.account), 100));
         lines.unwrap().into_iter().map(|l| l.action).filter(|a| a.starts_with("incoming")).collect()
     }
 
     #[test]
-    fn an_account_over_its_limit_is_told_once_and_pairs_go_on() {
+    fn a_full_incoming_is_reported_once() {
         let host = Host::with(|config| config.limits.max_waiting_files = 5);
         for n in 0..6 {
             host.put(&format!("junk{n}"), "x");
         }
         let answer = host.results(ANSWER);
         for _ in 0..2 {
-            host.look();
+            host.scan();
             let text = std::fs::read_to_string(&answer).unwrap();
             assert!(text.contains("more than 5 files"), "{text}");
             assert_eq!(actions(&host), ["incoming.full"]);
         }
         std::fs::remove_file(host.incoming().join("junk0")).unwrap();
         for _ in 0..2 {
-            host.look();
+            host.scan();
             assert_eq!(actions(&host), ["incoming.full", "incoming.below_limit"]);
         }
     }
 
     #[test]
-    fn the_answer_goes_when_there_is_less() {
+    fn the_answer_is_removed_below_the_limit() {
         let host = Host::with(|config| config.limits.max_waiting_bytes = Size::from_bytes(10));
         host.put("junk", "more than ten bytes");
-        host.look();
+        host.scan();
         assert!(host.results(ANSWER).exists());
         std::fs::remove_file(host.incoming().join("junk")).unwrap();
-        host.look();
+        host.scan();
         assert!(!host.results(ANSWER).exists());
     }
 
     #[test]
-    fn a_backlog_over_the_limit_is_worked_off() {
+    fn a_backlog_over_the_limit_is_imported() {
         let host = Host::with(|config| config.limits.max_waiting_files = 7);
         for n in 0..20 {
             host.upload(&format!("p{n:02}"), "event", crate::import::tests::host::EVENTS);
         }
         let mut imports = Vec::new();
         while imports.len() < 20 {
-            let looked = host.look();
-            assert!(!looked.queued.is_empty(), "{} taken so far", imports.len());
-            imports.extend(looked.queued);
+            let outcome = host.scan();
+            assert!(!outcome.queued.is_empty(), "{} taken so far", imports.len());
+            imports.extend(outcome.queued);
         }
         for import in &imports {
             let row = host.row(&import.id);
             assert!(row.refusal.is_none(), "{row:?}");
         }
-        host.look();
+        host.scan();
         assert_eq!(actions(&host), ["incoming.full", "incoming.below_limit"]);
     }
 }

@@ -4,12 +4,13 @@
 //! Invariant: a rescan reads the accounts only if another process changed the state database, and
 //! an account whose incoming is still empty costs it one system call.
 
+use super::claims::queue_entry;
+use super::scanner::Scanner;
 use crate::account::AccountId;
+use crate::import::row::ImportRow;
 use crate::import::run::queue::Queued;
-use crate::import::{Engine, ImportRow};
 use crate::report::ImportState;
-use crate::state::accounts::{self, AccountRow};
-use crate::state::{self, imports};
+use crate::state::{self, accounts, imports};
 
 /// The result of a survey.
 #[derive(Debug)]
@@ -19,55 +20,57 @@ pub struct Survey {
     /// The accounts that have folders. `None` if they are those of the survey before.
     pub accounts: Option<Vec<AccountId>>,
     /// Accounts with possible new uploads, if a scan of all accounts was requested.
-    pub stirred: Vec<AccountId>,
+    pub to_scan: Vec<AccountId>,
     /// Every claimed import that has not ended, in the order of claims.
     pub queued: Vec<Queued>,
     /// Removed accounts with an interrupted claim; a scan of such an account ends the claim.
     pub leftover: Vec<AccountId>,
 }
 
-impl Engine {
-    /// Makes a survey; `look_at_all` requests a scan of all accounts.
-    ///
-    /// `known` is the version of the survey before. If no other process has changed the state
-    /// database since, the accounts are not read again; without `look_at_all` the result is then
-    /// `None`.
-    pub fn survey(&self, known: Option<i64>, look_at_all: bool) -> state::Result<Option<Survey>> {
-        let version = self.state.data_version()?;
-        let is_known = known == Some(version);
-        if is_known && !look_at_all {
-            return Ok(None);
-        }
-        let (accounts, rows) = self.state.read(|tx| {
-            let accounts = if is_known { None } else { Some(accounts::list(tx)?) };
-            Ok::<_, state::Error>((accounts, imports::unfinished(tx)?))
-        })?;
-        let accounts = accounts.map(|rows| self.accounts_now(rows));
-        let (claiming, queued): (Vec<ImportRow>, Vec<_>) =
-            rows.into_iter().partition(|row| row.state == ImportState::Claiming);
-        let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
-        leftover.retain(|id| !self.empties.knows(id));
-        leftover.dedup();
-        Ok(Some(Survey {
-            version,
-            accounts,
-            stirred: if look_at_all { self.empties.stirred(&self.layout) } else { Vec::new() },
-            queued: queued.into_iter().map(|r| self.queued(r.account, r.n, r.id)).collect(),
-            leftover,
-        }))
+/// Makes a survey; `scan_all` requests a scan of all accounts.
+///
+/// `known` is the version of the survey before. If no other process has changed the state database
+/// since, the accounts are not read again; without `scan_all` the result is then `None`.
+pub fn survey(
+    scanner: Scanner<'_>,
+    known: Option<i64>,
+    scan_all: bool,
+) -> state::Result<Option<Survey>> {
+    let Scanner { context, memory, audit, .. } = scanner;
+    let version = context.state.data_version()?;
+    let is_known = known == Some(version);
+    if is_known && !scan_all {
+        return Ok(None);
     }
-
-    /// Passes the accounts on to the upload audit and the empty accounts. Returns those that have
-    /// folders.
-    fn accounts_now(&self, rows: Vec<AccountRow>) -> Vec<AccountId> {
-        if let Some(hearing) = self.hearing.get() {
-            hearing.follow(&rows);
+    let (accounts, rows) = context.state.read(|tx| {
+        let accounts = if is_known { None } else { Some(accounts::list(tx)?) };
+        Ok::<_, state::Error>((accounts, imports::unfinished(tx)?))
+    })?;
+    let empty_accounts = &memory.empty_accounts;
+    let accounts = accounts.map(|rows| {
+        if let Some(audit) = audit {
+            audit.set_accounts(&rows);
         }
         let with_user = rows.into_iter().filter(|row| row.uid.is_some());
         let accounts: Vec<_> = with_user.map(|row| row.id).collect();
-        self.empties.keep(&accounts);
+        empty_accounts.set_accounts(&accounts);
         accounts
-    }
+    });
+    let (claiming, queued): (Vec<ImportRow>, Vec<_>) =
+        rows.into_iter().partition(|row| row.state == ImportState::Claiming);
+    let mut leftover: Vec<_> = claiming.into_iter().map(|row| row.account).collect();
+    leftover.retain(|id| !empty_accounts.contains(id));
+    leftover.dedup();
+    Ok(Some(Survey {
+        version,
+        accounts,
+        to_scan: match scan_all {
+            true => empty_accounts.possibly_filled(&context.layout),
+            false => Vec::new(),
+        },
+        queued: queued.into_iter().map(|r| queue_entry(context, r.account, r.n, r.id)).collect(),
+        leftover,
+    }))
 }
 
 #[cfg(test)]
@@ -76,29 +79,29 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn accounts_are_read_again_only_when_somebody_else_changed_something() {
+    fn accounts_are_read_again_after_a_foreign_change() {
         let host = Host::new();
         host.sql("UPDATE account SET uid = 1");
         let all = [host.account.clone()];
-        let first = host.engine.survey(None, true).unwrap().unwrap();
-        assert_eq!((first.accounts.as_deref(), &first.stirred[..]), (Some(&all[..]), &all[..]));
+        let first = host.importer.survey(None, true).unwrap().unwrap();
+        assert_eq!((first.accounts.as_deref(), &first.to_scan[..]), (Some(&all[..]), &all[..]));
         let known = Some(first.version);
-        assert!(host.engine.survey(known, false).unwrap().is_none());
+        assert!(host.importer.survey(known, false).unwrap().is_none());
         host.upload("e", "event", "event_name,identity\nPurchased,a@example.com\n");
         let import = host.claim();
-        let rescan = host.engine.survey(known, true).unwrap().unwrap();
-        assert_eq!((&rescan.accounts, &rescan.stirred[..]), (&None, &all[..]));
+        let rescan = host.importer.survey(known, true).unwrap().unwrap();
+        assert_eq!((&rescan.accounts, &rescan.to_scan[..]), (&None, &all[..]));
         assert_eq!(rescan.queued[0].id, import, "our own changes are reported");
         assert!(rescan.leftover.is_empty());
 
-        let other = State::open(&host.engine.config.paths.state_db()).unwrap();
+        let other = State::open(&host.importer.context.config.paths.state_db()).unwrap();
         other
             .write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch("DELETE FROM account")?))
             .unwrap();
-        for look_at_all in [false, true] {
-            let survey = host.engine.survey(known, look_at_all).unwrap().unwrap();
+        for scan_all in [false, true] {
+            let survey = host.importer.survey(known, scan_all).unwrap().unwrap();
             assert_eq!(survey.accounts.as_deref(), Some(&[][..]));
-            assert!(survey.stirred.is_empty());
+            assert!(survey.to_scan.is_empty());
         }
     }
 }

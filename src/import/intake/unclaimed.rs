@@ -4,63 +4,66 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::import::Engine;
+use crate::import::context::Context;
 use crate::outbox::{FilesUnclaimed, enqueue_unclaimed};
 use crate::spool::{self, ScanResult};
 use crate::state::accounts::AccountRow;
 use crate::state::{self, activity, unclaimed};
 
 /// The most files that one scan reports; the next scan reports more.
-const TOLD_BY_ONE_LOOK: usize = 1000;
+const MAX_PER_SCAN: usize = 1000;
 
-impl Engine {
-    /// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
-    /// gone. After an error nothing is reported, and the next scan tries again.
-    pub fn tell_unclaimed(&self, account: &AccountRow, seen: &ScanResult) -> state::Result<()> {
-        let after = self.config.pairing_of(&account.id).unclaimed_after;
-        let (now, id) = (state::now(), &account.id);
-        let told = self.state.read(|tx| unclaimed::list(tx, id))?;
-        let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
-        // A truncated listing doesn't show what is gone.
-        let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
-        let gone = told.iter().filter(|file| is_gone(&file.name));
-        let gone: Vec<_> = gone.map(|file| &file.name).collect();
-        let known: HashMap<_, _> = told.iter().map(|file| (file.name.as_str(), file)).collect();
-        let new: Vec<_> = match after.is_zero() {
-            true => Vec::new(),
-            false => spool::unclaimed(&seen.snapshot, now, after.get())
-                .into_iter()
-                .filter(|entry| {
-                    known.get(entry.name.as_str()).is_none_or(|told| **told != file(entry))
-                })
-                .take(TOLD_BY_ONE_LOOK)
-                .collect(),
-        };
-        if gone.is_empty() && new.is_empty() {
-            return Ok(());
-        }
-        self.state.write(|tx| {
-            gone.iter().try_for_each(|name| unclaimed::remove(tx, id, name))?;
-            for entry in &new {
-                unclaimed::record_report(tx, id, &file(entry), now)?;
-                activity::log(tx, now, Some(id), None, "file.unclaimed", &entry.name)?;
-            }
-            let told = FilesUnclaimed::new(
-                id,
-                after.get(),
-                new.iter().map(|entry| (entry.name.as_str(), entry.size, entry.ctime)),
-            );
-            match (&account.email, new.is_empty()) {
-                (Some(contact), false) => enqueue_unclaimed(tx, now, id, contact, &told),
-                _ => Ok(()),
-            }
-        })?;
-        for entry in new {
-            tracing::info!(account = %id, "no manifest of {id} has claimed {:?} since {:.0}",
-                entry.name, entry.ctime);
-        }
-        Ok(())
+/// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
+/// gone. After an error nothing is reported, and the next scan tries again.
+pub(super) fn report(
+    context: &Context,
+    account: &AccountRow,
+    seen: &ScanResult,
+) -> state::Result<()> {
+    let after = context.config.pairing_of(&account.id).unclaimed_after;
+    let (now, id) = (state::now(), &account.id);
+    let reported = context.state.read(|tx| unclaimed::list(tx, id))?;
+    let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
+    // A truncated listing doesn't show what is gone.
+    let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
+    let gone = reported.iter().filter(|file| is_gone(&file.name));
+    let gone: Vec<_> = gone.map(|file| &file.name).collect();
+    let known: HashMap<_, _> = reported.iter().map(|file| (file.name.as_str(), file)).collect();
+    let is_new = |entry: &&spool::DirEntry| {
+        known.get(entry.name.as_str()).is_none_or(|reported| **reported != file(entry))
+    };
+    let new: Vec<_> = match after.is_zero() {
+        true => Vec::new(),
+        false => spool::unclaimed(&seen.snapshot, now, after.get())
+            .into_iter()
+            .filter(is_new)
+            .take(MAX_PER_SCAN)
+            .collect(),
+    };
+    if gone.is_empty() && new.is_empty() {
+        return Ok(());
     }
+    context.state.write(|tx| {
+        gone.iter().try_for_each(|name| unclaimed::remove(tx, id, name))?;
+        for entry in &new {
+            unclaimed::record_report(tx, id, &file(entry), now)?;
+            activity::log(tx, now, Some(id), None, "file.unclaimed", &entry.name)?;
+        }
+        let files = FilesUnclaimed::new(
+            id,
+            after.get(),
+            new.iter().map(|entry| (entry.name.as_str(), entry.size, entry.ctime)),
+        );
+        match (&account.email, new.is_empty()) {
+            (Some(contact), false) => enqueue_unclaimed(tx, now, id, contact, &files),
+            _ => Ok(()),
+        }
+    })?;
+    for entry in new {
+        tracing::info!(account = %id, "no manifest of {id} has claimed {:?} since {:.0}",
+            entry.name, entry.ctime);
+    }
+    Ok(())
 }
 
 fn file(entry: &spool::DirEntry) -> unclaimed::UnclaimedRow {

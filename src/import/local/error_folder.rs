@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::Mode;
 
-use crate::import::run::pipeline::Answers;
+use crate::import::run::error_files::ErrorOutput;
 use crate::spool::{Folder, FolderError};
 
 /// The mode of an error file, before the umask.
@@ -23,12 +23,12 @@ const MODE: Mode = Mode::from_bits_truncate(0o666);
 #[derive(Debug, Default)]
 pub struct ErrorFolder {
     folder: Option<Folder>,
-    files: Vec<Pending>,
+    files: Vec<HiddenFile>,
     written: bool,
 }
 
 #[derive(Debug)]
-struct Pending {
+struct HiddenFile {
     file: File,
     hidden: String,
     name: String,
@@ -50,7 +50,7 @@ impl ErrorFolder {
             let name = format!("{stem}.errors.{kind}");
             let hidden = format!(".{name}.tmp");
             let file = handle.replace(&hidden, MODE)?;
-            io::Result::Ok(Pending { file, hidden, path: folder.join(&name), name })
+            io::Result::Ok(HiddenFile { file, hidden, path: folder.join(&name), name })
         };
         let files = vec![pending("csv")?, pending("jsonl")?];
         Ok(Self { folder: Some(handle), files, written: false })
@@ -59,7 +59,7 @@ impl ErrorFolder {
     /// Renames the error files to their final names, if anything was written.
     pub fn keep(self) -> io::Result<()> {
         if let Some(folder) = self.folder.as_ref().filter(|_| self.written) {
-            for Pending { hidden, name, .. } in &self.files {
+            for HiddenFile { hidden, name, .. } in &self.files {
                 folder.rename(hidden, folder, name, RenameFlags::empty())?;
             }
         }
@@ -67,21 +67,21 @@ impl ErrorFolder {
     }
 
     /// Returns the path of the CSV error file, if anything was written.
-    pub fn written(&self) -> Option<String> {
+    pub(super) fn error_file_path(&self) -> Option<String> {
         let error_file = self.files.first()?;
         self.written.then(|| error_file.path.display().to_string())
     }
 
-    fn open(&mut self, place: usize) -> io::Result<Box<dyn Write>> {
+    fn open(&mut self, index: usize) -> io::Result<Box<dyn Write>> {
         self.written = true;
-        match self.files.get(place) {
+        match self.files.get(index) {
             Some(pending) => Ok(Box::new(pending.file.try_clone()?)),
             None => Ok(Box::new(io::sink())),
         }
     }
 }
 
-impl Answers for ErrorFolder {
+impl ErrorOutput for ErrorFolder {
     fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
         self.open(0)
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_an_error_file_is_replaced() {
+    fn a_symbolic_link_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let (target, missing) = (elsewhere.path().join("target"), elsewhere.path().join("missing"));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hard_link_in_the_place_of_an_error_file_is_replaced() {
+    fn a_hard_link_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("target");
         fs::write(&target, "untouched").unwrap();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_a_link_is_refused() {
+    fn a_linked_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::create_dir(&real).unwrap();
@@ -182,7 +182,7 @@ mod tests {
 
     /// The handle keeps the folder that was opened, even if its path is replaced later.
     #[test]
-    fn a_folder_that_is_replaced_by_a_link_is_not_left() {
+    fn the_opened_folder_is_kept_after_a_replacement() {
         let folder = tempfile::tempdir().unwrap();
         let [path, moved, other] = ["path", "moved", "other"].map(|name| folder.path().join(name));
         fs::create_dir(&path).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stays_of_error_files_that_are_not_kept() {
+    fn error_files_that_are_not_kept_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let errors = ErrorFolder::create(folder.path(), "e").unwrap();
         assert_eq!(names(folder.path()), [".e.errors.csv.tmp", ".e.errors.jsonl.tmp"]);

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use self::error_folder::ErrorFolder;
-use super::run::pipeline;
-use super::run::pipeline::{Answers, Outcome, Source, Target};
+use super::context::Context;
+use super::row::{ImportRow, running_report};
+use super::run::error_files::ErrorOutput;
+use super::run::pipeline::{self, DataSource, ImportOutcome, StoreTarget};
 use super::run::progress::Monitor;
-use super::run::transitions;
-use super::{Engine, ImportRow};
+use super::run::store_check;
+use super::run::transitions::{self, TransitionError};
 use crate::account::AccountId;
 use crate::config::Limits;
 use crate::import_id::ImportId;
@@ -27,7 +29,7 @@ use crate::store;
 
 /// A local manifest, with the data file in the same folder.
 #[derive(Debug)]
-pub struct Local {
+pub struct LocalPair {
     folder: PathBuf,
     name: String,
     bytes: Vec<u8>,
@@ -44,12 +46,12 @@ pub enum LocalError {
     #[error(transparent)]
     State(#[from] state::Error),
     #[error(transparent)]
-    Finish(#[from] transitions::FinishError),
+    Transition(#[from] TransitionError),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-impl Local {
+impl LocalPair {
     /// Reads the manifest at `path`: at most one byte more than `limits` allow, so that a longer
     /// one is noticed.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
@@ -106,29 +108,30 @@ impl Local {
     fn run(
         &self,
         limits: &Limits,
-        target: Option<Target<'_>>,
+        target: Option<StoreTarget<'_>>,
         at: Timestamp,
-        answers: &mut dyn Answers,
+        output: &mut dyn ErrorOutput,
         monitor: &Monitor,
-    ) -> Result<(Option<Manifest>, Outcome), pipeline::Stopped> {
+    ) -> Result<(Option<Manifest>, ImportOutcome), pipeline::StopSignal> {
         let manifest = match self.manifest(limits) {
             Ok(manifest) => manifest,
-            Err(failure) => return Ok((None, Outcome::failed(failure))),
+            Err(failure) => return Ok((None, ImportOutcome::failed(failure))),
         };
         let outcome = match self.data(&manifest) {
-            Err(failure) => {
-                Outcome { warnings: manifest.warnings.clone(), ..Outcome::failed(failure) }
-            }
+            Err(failure) => ImportOutcome {
+                warnings: manifest.warnings.clone(),
+                ..ImportOutcome::failed(failure)
+            },
             Ok(data) => {
                 monitor.set_total(data.metadata().map_or(0, |m| m.len()));
-                let source = Source {
+                let source = DataSource {
                     manifest: &manifest,
                     data,
                     limits,
                     processing_time: at.as_second(),
                     unchanged: &|| Ok(()), // the caller's own file
                 };
-                pipeline::run(source, target, answers, monitor)?
+                pipeline::run(source, target, output, monitor)?
             }
         };
         Ok((Some(manifest), outcome))
@@ -137,16 +140,16 @@ impl Local {
 
 /// Validates a local pair and stores nothing. `None` if `monitor` was asked to stop.
 pub fn check(
-    local: &Local,
+    local: &LocalPair,
     limits: &Limits,
-    answers: &mut ErrorFolder,
+    output: &mut ErrorFolder,
     monitor: &Monitor,
 ) -> Option<Report> {
     let at = state::now();
-    let (manifest, outcome) = local.run(limits, None, at, answers, monitor).ok()?;
+    let (manifest, outcome) = local.run(limits, None, at, output, monitor).ok()?;
     let base = Report { started_at: Some(at), ..Report::queued(&local.name, at) };
     let report = outcome.report(base, manifest.as_ref(), state::now());
-    Some(Report { error_file: answers.written(), ..report })
+    Some(Report { error_file: output.error_file_path(), ..report })
 }
 
 /// Imports a local pair for `account` immediately. `None` if `monitor` was asked to stop.
@@ -154,74 +157,66 @@ pub fn check(
 /// The caller holds the lock that serialises ingests. An unfinished ingest of this account and
 /// manifest can therefore not be running: it is continued under its own id.
 pub fn ingest(
-    engine: &Engine,
+    context: &Context,
     account: &AccountId,
-    local: &Local,
-    answers: &mut ErrorFolder,
+    local: &LocalPair,
+    output: &mut ErrorFolder,
     monitor: &Monitor,
 ) -> Result<Option<Report>, LocalError> {
     let now = state::now();
-    let row = engine.state.write(|tx| begin(tx, engine, account, local, now))?;
-    let at = row.started_at.unwrap_or(now);
-    let base = Report {
-        started_at: Some(at),
-        warnings: row.warnings.clone(),
-        ..Report::queued(&local.name, row.received_at).of(&row.id, account)
-    };
+    let (row, begun) = context.state.write(|tx| begin(tx, context, account, local, now))?;
     let ran = match &row.refusal {
-        Some(refusal) => Ok((None, Outcome::failed(refusal.clone()))),
+        Some(refusal) => Ok((None, ImportOutcome::failed(refusal.clone()))),
         None => {
-            let target = Target { store: &engine.store, account, import: &row.id };
-            local.run(engine.config.limits_of(account), Some(target), at, answers, monitor)
+            let target = StoreTarget { store: &context.store, account, import: &row.id };
+            let at = begun.started_at.unwrap_or(now);
+            local.run(context.config.limits_of(account), Some(target), at, output, monitor)
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
-    let outcome = engine.not_denied(account, &row.id, outcome)?;
-    let report = outcome.report(base, manifest.as_ref(), state::now());
-    let report = Report { error_file: answers.written(), ..report };
-    engine.state.write(|tx| transitions::finish(tx, &row, &report))?;
+    let outcome = store_check::prefer_committed(&context.store, account, &row.id, outcome)?;
+    let report = outcome.report(begun, manifest.as_ref(), state::now());
+    let report = Report { error_file: output.error_file_path(), ..report };
+    context.state.write(|tx| transitions::finish(tx, &row, &report))?;
     Ok(Some(report))
 }
 
+/// Begins the ingest, or continues an unfinished one. Returns its row and its report so far.
 fn begin(
     tx: &Transaction<'_>,
-    engine: &Engine,
+    context: &Context,
     account: &AccountId,
-    local: &Local,
+    local: &LocalPair,
     now: Timestamp,
-) -> Result<ImportRow, transitions::FinishError> {
-    let cut_off = imports::unfinished_ingests(tx)?
+) -> Result<(ImportRow, Report), TransitionError> {
+    let unfinished = imports::unfinished_ingests(tx)?
         .into_iter()
         .find(|row: &ImportRow| row.account == *account && row.manifest == local.name);
-    let id = match cut_off {
+    let id = match unfinished {
         Some(row) => row.id,
-        None => insert(tx, engine, account, local, now)?,
+        None => insert(tx, context, account, local, now)?,
     };
     let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
     let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
     let at = row.started_at.unwrap_or(now);
-    let running = Report {
-        state: crate::report::ImportState::Running,
-        started_at: Some(at),
-        warnings: row.warnings.clone(),
-        ..Report::queued(&local.name, row.received_at).of(&id, account)
-    };
+    // Type and data file are in the final report only, as for every ingest so far.
+    let running = Report { data_type: None, data_file: None, ..running_report(&row, at) };
     transitions::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
-    Ok(ImportRow { started_at: Some(at), ..row })
+    Ok((row, running))
 }
 
 fn insert(
     tx: &Transaction<'_>,
-    engine: &Engine,
+    context: &Context,
     account: &AccountId,
-    local: &Local,
+    local: &LocalPair,
     now: Timestamp,
 ) -> state::Result<ImportId> {
     let refusal = imports::find_spender(tx, account, &local.name)?.map(|import| {
         let detail = format!("the name {} was used before, by import {import}", local.name);
         Failure::new(FailureText::Manifest, detail)
     });
-    let manifest = local.manifest(engine.config.limits_of(account)).ok();
+    let manifest = local.manifest(context.config.limits_of(account)).ok();
     let mail = match (&manifest, accounts::get(tx, account)?) {
         (Some(manifest), Some(row)) => {
             recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
@@ -242,5 +237,5 @@ fn insert(
         warnings: mail.warning.as_slice(),
         received_at: now,
     };
-    Ok(engine.insert_unused(tx, &new)?.1)
+    Ok(store_check::insert(tx, context, &new)?.1)
 }

@@ -19,11 +19,11 @@ use crate::account::AccountId;
 use crate::files::IoError;
 use crate::files::durable::{create_private_file, rename, sync};
 use crate::files::owner::Owner;
-use crate::import::{Engine, ImportRow};
+use crate::import::context::Context;
+use crate::import::row::ImportRow;
 use crate::import_id::ImportId;
 use crate::spool::{ExportCopyError, copy_folder};
-use crate::state;
-use crate::state::{account_data, imports};
+use crate::state::{self, State, account_data, imports};
 use crate::store;
 
 /// The list of every file of an export.
@@ -47,7 +47,7 @@ pub enum ExportError {
 
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedFile {
     /// Relative to the export's folder.
     pub path: String,
     pub bytes: u64,
@@ -58,82 +58,81 @@ pub struct Listed {
 /// The content of `listing.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listing {
+pub struct ExportListing {
     pub account: String,
     /// When the export began.
     pub exported_at: Timestamp,
     /// The version of this program.
     pub version: &'static str,
     /// Every file but the listing.
-    pub files: Vec<Listed>,
+    pub files: Vec<ListedFile>,
     /// Names in incoming and results that were left out because they are not regular files.
     pub left_out: Vec<String>,
 }
 
-impl Engine {
-    /// Copies all data of `account` into the new folder `to`, which has no listing after an error.
-    pub fn export(
-        &self,
-        account: &AccountId,
-        to: &Path,
-        now: Timestamp,
-    ) -> Result<Listing, ExportError> {
-        make_folder(to)?;
-        let known = self.export_state(account, &to.join("state"))?;
-        let unfinished = |import: &ImportId| known.unfinished.contains(import);
-        let stored = self.store.export(account, &to.join("store"), &unfinished)?;
-        let mut left_out = Vec::new();
-        for (folder, name) in
-            [(self.layout.incoming(account), "incoming"), (self.layout.results(account), "results")]
-        {
-            left_out.extend(copy_folder(&folder, &to.join(name))?);
-        }
-        for import in &known.imports {
-            copy_folder(&self.layout.spooled(import), &to.join("uploads").join(import))?;
-        }
-        if known.rows == 0 && !stored && !to.join("incoming").exists() {
-            fs::remove_dir_all(to).map_err(IoError::of("remove", to))?;
-            return Err(ExportError::Nothing(account.clone()));
-        }
-        left_out.sort();
-        let files = list(to)?;
-        let version = env!("CARGO_PKG_VERSION");
-        let account = account.to_string();
-        let listing = Listing { account, exported_at: now, version, files, left_out };
-        write_listing(to, &listing)?;
-        Ok(listing)
+/// Copies all data of `account` into the new folder `to`, which has no listing after an error.
+pub fn export(
+    context: &Context,
+    account: &AccountId,
+    to: &Path,
+    now: Timestamp,
+) -> Result<ExportListing, ExportError> {
+    let layout = &context.layout;
+    make_folder(to)?;
+    let known = export_state(&context.state, account, &to.join("state"))?;
+    let unfinished = |import: &ImportId| known.unfinished.contains(import);
+    let stored = context.store.export(account, &to.join("store"), &unfinished)?;
+    let mut left_out = Vec::new();
+    for (folder, name) in
+        [(layout.incoming(account), "incoming"), (layout.results(account), "results")]
+    {
+        left_out.extend(copy_folder(&folder, &to.join(name))?);
     }
+    for import in &known.imports {
+        copy_folder(&layout.spooled(import), &to.join("uploads").join(import))?;
+    }
+    if known.rows == 0 && !stored && !to.join("incoming").exists() {
+        fs::remove_dir_all(to).map_err(IoError::of("remove", to))?;
+        return Err(ExportError::Nothing(account.clone()));
+    }
+    left_out.sort();
+    let files = list(to)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let account = account.to_string();
+    let listing = ExportListing { account, exported_at: now, version, files, left_out };
+    write_listing(to, &listing)?;
+    Ok(listing)
+}
 
-    fn export_state(&self, account: &AccountId, to: &Path) -> Result<Known, ExportError> {
-        make_folder(to)?;
-        let mut tables = Tables { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
-        let (imports, unfinished) = self.state.read(|tx| {
-            account_data::for_each_row(tx, account, |table, row| tables.write(table, row))?;
-            let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
-            Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
-        })?;
-        let rows = tables.rows;
-        tables.finish()?;
-        let unfinished = unfinished.into_iter().map(|row| row.id).collect();
-        Ok(Known { rows, imports, unfinished })
-    }
+fn export_state(state: &State, account: &AccountId, to: &Path) -> Result<AccountRows, ExportError> {
+    make_folder(to)?;
+    let mut tables = TableFiles { folder: to.to_owned(), files: BTreeMap::new(), rows: 0 };
+    let (imports, unfinished) = state.read(|tx| {
+        account_data::for_each_row(tx, account, |table, row| tables.write(table, row))?;
+        let unfinished: Vec<ImportRow> = imports::unfinished_of(tx, account)?;
+        Ok::<_, ExportError>((imports::ids_of(tx, account)?, unfinished))
+    })?;
+    let rows = tables.rows;
+    tables.finish()?;
+    let unfinished = unfinished.into_iter().map(|row| row.id).collect();
+    Ok(AccountRows { rows, imports, unfinished })
 }
 
 /// The result of reading the state database.
-struct Known {
+struct AccountRows {
     rows: u64,
     imports: Vec<ImportId>,
     unfinished: HashSet<ImportId>,
 }
 
 /// One file of JSON lines per table.
-struct Tables {
+struct TableFiles {
     folder: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
     rows: u64,
 }
 
-impl Tables {
+impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
@@ -158,7 +157,7 @@ impl Tables {
 }
 
 /// Lists and syncs every file below `root`, sorted by path.
-fn list(root: &Path) -> Result<Vec<Listed>, IoError> {
+fn list(root: &Path) -> Result<Vec<ListedFile>, IoError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -172,7 +171,7 @@ fn list(root: &Path) -> Result<Vec<Listed>, IoError> {
             let mut hash = Sha256::new();
             let bytes = io::copy(&mut file, &mut hash).map_err(IoError::of("read", &path))?;
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push(Listed { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
+            files.push(ListedFile { path: below, bytes, sha256: format!("{:x}", hash.finalize()) });
         }
         sync(&folder)?;
     }
@@ -180,7 +179,7 @@ fn list(root: &Path) -> Result<Vec<Listed>, IoError> {
     Ok(files)
 }
 
-fn write_listing(to: &Path, listing: &Listing) -> Result<(), IoError> {
+fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), IoError> {
     let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
     // Serialising a listing cannot fail: it has no map with other keys than text.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();

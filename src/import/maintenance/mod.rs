@@ -1,8 +1,11 @@
-//! Work on imports that have ended: retention, export, erasure, and what follows a restore or an upgrade.
+//! Maintenance: work outside of imports. The sweep removes old files and rows; a restored state
+//! database is reconciled; an account's data is exported or erased; an upgrade is completed.
 
 pub mod after_restore;
 pub mod erase;
 pub mod export;
-pub mod retention;
+mod retention;
 pub mod spool_cleanup;
 pub mod upgrade;
+
+pub use retention::SweepError;

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::spool_cleanup::SweepError;
 use crate::account::AccountId;
 use crate::config::Retention;
-use crate::import::Engine;
-use crate::import::run::answer::answer_names;
+use crate::import::context::Context;
+use crate::import::run::answer::{self, answer_names};
 use crate::sanitize::chain;
-use crate::spool::{Results, ResultsError};
+use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
-use crate::state::{self, activity};
+use crate::state::{self, State, activity};
 
 /// Rows per transaction.
 const BATCH: u32 = 500;
@@ -27,7 +26,7 @@ const BATCHES: usize = 200;
 
 /// For each kind of data, the time before which it is old enough to be removed. Pure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cutoffs {
+struct Cutoffs {
     answers: Timestamp,
     milestones: Timestamp,
     imports: Timestamp,
@@ -37,15 +36,15 @@ pub struct Cutoffs {
 impl Cutoffs {
     /// Computes the cutoffs at `now`. An import is kept at least as long as everything that
     /// depends on its row.
-    pub fn new(retention: &Retention, now: Timestamp) -> Self {
+    fn new(retention: &Retention, now: Timestamp) -> Self {
         let before = |kept: Duration| {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
             now.checked_sub(kept).unwrap_or(Timestamp::MIN)
         };
         let Retention { completed_uploads, failed_uploads, results, deliveries, imports, activity } =
             retention;
-        let hanging = [imports, results, deliveries, completed_uploads, failed_uploads];
-        let longest = hanging.into_iter().map(|period| period.get()).max().unwrap_or_default();
+        let dependent = [imports, results, deliveries, completed_uploads, failed_uploads];
+        let longest = dependent.into_iter().map(|period| period.get()).max().unwrap_or_default();
         Self {
             answers: before(results.get()),
             milestones: before(deliveries.get()),
@@ -57,134 +56,152 @@ impl Cutoffs {
 
 /// How much a sweep removed from one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Removed {
+struct RemovedRows {
     answers: usize,
     milestones: usize,
     imports: usize,
     activity: usize,
 }
 
-impl Engine {
-    /// Removes and logs everything whose retention is over at `now`.
-    pub fn sweep_kept(&self, now: Timestamp) -> Result<(), SweepError> {
-        for owner in self.state.read(kept::owners)? {
-            let Some(owner) = owner else {
-                let before = Cutoffs::new(&self.config.retention, now).activity;
-                let lines = self.batches(|tx| kept::remove_activity(tx, None, before, BATCH))?;
-                if lines > 0 {
-                    tracing::info!(lines, "removed lines of the activity log about no account");
-                }
-                continue;
-            };
-            let Ok(account) = owner.parse::<AccountId>() else { continue };
-            let removed = self.sweep_account(&account, now)?;
-            self.tell(&account, removed, now)?;
-        }
-        Ok(())
-    }
+/// Why a sweep ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    #[error(transparent)]
+    Spool(#[from] SpooledError),
+    #[error(transparent)]
+    State(#[from] state::Error),
+}
 
-    fn sweep_account(&self, account: &AccountId, now: Timestamp) -> state::Result<Removed> {
-        let cutoffs = Cutoffs::new(self.config.retention_of(account), now);
-        let id = account.as_str();
-        Ok(Removed {
-            answers: self.remove_answers(account, cutoffs.answers, now)?,
-            milestones: self
-                .batches(|tx| kept::remove_milestones(tx, id, cutoffs.milestones, BATCH))?,
-            imports: self.batches(|tx| kept::remove_imports(tx, id, cutoffs.imports, BATCH))?,
-            activity: self
-                .batches(|tx| kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH))?,
-        })
-    }
-
-    /// Repeats `batch` until it removes less than a full one.
-    fn batches(
-        &self,
-        batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
-    ) -> state::Result<usize> {
-        let mut all = 0;
-        for _ in 0..BATCHES {
-            let removed = self.state.write(&batch)?;
-            all += removed;
-            if removed < BATCH as usize {
-                break;
+/// Removes and logs everything whose retention is over at `now`.
+pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepError> {
+    for owner in context.state.read(kept::owners)? {
+        let Some(owner) = owner else {
+            let before = Cutoffs::new(&context.config.retention, now).activity;
+            let lines =
+                in_batches(&context.state, |tx| kept::remove_activity(tx, None, before, BATCH))?;
+            if lines > 0 {
+                tracing::info!(lines, "removed lines of the activity log about no account");
             }
-        }
-        Ok(all)
-    }
-
-    /// Removes files, then records it in the rows. Stops at files that can't be removed; the next
-    /// sweep tries again.
-    fn remove_answers(
-        &self,
-        account: &AccountId,
-        before: Timestamp,
-        now: Timestamp,
-    ) -> state::Result<usize> {
-        let mut all = 0;
-        for _ in 0..BATCHES {
-            let id = account.as_str();
-            let batch = self.state.read(|tx| kept::list_old_answers(tx, id, before, BATCH))?;
-            let removed = match self.remove_files(account, &batch) {
-                Ok(removed) => removed,
-                Err(error) => {
-                    tracing::warn!(%account, "old answers stay in results/: {}", chain(&error));
-                    break;
-                }
-            };
-            self.state.write(|tx| {
-                batch.iter().try_for_each(|gone| kept::set_answer_removed(tx, &gone.id, now))
-            })?;
-            all += removed;
-            if batch.len() < BATCH as usize {
-                break;
-            }
-        }
-        Ok(all)
-    }
-
-    /// Removes the answers of `batch`. Returns how many imports had one.
-    fn remove_files(
-        &self,
-        account: &AccountId,
-        batch: &[OldAnswer],
-    ) -> Result<usize, ResultsError> {
-        if batch.is_empty() {
-            return Ok(0);
-        }
-        let results = match Results::open(&self.layout, account) {
-            Err(error) if crate::import::run::answer::is_missing(&error) => return Ok(0), // it was removed
-            results => results?,
+            continue;
         };
-        let mut removed = 0;
-        for OldAnswer { id, stem } in batch {
-            let files = results.remove_all(&answer_names(stem))?;
-            if files > 0 {
-                tracing::info!(%account, import = %id, files, "removed an old answer from results/");
-                removed += 1;
-            }
-        }
-        Ok(removed)
+        let Ok(account) = owner.parse::<AccountId>() else { continue };
+        let removed = remove_of_account(context, &account, now)?;
+        log(&context.state, &account, removed, now)?;
     }
+    Ok(())
+}
 
-    fn tell(&self, account: &AccountId, removed: Removed, now: Timestamp) -> state::Result<()> {
-        let Removed { answers, milestones, imports, activity: lines } = removed;
-        if removed == Removed::default() {
-            return Ok(());
+fn remove_of_account(
+    context: &Context,
+    account: &AccountId,
+    now: Timestamp,
+) -> state::Result<RemovedRows> {
+    let cutoffs = Cutoffs::new(context.config.retention_of(account), now);
+    let (state, id) = (&context.state, account.as_str());
+    Ok(RemovedRows {
+        answers: remove_answers(context, account, cutoffs.answers, now)?,
+        milestones: in_batches(state, |tx| {
+            kept::remove_milestones(tx, id, cutoffs.milestones, BATCH)
+        })?,
+        imports: in_batches(state, |tx| kept::remove_imports(tx, id, cutoffs.imports, BATCH))?,
+        activity: in_batches(state, |tx| {
+            kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH)
+        })?,
+    })
+}
+
+/// Repeats `batch` until it removes less than a full one.
+fn in_batches(
+    state: &State,
+    batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
+) -> state::Result<usize> {
+    let mut all = 0;
+    for _ in 0..BATCHES {
+        let removed = state.write(&batch)?;
+        all += removed;
+        if removed < BATCH as usize {
+            break;
         }
-        tracing::info!(%account, answers, milestones, imports, lines,
-            "removed what was kept long enough: {answers} answers in results/, {milestones} \
-             milestones, {imports} imports, {lines} lines of the activity log");
-        // A removal of log lines alone gets no log line of its own.
-        if answers + milestones + imports == 0 {
-            return Ok(());
-        }
-        let detail = format!(
-            "{answers} answers in results/, {milestones} milestones with their deliveries, \
-             {imports} imports"
-        );
-        self.state
-            .write(|tx| activity::log(tx, now, Some(account), None, "retention.removed", &detail))
     }
+    Ok(all)
+}
+
+/// Removes files, then records it in the rows. Stops at files that can't be removed; the next
+/// sweep tries again.
+fn remove_answers(
+    context: &Context,
+    account: &AccountId,
+    before: Timestamp,
+    now: Timestamp,
+) -> state::Result<usize> {
+    let mut all = 0;
+    for _ in 0..BATCHES {
+        let id = account.as_str();
+        let batch = context.state.read(|tx| kept::list_old_answers(tx, id, before, BATCH))?;
+        let removed = match remove_files(&context.layout, account, &batch) {
+            Ok(removed) => removed,
+            Err(error) => {
+                tracing::warn!(%account, "old answers stay in results/: {}", chain(&error));
+                break;
+            }
+        };
+        context.state.write(|tx| {
+            batch.iter().try_for_each(|gone| kept::set_answer_removed(tx, &gone.id, now))
+        })?;
+        all += removed;
+        if batch.len() < BATCH as usize {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Removes the answers of `batch`. Returns how many imports had one.
+fn remove_files(
+    layout: &Layout,
+    account: &AccountId,
+    batch: &[OldAnswer],
+) -> Result<usize, ResultsError> {
+    if batch.is_empty() {
+        return Ok(0);
+    }
+    let results = match Results::open(layout, account) {
+        Err(error) if answer::is_missing(&error) => return Ok(0), // it was removed
+        results => results?,
+    };
+    let mut removed = 0;
+    for OldAnswer { id, stem } in batch {
+        let files = results.remove_all(&answer_names(stem))?;
+        if files > 0 {
+            tracing::info!(%account, import = %id, files, "removed an old answer from results/");
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn log(
+    state: &State,
+    account: &AccountId,
+    removed: RemovedRows,
+    now: Timestamp,
+) -> state::Result<()> {
+    let RemovedRows { answers, milestones, imports, activity: lines } = removed;
+    if removed == RemovedRows::default() {
+        return Ok(());
+    }
+    tracing::info!(%account, answers, milestones, imports, lines,
+        "removed what was kept long enough: {answers} answers in results/, {milestones} \
+         milestones, {imports} imports, {lines} lines of the activity log");
+    // A removal of log lines alone gets no log line of its own.
+    if answers + milestones + imports == 0 {
+        return Ok(());
+    }
+    let detail = format!(
+        "{answers} answers in results/, {milestones} milestones with their deliveries, \
+         {imports} imports"
+    );
+    state.write(|tx| activity::log(tx, now, Some(account), None, "retention.removed", &detail))
 }
 
 #[cfg(test)]
@@ -193,7 +210,7 @@ mod tests {
     use crate::config::Period;
 
     #[test]
-    fn an_import_is_kept_as_long_as_what_hangs_on_it() {
+    fn imports_are_kept_as_long_as_their_dependents() {
         let days = |n: u64| Period::seconds(n * 86_400);
         let now: Timestamp = "2026-12-31T00:00:00Z".parse().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

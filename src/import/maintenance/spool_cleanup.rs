@@ -1,79 +1,134 @@
-//! The sweep: removes spooled files that are no longer needed.
+//! The sweep: removes everything whose retention is over, here spooled files.
 //!
 //! A completed import removes its own files when it finishes, unless they are retained. The sweep
 //! removes files left by a crash or an error, files of imports that ended longer than
 //! `retention.completed-uploads` or `failed-uploads` ago, and folders older than `failed-uploads`
 //! that belong to no import. It takes no input and can be interrupted at any point.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::import::run::decide;
-use crate::import::{Engine, ImportRow};
+use super::retention::{self, SweepError};
+use crate::config::{Period, Retention};
+use crate::import::context::Context;
+use crate::import::row::ImportRow;
+use crate::import::upload_audit::UploadAudit;
 use crate::import_id::ImportId;
+use crate::report::ImportState;
 use crate::sanitize::chain;
-use crate::spool::{self, SpooledError};
+use crate::spool;
 use crate::state::{self, Transaction, imports};
 
-/// Why spooled files were not swept.
-#[derive(Debug, thiserror::Error)]
-pub enum SweepError {
-    #[error(transparent)]
-    Spool(#[from] SpooledError),
-    #[error(transparent)]
-    State(#[from] state::Error),
+/// Removes everything whose retention is over at `now`, and logs each removal.
+pub fn sweep(
+    context: &Context,
+    audit: Option<&UploadAudit>,
+    now: Timestamp,
+) -> Result<(), SweepError> {
+    sweep_spool(context, now)?;
+    if let Some(audit) = audit {
+        audit.forget_missing_files(&context.layout, now);
+    }
+    retention::remove_old(context, now)
 }
 
-impl Engine {
-    /// Removes everything whose retention is over at `now`, and logs each removal.
-    pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
-        self.sweep_spool(now)?;
-        self.forget_gone(now);
-        self.sweep_kept(now)
-    }
-
-    /// Removes spooled files that are no longer needed. A folder that can't be removed is skipped.
-    fn sweep_spool(&self, now: Timestamp) -> Result<(), SweepError> {
-        for (import, changed) in spool::list(&self.layout)? {
-            let spent = self.state.read(|tx| self.is_spent(tx, &import, changed, now))?;
-            if spent.is_none() {
-                continue;
-            }
-            // Checked again under the write lock: `import retry` may have queued it since.
-            let swept = self.state.write(|tx| {
-                let spent = self.is_spent(tx, &import, changed, now)?;
-                if spent.is_some() {
-                    spool::discard(&self.layout, &import)?;
-                }
-                Ok::<_, SweepError>(spent)
-            });
-            match swept {
-                Ok(Some(Some(row))) => tracing::info!(account = %row.account, %import,
-                    "removed the spooled files of the {} import", row.state.as_str()),
-                Ok(Some(None)) => {
-                    tracing::warn!(%import, "removed spooled files that no import knows");
-                }
-                Ok(None) => {}
-                Err(SweepError::Spool(error)) => {
-                    tracing::warn!(%import, "spooled files stay: {}", chain(&error));
-                }
-                Err(error) => return Err(error),
-            }
+/// Removes spooled files that are no longer needed. A folder that can't be removed is skipped.
+fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
+    for (import, changed) in spool::list(&context.layout)? {
+        let owner = |tx: &Transaction<'_>| removable(tx, context, &import, changed, now);
+        if context.state.read(owner)?.is_none() {
+            continue;
         }
-        Ok(())
+        // Checked again under the write lock: `import retry` may have queued it since.
+        let removed = context.state.write(|tx| {
+            let owner = owner(tx)?;
+            if owner.is_some() {
+                spool::discard(&context.layout, &import)?;
+            }
+            Ok::<_, SweepError>(owner)
+        });
+        match removed {
+            Ok(Some(Some(row))) => tracing::info!(account = %row.account, %import,
+                "removed the spooled files of the {} import", row.state.as_str()),
+            Ok(Some(None)) => {
+                tracing::warn!(%import, "removed spooled files that no import knows");
+            }
+            Ok(None) => {}
+            Err(SweepError::Spool(error)) => {
+                tracing::warn!(%import, "spooled files stay: {}", chain(&error));
+            }
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
+}
 
-    /// Returns `Some` if the files can be removed, with the import that they belong to, if any.
-    fn is_spent(
-        &self,
-        tx: &Transaction<'_>,
-        import: &ImportId,
-        changed: Timestamp,
-        now: Timestamp,
-    ) -> state::Result<Option<Option<ImportRow>>> {
-        let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
-        let ended = row.as_ref().map(|row| (row.state, row.finished_at));
-        let retention = row.as_ref().map(|row| self.config.retention_of(&row.account));
-        let retention = retention.unwrap_or(&self.config.retention);
-        Ok(decide::is_spent(ended, changed, now, retention).then_some(row))
+/// Returns `Some` if the files can be removed, with the import that they belong to, if any.
+fn removable(
+    tx: &Transaction<'_>,
+    context: &Context,
+    import: &ImportId,
+    changed: Timestamp,
+    now: Timestamp,
+) -> state::Result<Option<Option<ImportRow>>> {
+    let row: Option<ImportRow> = imports::get(tx, import.as_str())?;
+    let ended = row.as_ref().map(|row| (row.state, row.finished_at));
+    let retention = row.as_ref().map(|row| context.config.retention_of(&row.account));
+    let retention = retention.unwrap_or(&context.config.retention);
+    Ok(is_removable(ended, changed, now, retention).then_some(row))
+}
+
+/// Whether an import's spooled files can be removed: it ended, and their retention is over.
+///
+/// Files that belong to no import are kept as long as those of failed imports, counted from
+/// `changed`: they are uploads, which a state database restored from a backup may not know.
+fn is_removable(
+    import: Option<(ImportState, Option<Timestamp>)>,
+    changed: Timestamp,
+    now: Timestamp,
+    retention: &Retention,
+) -> bool {
+    let over = |since: Timestamp, kept: Period| {
+        kept.is_zero()
+            || now.duration_since(since).try_into().is_ok_and(|d: Duration| d >= kept.get())
+    };
+    match import {
+        None => over(changed, retention.failed_uploads),
+        Some((ImportState::Completed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.completed_uploads))
+        }
+        Some((ImportState::Failed, finished_at)) => {
+            finished_at.is_some_and(|at| over(at, retention.failed_uploads))
+        }
+        Some((ImportState::Claiming | ImportState::Queued | ImportState::Running, _)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spooled_files_are_kept_for_their_retention() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let kept = |completed_uploads, failed_uploads| Retention {
+            completed_uploads: Period::seconds(completed_uploads),
+            failed_uploads: Period::seconds(failed_uploads),
+            ..Retention::default()
+        };
+        let removable = |import, now| is_removable(import, at(0), at(now), &kept(0, 100));
+        for state in [ImportState::Claiming, ImportState::Queued, ImportState::Running] {
+            assert!(!removable(Some((state, None)), 1000), "{state:?}");
+        }
+        assert!(removable(Some((ImportState::Completed, Some(at(0)))), 0));
+        assert!(!removable(Some((ImportState::Failed, Some(at(50)))), 149));
+        assert!(removable(Some((ImportState::Failed, Some(at(50)))), 150));
+        assert!(!removable(Some((ImportState::Failed, Some(at(50)))), 0), "the clock was set back");
+        assert!(!removable(None, 99));
+        assert!(removable(None, 100));
+        let completed = Some((ImportState::Completed, Some(at(50))));
+        assert!(!is_removable(completed, at(0), at(59), &kept(10, 0)));
+        assert!(is_removable(completed, at(0), at(60), &kept(10, 0)));
     }
 }

@@ -3,11 +3,13 @@
 //! No file gets its final name before the whole answer is known. An answer written again after a
 //! crash is the same.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
-use super::pipeline::Answers;
+use super::error_files::ErrorOutput;
+use crate::account::AccountId;
 use crate::config::Size;
-use crate::import::ImportRow;
+use crate::import::row::ImportRow;
+use crate::outbox::Attachments;
 use crate::report::Report;
 use crate::sanitize::chain;
 use crate::spool::{FolderError, Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
@@ -17,15 +19,15 @@ const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
 /// The two error files under temporary names: CSV and JSON lines.
-pub type Temps = [Option<UnpublishedFile>; 2];
+pub(super) type ErrorTemps = [Option<UnpublishedFile>; 2];
 
 /// Writes the report, and gives the error files their final names. `temps` is `None` if this run
 /// did not read the import.
-pub fn publish(
+pub(super) fn publish(
     results: &Results,
     row: &ImportRow,
     report: &mut Report,
-    temps: Option<Temps>,
+    temps: Option<ErrorTemps>,
 ) -> Result<(), ResultsError> {
     if temps.is_none() && row.starts > 0 {
         clear_temps(results, row);
@@ -39,13 +41,17 @@ pub fn publish(
     if let Some(temp) = lines {
         results.publish(temp, &format!("{}.{ERROR_LINES}", row.stem))?;
     }
+    results.write(&row.id, &report_name(row), &to_json(report))
+}
+
+/// Returns the report as results/ has it.
+pub(super) fn to_json(report: &Report) -> Vec<u8> {
     // Serialising a report cannot fail: it has no map with other keys than text.
-    let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-    results.write(&row.id, &result_name(row), &json)
+    serde_json::to_vec_pretty(report).unwrap_or_default()
 }
 
 /// Returns the report's name in results/, the same during the import and after its end.
-pub fn result_name(row: &ImportRow) -> String {
+pub(super) fn report_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
 
@@ -65,49 +71,63 @@ fn clear_temps(results: &Results, row: &ImportRow) {
     }
 }
 
+/// Opens error files in results/ for the mails that attach them.
+#[derive(Clone, Debug)]
+pub struct ResultsAttachments(pub Layout);
+
+impl Attachments for ResultsAttachments {
+    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
+        let account: AccountId = account.parse().map_err(io::Error::other)?;
+        let results = Results::open(&self.0, &account).map_err(io::Error::other)?;
+        let file = results.read(name).map_err(io::Error::other)?;
+        let length = file.metadata()?.len();
+        Ok((Box::new(file), length))
+    }
+}
+
 /// Whether results/ does not exist because the account was removed.
 pub fn is_missing(error: &ResultsError) -> bool {
     matches!(error, ResultsError::Folder(FolderError::Missing { .. }))
 }
 
 /// Creates an import's error files in results/, under temporary names.
-pub struct InResults<'a> {
+pub(super) struct ResultsOutput<'a> {
     results: Option<Results>,
     row: &'a ImportRow,
     layout: &'a Layout,
     /// The limit on the bytes of all answers of the account.
     max_results: Size,
-    temps: Temps,
+    temps: ErrorTemps,
 }
 
-impl<'a> InResults<'a> {
-    pub fn new(layout: &'a Layout, row: &'a ImportRow, max_results: Size) -> Self {
-        Self { results: None, row, layout, max_results, temps: Temps::default() }
+impl<'a> ResultsOutput<'a> {
+    pub(super) fn new(layout: &'a Layout, row: &'a ImportRow, max_results: Size) -> Self {
+        Self { results: None, row, layout, max_results, temps: ErrorTemps::default() }
     }
 
     /// Returns the files for [`publish`].
-    pub fn into_temps(self) -> Temps {
+    pub(super) fn into_temps(self) -> ErrorTemps {
         self.temps
     }
 
-    fn create(&mut self, place: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
+    fn create(&mut self, index: usize, purpose: &str) -> io::Result<Box<dyn Write>> {
         if self.results.is_none() {
             match Results::open(self.layout, &self.row.account) {
                 Ok(results) => self.results = Some(results),
                 // The account was removed: no partner is left to read it. The records are stored.
                 Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(unanswerable(error)),
+                Err(error) => return Err(io_error(error)),
             }
         }
         let Some(results) = &self.results else { return Ok(Box::new(io::sink())) };
-        let temp = results.create_temp(&self.row.id, purpose).map_err(unanswerable)?;
+        let temp = results.create_temp(&self.row.id, purpose).map_err(io_error)?;
         let file = temp.try_clone()?;
-        self.temps[place] = Some(temp);
+        self.temps[index] = Some(temp);
         Ok(Box::new(file))
     }
 }
 
-fn unanswerable(error: ResultsError) -> io::Error {
+fn io_error(error: ResultsError) -> io::Error {
     let kind = match &error {
         ResultsError::Io(error) => error.source.kind(),
         ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
@@ -116,7 +136,7 @@ fn unanswerable(error: ResultsError) -> io::Error {
     io::Error::new(kind, error)
 }
 
-impl Answers for InResults<'_> {
+impl ErrorOutput for ResultsOutput<'_> {
     fn error_file(&mut self) -> io::Result<Box<dyn Write>> {
         self.create(0, ERROR_FILE)
     }
@@ -130,7 +150,7 @@ impl Answers for InResults<'_> {
     fn room(&mut self) -> io::Result<u64> {
         let own = answer_names(&self.row.stem);
         let bytes = answer_bytes(self.layout, &self.row.account, &own)
-            .map_err(|error| unanswerable(error.into()))?;
+            .map_err(|error| io_error(error.into()))?;
         Ok(self.max_results.bytes().saturating_sub(bytes) / 2)
     }
 }

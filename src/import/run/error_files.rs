@@ -6,28 +6,42 @@
 //! take two hundred. Both also stay within the space left in results/, so that an account with
 //! many rejected files doesn't fill the shared disk.
 //!
-//! The workers of [`crate::records`] write [`Lines`]; [`Errors`] appends them to the files.
+//! The workers of [`crate::records`] write [`RejectedLines`]; [`ErrorFiles`] appends them to the
+//! files.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-use super::pipeline::Answers;
 use crate::config::Limits;
 use crate::records::{
     ErrorFile, FileStart, ReasonCache, RejectedRecord, Rejections, push_json_lines,
 };
 
-/// Bytes buffered per file before a write, and per worker before [`Lines`] are passed on: system
-/// call and page cache cost less per byte for large writes.
+/// Where rejected records go. Each method is called once, at the first rejection.
+pub trait ErrorOutput {
+    /// Creates the CSV error file.
+    fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
+
+    /// Creates the file of the same rejections for programs, one JSON object per line.
+    fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
+
+    /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
+    fn room(&mut self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+/// Bytes buffered per file before a write, and per worker before [`RejectedLines`] are passed on:
+/// system call and page cache cost less per byte for large writes.
 const BUFFER: usize = 256 << 10;
 
-/// Bytes reserved for each buffer of [`Lines`], which is full once a record has made it longer
-/// than [`BUFFER`].
+/// Bytes reserved for each buffer of [`RejectedLines`], which is full once a record has made it
+/// longer than [`BUFFER`].
 const ROOM: usize = BUFFER + BUFFER / 8;
 
 /// Rejected records in the formats of both error files.
 #[derive(Clone, Debug)]
-pub struct Lines {
+pub(super) struct RejectedLines {
     format: Arc<ErrorFile>,
     cache: ReasonCache,
     file: Vec<u8>,
@@ -36,7 +50,7 @@ pub struct Lines {
     ends: Vec<(usize, usize)>,
 }
 
-impl Rejections for Lines {
+impl Rejections for RejectedLines {
     fn add(&mut self, record: &RejectedRecord<'_>) {
         if self.ends.is_empty() {
             self.file.reserve(ROOM);
@@ -51,7 +65,7 @@ impl Rejections for Lines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Takes the records out. The phrase cache stays with `self`.
+    /// Takes the records out. The cache of reasons stays with `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),
@@ -63,7 +77,7 @@ impl Rejections for Lines {
     }
 }
 
-impl Lines {
+impl RejectedLines {
     /// Creates an empty list for a data file that begins with `start`.
     pub fn new(start: &FileStart, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
@@ -96,8 +110,8 @@ impl Lines {
     }
 }
 
-/// Both error files, open.
-pub struct Errors {
+/// Both error files of an import, open.
+pub(super) struct ErrorFiles {
     file: BufWriter<Box<dyn Write>>,
     lines: BufWriter<Box<dyn Write>>,
     /// Bytes written to each.
@@ -105,18 +119,18 @@ pub struct Errors {
     most: u64,
 }
 
-impl Errors {
+impl ErrorFiles {
     /// Creates both files and writes the CSV file's `header`.
-    pub fn new(answers: &mut dyn Answers, header: &[u8], limits: &Limits) -> io::Result<Self> {
-        let mut file = BufWriter::with_capacity(BUFFER, answers.error_file()?);
-        let lines = BufWriter::with_capacity(BUFFER, answers.error_lines()?);
-        let most = limits.max_data_file.bytes().min(answers.room()?);
+    pub fn new(output: &mut dyn ErrorOutput, header: &[u8], limits: &Limits) -> io::Result<Self> {
+        let mut file = BufWriter::with_capacity(BUFFER, output.error_file()?);
+        let lines = BufWriter::with_capacity(BUFFER, output.error_lines()?);
+        let most = limits.max_data_file.bytes().min(output.room()?);
         file.write_all(header)?;
         Ok(Self { file, lines, held: (header.len() as u64, 0), most })
     }
 
     /// Appends records to both until one of them is full. Returns how many records were left out.
-    pub fn write(&mut self, rejected: &Lines) -> io::Result<u64> {
+    pub fn write(&mut self, rejected: &RejectedLines) -> io::Result<u64> {
         let (records, (file, lines)) = rejected.fitting(self.held, self.most);
         self.file.write_all(&rejected.file[..file])?;
         self.lines.write_all(&rejected.lines[..lines])?;
@@ -137,7 +151,7 @@ mod tests {
     use crate::records::Schema;
 
     /// Three records of ten bytes in one file and twenty in the other.
-    fn three() -> Lines {
+    fn three() -> RejectedLines {
         let start = FileStart {
             schema: Schema::Profile([].into()),
             header: b"a".to_vec(),
@@ -147,12 +161,12 @@ mod tests {
             needs_mark: false,
         };
         let ends = vec![(10, 20), (20, 40), (30, 60)];
-        let lines = Lines::new(&start, &Limits::default());
-        Lines { file: vec![0; 30], lines: vec![0; 60], ends, ..lines }
+        let lines = RejectedLines::new(&start, &Limits::default());
+        RejectedLines { file: vec![0; 30], lines: vec![0; 60], ends, ..lines }
     }
 
     #[test]
-    fn the_record_that_fills_one_file_is_the_last_of_both() {
+    fn a_full_error_file_ends_both() {
         for (held, most, expected) in [
             ((0, 0), 1000, (3, (30, 60))),
             ((0, 0), 61, (3, (30, 60))),
@@ -170,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_ended_a_full_file_is_followed_by_nothing() {
-        assert_eq!(Lines { ends: Vec::new(), ..three() }.fitting((0, 0), 10), (0, (0, 0)));
+    fn an_empty_list_fits_with_nothing() {
+        assert_eq!(RejectedLines { ends: Vec::new(), ..three() }.fitting((0, 0), 10), (0, (0, 0)));
     }
 }

@@ -3,27 +3,31 @@
 //! In the journal each has the fields ACCOUNT, IMPORT and a MESSAGE_ID of its own
 //! (docs/metrics.md). The message repeats them, because `systemctl status` shows it alone.
 
-use crate::import::ImportRow;
+use jiff::Timestamp;
+
+use crate::import::row::ImportRow;
 use crate::outbox::Milestone;
 use crate::report::{Counts, ImportState, Report};
 use crate::sanitize::printable;
 
-/// Logs that the import began to run for the first time.
-pub fn picked_up(row: &ImportRow) {
+/// Counts and logs that the import began to run at `now`, for the first time.
+pub(super) fn log_picked_up(row: &ImportRow, now: Timestamp) {
+    crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
     tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
 }
 
 /// Logs `still_processing`.
-pub fn still_processing(row: &ImportRow, report: &Report) {
+pub(super) fn log_still_processing(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);
     tracing::info!(%account, %import, message_id,
         "import {import} of {account} is still {state}: {read} read");
 }
 
-/// Logs that the import ended.
-pub fn ended(row: &ImportRow, report: &Report) {
+/// Counts and logs that the import ended.
+pub(super) fn log_end(row: &ImportRow, report: &Report) {
+    crate::metrics::count_end(report);
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let Counts { read, accepted, rejected } = report.records;
     let milestone = match report.state {

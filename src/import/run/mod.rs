@@ -5,33 +5,35 @@
 //! gets the same answer by rename, and the finishing transaction happens once.
 
 pub mod answer;
-pub mod decide;
+mod decide;
 pub mod early_start;
 pub mod error_files;
-pub mod input;
-pub mod milestone_log;
+mod input;
+mod milestone_log;
 pub mod pipeline;
 pub mod progress;
 pub mod progress_report;
 pub mod queue;
+pub mod retries;
 pub mod store_check;
 pub mod transitions;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use input::check_unchanged;
-
-use self::answer::{InResults, Temps};
-use self::decide::{AfterHostFailure, Start};
-use self::pipeline::{Outcome, Source, Stopped, Target};
+use self::answer::{ErrorTemps, ResultsOutput};
+use self::decide::{RetryDecision, StartDecision};
+use self::early_start::EarlyStarts;
+use self::pipeline::{DataSource, ImportOutcome, StopSignal, StoreTarget};
 use self::progress::Monitor;
-use super::{Engine, ImportRow};
+use self::progress_report::ProgressReports;
+use self::retries::Retries;
+use self::transitions::TransitionError;
+use super::context::Context;
+use super::row::{self, ImportRow, running_report};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
-use crate::report::{Failure, FailureText, ImportState, Report};
+use crate::report::{Failure, FailureText, ImportState};
 use crate::sanitize::chain;
 use crate::spool::{self, Results, ResultsError};
 use crate::state::{self, imports};
@@ -39,13 +41,13 @@ use crate::store;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunOutcome {
     /// The import completed or failed, and its answer is written.
     Finished,
     /// It was asked to stop, and is queued again.
     Stopped,
     /// The host failed; run it again after this pause.
-    Again(Duration),
+    Retry(Duration),
 }
 
 /// Why an import could neither be finished nor answered; it stays in the queue.
@@ -56,7 +58,7 @@ pub enum RunError {
     #[error("the state database has no import {0}")]
     Unknown(ImportId),
     #[error(transparent)]
-    Finish(#[from] transitions::FinishError),
+    Transition(#[from] TransitionError),
     /// The store can't be queried, so it is unknown whether it has the import.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -67,198 +69,197 @@ pub enum RunError {
     Panicked,
 }
 
-impl Engine {
-    /// Calls [`Engine::run`], and turns a panic into a failure of the import.
-    pub fn run_guarded(
-        &self,
-        id: &ImportId,
-        monitor: &Monitor,
-        wake_relay: &dyn Fn(),
-    ) -> Result<Ended, RunError> {
-        // The engine holds no lock across the import; a panic leaves nothing half-changed.
-        let ran = catch_unwind(AssertUnwindSafe(|| self.run(id, monitor, wake_relay)));
-        ran.unwrap_or_else(|_| {
-            let row = self.row(id)?;
-            tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
-            let failure = Failure::new(FailureText::Internal, "see the log of the server");
-            let answered = self.answer(&row, None, Outcome::failed(failure), None);
-            self.uncounted_on_error(&row, answered)
-        })
-    }
+/// What runs remember. Lost at a restart.
+#[derive(Debug, Default)]
+pub struct RunMemory {
+    pub retries: Retries,
+    pub early_starts: EarlyStarts,
+    pub progress_reports: ProgressReports,
+}
 
-    /// Runs one queued import to its end. An import that has ended is left unchanged: a survey may
-    /// have queued it again from an older reading. On an error the import stays as it is.
-    pub fn run(
-        &self,
-        id: &ImportId,
-        monitor: &Monitor,
-        wake_relay: &dyn Fn(),
-    ) -> Result<Ended, RunError> {
-        let row = self.row(id)?;
-        if matches!(row.state, ImportState::Completed | ImportState::Failed) {
-            return Ok(Ended::Finished);
-        }
-        let (row, start) = match self.take_over(id) {
-            true => (row, Start::Run),
-            false => self.begin(row)?,
-        };
-        wake_relay();
-        let ended = match start {
-            Start::Run => self.import(&row, row.started_at.unwrap_or(row.received_at), monitor),
-            Start::Answer(failure) | Start::SetAside(failure) => {
-                self.clear_store(&row);
-                self.answer(&row, None, Outcome::failed(failure), None)
-            }
-        };
-        self.uncounted_on_error(&row, ended)
-    }
+/// Calls [`run`], and turns a panic into a failure of the import.
+pub fn run_guarded(
+    context: &Context,
+    memory: &RunMemory,
+    id: &ImportId,
+    monitor: &Monitor,
+    wake_relay: &dyn Fn(),
+) -> Result<RunOutcome, RunError> {
+    // No lock is held across the import, so a panic leaves nothing half-changed.
+    let ran = catch_unwind(AssertUnwindSafe(|| run(context, memory, id, monitor, wake_relay)));
+    ran.unwrap_or_else(|_| {
+        let row = find(context, id)?;
+        tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
+        let failure = Failure::new(FailureText::Internal, "see the log of the server");
+        let finished = finish(context, memory, &row, None, ImportOutcome::failed(failure), None);
+        discount_start_on_error(context, &row, finished)
+    })
+}
 
-    /// Begins the import, and decides what to do with it.
-    fn begin(&self, row: ImportRow) -> Result<(ImportRow, Start), RunError> {
-        let now = state::now();
-        let started_at = row.started_at.unwrap_or(now);
-        let start = self.start(&row)?;
-        let report = (start == Start::Run).then(|| running(&row, started_at));
-        if self.state.write(|tx| transitions::begin(tx, &row, now, report.as_ref()))? {
-            early_start::picked_up(&row, now);
-        }
-        Ok((ImportRow { started_at: Some(started_at), ..row }, start))
+/// Runs one queued import to its end. An import that has ended is left unchanged: a survey may have
+/// queued it again from an older reading. On an error the import stays as it is.
+fn run(
+    context: &Context,
+    memory: &RunMemory,
+    id: &ImportId,
+    monitor: &Monitor,
+    wake_relay: &dyn Fn(),
+) -> Result<RunOutcome, RunError> {
+    let row = find(context, id)?;
+    if matches!(row.state, ImportState::Completed | ImportState::Failed) {
+        return Ok(RunOutcome::Finished);
     }
-
-    /// Takes the start off the count if the run ended in an error: an error of the host must not
-    /// set the import aside, which may be stored already.
-    fn uncounted_on_error(
-        &self,
-        row: &ImportRow,
-        ended: Result<Ended, RunError>,
-    ) -> Result<Ended, RunError> {
-        if ended.is_err() {
-            // If this fails too, the error of the run is the one to report.
-            let _ = self.state.write(|tx| imports::set_stopped(tx, &row.id));
+    let (row, start) = match memory.early_starts.adopt(id) {
+        true => (row, StartDecision::Run),
+        false => begin(context, row)?,
+    };
+    wake_relay();
+    let outcome = match start {
+        StartDecision::Run => import(context, memory, &row, monitor),
+        StartDecision::Answer(failure) | StartDecision::SetAside(failure) => {
+            clear_store(context, &row);
+            finish(context, memory, &row, None, ImportOutcome::failed(failure), None)
         }
-        ended
+    };
+    discount_start_on_error(context, &row, outcome)
+}
+
+/// Begins the import, and decides what to do with it.
+fn begin(context: &Context, row: ImportRow) -> Result<(ImportRow, StartDecision), RunError> {
+    let now = state::now();
+    let started_at = row.started_at.unwrap_or(now);
+    let start = store_check::decide_start(context, &row)?;
+    let report = (start == StartDecision::Run).then(|| running_report(&row, started_at));
+    if context.state.write(|tx| transitions::begin(tx, &row, now, report.as_ref()))? {
+        milestone_log::log_picked_up(&row, now);
     }
+    Ok((ImportRow { started_at: Some(started_at), ..row }, start))
+}
 
-    /// Removes what interrupted runs left in the store, for an import that will not run again.
-    fn clear_store(&self, row: &ImportRow) {
-        if row.starts > 0
-            && let Err(error) = self.store.abandon(&row.account, &row.id)
-        {
-            tracing::warn!(account = %row.account, import = %row.id,
-                "the uncommitted data of an interrupted run stays on disk: {}", chain(&error));
-        }
+/// Takes the start off the count if the run ended in an error: an error of the host must not set
+/// the import aside, which may be stored already.
+fn discount_start_on_error(
+    context: &Context,
+    row: &ImportRow,
+    outcome: Result<RunOutcome, RunError>,
+) -> Result<RunOutcome, RunError> {
+    if outcome.is_err() {
+        // If this fails too, the error of the run is the one to report.
+        let _ = context.state.write(|tx| imports::set_stopped(tx, &row.id));
     }
+    outcome
+}
 
-    fn row(&self, id: &ImportId) -> Result<ImportRow, RunError> {
-        let row = self.state.read(|tx| imports::get(tx, id.as_str()))?;
-        row.ok_or_else(|| RunError::Unknown(id.clone()))
-    }
-
-    fn import(
-        &self,
-        row: &ImportRow,
-        started_at: Timestamp,
-        monitor: &Monitor,
-    ) -> Result<Ended, RunError> {
-        let max_results = self.config.limits_of(&row.account).max_results;
-        let mut answers = InResults::new(&self.layout, row, max_results);
-        let (manifest, outcome) = match self.open_spooled(row, monitor) {
-            Err(failure) => (None, Ok(Outcome::failed(failure))),
-            Ok((manifest, data, reader)) => {
-                let unchanged = || check_unchanged(row, &data);
-                let source = Source {
-                    manifest: &manifest,
-                    data: reader,
-                    unchanged: &unchanged,
-                    limits: self.config.limits_of(&row.account),
-                    processing_time: started_at.as_second(),
-                };
-                let target = Target { store: &self.store, account: &row.account, import: &row.id };
-                let outcome = pipeline::run(source, Some(target), &mut answers, monitor);
-                (Some(manifest), outcome)
-            }
-        };
-        let temps = answers.into_temps();
-        match outcome {
-            Err(Stopped) => {
-                self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
-                Ok(Ended::Stopped)
-            }
-            Ok(outcome) => match self.after_host_failure(row, &outcome)? {
-                Some(pause) => Ok(Ended::Again(pause)),
-                None => self.answer(row, manifest.as_ref(), outcome, Some(temps)),
-            },
-        }
-    }
-
-    /// Returns the pause before the next run if the host failed and the retry window, which begins
-    /// with the first failure in a row, is open.
-    fn after_host_failure(
-        &self,
-        row: &ImportRow,
-        outcome: &Outcome,
-    ) -> Result<Option<Duration>, RunError> {
-        let failed = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra);
-        let Some(failure) = failed else { return Ok(None) };
-        let trouble = self.trouble(&row.id);
-        let window = self.config.imports.retry_for.get();
-        match decide::after_host_failure(trouble.tries, trouble.since.elapsed(), window) {
-            AfterHostFailure::GiveUp => Ok(None),
-            AfterHostFailure::Retry(pause) => {
-                crate::metrics::count_host_failure();
-                tracing::warn!(account = %row.account, import = %row.id, ?pause,
-                    "the host failed the import, which is tried again: {}", failure.detail);
-                // The start doesn't count: the failure was not the import's.
-                self.state.write(|tx| imports::set_stopped(tx, &row.id))?;
-                Ok(Some(pause))
-            }
-        }
-    }
-
-    /// Writes the answer into results/ and finishes the import.
-    fn answer(
-        &self,
-        row: &ImportRow,
-        manifest: Option<&Manifest>,
-        outcome: Outcome,
-        temps: Option<Temps>,
-    ) -> Result<Ended, RunError> {
-        let begun = running(row, row.started_at.unwrap_or(row.received_at));
-        let outcome = self.not_denied(&row.account, &row.id, outcome)?;
-        let mut report = outcome.report(begun, manifest, state::now());
-        let _answering = self.answering(&row.id);
-        match Results::open(&self.layout, &row.account) {
-            Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
-            // The account was removed during the run: no partner is left to read an answer.
-            Err(error) if answer::is_missing(&error) => {
-                tracing::warn!(account = %row.account, import = %row.id,
-                "the answer is in the state database only: {}", chain(&error))
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.state.write(|tx| transitions::finish(tx, row, &report))?;
-        self.forget_trouble(&row.id);
-        crate::metrics::count_end(&report);
-        milestone_log::ended(row, &report);
-        if report.state == ImportState::Completed
-            && self.config.retention_of(&row.account).completed_uploads.is_zero()
-            && let Err(error) = spool::discard(&self.layout, &row.id)
-        {
-            tracing::warn!(account = %row.account, import = %row.id,
-                "the spooled files stay: {}", chain(&error));
-        }
-        Ok(Ended::Finished)
+/// Removes what interrupted runs left in the store, for an import that will not run again.
+fn clear_store(context: &Context, row: &ImportRow) {
+    if row.starts > 0
+        && let Err(error) = context.store.abandon(&row.account, &row.id)
+    {
+        tracing::warn!(account = %row.account, import = %row.id,
+            "the uncommitted data of an interrupted run stays on disk: {}", chain(&error));
     }
 }
 
-/// Makes the report of a running import.
-pub(super) fn running(row: &ImportRow, started_at: Timestamp) -> Report {
-    Report {
-        data_type: row.data_type,
-        data_file: row.data_file.clone(),
-        state: ImportState::Running,
-        started_at: Some(started_at),
-        warnings: row.warnings.clone(),
-        ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
+fn find(context: &Context, id: &ImportId) -> Result<ImportRow, RunError> {
+    row::find(&context.state, id)?.ok_or_else(|| RunError::Unknown(id.clone()))
+}
+
+/// Reads the import's data into the store, and finishes the import unless it stopped or is to be
+/// run again.
+fn import(
+    context: &Context,
+    memory: &RunMemory,
+    row: &ImportRow,
+    monitor: &Monitor,
+) -> Result<RunOutcome, RunError> {
+    let limits = context.config.limits_of(&row.account);
+    let mut output = ResultsOutput::new(&context.layout, row, limits.max_results);
+    let (manifest, outcome) = match input::open(context, row, monitor) {
+        Err(failure) => (None, Ok(ImportOutcome::failed(failure))),
+        Ok((manifest, data, reader)) => {
+            let unchanged = || input::check_unchanged(row, &data);
+            let source = DataSource {
+                manifest: &manifest,
+                data: reader,
+                unchanged: &unchanged,
+                limits,
+                processing_time: row.started_at.unwrap_or(row.received_at).as_second(),
+            };
+            let target =
+                StoreTarget { store: &context.store, account: &row.account, import: &row.id };
+            let outcome = pipeline::run(source, Some(target), &mut output, monitor);
+            (Some(manifest), outcome)
+        }
+    };
+    let temps = output.into_temps();
+    match outcome {
+        Err(StopSignal) => {
+            context.state.write(|tx| imports::set_stopped(tx, &row.id))?;
+            Ok(RunOutcome::Stopped)
+        }
+        Ok(outcome) => match retry_pause(context, &memory.retries, row, &outcome)? {
+            Some(pause) => Ok(RunOutcome::Retry(pause)),
+            None => finish(context, memory, row, manifest.as_ref(), outcome, Some(temps)),
+        },
     }
+}
+
+/// Returns the pause before the next run if the host failed and the retry window, which begins with
+/// the first failure in a row, is open.
+fn retry_pause(
+    context: &Context,
+    retries: &Retries,
+    row: &ImportRow,
+    outcome: &ImportOutcome,
+) -> Result<Option<Duration>, RunError> {
+    let failed = outcome.failure.as_ref().filter(|f| f.message == FailureText::Infra);
+    let Some(failure) = failed else { return Ok(None) };
+    let tries = retries.count(&row.id);
+    let window = context.config.imports.retry_for.get();
+    match decide::after_host_failure(tries.count, tries.since.elapsed(), window) {
+        RetryDecision::GiveUp => Ok(None),
+        RetryDecision::Retry(pause) => {
+            crate::metrics::count_host_failure();
+            tracing::warn!(account = %row.account, import = %row.id, ?pause,
+                "the host failed the import, which is tried again: {}", failure.detail);
+            // The start doesn't count: the failure was not the import's.
+            context.state.write(|tx| imports::set_stopped(tx, &row.id))?;
+            Ok(Some(pause))
+        }
+    }
+}
+
+/// Writes the answer into results/ and finishes the import.
+fn finish(
+    context: &Context,
+    memory: &RunMemory,
+    row: &ImportRow,
+    manifest: Option<&Manifest>,
+    outcome: ImportOutcome,
+    temps: Option<ErrorTemps>,
+) -> Result<RunOutcome, RunError> {
+    let begun = running_report(row, row.started_at.unwrap_or(row.received_at));
+    let (store, account, import) = (&context.store, &row.account, &row.id);
+    let outcome = store_check::prefer_committed(store, account, import, outcome)?;
+    let mut report = outcome.report(begun, manifest, state::now());
+    let _final_answer = memory.progress_reports.begin_final_answer(import);
+    match Results::open(&context.layout, account) {
+        Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
+        // The account was removed during the run: no partner is left to read an answer.
+        Err(error) if answer::is_missing(&error) => {
+            tracing::warn!(%account, %import,
+                "the answer is in the state database only: {}", chain(&error))
+        }
+        Err(error) => return Err(error.into()),
+    }
+    context.state.write(|tx| transitions::finish(tx, row, &report))?;
+    memory.retries.forget(import);
+    milestone_log::log_end(row, &report);
+    if report.state == ImportState::Completed
+        && context.config.retention_of(account).completed_uploads.is_zero()
+        && let Err(error) = spool::discard(&context.layout, import)
+    {
+        tracing::warn!(%account, %import, "the spooled files stay: {}", chain(&error));
+    }
+    Ok(RunOutcome::Finished)
 }

@@ -4,12 +4,12 @@
 //! Invariant: the store is committed only after the whole file was read without a failure.
 //! Nothing is committed in a dry run or if every record was rejected.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 
 use super::decide;
-use super::error_files::{Errors, Lines};
+use super::error_files::{ErrorFiles, ErrorOutput, RejectedLines};
 use super::progress::Monitor;
 use crate::account::AccountId;
 use crate::config::{Limits, cores};
@@ -21,7 +21,7 @@ use crate::sanitize::chain;
 use crate::store::{self, Store, Writer};
 
 /// The data file to read.
-pub struct Source<'a, R> {
+pub struct DataSource<'a, R> {
     pub manifest: &'a Manifest,
     /// Positioned at the first byte.
     pub data: R,
@@ -41,30 +41,16 @@ const MAX_WORKERS: usize = 4;
 
 /// Where accepted records go.
 #[derive(Clone, Copy)]
-pub struct Target<'a> {
+pub struct StoreTarget<'a> {
     pub store: &'a Store,
     pub account: &'a AccountId,
     /// The store commits an import id only once.
     pub import: &'a ImportId,
 }
 
-/// Where rejected records go. Each method is called once, at the first rejection.
-pub trait Answers {
-    /// Creates the CSV error file.
-    fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
-
-    /// Creates the file of the same rejections for programs, one JSON object per line.
-    fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
-
-    /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
-    fn room(&mut self) -> io::Result<u64> {
-        Ok(u64::MAX)
-    }
-}
-
 /// The outcome of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ImportOutcome {
     /// Completed or failed.
     pub state: ImportState,
     pub counts: Counts,
@@ -78,7 +64,7 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-impl Outcome {
+impl ImportOutcome {
     /// Makes the outcome of an import that failed before its data was read.
     pub fn failed(failure: Failure) -> Self {
         Self {
@@ -115,17 +101,17 @@ impl Outcome {
 
 /// The import was asked to stop; nothing was stored.
 #[derive(Debug)]
-pub struct Stopped;
+pub struct StopSignal;
 
 /// Reads `source`, stores accepted records in `target` (if any) and writes rejected records to
-/// `answers`. Every failure but a stop is part of the outcome.
+/// `output`. Every failure but a stop is part of the outcome.
 pub fn run<R: Read + Send>(
-    source: Source<'_, R>,
-    target: Option<Target<'_>>,
-    answers: &mut dyn Answers,
+    source: DataSource<'_, R>,
+    target: Option<StoreTarget<'_>>,
+    output: &mut dyn ErrorOutput,
     monitor: &Monitor,
-) -> Result<Outcome, Stopped> {
-    let Source { data, .. } = source;
+) -> Result<ImportOutcome, StopSignal> {
+    let DataSource { data, .. } = source;
     let options = records::ReadOptions {
         limits: source.limits,
         processing_time: source.processing_time,
@@ -134,7 +120,7 @@ pub fn run<R: Read + Send>(
     let mut sink = Pipeline {
         target: target.filter(|_| !source.manifest.dry_run),
         writer: None,
-        answers,
+        output,
         errors: None,
         left_out: 0,
         limits: source.limits,
@@ -143,7 +129,7 @@ pub fn run<R: Read + Send>(
     let file_name = source.manifest.file_name.as_str();
     let read = records::read(data, file_name, source.manifest, &options, &mut sink);
     if monitor.is_stopped() {
-        return Err(Stopped);
+        return Err(StopSignal);
     }
     let (summary, mut failure) = match read {
         Ok(summary) => (summary, None),
@@ -160,7 +146,7 @@ pub fn run<R: Read + Send>(
     if failure.is_none() {
         failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
     }
-    if decide::ended(summary.counts, failure.as_ref()) == ImportState::Completed {
+    if decide::final_state(summary.counts, failure.as_ref()) == ImportState::Completed {
         match sink.commit() {
             Ok(0) => {}
             Ok(moved) => warnings.push(format!(
@@ -170,8 +156,8 @@ pub fn run<R: Read + Send>(
             Err(error) => failure = Some(error),
         }
     }
-    Ok(Outcome {
-        state: decide::ended(summary.counts, failure.as_ref()),
+    Ok(ImportOutcome {
+        state: decide::final_state(summary.counts, failure.as_ref()),
         counts: if failure.is_some() { unstored(summary.counts) } else { summary.counts },
         bytes: summary.bytes,
         sha256: summary.sha256,
@@ -188,11 +174,11 @@ fn unstored(counts: Counts) -> Counts {
 }
 
 struct Pipeline<'a> {
-    target: Option<Target<'a>>,
+    target: Option<StoreTarget<'a>>,
     writer: Option<Writer>,
-    answers: &'a mut dyn Answers,
+    output: &'a mut dyn ErrorOutput,
     /// The CSV error file's header, and the error files once a record was rejected.
-    errors: Option<(Vec<u8>, Option<Errors>)>,
+    errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
     /// Rejected records that did not fit into the error files.
     left_out: u64,
     limits: &'a Limits,
@@ -200,15 +186,15 @@ struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    fn errors(&mut self) -> io::Result<Option<&mut Errors>> {
+    fn errors(&mut self) -> io::Result<Option<&mut ErrorFiles>> {
         let Some((header, errors)) = &mut self.errors else { return Ok(None) };
         if errors.is_none() {
-            *errors = Some(Errors::new(self.answers, header, self.limits)?);
+            *errors = Some(ErrorFiles::new(self.output, header, self.limits)?);
         }
         Ok(errors.as_mut())
     }
 
-    fn write(&mut self, rejected: &Lines) -> io::Result<()> {
+    fn write(&mut self, rejected: &RejectedLines) -> io::Result<()> {
         if let Some(errors) = self.errors()? {
             self.left_out += errors.write(rejected)?;
         }
@@ -248,14 +234,14 @@ impl Pipeline<'_> {
 }
 
 impl Sink for Pipeline<'_> {
-    type Rejections = Lines;
+    type Rejections = RejectedLines;
 
-    fn begin(&mut self, start: &FileStart) -> Result<Lines, Failure> {
-        if let Some(Target { store, account, import }) = self.target {
+    fn begin(&mut self, start: &FileStart) -> Result<RejectedLines, Failure> {
+        if let Some(StoreTarget { store, account, import }) = self.target {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
-        let lines = Lines::new(start, self.limits);
+        let lines = RejectedLines::new(start, self.limits);
         self.errors = Some((lines.header(start), None));
         Ok(lines)
     }
@@ -268,7 +254,7 @@ impl Sink for Pipeline<'_> {
         .map_err(|error| self.unstorable(&error))
     }
 
-    fn reject(&mut self, rejected: Lines) -> Result<(), Failure> {
+    fn reject(&mut self, rejected: RejectedLines) -> Result<(), Failure> {
         self.monitor.reject(rejected.len());
         self.write(&rejected).map_err(|error| self.unwritable(&error))
     }

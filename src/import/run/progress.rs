@@ -20,7 +20,7 @@ pub struct Monitor {
 
 /// A snapshot of a [`Monitor`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct ProgressSnapshot {
     /// Records read so far.
     pub records: u64,
     pub rejected: u64,
@@ -72,8 +72,8 @@ impl Monitor {
     }
 
     /// Returns a snapshot.
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> ProgressSnapshot {
+        ProgressSnapshot {
             records: self.records.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
@@ -83,14 +83,14 @@ impl Monitor {
     }
 }
 
-impl Progress {
+impl ProgressSnapshot {
     /// Returns records per second.
     pub fn rate(self) -> f64 {
         if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
     }
 
     /// Converts the figures for a report that is written at `now`.
-    pub fn told(self, now: Timestamp) -> report::Progress {
+    pub fn to_report(self, now: Timestamp) -> report::Progress {
         let left =
             self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
         report::Progress {
@@ -121,22 +121,29 @@ fn to_the_second(time: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Progress};
+    use super::{Counts, ProgressSnapshot};
 
     #[test]
     fn estimates_from_the_bytes_left() {
-        let progress =
-            Progress { records: 100, rejected: 0, bytes: 250, total_bytes: 1000, seconds: 2.0 };
+        let progress = ProgressSnapshot {
+            records: 100,
+            rejected: 0,
+            bytes: 250,
+            total_bytes: 1000,
+            seconds: 2.0,
+        };
         assert_eq!((progress.rate(), progress.seconds_left()), (50.0, Some(6.0)));
-        let told = progress.told("2026-01-02T03:04:05.9Z".parse().unwrap());
-        assert_eq!(told.estimated_end, Some("2026-01-02T03:04:11Z".parse().unwrap()));
-        let nothing = Progress { records: 0, rejected: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
+        let reported = progress.to_report("2026-01-02T03:04:05.9Z".parse().unwrap());
+        assert_eq!(reported.estimated_end, Some("2026-01-02T03:04:11Z".parse().unwrap()));
+        let nothing =
+            ProgressSnapshot { records: 0, rejected: 0, bytes: 0, total_bytes: 0, seconds: 0.0 };
         assert_eq!((nothing.rate(), nothing.seconds_left()), (0.0, None));
     }
 
     #[test]
-    fn counts_reconcile_though_the_figures_come_one_by_one() {
-        let progress = Progress { records: 3, rejected: 4, bytes: 9, total_bytes: 9, seconds: 1.0 };
+    fn counts_add_up_though_read_separately() {
+        let progress =
+            ProgressSnapshot { records: 3, rejected: 4, bytes: 9, total_bytes: 9, seconds: 1.0 };
         assert_eq!(progress.counts(), Counts { read: 3, accepted: 0, rejected: 3 });
     }
 }

@@ -42,7 +42,7 @@ pub struct Queued {
 /// The waiting imports, and the running one of each account.
 #[derive(Debug, Default)]
 pub struct Queue {
-    accounts: HashMap<AccountId, Lane>,
+    accounts: HashMap<AccountId, AccountQueue>,
     served: u64,
     /// Kept for accounts with nothing in the queue too: an account that uploads one file at a
     /// time would otherwise always be next.
@@ -50,7 +50,7 @@ pub struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct AccountQueue {
     waiting: BTreeMap<i64, Queued>,
     running: Option<ImportId>,
     not_before: Option<Instant>,
@@ -67,7 +67,7 @@ impl Queue {
 
     /// Takes the next import to run, if an account may run one at `now` and `is_free` finds a slot
     /// for its weight.
-    pub fn next(&mut self, now: Instant, is_free: impl Fn(Weight) -> bool) -> Option<Queued> {
+    pub fn start_next(&mut self, now: Instant, is_free: impl Fn(Weight) -> bool) -> Option<Queued> {
         let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now, &is_free));
         let (account, _) = ready.min_by_key(|(account, lane)| {
             (self.last_served.get(*account), lane.waiting.first_key_value().map(|(n, _)| *n))
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     /// Notes that the account's running import has ended.
-    pub fn ended(&mut self, account: &AccountId) {
+    pub fn finish(&mut self, account: &AccountId) {
         if let Some(lane) = self.accounts.get_mut(account) {
             lane.running = None;
             if lane.waiting.is_empty() {
@@ -94,7 +94,7 @@ impl Queue {
 
     /// Requeues the account's running import in its old place. No import of the account runs
     /// before `not_before`, which keeps their order.
-    pub fn put_back(&mut self, import: Queued, not_before: Instant) {
+    pub fn requeue(&mut self, import: Queued, not_before: Instant) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         lane.waiting.insert(import.n, import);
         lane.running = None;
@@ -116,7 +116,7 @@ impl Queue {
     }
 }
 
-impl Lane {
+impl AccountQueue {
     fn may_run(&self, now: Instant, is_free: impl Fn(Weight) -> bool) -> bool {
         let first = self.waiting.first_key_value();
         self.running.is_none()
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn next(queue: &mut Queue, now: Instant) -> Option<ImportId> {
-        queue.next(now, |_| true).map(|next| next.id)
+        queue.start_next(now, |_| true).map(|next| next.id)
     }
 
     fn account(id: &str) -> AccountId {
@@ -156,72 +156,72 @@ mod tests {
     }
 
     #[test]
-    fn keeps_each_accounts_order_and_runs_one_at_a_time() {
+    fn each_account_runs_its_imports_in_order() {
         let mut queue = queue(&[("a", 3), ("a", 1), ("a", 2)]);
         let now = Instant::now();
         for n in 1..=3 {
             assert_eq!(next(&mut queue, now), Some(id(n)));
-            assert_eq!(queue.next(now, |_| true), None);
-            queue.ended(&account("a"));
+            assert_eq!(queue.start_next(now, |_| true), None);
+            queue.finish(&account("a"));
         }
-        assert_eq!(queue.next(now, |_| true), None);
+        assert_eq!(queue.start_next(now, |_| true), None);
     }
 
     #[test]
-    fn a_thousand_of_one_account_do_not_keep_another_waiting() {
+    fn a_thousand_imports_do_not_delay_another_account() {
         let mut imports: Vec<_> = (1..=1000).map(|n| ("big", n)).collect();
         imports.push(("small", 1001));
         imports.push(("small", 1002));
         let mut queue = queue(&imports);
         let now = Instant::now();
         assert_eq!(next(&mut queue, now), Some(id(1)));
-        queue.ended(&account("big"));
+        queue.finish(&account("big"));
         assert_eq!(next(&mut queue, now), Some(id(1001)));
-        queue.ended(&account("small"));
+        queue.finish(&account("small"));
         assert_eq!(next(&mut queue, now), Some(id(2)));
         assert_eq!(next(&mut queue, now), Some(id(1002)), "side by side with big");
     }
 
     #[test]
-    fn accounts_with_one_file_at_a_time_do_not_starve_one_with_many() {
+    fn single_uploads_do_not_starve_a_long_queue() {
         let mut queue = queue(&[("big", 1), ("big", 2)]);
         let now = Instant::now();
         assert_eq!(next(&mut queue, now), Some(id(1)));
-        queue.ended(&account("big"));
+        queue.finish(&account("big"));
         for n in 3..=4 {
             queue.add(import("small", n));
-            let served = queue.next(now, |_| true).unwrap();
-            queue.ended(&served.account);
+            let served = queue.start_next(now, |_| true).unwrap();
+            queue.finish(&served.account);
             assert_eq!(served.id, [id(3), id(2)][n as usize - 3]);
         }
     }
 
     #[test]
-    fn one_that_is_put_back_stays_first_and_waits() {
+    fn a_requeued_import_stays_first_and_waits() {
         let mut queue = queue(&[("a", 1), ("a", 2)]);
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
         assert_eq!(next(&mut queue, now), Some(id(1)));
-        queue.put_back(import("a", 1), later);
-        assert_eq!((queue.next(now, |_| true), queue.next_retry()), (None, Some(later)));
+        queue.requeue(import("a", 1), later);
+        assert_eq!((queue.start_next(now, |_| true), queue.next_retry()), (None, Some(later)));
         assert_eq!(next(&mut queue, later), Some(id(1)));
     }
 
     #[test]
-    fn what_has_no_place_holds_up_its_own_account_alone() {
+    fn imports_without_a_slot_delay_only_their_account() {
         let mut queue = queue(&[("big", 1), ("big", 2)]);
         let light = |account, n| Queued { weight: Weight::Light, ..import(account, n) };
         queue.add(light("big", 3));
         queue.add(light("small", 4));
         let now = Instant::now();
         let light_only = |weight| weight == Weight::Light;
-        assert_eq!(queue.next(now, light_only), Some(light("small", 4)));
-        assert_eq!(queue.next(now, light_only), None, "big's order is kept");
+        assert_eq!(queue.start_next(now, light_only), Some(light("small", 4)));
+        assert_eq!(queue.start_next(now, light_only), None, "big's order is kept");
         assert_eq!(next(&mut queue, now), Some(id(1)));
     }
 
     #[test]
-    fn the_size_tells_the_weight() {
+    fn the_weight_follows_from_the_size() {
         assert_eq!([0, 1 << 20].map(Weight::of), [Weight::Light; 2]);
         assert_eq!(Weight::of((1 << 20) + 1), Weight::Heavy);
     }

@@ -4,98 +4,94 @@
 //! separate the two. Before an import is reported as failed, the store is queried. If it has the
 //! import, the answer is completed, regardless of the outcome of the last run.
 
-use super::decide;
-use super::decide::Start;
-use super::pipeline::Outcome;
+use super::decide::{self, StartDecision};
+use super::pipeline::ImportOutcome;
 use crate::account::AccountId;
-use crate::import::{Engine, ImportRow};
+use crate::import::context::Context;
+use crate::import::row::ImportRow;
 use crate::import_id::ImportId;
 use crate::report::{Counts, ImportState};
 use crate::sanitize::chain;
 use crate::spool::Claim;
 use crate::state::imports::{self, NewImport};
 use crate::state::{self, Transaction};
-use crate::store::{self, Committed};
+use crate::store::{self, Committed, Store};
 
-impl Engine {
-    /// Decides what to do with an import that is about to run. One that was interrupted too often
-    /// is set aside, unless the store has it: then it runs again, since only its answer is missing.
-    pub fn start(&self, row: &ImportRow) -> Result<Start, store::Error> {
-        let max_starts = self.config.imports.max_starts;
-        let start = decide::on_start(row.refusal.as_ref(), row.starts, max_starts);
-        let once_more = matches!(start, Start::SetAside(_))
-            && decide::may_run_for_its_answer(row.starts, max_starts)
-            && self.store.committed(&row.account, &row.id)?.is_some();
-        Ok(if once_more { Start::Run } else { start })
-    }
+/// Decides what to do with an import that is about to run. One that was interrupted too often is
+/// set aside, unless the store has it: then it runs again, since only its answer is missing.
+pub(super) fn decide_start(
+    context: &Context,
+    row: &ImportRow,
+) -> Result<StartDecision, store::Error> {
+    let max_starts = context.config.imports.max_starts;
+    let start = decide::on_start(row.refusal.as_ref(), row.starts, max_starts);
+    let once_more = matches!(start, StartDecision::SetAside(_))
+        && decide::may_run_for_answer(row.starts, max_starts)
+        && context.store.committed(&row.account, &row.id)?.is_some();
+    Ok(if once_more { StartDecision::Run } else { start })
+}
 
-    /// Writes the row of a new import, with an id that is used nowhere else.
-    pub fn insert(&self, new: &NewImport<'_, Claim>) -> state::Result<(i64, ImportId)> {
-        self.state.write(|tx| self.insert_unused(tx, new))
-    }
-
-    /// The same as [`Self::insert`], in the caller's transaction.
-    pub fn insert_unused(
-        &self,
-        tx: &Transaction<'_>,
-        new: &NewImport<'_, Claim>,
-    ) -> state::Result<(i64, ImportId)> {
-        loop {
-            let (n, import) = imports::insert(tx, &self.config.node.name, new)?;
-            if !self.is_used(new.account, &import) {
-                return Ok((n, import));
-            }
-            imports::undo_insert(tx, &import)?;
+/// Writes the row of a new import, with an id that is used nowhere else.
+pub fn insert(
+    tx: &Transaction<'_>,
+    context: &Context,
+    new: &NewImport<'_, Claim>,
+) -> state::Result<(i64, ImportId)> {
+    loop {
+        let (n, import) = imports::insert(tx, &context.config.node.name, new)?;
+        if !is_used(context, new.account, &import) {
+            return Ok((n, import));
         }
-    }
-
-    /// Whether the spool or the store has an import of this id that the state database doesn't
-    /// know; logs it if so. A state database restored from a backup assigns numbers again, and the
-    /// store would treat the new import as the old one.
-    fn is_used(&self, account: &AccountId, import: &ImportId) -> bool {
-        let spooled = self.layout.spooled(import).symlink_metadata().is_ok();
-        let stored = || match self.store.committed(account, import) {
-            Ok(committed) => committed.is_some(),
-            // An unreadable store fails the imports that need it; this one must not wait for it.
-            Err(error) => {
-                tracing::warn!(%account, %import, "cannot query the store: {}", chain(&error));
-                false
-            }
-        };
-        let used = spooled || stored();
-        if used {
-            tracing::warn!(%account, %import, "the id is skipped: the spool or the store has it \
-                from an import that the state database doesn't know");
-        }
-        used
-    }
-
-    /// Returns `outcome`, or a completed one if `outcome` is failed and the store has the import.
-    ///
-    /// # Errors
-    /// The store can't be queried. The import must then not be reported as failed.
-    pub fn not_denied(
-        &self,
-        account: &AccountId,
-        import: &ImportId,
-        outcome: Outcome,
-    ) -> Result<Outcome, store::Error> {
-        if outcome.state != ImportState::Failed {
-            return Ok(outcome);
-        }
-        Ok(match self.store.committed(account, import)? {
-            Some(committed) if committed.records > 0 => {
-                tracing::warn!(%account, %import,
-                    "the import's records are stored, but its answer is incomplete");
-                stored(outcome, committed)
-            }
-            _ => outcome,
-        })
+        imports::undo_insert(tx, &import)?;
     }
 }
 
+/// Whether the spool or the store has an import of this id that the state database doesn't know;
+/// logs it if so. A state database restored from a backup assigns numbers again, and the store
+/// would treat the new import as the old one.
+fn is_used(context: &Context, account: &AccountId, import: &ImportId) -> bool {
+    let spooled = context.layout.spooled(import).symlink_metadata().is_ok();
+    let stored = || match context.store.committed(account, import) {
+        Ok(committed) => committed.is_some(),
+        // An unreadable store fails the imports that need it; this one must not wait for it.
+        Err(error) => {
+            tracing::warn!(%account, %import, "cannot query the store: {}", chain(&error));
+            false
+        }
+    };
+    let used = spooled || stored();
+    if used {
+        tracing::warn!(%account, %import, "the id is skipped: the spool or the store has it from \
+            an import that the state database doesn't know");
+    }
+    used
+}
+
+/// Returns `outcome`, or a completed one if `outcome` is failed and the store has the import.
+///
+/// # Errors
+/// The store can't be queried. The import must then not be reported as failed.
+pub fn prefer_committed(
+    store: &Store,
+    account: &AccountId,
+    import: &ImportId,
+    outcome: ImportOutcome,
+) -> Result<ImportOutcome, store::Error> {
+    if outcome.state != ImportState::Failed {
+        return Ok(outcome);
+    }
+    Ok(match store.committed(account, import)? {
+        Some(committed) if committed.records > 0 => {
+            tracing::warn!(%account, %import,
+                "the import's records are stored, but its answer is incomplete");
+            committed_outcome(outcome, committed)
+        }
+        _ => outcome,
+    })
+}
+
 /// Makes the outcome of an import that is stored and whose last run failed.
-fn stored(outcome: Outcome, committed: Committed) -> Outcome {
+fn committed_outcome(outcome: ImportOutcome, committed: Committed) -> ImportOutcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;
     let why = outcome.failure.map_or_else(String::new, |f| format!(" ({})", f.detail));
@@ -104,7 +100,7 @@ fn stored(outcome: Outcome, committed: Committed) -> Outcome {
          rejected records may be missing from this report and from the error file"
     ));
     let accepted = committed.records;
-    Outcome {
+    ImportOutcome {
         state: ImportState::Completed,
         counts: Counts { read: accepted + rejected, accepted, rejected },
         failure: None,

@@ -3,16 +3,16 @@
 
 use jiff::Timestamp;
 
-use crate::import::ImportRow;
+use crate::import::row::ImportRow;
+use crate::import_id::ImportId;
 use crate::outbox::{self, Milestone, Recipients};
 use crate::report::{ImportState, Report};
 use crate::spool::Layout;
-use crate::state;
-use crate::state::imports::unfinished;
-use crate::state::{State, Transaction, accounts, activity, imports};
+use crate::state::imports::{self, unfinished};
+use crate::state::{self, State, Transaction, accounts, activity};
 
 /// Why an import can't change its state in the state database.
-pub type FinishError = outbox::Error;
+pub type TransitionError = outbox::Error;
 
 /// Returns who gets the milestones of this import.
 fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
@@ -29,14 +29,18 @@ pub fn begin(
     row: &ImportRow,
     at: Timestamp,
     picked_up: Option<&Report>,
-) -> Result<bool, FinishError> {
+) -> Result<bool, TransitionError> {
     imports::set_running(tx, &row.id, at)?;
     let Some(report) = picked_up else { return Ok(false) };
     outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
 }
 
 /// Ends the import with `report`: state, counts, activity and deliveries in one transaction.
-pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<(), FinishError> {
+pub fn finish(
+    tx: &Transaction<'_>,
+    row: &ImportRow,
+    report: &Report,
+) -> Result<(), TransitionError> {
     let at = report.finished_at.unwrap_or_else(Timestamp::now);
     imports::set_finished(tx, &row.id, report, at)?;
     let milestone = match report.state {
@@ -48,12 +52,12 @@ pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<
 }
 
 /// Enqueues `still_processing`. Returns whether there was no such milestone of the same time.
-pub fn still_processing(
+pub fn enqueue_still_processing(
     tx: &Transaction<'_>,
     row: &ImportRow,
     at: Timestamp,
     report: &Report,
-) -> Result<bool, FinishError> {
+) -> Result<bool, TransitionError> {
     outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
 }
 
@@ -61,15 +65,15 @@ pub fn still_processing(
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     #[error("import {0} has not failed; only a failed import can run again")]
-    NotFailed(crate::import_id::ImportId),
+    NotFailed(ImportId),
     /// It was never read: its data file was missing, or its manifest was wrong.
     #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
-    Refused(crate::import_id::ImportId),
+    Refused(ImportId),
     #[error(
         "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
          partner must upload them again, with a new manifest"
     )]
-    NotSpooled(crate::import_id::ImportId),
+    NotSpooled(ImportId),
     #[error(transparent)]
     State(#[from] state::Error),
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 use crate::config::{Config, Paths, Period};
-use crate::import::{Ended, Engine, ImportRow, Looked, Monitor, RunError};
+use crate::import::{ImportRow, Importer, Monitor, RunError, RunOutcome, ScanOutcome};
 use crate::import_id::ImportId;
 use crate::recipient::RecipientRule;
 use crate::state::{Error, accounts, imports};
@@ -18,7 +18,7 @@ use crate::sys::ReadLease;
 /// Removed when dropped.
 pub struct Host {
     _folder: tempfile::TempDir,
-    pub engine: Engine,
+    pub importer: Importer,
     pub account: AccountId,
 }
 
@@ -53,42 +53,46 @@ impl Host {
         config.pairing.settle = Period::seconds(0);
         change(&mut config);
         fs::create_dir_all(&config.paths.state).unwrap();
-        let engine = Engine::open(Arc::new(config)).unwrap();
-        fs::create_dir_all(engine.layout.spool()).unwrap();
-        let host = Self { _folder: folder, engine, account: "ACME-1".parse().unwrap() };
+        let importer = Importer::open(Arc::new(config)).unwrap();
+        fs::create_dir_all(importer.context.layout.spool()).unwrap();
+        let host = Self { _folder: folder, importer, account: "ACME-1".parse().unwrap() };
         host.add_account(None, &RecipientRule::Any);
         host
     }
 
     pub fn set_unclaimed_after(&mut self, after: Period) {
-        let mut config = (*self.engine.config).clone();
+        let mut config = (*self.importer.context.config).clone();
         config.pairing.unclaimed_after = after;
-        self.engine.config = Arc::new(config);
+        self.importer.context.config = Arc::new(config);
     }
 
     /// Closes the state database, does `work`, and opens the host again.
     pub fn reopened(self, work: impl FnOnce()) -> Self {
-        let Self { _folder, engine, account } = self;
-        let config = Arc::clone(&engine.config);
-        drop(engine);
+        let Self { _folder, importer, account } = self;
+        let config = Arc::clone(&importer.context.config);
+        drop(importer);
         work();
-        Self { _folder, engine: Engine::open(config).unwrap(), account }
+        Self { _folder, importer: Importer::open(config).unwrap(), account }
     }
 
     pub fn add_account(&self, contact: Option<&str>, recipients: &RecipientRule) {
-        let (engine, at) = (&self.engine, Timestamp::now());
-        let added =
-            engine.state.write(|tx| accounts::add(tx, at, &self.account, contact, recipients));
+        let (importer, at) = (&self.importer, Timestamp::now());
+        let added = importer
+            .context
+            .state
+            .write(|tx| accounts::add(tx, at, &self.account, contact, recipients));
         assert!(added.unwrap());
-        for folder in [engine.layout.incoming(&self.account), engine.layout.results(&self.account)]
-        {
+        for folder in [
+            importer.context.layout.incoming(&self.account),
+            importer.context.layout.results(&self.account),
+        ] {
             fs::create_dir_all(folder).unwrap();
         }
     }
 
     /// Leaves the account as `account remove` does.
     pub fn remove_account(&self) {
-        fs::remove_dir_all(self.engine.layout.account(&self.account)).unwrap();
+        fs::remove_dir_all(self.importer.context.layout.account(&self.account)).unwrap();
         self.sql("DELETE FROM account");
     }
 
@@ -106,7 +110,7 @@ impl Host {
     }
 
     pub fn put(&self, name: &str, content: &str) {
-        let path = self.engine.layout.incoming(&self.account).join(name);
+        let path = self.importer.context.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
         // A child that another test forks holds our handle until its exec.
         while ReadLease::take(File::open(&path).unwrap()).is_err() {
@@ -114,32 +118,32 @@ impl Host {
         }
     }
 
-    pub fn look(&self) -> Looked {
-        self.engine.look(&self.account, false).unwrap()
+    pub fn scan(&self) -> ScanOutcome {
+        self.importer.scan(&self.account, false).unwrap()
     }
 
     /// Scans once. Returns the only import that it queued.
     pub fn claim(&self) -> ImportId {
-        let queued = self.look().queued;
+        let queued = self.scan().queued;
         assert_eq!(queued.len(), 1, "{queued:?}");
         queued.into_iter().next().unwrap().id
     }
 
-    pub fn try_run(&self, import: &ImportId) -> Result<Ended, RunError> {
-        self.engine.run_guarded(import, &Monitor::default(), &|| {})
+    pub fn try_run(&self, import: &ImportId) -> Result<RunOutcome, RunError> {
+        self.importer.run(import, &Monitor::default(), &|| {})
     }
 
     /// Runs `import` to its end. Returns its report in results/.
     #[track_caller]
     pub fn run(&self, import: &ImportId) -> Value {
-        assert_eq!(self.try_run(import).unwrap(), Ended::Finished);
+        assert_eq!(self.try_run(import).unwrap(), RunOutcome::Finished);
         let stem = self.row(import).stem;
         let report = fs::read(self.results(&format!("{stem}.result.json"))).unwrap();
         serde_json::from_slice(&report).unwrap()
     }
 
     pub fn row(&self, import: &ImportId) -> ImportRow {
-        self.engine.state.read(|tx| imports::get(tx, import.as_str())).unwrap().unwrap()
+        self.importer.context.state.read(|tx| imports::get(tx, import.as_str())).unwrap().unwrap()
     }
 
     /// Returns the activity log's actions about `import`, in order.
@@ -164,7 +168,7 @@ impl Host {
     }
 
     pub fn column(&self, sql: &str, import: &ImportId) -> Vec<String> {
-        let read = self.engine.state.read(|tx| {
+        let read = self.importer.context.state.read(|tx| {
             let mut statement = tx.prepare(sql)?;
             let rows = statement.query_map([import.as_str()], |row| row.get(0))?;
             Ok::<_, Error>(rows.collect::<Result<_, _>>()?)
@@ -173,24 +177,24 @@ impl Host {
     }
 
     pub fn sql(&self, sql: &str) {
-        self.engine.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
+        self.importer.context.state.write(|tx| Ok::<_, Error>(tx.execute_batch(sql)?)).unwrap();
     }
 
     pub fn incoming(&self) -> PathBuf {
-        self.engine.layout.incoming(&self.account)
+        self.importer.context.layout.incoming(&self.account)
     }
 
     pub fn results(&self, name: &str) -> PathBuf {
-        self.engine.layout.results(&self.account).join(name)
+        self.importer.context.layout.results(&self.account).join(name)
     }
 
     pub fn spooled(&self, import: &ImportId) -> PathBuf {
-        self.engine.layout.spooled(import)
+        self.importer.context.layout.spooled(import)
     }
 
     /// Returns the account's folder in the local store.
     pub fn stored(&self) -> PathBuf {
-        self.engine.config.paths.data().join(self.account.as_str())
+        self.importer.context.config.paths.data().join(self.account.as_str())
     }
 
     /// Returns the folders of stored events, sorted.

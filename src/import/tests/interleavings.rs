@@ -1,10 +1,10 @@
 //! Every interleaving of clients, daemon and crashes, for two pairs that share a data file's name.
 //!
 //! A model of one account's incoming, the spool and the rows, driven by the real decisions
-//! ([`pair::decide`], [`ClaimStep`]) and the real reading of the log ([`SessionTracker`]). The explorer visits
-//! every order of the clients' steps with scans, single steps of claims, ticks of the clock, settle
-//! periods, a crash and a restart. In every final state each manifest must have exactly one answer,
-//! the right one.
+//! ([`pairing::decide`], [`ClaimStep`]) and the real reading of the log ([`SessionTracker`]). It
+//! visits every order of the clients' steps with scans, single steps of claims, ticks of the clock,
+//! settle periods, a crash and a restart. In every final state each manifest must have exactly one
+//! answer, the right one.
 
 mod model;
 mod rules;

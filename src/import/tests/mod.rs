@@ -1,14 +1,14 @@
 //! Tests of whole imports on a host in a temporary folder, from upload to answer, with failures.
 
-mod adopt;
-mod begin;
+mod after_restore;
+mod early_start;
 pub(super) mod host;
 mod interleavings;
-mod meanwhile;
-mod mishaps;
+mod interruptions;
+mod progress_report;
 mod retention;
-mod stored;
-mod sweep;
+mod spool_cleanup;
+mod store_check;
 mod unclaimed;
 mod upgrade;
 
@@ -21,7 +21,7 @@ use crate::report::FailureText;
 use crate::state::accounts;
 
 #[test]
-fn an_event_pair_ends_in_the_store_and_in_results() {
+fn an_event_pair_is_stored_and_answered() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -34,15 +34,18 @@ fn an_event_pair_ends_in_the_store_and_in_results() {
     let answers = ["e.errors.csv", "e.errors.jsonl", "e.result.json"];
     assert_eq!(names(host.results("")), answers);
     assert_eq!(host.stored_events(), [format!("import={import}")]);
-    assert!(names(host.engine.layout.incoming(&host.account)).is_empty());
-    assert!(names(host.engine.layout.spool()).is_empty(), "a completed import leaves no files");
+    assert!(names(host.importer.context.layout.incoming(&host.account)).is_empty());
+    assert!(
+        names(host.importer.context.layout.spool()).is_empty(),
+        "a completed import leaves no files"
+    );
     let milestones = ["import.picked_up", "import.completed"];
     assert_eq!(host.mails(&import), milestones);
     assert_eq!(host.log(&import)[1..], milestones);
 }
 
 #[test]
-fn a_profile_pair_ends_in_the_profiles() {
+fn a_profile_pair_is_stored() {
     let host = Host::new();
     host.upload("p", "profile", "identity,City\na,Rome\na,Oslo\n");
     let report = host.run(&host.claim());
@@ -57,7 +60,7 @@ fn a_profile_pair_ends_in_the_profiles() {
 }
 
 #[test]
-fn a_refused_pair_is_answered_but_not_picked_up() {
+fn a_refused_pair_is_not_picked_up() {
     let host = Host::new();
     host.put_manifest("e", "event");
     let import = host.claim();
@@ -67,7 +70,7 @@ fn a_refused_pair_is_answered_but_not_picked_up() {
 }
 
 #[test]
-fn a_manifest_name_is_taken_once() {
+fn a_manifest_name_is_accepted_once() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let first = host.claim();
@@ -82,8 +85,8 @@ fn a_manifest_name_is_taken_once() {
     assert_eq!(host.stored_events(), [format!("import={first}")]);
 }
 
-/// Makes a host whose account has `contact`, and the recipient rule of `account add --email contact`
-/// for it.
+/// Makes a host whose account has `contact`, and the recipient rule of `account add --email
+/// contact` for it.
 fn limited_host(contact: Option<&str>) -> Host {
     let host = Host::new();
     host.sql("DELETE FROM account");
@@ -92,7 +95,7 @@ fn limited_host(contact: Option<&str>) -> Host {
 }
 
 #[test]
-fn mail_goes_where_the_account_allows() {
+fn mail_is_sent_to_allowed_recipients() {
     let host = limited_host(Some("ops@example.com"));
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -103,7 +106,7 @@ fn mail_goes_where_the_account_allows() {
 }
 
 #[test]
-fn mail_to_a_stranger_goes_to_the_contact() {
+fn a_strangers_mail_is_sent_to_the_contact() {
     let host = limited_host(Some("ops@acme.example"));
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -116,7 +119,7 @@ fn mail_to_a_stranger_goes_to_the_contact() {
 }
 
 #[test]
-fn mail_to_a_stranger_is_not_sent_without_a_contact() {
+fn without_a_contact_a_stranger_gets_no_mail() {
     let host = limited_host(None);
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -128,11 +131,11 @@ fn mail_to_a_stranger_is_not_sent_without_a_contact() {
 }
 
 #[test]
-fn a_refused_pair_is_not_mailed_to_a_stranger() {
+fn a_refusal_is_not_mailed_to_a_stranger() {
     let host = limited_host(Some("ops@acme.example"));
     host.put("cut.manifest", r#"{"clientEmail": "p@example.com", "#);
     host.put("wrong.manifest", r#"{"clientEmail": "p@example.com", "type": "none"}"#);
-    for queued in host.look().queued {
+    for queued in host.scan().queued {
         let report = host.run(&queued.id);
         assert_eq!(report["state"], "failed", "{report:#}");
         assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report:#}");
@@ -144,8 +147,9 @@ fn a_refused_pair_is_not_mailed_to_a_stranger() {
 fn a_changed_rule_applies_to_manifests_that_wait() {
     let host = Host::with(|config| config.pairing.data_file_grace = Period::seconds(3600));
     host.put_manifest("e", "event");
-    assert!(host.look().queued.is_empty());
-    host.engine
+    assert!(host.scan().queued.is_empty());
+    host.importer
+        .context
         .state
         .write(|tx| {
             let rule = RecipientRule::limited(None, Vec::new(), None);
@@ -160,15 +164,15 @@ fn a_changed_rule_applies_to_manifests_that_wait() {
 }
 
 #[test]
-fn one_look_takes_a_hundred_and_asks_for_the_next() {
+fn a_scan_claims_a_hundred_and_requests_another() {
     let host = Host::new();
     for n in 0..102 {
         host.put_manifest(&format!("m{n:03}"), "event");
     }
-    let first = host.look();
-    assert_eq!((first.queued.len(), first.again), (100, Some(std::time::Duration::ZERO)));
-    let second = host.look();
-    assert_eq!((second.queued.len(), second.again), (2, None));
+    let first = host.scan();
+    assert_eq!((first.queued.len(), first.rescan_after), (100, Some(std::time::Duration::ZERO)));
+    let second = host.scan();
+    assert_eq!((second.queued.len(), second.rescan_after), (2, None));
     let last = host.row(&second.queued[1].id);
     assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
 }

@@ -11,11 +11,15 @@ use crate::state::Error;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn count(host: &Host, sql: &str) -> i64 {
-    host.engine.state.read(|tx| Ok::<_, Error>(tx.query_row(sql, [], |row| row.get(0))?)).unwrap()
+    host.importer
+        .context
+        .state
+        .read(|tx| Ok::<_, Error>(tx.query_row(sql, [], |row| row.get(0))?))
+        .unwrap()
 }
 
 /// Makes one completed import with answers, and marks its deliveries as made.
-fn told(host: &Host, stem: &str) {
+fn answered_import(host: &Host, stem: &str) {
     host.upload(stem, "event", EVENTS);
     host.run(&host.claim());
     host.sql(
@@ -25,11 +29,11 @@ fn told(host: &Host, stem: &str) {
 }
 
 #[test]
-fn everything_goes_in_its_time_and_a_name_stays_spent() {
+fn rows_and_answers_are_removed_at_their_age() {
     let host = Host::new();
-    told(&host, "e");
+    answered_import(&host, "e");
     let now = Timestamp::now();
-    let sweep = |days: u32| host.engine.sweep(now + DAY * days).unwrap();
+    let sweep = |days: u32| host.importer.sweep(now + DAY * days).unwrap();
     let rows = || {
         let tables = ["import", "milestone", "delivery"];
         tables.map(|table| count(&host, &format!("SELECT count(*) FROM {table}")))
@@ -38,9 +42,9 @@ fn everything_goes_in_its_time_and_a_name_stays_spent() {
     assert_eq!((names(host.results("")).len(), rows()), (3, [1, 2, 2]));
     sweep(91);
     assert_eq!((names(host.results("")).len(), rows()), (0, [1, 0, 0]));
-    let said = "SELECT count(*) FROM activity WHERE action = 'retention.removed'
+    let summary = "SELECT count(*) FROM activity WHERE action = 'retention.removed'
                 AND detail LIKE '1 answers in results/, 2 milestones%'";
-    assert_eq!(count(&host, said), 1);
+    assert_eq!(count(&host, summary), 1);
     sweep(366);
     assert_eq!(rows(), [0, 0, 0]);
     assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action LIKE 'import.%'"), 0);
@@ -51,7 +55,7 @@ fn everything_goes_in_its_time_and_a_name_stays_spent() {
 }
 
 #[test]
-fn what_is_still_needed_stays_however_old() {
+fn unfinished_work_is_kept_at_any_age() {
     let host = Host::new();
     host.upload("pending", "event", EVENTS);
     host.run(&host.claim()); // its deliveries are pending
@@ -60,7 +64,7 @@ fn what_is_still_needed_stays_however_old() {
     host.upload("cut", "event", EVENTS);
     let cut = host.claim();
     host.sql(&format!("UPDATE import SET state = 'running' WHERE id = '{cut}'"));
-    host.engine.sweep(Timestamp::now() + DAY * 4000).unwrap();
+    host.importer.sweep(Timestamp::now() + DAY * 4000).unwrap();
     assert_eq!(count(&host, "SELECT count(*) FROM import"), 3);
     assert_eq!(count(&host, "SELECT count(*) FROM delivery WHERE state = 'pending'"), 2);
     assert_eq!(names(host.results("")).len(), 3, "a pending mail attaches the error file");
@@ -70,28 +74,28 @@ fn what_is_still_needed_stays_however_old() {
 }
 
 #[test]
-fn more_than_a_batch_goes_in_one_sweep() {
+fn a_sweep_removes_more_than_one_batch() {
     let host = Host::new();
     host.sql(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234)
          INSERT INTO activity (at, account, action) SELECT 0, 'ACME-1', 'x' FROM n",
     );
     host.sql("INSERT INTO activity (at, account, action) VALUES (0, NULL, 'x')");
-    host.engine.sweep(Timestamp::now()).unwrap();
+    host.importer.sweep(Timestamp::now()).unwrap();
     assert_eq!(count(&host, "SELECT count(*) FROM activity WHERE action = 'x'"), 0);
 }
 
 #[test]
-fn a_removed_accounts_things_go_as_well() {
+fn data_of_a_removed_account_is_removed() {
     let host = Host::new();
-    told(&host, "e");
+    answered_import(&host, "e");
     host.remove_account();
-    host.engine.sweep(Timestamp::now() + DAY * 366).unwrap();
+    host.importer.sweep(Timestamp::now() + DAY * 366).unwrap();
     assert_eq!(count(&host, "SELECT count(*) FROM import"), 0);
 }
 
 #[test]
-fn an_account_and_completed_uploads_can_be_kept_longer() {
+fn completed_uploads_can_be_kept_longer() {
     let host = Host::with(|config| {
         config.retention.completed_uploads = Period::seconds(3600);
         config.retention.results = Period::seconds(0);
@@ -101,8 +105,8 @@ fn an_account_and_completed_uploads_can_be_kept_longer() {
     let import = host.claim();
     host.run(&import);
     let now = Timestamp::now();
-    host.engine.sweep(now).unwrap();
-    assert_eq!(names(host.engine.layout.spool()), [import.as_str()]);
-    host.engine.sweep(now + Duration::from_secs(3601)).unwrap();
-    assert!(names(host.engine.layout.spool()).is_empty());
+    host.importer.sweep(now).unwrap();
+    assert_eq!(names(host.importer.context.layout.spool()), [import.as_str()]);
+    host.importer.sweep(now + Duration::from_secs(3601)).unwrap();
+    assert!(names(host.importer.context.layout.spool()).is_empty());
 }

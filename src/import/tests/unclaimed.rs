@@ -12,10 +12,11 @@ fn host(contact: bool) -> Host {
 }
 
 /// Scans. Returns the number of lines in the activity log, and of mails to the contact.
-fn told(host: &Host) -> (i64, i64) {
-    host.look();
+fn scan_and_count(host: &Host) -> (i64, i64) {
+    host.scan();
     let count = |sql: &str| {
-        host.engine
+        host.importer
+            .context
             .state
             .read(|tx| Ok::<_, crate::state::Error>(tx.query_row(sql, [], |row| row.get(0))?))
             .unwrap()
@@ -27,37 +28,38 @@ fn told(host: &Host) -> (i64, i64) {
 }
 
 #[test]
-fn a_file_is_told_of_once_and_a_new_one_of_its_name_again() {
+fn an_unclaimed_file_is_reported_once() {
     let mut host = host(true);
     host.put("e.csv", EVENTS);
     host.put("notes.txt", "none of ours");
-    assert_eq!(told(&host), (0, 0), "not old enough");
+    assert_eq!(scan_and_count(&host), (0, 0), "not old enough");
     host.set_unclaimed_after(Period::seconds(0));
-    assert_eq!(told(&host), (0, 0), "switched off");
+    assert_eq!(scan_and_count(&host), (0, 0), "switched off");
 
     host.set_unclaimed_after(SHORT);
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (1, 1));
-    assert_eq!(told(&host), (1, 1), "once");
+    assert_eq!(scan_and_count(&host), (1, 1));
+    assert_eq!(scan_and_count(&host), (1, 1), "once");
     let host = host.reopened(|| {});
-    assert_eq!(told(&host), (1, 1), "once, after a restart too");
+    assert_eq!(scan_and_count(&host), (1, 1), "once, after a restart too");
     host.put("e.csv", "another one");
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (2, 2), "another file");
+    assert_eq!(scan_and_count(&host), (2, 2), "another file");
     host.put_manifest("e", "event");
     host.run(&host.claim());
-    host.look();
-    let left = host.engine.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
+    host.scan();
+    let left =
+        host.importer.context.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
     assert_eq!(left.unwrap(), [], "what is gone is forgotten");
 }
 
 #[test]
-fn without_a_contact_the_activity_log_has_it() {
+fn without_a_contact_the_file_is_only_logged() {
     let mut host = host(false);
     host.set_unclaimed_after(SHORT);
     host.put("e.csv", EVENTS);
     std::thread::sleep(SHORT.get());
-    assert_eq!(told(&host), (1, 0));
+    assert_eq!(scan_and_count(&host), (1, 0));
 }
 
 const SHORT: Period = Period::seconds(1);

@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 use crate::account::AccountId;
 
 /// Interval at which every link is checked, in case it was removed.
-const LINK_AGAIN: Duration = Duration::from_secs(10 * 60);
+const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The accounts whose chroots need a link, and those that have one.
 #[derive(Debug)]
-pub struct LogLinks {
+pub(super) struct LogLinks {
     wanted: Vec<AccountId>,
     /// Accounts that have a link, or whose error was logged.
     done: HashSet<AccountId>,
-    again_at: Instant,
+    check_at: Instant,
 }
 
 impl LogLinks {
-    pub fn new(now: Instant) -> Self {
-        Self { wanted: Vec::new(), done: HashSet::new(), again_at: now + LINK_AGAIN }
+    pub(super) fn new(now: Instant) -> Self {
+        Self { wanted: Vec::new(), done: HashSet::new(), check_at: now + CHECK_EVERY }
     }
 
     /// Replaces the set of accounts. Returns whether one has no link yet.
-    pub fn follow(&mut self, accounts: Vec<AccountId>) -> bool {
+    pub(super) fn set_accounts(&mut self, accounts: Vec<AccountId>) -> bool {
         self.wanted = accounts;
         let known: HashSet<_> = self.wanted.iter().collect();
         self.done.retain(|account| known.contains(account));
@@ -34,28 +34,28 @@ impl LogLinks {
     }
 
     /// Returns the accounts to link now.
-    pub fn due(&mut self, now: Instant) -> Vec<AccountId> {
-        let repeated = self.again_at <= now;
+    pub(super) fn due(&mut self, now: Instant) -> Vec<AccountId> {
+        let repeated = self.check_at <= now;
         if repeated {
-            self.again_at = now + LINK_AGAIN;
+            self.check_at = now + CHECK_EVERY;
         }
         let is_due = |account: &&AccountId| repeated || !self.done.contains(*account);
         self.wanted.iter().filter(is_due).cloned().collect()
     }
 
     /// Marks an account that has a link or can't have one. Returns whether that is new.
-    pub fn done(&mut self, account: &AccountId) -> bool {
+    pub(super) fn mark_done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }
 
     /// Makes an account due again.
-    pub fn not_done(&mut self, account: &AccountId) {
+    pub(super) fn mark_due(&mut self, account: &AccountId) {
         self.done.remove(account);
     }
 
     /// Returns the time until all links are checked again.
-    pub fn again_in(&self, now: Instant) -> Duration {
-        self.again_at.saturating_duration_since(now)
+    pub(super) fn next_check_in(&self, now: Instant) -> Duration {
+        self.check_at.saturating_duration_since(now)
     }
 }
 
@@ -64,34 +64,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_linked_once_and_again_from_time_to_time() {
+    fn an_account_is_linked_once_and_checked_regularly() {
         let now = Instant::now();
         let id = |text: &str| -> AccountId { text.parse().unwrap() };
         let mut links = LogLinks::new(now);
-        assert!(links.follow(vec![id("a"), id("b")]));
+        assert!(links.set_accounts(vec![id("a"), id("b")]));
         assert_eq!(links.due(now), [id("a"), id("b")]);
-        assert!(links.done(&id("a")) && links.done(&id("b")));
-        links.not_done(&id("b"));
+        assert!(links.mark_done(&id("a")) && links.mark_done(&id("b")));
+        links.mark_due(&id("b"));
         assert_eq!(links.due(now), [id("b")]);
-        assert!(links.done(&id("b")) && !links.done(&id("b")));
-        assert!(!links.follow(vec![id("a"), id("b")]));
+        assert!(links.mark_done(&id("b")) && !links.mark_done(&id("b")));
+        assert!(!links.set_accounts(vec![id("a"), id("b")]));
 
-        let later = now + LINK_AGAIN;
-        assert_eq!(links.again_in(later), Duration::ZERO);
+        let later = now + CHECK_EVERY;
+        assert_eq!(links.next_check_in(later), Duration::ZERO);
         assert_eq!(links.due(later), [id("a"), id("b")]);
-        assert_eq!(links.again_in(later), LINK_AGAIN);
+        assert_eq!(links.next_check_in(later), CHECK_EVERY);
         assert_eq!(links.due(later), []);
     }
 
     #[test]
-    fn one_that_went_and_came_back_is_linked_anew() {
+    fn an_account_added_again_is_linked_again() {
         let now = Instant::now();
         let a: AccountId = "a".parse().unwrap();
         let mut links = LogLinks::new(now);
-        links.follow(vec![a.clone()]);
-        links.done(&a);
-        assert!(!links.follow(vec![]));
-        assert!(links.follow(vec![a.clone()]));
+        links.set_accounts(vec![a.clone()]);
+        links.mark_done(&a);
+        assert!(!links.set_accounts(vec![]));
+        assert!(links.set_accounts(vec![a.clone()]));
         assert_eq!(links.due(now), [a]);
     }
 }

@@ -1,4 +1,4 @@
-//! Wake-ups of the thread that links the log socket and stores the ledger.
+//! Wake-ups of the thread that links the log socket and stores the tracker's changes.
 //!
 //! Invariant: new accounts wake it immediately, log lines after a short time. Without either it
 //! sleeps. A wake-up that arrives while it works is not lost.
@@ -8,43 +8,43 @@ use std::time::Duration;
 
 /// The pending wake-ups.
 #[derive(Debug, Default)]
-pub struct News {
+pub(super) struct Wakeup {
     flags: Mutex<Flags>,
-    came: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Flags {
     /// There may be chroots to link.
-    accounts: bool,
+    link: bool,
     /// There are changes to store.
-    heard: bool,
-    stopping: bool,
+    store: bool,
+    shut_down: bool,
 }
 
-impl News {
+impl Wakeup {
     /// Wakes it to link new accounts.
-    pub fn of_accounts(&self) {
-        self.tell(|flags| flags.accounts = true);
+    pub(super) fn wake_to_link(&self) {
+        self.set(|flags| flags.link = true);
     }
 
-    /// Wakes it to store the ledger's changes.
-    pub fn of_lines(&self) {
-        self.tell(|flags| flags.heard = true);
+    /// Wakes it to store the tracker's changes.
+    pub(super) fn wake_to_store(&self) {
+        self.set(|flags| flags.store = true);
     }
 
     /// Ends every wait from now on.
-    pub fn of_the_end(&self) {
-        self.tell(|flags| flags.stopping = true);
+    pub(super) fn shut_down(&self) {
+        self.set(|flags| flags.shut_down = true);
     }
 
-    /// Waits for a wake-up, at most for `pause`. After a log line it waits for `together`, so that
+    /// Waits for a wake-up, at most for `pause`. After a log line it waits for `gather`, so that
     /// more lines share one transaction. Returns false if the process ends.
-    pub fn wait(&self, together: Duration, pause: Duration) -> bool {
-        let flags = self.wait_while(self.flags(), pause, |flags| !flags.heard);
-        let mut flags = self.wait_while(flags, together, |flags| flags.heard);
-        (flags.accounts, flags.heard) = (false, false);
-        !flags.stopping
+    pub(super) fn wait(&self, gather: Duration, pause: Duration) -> bool {
+        let flags = self.wait_while(self.flags(), pause, |flags| !flags.store);
+        let mut flags = self.wait_while(flags, gather, |flags| flags.store);
+        (flags.link, flags.store) = (false, false);
+        !flags.shut_down
     }
 
     fn wait_while<'f>(
@@ -53,14 +53,14 @@ impl News {
         pause: Duration,
         waits: impl Fn(&Flags) -> bool,
     ) -> MutexGuard<'f, Flags> {
-        let idle = |flags: &mut Flags| !flags.accounts && !flags.stopping && waits(flags);
-        let waited = self.came.wait_timeout_while(flags, pause, idle);
+        let idle = |flags: &mut Flags| !flags.link && !flags.shut_down && waits(flags);
+        let waited = self.changed.wait_timeout_while(flags, pause, idle);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Flags)) {
+    fn set(&self, change: impl FnOnce(&mut Flags)) {
         change(&mut self.flags());
-        self.came.notify_all();
+        self.changed.notify_all();
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
@@ -79,20 +79,20 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(100);
 
     #[test]
-    fn waits_for_news_and_for_more_of_what_is_heard() {
-        let news = News::default();
-        news.of_accounts();
-        news.of_lines();
-        assert!(news.wait(LONG, LONG), "accounts don't wait for more lines");
+    fn accounts_wake_immediately_and_lines_after_a_delay() {
+        let wakeup = Wakeup::default();
+        wakeup.wake_to_link();
+        wakeup.wake_to_store();
+        assert!(wakeup.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
-        assert!(news.wait(LONG, SHORT), "no wake-up");
+        assert!(wakeup.wait(LONG, SHORT), "no wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
-            scope.spawn(|| news.of_lines());
-            assert!(news.wait(SHORT, LONG));
+            scope.spawn(|| wakeup.wake_to_store());
+            assert!(wakeup.wait(SHORT, LONG));
             assert!(began.elapsed() >= 2 * SHORT);
         });
-        news.of_the_end();
-        assert!(!news.wait(LONG, LONG));
+        wakeup.shut_down();
+        assert!(!wakeup.wait(LONG, LONG));
     }
 }

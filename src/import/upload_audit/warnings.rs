@@ -6,7 +6,7 @@ use crate::audit::{Doubt, UploadOutcome, WriteEnd};
 /// given by name and doubt.
 ///
 /// A manifest was read as complete JSON, so an unknown end of its upload needs no warning.
-pub fn warnings(
+pub(super) fn warnings(
     data: Option<(&str, Option<Doubt>)>,
     manifest: (&str, Option<Doubt>),
 ) -> Vec<String> {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_doubt_has_its_words() {
+    fn each_doubt_has_its_warning() {
         let fact = |end, bytes, from: Option<&str>| UploadOutcome {
             end,
             bytes,
@@ -58,25 +58,25 @@ mod tests {
         };
         let forced = Some(Doubt::CutOff(fact(WriteEnd::Forced, Some(6), Some("192.0.2.7"))));
         let open = Some(Doubt::CutOff(fact(WriteEnd::Open, None, None)));
-        let said = |data: Option<Doubt>, manifest: Option<Doubt>| {
+        let texts = |data: Option<Doubt>, manifest: Option<Doubt>| {
             warnings(Some(("e.csv", data)), ("e.manifest", manifest))
         };
         assert_eq!(
-            said(forced.clone(), None),
+            texts(forced.clone(), None),
             [
                 "the connection was lost before the client had closed e.csv (at 2026-01-01T00:00:00Z, \
               6 bytes written, from 192.0.2.7): it may not be whole"
             ]
         );
         assert_eq!(
-            said(None, open),
+            texts(None, open),
             ["the upload of e.manifest began and was never ended by its client (at \
               2026-01-01T00:00:00Z): it may not be whole"]
         );
-        let unknown = said(Some(Doubt::Unknown), Some(Doubt::Unknown));
+        let unknown = texts(Some(Doubt::Unknown), Some(Doubt::Unknown));
         assert_eq!(unknown.len(), 1, "one for both");
         assert!(unknown[0].starts_with("how the upload of e.csv ended is not known"));
-        assert!(said(None, Some(Doubt::Unknown)).is_empty());
+        assert!(texts(None, Some(Doubt::Unknown)).is_empty());
         assert!(warnings(None, ("e.manifest", forced)).is_empty(), "it is refused");
     }
 }

@@ -123,7 +123,7 @@ impl World {
                 false => ClaimStep::undo(),
             },
             (ClaimStep::MoveBack(part), Some(file)) => {
-                self.give_back(n, part, file);
+                self.return_file(n, part, file);
                 step.next(&claim)
             }
             (ClaimStep::Queue, _) => {
@@ -163,7 +163,7 @@ impl World {
         true
     }
 
-    fn give_back(&mut self, n: usize, part: PairFile, file: &FileId) {
+    fn return_file(&mut self, n: usize, part: PairFile, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
             // The new file replaces it, as if written over it.

@@ -12,12 +12,12 @@ const IDLE: Duration = Duration::from_secs(15);
 
 /// The time of the last tick, and the interval of idle ones.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Tick {
     last: Instant,
     idle: Duration,
 }
 
-impl Pulse {
+impl Tick {
     /// Starts at `now`. `watchdog` is the interval at which the watchdog must be fed, if any.
     pub fn new(now: Instant, watchdog: Option<Duration>) -> Self {
         Self { last: now, idle: watchdog.map_or(IDLE, |every| every.min(IDLE)) }
@@ -29,7 +29,7 @@ impl Pulse {
     }
 
     /// Returns whether a tick is due at `now`, and starts the next interval if so.
-    pub fn beats(&mut self, now: Instant, is_busy: bool) -> bool {
+    pub fn restart_if_due(&mut self, now: Instant, is_busy: bool) -> bool {
         let is_due = self.next(is_busy) <= now;
         if is_due {
             self.last = now;
@@ -43,16 +43,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_slow_when_nothing_happens_and_never_too_slow_for_the_watchdog() {
+    fn idle_ticks_are_slow_but_feed_the_watchdog() {
         let now = Instant::now();
-        let mut pulse = Pulse::new(now, None);
-        assert!(!pulse.beats(now + BUSY, false));
-        assert!(pulse.beats(now + BUSY, true), "work has begun");
-        assert!(!pulse.beats(now + BUSY, true), "once per interval");
-        assert_eq!(pulse.next(false), now + BUSY + IDLE);
+        let mut tick = Tick::new(now, None);
+        assert!(!tick.restart_if_due(now + BUSY, false));
+        assert!(tick.restart_if_due(now + BUSY, true), "work has begun");
+        assert!(!tick.restart_if_due(now + BUSY, true), "once per interval");
+        assert_eq!(tick.next(false), now + BUSY + IDLE);
         let short = Duration::from_millis(100);
-        let pulse = Pulse::new(now, Some(short));
-        assert_eq!([true, false].map(|is_busy| pulse.next(is_busy)), [now + short; 2]);
-        assert_eq!(Pulse::new(now, Some(2 * IDLE)).next(false), now + IDLE);
+        let tick = Tick::new(now, Some(short));
+        assert_eq!([true, false].map(|is_busy| tick.next(is_busy)), [now + short; 2]);
+        assert_eq!(Tick::new(now, Some(2 * IDLE)).next(false), now + IDLE);
     }
 }

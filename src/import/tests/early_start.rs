@@ -1,23 +1,23 @@
 //! Tests of imports that begin with their claim.
 
 use super::host::{EVENTS, Host};
-use crate::import::Looked;
+use crate::import::ScanOutcome;
 use crate::report::ImportState;
 
 const WHOLE: [&str; 3] = ["import.claimed", "import.picked_up", "import.completed"];
 
-fn look(host: &Host) -> Looked {
-    host.engine.look(&host.account, true).unwrap()
+fn scan(host: &Host) -> ScanOutcome {
+    host.importer.scan(&host.account, true).unwrap()
 }
 
 #[test]
-fn begins_once_and_ends_like_any_other() {
+fn an_early_start_ends_like_any_other() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
-    let looked = look(&host);
-    let import = looked.queued[0].id.clone();
+    let outcome = scan(&host);
+    let import = outcome.queued[0].id.clone();
     let row = host.row(&import);
-    assert!(looked.begun && row.started_at.is_some());
+    assert!(outcome.has_begun && row.started_at.is_some());
     assert_eq!((row.state, row.starts), (ImportState::Running, 1));
     assert_eq!(host.log(&import), WHOLE[..2]);
     assert_eq!(host.mails(&import), ["import.picked_up"]);
@@ -26,10 +26,10 @@ fn begins_once_and_ends_like_any_other() {
 }
 
 #[test]
-fn a_crash_before_its_run_is_one_in_it() {
+fn a_crash_before_the_run_counts_as_start() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
-    let import = look(&host).queued[0].id.clone();
+    let import = scan(&host).queued[0].id.clone();
     let host = host.reopened(|| {});
     assert_eq!(host.run(&import)["state"], "completed");
     assert_eq!(host.row(&import).starts, 2);
@@ -38,11 +38,11 @@ fn a_crash_before_its_run_is_one_in_it() {
 }
 
 #[test]
-fn a_stop_before_its_run_is_not_counted() {
+fn a_stop_before_the_run_does_not_count() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
-    let import = look(&host).queued[0].id.clone();
-    host.engine.put_back_begun().unwrap();
+    let import = scan(&host).queued[0].id.clone();
+    host.importer.requeue_early_starts().unwrap();
     let row = host.row(&import);
     assert_eq!((row.state, row.starts), (ImportState::Queued, 0));
     assert_eq!(host.run(&import)["state"], "completed");
@@ -50,29 +50,29 @@ fn a_stop_before_its_run_is_not_counted() {
 }
 
 #[test]
-fn only_the_first_does_and_none_that_is_refused_or_heavy_or_was_cut_off() {
+fn only_a_first_new_light_import_begins_early() {
     let host = Host::new();
     host.upload("a", "event", EVENTS);
     host.upload("b", "event", EVENTS);
-    let queued = look(&host).queued;
+    let queued = scan(&host).queued;
     let states = [&queued[0], &queued[1]].map(|import| host.row(&import.id).state);
     assert_eq!(states, [ImportState::Running, ImportState::Queued]);
     host.put("c.manifest", "no JSON");
-    assert!(!look(&host).begun);
+    assert!(!scan(&host).has_begun);
     host.upload("d", "event", &EVENTS.repeat((1 << 20) / EVENTS.len() + 1));
-    assert!(!look(&host).begun);
+    assert!(!scan(&host).has_begun);
     host.upload("e", "event", EVENTS);
-    let import = look(&host).queued[0].id.clone();
+    let import = scan(&host).queued[0].id.clone();
     host.sql("UPDATE import SET state = 'claiming' WHERE state = 'running'");
-    let looked = look(&host);
-    assert!(looked.queued.iter().any(|queued| queued.id == import) && !looked.begun);
+    let outcome = scan(&host);
+    assert!(outcome.queued.iter().any(|queued| queued.id == import) && !outcome.has_begun);
     assert_eq!(host.row(&import).state, ImportState::Queued);
 }
 
 #[test]
-fn one_that_may_start_once_does_not_begin_with_its_claim() {
+fn one_allowed_start_rules_out_an_early_start() {
     let host = Host::with(|config| config.imports.max_starts = 1);
     host.upload("e", "event", EVENTS);
-    let looked = look(&host);
-    assert!(!looked.begun && host.row(&looked.queued[0].id).starts == 0);
+    let outcome = scan(&host);
+    assert!(!outcome.has_begun && host.row(&outcome.queued[0].id).starts == 0);
 }

@@ -16,14 +16,14 @@ fn answer(host: &Host, stem: &str) -> Value {
 }
 
 #[test]
-fn a_report_is_there_from_the_claim_on_and_says_the_place() {
+fn a_queued_report_shows_the_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
         std::thread::sleep(Duration::from_millis(10)); // so that file times differ
     }
-    let queued = host.look().queued;
-    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "nothing to deliver yet");
+    let queued = host.scan().queued;
+    assert!(!host.importer.report_progress(&[]).unwrap(), "nothing to deliver yet");
     for (place, stem) in [(1, "a"), (2, "b"), (3, "c")] {
         let answer = answer(&host, stem);
         assert_eq!((&answer["state"], &answer["place"]), (&"queued".into(), &place.into()));
@@ -31,7 +31,7 @@ fn a_report_is_there_from_the_claim_on_and_says_the_place() {
         assert_eq!(answer["startedAt"], Value::Null);
     }
     assert_eq!(host.run(&queued[0].id)["state"], "completed");
-    host.engine.tell_meanwhile(&[]).unwrap();
+    host.importer.report_progress(&[]).unwrap();
     assert_eq!(answer(&host, "a")["state"], "completed", "no round overwrites a final answer");
     assert_eq!(answer(&host, "a").get("place"), None);
     assert_eq!(answer(&host, "b")["place"], 1);
@@ -40,7 +40,7 @@ fn a_report_is_there_from_the_claim_on_and_says_the_place() {
 }
 
 #[test]
-fn a_running_import_says_how_far_it_is() {
+fn a_running_import_reports_its_progress() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -50,41 +50,41 @@ fn a_running_import_says_how_far_it_is() {
     monitor.reject(1);
     host.sql("UPDATE import SET state = 'running', started_at = 1000");
     let running = [(import.clone(), monitor)];
-    host.engine.tell_meanwhile(&running).unwrap();
-    let told = answer(&host, "e");
-    assert_eq!(told["state"], "running");
-    assert_eq!(told["records"], serde_json::json!({"read": 8, "accepted": 7, "rejected": 1}));
-    assert_eq!((&told["bytes"], &told["progress"]["bytesRead"]), (&1000.into(), &250.into()));
-    let end: Timestamp = told["progress"]["estimatedEnd"].as_str().unwrap().parse().unwrap();
+    host.importer.report_progress(&running).unwrap();
+    let report = answer(&host, "e");
+    assert_eq!(report["state"], "running");
+    assert_eq!(report["records"], serde_json::json!({"read": 8, "accepted": 7, "rejected": 1}));
+    assert_eq!((&report["bytes"], &report["progress"]["bytesRead"]), (&1000.into(), &250.into()));
+    let end: Timestamp = report["progress"]["estimatedEnd"].as_str().unwrap().parse().unwrap();
     assert!(
-        end >= told["progress"]["at"].as_str().unwrap().parse::<Timestamp>().unwrap()
+        end >= report["progress"]["at"].as_str().unwrap().parse::<Timestamp>().unwrap()
             - jiff::SignedDuration::from_secs(1)
     );
 
     // As after a crash: the process with the monitor is gone.
-    host.engine.tell_meanwhile(&[]).unwrap();
-    let told = answer(&host, "e");
-    assert_eq!((&told["state"], told.get("progress")), (&"queued".into(), None));
+    host.importer.report_progress(&[]).unwrap();
+    let report = answer(&host, "e");
+    assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));
 
     // While the final answer is being written, a round writes nothing.
     let row = host.row(&import);
-    let answering = host.engine.answering(&row.id);
-    host.engine.tell_meanwhile(&running).unwrap();
+    let final_answer = host.importer.runs.progress_reports.begin_final_answer(&row.id);
+    host.importer.report_progress(&running).unwrap();
     assert_eq!(answer(&host, "e")["state"], "queued");
-    drop(answering);
-    host.engine.tell_meanwhile(&running).unwrap();
+    drop(final_answer);
+    host.importer.report_progress(&running).unwrap();
     assert_eq!(answer(&host, "e")["state"], "running");
 }
 
 #[test]
-fn still_processing_is_told_of_what_nobody_heard_of_for_long() {
+fn still_processing_is_sent_once_per_interval() {
     let host = Host::with(|config| config.milestones.still_processing_every = Period::seconds(60));
     host.upload("e", "event", EVENTS);
     let import = host.claim();
-    assert!(!host.engine.tell_meanwhile(&[]).unwrap());
+    assert!(!host.importer.report_progress(&[]).unwrap());
     host.sql("UPDATE import SET received_at = received_at - 61000");
-    assert!(host.engine.tell_meanwhile(&[]).unwrap());
-    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "once in that time");
+    assert!(host.importer.report_progress(&[]).unwrap());
+    assert!(!host.importer.report_progress(&[]).unwrap(), "once in that time");
     assert_eq!(host.mails(&import), ["import.still_processing"]);
     assert_eq!(host.log(&import)[1..], ["import.still_processing"]);
     let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
@@ -95,7 +95,7 @@ fn still_processing_is_told_of_what_nobody_heard_of_for_long() {
     let monitor = Arc::new(Monitor::default());
     monitor.set_total(1000);
     monitor.set(8, 250);
-    assert!(host.engine.tell_meanwhile(&[(import.clone(), monitor)]).unwrap());
+    assert!(host.importer.report_progress(&[(import.clone(), monitor)]).unwrap());
     let bodies = host.column("SELECT body FROM milestone WHERE import = ?1 ORDER BY at", &import);
     let body: Value = serde_json::from_str(&bodies[1]).unwrap();
     assert_eq!(body["type"], "import.still_processing");
@@ -107,19 +107,19 @@ fn still_processing_is_told_of_what_nobody_heard_of_for_long() {
 
     host.run(&import);
     host.sql("UPDATE milestone SET at = at - 61000");
-    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "it has ended");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "it has ended");
 }
 
 #[test]
-fn an_import_that_is_retried_is_told_of_anew() {
+fn a_retried_import_is_reported_again() {
     let host = Host::with(|config| config.milestones.still_processing_every = Period::seconds(60));
     host.upload("e", "event", "evtName,identity\n,a\n");
     let import = host.claim();
     assert_eq!(host.run(&import)["state"], "failed");
     host.sql("UPDATE milestone SET at = at - 61000; UPDATE import SET received_at = 0");
-    let (state, layout) = (&host.engine.state, &host.engine.layout);
+    let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &host.row(&import), Timestamp::now()).unwrap();
-    assert!(!host.engine.tell_meanwhile(&[]).unwrap(), "it waits only since then");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "it waits only since then");
     assert_eq!(answer(&host, "e")["state"], "queued");
     assert_eq!(host.run(&import)["state"], "failed");
     let twice = ["import.picked_up", "import.failed", "import.picked_up", "import.failed"];

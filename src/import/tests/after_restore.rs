@@ -5,25 +5,28 @@ use std::fs;
 use jiff::Timestamp;
 
 use super::host::{EVENTS, Host};
+use crate::import::reconcile;
 use crate::report::ImportState;
 use crate::state::db::backup;
 use crate::state::{BackupError, PreviousDatabase, replace};
 
 /// Restores `saved`, as `sftp-import restore` does.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
-    let database = host.engine.config.paths.state_db();
+    let database = host.importer.context.config.paths.state_db();
     host.reopened(|| {
         replace(&database, saved, Timestamp::now(), |_| Ok(())).unwrap();
     })
 }
 
 #[test]
-fn a_number_that_the_store_knows_is_not_given_again() {
+fn a_number_known_to_the_store_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
-    backup::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, BackupError>(()))
-        .unwrap();
+    backup::backup(&host.importer.context.config.paths.state_db(), &saved, |_| {
+        Ok::<_, BackupError>(())
+    })
+    .unwrap();
     host.upload("e", "event", EVENTS);
     let event = host.claim();
     host.run(&event);
@@ -31,7 +34,8 @@ fn a_number_that_the_store_knows_is_not_given_again() {
     let profile = host.claim();
     host.run(&profile);
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap();
+    let adopted =
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!(adopted, Default::default());
     host.upload("p2", "profile", "identity,City\na,Oslo\n");
     let next = host.claim();
@@ -44,7 +48,7 @@ fn a_number_that_the_store_knows_is_not_given_again() {
 }
 
 #[test]
-fn what_ended_since_is_ended_and_what_waits_still_waits() {
+fn imports_that_ended_since_the_backup_are_ended() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
@@ -52,13 +56,16 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     let done = host.claim();
     host.upload("waits", "event", EVENTS);
     let waits = host.claim();
-    backup::backup(&host.engine.config.paths.state_db(), &saved, |_| Ok::<_, BackupError>(()))
-        .unwrap();
+    backup::backup(&host.importer.context.config.paths.state_db(), &saved, |_| {
+        Ok::<_, BackupError>(())
+    })
+    .unwrap();
     let report = host.run(&done);
     host.upload("later", "event", EVENTS);
     let later = host.claim();
     let host = restore(host, &saved);
-    let adopted = host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap();
+    let adopted =
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now()).unwrap();
     assert_eq!((&*adopted.ended, &*adopted.unknown), (&[done.clone()][..], &[later.clone()][..]));
     let row = host.row(&done);
     assert_eq!(row.state, ImportState::Completed);
@@ -67,7 +74,9 @@ fn what_ended_since_is_ended_and_what_waits_still_waits() {
     assert_eq!(host.run(&waits)["state"], "completed");
     assert!(fs::exists(host.spooled(&later)).unwrap(), "an unknown upload is kept");
     assert_eq!(
-        host.engine.adopt(&PreviousDatabase::default(), Timestamp::now()).unwrap().ended,
+        reconcile(&host.importer.context, &PreviousDatabase::default(), Timestamp::now())
+            .unwrap()
+            .ended,
         []
     );
 }

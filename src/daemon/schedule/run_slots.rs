@@ -1,13 +1,13 @@
 //! Run slots: how many imports may run in parallel, so that long ones don't delay short ones. Pure.
 //!
 //! Invariant: an import that has run for [`LONG`] frees its slot. A small file waits for shorter
-//! ones ahead of it, but never for the whole run of a long one, as long as fewer than [`most`]
+//! ones ahead of it, but never for the whole run of a long one, as long as fewer than [`max_heavy`]
 //! accounts run a long import. Light imports have their own slots, and more of them: they wait for
 //! the disk, which serves many as fast as one.
 
 use std::time::Duration;
 
-use crate::import::run::queue::Weight;
+use crate::import::Weight;
 
 /// A heavy import that has run this long frees its slot.
 const LONG: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(5);
 const NOT_LIGHT: Duration = Duration::from_secs(1);
 
 /// Slots for light imports per worker.
-const LIGHT_A_WORKER: usize = 4;
+const LIGHT_PER_WORKER: usize = 4;
 
 /// Whether one more import of `weight` may begin with `workers` workers. `running` has weight and
 /// running time of each import.
@@ -36,13 +36,13 @@ pub fn is_free(
         short += usize::from(since < LONG);
     }
     match weight {
-        Weight::Light => light < workers * LIGHT_A_WORKER,
-        Weight::Heavy => short < workers && all < most(workers),
+        Weight::Light => light < workers * LIGHT_PER_WORKER,
+        Weight::Heavy => short < workers && all < max_heavy(workers),
     }
 }
 
 /// The bound on heavy imports, long ones included: each takes memory for its batches.
-fn most(workers: usize) -> usize {
+fn max_heavy(workers: usize) -> usize {
     workers + workers.max(2)
 }
 
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn light_imports_have_places_of_their_own() {
+    fn light_imports_have_their_own_slots() {
         let running = |light: usize, millis: u64, heavy: usize| {
             let light = vec![(Weight::Light, Duration::from_millis(millis)); light];
             light.into_iter().chain(vec![(Weight::Heavy, Duration::ZERO); heavy])
@@ -64,13 +64,13 @@ mod tests {
         assert!(is_free(2, Weight::Light, running(7, 999, 2)));
         assert!(!is_free(2, Weight::Light, running(8, 999, 0)));
         assert!(is_free(2, Weight::Heavy, running(8, 999, 1)));
-        // Those that turn out to be heavy take the places of heavy ones, and leave theirs.
+        // Light imports that take long count as heavy and free their slots.
         assert!(is_free(2, Weight::Light, running(8, 1000, 0)));
         assert!(!is_free(2, Weight::Heavy, running(2, 1000, 0)));
     }
 
     #[test]
-    fn a_long_import_gives_its_place_to_the_next() {
+    fn a_long_import_frees_its_slot() {
         for (workers, running, expected) in [
             (1, &[][..], true),
             (1, &[1], false),

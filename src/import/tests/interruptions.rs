@@ -4,12 +4,12 @@ use std::fs;
 use std::time::Duration;
 
 use super::host::{EVENTS, Host, NOT_FINISHED, names};
-use crate::import::{Ended, Monitor, RunError};
+use crate::import::{Monitor, RunError, RunOutcome};
 use crate::report::{FailureText, ImportState};
 use crate::state::imports::{self, NewImport, Origin};
 
 #[test]
-fn a_run_that_was_cut_off_before_its_end_is_done_again_to_the_same_end() {
+fn a_rerun_after_interruption_gives_the_same_result() {
     let host = Host::new();
     for (stem, kind, csv) in [("e", "event", EVENTS), ("p", "profile", "identity,A\na,1\n,2\n")] {
         host.upload(stem, kind, csv);
@@ -38,14 +38,14 @@ fn a_run_that_was_cut_off_before_its_end_is_done_again_to_the_same_end() {
 }
 
 #[test]
-fn a_claim_that_was_cut_off_is_finished_wherever_its_files_are() {
+fn an_interrupted_claim_is_completed() {
     for moved in [&[][..], &["e.csv"], &["e.csv", "e.manifest"]] {
         let host = Host::new();
         host.upload("e", "event", EVENTS);
         let import = claiming(&host);
         for name in moved {
             let to = if *name == "e.csv" { "data" } else { "manifest" };
-            let from = host.engine.layout.incoming(&host.account).join(name);
+            let from = host.importer.context.layout.incoming(&host.account).join(name);
             fs::create_dir_all(host.spooled(&import)).unwrap();
             fs::rename(from, host.spooled(&import).join(to)).unwrap();
         }
@@ -59,7 +59,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
     let import = host.claim();
     let row = host.row(&import);
     let Origin::Claim(claim) = &row.origin else { panic!("{:?}", row.origin) };
-    let incoming = host.engine.layout.incoming(&host.account);
+    let incoming = host.importer.context.layout.incoming(&host.account);
     fs::rename(host.spooled(&import).join("data"), incoming.join("e.csv")).unwrap();
     fs::rename(host.spooled(&import).join("manifest"), incoming.join("e.manifest")).unwrap();
     fs::remove_dir(host.spooled(&import)).unwrap();
@@ -87,18 +87,18 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
         warnings: &[],
         received_at: jiff::Timestamp::now(),
     };
-    host.engine.state.write(|tx| imports::insert(tx, "t", &new)).unwrap().1
+    host.importer.context.state.write(|tx| imports::insert(tx, "t", &new)).unwrap().1
 }
 
 #[test]
-fn a_stop_is_not_counted_and_the_import_goes_on() {
+fn a_stop_does_not_count_as_a_start() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
     for _ in 0..4 {
         let monitor = Monitor::default();
         monitor.stop();
-        assert_eq!(host.engine.run(&import, &monitor, &|| {}).unwrap(), Ended::Stopped);
+        assert_eq!(host.importer.run(&import, &monitor, &|| {}).unwrap(), RunOutcome::Stopped);
         let row = host.row(&import);
         assert_eq!((row.state, row.starts), (ImportState::Queued, 0));
         assert!(host.stored_events().is_empty());
@@ -108,7 +108,7 @@ fn a_stop_is_not_counted_and_the_import_goes_on() {
 }
 
 #[test]
-fn a_poisoned_import_is_set_aside_and_leaves_nothing_behind() {
+fn a_crashing_import_is_set_aside() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -122,20 +122,20 @@ fn a_poisoned_import_is_set_aside_and_leaves_nothing_behind() {
     assert_eq!(names(host.results("")), ["e.result.json"]);
     assert!(host.spooled(&import).exists(), "for `import retry`");
     let row = host.row(&import);
-    let (state, layout) = (&host.engine.state, &host.engine.layout);
+    let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &row, jiff::Timestamp::now()).unwrap();
     assert_eq!(host.run(&import)["state"], "completed");
 }
 
 #[test]
-fn a_host_that_fails_is_tried_again_ever_later_until_it_is_mended() {
+fn a_failing_host_is_retried_with_growing_pauses() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
-    let data = host.engine.config.paths.data();
+    let data = host.importer.context.config.paths.data();
     fs::write(&data, "not a folder").unwrap();
     for pause in [1, 2, 4, 8] {
-        let again = Ended::Again(Duration::from_secs(pause));
+        let again = RunOutcome::Retry(Duration::from_secs(pause));
         assert_eq!(host.try_run(&import).unwrap(), again);
         assert_eq!(host.row(&import).starts, 0);
     }
@@ -145,17 +145,17 @@ fn a_host_that_fails_is_tried_again_ever_later_until_it_is_mended() {
 }
 
 #[test]
-fn a_host_that_stays_failed_is_the_answer() {
+fn a_lasting_host_failure_fails_the_import() {
     let host = Host::with(|config| config.imports.retry_for = crate::config::Period::seconds(0));
     host.upload("e", "event", EVENTS);
-    fs::write(host.engine.config.paths.data(), "not a folder").unwrap();
+    fs::write(host.importer.context.config.paths.data(), "not a folder").unwrap();
     let report = host.run(&host.claim());
     assert_eq!(report["failure"]["message"], FailureText::Infra.as_str());
 }
 
 /// Regression: it was failed as "cut off 3 times", although its records were stored.
 #[test]
-fn answers_that_cannot_be_written_do_not_fail_what_is_stored() {
+fn an_unwritable_answer_does_not_fail_the_import() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -173,7 +173,7 @@ fn answers_that_cannot_be_written_do_not_fail_what_is_stored() {
 
 /// Regression: it was an error forever, and no import of the account ran any more.
 #[test]
-fn an_import_that_has_ended_is_not_run_again() {
+fn an_ended_import_is_not_run_again() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -185,33 +185,33 @@ fn an_import_that_has_ended_is_not_run_again() {
 }
 
 #[test]
-fn an_import_outlives_its_account_rejected_records_and_all() {
+fn an_import_completes_without_its_account() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
     host.remove_account();
-    assert_eq!(host.try_run(&import).unwrap(), Ended::Finished);
+    assert_eq!(host.try_run(&import).unwrap(), RunOutcome::Finished);
     let report = host.row(&import).report.unwrap();
     assert_eq!((report.state, report.error_file), (ImportState::Completed, None));
     assert_eq!(host.mails(&import), ["import.picked_up", "import.completed"]);
 }
 
 #[test]
-fn a_claim_under_way_when_its_account_goes_is_answered() {
+fn a_claim_of_a_removed_account_is_answered() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = claiming(&host);
     host.remove_account();
-    let survey = host.engine.survey(None, true).unwrap().unwrap();
+    let survey = host.importer.survey(None, true).unwrap().unwrap();
     assert_eq!(survey.leftover, std::slice::from_ref(&host.account));
     assert!(survey.queued.is_empty());
     assert_eq!(host.claim(), import);
-    assert_eq!(host.try_run(&import).unwrap(), Ended::Finished);
+    assert_eq!(host.try_run(&import).unwrap(), RunOutcome::Finished);
     assert_eq!(host.row(&import).state, ImportState::Failed);
-    let survey = host.engine.survey(None, true).unwrap().unwrap();
+    let survey = host.importer.survey(None, true).unwrap().unwrap();
     assert!(survey.leftover.is_empty() && survey.queued.is_empty());
     assert!(
-        host.engine.survey(Some(survey.version), false).unwrap().is_none(),
+        host.importer.survey(Some(survey.version), false).unwrap().is_none(),
         "nobody changed it"
     );
 }

@@ -9,9 +9,9 @@ use super::host::{EVENTS, Host, names};
 use crate::import::RetryError;
 
 #[test]
-fn sweeps_what_has_served_and_nothing_else() {
+fn the_sweep_removes_only_expired_files() {
     let host = Host::new();
-    let week = host.engine.config.retention.failed_uploads.get();
+    let week = host.importer.context.config.retention.failed_uploads.get();
     host.put_manifest("failed", "event");
     let failed = host.claim();
     host.run(&failed);
@@ -22,12 +22,12 @@ fn sweeps_what_has_served_and_nothing_else() {
     host.upload("waiting", "event", EVENTS);
     let waiting = host.claim();
     let (unknown, foreign) = ("t-99", "lost+found");
-    fs::create_dir(host.engine.layout.spool().join(unknown)).unwrap();
-    fs::create_dir(host.engine.layout.spool().join(foreign)).unwrap();
+    fs::create_dir(host.importer.context.layout.spool().join(unknown)).unwrap();
+    fs::create_dir(host.importer.context.layout.spool().join(foreign)).unwrap();
 
     let sweep = |now| {
-        host.engine.sweep(now).unwrap();
-        names(host.engine.layout.spool())
+        host.importer.sweep(now).unwrap();
+        names(host.importer.context.layout.spool())
     };
     let now = Timestamp::now();
     assert_eq!(sweep(now), [foreign, failed.as_str(), waiting.as_str(), unknown]);
@@ -39,13 +39,18 @@ fn sweeps_what_has_served_and_nothing_else() {
 }
 
 #[test]
-fn what_was_swept_cannot_be_run_again() {
+fn an_import_without_files_cannot_be_retried() {
     let host = Host::new();
     host.upload("e", "event", "evtName,identity\n,a\n"); // every record is rejected
     let import = host.claim();
     host.run(&import);
     let (row, now) = (host.row(&import), Timestamp::now());
-    host.engine.sweep(now + host.engine.config.retention.failed_uploads.get()).unwrap();
-    let error = crate::import::retry(&host.engine.state, &host.engine.layout, &row, now);
+    host.importer.sweep(now + host.importer.context.config.retention.failed_uploads.get()).unwrap();
+    let error = crate::import::retry(
+        &host.importer.context.state,
+        &host.importer.context.layout,
+        &row,
+        now,
+    );
     assert!(matches!(error, Err(RetryError::NotSpooled(_))), "{error:?}");
 }

@@ -28,7 +28,7 @@ fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
 
 /// Regression: three crashes between the store's commit and the end set it aside as failed.
 #[test]
-fn an_import_cut_off_after_it_was_stored_is_run_for_its_answer() {
+fn a_stored_import_runs_again_for_its_answer() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
         let host = Host::new();
         let import = cut_off(&host, kind, csv, 3);
@@ -42,7 +42,7 @@ fn an_import_cut_off_after_it_was_stored_is_run_for_its_answer() {
 
 /// The run itself may cause the crashes, so it is not repeated forever.
 #[test]
-fn an_import_that_is_stored_and_never_gets_to_its_end_is_answered_by_the_store() {
+fn a_stored_import_is_answered_after_repeated_crashes() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
         let host = Host::new();
         let import = cut_off(&host, kind, csv, 6);
@@ -56,7 +56,7 @@ fn an_import_that_is_stored_and_never_gets_to_its_end_is_answered_by_the_store()
 }
 
 #[test]
-fn an_import_that_is_stored_is_not_failed_when_its_files_are_lost() {
+fn a_stored_import_completes_without_its_files() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
     let import = cut_off(&host, "event", EVENTS, 1);
     fs::remove_dir_all(host.spooled(&import)).unwrap();
@@ -68,7 +68,7 @@ fn an_import_that_is_stored_is_not_failed_when_its_files_are_lost() {
 
 /// Without an answer of the store, nothing is reported.
 #[test]
-fn an_import_is_not_failed_while_the_store_cannot_be_asked() {
+fn an_import_does_not_fail_without_the_store() {
     let host = Host::new();
     let import = cut_off(&host, "profile", PROFILES, 6);
     let database = host.stored().join("profiles.db");
@@ -83,7 +83,7 @@ fn an_import_is_not_failed_while_the_store_cannot_be_asked() {
 }
 
 #[test]
-fn what_is_not_stored_is_failed() {
+fn an_import_without_stored_records_fails() {
     let host = Host::new();
     host.upload("x", "event", EVENTS);
     let import = host.claim();

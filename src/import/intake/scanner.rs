@@ -1,0 +1,48 @@
+//! [`Scanner`]: everything that a scan uses, with intake's memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::empty_accounts::EmptyAccounts;
+use crate::account::AccountId;
+use crate::import::context::Context;
+use crate::import::run::early_start::EarlyStarts;
+use crate::import::upload_audit::UploadAudit;
+use crate::spool::{Arrivals, ManifestCache};
+
+/// What scans remember. Lost at a restart.
+#[derive(Debug)]
+pub struct IntakeMemory {
+    /// The order in which manifests arrived, recorded by the watcher.
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) empty_accounts: EmptyAccounts,
+    manifests: Mutex<HashMap<AccountId, ManifestCache>>,
+}
+
+impl IntakeMemory {
+    pub fn new(arrivals: Arc<Arrivals>) -> Self {
+        Self { arrivals, empty_accounts: EmptyAccounts::default(), manifests: Mutex::default() }
+    }
+
+    /// Takes out the account's manifest cache.
+    pub(super) fn take_manifests(&self, account: &AccountId) -> ManifestCache {
+        // Every change inserts or removes one whole entry.
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        manifests.remove(account).unwrap_or_default()
+    }
+
+    pub(super) fn keep_manifests(&self, account: &AccountId, cache: ManifestCache) {
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        manifests.insert(account.clone(), cache);
+    }
+}
+
+/// Everything that a scan uses.
+#[derive(Clone, Copy)]
+pub struct Scanner<'a> {
+    pub context: &'a Context,
+    pub memory: &'a IntakeMemory,
+    pub early_starts: &'a EarlyStarts,
+    /// `None` if uploads are not audited.
+    pub audit: Option<&'a UploadAudit>,
+}
