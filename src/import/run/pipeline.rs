@@ -18,7 +18,7 @@ use crate::manifest::Manifest;
 use crate::records::{self, Batch, Sink, Start};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
 use crate::sanitize::chain;
-use crate::store::{self, Store, Writer};
+use crate::store::{self, ImportWriter, Store};
 
 /// The data file to read.
 pub struct Source<'a, R> {
@@ -189,7 +189,7 @@ fn unstored(counts: Counts) -> Counts {
 
 struct Pipeline<'a> {
     target: Option<Target<'a>>,
-    writer: Option<Writer>,
+    writer: Option<Box<dyn ImportWriter>>,
     answers: &'a mut dyn Answers,
     /// The CSV error file's header, and the error files once a record was rejected.
     errors: Option<(Vec<u8>, Option<Errors>)>,

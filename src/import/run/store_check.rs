@@ -15,7 +15,7 @@ use crate::sanitize::chain;
 use crate::spool::Claim;
 use crate::state::imports::{self, NewImport};
 use crate::state::{self, Transaction};
-use crate::store::{self, Committed};
+use crate::store::{self, CommitCounts};
 
 impl Engine {
     /// Decides what to do with an import that is about to run. One that was interrupted too often
@@ -25,7 +25,7 @@ impl Engine {
         let start = decide::on_start(row.refusal.as_ref(), row.starts, max_starts);
         let once_more = matches!(start, Start::SetAside(_))
             && decide::may_run_for_its_answer(row.starts, max_starts)
-            && self.store.committed(&row.account, &row.id)?.is_some();
+            && self.store.commit_counts(&row.account, &row.id)?.is_some();
         Ok(if once_more { Start::Run } else { start })
     }
 
@@ -54,7 +54,7 @@ impl Engine {
     /// store would treat the new import as the old one.
     fn is_used(&self, account: &AccountId, import: &ImportId) -> bool {
         let spooled = self.layout.spooled(import).symlink_metadata().is_ok();
-        let stored = || match self.store.committed(account, import) {
+        let stored = || match self.store.commit_counts(account, import) {
             Ok(committed) => committed.is_some(),
             // An unreadable store fails the imports that need it; this one must not wait for it.
             Err(error) => {
@@ -83,7 +83,7 @@ impl Engine {
         if outcome.state != ImportState::Failed {
             return Ok(outcome);
         }
-        Ok(match self.store.committed(account, import)? {
+        Ok(match self.store.commit_counts(account, import)? {
             Some(committed) if committed.records > 0 => {
                 tracing::warn!(%account, %import,
                     "the import's records are stored, but its answer is incomplete");
@@ -95,7 +95,7 @@ impl Engine {
 }
 
 /// Makes the outcome of an import that is stored and whose last run failed.
-fn stored(outcome: Outcome, committed: Committed) -> Outcome {
+fn stored(outcome: Outcome, committed: CommitCounts) -> Outcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;
     let why = outcome.failure.map_or_else(String::new, |f| format!(" ({})", f.detail));
