@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::account::Account;
-use crate::host::{Host, REPOSITORY, SOON};
-use crate::process::{Ran, until};
-use crate::sftp_script::Script;
-use crate::unix::LIMITS_FILE;
+use crate::support::account::Account;
+use crate::support::host::{Host, REPOSITORY, SOON};
+use crate::support::process::{Ran, until};
+use crate::support::sftp_script::Script;
+use crate::support::unix::LIMITS_FILE;
 
 const SHIPPED: &str = "openssh/limits.d/50-sftp-import.conf";
 
@@ -89,7 +89,7 @@ fn the_session_alone_is_limited(account: &Account<'_>, allowed: u64) {
     assert!(client.wait(SOON).success());
 }
 
-/// The soft limit, as /proc says it.
+/// The soft limit, from /proc.
 fn file_size_limit(process: &Path) -> Option<String> {
     let limits = std::fs::read_to_string(process.join("limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"))?;

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::account::Account;
-use crate::host::{Host, SOON};
-use crate::injection::{Fault, Point, Tracer};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON};
+use crate::support::injection::{Fault, Point, Tracer};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// Starts the daemon so that it is killed at its first `call` on `path`, and waits for that.
 fn crash_at(account: &Account<'_>, call: &str, path: &Path) {
@@ -28,7 +28,7 @@ fn next_import(host: &Host) -> String {
 }
 
 #[test]
-fn a_poisoned_import_is_set_aside_after_three_crashes() {
+fn an_import_is_set_aside_after_crashes() {
     let host = Host::new("");
     let account = host.account("e2e-poison");
     let (poison, next) =
@@ -46,14 +46,14 @@ fn a_poisoned_import_is_set_aside_after_three_crashes() {
     assert_eq!(report["failure"]["message"], "[Internal error] Error while importing data");
     account.expect_accepted(&next, 5);
     host.wait_until_quiet(SOON);
-    let told = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
-    assert_eq!(host.query(told), ["import.picked_up", "import.failed"]);
+    let query = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
+    assert_eq!(host.query(query), ["import.picked_up", "import.failed"]);
     assert_eq!(host.query("SELECT starts FROM import WHERE stem = 'a'"), ["4"], "not for ever");
     assert_eq!(account.event_folders().len(), 1, "nothing of it is stored");
 }
 
 #[test]
-fn an_import_that_is_stored_is_not_failed_after_three_crashes() {
+fn a_stored_import_is_never_set_aside() {
     let host = Host::new("");
     let account = host.account("e2e-stored");
     let pair = Pair::events_with(&account.local(), "a", 5, &[1]);

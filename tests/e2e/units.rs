@@ -5,9 +5,9 @@ use std::path::Path;
 
 use sftp_import::config::Config;
 
-use crate::host::{REPOSITORY, text};
-use crate::process::run;
-use crate::unix::SYSUSERS;
+use crate::support::host::{REPOSITORY, text};
+use crate::support::process::run;
+use crate::support::unix::SYSUSERS;
 
 const UNIT: &str = include_str!("../../systemd/sftp-importd.service");
 
@@ -66,7 +66,7 @@ fn the_unit_is_well_locked_up() {
 }
 
 #[test]
-fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
+fn the_unit_has_two_capabilities_for_claims() {
     let two = ["CAP_DAC_READ_SEARCH CAP_LEASE"];
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
@@ -80,7 +80,7 @@ fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
 /// The daemon has to give its capabilities up, and nobody opens a file by its handle, for which
 /// CAP_DAC_READ_SEARCH would do.
 #[test]
-fn the_unit_lets_capabilities_be_given_up_and_no_file_be_opened_by_handle() {
+fn the_unit_allows_dropping_capabilities() {
     let allowed = "capset landlock_create_ruleset landlock_add_rule landlock_restrict_self";
     let denied = "~@privileged @resources @setuid @keyring @memlock open_by_handle_at";
     assert_eq!(values("SystemCallFilter"), ["@system-service", denied, allowed]);
@@ -107,13 +107,13 @@ fn the_unit_hides_passwords_and_private_keys() {
 /// The test hosts start the daemon with what the unit gives it.
 #[test]
 fn the_test_hosts_give_the_same_capabilities() {
-    let harness = include_str!("host.rs");
+    let harness = include_str!("support/host.rs");
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
     }
 }
 
-/// The sample configuration says the defaults, all of them that are shown, but for two names.
+/// The sample configuration has the defaults, all of them that are shown, but for two names.
 #[test]
 fn the_sample_configuration_is_the_default_one() {
     let sample = Path::new(REPOSITORY).join("samples/config.toml");

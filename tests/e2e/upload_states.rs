@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::{Host, SOON};
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::until;
-use crate::sftp_script::Script;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::until;
+use crate::support::sftp_script::Script;
 
 const ROW: &str = "Purchased,1600000000,user@example.com,1.5,x\n";
 
@@ -61,7 +61,7 @@ fn a_data_file_still_open_is_waited_for() {
 /// One opened for writing keeps the pair in incoming (above). One for reading, used after the
 /// claim, can neither write nor truncate; and the name is gone.
 #[test]
-fn a_handle_held_open_never_changes_what_was_claimed() {
+fn an_open_handle_changes_no_claimed_file() {
     let host = impatient();
     let account = host.account("e2e-held");
     let (go_on, local) = (account.local().join("go-on"), account.local());
@@ -125,7 +125,7 @@ fn a_manifest_half_written() {
     assert_eq!(account.report("e")["records"]["accepted"], 1);
 }
 
-/// The first gets the file, the other hears that there is none.
+/// The first gets the file, the other is answered that there is none.
 #[test]
 fn two_manifests_for_one_file() {
     let host = impatient();

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
-use crate::host::text;
-use crate::process::run;
+use crate::support::host::text;
+use crate::support::process::run;
 
-/// Large enough for a profile database's pages and an upload, small enough to be filled at once.
+/// Large enough for a profile database's pages and an upload, small enough to be filled quickly.
 const MEGABYTES: u64 = 32;
 
 /// A mounted disk.
