@@ -53,7 +53,7 @@ impl AccountFolder {
     }
 
     /// The name under which the spill file is created, before it is unlinked.
-    pub fn profiles_scratch(&self) -> PathBuf {
+    pub fn profiles_spill(&self) -> PathBuf {
         self.0.join(".profiles-scratch")
     }
 }

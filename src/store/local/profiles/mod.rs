@@ -30,7 +30,7 @@ pub fn begin(
         durable::sync_parent(&folder.profiles())?; // the earlier run may have crashed before this
         return Ok(Box::new(CommittedImport(counts)));
     }
-    let spill_path = folder.profiles_scratch();
+    let spill_path = folder.profiles_spill();
     let writer = ProfilesWriter::new(database, import, properties, spill_path, limits)?;
     Ok(Box::new(writer))
 }

@@ -278,7 +278,7 @@ mod tests {
     use crate::store::local::profiles::database::Database;
 
     #[test]
-    fn large_profiles_are_read_a_few_at_a_time() {
+    fn few_large_profiles_are_read_per_chunk() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::begin(&folder.path().join("profiles.db")).unwrap();
         let (mut stored, mut records) = (Profiles::default(), Vec::new());

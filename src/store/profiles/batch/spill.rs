@@ -88,7 +88,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Takes the first spilled pieces, at least one and together up to `limit` bytes. At the end it
+    /// Takes the first spilled pieces, at least one and up to `limit` bytes in all. At the end it
     /// takes the buffer, if that fits as well. `None` if the queue is empty.
     pub fn take(&mut self, file: &SpillFile, limit: usize) -> Result<Option<Vec<u8>>, IoError> {
         let mut bytes = Vec::new();

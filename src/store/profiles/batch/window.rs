@@ -282,8 +282,8 @@ fn push_with_texts(
     out.spill_above(limits.waiting / 4, spill)
 }
 
-/// Whether to scan the stored ids instead of looking up `wanted`. The table has about as many ids
-/// as there are profiles, or a few times more.
+/// Whether to scan the stored ids instead of finding each of `wanted`. The table has about as many
+/// ids as there are profiles, or a few times more.
 fn prefers_scan(wanted: &IdIndex, last_profile: i64) -> bool {
     last_profile / SCAN_FRACTION < wanted.len() as i64
 }

@@ -116,7 +116,7 @@ impl IdIndex {
     /// Returns the numbers of `keys` and adds ids that are new. `keys` are the ids of some dozens
     /// of records, each record's strongest id first.
     pub fn number_keys(&mut self, keys: &[IdKey<'_>]) -> Vec<u32> {
-        let lookups = self.look_up(keys);
+        let lookups = self.find_group(keys);
         let numbers = keys.iter().zip(lookups).map(|(&key, lookup)| match lookup.number {
             Some(number) => number,
             None => self.find_or_insert(lookup.hash.unwrap_or_else(|| self.hash(key)), key),
@@ -166,12 +166,12 @@ impl IdIndex {
 
     /// Returns the numbers of `keys`, `None` for unknown ids.
     pub fn find_all(&self, keys: &[IdKey<'_>]) -> Vec<Option<u32>> {
-        self.look_up(keys).into_iter().map(|lookup| lookup.number).collect()
+        self.find_group(keys).into_iter().map(|lookup| lookup.number).collect()
     }
 
-    /// Looks up all of `keys`, best some dozens. Each step is done for all of them, so that the
+    /// Finds all of `keys`, best some dozens. Each step is done for all of them, so that the
     /// processor loads many places in memory at the same time.
-    fn look_up(&self, keys: &[IdKey<'_>]) -> Vec<IdLookup> {
+    fn find_group(&self, keys: &[IdKey<'_>]) -> Vec<IdLookup> {
         // Kinds ascend within a record. Its other ids are expected after its first.
         let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
         let hash = |(n, &key)| is_first(n).then(|| self.hash(key));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_of_two_kinds_is_two_ids() {
+    fn ids_of_two_kinds_are_different() {
         let (profiles, _, _) = resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]);
         assert_eq!(profiles, [11, 12]);
     }

@@ -96,7 +96,7 @@ fn begin_new(
     limits: MergeLimits,
 ) -> ProfilesWriter<Database> {
     let database = Database::begin(&folder.profiles()).unwrap();
-    let spill_path = folder.profiles_scratch();
+    let spill_path = folder.profiles_spill();
     ProfilesWriter::new(database, import, properties, spill_path, limits).unwrap()
 }
 
@@ -193,7 +193,7 @@ proptest! {
         Box::new(writer).commit().unwrap();
         first.iter().for_each(|record| _ = model.apply(record));
         let database = Database::begin(&folder.profiles()).unwrap();
-        let spill_path = folder.profiles_scratch();
+        let spill_path = folder.profiles_spill();
         let mut merge =
             ProfileMerge::new(database, &imports[1], &properties, spill_path, limits).unwrap();
         let mut expected = CommitCounts::default();

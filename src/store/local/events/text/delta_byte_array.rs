@@ -41,7 +41,7 @@ impl<'a> DeltaByteArray<'a> {
         self.text.extend_from_slice(&text[prefix..]);
     }
 
-    /// Adds `rows`, none of which is null: first all prefix lengths, then the rest of the texts.
+    /// Adds `rows`, which have no nulls: first all prefix lengths, then the rest of the texts.
     fn extend(&mut self, array: &'a StringArray, rows: Range<usize>) {
         let Self { max_prefix, prefix_lens, lens, text, last } = self;
         let (all, ends) = (array.value_data(), &array.value_offsets()[rows.start..=rows.end]);

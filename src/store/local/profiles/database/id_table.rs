@@ -48,7 +48,7 @@ pub fn find_profiles(
         }
         return Ok(profiles);
     }
-    let mut rows = RowGroup::default();
+    let mut rows = IdRowGroup::default();
     // Scans these kinds only, as a sysadmin may have added others.
     for kind in KINDS_BY_NAME {
         scan_ids(connection, kind, |id, profile| {
@@ -83,13 +83,13 @@ fn scan_ids(
 
 /// Some rows of `identity`.
 #[derive(Default)]
-struct RowGroup {
+struct IdRowGroup {
     text: String,
     /// The kind of each id, the end of its text, and its profile.
     rows: Vec<(IdKind, usize, i64)>,
 }
 
-impl RowGroup {
+impl IdRowGroup {
     fn push(&mut self, kind: IdKind, value: &str, profile: i64) {
         self.text.push_str(value);
         self.rows.push((kind, self.text.len(), profile));
