@@ -1,12 +1,11 @@
 //! Store errors. Each names the operation and the path.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
 use crate::files::error::{IoError, is_disk_full};
-use crate::import_id::ImportId;
 
 /// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +48,8 @@ pub enum Error {
     #[error("an earlier write of this import failed")]
     FailedBefore,
     /// The batch does not have the schema that the import began with.
-    #[error("a batch of {import} does not have the schema of the import")]
-    Mismatch { import: ImportId },
+    #[error("a batch does not have the schema of its import")]
+    Mismatch,
 }
 
 impl Error {
@@ -68,13 +67,12 @@ impl Error {
         }
     }
 
-    /// Returns a closure for `map_err` that wraps an I/O error.
-    pub(super) fn io(
+    /// Returns a closure for `map_err` that wraps an error of the SQLite database at `path`.
+    pub(super) fn sqlite(
         operation: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
-        let of = IoError::of(operation, path);
-        move |error| Self::Io(of(error))
+        path: &Path,
+    ) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Profiles { operation, path: path.to_owned(), source }
     }
 }
 
@@ -85,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_a_full_disk_by_each_of_its_names() {
+    fn a_full_disk_is_recognized_in_each_error() {
         let full = || io::Error::from(ErrorKind::StorageFull);
         let path = PathBuf::from("x");
         let sqlite = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);

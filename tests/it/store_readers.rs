@@ -22,13 +22,13 @@ use sftp_import::manifest::PropertyType;
 use sftp_import::records::{
     Batch, Change, EventSchema, Operation, ProfileBatch, Property, Schema, Value,
 };
-use sftp_import::store::{Store, Writer};
+use sftp_import::store::{ImportWriter, Store};
 use sha2::{Digest, Sha256};
 
 /// A store with two imports of events, one of profiles, and an uncommitted one of each.
 struct Sample {
     folder: tempfile::TempDir,
-    unfinished: Vec<Writer>,
+    unfinished: Vec<Box<dyn ImportWriter>>,
 }
 
 impl Sample {
@@ -52,12 +52,12 @@ impl Sample {
         unfinished[0].push(event_batch).unwrap();
         unfinished[1].push(profile_batch).unwrap();
         let sample = Self { folder, unfinished };
-        sample.leave_what_a_crash_leaves();
+        sample.add_crash_leftovers();
         sample
     }
 
     /// Creates the leftovers of a crash just before the rename: a complete file.
-    fn leave_what_a_crash_leaves(&self) {
+    fn add_crash_leftovers(&self) {
         let part = "part-00000.parquet";
         let committed = self.account_folder().join("events/import=sftp1-1").join(part);
         let unfinished = self.account_folder().join(".unfinished/import=sftp1-6");
@@ -184,7 +184,7 @@ fn column<'a>(table: &'a Json, name: &str) -> Vec<&'a Json> {
 }
 
 #[test]
-fn every_reader_sees_the_committed_events_with_their_types() {
+fn readers_see_committed_events_with_their_types() {
     let found = Sample::new().read(None);
     for (reader, types) in [
         ("duckdb", ["VARCHAR", "TIMESTAMP WITH TIME ZONE", "DOUBLE", "INTEGER", "BOOLEAN"]),
@@ -227,14 +227,14 @@ fn every_reader_sees_the_committed_events_with_their_types() {
 
 /// Polars uses the first file's columns. It needs `concat(how="diagonal")` for this.
 #[test]
-fn a_column_that_comes_later_is_null_before() {
+fn a_later_column_is_null_in_earlier_imports() {
     let found = Sample::new().read(None);
     let new = [json!(null), json!(null), json!(null), json!("x"), json!("x"), json!("x")];
     assert_eq!(column(&found["duckdb"], "New"), new.each_ref());
 }
 
 #[test]
-fn every_reader_sees_the_committed_profiles_while_an_import_runs() {
+fn readers_see_committed_profiles_during_an_import() {
     assert_profiles(&Sample::new().read(None));
 }
 
@@ -264,7 +264,7 @@ fn a_member_of_the_group_reads_without_writing() {
 }
 
 #[test]
-fn every_reader_sees_every_layout_of_texts() {
+fn readers_see_every_text_layout() {
     const ROWS: usize = 120_000;
     let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32;
     type Text<'a> = &'a dyn Fn(usize) -> Option<String>;

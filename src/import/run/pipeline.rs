@@ -18,7 +18,7 @@ use crate::manifest::Manifest;
 use crate::records::{self, Batch, FileStart, Sink};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
 use crate::sanitize::chain;
-use crate::store::{self, Store, Writer};
+use crate::store::{self, ImportWriter, Store};
 
 /// The data file to read.
 pub struct DataSource<'a, R> {
@@ -175,7 +175,7 @@ fn unstored(counts: Counts) -> Counts {
 
 struct Pipeline<'a> {
     target: Option<StoreTarget<'a>>,
-    writer: Option<Writer>,
+    writer: Option<Box<dyn ImportWriter>>,
     output: &'a mut dyn ErrorOutput,
     /// The CSV error file's header, and the error files once a record was rejected.
     errors: Option<(Vec<u8>, Option<ErrorFiles>)>,

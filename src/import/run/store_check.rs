@@ -15,7 +15,7 @@ use crate::sanitize::chain;
 use crate::spool::Claim;
 use crate::state::imports::{self, NewImport};
 use crate::state::{self, Transaction};
-use crate::store::{self, Committed, Store};
+use crate::store::{self, CommitCounts, Store};
 
 /// Decides what to do with an import that is about to run. One that was interrupted too often is
 /// set aside, unless the store has it: then it runs again, since only its answer is missing.
@@ -27,7 +27,7 @@ pub(super) fn decide_start(
     let start = decide::on_start(row.refusal.as_ref(), row.starts, max_starts);
     let once_more = matches!(start, StartDecision::SetAside(_))
         && decide::may_run_for_answer(row.starts, max_starts)
-        && context.store.committed(&row.account, &row.id)?.is_some();
+        && context.store.commit_counts(&row.account, &row.id)?.is_some();
     Ok(if once_more { StartDecision::Run } else { start })
 }
 
@@ -51,7 +51,7 @@ pub fn insert(
 /// would treat the new import as the old one.
 fn is_used(context: &Context, account: &AccountId, import: &ImportId) -> bool {
     let spooled = context.layout.spooled(import).symlink_metadata().is_ok();
-    let stored = || match context.store.committed(account, import) {
+    let stored = || match context.store.commit_counts(account, import) {
         Ok(committed) => committed.is_some(),
         // An unreadable store fails the imports that need it; this one must not wait for it.
         Err(error) => {
@@ -80,7 +80,7 @@ pub fn prefer_committed(
     if outcome.state != ImportState::Failed {
         return Ok(outcome);
     }
-    Ok(match store.committed(account, import)? {
+    Ok(match store.commit_counts(account, import)? {
         Some(committed) if committed.records > 0 => {
             tracing::warn!(%account, %import,
                 "the import's records are stored, but its answer is incomplete");
@@ -91,7 +91,7 @@ pub fn prefer_committed(
 }
 
 /// Makes the outcome of an import that is stored and whose last run failed.
-fn committed_outcome(outcome: ImportOutcome, committed: Committed) -> ImportOutcome {
+fn committed_outcome(outcome: ImportOutcome, committed: CommitCounts) -> ImportOutcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;
     let why = outcome.failure.map_or_else(String::new, |f| format!(" ({})", f.detail));

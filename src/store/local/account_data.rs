@@ -11,102 +11,100 @@ use std::path::{Path, PathBuf};
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
-use super::super::Error;
 use super::layout::AccountFolder;
-use super::{LocalStore, profiles};
+use super::profiles::database::copy::{self, copy_snapshot, open_snapshot};
 use crate::account::AccountId;
 use crate::files::durable;
+use crate::files::error::IoError;
 use crate::files::owner::{Owner, OwnerRights};
 use crate::import_id::ImportId;
+use crate::store::error::Error;
 
 /// The prefix of an import's folder name.
 const PARTITION: &str = "import=";
 
-impl LocalStore {
-    /// See [`crate::store::Store::imports`].
-    pub fn imports(&self) -> Result<Vec<ImportId>, Error> {
-        let _rights = assume(self.owner()?, &self.data)?;
-        let mut imports = Vec::new();
-        for folder in entries(&self.data)? {
-            let Some(account) = name(&folder).and_then(|name| name.parse::<AccountId>().ok())
-            else {
-                continue;
-            };
-            let folder = AccountFolder::new(&self.data, &account);
-            imports.extend(event_folders(&folder)?.into_iter().map(|(import, _)| import));
-            imports.extend(profiles::imports(&folder.profiles())?);
-        }
-        Ok(imports)
-    }
-
-    /// See [`crate::store::Store::export`]. Event files never change after their folder is renamed,
-    /// so a plain copy is enough.
-    pub fn export(
-        &self,
-        account: &AccountId,
-        to: &Path,
-        leave_out: &dyn Fn(&ImportId) -> bool,
-    ) -> Result<bool, Error> {
-        let owner = self.owner()?;
-        let folder = AccountFolder::new(&self.data, account);
-        let folders = {
-            let _rights = assume(owner, &self.data)?;
-            if !folder.path().exists() {
-                return Ok(false);
-            }
-            event_folders(&folder)?
+/// Lists the imports of all accounts below `data`.
+pub fn list_imports(data: &Path) -> Result<Vec<ImportId>, Error> {
+    let _rights = assume(owner_of(data)?, data)?;
+    let mut imports = Vec::new();
+    for folder in list_folder(data)? {
+        let Some(account) = name(&folder).and_then(|name| name.parse::<AccountId>().ok()) else {
+            continue;
         };
-        durable::create_folders(to)?;
-        for (import, events) in folders {
-            if leave_out(&import) {
-                continue;
-            }
-            let copy = to.join("events").join(format!("{PARTITION}{import}"));
-            durable::create_folders(&copy)?;
-            let parts = {
-                let _rights = assume(owner, &self.data)?;
-                entries(&events)?
-            };
-            for part in parts {
-                let copy = copy.join(part.file_name().unwrap_or_default());
-                copy_file(open(&part, owner)?, &copy)?;
-            }
-        }
-        let profiles = {
-            let _rights = assume(owner, &self.data)?;
-            profiles::open_to_copy(&folder.profiles())?
-        };
-        if let Some(profiles) = profiles {
-            profiles::copy(&profiles, &to.join("profiles.db"))?;
-        }
-        Ok(true)
+        let folder = AccountFolder::new(data, &account);
+        imports.extend(event_folders(&folder)?.into_iter().map(|(import, _)| import));
+        imports.extend(copy::list_imports(&folder.profiles())?);
     }
-
-    /// See [`crate::store::Store::erase`].
-    pub fn erase(&self, account: &AccountId) -> Result<(), Error> {
-        let _rights = assume(self.owner()?, &self.data)?;
-        let folder = AccountFolder::new(&self.data, account);
-        durable::remove_folder(folder.path())?;
-        if self.data.exists() {
-            durable::sync(&self.data)?;
-        }
-        Ok(())
-    }
-
-    /// Returns the owner of the parent folder of `data`.
-    fn owner(&self) -> Result<Owner, Error> {
-        let folder = self.data.parent().unwrap_or(Path::new("/"));
-        Owner::of(folder).map_err(Error::io("stat", folder))
-    }
+    Ok(imports)
 }
 
-fn assume(owner: Owner, data: &Path) -> Result<OwnerRights, Error> {
-    owner.assume().map_err(Error::io("act as the owner of the folder of", data))
+/// Copies the data of `account` into the new folder `to`. Returns whether there is any.
+pub fn export(
+    data: &Path,
+    account: &AccountId,
+    to: &Path,
+    leave_out: &dyn Fn(&ImportId) -> bool,
+) -> Result<bool, Error> {
+    let owner = owner_of(data)?;
+    let folder = AccountFolder::new(data, account);
+    let folders = {
+        let _rights = assume(owner, data)?;
+        if !folder.path().exists() {
+            return Ok(false);
+        }
+        event_folders(&folder)?
+    };
+    durable::create_folders(to)?;
+    for (import, events) in folders {
+        if leave_out(&import) {
+            continue;
+        }
+        let copy = to.join("events").join(format!("{PARTITION}{import}"));
+        durable::create_folders(&copy)?;
+        let parts = {
+            let _rights = assume(owner, data)?;
+            list_folder(&events)?
+        };
+        for part in parts {
+            let copy = copy.join(part.file_name().unwrap_or_default());
+            // Event files never change after their folder is renamed.
+            copy_file(open(&part, owner)?, &copy)?;
+        }
+    }
+    let profiles = {
+        let _rights = assume(owner, data)?;
+        open_snapshot(&folder.profiles())?
+    };
+    if let Some(profiles) = profiles {
+        copy_snapshot(&profiles, &to.join("profiles.db"))?;
+    }
+    Ok(true)
+}
+
+/// Removes all data of `account`.
+pub fn erase(data: &Path, account: &AccountId) -> Result<(), Error> {
+    let _rights = assume(owner_of(data)?, data)?;
+    let folder = AccountFolder::new(data, account);
+    durable::remove_folder(folder.path())?;
+    if data.exists() {
+        durable::sync(data)?;
+    }
+    Ok(())
+}
+
+/// Returns the owner of the parent folder of `data`.
+fn owner_of(data: &Path) -> Result<Owner, IoError> {
+    let folder = data.parent().unwrap_or(Path::new("/"));
+    Owner::of(folder).map_err(IoError::of("stat", folder))
+}
+
+fn assume(owner: Owner, data: &Path) -> Result<OwnerRights, IoError> {
+    owner.assume().map_err(IoError::of("act as the owner of the folder of", data))
 }
 
 /// Lists the imports that have events, each with its folder.
-fn event_folders(folder: &AccountFolder) -> Result<Vec<(ImportId, PathBuf)>, Error> {
-    let folders = entries(&folder.events())?.into_iter();
+fn event_folders(folder: &AccountFolder) -> Result<Vec<(ImportId, PathBuf)>, IoError> {
+    let folders = list_folder(&folder.events())?.into_iter();
     Ok(folders
         .filter_map(|path| {
             let import = name(&path)?.strip_prefix(PARTITION)?.parse().ok()?;
@@ -120,18 +118,18 @@ fn name(path: &Path) -> Option<&str> {
 }
 
 /// Lists the paths in `folder`. A missing folder is empty.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(Error::io("list", folder))?,
+        entries => entries.map_err(IoError::of("list", folder))?,
     };
     let paths = entries.map(|entry| Ok(entry?.path()));
-    paths.collect::<std::io::Result<_>>().map_err(Error::io("list", folder))
+    paths.collect::<std::io::Result<_>>().map_err(IoError::of("list", folder))
 }
 
 /// Opens a regular file with the rights of `owner`. A link leads only to files that `owner` may
 /// read anyway.
-fn open(path: &Path, owner: Owner) -> Result<File, Error> {
+fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
     let opened = || {
         let _rights = owner.assume()?;
         let flags = O_NOFOLLOW | O_NONBLOCK;
@@ -141,11 +139,11 @@ fn open(path: &Path, owner: Owner) -> Result<File, Error> {
             false => Err(io::Error::other("it is not a regular file")),
         }
     };
-    opened().map_err(Error::io("open", path))
+    opened().map_err(IoError::of("open", path))
 }
 
-fn copy_file(mut source: File, to: &Path) -> Result<(), Error> {
+fn copy_file(mut source: File, to: &Path) -> Result<(), IoError> {
     let mut target = durable::create_file(to)?;
-    std::io::copy(&mut source, &mut target).map_err(Error::io("copy to", to))?;
-    target.sync_all().map_err(Error::io("sync", to))
+    std::io::copy(&mut source, &mut target).map_err(IoError::of("copy to", to))?;
+    target.sync_all().map_err(IoError::of("sync", to))
 }

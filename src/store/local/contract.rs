@@ -10,19 +10,19 @@ use rusqlite::{Connection, OpenFlags};
 use super::layout::AccountFolder;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
-use crate::store::contract::{self, SeenProfile};
+use crate::store::contract::harness::{EngineReader, StoredProfile};
 
 /// Reads the files of a local store.
-pub struct Reader;
+pub struct LocalReader;
 
-impl contract::Reader for Reader {
+impl EngineReader for LocalReader {
     fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch> {
         let events = AccountFolder::new(data, account).events();
         let imports = files(&events).into_iter();
         imports.flat_map(|import| files(&import)).flat_map(|part| read(&part)).collect()
     }
 
-    fn profiles(&self, data: &Path, account: &AccountId) -> Vec<SeenProfile> {
+    fn profiles(&self, data: &Path, account: &AccountId) -> Vec<StoredProfile> {
         let path = AccountFolder::new(data, account).profiles();
         if !path.exists() {
             return Vec::new();
@@ -38,7 +38,7 @@ impl contract::Reader for Reader {
         };
         let seen = profiles.query_map([], |row| {
             let ids = ids.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
-            Ok(SeenProfile {
+            Ok(StoredProfile {
                 ids: ids.collect::<Result<_, _>>()?,
                 properties: row.get(1)?,
                 created_at: row.get(2)?,

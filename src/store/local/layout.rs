@@ -4,7 +4,7 @@
 //! <data>/<account>/events/import=<import>/part-00000.parquet
 //! <data>/<account>/.unfinished/import=<import>/     events of a running or crashed import
 //! <data>/<account>/profiles.db                      with -wal and -shm beside it
-//! <data>/<account>/.profiles-unfinished.db          until the first import of profiles is committed
+//! <data>/<account>/.profiles-unfinished.db          until the first commit of profiles
 //! <data>/<account>/.profiles-scratch                unlinked immediately after its creation
 //! ```
 //! Unfinished events are kept outside `events`, because DuckDB's glob `events/**/*.parquet` also
@@ -53,7 +53,7 @@ impl AccountFolder {
     }
 
     /// The name under which the spill file is created, before it is unlinked.
-    pub fn profiles_scratch(&self) -> PathBuf {
+    pub fn profiles_spill(&self) -> PathBuf {
         self.0.join(".profiles-scratch")
     }
 }

@@ -15,35 +15,37 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use super::text::{TextChunk, TextColumn};
-use super::writer_settings;
+use super::text::TextColumn;
+use super::text::pages::TextChunk;
+use super::writer_settings::{column_properties, take_sample};
 
 /// After this many row groups the encodings are chosen again, since the values may have changed.
 /// Choosing costs as much as compressing a page three times.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
 
 /// zstd is worth its time if it saves at least one byte in this many.
-const LEAST: i64 = 16;
+const MIN_SAVING: i64 = 16;
 
 /// Columns with a sample of fewer values are always compressed.
-const SMALL: usize = 512;
+const MIN_SAMPLE: usize = 512;
 
 /// The encoders of an import's columns.
 #[derive(Debug, Default)]
-pub struct Columns {
-    columns: Vec<Column>,
+pub struct ColumnEncoders {
+    columns: Vec<ColumnEncoder>,
     /// The number of row groups so far.
     groups: usize,
 }
 
-impl Columns {
+impl ColumnEncoders {
     /// Returns the encoders for the next row group, which holds `batches`.
-    pub fn of(&mut self, batches: &[RecordBatch]) -> Result<&[Column]> {
+    pub fn for_group(&mut self, batches: &[RecordBatch]) -> Result<&[ColumnEncoder]> {
         if let (true, Some(first)) =
             (self.groups.is_multiple_of(GROUPS_PER_CHOICE), batches.first())
         {
             let fields = first.schema_ref().fields().iter().enumerate();
-            let column = |(n, field)| Column::new(field, batches.iter().map(|b| b.column(n)));
+            let column =
+                |(n, field)| ColumnEncoder::new(field, batches.iter().map(|b| b.column(n)));
             self.columns = fields.map(column).collect::<Result<_>>()?;
         }
         self.groups += 1;
@@ -53,60 +55,63 @@ impl Columns {
 
 /// Encodes the column chunks of one column.
 #[derive(Debug)]
-pub enum Column {
-    Texts(TextColumn),
-    Others(Others),
+pub enum ColumnEncoder {
+    Text(TextColumn),
+    Library(LibraryColumn),
 }
 
 /// An encoded column chunk: one column of a row group.
 #[derive(Debug)]
-pub enum Chunk {
-    Texts(Box<TextChunk>),
-    Others(Vec<ArrowColumnChunk>),
+pub enum ColumnChunk {
+    Text(Box<TextChunk>),
+    Library(Vec<ArrowColumnChunk>),
 }
 
-impl Column {
+impl ColumnEncoder {
     /// Chooses the encoder of a column by its first `values`.
     pub fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
-        let sample = writer_settings::sample(values)?;
+        let sample = take_sample(values)?;
         let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
         if *sample.data_type() == DataType::Utf8 {
-            return TextColumn::new(parquet.column(0), &sample).map(Self::Texts);
+            return TextColumn::new(parquet.column(0), &sample).map(Self::Text);
         }
-        let settings = writer_settings::column(&sample);
-        let others = |settings: WriterPropertiesBuilder| {
+        let settings = column_properties(&sample);
+        let library = |settings: WriterPropertiesBuilder| {
             // The factory reads its settings from a file writer. This one writes nothing.
             let settings = Arc::new(settings.build());
             let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), settings)?;
             let writers = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
-            Ok::<_, ParquetError>(Others { field: Arc::clone(field), writers })
+            Ok::<_, ParquetError>(LibraryColumn { field: Arc::clone(field), writers })
         };
-        let compressed = others(settings.clone())?;
-        let column = match compressed.gains(&sample)? {
+        let compressed = library(settings.clone())?;
+        let column = match compressed.zstd_pays(&sample)? {
             true => compressed,
-            false => others(settings.set_compression(Compression::UNCOMPRESSED))?,
+            false => library(settings.set_compression(Compression::UNCOMPRESSED))?,
         };
-        Ok(Self::Others(column))
+        Ok(Self::Library(column))
     }
 
-    pub fn encode<'a>(&self, arrays: impl Iterator<Item = &'a ArrayRef> + Clone) -> Result<Chunk> {
+    pub fn encode<'a>(
+        &self,
+        arrays: impl Iterator<Item = &'a ArrayRef> + Clone,
+    ) -> Result<ColumnChunk> {
         match self {
-            Self::Texts(column) => column.encode(arrays).map(Box::new).map(Chunk::Texts),
-            Self::Others(column) => column.encode(arrays).map(Chunk::Others),
+            Self::Text(column) => column.encode(arrays).map(Box::new).map(ColumnChunk::Text),
+            Self::Library(column) => column.encode(arrays).map(ColumnChunk::Library),
         }
     }
 }
 
-impl Chunk {
+impl ColumnChunk {
     /// Appends the chunk to `group` as its next column.
     pub fn append_to<W: Write + Send>(
         self,
         group: &mut SerializedRowGroupWriter<'_, W>,
     ) -> Result<()> {
         match self {
-            Self::Texts(chunk) => group.append_column(&chunk.bytes, chunk.close),
-            Self::Others(chunks) => {
+            Self::Text(chunk) => group.append_column(&chunk.bytes, chunk.close),
+            Self::Library(chunks) => {
                 chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(group))
             }
         }
@@ -116,17 +121,17 @@ impl Chunk {
 /// Encodes with the library. A column writer is large (tables of the dictionary and of the
 /// compressor), so one is created per chunk, and there are only as many as threads.
 #[derive(Debug)]
-pub struct Others {
+pub struct LibraryColumn {
     field: FieldRef,
     writers: ArrowRowGroupWriterFactory,
 }
 
-impl Others {
-    /// Whether zstd saves one byte in [`LEAST`] of `sample`. It does not for random times, and
+impl LibraryColumn {
+    /// Whether zstd saves one byte in [`MIN_SAVING`] of `sample`. It does not for random times, and
     /// takes as long to find that out. A sample that is small, or takes less than a byte per row,
     /// is too short to decide: then the answer is yes.
-    fn gains(&self, sample: &ArrayRef) -> Result<bool> {
-        if sample.len() < SMALL {
+    fn zstd_pays(&self, sample: &ArrayRef) -> Result<bool> {
+        if sample.len() < MIN_SAMPLE {
             return Ok(true);
         }
         let chunks = self.encode(std::iter::once(sample))?;
@@ -135,7 +140,7 @@ impl Others {
         };
         let whole = sum(ColumnChunkMetaData::uncompressed_size);
         let left = sum(ColumnChunkMetaData::compressed_size);
-        Ok(whole < sample.len() as i64 || left <= whole - whole / LEAST)
+        Ok(whole < sample.len() as i64 || left <= whole - whole / MIN_SAVING)
     }
 
     fn encode<'a>(
@@ -163,15 +168,15 @@ mod tests {
 
     fn compression(values: ArrayRef) -> Compression {
         let field = Arc::new(Field::new("c", values.data_type().clone(), true));
-        let column = Column::new(&field, once(&values)).unwrap();
-        let Chunk::Others(chunks) = column.encode(once(&values)).unwrap() else {
-            panic!("it is not of texts")
+        let column = ColumnEncoder::new(&field, once(&values)).unwrap();
+        let ColumnChunk::Library(chunks) = column.encode(once(&values)).unwrap() else {
+            panic!("it is not a text column")
         };
         chunks[0].close().metadata.compression()
     }
 
     #[test]
-    fn what_zstd_does_not_shrink_stays_as_it_is() {
+    fn columns_that_zstd_does_not_shrink_stay_uncompressed() {
         let random = |n: i64| {
             let mixed = n.wrapping_mul(0x1e37_79b9_7f4a_7c15);
             (mixed ^ mixed >> 29).wrapping_mul(0x3f58_476d_1ce4_e5b9) >> 32

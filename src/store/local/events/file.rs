@@ -9,43 +9,44 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 
-use super::column::{Chunk, Column, Columns};
+use super::column::{ColumnChunk, ColumnEncoder, ColumnEncoders};
 use super::writeback::Writeback;
-use super::writer_settings::Settings;
+use super::writer_settings::{WriterSettings, memory_bytes};
 use crate::files::durable;
-use crate::store::Error;
+use crate::files::error::IoError;
+use crate::store::error::Error;
 
 /// The number of threads that encode a row group's columns. Reading has its own thread. On two
 /// cores, two encoders let the slower of both sides use both cores.
 const ENCODERS: usize = 2;
 
 /// The size of the write buffer, in bytes.
-const BUFFER: usize = 256 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// An open Parquet file.
-pub struct Part {
+pub struct EventsFile {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
     writeback: Writeback,
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for EventsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("EventsFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl Part {
+impl EventsFile {
     /// Creates the file, which must not exist.
-    pub fn create(path: &Path, settings: &Settings) -> std::result::Result<Self, Error> {
-        let file = BufWriter::with_capacity(BUFFER, durable::create_file(path)?);
+    pub fn create(path: &Path, settings: &WriterSettings) -> std::result::Result<Self, Error> {
+        let file = BufWriter::with_capacity(BUFFER_BYTES, durable::create_file(path)?);
         let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
         let (file, _) =
             ArrowWriter::try_new_with_options(file, Arc::clone(&settings.schema), options)
@@ -57,17 +58,17 @@ impl Part {
     /// Writes `batches` as one row group, encoded by `columns`.
     pub fn write(
         &mut self,
-        columns: &mut Columns,
+        columns: &mut ColumnEncoders,
         batches: &[RecordBatch],
     ) -> std::result::Result<(), Error> {
         columns
-            .of(batches)
+            .for_group(batches)
             .and_then(|columns| self.write_group(columns, batches))
             .map_err(|source| Error::WriteEvents { path: self.path.clone(), source })
     }
 
     /// Returns the number of column chunks written so far.
-    pub fn chunks(&self) -> usize {
+    pub fn chunk_count(&self) -> usize {
         self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
     }
 
@@ -80,30 +81,25 @@ impl Part {
         written.map_err(|source| Error::WriteEvents { path: self.path, source })
     }
 
-    fn write_group(&mut self, columns: &[Column], batches: &[RecordBatch]) -> Result<()> {
+    fn write_group(&mut self, columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<()> {
         let chunks = encode(columns, batches)?;
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to(&mut group)?;
         }
         group.close()?;
-        let written = self.file.bytes_written().saturating_sub(BUFFER);
-        self.writeback.grown(self.file.inner().get_ref(), written as u64);
+        let written = self.file.bytes_written().saturating_sub(BUFFER_BYTES);
+        self.writeback.advance(self.file.inner().get_ref(), written as u64);
         Ok(())
     }
 }
 
-/// Returns the bytes of memory that `array` uses. Of a slice, only its own rows count.
-pub(super) fn bytes(array: &ArrayRef) -> usize {
-    array.to_data().get_slice_memory_size().unwrap_or(0)
-}
-
 /// Encodes every column, [`ENCODERS`] at a time, the largest first so that the threads finish at
 /// about the same time.
-fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
+fn encode(columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<Vec<ColumnChunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
     // The first batch shows how the columns compare.
-    let size = |n: usize| batches.first().map_or(0, |batch| bytes(batch.column(n)));
+    let size = |n: usize| batches.first().map_or(0, |batch| memory_bytes(batch.column(n)));
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
     let queue = Mutex::new(order.into_iter());
@@ -125,8 +121,8 @@ fn encode(columns: &[Column], batches: &[RecordBatch]) -> Result<Vec<Chunk>> {
 }
 
 /// Returns the number of records in the file at `path`, from its footer.
-pub fn count(path: &Path) -> std::result::Result<u64, Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+pub fn count_records(path: &Path) -> std::result::Result<u64, Error> {
+    let file = File::open(path).map_err(IoError::of("open", path))?;
     let reader = SerializedFileReader::new(file)
         .map_err(|source| Error::CountEvents { path: path.to_owned(), source })?;
     Ok(reader.metadata().file_metadata().num_rows() as u64)
@@ -143,24 +139,24 @@ mod tests {
     use crate::records::EventSchema;
 
     #[test]
-    fn a_file_that_goes_on_in_another_way_is_written_as_it_goes_on() {
+    fn the_encoding_follows_changing_values() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("part");
+        let path = folder.path().join("file");
         let arrow = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
         let schema = EventSchema { arrow: Arc::clone(&arrow) };
         let settings =
-            Settings::new(&"acme".parse().unwrap(), &"sftp1-7".parse().unwrap(), &schema);
-        let mut part = Part::create(&path, &settings).unwrap();
-        let mut columns = Columns::default();
+            WriterSettings::new(&"acme".parse().unwrap(), &"sftp1-7".parse().unwrap(), &schema);
+        let mut file = EventsFile::create(&path, &settings).unwrap();
+        let mut columns = ColumnEncoders::default();
         let mut write = |modulus: usize| {
             let texts: StringArray = (0..100).map(|n| Some(format!("a{}", n % modulus))).collect();
             let batch = RecordBatch::try_new(Arc::clone(&arrow), vec![Arc::new(texts)]).unwrap();
-            part.write(&mut columns, &[batch]).unwrap();
+            file.write(&mut columns, &[batch]).unwrap();
         };
         (0..GROUPS_PER_CHOICE).for_each(|_| write(1000));
         write(5);
         write(1000);
-        assert_eq!(part.close().unwrap(), (GROUPS_PER_CHOICE as u64 + 2) * 100);
+        assert_eq!(file.close().unwrap(), (GROUPS_PER_CHOICE as u64 + 2) * 100);
         let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
         let groups = reader.metadata().row_groups().iter();
         let by_dictionary = groups

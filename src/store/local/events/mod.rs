@@ -5,10 +5,10 @@
 //! `events` folder.
 
 mod column;
-pub mod file;
+mod file;
 mod text;
 mod writeback;
-pub mod writer_settings;
+mod writer_settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,164 +17,167 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use self::column::Columns;
-use self::file::Part;
-use super::super::{Committed, Error};
-use super::Begun;
+use self::column::ColumnEncoders;
+use self::file::EventsFile;
+use self::writer_settings::{WriterSettings, memory_bytes};
 use super::layout::{self, AccountFolder};
 use crate::account::AccountId;
 use crate::files::durable;
+use crate::files::error::IoError;
 use crate::import_id::ImportId;
-use crate::records::EventSchema;
-use crate::store::background::{Background, Work};
+use crate::records::{Batch, EventSchema};
+use crate::store::background::{BackgroundWorker, Work};
+use crate::store::engine::{CommitCounts, CommittedImport, ImportWriter};
+use crate::store::error::Error;
 
 /// The Arrow memory of a full group, in bytes. Two groups exist at a time, so this and their
 /// encoded columns bound the memory of an import.
 const GROUP_BYTES: usize = 12 << 20;
 /// A file is closed after this many column chunks. The footer takes about 1 kB of memory per chunk,
 /// and a schema may have 2,000 columns.
-const CHUNKS_PER_PART: usize = 16_384;
+const CHUNKS_PER_FILE: usize = 16_384;
 
 /// Writes one import's events. They become visible with the commit.
 #[derive(Debug)]
 pub struct EventsWriter {
     schema: SchemaRef,
-    group: Group,
-    parts: Background<Parts>,
-    folders: Folders,
+    group: RowGroup,
+    files: BackgroundWorker<EventsFiles>,
+    folders: ImportFolders,
 }
 
 /// Batches that become one row group.
 #[derive(Debug, Default)]
-struct Group {
+struct RowGroup {
     batches: Vec<RecordBatch>,
     bytes: usize,
 }
 
 /// Writes the import's files. A file is created with its first row group.
 #[derive(Debug)]
-struct Parts {
+struct EventsFiles {
     folder: PathBuf,
-    settings: writer_settings::Settings,
-    columns: Columns,
-    open: Option<Part>,
+    settings: WriterSettings,
+    columns: ColumnEncoders,
+    open: Option<EventsFile>,
     closed: usize,
     records: u64,
 }
 
 /// The folders of an import. Dropping it removes the unfinished folder, after a commit as well.
 #[derive(Debug)]
-struct Folders {
+struct ImportFolders {
     unfinished: PathBuf,
     committed: PathBuf,
 }
 
-/// Begins `import`, or returns the counts of an earlier run that committed it.
+/// Returns the writer of `import`.
 pub fn begin(
     folder: &AccountFolder,
     account: &AccountId,
     import: &ImportId,
     schema: &EventSchema,
-) -> Result<Begun<EventsWriter>, Error> {
-    let folders = Folders {
+) -> Result<Box<dyn ImportWriter>, Error> {
+    let folders = ImportFolders {
         unfinished: folder.unfinished_events_of(import),
         committed: folder.events_of(import),
     };
     durable::create_folders(&folder.events())?;
     durable::remove_folder(&folders.unfinished)?;
-    if let Some(committed) = committed(folder, import)? {
-        return Ok(Begun::Before(committed));
+    if let Some(counts) = commit_counts(folder, import)? {
+        return Ok(Box::new(CommittedImport(counts)));
     }
     folders.unfinished.parent().map_or(Ok(()), durable::create_folders)?;
     durable::create_temporary_folder(&folders.unfinished)?;
-    let parts = Parts {
+    let files = EventsFiles {
         folder: folders.unfinished.clone(),
-        settings: writer_settings::Settings::new(account, import, schema),
-        columns: Columns::default(),
+        settings: WriterSettings::new(account, import, schema),
+        columns: ColumnEncoders::default(),
         open: None,
         closed: 0,
         records: 0,
     };
-    Ok(Begun::Now(EventsWriter {
+    Ok(Box::new(EventsWriter {
         schema: Arc::clone(&schema.arrow),
-        group: Group::default(),
-        parts: Background::new(parts),
+        group: RowGroup::default(),
+        files: BackgroundWorker::new(files),
         folders,
     }))
 }
 
 /// Returns the counts of `import` if an earlier run committed it, and makes that commit durable.
-pub fn committed(folder: &AccountFolder, import: &ImportId) -> Result<Option<Committed>, Error> {
+pub fn commit_counts(
+    folder: &AccountFolder,
+    import: &ImportId,
+) -> Result<Option<CommitCounts>, Error> {
     let events = folder.events_of(import);
     match fs::metadata(&events) {
         Err(error) if durable::is_missing(&error) => return Ok(None),
-        found => found.map_err(Error::io("stat", &events))?,
+        found => found.map_err(IoError::of("stat", &events))?,
     };
     // The earlier run may have crashed between the rename and the sync.
     durable::sync(&folder.events())?;
-    count(&events).map(Some)
+    count_records(&events).map(Some)
 }
 
-impl EventsWriter {
-    /// Whether `batch` has the import's columns.
-    pub fn fits(&self, batch: &RecordBatch) -> bool {
-        Arc::ptr_eq(batch.schema_ref(), &self.schema) || *batch.schema_ref() == self.schema
-    }
-
+impl ImportWriter for EventsWriter {
     /// Adds `batch`. A full group is written on the other thread.
-    pub fn push(&mut self, batch: RecordBatch) -> Result<(), Error> {
-        self.group.push(batch);
+    fn push(&mut self, batch: Batch) -> Result<(), Error> {
+        match batch {
+            Batch::Events(batch) if *batch.schema_ref() == self.schema => self.group.push(batch),
+            _ => return Err(Error::Mismatch),
+        }
         if self.group.bytes < GROUP_BYTES {
             return Ok(());
         }
-        self.parts.send(std::mem::take(&mut self.group))
+        self.files.send(std::mem::take(&mut self.group))
     }
 
     /// Writes the last group, closes the files and renames the folder.
-    pub fn commit(self) -> Result<Committed, Error> {
-        let records = self.parts.finish(self.group)?.close()?;
+    fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
+        let records = self.files.finish(self.group)?.close()?;
         durable::publish(&self.folders.unfinished, &self.folders.committed)?;
-        Ok(Committed { records, moved_ids: 0 })
+        Ok(CommitCounts { records, moved_ids: 0 })
     }
 }
 
-impl Group {
+impl RowGroup {
     fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
             // Slices of a batch share its memory: each counts only its own rows.
-            self.bytes += batch.columns().iter().map(file::bytes).sum::<usize>();
+            self.bytes += batch.columns().iter().map(memory_bytes).sum::<usize>();
             self.batches.push(batch);
         }
     }
 }
 
-impl Work for Parts {
-    type Piece = Group;
+impl Work for EventsFiles {
+    type Piece = RowGroup;
 
-    fn work(&mut self, group: Group) -> Result<(), Error> {
+    fn process(&mut self, group: RowGroup) -> Result<(), Error> {
         if group.batches.is_empty() {
             return Ok(());
         }
-        let mut part = self.part()?;
-        part.write(&mut self.columns, &group.batches)?;
-        let is_full = part.chunks() >= CHUNKS_PER_PART;
-        self.open = Some(part);
-        if is_full { self.close_part() } else { Ok(()) }
+        let mut file = self.take_or_create()?;
+        file.write(&mut self.columns, &group.batches)?;
+        let is_full = file.chunk_count() >= CHUNKS_PER_FILE;
+        self.open = Some(file);
+        if is_full { self.close_file() } else { Ok(()) }
     }
 }
 
-impl Parts {
+impl EventsFiles {
     /// Takes the open file, or creates the next one.
-    fn part(&mut self) -> Result<Part, Error> {
+    fn take_or_create(&mut self) -> Result<EventsFile, Error> {
         match self.open.take() {
-            Some(part) => Ok(part),
-            None => Part::create(&layout::part(&self.folder, self.closed), &self.settings),
+            Some(file) => Ok(file),
+            None => EventsFile::create(&layout::part(&self.folder, self.closed), &self.settings),
         }
     }
 
-    fn close_part(&mut self) -> Result<(), Error> {
-        if let Some(part) = self.open.take() {
-            self.records += part.close()?;
+    fn close_file(&mut self) -> Result<(), Error> {
+        if let Some(file) = self.open.take() {
+            self.records += file.close()?;
             self.closed += 1;
         }
         Ok(())
@@ -184,14 +187,14 @@ impl Parts {
     /// file that has the columns only.
     fn close(mut self) -> Result<u64, Error> {
         if self.closed == 0 {
-            self.open = Some(self.part()?);
+            self.open = Some(self.take_or_create()?);
         }
-        self.close_part()?;
+        self.close_file()?;
         Ok(self.records)
     }
 }
 
-impl Drop for Folders {
+impl Drop for ImportFolders {
     fn drop(&mut self) {
         if let Err(error) = durable::remove_folder(&self.unfinished) {
             // The next run of this import removes it. Readers never scan this folder.
@@ -204,13 +207,13 @@ impl Drop for Folders {
 }
 
 /// Counts the events of a committed import by the footers of its files.
-fn count(folder: &Path) -> Result<Committed, Error> {
-    let mut committed = Committed::default();
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        committed.records += file::count(&path)?;
+fn count_records(folder: &Path) -> Result<CommitCounts, Error> {
+    let mut counts = CommitCounts::default();
+    for entry in fs::read_dir(folder).map_err(IoError::of("list", folder))? {
+        let path = entry.map_err(IoError::of("list", folder))?.path();
+        counts.records += file::count_records(&path)?;
     }
-    Ok(committed)
+    Ok(counts)
 }
 
 #[cfg(test)]
@@ -234,16 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_row_groups_are_bounded_and_say_whose_they_are() {
+    fn files_and_row_groups_have_limits_and_metadata() {
         let data = tempfile::tempdir().unwrap();
         let (account, import) = ("acme".parse().unwrap(), "sftp1-7".parse().unwrap());
         let folder = AccountFolder::new(data.path(), &account);
         let (schema, batch) = full_group(2000);
-        let Begun::Now(mut writer) = begin(&folder, &account, &import, &schema).unwrap() else {
-            panic!("committed before it began");
-        };
+        let mut writer = begin(&folder, &account, &import, &schema).unwrap();
         for _ in 0..10 {
-            writer.push(batch.clone()).unwrap();
+            writer.push(Batch::Events(batch.clone())).unwrap();
         }
         assert_eq!(writer.commit().unwrap().records, 170);
         let mut row_groups = Vec::new();
@@ -263,6 +264,6 @@ mod tests {
             assert_eq!(of("sftp-import.import"), Some("sftp1-7"));
             row_groups.push(reader.num_row_groups());
         }
-        assert_eq!(row_groups, [9, 1], "the tenth group went to a second part");
+        assert_eq!(row_groups, [9, 1], "the tenth group is in a second file");
     }
 }

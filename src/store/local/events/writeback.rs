@@ -15,13 +15,13 @@ const STEP: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Writeback {
     /// The file's length at the last request, and at the one before.
-    asked: [u64; 2],
+    requested: [u64; 2],
 }
 
 impl Writeback {
     /// Requests the write-back of `file`, which now has `length` bytes, if it grew by [`STEP`].
-    pub fn grown(&mut self, file: &File, length: u64) {
-        let [last, before] = self.asked;
+    pub fn advance(&mut self, file: &File, length: u64) {
+        let [last, before] = self.requested;
         if length < last + STEP {
             return;
         }
@@ -32,7 +32,7 @@ impl Writeback {
         if let (Ok(start), Ok(bytes)) = range {
             let _ = posix_fadvise(file, start, bytes, POSIX_FADV_DONTNEED);
         }
-        self.asked = [length, last];
+        self.requested = [length, last];
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_stays_as_it_was_written() {
+    fn write_back_keeps_the_contents() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         let mut file = File::create(&path).unwrap();
@@ -51,9 +51,9 @@ mod tests {
         let piece: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
         for length in 1..=10 {
             file.write_all(&piece).unwrap();
-            writeback.grown(&file, length << 20);
+            writeback.advance(&file, length << 20);
         }
-        assert_eq!(writeback.asked, [8 << 20, 4 << 20]);
+        assert_eq!(writeback.requested, [8 << 20, 4 << 20]);
         let written = std::fs::read(&path).unwrap();
         assert!(written.len() == 10 << 20 && written.chunks(1 << 20).all(|chunk| chunk == piece));
     }

@@ -33,26 +33,26 @@ const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// The settings that all files of an import share.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct WriterSettings {
     pub schema: SchemaRef,
     /// The properties of each file, with the program, the account and the import as metadata.
     pub file: WriterProperties,
 }
 
-impl Settings {
+impl WriterSettings {
     pub fn new(account: &AccountId, import: &ImportId, schema: &EventSchema) -> Self {
         let metadata = vec![
             KeyValue::new("sftp-import.account".to_owned(), account.to_string()),
             KeyValue::new("sftp-import.import".to_owned(), import.to_string()),
         ];
-        let file = common().set_key_value_metadata(Some(metadata)).build();
+        let file = common_properties().set_key_value_metadata(Some(metadata)).build();
         Self { schema: Arc::clone(&schema.arrow), file }
     }
 }
 
 /// Returns the settings for a column that is not of text and begins with `sample`.
-pub fn column(sample: &ArrayRef) -> WriterPropertiesBuilder {
-    let settings = common().set_dictionary_enabled(repeats(sample));
+pub fn column_properties(sample: &ArrayRef) -> WriterPropertiesBuilder {
+    let settings = common_properties().set_dictionary_enabled(has_repeats(sample));
     match sample.data_type() {
         DataType::Int32 | DataType::Int64 | DataType::Timestamp(_, _) => {
             settings.set_encoding(Encoding::DELTA_BINARY_PACKED)
@@ -63,12 +63,12 @@ pub fn column(sample: &ArrayRef) -> WriterPropertiesBuilder {
 
 /// Returns the first [`SAMPLE`] of `values`, or fewer if they are long. `values` may be many short
 /// arrays.
-pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
+pub fn take_sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
     let (mut left, mut bytes) = (SAMPLE, 0);
     let first = values.map_while(|values| {
         let length = if bytes < SAMPLE_BYTES { values.len().min(left) } else { 0 };
         let mut first = values.slice(0, length);
-        let own = super::file::bytes(&first);
+        let own = memory_bytes(&first);
         if own > SAMPLE_BYTES {
             first = values.slice(0, (length * SAMPLE_BYTES / own).max(1));
         }
@@ -79,7 +79,12 @@ pub fn sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef
     Ok(concat(&first.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
 }
 
-fn common() -> WriterPropertiesBuilder {
+/// Returns the bytes of memory that `array` uses. Of a slice, only its own rows count.
+pub fn memory_bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or(0)
+}
+
+fn common_properties() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
     WriterProperties::builder()
         // This form is the one that parquet-java parses. With another form it refuses files with
@@ -94,24 +99,26 @@ fn common() -> WriterPropertiesBuilder {
 }
 
 /// Whether at least half of `values` are repeats, so that a dictionary pays.
-fn repeats(values: &ArrayRef) -> bool {
+fn has_repeats(values: &ArrayRef) -> bool {
     match values.data_type() {
-        DataType::Int32 => primitives::<Int32Type, _>(values, |n| n),
-        DataType::Int64 => primitives::<Int64Type, _>(values, |n| n),
-        DataType::Float64 => primitives::<Float64Type, _>(values, f64::to_bits),
-        DataType::Timestamp(_, _) => primitives::<TimestampMillisecondType, _>(values, |n| n),
+        DataType::Int32 => primitives_repeat::<Int32Type, _>(values, |n| n),
+        DataType::Int64 => primitives_repeat::<Int64Type, _>(values, |n| n),
+        DataType::Float64 => primitives_repeat::<Float64Type, _>(values, f64::to_bits),
+        DataType::Timestamp(_, _) => {
+            primitives_repeat::<TimestampMillisecondType, _>(values, |n| n)
+        }
         _ => false,
     }
 }
 
-fn primitives<T: ArrowPrimitiveType, K: Hash + Eq>(
+fn primitives_repeat<T: ArrowPrimitiveType, K: Hash + Eq>(
     values: &ArrayRef,
     key: impl Fn(T::Native) -> K,
 ) -> bool {
     let array = values.as_primitive::<T>();
-    half_repeats(values.len() - values.null_count(), array.iter().flatten().map(key))
+    half_repeat(values.len() - values.null_count(), array.iter().flatten().map(key))
 }
 
-fn half_repeats<K: Hash + Eq>(count: usize, values: impl Iterator<Item = K>) -> bool {
+fn half_repeat<K: Hash + Eq>(count: usize, values: impl Iterator<Item = K>) -> bool {
     values.collect::<HashSet<_>>().len() * 2 <= count
 }

@@ -1,124 +1,127 @@
 //! A merge pass: merges the records of a window into the profile table, in one pass over it.
 //!
-//! This thread uses the database. Other threads merge, one sorts records into runs ([`slices`]), and
-//! one sorts the ids that moved in the order of their table.
+//! This thread uses the database. Other threads merge, one sorts records into runs
+//! ([`runs`]), and one sorts the ids that moved in the order of their table.
 //!
-//! A chunk of profiles is read, merged by one of the merging threads in turn, and stored in the same
-//! order. Several chunks are read ahead of the one that is stored. A run that may have profiles of
-//! the run before waits until those are stored, so a profile is always read after its last write.
-//! Moved ids are stored whenever their thread has some, since nothing reads them in this pass.
+//! A chunk of profiles is read, merged by one of the merging threads in turn, and stored in the
+//! same order. Several chunks are read ahead of the one that is stored. A run that may have
+//! profiles of the run before waits until those are stored, so a profile is always read after its
+//! last write. Moved ids are stored whenever their thread has some, since nothing reads them in
+//! this pass.
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, Scope};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::limits::MergeLimits;
 use super::record_codec;
-use super::runs;
-use super::runs::Slice;
-use super::spill::{Scratch, Spill};
-use super::window::Limits;
-use crate::store::Error;
-use crate::store::local::profiles::database::Database;
-use crate::store::local::profiles::database::rows::{IdRows, Profile, Profiles};
-use crate::store::profiles::identity::id_index::Ids;
-use crate::store::profiles::identity::key_order::KINDS_BY_NAME;
-use crate::store::profiles::identity::resolve::Leads;
+use super::runs::{self, SortedRun};
+use super::spill::{Spill, SpillFile};
+use crate::files::error::IoError;
+use crate::store::error::Error;
+use crate::store::profiles::identity::id_index::{IdIndex, KINDS_BY_NAME};
+use crate::store::profiles::identity::resolve::Resolver;
 use crate::store::profiles::properties::merge::Merger;
+use crate::store::profiles::rows::{IdRows, Profile, Profiles};
+use crate::store::profiles::table::ProfileTable;
 
 /// The number of ids that are stored as one group.
-const IDS: usize = 1024;
+const ID_GROUP: usize = 1024;
 
 /// The number of merging threads. Merging takes more than twice as long as reading.
-const MERGING: usize = 2;
+const MERGE_THREADS: usize = 2;
 
 /// The maximum number of chunks per merging thread, fewer if profiles are large.
 const AHEAD: usize = 2;
 
 /// The parameters of a merge pass.
 #[derive(Clone, Copy)]
-pub struct Sweep {
+pub struct MergePass {
     /// The greatest id of a profile that may be in the table.
     pub last_stored: i64,
-    pub limits: Limits,
+    pub limits: MergeLimits,
 }
 
 /// The database's side of a merge pass.
-struct Table<'a> {
-    database: &'a Database,
-    sweep: Sweep,
-    slices: Receiver<Result<Slice, Error>>,
+struct PassState<'a, T> {
+    table: &'a T,
+    pass: MergePass,
+    runs: Receiver<Result<SortedRun, IoError>>,
     ids: Receiver<IdRows>,
-    merging: [Merging; MERGING],
+    threads: [MergeThread; MERGE_THREADS],
     /// The number of chunks sent to the merging threads so far.
-    given: usize,
+    sent: usize,
     /// The estimated size of each chunk that is being merged, in bytes.
-    on_their_way: VecDeque<usize>,
+    chunk_sizes: VecDeque<usize>,
 }
 
 /// The channels of a merging thread. Results arrive in the order of the chunks.
-struct Merging {
-    chunks: Sender<Chunk>,
-    merged: Receiver<Result<Profiles, Error>>,
+struct MergeThread {
+    chunks: Sender<ProfileChunk>,
+    merged: Receiver<Result<Profiles, InvalidProperties>>,
 }
 
+/// The id of a profile whose properties can't be merged, and the reason.
+type InvalidProperties = (i64, serde_json::Error);
+
 /// Stored profiles, and their new records in a run.
-struct Chunk {
-    slice: Arc<Slice>,
+struct ProfileChunk {
+    run: Arc<SortedRun>,
     records: Range<usize>,
     before: Profiles,
 }
 
-impl Chunk {
+impl ProfileChunk {
     /// Reads the profiles of `records`. Large profiles exceed the memory of a chunk, then it holds
     /// only the first of them, at least one.
     fn read(
-        database: &Database,
-        slice: &Arc<Slice>,
+        table: &impl ProfileTable,
+        run: &Arc<SortedRun>,
         mut records: Range<usize>,
         last_stored: i64,
-        limits: Limits,
+        limits: MergeLimits,
     ) -> Result<Self, Error> {
-        let profiles = slice.profiles(&records, last_stored);
-        let (before, passed) = database.load(&profiles, limits.slice / (MERGING * AHEAD))?;
+        let profiles = run.profiles(&records, last_stored);
+        let max_bytes = limits.run / (MERGE_THREADS * AHEAD);
+        let (before, passed) = table.load_profiles(&profiles, max_bytes)?;
         if let Some(next) = profiles.get(passed) {
-            records.end = slice.start_of(*next, &records);
+            records.end = run.start_of(*next, &records);
         }
-        Ok(Self { slice: Arc::clone(slice), records, before })
+        Ok(Self { run: Arc::clone(run), records, before })
     }
 
     /// Estimates its size: the profiles, and its share of the run.
     fn bytes(&self) -> usize {
-        let records = self.slice.bytes() * self.records.len() / self.slice.len().max(1);
+        let records = self.run.bytes.len() * self.records.len() / self.run.order.len().max(1);
         self.before.text.len() + records
     }
 }
 
-impl Sweep {
-    /// Merges the records of `parts` into the table and stores the ids that moved.
+impl MergePass {
+    /// Merges the records of `partitions` into the table and stores the ids that moved.
     pub fn run(
         self,
-        parts: Vec<Spill>,
-        scratch: &Scratch,
-        database: &Database,
+        partitions: Vec<Spill>,
+        spill: &SpillFile,
+        table: &impl ProfileTable,
         merger: &Merger,
-        (ids, leads): (&Ids, &Leads),
+        (ids, resolver): (&IdIndex, &Resolver),
     ) -> Result<(), Error> {
-        let limit = self.limits.slice;
-        let (slices_out, slices) = crossbeam_channel::bounded(0);
+        let limit = self.limits.run;
+        let (runs_out, runs) = crossbeam_channel::bounded(0);
         let (ids_out, ids_in) = crossbeam_channel::bounded(1);
-        let path = database.path();
         thread::scope(|scope| {
-            spawn(scope, "slices", move || runs::send(parts, scratch, limit, &slices_out))?;
-            spawn(scope, "ids", move || send_ids(ids, leads, &ids_out))?;
-            let merging = || Merging::start(scope, merger.clone(), path);
-            let merging = [merging()?, merging()?];
-            let ids = ids_in;
-            let on_their_way = VecDeque::new();
-            Table { database, sweep: self, slices, ids, merging, given: 0, on_their_way }.run()
+            spawn(scope, "runs", move || {
+                runs::send_runs(partitions, spill, limit, &runs_out);
+            })?;
+            spawn(scope, "ids", move || send_ids(ids, resolver, &ids_out))?;
+            let start = || MergeThread::start(scope, merger.clone());
+            let threads = [start()?, start()?];
+            let chunk_sizes = VecDeque::new();
+            PassState { table, pass: self, runs, ids: ids_in, threads, sent: 0, chunk_sizes }.run()
         })
     }
 }
@@ -133,14 +136,14 @@ fn spawn<'scope>(
 }
 
 /// Sends the ids that moved, in the order of their table, until the receiver is dropped.
-fn send_ids(ids: &Ids, leads: &Leads, out: &Sender<IdRows>) {
+fn send_ids(ids: &IdIndex, resolver: &Resolver, out: &Sender<IdRows>) {
     for kind in KINDS_BY_NAME {
-        let sent = ids.take_in_key_order(
+        let sent = ids.for_each_group_in_key_order(
             kind,
-            |number| leads.is_changed(number),
-            IDS,
+            |number| resolver.has_moved(number),
+            ID_GROUP,
             |some| {
-                let profiles = leads.to_all(some.iter().map(|&(number, _)| number));
+                let profiles = resolver.profiles(some.iter().map(|&(number, _)| number));
                 let rows = some.iter().zip(profiles).map(|(&(_, id), profile)| (id, profile));
                 out.send(IdRows::new(kind, rows))
             },
@@ -151,88 +154,83 @@ fn send_ids(ids: &Ids, leads: &Leads, out: &Sender<IdRows>) {
     }
 }
 
-impl Table<'_> {
+impl<T: ProfileTable> PassState<'_, T> {
     fn run(mut self) -> Result<(), Error> {
-        while let Ok(slice) = self.slices.recv() {
-            let slice = Arc::new(slice?);
+        while let Ok(run) = self.runs.recv() {
+            let run = Arc::new(run?);
             // In the first run of a partition, profiles above the last stored one are new.
-            let mut last_stored = self.sweep.last_stored;
-            if !slice.is_first() {
+            let mut last_stored = self.pass.last_stored;
+            if !run.is_first {
                 self.store_all()?;
                 last_stored = i64::MAX;
             }
-            for records in slice.chunks(self.sweep.limits.chunk) {
-                self.sweep(&slice, records, last_stored)?;
+            for records in run.chunks(self.pass.limits.chunk) {
+                self.merge_records(&run, records, last_stored)?;
             }
         }
         self.store_all()?;
-        self.ids.iter().try_for_each(|rows| self.database.lead(&rows))
+        self.ids.iter().try_for_each(|rows| self.table.store_ids(&rows))
     }
 
     /// Reads the profiles of `records` and sends them to the merging threads, in one chunk unless
     /// they are large.
-    fn sweep(
+    fn merge_records(
         &mut self,
-        slice: &Arc<Slice>,
+        run: &Arc<SortedRun>,
         mut records: Range<usize>,
         last_stored: i64,
     ) -> Result<(), Error> {
-        let limits = self.sweep.limits;
+        let limits = self.pass.limits;
         while !records.is_empty() {
-            let chunk = Chunk::read(self.database, slice, records.clone(), last_stored, limits)?;
+            let chunk = ProfileChunk::read(self.table, run, records.clone(), last_stored, limits)?;
             records.start = chunk.records.end;
-            self.give(chunk)?;
+            self.send_chunk(chunk)?;
             if let Ok(rows) = self.ids.try_recv() {
-                self.database.lead(&rows)?;
+                self.table.store_ids(&rows)?;
             }
         }
         Ok(())
     }
 
-    fn give(&mut self, chunk: Chunk) -> Result<(), Error> {
+    fn send_chunk(&mut self, chunk: ProfileChunk) -> Result<(), Error> {
         let bytes = chunk.bytes();
-        let has_room = |table: &Self| {
-            table.on_their_way.len() < MERGING * AHEAD
-                && table.on_their_way.iter().sum::<usize>() + bytes <= table.sweep.limits.slice
+        let has_room = |state: &Self| {
+            state.chunk_sizes.len() < MERGE_THREADS * AHEAD
+                && state.chunk_sizes.iter().sum::<usize>() + bytes <= state.pass.limits.run
         };
-        while !self.on_their_way.is_empty() && !has_room(self) {
+        while !self.chunk_sizes.is_empty() && !has_room(self) {
             self.store_next()?;
         }
-        let merging = &self.merging[self.given % MERGING];
-        self.given += 1;
-        self.on_their_way.push_back(bytes);
-        merging.chunks.send(chunk).map_err(|_| Error::FailedBefore)
+        let thread = &self.threads[self.sent % MERGE_THREADS];
+        self.sent += 1;
+        self.chunk_sizes.push_back(bytes);
+        thread.chunks.send(chunk).map_err(|_| Error::FailedBefore)
     }
 
     fn store_next(&mut self) -> Result<(), Error> {
-        let merging = &self.merging[(self.given - self.on_their_way.len()) % MERGING];
-        self.on_their_way.pop_front();
-        let merged = merging.merged.recv().map_err(|_| Error::FailedBefore)?;
-        self.database.store(&merged?)
+        let thread = &self.threads[(self.sent - self.chunk_sizes.len()) % MERGE_THREADS];
+        self.chunk_sizes.pop_front();
+        let merged = thread.merged.recv().map_err(|_| Error::FailedBefore)?;
+        let invalid = |(profile, source)| self.table.invalid_properties(profile, source);
+        self.table.store_profiles(&merged.map_err(invalid)?)
     }
 
     fn store_all(&mut self) -> Result<(), Error> {
-        while !self.on_their_way.is_empty() {
+        while !self.chunk_sizes.is_empty() {
             self.store_next()?;
         }
         Ok(())
     }
 }
 
-impl Merging {
-    fn start<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        mut merger: Merger,
-        database: &'scope Path,
-    ) -> Result<Self, Error> {
-        let (chunks, inbox) = crossbeam_channel::unbounded::<Chunk>();
+impl MergeThread {
+    fn start<'scope>(scope: &'scope Scope<'scope, '_>, mut merger: Merger) -> Result<Self, Error> {
+        let (chunks, inbox) = crossbeam_channel::unbounded::<ProfileChunk>();
         let (out, merged) = crossbeam_channel::unbounded();
         let work = move || {
-            for Chunk { slice, records, before } in inbox {
-                let after = merge_chunk(&mut merger, &slice, &records, &before);
-                let properties =
-                    |(id, source)| Error::Properties { path: database.into(), id, source };
-                if out.send(after.map_err(properties)).is_err() {
+            for ProfileChunk { run, records, before } in inbox {
+                let after = merge_chunk(&mut merger, &run, &records, &before);
+                if out.send(after).is_err() {
                     return; // the merge pass has failed
                 }
             }
@@ -245,15 +243,15 @@ impl Merging {
 /// Merges the records of `chunk` into the profiles `before`. Returns the profiles that changed.
 fn merge_chunk(
     merger: &mut Merger,
-    slice: &Slice,
+    run: &SortedRun,
     chunk: &Range<usize>,
     before: &Profiles,
-) -> Result<Profiles, (i64, serde_json::Error)> {
+) -> Result<Profiles, InvalidProperties> {
     let mut stored = before.iter().peekable();
     let mut after = Profiles::default();
-    for (id, group) in slice.groups(chunk) {
-        let bodies = || group.iter().map(|&(_, at)| slice.body(at));
-        let times = || bodies().map(record_codec::at);
+    for (id, group) in run.groups(chunk) {
+        let bodies = || group.iter().map(|&(_, at)| run.body(at));
+        let times = || bodies().map(record_codec::time);
         let mut created_at = times().min().unwrap_or_default();
         let mut updated_at = times().max().unwrap_or_default();
         let before = stored.next_if(|profile| profile.id == id);
@@ -267,12 +265,44 @@ fn merge_chunk(
         merger.merge_packed(properties, changes, &mut after.text).map_err(|source| (id, source))?;
         let properties = &after.text[start..];
         match before == Some(Profile { id, properties, created_at, updated_at }) {
-            true => after.undo(),
-            false => after.end(id, created_at, updated_at),
+            true => after.discard_text(),
+            false => after.add(id, created_at, updated_at),
         }
     }
     Ok(after)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::store::local::profiles::database::Database;
+
+    #[test]
+    fn few_large_profiles_are_read_per_chunk() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::begin(&folder.path().join("profiles.db")).unwrap();
+        let (mut stored, mut records) = (Profiles::default(), Vec::new());
+        for id in 1..=6 {
+            stored.text.push_str(&"x".repeat(100));
+            stored.add(id, 0, 0);
+            record_codec::push_body_with_profile(&mut records, id, b"change");
+            record_codec::push_body_with_profile(&mut records, id, b"another");
+        }
+        database.store_profiles(&stored).unwrap();
+        let run = Arc::new(SortedRun::new(records, true));
+        let read = |most| {
+            let limits = MergeLimits { run: most, ..MergeLimits::default() };
+            let (mut left, mut chunks) = (0..12, Vec::new());
+            while !left.is_empty() {
+                // The last profile is new.
+                let chunk = ProfileChunk::read(&database, &run, left.clone(), 5, limits).unwrap();
+                left.start = chunk.records.end;
+                chunks.push((chunk.before.iter().count(), chunk.records));
+            }
+            chunks
+        };
+        assert_eq!(read(1 << 20), [(5, 0..12)]);
+        assert_eq!(read(800), [(2, 0..4), (2, 4..8), (1, 8..12)]);
+        assert_eq!(read(0).len(), 5);
+    }
+}

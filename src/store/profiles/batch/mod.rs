@@ -1,9 +1,11 @@
-//! The records of one import on their way to the merge: in memory, spilled as sorted runs, merged in passes.
+//! Collects an import's records, assigns them to their profiles and merges them in few passes over
+//! the profile table, within limits of memory.
 
-pub mod merge_pass;
-pub mod partitions;
-pub mod record_codec;
-pub mod runs;
-pub mod spill;
-pub mod streaming;
+pub mod limits;
+mod merge_pass;
+mod partitions;
+mod record_codec;
+mod runs;
+mod spill;
+mod streaming;
 pub mod window;

@@ -1,66 +1,85 @@
 //! Partitions: each has the records of a range of profiles, in file order. The ranges ascend.
 //!
-//! A partition fits into one run ([`Limits::slice`]), unless profiles have very different numbers
-//! of records or the window is too large for [`MAX_PARTS`].
+//! A partition fits into one run ([`MergeLimits::run`]), unless profiles have very different
+//! numbers of records or the window is too large for [`MAX_PARTITIONS`].
 
+use super::limits::MergeLimits;
 use super::record_codec;
-use super::spill::{Scratch, Spill};
-use super::window::Limits;
-use crate::store::Error;
-use crate::store::profiles::identity::id_index::Ids;
-use crate::store::profiles::identity::resolve::{Leads, UNKNOWN};
+use super::spill::{Spill, SpillFile};
+use crate::files::error::IoError;
+use crate::store::profiles::identity::id_index::IdIndex;
+use crate::store::profiles::identity::resolve::{Resolver, UNKNOWN};
 
 /// The maximum number of partitions if the profiles of all records are known.
-const MAX_PARTS: usize = 64;
+const MAX_PARTITIONS: usize = 64;
 
 /// The maximum number of partitions if records are assigned on arrival.
-const MAX_OPEN_PARTS: usize = 192;
+const MAX_STREAMING_PARTITIONS: usize = 192;
 
 /// The records, partitioned by profile.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Partitions {
     /// The partitions up to the last used one.
-    parts: Vec<Spill>,
+    partitions: Vec<Spill>,
     /// The least profile.
     first: i64,
     /// The number of profiles of a partition. The last one has all others.
     width: i64,
     max: usize,
     /// Whether the number of records was not known from the start.
-    is_open: bool,
+    is_streaming: bool,
     /// The size at which the buffer of a partition is spilled, in bytes.
     buffer: usize,
 }
 
-impl Parts {
+impl Partitions {
     /// Returns partitions for the profiles up to `last` and for any number of new ones.
-    pub fn open(limits: &Limits, last: i64) -> Self {
-        let max = MAX_OPEN_PARTS;
+    pub fn for_streaming(limits: &MergeLimits, last: i64) -> Self {
+        let max = MAX_STREAMING_PARTITIONS;
         // Half of them are for new profiles.
         let width = limits.profiles.max(last / (max / 2) as i64 + 1);
-        Self { parts: Vec::new(), first: 1, width, max, is_open: true, buffer: limits.slice / max }
+        Self {
+            partitions: Vec::new(),
+            first: 1,
+            width,
+            max,
+            is_streaming: true,
+            buffer: limits.run / max,
+        }
     }
 
     /// Returns partitions of about one run each for `bytes` of records, if those are distributed
     /// evenly among the profiles.
-    pub fn of_known(limits: &Limits, ids: &Ids, leads: &Leads, bytes: usize) -> Self {
-        let mut first = leads.last_profile() + 1;
+    pub fn for_size(
+        limits: &MergeLimits,
+        ids: &IdIndex,
+        resolver: &Resolver,
+        bytes: usize,
+    ) -> Self {
+        let mut first = resolver.last_profile + 1;
         // A new profile has at least one new id. Most often that is of the same kind for all.
         let mut new = [0; 4];
         for ((kind, _), number) in ids.iter().zip(0..) {
-            match leads.to(number) {
+            match resolver.profile(number) {
                 UNKNOWN => new[kind as usize] += 1,
                 known => first = first.min(known),
             }
         }
-        let last = leads.last_profile() + new.into_iter().max().unwrap_or(0);
+        let last = resolver.last_profile + new.into_iter().max().unwrap_or(0);
         Self::between(limits, first, last, bytes)
     }
 
-    fn between(limits: &Limits, first: i64, last: i64, bytes: usize) -> Self {
-        let max = (bytes / limits.slice + 1).min(MAX_PARTS);
+    fn between(limits: &MergeLimits, first: i64, last: i64, bytes: usize) -> Self {
+        let max = (bytes / limits.run + 1).min(MAX_PARTITIONS);
         let width = (last - first) / max as i64 + 1;
-        Self { parts: Vec::new(), first, width, max, is_open: false, buffer: limits.slice / max }
+        Self {
+            partitions: Vec::new(),
+            first,
+            width,
+            max,
+            is_streaming: false,
+            buffer: limits.run / max,
+        }
     }
 
     /// Adds a record of `profile`. `push` appends it to the buffer.
@@ -68,45 +87,52 @@ impl Parts {
         &mut self,
         profile: i64,
         push: impl FnOnce(&mut Vec<u8>),
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
+        spill: &mut SpillFile,
+    ) -> Result<(), IoError> {
         let index = ((profile - self.first) / self.width) as usize;
         let index = index.min(self.max - 1);
-        if index >= self.parts.len() {
-            self.parts.resize_with(index + 1, Spill::default);
+        if index >= self.partitions.len() {
+            self.partitions.resize_with(index + 1, Spill::default);
         }
-        let part = &mut self.parts[index];
-        push(&mut part.buffer);
-        part.spill_above(self.buffer, scratch)
+        let partition = &mut self.partitions[index];
+        push(&mut partition.buffer);
+        partition.spill_above(self.buffer, spill)
     }
 
     /// Returns the partitions in order. Those larger than a run are partitioned again, now that
     /// their size is known.
-    pub fn finish(self, limits: &Limits, scratch: &mut Scratch) -> Result<Vec<Spill>, Error> {
-        if !self.is_open {
-            return Ok(self.parts);
+    pub fn finish(
+        self,
+        limits: &MergeLimits,
+        spill: &mut SpillFile,
+    ) -> Result<Vec<Spill>, IoError> {
+        if !self.is_streaming {
+            return Ok(self.partitions);
         }
-        let mut parts = Vec::new();
-        for (part, n) in self.parts.into_iter().zip(0..) {
-            if part.len() <= limits.slice {
-                parts.push(part);
+        let mut partitions = Vec::new();
+        for (mut partition, n) in self.partitions.into_iter().zip(0..) {
+            if partition.len() <= limits.run {
+                partitions.push(partition);
                 continue;
             }
             let first = self.first + n * self.width;
             let last = first + self.width - 1;
-            let mut smaller = Self::between(limits, first, last, part.len());
-            let mut pieces = part.pieces();
-            while let Some(piece) = pieces.next(scratch, 1)? {
+            let mut repartitioned = Self::between(limits, first, last, partition.len());
+            while let Some(piece) = partition.take(spill, 1)? {
                 let mut rest = piece.as_slice();
                 while let Some((profile, body)) = record_codec::next_with_profile(&mut rest) {
-                    let push = |out: &mut _| record_codec::push_with_profile(out, profile, body);
-                    smaller.push(profile, push, scratch)?;
+                    let push =
+                        |out: &mut _| record_codec::push_body_with_profile(out, profile, body);
+                    repartitioned.push(profile, push, spill)?;
                 }
             }
             // The buffers of one repartitioned partition take the memory of a run.
-            smaller.parts.iter_mut().try_for_each(|part| part.write_out(scratch))?;
-            parts.append(&mut smaller.parts);
+            repartitioned
+                .partitions
+                .iter_mut()
+                .try_for_each(|partition| partition.spill_all(spill))?;
+            partitions.append(&mut repartitioned.partitions);
         }
-        Ok(parts)
+        Ok(partitions)
     }
 }

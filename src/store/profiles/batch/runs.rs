@@ -7,39 +7,41 @@ use std::ops::Range;
 use crossbeam_channel::Sender;
 
 use super::record_codec;
-use super::spill::{Scratch, Spill};
-use crate::store::Error;
+use super::spill::{Spill, SpillFile};
+use crate::files::error::IoError;
 
 /// A run: records sorted by profile, those of a profile in file order.
-pub struct Slice {
-    bytes: Vec<u8>,
+pub struct SortedRun {
+    /// The encoded records.
+    pub bytes: Vec<u8>,
     /// Each record's profile, and its start in `bytes`.
-    order: Vec<(i64, u32)>,
-    is_first: bool,
+    pub order: Vec<(i64, u32)>,
+    /// Whether this is the first run of its partition. Then no earlier run has its profiles.
+    pub is_first: bool,
 }
 
-/// Sends the runs of `parts` in order, each of up to `limit` bytes, until the receiver is dropped.
-pub fn send(
-    parts: Vec<Spill>,
-    scratch: &Scratch,
+/// Sends the runs of `partitions` in order, each of up to `limit` bytes, until the receiver is
+/// dropped.
+pub fn send_runs(
+    partitions: Vec<Spill>,
+    spill: &SpillFile,
     limit: usize,
-    out: &Sender<Result<Slice, Error>>,
+    out: &Sender<Result<SortedRun, IoError>>,
 ) {
-    for part in parts {
+    for mut partition in partitions {
         let mut is_first = true;
-        let mut pieces = part.pieces();
-        while let Some(bytes) = pieces.next(scratch, limit).transpose() {
-            let slice = bytes.map(|bytes| Slice::new(bytes, is_first));
+        while let Some(bytes) = partition.take(spill, limit).transpose() {
+            let run = bytes.map(|bytes| SortedRun::new(bytes, is_first));
             is_first = false;
-            if out.send(slice).is_err() {
+            if out.send(run).is_err() {
                 return;
             }
         }
     }
 }
 
-impl Slice {
-    pub fn new(bytes: Vec<u8>, is_first: bool) -> Self {
+impl SortedRun {
+    pub(super) fn new(bytes: Vec<u8>, is_first: bool) -> Self {
         let mut order = Vec::new();
         let mut rest = bytes.as_slice();
         loop {
@@ -47,23 +49,8 @@ impl Slice {
             let Some((profile, _)) = record_codec::next_with_profile(&mut rest) else { break };
             order.push((profile, at));
         }
-        let order = by_profile(order);
+        let order = sort_by_profile(order);
         Self { bytes, order, is_first }
-    }
-
-    /// Whether this is the first run of its partition. Then no earlier run has its profiles.
-    pub fn is_first(&self) -> bool {
-        self.is_first
-    }
-
-    /// Returns the number of records.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// Returns the size of the records, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
     }
 
     /// Returns the body of the record that starts at `at`.
@@ -109,7 +96,7 @@ impl Slice {
 
 /// Sorts records by profile and keeps the file order within a profile. If the profiles are close
 /// to each other, as in most runs, this is a counting sort.
-fn by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
+fn sort_by_profile(mut records: Vec<(i64, u32)>) -> Vec<(i64, u32)> {
     let profiles = || records.iter().map(|&(profile, _)| profile);
     let (Some(first), Some(last)) = (profiles().min(), profiles().max()) else { return records };
     let width = last.abs_diff(first);
@@ -139,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_in_the_order_of_profiles_and_of_the_file() {
+    fn records_are_sorted_by_profile_in_file_order() {
         let close = [7, 9, 7, 8, 9, 7];
         let far = [i64::MAX, 1, 5, 1, -3, 5];
         for profiles in [&close[..], &far, &[], &[4]] {
             let records: Vec<_> = profiles.iter().copied().zip(0..).collect();
             let mut expected = records.clone();
             expected.sort_by_key(|&(profile, _)| profile);
-            assert_eq!(by_profile(records), expected);
+            assert_eq!(sort_by_profile(records), expected);
         }
     }
 
@@ -155,15 +142,15 @@ mod tests {
         let mut bytes = Vec::new();
         let profiles = [3, 1, 3, 2, 3, 4];
         for profile in profiles {
-            record_codec::push_with_profile(&mut bytes, profile, &[profile as u8]);
+            record_codec::push_body_with_profile(&mut bytes, profile, &[profile as u8]);
         }
-        let slice = Slice::new(bytes, true);
-        let chunks = slice.chunks(2);
-        let found = chunks.iter().map(|chunk| slice.profiles(chunk, 3));
+        let run = SortedRun::new(bytes, true);
+        let chunks = run.chunks(2);
+        let found = chunks.iter().map(|chunk| run.profiles(chunk, 3));
         assert_eq!(found.collect::<Vec<_>>(), [vec![1, 2], vec![3]]);
-        let groups = chunks.iter().flat_map(|chunk| slice.groups(chunk));
+        let groups = chunks.iter().flat_map(|chunk| run.groups(chunk));
         let bodies = groups.map(|(profile, group)| {
-            assert!(group.iter().all(|&(_, at)| slice.body(at) == [profile as u8]));
+            assert!(group.iter().all(|&(_, at)| run.body(at) == [profile as u8]));
             (profile, group.len())
         });
         assert_eq!(bodies.collect::<Vec<_>>(), [(1, 1), (2, 1), (3, 3), (4, 1)]);

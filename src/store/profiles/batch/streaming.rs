@@ -1,135 +1,111 @@
-//! Streaming mode: assigns each record to its profile on arrival, since all ids of the table are
-//! known. Records that arrived before they were known are processed piece by piece between new ones.
+//! Streaming mode: assigns each record to its profile on arrival, since all stored ids are known.
+//! Records that arrived before they were known are assigned piece by piece between new ones.
 
 use std::hint::black_box;
 
-use super::partitions::Parts;
+use super::limits::MergeLimits;
+use super::partitions::Partitions;
 use super::record_codec;
-use super::spill::{Scratch, Spill};
-use super::window::Limits;
+use super::spill::{Spill, SpillFile};
+use crate::files::error::IoError;
 use crate::records::IdKind;
-use crate::store::Error;
-use crate::store::profiles::identity::id_index::{Ids, Key};
-use crate::store::profiles::identity::resolve::Leads;
+use crate::store::profiles::identity::id_index::{IdIndex, IdKey};
+use crate::store::profiles::identity::resolve::Resolver;
 
 /// The number of records whose ids are numbered as one group.
-pub const AT_ONCE: usize = 64;
+pub const GROUP: usize = 64;
 
 /// The ids of a record, by kind.
-pub type Named<'a> = [Option<&'a str>; 4];
+pub type RecordIds<'a> = [Option<&'a str>; 4];
 
 /// Records by profile, and the profile of each id after them.
 #[derive(Debug)]
-pub struct Resolved {
-    pub leads: Leads,
-    pub parts: Parts,
-    /// The last records, not yet assigned, with their ids as text.
-    behind: Spill,
+pub struct RecordRouter {
+    pub resolver: Resolver,
+    pub partitions: Partitions,
+    /// The last records, not yet assigned, with their ids as text. Unless it is empty, new records
+    /// must be appended to it.
+    pub backlog: Spill,
 }
 
-impl Resolved {
-    /// `known` is the profile of each id of the table, by the id's number.
-    pub fn new(known: Vec<i64>, last_profile: i64, limits: &Limits) -> Self {
-        let leads = Leads::new(known, last_profile);
-        Self { leads, parts: Parts::open(limits, last_profile), behind: Spill::default() }
+impl RecordRouter {
+    /// `profiles` is the profile of each stored id, by the id's number.
+    pub fn new(profiles: Vec<i64>, last_profile: i64, limits: &MergeLimits) -> Self {
+        Self {
+            resolver: Resolver::new(profiles, last_profile),
+            partitions: Partitions::for_streaming(limits, last_profile),
+            backlog: Spill::default(),
+        }
     }
 
-    /// Returns the records that are not assigned yet, `None` if there are none. New records must be
-    /// appended to them.
-    pub fn behind(&mut self) -> Option<&mut Spill> {
-        Some(&mut self.behind).filter(|behind| !behind.is_empty())
-    }
-
-    /// Takes the records that are not assigned yet.
-    pub fn take_behind(&mut self) -> Spill {
-        std::mem::take(&mut self.behind)
-    }
-
-    /// Assigns the next records of the file, at most [`AT_ONCE`], which have the ids `records`.
+    /// Assigns the next records of the file, at most [`GROUP`], which have the ids `records`.
     /// `push` appends the record with the given index and its profile to a buffer.
-    pub fn take(
+    pub fn assign(
         &mut self,
-        ids: &mut Ids,
-        records: &[Named<'_>],
-        scratch: &mut Scratch,
+        ids: &mut IdIndex,
+        records: &[RecordIds<'_>],
+        spill: &mut SpillFile,
         push: impl Fn(usize, i64, &mut Vec<u8>),
-    ) -> Result<(), Error> {
-        let numbers = number(ids, records);
-        self.leads.grow(ids.len());
+    ) -> Result<(), IoError> {
+        let numbers = number_ids(ids, records);
+        self.resolver.grow(ids.len());
         // Loads into the cache what is read below.
-        black_box(self.leads.to_all(numbers.iter().copied()));
-        for (n, numbers) in each(records, &numbers).enumerate() {
-            let profile = self.leads.resolve(numbers.iter().copied());
-            self.parts.push(profile, |out| push(n, profile, out), scratch)?;
+        black_box(self.resolver.profiles(numbers.iter().copied()));
+        for (n, numbers) in ids_by_record(records, &numbers).enumerate() {
+            let profile = self.resolver.resolve(numbers.iter().copied());
+            self.partitions.push(profile, |out| push(n, profile, out), spill)?;
         }
         Ok(())
     }
 
-    /// Assigns records that were staged with numbers for their ids. `number` maps an old number to
-    /// the new one.
-    pub fn take_numbered(
-        &mut self,
-        staged: Spill,
-        number: impl Fn(u32) -> u32,
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
-        let Self { leads, parts, .. } = self;
-        hand_out(staged, number, leads, parts, scratch)
-    }
-
-    /// Sets the records that are not assigned yet. They were staged with their ids as text.
-    pub fn take_named(&mut self, staged: Spill) {
-        self.behind = staged;
-    }
-
     /// Assigns one piece of the records that are not assigned yet. Returns false if there are none.
-    pub fn catch_up(&mut self, ids: &mut Ids, scratch: &mut Scratch) -> Result<bool, Error> {
-        let Some(piece) = self.behind.take_first(scratch)? else { return Ok(false) };
+    pub fn assign_next_piece(
+        &mut self,
+        ids: &mut IdIndex,
+        spill: &mut SpillFile,
+    ) -> Result<bool, IoError> {
+        let Some(piece) = self.backlog.take(spill, 1)? else { return Ok(false) };
         let mut rest = piece.as_slice();
         while !rest.is_empty() {
-            let some =
-                std::iter::from_fn(|| record_codec::next_with_names(&mut rest)).take(AT_ONCE);
-            let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
+            let (texts, bodies) = record_codec::next_group_with_texts(&mut rest, GROUP);
             let push = |n: usize, profile, out: &mut _| {
-                record_codec::push_with_profile(out, profile, bodies[n]);
+                record_codec::push_body_with_profile(out, profile, bodies[n]);
             };
-            self.take(ids, &names, scratch, push)?;
+            self.assign(ids, &texts, spill, push)?;
         }
         Ok(true)
     }
 }
 
-/// Assigns records, in file order, that were staged with numbers for their ids.
-pub fn hand_out(
-    staged: Spill,
-    number: impl Fn(u32) -> u32,
-    leads: &mut Leads,
-    parts: &mut Parts,
-    scratch: &mut Scratch,
-) -> Result<(), Error> {
-    let mut pieces = staged.pieces();
-    while let Some(piece) = pieces.next(scratch, 1)? {
+/// Assigns records, in file order, that have numbers for their ids. `renumber` maps these numbers
+/// to those of `resolver`.
+pub fn assign_staged(
+    mut records: Spill,
+    renumber: impl Fn(u32) -> u32,
+    resolver: &mut Resolver,
+    partitions: &mut Partitions,
+    spill: &mut SpillFile,
+) -> Result<(), IoError> {
+    while let Some(piece) = records.take(spill, 1)? {
         let mut rest = piece.as_slice();
-        while let Some(record) = record_codec::next_with_ids(&mut rest) {
-            let profile = leads.resolve(record.ids().map(&number));
-            let push = |out: &mut _| record_codec::push_with_profile(out, profile, record.body);
-            parts.push(profile, push, scratch)?;
+        while let Some((ids, body)) = record_codec::next_with_numbers(&mut rest) {
+            let profile = resolver.resolve(ids.map(&renumber));
+            let push = |out: &mut _| record_codec::push_body_with_profile(out, profile, body);
+            partitions.push(profile, push, spill)?;
         }
     }
     Ok(())
 }
 
-/// Returns the numbers of all ids of these records, at most [`AT_ONCE`] records.
-pub fn number(ids: &mut Ids, records: &[Named<'_>]) -> Vec<u32> {
-    let keys: Vec<_> = records.iter().flat_map(keys_of).collect();
-    let mut numbers = Vec::with_capacity(keys.len());
-    ids.number_all(&keys, &mut numbers);
-    numbers
+/// Returns the numbers of all ids of these records, at most [`GROUP`] records.
+pub fn number_ids(ids: &mut IdIndex, records: &[RecordIds<'_>]) -> Vec<u32> {
+    let keys: Vec<_> = records.iter().flat_map(record_keys).collect();
+    ids.number_keys(&keys)
 }
 
 /// Divides `numbers` by record.
-pub fn each<'a>(
-    records: &'a [Named<'_>],
+pub fn ids_by_record<'a>(
+    records: &'a [RecordIds<'_>],
     mut numbers: &'a [u32],
 ) -> impl Iterator<Item = &'a [u32]> {
     records.iter().map(move |record| {
@@ -140,6 +116,6 @@ pub fn each<'a>(
 }
 
 /// Returns a record's ids, strongest first.
-fn keys_of<'a>(record: &Named<'a>) -> impl Iterator<Item = Key<'a>> + use<'a> {
+fn record_keys<'a>(record: &RecordIds<'a>) -> impl Iterator<Item = IdKey<'a>> + use<'a> {
     IdKind::ALL.into_iter().zip(*record).filter_map(|(kind, id)| id.map(|id| (kind, id)))
 }

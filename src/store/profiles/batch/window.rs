@@ -1,212 +1,186 @@
 //! A window: some of an import's records, collected and assigned to their profiles.
 //!
-//! The profile of a record depends on the records before it and on the `identity` table. There are
-//! three ways to assign records:
-//! - If all ids of the table are known, each record is assigned on arrival ([`Resolved`]) and
-//!   appended to the partition of its profile ([`parts`](super::parts)). An empty table is known
-//!   from the start.
-//! - If the first records have many of the account's ids, and all ids of the table fit into memory,
-//!   a thread loads all of them ([`Reading`]). Until it is done, records wait with their ids as
+//! There are three ways to assign records, see the phases in `store::profiles`:
+//! - If all stored ids are known, each record is assigned on arrival ([`RecordRouter`]). An account
+//!   without ids is known from the start.
+//! - If the first records have many of the account's ids, and all stored ids fit into memory, a
+//!   thread loads all of them ([`IdLoader`]). Until it is done, records wait with their ids as
 //!   text.
 //! - Otherwise records wait with numbers for their ids, until the window is full and its ids are
 //!   looked up.
 //!
-//! Then a merge pass ([`sweep`]) processes the partitions, each of which covers a range of the
-//! profile table. [`Limits`] bounds the memory. Records above the limits are spilled to a temporary
-//! file ([`Scratch`]).
+//! [`MergeLimits`] bounds the memory. Records above the limits are spilled ([`SpillFile`]).
 
 use std::path::PathBuf;
 
-use super::partitions::Parts;
-use super::spill::{Scratch, Spill};
-use super::streaming::{AT_ONCE, Resolved, each, hand_out, number};
-use super::{merge_pass, record_codec};
+use super::limits::MergeLimits;
+use super::merge_pass::MergePass;
+use super::partitions::Partitions;
+use super::record_codec;
+use super::spill::{Spill, SpillFile};
+use super::streaming::{GROUP, RecordRouter, assign_staged, ids_by_record, number_ids};
+use crate::files::error::IoError;
 use crate::records::{ProfileBatch, ProfileRecord};
-use crate::store::local::profiles::database::{Database, SWEEP};
-use crate::store::local::profiles::id_loader::Reading;
-use crate::store::profiles::identity::id_index::Ids;
-use crate::store::profiles::identity::resolve::Leads;
+use crate::store::engine::CommitCounts;
+use crate::store::error::Error;
+use crate::store::profiles::identity::id_index::IdIndex;
+use crate::store::profiles::identity::id_loader::IdLoader;
+use crate::store::profiles::identity::resolve::Resolver;
 use crate::store::profiles::properties::merge::Merger;
-use crate::store::{Committed, Error};
-
-/// The limits of memory, in bytes where not noted. Tests make them small.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The ids of a window, about. A window with more is full.
-    pub ids: usize,
-    /// The number of ids from which loading the whole table on another thread is worth it.
-    pub beside: usize,
-    /// The buffer of waiting records, before it is spilled. A quarter for records with ids as text.
-    pub staged: usize,
-    /// A run: the records of a partition that are sorted by profile in memory.
-    pub slice: usize,
-    /// The number of profiles that are read, merged and stored as one chunk.
-    pub chunk: usize,
-    /// The minimum number of profiles of a partition, when records are assigned on arrival.
-    pub profiles: i64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            ids: 128 << 20,
-            beside: 16 << 10,
-            staged: 4 << 20,
-            slice: 12 << 20,
-            chunk: 256,
-            profiles: 16 << 10,
-        }
-    }
-}
+use crate::store::profiles::table::{ProfileTable, SCAN_FRACTION};
 
 /// Some of an import's records, in file order.
 #[derive(Debug)]
 pub struct Window {
-    limits: Limits,
-    ids: Ids,
-    records: Records,
+    limits: MergeLimits,
+    ids: IdIndex,
+    phase: Phase,
     /// Records after these, with their ids as text, that exceeded the limit of ids. They are merged
     /// before the window takes more.
     backlog: Spill,
     count: u64,
     /// The greatest profile id before this window.
     last_profile: i64,
-    scratch: Scratch,
+    spill: SpillFile,
 }
 
 /// The state of the window's records.
 #[derive(Debug)]
-enum Records {
+enum Phase {
     /// They wait until their ids are looked up.
-    Waiting { staged: Spill, may_read_all: bool },
-    /// A thread loads the ids of the table. The first records have numbers for their ids, the
-    /// others have them as text.
-    Reading { first: Spill, others: Spill, all: Reading },
+    Waiting { records: Spill, may_load_ids: bool },
+    /// A thread loads all stored ids. The first records have numbers for their ids, the others have
+    /// them as text.
+    LoadingIds { first: Spill, others: Spill, loader: IdLoader },
     /// They are assigned to their profiles.
-    Resolved(Resolved),
+    Streaming(RecordRouter),
 }
 
 impl Window {
-    /// Returns an empty window that spills to the file `scratch`. The greatest profile id in use is
-    /// `last_profile`. All data in the database must be committed.
-    pub fn new(scratch: PathBuf, limits: Limits, last_profile: i64) -> Self {
-        let records = match last_profile {
-            0 => Records::Resolved(Resolved::new(Vec::new(), 0, &limits)),
-            _ => Records::Waiting { staged: Spill::default(), may_read_all: true },
+    /// Returns an empty window that spills to the file `spill_path`. The greatest profile id in use
+    /// is `last_profile`. All data in the database must be committed.
+    pub fn new(spill_path: PathBuf, limits: MergeLimits, last_profile: i64) -> Self {
+        let phase = match last_profile {
+            0 => Phase::Streaming(RecordRouter::new(Vec::new(), 0, &limits)),
+            _ => Phase::Waiting { records: Spill::default(), may_load_ids: true },
         };
-        let scratch = Scratch::new(scratch);
-        let (ids, backlog) = (Ids::default(), Spill::default());
-        Self { limits, ids, records, backlog, count: 0, last_profile, scratch }
+        let spill = SpillFile::new(spill_path);
+        let (ids, backlog) = (IdIndex::default(), Spill::default());
+        Self { limits, ids, phase, backlog, count: 0, last_profile, spill }
     }
 
     /// Adds the records of `batch`.
-    pub fn push(&mut self, batch: &ProfileBatch, database: &Database) -> Result<(), Error> {
-        self.keep_all(batch)?;
-        match &mut self.records {
-            Records::Waiting { may_read_all: true, .. } => self.read_all(database),
-            Records::Reading { all, others, .. } if all.is_due(others.len()) => self.stop_waiting(),
-            Records::Resolved(resolved) => {
-                resolved.catch_up(&mut self.ids, &mut self.scratch).map(drop)
+    pub fn push(&mut self, batch: &ProfileBatch, table: &impl ProfileTable) -> Result<(), Error> {
+        self.add_batch(batch)?;
+        match &mut self.phase {
+            Phase::Waiting { may_load_ids: true, .. } => self.start_loading(table),
+            Phase::LoadingIds { loader, others, .. } if loader.is_due(others.len()) => {
+                self.finish_loading()
+            }
+            Phase::Streaming(router) => {
+                router.assign_next_piece(&mut self.ids, &mut self.spill)?;
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn keep_all(&mut self, batch: &ProfileBatch) -> Result<(), Error> {
+    fn add_batch(&mut self, batch: &ProfileBatch) -> Result<(), IoError> {
         let mut records = batch.iter();
         loop {
-            let some: Vec<_> = records.by_ref().take(AT_ONCE).collect();
-            if some.is_empty() {
+            let group: Vec<_> = records.by_ref().take(GROUP).collect();
+            if group.is_empty() {
                 return Ok(());
             }
-            self.count += some.len() as u64;
-            self.keep(&some)?;
+            self.count += group.len() as u64;
+            self.add_group(&group)?;
         }
     }
 
-    fn keep(&mut self, records: &[ProfileRecord<'_>]) -> Result<(), Error> {
-        let names: Vec<_> = records.iter().map(|record| record.ids).collect();
-        match &mut self.records {
-            Records::Waiting { staged, .. } => {
-                let numbers = number(&mut self.ids, &names);
-                for (record, ids) in records.iter().zip(each(&names, &numbers)) {
-                    record_codec::push_with_ids(&mut staged.buffer, ids.iter().copied(), record);
+    fn add_group(&mut self, group: &[ProfileRecord<'_>]) -> Result<(), IoError> {
+        let texts: Vec<_> = group.iter().map(|record| record.ids).collect();
+        match &mut self.phase {
+            Phase::Waiting { records, .. } => {
+                let numbers = number_ids(&mut self.ids, &texts);
+                for (record, ids) in group.iter().zip(ids_by_record(&texts, &numbers)) {
+                    record_codec::push_with_numbers(&mut records.buffer, ids, record);
                 }
-                staged.spill_above(self.limits.staged, &mut self.scratch)
+                records.spill_above(self.limits.waiting, &mut self.spill)
             }
-            Records::Reading { others, .. } => {
-                stage(records, others, &self.limits, &mut self.scratch)
+            Phase::LoadingIds { others, .. } => {
+                push_with_texts(group, others, &self.limits, &mut self.spill)
             }
-            Records::Resolved(resolved) => {
-                if let Some(behind) = resolved.behind() {
-                    return stage(records, behind, &self.limits, &mut self.scratch);
+            Phase::Streaming(router) => {
+                if !router.backlog.is_empty() {
+                    let backlog = &mut router.backlog;
+                    return push_with_texts(group, backlog, &self.limits, &mut self.spill);
                 }
                 let push = |n: usize, profile, out: &mut _| {
-                    record_codec::push_resolved(out, profile, &records[n]);
+                    record_codec::push_with_profile(out, profile, &group[n]);
                 };
-                resolved.take(&mut self.ids, &names, &mut self.scratch, push)
+                router.assign(&mut self.ids, &texts, &mut self.spill, push)
             }
         }
     }
 
-    /// Starts to load all ids of the table, if that is worth it and they fit into memory.
-    fn read_all(&mut self, database: &Database) -> Result<(), Error> {
-        if self.ids.len() < self.limits.beside || !is_sweep(self.ids.len(), self.last_profile) {
+    /// Starts to load all stored ids, if that is worth it and they fit into memory.
+    fn start_loading(&mut self, table: &impl ProfileTable) -> Result<(), Error> {
+        if self.ids.len() < self.limits.load_from || !prefers_scan(&self.ids, self.last_profile) {
             return Ok(());
         }
-        let Records::Waiting { staged, may_read_all } = &mut self.records else { return Ok(()) };
-        let count = database.count_ids()? as usize;
+        let Phase::Waiting { records, may_load_ids } = &mut self.phase else { return Ok(()) };
+        let count = table.count_ids()?;
         let text = count * self.ids.text_bytes() / self.ids.len();
-        if Ids::bytes_of(count, text) >= self.limits.ids {
-            *may_read_all = false;
+        if IdIndex::estimate_bytes(count, text) >= self.limits.ids {
+            *may_load_ids = false;
             return Ok(());
         }
-        let all = Reading::begin(database.path(), count, self.limits.ids)?;
-        let first = std::mem::take(staged);
-        self.records = Records::Reading { first, others: Spill::default(), all };
+        let loader = IdLoader::start(table.id_reader(), count, self.limits.ids)?;
+        let first = std::mem::take(records);
+        self.phase = Phase::LoadingIds { first, others: Spill::default(), loader };
         Ok(())
     }
 
-    /// Waits for the ids of the table if they are being loaded, and starts to assign records.
-    fn stop_waiting(&mut self) -> Result<(), Error> {
-        self.records = match std::mem::replace(&mut self.records, Records::WAITING) {
-            Records::Reading { first, others, all } => {
-                let Some((ids, known)) = all.finish()? else {
-                    self.records = Records::Waiting { staged: first, may_read_all: false };
+    /// Waits for the stored ids if they are being loaded, and starts to assign records.
+    fn finish_loading(&mut self) -> Result<(), Error> {
+        self.phase = match std::mem::replace(&mut self.phase, Phase::WAITING) {
+            Phase::LoadingIds { first, others, loader } => {
+                let Some((ids, profiles)) = loader.finish()? else {
+                    self.phase = Phase::Waiting { records: first, may_load_ids: false };
                     self.backlog = others;
-                    return self.number_backlog();
+                    self.drain_backlog()?;
+                    return Ok(());
                 };
                 let before = std::mem::replace(&mut self.ids, ids);
-                let numbers = self.ids.number_those_of(&before);
+                let numbers = self.ids.renumber(&before);
                 drop(before);
-                let mut resolved = Resolved::new(known, self.last_profile, &self.limits);
-                resolved.leads.grow(self.ids.len());
+                let mut router = RecordRouter::new(profiles, self.last_profile, &self.limits);
+                router.resolver.grow(self.ids.len());
                 let number = |id| numbers[id as usize];
-                resolved.take_numbered(first, number, &mut self.scratch)?;
-                resolved.take_named(others);
-                Records::Resolved(resolved)
+                let RecordRouter { resolver, partitions, .. } = &mut router;
+                assign_staged(first, number, resolver, partitions, &mut self.spill)?;
+                router.backlog = others;
+                Phase::Streaming(router)
             }
-            others => others,
+            phase => phase,
         };
         Ok(())
     }
 
     /// Moves records from the backlog to the waiting ones, while the limit of ids permits.
-    fn number_backlog(&mut self) -> Result<(), Error> {
-        let Records::Waiting { staged, .. } = &mut self.records else { return Ok(()) };
+    fn drain_backlog(&mut self) -> Result<(), IoError> {
+        let Phase::Waiting { records, .. } = &mut self.phase else { return Ok(()) };
         while self.ids.bytes() < self.limits.ids
-            && let Some(piece) = self.backlog.take_first(&self.scratch)?
+            && let Some(piece) = self.backlog.take(&self.spill, 1)?
         {
             let mut rest = piece.as_slice();
             while !rest.is_empty() {
-                let some =
-                    std::iter::from_fn(|| record_codec::next_with_names(&mut rest)).take(AT_ONCE);
-                let (names, bodies): (Vec<_>, Vec<_>) = some.unzip();
-                let numbers = number(&mut self.ids, &names);
-                for (body, ids) in bodies.into_iter().zip(each(&names, &numbers)) {
-                    record_codec::push_numbered(&mut staged.buffer, ids, body);
+                let (texts, bodies) = record_codec::next_group_with_texts(&mut rest, GROUP);
+                let numbers = number_ids(&mut self.ids, &texts);
+                for (body, ids) in bodies.into_iter().zip(ids_by_record(&texts, &numbers)) {
+                    record_codec::push_body_with_numbers(&mut records.buffer, ids, body);
                 }
-                staged.spill_above(self.limits.staged, &mut self.scratch)?;
+                records.spill_above(self.limits.waiting, &mut self.spill)?;
             }
         }
         Ok(())
@@ -217,92 +191,99 @@ impl Window {
         self.ids.bytes() >= self.limits.ids || !self.backlog.is_empty()
     }
 
-    /// Merges all records into `database` and empties the window.
-    pub fn merge(&mut self, database: &Database, merger: &Merger) -> Result<Committed, Error> {
-        self.stop_waiting()?;
-        let mut moved_ids = self.merge_some(database, merger)?;
+    /// Merges all records into `table` and empties the window.
+    pub fn merge(
+        &mut self,
+        table: &impl ProfileTable,
+        merger: &Merger,
+    ) -> Result<CommitCounts, Error> {
+        self.finish_loading()?;
+        let mut moved_ids = self.run_pass(table, merger)?;
         while !self.backlog.is_empty() {
-            self.number_backlog()?;
-            moved_ids += self.merge_some(database, merger)?;
+            self.drain_backlog()?;
+            moved_ids += self.run_pass(table, merger)?;
         }
-        self.scratch.clear()?;
-        Ok(Committed { records: std::mem::take(&mut self.count), moved_ids })
+        self.spill.clear()?;
+        Ok(CommitCounts { records: std::mem::take(&mut self.count), moved_ids })
     }
 
     /// Merges all records but the backlog. Returns the number of moved ids.
-    fn merge_some(&mut self, database: &Database, merger: &Merger) -> Result<u64, Error> {
+    fn run_pass(&mut self, table: &impl ProfileTable, merger: &Merger) -> Result<u64, Error> {
         let mut ids = std::mem::take(&mut self.ids);
-        let (leads, parts) = match std::mem::replace(&mut self.records, Records::WAITING) {
-            Records::Resolved(mut resolved) => {
+        let (resolver, partitions) = match std::mem::replace(&mut self.phase, Phase::WAITING) {
+            Phase::Streaming(mut router) => {
                 while ids.bytes() < self.limits.ids
-                    && resolved.catch_up(&mut ids, &mut self.scratch)?
+                    && router.assign_next_piece(&mut ids, &mut self.spill)?
                 {}
-                self.backlog = resolved.take_behind();
+                self.backlog = router.backlog;
                 ids.seal();
-                (resolved.leads, resolved.parts)
+                (router.resolver, router.partitions)
             }
-            Records::Reading { .. } => unreachable!("stop_waiting ended it"),
-            Records::Waiting { staged, .. } => {
-                let known = database.look_up(&ids, is_sweep(ids.len(), self.last_profile))?;
+            Phase::LoadingIds { .. } => unreachable!("finish_loading ended it"),
+            Phase::Waiting { records, .. } => {
+                let scan = prefers_scan(&ids, self.last_profile);
+                let profiles = table.find_profiles(&ids, scan)?;
                 ids.seal();
-                let mut leads = Leads::new(known, self.last_profile);
-                let mut parts = Parts::of_known(&self.limits, &ids, &leads, staged.len());
-                hand_out(staged, |id| id, &mut leads, &mut parts, &mut self.scratch)?;
-                (leads, parts)
+                let mut resolver = Resolver::new(profiles, self.last_profile);
+                let mut partitions =
+                    Partitions::for_size(&self.limits, &ids, &resolver, records.len());
+                assign_staged(records, |id| id, &mut resolver, &mut partitions, &mut self.spill)?;
+                (resolver, partitions)
             }
         };
-        let parts = parts.finish(&self.limits, &mut self.scratch)?;
-        merge_pass::Sweep { last_stored: self.last_profile, limits: self.limits }.run(
-            parts,
-            &self.scratch,
-            database,
+        let partitions = partitions.finish(&self.limits, &mut self.spill)?;
+        MergePass { last_stored: self.last_profile, limits: self.limits }.run(
+            partitions,
+            &self.spill,
+            table,
             merger,
-            (&ids, &leads),
+            (&ids, &resolver),
         )?;
-        self.last_profile = leads.last_profile();
-        Ok(leads.moved())
+        self.last_profile = resolver.last_profile;
+        Ok(resolver.moves)
     }
 }
 
 #[cfg(test)]
 impl Window {
     /// Does [`Self::push`] as on a machine that loads the ids slowly: all records of `batch` arrive
-    /// before the ids. The table's ids may take `limit` bytes.
-    pub fn push_while_reading(
+    /// before the ids. The stored ids may take `limit` bytes.
+    pub fn push_while_loading(
         &mut self,
         batch: &ProfileBatch,
-        database: &Database,
+        table: &impl ProfileTable,
         limit: usize,
     ) -> Result<(), Error> {
-        if let Records::Waiting { staged, may_read_all: true } = &mut self.records {
-            let first = std::mem::take(staged);
-            let all = Reading::begin(database.path(), 0, limit)?;
-            self.records = Records::Reading { first, others: Spill::default(), all };
+        if let Phase::Waiting { records, may_load_ids: true } = &mut self.phase {
+            let first = std::mem::take(records);
+            let loader = IdLoader::start(table.id_reader(), 0, limit)?;
+            self.phase = Phase::LoadingIds { first, others: Spill::default(), loader };
         }
-        self.keep_all(batch)
+        self.add_batch(batch)?;
+        Ok(())
     }
 }
 
-impl Records {
+impl Phase {
     /// No records. Loading all ids is not possible, since another connection does not see the
     /// uncommitted ids of the table.
-    const WAITING: Self = Self::Waiting { staged: Spill::NONE, may_read_all: false };
+    const WAITING: Self = Self::Waiting { records: Spill::NONE, may_load_ids: false };
 }
 
 /// Appends records with their ids as text.
-fn stage(
+fn push_with_texts(
     records: &[ProfileRecord<'_>],
-    staged: &mut Spill,
-    limits: &Limits,
-    scratch: &mut Scratch,
-) -> Result<(), Error> {
-    records.iter().for_each(|record| record_codec::push_with_names(&mut staged.buffer, record));
+    out: &mut Spill,
+    limits: &MergeLimits,
+    spill: &mut SpillFile,
+) -> Result<(), IoError> {
+    records.iter().for_each(|record| record_codec::push_with_texts(&mut out.buffer, record));
     // In small pieces, since each later push processes one of them.
-    staged.spill_above(limits.staged / 4, scratch)
+    out.spill_above(limits.waiting / 4, spill)
 }
 
-/// Whether to scan the `identity` table instead of looking up `wanted` ids. The table has about as
-/// many ids as there are profiles, or a few times more.
-fn is_sweep(wanted: usize, last_profile: i64) -> bool {
-    last_profile / SWEEP < wanted as i64
+/// Whether to scan the stored ids instead of finding each of `wanted`. The table has about as many
+/// ids as there are profiles, or a few times more.
+fn prefers_scan(wanted: &IdIndex, last_profile: i64) -> bool {
+    last_profile / SCAN_FRACTION < wanted.len() as i64
 }

@@ -11,63 +11,67 @@ use hashbrown::HashTable;
 
 use crate::records::IdKind;
 
-/// The bytes per id in [`Leads`](super::resolve::Leads).
-const LEAD: usize = 9;
+/// The bytes per id in [`Resolver`](super::resolve::Resolver).
+const RESOLVER_BYTES: usize = 9;
 
 /// The bytes before an id's text: its number, and its length and kind.
-pub const HEAD: usize = 8;
+pub(super) const HEADER: usize = 8;
 /// In bytes. The entries of a record's ids rarely take more than two cache lines.
 const CACHE_LINE: usize = 64;
 /// The number of ids that are numbered as one group.
-const AT_ONCE: usize = 128;
+const GROUP: usize = 128;
 /// The position of the kind's bits, above those of the length.
 const KIND_SHIFT: u32 = 30;
 
+/// The kinds in the order of the `identity` table: by name.
+pub const KINDS_BY_NAME: [IdKind; 4] =
+    [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
+
 /// An index of ids by number, and of numbers by id.
 #[derive(Debug, Default)]
-pub struct Ids {
+pub struct IdIndex {
     /// Seeded at random, since partners choose the ids.
     hasher: RandomState,
-    starts_by_id: HashTable<Slot>,
-    /// The encoded [`Entry`] of each id.
+    starts_by_id: HashTable<IdSlot>,
+    /// The encoded [`IdEntry`] of each id.
     entries: Vec<u8>,
     /// By number, the start of its entry.
-    pub starts: Vec<u32>,
+    starts: Vec<u32>,
 }
 
 /// A slot of the hash table. The stored hash spares most reads of the entry.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
+struct IdSlot {
     hash: u32,
     start: u32,
 }
 
 /// An id as it is stored.
 #[derive(Clone, Copy)]
-pub struct Entry<'a> {
-    pub number: u32,
+struct IdEntry<'a> {
+    number: u32,
     length_and_kind: u32,
-    pub text: &'a [u8],
+    text: &'a [u8],
     /// The start of the next entry.
     end: u32,
 }
 
 /// The result of a lookup.
-struct Looked {
+struct IdLookup {
     /// The id's hash, if it was computed.
     hash: Option<u32>,
     number: Option<u32>,
 }
 
 /// An id with its kind.
-pub type Key<'a> = (IdKind, &'a str);
+pub type IdKey<'a> = (IdKind, &'a str);
 
-impl Ids {
+impl IdIndex {
     /// Returns a sealed index of `keys`, which are distinct and numbered in their order. There are
     /// about `count` of them with `text` bytes.
-    pub fn sealed<'a>(keys: impl Iterator<Item = Key<'a>>, count: usize, text: usize) -> Self {
+    pub fn sealed<'a>(keys: impl Iterator<Item = IdKey<'a>>, count: usize, text: usize) -> Self {
         let mut ids = Self {
-            entries: Vec::with_capacity(text + count * HEAD),
+            entries: Vec::with_capacity(text + count * HEADER),
             starts: Vec::with_capacity(count),
             ..Self::default()
         };
@@ -82,62 +86,63 @@ impl Ids {
 
     /// Estimates the memory of the ids and their profiles, in bytes.
     pub fn bytes(&self) -> usize {
-        Self::bytes_of(self.len(), self.text_bytes())
+        Self::estimate_bytes(self.len(), self.text_bytes())
     }
 
     /// Returns the length of all ids, in bytes.
     pub fn text_bytes(&self) -> usize {
-        self.entries.len() - self.len() * HEAD
+        self.entries.len() - self.len() * HEADER
     }
 
     /// Estimates the memory of `count` ids with `text` bytes of text.
-    pub fn bytes_of(count: usize, text: usize) -> usize {
+    pub fn estimate_bytes(count: usize, text: usize) -> usize {
         // hashbrown allocates a power of two of slots, and one byte for each.
         let slots = if count == 0 { 0 } else { (count * 8 / 7).next_power_of_two() };
-        text + count * (HEAD + size_of::<u32>() + LEAD) + slots * (size_of::<Slot>() + 1)
+        text + count * (HEADER + size_of::<u32>() + RESOLVER_BYTES)
+            + slots * (size_of::<IdSlot>() + 1)
     }
 
     /// Returns all ids in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = Key<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = IdKey<'_>> {
         (0..self.starts.len() as u32).map(|number| self.get(number))
     }
 
     /// Returns the id with this number.
-    pub fn get(&self, number: u32) -> Key<'_> {
-        let entry = self.at(self.starts[number as usize]);
+    pub fn get(&self, number: u32) -> IdKey<'_> {
+        let entry = self.entry_at(self.starts[number as usize]);
         (entry.kind(), entry.as_str())
     }
 
-    /// Writes the numbers of `keys` to `numbers` and adds ids that are new. `keys` are the ids of
-    /// some dozens of records, each record's strongest id first.
-    pub fn number_all(&mut self, keys: &[Key<'_>], numbers: &mut Vec<u32>) {
-        let looked = self.look(keys);
-        numbers.clear();
-        numbers.extend(keys.iter().zip(looked).map(|(&key, looked)| match looked.number {
+    /// Returns the numbers of `keys` and adds ids that are new. `keys` are the ids of some dozens
+    /// of records, each record's strongest id first.
+    pub fn number_keys(&mut self, keys: &[IdKey<'_>]) -> Vec<u32> {
+        let lookups = self.find_group(keys);
+        let numbers = keys.iter().zip(lookups).map(|(&key, lookup)| match lookup.number {
             Some(number) => number,
-            None => self.number(looked.hash.unwrap_or_else(|| self.hash(key)), key),
-        }));
+            None => self.find_or_insert(lookup.hash.unwrap_or_else(|| self.hash(key)), key),
+        });
+        numbers.collect()
     }
 
     /// Returns the number of this id, which is added if it is new.
-    fn number(&mut self, hash: u32, key: Key<'_>) -> u32 {
+    fn find_or_insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         match self.find(hash, key) {
             Some(entry) => entry.number,
-            None => self.push(hash, key),
+            None => self.insert(hash, key),
         }
     }
 
     /// Adds this id, which is new, and returns its number.
-    fn push(&mut self, hash: u32, key: Key<'_>) -> u32 {
+    fn insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         let (number, start) = self.append(key);
-        let slot = Slot { hash, start };
+        let slot = IdSlot { hash, start };
         self.starts_by_id.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
         number
     }
 
     /// Appends the entry of a new id, without adding it to the hash table. Returns its number and
     /// the start of the entry.
-    fn append(&mut self, key: Key<'_>) -> (u32, u32) {
+    fn append(&mut self, key: IdKey<'_>) -> (u32, u32) {
         let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
         self.starts.push(start);
         self.entries.extend(number.to_le_bytes());
@@ -147,92 +152,92 @@ impl Ids {
     }
 
     /// Numbers all ids of `others`. Returns the new numbers by the old ones.
-    pub fn number_those_of(&mut self, others: &Self) -> Vec<u32> {
+    pub fn renumber(&mut self, others: &Self) -> Vec<u32> {
         let mut all = Vec::with_capacity(others.len());
-        let (mut others, mut numbers) = (others.iter(), Vec::new());
+        let mut others = others.iter();
         loop {
-            let keys: Vec<_> = others.by_ref().take(AT_ONCE).collect();
+            let keys: Vec<_> = others.by_ref().take(GROUP).collect();
             if keys.is_empty() {
                 return all;
             }
-            self.number_all(&keys, &mut numbers);
-            all.extend_from_slice(&numbers);
+            all.append(&mut self.number_keys(&keys));
         }
     }
 
     /// Returns the numbers of `keys`, `None` for unknown ids.
-    pub fn find_all(&self, keys: &[Key<'_>]) -> Vec<Option<u32>> {
-        self.look(keys).into_iter().map(|looked| looked.number).collect()
+    pub fn find_all(&self, keys: &[IdKey<'_>]) -> Vec<Option<u32>> {
+        self.find_group(keys).into_iter().map(|lookup| lookup.number).collect()
     }
 
-    /// Looks up all of `keys`, best some dozens. Each step is done for all of them, so that the
+    /// Finds all of `keys`, best some dozens. Each step is done for all of them, so that the
     /// processor loads many places in memory at the same time.
-    fn look(&self, keys: &[Key<'_>]) -> Vec<Looked> {
+    fn find_group(&self, keys: &[IdKey<'_>]) -> Vec<IdLookup> {
         // Kinds ascend within a record. Its other ids are expected after its first.
         let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
         let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
         let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
-        let alike = |&hash: &Option<u32>| hash.and_then(|hash| self.alike(hash));
-        let mut starts: Vec<_> = hashes.iter().map(alike).collect();
-        let mut is_led = false;
+        let start = |&hash: &Option<u32>| hash.and_then(|hash| self.find_hash(hash));
+        let mut starts: Vec<_> = hashes.iter().map(start).collect();
+        let mut is_known = false;
         for n in 0..keys.len() {
             if is_first(n) {
-                is_led = starts[n].is_some();
-            } else if !is_led {
+                is_known = starts[n].is_some();
+            } else if !is_known {
                 let hash = self.hash(keys[n]);
-                (hashes[n], starts[n]) = (Some(hash), self.alike(hash));
+                (hashes[n], starts[n]) = (Some(hash), self.find_hash(hash));
             }
         }
-        self.fetch(starts.iter().flatten());
-        let mut before: Option<Entry<'_>> = None;
-        let look = |(&key, (hash, start)): (&Key<'_>, (Option<u32>, Option<u32>))| {
+        self.prefetch(starts.iter().flatten());
+        let mut before: Option<IdEntry<'_>> = None;
+        let find = |(&key, (hash, start)): (&IdKey<'_>, (Option<u32>, Option<u32>))| {
             let start = hash.map_or(before.map(|before| before.end), |_| start);
-            let entry = start.and_then(|start| self.entry(start));
+            let entry = start.and_then(|start| self.decode_entry(start));
             before = match (entry, hash) {
-                (Some(entry), _) if entry.is(key) => Some(entry),
+                (Some(entry), _) if entry.matches(key) => Some(entry),
                 (None, Some(_)) => None,
                 (_, hash) => self.find(hash.unwrap_or_else(|| self.hash(key)), key),
             };
-            Looked { hash, number: before.map(|entry| entry.number) }
+            IdLookup { hash, number: before.map(|entry| entry.number) }
         };
-        keys.iter().zip(hashes.into_iter().zip(starts)).map(look).collect()
+        keys.iter().zip(hashes.into_iter().zip(starts)).map(find).collect()
     }
 
     /// Returns the start of an entry whose id has this hash: most likely the wanted one.
     #[inline]
-    fn alike(&self, hash: u32) -> Option<u32> {
+    fn find_hash(&self, hash: u32) -> Option<u32> {
         self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
     }
 
     /// Loads these entries and the cache lines after them into the cache, before they are read one
     /// by one.
-    pub fn fetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
+    fn prefetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
         let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
-        let look = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
-        std::hint::black_box(starts.map(look).fold(0, |all, byte| all ^ byte));
+        let bytes = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
+        std::hint::black_box(starts.map(bytes).fold(0, |all, byte| all ^ byte));
     }
 
-    fn find(&self, hash: u32, key: Key<'_>) -> Option<Entry<'_>> {
-        let entry = |slot: &Slot| self.entry(slot.start).filter(|entry| entry.is(key));
+    fn find(&self, hash: u32, key: IdKey<'_>) -> Option<IdEntry<'_>> {
+        let entry =
+            |slot: &IdSlot| self.decode_entry(slot.start).filter(|entry| entry.matches(key));
         let slot =
             self.starts_by_id.find(spread(hash), |slot| slot.hash == hash && entry(slot).is_some());
         slot.and_then(entry)
     }
 
     /// Returns the entry that starts at `start`.
-    pub fn at(&self, start: u32) -> Entry<'_> {
-        self.entry(start).expect("an entry starts here")
+    fn entry_at(&self, start: u32) -> IdEntry<'_> {
+        self.decode_entry(start).expect("an entry starts here")
     }
 
     /// Returns the entry that starts at `start`, `None` at the end.
     #[inline]
-    fn entry(&self, start: u32) -> Option<Entry<'_>> {
-        let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEAD>()?;
+    fn decode_entry(&self, start: u32) -> Option<IdEntry<'_>> {
+        let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEADER>()?;
         let [number, length_and_kind] = [0, 4]
             .map(|at| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
         let text = &rest[..length_of(length_and_kind)];
-        let end = start + (HEAD + text.len()) as u32;
-        Some(Entry { number, length_and_kind, text, end })
+        let end = start + (HEADER + text.len()) as u32;
+        Some(IdEntry { number, length_and_kind, text, end })
     }
 
     /// Frees the hash table, which is a third of the memory. Ids can't be looked up any more.
@@ -245,11 +250,11 @@ impl Ids {
     pub fn unseal(&mut self) {
         let mut starts_by_id = HashTable::with_capacity(self.len());
         let shift = starts_by_id.capacity().next_power_of_two().ilog2().saturating_sub(8);
-        let mut regions: [Vec<Slot>; 256] = std::array::from_fn(|_| Vec::new());
+        let mut regions: [Vec<IdSlot>; 256] = std::array::from_fn(|_| Vec::new());
         for &start in &self.starts {
-            let entry = self.at(start);
+            let entry = self.entry_at(start);
             let hash = self.hash((entry.kind(), entry.as_str()));
-            regions[(hash >> shift) as usize & 255].push(Slot { hash, start });
+            regions[(hash >> shift) as usize & 255].push(IdSlot { hash, start });
         }
         for slot in regions.into_iter().flatten() {
             starts_by_id.insert_unique(spread(slot.hash), slot, |slot| spread(slot.hash));
@@ -257,40 +262,91 @@ impl Ids {
         self.starts_by_id = starts_by_id;
     }
 
-    fn hash(&self, (kind, value): Key<'_>) -> u32 {
+    /// Returns the numbers of all ids of one kind in the order of the table's key, so that
+    /// neighbours are on one page of it.
+    pub fn in_key_order(&self, kind: IdKind) -> Vec<u32> {
+        self.sort_by_key(kind, |_| true).map(|start| self.entry_at(start).number).collect()
+    }
+
+    /// Passes the `wanted` ids of one kind with their numbers to `take`, in the order of the
+    /// table's key, `count` per call.
+    pub fn for_each_group_in_key_order<E>(
+        &self,
+        kind: IdKind,
+        wanted: impl Fn(u32) -> bool,
+        count: usize,
+        mut take: impl FnMut(&[(u32, &str)]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let starts: Vec<_> = self.sort_by_key(kind, wanted).collect();
+        let mut group = Vec::with_capacity(count);
+        for starts in starts.chunks(count) {
+            self.prefetch(starts.iter());
+            group.clear();
+            let entries = starts.iter().map(|&start| self.entry_at(start));
+            group.extend(entries.map(|entry| (entry.number, entry.as_str())));
+            take(&group)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the starts of the entries of the `wanted` ids of one kind, in the order of the
+    /// table's key.
+    fn sort_by_key(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        let starts = self.starts.iter().zip(0..).filter(|&(_, number)| wanted(number));
+        let entries = starts.map(|(&start, _)| (start, self.entry_at(start)));
+        let wanted = entries.filter(|(_, entry)| entry.kind() == kind);
+        let mut keys: Vec<([u64; 2], u32)> =
+            wanted.map(|(start, entry)| (key_prefix(entry.text), start)).collect();
+        keys.sort_unstable_by(|(a, m), (b, n)| {
+            a.cmp(b).then_with(|| self.entry_at(*m).text.cmp(self.entry_at(*n).text))
+        });
+        keys.into_iter().map(|(_, start)| start)
+    }
+
+    fn hash(&self, (kind, value): IdKey<'_>) -> u32 {
         self.hasher.hash_one((kind as u8, value)) as u32
     }
 }
 
-impl<'a> Entry<'a> {
-    pub fn as_str(&self) -> &'a str {
+impl<'a> IdEntry<'a> {
+    fn as_str(&self) -> &'a str {
         std::str::from_utf8(self.text).expect("an id is text")
     }
 
     #[inline]
-    fn is(&self, key: Key<'_>) -> bool {
+    fn matches(&self, key: IdKey<'_>) -> bool {
         self.length_and_kind == length_and_kind(key) && self.text == key.1.as_bytes()
     }
 
-    pub fn kind(&self) -> IdKind {
+    fn kind(&self) -> IdKind {
         kind_of(self.length_and_kind)
     }
 }
 
 /// Packs an id's length and kind into one number, with the kind in the highest bits.
 #[inline]
-pub fn length_and_kind((kind, value): Key<'_>) -> u32 {
+fn length_and_kind((kind, value): IdKey<'_>) -> u32 {
     (kind as u32) << KIND_SHIFT | value.len() as u32
 }
 
 #[inline]
-pub fn length_of(length_and_kind: u32) -> usize {
+fn length_of(length_and_kind: u32) -> usize {
     (length_and_kind & !(u32::MAX << KIND_SHIFT)) as usize
 }
 
 #[inline]
-pub fn kind_of(length_and_kind: u32) -> IdKind {
+fn kind_of(length_and_kind: u32) -> IdKind {
     IdKind::ALL[(length_and_kind >> KIND_SHIFT) as usize]
+}
+
+/// Returns the first 16 bytes as two numbers that sort like the text. One `u128` would take more
+/// memory, by its alignment.
+fn key_prefix(text: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; 16];
+    let len = text.len().min(16);
+    bytes[..len].copy_from_slice(&text[..len]);
+    let number = u128::from_be_bytes(bytes);
+    [(number >> 64) as u64, number as u64]
 }
 
 /// Widens a hash. The hash table uses bits of both ends of 64.
@@ -299,4 +355,76 @@ fn spread(hash: u32) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(super) mod tests {
+    use super::*;
+
+    pub fn number(ids: &mut IdIndex, kind: IdKind, value: &str) -> u32 {
+        ids.number_keys(&[(kind, value)])[0]
+    }
+
+    #[test]
+    fn an_id_keeps_its_number() {
+        let mut ids = IdIndex::default();
+        let texts: Vec<_> = (0..5000).map(|n| format!("id {n}")).collect();
+        for _ in 0..2 {
+            for (text, n) in texts.iter().zip(0..) {
+                assert_eq!(number(&mut ids, IdKind::Identity, text), 2 * n);
+                assert_eq!(number(&mut ids, IdKind::GpId, text), 2 * n + 1);
+            }
+        }
+        let keys = [(IdKind::FbId, "id 1"), (IdKind::GpId, "id 1"), (IdKind::GpId, "")];
+        assert_eq!((ids.len(), ids.find_all(&keys)), (10_000, vec![None, Some(3), None]));
+        let new = (IdKind::ObjectId, "new");
+        let numbers = ids.number_keys(&[keys[1], new, new, keys[0]]);
+        assert_eq!(numbers, [3, 10_000, 10_000, 10_001]);
+        assert_eq!(ids.iter().nth(3), Some((IdKind::GpId, "id 1")));
+    }
+
+    #[test]
+    fn ids_are_found_in_any_combination() {
+        use IdKind::{GpId, Identity, ObjectId};
+        let mut ids = IdIndex::default();
+        let records = [(Identity, "a"), (ObjectId, "x"), (Identity, "b"), (ObjectId, "y")];
+        for _ in 0..2 {
+            assert_eq!(ids.number_keys(&records), [0, 1, 2, 3]);
+        }
+        let mixed = [
+            (Identity, "a"),
+            (ObjectId, "y"),
+            (ObjectId, "x"),
+            (Identity, "b"),
+            (GpId, "new"),
+            (ObjectId, "y"),
+            (Identity, "c"),
+            (ObjectId, "x"),
+        ];
+        let found = [Some(0), Some(3), Some(1), Some(2), None, Some(3), None, Some(1)];
+        assert_eq!(ids.find_all(&mixed), found);
+        assert_eq!(ids.number_keys(&mixed), [0, 3, 1, 2, 4, 3, 5, 1]);
+    }
+
+    #[test]
+    fn ids_are_sorted_by_kind_and_value() {
+        let mut ids = IdIndex::default();
+        let texts =
+            ["", "\0", "a", "a\0", "é", "a long text that ends in b", "a long text that ends in a"];
+        for kind in IdKind::ALL {
+            texts.iter().for_each(|text| _ = number(&mut ids, kind, text));
+        }
+        let orders = KINDS_BY_NAME.map(|kind| ids.in_key_order(kind));
+        for (kind, order) in KINDS_BY_NAME.iter().zip(&orders) {
+            let mut taken = Vec::new();
+            let take = |some: &[(u32, &str)]| {
+                assert!(some.iter().all(|&(number, id)| ids.get(number) == (*kind, id)));
+                taken.extend(some.iter().map(|(number, _)| *number));
+                Ok::<_, ()>(())
+            };
+            ids.for_each_group_in_key_order(*kind, |number| number != 2, 3, take).unwrap();
+            assert!(taken.iter().eq(order.iter().filter(|&&number| number != 2)));
+        }
+        let mut keys: Vec<_> = orders.iter().flatten().map(|&n| ids.get(n)).collect();
+        let found = keys.clone();
+        keys.sort_by_key(|(kind, value)| (kind.as_str(), *value));
+        assert_eq!((found.len(), &found), (4 * texts.len(), &keys));
+    }
+}

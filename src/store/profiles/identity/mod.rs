@@ -1,5 +1,5 @@
-//! Which profile a record belongs to, by its ids.
+//! Ids and the profiles that they belong to.
 
 pub mod id_index;
-pub mod key_order;
+pub mod id_loader;
 pub mod resolve;

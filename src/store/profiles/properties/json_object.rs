@@ -1,6 +1,6 @@
 //! Reads and writes a profile's properties as JSON.
 //!
-//! A stored object is only split into names and values, with a fast scanner ([`cut`]) if this
+//! A stored object is only split into names and values, with a fast scanner ([`json_scan`]) if this
 //! program wrote it. An unchanged value is written back with the same bytes. Names are compared
 //! with the import's properties, which nearly all profiles have in the same order.
 
@@ -18,7 +18,7 @@ use crate::records::{PackedValue, Property, Value};
 
 /// The import's properties.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct PropertyNames {
     properties: Arc<[Property]>,
     /// Each name as JSON, with the colon.
     json: Vec<String>,
@@ -26,29 +26,29 @@ pub struct Names {
 }
 
 /// The properties of the current profile. A removed one leaves a gap.
-pub type Entries<'a> = Vec<Option<Entry<'a>>>;
+pub type Properties<'a> = Vec<Option<PropertyEntry<'a>>>;
 
 /// A property of a profile.
-pub struct Entry<'a> {
-    pub name: Name<'a>,
-    pub value: Held<'a>,
+pub struct PropertyEntry<'a> {
+    pub name: PropertyName<'a>,
+    pub value: PropertyValue<'a>,
 }
 
 /// A property's name.
-pub enum Name<'a> {
+pub enum PropertyName<'a> {
     /// The name of the import's property with this index.
-    Known(usize),
+    Index(usize),
     Other(Cow<'a, str>),
 }
 
 /// A property's value: the stored JSON, or the value of a change.
-pub enum Held<'a> {
+pub enum PropertyValue<'a> {
     Stored(&'a str),
     Scalar(PackedValue<'a>),
     List(Vec<Cow<'a, str>>),
 }
 
-impl Names {
+impl PropertyNames {
     pub fn new(properties: &Arc<[Property]>) -> Self {
         let json = |property: &Property| {
             let mut json = String::new();
@@ -67,72 +67,76 @@ impl Names {
     ///
     /// # Errors
     /// `json` is not an object.
-    pub fn entries<'a>(&self, json: &'a str) -> serde_json::Result<Entries<'a>> {
-        if let Some(entries) = self.cut(json) {
+    pub fn parse<'a>(&self, json: &'a str) -> serde_json::Result<Properties<'a>> {
+        if let Some(entries) = self.scan(json) {
             return Ok(entries);
         }
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let entries = deserializer.deserialize_map(EntriesVisitor(self))?;
+        let entries = deserializer.deserialize_map(ObjectVisitor(self))?;
         deserializer.end()?;
         Ok(entries)
     }
 
     /// Splits a stored profile with the fast scanner. `None` if another program wrote it.
-    fn cut<'a>(&self, json: &'a str) -> Option<Entries<'a>> {
-        let (mut rest, mut likely) = (json, 0);
+    fn scan<'a>(&self, json: &'a str) -> Option<Properties<'a>> {
+        let (mut rest, mut expected) = (json, 0);
         let mut entries = Vec::with_capacity(self.json.len().min(16));
-        json_scan::take(&mut rest, b'{')?;
+        json_scan::scan_byte(&mut rest, b'{')?;
         loop {
-            let name = match self.json.get(likely).and_then(|name| rest.strip_prefix(name)) {
+            let name = match self.json.get(expected).and_then(|name| rest.strip_prefix(name)) {
                 Some(after) => {
                     rest = after;
-                    Name::Known(likely)
+                    PropertyName::Index(expected)
                 }
                 None => {
-                    let name = json_scan::text(&mut rest)?;
-                    json_scan::take(&mut rest, b':')?;
-                    self.find(name.into(), likely)
+                    let name = json_scan::scan_string(&mut rest)?;
+                    json_scan::scan_byte(&mut rest, b':')?;
+                    self.find(name.into(), expected)
                 }
             };
-            if let Name::Known(property) = name {
-                likely = property + 1;
+            if let PropertyName::Index(property) = name {
+                expected = property + 1;
             }
-            entries.push(Some(Entry { name, value: Held::Stored(json_scan::value(&mut rest)?) }));
-            if json_scan::take(&mut rest, b',').is_none() {
+            let value = PropertyValue::Stored(json_scan::scan_value(&mut rest)?);
+            entries.push(Some(PropertyEntry { name, value }));
+            if json_scan::scan_byte(&mut rest, b',').is_none() {
                 return (rest == "}").then_some(entries);
             }
         }
     }
 
-    /// Finds the import's property with this name, most likely the one at `likely`.
-    fn find<'a>(&self, name: Cow<'a, str>, likely: usize) -> Name<'a> {
-        if self.properties.get(likely).is_some_and(|property| property.name == name) {
-            return Name::Known(likely);
+    /// Finds the import's property with this name, most likely the one at `expected`.
+    fn find<'a>(&self, name: Cow<'a, str>, expected: usize) -> PropertyName<'a> {
+        if self.properties.get(expected).is_some_and(|property| property.name == name) {
+            return PropertyName::Index(expected);
         }
-        self.by_name.get(&*name).map_or(Name::Other(name), |&property| Name::Known(property))
+        match self.by_name.get(&*name) {
+            Some(&property) => PropertyName::Index(property),
+            None => PropertyName::Other(name),
+        }
     }
 
     /// Appends the JSON object of these properties.
-    pub fn push_object(&self, out: &mut String, entries: &Entries<'_>) {
+    pub fn push_object(&self, out: &mut String, entries: &Properties<'_>) {
         out.push('{');
-        for (n, Entry { name, value }) in entries.iter().flatten().enumerate() {
+        for (n, PropertyEntry { name, value }) in entries.iter().flatten().enumerate() {
             if n > 0 {
                 out.push(',');
             }
             match name {
-                Name::Known(property) => out.push_str(&self.json[*property]),
-                Name::Other(name) => {
+                PropertyName::Index(property) => out.push_str(&self.json[*property]),
+                PropertyName::Other(name) => {
                     push_text(out, name);
                     out.push(':');
                 }
             }
-            value.push(out);
+            value.push_to(out);
         }
         out.push('}');
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> PropertyValue<'a> {
     /// Returns the list. A scalar becomes a list of its text.
     ///
     /// # Errors
@@ -140,44 +144,42 @@ impl<'a> Held<'a> {
     pub fn into_list(self) -> serde_json::Result<Vec<Cow<'a, str>>> {
         match self {
             Self::List(list) => Ok(list),
-            Self::Scalar(value) => Ok(vec![text_of(value.get())]),
-            Self::Stored(json) if json.starts_with('[') => list_of(json),
-            Self::Stored(json) => Ok(vec![text_of_json(json)?]),
+            Self::Scalar(value) => Ok(vec![list_text(value.get())]),
+            Self::Stored(json) if json.starts_with('[') => parse_list(json),
+            Self::Stored(json) => Ok(vec![stored_text(json)?]),
         }
     }
 }
 
 /// Parses a stored list.
-fn list_of(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
+fn parse_list(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     let mut list = Vec::with_capacity(8);
-    match json_scan::list(&mut { json }, |text| list.push(text.into())) {
+    match json_scan::scan_list(&mut { json }, |text| list.push(text.into())) {
         Some(()) => Ok(list),
         None => {
             let values: Vec<&RawValue> = serde_json::from_str(json)?;
-            values.into_iter().map(|value| text_of_json(value.get())).collect()
+            values.into_iter().map(|value| stored_text(value.get())).collect()
         }
     }
 }
 
 /// Returns a stored scalar as text: the contents of a string, the JSON of any other value.
-fn text_of_json(json: &str) -> serde_json::Result<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+fn stored_text(json: &str) -> serde_json::Result<Cow<'_, str>> {
     match json {
-        text if text.starts_with('"') => serde_json::from_str(text).map(|Text(text)| text),
+        text if text.starts_with('"') => serde_json::from_str(text).map(|JsonText(text)| text),
         text => Ok(Cow::Borrowed(text)),
     }
 }
 
 /// Returns a value as an element of a list: its JSON without quotes.
-pub fn text_of(value: Value<'_>) -> Cow<'_, str> {
+pub fn list_text(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::None => "".into(),
         Value::Text(text) => text.into(),
         Value::Integer(n) => n.to_string().into(),
         Value::Float(n) => serde_json::Value::from(n).to_string().into(),
         Value::Boolean(b) => if b { "true" } else { "false" }.into(),
-        Value::Date(seconds) => rfc3339(seconds).into(),
+        Value::Date(seconds) => format_rfc3339(seconds).into(),
     }
 }
 
@@ -187,7 +189,7 @@ const YEAR_0: i64 = -62_167_219_200;
 
 /// Formats `seconds` like `2020-05-12T08:27:12Z`. Times that RFC 3339 can't represent are returned
 /// as the number of seconds.
-pub fn rfc3339(seconds: i64) -> String {
+pub fn format_rfc3339(seconds: i64) -> String {
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
     match epoch.checked_add(jiff::SignedDuration::from_secs(seconds)) {
         Ok(time) if seconds >= YEAR_0 => format!("{time}Z"),
@@ -195,33 +197,35 @@ pub fn rfc3339(seconds: i64) -> String {
     }
 }
 
-/// Reads a profile's properties, which are mostly in the order of the import's.
-struct EntriesVisitor<'n>(&'n Names);
+/// A JSON string, borrowed if it has no escapes.
+#[derive(Deserialize)]
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Visitor<'de> for EntriesVisitor<'_> {
-    type Value = Entries<'de>;
+/// Reads a profile's properties, which are mostly in the order of the import's.
+struct ObjectVisitor<'n>(&'n PropertyNames);
+
+impl<'de> Visitor<'de> for ObjectVisitor<'_> {
+    type Value = Properties<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of properties")
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-        let (mut entries, mut likely) = (Vec::new(), 0);
-        while let Some((Text(name), json)) = map.next_entry::<_, &RawValue>()? {
-            let name = self.0.find(name, likely);
-            if let Name::Known(property) = name {
-                likely = property + 1;
+        let (mut entries, mut expected) = (Vec::new(), 0);
+        while let Some((JsonText(name), json)) = map.next_entry::<_, &RawValue>()? {
+            let name = self.0.find(name, expected);
+            if let PropertyName::Index(property) = name {
+                expected = property + 1;
             }
-            entries.push(Some(Entry { name, value: Held::Stored(json.get()) }));
+            entries.push(Some(PropertyEntry { name, value: PropertyValue::Stored(json.get()) }));
         }
         Ok(entries)
     }
 }
 
-impl Held<'_> {
-    fn push(&self, out: &mut String) {
+impl PropertyValue<'_> {
+    fn push_to(&self, out: &mut String) {
         match self {
             Self::Stored(json) => out.push_str(json),
             Self::List(list) => {
@@ -237,8 +241,8 @@ impl Held<'_> {
             Self::Scalar(value) => match value.get() {
                 Value::Text(text) => push_text(out, text),
                 Value::Integer(n) => _ = write!(out, "{n}"), // a String never fails
-                Value::Date(seconds) => push_text(out, &rfc3339(seconds)),
-                value => out.push_str(&text_of(value)),
+                Value::Date(seconds) => push_text(out, &format_rfc3339(seconds)),
+                value => out.push_str(&list_text(value)),
             },
         }
     }
@@ -246,7 +250,7 @@ impl Held<'_> {
 
 /// Appends `text` as JSON. Most texts need no escapes.
 fn push_text(out: &mut String, text: &str) {
-    if json_scan::plain(text.as_bytes()) < text.len() {
+    if json_scan::plain_len(text.as_bytes()) < text.len() {
         return out.push_str(&serde_json::Value::from(text).to_string());
     }
     out.push('"');

@@ -6,24 +6,24 @@
 use serde::de::IgnoredAny;
 
 /// Scans a string and returns what is between its quotes.
-pub fn text<'a>(rest: &mut &'a str) -> Option<&'a str> {
+pub fn scan_string<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let after = rest.strip_prefix('"')?;
-    let (text, after) = after.split_at(plain(after.as_bytes()));
+    let (text, after) = after.split_at(plain_len(after.as_bytes()));
     *rest = after.strip_prefix('"')?;
     Some(text)
 }
 
 /// Scans a value and returns its JSON.
-pub fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
+pub fn scan_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let before = *rest;
     match before.as_bytes().first()? {
-        b'"' => _ = text(rest)?,
-        b'[' => list(rest, |_| ())?,
+        b'"' => _ = scan_string(rest)?,
+        b'[' => scan_list(rest, |_| ())?,
         b'{' => return None,
         _ => {
             let (token, after) = before.split_at(before.find([',', '}'])?);
             *rest = after;
-            if !is_plain_token(token) {
+            if !is_simple_token(token) {
                 let is_space = |byte: u8| byte.is_ascii_whitespace();
                 (!token.bytes().any(is_space)).then_some(())?;
                 serde_json::from_str::<IgnoredAny>(token).ok()?;
@@ -34,27 +34,27 @@ pub fn value<'a>(rest: &mut &'a str) -> Option<&'a str> {
 }
 
 /// Scans a list of strings and passes what is between their quotes to `each`.
-pub fn list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()> {
-    take(rest, b'[')?;
-    if take(rest, b']').is_some() {
+pub fn scan_list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()> {
+    scan_byte(rest, b'[')?;
+    if scan_byte(rest, b']').is_some() {
         return Some(());
     }
     loop {
-        each(text(rest)?);
-        if take(rest, b',').is_none() {
-            return take(rest, b']');
+        each(scan_string(rest)?);
+        if scan_byte(rest, b',').is_none() {
+            return scan_byte(rest, b']');
         }
     }
 }
 
 /// Scans the ASCII character `byte`.
-pub fn take(rest: &mut &str, byte: u8) -> Option<()> {
+pub fn scan_byte(rest: &mut &str, byte: u8) -> Option<()> {
     *rest = (rest.as_bytes().first() == Some(&byte)).then(|| &rest[1..])?;
     Some(())
 }
 
 /// Whether `token` is a JSON literal, or a number without fraction and exponent.
-fn is_plain_token(token: &str) -> bool {
+fn is_simple_token(token: &str) -> bool {
     let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
     match digits {
         [b'0'] => true,
@@ -65,21 +65,21 @@ fn is_plain_token(token: &str) -> bool {
 
 /// Returns the number of bytes before the first quote, backslash or control character: those that
 /// JSON escapes.
-pub fn plain(bytes: &[u8]) -> usize {
+pub fn plain_len(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     for (n, word) in words.iter().enumerate() {
-        let others = others(u64::from_le_bytes(*word));
-        if others != 0 {
-            return n * 8 + others.trailing_zeros() as usize / 8;
+        let escaped = escaped_bytes(u64::from_le_bytes(*word));
+        if escaped != 0 {
+            return n * 8 + escaped.trailing_zeros() as usize / 8;
         }
     }
-    let is_other = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    words.len() * 8 + rest.iter().position(is_other).unwrap_or(rest.len())
+    let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    words.len() * 8 + rest.iter().position(is_escaped).unwrap_or(rest.len())
 }
 
-/// Sets the highest bit of each byte of `word` that JSON escapes. The bits above the first such byte
-/// may be wrong.
-fn others(word: u64) -> u64 {
+/// Sets the highest bit of each byte of `word` that JSON escapes. The bits above the first such
+/// byte may be wrong.
+fn escaped_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let below = |bytes: u64, limit: u8| bytes.wrapping_sub(ONES * u64::from(limit)) & !bytes;
     let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
@@ -93,24 +93,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_taken_as_they_stand() {
+    fn plain_values_are_scanned_whole() {
         for json in
             [r#""é""#, r#""""#, "[]", r#"["a","a long text, of more than eight"]"#, "-120", "0"]
         {
             for end in [",", "}"] {
                 let whole = format!("{json}{end}");
                 let mut rest = whole.as_str();
-                assert_eq!(value(&mut rest), Some(json));
+                assert_eq!(scan_value(&mut rest), Some(json));
                 assert_eq!(rest, end);
             }
         }
         for json in ["1.5e3", "true", "false", "null", "123456789012345678901234567890"] {
-            assert_eq!(value(&mut format!("{json}}}").as_str()), Some(json));
+            assert_eq!(scan_value(&mut format!("{json}}}").as_str()), Some(json));
         }
     }
 
     #[test]
-    fn what_is_written_in_another_way_is_left() {
+    fn other_json_is_not_scanned() {
         for json in [
             "",
             ",",
@@ -132,18 +132,21 @@ mod tests {
             "\"a\u{1}\"",
             "[[]]",
         ] {
-            assert_eq!(value(&mut format!("{json},").as_str()), None, "{json}");
+            assert_eq!(scan_value(&mut format!("{json},").as_str()), None, "{json}");
         }
-        assert_eq!(value(&mut "1"), None);
+        assert_eq!(scan_value(&mut "1"), None);
     }
 
     proptest! {
         #[test]
-        fn plain_ends_where_json_escapes(text in any::<String>(), quotes in "[a-z\"\\\\\t]{0,20}") {
+        fn plain_text_ends_at_the_first_escape(
+            text in any::<String>(),
+            quotes in "[a-z\"\\\\\t]{0,20}",
+        ) {
             let text = text + &quotes;
-            let is_other = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-            let expected = text.bytes().position(is_other).unwrap_or(text.len());
-            prop_assert_eq!(plain(text.as_bytes()), expected);
+            let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+            let expected = text.bytes().position(is_escaped).unwrap_or(text.len());
+            prop_assert_eq!(plain_len(text.as_bytes()), expected);
         }
     }
 }

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::json_object::{Entries, Entry, Held, Name, Names, text_of};
+use super::json_object::{
+    Properties, PropertyEntry, PropertyName, PropertyNames, PropertyValue, list_text,
+};
 use crate::records::{Change, Operation, PackedChange, PackedValue, Property, Value};
 
 /// The maximum length of a list. The oldest value is dropped first.
@@ -19,14 +21,14 @@ const ABSENT: u32 = u32::MAX;
 /// Applies changes, which refer to the import's properties by index.
 #[derive(Clone, Debug)]
 pub struct Merger {
-    names: Names,
+    names: PropertyNames,
     /// By property, its place in the current profile, or [`ABSENT`]. All absent between calls.
     places: Vec<u32>,
 }
 
 impl Merger {
     pub fn new(properties: &Arc<[Property]>) -> Self {
-        Self { names: Names::new(properties), places: vec![ABSENT; properties.len()] }
+        Self { names: PropertyNames::new(properties), places: vec![ABSENT; properties.len()] }
     }
 
     /// Applies `changes` in order to the JSON object `before` and appends the result to `after`.
@@ -52,14 +54,14 @@ impl Merger {
         let Self { names, places } = self;
         let mut entries = match before {
             "{}" => Vec::with_capacity(places.len().min(16)),
-            before => names.entries(before)?,
+            before => names.parse(before)?,
         };
-        let known = |entry: &Entry<'_>| match entry.name {
-            Name::Known(property) => Some(property),
-            Name::Other(_) => None,
+        let index = |entry: &PropertyEntry<'_>| match entry.name {
+            PropertyName::Index(property) => Some(property),
+            PropertyName::Other(_) => None,
         };
         for (entry, place) in entries.iter().flatten().zip(0..) {
-            if let Some(property) = known(entry) {
+            if let Some(property) = index(entry) {
                 places[property] = place;
             }
         }
@@ -67,7 +69,7 @@ impl Merger {
             .try_for_each(|change| apply(&mut entries, &mut places[change.property], change));
         match changed {
             Ok(()) => {
-                entries.iter().flatten().filter_map(known).for_each(|at| places[at] = ABSENT);
+                entries.iter().flatten().filter_map(index).for_each(|at| places[at] = ABSENT);
             }
             // The failed change may have removed an entry, so the properties to reset are unknown.
             Err(_) => places.fill(ABSENT),
@@ -81,7 +83,7 @@ impl Merger {
 /// Applies `change` to its property, which is at `place`. A changed property keeps its place. A new
 /// one is added at the end, also if it was removed before, as it would be in a later call.
 fn apply<'a>(
-    entries: &mut Entries<'a>,
+    entries: &mut Properties<'a>,
     place: &mut u32,
     change: PackedChange<'a>,
 ) -> serde_json::Result<()> {
@@ -90,20 +92,20 @@ fn apply<'a>(
         // An empty cell changes nothing.
         (_, PackedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
-            Some(entry) => entry.value = Held::Scalar(value),
-            None => push(entries, place, change.property, Held::Scalar(value)),
+            Some(entry) => entry.value = PropertyValue::Scalar(value),
+            None => push(entries, place, change.property, PropertyValue::Scalar(value)),
         },
         (Operation::Add, value) => {
-            let text = text_of(value.get());
-            let list = list(entries, place, change.property)?;
+            let text = list_text(value.get());
+            let list = make_list(entries, place, change.property)?;
             if !list.contains(&text) {
                 list.push(text);
             }
             list.drain(..list.len().saturating_sub(MAX_LIST));
         }
         (Operation::Remove, value) => {
-            let text = text_of(value.get());
-            let list = list(entries, place, change.property)?;
+            let text = list_text(value.get());
+            let list = make_list(entries, place, change.property)?;
             list.retain(|value| *value != text);
             if list.is_empty() {
                 remove(entries, place);
@@ -114,16 +116,21 @@ fn apply<'a>(
 }
 
 /// Returns the entry at `place`.
-fn entry<'e, 'a>(entries: &'e mut Entries<'a>, place: u32) -> Option<&'e mut Entry<'a>> {
+fn entry<'e, 'a>(entries: &'e mut Properties<'a>, place: u32) -> Option<&'e mut PropertyEntry<'a>> {
     entries.get_mut(place as usize).and_then(Option::as_mut)
 }
 
-fn push<'a>(entries: &mut Entries<'a>, place: &mut u32, property: usize, value: Held<'a>) {
+fn push<'a>(
+    entries: &mut Properties<'a>,
+    place: &mut u32,
+    property: usize,
+    value: PropertyValue<'a>,
+) {
     *place = entries.len() as u32;
-    entries.push(Some(Entry { name: Name::Known(property), value }));
+    entries.push(Some(PropertyEntry { name: PropertyName::Index(property), value }));
 }
 
-fn remove(entries: &mut Entries<'_>, place: &mut u32) {
+fn remove(entries: &mut Properties<'_>, place: &mut u32) {
     if let Some(slot) = entries.get_mut(std::mem::replace(place, ABSENT) as usize) {
         *slot = None;
     }
@@ -131,24 +138,24 @@ fn remove(entries: &mut Entries<'_>, place: &mut u32) {
 
 /// Makes the property's value a list and returns it. An absent property becomes an empty list, a
 /// scalar a list of its text.
-fn list<'e, 'a>(
-    entries: &'e mut Entries<'a>,
+fn make_list<'e, 'a>(
+    entries: &'e mut Properties<'a>,
     place: &mut u32,
     property: usize,
 ) -> serde_json::Result<&'e mut Vec<Cow<'a, str>>> {
     if entry(entries, *place).is_none() {
-        push(entries, place, property, Held::List(Vec::new()));
+        push(entries, place, property, PropertyValue::List(Vec::new()));
     }
-    let value = &mut entry(entries, *place).expect("it is there now").value;
-    if !matches!(value, Held::List(_)) {
-        let before = std::mem::replace(value, Held::List(Vec::new()));
-        *value = Held::List(before.into_list()?);
+    let value = &mut entry(entries, *place).expect("it was just added").value;
+    if !matches!(value, PropertyValue::List(_)) {
+        let before = std::mem::replace(value, PropertyValue::List(Vec::new()));
+        *value = PropertyValue::List(before.into_list()?);
     }
     match value {
-        Held::List(list) => Ok(list),
+        PropertyValue::List(list) => Ok(list),
         _ => unreachable!("it is a list now"),
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub mod tests;

@@ -1,5 +1,5 @@
-//! The properties of a profile: merging, and the JSON text that stores them.
+//! A profile's properties: the JSON object, and the operations that change it. No I/O.
 
-pub mod json_object;
-pub mod json_scan;
+mod json_object;
+mod json_scan;
 pub mod merge;

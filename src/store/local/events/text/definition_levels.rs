@@ -9,12 +9,12 @@ use super::packed_ints;
 
 /// The definition levels of a page's rows.
 #[derive(Debug)]
-pub struct Levels {
+pub struct DefinitionLevels {
     valid: BooleanBufferBuilder,
     nulls: usize,
 }
 
-impl Levels {
+impl DefinitionLevels {
     pub fn new() -> Self {
         Self { valid: BooleanBufferBuilder::new(0), nulls: 0 }
     }
@@ -37,13 +37,13 @@ impl Levels {
     }
 
     /// Appends the levels to `page`. They are the first part of its body.
-    pub fn write(&self, page: &mut Vec<u8>) {
+    pub fn append_to(&self, page: &mut Vec<u8>) {
         let (start, rows) = (page.len(), self.rows());
         page.extend_from_slice(&[0; size_of::<u32>()]);
         match self.nulls {
-            0 => packed_ints::repeated(1, rows, page),
-            nulls if nulls == rows => packed_ints::repeated(0, rows, page),
-            _ => packed_ints::bits(self.valid.as_slice(), rows, page),
+            0 => packed_ints::push_repeated(1, rows, page),
+            nulls if nulls == rows => packed_ints::push_repeated(0, rows, page),
+            _ => packed_ints::push_bits(self.valid.as_slice(), rows, page),
         }
         let length = (page.len() - start - size_of::<u32>()) as u32;
         page[start..start + size_of::<u32>()].copy_from_slice(&length.to_le_bytes());

@@ -12,61 +12,59 @@ use arrow_array::{Array, StringArray};
 
 use super::super::writer_settings::PAGE_BYTES;
 use super::packed_ints;
-use super::pages::Values;
-use super::texts;
-use crate::codec::short_bytes;
-use crate::codec::short_bytes::same;
+use super::pages::{PageValues, texts};
+use crate::codec::short_bytes::{self, same};
 
 /// The texts of a page.
 #[derive(Debug, Default)]
-pub struct Fronts<'a> {
+pub struct DeltaByteArray<'a> {
     /// The longest prefix that a text may omit, in bytes.
-    front: usize,
+    max_prefix: usize,
     /// By text, the length of its omitted prefix.
-    shared: Vec<u32>,
+    prefix_lens: Vec<u32>,
     /// By text, its length without the prefix.
-    lengths: Vec<u32>,
-    letters: Vec<u8>,
+    lens: Vec<u32>,
+    text: Vec<u8>,
     last: &'a [u8],
 }
 
-impl<'a> Fronts<'a> {
-    pub fn new(front: usize) -> Self {
-        Self { front, ..Self::default() }
+impl<'a> DeltaByteArray<'a> {
+    pub fn new(max_prefix: usize) -> Self {
+        Self { max_prefix, ..Self::default() }
     }
 
     pub fn push(&mut self, text: &'a [u8]) {
-        let shared = common_front(self.last, text, self.front);
+        let prefix = common_prefix(self.last, text, self.max_prefix);
         self.last = text;
-        self.shared.push(shared as u32);
-        self.lengths.push((text.len() - shared) as u32);
-        self.letters.extend_from_slice(&text[shared..]);
+        self.prefix_lens.push(prefix as u32);
+        self.lens.push((text.len() - prefix) as u32);
+        self.text.extend_from_slice(&text[prefix..]);
     }
 
-    /// Adds `rows`, none of which is null: first all prefix lengths, then the rest of the texts.
+    /// Adds `rows`, which have no nulls: first all prefix lengths, then the rest of the texts.
     fn extend(&mut self, array: &'a StringArray, rows: Range<usize>) {
-        let Self { front, shared, lengths, letters, last } = self;
+        let Self { max_prefix, prefix_lens, lens, text, last } = self;
         let (all, ends) = (array.value_data(), &array.value_offsets()[rows.start..=rows.end]);
-        if *front == 0 {
-            shared.resize(shared.len() + rows.len(), 0);
-            lengths.extend(ends.array_windows().map(|[start, end]| (end - start) as u32));
-            letters.extend_from_slice(&all[ends[0] as usize..ends[rows.len()] as usize]);
+        if *max_prefix == 0 {
+            prefix_lens.resize(prefix_lens.len() + rows.len(), 0);
+            lens.extend(ends.array_windows().map(|[start, end]| (end - start) as u32));
+            text.extend_from_slice(&all[ends[0] as usize..ends[rows.len()] as usize]);
             return;
         }
-        let begin = shared.len();
-        shared.extend(ends.array_windows().map(|[start, end]| {
+        let begin = prefix_lens.len();
+        prefix_lens.extend(ends.array_windows().map(|[start, end]| {
             let before = std::mem::replace(last, &all[*start as usize..*end as usize]);
-            common_front(before, last, *front) as u32
+            common_prefix(before, last, *max_prefix) as u32
         }));
-        let texts = || ends.array_windows().zip(&shared[begin..]);
-        lengths.extend(texts().map(|([start, end], shared)| (end - start) as u32 - shared));
-        for ([start, end], shared) in texts() {
-            short_bytes::push(letters, all, (*start as usize + *shared as usize)..*end as usize);
+        let texts = || ends.array_windows().zip(&prefix_lens[begin..]);
+        lens.extend(texts().map(|([start, end], prefix)| (end - start) as u32 - prefix));
+        for ([start, end], prefix) in texts() {
+            short_bytes::push(text, all, (*start as usize + *prefix as usize)..*end as usize);
         }
     }
 }
 
-impl<'a> Values<'a> for Fronts<'a> {
+impl<'a> PageValues<'a> for DeltaByteArray<'a> {
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>) {
         match array.null_count() {
             0 => self.extend(array, rows),
@@ -75,31 +73,31 @@ impl<'a> Values<'a> for Fronts<'a> {
     }
 
     fn room(&self) -> usize {
-        PAGE_BYTES.saturating_sub(self.letters.len())
+        PAGE_BYTES.saturating_sub(self.text.len())
     }
 
-    fn write(&self, head: &mut Vec<u8>) {
-        packed_ints::binary_packed(&self.shared, head);
-        packed_ints::binary_packed(&self.lengths, head);
+    fn write_numbers(&self, head: &mut Vec<u8>) {
+        packed_ints::push_delta_packed(&self.prefix_lens, head);
+        packed_ints::push_delta_packed(&self.lens, head);
     }
 
-    fn letters(&self) -> &[u8] {
-        &self.letters
+    fn text(&self) -> &[u8] {
+        &self.text
     }
 
-    fn clear(&mut self) {
-        self.shared.clear();
-        self.lengths.clear();
-        self.letters.clear();
+    fn clear_page(&mut self) {
+        self.prefix_lens.clear();
+        self.lens.clear();
+        self.text.clear();
         self.last = &[];
     }
 }
 
-/// Returns the length of the common prefix of `one` and `other`, at most `front`.
+/// Returns the length of the common prefix of `one` and `other`, at most `max_prefix`.
 #[inline]
-pub fn common_front(one: &[u8], other: &[u8], front: usize) -> usize {
-    match (one.get(..front), other.get(..front)) {
-        (Some(one), Some(other)) if same(one, other) => front,
-        _ => one.iter().zip(other).take(front).take_while(|(one, other)| one == other).count(),
+pub fn common_prefix(one: &[u8], other: &[u8], max_prefix: usize) -> usize {
+    match (one.get(..max_prefix), other.get(..max_prefix)) {
+        (Some(one), Some(other)) if same(one, other) => max_prefix,
+        _ => one.iter().zip(other).take(max_prefix).take_while(|(one, other)| one == other).count(),
     }
 }

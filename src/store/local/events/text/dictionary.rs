@@ -7,11 +7,11 @@ use arrow_array::{Array, StringArray};
 use hashbrown::HashTable;
 
 use super::packed_ints;
-use super::pages::Values;
+use super::pages::PageValues;
 use crate::codec::short_bytes::same;
 
 /// The largest dictionary page, in bytes.
-const MOST_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 256 << 10;
 /// The size of the cache of recent texts, a power of two.
 const RECENT: usize = 4096;
 
@@ -42,31 +42,31 @@ impl<'a> Dictionary<'a> {
 
     /// Returns the index of `text` and adds it if it is new. `None` if the dictionary is full.
     #[inline]
-    pub fn place(&mut self, text: &'a [u8]) -> Option<u32> {
+    pub fn index_of(&mut self, text: &'a [u8]) -> Option<u32> {
         let slot = fingerprint(text) % RECENT;
         let recent = self.recent[slot];
         if self.texts.get(recent as usize).is_some_and(|known| same(known, text)) {
             return Some(recent);
         }
-        let place = self.look_up(text)?;
-        self.recent[slot] = place;
-        Some(place)
+        let index = self.find_or_insert(text)?;
+        self.recent[slot] = index;
+        Some(index)
     }
 
-    fn look_up(&mut self, text: &'a [u8]) -> Option<u32> {
+    fn find_or_insert(&mut self, text: &'a [u8]) -> Option<u32> {
         let Self { texts, table, hasher, .. } = self;
         let hash = hasher.hash_one(text);
-        if let Some(place) = table.find(hash, |place| texts[*place as usize] == text) {
-            return Some(*place);
+        if let Some(index) = table.find(hash, |index| texts[*index as usize] == text) {
+            return Some(*index);
         }
         self.bytes += size_of::<u32>() + text.len();
-        if self.bytes > MOST_BYTES {
+        if self.bytes > MAX_BYTES {
             return None;
         }
-        let place = texts.len() as u32;
+        let index = texts.len() as u32;
         texts.push(text);
-        table.insert_unique(hash, place, |place| hasher.hash_one(texts[*place as usize]));
-        Some(place)
+        table.insert_unique(hash, index, |index| hasher.hash_one(texts[*index as usize]));
+        Some(index)
     }
 
     pub fn len(&self) -> u32 {
@@ -86,23 +86,23 @@ impl<'a> Dictionary<'a> {
 
 /// Writes the dictionary indexes of a chunk's rows into pages.
 #[derive(Debug)]
-pub struct Places<'p> {
+pub struct DictionaryIndexes<'p> {
     /// The indexes that are not written yet.
-    left: &'p [u32],
+    rest: &'p [u32],
     /// How many of them belong to the current page.
     page: usize,
     width: u32,
 }
 
-impl<'p> Places<'p> {
-    /// `places` are indexes into `dictionary`, one for each row that has a text.
-    pub fn new(dictionary: &Dictionary<'_>, places: &'p [u32]) -> Self {
-        let width = packed_ints::width_of(dictionary.len().saturating_sub(1)).max(1);
-        Self { left: places, page: 0, width }
+impl<'p> DictionaryIndexes<'p> {
+    /// `indexes` are indexes into `dictionary`, one for each row that has a text.
+    pub fn new(dictionary: &Dictionary<'_>, indexes: &'p [u32]) -> Self {
+        let width = packed_ints::bit_width(dictionary.len().saturating_sub(1)).max(1);
+        Self { rest: indexes, page: 0, width }
     }
 }
 
-impl Values<'_> for Places<'_> {
+impl PageValues<'_> for DictionaryIndexes<'_> {
     fn add(&mut self, array: &StringArray, rows: Range<usize>) {
         let nulls = array.nulls().map(|nulls| nulls.slice(rows.start, rows.len()).null_count());
         self.page += rows.len() - nulls.unwrap_or(0);
@@ -113,17 +113,17 @@ impl Values<'_> for Places<'_> {
         usize::MAX
     }
 
-    fn write(&self, head: &mut Vec<u8>) {
+    fn write_numbers(&self, head: &mut Vec<u8>) {
         head.push(self.width as u8);
-        packed_ints::packed(&self.left[..self.page], self.width, head);
+        packed_ints::push_packed(&self.rest[..self.page], self.width, head);
     }
 
-    fn letters(&self) -> &[u8] {
+    fn text(&self) -> &[u8] {
         &[]
     }
 
-    fn clear(&mut self) {
-        (self.left, self.page) = (&self.left[self.page..], 0);
+    fn clear_page(&mut self) {
+        (self.rest, self.page) = (&self.rest[self.page..], 0);
     }
 }
 

@@ -5,33 +5,33 @@ use std::collections::HashSet;
 use parquet::errors::Result;
 
 use super::super::writer_settings::PAGE_BYTES;
-use super::compressor::{Compressor, Finder};
-use super::delta_byte_array::{Fronts, common_front};
-use super::pages::Values;
+use super::compressor::{Compressor, MatchFinder};
+use super::delta_byte_array::{DeltaByteArray, common_prefix};
+use super::pages::PageValues;
 
 /// In this many pairs of texts, all but one share the column's prefix.
-const PAIRS: usize = 64;
+const PAIRS_PER_EXCEPTION: usize = 64;
 /// A match finder that is faster than level 1 may compress worse than it: by one byte in this many.
-const MORE: usize = 16;
+const EXTRA_SHARE: usize = 16;
 
 /// The layout of a column's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum TextLayout {
     /// Each text once, and its index for each row.
     Dictionary,
     /// One text after another. Each omits the prefix that it shares with the one before, at most
-    /// `front` bytes.
-    Texts { front: usize },
+    /// `max_prefix` bytes.
+    DeltaByteArray { max_prefix: usize },
 }
 
 /// The encoding of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    pub layout: Layout,
-    pub finder: Finder,
+pub struct EncodingChoice {
+    pub layout: TextLayout,
+    pub finder: MatchFinder,
 }
 
-impl Choice {
+impl EncodingChoice {
     /// Chooses for a column that begins with `texts`.
     ///
     /// The layout is a dictionary if half of the texts are repeats. Otherwise the common prefix is
@@ -43,58 +43,58 @@ impl Choice {
     pub fn new<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> Result<Self> {
         let count = texts.clone().count();
         if texts.clone().collect::<HashSet<_>>().len() * 2 <= count {
-            return Ok(Self { layout: Layout::Dictionary, finder: Finder::Far });
+            return Ok(Self { layout: TextLayout::Dictionary, finder: MatchFinder::Far });
         }
-        let texts = page(texts);
-        let whole = letters(texts.clone(), 0);
-        let front = front(texts.clone());
-        let without = letters(texts, front);
-        let (front, chosen) = match without.len() * 3 <= whole.len() * 2 {
-            true => (front, &without),
+        let texts = take_page(texts);
+        let whole = page_text(texts.clone(), 0);
+        let prefix = column_prefix(texts.clone());
+        let shortened = page_text(texts, prefix);
+        let (max_prefix, chosen) = match shortened.len() * 3 <= whole.len() * 2 {
+            true => (prefix, &shortened),
             false => (0, &whole),
         };
-        let left = |finder, letters: &[u8]| -> Result<usize> {
-            Ok(Compressor::new(finder)?.compress(&[], letters)?.len())
+        let compressed_len = |finder, text: &[u8]| -> Result<usize> {
+            Ok(Compressor::new(finder)?.compress(&[], text)?.len())
         };
-        let most = left(Finder::Far, &whole)?;
-        let mut finder = Finder::Far;
-        for faster in [Finder::Nothing, Finder::Near] {
-            if left(faster, chosen)? <= most + most / MORE {
+        let level_1 = compressed_len(MatchFinder::Far, &whole)?;
+        let mut finder = MatchFinder::Far;
+        for faster in [MatchFinder::Nothing, MatchFinder::Near] {
+            if compressed_len(faster, chosen)? <= level_1 + level_1 / EXTRA_SHARE {
                 finder = faster;
                 break;
             }
         }
-        Ok(Self { layout: Layout::Texts { front }, finder })
+        Ok(Self { layout: TextLayout::DeltaByteArray { max_prefix }, finder })
     }
 }
 
 /// Returns as many of `texts` as a page holds. zstd finds no repeats across pages.
-fn page<'a>(
+fn take_page<'a>(
     texts: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
     let fits = |bytes: &mut usize, text: &'a [u8]| {
-        let begun = *bytes;
+        let before = *bytes;
         *bytes += text.len();
-        (begun < PAGE_BYTES).then_some(text)
+        (before < PAGE_BYTES).then_some(text)
     };
     texts.scan(0, fits)
 }
 
 /// Returns the bytes that a page holds of `texts`, without the lengths.
-fn letters<'a>(texts: impl Iterator<Item = &'a [u8]>, front: usize) -> Vec<u8> {
-    let mut fronts = Fronts::new(front);
-    texts.for_each(|text| fronts.push(text));
-    fronts.letters().to_vec()
+fn page_text<'a>(texts: impl Iterator<Item = &'a [u8]>, max_prefix: usize) -> Vec<u8> {
+    let mut page = DeltaByteArray::new(max_prefix);
+    texts.for_each(|text| page.push(text));
+    page.text().to_vec()
 }
 
 /// Returns the length of the prefix that nearly every text shares with the one before.
-fn front<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
+fn column_prefix<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
     let pairs = texts.clone().zip(texts.skip(1));
-    let mut fronts: Vec<_> =
-        pairs.map(|(one, other)| common_front(one, other, usize::MAX)).collect();
-    let rank = fronts.len() / PAIRS;
-    match fronts.is_empty() {
+    let mut prefixes: Vec<_> =
+        pairs.map(|(one, other)| common_prefix(one, other, usize::MAX)).collect();
+    let rank = prefixes.len() / PAIRS_PER_EXCEPTION;
+    match prefixes.is_empty() {
         true => 0,
-        false => *fronts.select_nth_unstable(rank).1,
+        false => *prefixes.select_nth_unstable(rank).1,
     }
 }

@@ -9,16 +9,14 @@
 //! rows. A chunk has one encoding.
 
 mod compressor;
-pub mod definition_levels;
-pub mod delta_byte_array;
+mod definition_levels;
+mod delta_byte_array;
 mod dictionary;
-pub mod encoding_choice;
-pub mod packed_ints;
-mod pages;
+mod encoding_choice;
+mod packed_ints;
+pub mod pages;
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
@@ -26,24 +24,23 @@ use parquet::basic::Encoding;
 use parquet::errors::Result;
 use parquet::schema::types::ColumnDescPtr;
 
-use self::delta_byte_array::Fronts;
-use self::dictionary::{Dictionary, Places};
-use self::encoding_choice::{Choice, Layout};
-use self::pages::Pages;
-pub use self::pages::TextChunk;
+use self::delta_byte_array::DeltaByteArray;
+use self::dictionary::{Dictionary, DictionaryIndexes};
+use self::encoding_choice::{EncodingChoice, TextLayout};
+use self::pages::{ChunkWriter, TextChunk, texts};
 
 /// Encodes the chunks of one text column.
 #[derive(Debug)]
 pub struct TextColumn {
     descr: ColumnDescPtr,
-    choice: Choice,
+    choice: EncodingChoice,
 }
 
 impl TextColumn {
     /// Chooses the encoding of the column `descr`, which begins with `sample`.
     pub fn new(descr: ColumnDescPtr, sample: &ArrayRef) -> Result<Self> {
         let sample = sample.as_string();
-        let choice = Choice::new(texts(sample, 0..sample.len()))?;
+        let choice = EncodingChoice::new(texts(sample, 0..sample.len()))?;
         Ok(Self { descr, choice })
     }
 
@@ -54,57 +51,51 @@ impl TextColumn {
     ) -> Result<TextChunk> {
         let arrays = arrays.map(|array| array.as_string::<i32>());
         match self.choice.layout {
-            Layout::Dictionary => match self.by_dictionary(arrays.clone())? {
+            TextLayout::Dictionary => match self.encode_dictionary(arrays.clone())? {
                 Some(chunk) => Ok(chunk),
-                None => self.by_fronts(arrays, 0),
+                None => self.encode_deltas(arrays, 0),
             },
-            Layout::Texts { front } => self.by_fronts(arrays, front),
+            TextLayout::DeltaByteArray { max_prefix } => self.encode_deltas(arrays, max_prefix),
         }
     }
 
     /// Returns `None` if there are too many texts for a dictionary.
-    fn by_dictionary<'a>(
+    fn encode_dictionary<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray> + Clone,
     ) -> Result<Option<TextChunk>> {
-        let (mut dictionary, mut places) = (Dictionary::new(), Vec::new());
+        let (mut dictionary, mut indexes) = (Dictionary::new(), Vec::new());
         for array in arrays.clone() {
-            places.reserve(array.len());
+            indexes.reserve(array.len());
             for text in texts(array, 0..array.len()) {
-                let Some(place) = dictionary.place(text) else { return Ok(None) };
-                places.push(place);
+                let Some(index) = dictionary.index_of(text) else { return Ok(None) };
+                indexes.push(index);
             }
         }
-        let mut pages = self.pages(Encoding::RLE_DICTIONARY, size_of_val(&*places) / 2)?;
-        pages.dictionary(dictionary.len(), &dictionary.page())?;
-        pages.fill(arrays, Places::new(&dictionary, &places))?;
-        pages.close().map(Some)
+        let mut chunk = self.begin_chunk(Encoding::RLE_DICTIONARY, size_of_val(&*indexes) / 2)?;
+        chunk.write_dictionary(dictionary.len(), &dictionary.page())?;
+        chunk.write_pages(arrays, DictionaryIndexes::new(&dictionary, &indexes))?;
+        chunk.close().map(Some)
     }
 
-    fn by_fronts<'a>(
+    fn encode_deltas<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray> + Clone,
-        front: usize,
+        max_prefix: usize,
     ) -> Result<TextChunk> {
-        let letters = |array: &StringArray| {
+        let text_bytes = |array: &StringArray| {
             let ends = array.value_offsets();
             (ends[array.len()] - ends[0]) as usize
         };
-        let mut pages =
-            self.pages(Encoding::DELTA_BYTE_ARRAY, arrays.clone().map(letters).sum::<usize>() / 3)?;
-        pages.fill(arrays, Fronts::new(front))?;
-        pages.close()
+        let mut chunk = self.begin_chunk(
+            Encoding::DELTA_BYTE_ARRAY,
+            arrays.clone().map(text_bytes).sum::<usize>() / 3,
+        )?;
+        chunk.write_pages(arrays, DeltaByteArray::new(max_prefix))?;
+        chunk.close()
     }
 
-    fn pages(&self, encoding: Encoding, bytes: usize) -> Result<Pages> {
-        Pages::new(&self.descr, encoding, self.choice.finder, bytes)
+    fn begin_chunk(&self, encoding: Encoding, bytes: usize) -> Result<ChunkWriter> {
+        ChunkWriter::new(&self.descr, encoding, self.choice.finder, bytes)
     }
-}
-
-/// Returns the texts of `rows`, without nulls.
-fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
-    let (offsets, letters, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
-    let rows = if array.null_count() == array.len() { 0..0 } else { rows };
-    let valid = rows.filter(move |row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
-    valid.map(move |row| &letters[offsets[row] as usize..offsets[row + 1] as usize])
 }

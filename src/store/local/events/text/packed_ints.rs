@@ -11,13 +11,13 @@ const BLOCK: usize = 128;
 const MINIBLOCK: usize = 32;
 
 /// Returns the number of bits of the integers up to `greatest`.
-pub fn width_of(greatest: u32) -> u32 {
+pub fn bit_width(greatest: u32) -> u32 {
     u32::BITS - greatest.leading_zeros()
 }
 
 /// Appends each of `values` in `width` bits, the least significant first. The last byte is filled
 /// with zeros.
-fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+fn push_bit_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let (mut bits, mut waiting) = (0_u64, 0);
     for value in values {
         bits |= u64::from(*value) << waiting;
@@ -32,63 +32,63 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
 }
 
 /// Appends a run of `count` times `value`, which has at most eight bits (RLE / bit-packed hybrid).
-pub fn repeated(value: u8, count: usize, out: &mut Vec<u8>) {
+pub fn push_repeated(value: u8, count: usize, out: &mut Vec<u8>) {
     push_number(out, (count as u64) << 1);
     out.push(value);
 }
 
 /// Appends a run of `count` values of one bit (RLE / bit-packed hybrid).
-pub fn bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
+pub fn push_bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
     push_number(out, (count.div_ceil(8) as u64) << 1 | 1);
     out.extend_from_slice(bits);
 }
 
 /// Appends a run of `values` of `width` bits, at least 1 (RLE / bit-packed hybrid).
-pub fn packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
+pub fn push_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let groups = values.len().div_ceil(8);
     push_number(out, (groups as u64) << 1 | 1);
     let whole = values.len() / 8 * 8;
-    pack(&values[..whole], width, out);
+    push_bit_packed(&values[..whole], width, out);
     let mut last = [0; 8];
     last[..values.len() - whole].copy_from_slice(&values[whole..]);
     if whole < values.len() {
-        pack(&last, width, out);
+        push_bit_packed(&last, width, out);
     }
 }
 
 /// Appends `values`, which are lengths below 2 GiB, in the encoding `DELTA_BINARY_PACKED`.
-pub fn binary_packed(values: &[u32], out: &mut Vec<u8>) {
+pub fn push_delta_packed(values: &[u32], out: &mut Vec<u8>) {
     push_number(out, BLOCK as u64);
     push_number(out, (BLOCK / MINIBLOCK) as u64);
     push_number(out, values.len() as u64);
     push_signed(out, values.first().copied().unwrap_or(0).into());
     for from in (0..values.len().saturating_sub(1)).step_by(BLOCK) {
-        block(&values[from..values.len().min(from + BLOCK + 1)], out);
+        push_block(&values[from..values.len().min(from + BLOCK + 1)], out);
     }
 }
 
 /// Appends a block of the deltas between `values`: at least one, at most [`BLOCK`].
-fn block(values: &[u32], out: &mut Vec<u8>) {
+fn push_block(values: &[u32], out: &mut Vec<u8>) {
     let count = values.len() - 1;
     let mut deltas = [0_i32; BLOCK];
     for ((delta, this), next) in deltas.iter_mut().zip(values).zip(&values[1..]) {
         // The values are below 2 GiB, so the delta fits.
         *delta = next.wrapping_sub(*this).cast_signed();
     }
-    let least = deltas[..count].iter().copied().min().unwrap_or(0);
-    push_signed(out, least.into());
+    let minimum = deltas[..count].iter().copied().min().unwrap_or(0);
+    push_signed(out, minimum.into());
     // The entries after the last delta stay zero.
-    let mut above = [0_u32; BLOCK];
-    for (above, delta) in above.iter_mut().zip(&deltas[..count]) {
-        *above = delta.wrapping_sub(least).cast_unsigned();
+    let mut offsets = [0_u32; BLOCK];
+    for (offset, delta) in offsets.iter_mut().zip(&deltas[..count]) {
+        *offset = delta.wrapping_sub(minimum).cast_unsigned();
     }
-    let width = |values: &[u32]| width_of(values.iter().fold(0, |all, value| all | value));
-    let miniblocks = || above.chunks_exact(MINIBLOCK);
+    let width = |values: &[u32]| bit_width(values.iter().fold(0, |all, value| all | value));
+    let miniblocks = || offsets.chunks_exact(MINIBLOCK);
     out.extend(miniblocks().map(|values| width(values) as u8));
     for values in miniblocks().take(count.div_ceil(MINIBLOCK)) {
         match width(values) {
             0 => {}
-            width => pack(values, width, out),
+            width => push_bit_packed(values, width, out),
         }
     }
 }

@@ -14,8 +14,8 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::super::writer_settings::PAGE_BYTES;
-use super::compressor::{Compressor, Finder, LEVEL};
-use super::definition_levels::Levels;
+use super::compressor::{Compressor, LEVEL, MatchFinder};
+use super::definition_levels::DefinitionLevels;
 
 /// A complete chunk, to be appended to a row group: its bytes and its metadata for the footer.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub struct TextChunk {
 /// that skips to a row must decode.
 const PAGE_ROWS: usize = 20_000;
 /// A page is full when it has room for fewer than this many bytes.
-const LEFT_BYTES: usize = PAGE_BYTES / 16;
+const MIN_ROOM: usize = PAGE_BYTES / 16;
 
 /// Collects the values of one data page after another.
-pub trait Values<'a> {
+pub trait PageValues<'a> {
     /// Adds the texts of `rows`.
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>);
 
@@ -39,17 +39,17 @@ pub trait Values<'a> {
     fn room(&self) -> usize;
 
     /// Appends the numbers of the page to `head`: lengths or dictionary indexes.
-    fn write(&self, head: &mut Vec<u8>);
+    fn write_numbers(&self, head: &mut Vec<u8>);
 
     /// Returns the text of the page, which follows the numbers.
-    fn letters(&self) -> &[u8];
+    fn text(&self) -> &[u8];
 
     /// Starts the next page.
-    fn clear(&mut self);
+    fn clear_page(&mut self);
 }
 
 /// Writes a chunk: the dictionary page if there is one, then data pages of one encoding.
-pub struct Pages {
+pub struct ChunkWriter {
     descr: ColumnDescPtr,
     written: TrackedWrite<Vec<u8>>,
     compressor: Compressor,
@@ -59,7 +59,7 @@ pub struct Pages {
     /// The offset of the dictionary page.
     dictionary: Option<i64>,
     /// The offset of the first data page.
-    first: Option<i64>,
+    first_data_page: Option<i64>,
     index: OffsetIndexBuilder,
     data_pages: i32,
     rows: u64,
@@ -67,13 +67,13 @@ pub struct Pages {
     uncompressed: usize,
 }
 
-impl Pages {
+impl ChunkWriter {
     /// Begins a chunk of the column `descr` with data pages of `encoding`. It will have about
     /// `bytes` bytes.
     pub fn new(
         descr: &ColumnDescPtr,
         encoding: Encoding,
-        finder: Finder,
+        finder: MatchFinder,
         bytes: usize,
     ) -> Result<Self> {
         Ok(Self {
@@ -83,7 +83,7 @@ impl Pages {
             head: Vec::new(),
             encoding,
             dictionary: None,
-            first: None,
+            first_data_page: None,
             index: OffsetIndexBuilder::new(),
             data_pages: 0,
             rows: 0,
@@ -93,58 +93,63 @@ impl Pages {
     }
 
     /// Writes the dictionary page `body` of `num_values` texts.
-    pub fn dictionary(&mut self, num_values: u32, body: &[u8]) -> Result<()> {
+    pub fn write_dictionary(&mut self, num_values: u32, body: &[u8]) -> Result<()> {
         let buf = self.compressor.compress(&[], body)?;
         let encoding = Encoding::PLAIN;
         let page = Page::DictionaryPage { buf, num_values, encoding, is_sorted: false };
-        let spec = self.write(page, body.len())?;
+        let spec = self.write_page(page, body.len())?;
         self.dictionary = Some(spec.offset as i64);
         Ok(())
     }
 
     /// Writes the data pages of `arrays`, which `values` encodes.
-    pub fn fill<'a>(
+    pub fn write_pages<'a>(
         &mut self,
         arrays: impl Iterator<Item = &'a StringArray>,
-        mut values: impl Values<'a>,
+        mut values: impl PageValues<'a>,
     ) -> Result<()> {
-        let mut levels = Levels::new();
+        let mut levels = DefinitionLevels::new();
         for array in arrays {
             let mut from = 0;
             while from < array.len() {
-                let to = from + fitting(array, from, PAGE_ROWS - levels.rows(), values.room());
+                let to = from
+                    + count_fitting_rows(array, from, PAGE_ROWS - levels.rows(), values.room());
                 // A page holds at least one text, however long.
                 let to = if levels.rows() == 0 { to.max(from + 1) } else { to };
                 levels.add(array, from..to);
                 values.add(array, from..to);
-                if to == from || levels.rows() == PAGE_ROWS || values.room() < LEFT_BYTES {
-                    self.data(&mut levels, &mut values)?;
+                if to == from || levels.rows() == PAGE_ROWS || values.room() < MIN_ROOM {
+                    self.write_data_page(&mut levels, &mut values)?;
                 }
                 from = to;
             }
         }
-        if levels.rows() > 0 { self.data(&mut levels, &mut values) } else { Ok(()) }
+        if levels.rows() > 0 { self.write_data_page(&mut levels, &mut values) } else { Ok(()) }
     }
 
-    fn data<'a>(&mut self, levels: &mut Levels, values: &mut impl Values<'a>) -> Result<()> {
+    fn write_data_page<'a>(
+        &mut self,
+        levels: &mut DefinitionLevels,
+        values: &mut impl PageValues<'a>,
+    ) -> Result<()> {
         let rows = levels.rows();
         self.head.clear();
         if self.descr.max_def_level() > 0 {
-            levels.write(&mut self.head);
+            levels.append_to(&mut self.head);
         }
-        *levels = Levels::new();
-        values.write(&mut self.head);
+        *levels = DefinitionLevels::new();
+        values.write_numbers(&mut self.head);
         let page = Page::DataPage {
-            buf: self.compressor.compress(&self.head, values.letters())?,
+            buf: self.compressor.compress(&self.head, values.text())?,
             num_values: rows as u32,
             encoding: self.encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let spec = self.write(page, self.head.len() + values.letters().len())?;
-        values.clear();
-        self.first.get_or_insert(spec.offset as i64);
+        let spec = self.write_page(page, self.head.len() + values.text().len())?;
+        values.clear_page();
+        self.first_data_page.get_or_insert(spec.offset as i64);
         self.index.append_offset_and_size(spec.offset as i64, spec.compressed_size as i32);
         self.index.append_row_count(rows as i64);
         self.data_pages += 1;
@@ -152,7 +157,7 @@ impl Pages {
         Ok(())
     }
 
-    fn write(&mut self, page: Page, uncompressed: usize) -> Result<PageWriteSpec> {
+    fn write_page(&mut self, page: Page, uncompressed: usize) -> Result<PageWriteSpec> {
         let page = CompressedPage::new(page, uncompressed);
         let spec = SerializedPageWriter::new(&mut self.written).write_page(page)?;
         self.compressed += spec.compressed_size;
@@ -181,7 +186,7 @@ impl Pages {
             .set_total_uncompressed_size(self.uncompressed as i64)
             .set_num_values(self.rows as i64)
             .set_dictionary_page_offset(self.dictionary)
-            .set_data_page_offset(self.first.unwrap_or(0))
+            .set_data_page_offset(self.first_data_page.unwrap_or(0))
             .build()?;
         let bytes = Bytes::from(self.written.into_inner()?);
         let close = ColumnCloseResult {
@@ -197,9 +202,17 @@ impl Pages {
 }
 
 /// Returns how many rows of `array` from `from` on fit into `bytes`, at most `rows`.
-fn fitting(array: &StringArray, from: usize, rows: usize, bytes: usize) -> usize {
+fn count_fitting_rows(array: &StringArray, from: usize, rows: usize, bytes: usize) -> usize {
     let offsets = &array.value_offsets()[from..];
     let ends = &offsets[1..=rows.min(offsets.len() - 1)];
     let start = offsets[0] as usize;
     ends.partition_point(|end| *end as usize - start <= bytes)
+}
+
+/// Returns the texts of `rows`, without nulls.
+pub fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
+    let (offsets, text, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
+    let rows = if array.null_count() == array.len() { 0..0 } else { rows };
+    let valid = rows.filter(move |row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
+    valid.map(move |row| &text[offsets[row] as usize..offsets[row + 1] as usize])
 }

@@ -16,13 +16,13 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::writer::SerializedFileWriter;
 use proptest::prelude::*;
 
-use super::compressor::Finder;
-use super::encoding_choice::{Choice, Layout};
-use super::pages::Values;
+use super::compressor::MatchFinder;
+use super::delta_byte_array::common_prefix;
+use super::pages::PageValues;
 use super::*;
 
 /// Writes a file of one column and returns it with its encodings.
-fn write(field: &Field, choice: Choice, arrays: &[ArrayRef]) -> (Bytes, Vec<Encoding>) {
+fn write(field: &Field, choice: EncodingChoice, arrays: &[ArrayRef]) -> (Bytes, Vec<Encoding>) {
     let schema = Schema::new(vec![field.clone()]);
     let schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
     let column = TextColumn { descr: schema.column(0), choice };
@@ -54,13 +54,14 @@ fn array<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(array.finish())
 }
 
-fn choices() -> impl Strategy<Value = Choice> {
+fn choices() -> impl Strategy<Value = EncodingChoice> {
     let layouts = prop_oneof![
-        Just(Layout::Dictionary),
-        (0_usize..10).prop_map(|front| Layout::Texts { front }),
+        Just(TextLayout::Dictionary),
+        (0_usize..10).prop_map(|max_prefix| TextLayout::DeltaByteArray { max_prefix }),
     ];
-    let finders = prop_oneof![Just(Finder::Nothing), Just(Finder::Near), Just(Finder::Far)];
-    (layouts, finders).prop_map(|(layout, finder)| Choice { layout, finder })
+    let finders =
+        prop_oneof![Just(MatchFinder::Nothing), Just(MatchFinder::Near), Just(MatchFinder::Far)];
+    (layouts, finders).prop_map(|(layout, finder)| EncodingChoice { layout, finder })
 }
 
 fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
@@ -77,7 +78,7 @@ fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
 
 proptest! {
     #[test]
-    fn every_text_is_read_as_it_was_written(
+    fn every_text_is_read_back(
         choice in choices(),
         parts in prop::collection::vec(texts(), 0..4),
         cut in 0_usize..3,
@@ -101,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn fronts_are_what_two_begin_with_alike(
+    fn common_prefix_counts_equal_first_bytes(
         one in "[ab]{0,40}",
         other in "[ab]{0,40}",
         at in 0_usize..40,
@@ -114,29 +115,30 @@ proptest! {
             [(one.as_bytes(), other.as_bytes()), (one.as_bytes(), &changed), (&changed, &changed)]
         {
             let alike = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-            prop_assert_eq!(delta_byte_array::common_front(one, other, at), alike.min(at));
-            prop_assert_eq!(delta_byte_array::common_front(one, other, usize::MAX), alike);
+            prop_assert_eq!(common_prefix(one, other, at), alike.min(at));
+            prop_assert_eq!(common_prefix(one, other, usize::MAX), alike);
         }
     }
 
     #[test]
-    fn an_array_s_texts_are_as_one_after_the_other(
+    fn arrays_and_single_texts_encode_alike(
         parts in prop::collection::vec(prop::collection::vec("(id_)?[0-9é]{0,40}", 0..20), 0..4),
-        front in 0_usize..10,
+        max_prefix in 0_usize..10,
     ) {
         let arrays: Vec<_> =
             parts.iter().map(|texts| array(texts.iter().map(|text| Some(text.as_str())))).collect();
-        let (mut at_once, mut one_by_one) = (Fronts::new(front), Fronts::new(front));
+        let new = || DeltaByteArray::new(max_prefix);
+        let (mut by_array, mut by_text) = (new(), new());
         for array in &arrays {
-            at_once.add(array.as_string(), 0..array.len());
-            texts_of(array).for_each(|text| one_by_one.push(text));
+            by_array.add(array.as_string(), 0..array.len());
+            texts_of(array).for_each(|text| by_text.push(text));
         }
-        let written = |fronts: &Fronts<'_>| {
+        let written = |page: &DeltaByteArray<'_>| {
             let mut head = Vec::new();
-            fronts.write(&mut head);
-            (head, fronts.letters().to_vec())
+            page.write_numbers(&mut head);
+            (head, page.text().to_vec())
         };
-        prop_assert_eq!(written(&at_once), written(&one_by_one));
+        prop_assert_eq!(written(&by_array), written(&by_text));
     }
 }
 
@@ -145,7 +147,7 @@ fn texts_of(array: &ArrayRef) -> impl Iterator<Item = &[u8]> {
 }
 
 #[test]
-fn pages_are_bounded_and_found() {
+fn pages_have_limits_and_can_be_skipped() {
     let of = |count: usize, text: &dyn Fn(usize) -> Option<String>| -> Vec<_> {
         (0..count).map(text).collect()
     };
@@ -153,17 +155,17 @@ fn pages_are_bounded_and_found() {
     let some = of(50_000, &|n| (n % 7 < 3).then(|| format!("{n}")));
     let few = of(50_000, &|n| (n % 7 < 6).then(|| format!("item {}", n * 7 % 100)));
     let wide = of(40, &|n| Some("é".repeat(n * 1000)));
-    let front = |front| Layout::Texts { front };
+    let delta = |max_prefix| TextLayout::DeltaByteArray { max_prefix };
     for (texts, layout, pages) in [
-        (&many, front(0), 11..=12),
-        (&many, front(7), 6..=6),
+        (&many, delta(0), 11..=12),
+        (&many, delta(7), 6..=6),
         // Too many texts for a dictionary: the chunk doesn't use it.
-        (&many, Layout::Dictionary, 11..=12),
-        (&some, front(0), 3..=3),
-        (&few, Layout::Dictionary, 3..=3),
-        (&wide, front(3), 20..=40),
+        (&many, TextLayout::Dictionary, 11..=12),
+        (&some, delta(0), 3..=3),
+        (&few, TextLayout::Dictionary, 3..=3),
+        (&wide, delta(3), 20..=40),
     ] {
-        let choice = Choice { layout, finder: Finder::Near };
+        let choice = EncodingChoice { layout, finder: MatchFinder::Near };
         let arrays: Vec<_> =
             texts.chunks(999).map(|texts| array(texts.iter().map(Option::as_deref))).collect();
         let (file, encodings) = write(&Field::new("t", DataType::Utf8, true), choice, &arrays);
@@ -188,30 +190,30 @@ fn pages_are_bounded_and_found() {
 }
 
 #[test]
-fn a_column_is_written_as_it_begins() {
+fn first_values_choose_the_encoding() {
     let choice = |text: &dyn Fn(usize) -> String| {
         let texts: Vec<_> = (0..2000).map(text).collect();
-        Choice::new(texts.iter().map(String::as_bytes)).unwrap()
+        EncodingChoice::new(texts.iter().map(String::as_bytes)).unwrap()
     };
     let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32;
-    let whole = Layout::Texts { front: 0 };
+    let whole = TextLayout::DeltaByteArray { max_prefix: 0 };
     for (text, layout, finder) in [
         (
             &(|n: usize| format!("name {}", n % 50)) as &dyn Fn(usize) -> String,
-            Layout::Dictionary,
-            Finder::Far,
+            TextLayout::Dictionary,
+            MatchFinder::Far,
         ),
         (
             &|n: usize| format!("cookie_{:07}", random(n) % 10_000_000),
-            Layout::Texts { front: 7 },
-            Finder::Nothing,
+            TextLayout::DeltaByteArray { max_prefix: 7 },
+            MatchFinder::Nothing,
         ),
-        (&|n: usize| format!("{}@acme.example", random(n)), whole, Finder::Near),
+        (&|n: usize| format!("{}@acme.example", random(n)), whole, MatchFinder::Near),
         // The repeats are far apart.
-        (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, Finder::Far),
+        (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, MatchFinder::Far),
     ] {
-        assert_eq!(choice(text), Choice { layout, finder }, "{}", text(1));
+        assert_eq!(choice(text), EncodingChoice { layout, finder }, "{}", text(1));
     }
-    let none = Choice::new(std::iter::empty()).unwrap();
-    assert_eq!(none.layout, Layout::Dictionary);
+    let none = EncodingChoice::new(std::iter::empty()).unwrap();
+    assert_eq!(none.layout, TextLayout::Dictionary);
 }

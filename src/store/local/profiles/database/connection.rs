@@ -23,12 +23,12 @@ const PAGE_BYTES: i64 = 16 << 10;
 
 /// A connection that ends its transaction and truncates the `-wal` file when it is dropped.
 #[derive(Debug)]
-pub struct Handle {
+pub struct WriteConnection {
     connection: Connection,
     is_new: bool,
 }
 
-impl Handle {
+impl WriteConnection {
     /// Opens the existing database at `path`, which other processes may use too.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         Ok(Self { connection: connect(path)?, is_new: false })
@@ -44,9 +44,9 @@ impl Handle {
         Ok(Self { connection, is_new: true })
     }
 
-    /// Rolls back an open transaction, then moves all pages into the database file and truncates the
-    /// `-wal` file. An aborted import may have written as much to it as a committed one.
-    fn rest(&self) -> rusqlite::Result<()> {
+    /// Rolls back an open transaction, then moves all pages into the database file and truncates
+    /// the `-wal` file. An aborted import may have written as much to it as a committed one.
+    fn clean_up(&self) -> rusqlite::Result<()> {
         if !self.is_autocommit() {
             self.execute_batch("ROLLBACK")?;
         }
@@ -56,7 +56,7 @@ impl Handle {
     }
 }
 
-impl Deref for Handle {
+impl Deref for WriteConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -64,12 +64,12 @@ impl Deref for Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for WriteConnection {
     fn drop(&mut self) {
         if self.is_new {
             return; // it has no log
         }
-        if let Err(error) = self.rest() {
+        if let Err(error) = self.clean_up() {
             // A commit is durable without it, and the next import tries again.
             let path = self.path().unwrap_or_default();
             tracing::debug!(%path, %error, "cannot truncate the write-ahead log");

@@ -1,25 +1,29 @@
 //! `profiles.db`: an account's profiles, their ids, and a checkpoint per committed import.
 //!
 //! The database is in WAL mode, so that readers see whole imports while one is being written. Its
-//! first import builds it under another name ([`unfinished`](super::unfinished)). A reader without
-//! write access to the folder needs the `-wal` and `-shm` files (sqlite.org/wal.html, "Read-Only
-//! Databases"). Therefore they stay when the database is closed, with the `-wal` file empty.
+//! first import builds it under another name ([`new_database`]). A reader without write access to
+//! the folder needs the `-wal` and `-shm` files (sqlite.org/wal.html, "Read-Only Databases").
+//! Therefore they stay when the database is closed, with the `-wal` file empty.
 //! Many rows are always read and written in the order of their keys.
 
-pub mod connection;
+mod connection;
 pub mod copy;
+mod id_table;
 pub mod new_database;
-pub mod rows;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
-use self::connection::{BUSY_TIMEOUT, Handle, connect, version};
-use self::new_database::Unfinished;
-use self::rows::{Profile, Profiles};
+use self::connection::{BUSY_TIMEOUT, WriteConnection, connect, version};
+use self::id_table::SqliteIdReader;
+use self::new_database::NewDatabase;
 use crate::import_id::ImportId;
-use crate::store::{Committed, Error};
+use crate::store::engine::CommitCounts;
+use crate::store::error::Error;
+use crate::store::profiles::identity::id_index::IdIndex;
+use crate::store::profiles::rows::{IdRows, Profile, Profiles};
+use crate::store::profiles::table::{ProfileTable, SCAN_FRACTION};
 
 /// The version of [`SCHEMA`], stored in `user_version`.
 const VERSION: i64 = 1;
@@ -47,9 +51,6 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// A table is scanned if at least one row in this many is needed.
-pub const SWEEP: i64 = 4;
-
 /// The numbers of rows that one statement may store, the largest that fits first.
 const ROWS: [usize; 3] = [128, 16, 1];
 
@@ -58,24 +59,23 @@ const ROWS: [usize; 3] = [128, 16, 1];
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    pub(super) connection: Handle,
+    connection: WriteConnection,
     /// Set while a new database is being built.
-    unfinished: Option<Unfinished>,
+    new: Option<NewDatabase>,
 }
 
 impl Database {
     /// Opens the database at `path`, or begins to build it, and begins the transaction. Waits ten
     /// seconds for another writer, then fails.
     pub fn begin(path: &Path) -> Result<Self, Error> {
-        let unfinished = Unfinished::begin(path, BUSY_TIMEOUT)?;
-        let failed = |source| Error::Profiles { operation: "begin", path: path.into(), source };
-        let connection = match &unfinished {
-            None => Handle::open(path),
-            Some(unfinished) => Handle::open_new(unfinished.path()),
+        let new = NewDatabase::begin(path, BUSY_TIMEOUT)?;
+        let connection = match &new {
+            None => WriteConnection::open(path),
+            Some(new) => WriteConnection::open_new(new.path()),
         };
-        let connection = connection.map_err(failed)?;
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-        let database = Self { path: path.to_owned(), connection, unfinished };
+        let connection = connection.map_err(Error::sqlite("begin", path))?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::sqlite("begin", path))?;
+        let database = Self { path: path.to_owned(), connection, new };
         // In a separate transaction. Another version may have created the file without tables.
         database.migrate()?;
         Ok(database)
@@ -83,53 +83,29 @@ impl Database {
 
     /// Returns the counts of `import` if an earlier run committed it to the database at `path`.
     /// Uses no transaction, so it does not wait for a running import.
-    pub fn peek(path: &Path, import: &ImportId) -> Result<Option<Committed>, Error> {
-        let failed =
-            |source| Error::Profiles { operation: "look up the import", path: path.into(), source };
-        let connection = connect(path).map_err(failed)?;
-        if version(&connection).map_err(failed)? == 0 {
-            Ok(None)
-        } else {
-            committed(&connection, import).map_err(failed)
+    pub fn read_commit_counts(
+        path: &Path,
+        import: &ImportId,
+    ) -> Result<Option<CommitCounts>, Error> {
+        let failed = || Error::sqlite("look up the import", path);
+        let connection = connect(path).map_err(failed())?;
+        match version(&connection).map_err(failed())? {
+            0 => Ok(None),
+            _ => commit_counts(&connection, import).map_err(failed()),
         }
     }
 
     /// Returns the counts of `import` if an earlier run committed it.
-    pub fn committed(&self, import: &ImportId) -> Result<Option<Committed>, Error> {
-        committed(&self.connection, import).map_err(self.failed("look up the import"))
+    pub fn commit_counts(&self, import: &ImportId) -> Result<Option<CommitCounts>, Error> {
+        commit_counts(&self.connection, import).map_err(self.error("look up the import"))
     }
 
-    /// Returns the greatest profile id in use, 0 if there is none.
-    pub fn last_profile(&self) -> Result<i64, Error> {
-        self.connection
-            .query_row("SELECT coalesce(max(id), 0) FROM profile", [], |row| row.get(0))
-            .map_err(self.failed("find the last profile"))
-    }
-
-    /// Loads the profiles of `ids`, which ascend, until their properties take `most` bytes. Returns
-    /// the profiles and the number of ids processed. Ids without a profile are skipped.
-    pub fn load(&self, ids: &[i64], most: usize) -> Result<(Profiles, usize), Error> {
-        let load = || {
-            let (mut found, mut passed) = (Profiles::default(), 0);
-            let width =
-                ids.last().zip(ids.first()).map_or(0, |(last, first)| last.abs_diff(*first));
-            let are_near = width / SWEEP as u64 <= ids.len() as u64;
-            for some in ids.chunks(if are_near { ids.len().max(1) } else { 1 }) {
-                passed += self.load_between(some, most, &mut found)?;
-                if found.text.len() >= most {
-                    break;
-                }
-            }
-            Ok((found, passed))
-        };
-        run(load).map_err(self.failed("load profiles"))
-    }
-
-    /// Does [`Self::load`] with one query from the first of `ids` to the last.
-    fn load_between(
+    /// Appends the profiles of `ids` to `found`, with one query from the first of `ids` to the
+    /// last, until `found` has `max_bytes`. Returns the number of ids processed.
+    fn load_range(
         &self,
         ids: &[i64],
-        most: usize,
+        max_bytes: usize,
         found: &mut Profiles,
     ) -> rusqlite::Result<usize> {
         let sql = "SELECT id, created_at, updated_at, properties FROM profile
@@ -144,9 +120,9 @@ impl Database {
             }
             if ids.get(passed) == Some(&id) {
                 found.text.push_str(row.get_ref(3)?.as_str()?);
-                found.end(id, row.get(1)?, row.get(2)?);
+                found.add(id, row.get(1)?, row.get(2)?);
                 passed += 1;
-                if found.text.len() >= most {
+                if found.text.len() >= max_bytes {
                     return Ok(passed);
                 }
             }
@@ -154,23 +130,10 @@ impl Database {
         Ok(ids.len())
     }
 
-    /// Inserts or replaces these profiles. Their ids ascend.
-    pub fn store(&self, profiles: &Profiles) -> Result<(), Error> {
-        let bind = |statement: &mut Statement<'_>, at: usize, profile: Profile<'_>| {
-            statement.raw_bind_parameter(at, profile.id)?;
-            statement.raw_bind_parameter(at + 1, profile.properties)?;
-            statement.raw_bind_parameter(at + 2, profile.created_at)?;
-            statement.raw_bind_parameter(at + 3, profile.updated_at)
-        };
-        let columns = "profile (id, properties, created_at, updated_at)";
-        self.replace_into(columns, "(?,?,?,?)", 4, profiles.iter(), bind)
-            .map_err(self.failed("store profiles"))
-    }
-
     /// Inserts or replaces `rows`. Each is written as `row` in SQL, with `width` values to bind. A
     /// statement takes one of [`ROWS`] rows: within a statement, SQLite moves from one key to the
     /// next without a search from the root.
-    pub(super) fn replace_into<T>(
+    fn replace_into<T>(
         &self,
         columns: &str,
         row: &str,
@@ -195,37 +158,13 @@ impl Database {
         Ok(())
     }
 
-    /// Adds a checkpoint for `import` and commits.
-    ///
-    /// # Errors
-    /// After an error the transaction may or may not be committed.
-    pub fn commit(self, import: &ImportId, committed: Committed) -> Result<(), Error> {
-        let commit = || {
-            self.connection.execute(
-                "INSERT INTO checkpoint (import, records, moved_ids) VALUES (?1, ?2, ?3)",
-                params![
-                    import.as_str(),
-                    committed.records.cast_signed(),
-                    committed.moved_ids.cast_signed()
-                ],
-            )?;
-            self.connection.execute_batch("COMMIT")
-        };
-        run(commit).map_err(self.failed("commit"))?;
-        self.publish()
-    }
-
     /// Moves a new database to its final name.
     fn publish(self) -> Result<(), Error> {
-        let Some(unfinished) = self.unfinished else { return Ok(()) };
+        let Some(new) = self.new else { return Ok(()) };
         let set = self.connection.pragma_update(None, "journal_mode", "wal");
-        set.map_err(|source| Error::Profiles {
-            operation: "commit",
-            path: self.path.clone(),
-            source,
-        })?;
+        set.map_err(Error::sqlite("commit", &self.path))?;
         drop(self.connection);
-        unfinished.publish(&self.path)?;
+        new.publish(&self.path)?;
         // Creates the -wal and -shm files.
         if let Err(error) = connect(&self.path).and_then(|connection| version(&connection)) {
             let path = self.path.display();
@@ -235,41 +174,107 @@ impl Database {
     }
 
     fn migrate(&self) -> Result<(), Error> {
-        let found = version(&self.connection).map_err(self.failed("read the version"))?;
+        let found = version(&self.connection).map_err(self.error("read the version"))?;
         match found {
             VERSION => Ok(()),
             0 => self
                 .connection
                 .execute_batch(&format!("{SCHEMA} COMMIT; BEGIN IMMEDIATE;"))
-                .map_err(self.failed("create tables")),
+                .map_err(self.error("create tables")),
             found => Err(Error::Newer { path: self.path.clone(), found, known: VERSION }),
         }
     }
 
-    pub(super) fn failed(
-        &self,
-        operation: &'static str,
-    ) -> impl FnOnce(rusqlite::Error) -> Error + use<'_> {
-        move |source| Error::Profiles { operation, path: self.path.clone(), source }
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn error(&self, operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+        Error::sqlite(operation, &self.path)
     }
 }
 
-fn committed(connection: &Connection, import: &ImportId) -> rusqlite::Result<Option<Committed>> {
+impl ProfileTable for Database {
+    type IdReader = SqliteIdReader;
+
+    fn last_profile(&self) -> Result<i64, Error> {
+        self.connection
+            .query_row("SELECT coalesce(max(id), 0) FROM profile", [], |row| row.get(0))
+            .map_err(self.error("find the last profile"))
+    }
+
+    fn count_ids(&self) -> Result<usize, Error> {
+        self.connection
+            .query_row("SELECT count(*) FROM identity", [], |row| row.get::<_, i64>(0))
+            .map(|count| count as usize)
+            .map_err(self.error("count ids"))
+    }
+
+    fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error> {
+        id_table::find_profiles(&self.connection, ids, scan).map_err(self.error("look up ids"))
+    }
+
+    fn id_reader(&self) -> SqliteIdReader {
+        SqliteIdReader::new(&self.path)
+    }
+
+    fn load_profiles(&self, ids: &[i64], max_bytes: usize) -> Result<(Profiles, usize), Error> {
+        let (mut found, mut passed) = (Profiles::default(), 0);
+        let width = ids.last().zip(ids.first()).map_or(0, |(last, first)| last.abs_diff(*first));
+        let are_near = width / SCAN_FRACTION as u64 <= ids.len() as u64;
+        for range in ids.chunks(if are_near { ids.len().max(1) } else { 1 }) {
+            let loaded = self.load_range(range, max_bytes, &mut found);
+            passed += loaded.map_err(self.error("load profiles"))?;
+            if found.text.len() >= max_bytes {
+                break;
+            }
+        }
+        Ok((found, passed))
+    }
+
+    fn store_profiles(&self, profiles: &Profiles) -> Result<(), Error> {
+        let bind = |statement: &mut Statement<'_>, at: usize, profile: Profile<'_>| {
+            statement.raw_bind_parameter(at, profile.id)?;
+            statement.raw_bind_parameter(at + 1, profile.properties)?;
+            statement.raw_bind_parameter(at + 2, profile.created_at)?;
+            statement.raw_bind_parameter(at + 3, profile.updated_at)
+        };
+        let columns = "profile (id, properties, created_at, updated_at)";
+        self.replace_into(columns, "(?,?,?,?)", 4, profiles.iter(), bind)
+            .map_err(self.error("store profiles"))
+    }
+
+    fn store_ids(&self, ids: &IdRows) -> Result<(), Error> {
+        let bind = |statement: &mut Statement<'_>, at: usize, (value, profile): (&str, i64)| {
+            statement.raw_bind_parameter(at, value)?;
+            statement.raw_bind_parameter(at + 1, profile)
+        };
+        let row = format!("('{}',?,?)", ids.kind.as_str());
+        self.replace_into("identity (kind, value, profile_id)", &row, 2, ids.iter(), bind)
+            .map_err(self.error("store ids"))
+    }
+
+    fn commit(self, import: &ImportId, counts: CommitCounts) -> Result<(), Error> {
+        let sql = "INSERT INTO checkpoint (import, records, moved_ids) VALUES (?1, ?2, ?3)";
+        let (records, moved_ids) = (counts.records.cast_signed(), counts.moved_ids.cast_signed());
+        self.connection
+            .execute(sql, params![import.as_str(), records, moved_ids])
+            .and_then(|_| self.connection.execute_batch("COMMIT"))
+            .map_err(self.error("commit"))?;
+        self.publish()
+    }
+
+    fn invalid_properties(&self, id: i64, source: serde_json::Error) -> Error {
+        Error::Properties { path: self.path.clone(), id, source }
+    }
+}
+
+fn commit_counts(
+    connection: &Connection,
+    import: &ImportId,
+) -> rusqlite::Result<Option<CommitCounts>> {
     let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
     let read = |row: &rusqlite::Row<'_>| {
         let count = |column| row.get(column).map(i64::cast_unsigned);
-        Ok(Committed { records: count(0)?, moved_ids: count(1)? })
+        Ok(CommitCounts { records: count(0)?, moved_ids: count(1)? })
     };
     connection.query_row(sql, [import.as_str()], read).optional()
-}
-
-/// Runs `work`. Fixes the error type for `?` in a closure.
-pub(super) fn run<T>(work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    work()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Builds a new `profiles.db` under another name, without a log, and renames it when it is complete.
+//! Builds a new `profiles.db` under another name, without a log, and renames it when it is
+//! complete.
 //!
 //! No reader opens it while it is built, so it needs no rollback and each page is written once. A
 //! failed build is removed, the leftovers of a crash by the next import. The lock of the account's
@@ -13,54 +14,56 @@ use rusqlite::ffi;
 
 use crate::files::durable;
 use crate::files::error::IoError;
-use crate::store::Error;
+use crate::store::error::Error;
 
 /// The interval at which a builder that waits for another tries again.
-const LOOK: Duration = Duration::from_millis(20);
+const RETRY: Duration = Duration::from_millis(20);
 
-/// The exclusive right to build a new database. Dropping it before [`Unfinished::publish`] removes
+/// The exclusive right to build a new database. Dropping it before [`NewDatabase::publish`] removes
 /// the files.
 #[derive(Debug)]
-pub struct Unfinished {
+pub struct NewDatabase {
     path: PathBuf,
     /// Locked while the value exists. The lock is not on the database itself, since SQLite's locks
     /// of a file are lost when the process closes any handle of it.
     _folder: File,
 }
 
-impl Unfinished {
+impl NewDatabase {
     /// Begins to build the database for `path`. `None` if it exists. Waits up to `patience` for
     /// another builder, then fails.
     pub fn begin(path: &Path, patience: Duration) -> Result<Option<Self>, Error> {
         let until = Instant::now() + patience;
         let folder = path.parent().unwrap_or(path);
-        let lock = File::open(folder).map_err(Error::io("open", folder))?;
+        let lock = File::open(folder).map_err(IoError::of("open", folder))?;
         loop {
             if path.exists() {
                 return Ok(None);
             }
             match lock.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(RETRY),
                 Err(TryLockError::WouldBlock) => return Err(busy(path)),
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", folder)(error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(IoError::of("lock", folder)(error).into());
+                }
             }
         }
         if path.exists() {
             return Ok(None);
         }
-        let unfinished = Self { path: name(path), _folder: lock };
-        unfinished.remove()?;
+        let new = Self { path: new_path(path), _folder: lock };
+        new.remove()?;
         // SQLite would create it with another mode.
-        drop(durable::create_file(&unfinished.path)?);
-        Ok(Some(unfinished))
+        drop(durable::create_file(&new.path)?);
+        Ok(Some(new))
     }
 
     /// Removes the leftovers of a crashed build of `path`, unless another builder is active.
-    pub fn clear(path: &Path) -> Result<(), Error> {
+    pub fn remove_leftovers(path: &Path) -> Result<(), IoError> {
         let lock = path.parent().and_then(|folder| File::open(folder).ok());
         match lock.filter(|lock| lock.try_lock().is_ok()) {
-            Some(lock) => Ok(Self { path: name(path), _folder: lock }.remove()?),
+            Some(lock) => Self { path: new_path(path), _folder: lock }.remove(),
             None => Ok(()),
         }
     }
@@ -74,8 +77,8 @@ impl Unfinished {
     ///
     /// # Errors
     /// After an error the database may or may not be at `path`.
-    pub fn publish(self, path: &Path) -> Result<(), Error> {
-        Ok(durable::publish(&self.path, path)?)
+    pub fn publish(self, path: &Path) -> Result<(), IoError> {
+        durable::publish(&self.path, path)
     }
 
     fn remove(&self) -> Result<(), IoError> {
@@ -84,7 +87,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for NewDatabase {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
             tracing::debug!(%error, "cannot remove an unfinished database, the next import will");
@@ -92,13 +95,13 @@ impl Drop for Unfinished {
     }
 }
 
-fn name(path: &Path) -> PathBuf {
+fn new_path(path: &Path) -> PathBuf {
     path.with_file_name(".profiles-unfinished.db")
 }
 
 fn busy(path: &Path) -> Error {
     let source = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
-    Error::Profiles { operation: "begin", path: path.into(), source }
+    Error::sqlite("begin", path)(source)
 }
 
 #[cfg(test)]
@@ -108,16 +111,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_builds_and_the_others_wait_or_find_it() {
+    fn other_builders_wait_for_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profiles.db");
-        let first = Unfinished::begin(&path, Duration::ZERO).unwrap().unwrap();
-        assert!(Unfinished::begin(&path, LOOK).is_err());
-        Unfinished::clear(&path).unwrap();
+        let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();
+        assert!(NewDatabase::begin(&path, RETRY).is_err());
+        NewDatabase::remove_leftovers(&path).unwrap();
         assert!(first.path().exists(), "another's is not cleared");
         let waiting = {
             let path = path.clone();
-            thread::spawn(move || Unfinished::begin(&path, Duration::from_secs(60)).unwrap())
+            thread::spawn(move || NewDatabase::begin(&path, Duration::from_secs(60)).unwrap())
         };
         fs::write(first.path(), "whole").unwrap();
         first.publish(&path).unwrap();
@@ -127,19 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_and_what_a_crash_left_is_removed() {
+    fn leftovers_of_a_build_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profiles.db");
         let names = || fs::read_dir(folder.path()).unwrap().count();
         for _ in 0..2 {
-            let unfinished = Unfinished::begin(&path, Duration::ZERO).unwrap().unwrap();
-            assert_eq!(fs::read(unfinished.path()).unwrap(), b"");
-            drop(unfinished);
+            let new = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();
+            assert_eq!(fs::read(new.path()).unwrap(), b"");
+            drop(new);
             assert_eq!(names(), 0);
-            fs::write(name(&path), "cut").unwrap();
-            fs::write(name(&path).with_extension("db-wal"), "cut").unwrap();
+            fs::write(new_path(&path), "cut").unwrap();
+            fs::write(new_path(&path).with_extension("db-wal"), "cut").unwrap();
         }
-        Unfinished::clear(&path).unwrap();
+        NewDatabase::remove_leftovers(&path).unwrap();
         assert_eq!(names(), 0);
     }
 }

@@ -1,13 +1,13 @@
 //! The files of a database after a commit and an abort, and files that it refuses.
 
-use super::super::database::connection::CACHE_KIB;
+use super::connection::CACHE_KIB;
 use super::*;
 
 fn store(database: &Database, id: i64, properties: &str) {
     let mut profiles = Profiles::default();
     profiles.text.push_str(properties);
-    profiles.end(id, 0, 0);
-    database.store(&profiles).unwrap();
+    profiles.add(id, 0, 0);
+    database.store_profiles(&profiles).unwrap();
 }
 
 fn wal_len(path: &Path) -> u64 {
@@ -30,7 +30,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const AT_REST: [&str; 3] = ["profiles.db", "profiles.db-shm", "profiles.db-wal"];
+const CLOSED: [&str; 3] = ["profiles.db", "profiles.db-shm", "profiles.db-wal"];
 
 #[test]
 fn a_new_database_appears_with_its_first_import() {
@@ -44,21 +44,21 @@ fn a_new_database_appears_with_its_first_import() {
     let database = Database::begin(&path).unwrap();
     fill(&database);
     let import = "sftp1-1".parse().unwrap();
-    let committed = Committed { records: 7, moved_ids: 0 };
-    database.commit(&import, committed).unwrap();
-    assert_eq!(names(folder.path()), AT_REST);
-    assert_eq!(Database::peek(&path, &import).unwrap(), Some(committed));
+    let counts = CommitCounts { records: 7, moved_ids: 0 };
+    database.commit(&import, counts).unwrap();
+    assert_eq!(names(folder.path()), CLOSED);
+    assert_eq!(Database::read_commit_counts(&path, &import).unwrap(), Some(counts));
     let found = Connection::open(&path).unwrap();
     let text = |sql| found.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
     assert_eq!([text("PRAGMA journal_mode"), text("PRAGMA integrity_check")], ["wal", "ok"]);
 }
 
 #[test]
-fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
+fn an_empty_wal_stays_after_commit_and_abort() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profiles.db");
     let commit = |database: Database, import: &str| {
-        database.commit(&import.parse().unwrap(), Committed::default()).unwrap();
+        database.commit(&import.parse().unwrap(), CommitCounts::default()).unwrap();
     };
     commit(Database::begin(&path).unwrap(), "sftp1-1");
     assert_eq!(wal_len(&path), 0);
@@ -71,17 +71,17 @@ fn an_empty_wal_stays_after_a_commit_and_after_an_abort() {
     assert_eq!(database.last_profile().unwrap(), 0);
     store(&database, 7, "{}");
     commit(database, "sftp1-2");
-    assert_eq!(names(folder.path()), AT_REST);
+    assert_eq!(names(folder.path()), CLOSED);
     assert_eq!(wal_len(&path), 0);
     assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);
 }
 
 #[test]
-fn a_newer_database_and_what_is_none_are_refused() {
+fn newer_and_invalid_databases_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profiles.db");
     let database = Database::begin(&path).unwrap();
-    database.commit(&"sftp1-1".parse().unwrap(), Committed::default()).unwrap();
+    database.commit(&"sftp1-1".parse().unwrap(), CommitCounts::default()).unwrap();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(Database::begin(&path), Err(Error::Newer { found: 99, .. })));
     std::fs::write(&path, "not a database".repeat(100)).unwrap();
@@ -89,7 +89,7 @@ fn a_newer_database_and_what_is_none_are_refused() {
 }
 
 #[test]
-fn profiles_are_loaded_until_they_are_many_bytes() {
+fn profiles_are_loaded_up_to_a_limit() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::begin(&folder.path().join("profiles.db")).unwrap();
     for id in [1, 3, 4, 900] {
@@ -98,7 +98,7 @@ fn profiles_are_loaded_until_they_are_many_bytes() {
     // Ids close to each other are read by one query, others one by one.
     for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
         let load = |most| {
-            let (found, passed) = database.load(&ids, most).unwrap();
+            let (found, passed) = database.load_profiles(&ids, most).unwrap();
             (found.iter().map(|profile| profile.id).collect::<Vec<_>>(), passed)
         };
         assert_eq!(load(0), (vec![1], 1));
@@ -107,6 +107,6 @@ fn profiles_are_loaded_until_they_are_many_bytes() {
         assert_eq!(load(30), (vec![1, 3, ids[3]], 4));
         assert_eq!(load(usize::MAX), (vec![1, 3, ids[3]], 4));
     }
-    let (none, passed) = database.load(&[], 0).unwrap();
+    let (none, passed) = database.load_profiles(&[], 0).unwrap();
     assert_eq!((none.iter().count(), passed), (0, 0));
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::json_object::rfc3339;
+use super::super::json_object::format_rfc3339;
 use super::*;
 use crate::manifest::PropertyType;
 
@@ -83,24 +83,28 @@ fn a_list_keeps_the_newest_hundred() {
 }
 
 #[test]
-fn what_no_change_touches_keeps_its_bytes() {
+fn unchanged_values_keep_their_bytes() {
     let before = r#"{"x":0.10000000000000000001,"p":1,"y":{"z":[1e400]},"é\u0001":null}"#;
     let change = Change { property: 0, operation: SET, value: Value::Integer(2) };
     let after = before.replace(r#""p":1"#, r#""p":2"#);
     let mut merger = merger(&["p", "unused"]);
     assert_eq!(merge(&mut merger, before, &[change]), after);
-    assert_eq!(merge(&mut merger, "{}", &[change]), r#"{"p":2}"#, "no trace of the profile before");
+    assert_eq!(
+        merge(&mut merger, "{}", &[change]),
+        r#"{"p":2}"#,
+        "the profile before has no effect"
+    );
 }
 
 #[test]
-fn a_removed_property_comes_back_last() {
+fn a_property_set_again_moves_to_the_end() {
     let change = |operation, value| Change { property: 0, operation, value };
     let changes = [change(DELETE, Value::None), change(SET, Value::Text("x"))];
     assert_eq!(merge(&mut merger(&["p"]), r#"{"p":1,"q":2}"#, &changes), r#"{"q":2,"p":"x"}"#);
 }
 
 #[test]
-fn what_is_not_an_object_is_an_error_and_leaves_no_trace() {
+fn invalid_json_is_an_error_without_effects() {
     let mut merger = merger(&["p"]);
     let change = Change { property: 0, operation: ADD, value: Value::Text("x") };
     for before in ["", "[]", "{", r#"{"p":["\ud800"]}"#] {
@@ -121,7 +125,7 @@ pub fn naive(profile: &mut Map<String, Json>, name: &str, change: Change<'_>) {
         Value::Integer(n) => json!(n),
         Value::Float(n) => json!(n),
         Value::Boolean(b) => json!(b),
-        Value::Date(seconds) => json!(rfc3339(seconds)),
+        Value::Date(seconds) => json!(format_rfc3339(seconds)),
     };
     let mut list: Vec<String> = match profile.get(name) {
         None => vec![],
@@ -169,7 +173,7 @@ fn value(operation: Operation, seed: u8, texts: &[String]) -> Value<'_> {
 
 proptest! {
     #[test]
-    fn agrees_with_the_naive_model_however_it_is_cut(
+    fn merging_agrees_with_the_naive_model(
         operations in prop::collection::vec(operations(), 0..400),
         texts in prop::collection::vec(any::<String>(), 1..120),
         cut in 1..50_usize,

@@ -18,11 +18,11 @@ pub struct Profile<'a> {
 pub struct Profiles {
     /// The properties of all profiles, concatenated.
     pub text: String,
-    rows: Vec<Row>,
+    rows: Vec<ProfileRow>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct ProfileRow {
     id: i64,
     end: usize,
     created_at: i64,
@@ -31,18 +31,18 @@ struct Row {
 
 impl Profiles {
     /// Adds a profile. Its properties are the text appended since the last one.
-    pub fn end(&mut self, id: i64, created_at: i64, updated_at: i64) {
-        self.rows.push(Row { id, end: self.text.len(), created_at, updated_at });
+    pub fn add(&mut self, id: i64, created_at: i64, updated_at: i64) {
+        self.rows.push(ProfileRow { id, end: self.text.len(), created_at, updated_at });
     }
 
     /// Removes the text appended since the last profile.
-    pub fn undo(&mut self) {
+    pub fn discard_text(&mut self) {
         self.text.truncate(self.rows.last().map_or(0, |row| row.end));
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Profile<'_>> {
         let mut start = 0;
-        self.rows.iter().map(move |&Row { id, end, created_at, updated_at }| {
+        self.rows.iter().map(move |&ProfileRow { id, end, created_at, updated_at }| {
             let properties = &self.text[start..end];
             start = end;
             Profile { id, properties, created_at, updated_at }
@@ -60,9 +60,9 @@ pub struct IdRows {
 }
 
 impl IdRows {
-    pub fn new<'a>(kind: IdKind, leads: impl Iterator<Item = (&'a str, i64)>) -> Self {
+    pub fn new<'a>(kind: IdKind, ids: impl Iterator<Item = (&'a str, i64)>) -> Self {
         let (mut text, mut rows) = (String::new(), Vec::new());
-        for (id, profile) in leads {
+        for (id, profile) in ids {
             text.push_str(id);
             rows.push((text.len(), profile));
         }
@@ -85,15 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_undone_profile_leaves_no_trace() {
+    fn discarded_text_has_no_effect() {
         let mut profiles = Profiles::default();
         profiles.text.push_str("{}");
-        profiles.undo();
+        profiles.discard_text();
         profiles.text.push_str(r#"{"p":1}"#);
-        profiles.end(7, 1, 2);
+        profiles.add(7, 1, 2);
         profiles.text.push('x');
-        profiles.undo();
-        profiles.end(8, 3, 4);
+        profiles.discard_text();
+        profiles.add(8, 3, 4);
         let found: Vec<_> = profiles.iter().collect();
         let seven = Profile { id: 7, properties: r#"{"p":1}"#, created_at: 1, updated_at: 2 };
         assert_eq!(found, [seven, Profile { id: 8, properties: "", created_at: 3, updated_at: 4 }]);

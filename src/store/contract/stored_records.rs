@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::make::*;
-use super::{Engine, SeenProfile};
+use super::harness::*;
 use crate::records::{Schema, Value};
 
-pub fn events_keep_their_order(engine: &Engine<'_>) {
+pub fn events_keep_their_order(engine: &TestEngine<'_>) {
     let schema = event_schema(&["long"]);
     // Enough for several row groups.
     let long = "x".repeat(400);
@@ -25,7 +24,7 @@ pub fn events_keep_their_order(engine: &Engine<'_>) {
     assert!(engine.events() == expected, "events are not in the order of their records");
 }
 
-pub fn a_wide_schema_is_kept(engine: &Engine<'_>) {
+pub fn a_wide_schema_is_stored(engine: &TestEngine<'_>) {
     let names: Vec<_> = (0..2000).map(|n| format!("property {n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let schema = event_schema(&names);
@@ -43,7 +42,7 @@ pub fn a_wide_schema_is_kept(engine: &Engine<'_>) {
     }
 }
 
-pub fn names_and_values_are_kept_as_they_are(engine: &Engine<'_>) {
+pub fn names_and_values_are_stored_unchanged(engine: &TestEngine<'_>) {
     // `records` gives column names that clash a suffix, ignoring case.
     let names = ["Price", "price_2", "Größe 😀", "a.b", "event_2", "with \"quotes\" and\nlines"];
     let schema = event_schema(&names);
@@ -69,7 +68,7 @@ pub fn names_and_values_are_kept_as_they_are(engine: &Engine<'_>) {
     assert_eq!(seen.ids, ["fbId:x' OR 1=1 --", "identity:é😀\0", "objectId:\u{1}"]);
 }
 
-pub fn profiles_merge_across_imports(engine: &Engine<'_>) {
+pub fn profiles_merge_across_imports(engine: &TestEngine<'_>) {
     let names = properties(&["Name", "Playlist"]);
     let batch = profiles(&names, &[(A, &[set(0, Value::Text("Jo")), add(1, "Rock")]), (A, &[])]);
     engine.run(1, &Schema::Profile(Arc::clone(&names)), vec![batch]);
@@ -78,7 +77,7 @@ pub fn profiles_merge_across_imports(engine: &Engine<'_>) {
     let first = profiles(&names, &[(A, &[add(0, "Pop"), set(1, Value::Text("Pune"))])]);
     let second = profiles(&names, &[(A, &[add(0, "Rock")])]);
     engine.run(2, &Schema::Profile(names), vec![first, second]);
-    let seen = SeenProfile {
+    let seen = StoredProfile {
         ids: vec!["identity:a".into()],
         properties: r#"{"Name":"Jo","Playlist":["Rock","Pop"],"City":"Pune"}"#.into(),
         created_at: 100,
@@ -87,7 +86,7 @@ pub fn profiles_merge_across_imports(engine: &Engine<'_>) {
     assert_eq!(engine.profiles(), [seen]);
 }
 
-pub fn profile_ids_move_to_the_strongest(engine: &Engine<'_>) {
+pub fn profile_ids_move_to_the_strongest(engine: &TestEngine<'_>) {
     let names = properties(&["n"]);
     let schema = Schema::Profile(Arc::clone(&names));
     let one: &[_] = &[set(0, Value::Integer(1))];
@@ -107,7 +106,7 @@ pub fn profile_ids_move_to_the_strongest(engine: &Engine<'_>) {
     );
 }
 
-pub fn many_batches_come_to_the_same_as_one(engine: &Engine<'_>) {
+pub fn many_batches_equal_one_batch(engine: &TestEngine<'_>) {
     let names = properties(&["Playlist"]);
     let schema = Schema::Profile(Arc::clone(&names));
     let texts: Vec<_> = (0..150).map(|n| n.to_string()).collect();

@@ -1,6 +1,7 @@
 //! Compares whole imports with a naive model: random ids, changes, windows and spills.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
 use rusqlite::OpenFlags;
@@ -42,7 +43,7 @@ impl Model {
     }
 
     /// Reads the database without the program.
-    fn stored(path: &std::path::Path) -> Self {
+    fn stored(path: &Path) -> Self {
         if !path.exists() {
             return Self::default();
         }
@@ -81,6 +82,23 @@ fn made((property, operation, seed): (usize, Operation, u8), text: &str) -> Chan
     Change { property, operation, value }
 }
 
+fn account_folder(data: &Path) -> AccountFolder {
+    let folder = AccountFolder::new(data, &"acme".parse().unwrap());
+    std::fs::create_dir(folder.path()).unwrap();
+    folder
+}
+
+fn begin_new(
+    folder: &AccountFolder,
+    import: &ImportId,
+    properties: &Arc<[Property]>,
+    limits: MergeLimits,
+) -> ProfilesWriter<Database> {
+    let database = Database::begin(&folder.profiles()).unwrap();
+    let spill_path = folder.profiles_spill();
+    ProfilesWriter::new(database, import, properties, spill_path, limits).unwrap()
+}
+
 fn properties() -> Arc<[Property]> {
     let kind = PropertyType::String;
     NAMES.iter().map(|name| Property { name: (*name).into(), kind }).collect()
@@ -109,14 +127,14 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
     prop::collection::vec((ids, -50..50_i64, changes), 0..60)
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = MergeLimits> {
     let small = |most: usize| prop_oneof![1..most, Just(1), Just(1_usize << 20)];
     (small(1500), small(20), small(600), small(900), 1..9_usize, 1..9_i64).prop_map(
-        |(ids, beside, staged, slice, chunk, profiles)| Limits {
+        |(ids, load_from, waiting, run, chunk, profiles)| MergeLimits {
             ids,
-            beside,
-            staged,
-            slice,
+            load_from,
+            waiting,
+            run,
             chunk,
             profiles,
         },
@@ -126,28 +144,24 @@ fn limits() -> impl Strategy<Value = Limits> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn agrees_with_the_naive_model_however_it_is_cut(
+    fn imports_agree_with_the_naive_model(
         imports in prop::collection::vec((records(), limits(), 1..20_usize), 1..4),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+        let folder = account_folder(folder.path());
         let properties = properties();
         let mut model = Model::default();
         for ((records, limits, cut), n) in imports.iter().zip(1..) {
             let import = ImportId::new("sftp1", n).unwrap();
-            let Begun::Now(mut writer) =
-                begin_within(*limits, &folder, &import, &properties).unwrap()
-            else {
-                panic!("{import} is new")
-            };
+            let mut writer = begin_new(&folder, &import, &properties, *limits);
             for records in records.chunks(*cut) {
-                writer.push(batch(&properties, records)).unwrap();
+                writer.push(Batch::Profiles(batch(&properties, records))).unwrap();
             }
             let before = Model::stored(&folder.profiles());
             prop_assert_eq!(&before, &model, "visible before its commit");
             let moved_ids = records.iter().map(|record| model.apply(record)).sum();
-            let expected = Committed { records: records.len() as u64, moved_ids };
-            prop_assert_eq!(writer.commit().unwrap(), expected);
+            let expected = CommitCounts { records: records.len() as u64, moved_ids };
+            prop_assert_eq!(Box::new(writer).commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
         }
         let mut names: Vec<_> = std::fs::read_dir(folder.path())
@@ -162,78 +176,63 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn agrees_with_the_naive_model_however_slowly_ids_are_read(
+    fn slow_id_loading_agrees_with_the_naive_model(
         first in records(),
         parts in prop::collection::vec((records(), any::<bool>()), 1..8),
         limits in limits(),
-        read in prop_oneof![1..6000_usize, Just(1 << 20)],
+        id_bytes in prop_oneof![1..6000_usize, Just(1 << 20)],
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+        let folder = account_folder(folder.path());
         let properties = properties();
         let mut model = Model::default();
         let imports = [1, 2].map(|n| ImportId::new("sftp1", n).unwrap());
-        let Begun::Now(mut writer) =
-            begin_within(Limits::default(), &folder, &imports[0], &properties).unwrap()
-        else {
-            panic!("it is new")
-        };
-        writer.push(batch(&properties, &first)).unwrap();
-        writer.commit().unwrap();
+        let mut writer = begin_new(&folder, &imports[0], &properties, MergeLimits::default());
+        writer.push(Batch::Profiles(batch(&properties, &first))).unwrap();
+        Box::new(writer).commit().unwrap();
         first.iter().for_each(|record| _ = model.apply(record));
         let database = Database::begin(&folder.profiles()).unwrap();
-        let last_profile = database.last_profile().unwrap();
-        let mut profiles = Profiles {
-            import: imports[1].clone(),
-            database,
-            merger: Merger::new(&properties),
-            window: Window::new(folder.profiles_scratch(), limits, last_profile),
-            committed: Committed::default(),
-        };
-        let mut expected = Committed::default();
+        let spill_path = folder.profiles_spill();
+        let mut merge =
+            ProfileMerge::new(database, &imports[1], &properties, spill_path, limits).unwrap();
+        let mut expected = CommitCounts::default();
         for (records, is_slow) in &parts {
             let batch = batch(&properties, records);
-            let Profiles { window, database, .. } = &mut profiles;
+            let ProfileMerge { window, table, .. } = &mut merge;
             match is_slow {
-                true => window.push_while_reading(&batch, database, read).unwrap(),
-                false => window.push(&batch, database).unwrap(),
+                true => window.push_while_loading(&batch, table, id_bytes).unwrap(),
+                false => window.push(&batch, table).unwrap(),
             }
-            if profiles.window.is_full() {
-                profiles.merge_window().unwrap();
+            if window.is_full() {
+                merge.merge_window().unwrap();
             }
             expected.records += records.len() as u64;
             expected.moved_ids += records.iter().map(|record| model.apply(record)).sum::<u64>();
         }
-        profiles.merge_window().unwrap();
-        prop_assert_eq!(profiles.committed, expected);
-        profiles.database.commit(&profiles.import, profiles.committed).unwrap();
-        drop((profiles.window, profiles.merger));
+        prop_assert_eq!(merge.commit().unwrap(), expected);
         prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
     }
 }
 
 #[test]
-fn an_import_given_up_while_ids_are_read_leaves_the_database_at_rest() {
+fn an_import_dropped_while_loading_leaves_no_log() {
     let folder = tempfile::tempdir().unwrap();
-    let folder = AccountFolder::new(folder.path(), &"acme".parse().unwrap());
+    let folder = account_folder(folder.path());
     let property = Property { name: "p".into(), kind: PropertyType::String };
     let properties: Arc<[_]> = [property].into();
-    let limits = Limits { beside: 1, ..Limits::default() };
+    let limits = MergeLimits { load_from: 1, ..MergeLimits::default() };
     let records: Vec<Record> =
         (0..200).map(|n| ([Some(n), None, None, None], 0, vec![(0, Operation::Set, n)])).collect();
     for n in 1..20 {
         let import = ImportId::new("sftp1", n).unwrap();
-        let Begun::Now(mut writer) = begin_within(limits, &folder, &import, &properties).unwrap()
-        else {
-            panic!("{import} is new")
-        };
-        writer.push(batch(&properties, &records)).unwrap();
+        let mut writer = begin_new(&folder, &import, &properties, limits);
+        writer.push(Batch::Profiles(batch(&properties, &records))).unwrap();
         if n == 1 {
-            writer.commit().unwrap();
+            Box::new(writer).commit().unwrap();
             continue;
         }
-        let piece = std::mem::take(&mut writer.piece);
-        writer.profiles.send(piece).unwrap();
+        let group = std::mem::take(&mut writer.group);
+        writer.merge.send(group).unwrap();
         drop(writer);
         let log = folder.profiles().with_extension("db-wal");
         assert_eq!(std::fs::metadata(log).unwrap().len(), 0);

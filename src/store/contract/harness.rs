@@ -1,5 +1,7 @@
-//! Short constructors of accounts, imports, schemas and batches for the contracts.
+//! What the contracts share: an engine with its reader, and short constructors of accounts,
+//! imports, schemas and batches.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{
@@ -13,6 +15,62 @@ use crate::manifest::PropertyType;
 use crate::records::{
     Batch, Change, EventSchema, Operation, ProfileBatch, Property, Schema, Value,
 };
+use crate::store::Store;
+use crate::store::engine::CommitCounts;
+
+/// Reads an engine's data without the engine.
+pub trait EngineReader {
+    /// Returns all visible events of an account, sorted by import id, in file order.
+    fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch>;
+    /// Returns all visible profiles of an account, sorted by profile id.
+    fn profiles(&self, data: &Path, account: &AccountId) -> Vec<StoredProfile>;
+    /// Lists the files in the account's folder that belong to no committed import.
+    fn leftovers(&self, data: &Path, account: &AccountId) -> Vec<String>;
+    /// Creates the leftovers of a crash during the writing of events.
+    fn crash(&self, data: &Path, account: &AccountId, import: &ImportId);
+}
+
+/// A profile as a [`EngineReader`] finds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredProfile {
+    /// `kind:value`, sorted.
+    pub ids: Vec<String>,
+    pub properties: String,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// An engine under test.
+pub struct TestEngine<'a> {
+    pub store: Store,
+    pub reader: &'a dyn EngineReader,
+    pub path: PathBuf,
+}
+
+impl TestEngine<'_> {
+    pub fn run(&self, n: i64, schema: &Schema, batches: Vec<Batch>) -> CommitCounts {
+        let mut writer = self.store.begin(&account(), &import(n), schema).unwrap();
+        batches.into_iter().for_each(|batch| writer.push(batch).unwrap());
+        writer.commit().unwrap()
+    }
+
+    pub fn events(&self) -> Vec<String> {
+        self.events_of(&account())
+    }
+
+    pub fn events_of(&self, account: &AccountId) -> Vec<String> {
+        let batches = self.reader.events(&self.path, account);
+        batches.iter().flat_map(|batch| strings(batch.column(0))).flatten().collect()
+    }
+
+    pub fn leftovers(&self) -> Vec<String> {
+        self.reader.leftovers(&self.path, &account())
+    }
+
+    pub fn profiles(&self) -> Vec<StoredProfile> {
+        self.reader.profiles(&self.path, &account())
+    }
+}
 
 pub fn account() -> AccountId {
     "TEST-ABC-123Z".parse().unwrap()

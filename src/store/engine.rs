@@ -1,0 +1,104 @@
+//! The face of the store: what every engine implements.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use super::error::Error;
+use crate::account::AccountId;
+use crate::import_id::ImportId;
+use crate::records::{Batch, Schema};
+
+/// The counts of a committed import. They never change after the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitCounts {
+    pub records: u64,
+    /// How often a record moved a profile id from another profile to its own.
+    pub moved_ids: u64,
+}
+
+/// Stores events and profiles.
+///
+/// Invariant: nothing of an import is visible before [`ImportWriter::commit`], everything is
+/// visible once it returns, and committing the same import again changes nothing.
+pub trait Engine: Debug + Send + Sync {
+    /// Begins `import`, or finds that an earlier run committed it ([`ImportWriter::is_committed`]).
+    /// Removes the leftovers of a crashed run of `import`.
+    ///
+    /// There is one writer per import and, for profiles, one per account at a time. A second one
+    /// waits up to ten seconds for the first, then fails.
+    fn begin(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+        schema: &Schema,
+    ) -> Result<Box<dyn ImportWriter>, Error>;
+
+    /// Returns the counts of `import`, `None` if no run committed it. The commit is durable when
+    /// this returns. Changes nothing else.
+    fn commit_counts(
+        &self,
+        account: &AccountId,
+        import: &ImportId,
+    ) -> Result<Option<CommitCounts>, Error>;
+
+    /// Removes the leftovers of a crashed run of `import`, for an import that will not begin again.
+    /// Committed records stay.
+    fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error>;
+
+    /// Lists the stored imports of all accounts, in no order. An import may be listed twice.
+    fn imports(&self) -> Result<Vec<ImportId>, Error>;
+
+    /// Copies the data of `account` into the new folder `to`. Events are copied by import, without
+    /// the imports for which `leave_out` is true. Profiles are a snapshot of all committed imports.
+    /// Returns whether the account has any data.
+    fn export(
+        &self,
+        account: &AccountId,
+        to: &Path,
+        leave_out: &dyn Fn(&ImportId) -> bool,
+    ) -> Result<bool, Error>;
+
+    /// Removes all data of `account`. No import of the account may be running. After an error, a
+    /// second call continues.
+    fn erase(&self, account: &AccountId) -> Result<(), Error>;
+}
+
+/// Writes one import. Dropping it before [`ImportWriter::commit`] discards the import.
+pub trait ImportWriter: Debug + Send {
+    /// Whether an earlier run committed this import. Then [`ImportWriter::push`] discards its
+    /// records, and [`ImportWriter::commit`] returns the earlier commit's counts.
+    fn is_committed(&self) -> bool {
+        false
+    }
+
+    /// Adds accepted records, in file order. They may be written later or on another thread.
+    ///
+    /// # Errors
+    /// The error may be that of an earlier batch. After an error the writer can only be dropped,
+    /// unless the batch's schema is not the import's ([`Error::Mismatch`]).
+    fn push(&mut self, batch: Batch) -> Result<(), Error>;
+
+    /// Makes all pushed records durable, and visible in one step.
+    ///
+    /// # Errors
+    /// After an error the import may or may not be committed: [`Engine::begin`] finds out.
+    fn commit(self: Box<Self>) -> Result<CommitCounts, Error>;
+}
+
+/// The writer of an import that an earlier run committed.
+#[derive(Debug)]
+pub struct CommittedImport(pub CommitCounts);
+
+impl ImportWriter for CommittedImport {
+    fn is_committed(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, _: Batch) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
+        Ok(self.0)
+    }
+}

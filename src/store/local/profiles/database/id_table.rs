@@ -1,0 +1,114 @@
+//! Reads the `identity` table: the profile of each id.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::connection::open_reader;
+use crate::records::IdKind;
+use crate::store::error::Error;
+use crate::store::profiles::identity::id_index::{IdIndex, KINDS_BY_NAME};
+use crate::store::profiles::identity::resolve::UNKNOWN;
+use crate::store::profiles::table::IdReader;
+
+/// The number of rows that are looked up in memory as one group.
+const GROUP: usize = 128;
+
+/// Reads the committed ids of the database at its path, each kind with a connection of its own.
+pub struct SqliteIdReader(PathBuf);
+
+impl SqliteIdReader {
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+}
+
+impl IdReader for SqliteIdReader {
+    fn read_ids(&self, kind: IdKind, take: impl FnMut(&str, i64) -> bool) -> Result<(), Error> {
+        let read = open_reader(&self.0).and_then(|connection| scan_ids(&connection, kind, take));
+        read.map_err(Error::sqlite("look up ids", &self.0))
+    }
+}
+
+/// Returns the profile of each id by its number, [`UNKNOWN`] for ids without a row. Scans the whole
+/// table, or looks up the ids one by one in the order of the table.
+pub fn find_profiles(
+    connection: &Connection,
+    ids: &IdIndex,
+    scan: bool,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut profiles = vec![UNKNOWN; ids.len()];
+    if !scan {
+        let sql = "SELECT profile_id FROM identity WHERE kind = ?1 AND value = ?2";
+        let mut statement = connection.prepare_cached(sql)?;
+        for number in KINDS_BY_NAME.iter().flat_map(|&kind| ids.in_key_order(kind)) {
+            let (kind, value) = ids.get(number);
+            let found = statement.query_row([kind.as_str(), value], |row| row.get(0)).optional()?;
+            profiles[number as usize] = found.unwrap_or(UNKNOWN);
+        }
+        return Ok(profiles);
+    }
+    let mut rows = IdRowGroup::default();
+    // Scans these kinds only, as a sysadmin may have added others.
+    for kind in KINDS_BY_NAME {
+        scan_ids(connection, kind, |id, profile| {
+            rows.push(kind, id, profile);
+            if rows.rows.len() == GROUP {
+                rows.write_to(ids, &mut profiles);
+            }
+            true
+        })?;
+    }
+    rows.write_to(ids, &mut profiles);
+    Ok(profiles)
+}
+
+/// Reads all ids of a kind with their profiles, in the order of the table, until `take` returns
+/// false.
+fn scan_ids(
+    connection: &Connection,
+    kind: IdKind,
+    mut take: impl FnMut(&str, i64) -> bool,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT value, profile_id FROM identity WHERE kind = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([kind.as_str()])?;
+    while let Some(row) = rows.next()? {
+        if !take(row.get_ref(0)?.as_str()?, row.get(1)?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Some rows of `identity`.
+#[derive(Default)]
+struct IdRowGroup {
+    text: String,
+    /// The kind of each id, the end of its text, and its profile.
+    rows: Vec<(IdKind, usize, i64)>,
+}
+
+impl IdRowGroup {
+    fn push(&mut self, kind: IdKind, value: &str, profile: i64) {
+        self.text.push_str(value);
+        self.rows.push((kind, self.text.len(), profile));
+    }
+
+    /// Writes the profiles of the ids that are in `ids` to `profiles`, then removes all rows.
+    fn write_to(&mut self, ids: &IdIndex, profiles: &mut [i64]) {
+        let mut start = 0;
+        let keys = self
+            .rows
+            .iter()
+            .map(|&(kind, end, _)| (kind, &self.text[std::mem::replace(&mut start, end)..end]));
+        let numbers = ids.find_all(&keys.collect::<Vec<_>>());
+        for (number, &(.., profile)) in numbers.into_iter().zip(&self.rows) {
+            if let Some(number) = number {
+                profiles[number as usize] = profile;
+            }
+        }
+        self.text.clear();
+        self.rows.clear();
+    }
+}

@@ -1,0 +1,130 @@
+//! Writes one import's profile changes: collects batches and merges them on another thread.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::batch::limits::MergeLimits;
+use super::batch::window::Window;
+use super::properties::merge::Merger;
+use super::table::ProfileTable;
+use crate::import_id::ImportId;
+use crate::records::{Batch, ProfileBatch, Property};
+use crate::store::background::{BackgroundWorker, Work};
+use crate::store::engine::{CommitCounts, ImportWriter};
+use crate::store::error::Error;
+
+/// The size of the batches handed to the merging thread, in bytes, about.
+const GROUP_BYTES: usize = 2 << 20;
+
+/// Writes one import's profile changes. They become visible with the commit.
+#[derive(Debug)]
+pub struct ProfilesWriter<T: ProfileTable> {
+    properties: Arc<[Property]>,
+    group: BatchGroup,
+    merge: BackgroundWorker<ProfileMerge<T>>,
+}
+
+/// Batches for the merging thread.
+#[derive(Debug, Default)]
+struct BatchGroup {
+    batches: Vec<ProfileBatch>,
+    bytes: usize,
+}
+
+/// Merges batches into the account's profiles.
+#[derive(Debug)]
+struct ProfileMerge<T> {
+    import: ImportId,
+    /// Must be dropped before the table, since its threads may be reading the database.
+    window: Window,
+    table: T,
+    merger: Merger,
+    counts: CommitCounts,
+}
+
+impl<T: ProfileTable> ProfilesWriter<T> {
+    /// Begins `import` in the transaction of `table`. `spill_path` is a name for a temporary file.
+    pub fn new(
+        table: T,
+        import: &ImportId,
+        properties: &Arc<[Property]>,
+        spill_path: PathBuf,
+        limits: MergeLimits,
+    ) -> Result<Self, Error> {
+        let merge = ProfileMerge::new(table, import, properties, spill_path, limits)?;
+        Ok(Self {
+            properties: Arc::clone(properties),
+            group: BatchGroup::default(),
+            merge: BackgroundWorker::new(merge),
+        })
+    }
+}
+
+impl<T: ProfileTable> ImportWriter for ProfilesWriter<T> {
+    /// Adds `batch`. A full group of batches is handed to the merging thread.
+    fn push(&mut self, batch: Batch) -> Result<(), Error> {
+        let Batch::Profiles(batch) = batch else { return Err(Error::Mismatch) };
+        if *batch.properties() != self.properties {
+            return Err(Error::Mismatch);
+        }
+        self.group.bytes += batch.bytes();
+        self.group.batches.push(batch);
+        if self.group.bytes < GROUP_BYTES {
+            return Ok(());
+        }
+        self.merge.send(std::mem::take(&mut self.group))
+    }
+
+    /// Merges the last window and commits the transaction.
+    fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
+        self.merge.finish(self.group)?.commit()
+    }
+}
+
+impl<T: ProfileTable> Work for ProfileMerge<T> {
+    type Piece = BatchGroup;
+
+    fn process(&mut self, group: BatchGroup) -> Result<(), Error> {
+        for batch in group.batches {
+            self.window.push(&batch, &self.table)?;
+            if self.window.is_full() {
+                self.merge_window()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: ProfileTable> ProfileMerge<T> {
+    fn new(
+        table: T,
+        import: &ImportId,
+        properties: &Arc<[Property]>,
+        spill_path: PathBuf,
+        limits: MergeLimits,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            import: import.clone(),
+            window: Window::new(spill_path, limits, table.last_profile()?),
+            table,
+            merger: Merger::new(properties),
+            counts: CommitCounts::default(),
+        })
+    }
+
+    fn commit(mut self) -> Result<CommitCounts, Error> {
+        self.merge_window()?;
+        self.table.commit(&self.import, self.counts)?;
+        Ok(self.counts)
+    }
+
+    fn merge_window(&mut self) -> Result<(), Error> {
+        let merged = self.window.merge(&self.table, &self.merger)?;
+        self.counts.records += merged.records;
+        self.counts.moved_ids += merged.moved_ids;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
