@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sftp_import::config::Config;
 use sftp_import::outbox::{
-    Attachments, Courier, Milestone, Recipients, Request, Secret, Sender, enqueue, message_id,
+    Attachments, AttemptRunner, Milestone, Recipients, Secret, WebhookRequest, WebhookSender,
+    enqueue, message_id,
 };
 use sftp_import::report::{
     Counts, DataType, Failure, FailureText, ImportState, Progress, RejectionCount, Report,
@@ -79,11 +80,17 @@ fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
             Ok::<_, sftp_import::outbox::Error>(())
         })
         .unwrap();
-    let courier = Courier::new(Arc::clone(&state), &config, Arc::new(NoFiles));
-    (1..=8).for_each(|delivery| courier.attempt(delivery).unwrap());
+    let runner = AttemptRunner::new(Arc::clone(&state), &config, Arc::new(NoFiles));
+    (1..=8).for_each(|delivery| runner.run(delivery).unwrap());
     let body = format!(r#"{{"type":"test","timestamp":"{at}","data":{{"account":"acme"}}}}"#);
     let (now, id, secrets) = (Timestamp::now(), message_id(), &secrets[..]);
-    Sender::new(&config.webhooks).send(&Request { url, secrets, id: &id, now, body: &body });
+    WebhookSender::new(&config.webhooks).send(&WebhookRequest {
+        url,
+        secrets,
+        id: &id,
+        now,
+        body: &body,
+    });
 }
 
 #[test]

@@ -6,28 +6,24 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::registry::{list, shown};
+use super::registry::{print_take_over, take_over_json};
 use crate::admission::{Admission, TakeOver, lacking};
 use crate::cli::actor::actor;
-use crate::cli::admission::refused;
-use crate::cli::{CliError, CliResult, Context, account, require_root};
+use crate::cli::context::{CliContext, CliError, CliResult, require_root};
 use crate::config::Config;
 use crate::import::Adopted;
 use crate::key::publish;
 use crate::provision;
 use crate::registry::{self, Registry};
-use crate::state::db::backup;
-use crate::state::db::backup::CopyError;
+use crate::state::db;
 use crate::state::{self, Alone, Before, NotAlone, Replaced};
 
-/// `sftp-import backup`
 #[derive(Debug, clap::Args)]
 pub struct BackupArguments {
     /// The file to write; it must not exist
     file: PathBuf,
 }
 
-/// `sftp-import restore`
 #[derive(Debug, clap::Args)]
 pub struct RestoreArguments {
     /// The file that `backup` wrote, or the copy that an upgrade made
@@ -38,10 +34,10 @@ pub struct RestoreArguments {
 }
 
 /// How long to wait for a daemon that is stopping.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Copies the state database and the registry.
-pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
+pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let file = &arguments.file;
@@ -49,27 +45,25 @@ pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
         Err(registry::Error::Missing(_)) => None,
         opened => Some(opened?),
     };
-    let copied = backup::backup(&config.paths.state_db(), file, |backup| {
-        Ok::<_, NotCopied>(registry::backup::write(registry.as_ref(), backup)?)
-    })
-    .map_err(|NotCopied(error)| error)?;
-    let (output, has_registry) = (context.output(), registry.is_some());
-    output.json(&json!({
-        "file": file, "bytes": copied.bytes, "schema": copied.schema, "registry": has_registry,
-    }))?;
-    let holds =
+    let copied = db::backup::backup(&config.paths.state_db(), file, |backup| {
+        Ok::<_, CliError>(registry::backup::write(registry.as_ref(), backup)?)
+    })?;
+    let has_registry = registry.is_some();
+    let content =
         if has_registry { "the state database and the registry" } else { "the state database" };
-    output.line(&format!(
-        "{} contains {holds}: {} bytes, schema {}, checked",
-        file.display(),
-        copied.bytes,
-        copied.schema
-    ))?;
+    let (name, bytes, schema) = (file.display(), copied.bytes, copied.schema);
+    let mut lines =
+        vec![format!("{name} contains {content}: {bytes} bytes, schema {schema}, checked")];
     if !has_registry {
-        output.line("this host has no registry, so the backup has none: sftp-import doctor")?;
+        lines.push(
+            "this host has no registry, so the backup has none: sftp-import doctor".to_owned(),
+        );
     }
-    output.line("it contains the webhooks' secrets: protect it like the original")?;
-    Ok(true)
+    lines.push("it contains the webhooks' secrets: protect it like the original".to_owned());
+    let value = json!({
+        "file": file, "bytes": bytes, "schema": schema, "registry": has_registry,
+    });
+    context.done(&value, lines)
 }
 
 /// Replaces the state database by a copy. The registry still decides who may log in: accounts and
@@ -78,25 +72,24 @@ pub fn run(arguments: &BackupArguments, context: &Context) -> CliResult {
 /// # Errors
 /// Nothing is changed if the daemon or another command is running, the file is not a valid state
 /// database of a known schema, or there is no registry and the file's keys were not accepted.
-pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
+pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
-    let _alone = Alone::take(&config.paths.state, PATIENCE).map_err(|error| match error {
+    let _lock = Alone::take(&config.paths.state, STOP_TIMEOUT).map_err(|error| match error {
         NotAlone::Running { .. } => CliError::new("the daemon is running; nothing is changed")
             .hint("systemctl stop sftp-importd"),
         error => error.into(),
     })?;
     let now = Timestamp::now();
-    let (backup, _) =
-        state::open_backup(&config.paths.state_db(), &arguments.file).map_err(hinted)?;
+    let (backup, _) = state::open_backup(&config.paths.state_db(), &arguments.file)?;
     let claims = registry::backup::read(&backup)?;
     drop(backup);
     let (found, taken) = lacking(&config, &actor(), claims)?;
     if found.is_none() && !arguments.accept_keys && !taken.is_empty() {
         context.output().json(&json!({
-            "file": arguments.file, "accepted": false, "notInRegistry": shown(&taken),
+            "file": arguments.file, "accepted": false, "notInRegistry": take_over_json(&taken),
         }))?;
-        list(&taken, false, context)?;
+        print_take_over(&taken, false, context)?;
         return Err(CliError::new("this host has no registry; nothing is changed").hint(
             format_args!(
                 "to let these log in: sftp-import restore {} --accept-keys",
@@ -105,24 +98,24 @@ pub fn restore(arguments: &RestoreArguments, context: &Context) -> CliResult {
         ));
     }
     // A provisioning command would have the state database open.
-    let held = provision::hold(&config).map_err(account::hinted)?;
+    let held = provision::hold(&config)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
     });
-    let replaced = replaced.map_err(hinted)?;
+    let replaced = replaced?;
     let registry = match found {
         Some(registry) if !arguments.accept_keys => registry,
         found => taken.accept(found, &config, &actor(), now)?,
     };
-    let adopted = go_on(context, config, &registry, &replaced.before, now)?;
+    let adopted = reconcile(context, config, &registry, &replaced.before, now)?;
     drop(held);
-    tell(arguments, &replaced, &adopted, &taken, context)?;
+    print(arguments, &replaced, &adopted, &taken, context)?;
     Ok(true)
 }
 
 /// Reconciles the restored database with the store, the spool, results/ and the registry.
-fn go_on(
-    context: &Context,
+fn reconcile(
+    context: &CliContext,
     config: Config,
     registry: &Registry,
     before: &Before,
@@ -133,16 +126,16 @@ fn go_on(
     let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
     publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
     let admission = Admission { config: &engine.config, registry };
-    admission.copy_all(&engine.state, now).map_err(|e| refused(e).hint(again))?;
+    admission.copy_all(&engine.state, now).map_err(|e| CliError::from(e).hint(again))?;
     Ok(adopted)
 }
 
-fn tell(
+fn print(
     arguments: &RestoreArguments,
     replaced: &Replaced,
     adopted: &Adopted,
     taken: &TakeOver,
-    context: &Context,
+    context: &CliContext,
 ) -> Result<(), CliError> {
     let output = context.output();
     let text = |imports: &[crate::import_id::ImportId]| {
@@ -152,7 +145,7 @@ fn tell(
     output.json(&json!({
         "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
         "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
-        "notInRegistry": shown(taken),
+        "notInRegistry": take_over_json(taken),
     }))?;
     output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
     if let Some(kept) = &replaced.kept {
@@ -168,7 +161,7 @@ fn tell(
             .line("  each has a partner's upload: see docs/data-care.md before they are removed")?;
     }
     if !taken.is_empty() || !taken.refused.is_empty() {
-        list(taken, arguments.accept_keys, context)?;
+        print_take_over(taken, arguments.accept_keys, context)?;
     }
     match (taken.is_empty(), arguments.accept_keys) {
         (true, _) => output.line("who can log in has not changed")?,
@@ -180,30 +173,4 @@ fn tell(
     }
     output.line("next: sftp-import provision; systemctl start sftp-importd")?;
     Ok(())
-}
-
-/// The error of a backup, with its hint.
-struct NotCopied(CliError);
-
-impl From<CopyError> for NotCopied {
-    fn from(error: CopyError) -> Self {
-        Self(hinted(error))
-    }
-}
-
-impl From<registry::Error> for NotCopied {
-    fn from(error: registry::Error) -> Self {
-        Self(error.into())
-    }
-}
-
-/// Adds the hint to a failure to copy.
-fn hinted(error: CopyError) -> CliError {
-    let hint = match &error {
-        CopyError::Exists(_) => Some("name a file that does not exist"),
-        CopyError::Damaged { .. } => Some("`sftp-import restore` an older backup"),
-        CopyError::InUse(_) => Some("wait for other sftp-import commands to end"),
-        _ => None,
-    };
-    CliError::from(error).hint_if(hint)
 }
