@@ -6,11 +6,11 @@ use hmac::{Hmac, Mac};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::account::Account;
-use crate::catchers::Mail;
-use crate::host::{Host, REPOSITORY, SOON};
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::catchers::Mail;
+use crate::support::host::{Host, REPOSITORY, SOON};
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::until;
 
 const NAME_MISSING: &str = "Event name is mandatory";
 

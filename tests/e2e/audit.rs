@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{Process, run, until};
-use crate::sftp_script::Script;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, run, until};
+use crate::support::sftp_script::Script;
 
 const CUT: &str = "the connection was lost before the client had closed ";
 const UNKNOWN: &str = "ended is not known";

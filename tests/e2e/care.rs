@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, text};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, text};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// Ends what runs beside a test, in a panic too: a scope waits for it.
 struct StopOnDrop<'a>(&'a AtomicBool);
@@ -145,7 +145,7 @@ fn an_account_is_erased_under_its_running_import() {
     assert!(!host.state().join("data").join(&account.id).exists());
     assert!(!host.accounts().join(&account.id).exists());
     until("the spool to be empty", SOON, || {
-        crate::outcome::spooled(&host).is_empty().then_some(())
+        crate::support::outcome::spooled(&host).is_empty().then_some(())
     });
     assert!(!account.can_log_in());
 

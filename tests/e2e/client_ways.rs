@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::catchers::PYTHON;
-use crate::host::{Host, REPOSITORY, text};
 use crate::kill::long;
-use crate::outcome::{names, spooled};
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::{Ran, run, run_with, until};
 use crate::slow_link::SlowLink;
+use crate::support::account::Account;
+use crate::support::catchers::PYTHON;
+use crate::support::host::{Host, REPOSITORY, text};
+use crate::support::outcome::{names, spooled};
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::{Ran, run, run_with, until};
 
 const ROUND_TRIP: Duration = Duration::from_secs(1);
 /// Accounts that upload at a time where the machine is the limit, not the link.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::account::Account;
-use crate::catchers::PYTHON;
-use crate::host::{Host, text};
-use crate::pair::Pair;
-use crate::process::run;
+use crate::support::account::Account;
+use crate::support::catchers::PYTHON;
+use crate::support::host::{Host, text};
+use crate::support::pair::Pair;
+use crate::support::process::run;
 
 /// A host, one account and one pair of three events.
 #[track_caller]

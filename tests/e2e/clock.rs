@@ -7,12 +7,12 @@
 
 use std::path::PathBuf;
 
-use crate::account::Account;
-use crate::catchers::PYTHON;
-use crate::host::{Host, REPOSITORY, SOON, set_mode, text};
 use crate::kill;
-use crate::pair::Pair;
-use crate::process::{Process, until};
+use crate::support::account::Account;
+use crate::support::catchers::PYTHON;
+use crate::support::host::{Host, REPOSITORY, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, until};
 
 /// Where Debian's package faketime has it.
 fn library() -> PathBuf {

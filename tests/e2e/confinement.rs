@@ -4,10 +4,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Host, SOON, free_port, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{Process, run, until};
-use crate::unix::changing_users;
+use crate::support::host::{Host, SOON, free_port, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, run, until};
+use crate::support::unix::changing_users;
 
 /// Each request is refused by the server, and the session lives on.
 #[test]
@@ -197,7 +197,7 @@ fn no_x11_forward() {
     args.extend(["-Y", "-o", "LogLevel=INFO"].map(String::from));
     args.extend(account.options());
     args.extend(["-p".into(), host.port.to_string(), account.login()]);
-    let ran = crate::process::run("/usr/bin/env", &args);
+    let ran = crate::support::process::run("/usr/bin/env", &args);
     assert!(ran.stderr.contains("X11 forwarding request failed"), "{ran:#?}");
 }
 
@@ -221,7 +221,7 @@ fn no_local_forward() {
     let read = std::io::Read::read(&mut stream, &mut [0; 1]);
     assert_eq!(read.unwrap_or(0), 0, "the channel is closed");
     assert!(target.accept().is_err(), "nobody reached the target");
-    let through_socks = crate::process::run(
+    let through_socks = crate::support::process::run(
         "/usr/bin/python3",
         &["-c", SOCKS, &dynamic.to_string(), to.rsplit(':').next().unwrap()],
     );

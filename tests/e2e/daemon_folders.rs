@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::host::{Host, SOON, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{Process, Ran, run, until};
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, Ran, run, until};
 
 const ACCOUNT: &str = "e2e-folders";
 const SECRET: &str = "of root's alone";

@@ -4,10 +4,10 @@
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
 
-use crate::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
-use crate::host::{Host, SOON, set_mode};
-use crate::process::{run, until};
-use crate::unix::changing_users;
+use crate::support::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
+use crate::support::host::{Host, SOON, set_mode};
+use crate::support::process::{run, until};
+use crate::support::unix::changing_users;
 
 #[test]
 fn a_whole_host_and_what_people_see() {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::findings::{Findings, arguments, examine, examine_under, expect_content};
-use crate::host::{Host, SOON, text};
-use crate::process::{run, until};
+use crate::support::findings::{Findings, arguments, examine, examine_under, expect_content};
+use crate::support::host::{Host, SOON, text};
+use crate::support::process::{run, until};
 
 /// Doctor's command line.
 fn doctor(host: &Host) -> String {

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::host::{Host, SOON};
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::until;
 
 /// The huge file's size before compression, and how many small ones there are: a thousand with
 /// SFTP_IMPORT_TEST_LONG, beside the largest file there may be.

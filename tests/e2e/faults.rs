@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::host::Host;
-use crate::injection::{Fault, Point, Tracer, spread};
 use crate::kill::{
     NO_SETTLE, Run, account, ends_well, long, of_lane, run_under, side_by_side, undisturbed,
 };
-use crate::outcome;
+use crate::support::host::Host;
+use crate::support::injection::{Fault, Point, Tracer, spread};
+use crate::support::outcome;
 
 /// How many points are tried by default; each takes some seconds, as what failed waits a little.
 const POINTS: usize = 60;
@@ -66,7 +66,7 @@ fn fail_at_each_point(lane: usize) -> Tried {
         ends_well(&account, &stem, point, &expected);
     }
     for database in ["state.db", &format!("data/{}/profiles.db", account.id)] {
-        let db = crate::host::open_read_only(&host.state().join(database));
+        let db = crate::support::host::open_read_only(&host.state().join(database));
         let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(sound, "ok", "{database}");
     }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::account::Account;
-use crate::host::{Host, REPOSITORY, SOON};
-use crate::process::{Ran, until};
-use crate::sftp_script::Script;
-use crate::unix::LIMITS_FILE;
+use crate::support::account::Account;
+use crate::support::host::{Host, REPOSITORY, SOON};
+use crate::support::process::{Ran, until};
+use crate::support::sftp_script::Script;
+use crate::support::unix::LIMITS_FILE;
 
 const SHIPPED: &str = "openssh/limits.d/50-sftp-import.conf";
 

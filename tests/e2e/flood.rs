@@ -1,8 +1,8 @@
 //! An account that fills its incoming: it is told, once, and others are served as ever.
 
-use crate::host::{Host, SOON};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// How many files: with SFTP_IMPORT_TEST_LONG a million.
 fn files() -> usize {

@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::account::Account;
-use crate::disk::Disk;
-use crate::host::{Host, SOON};
-use crate::outcome::{names, spooled};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::disk::Disk;
+use crate::support::host::{Host, SOON};
+use crate::support::outcome::{names, spooled};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// A file that takes all room but about `left` bytes; dropped, it gives it back.
 struct Filler(PathBuf);

@@ -4,9 +4,9 @@
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use crate::host::{Host, SOON};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 const IMPORTS: usize = 6;
 

@@ -9,9 +9,9 @@ use std::path::Path;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, text};
-use crate::pair::Pair;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, text};
+use crate::support::pair::Pair;
 
 fn impatient() -> Host {
     let host = Host::new("[pairing]\ndata-file-grace = \"0s\"\nmanifest-quiet-period = \"0s\"\n");

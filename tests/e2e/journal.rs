@@ -6,9 +6,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Host, SOON, set_mode};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::host::{Host, SOON, set_mode};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// Where journald listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const SOCKET: &str = "/run/systemd/journal/socket";

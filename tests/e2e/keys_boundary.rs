@@ -7,9 +7,9 @@ use std::path::Path;
 
 use nix::unistd::User;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, set_mode, text};
-use crate::process::{Process, Ran, run, until};
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::process::{Process, Ran, run, until};
 
 /// The key that [`forge`] puts into the keys.
 const FORGED: &str = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

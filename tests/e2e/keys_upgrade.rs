@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, User};
 
-use crate::host::{Host, set_mode, shipped, text};
-use crate::process::{Ran, run};
+use crate::support::host::{Host, set_mode, shipped, text};
+use crate::support::process::{Ran, run};
 
 fn helpers_group() -> u32 {
     Group::from_name("_sftp-import-keys").unwrap().unwrap().gid.as_raw()
@@ -189,8 +189,9 @@ fn a_first_installation_copies_nothing() {
 /// By this list `preinst` knows an earlier version.
 #[test]
 fn this_version_has_no_folder_where_earlier_ones_published() {
-    let read =
-        |file: &str| fs::read_to_string(Path::new(crate::host::REPOSITORY).join(file)).unwrap();
+    let read = |file: &str| {
+        fs::read_to_string(Path::new(crate::support::host::REPOSITORY).join(file)).unwrap()
+    };
     let preinst = read("packaging/debian/preinst");
     let old = preinst.lines().find_map(|line| line.strip_prefix("published=")).unwrap();
     assert!(!read(TMPFILES).contains(old), "{old}");

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::account::Account;
-use crate::host::{Host, SOON};
-use crate::injection::{Fault, Point, Tracer, spread};
-use crate::outcome::{self, Outcome, is_done, spooled};
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON};
+use crate::support::injection::{Fault, Point, Tracer, spread};
+use crate::support::outcome::{self, Outcome, is_done, spooled};
+use crate::support::process::until;
 
 /// Uploads that wait for the daemon are claimed at its start.
 pub const NO_SETTLE: &str = "[pairing]\nsettle = '0s'\n";

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::host::Host;
-use crate::pair::Pair;
+use crate::support::account::Account;
+use crate::support::host::Host;
+use crate::support::pair::Pair;
 
 const ACCOUNTS: usize = 10;
 const PAIRS_EACH: usize = 100;

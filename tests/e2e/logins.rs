@@ -1,10 +1,10 @@
 //! Who gets in and who doesn't. Every refusal is shown beside a login that works.
 
-use crate::account::Account;
-use crate::host::{Host, text};
-use crate::pair::Pair;
-use crate::process::run;
-use crate::unix::{changing_users, exists};
+use crate::support::account::Account;
+use crate::support::host::{Host, text};
+use crate::support::pair::Pair;
+use crate::support::process::run;
+use crate::support::unix::{changing_users, exists};
 
 /// sshd said no to the key: not a network error, not a session that failed.
 #[track_caller]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::host::{Host, REPOSITORY, text};
-use crate::pair::Pair;
-use crate::process::{Ran, run, until};
+use crate::support::account::Account;
+use crate::support::host::{Host, REPOSITORY, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Ran, run, until};
 
 /// An unoptimised program needs some seconds for so many.
 const MANY: usize = 2_500_000;

@@ -9,9 +9,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, SOON, free_port, text};
-use crate::pair::Pair;
-use crate::process::{run, run_with, until};
+use crate::support::host::{Host, SOON, free_port, text};
+use crate::support::pair::Pair;
+use crate::support::process::{run, run_with, until};
 
 /// The body that a GET of `path` gets, and its status line.
 fn get(mut stream: impl Read + Write, path: &str) -> (String, String) {

@@ -19,9 +19,9 @@ use rustix::net::{
 };
 use sftp_import::spool::opener;
 
-use crate::host::{Host, SOON, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{run, until};
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{run, until};
 
 const AS_DAEMON: [&str; 3] = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups"];
 /// CAP_DAC_READ_SEARCH is 2, CAP_LEASE is 28 (capabilities(7)).

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::account::Account;
-use crate::host::{Host, SOON};
-use crate::injection::{Fault, Point, Tracer};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON};
+use crate::support::injection::{Fault, Point, Tracer};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 /// Starts the daemon so that it is killed at its first `call` on `path`, and waits for that.
 fn crash_at(account: &Account<'_>, call: &str, path: &Path) {

@@ -5,9 +5,9 @@ use std::fs;
 
 use rusqlite::Connection;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, text};
-use crate::process::{Ran, run};
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, text};
+use crate::support::process::{Ran, run};
 
 /// The calls by which files become durable, or get and lose their names.
 const CALLS: [&str; 5] = ["fsync", "fdatasync", "rename", "renameat2", "unlink"];

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::host::Host;
-use crate::outcome::names;
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::until;
-use crate::sftp_script::Script;
+use crate::support::account::Account;
+use crate::support::host::Host;
+use crate::support::outcome::names;
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::until;
+use crate::support::sftp_script::Script;
 
 const PAIRS: usize = 8;
 const RECORDS: usize = 3;

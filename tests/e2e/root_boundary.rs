@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, text};
-use crate::process::{Process, run, until};
-use crate::unix::{changing_users, remove_user};
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, text};
+use crate::support::process::{Process, run, until};
+use crate::support::unix::{changing_users, remove_user};
 
 const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0uLqA0kQm4cT0l3wVxXGx9kq3v0m5c4n6Zq7Hk1F2d";
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::catchers::PYTHON;
-use crate::host::{Host, REPOSITORY, SOON, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{Process, Ran, run};
+use crate::support::account::Account;
+use crate::support::catchers::PYTHON;
+use crate::support::host::{Host, REPOSITORY, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, Ran, run};
 
 const HELPER: &str = "_sftp-import-keys";
 const PASSWORD: &str = "correct-horse-battery-staple";

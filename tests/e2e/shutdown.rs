@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, SOON};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 const RECORDS: usize = 400_000;
 

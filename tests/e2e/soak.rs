@@ -8,10 +8,10 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::account::Account;
-use crate::host::{Host, SOON};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 const ACCOUNTS: usize = 3;
 /// What a process's memory may differ by with the same work behind it: what the allocator keeps of

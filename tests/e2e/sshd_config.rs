@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::host::{Host, REPOSITORY, shipped, text};
-use crate::process::run;
+use crate::support::host::{Host, REPOSITORY, shipped, text};
+use crate::support::process::run;
 
 /// Tells the hosts of these tests apart: their accounts are Unix users of one machine.
 static SETUPS: AtomicU32 = AtomicU32::new(0);

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::host::{Host, SOON, text};
-use crate::outcome::{names, spooled};
-use crate::pair::Pair;
-use crate::process::{Ran, run, until};
+use crate::support::host::{Host, SOON, text};
+use crate::support::outcome::{names, spooled};
+use crate::support::pair::Pair;
+use crate::support::process::{Ran, run, until};
 
 type Break = fn(&Path);
 
@@ -111,7 +111,7 @@ fn put_back(good: &Path, database: &Path) {
     fs::copy(good, database).unwrap();
     let owner = run("chown", &["sftp-import:sftp-import", text(database)]);
     owner.ok();
-    crate::host::set_mode(database, 0o600);
+    crate::support::host::set_mode(database, 0o600);
 }
 
 /// A state database from a backup numbers imports again: those that the spool and the store have

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use sftp_import::config::Config;
 
-use crate::host::{REPOSITORY, text};
-use crate::process::run;
-use crate::unix::SYSUSERS;
+use crate::support::host::{REPOSITORY, text};
+use crate::support::process::run;
+use crate::support::unix::SYSUSERS;
 
 const UNIT: &str = include_str!("../../systemd/sftp-importd.service");
 
@@ -107,7 +107,7 @@ fn the_unit_hides_passwords_and_private_keys() {
 /// The test hosts start the daemon with what the unit gives it.
 #[test]
 fn the_test_hosts_give_the_same_capabilities() {
-    let harness = include_str!("host.rs");
+    let harness = include_str!("support/host.rs");
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
     }

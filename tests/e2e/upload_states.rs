@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::{Host, SOON};
-use crate::pair::{EVENTS_HEADER, Pair};
-use crate::process::until;
-use crate::sftp_script::Script;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::{EVENTS_HEADER, Pair};
+use crate::support::process::until;
+use crate::support::sftp_script::Script;
 
 const ROW: &str = "Purchased,1600000000,user@example.com,1.5,x\n";
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, set_mode, text};
-use crate::pair::Pair;
-use crate::process::{Process, run, until};
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, run, until};
 
 /// sftp sends the local file's mode: the daemon then owns a folder with a file it may not read.
 #[test]

@@ -4,9 +4,9 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::host::{Host, SOON, text};
-use crate::pair::Pair;
-use crate::process::{Process, until};
+use crate::support::host::{Host, SOON, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Process, until};
 
 /// `import watch` in the background; what it prints goes to a file.
 fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf) {

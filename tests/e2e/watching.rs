@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, SOON};
-use crate::pair::Pair;
-use crate::process::until;
+use crate::support::host::{Host, SOON};
+use crate::support::pair::Pair;
+use crate::support::process::until;
 
 const INOTIFY: &str = "[pairing]\nrescan-every = \"1d\"\n";
 const POLL: &str =

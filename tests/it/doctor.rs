@@ -29,6 +29,7 @@ fn every_check_is_told_of_and_no_other() {
 fn texts(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.is_file());
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
 }

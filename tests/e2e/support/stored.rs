@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use crate::account::Account;
-use crate::host::open_read_only;
+use crate::support::account::Account;
+use crate::support::host::open_read_only;
 
 impl Account<'_> {
     fn data(&self) -> PathBuf {

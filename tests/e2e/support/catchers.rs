@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::host::{REPOSITORY, text};
-use crate::process::{Process, run};
+use crate::support::host::{REPOSITORY, text};
+use crate::support::process::{Process, run};
 
 /// Debian's Python, which has Debian's aiosmtpd; another one on the PATH may not.
 pub const PYTHON: &str = "/usr/bin/python3";

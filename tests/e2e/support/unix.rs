@@ -8,8 +8,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::disk::unmount_below;
-use crate::process::run;
+use crate::support::disk::unmount_below;
+use crate::support::process::run;
 
 pub const SYSUSERS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sysusers.d/sftp-import.conf");

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::host::{Host, set_mode};
-use crate::pair::Pair;
+use crate::support::account::Account;
+use crate::support::host::{Host, set_mode};
+use crate::support::pair::Pair;
 
 const EVENTS: usize = 40;
 const PROFILES: usize = 10;

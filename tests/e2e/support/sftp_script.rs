@@ -1,9 +1,9 @@
 //! What a client can do that no command-line client does: a handle held open, a hole, a half write.
 
-use crate::account::Account;
-use crate::catchers::PYTHON;
-use crate::host::text;
-use crate::process::{Process, Ran, run};
+use crate::support::account::Account;
+use crate::support::catchers::PYTHON;
+use crate::support::host::text;
+use crate::support::process::{Process, Ran, run};
 
 /// Connects; `sftp` is the session, `wait(path)` waits until a file exists on this machine.
 const PRELUDE: &str = r#"

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 
-use crate::host::text;
-use crate::process::run;
+use crate::support::host::text;
+use crate::support::process::run;
 
 /// Large enough for a profile database's pages and an upload, small enough to be filled at once.
 const MEGABYTES: u64 = 32;

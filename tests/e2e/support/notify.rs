@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::host::set_mode;
+use crate::support::host::set_mode;
 
 /// The socket, and a thread that reads it until this is dropped.
 #[derive(Debug)]

@@ -14,12 +14,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::account::Account;
-use crate::catchers::Catchers;
-use crate::disk::Disk;
-use crate::notify::NotifySocket;
-use crate::process::{Process, Ran, run, until};
-use crate::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
+use crate::support::account::Account;
+use crate::support::catchers::Catchers;
+use crate::support::disk::Disk;
+use crate::support::notify::NotifySocket;
+use crate::support::process::{Process, Ran, run, until};
+use crate::support::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
 
 pub const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 /// How long anything that should happen at once may take on a loaded machine.
@@ -137,7 +137,7 @@ impl Host {
     }
 
     /// Adds an account with one key, by which it can log in. Mail goes to addresses at example.com,
-    /// as the manifests of [`crate::pair::Pair`] name them.
+    /// as the manifests of [`crate::support::pair::Pair`] name them.
     pub fn account<'h>(&'h self, id: &str) -> Account<'h> {
         self.cli(&["account", "add", id, "--recipient-domain", "example.com"]).ok();
         let account = Account::new(self, id);

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::host::{Host, SOON, set_mode, text};
-use crate::process::{Ran, run, until};
+use crate::support::account::Account;
+use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::process::{Ran, run, until};
 
 /// The options that make doctor look at this host's sshd.
 pub fn arguments(host: &Host) -> [String; 5] {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use nix::unistd::User;
 use serde_json::Value;
 
-use crate::host::{Host, SOON, text};
-use crate::pair::Pair;
-use crate::process::{Ran, run, run_with, until};
+use crate::support::host::{Host, SOON, text};
+use crate::support::pair::Pair;
+use crate::support::process::{Ran, run, run_with, until};
 
 /// See the module.
 #[derive(Debug)]

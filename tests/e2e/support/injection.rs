@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::account::Account;
-use crate::host::{Host, text};
+use crate::support::account::Account;
+use crate::support::host::{Host, text};
 
 /// Calls after which something is different on disk, or known to be there.
 pub const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,\

@@ -1,0 +1,15 @@
+//! What the end-to-end tests share: hosts, accounts, clients, catchers of mail and webhooks.
+
+pub mod account;
+pub mod catchers;
+pub mod disk;
+pub mod findings;
+pub mod host;
+pub mod injection;
+pub mod notify;
+pub mod outcome;
+pub mod pair;
+pub mod process;
+pub mod sftp_script;
+pub mod stored;
+pub mod unix;
