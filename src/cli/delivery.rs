@@ -134,7 +134,7 @@ struct DeliveryDetails {
 
 fn show(context: &CliContext, id: i64) -> CliResult {
     let details = context.open_state()?.read(|tx| {
-        let delivery = deliveries::find(tx, id)?.ok_or_else(|| unknown(id))?;
+        let delivery = deliveries::find(tx, id)?.ok_or_else(|| no_such_delivery(id))?;
         Ok::<_, CliError>(DeliveryDetails { delivery, log: deliveries::attempts(tx, id)? })
     })?;
     let DeliveryDetails { delivery, log } = &details;
@@ -158,7 +158,7 @@ fn show(context: &CliContext, id: i64) -> CliResult {
 fn retry(context: &CliContext, id: i64) -> CliResult {
     let at = Timestamp::now();
     let delivery = context.open_state()?.write(|tx| {
-        let delivery = deliveries::find(tx, id)?.ok_or_else(|| unknown(id))?;
+        let delivery = deliveries::find(tx, id)?.ok_or_else(|| no_such_delivery(id))?;
         deliveries::retry(tx, id, at)?;
         let account: Option<AccountId> = delivery.account.parse().ok();
         let import = delivery.import.as_ref().and_then(|import| import.parse().ok());
@@ -191,7 +191,7 @@ fn retry_failed(context: &CliContext, account: Option<AccountId>) -> CliResult {
     context.done(&json!({"ids": ids, "nextAttemptAt": at}), [line])
 }
 
-fn unknown(id: i64) -> CliError {
+fn no_such_delivery(id: i64) -> CliError {
     CliError::new(format_args!("there is no delivery {id}")).hint("sftp-import delivery list")
 }
 

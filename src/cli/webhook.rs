@@ -118,7 +118,7 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let state = context.state(&config)?;
     let target = state
         .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
-        .ok_or_else(|| unknown(endpoint))?;
+        .ok_or_else(|| no_such_endpoint(endpoint))?;
     drop(state); // a slow endpoint must not block other users of the database
     let (id, secrets) = (message_id(), signing_secrets(&target)?);
     let data = json!({"account": account.as_str()});
@@ -187,13 +187,13 @@ fn change(
 ) -> Result<(), CliError> {
     state.write(|tx| {
         if !change(tx)? {
-            return Err(unknown(endpoint));
+            return Err(no_such_endpoint(endpoint));
         }
         Ok(activity::log(tx, at, Some(&endpoint.account), None, action, &endpoint.name)?)
     })
 }
 
-fn unknown(EndpointArguments { account, name }: &EndpointArguments) -> CliError {
+fn no_such_endpoint(EndpointArguments { account, name }: &EndpointArguments) -> CliError {
     CliError::new(format_args!("{account} has no endpoint {name}"))
         .hint(format_args!("sftp-import webhook list {account}"))
 }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_lengthens_a_wait_up_to_a_day() {
+    fn retry_after_lengthens_waits_to_one_day() {
         let now = at("2026-01-01T00:00:00Z");
         for (seconds, expected) in [(1, 5), (60, 60), (10_000_000, 86_400)] {
             let asked = Some(Duration::from_secs(seconds));

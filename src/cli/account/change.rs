@@ -34,8 +34,8 @@ impl RecipientArguments {
         contact: Option<&str>,
         before: &RecipientRule,
     ) -> Result<Option<RecipientRule>, CliError> {
-        let addresses = checked_list(&self.recipient, checked_email)?;
-        let domains = checked_list(&self.recipient_domain, checked_domain)?;
+        let addresses = check_list(&self.recipient, check_email)?;
+        let domains = check_list(&self.recipient_domain, check_domain)?;
         if self.any_recipient {
             return Ok(Some(RecipientRule::Any));
         }
@@ -59,7 +59,7 @@ pub(super) fn add(
 ) -> CliResult {
     let config = context.config()?;
     let state = context.state(&config)?;
-    let email = email.map(checked_email).transpose()?;
+    let email = email.map(check_email).transpose()?;
     let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
     let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
     let registry = context.registry(&config)?;
@@ -79,7 +79,7 @@ pub(super) fn set(
 ) -> CliResult {
     let state = context.open_state()?;
     let contact = email.as_deref().filter(|text| !text.is_empty());
-    let contact = contact.map(checked_email).transpose()?;
+    let contact = contact.map(check_email).transpose()?;
     let endpoint = webhook.as_deref().filter(|name| !name.is_empty());
     let at = Timestamp::now();
     let account = state.write(|tx| {
@@ -102,7 +102,7 @@ pub(super) fn set(
 }
 
 /// Checks the values of an option, except empty ones; `None` if the option is not given.
-fn checked_list(
+fn check_list(
     texts: &[String],
     check: fn(&str) -> Result<String, CliError>,
 ) -> Result<Option<Vec<String>>, CliError> {
@@ -111,7 +111,7 @@ fn checked_list(
     Ok((!texts.is_empty()).then_some(values))
 }
 
-fn checked_email(text: &str) -> Result<String, CliError> {
+fn check_email(text: &str) -> Result<String, CliError> {
     if crate::manifest::is_address(text) {
         return Ok(text.to_owned());
     }
@@ -119,7 +119,7 @@ fn checked_email(text: &str) -> Result<String, CliError> {
 }
 
 /// Checks a domain, and returns it in lower case.
-fn checked_domain(text: &str) -> Result<String, CliError> {
+fn check_domain(text: &str) -> Result<String, CliError> {
     match format!("x@{text}").parse::<email_address::EmailAddress>() {
         Ok(_) if !text.contains(['@', '[', '<']) => Ok(text.to_ascii_lowercase()),
         _ => Err(CliError::new(format_args!("{text:?} is not a domain such as example.com"))),

@@ -108,13 +108,13 @@ fn facts(report: &Report) -> Vec<StyledLine> {
         if let Some(at) = report.finished_at {
             add("finished", format!("{at:.3}"));
         }
-    } else if let Some(took) = took(report).filter(|took| *took >= LONG) {
+    } else if let Some(took) = duration(report).filter(|took| *took >= LONG) {
         add("took", HumanDuration(took).to_string());
     }
     lines
 }
 
-fn took(report: &Report) -> Option<Duration> {
+fn duration(report: &Report) -> Option<Duration> {
     report.finished_at?.duration_since(report.started_at?).try_into().ok()
 }
 

@@ -72,7 +72,7 @@ fn the_same_draft_results_in_the_same_bytes() {
 }
 
 #[test]
-fn a_hostile_name_adds_no_header_and_no_part() {
+fn a_hostile_name_adds_no_header_or_part() {
     let evil = "x\r\nBcc: y@evil.example\r\n\r\n--=_m_msg_0.d7\"; filename=\"evil.exe\u{1b}é";
     let mail = formatted("data@acme.example", evil, FROM);
     let (head, _) = mail.split_once("\r\n\r\n").unwrap();

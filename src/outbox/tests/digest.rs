@@ -15,7 +15,7 @@ fn all_delivered(bench: &Bench) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_of_one_account_are_sent_as_one_mail() {
+async fn ends_of_one_account_share_a_mail() {
     let mut bench = digesting(3600);
     let _smtp = bench.smtp(&[]);
     bench.account("other");

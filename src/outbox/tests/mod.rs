@@ -23,7 +23,7 @@ fn wait_of(bench: &Bench, delivery: &deliveries::Delivery) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_milestone_is_delivered_once_by_mail_and_webhook() {
+async fn milestones_are_delivered_once_by_mail_and_webhook() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&[]), bench.http());
     bench.endpoint("acme", &http, "/in");

@@ -42,7 +42,7 @@ fn enqueue_begins_and_ends(bench: &Bench, imports: std::ops::RangeInclusive<i64>
 }
 
 #[test]
-fn mails_over_an_address_limit_are_sent_as_one() {
+fn mails_over_an_address_limit_are_merged() {
     let mut bench = Bench::new();
     let _smtp = bench.smtp(&[]);
     bench.config.mail.max_hourly_to_address = 3;

@@ -19,7 +19,7 @@ use crate::outbox::{Secret, WebhookRequest, WebhookSender};
 const GOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const FORBIDDEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Answers the nth look-up with the nth list, and all later ones with the last.
+/// Answers the nth request with the nth list, and all later ones with the last.
 #[derive(Debug)]
 struct Rebinding {
     answers: Vec<Vec<IpAddr>>,
@@ -79,7 +79,7 @@ fn connections_use_the_checked_address_only() {
         assert!(why.contains("127.0.0.1 is loopback"), "{why}");
     };
     assert!(matches!(send(), AttemptOutcome::Delivered(_)));
-    assert_eq!(asked.load(SeqCst), 1, "one look-up: nothing can change in between");
+    assert_eq!(asked.load(SeqCst), 1, "one resolution: nothing can change in between");
     refused(send()); // the name has another address now
     refused(send()); // one bad address among good ones forbids all
     assert!(matches!(send(), AttemptOutcome::Delivered(_)), "a name can become good again");

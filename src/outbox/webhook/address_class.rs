@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_network_is_special_from_its_first_to_its_last_address() {
+    fn networks_are_special_from_first_to_last_address() {
         assert_eq!(V4.len(), SPECIAL_V4.len());
         for (name, before, first, last, after) in V4.into_iter().chain(V6) {
             assert_eq!(what(first), Some(name), "{first}");

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn many_files_are_counted_and_hostile_names_have_no_effect() {
+    fn long_lists_and_hostile_names_are_safe() {
         let evil = "a\r\nBcc: x@evil.example\r\n\r\n<script>\"'><img src=x>\u{1b}[2J\u{202e}.csv";
         let texts = write_texts(&notice(&[evil; 1000])).unwrap();
         assert_eq!(texts.subject, "No manifest for 1,000 data files");

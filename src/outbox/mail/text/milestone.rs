@@ -4,7 +4,7 @@ use super::parts::{
     ErrorFileEntry, FailureEntry, MAX_SUBJECT_NAME, MAX_TEXT, MailTexts, RejectionEntry, SafeText,
     render, safe_lines, safe_text, thousands,
 };
-use super::wording::{Fact, facts, headline, next_step, percent};
+use super::wording::{FactRow, facts, headline, next_step, percent};
 use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
 use crate::report::{ImportState, RejectionCount, Report};
@@ -51,7 +51,7 @@ struct MilestoneMail {
     next: String,
     warnings: Vec<SafeText>,
     error_file: Option<ErrorFileEntry>,
-    facts: Vec<Fact>,
+    facts: Vec<FactRow>,
 }
 
 /// Returns the texts of the mail about one milestone.

@@ -120,7 +120,7 @@ fn completed_with_rejections() {
 }
 
 #[test]
-fn completed_with_an_error_file_too_large_to_attach() {
+fn completed_with_a_large_error_file() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 1)]);
     ended(&mut report, ImportState::Completed);

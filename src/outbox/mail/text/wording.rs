@@ -12,7 +12,7 @@ use crate::report::{FailureText, ImportState, Report};
 const NBSP: char = '\u{a0}';
 
 /// A row of the mail's table of facts.
-pub(super) struct Fact {
+pub(super) struct FactRow {
     pub label: &'static str,
     pub value: SafeText,
 }
@@ -77,10 +77,10 @@ pub(super) fn next_step(report: &Report) -> String {
 }
 
 /// Returns the facts about the import, in the order of time.
-pub(super) fn facts(report: &Report) -> Vec<Fact> {
+pub(super) fn facts(report: &Report) -> Vec<FactRow> {
     let mut facts = Vec::new();
     let mut add =
-        |label, value: String| facts.push(Fact { label, value: safe_text(&value, MAX_TEXT) });
+        |label, value: String| facts.push(FactRow { label, value: safe_text(&value, MAX_TEXT) });
     add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
     add("Account", report.account.clone().unwrap_or_default());
     if let Some(kind) = report.data_type {
