@@ -62,10 +62,7 @@ impl Output {
 
     /// Prints a line of text, unless JSON was requested.
     pub fn line(&self, text: &str) -> io::Result<()> {
-        if self.json {
-            return Ok(());
-        }
-        writeln!(anstream::stdout().lock(), "{}", printable(text))
+        self.styled(&StyledLine::new(PLAIN, text))
     }
 
     /// Prints a styled line, unless JSON was requested. Prints it without styles if standard output
@@ -87,10 +84,7 @@ impl Output {
 
     /// Prints `value` as JSON on one line, if JSON was requested: for a series of values.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
-        if !self.json {
-            return Ok(());
-        }
-        writeln!(io::stdout().lock(), "{}", escape_json(&serde_json::to_string(value)?))
+        if self.json { self.json_lines(&[value]) } else { Ok(()) }
     }
 
     /// Prints each of `values` as JSON on one line, even if JSON was not requested.

@@ -34,10 +34,7 @@ pub enum AccountCommand {
     /// List all accounts
     List,
     /// Show an account: its user, folder, keys and last activity
-    Show {
-        /// The account's id
-        id: AccountId,
-    },
+    Show(AccountArgument),
     /// Change an account's contact, its webhook, or the allowed recipients of its mail. An option
     /// that is not given changes nothing
     #[command(group = ArgGroup::new("changed").required(true).multiple(true)
@@ -55,15 +52,9 @@ pub enum AccountCommand {
         recipients: RecipientArguments,
     },
     /// Stop all logins of an account and end its sessions; nothing is deleted
-    Suspend {
-        /// The account's id
-        id: AccountId,
-    },
+    Suspend(AccountArgument),
     /// Let a suspended account log in again
-    Resume {
-        /// The account's id
-        id: AccountId,
-    },
+    Resume(AccountArgument),
     /// Remove an account: its keys, sessions, Unix user, and its folder with all files in it.
     /// Claimed imports, their stored data and the activity log remain
     Remove {
@@ -84,6 +75,12 @@ pub enum AccountCommand {
     Erase(EraseArguments),
 }
 
+#[derive(Debug, clap::Args)]
+pub struct AccountArgument {
+    /// The account's id
+    id: AccountId,
+}
+
 pub fn run(command: AccountCommand, context: &CliContext) -> CliResult {
     require_root()?;
     match command {
@@ -91,12 +88,12 @@ pub fn run(command: AccountCommand, context: &CliContext) -> CliResult {
             change::add(context, &id, email.as_deref(), &recipients)
         }
         AccountCommand::List => show::list(context),
-        AccountCommand::Show { id } => show::show(context, &id),
+        AccountCommand::Show(AccountArgument { id }) => show::show(context, &id),
         AccountCommand::Set { id, webhook, email, recipients } => {
             change::set(context, &id, webhook, email, &recipients)
         }
-        AccountCommand::Suspend { id } => state::suspend(context, &id),
-        AccountCommand::Resume { id } => state::resume(context, &id),
+        AccountCommand::Suspend(AccountArgument { id }) => state::suspend(context, &id),
+        AccountCommand::Resume(AccountArgument { id }) => state::resume(context, &id),
         AccountCommand::Remove { id, yes, force } => state::remove(context, &id, yes, force),
         AccountCommand::Export(arguments) => export::export(context, &arguments),
         AccountCommand::Erase(arguments) => erase::erase(context, &arguments),

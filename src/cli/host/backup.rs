@@ -12,6 +12,7 @@ use crate::cli::actor::actor;
 use crate::cli::context::{CliContext, CliError, CliResult, require_root};
 use crate::config::Config;
 use crate::import::Adopted;
+use crate::import_id::ImportId;
 use crate::key::publish;
 use crate::provision;
 use crate::registry::{self, Registry};
@@ -137,40 +138,38 @@ fn print(
     taken: &TakeOver,
     context: &CliContext,
 ) -> Result<(), CliError> {
-    let output = context.output();
-    let text = |imports: &[crate::import_id::ImportId]| {
-        imports.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    let (ended, unknown) = (text(&adopted.ended), text(&adopted.unknown));
-    output.json(&json!({
-        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
-        "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
-        "notInRegistry": take_over_json(taken),
-    }))?;
-    output.line(&format!("the state database is restored from {}", arguments.file.display()))?;
-    if let Some(kept) = &replaced.kept {
-        output.line(&format!("the database that it replaced is kept as {}", kept.display()))?;
-    }
+    let ids = |imports: &[ImportId]| imports.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (ended, unknown) = (ids(&adopted.ended), ids(&adopted.unknown));
+    let file = arguments.file.display();
+    let mut lines = vec![format!("the state database is restored from {file}")];
+    let kept = replaced.kept.iter().map(|kept| kept.display());
+    lines.extend(kept.map(|kept| format!("the database that it replaced is kept as {kept}")));
     if !ended.is_empty() {
-        output.line(&format!("ended since, by their reports in results/: {}", ended.join(", ")))?;
+        lines.push(format!("ended since, by their reports in results/: {}", ended.join(", ")));
     }
     if !unknown.is_empty() {
         let names = unknown.join(", ");
-        output.line(&format!("in the spool, but not in the restored database: {names}"))?;
-        output
-            .line("  each has a partner's upload: see docs/data-care.md before they are removed")?;
+        lines.push(format!("in the spool, but not in the restored database: {names}"));
+        lines.push(
+            "  each has a partner's upload: see docs/data-care.md before they are removed".into(),
+        );
     }
+    let value = json!({
+        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
+        "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
+        "notInRegistry": take_over_json(taken),
+    });
+    context.output().result(&value, lines)?;
     if !taken.is_empty() || !taken.refused.is_empty() {
         print_take_over(taken, arguments.accept_keys, context)?;
     }
+    let output = context.output();
     match (taken.is_empty(), arguments.accept_keys) {
         (true, _) => output.line("who can log in has not changed")?,
         (false, true) => output.line("the keys that were added work now")?,
         (false, false) => output.line(&format!(
-            "these can't log in; to let them: sftp-import restore {} --accept-keys",
-            arguments.file.display()
+            "these can't log in; to let them: sftp-import restore {file} --accept-keys"
         ))?,
     }
-    output.line("next: sftp-import provision; systemctl start sftp-importd")?;
-    Ok(())
+    Ok(output.line("next: sftp-import provision; systemctl start sftp-importd")?)
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use lettre::message::Message;
 
+use crate::files::error::IoError;
+
 /// The interval at which a running program is polled.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -20,8 +22,8 @@ const FINAL: [i32; 3] = [65, 67, 68];
 /// A local sendmail did not accept a mail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendmailError {
-    #[error("cannot run {}", program.display())]
-    Run { program: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error("{} ended with {status}: {stderr}", program.display())]
     Status { program: PathBuf, status: ExitStatus, stderr: String },
     #[error("{} did not end within {} s", program.display(), timeout.as_secs())]
@@ -41,7 +43,6 @@ pub(super) fn send(
     message: &Message,
     timeout: Duration,
 ) -> Result<(), SendmailError> {
-    let cannot_run = |source| SendmailError::Run { program: program.to_owned(), source };
     let envelope = message.envelope();
     let mut command = Command::new(program);
     command.arg("-i"); // a line with one dot doesn't end the mail
@@ -50,7 +51,7 @@ pub(super) fn send(
     }
     command.arg("--").args(envelope.to());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(cannot_run)?;
+    let mut child = command.spawn().map_err(IoError::of("run", program))?;
     let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mail = message.formatted();
     // On separate threads: the program may read nothing, and its children may keep the pipes open.
@@ -62,7 +63,7 @@ pub(super) fn send(
         let _ = stderr.map(|pipe| pipe.take(MAX_STDERR).read_to_end(&mut text));
         String::from_utf8_lossy(&text).trim().to_owned()
     });
-    match wait(&mut child, timeout).map_err(cannot_run)? {
+    match wait(&mut child, timeout).map_err(IoError::of("run", program))? {
         None => Err(SendmailError::Hangs { program: program.to_owned(), timeout }),
         Some(status) if status.success() => Ok(()),
         Some(status) => {

@@ -14,6 +14,7 @@ use lettre::{SmtpTransport, Transport as _};
 use super::message::BuildError;
 use super::sendmail::{self, SendmailError};
 use crate::config::{Mail, MailServer, Smtp, Tls};
+use crate::files::error::IoError;
 
 /// A mail was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +25,10 @@ pub(super) enum SendError {
     Url(String),
     #[error("[mail] password-credential: {0}")]
     Credential(String),
-    #[error("cannot read the password {}", path.display())]
-    PasswordFile { path: PathBuf, source: io::Error },
     #[error("[mail] url names a user, and there is no password")]
     NoPassword,
-    #[error("cannot use [mail] ca-file {}", path.display())]
-    CaFile { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error(transparent)]
     Sendmail(#[from] SendmailError),
     #[error("{0}")] // its Display includes its sources
@@ -111,10 +110,11 @@ impl MailTransport {
         }
         let mut parameters = TlsParameters::builder(server.host.clone());
         if let Some(path) = &self.config.ca_file {
-            let unreadable = |source| SendError::CaFile { path: path.clone(), source };
-            let pem = fs::read(path).map_err(unreadable)?;
-            let authority = Certificate::from_pem(&pem)
-                .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            let authority = fs::read(path).and_then(|pem| {
+                Certificate::from_pem(&pem)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            });
+            let authority = authority.map_err(IoError::of("use [mail] ca-file", path))?;
             parameters = parameters.add_root_certificate(authority);
         }
         let parameters = parameters.build()?;
@@ -128,7 +128,6 @@ impl MailTransport {
 }
 
 fn password(path: &Path) -> Result<String, SendError> {
-    let content = fs::read_to_string(path)
-        .map_err(|source| SendError::PasswordFile { path: path.to_owned(), source })?;
+    let content = fs::read_to_string(path).map_err(IoError::of("read the password", path))?;
     Ok(content.lines().next().unwrap_or_default().to_owned())
 }
