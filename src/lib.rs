@@ -1,25 +1,41 @@
 //! sftp-import: data imports over SFTP, around an existing OpenSSH.
 //!
 //! # The way of an upload
-//! `spool::watch` says "look at account A" → `spool::scan` lists incoming → `manifest` parses →
-//! `spool::pair` decides → `spool::claim` takes the pair out → `import::queue` picks the next →
-//! `import::worker` reads it through `records` into `store` → `import::results` answers in
-//! results/ → one transaction in `state` finishes and enqueues → `outbox::relay` delivers.
-//! The daemon has no capability: its files are opened by another process, `spool::opener`.
+//!
+//! | step | module |
+//! |---|---|
+//! | inotify reports a change in an account's folder | `spool::watch` |
+//! | the incoming folder is scanned, its manifests are parsed | `spool::incoming`, `manifest` |
+//! | manifests and data files are paired (pure) | `spool::pairing` |
+//! | a pair is claimed: its files move to the spool | `import::intake`, `spool::claim` |
+//! | the next import is chosen and run | `import::run` |
+//! | the data file is read, checked and stored | `records`, `store` |
+//! | the report and the error file go to results/ | `spool::results` |
+//! | one transaction ends the import and enqueues its deliveries | `state`, `outbox` |
+//! | mails and webhooks are delivered | `outbox::relay` |
+//!
+//! The daemon has no capability: another process, `spool::opener`, opens the accounts' files.
 //!
 //! # Layers
-//! Imports point down this list, never up; within a layer the modules do not know each other.
+//!
+//! A module imports only from layers below its own (`tests/it/house` reads this table).
 //!
 //! | layer | modules |
 //! |---|---|
-//! | programs | `daemon`, `cli`, and the helper, `authorized_keys`, which knows `account` alone |
-//! | workflows | `doctor`, `import`, `outbox`, `admission`, `key`, `provision` |
-//! | adapters | `spool`, `store`, `state`, `registry` |
-//! | pure | `advice`, `audit`, `manifest`, `metrics`, `recipient`, `records`, `report` (and `spool::pair`, `outbox::retry`, `import::state`) |
-//! | words | `account`, `account_state`, `import_id`, `printable`, `config` |
-//! | kernel | `sys`, the only module with `unsafe` |
+//! | programs | `cli`, `daemon` |
+//! | work on imports, checks of the host | `doctor`, `import` |
+//! | changes of accounts and keys | `admission` |
+//! | parts of it, deliveries | `key`, `outbox`, `provision` |
+//! | folders and databases | `registry`, `spool`, `state`, `store` |
+//! | records | `records` |
+//! | formats | `audit`, `manifest`, `metrics` |
+//! | settings, reports, the helper for sshd | `authorized_keys`, `config`, `report` |
+//! | values | `account`, `account_state`, `import_id`, `recipient`, `sanitize` |
+//! | files, encodings | `codec`, `files` |
+//! | unsafe code | `sys` |
 //!
-//! Pure code takes time and listings as arguments. These are the only `cfg` lines of the package.
+//! Decisions are pure: they take times and listings as arguments. The `cfg` lines below are the
+//! only ones of the package.
 #![cfg_attr(not(feature = "daemon"), forbid(unsafe_code))]
 
 #[forbid(unsafe_code)]

@@ -62,16 +62,16 @@ fn check_error_file(errors: &str, data: &str) {
     }
 }
 
-/// Mended and uploaded again as it is, the error file imports.
+/// Corrected and uploaded again, the error file imports.
 #[test]
-fn a_mended_error_file_imports() {
+fn a_corrected_error_file_imports() {
     let host = Host::running();
-    let account = host.account("e2e-mended");
+    let account = host.account("e2e-corrected");
     account.upload(&Pair::events_with(&account.local(), "e", 4, &[0]));
     account.report("e");
     let errors = std::fs::read_to_string(account.results().join("e.errors.csv")).unwrap();
-    let mended = errors.replacen("\n,", "\nPurchased,", 1);
-    account.import_all(&Pair::new(&account.local(), "mended", "event", &mended), 1);
+    let corrected = errors.replacen("\n,", "\nPurchased,", 1);
+    account.import_all(&Pair::new(&account.local(), "corrected", "event", &corrected), 1);
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn mail_arrives_with_the_error_file() {
         assert!(mail.to.contains("e@example.com"), "{mail:#?}");
         assert!(mail.subject.contains("e.csv") || mail.subject.contains("e.manifest"), "{mail:#?}");
     }
-    let told = &mails.last().unwrap().text;
-    assert!(told.contains(NAME_MISSING), "{told}");
+    let text = &mails.last().unwrap().text;
+    assert!(text.contains(NAME_MISSING), "{text}");
     let with_files: Vec<&Mail> = mails.iter().filter(|mail| !mail.attachments.is_empty()).collect();
     assert_eq!(with_files.len(), 1, "{mails:#?}");
     let (name, content) = &with_files[0].attachments[0];
@@ -150,7 +150,7 @@ fn verified(request: &Value, secret: &str) -> Value {
 }
 
 #[test]
-fn the_activity_log_tells_the_whole_story() {
+fn the_activity_log_has_every_step() {
     let host = Host::running();
     let account = host.account("e2e-activity");
     account.upload(&Pair::events(&account.local(), "e", 2));
@@ -169,7 +169,7 @@ fn the_activity_log_tells_the_whole_story() {
 
 /// The id of the second import is no name for answers of the first one.
 #[test]
-fn a_manifest_that_is_named_like_an_import_id_replaces_no_answer() {
+fn a_manifest_named_like_an_import_replaces_nothing() {
     let host = Host::running();
     let account = host.account("e2e-answer-id");
     let first = Pair::events(&account.local(), "first", 2);
@@ -185,7 +185,7 @@ fn a_manifest_that_is_named_like_an_import_id_replaces_no_answer() {
     assert_eq!(account.report(&id(1))["import"], id(1));
 }
 
-/// The samples we ship import as their README says; so do the product page's, which they are.
+/// The shipped samples, taken from the product page, import as their README describes.
 #[test]
 fn the_samples_import() {
     let host = Host::running();

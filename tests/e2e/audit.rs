@@ -1,5 +1,5 @@
-//! What the SFTP server's log says of uploads: in the activity log, and in reports where an upload
-//! was cut off. Through a real sshd, with real clients, and with the sidecar stopped in between.
+//! What the SFTP server logs of uploads: in the activity log, and in reports where an upload
+//! was cut off. Through a real sshd, with real clients, and with the daemon stopped in between.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -97,7 +97,7 @@ fn a_session_is_in_the_activity_log() {
 
 /// Each request has its own session: a failure in the log does not name its request.
 #[test]
-fn what_the_server_refused_is_in_the_activity_log_as_refused() {
+fn the_activity_log_has_refused_requests() {
     let host = Host::running();
     let account = host.account("e2e-audit-refused");
     std::fs::write(account.results().join("x.csv"), "1\n").unwrap();
@@ -135,28 +135,30 @@ fn impatient() -> Host {
 }
 
 #[test]
-fn a_connection_that_is_lost_is_in_the_report_and_a_second_try_takes_it_back() {
+fn a_lost_connection_is_in_the_report() {
     let host = impatient();
     let account = host.account("e2e-audit-cut");
-    let (cut, mended) =
-        (Pair::events(&account.local(), "cut", 40), Pair::events(&account.local(), "mended", 40));
+    let (cut, corrected) = (
+        Pair::events(&account.local(), "cut", 40),
+        Pair::events(&account.local(), "corrected", 40),
+    );
     cut_upload(&account, &cut, "cut.csv");
     put(&account, &[&cut.manifest]);
-    let said = warnings(&account, "cut");
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with(CUT) && said[0].contains("from 127.0.0.1"), "{said:?}");
+    let found = warnings(&account, "cut");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with(CUT) && found[0].contains("from 127.0.0.1"), "{found:?}");
     assert!(activity(&account, "file.cut_off", 1)[0].starts_with("cut.csv: "));
 
-    cut_upload(&account, &mended, "mended.csv");
-    account.sftp(&format!("reput {}\n", mended.data.display())).ok();
-    put(&account, &[&mended.manifest]);
-    account.expect_accepted(&mended, 40);
-    assert_eq!(warnings(&account, "mended"), [""; 0]);
+    cut_upload(&account, &corrected, "corrected.csv");
+    account.sftp(&format!("reput {}\n", corrected.data.display())).ok();
+    put(&account, &[&corrected.manifest]);
+    account.expect_accepted(&corrected, 40);
+    assert_eq!(warnings(&account, "corrected"), [""; 0]);
 }
 
 /// Its manifest is there already: the pair waits for the rest, and is imported once, whole.
 #[test]
-fn a_cut_data_file_is_waited_for_after_its_manifest() {
+fn a_manifest_waits_for_a_cut_data_file() {
     let host = Host::running();
     let account = host.account("e2e-audit-resume");
     let pair = Pair::events(&account.local(), "e", 40);
@@ -191,16 +193,16 @@ fn a_cut_upload_is_known_under_every_name() {
         assert!(manifest.contains(&spelled), "{manifest}");
         std::fs::write(&pair.manifest, manifest).unwrap();
         put(&account, &[&pair.manifest]);
-        let said = warnings(&account, &stem);
-        assert!(said.len() == 1 && said[0].starts_with(CUT), "{name}: {said:?}");
+        let found = warnings(&account, &stem);
+        assert!(found.len() == 1 && found[0].starts_with(CUT), "{name}: {found:?}");
     }
     // Under a temporary name, which is then renamed.
     let pair = Pair::events(&account.local(), "r", 20);
     cut_upload(&account, &pair, "r.csv.part");
     account.sftp("-rename r.csv.part nosuch/x\nrename r.csv.part r.csv\n").ok();
     put(&account, &[&pair.manifest]);
-    let said = warnings(&account, "r");
-    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    let found = warnings(&account, "r");
+    assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
     // A whole one renamed over a cut one is whole.
     let pair = Pair::events(&account.local(), "o", 20);
     cut_upload(&account, &pair, "o.csv");
@@ -211,7 +213,7 @@ fn a_cut_upload_is_known_under_every_name() {
 }
 
 #[test]
-fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
+fn uploads_during_a_stop_are_warned_of() {
     let host = impatient();
     let account = host.account("e2e-audit-restart");
     let pair = |stem| Pair::events(&account.local(), stem, 10);
@@ -231,10 +233,10 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
     assert_eq!(warnings(&account, "known"), [""; 0]);
     assert!(warnings(&account, "cut")[0].starts_with(CUT));
     for stem in ["missed", "again"] {
-        let said = warnings(&account, stem);
-        assert!(said.len() == 1 && said[0].contains(UNKNOWN), "{stem}: {said:?}");
+        let found = warnings(&account, stem);
+        assert!(found.len() == 1 && found[0].contains(UNKNOWN), "{stem}: {found:?}");
     }
-    // From here on it is heard again, as soon as the chroot has the new socket.
+    // Its lines are read again as soon as the chroot has the new socket.
     let log = host.accounts().join(&account.id).join("dev/log");
     let socket = host.accounts().join(".spool/.log");
     let inode = |path: &Path| std::fs::symlink_metadata(path).map(|found| found.ino()).ok();
@@ -244,7 +246,7 @@ fn what_came_while_nobody_listened_is_said_and_what_was_known_stays_known() {
     assert_eq!(warnings(&account, "after"), [""; 0]);
 }
 
-/// The daemon is killed before it has written down what it heard: that isn't forgotten in silence.
+/// The daemon is killed before it has stored what it read from the log. The reports warn of it.
 #[test]
 fn a_kill_leaves_no_upload_without_a_word() {
     let host = impatient();
@@ -257,15 +259,15 @@ fn a_kill_leaves_no_upload_without_a_word() {
         drop(host.daemon().take()); // with SIGKILL
         host.start_daemon();
         put(&account, &[&pair.manifest]);
-        let said = warnings(&account, &stem);
+        let found = warnings(&account, &stem);
         let words = [CUT, UNKNOWN, BEGUN];
-        let is_told = |text: &String| words.iter().any(|word| text.contains(word));
-        assert!(said.len() == 1 && is_told(&said[0]), "{said:?}");
+        let is_warned = |text: &String| words.iter().any(|word| text.contains(word));
+        assert!(found.len() == 1 && is_warned(&found[0]), "{found:?}");
     }
 }
 
 #[test]
-fn sessions_go_on_while_the_sidecar_does_not() {
+fn sessions_go_on_while_the_daemon_does_not() {
     let host = Host::running();
     let account = host.account("e2e-audit-down");
     let batch = "ls\n".repeat(5) + &"put /etc/hostname h.txt\nrm h.txt\n".repeat(100);
@@ -308,8 +310,8 @@ fn a_flood_is_bounded_and_hides_nothing() {
     until("the flood", SOON, || (!activity(&account, "file.closed", 20).is_empty()).then_some(()));
     cut_upload_beside(&account, &pair);
     put(&account, &[&pair.manifest]);
-    let said = warnings(&account, "e");
-    assert!(said.len() == 1 && said[0].starts_with(CUT), "{said:?}");
+    let found = warnings(&account, "e");
+    assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
     drop(flood);
     let left_out = activity(&account, "audit.left_out", 1);
     assert!(left_out[0].ends_with(" lines left out"), "{left_out:?}");
@@ -334,7 +336,7 @@ fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
     Script::new(account).run(&code).ok();
 }
 
-/// An account can't see, take away or speak over another's, and not forge its own.
+/// An account can't read, remove or forge another account's log lines, nor forge its own.
 #[test]
 fn the_socket_is_not_the_accounts_to_change() {
     let host = Host::running();

@@ -1,4 +1,4 @@
-//! Looking after a running host: backup and restore, an account's export and erasure, while
+//! Care of a running host: backup and restore, an account's export and erasure, while
 //! partners go on uploading.
 
 use std::fs;
@@ -47,7 +47,7 @@ fn completed(host: &Host) -> usize {
 }
 
 #[test]
-fn a_backup_is_made_under_uploads_and_restored_without_losing_them() {
+fn a_backup_under_uploads_restores_without_loss() {
     let host = Host::running();
     let account = host.account("e2e-backup");
     let saved = host.root.join("saved.db");
@@ -126,15 +126,15 @@ fn an_account_is_erased_under_its_running_import() {
     account.import_all(&Pair::profiles(&account.local(), "first", 10), 20);
     let mut pairs = vec![Pair::events(&account.local(), "large", RECORDS)];
     pairs.extend((0..3).map(|n| Pair::events(&account.local(), &format!("behind{n}"), 3)));
-    // The manifests at once, as the first import must not be over when the last comes.
+    // The manifests follow immediately, as the first import must not be over when the last comes.
     let data = pairs.iter().map(|pair| &pair.data);
     let files = data.chain(pairs.iter().map(|pair| &pair.manifest));
     let batch: Vec<String> = files.map(|file| format!("put {}\n", file.display())).collect();
     account.sftp(&batch.concat()).ok();
     let running = "SELECT count(*) FROM import WHERE state = 'running'";
     until("the import to run", SOON, || (host.query(running) == ["1"]).then_some(()));
-    let said = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
-    eprintln!("it was waited for: {}", said.stdout.contains("waiting for import"));
+    let output = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
+    eprintln!("it was waited for: {}", output.stdout.contains("waiting for import"));
     let left = "SELECT group_concat(action) FROM activity WHERE account = 'e2e-erase'";
     assert_eq!(host.query(left), ["account.erased"]);
     for table in ["import", "milestone", "manifest_name", "key", "account"] {
@@ -149,7 +149,7 @@ fn an_account_is_erased_under_its_running_import() {
     });
     assert!(!account.can_log_in());
 
-    // The sidecar goes on, and nothing of the account comes back.
+    // The daemon goes on, and nothing of the account comes back.
     other.import_all(&Pair::events(&other.local(), "again", 3), 3);
     host.wait_until_quiet(Duration::from_secs(120));
     assert!(!host.state().join("data").join(&account.id).exists());

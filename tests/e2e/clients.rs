@@ -27,7 +27,7 @@ fn openssh_sftp() {
     with_pair("e2e-client-sftp", |account, pair| account.upload(pair));
 }
 
-/// As the product page says: nothing but `put filename.csv`, `put file.manifest` in a session.
+/// As on the product page: nothing but `put filename.csv`, `put file.manifest` in a session.
 #[test]
 fn openssh_sftp_leaves_the_answer_to_be_fetched() {
     with_pair("e2e-client-fetch", |account, pair| {
@@ -52,7 +52,7 @@ fn openssh_scp() {
     });
 }
 
-/// With nothing set but how to log in: it sets the time of what it has uploaded, and looks at it.
+/// With nothing set but how to log in: it sets the time of the uploaded file, and reads its attributes.
 #[test]
 fn rclone() {
     with_pair("e2e-client-rclone", |account, pair| {

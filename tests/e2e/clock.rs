@@ -1,8 +1,8 @@
-//! Clocks that jump under the running sidecar, forced by libfaketime: whatever time it is told,
-//! nothing is missed, refused early or told twice.
+//! Clocks that jump under the running daemon, forced by libfaketime: at any reading of the clock,
+//! nothing is missed, refused early or reported twice.
 //!
-//! Only the sidecar's CLOCK_REALTIME is another; the kernel's, by which files have their times, stays.
-//! So what lies there when it jumps forward is suddenly old, and when it jumps back, of the future:
+//! Only the daemon's CLOCK_REALTIME is another; the kernel's, by which files have their times, stays.
+//! So files that are there when it jumps forward are suddenly old, and when it jumps back, of the future:
 //! as with a jump of the host's.
 
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ fn library() -> PathBuf {
     paths.find(|path| path.exists()).expect("the package faketime is installed")
 }
 
-/// Sets the sidecar's clock off by `offset`.
+/// Sets the daemon's clock off by `offset`.
 fn jump(host: &Host, offset: &str) {
     let (file, new) = (host.root.join("offset"), host.root.join("offset.new"));
     std::fs::write(&new, format!("{offset}\n")).unwrap();
@@ -88,13 +88,13 @@ fn nothing_is_missed_when_the_clock_jumps() {
 }
 
 /// A retry that is due in seconds is not due in days because the clock was set back by days; nor
-/// is it when the sidecar did not run meanwhile.
+/// is it if the daemon did not run in between.
 #[test]
-fn what_is_tried_again_does_not_wait_for_the_clock_to_come_back() {
+fn retries_do_not_wait_for_the_clock() {
     for restarted in [false, true] {
         let host = Host::new("");
         let account = host.account("e2e-clock-retry");
-        // It refuses what isn't signed with a secret that it hears of later.
+        // It refuses what isn't signed with a secret that it gets later.
         let (secret, file) = (host.root.join("secret"), host.root.join("late.jsonl"));
         std::fs::write(&secret, "whsec_AAAA").unwrap();
         let script = format!("{REPOSITORY}/tests/catchers/webhook.py");

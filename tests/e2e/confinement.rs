@@ -116,7 +116,7 @@ fn group_and_mode(folder: &Path) -> String {
 /// Rejected records are in results/ with mode 0644, and the log socket takes a line from everybody:
 /// the folder of all accounts keeps other users out. The account itself works as before.
 #[test]
-fn other_users_of_the_host_reach_nothing_below_the_accounts_folder() {
+fn other_users_reach_nothing_of_accounts() {
     let host = Host::running();
     let account = host.account("e2e-reach");
     let rejecting = Pair::events_with(&account.local(), "bad", 5, &[2]);
@@ -146,7 +146,7 @@ fn other_users_of_the_host_reach_nothing_below_the_accounts_folder() {
     assert_eq!(group_and_mode(&host.accounts()), wanted);
 }
 
-/// No shell and no command, with a terminal or without: sshd runs its sftp server, whatever is asked.
+/// No shell and no command, with a terminal or without: sshd runs its sftp server for every request.
 #[test]
 fn no_shell() {
     let host = Host::new("");

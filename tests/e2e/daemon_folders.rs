@@ -1,4 +1,4 @@
-//! Attacks on root's commands by whoever owns the daemon's user, with links and FIFOs in the folders
+//! Attacks on root's commands by a process of the daemon's user, with links and FIFOs in the folders
 //! that this user can write: no command creates, reads or deletes a file of root's for it, none waits
 //! for it for ever.
 
@@ -66,7 +66,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 /// The daemon's user moves the database away and puts a link in its place, again and again. SQLite
 /// creates the file that the link names, if root lets it.
 #[test]
-fn a_command_creates_no_file_through_a_link_however_the_daemon_races() {
+fn no_command_creates_a_file_through_a_link() {
     let (host, roots) = host_with_data();
     let planted = roots.join("planted");
     let code = "import os, sys\n\
@@ -91,7 +91,7 @@ fn a_command_creates_no_file_through_a_link_however_the_daemon_races() {
 }
 
 #[test]
-fn nothing_but_a_regular_file_is_opened_as_the_state_database() {
+fn only_a_regular_file_is_a_state_database() {
     let (host, roots) = host_with_data();
     let planted = roots.join("planted");
     as_daemon(&host, "mv state.db kept");
@@ -120,7 +120,7 @@ fn nothing_but_a_regular_file_is_opened_as_the_state_database() {
 
 /// What root creates there first belongs to the owner of the folder from its first moment.
 #[test]
-fn what_is_missing_is_created_as_the_owner_of_the_folder() {
+fn missing_files_are_created_as_their_owner() {
     let host = Host::new("");
     let owner = fs::metadata(host.state()).unwrap().uid();
     assert!(!host.state().join("state.db").exists());
@@ -134,7 +134,7 @@ fn what_is_missing_is_created_as_the_owner_of_the_folder() {
 
 /// A table's name would be part of a statement, and of the name of a file of the export.
 #[test]
-fn a_table_of_the_daemons_stops_no_export_and_no_erasure() {
+fn a_foreign_table_stops_no_export_or_erasure() {
     let (host, _) = host_with_data();
     let sql =
         format!("CREATE TABLE \"../x y\" (account); INSERT INTO \"../x y\" VALUES ('{ACCOUNT}')");
@@ -150,7 +150,7 @@ fn a_table_of_the_daemons_stops_no_export_and_no_erasure() {
 }
 
 #[test]
-fn an_export_holds_nothing_that_the_daemon_could_not_read() {
+fn an_export_has_only_the_daemons_files() {
     let (host, roots) = host_with_data();
     let secret = roots.join("secret");
     fs::write(&secret, SECRET).unwrap();
@@ -247,7 +247,7 @@ fn no_lock_of_the_daemons_makes_root_wait() {
 }
 
 #[test]
-fn the_folder_of_roots_locks_must_be_roots_alone() {
+fn the_lock_folder_belongs_to_root_alone() {
     let host = Host::new("");
     host.cli(&["provision"]).ok();
     let admin = host.root.join("state-admin");

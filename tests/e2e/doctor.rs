@@ -1,10 +1,12 @@
-//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor says of it, and, where
-//! sshd is the one to suffer, finds the very words in sshd's own log. Mended, doctor is content.
+//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor reports, and, where
+//! sshd is affected, finds the same words in sshd's log. After the fix, doctor is content.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
 
-use crate::support::findings::{Findings, Mode, arguments, examine, expect_content, sshd_says};
+use crate::support::findings::{
+    Findings, Mode, arguments, examine, expect_content, expect_in_sshd_log,
+};
 use crate::support::host::{Host, SOON, set_mode};
 use crate::support::process::{run, until};
 use crate::support::unix::changing_users;
@@ -13,17 +15,17 @@ use crate::support::unix::changing_users;
 fn a_whole_host_and_what_people_see() {
     let host = Host::running();
     host.account("e2e-doctor-whole");
-    let watched = || examine(&host).said("watches").starts_with("ok").then_some(());
+    let watched = || examine(&host).text("watches").starts_with("ok").then_some(());
     until("the account to be watched", SOON, watched);
     expect_content(&host);
     let mut words = arguments(&host).to_vec();
     words.retain(|word| word != "--json");
     words.extend(["--account".into(), "e2e-doctor-whole".into()]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let said = host.cli(&words).stdout;
-    assert!(said.contains("\n  ok   account-chroot"), "{said}");
-    assert!(said.contains("the helper names a key that works"), "{said}");
-    assert!(said.contains(" 0 fail"), "{said}");
+    let output = host.cli(&words).stdout;
+    assert!(output.contains("\n  ok   account-chroot"), "{output}");
+    assert!(output.contains("the helper names a key that works"), "{output}");
+    assert!(output.contains(" 0 fail"), "{output}");
     let absent = host.cli(&["doctor", "--account", "e2e-doctor-absent"]);
     assert_eq!(absent.code, Some(2), "{absent:#?}");
     assert!(absent.stdout.contains("there is no such account"), "{absent:#?}");
@@ -47,24 +49,24 @@ fn the_helper_as_sshd_sees_it() {
         let _open = Mode::set(host.root.join("lib"), 0o757);
         let log = examine(&host).failed("helper-program", "has mode 0757");
         assert!(log.starts_with("Unsafe AuthorizedKeysCommand"), "{log}");
-        let ran = sshd_says(&account, &log);
+        let ran = expect_in_sshd_log(&account, &log);
         assert!(ran.stderr.contains("Permission denied (publickey)"), "{ran:#?}");
     }
     {
         let _closed = Mode::set(host.root.join("lib"), 0o700);
         let log = examine(&host).failed("helper-program", "the helper's user can't run it");
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     }
     {
         let _closed = Mode::set(program.clone(), 0o700);
         let log = examine(&host).failed("helper-program", "the helper's user can't run it");
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     }
     {
         let away = host.root.join("away");
         std::fs::rename(&program, &away).unwrap();
         let log = examine(&host).failed("helper-program", "is not there");
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
         std::fs::rename(&away, &program).unwrap();
     }
     {
@@ -72,19 +74,19 @@ fn the_helper_as_sshd_sees_it() {
         let found = examine(&host);
         found.failed("keys-folder", "has group id");
         let log = found.failed("helper-answer", "it can't read");
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     }
     for path in [host.keys(), host.keys_db()] {
         let _open = Mode::set(path, 0o770);
         let found = examine(&host);
         found.failed("keys-folder", "has mode 0770: others can write it");
         let log = found.failed("helper-answer", "it can't read");
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     }
     chown(host.keys(), Some(65534), None).unwrap();
     let found = examine(&host);
     found.failed("keys-folder", "belongs to user id 65534, not to root");
-    sshd_says(&account, &found.failed("helper-answer", "it can't read"));
+    expect_in_sshd_log(&account, &found.failed("helper-answer", "it can't read"));
     chown(host.keys(), Some(0), None).unwrap();
     {
         let _seen = Mode::set(host.keys(), 0o755);
@@ -94,7 +96,7 @@ fn the_helper_as_sshd_sees_it() {
 }
 
 #[test]
-fn chroots_and_folders_as_sshd_and_clients_see_them() {
+fn chroots_as_sshd_and_clients_see_them() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);
@@ -102,7 +104,7 @@ fn chroots_and_folders_as_sshd_and_clients_see_them() {
         let _open = Mode::set(host.accounts(), 0o731);
         let log = examine(&host).failed("account-chroot", "has mode 0731");
         assert!(log.contains("component"), "{log}");
-        let ran = sshd_says(&account, &log);
+        let ran = expect_in_sshd_log(&account, &log);
         assert!(
             ran.stderr.contains("Connection") || ran.stderr.contains("Broken pipe"),
             "{ran:#?}"
@@ -110,12 +112,12 @@ fn chroots_and_folders_as_sshd_and_clients_see_them() {
     }
     chown(&chroot, Some(65534), None).unwrap();
     let log = examine(&host).failed("account-chroot", "belongs to user id 65534");
-    sshd_says(&account, &log);
+    expect_in_sshd_log(&account, &log);
     chown(&chroot, Some(0), None).unwrap();
     let away = host.root.join("away");
     std::fs::rename(&chroot, &away).unwrap();
     let log = examine(&host).failed("account-chroot", "No such file or directory");
-    sshd_says(&account, &log);
+    expect_in_sshd_log(&account, &log);
     std::fs::rename(&away, &chroot).unwrap();
     {
         let _closed = Mode::set(account.incoming(), 0o750);
@@ -132,7 +134,7 @@ fn chroots_and_folders_as_sshd_and_clients_see_them() {
     std::fs::rename(account.incoming(), &away).unwrap();
     examine(&host).failed("account-folders", "incoming is missing");
     let ran = account.sftp("pwd\n");
-    assert!(ran.stdout.contains("Remote working directory: /\n"), "sshd says nothing: {ran:#?}");
+    assert!(ran.stdout.contains("Remote working directory: /\n"), "no message of sshd: {ran:#?}");
     std::fs::rename(&away, account.incoming()).unwrap();
     expect_content(&host);
 }
@@ -145,13 +147,13 @@ fn unix_users_and_groups() {
     let findings = examine(&host);
     let log = findings.failed("account-group", "is not in the group sftp-import-accounts");
     findings.failed("sshd-drop-in", "has it for `Match Group sftp-import-accounts`");
-    sshd_says(&account, &log);
+    expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     changing_users(|| run("userdel", &["-f", &account.id])).ok();
     let log = examine(&host).failed("account-user", "no Unix user of that name");
     assert_eq!(log, format!("Invalid user {}", account.id));
-    sshd_says(&account, &log);
+    expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     host.cli(&["account", "suspend", &account.id]).ok();
@@ -195,13 +197,13 @@ fn sshds_configuration() {
     with(config, &|text| text + "FingerprintHash md5\n", &|found| {
         let log = found.failed("sshd-access", "FingerprintHash is md5");
         host.reload_sshd();
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     });
     let refused = |rule: &str, message: &str| {
         with(config, &|text| format!("{rule}\n{text}"), &|found| {
             let log = found.failed("sshd-access", message);
             host.reload_sshd();
-            sshd_says(&account, &log);
+            expect_in_sshd_log(&account, &log);
         });
     };
     refused("AllowGroups root", "AllowGroups in sshd's configuration refuses it");
@@ -212,7 +214,7 @@ fn sshds_configuration() {
     with(config, &|text| text.replace("UsePAM yes", "UsePAM no"), &|found| {
         let log = found.failed("sshd-access", "sshd without PAM refuses a password locked by `!`");
         host.reload_sshd();
-        sshd_says(&account, &log);
+        expect_in_sshd_log(&account, &log);
     });
     changing_users(|| run("usermod", &["-p", "*", &account.id])).ok();
     host.reload_sshd();
@@ -221,7 +223,7 @@ fn sshds_configuration() {
 }
 
 #[test]
-fn databases_and_the_sidecar() {
+fn databases_and_the_daemon() {
     let host = Host::running();
     let account = host.account("e2e-doctor-state");
     let change = |sql: &str| {
@@ -258,7 +260,7 @@ fn databases_and_the_sidecar() {
     let found = examine(&host);
     found.failed("published-keys", "keys that should work are not published (1)");
     let log = found.failed("helper-answer", "does not print a key that should work");
-    sshd_says(&account, &log);
+    expect_in_sshd_log(&account, &log);
     host.cli(&["account", "resume", &account.id]).ok();
     let keys = host.keys_db();
     std::fs::rename(&keys, host.root.join("away")).unwrap();

@@ -17,7 +17,7 @@ fn doctor(host: &Host) -> String {
 }
 
 #[test]
-fn what_lies_under_the_folders() {
+fn file_systems_below_the_folders() {
     let host = Host::running();
     host.account("e2e-doctor-disk");
     let (accounts, state) = (host.accounts(), host.state());
@@ -55,7 +55,7 @@ fn what_lies_under_the_folders() {
 fn a_file_system_without_leases() {
     let host = Host::running();
     host.account("e2e-doctor-lease");
-    // Which of the calls asks for the lease: one before it says which signal a break sends, and a
+    // Which of the calls asks for the lease: one before it sets the signal of a broken lease, and a
     // debug build's library asks about the file once more.
     let with_call_refused = |n: usize| {
         let strace = format!(
@@ -66,7 +66,7 @@ fn a_file_system_without_leases() {
         Findings::of(&run("sh", &["-c", &strace]))
     };
     let without = "warn: the file system has no leases";
-    let found = (2..=3).map(with_call_refused).find(|f| f.said("leases").starts_with(without));
+    let found = (2..=3).map(with_call_refused).find(|f| f.text("leases").starts_with(without));
     found.expect("no call asks for a lease").warned("leases", "the file system has no leases");
     expect_content(&host);
 }
@@ -97,14 +97,14 @@ fn watches_that_do_not_suffice() {
     let found = under("echo 0 >/proc/sys/user/max_inotify_instances");
     found.failed("watches", "user.max_inotify_instances is 0");
 
-    // A sidecar that has not come to a new account yet.
+    // A daemon that does not watch a new account yet.
     let signal = |signal| host.daemon().as_ref().unwrap().signal(signal);
     signal(Signal::SIGSTOP);
     host.account("e2e-doctor-watch-2");
     examine(&host).warned("watches", "watches for 2 accounts");
     signal(Signal::SIGCONT);
-    until("the sidecar to watch both", SOON, || {
-        examine(&host).said("watches").starts_with("ok").then_some(())
+    until("the daemon to watch both", SOON, || {
+        examine(&host).text("watches").starts_with("ok").then_some(())
     });
 }
 
@@ -117,8 +117,8 @@ fn an_incoming_that_is_over_its_limit() {
     std::fs::write(&file, "x\n").unwrap();
     let puts: String = (0..4).map(|n| format!("put {} {n}.csv\n", file.display())).collect();
     account.sftp(&puts).ok();
-    until("the sidecar to say so", SOON, || {
-        examine(&host).said("incoming-full").starts_with("warn").then_some(())
+    until("the daemon to report it", SOON, || {
+        examine(&host).text("incoming-full").starts_with("warn").then_some(())
     });
     examine(&host).warned("incoming-full", "too much waits in incoming since");
 }

@@ -1,5 +1,5 @@
 //! One account never hurts another: small files finish while a huge one runs, and one file waits for
-//! a turn, however many others wait. Told by what happened in which order; the waits are printed.
+//! a turn, however many others wait. Judged by the order of events; the waits are printed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -87,7 +87,7 @@ fn waits(account: &Account<'_>) -> String {
     format!("begun after {}; ended after {}", of("started_at"), of("finished_at"))
 }
 
-/// Puts a pair there at once, as if its upload had just ended.
+/// Puts both files there, as if its upload had just ended.
 fn put(account: &Account<'_>, stem: &str) {
     let pair = Pair::events(&account.local(), stem, 2);
     for file in [&pair.data, &pair.manifest] {
@@ -98,7 +98,7 @@ fn put(account: &Account<'_>, stem: &str) {
 
 /// Accounts take turns: with hundreds of one account's imports queued, another's one is next.
 #[test]
-fn one_import_waits_for_a_turn_and_not_for_hundreds() {
+fn an_import_waits_for_one_turn_only() {
     const MANY: usize = 400;
     let host = Host::new("[imports]\nworkers = 1\n");
     let (many, one) = (host.account("e2e-turns-many"), host.account("e2e-turns-one"));

@@ -25,11 +25,11 @@ const REPEATED: usize = 60;
 const EVERY: usize = 7;
 
 /// strace counts by thread, and a delivery has a thread of its own: an early call that fails in one
-/// fails in the next as well, without end. The disk of such a run is mended after this.
+/// fails in the next as well, without end. The disk of such a run is corrected after this.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_disk_that_fails_at_any_step_changes_nothing() {
+fn a_disk_failing_anywhere_changes_nothing() {
     let tried = side_by_side(fail_at_each_point);
     let sum = |count: fn(&Tried) -> usize| tried.iter().map(count).sum::<usize>();
     let (points, failed) = (sum(|t| t.points), sum(|t| t.failed));

@@ -89,7 +89,7 @@ fn the_session_alone_is_limited(account: &Account<'_>, allowed: u64) {
     assert!(client.wait(SOON).success());
 }
 
-/// The soft limit, as /proc says it.
+/// The soft limit, from /proc.
 fn file_size_limit(process: &Path) -> Option<String> {
     let limits = std::fs::read_to_string(process.join("limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"))?;

@@ -1,4 +1,4 @@
-//! An account that fills its incoming: it is told, once, and others are served as ever.
+//! An account that fills its incoming: it is warned once, and other accounts are not affected.
 
 use crate::support::host::{Host, SOON};
 use crate::support::pair::Pair;
@@ -9,12 +9,12 @@ fn files() -> usize {
     if crate::kill::long() { 1_000_000 } else { 5_000 }
 }
 
-/// What the sidecar may have held at most, in MiB: what a look keeps is bounded by the account's
+/// What the daemon may have held at most, in MiB: what a scan keeps is bounded by the account's
 /// limit, of a fifth of the files here.
 const MOST_MEMORY: u64 = 300;
 
 #[test]
-fn an_account_over_its_limits_is_told_and_hurts_nobody() {
+fn an_account_over_its_limits_is_warned_once() {
     let (files, most) = (files(), files() / 5);
     let host = Host::new(&format!(
         "[pairing]\nrescan-every = \"1s\"\n\
@@ -34,7 +34,7 @@ fn an_account_over_its_limits_is_told_and_hurts_nobody() {
     flooded.sftp(&format!("get /results/INCOMING-FULL.txt {}\n", got.display())).ok();
     let text = std::fs::read_to_string(got).unwrap();
     let memory = most_memory(&host);
-    eprintln!("{files} files: the sidecar held {memory} MiB at most");
+    eprintln!("{files} files: the daemon held {memory} MiB at most");
     assert!(memory < MOST_MEMORY, "{memory} MiB");
     assert!(text.contains(&format!("more than {most} files")), "{text}");
 
@@ -43,10 +43,10 @@ fn an_account_over_its_limits_is_told_and_hurts_nobody() {
     }
     until("the answer to go", SOON, || (!answer.exists()).then_some(()));
     flooded.expect_accepted(&pair, 2);
-    let told = "SELECT action FROM activity
+    let query = "SELECT action FROM activity
                 WHERE account = 'e2e-flood' AND action LIKE 'incoming.%' ORDER BY id";
-    until("the activity log", SOON, || (host.query(told).len() == 2).then_some(()));
-    assert_eq!(host.query(told), ["incoming.full", "incoming.below_limit"]);
+    until("the activity log", SOON, || (host.query(query).len() == 2).then_some(()));
+    assert_eq!(host.query(query), ["incoming.full", "incoming.below_limit"]);
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
     assert_eq!(log.matches("too much waits in incoming").count(), 1, "{log}");
 }

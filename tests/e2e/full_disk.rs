@@ -51,7 +51,7 @@ fn activity(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
+fn the_queue_is_held_below_the_floor() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"4MB\"\n");
     host.start_daemon();
     let account = host.account("e2e-floor");
@@ -61,7 +61,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
         let full = Filler::new(&disk, 2_000_000);
         let held =
             format!("free at {}, less than imports.free-space-floor = 4.0 MB", disk.display());
-        until("the status to say that the queue is held", SOON, || {
+        until("the status to report a held queue", SOON, || {
             host.check_daemon();
             host.status().contains(&held).then_some(())
         });
@@ -69,7 +69,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
         let pair = Pair::events(&account.local(), &stem, 3);
         account.upload(&pair);
         // The loop has come round since: it wrote the activity log, and claimed nothing.
-        until("the activity log to say so", SOON, || {
+        until("the entry of the activity log", SOON, || {
             (activity(&host)[before..] == ["queue.held"]).then_some(())
         });
         let rows = host.query(&format!("SELECT id FROM import WHERE stem = '{stem}'"));
@@ -88,7 +88,7 @@ fn the_queue_is_held_below_the_floor_and_goes_on_by_itself() {
 }
 
 #[test]
-fn an_upload_beyond_the_disk_fails_at_the_client_and_hurts_nobody() {
+fn an_upload_beyond_the_disk_fails() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-beyond");
@@ -107,7 +107,7 @@ fn an_upload_beyond_the_disk_fails_at_the_client_and_hurts_nobody() {
 /// Error files, the report, the state database, the store: each meets a full disk, with no floor
 /// that would keep imports away from it, and is written when there is room.
 #[test]
-fn what_meets_a_full_disk_is_retried_and_not_lost() {
+fn imports_on_a_full_disk_are_retried() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-full");
@@ -124,8 +124,8 @@ fn what_meets_a_full_disk_is_retried_and_not_lost() {
         let log = || std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
         until(&format!("{stem} to meet the full disk"), SOON, || {
             host.check_daemon();
-            let said = log();
-            let since = said.rsplit("another disk").next().unwrap_or_default();
+            let output = log();
+            let since = output.rsplit("another disk").next().unwrap_or_default();
             (since.contains("No space left") || since.contains("disk is full")).then_some(())
         });
         let ended = format!(

@@ -10,7 +10,7 @@ use crate::support::process::until;
 
 const IMPORTS: usize = 6;
 
-/// A server that takes connections and says nothing. Returns its port, and its connections, to be
+/// A server that accepts connections and sends nothing. Returns its port, and its connections, to be
 /// kept.
 fn silent() -> (u16, mpsc::Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -41,7 +41,7 @@ fn patient(mail_port: u16) -> Host {
 }
 
 #[test]
-fn a_mail_server_and_an_endpoint_that_hang_slow_nobody() {
+fn hanging_receivers_slow_nobody() {
     let ((mail_port, _mail), (web_port, _web)) = (silent(), silent());
     let host = patient(mail_port);
     let (stuck, free) = (host.account("e2e-stuck"), host.account("e2e-free"));
@@ -68,7 +68,7 @@ fn a_mail_server_and_an_endpoint_that_hang_slow_nobody() {
         ))
     };
     let wanted = (2 * IMPORTS).to_string();
-    until("what came to be recorded", SOON, || {
+    until("the recorded outcome", SOON, || {
         (of("webhook", "e2e-free", "delivered") == [wanted.as_str()]).then_some(())
     });
     assert_eq!(of("webhook", "e2e-stuck", "pending"), [wanted.as_str()]);

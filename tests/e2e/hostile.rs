@@ -1,5 +1,5 @@
 //! What a hostile account can put into its incoming, and what root could: nothing of it is opened
-//! that shouldn't be, stops the sidecar, or steers a sysadmin's terminal; honest uploads go on.
+//! that shouldn't be, stops the daemon, or steers a sysadmin's terminal; honest uploads go on.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +36,7 @@ fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
     std::fs::rename(temporary, incoming.join(OsStr::from_bytes(name))).unwrap();
 }
 
-/// Everything that a name can stand for, made by root where an account can't.
+/// Every kind of file that a name can have, made by root where an account can't.
 fn odd_things(incoming: &Path, ending: &str) {
     let at = |name: &str| incoming.join(format!("{name}{ending}"));
     symlink("/etc/shadow", at("link")).unwrap();
@@ -57,7 +57,7 @@ fn odd_things(incoming: &Path, ending: &str) {
 
 /// Each manifest names something that is not a plain file: refused, and the next pair imports.
 #[test]
-fn what_is_not_a_plain_file_is_refused_and_stops_nobody() {
+fn files_that_are_not_regular_are_refused() {
     let host = impatient();
     let account = host.account("e2e-odd");
     let incoming = account.incoming();
@@ -85,7 +85,7 @@ fn what_is_not_a_plain_file_is_refused_and_stops_nobody() {
     account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
 }
 
-/// Mode 000, of the account's own: the sidecar reads it all the same.
+/// Mode 000, of the account's own: the daemon reads it all the same.
 #[test]
 fn a_closed_mode_hides_nothing() {
     let host = impatient();
@@ -186,7 +186,7 @@ fn mail_headers_are_not_injected() {
     }
 }
 
-/// An address of somebody else gets no mail, whatever its spelling: the contact gets it.
+/// An address of somebody else gets no mail in any spelling: the contact gets it.
 #[test]
 fn mail_to_a_stranger_goes_to_the_contact() {
     let host = impatient();
@@ -261,7 +261,7 @@ fn nothing_steers_a_terminal() {
     }
     check_locally(&account, &csv);
     let log = std::fs::read(host.root.join("log/daemon")).unwrap();
-    unsteered("the sidecar's log", &String::from_utf8_lossy(&log));
+    unsteered("the daemon's log", &String::from_utf8_lossy(&log));
 }
 
 /// `check`, on the partner's own machine, shows what it found in the same files.
@@ -275,7 +275,7 @@ fn check_locally(account: &Account<'_>, csv: &str) {
 
 #[track_caller]
 fn unsteered(what: &str, output: &str) {
-    assert!(!output.is_empty(), "{what} says nothing");
+    assert!(!output.is_empty(), "{what} is empty");
     let steering = |c: char| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')

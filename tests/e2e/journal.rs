@@ -1,4 +1,4 @@
-//! What journald gets: a socket of ours stands in for its own, where no journal runs. Where one
+//! What journald gets: a socket of the test replaces its own where no journal runs. Where one
 //! does, the system test asks journalctl for the same.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::support::process::until;
 /// Where journald listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// The stand-in, which goes with its path.
+/// The replacement socket, whose path is removed when dropped.
 struct Journal(UnixDatagram);
 
 impl Journal {
@@ -79,17 +79,17 @@ fn each_milestone_has_its_fields() {
     let folder = account.local();
     account.upload(&Pair::events(&folder, "j1", 3));
     account.upload(&Pair::events_with(&folder, "j2", 1, &[0]));
-    let mut told = BTreeMap::new();
+    let mut entries = BTreeMap::new();
     until("four milestones in the journal", SOON, || {
         while let Some(entry) = journal.next() {
             if let Some(id) = entry.get("MESSAGE_ID").filter(|_| entry.contains_key("IMPORT")) {
-                told.insert((entry["IMPORT"].clone(), id.clone()), entry.clone());
+                entries.insert((entry["IMPORT"].clone(), id.clone()), entry.clone());
             }
         }
-        (told.len() == 4).then_some(())
+        (entries.len() == 4).then_some(())
     });
     let imports = host.query("SELECT id FROM import ORDER BY n");
-    let entry = |import: usize, id: &str| &told[&(imports[import].clone(), id.to_owned())];
+    let entry = |import: usize, id: &str| &entries[&(imports[import].clone(), id.to_owned())];
     let picked_up = "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1";
     let ends = [
         (0, "a94c6e1f3b7d4a28b5d0e8c71f42d9b3", "completed: 3 read, 3 accepted, 0 rejected"),

@@ -1,4 +1,4 @@
-//! Attacks on the published keys by whoever owns the daemon's user: it can't hold up a revoke, change
+//! Attacks on the published keys by a process of the daemon's user: it can't hold up a revoke, change
 //! what sshd believes, or have the helper read keys of its own.
 
 use std::fs;
@@ -41,13 +41,13 @@ fn ask(account: &Account<'_>, database: &Path, fingerprint: &str) -> Ran {
 
 #[track_caller]
 fn is_refused(account: &Account<'_>, database: &Path, fingerprint: &str) {
-    let said = ask(account, database, fingerprint);
-    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{said:#?}");
+    let output = ask(account, database, fingerprint);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:#?}");
 }
 
 fn fingerprint(account: &Account<'_>) -> String {
-    let said = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
-    said.stdout.split(' ').nth(1).unwrap().to_owned()
+    let output = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
+    output.stdout.split(' ').nth(1).unwrap().to_owned()
 }
 
 /// Published keys of the daemon's own making: a key of its choice for `account`.
@@ -66,7 +66,7 @@ c.commit()";
 }
 
 #[test]
-fn a_lock_held_by_the_daemon_does_not_delay_a_revoke() {
+fn a_lock_of_the_daemons_delays_no_revoke() {
     let host = Host::new("");
     let account = host.account("e2e-lock");
     // Where earlier versions published: the daemon can put a lock of its own there.
@@ -91,7 +91,7 @@ fn a_lock_held_by_the_daemon_does_not_delay_a_revoke() {
 }
 
 #[test]
-fn the_daemon_changes_neither_the_published_keys_nor_their_folder() {
+fn the_daemon_cannot_change_published_keys() {
     let host = Host::new("");
     let account = host.account("e2e-replace");
     let (keys, database) = (host.keys(), host.keys_db());
@@ -127,7 +127,7 @@ fn the_daemon_changes_neither_the_published_keys_nor_their_folder() {
 }
 
 #[test]
-fn the_helper_refuses_keys_that_others_than_root_could_write() {
+fn the_helper_refuses_keys_writable_by_others() {
     let host = Host::new("");
     let account = host.account("e2e-forged");
     let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());
@@ -142,9 +142,9 @@ fn the_helper_refuses_keys_that_others_than_root_could_write() {
         let copy = Path::new(folder).join(format!("sftp-import-e2e-{}.db", std::process::id()));
         fs::copy(&forged, &copy).unwrap();
         chown(&copy, Some(daemon), None).unwrap();
-        let said = ask(&account, &copy, FORGED);
+        let output = ask(&account, &copy, FORGED);
         fs::remove_file(&copy).unwrap();
-        assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{folder}: {said:#?}");
+        assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{folder}: {output:#?}");
     }
 
     // The file where root publishes, and its folder.
@@ -163,8 +163,8 @@ fn the_helper_refuses_keys_that_others_than_root_could_write() {
     // A folder above it: here a sticky one is accepted, as /tmp is.
     for (mode, is_accepted) in [(0o777, false), (0o775, false), (0o1777, true), (0o755, true)] {
         set_mode(&host.root, mode);
-        let said = ask(&account, &database, &key);
-        assert_eq!(!said.stdout.is_empty(), is_accepted, "{mode:o}: {said:#?}");
+        let output = ask(&account, &database, &key);
+        assert_eq!(!output.stdout.is_empty(), is_accepted, "{mode:o}: {output:#?}");
     }
 
     // Links: one of root's to root's folder is followed, one in a folder of the daemon's is not.
@@ -178,7 +178,7 @@ fn the_helper_refuses_keys_that_others_than_root_could_write() {
     is_refused(&account, &host.state().join("link/keys.db"), &key);
 }
 
-/// Publishing replaces the file, whoever owns it, but refuses a folder that is not root's.
+/// Publishing replaces a file of any owner, but refuses a folder that is not root's.
 #[test]
 fn root_publishes_into_no_folder_of_the_daemons() {
     let host = Host::new("");
@@ -198,8 +198,8 @@ fn root_publishes_into_no_folder_of_the_daemons() {
         keys.display()
     ))
     .ok();
-    let said = host.cli(&["provision"]).refused();
-    assert!(said.stderr.contains(&format!("`chown root {}`", keys.display())), "{said:#?}");
+    let output = host.cli(&["provision"]).refused();
+    assert!(output.stderr.contains(&format!("`chown root {}`", keys.display())), "{output:#?}");
     assert!(!host.root.join("made").exists());
     chown(&keys, Some(0), None).unwrap();
     host.cli(&["provision"]).ok();

@@ -68,7 +68,7 @@ impl<'h> OldHost<'h> {
 }
 
 #[test]
-fn accounts_log_in_before_the_new_version_has_published() {
+fn accounts_log_in_before_the_first_publish() {
     let host = Host::new("");
     let account = host.account("e2e-upgrade");
     let old = OldHost::new(&host);
@@ -151,7 +151,7 @@ fn only_what_root_published_is_copied() {
 
 /// An administrator's drop-in that names the old folder would lock everybody out.
 #[test]
-fn nothing_is_upgraded_while_sshd_names_the_old_folder() {
+fn no_upgrade_while_sshd_uses_the_old_folder() {
     let host = Host::new("");
     let account = host.account("e2e-named");
     let old = OldHost::new(&host);
@@ -166,7 +166,7 @@ fn nothing_is_upgraded_while_sshd_names_the_old_folder() {
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
 
-    // As it says.
+    // The command from the message.
     fs::write(&drop_in, new).unwrap();
     host.reload_sshd();
     assert!(account.can_log_in(), "the keys are copied");
@@ -188,7 +188,7 @@ fn a_first_installation_copies_nothing() {
 
 /// By this list `preinst` knows an earlier version.
 #[test]
-fn this_version_has_no_folder_where_earlier_ones_published() {
+fn the_old_keys_folder_is_gone() {
     let read = |file: &str| {
         fs::read_to_string(Path::new(crate::support::host::REPOSITORY).join(file)).unwrap()
     };

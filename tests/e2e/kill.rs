@@ -87,7 +87,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// one's nth call would be struck again.
 const NUDGE_EVERY: Duration = Duration::from_millis(500);
 
-/// What each lane comes to.
+/// The outcome of each lane.
 pub fn side_by_side<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
     std::thread::scope(|scope| {
@@ -106,7 +106,7 @@ pub fn long() -> bool {
     std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some_and(|value| value == "1")
 }
 
-/// An account that is told by webhook as well.
+/// An account that also gets webhooks.
 pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
     let account = host.account(id);
     host.cli(&["webhook", "add", id, "crm", &host.catchers.url()]).ok();
@@ -114,7 +114,7 @@ pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
     account
 }
 
-/// What a batch comes to, how often each kind of call is made on the way, and the steps of it.
+/// The outcome of a batch, how often each kind of call is made on the way, and the steps of it.
 pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, BTreeSet<String>) {
     outcome::upload(account, "base");
     let tracer = Tracer::new(account, None);
@@ -125,7 +125,7 @@ pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, 
     (expected, tracer.counts(), tracer.steps("base"))
 }
 
-/// How a daemon under a tracer came to its end.
+/// How a daemon under a tracer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Run {
     /// It ended.
@@ -160,7 +160,7 @@ pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer, patience: D
     run
 }
 
-/// Makes the daemon look at the account now: what failed is tried again after 10 s otherwise.
+/// Makes the daemon scan the account now. Otherwise it retries failures after 10 s.
 fn nudge(account: &Account<'_>) {
     let file = account.incoming().join(".nudge");
     std::fs::write(&file, "").unwrap();

@@ -1,4 +1,4 @@
-//! Ten accounts at once, a thousand pairs in all.
+//! Ten accounts in parallel, a thousand pairs in all.
 
 use std::fmt::Write;
 use std::time::Duration;

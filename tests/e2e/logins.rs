@@ -6,7 +6,7 @@ use crate::support::pair::Pair;
 use crate::support::process::run;
 use crate::support::unix::{changing_users, exists};
 
-/// sshd said no to the key: not a network error, not a session that failed.
+/// sshd refused the key: not a network error, not a session that failed.
 #[track_caller]
 fn refused(account: &Account<'_>) {
     let ran = account.sftp("pwd\n").refused();
@@ -82,7 +82,7 @@ fn a_key_used_from_elsewhere() {
 }
 
 #[test]
-fn a_removed_account_leaves_no_user_and_no_folder() {
+fn a_removed_account_leaves_nothing() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());
@@ -93,7 +93,7 @@ fn a_removed_account_leaves_no_user_and_no_folder() {
     assert!(!host.accounts().join(&account.id).exists());
 }
 
-/// Logins need no daemon, and neither do uploads: what came meanwhile imports when it is back.
+/// Logins need no daemon, and neither do uploads: what was uploaded imports after the next start.
 #[test]
 fn logins_and_uploads_go_on_without_the_daemon() {
     let host = Host::running();
@@ -105,7 +105,7 @@ fn logins_and_uploads_go_on_without_the_daemon() {
     account.expect_accepted(&pair, 2);
 }
 
-/// sshd asks for a user that isn't an account, or of nobody at all: the helper says nothing.
+/// sshd asks for a user that isn't an account, or of nobody at all: the helper prints nothing.
 #[test]
 fn the_helper_knows_accounts_only() {
     let host = Host::new("");

@@ -1,7 +1,7 @@
 //! End-to-end tests: the real programs behind a real sshd, driven by real clients.
 //!
-//! They need root, and make Unix users, folders below /srv and an sshd on 127.0.0.1, all of which
-//! go again. scripts/test installs the clients they use. Each test has a [`support::host::Host`] of its own.
+//! They need root, and make Unix users, folders below /srv and an sshd on 127.0.0.1, and remove
+//! them. scripts/test installs the clients they use. Each test has a [`support::host::Host`] of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stderr, reason = "logs of a failed test")]
 
@@ -30,10 +30,11 @@ mod keys_upgrade;
 mod kill;
 mod load;
 mod logins;
-mod meanwhile;
+
 mod metrics;
 mod opener;
 mod poison;
+mod progress;
 mod registry_kill;
 mod reused_data_file;
 mod root_boundary;

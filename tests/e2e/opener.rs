@@ -55,7 +55,7 @@ fn mailing_by(program: &str) -> Host {
 }
 
 #[test]
-fn the_daemon_and_the_programs_that_it_runs_have_no_capability() {
+fn the_daemon_and_its_children_have_no_capability() {
     let folder = tempfile::tempdir_in("/srv").unwrap();
     set_mode(folder.path(), 0o777);
     let program = folder.path().join("sendmail");
@@ -82,7 +82,7 @@ fn the_daemon_and_the_programs_that_it_runs_have_no_capability() {
     assert!(opener.contains("NoNewPrivs:\t1\n"), "{opener}");
 }
 
-/// Prints what it could open of the processes that it is told.
+/// Prints what it could open of the given processes.
 const INTRUDER: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -111,7 +111,7 @@ print("tried")
 "#;
 
 #[test]
-fn a_process_of_the_daemons_user_opens_nothing_of_either() {
+fn a_process_of_the_daemons_user_opens_nothing() {
     let host = Host::running();
     let daemon = host.daemon().as_ref().unwrap().id().to_string();
     let intrude = |victims: &[&str]| {
@@ -204,7 +204,7 @@ impl Drop for Asked {
 
 /// What the daemon's user can do once it owns the daemon: it has the socket, and the spool.
 #[test]
-fn the_opener_opens_uploads_and_nothing_else_for_a_hostile_asker() {
+fn the_opener_opens_only_uploads() {
     let host = Host::new("");
     let (account, other) = (host.account("e2e-asked"), host.account("e2e-other"));
     // The account's group has its user's id.
@@ -265,9 +265,9 @@ fn the_opener_opens_uploads_and_nothing_else_for_a_hostile_asker() {
 
 const RECORDS: usize = 400_000;
 
-/// Killed in the middle of an import: the daemon ends and says why, and nothing is lost or doubled.
+/// Killed in the middle of an import: the daemon ends with the reason, and nothing is lost or doubled.
 #[test]
-fn the_daemon_ends_with_its_opener_and_the_import_goes_on() {
+fn the_daemon_ends_with_its_opener() {
     let host = Host::running();
     let account = host.account("e2e-opener-killed");
     account.upload(&Pair::events(&account.local(), "e", RECORDS));
@@ -288,9 +288,9 @@ fn the_daemon_ends_with_its_opener_and_the_import_goes_on() {
     assert_eq!(account.event_folders(), [format!("import={}", imports[0])]);
 }
 
-/// systemd's SIGTERM goes to every process of the unit; a SIGKILL may come to the daemon alone.
+/// systemd's SIGTERM goes to every process of the unit; a SIGKILL may reach the daemon alone.
 #[test]
-fn the_opener_ends_when_the_daemon_does_and_not_before() {
+fn the_opener_ends_with_the_daemon() {
     let host = Host::running();
     let account = host.account("e2e-opener-ends");
     let opener = opener_of(&host);

@@ -28,7 +28,7 @@ fn next_import(host: &Host) -> String {
 }
 
 #[test]
-fn a_poisoned_import_is_set_aside_after_three_crashes() {
+fn an_import_is_set_aside_after_crashes() {
     let host = Host::new("");
     let account = host.account("e2e-poison");
     let (poison, next) =
@@ -46,14 +46,14 @@ fn a_poisoned_import_is_set_aside_after_three_crashes() {
     assert_eq!(report["failure"]["message"], "[Internal error] Error while importing data");
     account.expect_accepted(&next, 5);
     host.wait_until_quiet(SOON);
-    let told = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
-    assert_eq!(host.query(told), ["import.picked_up", "import.failed"]);
+    let query = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
+    assert_eq!(host.query(query), ["import.picked_up", "import.failed"]);
     assert_eq!(host.query("SELECT starts FROM import WHERE stem = 'a'"), ["4"], "not for ever");
     assert_eq!(account.event_folders().len(), 1, "nothing of it is stored");
 }
 
 #[test]
-fn an_import_that_is_stored_is_not_failed_after_three_crashes() {
+fn a_stored_import_is_never_set_aside() {
     let host = Host::new("");
     let account = host.account("e2e-stored");
     let pair = Pair::events_with(&account.local(), "a", 5, &[1]);

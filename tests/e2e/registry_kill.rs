@@ -1,5 +1,5 @@
 //! SIGKILL of a root command at any durable step of a change: the next one finishes it, and what sshd
-//! is told is never anything but the change's before or after.
+//! is given is never anything but the change's before or after.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn at_each_point(host: &Host, args: &[&str], undo: impl Fn(), check: impl Fn(&st
 }
 
 #[test]
-fn a_kill_at_any_step_of_a_change_is_made_good() {
+fn a_change_killed_anywhere_is_completed() {
     let host = Host::running();
     let account = host.account("e2e-killed-change");
     let id = account.id.as_str();
@@ -89,7 +89,7 @@ fn a_kill_at_any_step_of_a_change_is_made_good() {
 
 /// The first account of a host makes the registry: it is there whole, or not at all.
 #[test]
-fn a_kill_while_the_registry_is_made_leaves_none_or_a_whole_one() {
+fn a_killed_creation_leaves_no_partial_registry() {
     let host = Host::new("");
     let add = ["account", "add", "e2e-killed-first", "--any-recipient"];
     let undo = || {

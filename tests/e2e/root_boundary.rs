@@ -1,4 +1,4 @@
-//! Attacks on root by whoever owns the daemon's user: what it writes commands root nothing.
+//! Attacks on root by a process of the daemon's user: what it writes commands root nothing.
 
 use std::path::Path;
 
@@ -54,7 +54,7 @@ fn members() -> String {
 
 /// Accounts named as other people's Unix users, with their ids: inside the range of accounts too.
 #[test]
-fn rows_of_the_state_database_change_no_unix_user_of_others() {
+fn rows_change_no_unix_user_of_others() {
     let host = Host::new("");
     host.cli(&["account", "add", "e2e-partner", "--any-recipient"]).ok();
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -141,9 +141,9 @@ fn rows_of_the_state_database_let_nobody_in() {
     assert!(account.can_log_in());
 }
 
-/// Whoever owns the daemon's user can hold the write lock of the state database for ever.
+/// a process of the daemon's user can hold the write lock of the state database for ever.
 #[test]
-fn a_lock_on_the_state_database_keeps_no_key_at_work() {
+fn a_database_lock_keeps_no_key_valid() {
     let host = Host::new("");
     let account = host.account("e2e-registry-locked");
     assert!(account.can_log_in());
@@ -158,7 +158,7 @@ time.sleep(600)";
     let args = [&user[..], &["-c", code, text(&database)]].concat();
     let lock = Process::start("setpriv", &args, &log);
     until("the lock", SOON, || {
-        std::fs::read_to_string(&log).is_ok_and(|said| said.contains("locked")).then_some(())
+        std::fs::read_to_string(&log).is_ok_and(|output| output.contains("locked")).then_some(())
     });
     let revoked = host.cli(&["key", "revoke", &account.id, account.key_name()]).refused();
     assert!(revoked.stderr.contains("the change is in force"), "{revoked:#?}");

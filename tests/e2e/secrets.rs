@@ -45,7 +45,7 @@ fn out_of_reach(host: &Host, account: &Account<'_>) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
+fn the_helpers_user_reads_only_published_keys() {
     let host = Host::running();
     let account = host.account("e2e-helper");
     account.import_all(&Pair::profiles(&account.local(), "p", 2), 4);
@@ -57,8 +57,8 @@ fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
     let keys = host.keys_db();
     let fingerprint = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok();
     let fingerprint = fingerprint.stdout.split_whitespace().nth(1).unwrap().to_owned();
-    let said = as_helper(&[text(&helper), "--database", text(&keys), &account.id, &fingerprint]);
-    assert!(said.ok().stdout.starts_with("restrict ssh-ed25519 "));
+    let output = as_helper(&[text(&helper), "--database", text(&keys), &account.id, &fingerprint]);
+    assert!(output.ok().stdout.starts_with("restrict ssh-ed25519 "));
     as_helper(&["cat", text(&keys)]).ok();
 
     let paths = out_of_reach(&host, &account);
@@ -66,21 +66,21 @@ fn the_helpers_user_reads_the_published_keys_and_nothing_else() {
     for path in paths {
         assert!(path.exists(), "{} is not there to be refused", path.display());
         let tool = if path.is_dir() { "ls" } else { "cat" };
-        let said = as_helper(&[tool, text(&path)]);
-        assert_ne!(said.code, Some(0), "{said:#?}");
-        assert!(said.stderr.contains("Permission denied"), "{said:#?}");
+        let output = as_helper(&[tool, text(&path)]);
+        assert_ne!(output.code, Some(0), "{output:#?}");
+        assert!(output.stderr.contains("Permission denied"), "{output:#?}");
     }
     for path in [keys.clone(), keys.with_file_name("new"), host.state().join("new")] {
-        let said = as_helper(&["sh", "-c", &format!("echo x >> {}", path.display())]);
-        assert!(said.stderr.contains("Permission denied"), "{said:#?}");
+        let output = as_helper(&["sh", "-c", &format!("echo x >> {}", path.display())]);
+        assert!(output.stderr.contains("Permission denied"), "{output:#?}");
     }
     as_helper(&["rm", "-f", text(&keys)]).refused();
     assert!(account.can_log_in());
 }
 
-/// By its own word in /proc, whatever started it.
+/// From /proc, so that it does not matter what started it.
 #[test]
-fn the_sidecar_has_no_capability_and_its_own_files_open() {
+fn the_daemon_has_only_its_files_open() {
     let host = Host::running();
     let account = host.account("e2e-process");
     account.import_all(&Pair::events(&account.local(), "e", 2), 2);
@@ -103,18 +103,18 @@ fn the_sidecar_has_no_capability_and_its_own_files_open() {
 
     let own = [host.state(), host.accounts(), host.root.join("log"), host.root.join("etc")];
     for entry in fs::read_dir(format!("{process}/fd")).unwrap().flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed meanwhile
+        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed since
         let name = target.to_string_lossy();
         let is_no_file = ["socket:", "pipe:", "anon_inode:", "/dev/null"]
             .iter()
             .any(|start| name.starts_with(start));
         assert!(is_no_file || own.iter().any(|path| target.starts_with(path)), "{name}");
-        assert!(!target.starts_with(host.keys()), "the sidecar has no business with {name}");
+        assert!(!target.starts_with(host.keys()), "the daemon has no business with {name}");
     }
 }
 
 /// A host that logs in to its mail server and signs webhooks, and logs all there is to log.
-fn telling_host() -> (Host, Process) {
+fn notifying_host() -> (Host, Process) {
     let host = Host::new("");
     let (mail, log) = (host.root.join("mail-login"), host.root.join("log/smtp-login"));
     let script = format!("{REPOSITORY}/tests/catchers/smtp.py");
@@ -160,7 +160,7 @@ fn forms(secret: &str) -> Vec<String> {
 
 #[test]
 fn no_secret_reaches_a_log_or_a_list() {
-    let (host, _catcher) = telling_host();
+    let (host, _catcher) = notifying_host();
     let account = host.account("e2e-secrets");
     let added =
         host.cli(&["--json", "webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
@@ -173,15 +173,15 @@ fn no_secret_reaches_a_log_or_a_list() {
     let rotated = rotated.json()["secret"].as_str().unwrap().to_owned();
     account.import_all(&Pair::events(&account.local(), "e2", 2), 2);
     host.wait_until_quiet(SOON);
-    let told = host.query("SELECT DISTINCT channel || state FROM delivery ORDER BY 1");
-    assert_eq!(told, ["emaildelivered", "webhookdelivered"], "both secrets were used");
+    let deliveries = host.query("SELECT DISTINCT channel || state FROM delivery ORDER BY 1");
+    assert_eq!(deliveries, ["emaildelivered", "webhookdelivered"], "both secrets were used");
 
     let daemon = fs::read_to_string(host.root.join("log/daemon")).unwrap();
-    assert!(daemon.contains("delivered"), "it logs what it tells: {daemon}");
+    assert!(daemon.contains("delivered"), "it logs its deliveries: {daemon}");
     let environment = format!("/proc/{}/environ", host.daemon().as_ref().unwrap().id());
     let environment = String::from_utf8(fs::read(environment).unwrap()).unwrap();
     assert!(environment.contains("SFTP_IMPORT_LOG=trace"), "and all there is to log");
-    let mut sinks = vec![("the sidecar's log".to_owned(), daemon)];
+    let mut sinks = vec![("the daemon's log".to_owned(), daemon)];
     let export = host.root.join("export");
     let lists: &[&[&str]] = &[
         &["account", "list"],
@@ -205,8 +205,8 @@ fn no_secret_reaches_a_log_or_a_list() {
                 }
                 words.insert(0, "--json");
             }
-            let said = host.cli(&words);
-            sinks.push((words.join(" "), said.stdout + &said.stderr));
+            let output = host.cli(&words);
+            sinks.push((words.join(" "), output.stdout + &output.stderr));
         }
     }
     sinks.push(("the export".into(), all_text(&export)));
@@ -242,18 +242,18 @@ fn all_text(folder: &Path) -> String {
 
 #[test]
 fn a_password_that_others_can_read_is_refused() {
-    let (host, _catcher) = telling_host();
+    let (host, _catcher) = notifying_host();
     let checked = host.cli(&["--json", "config", "check"]).ok();
     assert_eq!(checked.json()["exists"], Value::from(true));
     let password = host.root.join("etc/password");
     set_mode(&password, 0o644);
-    let said = host.cli(&["config", "check"]).refused();
+    let output = host.cli(&["config", "check"]).refused();
     let fix = format!("chmod 0640 {}", password.display());
     assert!(
-        said.stderr.contains("can be read by everybody") && said.stderr.contains(&fix),
-        "{said:#?}"
+        output.stderr.contains("can be read by everybody") && output.stderr.contains(&fix),
+        "{output:#?}"
     );
     fs::remove_file(&password).unwrap();
-    let said = host.cli(&["config", "check"]).refused();
-    assert!(said.stderr.contains("cannot"), "{said:#?}");
+    let output = host.cli(&["config", "check"]).refused();
+    assert!(output.stderr.contains("cannot"), "{output:#?}");
 }

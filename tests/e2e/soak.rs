@@ -1,5 +1,5 @@
 //! An hour's worth of mixed uploads compressed into a short time, by real clients, side by side;
-//! at the end the sidecar holds no more memory, file descriptors and threads than early on.
+//! at the end the daemon holds no more memory, file descriptors and threads than early on.
 //!
 //! In short: 10 s of uploads after half as many to warm up. `SFTP_IMPORT_TEST_LONG=1`: a quarter of an
 //! hour in three parts.
@@ -18,11 +18,11 @@ const ACCOUNTS: usize = 3;
 /// the largest imports that happened to run side by side, in KiB.
 const MEMORY_SLACK: u64 = 48 << 10;
 
-/// A look or a survey that happens to be under way: some hundred uploads that each left one thing
+/// A scan or a survey that is running: some hundred uploads that each left one thing
 /// open would be far beyond it.
 const SLACK: usize = 3;
 
-/// What the sidecar holds when nothing is to be done.
+/// What the daemon holds when nothing is to be done.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     memory_kib: u64,
@@ -122,7 +122,7 @@ fn phase(accounts: &[Account<'_>], name: &str, length: Duration) -> usize {
 }
 
 #[test]
-fn memory_files_and_threads_are_flat_after_many_uploads() {
+fn memory_files_and_threads_stay_flat() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
     let length = Duration::from_secs(if long { 300 } else { 10 });
     let phases: &[&str] = if long { &["a", "b", "c"] } else { &["a"] };
@@ -142,7 +142,7 @@ fn memory_files_and_threads_are_flat_after_many_uploads() {
         assert!(fits, "files or threads grew: {before:?}, {after:?}");
     }
     let ended = host.query("SELECT count(*) FROM import WHERE state IN ('completed', 'failed')");
-    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload came to an end");
+    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload ended");
     let infra = "SELECT count(*) FROM import WHERE report LIKE '%nternal%'";
     assert_eq!(host.query(infra), ["0"], "and none by a fault of ours");
     until("nothing to be left in incoming", SOON, || {

@@ -1,4 +1,4 @@
-//! The drop-in as sshd understands it: what it says for accounts, and that it says nothing for
+//! The drop-in as sshd understands it: what it sets for accounts, and that it sets nothing for
 //! others. openssh/README.md's table of who wins over whom is held here.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::support::host::{Host, REPOSITORY, shipped, text};
 use crate::support::process::run;
 
-/// Tells the hosts of these tests apart: their accounts are Unix users of one machine.
+/// Distinguishes the hosts of these tests: their accounts are Unix users of one machine.
 static SETUPS: AtomicU32 = AtomicU32::new(0);
 
 /// A host with one account, and a folder to write sshd configurations to.
@@ -36,7 +36,7 @@ impl Setup {
         std::fs::write(self.folder.join(name), content).unwrap();
     }
 
-    /// What sshd would use for `user`, with `main` as its sshd_config; INCLUDE stands for ours.
+    /// What sshd would use for `user`, with `main` as its sshd_config; INCLUDE is replaced by ours.
     #[track_caller]
     fn effective(&self, main: &str, user: &str) -> Effective {
         let include = format!("Include {}/*.conf\n", self.folder.display());
@@ -120,7 +120,7 @@ fn others_get_nothing_of_it() {
     }
 }
 
-/// A global value loses wherever it stands; a `Match` of an earlier file wins; of a later one loses.
+/// A global value loses in any position; a `Match` of an earlier file wins; of a later one loses.
 #[test]
 fn who_wins_over_whom() {
     let setup = Setup::new();
@@ -154,7 +154,7 @@ fn an_include_in_a_match_counts_only_there() {
     assert_eq!(account(&format!("Match user {}\nINCLUDE\n", setup.account)), "no");
 }
 
-/// What the README says stays the sysadmin's.
+/// What the README leaves to the sysadmin.
 #[test]
 fn allow_lists_stay_in_force() {
     let setup = Setup::new();

@@ -1,5 +1,5 @@
-//! Files of ours that are missing, torn or somebody else's: said with the next step, nothing
-//! overwritten, logins go on or are refused, and all goes on when they are mended.
+//! Files of ours that are missing, torn or somebody else's: reported with the next step, nothing
+//! overwritten, logins go on or are refused, and all goes on when they are corrected.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::support::process::{Ran, run, until};
 type Break = fn(&Path);
 
 #[test]
-fn published_keys_that_are_torn_let_nobody_in_and_are_published_again() {
+fn torn_published_keys_are_published_again() {
     let host = Host::running();
     let account = host.account("e2e-torn");
     let keys = host.keys_db();
@@ -39,7 +39,7 @@ fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
 }
 
 #[test]
-fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
+fn a_torn_state_database_stops_no_upload() {
     let host = Host::running();
     let account = host.account("e2e-state");
     account.import_all(&Pair::events(&account.local(), "before", 2), 2);
@@ -55,16 +55,16 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
         (|path| truncate(path, 0), "it was lost"),
         (|path| fs::remove_file(path).unwrap(), "it was lost"),
     ];
-    for (n, (tear, said)) in breaks.iter().enumerate() {
+    for (n, (tear, expected)) in breaks.iter().enumerate() {
         tear(&database);
         let torn = fs::read(&database).unwrap_or_default();
         let message = daemon_refuses(&host);
-        assert!(message.contains(said) && message.contains("backup"), "{n}: {message}");
+        assert!(message.contains(expected) && message.contains("backup"), "{n}: {message}");
         // Where one page of many is rubbish, a command may not come by it.
         let commands = [&["provision"][..], &["account", "list"], &["key", "list"]];
         for command in &commands[..if n == 2 { 1 } else { 3 }] {
             let ran = host.cli(command).refused();
-            assert!(n == 2 || ran.stderr.contains(said), "{n}: {ran:#?}");
+            assert!(n == 2 || ran.stderr.contains(expected), "{n}: {ran:#?}");
         }
         assert_eq!(fs::read(&database).unwrap_or_default(), torn, "{n}: it was written to");
         assert_eq!(fs::read(host.keys_db()).unwrap(), keys, "{n}");
@@ -81,7 +81,7 @@ fn a_state_database_that_is_torn_stops_nobody_from_uploading() {
     assert_eq!(account.event_folders().len(), 1 + breaks.len());
 }
 
-/// Starts a daemon that must end by itself, and returns what it said.
+/// Starts a daemon that must end by itself, and returns its output.
 fn daemon_refuses(host: &Host) -> String {
     let log = host.root.join("log/daemon");
     let before = fs::read(&log).unwrap().len();
@@ -117,7 +117,7 @@ fn put_back(good: &Path, database: &Path) {
 /// A state database from a backup numbers imports again: those that the spool and the store have
 /// must not be taken for new ones, nor the other way round.
 #[test]
-fn a_state_database_from_a_backup_gives_no_id_twice() {
+fn a_restored_state_database_reuses_no_id() {
     let host = Host::running();
     let account = host.account("e2e-again");
     host.stop_daemon();

@@ -66,7 +66,7 @@ fn the_unit_is_well_locked_up() {
 }
 
 #[test]
-fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
+fn the_unit_has_two_capabilities_for_claims() {
     let two = ["CAP_DAC_READ_SEARCH CAP_LEASE"];
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
@@ -80,7 +80,7 @@ fn the_unit_has_two_capabilities_and_one_mount_for_claims() {
 /// The daemon has to give its capabilities up, and nobody opens a file by its handle, for which
 /// CAP_DAC_READ_SEARCH would do.
 #[test]
-fn the_unit_lets_capabilities_be_given_up_and_no_file_be_opened_by_handle() {
+fn the_unit_allows_dropping_capabilities() {
     let allowed = "capset landlock_create_ruleset landlock_add_rule landlock_restrict_self";
     let denied = "~@privileged @resources @setuid @keyring @memlock open_by_handle_at";
     assert_eq!(values("SystemCallFilter"), ["@system-service", denied, allowed]);
@@ -113,7 +113,7 @@ fn the_test_hosts_give_the_same_capabilities() {
     }
 }
 
-/// The sample configuration says the defaults, all of them that are shown, but for two names.
+/// The sample configuration has the defaults, all of them that are shown, but for two names.
 #[test]
 fn the_sample_configuration_is_the_default_one() {
     let sample = Path::new(REPOSITORY).join("samples/config.toml");

@@ -61,7 +61,7 @@ fn a_data_file_still_open_is_waited_for() {
 /// One opened for writing keeps the pair in incoming (above). One for reading, used after the
 /// claim, can neither write nor truncate; and the name is gone.
 #[test]
-fn a_handle_held_open_never_changes_what_was_claimed() {
+fn an_open_handle_changes_no_claimed_file() {
     let host = impatient();
     let account = host.account("e2e-held");
     let (go_on, local) = (account.local().join("go-on"), account.local());
@@ -125,7 +125,7 @@ fn a_manifest_half_written() {
     assert_eq!(account.report("e")["records"]["accepted"], 1);
 }
 
-/// The first gets the file, the other hears that there is none.
+/// The first gets the file, the other is answered that there is none.
 #[test]
 fn two_manifests_for_one_file() {
     let host = impatient();

@@ -1,4 +1,4 @@
-//! `import watch` beside a real import: lines and JSON, a restart of the sidecar in between, and how
+//! `import watch` beside a real import: lines and JSON, a restart of the daemon in between, and how
 //! it ends.
 
 use nix::sys::signal::Signal;
@@ -18,7 +18,7 @@ fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf)
 }
 
 #[test]
-fn an_import_is_watched_over_a_restart_to_its_end() {
+fn an_import_is_watched_over_a_restart() {
     let host = Host::running();
     let account = host.account("e2e-watch");
     let folder = account.local();
@@ -27,18 +27,18 @@ fn an_import_is_watched_over_a_restart_to_its_end() {
     let import = until("an import", SOON, || first("SELECT id FROM import"));
     let (mut lines, lines_log) = watch(&host, false, &import);
     let (mut json, json_log) = watch(&host, true, &import);
-    let said = |log: &std::path::Path| std::fs::read_to_string(log).unwrap();
-    until("both to say something", SOON, || {
-        (said(&lines_log).contains(" is ") && said(&json_log).contains("\"state\"")).then_some(())
+    let text = |log: &std::path::Path| std::fs::read_to_string(log).unwrap();
+    until("output of both", SOON, || {
+        (text(&lines_log).contains(" is ") && text(&json_log).contains("\"state\"")).then_some(())
     });
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
     drop(host.daemon().take());
     host.start_daemon();
-    assert_eq!(lines.wait(SOON * 3).code(), Some(0), "{}", said(&lines_log));
-    assert_eq!(json.wait(SOON * 3).code(), Some(0), "{}", said(&json_log));
-    assert!(said(&lines_log).contains("400,000 read = 400,000 accepted"), "{}", said(&lines_log));
+    assert_eq!(lines.wait(SOON * 3).code(), Some(0), "{}", text(&lines_log));
+    assert_eq!(json.wait(SOON * 3).code(), Some(0), "{}", text(&json_log));
+    assert!(text(&lines_log).contains("400,000 read = 400,000 accepted"), "{}", text(&lines_log));
     let objects: Vec<Value> =
-        said(&json_log).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        text(&json_log).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = objects.last().unwrap();
     assert_eq!((&last["state"], &last["import"]), (&"completed".into(), &import.clone().into()));
     assert!(objects.len() >= 2 && objects[0]["finishedAt"].is_null(), "{objects:#?}");

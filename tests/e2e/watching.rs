@@ -14,7 +14,7 @@ const INOTIFY: &str = "[pairing]\nrescan-every = \"1d\"\n";
 const POLL: &str =
     "[pairing]\nrescan-every = \"1d\"\n[watch]\nmethod = \"poll\"\npoll-every = \"100ms\"\n";
 
-/// Accounts come, go and come again while the sidecar runs; temporary names, the manifest first.
+/// Accounts come, go and come again while the daemon runs; temporary names, the manifest first.
 #[test]
 fn the_same_uploads_either_way() {
     for (method, config) in [("inotify", INOTIFY), ("poll", POLL)] {
@@ -34,8 +34,8 @@ fn the_same_uploads_either_way() {
     }
 }
 
-/// While the sidecar is stopped (SIGSTOP) more files are closed than the kernel queues events
-/// for: the last pair's are lost, and the overflow alone tells of it.
+/// While the daemon is stopped (SIGSTOP) more files are closed than the kernel queues events
+/// for: the last pair's are lost, and only the overflow shows it.
 #[test]
 fn an_overflow_of_the_queue_loses_nothing() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
@@ -65,14 +65,14 @@ fn an_overflow_of_the_queue_loses_nothing() {
         let names = entries.map(|entry| entry.file_name().into_string().unwrap());
         (!names.into_iter().any(|name| name.ends_with(".manifest"))).then_some(())
     });
-    // Events are heard again.
+    // Events are read again.
     account.import_all(&Pair::events(&account.local(), "after", 1), 1);
 }
 
 /// A name made by link(2) is none of the events that we ask for: as if its wake-up were lost. The
 /// account has been still for so long that it is known to be empty, and comes again.
 #[test]
-fn what_no_wake_up_told_of_is_found_by_the_rescan() {
+fn the_rescan_finds_what_no_wake_up_reported() {
     let host = Host::new("[pairing]\nrescan-every = \"1s\"\n");
     host.start_daemon();
     let account = host.account("e2e-rescan");

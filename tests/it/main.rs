@@ -26,6 +26,7 @@ mod stored;
 mod threat_model;
 mod upgrade;
 mod webhooks;
+mod words;
 
 /// A file in this folder that `main.rs` does not name would never run.
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 use crate::support::host::text;
 use crate::support::process::run;
 
-/// Large enough for a profile database's pages and an upload, small enough to be filled at once.
+/// Large enough for a profile database's pages and an upload, small enough to be filled quickly.
 const MEGABYTES: u64 = 32;
 
 /// A mounted disk.

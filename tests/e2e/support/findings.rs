@@ -8,7 +8,7 @@ use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
 use crate::support::process::{Ran, run, until};
 
-/// The options that make doctor look at this host's sshd.
+/// The options that make doctor check this host's sshd.
 pub fn arguments(host: &Host) -> [String; 5] {
     let sshd_config = host.root.join("ssh/sshd_config");
     ["doctor", "--json", "--from=127.0.0.1", "--sshd-config", text(&sshd_config)].map(String::from)
@@ -39,15 +39,15 @@ pub struct Findings {
 impl Findings {
     #[track_caller]
     pub fn of(ran: &Ran) -> Self {
-        let said = ran.json();
-        let verdict = ["ok", "warn", "fail"].iter().position(|word| said["verdict"] == *word);
+        let report = ran.json();
+        let verdict = ["ok", "warn", "fail"].iter().position(|word| report["verdict"] == *word);
         assert_eq!(ran.code, verdict.map(|place| i32::try_from(place).unwrap()), "{ran:#?}");
-        Self { code: ran.code, all: said["findings"].as_array().unwrap().clone() }
+        Self { code: ran.code, all: report["findings"].as_array().unwrap().clone() }
     }
 
     /// The worst finding of `check`, as `level: message`.
     #[track_caller]
-    pub fn said(&self, check: &str) -> String {
+    pub fn text(&self, check: &str) -> String {
         let finding = self.get(check);
         format!("{}: {}", finding["level"].as_str().unwrap(), finding["message"].as_str().unwrap())
     }
@@ -61,26 +61,26 @@ impl Findings {
         of_check.min_by_key(level).unwrap_or_else(|| panic!("nothing of {check}: {:#?}", self.all))
     }
 
-    /// `check` must have failed, saying `message`, with a fix; returns what the log is to show.
+    /// `check` must have failed with `message` and a fix; returns what the log is to show.
     #[track_caller]
     pub fn failed(&self, check: &str, message: &str) -> String {
-        let said = self.said(check);
-        assert!(said.starts_with("fail: ") && said.contains(message), "{check}: {said}");
+        let text = self.text(check);
+        assert!(text.starts_with("fail: ") && text.contains(message), "{check}: {text}");
         assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
         self.get(check)["log"].as_str().unwrap_or_default().to_owned()
     }
 
     #[track_caller]
     pub fn warned(&self, check: &str, message: &str) {
-        let said = self.said(check);
-        assert!(said.starts_with("warn: ") && said.contains(message), "{check}: {said}");
+        let text = self.text(check);
+        assert!(text.starts_with("warn: ") && text.contains(message), "{check}: {text}");
         assert!(!self.get(check)["fix"].as_str().unwrap_or_default().is_empty(), "{check}");
     }
 }
 
 /// Tries a session, which may fail, and waits for sshd to log `words`.
 #[track_caller]
-pub fn sshd_says(account: &Account<'_>, words: &str) -> Ran {
+pub fn expect_in_sshd_log(account: &Account<'_>, words: &str) -> Ran {
     let before = account.host.sshd_log().len();
     let ran = account.sftp("pwd\n");
     until(&format!("sshd to log {words:?}"), SOON, || {
@@ -102,7 +102,7 @@ pub fn expect_content(host: &Host) {
     assert_ne!(findings.code, Some(2));
 }
 
-/// Mends by dropping.
+/// Restores the old state when dropped.
 pub struct Mode(PathBuf, u32);
 
 impl Mode {

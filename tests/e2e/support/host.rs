@@ -22,7 +22,7 @@ use crate::support::process::{Process, Ran, run, until};
 use crate::support::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
 
 pub const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
-/// How long anything that should happen at once may take on a loaded machine.
+/// How long anything that should happen immediately may take on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(60);
 
 /// A host with its own folders below /srv. See the module.
@@ -37,12 +37,12 @@ pub struct Host {
     notify: NotifySocket,
     daemon: Mutex<Option<Process>>,
     sshd: Option<Process>,
-    /// Unmounted when dropped; [`remove_root`] needs what lies on them before.
+    /// Unmounted when dropped; [`remove_root`] needs their contents before.
     _disks: Vec<Disk>,
     _users: ServiceUsers,
 }
 
-/// How many lines a log socket holds for a daemon that stands still, as systemd sets it at boot
+/// How many lines a log socket holds for a stopped daemon, as systemd sets it at boot
 /// where the kernel's own number is smaller (its PID 1 does).
 fn let_log_sockets_queue() {
     let path = "/proc/sys/net/unix/max_dgram_qlen";
@@ -100,7 +100,7 @@ impl Host {
         }
     }
 
-    /// The folder that stands for /srv/sftp-import.
+    /// The folder that replaces /srv/sftp-import.
     pub fn accounts(&self) -> PathBuf {
         self.root.join("accounts")
     }
@@ -115,12 +115,12 @@ impl Host {
         self.root.join("state-admin/registry.db")
     }
 
-    /// The folder that stands for /var/lib/sftp-import.
+    /// The folder that replaces /var/lib/sftp-import.
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
     }
 
-    /// The folder that stands for /var/lib/sftp-import-keys.
+    /// The folder that replaces /var/lib/sftp-import-keys.
     pub fn keys(&self) -> PathBuf {
         self.root.join("state-keys")
     }
@@ -146,7 +146,7 @@ impl Host {
     }
 
     /// Starts the daemon, with the user and capabilities that its unit gives it, and waits until it
-    /// says that it is ready.
+    /// reports that it is ready.
     #[track_caller]
     pub fn start_daemon(&self) {
         let before = self.notify.ready();
@@ -210,12 +210,12 @@ impl Host {
         assert!(status.success(), "the daemon ended with {status}");
     }
 
-    /// The last STATUS that the daemon told systemd.
+    /// The last STATUS that the daemon sent to systemd.
     pub fn status(&self) -> String {
         self.notify.status()
     }
 
-    /// How many times a daemon has said that it is ready.
+    /// How many times a daemon has reported that it is ready.
     pub fn times_ready(&self) -> usize {
         self.notify.ready()
     }
@@ -309,7 +309,7 @@ pub fn shipped(file: &str, root: &Path) -> String {
         .replace("authorized-keys %u %f", &format!("authorized-keys {database} %u %f"))
 }
 
-/// Puts the programs where other users can run them, as a checkout may lie in a closed home.
+/// Puts the programs where other users can run them, as a checkout may be in a closed home.
 fn install_programs(root: &Path) {
     static COPYING: Mutex<()> = Mutex::new(());
     let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);

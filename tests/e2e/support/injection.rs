@@ -2,7 +2,7 @@
 //!
 //! Only calls on the files and folders that a batch's imports touch are counted (`strace -P`), so
 //! that each is a step of an upload's way, and not a log line or a wake-up. strace counts per
-//! thread, and which thread does what differs from run to run: an undisturbed run says how many
+//! thread, and which thread does what differs from run to run: an undisturbed run shows how many
 //! there are, and its log afterwards which step was struck.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +149,7 @@ fn thread_and_call(line: &str) -> Option<(&str, &str)> {
 fn step(line: &str, stem: &str) -> Option<String> {
     let (_, call) = thread_and_call(line)?;
     let asked = line.split(" = ").next()?;
-    // A descriptor is shown as `3</its/path>`; names stand in quotes, and so do written bytes.
+    // A descriptor is shown as `3</its/path>`; names are in quotes, and so do written bytes.
     let has_names = !call.contains("write");
     let shown = asked.split([' ', '(']).filter_map(|word| {
         let of_descriptor = word.split_once('<').map(|(_, path)| path.trim_end_matches([',', '>']));

@@ -1,4 +1,4 @@
-//! What systemd would hear from the daemon: a NOTIFY_SOCKET (sd_notify(3)) that is always read.
+//! What systemd would get from the daemon: a NOTIFY_SOCKET (sd_notify(3)) that is always read.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -32,11 +32,11 @@ impl NotifySocket {
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = socket.recv(&mut buffer) {
-                let said = String::from_utf8_lossy(&buffer[..length]);
-                if said.lines().any(|line| line == "READY=1") {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                if text.lines().any(|line| line == "READY=1") {
                     counter.fetch_add(1, SeqCst);
                 }
-                if let Some(status) = said.lines().find_map(|l| l.strip_prefix("STATUS=")) {
+                if let Some(status) = text.lines().find_map(|l| l.strip_prefix("STATUS=")) {
                     status.clone_into(&mut last.lock().unwrap());
                 }
             }
@@ -49,7 +49,7 @@ impl NotifySocket {
         self.status.lock().unwrap().clone()
     }
 
-    /// How many times a daemon has said that it is ready.
+    /// How many times a daemon has reported that it is ready.
     pub fn ready(&self) -> usize {
         self.ready.load(SeqCst)
     }
@@ -57,7 +57,7 @@ impl NotifySocket {
 
 impl Drop for NotifySocket {
     fn drop(&mut self) {
-        // Nothing at all tells the reader to end.
+        // An empty datagram ends the reader.
         if let (Ok(_), Some(reader)) = (self.end.send(&[]), self.reader.take()) {
             let _ = reader.join();
         }

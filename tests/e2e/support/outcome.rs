@@ -1,7 +1,7 @@
-//! What an upload came to, in words that are the same for every upload: what is compared after a
+//! The outcome of an upload, in words that are the same for every upload: what is compared after a
 //! fault.
 //!
-//! A batch is a pair of events, two of them rejected, and a pair of profiles, both told by mail and
+//! A batch is a pair of events, two of them rejected, and a pair of profiles, both reported by mail and
 //! webhook. Each has a stem of its own, so that the state database, the store and results/ grow
 //! through all of a test and are compared for each batch.
 
@@ -38,7 +38,7 @@ pub fn is_done(host: &Host, stem: &str) -> bool {
     done == ["2"]
 }
 
-/// What a batch came to.
+/// The outcome of a batch.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     /// Rows of the import table.
@@ -54,7 +54,7 @@ pub struct Outcome {
     error_files: Vec<String>,
     /// Everything in results/ of the batch, and what is hidden there.
     results: Vec<String>,
-    /// Per import, milestone and channel: how it stands, and how many ids came at least once.
+    /// Per import, milestone and channel: its state, and how many ids came at least once.
     deliveries: Vec<String>,
     webhooks: BTreeMap<String, usize>,
     mails: BTreeMap<String, usize>,
@@ -123,7 +123,7 @@ impl Outcome {
         }
     }
 
-    /// That this, of an undisturbed run, is what the batch should come to.
+    /// Checks that this, of an undisturbed run, is the right outcome of the batch.
     #[track_caller]
     pub fn check_sound(&self) {
         assert_eq!(self.imports.len(), 2, "{self:#?}");
@@ -141,7 +141,7 @@ impl Outcome {
 }
 
 /// A report without what must differ, the id and the times, and what may: a log socket that could
-/// not be made hears of no upload, and the report says so.
+/// not be made logs no upload, and the report warns of it.
 fn timeless(mut report: Value, stem: &str) -> Value {
     for key in ["import", "receivedAt", "startedAt", "finishedAt", "sha256", "bytes"] {
         report.as_object_mut().unwrap().remove(key);
@@ -160,7 +160,7 @@ pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
     names
 }
 
-/// What lies in the spool of imports: all but the socket that the sidecar listens at.
+/// What the spool of imports contains, but for the daemon's socket.
 pub fn spooled(host: &Host) -> Vec<String> {
     let mut names = names(&host.accounts().join(".spool"), "");
     names.retain(|name| name != ".log");

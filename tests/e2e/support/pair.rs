@@ -54,7 +54,7 @@ impl Pair {
         Self::new(folder, stem, "event", &csv)
     }
 
-    /// `count` events of which those at `rejected` (from 0) have no event name.
+    /// `count` events; those at `rejected` (from 0) have no event name.
     pub fn events_with(folder: &Path, stem: &str, count: usize, rejected: &[usize]) -> Self {
         let pair = Self::events(folder, stem, count);
         let csv = std::fs::read_to_string(&pair.data).unwrap();

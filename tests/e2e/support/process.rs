@@ -57,7 +57,7 @@ pub fn run_with<S: AsRef<str>>(program: &str, args: &[S], input: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that doesn't read its input is no failure; what it printed will tell.
+    // A program that doesn't read its input is no failure; what it printed shows more.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Ran {
@@ -93,7 +93,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program`; what it says goes to `log`, appended.
+    /// Starts `program`; appends its output to `log`.
     pub fn start<S: AsRef<str>>(program: &str, args: &[S], log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(program)
@@ -120,7 +120,7 @@ impl Process {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let process = Self { child };
         let digits: String = line.chars().filter(char::is_ascii_digit).collect();
-        let port = digits.parse().unwrap_or_else(|_| panic!("{program} said {line:?}"));
+        let port = digits.parse().unwrap_or_else(|_| panic!("{program} printed {line:?}"));
         (process, port)
     }
 

@@ -112,7 +112,7 @@ fn wait_for_other_runs() {
     });
 }
 
-/// Takes away what runs left that were killed: their accounts, folders and service users.
+/// Removes what killed runs left: their accounts, folders and service users.
 fn sweep() {
     let (parent, prefix) = ROOT_PREFIX.rsplit_once('/').unwrap();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {

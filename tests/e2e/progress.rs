@@ -1,4 +1,4 @@
-//! What a partner sees and hears until an import ends, and the script in docs/results.md.
+//! What a partner can see until an import ends, and the script in docs/results.md.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,8 +31,8 @@ fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) ->
     })
 }
 
-/// How often `still_processing` was told of `manifest` in this state, `%` for any.
-fn told(host: &Host, manifest: &str, state: &str) -> usize {
+/// The number of `still_processing` milestones of `manifest` in this state, `%` for any.
+fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     let found = host.query(&format!(
         "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import
          WHERE milestone.type = 'import.still_processing' AND manifest = '{manifest}.manifest'
@@ -51,10 +51,10 @@ fn hold(host: &Host) {
 }
 
 #[test]
-fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
+fn long_and_queued_imports_report_progress_after_a_kill() {
     let host = Host::new("[milestones]\nstill-processing-every = \"1s\"\n");
     host.start_daemon();
-    let account = host.account("e2e-meanwhile");
+    let account = host.account("e2e-progress");
     host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
     host.cli(&["account", "set", &account.id, "--webhook", "crm"]).ok();
     account.upload(&Pair::events(&account.local(), "big", MANY));
@@ -65,34 +65,35 @@ fn a_long_import_and_the_one_behind_it_say_how_far_they_are_whatever_happens() {
     assert_eq!(queued["place"], 2, "{queued:#}");
     assert!(running["progress"]["bytesRead"].is_u64(), "{running:#}");
     hold(&host);
-    until("both to be told of", LONG, || {
+    until("milestones of both", LONG, || {
         host.check_daemon();
-        (told(&host, "big", "running") > 0 && told(&host, "next", "queued") > 0).then_some(())
+        (milestones(&host, "big", "running") > 0 && milestones(&host, "next", "queued") > 0)
+            .then_some(())
     });
 
-    // Killed while it runs: the next process knows, and says so again.
+    // Killed while it runs: the next process reports it again.
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
     let killed = host.daemon().take();
     drop(killed);
-    let before = told(&host, "big", "%");
+    let before = milestones(&host, "big", "%");
     host.start_daemon();
     let again = wait_for(&account, "big", |r| r["state"] == "running" && *r != running);
     assert_eq!(again["import"], running["import"]);
     hold(&host);
-    until("it to be told of again", LONG, || {
+    until("another milestone", LONG, || {
         host.check_daemon();
-        (told(&host, "big", "%") > before).then_some(())
+        (milestones(&host, "big", "%") > before).then_some(())
     });
     let report = account.report_within("big", LONG);
     assert_eq!(report["records"]["accepted"], MANY, "{report:#}");
     assert_eq!((report.get("place"), report.get("progress")), (None, None), "{report:#}");
     assert_eq!(account.report("next")["state"], "completed");
     host.wait_until_quiet(LONG);
-    check_told(&host);
+    check_milestones(&host);
 }
 
-/// Mail, webhook and activity log tell the same.
-fn check_told(host: &Host) {
+/// Mail, webhook and activity log agree.
+fn check_milestones(host: &Host) {
     let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
     let milestones = count("SELECT count(*) FROM milestone WHERE type = 'import.still_processing'");
     let logged = count("SELECT count(*) FROM activity WHERE action = 'import.still_processing'");
@@ -112,7 +113,7 @@ fn check_told(host: &Host) {
     assert!(still.count() >= milestones, "{requests:#?}");
 }
 
-/// The script of docs/results.md, as it stands there.
+/// The script of docs/results.md, unchanged.
 fn script(host: &Host) -> PathBuf {
     let page = std::fs::read_to_string(format!("{REPOSITORY}/docs/results.md")).unwrap();
     let (_, script) = page.split_once("```sh import.sh\n").expect("the page has the script");
@@ -137,7 +138,7 @@ fn run_script(account: &Account<'_>, pair: &Pair, answers: &str) -> Ran {
 }
 
 #[test]
-fn the_script_in_the_docs_waits_for_the_answer_and_exits_by_it() {
+fn the_script_in_the_docs_waits_for_results() {
     let host = Host::new("[pairing]\nmanifest-quiet-period = \"0s\"\n");
     host.start_daemon();
     let account = host.account("e2e-script");
