@@ -88,8 +88,8 @@ fn list(context: &CliContext, filter: &Filter) -> CliResult {
     Ok(true)
 }
 
-/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output: JSON
-/// has the reason in each delivery, and `webhook list` has the endpoints.
+/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output:
+/// JSON has the reason in each delivery, and `webhook list` has the endpoints.
 fn print_reasons(
     context: &CliContext,
     state: &State,

@@ -1,5 +1,6 @@
 //! Tests of webhooks from the receiver's side: the standard's library checks signatures, the schema
-//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the library.
+//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the
+//! library.
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Classifies IP addresses: public unicast, or a special kind. Pure.
 //!
-//! An IPv6 address may represent an IPv4 address: call [`special_kind`] with the result of [`destination`].
+//! An IPv6 address may represent an IPv4 address: call [`special_kind`] with the result of
+//! [`destination`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -66,7 +66,8 @@ impl SsrfGuard {
         }
     }
 
-    /// Resolves the host of `url`, which [`super::endpoint::check_url`] accepted, and checks its addresses.
+    /// Resolves the host of `url`, which [`super::endpoint::check_url`] accepted, and checks its
+    /// addresses.
     ///
     /// # Errors
     /// Returns the first forbidden address.
