@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::context::{CliResult, Context};
-use super::import::since_word;
+use super::context::{CliContext, CliResult};
+use super::import::parse_since;
 use crate::account::AccountId;
 use crate::state::activity::ActivityPages;
 
@@ -16,15 +16,15 @@ pub enum ActivityCommand {
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
         /// Only lines since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
-        #[arg(long, value_name = "DATE", value_parser = since_word)]
+        #[arg(long, value_name = "DATE", value_parser = parse_since)]
         since: Option<Timestamp>,
     },
 }
 
-pub fn run(command: ActivityCommand, context: &Context) -> CliResult {
+pub fn run(command: ActivityCommand, context: &CliContext) -> CliResult {
     let ActivityCommand::Export { account, since } = command;
-    let state = context.state(&context.config()?)?;
-    let mut pages = state.read(|tx| ActivityPages::new(tx, account, since))?;
+    let state = context.open_state()?;
+    let mut pages = state.read(|tx| Pages::new(tx, account, since))?;
     loop {
         let lines = state.read(|tx| pages.next(tx))?;
         if lines.is_empty() {

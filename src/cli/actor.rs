@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_a_user_id_but_for_the_one_that_says_none() {
+    fn login_ids_are_parsed() {
         assert_eq!(login_id("1000\n"), Some(Uid::from_raw(1000)));
         for text in ["4294967295", "", "x", "-1"] {
             assert_eq!(login_id(text), None, "{text}");
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_a_name_is_a_number() {
+    fn users_without_a_name_are_numbers() {
         assert_eq!(name(Uid::from_raw(0)), "root");
         assert_eq!(name(Uid::from_raw(u32::MAX - 7)), "user id 4294967288");
     }

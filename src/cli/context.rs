@@ -1,4 +1,4 @@
-//! The context of every command: configuration, databases, output; and the command's exit status.
+//! [`CliContext`]: configuration, databases and output of a command, and its exit status.
 
 use std::error::Error;
 use std::fmt;
@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::actor::actor;
-use super::admission::refused;
+use super::hints;
 use super::output::Output;
 use crate::account::AccountId;
 use crate::admission::{self, Admission, copy_account};
@@ -42,9 +43,8 @@ impl CliError {
     }
 
     #[must_use]
-    pub fn hint_if(mut self, hint: Option<impl fmt::Display>) -> Self {
-        self.hint = hint.map(|hint| hint.to_string());
-        self
+    pub fn hint_if(self, hint: Option<impl fmt::Display>) -> Self {
+        Self { hint: hint.map(|hint| hint.to_string()), ..self }
     }
 
     /// Prepends `message`, whose cause is this failure.
@@ -63,50 +63,63 @@ impl CliError {
 
 impl<E: Error + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
-        let message = chain(&error);
         let io = (&error as &dyn Error).downcast_ref::<io::Error>();
         let broken_pipe = io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-        Self { message, hint: None, broken_pipe }
+        Self { message: chain(&error), hint: hints::hint(&error), broken_pipe }
     }
 }
 
 /// The configuration's path and the output of a command.
 #[derive(Debug)]
-pub struct Context {
-    asked: Option<PathBuf>,
+pub struct CliContext {
+    config_path: Option<PathBuf>,
     output: Output,
 }
 
-impl Context {
-    /// Makes a context. The configuration `asked`, or the default one, is read on demand.
-    pub fn new(asked: Option<PathBuf>, json: bool) -> Self {
-        Self { asked, output: Output::new(json) }
+impl CliContext {
+    /// Makes a context. The configuration, by default at [`DEFAULT_PATH`], is read on demand.
+    pub fn new(config_path: Option<PathBuf>, json: bool) -> Self {
+        Self { config_path, output: Output::new(json) }
     }
 
     pub fn output(&self) -> &Output {
         &self.output
     }
 
+    /// Prints the result of a command: `value` as JSON, or `lines`. The answer is good.
+    pub fn done<L: AsRef<str>>(
+        &self,
+        value: &impl Serialize,
+        lines: impl IntoIterator<Item = L>,
+    ) -> CliResult {
+        self.output.result(value, lines)?;
+        Ok(true)
+    }
+
     pub fn config_path(&self) -> &Path {
-        self.asked.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
+        self.config_path.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
     }
 
     /// Reads the configuration. Returns the defaults if the default file does not exist.
     pub fn config(&self) -> Result<Config, CliError> {
-        Ok(Config::load_or_default(self.asked.as_deref())?)
+        Ok(Config::load_or_default(self.config_path.as_deref())?)
+    }
+
+    /// Opens the state database of the configuration.
+    pub fn open_state(&self) -> Result<State, CliError> {
+        self.state(&self.config()?)
     }
 
     /// Opens the state database of `config`; creates the database, but not its folder.
     pub fn state(&self, config: &Config) -> Result<State, CliError> {
-        let path = config.paths.state_db();
-        if !config.paths.state.exists() {
-            return Err(CliError::new(format_args!(
-                "there is no folder {}",
-                config.paths.state.display()
-            ))
-            .hint("`systemd-tmpfiles --create sftp-import.conf` makes it, as the package does"));
+        let folder = &config.paths.state;
+        if !folder.exists() {
+            return Err(CliError::new(format_args!("there is no folder {}", folder.display()))
+                .hint(
+                    "`systemd-tmpfiles --create sftp-import.conf` makes it, as the package does",
+                ));
         }
-        let state = State::open(&path)?;
+        let state = State::open(&config.paths.state_db())?;
         state.set_actor(&actor());
         Ok(state)
     }
@@ -118,31 +131,35 @@ impl Context {
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
-                admission::open_or_create_registry(config, &self.state(config)?, &actor())
-                    .map_err(refused)
+                Ok(admission::begin_if_new(config, &self.state(config)?, &actor())?)
             }
-            opened => opened.map_err(|error| refused(error.into())),
+            opened => Ok(opened?),
         }
     }
 
     /// Copies account `id` from the registry to the state database, after a change that is already
     /// in force.
-    pub fn copy(&self, admission: &Admission<'_>, id: &AccountId) -> Result<State, CliError> {
-        let told = self.state(admission.config).and_then(|state| {
-            copy_account(admission.registry, &state, Timestamp::now(), id).map_err(refused)?;
+    pub fn copy_account(
+        &self,
+        admission: &Admission<'_>,
+        id: &AccountId,
+    ) -> Result<State, CliError> {
+        let copied = self.state(admission.config).and_then(|state| {
+            admission.copy(&state, Timestamp::now(), id)?;
             Ok(state)
         });
-        told.map_err(|error| {
+        copied.map_err(|error| {
             error
                 .before("the change is in force, but not yet in the state database")
                 .hint("when the state database works again: sftp-import provision")
         })
     }
 
-    pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
-        let importer = Importer::open(Arc::new(config))?;
-        importer.context.state.set_actor(&actor());
-        Ok(importer)
+    pub fn engine(&self, config: Config) -> Result<Engine, CliError> {
+        drop(self.state(&config)?); // for its hint if the folder is missing
+        let engine = Engine::open(Arc::new(config))?;
+        engine.state.set_actor(&actor());
+        Ok(engine)
     }
 
     /// Prints a failure and returns the exit status. Only `doctor` has another rule.
@@ -157,4 +174,12 @@ impl Context {
             }
         }
     }
+}
+
+/// Fails unless root runs the command: for commands that change users, folders or secrets.
+pub(super) fn require_root() -> Result<(), CliError> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(CliError::new("this command needs root").hint("the same command with sudo"))
 }

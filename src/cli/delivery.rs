@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
-use super::{CliError, CliResult, Context};
+use super::context::{CliContext, CliError, CliResult};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::state::deliveries::{self, Attempt, Channel, Delivery, DeliveryFilter};
@@ -20,7 +21,7 @@ pub enum DeliveryCommand {
         #[arg(long)]
         import: Option<ImportId>,
         /// Only mails, or only webhooks
-        #[arg(long, value_name = "email|webhook", value_parser = channel)]
+        #[arg(long, value_name = "email|webhook", value_parser = parse_channel)]
         by: Option<Channel>,
         /// Only pending ones
         #[arg(long, conflicts_with_all = ["failed", "delivered"])]
@@ -54,7 +55,7 @@ pub enum DeliveryCommand {
     },
 }
 
-pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
+pub fn run(command: DeliveryCommand, context: &CliContext) -> CliResult {
     match command {
         DeliveryCommand::List { account, import, by, pending, delivered, failed, limit } => {
             let states = [(pending, "pending"), (delivered, "delivered"), (failed, "failed")];
@@ -69,28 +70,28 @@ pub fn run(command: DeliveryCommand, context: &Context) -> CliResult {
     }
 }
 
-fn channel(word: &str) -> Result<Channel, String> {
+fn parse_channel(word: &str) -> Result<Channel, String> {
     let channels = [Channel::Email, Channel::Webhook];
     let found = channels.into_iter().find(|channel| channel.as_str() == word);
     found.ok_or_else(|| "is email or webhook".to_owned())
 }
 
-fn list(context: &Context, filter: &DeliveryFilter) -> CliResult {
-    let state = context.state(&context.config()?)?;
+fn list(context: &CliContext, filter: &Filter) -> CliResult {
+    let state = context.open_state()?;
     let deliveries = state.read(|tx| deliveries::list(tx, filter))?;
     let titles = ["ID", "ACCOUNT", "IMPORT", "MILESTONE", "BY", "TO", "STATE", "TRIES", "NEXT"];
     let out = context.output();
     out.list(&deliveries, &titles, "There are no deliveries.", row)?;
     if filter.state == Some("failed") {
-        tell_why(context, &state, &deliveries, filter)?;
+        print_reasons(context, &state, &deliveries, filter)?;
     }
     Ok(true)
 }
 
-/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output: JSON
-/// has the reason in each delivery, and `webhook list` has the endpoints.
-fn tell_why(
-    context: &Context,
+/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output:
+/// JSON has the reason in each delivery, and `webhook list` has the endpoints.
+fn print_reasons(
+    context: &CliContext,
     state: &State,
     deliveries: &[Delivery],
     filter: &DeliveryFilter,
@@ -125,69 +126,56 @@ fn row(delivery: &Delivery) -> Vec<String> {
 
 /// The output of `delivery show --json`.
 #[derive(Serialize)]
-struct Shown {
+struct DeliveryDetails {
     #[serde(flatten)]
     delivery: Delivery,
     log: Vec<Attempt>,
 }
 
-fn show(context: &Context, id: i64) -> CliResult {
-    let state = context.state(&context.config()?)?;
-    let found = state.read(|tx| {
-        let delivery = deliveries::find(tx, id)?;
-        Ok::<_, state::Error>(delivery.map(|d| (d, deliveries::list_attempts(tx, id))))
+fn show(context: &CliContext, id: i64) -> CliResult {
+    let details = context.open_state()?.read(|tx| {
+        let delivery = deliveries::find(tx, id)?.ok_or_else(|| no_such_delivery(id))?;
+        Ok::<_, CliError>(DeliveryDetails { delivery, log: deliveries::attempts(tx, id)? })
     })?;
-    let Some((delivery, log)) = found else { return Err(unknown(id)) };
-    let shown = Shown { delivery, log: log? };
-    let out = context.output();
-    out.json(&shown)?;
-    let Shown { delivery, log } = &shown;
+    let DeliveryDetails { delivery, log } = &details;
     let import = delivery.import.as_deref().unwrap_or("no import");
-    out.line(&format!("{} of {import}, account {}", delivery.kind, delivery.account))?;
-    out.line(&format!("  message  {}", delivery.message))?;
-    out.line(&format!("  to       {} ({})", delivery.destination, delivery.channel.as_str()))?;
-    out.line(&format!("  state    {}", delivery.state))?;
-    if let Some(error) = delivery.last_error.as_ref().filter(|_| log.is_empty()) {
-        out.line(&format!("  because  {error}"))?;
-    }
-    if let Some(next) = delivery.next_attempt_at {
-        out.line(&format!("  next     {}", clock(next)))?;
-    }
-    for (n, attempt) in log.iter().enumerate() {
+    let mut lines = vec![
+        format!("{} of {import}, account {}", delivery.kind, delivery.account),
+        format!("  message  {}", delivery.message),
+        format!("  to       {} ({})", delivery.destination, delivery.channel.as_str()),
+        format!("  state    {}", delivery.state),
+    ];
+    let error = delivery.last_error.as_ref().filter(|_| log.is_empty());
+    lines.extend(error.map(|error| format!("  because  {error}")));
+    lines.extend(delivery.next_attempt_at.map(|next| format!("  next     {}", clock(next))));
+    lines.extend(log.iter().enumerate().map(|(n, attempt)| {
         let (n, at, took) = (n + 1, clock(attempt.at), attempt.took_ms);
-        out.line(&format!("  try {n:<4} {at}  after {took} ms: {}", attempt.outcome))?;
-    }
-    Ok(true)
+        format!("  try {n:<4} {at}  after {took} ms: {}", attempt.outcome)
+    }));
+    context.done(&details, lines)
 }
 
-fn retry(context: &Context, id: i64) -> CliResult {
-    let state = context.state(&context.config()?)?;
+fn retry(context: &CliContext, id: i64) -> CliResult {
     let at = Timestamp::now();
-    let found = state.write(|tx| {
-        let delivery = deliveries::find(tx, id)?;
-        if let Some(delivery) = &delivery {
-            deliveries::retry(tx, id, at)?;
-            let account: Option<AccountId> = delivery.account.parse().ok();
-            let import = delivery.import.as_ref().and_then(|import| import.parse().ok());
-            let detail = format!("{id} to {}", delivery.destination);
-            activity::log(tx, at, account.as_ref(), import.as_ref(), "delivery.retried", &detail)?;
-        }
-        Ok::<_, state::Error>(delivery)
+    let delivery = context.open_state()?.write(|tx| {
+        let delivery = deliveries::find(tx, id)?.ok_or_else(|| no_such_delivery(id))?;
+        deliveries::retry(tx, id, at)?;
+        let account: Option<AccountId> = delivery.account.parse().ok();
+        let import = delivery.import.as_ref().and_then(|import| import.parse().ok());
+        let detail = format!("{id} to {}", delivery.destination);
+        activity::log(tx, at, account.as_ref(), import.as_ref(), "delivery.retried", &detail)?;
+        Ok::<_, CliError>(delivery)
     })?;
-    let delivery = found.ok_or_else(|| unknown(id))?;
-    let out = context.output();
-    out.json(&serde_json::json!({"id": id, "nextAttemptAt": at}))?;
-    out.line(&format!(
-        "Delivery {id} to {} is due now: the daemon makes it within 30 seconds.",
-        delivery.destination
-    ))?;
-    Ok(true)
+    let to = &delivery.destination;
+    context.done(
+        &json!({"id": id, "nextAttemptAt": at}),
+        [format!("Delivery {id} to {to} is due now: the daemon makes it within 30 seconds.")],
+    )
 }
 
-fn retry_failed(context: &Context, account: Option<AccountId>) -> CliResult {
-    let state = context.state(&context.config()?)?;
+fn retry_failed(context: &CliContext, account: Option<AccountId>) -> CliResult {
     let at = Timestamp::now();
-    let ids = state.write(|tx| {
+    let ids = context.open_state()?.write(|tx| {
         let ids = deliveries::retry_failed(tx, account.as_ref().map(AccountId::as_str), at)?;
         if !ids.is_empty() {
             let detail = format!("{} that were given up", ids.len());
@@ -195,17 +183,15 @@ fn retry_failed(context: &Context, account: Option<AccountId>) -> CliResult {
         }
         Ok::<_, state::Error>(ids)
     })?;
-    let out = context.output();
-    out.json(&serde_json::json!({"ids": ids, "nextAttemptAt": at}))?;
-    out.line(&match ids.len() {
+    let line = match ids.len() {
         0 => "No delivery was given up.".to_owned(),
         1 => "1 delivery is due now: the daemon makes it within 30 seconds.".to_owned(),
         n => format!("{n} deliveries are due now: the daemon makes them within 30 seconds."),
-    })?;
-    Ok(true)
+    };
+    context.done(&json!({"ids": ids, "nextAttemptAt": at}), [line])
 }
 
-fn unknown(id: i64) -> CliError {
+fn no_such_delivery(id: i64) -> CliError {
     CliError::new(format_args!("there is no delivery {id}")).hint("sftp-import delivery list")
 }
 

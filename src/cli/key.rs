@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::admission::refused;
-use super::{CliError, CliResult, Context, Output, require_root};
+use super::context::{CliContext, CliError, CliResult, require_root};
+use super::output::Output;
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
@@ -41,7 +41,6 @@ pub enum KeyCommand {
     },
 }
 
-/// `key add`
 #[derive(Debug, clap::Args)]
 pub struct AddKey {
     /// The account's id
@@ -65,13 +64,13 @@ pub struct AddKey {
 /// A key with its state at a given time.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownKey {
+pub(super) struct KeyStatus {
     #[serde(flatten)]
     key: KeyRow,
     state: &'static str,
 }
 
-pub fn run(command: KeyCommand, context: &Context) -> CliResult {
+pub fn run(command: KeyCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     match command {
@@ -81,7 +80,7 @@ pub fn run(command: KeyCommand, context: &Context) -> CliResult {
     }
 }
 
-fn add(arguments: &AddKey, config: &Config, context: &Context) -> CliResult {
+fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     let AddKey { account, name, again, .. } = arguments;
     let now = Timestamp::now();
     let key = read_key(&arguments.file)?;
@@ -92,76 +91,74 @@ fn add(arguments: &AddKey, config: &Config, context: &Context) -> CliResult {
     let state = context.state(config)?;
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    let new = NewKey { name, key: &key, restrictions, again: *again };
-    let added = admission.add_key(&state, now, account, new).map_err(refused)?;
-    context.output().json(&added.key)?;
-    let suspended = added.account == AccountState::Suspended;
-    say_added(context.output(), &added.key, suspended, &config.node.name)?;
-    Ok(true)
-}
-
-fn say_added(output: &Output, row: &KeyRow, suspended: bool, host: &str) -> io::Result<()> {
-    let KeyRow { account, name, algorithm, fingerprint, .. } = row;
-    output.line(&format!("key {name:?} added to account {account}: {algorithm} {fingerprint}"))?;
-    if let Some(from) = &row.from {
-        output.line(&format!("it works from {from} only"))?;
-    }
-    if let Some(at) = row.expires_at {
-        output.line(&format!("it stops working at {at}"))?;
-    }
-    if suspended {
-        return output.line(&format!(
+    let new = NewKey { name, key: &key, limits, again: *again };
+    let added = admission.add_key(&state, now, account, new)?;
+    let KeyRow { account, name, algorithm, fingerprint, .. } = &added.key;
+    let mut lines =
+        vec![format!("key {name:?} added to account {account}: {algorithm} {fingerprint}")];
+    lines.extend(added.key.from.iter().map(|from| format!("it works from {from} only")));
+    lines.extend(added.key.expires_at.map(|at| format!("it stops working at {at}")));
+    lines.push(match added.account {
+        AccountState::Suspended => format!(
             "the account is suspended; to let it log in: sftp-import account resume {account}"
-        ));
-    }
-    output.line(&format!("the partner connects with: sftp {account}@{host}"))
+        ),
+        _ => format!("the partner connects with: sftp {account}@{}", config.node.name),
+    });
+    context.done(&added.key, lines)
 }
 
-fn list(account: Option<&AccountId>, all: bool, config: &Config, context: &Context) -> CliResult {
+fn list(
+    account: Option<&AccountId>,
+    all: bool,
+    config: &Config,
+    context: &CliContext,
+) -> CliResult {
     let now = Timestamp::now();
-    let shown: Vec<ShownKey> = context.state(config)?.read(|tx| {
+    let keys: Vec<KeyStatus> = context.state(config)?.read(|tx| {
         let rows = accounts::list(tx)?.into_iter();
         let states: HashMap<AccountId, AccountState> =
             rows.map(|row| (row.id, row.state)).collect();
         if let Some(id) = account
             && !states.contains_key(id)
         {
-            return Err(refused(AdmissionError::NoAccount(id.clone())));
+            return Err(CliError::from(AdmissionError::NoAccount(id.clone())));
         }
         let keys = keys::list(tx, account, all)?;
         Ok(keys
             .into_iter()
             .map(|key| {
                 let account = states.get(&key.account).copied().unwrap_or(AccountState::Removing);
-                ShownKey { state: key_state(&key, account, now), key }
+                KeyStatus { state: key_state(&key, account, now), key }
             })
             .collect())
     })?;
-    print(context.output(), &shown)?;
+    print(context.output(), &keys)?;
     Ok(true)
 }
 
-fn revoke(account: &AccountId, key: &str, config: &Config, context: &Context) -> CliResult {
+fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext) -> CliResult {
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    let revoked = admission.revoke_key(Timestamp::now(), account, key).map_err(refused)?;
-    let state = context.copy(&admission, account)?;
+    let revoked = admission.revoke_key(Timestamp::now(), account, key)?;
+    let state = context.copy_account(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
-    context.output().json(&row)?;
-    let when = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
-    let name = revoked.key.name;
-    context.output().line(&format!("key {name:?} of account {account} {when}"))?;
-    if !revoked.was_revoked {
-        context.output().line(&format!(
+    let when = if revoked.before { "was revoked before" } else { "is revoked" };
+    let mut lines = vec![format!("key {:?} of account {account} {when}", revoked.key.name)];
+    if !revoked.before {
+        lines.push(format!(
             "open sessions continue; to end them: sftp-import account suspend {account}"
-        ))?;
+        ));
     }
-    Ok(true)
+    context.done(&row, lines)
 }
 
 /// Adds to the keys of one account, which has `state`, their states at `now`.
-pub(super) fn shown_keys(keys: Vec<KeyRow>, state: AccountState, now: Timestamp) -> Vec<ShownKey> {
-    keys.into_iter().map(|key| ShownKey { state: key_state(&key, state, now), key }).collect()
+pub(super) fn with_status(
+    keys: Vec<KeyRow>,
+    state: AccountState,
+    now: Timestamp,
+) -> Vec<KeyStatus> {
+    keys.into_iter().map(|key| KeyStatus { state: key_state(&key, state, now), key }).collect()
 }
 
 fn key_state(key: &KeyRow, account: AccountState, now: Timestamp) -> &'static str {
@@ -174,7 +171,7 @@ fn key_state(key: &KeyRow, account: AccountState, now: Timestamp) -> &'static st
     }
 }
 
-pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
+pub(super) fn print(output: &Output, keys: &[KeyStatus]) -> io::Result<()> {
     let titles = [
         "ACCOUNT",
         "NAME",
@@ -187,12 +184,12 @@ pub(super) fn print(output: &Output, keys: &[ShownKey]) -> io::Result<()> {
         "LAST FROM",
     ];
     let empty = "no keys yet; add one with: sftp-import key add ACCOUNT FILE.pub --name NAME";
-    output.list(keys, &titles, empty, |shown| {
-        let key = &shown.key;
+    output.list(keys, &titles, empty, |status| {
+        let key = &status.key;
         vec![
             key.account.to_string(),
             key.name.clone(),
-            shown.state.to_owned(),
+            status.state.to_owned(),
             key.algorithm.clone(),
             key.fingerprint.clone(),
             key.from.clone().unwrap_or("anywhere".into()),
@@ -213,8 +210,5 @@ fn read_key(path: &Path) -> Result<PublicKey, CliError> {
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content))
     };
     read.map_err(|error| CliError::new(format_args!("cannot read {}: {error}", path.display())))?;
-    PublicKey::from_file(&content).map_err(|refusal| {
-        let hint = refusal.hint();
-        CliError::from(refusal).hint_if(hint)
-    })
+    Ok(PublicKey::from_file(&content)?)
 }

@@ -5,23 +5,22 @@
 mod account;
 mod activity;
 mod actor;
-mod admission;
 mod context;
 mod delivery;
+mod hints;
 mod host;
 mod import;
 mod key;
 mod output;
-mod watch;
+mod prompt;
 mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
-pub use context::{CliError, CliResult, Context};
-pub use output::Output;
+use context::{CliContext, CliResult};
 
 /// Data imports over SFTP: accounts, keys, imports, webhooks.
 #[derive(Debug, Parser)]
@@ -75,6 +74,8 @@ enum Command {
     Backup(host::backup::BackupArguments),
     /// Replace the state database by a backup of it; the daemon must be stopped
     Restore(host::backup::RestoreArguments),
+    /// Print the completion script for a shell
+    Completions(host::completions::CompletionArguments),
 }
 
 /// Runs the program with this process's arguments.
@@ -82,7 +83,7 @@ pub fn main() -> ExitCode {
     crate::sys::memory::tune();
     crate::sys::sqlite::open_without_waiting();
     let cli = Cli::parse();
-    let context = Context::new(cli.config, cli.json);
+    let context = CliContext::new(cli.config, cli.json);
     let result: CliResult = match cli.command {
         Command::Account(command) => account::run(command, &context),
         Command::Key(command) => key::run(command, &context),
@@ -96,16 +97,9 @@ pub fn main() -> ExitCode {
         Command::Provision => host::provision::run(&context),
         Command::Registry(command) => host::registry::run(command, &context),
         Command::Doctor(arguments) => return host::doctor::run(arguments, &context),
-        Command::Backup(arguments) => host::backup::run(&arguments, &context),
+        Command::Backup(arguments) => host::backup::backup(&arguments, &context),
         Command::Restore(arguments) => host::backup::restore(&arguments, &context),
+        Command::Completions(arguments) => host::completions::run(&arguments, &mut Cli::command()),
     };
     context.finish(result)
-}
-
-/// Fails unless root runs the command: for commands that change users, folders or secrets.
-fn require_root() -> Result<(), CliError> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    Err(CliError::new("this command needs root").hint("the same command with sudo"))
 }

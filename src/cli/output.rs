@@ -1,7 +1,7 @@
 //! Prints text for people and JSON for programs, with control characters escaped.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
@@ -24,9 +24,9 @@ pub const PLAIN: Style = Style::new();
 
 /// A line of styled text. Its texts are escaped: none can begin a style or another line.
 #[derive(Clone, Debug, Default)]
-pub struct Line(Vec<(Style, String)>);
+pub struct StyledLine(Vec<(Style, String)>);
 
-impl Line {
+impl StyledLine {
     pub fn new(style: Style, text: impl fmt::Display) -> Self {
         Self::default().and(style, text)
     }
@@ -39,7 +39,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for StyledLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(style, text)| write!(f, "{style}{text}{style:#}"))
     }
@@ -60,21 +60,14 @@ impl Output {
         self.json
     }
 
-    pub fn is_terminal(&self) -> bool {
-        io::stdout().is_terminal()
-    }
-
     /// Prints a line of text, unless JSON was requested.
     pub fn line(&self, text: &str) -> io::Result<()> {
-        if self.json {
-            return Ok(());
-        }
-        writeln!(anstream::stdout().lock(), "{}", printable(text))
+        self.styled(&StyledLine::new(PLAIN, text))
     }
 
     /// Prints a styled line, unless JSON was requested. Prints it without styles if standard output
     /// is no terminal or `NO_COLOR` is set.
-    pub fn styled(&self, line: &Line) -> io::Result<()> {
+    pub fn styled(&self, line: &StyledLine) -> io::Result<()> {
         if self.json {
             return Ok(());
         }
@@ -86,25 +79,32 @@ impl Output {
         if !self.json {
             return Ok(());
         }
-        writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string_pretty(value)?))
+        writeln!(io::stdout().lock(), "{}", escape_json(&serde_json::to_string_pretty(value)?))
     }
 
     /// Prints `value` as JSON on one line, if JSON was requested: for a series of values.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
-        if !self.json {
-            return Ok(());
-        }
-        writeln!(io::stdout().lock(), "{}", harmless(&serde_json::to_string(value)?))
+        if self.json { self.json_lines(&[value]) } else { Ok(()) }
     }
 
     /// Prints each of `values` as JSON on one line, even if JSON was not requested.
     pub fn json_lines(&self, values: &[impl Serialize]) -> io::Result<()> {
         let mut text = String::new();
         for value in values {
-            text.push_str(&harmless(&serde_json::to_string(value)?));
+            text.push_str(&escape_json(&serde_json::to_string(value)?));
             text.push('\n');
         }
         io::stdout().lock().write_all(text.as_bytes())
+    }
+
+    /// Prints a result: `value` as JSON, or `lines`.
+    pub fn result<L: AsRef<str>>(
+        &self,
+        value: &impl Serialize,
+        lines: impl IntoIterator<Item = L>,
+    ) -> io::Result<()> {
+        self.json(value)?;
+        lines.into_iter().try_for_each(|line| self.line(line.as_ref()))
     }
 
     /// Prints a list: `values` as a JSON array, or a table with a `row` for each and with `titles`.
@@ -148,7 +148,7 @@ impl Output {
 
 /// Escapes the unprintable characters of `json`: the serializer escapes only those below U+0020.
 /// Outside strings, JSON has none but newlines.
-fn harmless(json: &str) -> String {
+fn escape_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && is_unprintable(c) {
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_has_no_escapes_but_its_own() {
-        let line = Line::new(BAD, "a\x1b[2J").and(PLAIN, "b\n").and(FAINT, "\u{9b}31m");
+    fn escapes_in_texts_are_escaped() {
+        let line = StyledLine::new(BAD, "a\x1b[2J").and(PLAIN, "b\n").and(FAINT, "\u{9b}31m");
         assert_eq!(
             line.to_string(),
             "\x1b[1m\x1b[31ma\\u{1b}[2J\x1b[0mb\\u{a}\x1b[2m\\u{9b}31m\x1b[0m"
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_same_and_harmless() {
+    fn json_keeps_its_value_and_is_escaped() {
         let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é\u{200b}\u{e0041}😀"});
-        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        let text = escape_json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.contains(|c: char| c != '\n' && is_unprintable(c)), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }

@@ -1,12 +1,17 @@
 //! `sftp-import webhook …`: the endpoints of accounts.
 
 use jiff::Timestamp;
+use serde_json::json;
 
-use super::{CliError, CliResult, Context};
+use super::context::{CliContext, CliError, CliResult};
 use crate::account::AccountId;
-use crate::outbox::retry::Outcome;
-use crate::outbox::{Guard, Lookup, Request, Secret, Sender, check_name, check_url, message_id};
-use crate::state::endpoints::{self, AddOutcome, Endpoint};
+use crate::admission::AdmissionError;
+use crate::outbox::retry::AttemptOutcome;
+use crate::outbox::{
+    EndpointHost, Secret, SsrfGuard, WebhookRequest, WebhookSender, check_name, check_url,
+    message_id, signing_secrets,
+};
+use crate::state::endpoints::{self, Added, Endpoint};
 use crate::state::{self, activity};
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,51 +31,39 @@ pub enum WebhookCommand {
         account: Option<AccountId>,
     },
     /// Send one signed test message now, and print the answer
-    Test {
-        /// The account's id
-        account: AccountId,
-        /// The endpoint's name
-        name: String,
-    },
+    Test(EndpointArguments),
     /// Give an endpoint a new secret, and print it: it is not shown again
-    Rotate {
-        /// The account's id
-        account: AccountId,
-        /// The endpoint's name
-        name: String,
-    },
+    Rotate(EndpointArguments),
     /// Enable a disabled endpoint
-    Enable {
-        /// The account's id
-        account: AccountId,
-        /// The endpoint's name
-        name: String,
-    },
+    Enable(EndpointArguments),
     /// Remove an endpoint; its pending deliveries are given up
-    Remove {
-        /// The account's id
-        account: AccountId,
-        /// The endpoint's name
-        name: String,
-    },
+    Remove(EndpointArguments),
 }
 
-pub fn run(command: WebhookCommand, context: &Context) -> CliResult {
+#[derive(Debug, clap::Args)]
+pub struct EndpointArguments {
+    /// The account's id
+    account: AccountId,
+    /// The endpoint's name
+    name: String,
+}
+
+pub fn run(command: WebhookCommand, context: &CliContext) -> CliResult {
     match command {
         WebhookCommand::Add { account, name, url } => add(context, &account, &name, &url),
         WebhookCommand::List { account } => list(context, account.as_ref()),
-        WebhookCommand::Test { account, name } => test(context, &account, &name),
-        WebhookCommand::Rotate { account, name } => rotate(context, &account, &name),
-        WebhookCommand::Enable { account, name } => enable(context, &account, &name),
-        WebhookCommand::Remove { account, name } => remove(context, &account, &name),
+        WebhookCommand::Test(endpoint) => test(context, &endpoint),
+        WebhookCommand::Rotate(endpoint) => rotate(context, &endpoint),
+        WebhookCommand::Enable(endpoint) => enable(context, &endpoint),
+        WebhookCommand::Remove(endpoint) => remove(context, &endpoint),
     }
 }
 
-fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResult {
+fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliResult {
     check_name(name)?;
     check_url(url)?;
     let config = context.config()?;
-    let lookup = Guard::new(&config.webhooks.allow).check_host(url)?;
+    let host = SsrfGuard::new(&config.webhooks.allow).check_host(url)?;
     let state = context.state(&config)?;
     let (at, secret) = (Timestamp::now(), Secret::generate()?.reveal());
     let added = state.write(|tx| {
@@ -81,146 +74,126 @@ fn add(context: &Context, account: &AccountId, name: &str, url: &str) -> CliResu
         Ok::<_, state::Error>(added)
     })?;
     match added {
-        AddOutcome::Added => {}
-        AddOutcome::NoAccount => {
-            return Err(CliError::new(format_args!("there is no account {account}"))
-                .hint(format_args!("sftp-import account add {account} --email ADDR")));
-        }
-        AddOutcome::NameTaken => {
+        Added::Yes => {}
+        Added::NoAccount => return Err(AdmissionError::NoAccount(account.clone()).into()),
+        Added::NameTaken => {
             return Err(CliError::new(format_args!("{account} has an endpoint {name} already"))
                 .hint(format_args!("sftp-import webhook remove {account} {name}")));
         }
     }
-    let out = context.output();
-    out.json(&serde_json::json!({
-        "account": account.as_str(), "name": name, "url": url, "secret": secret,
-    }))?;
-    if let Lookup::Unresolved(why) = lookup {
-        out.line(&format!("The host name does not resolve; each request retries. {why}"))?;
+    let mut lines = Vec::new();
+    if let EndpointHost::Unresolved(why) = host {
+        lines.push(format!("The host name does not resolve; each request retries. {why}"));
     }
-    out.line(&format!("Added {name} to {account}. Its secret, which is not shown again:"))?;
-    out.line(&format!("  {secret}"))?;
-    out.line("Milestones go there once the account chooses it:")?;
-    out.line(&format!("  sftp-import account set {account} --webhook {name}"))?;
-    Ok(true)
+    lines.extend([
+        format!("Added {name} to {account}. Its secret, which is not shown again:"),
+        format!("  {secret}"),
+        "Milestones go there once the account chooses it:".to_owned(),
+        format!("  sftp-import account set {account} --webhook {name}"),
+    ]);
+    let value = json!({ "account": account.as_str(), "name": name, "url": url, "secret": secret });
+    context.done(&value, lines)
 }
 
-fn list(context: &Context, account: Option<&AccountId>) -> CliResult {
-    let state = context.state(&context.config()?)?;
-    let endpoints = state.read(|tx| endpoints::list(tx, account))?;
+fn list(context: &CliContext, account: Option<&AccountId>) -> CliResult {
+    let endpoints = context.open_state()?.read(|tx| endpoints::list(tx, account))?;
     let titles = ["ACCOUNT", "NAME", "CHOSEN", "STATE", "URL"];
-    context.output().list(
-        &endpoints,
-        &titles,
-        "There are no endpoints.",
-        |endpoint: &Endpoint| {
-            let chosen = if endpoint.chosen { "yes" } else { "no" };
-            let state = match (&endpoint.disabled_at, &endpoint.disabled_reason) {
-                (None, _) => "enabled".to_owned(),
-                (Some(at), None) => format!("disabled {}", at.strftime("%F")),
-                (Some(at), Some(why)) => format!("disabled {}: {why}", at.strftime("%F")),
-            };
-            let [account, name, url] = [&endpoint.account, &endpoint.name, &endpoint.url];
-            vec![account.clone(), name.clone(), chosen.to_owned(), state, url.clone()]
-        },
-    )?;
+    let row = |endpoint: &Endpoint| {
+        let chosen = if endpoint.chosen { "yes" } else { "no" };
+        let state = match (&endpoint.disabled_at, &endpoint.disabled_reason) {
+            (None, _) => "enabled".to_owned(),
+            (Some(at), None) => format!("disabled {}", at.strftime("%F")),
+            (Some(at), Some(why)) => format!("disabled {}: {why}", at.strftime("%F")),
+        };
+        let [account, name, url] = [&endpoint.account, &endpoint.name, &endpoint.url];
+        vec![account.clone(), name.clone(), chosen.to_owned(), state, url.clone()]
+    };
+    context.output().list(&endpoints, &titles, "There are no endpoints.", row)?;
     Ok(true)
 }
 
-fn test(context: &Context, account: &AccountId, name: &str) -> CliResult {
+fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
+    let EndpointArguments { account, name } = endpoint;
     let (config, now) = (context.config()?, Timestamp::now());
     let state = context.state(&config)?;
     let target = state
-        .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
-        .ok_or_else(|| unknown(account, name))?;
+        .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
+        .ok_or_else(|| no_such_endpoint(endpoint))?;
     drop(state); // a slow endpoint must not block other users of the database
-    let (id, secrets) = (message_id(), target.secrets()?);
-    let body = serde_json::json!({
-        "type": "test", "timestamp": format!("{now:.3}"), "data": {"account": account.as_str()},
-    })
-    .to_string();
-    let request = Request { url: &target.url, secrets: &secrets, id: &id, now, body: &body };
-    let outcome = Sender::new(&config.webhooks).send(&request);
-    let delivered = matches!(outcome, Outcome::Delivered(_));
-    let out = context.output();
-    out.json(&serde_json::json!({
-        "id": id, "url": target.url, "delivered": delivered, "answer": outcome.text(),
-    }))?;
+    let (id, secrets) = (message_id(), signing_secrets(&target)?);
+    let data = json!({"account": account.as_str()});
+    let body = json!({"type": "test", "timestamp": format!("{now:.3}"), "data": data}).to_string();
+    let request = WebhookRequest { url: &target.url, secrets: &secrets, id: &id, now, body: &body };
+    let outcome = WebhookSender::new(&config.webhooks).send(&request);
+    let delivered = matches!(outcome, AttemptOutcome::Delivered(_));
     let verb = if delivered { "accepted" } else { "did not accept" };
-    out.line(&format!("{} {verb} the test {id}: {}", target.url, outcome.text()))?;
+    let mut lines = vec![format!("{} {verb} the test {id}: {}", target.url, outcome.text())];
     if target.disabled.is_some() {
-        out.line("The endpoint is disabled. To send milestones to it again:")?;
-        out.line(&format!("  sftp-import webhook enable {account} {name}"))?;
+        lines.push("The endpoint is disabled. To send milestones to it again:".to_owned());
+        lines.push(format!("  sftp-import webhook enable {account} {name}"));
     }
+    let value = json!({
+        "id": id, "url": target.url, "delivered": delivered, "answer": outcome.text(),
+    });
+    context.output().result(&value, lines)?;
     Ok(delivered)
 }
 
-fn rotate(context: &Context, account: &AccountId, name: &str) -> CliResult {
+fn rotate(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
+    let EndpointArguments { account, name } = endpoint;
     let config = context.config()?;
-    let (state, at, secret) =
-        (context.state(&config)?, Timestamp::now(), Secret::generate()?.reveal());
+    let (state, secret) = (context.state(&config)?, Secret::generate()?.reveal());
+    let at = Timestamp::now();
     let until = at.checked_add(config.webhooks.old_secret_for.get())?;
-    let found = state.write(|tx| {
-        let found = endpoints::rotate_secret(tx, account, name, &secret, until)?;
-        if found {
-            activity::log(tx, at, Some(account), None, "webhook.rotated", name)?;
-        }
-        Ok::<_, state::Error>(found)
+    change(&state, at, endpoint, "webhook.rotated", |tx| {
+        endpoints::rotate(tx, account, name, &secret, until)
     })?;
-    if !found {
-        return Err(unknown(account, name));
-    }
-    let out = context.output();
-    out.json(&serde_json::json!({
+    let value = json!({
         "account": account.as_str(), "name": name, "secret": secret, "oldSecretUntil": until,
-    }))?;
-    out.line(&format!("The new secret of {name} of {account}, which is not shown again:"))?;
-    out.line(&format!("  {secret}"))?;
-    out.line(&format!("The old secret also signs until {}.", until.strftime("%F %T UTC")))?;
-    Ok(true)
+    });
+    let lines = [
+        format!("The new secret of {name} of {account}, which is not shown again:"),
+        format!("  {secret}"),
+        format!("The old secret also signs until {}.", until.strftime("%F %T UTC")),
+    ];
+    context.done(&value, lines)
 }
 
-fn enable(context: &Context, account: &AccountId, name: &str) -> CliResult {
-    let done = change(context, account, name, "webhook.enabled", |tx, _| {
+fn enable(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
+    let EndpointArguments { account, name } = endpoint;
+    let state = context.open_state()?;
+    change(&state, Timestamp::now(), endpoint, "webhook.enabled", |tx| {
         endpoints::enable(tx, account, name)
     })?;
-    context.output().line(&format!("Enabled {name} of {account}."))?;
-    Ok(done)
+    let value = json!({"account": account.as_str(), "name": name});
+    context.done(&value, [format!("Enabled {name} of {account}.")])
 }
 
-fn remove(context: &Context, account: &AccountId, name: &str) -> CliResult {
-    let done = change(context, account, name, "webhook.removed", |tx, at| {
-        endpoints::remove(tx, at, account, name)
-    })?;
-    context.output().line(&format!("Removed {name} from {account}."))?;
-    Ok(done)
+fn remove(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
+    let EndpointArguments { account, name } = endpoint;
+    let (state, at) = (context.open_state()?, Timestamp::now());
+    change(&state, at, endpoint, "webhook.removed", |tx| endpoints::remove(tx, at, account, name))?;
+    let value = json!({"account": account.as_str(), "name": name});
+    context.done(&value, [format!("Removed {name} from {account}.")])
 }
 
 /// Changes an endpoint and logs it; fails if it does not exist.
 fn change(
-    context: &Context,
-    account: &AccountId,
-    name: &str,
+    state: &state::State,
+    at: Timestamp,
+    endpoint: &EndpointArguments,
     action: &str,
-    work: impl FnOnce(&state::Transaction<'_>, Timestamp) -> state::Result<bool>,
-) -> CliResult {
-    let state = context.state(&context.config()?)?;
-    let at = Timestamp::now();
-    let found = state.write(|tx| {
-        let found = work(tx, at)?;
-        if found {
-            activity::log(tx, at, Some(account), None, action, name)?;
+    change: impl FnOnce(&state::Transaction<'_>) -> state::Result<bool>,
+) -> Result<(), CliError> {
+    state.write(|tx| {
+        if !change(tx)? {
+            return Err(no_such_endpoint(endpoint));
         }
-        Ok::<_, state::Error>(found)
-    })?;
-    if !found {
-        return Err(unknown(account, name));
-    }
-    context.output().json(&serde_json::json!({"account": account.as_str(), "name": name}))?;
-    Ok(true)
+        Ok(activity::log(tx, at, Some(&endpoint.account), None, action, &endpoint.name)?)
+    })
 }
 
-fn unknown(account: &AccountId, name: &str) -> CliError {
+fn no_such_endpoint(EndpointArguments { account, name }: &EndpointArguments) -> CliError {
     CliError::new(format_args!("{account} has no endpoint {name}"))
         .hint(format_args!("sftp-import webhook list {account}"))
 }

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_each_address_once_and_the_contact_of_failures_alone() {
+    fn addresses_are_unique_and_contacts_get_failures_only() {
         let mut recipients = Recipients {
             client_email: Some("data@acme.example".into()),
             contact: Some("ops@acme.example".into()),

@@ -47,9 +47,9 @@ impl Milestone {
 
 /// The body of a milestone's webhook (Standard Webhooks 1.0, "payload structure").
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Body<T> {
+pub(super) struct MilestoneBody {
     #[serde(rename = "type")]
-    pub milestone: T,
+    pub milestone: Milestone,
     pub timestamp: Timestamp,
     /// The report at that time.
     pub data: Report,
@@ -70,30 +70,35 @@ pub(super) fn body(
     timestamp: Timestamp,
     report: &Report,
 ) -> serde_json::Result<String> {
-    let whole = serde_json::to_string(&Body { milestone, timestamp, data: report.clone() })?;
+    let whole =
+        serde_json::to_string(&MilestoneBody { milestone, timestamp, data: report.clone() })?;
     if whole.len() <= MAX_WHOLE {
         return Ok(whole);
     }
-    serde_json::to_string(&Body { milestone, timestamp, data: shortened(report.clone()) })
+    serde_json::to_string(&MilestoneBody {
+        milestone,
+        timestamp,
+        data: shorten_report(report.clone()),
+    })
 }
 
 /// Returns `report` with its unbounded parts cut. The report in results/ is complete.
-fn shortened(mut report: Report) -> Report {
+fn shorten_report(mut report: Report) -> Report {
     let more = report.warnings.len().saturating_sub(KEPT_WARNINGS);
     report.warnings.truncate(KEPT_WARNINGS);
-    report.warnings.iter_mut().for_each(|text| cut(text, KEPT_TEXT));
+    report.warnings.iter_mut().for_each(|text| cut_text(text, KEPT_TEXT));
     if more > 0 {
         report.warnings.push(format!("and {more} more, in the report in results/"));
     }
-    report.rejections.iter_mut().for_each(|rejection| cut(&mut rejection.message, KEPT_TEXT));
+    report.rejections.iter_mut().for_each(|rejection| cut_text(&mut rejection.message, KEPT_TEXT));
     if let Some(failure) = &mut report.failure {
-        cut(&mut failure.detail, KEPT_DETAIL);
+        cut_text(&mut failure.detail, KEPT_DETAIL);
     }
     report
 }
 
 /// Cuts `text` to `max` characters, and marks the cut by `…`.
-fn cut(text: &mut String, max: usize) {
+fn cut_text(text: &mut String, max: usize) {
     if let Some((end, _)) = text.char_indices().nth(max) {
         text.truncate(end);
         text.push('…');
@@ -111,7 +116,7 @@ mod tests {
     use crate::report::{Failure, FailureText, MAX_REJECTIONS, RejectionCount};
 
     #[test]
-    fn type_is_its_json() {
+    fn the_json_is_the_type() {
         use Milestone::*;
         for milestone in [PickedUp, StillProcessing, Completed, Failed] {
             assert_eq!(serde_json::to_value(milestone).unwrap(), milestone.as_str());
@@ -119,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_whole_or_shortened_to_its_bound() {
+    fn large_bodies_are_shortened() {
         let at = Timestamp::UNIX_EPOCH;
         let mut report = Report::queued("e.manifest", at);
         report.warnings = vec!["unknown key".into(); 30];
@@ -135,7 +140,7 @@ mod tests {
         report.data_file = Some("\u{1}".repeat(255)); // NAME_MAX
         let short = body(Milestone::Failed, at, &report).unwrap();
         assert!(short.len() <= 256 * 1024, "{}", short.len());
-        let read: Body<Milestone> = serde_json::from_str(&short).unwrap();
+        let read: MilestoneBody = serde_json::from_str(&short).unwrap();
         assert_eq!(read.data.warnings.len(), 21);
         assert!(read.data.warnings[20].starts_with("and 980 more"));
     }

@@ -18,16 +18,16 @@ mod relay;
 pub mod retry;
 #[cfg(test)]
 mod tests;
-mod told;
 mod webhook;
 
-pub use attempt::{Attachments, Courier};
+pub use attempt::AttemptRunner;
 pub use enqueue::{Error, Recipients, enqueue};
+pub use mail::attachment::Attachments;
 pub use mail::greet_mail_server;
 pub use milestone::{Milestone, message_id};
 pub use notice::files_unclaimed::{FilesUnclaimed, enqueue_unclaimed};
 pub use relay::Relay;
 pub use webhook::endpoint::{InvalidEndpoint, check_name, check_url};
-pub use webhook::signature::{InvalidSecret, Secret};
-pub use webhook::ssrf_guard::{Forbidden, Guard, Lookup};
-pub use webhook::{Request, Sender};
+pub use webhook::signature::{InvalidSecret, Secret, signing_secrets};
+pub use webhook::ssrf_guard::{EndpointHost, ForbiddenAddress, SsrfGuard};
+pub use webhook::{WebhookRequest, WebhookSender};

@@ -1,10 +1,10 @@
-//! Records the outcome of an attempt and its consequences in one transaction, and logs it.
+//! [`AttemptResult`]: records the outcome of an attempt and its consequences, and logs it.
 
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use super::notice::{self, EndpointDisabled};
-use super::retry::{Outcome, Verdict, has_failed_for};
+use super::notice::endpoint_disabled::{self, EndpointDisabled};
+use super::retry::{AttemptOutcome, NextStep, has_failed_for};
 use crate::account::AccountId;
 use crate::config::Period;
 use crate::import_id::ImportId;
@@ -14,51 +14,56 @@ use crate::state::{self, Transaction, activity, endpoints};
 
 /// An attempt that was made.
 #[derive(Debug)]
-pub(super) struct Made<'a> {
+pub(super) struct AttemptResult<'a> {
     pub delivery: i64,
     pub task: &'a DeliveryTask,
     pub attempt: &'a Attempt,
-    pub outcome: &'a Outcome,
-    pub verdict: Verdict,
+    pub outcome: &'a AttemptOutcome,
+    pub next_step: NextStep,
 }
 
-impl Made<'_> {
+impl AttemptResult<'_> {
     /// Writes the attempt. Returns whether it disabled the endpoint.
     pub(super) fn record(
         &self,
         tx: &Transaction<'_>,
         disable_after: Period,
     ) -> state::Result<bool> {
-        let after = match self.verdict {
-            Verdict::Delivered => AttemptResult::Delivered,
-            Verdict::RetryAt(at) => AttemptResult::Retry(at),
-            Verdict::GiveUp | Verdict::DisableEndpoint => AttemptResult::Failed,
+        let after = match self.next_step {
+            NextStep::Delivered => After::Delivered,
+            NextStep::RetryAt(at) => After::Retry(at),
+            NextStep::GiveUp | NextStep::DisableEndpoint => After::Failed,
         };
-        let is_recorded = deliveries::record_attempt(tx, self.delivery, self.attempt, after)?;
-        if is_recorded && after == AttemptResult::Failed && *self.outcome != Outcome::NoMail {
+        let is_recorded = deliveries::record(tx, self.delivery, self.attempt, after)?;
+        if is_recorded && after == After::Failed && *self.outcome != AttemptOutcome::NoMail {
             let (kind, to) = (&self.task.milestone.kind, &self.task.destination);
             let (channel, why) = (self.task.channel.as_str(), &self.attempt.outcome);
-            self.log(tx, "delivery.failed", &format!("{kind} by {channel} to {to}: {why}"))?;
+            self.log_activity(
+                tx,
+                "delivery.failed",
+                &format!("{kind} by {channel} to {to}: {why}"),
+            )?;
         }
         match self.task.channel {
             Channel::Email => Ok(false),
-            Channel::Webhook => self.judge_endpoint(tx, disable_after),
+            Channel::Webhook => self.update_endpoint(tx, disable_after),
         }
     }
 
     /// Disables the endpoint if it answered 410 Gone, or has failed for `disable_after`.
-    fn judge_endpoint(&self, tx: &Transaction<'_>, disable_after: Period) -> state::Result<bool> {
+    fn update_endpoint(&self, tx: &Transaction<'_>, disable_after: Period) -> state::Result<bool> {
         let (account, name) = (&self.task.milestone.account, &self.task.destination);
-        let end = ended(self.attempt);
+        let end = end_of(self.attempt);
         let failing_since = match self.outcome {
-            Outcome::Delivered(_) => {
-                endpoints::record_success(tx, account, name)?;
+            AttemptOutcome::Delivered(_) => {
+                endpoints::worked(tx, account, name)?;
                 return Ok(false);
             }
-            Outcome::Gone(_) => None,
-            Outcome::Never(_) | Outcome::NoMail => return Ok(false), // not the endpoint's fault
-            Outcome::Later { .. } => {
-                let since = endpoints::record_failure(tx, self.attempt.at, account, name)?;
+            AttemptOutcome::Gone(_) => None,
+            // Not the endpoint's fault.
+            AttemptOutcome::Never(_) | AttemptOutcome::NoMail => return Ok(false),
+            AttemptOutcome::Later { .. } => {
+                let since = endpoints::failed(tx, self.attempt.at, account, name)?;
                 if !since.is_some_and(|since| has_failed_for(since, end, disable_after.get())) {
                     return Ok(false);
                 }
@@ -80,7 +85,7 @@ impl Made<'_> {
         if !endpoints::disable(tx, at, account, name, &reason)? {
             return Ok(false);
         }
-        self.log(tx, "webhook.disabled", &format!("{name}: {reason}"))?;
+        self.log_activity(tx, "webhook.disabled", &format!("{name}: {reason}"))?;
         if let Ok(id) = account.parse::<AccountId>() {
             let notice = EndpointDisabled {
                 account: account.clone(),
@@ -89,12 +94,12 @@ impl Made<'_> {
                 reason,
                 failing_since,
             };
-            notice::enqueue(tx, at, &id, &notice)?;
+            endpoint_disabled::enqueue(tx, at, &id, &notice)?;
         }
         Ok(true)
     }
 
-    fn log(&self, tx: &Transaction<'_>, action: &str, detail: &str) -> state::Result<()> {
+    fn log_activity(&self, tx: &Transaction<'_>, action: &str, detail: &str) -> state::Result<()> {
         let milestone = &self.task.milestone;
         let account: Option<AccountId> = milestone.account.parse().ok();
         let import: Option<ImportId> = milestone.import.as_ref().and_then(|id| id.parse().ok());
@@ -102,16 +107,16 @@ impl Made<'_> {
     }
 
     /// Returns the outcome's label in the metrics.
-    fn counted(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Delivered => "delivered",
-            Verdict::RetryAt(_) => "retried",
-            Verdict::GiveUp | Verdict::DisableEndpoint => "failed",
+    fn metrics_label(&self) -> &'static str {
+        match self.next_step {
+            NextStep::Delivered => "delivered",
+            NextStep::RetryAt(_) => "retried",
+            NextStep::GiveUp | NextStep::DisableEndpoint => "failed",
         }
     }
 
     /// Writes the line about the attempt to the daemon's log.
-    pub(super) fn tell(&self, endpoint_disabled: bool) {
+    pub(super) fn log(&self, endpoint_disabled: bool) {
         let Self { delivery, task, attempt, .. } = self;
         let account = task.milestone.account.as_str();
         let import = task.milestone.import.as_deref();
@@ -121,27 +126,27 @@ impl Made<'_> {
         // The message repeats some fields, as `systemctl status` does not show fields.
         let what =
             format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
-        crate::metrics::count_attempt(channel, milestone, self.counted());
-        match self.verdict {
+        crate::metrics::attempted(channel, milestone, self.metrics_label());
+        match self.next_step {
             _ if endpoint_disabled => {
                 error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");
             }
-            Verdict::Delivered => info!(account, import, delivery, "{what}: delivered"),
-            Verdict::RetryAt(next) => {
+            NextStep::Delivered => info!(account, import, delivery, "{what}: delivered"),
+            NextStep::RetryAt(next) => {
                 warn!(account, import, delivery, "{what}: {why}; tried again at {next:.0}");
             }
             // The sysadmin configured it so.
-            Verdict::GiveUp if *self.outcome == Outcome::NoMail => {
+            NextStep::GiveUp if *self.outcome == AttemptOutcome::NoMail => {
                 debug!(account, import, delivery, "{what}: mail is off");
             }
-            Verdict::GiveUp | Verdict::DisableEndpoint => {
+            NextStep::GiveUp | NextStep::DisableEndpoint => {
                 error!(account, import, delivery, "{what}: given up: {why}");
             }
         }
     }
 }
 
-fn ended(attempt: &Attempt) -> Timestamp {
+fn end_of(attempt: &Attempt) -> Timestamp {
     let took = jiff::SignedDuration::from_millis(attempt.took_ms);
     attempt.at.checked_add(took).unwrap_or(attempt.at)
 }

@@ -18,7 +18,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
-use super::attempt::{Attachments, Courier};
+use super::attempt::AttemptRunner;
+use super::mail::attachment::Attachments;
 use super::retry::LONGEST_WAIT;
 use super::webhook::endpoint;
 use crate::config::Config;
@@ -45,7 +46,8 @@ const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 
 /// Attempts the due deliveries of the state database.
 pub struct Relay {
-    courier: Arc<Courier>,
+    state: Arc<State>,
+    runner: Arc<AttemptRunner>,
     in_flight: InFlight,
     /// The longest wait that a schedule or `[mail] digest` gives a delivery.
     longest_wait: Duration,
@@ -55,10 +57,11 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(state: Arc<State>, config: &Config, attachments: Arc<dyn Attachments>) -> Self {
-        let courier = Arc::new(Courier::new(state, config, attachments));
+        let runner = Arc::new(AttemptRunner::new(Arc::clone(&state), config, attachments));
         let (done_sender, done) = mpsc::unbounded_channel();
         Self {
-            courier,
+            state,
+            runner,
             in_flight: InFlight::default(),
             longest_wait: LONGEST_WAIT.max(config.mail.digest.get()),
             done,
@@ -74,11 +77,11 @@ impl Relay {
         loop {
             let mut woken = pin!(wake.notified());
             woken.as_mut().enable(); // before the scan, so that a wake-up during it is not lost
-            let pause = self.look().await;
+            let pause = self.scan().await;
             tokio::select! {
                 () = &mut shutdown => break,
                 () = &mut woken => {}
-                Some(id) = self.done.recv() => self.land(id),
+                Some(id) = self.done.recv() => self.finish(id),
                 () = sleep(pause) => {}
             }
         }
@@ -89,11 +92,11 @@ impl Relay {
     async fn drain(&mut self) {
         while !self.in_flight.0.is_empty() {
             let Some(id) = self.done.recv().await else { return };
-            self.land(id);
+            self.finish(id);
         }
     }
 
-    fn land(&mut self, id: i64) {
+    fn finish(&mut self, id: i64) {
         self.in_flight.0.remove(&id);
         while let Ok(id) = self.done.try_recv() {
             self.in_flight.0.remove(&id);
@@ -101,10 +104,10 @@ impl Relay {
     }
 
     /// Starts the due deliveries that have a slot. Returns the time until the next scan.
-    async fn look(&mut self) -> Duration {
-        let (courier, longest_wait) = (Arc::clone(&self.courier), self.longest_wait);
-        let survey = move || survey(courier.state(), Timestamp::now(), longest_wait);
-        match tokio::task::spawn_blocking(survey).await {
+    async fn scan(&mut self) -> Duration {
+        let (state, longest_wait) = (Arc::clone(&self.state), self.longest_wait);
+        let find_due = move || find_due(&state, Timestamp::now(), longest_wait);
+        match tokio::task::spawn_blocking(find_due).await {
             Ok(Ok((due, pause))) => {
                 for due in self.in_flight.choose(due) {
                     self.start(due);
@@ -125,11 +128,11 @@ impl Relay {
         }
     }
 
-    fn start(&mut self, due: DueDelivery) {
-        let (id, courier, done) = (due.id, Arc::clone(&self.courier), self.done_sender.clone());
+    fn start(&mut self, due: Due) {
+        let (id, runner, done) = (due.id, Arc::clone(&self.runner), self.done_sender.clone());
         self.in_flight.0.insert(id, due);
         let work = move || {
-            if let Err(error) = courier.attempt(id) {
+            if let Err(error) = runner.run(id) {
                 let error = &error as &dyn std::error::Error;
                 error!(error, delivery = id, "cannot record an attempt; it will be made again");
                 thread::sleep(PAUSE_AFTER_ERROR); // the delivery is still due
@@ -146,7 +149,7 @@ impl Relay {
 /// Returns the deliveries that are due at `now`, and the time until the next one is due.
 ///
 /// A delivery scheduled further ahead than `longest_wait` is due now.
-fn survey(
+fn find_due(
     state: &State,
     now: Timestamp,
     longest_wait: Duration,
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_to_a_destination() {
+    fn a_destination_gets_one_delivery_at_a_time() {
         let mut in_flight = InFlight::default();
         in_flight.0.insert(1, email(1, "a@x"));
         in_flight.0.insert(2, webhook(2, "acme", "h"));
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_that_hangs_leaves_webhooks_their_slots_and_the_other_way_round() {
+    fn mail_and_webhooks_have_separate_slots() {
         let mut in_flight = InFlight::default();
         for id in 0..EMAIL_SLOTS as i64 {
             in_flight.0.insert(id, email(id, &format!("{id}@x")));
@@ -252,9 +255,9 @@ mod tests {
         assert_eq!(chosen, [0, 1, 2, 3, 99]);
     }
 
-    /// Surveys one delivery, scheduled `at` seconds ahead; the longest wait is 100 s. Returns the
+    /// Scans for one delivery, scheduled `at` seconds ahead; the longest wait is 100 s. Returns the
     /// due deliveries, the pause, and how many seconds ahead the delivery is scheduled afterwards.
-    fn survey_one(at: i64) -> (Vec<i64>, Duration, Option<i64>) {
+    fn find_one_due(at: i64) -> (Vec<i64>, Duration, Option<i64>) {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let now = Timestamp::from_second(1_700_000_000).unwrap();
@@ -272,19 +275,19 @@ mod tests {
                 deliveries::add(tx, &milestone, Channel::Webhook, "crm")
             })
             .unwrap();
-        let (due, pause) = survey(&state, now, Duration::from_secs(100)).unwrap();
+        let (due, pause) = find_due(&state, now, Duration::from_secs(100)).unwrap();
         let delivery = state.read(|tx| deliveries::find(tx, 1)).unwrap().unwrap();
         let scheduled = delivery.next_attempt_at.map(|next| next.duration_since(now).as_secs());
         (due.into_iter().map(|due| due.id).collect(), pause, scheduled)
     }
 
     #[test]
-    fn a_delivery_scheduled_beyond_the_longest_wait_is_due() {
+    fn deliveries_beyond_the_longest_wait_are_due() {
         let second = Duration::from_secs(1);
-        assert_eq!(survey_one(0), (vec![1], POLL, Some(0)));
-        assert_eq!(survey_one(7), (vec![], 7 * second, Some(7)));
-        assert_eq!(survey_one(100), (vec![], POLL, Some(100)));
-        assert_eq!(survey_one(101), (vec![1], POLL, Some(0)));
-        assert_eq!(survey_one(1_000_000_000), (vec![1], POLL, Some(0)));
+        assert_eq!(find_one_due(0), (vec![1], POLL, Some(0)));
+        assert_eq!(find_one_due(7), (vec![], 7 * second, Some(7)));
+        assert_eq!(find_one_due(100), (vec![], POLL, Some(100)));
+        assert_eq!(find_one_due(101), (vec![1], POLL, Some(0)));
+        assert_eq!(find_one_due(1_000_000_000), (vec![1], POLL, Some(0)));
     }
 }

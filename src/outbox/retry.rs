@@ -31,7 +31,7 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(29 * 3600);
 
 /// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// The server accepted it, with this answer.
     Delivered(String),
     /// It failed, and a later attempt may succeed.
@@ -48,7 +48,7 @@ pub enum Outcome {
     NoMail,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// Returns a [`Self::Later`] without a requested wait.
     pub fn later(why: impl Into<String>) -> Self {
         Self::Later { why: why.into(), retry_after: None }
@@ -66,7 +66,7 @@ impl Outcome {
 
 /// The consequence of an outcome for its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum NextStep {
     Delivered,
     RetryAt(Timestamp),
     GiveUp,
@@ -74,18 +74,18 @@ pub enum Verdict {
     DisableEndpoint,
 }
 
-/// Judges the `n`th attempt (from 1), which ended at `now`; `jitter` is random, from 0 to 1.
-pub fn judge(outcome: &Outcome, n: u32, now: Timestamp, jitter: f64) -> Verdict {
+/// Decides after the `n`th attempt (from 1), which ended at `now`; `jitter` is random, from 0 to 1.
+pub fn next_step(outcome: &AttemptOutcome, n: u32, now: Timestamp, jitter: f64) -> NextStep {
     match outcome {
-        Outcome::Delivered(_) => Verdict::Delivered,
-        Outcome::Never(_) | Outcome::NoMail => Verdict::GiveUp,
-        Outcome::Gone(_) => Verdict::DisableEndpoint,
-        Outcome::Later { retry_after, .. } => {
-            let Some(wait) = SCHEDULE.get((n.max(1) - 1) as usize) else { return Verdict::GiveUp };
+        AttemptOutcome::Delivered(_) => NextStep::Delivered,
+        AttemptOutcome::Never(_) | AttemptOutcome::NoMail => NextStep::GiveUp,
+        AttemptOutcome::Gone(_) => NextStep::DisableEndpoint,
+        AttemptOutcome::Later { retry_after, .. } => {
+            let Some(wait) = SCHEDULE.get((n.max(1) - 1) as usize) else { return NextStep::GiveUp };
             let wait = wait.mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0));
             let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
             let at = now.checked_add(wait.max(asked)).unwrap_or(Timestamp::MAX);
-            Verdict::RetryAt(at)
+            NextStep::RetryAt(at)
         }
     }
 }
@@ -119,26 +119,28 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_schedule_and_then_gives_up() {
-        let (start, failed) = (at("2026-01-01T00:00:00Z"), Outcome::later("503"));
+    fn follows_the_schedule_then_gives_up() {
+        let (start, failed) = (at("2026-01-01T00:00:00Z"), AttemptOutcome::later("503"));
         let mut now = start;
         let mut waits = Vec::new();
         for n in 1..=9 {
-            let Verdict::RetryAt(next) = judge(&failed, n, now, 0.0) else { panic!("attempt {n}") };
+            let NextStep::RetryAt(next) = next_step(&failed, n, now, 0.0) else {
+                panic!("attempt {n}")
+            };
             waits.push(next.duration_since(now).as_secs());
             now = next;
         }
         assert_eq!(waits, [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]);
-        assert_eq!(judge(&failed, 10, now, 0.0), Verdict::GiveUp);
-        assert_eq!(judge(&failed, u32::MAX, now, 0.0), Verdict::GiveUp);
+        assert_eq!(next_step(&failed, 10, now, 0.0), NextStep::GiveUp);
+        assert_eq!(next_step(&failed, u32::MAX, now, 0.0), NextStep::GiveUp);
     }
 
     #[test]
     fn jitter_only_adds_up_to_a_fifth() {
-        let (now, failed) = (at("2026-01-01T00:00:00Z"), Outcome::later("x"));
+        let (now, failed) = (at("2026-01-01T00:00:00Z"), AttemptOutcome::later("x"));
         for (jitter, expected) in [(0.0, 300), (0.5, 330), (1.0, 360), (7.0, 360), (-1.0, 300)] {
-            let wait = Verdict::RetryAt(now + SignedDuration::from_secs(expected));
-            assert_eq!(judge(&failed, 2, now, jitter), wait, "{jitter}");
+            let wait = NextStep::RetryAt(now + SignedDuration::from_secs(expected));
+            assert_eq!(next_step(&failed, 2, now, jitter), wait, "{jitter}");
         }
     }
 
@@ -149,27 +151,33 @@ mod tests {
     }
 
     #[test]
-    fn the_other_side_can_ask_for_more_time_but_not_for_less_nor_for_ever() {
+    fn retry_after_lengthens_waits_to_one_day() {
         let now = at("2026-01-01T00:00:00Z");
         for (seconds, expected) in [(1, 5), (60, 60), (10_000_000, 86_400)] {
             let asked = Some(Duration::from_secs(seconds));
-            let outcome = Outcome::Later { why: "429".into(), retry_after: asked };
-            let wait = Verdict::RetryAt(now + SignedDuration::from_secs(expected));
-            assert_eq!(judge(&outcome, 1, now, 0.0), wait, "{seconds}");
+            let outcome = AttemptOutcome::Later { why: "429".into(), retry_after: asked };
+            let wait = NextStep::RetryAt(now + SignedDuration::from_secs(expected));
+            assert_eq!(next_step(&outcome, 1, now, 0.0), wait, "{seconds}");
         }
     }
 
     #[test]
-    fn what_is_final_is_final() {
+    fn final_outcomes_are_never_retried() {
         let now = at("2026-01-01T00:00:00Z");
-        assert_eq!(judge(&Outcome::Delivered("200".into()), 1, now, 0.0), Verdict::Delivered);
-        assert_eq!(judge(&Outcome::Never("550".into()), 1, now, 0.0), Verdict::GiveUp);
-        assert_eq!(judge(&Outcome::Gone("410".into()), 1, now, 0.0), Verdict::DisableEndpoint);
+        assert_eq!(
+            next_step(&AttemptOutcome::Delivered("200".into()), 1, now, 0.0),
+            NextStep::Delivered
+        );
+        assert_eq!(next_step(&AttemptOutcome::Never("550".into()), 1, now, 0.0), NextStep::GiveUp);
+        assert_eq!(
+            next_step(&AttemptOutcome::Gone("410".into()), 1, now, 0.0),
+            NextStep::DisableEndpoint
+        );
     }
 
     /// So the last attempt at a delivery disables an endpoint that has failed since the first.
     #[test]
-    fn a_schedule_takes_longer_than_an_endpoint_may_fail() {
+    fn the_schedule_outlasts_the_limit_of_failing_endpoints() {
         let all: Duration = SCHEDULE.iter().sum();
         let disable_after = crate::config::Webhooks::default().disable_after.get();
         let since = at("2026-01-01T00:00:00Z");

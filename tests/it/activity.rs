@@ -72,7 +72,7 @@ fn the_export_is_json_lines_oldest_first() {
 
 /// A reader such as head(1) closes the pipe.
 #[test]
-fn an_export_into_a_closed_pipe_is_no_error() {
+fn exporting_to_a_closed_pipe_succeeds() {
     let host = Host::new();
     host.add(&vec![("acme", 100); 5000]);
     let mut command = host.command(&["activity", "export"]);
@@ -83,7 +83,7 @@ fn an_export_into_a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn a_command_of_root_names_the_user_of_sudo() {
+fn root_commands_name_the_user_of_sudo() {
     let host = Host::new();
     let is_root = nix::unistd::geteuid().is_root();
     host.add(&[("acme", 100)]);

@@ -115,8 +115,8 @@ fn an_endpoint_from_add_to_remove() {
         "webhook remove acme gone".to_owned(),
         "webhook remove acme gone".to_owned(),
     ];
-    let said: String = lines.iter().map(|line| host.run(line)).collect();
-    settings().bind(|| insta::assert_snapshot!(said));
+    let output: String = lines.iter().map(|line| host.run(line)).collect();
+    settings().bind(|| insta::assert_snapshot!(output));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_delivery_from_list_to_retry() {
             Ok::<_, sftp_import::outbox::Error>(())
         })
         .unwrap();
-    let said: String = [
+    let output: String = [
         "delivery list",
         "delivery list --pending",
         "delivery list --failed",
@@ -163,6 +163,6 @@ fn a_delivery_from_list_to_retry() {
     ]
     .map(|line| host.run(line))
     .concat();
-    assert!(!said.contains('\u{1b}'), "{said}");
-    settings().bind(|| insta::assert_snapshot!(said));
+    assert!(!output.contains('\u{1b}'), "{output}");
+    settings().bind(|| insta::assert_snapshot!(output));
 }

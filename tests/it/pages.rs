@@ -1,14 +1,13 @@
-//! Generates the manual pages and shell completions, and checks that the tracked ones are current.
+//! Generates the manual pages, and checks that the tracked ones are current.
 //!
 //! `man/*.8` are generated from clap, and `man/sftp-import.toml.5` from samples/config.toml, which
 //! the tests of the configuration compare with the code. `man/parts` has the hand-written sections.
 //! `SFTP_IMPORT_WRITE_PAGES=1 cargo test --test it pages` writes the files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -20,17 +19,14 @@ fn part(name: &str) -> String {
     fs::read_to_string(repository().join("man/parts").join(name)).unwrap()
 }
 
-fn hold(path: PathBuf, wanted: &str) {
+fn check_page(name: &str, wanted: &str) {
+    let path = repository().join("man").join(name);
     if std::env::var_os("SFTP_IMPORT_WRITE_PAGES").is_some() {
         fs::write(&path, wanted).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let same = committed == wanted;
     assert!(same, "{} is out of date: run scripts/pages", path.display());
-}
-
-fn hold_page(name: &str, wanted: &str) {
-    hold(repository().join("man").join(name), wanted);
 }
 
 /// Makes a page without a date, so that builds are reproducible.
@@ -114,18 +110,18 @@ fn the_page_of_sftp_import() {
         page.push_str(&command_section(&words, leaf));
     }
     page.push_str(&part("sftp-import.8"));
-    hold_page("sftp-import.8", &page);
+    check_page("sftp-import.8", &page);
 }
 
 #[test]
 fn the_page_of_sftp_importd() {
     let page = opening(&sftp_import::daemon::Arguments::command());
-    hold_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
+    check_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
 
 /// The helper's page is hand-written, as the helper does not use clap.
 #[test]
-fn the_page_of_the_helper_says_its_usage() {
+fn the_page_of_the_helper_has_its_usage() {
     let source = repository().join("src/authorized_keys/mod.rs");
     let source = fs::read_to_string(source).unwrap();
     let (_, usage) = source.split_once("\"usage: ").unwrap();
@@ -138,16 +134,14 @@ fn the_page_of_the_helper_says_its_usage() {
 }
 
 #[test]
-fn completions() {
-    for (shell, file) in [
-        (Shell::Bash, "sftp-import.bash"),
-        (Shell::Zsh, "_sftp-import"),
-        (Shell::Fish, "sftp-import.fish"),
-    ] {
-        let mut text = Vec::new();
-        let mut command = sftp_import::cli::Cli::command();
-        clap_complete::generate(shell, &mut command, "sftp-import", &mut text);
-        hold(repository().join("completions").join(file), &String::from_utf8(text).unwrap());
+fn completions_name_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_sftp-import"));
+        let output = program.args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        for command in sftp_import::cli::Cli::command().get_subcommands() {
+            assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
     }
 }
 
@@ -159,8 +153,8 @@ fn key_entry(line: &str, before: &[String]) -> Option<(String, String)> {
     if !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
         return None;
     }
-    let said: Vec<&str> = before.iter().map(String::as_str).chain([after.trim()]).collect();
-    Some((format!("{key} = {}", value.trim()), said.join(" ").trim().to_owned()))
+    let description: Vec<&str> = before.iter().map(String::as_str).chain([after.trim()]).collect();
+    Some((format!("{key} = {}", value.trim()), description.join(" ").trim().to_owned()))
 }
 
 /// Renders the sections and keys of samples/config.toml, except those of single accounts.
@@ -171,10 +165,14 @@ fn keys_of(sample: &str) -> (String, usize) {
     for line in all.lines().skip_while(|line| !line.starts_with('[')) {
         if line.starts_with('[') {
             roff.control("SS", [line]);
-        } else if let Some((setting, said)) = key_entry(line, &before) {
+        } else if let Some((setting, description)) = key_entry(line, &before) {
             roff.control("TP", []);
             roff.text([bold(setting)]);
-            roff.text([roman(if said.is_empty() { "As its name says.".into() } else { said })]);
+            roff.text([roman(if description.is_empty() {
+                "The name explains the key.".into()
+            } else {
+                description
+            })]);
             keys += 1;
             before.clear();
             continue;
@@ -201,5 +199,5 @@ fn the_page_of_the_configuration() {
     }
     assert!(keys >= 30, "{keys}");
     let page = part("sftp-import.toml.5.head") + &sections + &part("sftp-import.toml.5.tail");
-    hold_page("sftp-import.toml.5", &page);
+    check_page("sftp-import.toml.5", &page);
 }

@@ -1,5 +1,6 @@
 //! Tests of webhooks from the receiver's side: the standard's library checks signatures, the schema
-//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the library.
+//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the
+//! library.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sftp_import::config::Config;
 use sftp_import::outbox::{
-    Attachments, Courier, Milestone, Recipients, Request, Secret, Sender, enqueue, message_id,
+    Attachments, AttemptRunner, Milestone, Recipients, Secret, WebhookRequest, WebhookSender,
+    enqueue, message_id,
 };
 use sftp_import::report::{
     Counts, DataType, Failure, FailureText, ImportState, Progress, RejectionCount, Report,
@@ -79,11 +81,17 @@ fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
             Ok::<_, sftp_import::outbox::Error>(())
         })
         .unwrap();
-    let courier = Courier::new(Arc::clone(&state), &config, Arc::new(NoFiles));
-    (1..=8).for_each(|delivery| courier.attempt(delivery).unwrap());
+    let runner = AttemptRunner::new(Arc::clone(&state), &config, Arc::new(NoFiles));
+    (1..=8).for_each(|delivery| runner.run(delivery).unwrap());
     let body = format!(r#"{{"type":"test","timestamp":"{at}","data":{{"account":"acme"}}}}"#);
     let (now, id, secrets) = (Timestamp::now(), message_id(), &secrets[..]);
-    Sender::new(&config.webhooks).send(&Request { url, secrets, id: &id, now, body: &body });
+    WebhookSender::new(&config.webhooks).send(&WebhookRequest {
+        url,
+        secrets,
+        id: &id,
+        now,
+        body: &body,
+    });
 }
 
 #[test]

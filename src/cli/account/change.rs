@@ -2,66 +2,28 @@
 
 use jiff::Timestamp;
 
-use super::{CliError, CliResult, Host, RecipientArguments, existing};
+use super::show::find_account;
 use crate::account::AccountId;
-use crate::admission::NewAccount;
-use crate::cli::admission::refused;
+use crate::admission::{Admission, NewAccount};
+use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::recipient::RecipientRule;
 use crate::state::accounts;
 
-impl Host<'_> {
-    pub(super) fn add(
-        &self,
-        id: &AccountId,
-        email: Option<&str>,
-        recipients: &RecipientArguments,
-    ) -> CliResult {
-        let email = email.map(checked_email).transpose()?;
-        let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
-        let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
-        let registry = self.registry()?;
-        let new = NewAccount { id, email: email.as_deref(), recipients: &rule };
-        let added = self.admission(&registry).add_account(&self.state, Timestamp::now(), &new);
-        let account = added.map_err(refused)?;
-        let output = self.context.output();
-        output.json(&account)?;
-        output.line(&format!("account {id} added"))?;
-        output.line(&format!("next: sftp-import key add {id} FILE.pub --name NAME"))?;
-        Ok(true)
-    }
-
-    pub(super) fn set(
-        &self,
-        id: &AccountId,
-        webhook: Option<String>,
-        email: Option<String>,
-        recipients: &RecipientArguments,
-    ) -> CliResult {
-        let filled = |text: &String| !text.is_empty();
-        let contact = email.as_ref().filter(|text| filled(text));
-        let contact = contact.map(|text| checked_email(text)).transpose()?;
-        let endpoint = webhook.as_deref().filter(|name| !name.is_empty());
-        let at = Timestamp::now();
-        let account = self.state.write(|tx| {
-            let before = existing(tx, id)?;
-            if email.is_some() {
-                accounts::set_contact(tx, at, id, contact.as_deref())?;
-            }
-            let contact = email.as_ref().map_or(before.email, |_| contact.clone());
-            if let Some(rule) = recipients.change(contact.as_deref(), &before.recipients)? {
-                accounts::set_recipients(tx, at, id, &rule)?;
-            }
-            if webhook.is_some() && !accounts::set_webhook(tx, at, id, endpoint)? {
-                let name = endpoint.unwrap_or_default();
-                return Err(CliError::new(format_args!("account {id} has no webhook {name:?}"))
-                    .hint(format_args!("sftp-import webhook list {id}")));
-            }
-            existing(tx, id)
-        })?;
-        self.context.output().json(&account)?;
-        self.context.output().line(&format!("account {id} changed"))?;
-        Ok(true)
-    }
+/// The addresses that may get mail about an account's imports.
+#[derive(Debug, clap::Args)]
+pub struct RecipientArguments {
+    /// Allow this address as a manifest's clientEmail, in addition to the contact (may be given
+    /// several times); "" for none
+    #[arg(long, value_name = "ADDR")]
+    recipient: Vec<String>,
+    /// Allow all addresses at this domain, but not at its subdomains (may be given several times);
+    /// "" for none [default for a new rule: the contact's domain, unless it is a free-mail
+    /// provider's]
+    #[arg(long, value_name = "DOMAIN")]
+    recipient_domain: Vec<String>,
+    /// Allow any address
+    #[arg(long, conflicts_with_all = ["recipient", "recipient_domain"])]
+    any_recipient: bool,
 }
 
 impl RecipientArguments {
@@ -72,8 +34,8 @@ impl RecipientArguments {
         contact: Option<&str>,
         before: &RecipientRule,
     ) -> Result<Option<RecipientRule>, CliError> {
-        let addresses = checked_list(&self.recipient, checked_email)?;
-        let domains = checked_list(&self.recipient_domain, checked_domain)?;
+        let addresses = check_list(&self.recipient, check_email)?;
+        let domains = check_list(&self.recipient_domain, check_domain)?;
         if self.any_recipient {
             return Ok(Some(RecipientRule::Any));
         }
@@ -89,8 +51,58 @@ impl RecipientArguments {
     }
 }
 
+pub(super) fn add(
+    context: &CliContext,
+    id: &AccountId,
+    email: Option<&str>,
+    recipients: &RecipientArguments,
+) -> CliResult {
+    let config = context.config()?;
+    let state = context.state(&config)?;
+    let email = email.map(check_email).transpose()?;
+    let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
+    let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
+    let registry = context.registry(&config)?;
+    let admission = Admission { config: &config, registry: &registry };
+    let new = NewAccount { id, email: email.as_deref(), recipients: &rule };
+    let account = admission.add_account(&state, Timestamp::now(), &new)?;
+    let next = format!("next: sftp-import key add {id} FILE.pub --name NAME");
+    context.done(&account, [format!("account {id} added"), next])
+}
+
+pub(super) fn set(
+    context: &CliContext,
+    id: &AccountId,
+    webhook: Option<String>,
+    email: Option<String>,
+    recipients: &RecipientArguments,
+) -> CliResult {
+    let state = context.open_state()?;
+    let contact = email.as_deref().filter(|text| !text.is_empty());
+    let contact = contact.map(check_email).transpose()?;
+    let endpoint = webhook.as_deref().filter(|name| !name.is_empty());
+    let at = Timestamp::now();
+    let account = state.write(|tx| {
+        let before = find_account(tx, id)?;
+        if email.is_some() {
+            accounts::set_contact(tx, at, id, contact.as_deref())?;
+        }
+        let contact = email.as_ref().map_or(before.email, |_| contact.clone());
+        if let Some(rule) = recipients.change(contact.as_deref(), &before.recipients)? {
+            accounts::set_recipients(tx, at, id, &rule)?;
+        }
+        if webhook.is_some() && !accounts::set_webhook(tx, at, id, endpoint)? {
+            let name = endpoint.unwrap_or_default();
+            return Err(CliError::new(format_args!("account {id} has no webhook {name:?}"))
+                .hint(format_args!("sftp-import webhook list {id}")));
+        }
+        find_account(tx, id)
+    })?;
+    context.done(&account, [format!("account {id} changed")])
+}
+
 /// Checks the values of an option, except empty ones; `None` if the option is not given.
-fn checked_list(
+fn check_list(
     texts: &[String],
     check: fn(&str) -> Result<String, CliError>,
 ) -> Result<Option<Vec<String>>, CliError> {
@@ -99,7 +111,7 @@ fn checked_list(
     Ok((!texts.is_empty()).then_some(values))
 }
 
-fn checked_email(text: &str) -> Result<String, CliError> {
+fn check_email(text: &str) -> Result<String, CliError> {
     if crate::manifest::is_address(text) {
         return Ok(text.to_owned());
     }
@@ -107,7 +119,7 @@ fn checked_email(text: &str) -> Result<String, CliError> {
 }
 
 /// Checks a domain, and returns it in lower case.
-fn checked_domain(text: &str) -> Result<String, CliError> {
+fn check_domain(text: &str) -> Result<String, CliError> {
     match format!("x@{text}").parse::<email_address::EmailAddress>() {
         Ok(_) if !text.contains(['@', '[', '<']) => Ok(text.to_ascii_lowercase()),
         _ => Err(CliError::new(format_args!("{text:?} is not a domain such as example.com"))),

@@ -1,40 +1,19 @@
-//! `sftp-import account …`: add, list, show, set, suspend, resume, remove.
+//! `sftp-import account …`: add, list, show, set, suspend, resume, remove, export, erase.
 
 mod change;
-pub mod export;
+mod erase;
+mod export;
 mod show;
 mod state;
 
-use std::io::{self, IsTerminal, Write};
-
 use clap::ArgGroup;
 
-use self::export::{EraseArguments, ExportArguments};
-use super::{CliError, CliResult, Context, require_root};
-use crate::account::AccountId;
-use crate::admission::Admission;
-use crate::config::Config;
-use crate::provision::ProvisionError;
-use crate::registry::Registry;
-use crate::state::accounts::{self, AccountRow};
-use crate::state::{State, Transaction};
+use change::RecipientArguments;
+use erase::EraseArguments;
+use export::ExportArguments;
 
-/// The addresses that may get mail about an account's imports.
-#[derive(Debug, clap::Args)]
-pub struct RecipientArguments {
-    /// Allow this address as a manifest's clientEmail, in addition to the contact (may be given
-    /// several times); "" for none
-    #[arg(long, value_name = "ADDR")]
-    recipient: Vec<String>,
-    /// Allow all addresses at this domain, but not at its subdomains (may be given several times);
-    /// "" for none [default for a new rule: the contact's domain, unless it is a free-mail
-    /// provider's]
-    #[arg(long, value_name = "DOMAIN")]
-    recipient_domain: Vec<String>,
-    /// Allow any address
-    #[arg(long, conflicts_with_all = ["recipient", "recipient_domain"])]
-    any_recipient: bool,
-}
+use super::context::{CliContext, CliResult, require_root};
+use crate::account::AccountId;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum AccountCommand {
@@ -55,10 +34,7 @@ pub enum AccountCommand {
     /// List all accounts
     List,
     /// Show an account: its user, folder, keys and last activity
-    Show {
-        /// The account's id
-        id: AccountId,
-    },
+    Show(AccountArgument),
     /// Change an account's contact, its webhook, or the allowed recipients of its mail. An option
     /// that is not given changes nothing
     #[command(group = ArgGroup::new("changed").required(true).multiple(true)
@@ -76,15 +52,9 @@ pub enum AccountCommand {
         recipients: RecipientArguments,
     },
     /// Stop all logins of an account and end its sessions; nothing is deleted
-    Suspend {
-        /// The account's id
-        id: AccountId,
-    },
+    Suspend(AccountArgument),
     /// Let a suspended account log in again
-    Resume {
-        /// The account's id
-        id: AccountId,
-    },
+    Resume(AccountArgument),
     /// Remove an account: its keys, sessions, Unix user, and its folder with all files in it.
     /// Claimed imports, their stored data and the activity log remain
     Remove {
@@ -105,73 +75,27 @@ pub enum AccountCommand {
     Erase(EraseArguments),
 }
 
-pub fn run(command: AccountCommand, context: &Context) -> CliResult {
+#[derive(Debug, clap::Args)]
+pub struct AccountArgument {
+    /// The account's id
+    id: AccountId,
+}
+
+pub fn run(command: AccountCommand, context: &CliContext) -> CliResult {
     require_root()?;
-    let config = context.config()?;
-    let host = |config| Host::open(context, config);
     match command {
-        AccountCommand::Export(arguments) => export::export(&arguments, context),
-        AccountCommand::Erase(arguments) => export::erase(&arguments, context),
         AccountCommand::Add { id, email, recipients } => {
-            host(config)?.add(&id, email.as_deref(), &recipients)
+            change::add(context, &id, email.as_deref(), &recipients)
         }
-        AccountCommand::List => host(config)?.list(),
-        AccountCommand::Show { id } => host(config)?.show(&id),
+        AccountCommand::List => show::list(context),
+        AccountCommand::Show(AccountArgument { id }) => show::show(context, &id),
         AccountCommand::Set { id, webhook, email, recipients } => {
-            host(config)?.set(&id, webhook, email, &recipients)
+            change::set(context, &id, webhook, email, &recipients)
         }
-        // These two take effect even if the state database is broken.
-        AccountCommand::Suspend { id } => state::suspend(&id, &config, context),
-        AccountCommand::Resume { id } => state::resume(&id, &config, context),
-        AccountCommand::Remove { id, yes, force } => host(config)?.remove(&id, yes, force),
+        AccountCommand::Suspend(AccountArgument { id }) => state::suspend(context, &id),
+        AccountCommand::Resume(AccountArgument { id }) => state::resume(context, &id),
+        AccountCommand::Remove { id, yes, force } => state::remove(context, &id, yes, force),
+        AccountCommand::Export(arguments) => export::export(context, &arguments),
+        AccountCommand::Erase(arguments) => erase::erase(context, &arguments),
     }
-}
-
-struct Host<'a> {
-    context: &'a Context,
-    config: Config,
-    state: State,
-}
-
-impl<'a> Host<'a> {
-    fn open(context: &'a Context, config: Config) -> Result<Self, CliError> {
-        let state = context.state(&config)?;
-        Ok(Self { context, config, state })
-    }
-}
-
-impl Host<'_> {
-    fn registry(&self) -> Result<Registry, CliError> {
-        self.context.registry(&self.config)
-    }
-
-    fn admission<'a>(&'a self, registry: &'a Registry) -> Admission<'a> {
-        Admission { config: &self.config, registry }
-    }
-}
-
-fn existing(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError> {
-    accounts::get(tx, id)?.ok_or_else(|| {
-        CliError::new(format_args!("there is no account {id}"))
-            .hint(format_args!("sftp-import account add {id} --email ADDR"))
-    })
-}
-
-/// Asks for confirmation on a terminal; elsewhere the answer is no.
-pub(super) fn confirmed(id: &AccountId, question: &str) -> Result<bool, CliError> {
-    if !io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} Type its id: ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == id.as_str())
-}
-
-/// Adds the hint to a failure of provisioning.
-pub(super) fn hinted(error: ProvisionError) -> CliError {
-    let hint = error.hint();
-    CliError::from(error).hint_if(hint)
 }

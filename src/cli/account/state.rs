@@ -2,90 +2,94 @@
 
 use jiff::Timestamp;
 
-use super::{CliError, CliResult, Context, Host, confirmed, existing, hinted};
+use super::show::find_account;
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
-use crate::cli::admission::refused;
+use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::cli::prompt::confirm;
 use crate::config::Config;
 use crate::provision;
 use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
-/// `account suspend`: blocks new logins, and then ends the open sessions.
-pub(super) fn suspend(id: &AccountId, config: &Config, context: &Context) -> CliResult {
-    let registry = context.registry(config)?;
-    let admission = Admission { config, registry: &registry };
+/// `account suspend`: blocks new logins, and then ends the open sessions. It takes effect even if
+/// the state database is broken.
+pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
+    let config = context.config()?;
+    let registry = context.registry(&config)?;
+    let admission = Admission { config: &config, registry: &registry };
     let suspended = set_state(&admission, id, AccountState::Suspended, context)?;
-    let ended = provision::end_sessions(config, &suspended).map_err(hinted)?;
-    let state = context.copy(&admission, id)?;
-    let output = context.output();
-    output.json(&state.read(|tx| existing(tx, id))?)?;
-    output.line(&format!(
-        "account {id} is suspended: none of its keys works, {ended} session processes ended"
-    ))?;
-    output.line(&format!("to let it log in again: sftp-import account resume {id}"))?;
-    Ok(true)
+    let ended = provision::end_sessions(&config, &suspended)?;
+    let state = context.copy_account(&admission, id)?;
+    let account = state.read(|tx| find_account(tx, id))?;
+    context.done(
+        &account,
+        [
+            format!(
+                "account {id} is suspended: none of its keys works, {ended} session processes ended"
+            ),
+            format!("to let it log in again: sftp-import account resume {id}"),
+        ],
+    )
 }
 
-/// `account resume`
-pub(super) fn resume(id: &AccountId, config: &Config, context: &Context) -> CliResult {
-    let registry = context.registry(config)?;
-    let admission = Admission { config, registry: &registry };
+/// `account resume`: takes effect even if the state database is broken.
+pub(super) fn resume(context: &CliContext, id: &AccountId) -> CliResult {
+    let config = context.config()?;
+    let registry = context.registry(&config)?;
+    let admission = Admission { config: &config, registry: &registry };
     set_state(&admission, id, AccountState::Active, context)?;
-    let state = context.copy(&admission, id)?;
-    context.output().json(&state.read(|tx| existing(tx, id))?)?;
-    context.output().line(&format!("account {id} is active: its keys work again"))?;
-    Ok(true)
+    let state = context.copy_account(&admission, id)?;
+    let account = state.read(|tx| find_account(tx, id))?;
+    context.done(&account, [format!("account {id} is active: its keys work again")])
 }
 
 fn set_state(
     admission: &Admission<'_>,
     id: &AccountId,
     to: AccountState,
-    context: &Context,
+    context: &CliContext,
 ) -> Result<Account, CliError> {
     admission.set_state(Timestamp::now(), id, to).map_err(|error| match error {
-        AdmissionError::NoAccount(id) if is_copied(&id, admission.config, context) => {
-            refused(AdmissionError::NotApproved(id))
+        AdmissionError::NoAccount(id) if is_in_state(&id, admission.config, context) => {
+            AdmissionError::NotApproved(id).into()
         }
-        error => refused(error),
+        error => error.into(),
     })
 }
 
 /// Reports whether the state database has the account.
-fn is_copied(id: &AccountId, config: &Config, context: &Context) -> bool {
+fn is_in_state(id: &AccountId, config: &Config, context: &CliContext) -> bool {
     let row = context.state(config).map(|state| state.read(|tx| accounts::get(tx, id)));
     matches!(row, Ok(Ok(Some(_))))
 }
 
-impl Host<'_> {
-    pub(super) fn remove(&self, id: &AccountId, yes: bool, force: bool) -> CliResult {
-        self.state.read(|tx| removable(tx, id, force))?;
+pub(super) fn remove(context: &CliContext, id: &AccountId, yes: bool, force: bool) -> CliResult {
+    let config = context.config()?;
+    let state = context.state(&config)?;
+    state.read(|tx| check_removable(tx, id, force))?;
+    if !yes {
         let question = format!("Remove account {id} and all files in its folder?");
-        if !yes && !confirmed(id, &question)? {
-            return Err(CliError::new(format_args!("account {id} is not removed"))
-                .hint(format_args!("sftp-import account remove {id} --yes")));
-        }
-        let registry = self.registry()?;
-        let admission = self.admission(&registry);
-        self.state.read(|tx| removable(tx, id, force))?;
-        // If it is interrupted after this point, the same command finishes it: rows go last.
-        let at = Timestamp::now();
-        let shut_out = admission.shut_out(&self.state, at, id);
-        let account = self.state.read(|tx| existing(tx, id))?;
-        shut_out.and_then(|()| admission.forget(&self.state, at, id)).map_err(refused)?;
-        self.context.output().json(&account)?;
-        self.context.output().line(&format!("account {id} is removed"))?;
-        Ok(true)
+        let command = format!("sftp-import account remove {id} --yes");
+        confirm(id, &question, &format!("account {id} is not removed"), &command)?;
     }
+    let registry = context.registry(&config)?;
+    let admission = Admission { config: &config, registry: &registry };
+    state.read(|tx| check_removable(tx, id, force))?;
+    // If it is interrupted after this point, the same command finishes it: rows go last.
+    let at = Timestamp::now();
+    let shut_out = admission.shut_out(&state, at, id);
+    let account = state.read(|tx| find_account(tx, id))?;
+    shut_out.and_then(|()| admission.forget(&state, at, id))?;
+    context.done(&account, [format!("account {id} is removed")])
 }
 
-fn removable(tx: &Transaction<'_>, id: &AccountId, force: bool) -> Result<(), CliError> {
-    let account = existing(tx, id)?;
-    let unfinished = accounts::unfinished_imports(tx, id)?;
-    if unfinished == 0 || force || account.state == AccountState::Removing {
+fn check_removable(tx: &Transaction<'_>, id: &AccountId, force: bool) -> Result<(), CliError> {
+    let account = find_account(tx, id)?;
+    let count = accounts::unfinished_imports(tx, id)?;
+    if count == 0 || force || account.state == AccountState::Removing {
         return Ok(());
     }
-    Err(refused(AdmissionError::Unfinished { account: id.clone(), count: unfinished }))
+    Err(AdmissionError::Unfinished { account: id.clone(), count }.into())
 }

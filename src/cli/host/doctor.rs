@@ -30,9 +30,10 @@ pub struct DoctorArguments {
     from: std::net::IpAddr,
 }
 
-pub fn run(arguments: DoctorArguments, context: &Context) -> ExitCode {
-    let examined = examined(arguments, context);
-    match examined.and_then(|findings| Ok(print(&findings, context.output())?)) {
+pub fn run(arguments: DoctorArguments, context: &CliContext) -> ExitCode {
+    match examine_host(arguments, context)
+        .and_then(|findings| Ok(print(&findings, context.output())?))
+    {
         Ok(Level::Ok) => ExitCode::SUCCESS,
         Ok(Level::Warn) => ExitCode::from(1),
         Ok(Level::Fail) => ExitCode::from(2),
@@ -43,7 +44,10 @@ pub fn run(arguments: DoctorArguments, context: &Context) -> ExitCode {
     }
 }
 
-fn examined(arguments: DoctorArguments, context: &Context) -> Result<Vec<Finding>, CliError> {
+fn examine_host(
+    arguments: DoctorArguments,
+    context: &CliContext,
+) -> Result<Vec<Finding>, CliError> {
     require_root()?;
     let config = context.config().map_err(|error: CliError| {
         error.hint("sftp-import config check; the daemon would not start either")
@@ -54,7 +58,7 @@ fn examined(arguments: DoctorArguments, context: &Context) -> Result<Vec<Finding
 
 /// The output of `--json`.
 #[derive(Serialize)]
-struct Examined<'a> {
+struct DoctorOutput<'a> {
     verdict: Level,
     findings: &'a [Finding],
 }
@@ -62,14 +66,14 @@ struct Examined<'a> {
 /// Prints `findings`, and returns the worst level.
 fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     let verdict = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    output.json(&Examined { verdict, findings })?;
+    output.json(&DoctorOutput { verdict, findings })?;
     let mut group = None;
     for alike in findings.chunk_by(are_alike) {
         if alike[0].group() != group {
             group = alike[0].group();
-            output.styled(&Line::new(STRONG, group.unwrap_or_default()))?;
+            output.styled(&StyledLine::new(STRONG, group.map_or("", |group| group.title())))?;
         }
-        folded(alike).iter().try_for_each(|line| output.styled(line))?;
+        fold(alike).iter().try_for_each(|line| output.styled(line))?;
     }
     output.styled(&summary(findings))?;
     Ok(verdict)
@@ -82,30 +86,30 @@ fn are_alike(a: &Finding, b: &Finding) -> bool {
 
 /// Returns the lines for similar findings: one for all accounts if there is no fault, else those of
 /// the first accounts.
-fn folded(alike: &[Finding]) -> Vec<Line> {
+fn fold(alike: &[Finding]) -> Vec<StyledLine> {
     if alike[0].level == Level::Ok && alike.len() > 1 {
         let message = format!("{} ({} accounts)", alike[0].message, alike.len());
         return lines(&Finding { account: None, message, ..alike[0].clone() });
     }
-    let mut folded: Vec<Line> = alike.iter().take(SHOWN).flat_map(lines).collect();
+    let mut folded: Vec<StyledLine> = alike.iter().take(SHOWN).flat_map(lines).collect();
     if alike.len() > SHOWN {
         let more =
             format!("{:26} and {} more accounts; --json lists them", "", alike.len() - SHOWN);
-        folded.push(Line::new(FAINT, more));
+        folded.push(StyledLine::new(FAINT, more));
     }
     folded
 }
 
-fn lines(finding: &Finding) -> Vec<Line> {
-    let (word, style) = word(finding.level);
+fn lines(finding: &Finding) -> Vec<StyledLine> {
+    let (word, style) = level_word(finding.level);
     let about = finding.account.as_ref().map(|account| format!("{account}: ")).unwrap_or_default();
     let mut lines = vec![
-        Line::new(PLAIN, "  ")
+        StyledLine::new(PLAIN, "  ")
             .and(style, format!("{word:<5}"))
             .and(PLAIN, format!("{:<19} {about}{}", finding.check, finding.message)),
     ];
     let more = |label: &str, text: &str| {
-        Line::new(FAINT, format!("{:26} {label:<5}", "")).and(PLAIN, text)
+        StyledLine::new(FAINT, format!("{:26} {label:<5}", "")).and(PLAIN, text)
     };
     if finding.level != Level::Ok {
         lines.extend(finding.log.iter().map(|log| more("log", log)));
@@ -114,7 +118,7 @@ fn lines(finding: &Finding) -> Vec<Line> {
     lines
 }
 
-fn word(level: Level) -> (&'static str, Style) {
+fn level_word(level: Level) -> (&'static str, Style) {
     match level {
         Level::Ok => ("ok", GOOD),
         Level::Warn => ("warn", FAIR),
@@ -122,7 +126,7 @@ fn word(level: Level) -> (&'static str, Style) {
     }
 }
 
-fn summary(findings: &[Finding]) -> Line {
+fn summary(findings: &[Finding]) -> StyledLine {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (ok, warn, fail) = (count(Level::Ok), count(Level::Warn), count(Level::Fail));
     let style = match (warn, fail) {
@@ -130,7 +134,7 @@ fn summary(findings: &[Finding]) -> Line {
         (_, 0) => FAIR,
         _ => BAD,
     };
-    Line::new(style, format!("{ok} ok, {warn} warn, {fail} fail"))
+    StyledLine::new(style, format!("{ok} ok, {warn} warn, {fail} fail"))
         .and(FAINT, if warn + fail > 0 { "; docs/troubleshooting.md lists symptoms" } else { "" })
 }
 
@@ -144,36 +148,36 @@ mod tests {
             level,
             account: Some("acme".into()),
             message: "off\u{1b}[2J".into(),
-            log: Some("what a log says".into()),
+            log: Some("a line of a log".into()),
             fix: Some("set it".into()),
         }
     }
 
     #[test]
-    fn a_finding_has_its_log_and_its_fix_unless_all_is_well() {
+    fn faults_show_their_log_and_fix() {
         let plain = |level| {
             let lines = lines(&finding(level));
             let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
             anstream::adapter::strip_str(&text).to_string()
         };
-        let said = plain(Level::Fail);
-        assert!(said.contains("FAIL clock               acme: off\\u{1b}[2J\n"), "{said}");
+        let text = plain(Level::Fail);
+        assert!(text.contains("FAIL clock               acme: off\\u{1b}[2J\n"), "{text}");
         assert!(
-            said.contains("log  what a log says\n") && said.contains("fix  set it\n"),
-            "{said}"
+            text.contains("log  a line of a log\n") && text.contains("fix  set it\n"),
+            "{text}"
         );
         assert_eq!(plain(Level::Ok).lines().count(), 1);
     }
 
     #[test]
-    fn what_is_alike_for_many_accounts_is_said_once() {
-        let of = |level, n| folded(&vec![finding(level); n]).len();
+    fn similar_findings_are_folded() {
+        let of = |level, n| fold(&vec![finding(level); n]).len();
         assert_eq!((of(Level::Ok, 1), of(Level::Ok, 500)), (1, 1));
         assert_eq!((of(Level::Warn, 3), of(Level::Warn, 500)), (9, 10));
     }
 
     #[test]
-    fn the_verdict_is_the_worst() {
+    fn the_worst_level_is_the_verdict() {
         let output = Output::new(false);
         let of = |levels: &[Level]| {
             let findings: Vec<_> = levels.iter().map(|level| finding(*level)).collect();

@@ -14,7 +14,7 @@ use crate::registry::{Account, accounts};
 
 /// The output of `provision --json`.
 #[derive(Serialize)]
-struct Outcome {
+struct ProvisionOutput {
     done: Vec<String>,
     refused: Vec<String>,
 }
@@ -23,7 +23,7 @@ struct Outcome {
 ///
 /// # Errors
 /// After an error, the changes made so far remain.
-pub fn run(context: &Context) -> CliResult {
+pub fn run(context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let registry = context.registry(&config)?;
@@ -32,10 +32,10 @@ pub fn run(context: &Context) -> CliResult {
     key::publish(&registry, &config, Timestamp::now())?;
     let mut removed = registry.read(accounts::list)?;
     removed.retain(|account| account.state == AccountState::Removing);
-    let plan = reconcile(&config, &registry).map_err(hinted)?;
+    let plan = reconcile(&config, &registry)?;
     // Last, as the daemon's user can lock or damage the state database.
-    let copied = copy(&admission, &removed, context);
-    let outcome = Outcome {
+    let copied = copy_registry(&admission, &removed, context);
+    let outcome = ProvisionOutput {
         done: plan
             .steps
             .iter()
@@ -50,21 +50,21 @@ pub fn run(context: &Context) -> CliResult {
 
 /// Copies the registry to the state database, and deletes the rows of `removed` accounts, whose
 /// users and folders are gone. Returns the changes.
-fn copy(
+fn copy_registry(
     admission: &Admission<'_>,
     removed: &[Account],
-    context: &Context,
+    context: &CliContext,
 ) -> Result<Vec<String>, CliError> {
     let state = context.state(admission.config)?;
     let now = Timestamp::now();
-    let changes = copy_all(admission.registry, &state, now).map_err(refused)?;
+    let changes = admission.copy_all(&state, now)?;
     for account in removed {
-        admission.forget(&state, now, &account.id).map_err(refused)?;
+        admission.forget(&state, now, &account.id)?;
     }
     Ok(changes.iter().map(|change| format!("state database: {change}")).collect())
 }
 
-fn print(outcome: &Outcome, copied: bool, context: &Context) -> Result<(), CliError> {
+fn print(outcome: &ProvisionOutput, copied: bool, context: &CliContext) -> Result<(), CliError> {
     let output = context.output();
     output.json(outcome)?;
     for line in &outcome.done {

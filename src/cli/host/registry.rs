@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use crate::admission::{TakeOver, copy_all, prepare_take_over};
 use crate::cli::actor::actor;
-use crate::cli::admission::refused;
-use crate::cli::{CliError, CliResult, Context, require_root};
+use crate::cli::context::{CliContext, CliError, CliResult, require_root};
 use crate::key::publish;
 use crate::registry::backup;
 use crate::state::activity;
@@ -27,7 +26,7 @@ pub enum RegistryCommand {
 const SHOWN: usize = 50;
 
 /// Runs the command. The answer is bad (exit 1) if something is listed and was not added.
-pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
+pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let RegistryCommand::TakeOver { accept_keys } = command;
@@ -35,9 +34,9 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let claims = state.read(|tx| Ok::<_, CliError>(backup::read_state(tx)?))?;
     let (found, taken) = prepare_take_over(&config, &actor(), claims)?;
     let output = context.output();
-    output.json(&json!({ "accepted": accept_keys, "notInRegistry": shown(&taken) }))?;
+    output.json(&json!({ "accepted": accept_keys, "notInRegistry": take_over_json(&taken) }))?;
     if !accept_keys {
-        list(&taken, false, context)?;
+        print_take_over(&taken, false, context)?;
         if taken.is_empty() {
             output.line("every account and key of the state database is in the registry")?;
         } else {
@@ -50,15 +49,16 @@ pub fn run(command: RegistryCommand, context: &Context) -> CliResult {
     let taken_over =
         format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
     publish(&registry, &config, now)?;
-    copy_all(&registry, &state, now).map_err(refused)?;
+    let admission = Admission { config: &config, registry: &registry };
+    admission.copy_all(&state, now)?;
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
-    list(&taken, true, context)?;
+    print_take_over(&taken, true, context)?;
     output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
     Ok(true)
 }
 
 /// Returns the JSON of what the registry lacks.
-pub fn shown(taken: &TakeOver) -> Value {
+pub(super) fn take_over_json(taken: &TakeOver) -> Value {
     let accounts: Vec<Value> = taken
         .accounts
         .iter()
@@ -82,7 +82,11 @@ pub fn shown(taken: &TakeOver) -> Value {
 }
 
 /// Prints what the registry lacks as text.
-pub fn list(taken: &TakeOver, accepted: bool, context: &Context) -> Result<(), CliError> {
+pub(super) fn print_take_over(
+    taken: &TakeOver,
+    accepted: bool,
+    context: &CliContext,
+) -> Result<(), CliError> {
     let place = if accepted { "added to the registry" } else { "not in the registry" };
     let accounts = taken
         .accounts

@@ -7,15 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::report::Verdict;
-use super::{progress, report};
-use crate::cli::context::{CliError, CliResult, Context};
-use crate::cli::output::{BAD, FAIR, GOOD, Line, Output, PLAIN, STRONG};
+use super::progress::show_progress;
+use super::report::{self, CheckVerdict};
+use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::cli::output::{BAD, FAIR, GOOD, Output, PLAIN, STRONG, StyledLine};
 use crate::config::Limits;
 use crate::import::{self, ErrorFolder, LocalError, LocalPair, Monitor};
 use crate::report::Report;
 
-/// `sftp-import check`
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
     /// The manifests; each one's data file is in the same folder
@@ -31,24 +30,24 @@ pub struct CheckArguments {
 /// # Errors
 /// A manifest that can't be read is an error only if it is the only one: of several, it is reported
 /// and the others are checked.
-pub fn run(arguments: CheckArguments, context: &Context) -> CliResult {
+pub fn run(arguments: CheckArguments, context: &CliContext) -> CliResult {
     let config = context.config()?;
     if arguments.errors.is_some() {
-        distinct_stems(&arguments.manifests)?;
+        check_distinct_stems(&arguments.manifests)?;
     }
-    let check = |path: &Path| one(path, arguments.errors.as_deref(), &config.limits);
+    let check = |path: &Path| check_one(path, arguments.errors.as_deref(), &config.limits);
     match arguments.manifests.as_slice() {
         [path] => {
             let report = check(path)?;
             report::print(&report, context.output())?;
             Ok(report.is_clean())
         }
-        paths => several(paths, check, context.output()),
+        paths => check_all(paths, check, context.output()),
     }
 }
 
 /// Fails if two manifests have the same name, and so the same error file.
-fn distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
+fn check_distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
     let mut names = HashSet::new();
     match paths.iter().filter_map(|path| path.file_stem()).find(|stem| !names.insert(*stem)) {
         None => Ok(()),
@@ -60,35 +59,35 @@ fn distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
     }
 }
 
-fn one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
-    let local = LocalPair::open(path, limits).map_err(unopened)?;
+fn check_one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
+    let local = Local::open(path, limits).map_err(cannot_open)?;
     let mut answers = match errors {
         Some(folder) => {
-            ErrorFolder::create(folder, local.stem()).map_err(|e| unwritable(folder, &e))?
+            ErrorFolder::create(folder, local.stem()).map_err(|e| cannot_write(folder, &e))?
         }
         None => ErrorFolder::none(),
     };
     let monitor = Arc::new(Monitor::default());
-    let checked =
-        progress::shown(&monitor, || import::check(&local, limits, &mut answers, &monitor));
+    let check = || import::check(&local, limits, &mut answers, &monitor);
+    let checked = show_progress(&monitor, check);
     match (errors, answers.keep()) {
-        (Some(folder), Err(error)) => return Err(unwritable(folder, &error)),
+        (Some(folder), Err(error)) => return Err(cannot_write(folder, &error)),
         (_, kept) => kept?,
     }
     checked.ok_or_else(|| CliError::new("the check was stopped"))
 }
 
-fn unopened(error: LocalError) -> CliError {
+fn cannot_open(error: LocalError) -> CliError {
     CliError::from(error).hint("name the manifest, the file that ends in .manifest")
 }
 
-fn unwritable(folder: &Path, error: &io::Error) -> CliError {
+fn cannot_write(folder: &Path, error: &io::Error) -> CliError {
     CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
         .hint("name a folder with --errors that exists and that you can write to")
 }
 
 /// Checks `paths` and prints each report, then a summary.
-fn several(
+fn check_all(
     paths: &[PathBuf],
     check: impl Fn(&Path) -> Result<Report, CliError>,
     output: &Output,
@@ -113,17 +112,17 @@ fn several(
     Ok(unread == 0 && reports.iter().all(Report::is_clean))
 }
 
-fn summary(reports: &[Report], unread: usize) -> Line {
-    let of = |verdict| reports.iter().filter(|report| Verdict::of(report) == verdict).count();
+fn summary(reports: &[Report], unread: usize) -> StyledLine {
+    let of = |verdict| reports.iter().filter(|report| CheckVerdict::of(report) == verdict).count();
     let counts = [
-        (of(Verdict::Whole), GOOD, "would import completely"),
-        (of(Verdict::Part), FAIR, "would import in part"),
-        (of(Verdict::Nothing), BAD, "would fail"),
+        (of(CheckVerdict::Whole), GOOD, "would import completely"),
+        (of(CheckVerdict::Part), FAIR, "would import in part"),
+        (of(CheckVerdict::Nothing), BAD, "would fail"),
         (unread, BAD, "could not be checked"),
     ];
-    let line = Line::new(STRONG, format_args!("{} manifests", reports.len() + unread));
-    let told = counts.iter().filter(|(count, ..)| *count > 0).enumerate();
-    told.fold(line, |line, (n, (count, style, what))| {
+    let line = StyledLine::new(STRONG, format_args!("{} manifests", reports.len() + unread));
+    let shown = counts.iter().filter(|(count, ..)| *count > 0).enumerate();
+    shown.fold(line, |line, (n, (count, style, what))| {
         let separator = if n == 0 { ": " } else { ", " };
         line.and(PLAIN, separator).and(*style, format_args!("{count} {what}"))
     })

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use super::{progress, report};
+use super::progress::show_progress;
+use super::report;
 use crate::account::AccountId;
-use crate::cli::context::{CliError, CliResult, Context};
+use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::config::Paths;
 use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
@@ -17,7 +18,6 @@ use crate::import::{self, ErrorFolder, LocalPair, Monitor};
 
 const LOCK: &str = "ingest.lock";
 
-/// `sftp-import ingest`
 #[derive(Debug, clap::Args)]
 pub struct IngestArguments {
     /// The account of the records; it need not be a Unix user
@@ -31,7 +31,7 @@ pub struct IngestArguments {
 }
 
 /// Imports the pair; the answer is good if the import completed.
-pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
+pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     // Logs the causes of failures that the report only names.
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
@@ -40,18 +40,17 @@ pub fn run(arguments: IngestArguments, context: &Context) -> CliResult {
         .with_target(false)
         .init();
     let config = context.config()?;
-    let local = LocalPair::open(&arguments.manifest, config.limits_of(&arguments.account))?;
-    let _alone = lock(&config.paths)?;
+    let local = Local::open(&arguments.manifest, config.limits_of(&arguments.account))?;
+    let _lock = lock(&config.paths)?;
     let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
     let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {
         CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
             .hint("name another folder with --errors")
     })?;
-    drop(context.state(&config)?);
     let state_folder = config.paths.state.clone();
     let importer = context.importer(config)?;
     let monitor = Arc::new(Monitor::default());
-    let imported = progress::shown(&monitor, || {
+    let imported = show_progress(&monitor, || {
         // Files in the store must belong to the daemon's user. Threads inherit the rights.
         let _rights = Owner::of(&state_folder)?.assume()?;
         let account = &arguments.account;

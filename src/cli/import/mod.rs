@@ -2,8 +2,9 @@
 
 pub mod check;
 pub mod ingest;
-pub mod progress;
-pub mod report;
+mod progress;
+mod report;
+mod watch;
 
 use clap::Subcommand;
 use indicatif::HumanCount;
@@ -11,14 +12,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::Serialize;
+use serde_json::json;
 
-use super::context::{CliError, CliResult, Context};
-use super::watch::{get, report_on, watch};
 use crate::account::AccountId;
+use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::import::ImportRow;
 use crate::report::{DataType, ImportState};
 use crate::spool::Layout;
 use crate::state::{State, activity, imports};
+use watch::{current_report, find_import, watch};
 
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
@@ -28,13 +30,13 @@ pub enum ImportCommand {
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
         /// Only those in this state; may be given several times
-        #[arg(long, value_parser = state_word)]
+        #[arg(long, value_parser = parse_state)]
         state: Vec<ImportState>,
         /// Only those received since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
-        #[arg(long, value_name = "WHEN", value_parser = since_word)]
+        #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
         /// Only those of events, or of profiles
-        #[arg(long = "type", value_name = "TYPE", value_parser = type_word)]
+        #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
         data_type: Option<DataType>,
         /// Only those whose manifest's name contains this
         #[arg(long, value_name = "TEXT")]
@@ -44,25 +46,13 @@ pub enum ImportCommand {
         limit: u32,
     },
     /// Show one import's report
-    Show {
-        /// The import, such as sftp1-42
-        import: String,
-    },
+    Show(ImportArgument),
     /// Show the progress of an import until it ends, then its report; exit status 1 if it failed
-    Watch {
-        /// The import, such as sftp1-42
-        import: String,
-    },
+    Watch(ImportArgument),
     /// Print the path of an import's error file
-    Errors {
-        /// The import, such as sftp1-42
-        import: String,
-    },
+    Errors(ImportArgument),
     /// Run a failed import again from its spooled files
-    Retry {
-        /// The import, such as sftp1-42
-        import: String,
-    },
+    Retry(ImportArgument),
     /// Show the activity log, oldest first
     Log {
         /// Only this account's
@@ -74,7 +64,13 @@ pub enum ImportCommand {
     },
 }
 
-pub fn run(command: ImportCommand, context: &Context) -> CliResult {
+#[derive(Debug, clap::Args)]
+pub struct ImportArgument {
+    /// The import, such as sftp1-42
+    import: String,
+}
+
+pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
     let config = context.config()?;
     let state = context.state(&config)?;
     let layout = Layout::new(&config.paths);
@@ -84,13 +80,14 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
                 imports::ImportFilter { account, states, since, data_type, manifest, limit };
             list(&state, &filter, context)
         }
-        ImportCommand::Show { import } => {
-            report::print(&report_on(&get(&state, &import)?, &layout), context.output())?;
+        ImportCommand::Show(ImportArgument { import }) => {
+            let report = current_report(&find_import(&state, &import)?, &layout);
+            report::print(&report, context.output())?;
             Ok(true)
         }
-        ImportCommand::Watch { import } => watch(&state, &layout, &import, context),
-        ImportCommand::Errors { import } => {
-            let row = get(&state, &import)?;
+        ImportCommand::Watch(ImportArgument { import }) => watch(&state, &layout, &import, context),
+        ImportCommand::Errors(ImportArgument { import }) => {
+            let row = find_import(&state, &import)?;
             let name = row
                 .report
                 .and_then(|report| report.error_file)
@@ -102,32 +99,31 @@ pub fn run(command: ImportCommand, context: &Context) -> CliResult {
                     CliError::new(gone).hint(format_args!("sftp-import import show {import}"))
                 );
             }
-            context.output().json(&serde_json::json!({ "errorFile": path }))?;
-            context.output().line(&path.display().to_string())?;
-            Ok(true)
+            context.done(&json!({ "errorFile": path }), [path.display().to_string()])
         }
-        ImportCommand::Retry { import } => {
-            let row = get(&state, &import)?;
+        ImportCommand::Retry(ImportArgument { import }) => {
+            let row = find_import(&state, &import)?;
             crate::import::retry(&state, &layout, &row, Timestamp::now())?;
-            context.output().json(&serde_json::json!({ "import": row.id, "state": "queued" }))?;
-            context.output().line(&format!("{import} is queued again; `import watch {import}`"))?;
-            Ok(true)
+            context.done(
+                &json!({ "import": row.id, "state": "queued" }),
+                [format!("{import} is queued again; `import watch {import}`")],
+            )
         }
         ImportCommand::Log { account, limit } => log(&state, account.as_ref(), limit, context),
     }
 }
 
-fn state_word(word: &str) -> Result<ImportState, String> {
+fn parse_state(word: &str) -> Result<ImportState, String> {
     serde_json::from_value(serde_json::Value::from(word))
         .map_err(|_| "one of claiming, queued, running, completed, failed".into())
 }
 
-fn type_word(word: &str) -> Result<DataType, String> {
+fn parse_type(word: &str) -> Result<DataType, String> {
     serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "event or profile".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.
-pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_since(word: &str) -> Result<Timestamp, String> {
     let day =
         || Some(word.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
     let ago = || {
@@ -138,10 +134,10 @@ pub(super) fn since_word(word: &str) -> Result<Timestamp, String> {
     moment.ok_or_else(|| "like 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
 }
 
-/// A row of `import list`.
+/// An entry of `import list`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct ImportEntry {
     import: String,
     account: String,
     manifest: String,
@@ -154,12 +150,12 @@ struct Line {
     failure: Option<String>,
 }
 
-fn list(state: &State, filter: &imports::ImportFilter, context: &Context) -> CliResult {
+fn list(state: &State, filter: &imports::Filter, context: &CliContext) -> CliResult {
     let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, filter))?;
-    let lines: Vec<Line> = rows.into_iter().map(line).collect();
+    let entries: Vec<ImportEntry> = rows.into_iter().map(entry).collect();
     let titles =
         ["IMPORT", "ACCOUNT", "MANIFEST", "STATE", "READ", "ACCEPTED", "REJECTED", "RECEIVED", ""];
-    context.output().list(&lines, &titles, "there are no such imports", |l| {
+    context.output().list(&entries, &titles, "there are no such imports", |l| {
         vec![
             l.import.clone(),
             l.account.clone(),
@@ -175,9 +171,9 @@ fn list(state: &State, filter: &imports::ImportFilter, context: &Context) -> Cli
     Ok(true)
 }
 
-fn line(row: ImportRow) -> Line {
+fn entry(row: ImportRow) -> ImportEntry {
     let records = row.report.as_ref().map(|report| report.records).unwrap_or_default();
-    Line {
+    ImportEntry {
         import: row.id.to_string(),
         account: row.account.to_string(),
         manifest: row.manifest,
@@ -191,7 +187,7 @@ fn line(row: ImportRow) -> Line {
     }
 }
 
-fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &Context) -> CliResult {
+fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &CliContext) -> CliResult {
     let lines = state.read(|tx| activity::recent(tx, account, limit))?;
     let titles = ["TIME", "ACCOUNT", "IMPORT", "BY", "ACTION", ""];
     context.output().list(&lines, &titles, "nothing has happened yet", |line| {
@@ -212,13 +208,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_moment_a_day_or_so_long_ago() {
+    fn since_is_a_time_day_or_duration() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        assert_eq!(since_word("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
-        assert_eq!(since_word("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
+        assert_eq!(parse_since("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
+        assert_eq!(parse_since("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));
         let hours = |since: Timestamp| Timestamp::now().duration_since(since).as_hours();
-        assert_eq!(hours(since_word("3d").unwrap()), 72);
-        assert_eq!(hours(since_word("2h").unwrap()), 2);
-        assert!(since_word("yesterday").is_err());
+        assert_eq!(hours(parse_since("3d").unwrap()), 72);
+        assert_eq!(hours(parse_since("2h").unwrap()), 2);
+        assert!(parse_since("yesterday").is_err());
     }
 }

@@ -17,25 +17,25 @@ const SHOW_AFTER: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs `work` and shows the progress of `monitor` on standard error, if that is a terminal.
-pub fn shown<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
+pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
     }
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| draw(monitor, &done));
-        let _end = End { done: &done, drawing: drawing.thread() };
+        let _stop = StopDrawing { done: &done, drawing: drawing.thread() };
         work()
     })
 }
 
 /// Ends the drawing thread when the work ends, also by a panic: the scope waits for the thread.
-struct End<'a> {
+struct StopDrawing<'a> {
     done: &'a AtomicBool,
     drawing: &'a Thread,
 }
 
-impl Drop for End<'_> {
+impl Drop for StopDrawing<'_> {
     fn drop(&mut self) {
         self.done.store(true, Relaxed);
         self.drawing.unpark();

@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// The verdict on a pair, by its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// Every record would be accepted.
     Whole,
     /// Some would be rejected.
@@ -31,7 +31,7 @@ pub enum Verdict {
     Nothing,
 }
 
-impl Verdict {
+impl CheckVerdict {
     pub fn of(report: &Report) -> Self {
         match report.state {
             ImportState::Failed => Self::Nothing,
@@ -51,7 +51,7 @@ pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
     lines(report).iter().try_for_each(|line| output.styled(line))
 }
 
-fn lines(report: &Report) -> Vec<Line> {
+fn lines(report: &Report) -> Vec<StyledLine> {
     let mut lines = vec![title(report)];
     lines.extend(facts(report));
     lines.extend(report.failure.iter().flat_map(failure));
@@ -67,26 +67,26 @@ fn lines(report: &Report) -> Vec<Line> {
     lines
 }
 
-fn title(report: &Report) -> Line {
-    let verdict = match (&report.import, Verdict::of(report)) {
+fn title(report: &Report) -> StyledLine {
+    let verdict = match (&report.import, CheckVerdict::of(report)) {
         (Some(_), _) => report.state.as_str(),
-        (None, Verdict::Whole) => "would import completely",
-        (None, Verdict::Part) => "would import in part",
-        (None, Verdict::Nothing) => "would fail",
+        (None, CheckVerdict::Whole) => "would import completely",
+        (None, CheckVerdict::Part) => "would import in part",
+        (None, CheckVerdict::Nothing) => "would fail",
     };
-    let style = match (report.state, Verdict::of(report)) {
-        (ImportState::Completed, Verdict::Whole) => GOOD,
-        (_, Verdict::Nothing) => BAD,
+    let style = match (report.state, CheckVerdict::of(report)) {
+        (ImportState::Completed, CheckVerdict::Whole) => GOOD,
+        (_, CheckVerdict::Nothing) => BAD,
         (ImportState::Completed, _) => FAIR,
         _ => STRONG,
     };
     let import =
-        report.import.iter().fold(Line::default(), |l, id| l.and(STRONG, id).and(PLAIN, " "));
+        report.import.iter().fold(StyledLine::default(), |l, id| l.and(STRONG, id).and(PLAIN, " "));
     let dry = if report.dry_run { " (dry run: nothing stored)" } else { "" };
     import.and(STRONG, &report.manifest).and(PLAIN, ": ").and(style, verdict).and(PLAIN, dry)
 }
 
-fn facts(report: &Report) -> Vec<Line> {
+fn facts(report: &Report) -> Vec<StyledLine> {
     let mut lines = Vec::new();
     let mut add = |name, value: String| lines.push(field(name, PLAIN, value));
     if let Some(file) = &report.data_file {
@@ -108,17 +108,17 @@ fn facts(report: &Report) -> Vec<Line> {
         if let Some(at) = report.finished_at {
             add("finished", format!("{at:.3}"));
         }
-    } else if let Some(took) = took(report).filter(|took| *took >= LONG) {
+    } else if let Some(took) = duration(report).filter(|took| *took >= LONG) {
         add("took", HumanDuration(took).to_string());
     }
     lines
 }
 
-fn took(report: &Report) -> Option<Duration> {
+fn duration(report: &Report) -> Option<Duration> {
     report.finished_at?.duration_since(report.started_at?).try_into().ok()
 }
 
-fn failure(failure: &Failure) -> Vec<Line> {
+fn failure(failure: &Failure) -> Vec<StyledLine> {
     let mut lines = vec![field("failure", BAD, failure.message.as_str())];
     let findings = failure.detail.split("; ").filter(|finding| !finding.is_empty());
     lines.extend(listed("", PLAIN, findings));
@@ -126,15 +126,15 @@ fn failure(failure: &Failure) -> Vec<Line> {
     lines
 }
 
-fn rejection(rejection: &RejectionCount) -> Vec<Line> {
+fn rejection(rejection: &RejectionCount) -> Vec<StyledLine> {
     let count = format!("{:>10} x ", HumanCount(rejection.count).to_string());
-    let reason = Line::new(STRONG, count).and(BAD, &rejection.message);
+    let reason = StyledLine::new(STRONG, count).and(BAD, &rejection.message);
     let reason = reason.and(PLAIN, format!(", first in line {}", rejection.first_line));
     let advice = records::advice(&rejection.message);
     [reason].into_iter().chain(advice.map(indented)).collect()
 }
 
-fn error_file(report: &Report) -> Option<Line> {
+fn error_file(report: &Report) -> Option<StyledLine> {
     match &report.error_file {
         Some(file) => Some(field("error file", PLAIN, file)),
         None if report.import.is_none() && report.records.rejected > 0 => Some(field(
@@ -151,8 +151,8 @@ fn listed<'a>(
     name: &'static str,
     style: anstyle::Style,
     texts: impl Iterator<Item = &'a str>,
-) -> Vec<Line> {
-    let mut lines: Vec<Line> = texts
+) -> Vec<StyledLine> {
+    let mut lines: Vec<StyledLine> = texts
         .enumerate()
         .map(|(n, text)| field(if n == 0 { name } else { "" }, style, text))
         .collect();
@@ -164,11 +164,11 @@ fn listed<'a>(
     lines
 }
 
-fn field(name: &str, style: anstyle::Style, value: impl std::fmt::Display) -> Line {
-    Line::new(FAINT, format!("  {name:<12}")).and(style, value)
+fn field(name: &str, style: anstyle::Style, value: impl std::fmt::Display) -> StyledLine {
+    StyledLine::new(FAINT, format!("  {name:<12}")).and(style, value)
 }
 
-fn indented(text: impl std::fmt::Display) -> Line {
+fn indented(text: impl std::fmt::Display) -> StyledLine {
     field("", PLAIN, text)
 }
 
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_the_ten_most_frequent_reasons_and_counts_the_others() {
+    fn lists_ten_rejections_and_counts_the_others() {
         let records = Counts { read: 1_000_000, accepted: 0, rejected: 1_000_000 };
         let text = plain(&Report { records, rejections: rejections(12), ..report() });
         assert!(text.contains("1,000,000 read = 0 accepted + 1,000,000 rejected"), "{text}");
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_every_finding_of_a_failure_on_its_own_line() {
+    fn lists_each_finding_on_its_own_line() {
         let findings = (0..50).map(|n| format!("finding {n}")).collect::<Vec<_>>().join("; ");
         let failure = Some(Failure::new(FailureText::Manifest, findings));
         let text = plain(&Report { state: ImportState::Failed, failure, ..report() });
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn long_work_says_how_long() {
+    fn long_checks_show_their_duration() {
         let started = "2026-11-23T20:00:00Z".parse().unwrap();
         let finished = "2026-11-23T20:02:00Z".parse().unwrap();
         let times = |finished| Report {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_runs_is_neither_good_nor_bad() {
+    fn running_imports_have_a_neutral_style() {
         let id = "sftp1-42".parse().unwrap();
         let account = "acme".parse().unwrap();
         let running = Report { state: ImportState::Running, ..report() }.of(&id, &account);

@@ -1,25 +1,74 @@
-//! Decides how an error file is attached to a mail: unchanged, gzipped, or only named.
+//! [`Enclosure`]: an error file in a mail: attached unchanged, gzipped, or only named.
 
 use std::io::{self, Read};
 
 use flate2::Compression;
 use flate2::read::GzEncoder;
 
-use super::Enclosure;
 use crate::config::{Mail, Size};
 
 /// A file of more than this many times the attachment limit is not gzipped at all: CSV shrinks to a
 /// fifth or a tenth.
 const MAX_RATIO: u64 = 16;
 
+/// The first bytes of gzip (RFC 1952); no CSV in UTF-8 begins so.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Opens error files; the outbox does not know where they are.
+pub trait Attachments: Send + Sync {
+    /// Opens the file `name` in the results of `account`. Returns it and its length in bytes.
+    ///
+    /// # Errors
+    /// Also if it is not a regular file.
+    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
+}
+
+/// The error file of an import in a mail.
+#[derive(Clone, Debug)]
+pub enum Enclosure {
+    /// The import has no error file.
+    None,
+    /// The file's name and content.
+    Attached(String, Vec<u8>),
+    /// The file is only named, for this reason.
+    Named(String),
+}
+
+impl Enclosure {
+    pub(super) fn is_attached(&self) -> bool {
+        matches!(self, Self::Attached(..))
+    }
+
+    /// Returns the number of bytes attached.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Attached(_, content) => content.len() as u64,
+            Self::None | Self::Named(_) => 0,
+        }
+    }
+
+    /// Returns the same without the attachment, for a server that rejects the mail's size.
+    pub(super) fn detached(&self) -> Self {
+        match self {
+            Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
+            other => other.clone(),
+        }
+    }
+}
+
+/// Reports whether `content` is gzipped.
+pub(super) fn is_gzip(content: &[u8]) -> bool {
+    content.starts_with(&GZIP)
+}
+
 /// The size limits of attachments.
 #[derive(Clone, Copy, Debug)]
-pub struct Packing {
+pub struct AttachmentSizes {
     gzip_over: Size,
     attach_up_to: Size,
 }
 
-impl Packing {
+impl AttachmentSizes {
     pub fn new(config: &Mail) -> Self {
         Self { gzip_over: config.gzip_over, attach_up_to: config.attach_up_to }
     }
@@ -59,13 +108,15 @@ mod tests {
     use super::*;
 
     fn pack(content: &[u8]) -> Enclosure {
-        let packing =
-            Packing { gzip_over: Size::from_bytes(100), attach_up_to: Size::from_bytes(1000) };
-        packing.pack("e.csv", content, content.len() as u64).unwrap()
+        let sizes = AttachmentSizes {
+            gzip_over: Size::from_bytes(100),
+            attach_up_to: Size::from_bytes(1000),
+        };
+        sizes.pack("e.csv", content, content.len() as u64).unwrap()
     }
 
     #[test]
-    fn small_ones_go_as_they_are_larger_ones_gzipped_and_the_largest_are_named() {
+    fn larger_files_are_gzipped_and_the_largest_named() {
         assert!(
             matches!(pack(&[b'x'; 100]), Enclosure::Attached(name, c) if name == "e.csv" && c.len() == 100)
         );

@@ -1,6 +1,6 @@
-//! Builds the mail of a letter: its headers, texts and attachments. Pure.
+//! [`MailDraft`]: builds a mail: its headers, texts and attachments. Pure.
 //!
-//! Invariant: the same letter results in the same bytes.
+//! Invariant: the same draft results in the same bytes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,13 +9,25 @@ use lettre::Address;
 use lettre::message::header::{self, ContentTransferEncoding, Header, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
 
-use super::{About, Enclosure, GZIP, Letter};
-use crate::outbox::mail::text;
-use crate::outbox::mail::text::ErrorFile;
+use super::attachment::{Enclosure, is_gzip};
+use super::text::{MailContent, write_texts};
+
+/// A mail to one address.
+#[derive(Debug)]
+pub struct MailDraft<'a> {
+    pub content: MailContent<'a>,
+    /// The local part of the Message-ID, such as `msg_….d7`: the same for every attempt.
+    pub id: &'a str,
+    /// The time of the milestone, which is the mail's Date.
+    pub at: Timestamp,
+    pub to: &'a str,
+    /// The error file of each import of `content`.
+    pub error_files: Vec<Enclosure>,
+}
 
 /// A mail can't be built. Another attempt can't help.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub(super) enum BuildError {
     #[error("{0:?} is not an address that mail can be sent to")]
     Recipient(String, #[source] lettre::address::AddressError),
     #[error("[mail] from is not an address")]
@@ -27,17 +39,17 @@ pub enum BuildError {
 }
 
 /// Builds the mail.
-pub fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
+pub(super) fn build(from: &str, draft: &MailDraft<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =
-        letter.to.parse().map_err(|e| BuildError::Recipient(letter.to.to_owned(), e))?;
-    let texts = texts(letter)?;
-    let id = letter.id;
+        draft.to.parse().map_err(|e| BuildError::Recipient(draft.to.to_owned(), e))?;
+    let texts = write_texts(draft.content, &draft.error_files)?;
+    let id = draft.id;
     let alternative = MultiPart::alternative()
         .boundary(format!("=_a_{id}"))
         .singlepart(SinglePart::plain(texts.text))
         .singlepart(SinglePart::html(texts.html));
-    let attached = letter.error_files.iter().filter_map(|error_file| match error_file {
+    let attached = draft.error_files.iter().filter_map(|error_file| match error_file {
         Enclosure::Attached(name, content) => Some(attachment(name, content)),
         Enclosure::None | Enclosure::Named(_) => None,
     });
@@ -54,23 +66,10 @@ pub fn build(from: &str, letter: &Letter<'_>) -> Result<Message, BuildError> {
         .from(from)
         .to(Mailbox::new(None, to))
         .subject(texts.subject)
-        .date(date(letter.at))
+        .date(date(draft.at))
         .message_id(Some(message_id))
         .header(AutoSubmitted)
         .multipart(parts)?)
-}
-
-fn texts(letter: &Letter<'_>) -> Result<text::Texts, askama::Error> {
-    let mention = |n: usize| letter.error_files.get(n).map_or(ErrorFile::None, Enclosure::mention);
-    match letter.about {
-        About::Import(told) => text::texts(told, &mention(0)),
-        About::Several(told) => {
-            let each = told.iter().enumerate().map(|(n, told)| (told.clone(), mention(n)));
-            text::digest_texts(&each.collect::<Vec<_>>())
-        }
-        About::Endpoint(notice) => text::disabled_texts(notice),
-        About::Unclaimed(notice) => text::unclaimed_texts(notice),
-    }
 }
 
 /// Converts `at` to a mail's date: whole seconds since 1970.
@@ -82,8 +81,7 @@ fn date(at: Timestamp) -> SystemTime {
 fn attachment(name: &str, content: &[u8]) -> SinglePart {
     let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
         .unwrap_or_else(|_| unreachable!("base64 takes any bytes"));
-    let kind =
-        if content.starts_with(&GZIP) { "application/gzip" } else { "text/csv; charset=utf-8" };
+    let kind = if is_gzip(content) { "application/gzip" } else { "text/csv; charset=utf-8" };
     let kind = header::ContentType::parse(kind).expect("two constants that are content types");
     Attachment::new(file_name(name)).body(body, kind)
 }

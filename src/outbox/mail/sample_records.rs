@@ -5,20 +5,23 @@
 //! form has no samples.
 
 /// How much of an error file is scanned, in bytes; most rejections occur early.
-pub const HEAD: u64 = 256 * 1024;
+pub const MAX_SCANNED: u64 = 256 * 1024;
 
 /// The header's last field.
 const DESCRIPTION: &[u8] = b"\"Failure Description\"";
 
 /// Returns for each of `messages` the first record of `head` that was rejected with it, verbatim
 /// and without the reasons.
-pub fn samples<'a>(head: &[u8], messages: impl Iterator<Item = &'a str>) -> Vec<Option<String>> {
+pub fn find_samples<'a>(
+    head: &[u8],
+    messages: impl Iterator<Item = &'a str>,
+) -> Vec<Option<String>> {
     let records = records(head);
-    let of = |message: &str| {
+    let find = |message: &str| {
         let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()))?;
         Some(String::from_utf8_lossy(found.0).trim().to_owned()).filter(|text| !text.is_empty())
     };
-    messages.map(of).collect()
+    messages.map(find).collect()
 }
 
 /// Returns each complete record after the header: its original fields, and the last field.
@@ -26,7 +29,7 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
     let Some((delimiter, rest)) = after_header(head) else { return Vec::new() };
     let mut records = Vec::new();
     let (mut start, mut last_field) = (0, None);
-    let mut quotes = Quotes { delimiter, quoted: false, may_open: true };
+    let mut quotes = QuoteState { delimiter, quoted: false, may_open: true };
     for (at, byte) in rest.iter().enumerate() {
         if !quotes.is_outside_after(*byte) {
             continue;
@@ -56,14 +59,14 @@ fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
 
 /// Tracks which bytes are outside quotation marks. A mark in the middle of a cell is an ordinary
 /// byte, as it is for the reader of data files.
-struct Quotes {
+struct QuoteState {
     delimiter: u8,
     quoted: bool,
     /// Whether a quotation mark here opens: at a cell's start, or after a closing one.
     may_open: bool,
 }
 
-impl Quotes {
+impl QuoteState {
     fn is_outside_after(&mut self, byte: u8) -> bool {
         if byte == b'"' && (self.quoted || self.may_open) {
             self.quoted = !self.quoted;
@@ -84,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_record_of_each_reason_as_it_stands() {
+    fn finds_the_first_record_of_each_reason_verbatim() {
         let file = "evtName;Note;\"Failure Description\"\r\n\
                     A;\"x;\r\n\"\"y\";\"INTEGER value expected - column Note; Event name is mandatory\"\r\n\
                     B;Event name is mandatory;\"FLOAT value expected\"\r\n\
                     C;cut off;\"BOOLEAN value expected\"";
         let messages =
             ["FLOAT value expected", "Event name is mandatory", "BOOLEAN value expected"];
-        let found = samples(file.as_bytes(), messages.into_iter());
+        let found = find_samples(file.as_bytes(), messages.into_iter());
         let expected = [Some("B;Event name is mandatory"), Some("A;\"x;\r\n\"\"y\""), None];
         assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
     }
@@ -99,28 +102,28 @@ mod tests {
     /// Seen: with quotation marks counted in pairs, the record after one with `5"` was read as a
     /// part of it, and the sample was of another rejection.
     #[test]
-    fn a_quotation_mark_in_the_middle_of_a_cell_is_a_byte_like_others() {
+    fn quotation_marks_inside_a_cell_are_ordinary_bytes() {
         let file = "a,b,\"Failure Description\"\n\
                     5\",x,\"FLOAT value expected\"\n\
                     7,\"y, \"\"z\"\"\"\"\",\"Event name is mandatory - value \"\"q\"\"\"\n\
                     \"a\"b\"c,8,\"BOOLEAN value expected\"\n";
         let messages =
             ["FLOAT value expected", "Event name is mandatory", "BOOLEAN value expected"];
-        let found = samples(file.as_bytes(), messages.into_iter());
+        let found = find_samples(file.as_bytes(), messages.into_iter());
         let expected = ["5\",x", "7,\"y, \"\"z\"\"\"\"\"", "\"a\"b\"c,8"];
         assert_eq!(found, expected.map(|text| Some(text.to_owned())));
     }
 
     #[test]
-    fn a_header_that_quotes_the_description_is_passed_over() {
+    fn a_header_that_quotes_the_description_is_skipped() {
         let file = "\"x,\"\"Failure Description\"\"\n\",b,\"Failure Description\"\n1,2,\"r\"\n";
-        assert_eq!(samples(file.as_bytes(), ["r"].into_iter()), [Some("1,2".to_owned())]);
+        assert_eq!(find_samples(file.as_bytes(), ["r"].into_iter()), [Some("1,2".to_owned())]);
     }
 
     #[test]
-    fn what_is_no_error_file_gives_none() {
+    fn files_of_another_form_have_no_samples() {
         for file in ["", "a,b\n1,2\n", "\"Failure Description\"\n\"x\"\n", "a\n\n\n\"\n"] {
-            assert_eq!(samples(file.as_bytes(), ["x"].into_iter()), [None], "{file:?}");
+            assert_eq!(find_samples(file.as_bytes(), ["x"].into_iter()), [None], "{file:?}");
         }
     }
 }

@@ -8,36 +8,41 @@ use std::time::{Duration, Instant};
 
 use lettre::message::Message;
 
+use crate::files::error::IoError;
+
 /// The interval at which a running program is polled.
 const POLL: Duration = Duration::from_millis(20);
 
 /// How much of its standard error is kept, in bytes.
-const MAX_SAID: u64 = 1024;
+const MAX_STDERR: u64 = 1024;
 
 /// The exit statuses of permanent failures (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
 const FINAL: [i32; 3] = [65, 67, 68];
 
 /// A local sendmail did not accept a mail.
 #[derive(Debug, thiserror::Error)]
-pub enum SendmailError {
-    #[error("cannot run {}", program.display())]
-    Run { program: PathBuf, source: io::Error },
-    #[error("{} ended with {status}: {said}", program.display())]
-    Status { program: PathBuf, status: ExitStatus, said: String },
+pub(super) enum SendmailError {
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error("{} ended with {status}: {stderr}", program.display())]
+    Status { program: PathBuf, status: ExitStatus, stderr: String },
     #[error("{} did not end within {} s", program.display(), timeout.as_secs())]
     Hangs { program: PathBuf, timeout: Duration },
 }
 
 impl SendmailError {
     /// Reports whether the failure is permanent.
-    pub fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Status { status, .. } if status.code().is_some_and(|c| FINAL.contains(&c)))
     }
 }
 
 /// Sends `message` by `program`, which is killed after `timeout`.
-pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), SendmailError> {
-    let cannot_run = |source| SendmailError::Run { program: program.to_owned(), source };
+pub(super) fn send(
+    program: &Path,
+    message: &Message,
+    timeout: Duration,
+) -> Result<(), SendmailError> {
     let envelope = message.envelope();
     let mut command = Command::new(program);
     command.arg("-i"); // a line with one dot doesn't end the mail
@@ -46,26 +51,26 @@ pub fn send(program: &Path, message: &Message, timeout: Duration) -> Result<(), 
     }
     command.arg("--").args(envelope.to());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(cannot_run)?;
+    let mut child = command.spawn().map_err(IoError::of("run", program))?;
     let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mail = message.formatted();
     // On separate threads: the program may read nothing, and its children may keep the pipes open.
     thread::spawn(move || {
         let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail)); // the exit status decides
     });
-    let said = thread::spawn(move || {
-        let mut said = Vec::new();
-        let _ = stderr.map(|pipe| pipe.take(MAX_SAID).read_to_end(&mut said));
-        String::from_utf8_lossy(&said).trim().to_owned()
+    let reader = thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = stderr.map(|pipe| pipe.take(MAX_STDERR).read_to_end(&mut text));
+        String::from_utf8_lossy(&text).trim().to_owned()
     });
-    match wait(&mut child, timeout).map_err(cannot_run)? {
+    match wait(&mut child, timeout).map_err(IoError::of("run", program))? {
         None => Err(SendmailError::Hangs { program: program.to_owned(), timeout }),
         Some(status) if status.success() => Ok(()),
         Some(status) => {
             thread::sleep(POLL);
-            let said =
-                if said.is_finished() { said.join().unwrap_or_default() } else { String::new() };
-            Err(SendmailError::Status { program: program.to_owned(), status, said })
+            let stderr = if reader.is_finished() { reader.join().ok() } else { None };
+            let stderr = stderr.unwrap_or_default();
+            Err(SendmailError::Status { program: program.to_owned(), status, stderr })
         }
     }
 }

@@ -3,6 +3,10 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use jiff::Timestamp;
+
+use super::text::MailContent;
+use super::text::milestone::MilestoneDetails;
 use super::*;
 use crate::outbox::milestone::Milestone;
 use crate::report::Report;
@@ -22,27 +26,27 @@ fn report(name: &str) -> Report {
     report
 }
 
-fn told(milestone: Milestone, report: Report) -> Told {
-    Told { milestone, report, samples: Vec::new() }
+fn details(milestone: Milestone, report: Report) -> MilestoneDetails {
+    MilestoneDetails { milestone, report, samples: Vec::new() }
 }
 
 fn formatted(to: &str, name: &str, from: &str) -> String {
-    let told = told(Milestone::Completed, report(name));
+    let details = details(Milestone::Completed, report(name));
     let content = b"evtName,ts,Failure Description\n,1,Event name is mandatory\n".to_vec();
-    let letter = Letter {
-        about: About::Import(&told),
+    let draft = MailDraft {
+        content: MailContent::Milestone(&details),
         id: "msg_0.d7",
         at: "2026-01-02T03:04:06.7Z".parse().unwrap(),
         to,
         error_files: vec![Enclosure::Attached(format!("{name}.errors.csv"), content)],
     };
-    String::from_utf8(build(from, &letter).unwrap().formatted()).unwrap()
+    String::from_utf8(build(from, &draft).unwrap().formatted()).unwrap()
 }
 
 const FROM: &str = "Data imports <imports@host.example>";
 
 #[test]
-fn a_whole_mail() {
+fn a_complete_mail() {
     let mail = formatted("data@acme.example", "events", FROM);
     // The texts have separate snapshots.
     let (mut lines, mut in_text) = (Vec::new(), false);
@@ -62,13 +66,13 @@ fn a_whole_mail() {
 }
 
 #[test]
-fn the_same_delivery_is_the_same_bytes() {
+fn the_same_draft_results_in_the_same_bytes() {
     let mail = formatted("data@acme.example", "events", FROM);
     assert_eq!(mail, formatted("data@acme.example", "events", FROM));
 }
 
 #[test]
-fn a_hostile_name_adds_no_header_and_no_part() {
+fn a_hostile_name_adds_no_header_or_part() {
     let evil = "x\r\nBcc: y@evil.example\r\n\r\n--=_m_msg_0.d7\"; filename=\"evil.exe\u{1b}é";
     let mail = formatted("data@acme.example", evil, FROM);
     let (head, _) = mail.split_once("\r\n\r\n").unwrap();
@@ -102,7 +106,7 @@ print(json.dumps({"headers": mail.keys(), "subject": mail["subject"], "to": mail
 }
 
 #[test]
-fn another_implementation_reads_what_was_meant_whatever_the_name() {
+fn another_implementation_parses_mails_with_hostile_names() {
     let evil = "ö\r\nBcc: y@evil.example\r\n\r\n--=_m_msg_0.d7\r\n=?utf-8?q?x?= \";a\u{202e}";
     for name in ["events", evil, &"é".repeat(300), "=?utf-8?b?AAAA?=", "a/../b\\c"] {
         let mail = parsed(&formatted("data@acme.example", name, FROM));
@@ -130,17 +134,17 @@ fn another_implementation_reads_what_was_meant_whatever_the_name() {
 }
 
 #[test]
-fn an_address_that_is_none_never_leaves() {
+fn invalid_addresses_are_never_sent_to() {
     for to in ["", "a", "a@b\r\nBcc: c@d.example", "a b@c.example", "<a@b.example>", "a@b, c@d"] {
         let mailer = Mailer::new(&Mail::default());
-        let told = told(Milestone::Failed, report("events"));
-        let outcome = mailer.send(&Letter {
-            about: About::Import(&told),
+        let details = details(Milestone::Failed, report("events"));
+        let outcome = mailer.send(&MailDraft {
+            content: MailContent::Milestone(&details),
             id: "msg_0.d1",
             at: Timestamp::UNIX_EPOCH,
             to,
             error_files: Vec::new(),
         });
-        assert!(matches!(outcome, Outcome::Never(_)), "{to:?}: {outcome:?}");
+        assert!(matches!(outcome, AttemptOutcome::Never(_)), "{to:?}: {outcome:?}");
     }
 }

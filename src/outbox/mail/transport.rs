@@ -11,29 +11,55 @@ use lettre::transport::smtp::client::{Certificate, Tls as LettreTls, TlsParamete
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{SmtpTransport, Transport as _};
 
-use super::SendError;
-use super::sendmail;
+use super::message::BuildError;
+use super::sendmail::{self, SendmailError};
 use crate::config::{Mail, MailServer, Smtp, Tls};
+use crate::files::error::IoError;
+
+/// A mail was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("[mail] url {0}")]
+    Url(String),
+    #[error("[mail] password-credential: {0}")]
+    Credential(String),
+    #[error("[mail] url names a user, and there is no password")]
+    NoPassword,
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error(transparent)]
+    Sendmail(#[from] SendmailError),
+    #[error("{0}")] // its Display includes its sources
+    Smtp(SmtpError),
+}
+
+impl From<SmtpError> for SendError {
+    fn from(error: SmtpError) -> Self {
+        Self::Smtp(error)
+    }
+}
 
 /// The configured way for mail to leave this host.
 #[derive(Clone, Debug)]
-pub struct Hatch {
+pub(super) struct MailTransport {
     config: Mail,
     server: Result<MailServer, String>,
 }
 
-impl Hatch {
-    pub fn new(config: &Mail) -> Self {
+impl MailTransport {
+    pub(super) fn new(config: &Mail) -> Self {
         Self { config: config.clone(), server: config.server() }
     }
 
     /// Reports whether mail is switched off.
-    pub fn is_off(&self) -> bool {
+    pub(super) fn is_off(&self) -> bool {
         self.server == Ok(MailServer::Off)
     }
 
     /// Sends `message`. Returns the server's answer.
-    pub fn send(&self, message: &Message) -> Result<String, SendError> {
+    pub(super) fn send(&self, message: &Message) -> Result<String, SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
             Ok(MailServer::Off) => Err(SendError::Url("is empty".to_owned())),
@@ -43,14 +69,14 @@ impl Hatch {
             }
             Ok(MailServer::Smtp(server)) => {
                 let answer = self.smtp(server)?.send(message)?;
-                let said = answer.message().collect::<Vec<_>>().join(" ");
-                Ok(format!("{} {said}", answer.code()))
+                let text = answer.message().collect::<Vec<_>>().join(" ");
+                Ok(format!("{} {text}", answer.code()))
             }
         }
     }
 
-    /// Connects, greets, encrypts and logs in as [`Hatch::send`] does. Sends nothing.
-    pub fn greet(&self) -> Result<(), SendError> {
+    /// Connects, greets, encrypts and logs in as [`MailTransport::send`] does. Sends nothing.
+    pub(super) fn greet(&self) -> Result<(), SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
             Ok(MailServer::Off | MailServer::Sendmail(_)) => Ok(()),
@@ -84,10 +110,11 @@ impl Hatch {
         }
         let mut parameters = TlsParameters::builder(server.host.clone());
         if let Some(path) = &self.config.ca_file {
-            let unreadable = |source| SendError::CaFile { path: path.clone(), source };
-            let pem = fs::read(path).map_err(unreadable)?;
-            let authority = Certificate::from_pem(&pem)
-                .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            let authority = fs::read(path).and_then(|pem| {
+                Certificate::from_pem(&pem)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            });
+            let authority = authority.map_err(IoError::of("use [mail] ca-file", path))?;
             parameters = parameters.add_root_certificate(authority);
         }
         let parameters = parameters.build()?;
@@ -101,13 +128,6 @@ impl Hatch {
 }
 
 fn password(path: &Path) -> Result<String, SendError> {
-    let content = fs::read_to_string(path)
-        .map_err(|source| SendError::PasswordFile { path: path.to_owned(), source })?;
+    let content = fs::read_to_string(path).map_err(IoError::of("read the password", path))?;
     Ok(content.lines().next().unwrap_or_default().to_owned())
-}
-
-impl From<SmtpError> for SendError {
-    fn from(error: SmtpError) -> Self {
-        Self::Smtp(error)
-    }
 }

@@ -1,15 +1,13 @@
 //! [`FilesUnclaimed`]: the notice to an account's contact that no manifest names some data files.
-//!
-//! It is not a milestone of an import, but is stored and delivered as one.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::enqueue_mail;
 use crate::account::AccountId;
-use crate::state;
-use crate::state::Transaction;
+use crate::state::{self, Transaction};
 
 /// The notice's type; the others are those of the milestones.
 pub const KIND: &str = "file.unclaimed";
@@ -65,7 +63,7 @@ pub fn enqueue_unclaimed(
     at: Timestamp,
     account: &AccountId,
     contact: &str,
-    told: &FilesUnclaimed,
+    notice: &FilesUnclaimed,
 ) -> state::Result<()> {
-    super::mail_to(tx, at, account, contact, KIND, told)
+    enqueue_mail(tx, at, account, contact, KIND, notice)
 }

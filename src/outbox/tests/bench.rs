@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::account::AccountId;
 use crate::config::Config;
-use crate::outbox::{Attachments, Courier, Milestone, Recipients, Relay, Secret, enqueue};
+use crate::outbox::{Attachments, AttemptRunner, Milestone, Recipients, Relay, Secret, enqueue};
 use crate::report::{Counts, RejectionCount, Report};
 use crate::state::State;
 use crate::state::deliveries::{self, Delivery, DeliveryFilter};
@@ -52,9 +52,9 @@ impl Drop for Catcher {
 }
 
 /// An error file in memory.
-struct File(String);
+struct MemoryFile(String);
 
-impl Attachments for File {
+impl Attachments for MemoryFile {
     fn open(&self, _account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
         match name {
             "events.errors.csv" => {
@@ -68,13 +68,13 @@ impl Attachments for File {
 }
 
 /// A relay that runs until it is stopped.
-pub struct Running {
+pub struct RunningRelay {
     pub wake: Arc<Notify>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningRelay {
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
@@ -150,8 +150,8 @@ impl Bench {
         self.state.write(|tx| enqueue(tx, at, milestone, &report, to)).unwrap()
     }
 
-    pub fn relay(&self) -> Running {
-        let files = Arc::new(File(self.error_file.clone()));
+    pub fn relay(&self) -> RunningRelay {
+        let files = Arc::new(MemoryFile(self.error_file.clone()));
         let relay = Relay::new(Arc::clone(&self.state), &self.config, files);
         let wake = Arc::new(Notify::new());
         let (stop, stopped) = oneshot::channel();
@@ -159,12 +159,13 @@ impl Bench {
             let _ = stopped.await;
         };
         let task = tokio::spawn(relay.run(Arc::clone(&wake), shutdown));
-        Running { wake, stop, task }
+        RunningRelay { wake, stop, task }
     }
 
-    /// Returns a courier, to make attempts without a relay.
-    pub fn courier(&self) -> Courier {
-        Courier::new(Arc::clone(&self.state), &self.config, Arc::new(File(self.error_file.clone())))
+    /// Returns a runner, to make attempts without a relay.
+    pub fn runner(&self) -> AttemptRunner {
+        let files = Arc::new(MemoryFile(self.error_file.clone()));
+        AttemptRunner::new(Arc::clone(&self.state), &self.config, files)
     }
 
     pub fn deliveries(&self) -> Vec<Delivery> {
@@ -220,10 +221,10 @@ pub fn webhook() -> Recipients {
 
 /// Waits until `done`, for up to six times `seconds`, which is the limit on an idle machine.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
-    let patience = Duration::from_secs(seconds * 6);
-    let end = Instant::now() + patience;
+    let limit = Duration::from_secs(seconds * 6);
+    let end = Instant::now() + limit;
     while !done() {
-        assert!(Instant::now() < end, "not within {patience:?}: {what}");
+        assert!(Instant::now() < end, "not within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

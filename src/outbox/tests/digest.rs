@@ -15,7 +15,7 @@ fn all_delivered(bench: &Bench) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
+async fn ends_of_one_account_share_a_mail() {
     let mut bench = digesting(3600);
     let _smtp = bench.smtp(&[]);
     bench.account("other");
@@ -53,7 +53,7 @@ async fn ends_of_one_account_come_in_one_mail_and_all_else_in_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_digest_that_is_deferred_comes_again_whole() {
+async fn a_deferred_digest_is_retried_complete() {
     let mut bench = digesting(1);
     bench.config.mail.attach_up_to = Size::from_bytes(100);
     let _smtp = bench.smtp(&["--defer", "1"]);
@@ -74,7 +74,7 @@ async fn a_digest_that_is_deferred_comes_again_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_end_is_told_as_always() {
+async fn a_single_end_is_an_ordinary_mail() {
     let mut bench = digesting(1);
     let _smtp = bench.smtp(&[]);
     bench.enqueue("acme", 1, Milestone::Completed, &client());

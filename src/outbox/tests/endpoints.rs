@@ -10,7 +10,7 @@ use crate::outbox::{Milestone, Secret};
 use crate::state::{activity, deliveries, endpoints};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
+async fn failing_endpoints_are_retried_under_the_same_id() {
     let bench = Bench::new();
     let http = bench.http();
     for (account, path) in [("broken", "/500"), ("busy", "/429?retry-after=120"), ("moved", "/302")]
@@ -51,7 +51,7 @@ async fn a_failing_endpoint_is_tried_again_by_schedule_under_the_same_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gone_disables_the_endpoint() {
+async fn an_answer_of_410_disables_the_endpoint() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/410");
@@ -72,7 +72,7 @@ async fn gone_disables_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_never_answers_is_tried_again() {
+async fn an_endpoint_that_never_answers_is_retried() {
     let mut bench = Bench::new();
     bench.config.webhooks.timeout = Period::seconds(1);
     let http = bench.http();
@@ -87,7 +87,7 @@ async fn an_endpoint_that_never_answers_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_in_flight_at_a_stop_goes_out_again_under_the_same_id() {
+async fn attempts_cut_by_a_stop_are_repeated() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/hang");
@@ -113,7 +113,7 @@ async fn what_was_in_flight_at_a_stop_goes_out_again_under_the_same_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn removing_an_endpoint_gives_up_what_is_pending() {
+async fn removing_an_endpoint_gives_up_its_deliveries() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/in");
@@ -132,7 +132,7 @@ async fn removing_an_endpoint_gives_up_what_is_pending() {
 
 /// An endpoint can get an internal address after it was saved, for example if its name changes.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_became_an_inside_address_is_not_connected_to() {
+async fn endpoints_with_internal_addresses_get_no_connection() {
     let mut bench = Bench::new();
     bench.config.webhooks.allow.clear();
     let http = bench.http();
@@ -158,7 +158,7 @@ async fn what_became_an_inside_address_is_not_connected_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told() {
+async fn an_endpoint_failing_for_days_is_disabled() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&[]), bench.http());
     bench.endpoint("acme", &http, "/503");
@@ -201,7 +201,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_ends_a_failing() {
+async fn a_success_resets_the_failure_time() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/in");
@@ -214,7 +214,7 @@ async fn a_success_ends_a_failing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_secret_and_the_old_one_both_sign() {
+async fn both_secrets_sign_after_a_rotation() {
     let bench = Bench::new();
     let http = bench.http(); // knows the first secret only, and refuses other signatures
     bench.endpoint("acme", &http, "/in");
@@ -236,7 +236,7 @@ async fn a_rotated_secret_and_the_old_one_both_sign() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_end_is_not_read_to_its_end() {
+async fn endless_answers_are_read_in_part() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/endless");

@@ -72,7 +72,7 @@ fn secure(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_in_over_tls_and_starttls_by_plain_and_login() {
+async fn logs_in_by_tls_and_starttls() {
     for (scheme, query, starttls) in
         [("smtps", "", None), ("smtp", "?tls=required", Some("--starttls"))]
     {
@@ -87,7 +87,7 @@ async fn logs_in_over_tls_and_starttls_by_plain_and_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_or_certificate_is_tried_again_and_no_mail_leaves() {
+async fn wrong_passwords_and_certificates_are_retried() {
     let (bench, _catcher) = secure(&[], "wrong", "smtps", "");
     let (state, why) = first_attempt(&bench).await;
     assert!(state == "pending" && why.contains("535"), "{state} {why}");
@@ -109,7 +109,7 @@ async fn a_wrong_password_or_certificate_is_tried_again_and_no_mail_leaves() {
 
 /// The check of doctor.
 #[test]
-fn a_greeting_connects_encrypts_and_logs_in_and_sends_nothing() {
+fn a_greeting_logs_in_and_sends_nothing() {
     use crate::outbox::greet_mail_server as greet;
     let begun =
         |password, scheme, query, options: &[&str]| secure(options, password, scheme, query);
@@ -140,7 +140,7 @@ fn a_greeting_connects_encrypts_and_logs_in_and_sends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_starttls_gets_neither_password_nor_mail() {
+async fn a_server_without_starttls_gets_nothing() {
     let mut bench = Bench::new();
     let catcher = bench.smtp(&[]);
     bench.config.mail.url = format!("smtp://127.0.0.1:{}?tls=required", catcher.port);
@@ -149,7 +149,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_password_is_said_and_read_again() {
+async fn a_missing_password_file_is_read_again() {
     let (bench, _catcher) = secure(&[], "s3cret é", "smtps", "");
     fs::rename(file(&bench, "password"), file(&bench, "away")).unwrap();
     let (state, why) = first_attempt(&bench).await;
@@ -161,7 +161,7 @@ async fn a_missing_password_is_said_and_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_up_in_the_middle_or_hangs_is_tried_again() {
+async fn servers_that_disconnect_or_hang_are_retried() {
     for option in ["--drop", "--hang"] {
         let mut bench = Bench::new();
         let _catcher = bench.smtp(&[option]);
@@ -174,7 +174,7 @@ async fn a_server_that_hangs_up_in_the_middle_or_hangs_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_error_file_comes_gzipped() {
+async fn large_error_files_are_gzipped() {
     let mut bench = Bench::new();
     bench.error_file = "evtName,Failure Description\n".repeat(1000);
     bench.config.mail.gzip_over = Size::from_bytes(10_000);
@@ -196,7 +196,7 @@ fn sendmail(bench: &mut Bench, script: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_local_sendmail_takes_the_mail() {
+async fn a_local_sendmail_accepts_the_mail() {
     let mut bench = Bench::new();
     sendmail(
         &mut bench,
@@ -210,8 +210,8 @@ async fn a_local_sendmail_takes_the_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sendmail_that_fails_or_hangs_is_judged_by_its_exit_status() {
-    for (script, expected, said) in [
+async fn sendmail_outcomes_follow_the_exit_status() {
+    for (script, expected, reason) in [
         ("cat >/dev/null; echo no such user >&2; exit 67", "failed", "no such user"),
         ("cat >/dev/null; echo later >&2; exit 75", "pending", "later"),
         ("exit 1", "pending", "exit status: 1"),
@@ -222,7 +222,7 @@ async fn a_sendmail_that_fails_or_hangs_is_judged_by_its_exit_status() {
         bench.error_file = "x".repeat(200_000); // more than a pipe holds
         sendmail(&mut bench, script);
         let (state, why) = first_attempt(&bench).await;
-        assert!(state == expected && why.contains(said), "{script}: {state} {why}");
+        assert!(state == expected && why.contains(reason), "{script}: {state} {why}");
     }
     let mut bench = Bench::new();
     bench.config.mail.url = "sendmail:/nonexistent".into();

@@ -4,7 +4,7 @@ mod bench;
 mod digest;
 mod endpoints;
 mod mail;
-mod pace;
+mod rate_limit;
 mod rebinding;
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn wait_of(bench: &Bench, delivery: &deliveries::Delivery) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_milestone_comes_once_by_mail_and_webhook() {
+async fn milestones_are_delivered_once_by_mail_and_webhook() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&[]), bench.http());
     bench.endpoint("acme", &http, "/in");
@@ -66,7 +66,7 @@ async fn each_milestone_comes_once_by_mail_and_webhook() {
 }
 
 #[tokio::test]
-async fn enqueueing_again_adds_nothing_but_still_processing() {
+async fn only_still_processing_can_be_enqueued_again() {
     let bench = Bench::new();
     for milestone in [Milestone::PickedUp, Milestone::Completed, Milestone::Failed] {
         assert!(bench.enqueue("acme", 1, milestone, &client()));
@@ -97,7 +97,7 @@ async fn refused_mail_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_too_large_comes_without_its_attachment() {
+async fn a_mail_too_large_is_sent_without_attachment() {
     let mut bench = Bench::new();
     bench.error_file = "x".repeat(40_000);
     let _smtp = bench.smtp(&["--max-size", "30000"]);
@@ -112,7 +112,7 @@ async fn a_mail_too_large_comes_without_its_attachment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deferred_mail_comes_later_under_the_same_id() {
+async fn deferred_mail_is_retried_under_the_same_id() {
     let mut bench = Bench::new();
     let _smtp = bench.smtp(&["--defer", "1"]);
     bench.enqueue("acme", 1, Milestone::PickedUp, &client());
@@ -128,7 +128,7 @@ async fn deferred_mail_comes_later_under_the_same_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_waits_for_a_server_and_fails_without_one() {
+async fn mail_waits_for_a_server_or_fails() {
     let mut bench = Bench::new();
     bench.enqueue("acme", 1, Milestone::Completed, &client());
     let relay = bench.relay();
@@ -146,7 +146,7 @@ async fn mail_waits_for_a_server_and_fails_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_that_hang_delay_nobody_else() {
+async fn hanging_servers_delay_no_others() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&["--hang"]), bench.http());
     bench.account("stuck");

@@ -13,13 +13,13 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use crate::config::Webhooks;
-use crate::outbox::retry::Outcome;
-use crate::outbox::{Request, Secret, Sender};
+use crate::outbox::retry::AttemptOutcome;
+use crate::outbox::{Secret, WebhookRequest, WebhookSender};
 
 const GOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const FORBIDDEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Answers the nth look-up with the nth list, and all later ones with the last.
+/// Answers the nth request with the nth list, and all later ones with the last.
 #[derive(Debug)]
 struct Rebinding {
     answers: Vec<Vec<IpAddr>>,
@@ -43,8 +43,8 @@ impl Resolver for Rebinding {
 
 /// Runs a server that accepts everything. Returns its count of connections.
 fn server(listener: TcpListener) -> Arc<AtomicUsize> {
-    let came = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&came);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -53,11 +53,11 @@ fn server(listener: TcpListener) -> Arc<AtomicUsize> {
             let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
         }
     });
-    came
+    connections
 }
 
 #[test]
-fn only_the_address_that_was_checked_is_connected_to() {
+fn connections_use_the_checked_address_only() {
     let good = TcpListener::bind((GOOD, 0)).unwrap();
     let port = good.local_addr().unwrap().port();
     // Another program may have the port there. It must get no connection either.
@@ -67,22 +67,22 @@ fn only_the_address_that_was_checked_is_connected_to() {
     let asked = Arc::new(AtomicUsize::new(0));
     let answers = vec![vec![GOOD], vec![FORBIDDEN], vec![GOOD, FORBIDDEN], vec![GOOD]];
     let resolver = Rebinding { answers, port, asked: Arc::clone(&asked) };
-    let sender = Sender::resolving_by(&allow, resolver);
+    let sender = WebhookSender::resolving_by(&allow, resolver);
     let secrets = [Secret::generate().unwrap()];
     let url = "http://rebinding.example.com/in";
     let send = || {
         let (id, now, body) = ("msg_0", Timestamp::now(), "{}");
-        sender.send(&Request { url, secrets: &secrets, id, now, body })
+        sender.send(&WebhookRequest { url, secrets: &secrets, id, now, body })
     };
-    let refused = |outcome: Outcome| {
-        let Outcome::Later { why, .. } = outcome else { panic!("{outcome:?}") };
+    let refused = |outcome: AttemptOutcome| {
+        let AttemptOutcome::Later { why, .. } = outcome else { panic!("{outcome:?}") };
         assert!(why.contains("127.0.0.1 is loopback"), "{why}");
     };
-    assert!(matches!(send(), Outcome::Delivered(_)));
-    assert_eq!(asked.load(SeqCst), 1, "one look-up: nothing can change in between");
+    assert!(matches!(send(), AttemptOutcome::Delivered(_)));
+    assert_eq!(asked.load(SeqCst), 1, "one resolution: nothing can change in between");
     refused(send()); // the name has another address now
     refused(send()); // one bad address among good ones forbids all
-    assert!(matches!(send(), Outcome::Delivered(_)), "a name can become good again");
+    assert!(matches!(send(), AttemptOutcome::Delivered(_)), "a name can become good again");
     assert_eq!((asked.load(SeqCst), good.load(SeqCst)), (4, 2));
-    assert_eq!(forbidden.map_or(0, |came| came.load(SeqCst)), 0);
+    assert_eq!(forbidden.map_or(0, |connections| connections.load(SeqCst)), 0);
 }

@@ -1,6 +1,7 @@
 //! Classifies IP addresses: public unicast, or a special kind. Pure.
 //!
-//! An IPv6 address may represent an IPv4 address: call [`special`] with the result of [`reached`].
+//! An IPv6 address may represent an IPv4 address: call [`special_kind`] with the result of
+//! [`destination`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -55,7 +56,7 @@ const PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 96);
 
 /// Returns the destination of a connection to `address`: the embedded IPv4 address, if any.
-pub fn reached(address: IpAddr) -> IpAddr {
+pub(super) fn destination(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if NAT64.contains(&v6) => {
             let [.., a, b, c, d] = v6.octets();
@@ -66,7 +67,7 @@ pub fn reached(address: IpAddr) -> IpAddr {
 }
 
 /// Returns the kind of `address`; `None` if it is a public unicast address.
-pub fn special(address: IpAddr) -> Option<&'static str> {
+pub(super) fn special_kind(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(ip) => {
             SPECIAL_V4.iter().find(|(net, _)| net.contains(&ip)).map(|(_, what)| *what)
@@ -149,11 +150,11 @@ mod tests {
     ];
 
     fn what(address: &str) -> Option<&'static str> {
-        special(reached(address.parse().unwrap()))
+        special_kind(destination(address.parse().unwrap()))
     }
 
     #[test]
-    fn every_network_is_special_from_its_first_to_its_last_address() {
+    fn networks_are_special_from_first_to_last_address() {
         assert_eq!(V4.len(), SPECIAL_V4.len());
         for (name, before, first, last, after) in V4.into_iter().chain(V6) {
             assert_eq!(what(first), Some(name), "{first}");

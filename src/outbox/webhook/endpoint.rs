@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_receivers_give() {
+    fn usual_urls_are_accepted() {
         for url in [
             "https://hooks.example.com/in?token=a%20b",
             "http://127.0.0.1:8080/",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn invalid_urls_have_their_reason() {
         use InvalidEndpoint::*;
         for (url, why) in [
             ("", Syntax),

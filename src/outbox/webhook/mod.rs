@@ -1,12 +1,12 @@
 //! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0, and judges the answer.
 //!
 //! It follows no redirects, ignores proxies of the environment, connects to no address that the
-//! [`Guard`] forbids, and reads a bounded part of the answer.
+//! [`SsrfGuard`] forbids, and reads a bounded part of the answer.
 
-pub mod address_class;
-pub mod endpoint;
-pub mod signature;
-pub mod ssrf_guard;
+mod address_class;
+pub(super) mod endpoint;
+pub(super) mod signature;
+pub(super) mod ssrf_guard;
 
 use std::io::Read as _;
 
@@ -16,9 +16,10 @@ use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Error};
 
-use self::signature::Secret;
-use self::ssrf_guard::{Guard, GuardedResolver};
-use super::retry::{Outcome, retry_after};
+use signature::Secret;
+use ssrf_guard::{GuardedResolver, SsrfGuard};
+
+use super::retry::{AttemptOutcome, retry_after};
 use crate::config::Webhooks;
 use crate::sanitize::printable;
 
@@ -30,7 +31,7 @@ const MAX_KEPT: usize = 200;
 
 /// One signed request.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct WebhookRequest<'a> {
     pub url: &'a str,
     /// The secrets to sign with, the current one first: one signature each.
     pub secrets: &'a [Secret],
@@ -44,11 +45,11 @@ pub struct Request<'a> {
 
 /// Sends requests; cheap to share.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub struct WebhookSender {
     agent: Agent,
 }
 
-impl Sender {
+impl WebhookSender {
     /// Makes a sender with the timeout of `webhooks`, which covers all from the name resolution to
     /// the last byte, and with its allowed addresses.
     pub fn new(webhooks: &Webhooks) -> Self {
@@ -56,7 +57,7 @@ impl Sender {
     }
 
     /// Makes a sender that resolves host names by `resolver`.
-    pub(super) fn resolving_by(webhooks: &Webhooks, resolver: impl Resolver) -> Self {
+    pub fn resolving_by(webhooks: &Webhooks, resolver: impl Resolver) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(webhooks.timeout.get()))
             .http_status_as_error(false)
@@ -66,11 +67,11 @@ impl Sender {
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
-        let resolver = GuardedResolver::new(Guard::new(&webhooks.allow), resolver);
+        let resolver = GuardedResolver::new(SsrfGuard::new(&webhooks.allow), resolver);
         Self { agent: Agent::with_parts(config, DefaultConnector::default(), resolver) }
     }
 
-    pub fn send(&self, request: &Request<'_>) -> Outcome {
+    pub fn send(&self, request: &WebhookRequest<'_>) -> AttemptOutcome {
         let answer = self
             .agent
             .post(request.url)
@@ -82,36 +83,36 @@ impl Sender {
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
             // From the guard. It is temporary: a name can have other addresses later.
-            Err(Error::Other(error)) => Outcome::later(shortened(&error.to_string())),
-            Err(error) => Outcome::later(shortened(&error.to_string())),
+            Err(Error::Other(error)) => AttemptOutcome::later(shorten(&error.to_string())),
+            Err(error) => AttemptOutcome::later(shorten(&error.to_string())),
         }
     }
 }
 
 /// Returns the signatures, separated by spaces: a receiver needs to know only one of the secrets.
-fn signatures(request: &Request<'_>) -> String {
+fn signatures(request: &WebhookRequest<'_>) -> String {
     let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
     request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the outcome of `answer`, which depends on its status only.
-fn judge(answer: &mut Response<Body>, now: Timestamp) -> Outcome {
+fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     let status = answer.status();
     if status.is_success() {
-        return Outcome::Delivered(status.to_string());
+        return AttemptOutcome::Delivered(status.to_string());
     }
     let asked = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = asked.and_then(|value| retry_after(value, now));
     let target = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let why = match target {
         Some(target) if status.is_redirection() => {
-            format!("{status}, to {}; redirects are not followed", shortened(target))
+            format!("{status}, to {}; redirects are not followed", shorten(target))
         }
         _ => with_body(status.to_string(), answer),
     };
     match status.as_u16() {
-        410 => Outcome::Gone(why),
-        _ => Outcome::Later { why, retry_after },
+        410 => AttemptOutcome::Gone(why),
+        _ => AttemptOutcome::Later { why, retry_after },
     }
 }
 
@@ -122,10 +123,10 @@ fn with_body(status: String, answer: &mut Response<Body>) -> String {
     let _ = answer.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut bytes);
     match String::from_utf8_lossy(&bytes).trim() {
         "" => status,
-        body => format!("{status}: {}", shortened(body)),
+        body => format!("{status}: {}", shorten(body)),
     }
 }
 
-fn shortened(text: &str) -> String {
+fn shorten(text: &str) -> String {
     printable(&text.chars().take(MAX_KEPT).collect::<String>())
 }

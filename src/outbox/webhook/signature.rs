@@ -52,15 +52,13 @@ impl Secret {
     }
 }
 
-impl EndpointTarget {
-    /// Returns the secrets that sign a request, the current one first.
-    pub fn secrets(&self) -> Result<Vec<Secret>, InvalidSecret> {
-        [Some(&self.secret), self.old_secret.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|s| s.parse())
-            .collect()
-    }
+/// Returns the secrets that sign a request to `target`, the current one first.
+pub fn signing_secrets(target: &Target) -> Result<Vec<Secret>, InvalidSecret> {
+    [Some(&target.secret), target.old_secret.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|secret| secret.parse())
+        .collect()
 }
 
 impl FromStr for Secret {
@@ -95,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn new_secrets_differ_read_back_and_do_not_show() {
+    fn secrets_differ_parse_and_stay_hidden() {
         let (a, b) = (Secret::generate().unwrap(), Secret::generate().unwrap());
         assert_ne!(a, b);
         assert_eq!(a.reveal().parse(), Ok(a.clone()));
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_too_weak_or_no_secret() {
+    fn weak_or_malformed_secrets_are_refused() {
         let short = format!("{PREFIX}{}", STANDARD.encode([0; 23]));
         let long = format!("{PREFIX}{}", STANDARD.encode([0; 65]));
         for text in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!", &short, &long] {

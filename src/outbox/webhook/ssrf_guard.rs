@@ -1,4 +1,4 @@
-//! [`Guard`]: keeps webhooks from reaching internal addresses (SSRF).
+//! [`SsrfGuard`]: keeps webhooks from reaching internal addresses (SSRF).
 //!
 //! A partner chooses the URL of an endpoint, and the daemon runs in a network that the partner has
 //! no access to. So an endpoint must have public unicast addresses, or addresses in the networks of
@@ -20,12 +20,12 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::outbox::webhook::address_class::{reached, special};
+use super::address_class::{destination, special_kind};
 
 /// An endpoint has an address that webhooks must not connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address {address} is {what}; only [webhooks] allow can permit it")]
-pub struct Forbidden {
+pub struct ForbiddenAddress {
     pub address: IpAddr,
     /// The kind of the address, such as "private".
     pub what: &'static str,
@@ -33,40 +33,45 @@ pub struct Forbidden {
 
 /// The addresses of an endpoint that may be saved.
 #[derive(Debug)]
-pub enum Lookup {
+pub enum EndpointHost {
     /// It has addresses, and all are allowed.
-    Good,
+    Allowed,
     /// Its name does not resolve now.
     Unresolved(io::Error),
 }
 
 /// Decides which addresses webhooks may connect to. Cheap to clone in comparison with a request.
 #[derive(Clone, Debug, Default)]
-pub struct Guard {
+pub struct SsrfGuard {
     allow: Vec<IpNet>,
 }
 
-impl Guard {
+impl SsrfGuard {
     /// Allows public addresses and the networks `allow`.
     pub fn new(allow: &[IpNet]) -> Self {
         Self { allow: allow.to_vec() }
     }
 
     /// Checks that webhooks may connect to `address`.
-    pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
-        let reached = reached(address);
-        let allowed = |net: &IpNet| net.contains(&address) || net.contains(&reached);
-        match special(reached).or_else(|| is_own(reached).then_some("of this host itself")) {
-            Some(what) if !self.allow.iter().any(allowed) => Err(Forbidden { address, what }),
+    pub fn check(&self, address: IpAddr) -> Result<(), ForbiddenAddress> {
+        let destination = destination(address);
+        let allowed = |net: &IpNet| net.contains(&address) || net.contains(&destination);
+        match special_kind(destination)
+            .or_else(|| is_own(destination).then_some("of this host itself"))
+        {
+            Some(what) if !self.allow.iter().any(allowed) => {
+                Err(ForbiddenAddress { address, what })
+            }
             _ => Ok(()),
         }
     }
 
-    /// Resolves the host of `url`, which [`super::check_url`] accepted, and checks its addresses.
+    /// Resolves the host of `url`, which [`super::endpoint::check_url`] accepted, and checks its
+    /// addresses.
     ///
     /// # Errors
     /// Returns the first forbidden address.
-    pub fn check_host(&self, url: &str) -> Result<Lookup, Forbidden> {
+    pub fn check_host(&self, url: &str) -> Result<EndpointHost, ForbiddenAddress> {
         let found = url
             .parse::<Uri>()
             .ok()
@@ -74,10 +79,10 @@ impl Guard {
             .ok_or_else(|| io::ErrorKind::InvalidInput.into())
             .and_then(|host| host.to_socket_addrs());
         match found {
-            Ok(mut addresses) => {
-                addresses.try_for_each(|address| self.check(address.ip())).map(|()| Lookup::Good)
-            }
-            Err(error) => Ok(Lookup::Unresolved(error)),
+            Ok(mut addresses) => addresses
+                .try_for_each(|address| self.check(address.ip()))
+                .map(|()| EndpointHost::Allowed),
+            Err(error) => Ok(EndpointHost::Unresolved(error)),
         }
     }
 }
@@ -102,13 +107,13 @@ fn is_own(address: IpAddr) -> bool {
 /// Resolves a host once per connection, and checks its addresses.
 ///
 /// One forbidden address forbids all: no legitimate receiver has a name with both kinds.
-pub struct GuardedResolver<R> {
-    guard: Guard,
+pub(super) struct GuardedResolver<R> {
+    guard: SsrfGuard,
     resolver: R,
 }
 
 impl<R> GuardedResolver<R> {
-    pub fn new(guard: Guard, resolver: R) -> Self {
+    pub(super) fn new(guard: SsrfGuard, resolver: R) -> Self {
         Self { guard, resolver }
     }
 }
@@ -138,13 +143,13 @@ impl<R: Resolver> Resolver for GuardedResolver<R> {
 mod tests {
     use super::*;
 
-    fn what(guard: &Guard, address: &str) -> Option<&'static str> {
+    fn what(guard: &SsrfGuard, address: &str) -> Option<&'static str> {
         guard.check(address.parse().unwrap()).err().map(|forbidden| forbidden.what)
     }
 
     #[test]
-    fn public_addresses_and_no_others() {
-        let guard = Guard::default();
+    fn only_public_addresses_are_allowed() {
+        let guard = SsrfGuard::default();
         for address in
             ["1.1.1.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101"]
         {
@@ -188,14 +193,14 @@ mod tests {
     /// Runs in a network namespace, as this host may have no public address. An address that the
     /// loopback device gets there is the host's own; its neighbour isn't.
     #[test]
-    fn a_public_address_of_this_host_is_not_public() {
+    fn public_addresses_of_this_host_are_forbidden() {
         const RERUN: &str = "SFTP_IMPORT_TEST_OWN_ADDRESS";
         if std::env::var_os(RERUN).is_some() {
             for own in ["9.9.9.9", "::ffff:9.9.9.9", "64:ff9b::909:909", "2620:fe::fe"] {
-                assert_eq!(what(&Guard::default(), own), Some("of this host itself"), "{own}");
+                assert_eq!(what(&SsrfGuard::default(), own), Some("of this host itself"), "{own}");
             }
-            assert_eq!(what(&Guard::default(), "9.9.9.8"), None);
-            let allowed = Guard::new(&["9.9.9.9/32".parse().unwrap()]);
+            assert_eq!(what(&SsrfGuard::default(), "9.9.9.8"), None);
+            let allowed = SsrfGuard::new(&["9.9.9.9/32".parse().unwrap()]);
             assert_eq!(what(&allowed, "9.9.9.9"), None);
             return;
         }
@@ -211,7 +216,7 @@ mod tests {
             eprintln!("skipped: this host makes no network namespaces, or has no ip(8)");
             return;
         }
-        let name = "with_daemon::outbox::guard::tests::a_public_address_of_this_host_is_not_public";
+        let name = "with_daemon::outbox::webhook::ssrf_guard::tests::public_addresses_of_this_host_are_forbidden";
         let program = std::env::current_exe().unwrap();
         let mut command = in_namespace(program.as_os_str());
         let output = command.args(["--exact", name]).env(RERUN, "1").output().unwrap();
@@ -220,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_allows_its_networks_and_no_more() {
-        let guard = Guard::new(&["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+    fn the_configured_networks_are_allowed() {
+        let guard = SsrfGuard::new(&["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         for address in ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1"] {
             assert_eq!(what(&guard, address), None, "{address}");
         }
@@ -231,8 +236,8 @@ mod tests {
 
     /// Spellings that a URL parser and the C library accept as addresses.
     #[test]
-    fn every_spelling_of_an_address_is_seen_through() {
-        let guard = Guard::default();
+    fn every_spelling_of_an_address_is_checked() {
+        let guard = SsrfGuard::default();
         for host in [
             "127.0.0.1",
             "127.1",
@@ -249,8 +254,8 @@ mod tests {
             let url = format!("http://{host}/latest/meta-data");
             assert!(guard.check_host(&url).is_err(), "{url}");
         }
-        assert!(matches!(guard.check_host("https://1.1.1.1/"), Ok(Lookup::Good)));
+        assert!(matches!(guard.check_host("https://1.1.1.1/"), Ok(EndpointHost::Allowed)));
         let unresolved = guard.check_host("https://name.invalid/");
-        assert!(matches!(unresolved, Ok(Lookup::Unresolved(_))), "{unresolved:?}");
+        assert!(matches!(unresolved, Ok(EndpointHost::Unresolved(_))), "{unresolved:?}");
     }
 }

@@ -1,18 +1,20 @@
 //! The mail about the ends of several imports.
 
-use askama::Template;
-
-use super::wording::thousands;
-use super::{ErrorFile, Failure, File, MAX_TEXT, Rejection, Shown, Texts, plain_words, shown};
+use super::milestone::MilestoneDetails;
+use super::parts::{
+    ErrorFileEntry, FailureEntry, MAX_TEXT, MailTexts, RejectionEntry, SafeText, render, safe_text,
+    thousands,
+};
+use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
-use crate::outbox::told::Told;
 use crate::report::Report;
 
 /// How many rejections, or findings, the mail lists for each import; its report has all.
 const TOP: usize = 3;
 
-struct Digest {
-    account: Shown,
+/// The values of the templates.
+struct DigestMail {
+    account: SafeText,
     subject: String,
     headline: String,
     colour: &'static str,
@@ -21,56 +23,39 @@ struct Digest {
     rejected: String,
     has_rejections: bool,
     needs_work: bool,
-    items: Vec<Item>,
+    items: Vec<DigestItem>,
 }
 
-struct Item {
-    import: Shown,
-    file: Shown,
+struct DigestItem {
+    import: SafeText,
+    file: SafeText,
     verdict: String,
     colour: &'static str,
-    failure: Option<Failure>,
-    rejections: Vec<Rejection>,
-    error_file: Option<File>,
+    failure: Option<FailureEntry>,
+    rejections: Vec<RejectionEntry>,
+    error_file: Option<ErrorFileEntry>,
 }
 
-#[derive(Template)]
-#[template(path = "digest/subject.txt")]
-struct Subject<'a> {
-    l: &'a Digest,
+/// Returns the texts of the mail about `imports` of one account, each with its error file.
+pub(super) fn write_texts(
+    imports: &[MilestoneDetails],
+    error_files: &[Enclosure],
+) -> Result<MailTexts, askama::Error> {
+    let mail = &DigestMail::new(imports, error_files);
+    render!(mail, DigestMail, "digest/subject.txt", "digest/body.txt", "digest/body.html")
 }
 
-#[derive(Template)]
-#[template(path = "digest/body.txt")]
-struct Text<'a> {
-    l: &'a Digest,
-}
-
-#[derive(Template)]
-#[template(path = "digest/body.html")]
-struct Html<'a> {
-    l: &'a Digest,
-}
-
-/// Returns the texts of the mail about `told`, which are imports of one account.
-pub(in super::super) fn digest_texts(told: &[(Told, ErrorFile)]) -> Result<Texts, askama::Error> {
-    let l = &Digest::new(told);
-    Ok(Texts {
-        subject: plain_words(Subject { l }.render()?.trim()),
-        text: Text { l }.render()?,
-        html: Html { l }.render()?,
-    })
-}
-
-impl Digest {
-    fn new(told: &[(Told, ErrorFile)]) -> Self {
-        let failed = told.iter().filter(|(t, _)| t.milestone == Milestone::Failed).count();
-        let sum = |count: fn(&Report) -> u64| told.iter().map(|(t, _)| count(&t.report)).sum();
+impl DigestMail {
+    fn new(imports: &[MilestoneDetails], error_files: &[Enclosure]) -> Self {
+        let is_failed = |import: &&MilestoneDetails| import.milestone == Milestone::Failed;
+        let failed = imports.iter().filter(is_failed).count();
+        let sum = |count: fn(&Report) -> u64| imports.iter().map(|i| count(&i.report)).sum();
         let rejected: u64 = sum(|report| report.records.rejected);
-        let account = told.first().and_then(|(t, _)| t.report.account.as_deref());
-        let all = told.len();
+        let account = imports.first().and_then(|import| import.report.account.as_deref());
+        let all = imports.len();
+        let items = imports.iter().zip(error_files);
         Self {
-            account: shown(account.unwrap_or_default(), MAX_TEXT),
+            account: safe_text(account.unwrap_or_default(), MAX_TEXT),
             subject: match failed {
                 0 => format!("{all} imports are complete"),
                 n if n == all => format!("{all} imports failed"),
@@ -83,25 +68,26 @@ impl Digest {
             rejected: thousands(rejected),
             has_rejections: rejected > 0,
             needs_work: rejected > 0 || failed > 0,
-            items: told.iter().map(|(told, error_file)| Item::new(told, error_file)).collect(),
+            items: items.map(|(import, error_file)| DigestItem::new(import, error_file)).collect(),
         }
     }
 }
 
-impl Item {
-    fn new(told: &Told, error_file: &ErrorFile) -> Self {
-        let report = &told.report;
+impl DigestItem {
+    fn new(details: &MilestoneDetails, error_file: &Enclosure) -> Self {
+        let report = &details.report;
         let counts = report.records;
         let (accepted, read) = (thousands(counts.accepted), thousands(counts.read));
-        let failed = told.milestone == Milestone::Failed;
+        let failed = details.milestone == Milestone::Failed;
+        let error_file_name = report.error_file.as_deref();
         let failure = report.failure.as_ref().map(|failure| {
-            let mut failure = Failure::new(failure);
+            let mut failure = FailureEntry::new(failure);
             failure.details.truncate(TOP);
             failure
         });
         Self {
-            import: shown(report.import.as_ref().map_or("", |id| id.as_str()), MAX_TEXT),
-            file: shown(report.data_file.as_ref().unwrap_or(&report.manifest), MAX_TEXT),
+            import: safe_text(report.import.as_ref().map_or("", |id| id.as_str()), MAX_TEXT),
+            file: safe_text(report.data_file.as_ref().unwrap_or(&report.manifest), MAX_TEXT),
             verdict: match (failed, report.dry_run) {
                 (true, _) if failure.is_some() => "failed".to_owned(),
                 (true, _) => format!("failed: all {read} records were rejected"),
@@ -114,21 +100,21 @@ impl Item {
                 (false, _) => "#9a6700",
             },
             failure,
-            rejections: told.rejections(TOP).map(|(c, s)| Rejection::new(c, s)).collect(),
-            error_file: report.error_file.as_deref().and_then(|name| File::new(name, error_file)),
+            rejections: details.rejections(TOP),
+            error_file: error_file_name.and_then(|name| ErrorFileEntry::new(name, error_file)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ended, hostile, rejected, report};
+    use super::super::tests::{attached, ended, hostile, rejected, report, whole};
     use super::*;
     use crate::report::ImportState;
 
-    fn told(milestone: Milestone, report: Report, samples: &[&str]) -> Told {
+    fn details(milestone: Milestone, report: Report, samples: &[&str]) -> MilestoneDetails {
         let samples = samples.iter().map(|text| Some((*text).to_owned())).collect();
-        Told { milestone, report, samples }
+        MilestoneDetails { milestone, report, samples }
     }
 
     #[test]
@@ -145,24 +131,21 @@ mod tests {
             "\"orders.csv\" is not in incoming",
         ));
         ended(&mut failed, ImportState::Failed);
-        let texts = digest_texts(&[
-            (told(Milestone::Completed, clean, &[]), ErrorFile::None),
-            (told(Milestone::Completed, mixed, &[",1,a@b.example"]), ErrorFile::Attached),
-            (told(Milestone::Failed, failed, &[]), ErrorFile::None),
-        ])
-        .unwrap();
-        insta::assert_snapshot!(format!(
-            "Subject: {}\n\n{}\n{}",
-            texts.subject, texts.text, texts.html
-        ));
+        let imports = [
+            details(Milestone::Completed, clean, &[]),
+            details(Milestone::Completed, mixed, &[",1,a@b.example"]),
+            details(Milestone::Failed, failed, &[]),
+        ];
+        let error_files = [Enclosure::None, attached(), Enclosure::None];
+        insta::assert_snapshot!(whole(&write_texts(&imports, &error_files).unwrap()));
     }
 
     #[test]
-    fn a_hostile_name_breaks_out_of_nothing() {
+    fn hostile_names_have_no_effect() {
         let evil = "a\r\nBcc: x@evil.example\r\n\r\n<script>\"'><img src=x>\u{1b}[2J\u{202e}\0";
         for milestone in [Milestone::Completed, Milestone::Failed] {
-            let one = || (told(milestone, hostile(evil), &[evil]), ErrorFile::Attached);
-            let texts = digest_texts(&[one(), one()]).unwrap();
+            let one = || details(milestone, hostile(evil), &[evil]);
+            let texts = write_texts(&[one(), one()], &[attached(), attached()]).unwrap();
             for text in [&texts.subject, &texts.text, &texts.html] {
                 assert!(!text.contains(['\r', '\u{1b}', '\u{202e}', '\0']), "{text}");
                 assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");

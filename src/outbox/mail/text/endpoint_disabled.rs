@@ -1,63 +1,47 @@
 //! The mail about a disabled endpoint.
 
-use askama::Template;
+use super::parts::{MAX_TEXT, MailTexts, SafeText, render, safe_text};
+use crate::outbox::notice::endpoint_disabled::EndpointDisabled;
 
-use super::{MAX_TEXT, Shown, Texts, plain_words, shown};
-use crate::outbox::notice::EndpointDisabled;
-
-struct Notice {
-    account: Shown,
-    endpoint: Shown,
-    url: Shown,
-    reason: Shown,
+/// The values of the templates.
+struct EndpointDisabledMail {
+    account: SafeText,
+    endpoint: SafeText,
+    url: SafeText,
+    reason: SafeText,
     why: String,
 }
 
-#[derive(Template)]
-#[template(path = "webhook_disabled/subject.txt")]
-struct Subject<'a> {
-    n: &'a Notice,
-}
-
-#[derive(Template)]
-#[template(path = "webhook_disabled/body.txt")]
-struct Text<'a> {
-    n: &'a Notice,
-}
-
-#[derive(Template)]
-#[template(path = "webhook_disabled/body.html")]
-struct Html<'a> {
-    n: &'a Notice,
-}
-
 /// Returns the texts of the mail.
-pub(in super::super) fn disabled_texts(told: &EndpointDisabled) -> Result<Texts, askama::Error> {
-    let why = match told.failing_since {
+pub(super) fn write_texts(notice: &EndpointDisabled) -> Result<MailTexts, askama::Error> {
+    let why = match notice.failing_since {
         Some(since) => format!("It has failed since {}.", since.strftime("%-d %B %Y %H:%M UTC")),
         None => "It answered that it accepts no more requests.".to_owned(),
     };
-    let n = &Notice {
-        account: shown(&told.account, MAX_TEXT),
-        endpoint: shown(&told.endpoint, MAX_TEXT),
-        url: shown(&told.url, MAX_TEXT),
-        reason: shown(&told.reason, MAX_TEXT),
+    let mail = &EndpointDisabledMail {
+        account: safe_text(&notice.account, MAX_TEXT),
+        endpoint: safe_text(&notice.endpoint, MAX_TEXT),
+        url: safe_text(&notice.url, MAX_TEXT),
+        reason: safe_text(&notice.reason, MAX_TEXT),
         why,
     };
-    Ok(Texts {
-        subject: plain_words(Subject { n }.render()?.trim()),
-        text: Text { n }.render()?,
-        html: Html { n }.render()?,
-    })
+    render!(
+        mail,
+        EndpointDisabledMail,
+        "endpoint_disabled/subject.txt",
+        "endpoint_disabled/body.txt",
+        "endpoint_disabled/body.html"
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::whole;
     use super::*;
 
     #[test]
-    fn says_which_endpoint_why_and_what_to_do() {
-        let texts = disabled_texts(&EndpointDisabled {
+    fn names_the_endpoint_and_the_next_step() {
+        let texts = write_texts(&EndpointDisabled {
             account: "acme".into(),
             endpoint: "crm".into(),
             url: "https://crm.example.com/in?a=<b>".into(),
@@ -66,9 +50,6 @@ mod tests {
         })
         .unwrap();
         assert!(!texts.html.contains("<script>") && !texts.text.contains('\u{1b}'));
-        insta::assert_snapshot!(format!(
-            "Subject: {}\n\n{}\n{}",
-            texts.subject, texts.text, texts.html
-        ));
+        insta::assert_snapshot!(whole(&texts));
     }
 }

@@ -2,8 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::wording::period;
+use super::milestone::{MilestoneDetails, write_texts};
+use super::parts::{MailTexts, thousands};
+use super::wording::{headline, length, next_step, period};
 use super::*;
+use crate::outbox::milestone::Milestone;
 use crate::report::{Failure as ReportFailure, FailureText, ImportState, RejectionTally, Report};
 
 const RECEIVED: &str = "2026-01-02T03:04:05.6Z";
@@ -12,7 +15,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub fn report() -> Report {
+pub(super) fn report() -> Report {
     let import = "sftp1-42".parse().unwrap();
     let mut report =
         Report::queued("events.manifest", time(RECEIVED)).of(&import, &"acme".parse().unwrap());
@@ -24,7 +27,7 @@ pub fn report() -> Report {
     report
 }
 
-pub fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
+pub(super) fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
     let mut tally = RejectionTally::default();
     let mut line = 1;
     for &(text, count) in texts {
@@ -39,26 +42,33 @@ pub fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u64)]) {
     report.error_file = Some("events.errors.csv".into());
 }
 
-pub fn ended(report: &mut Report, state: ImportState) {
+pub(super) fn ended(report: &mut Report, state: ImportState) {
     report.state = state;
     report.finished_at = Some(time("2026-01-02T03:06:09Z"));
 }
 
 /// Adds a sample for the first rejection: its message, which a hostile partner may have chosen.
-fn told(milestone: Milestone, report: &Report) -> Told {
+fn details(milestone: Milestone, report: &Report) -> MilestoneDetails {
     let sample = report.rejections.first().map(|first| format!(",1578503667,{}", first.message));
-    Told { milestone, report: report.clone(), samples: vec![sample] }
+    MilestoneDetails { milestone, report: report.clone(), samples: vec![sample] }
 }
 
-/// Subject, text and HTML in one snapshot.
-fn whole(milestone: Milestone, report: &Report, error_file: &ErrorFile) -> String {
-    let texts = texts(&told(milestone, report), error_file).unwrap();
+/// Returns subject, text and HTML for one snapshot.
+pub(super) fn whole(texts: &MailTexts) -> String {
     format!("Subject: {}\n\n{}\n{}", texts.subject, texts.text, texts.html)
+}
+
+fn mail(milestone: Milestone, report: &Report, error_file: &Enclosure) -> String {
+    whole(&write_texts(&details(milestone, report), error_file).unwrap())
+}
+
+pub(super) fn attached() -> Enclosure {
+    Enclosure::Attached("events.errors.csv".into(), Vec::new())
 }
 
 #[test]
 fn picked_up() {
-    insta::assert_snapshot!(whole(Milestone::PickedUp, &report(), &ErrorFile::None));
+    insta::assert_snapshot!(mail(Milestone::PickedUp, &report(), &Enclosure::None));
 }
 
 #[test]
@@ -72,7 +82,7 @@ fn still_processing() {
         records_per_second: 1_714,
         estimated_end: Some(time("2026-01-02T11:04:06Z")),
     });
-    insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
+    insta::assert_snapshot!(mail(Milestone::StillProcessing, &report, &Enclosure::None));
 }
 
 #[test]
@@ -80,7 +90,7 @@ fn still_queued() {
     let mut report = report();
     (report.state, report.place) = (ImportState::Queued, Some(1_002));
     (report.started_at, report.bytes) = (None, 0);
-    insta::assert_snapshot!(whole(Milestone::StillProcessing, &report, &ErrorFile::None));
+    insta::assert_snapshot!(mail(Milestone::StillProcessing, &report, &Enclosure::None));
 }
 
 #[test]
@@ -88,7 +98,7 @@ fn completed_clean() {
     let mut report = report();
     report.records = crate::report::Counts { read: 4, accepted: 4, rejected: 0 };
     ended(&mut report, ImportState::Completed);
-    insta::assert_snapshot!(whole(Milestone::Completed, &report, &ErrorFile::None));
+    insta::assert_snapshot!(mail(Milestone::Completed, &report, &Enclosure::None));
 }
 
 #[test]
@@ -106,16 +116,16 @@ fn completed_with_rejections() {
     rejected(&mut report, 12_345, &texts);
     report.warnings = vec!["the manifest has an unknown key \"owner\"".into()];
     ended(&mut report, ImportState::Completed);
-    insta::assert_snapshot!(whole(Milestone::Completed, &report, &ErrorFile::Attached));
+    insta::assert_snapshot!(mail(Milestone::Completed, &report, &attached()));
 }
 
 #[test]
-fn completed_with_an_error_file_too_large_to_attach() {
+fn completed_with_a_large_error_file() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 1)]);
     ended(&mut report, ImportState::Completed);
-    let named = ErrorFile::Named("larger than 8 MB".into());
-    insta::assert_snapshot!(whole(Milestone::Completed, &report, &named));
+    let named = Enclosure::Named("larger than 8 MB".into());
+    insta::assert_snapshot!(mail(Milestone::Completed, &report, &named));
 }
 
 #[test]
@@ -128,7 +138,7 @@ fn failed_manifest() {
         "column \"price\" is mapped but not in the header; column \"age\" has dataType \"int\": write INTEGER",
     ));
     ended(&mut report, ImportState::Failed);
-    insta::assert_snapshot!(whole(Milestone::Failed, &report, &ErrorFile::None));
+    insta::assert_snapshot!(mail(Milestone::Failed, &report, &Enclosure::None));
 }
 
 #[test]
@@ -136,7 +146,7 @@ fn failed_with_every_record_rejected() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 3)]);
     ended(&mut report, ImportState::Failed);
-    insta::assert_snapshot!(whole(Milestone::Failed, &report, &ErrorFile::Attached));
+    insta::assert_snapshot!(mail(Milestone::Failed, &report, &attached()));
 }
 
 #[test]
@@ -171,7 +181,7 @@ fn each_failure_has_its_next_step() {
 }
 
 /// Returns a report with `text` in every field that a partner chooses.
-pub fn hostile(text: &str) -> Report {
+pub(super) fn hostile(text: &str) -> Report {
     let mut report = report();
     report.manifest = format!("{text}.manifest");
     report.data_file = Some(format!("{text}.csv"));
@@ -185,12 +195,12 @@ pub fn hostile(text: &str) -> Report {
 }
 
 #[test]
-fn a_hostile_name_breaks_out_of_nothing() {
+fn hostile_names_have_no_effect() {
     let evil = "a\r\nBcc: x@evil.example\r\n\r\n<script>alert(1)</script>\"'><img src=x>\u{1b}[2J\u{202e}\0";
     let report = hostile(evil);
     use Milestone::*;
     for milestone in [PickedUp, StillProcessing, Completed, Failed] {
-        let texts = texts(&told(milestone, &report), &ErrorFile::Attached).unwrap();
+        let texts = write_texts(&details(milestone, &report), &attached()).unwrap();
         for text in [&texts.subject, &texts.text, &texts.html] {
             assert!(!text.contains(['\r', '\u{1b}', '\u{202e}', '\0']), "{text}");
             assert!(!text.lines().any(|line| line.starts_with("Bcc:")), "{text}");
@@ -202,12 +212,12 @@ fn a_hostile_name_breaks_out_of_nothing() {
 }
 
 #[test]
-fn a_long_name_and_a_thousand_findings_are_cut() {
+fn long_names_and_many_findings_are_cut() {
     let mut report = hostile(&"é".repeat(100_000));
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));
     report.warnings = vec!["a warning".to_owned(); 1000];
-    let texts = texts(&told(Milestone::Failed, &report), &ErrorFile::Attached).unwrap();
+    let texts = write_texts(&details(Milestone::Failed, &report), &attached()).unwrap();
     assert!(texts.subject.chars().count() < 120, "{}", texts.subject);
     assert!(texts.text.contains("and 980 more"));
     assert!(texts.text.len() < 20_000 && texts.html.len() < 30_000);
@@ -220,7 +230,7 @@ fn numbers_are_readable() {
     }
     let lengths = [(1, "1 s"), (5400, "90 min"), (86_400, "a day"), (172_800, "2 days")];
     for (seconds, text) in lengths {
-        assert_eq!(wording::length(seconds), text);
+        assert_eq!(length(seconds), text);
     }
     for (seconds, text) in [
         (0, "in less than a second"),

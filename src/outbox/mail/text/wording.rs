@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Fact, MAX_TEXT, shown};
+use super::parts::{MAX_TEXT, SafeText, safe_text, thousands};
 use crate::config::Size;
 use crate::outbox::milestone::Milestone;
 use crate::report::{FailureText, ImportState, Report};
@@ -10,8 +10,14 @@ use crate::report::{FailureText, ImportState, Report};
 /// Keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
+/// A row of the mail's table of facts.
+pub(super) struct FactRow {
+    pub label: &'static str,
+    pub value: SafeText,
+}
+
 /// Returns the mail's first sentence.
-pub fn headline(milestone: Milestone, report: &Report) -> String {
+pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
     match milestone {
         Milestone::PickedUp => "Your import has begun.".to_owned(),
@@ -41,7 +47,7 @@ pub fn headline(milestone: Milestone, report: &Report) -> String {
 }
 
 /// Returns what the partner has to fix and to upload.
-pub fn next_step(report: &Report) -> String {
+pub(super) fn next_step(report: &Report) -> String {
     let Some(failure) = &report.failure else {
         return if report.records.accepted == 0 {
             "Fix the records in the error file, or the manifest if it names the wrong columns. \
@@ -70,9 +76,10 @@ pub fn next_step(report: &Report) -> String {
 }
 
 /// Returns the facts about the import, in the order of time.
-pub fn facts(report: &Report) -> Vec<Fact> {
+pub(super) fn facts(report: &Report) -> Vec<FactRow> {
     let mut facts = Vec::new();
-    let mut add = |label, value: String| facts.push(Fact { label, value: shown(&value, MAX_TEXT) });
+    let mut add =
+        |label, value: String| facts.push(FactRow { label, value: safe_text(&value, MAX_TEXT) });
     add("Import", report.import.as_ref().map(ToString::to_string).unwrap_or_default());
     add("Account", report.account.clone().unwrap_or_default());
     if let Some(kind) = report.data_type {
@@ -120,7 +127,7 @@ fn place_in_queue(place: u64) -> String {
 }
 
 /// Returns `done` as a percentage of `all`, at most 100; `None` if `all` is 0.
-pub fn percent(done: u64, all: u64) -> Option<u64> {
+pub(super) fn percent(done: u64, all: u64) -> Option<u64> {
     Some(done.saturating_mul(100).checked_div(all)?.min(100))
 }
 
@@ -138,7 +145,7 @@ fn clock(time: Timestamp) -> String {
 }
 
 /// Formats a number of seconds in the largest unit without a fraction: `a day`, `90 min`.
-pub fn length(seconds: u64) -> String {
+pub(super) fn length(seconds: u64) -> String {
     match seconds {
         86_400 => "a day".to_owned(),
         n if n > 0 && n % 86_400 == 0 => format!("{} days", n / 86_400),
@@ -149,7 +156,7 @@ pub fn length(seconds: u64) -> String {
 }
 
 /// Formats a duration to follow a time: `after 2 h 1 min`.
-pub fn period(duration: SignedDuration) -> String {
+pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0) => "in less than a second".to_owned(),
@@ -157,17 +164,4 @@ pub fn period(duration: SignedDuration) -> String {
         (0, m, s) => format!("after {m}{NBSP}min {s}{NBSP}s"),
         (h, m, _) => format!("after {h}{NBSP}h {m}{NBSP}min"),
     }
-}
-
-/// Formats `1234567` as `1,234,567`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

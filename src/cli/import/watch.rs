@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::context::{CliError, CliResult, Context};
-use super::import::report;
+use super::report;
+use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::import::ImportRow;
 use crate::report::{ImportState, Report};
 use crate::spool::{Layout, Results};
 use crate::state::{State, imports};
 
-/// The polling interval; the daemon writes every two seconds.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// The polling interval. The daemon writes every two seconds.
+const POLL: Duration = Duration::from_millis(300);
 
 /// The shortest interval between lines about progress only.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const MAX_REPORT: u64 = 16 << 20;
 
 /// Returns the import with the id `import`.
-pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
+pub fn find_import(state: &State, import: &str) -> Result<ImportRow, CliError> {
     state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
         CliError::new(format_args!("there is no import {import}"))
             .hint("`sftp-import import list` shows the newest")
@@ -34,20 +34,20 @@ pub fn get(state: &State, import: &str) -> Result<ImportRow, CliError> {
 }
 
 /// Returns the current report of an import: the final one, the one in results/, or one of its row.
-pub fn report_on(row: &ImportRow, layout: &Layout) -> Report {
-    let known = || Report {
+pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
+    let from_row = || Report {
         data_type: row.data_type,
         data_file: row.data_file.clone(),
         state: row.state,
         started_at: row.started_at,
         ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
     };
-    row.report.clone().or_else(|| meanwhile(row, layout)).unwrap_or_else(known)
+    row.report.clone().or_else(|| progress_report(row, layout)).unwrap_or_else(from_row)
 }
 
 /// Returns the progress report in results/. `None` if that report is another import's, or is final
 /// and from before a retry.
-fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
+fn progress_report(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
     let file = io::BufReader::new(file.take(MAX_REPORT));
@@ -57,11 +57,11 @@ fn meanwhile(row: &ImportRow, layout: &Layout) -> Option<Report> {
 }
 
 /// Shows the progress of `import` until it ends, then its report.
-pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) -> CliResult {
-    let mut view = View::new(context);
+pub fn watch(state: &State, layout: &Layout, import: &str, context: &CliContext) -> CliResult {
+    let mut view = ProgressView::new(context);
     loop {
-        let row = get(state, import)?;
-        let report = report_on(&row, layout);
+        let row = find_import(state, import)?;
+        let report = current_report(&row, layout);
         if row.report.is_some() {
             view.end();
             context.output().json_line(&report)?;
@@ -69,23 +69,23 @@ pub fn watch(state: &State, layout: &Layout, import: &str, context: &Context) ->
             return Ok(report.state == ImportState::Completed);
         }
         view.show(&report, Instant::now(), context)?;
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL);
     }
 }
 
-enum View {
+enum ProgressView {
     Bar(ProgressBar),
-    Lines(Shown),
+    Lines(LineFilter),
     Json(Option<Box<Report>>),
 }
 
-impl View {
-    fn new(context: &Context) -> Self {
+impl ProgressView {
+    fn new(context: &CliContext) -> Self {
         if context.output().is_json() {
             return Self::Json(None);
         }
         if !io::stderr().is_terminal() {
-            return Self::Lines(Shown::default());
+            return Self::Lines(LineFilter::default());
         }
         let style = ProgressStyle::with_template("{spinner} {bar:30} {percent:>3} % {msg}");
         let bar = ProgressBar::no_length();
@@ -94,17 +94,17 @@ impl View {
         Self::Bar(bar)
     }
 
-    fn show(&mut self, report: &Report, now: Instant, context: &Context) -> io::Result<()> {
+    fn show(&mut self, report: &Report, now: Instant, context: &CliContext) -> io::Result<()> {
         match self {
             Self::Bar(bar) => {
                 bar.set_length(report.bytes.max(1));
                 bar.set_position(
                     report.progress.as_ref().map_or(0, |progress| progress.bytes_read),
                 );
-                bar.set_message(said(report));
+                bar.set_message(describe(report));
             }
-            Self::Lines(shown) => {
-                if let Some(line) = shown.next(report, now) {
+            Self::Lines(filter) => {
+                if let Some(line) = filter.next(report, now) {
                     context.output().line(&line)?;
                 }
             }
@@ -126,29 +126,29 @@ impl View {
 
 /// The line shown last, and its time.
 #[derive(Default)]
-struct Shown {
-    stands: Option<(ImportState, Option<u64>)>,
+struct LineFilter {
+    state: Option<(ImportState, Option<u64>)>,
     line: String,
     at: Option<Instant>,
 }
 
-impl Shown {
+impl LineFilter {
     /// Returns the line to show at `now`, if any: a new state or place immediately, progress at
     /// intervals.
     fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
-        let (stands, line) = (Some((report.state, report.place)), said(report));
+        let (state, line) = (Some((report.state, report.place)), describe(report));
         let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
-        if self.stands == stands && !(due && self.line != line) {
+        if self.state == state && !(due && self.line != line) {
             return None;
         }
-        (self.stands, self.at) = (stands, Some(now));
+        (self.state, self.at) = (state, Some(now));
         self.line.clone_from(&line);
         Some(line)
     }
 }
 
 /// Describes the progress in one line.
-fn said(report: &Report) -> String {
+fn describe(report: &Report) -> String {
     let import = report.import.as_ref().map(ToString::to_string).unwrap_or_default();
     let state = report.state.as_str();
     match (&report.progress, report.place) {
@@ -192,23 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn says_how_far_it_is() {
-        assert_eq!(said(&queued(3)), "t-4 is queued: place 3 in its account's queue");
+    fn describes_the_progress() {
+        assert_eq!(describe(&queued(3)), "t-4 is queued: place 3 in its account's queue");
         assert_eq!(
-            said(&running(450)),
+            describe(&running(450)),
             "t-4 is running: 12,000 records, 45 %, 2,000 a second, ends about 20:00:00 UTC"
         );
     }
 
     #[test]
-    fn a_new_place_is_said_at_once_and_progress_from_time_to_time() {
-        let (mut shown, begun) = (Shown::default(), Instant::now());
-        assert!(shown.next(&queued(3), begun).is_some());
-        assert_eq!(shown.next(&queued(3), begun + LINE_EVERY), None, "nothing new");
-        assert!(shown.next(&queued(2), begun + LINE_EVERY).is_some());
+    fn new_places_are_immediate_and_progress_is_limited() {
+        let (mut filter, begun) = (LineFilter::default(), Instant::now());
+        assert!(filter.next(&queued(3), begun).is_some());
+        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "nothing new");
+        assert!(filter.next(&queued(2), begun + LINE_EVERY).is_some());
         let now = begun + LINE_EVERY * 2;
-        assert!(shown.next(&running(10), now).is_some());
-        assert_eq!(shown.next(&running(20), now + LINE_EVERY / 2), None, "too early");
-        assert!(shown.next(&running(30), now + LINE_EVERY).is_some());
+        assert!(filter.next(&running(10), now).is_some());
+        assert_eq!(filter.next(&running(20), now + LINE_EVERY / 2), None, "too early");
+        assert!(filter.next(&running(30), now + LINE_EVERY).is_some());
     }
 }

@@ -1,0 +1,68 @@
+//! `account erase`: deletes all data of an account.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::account::AccountId;
+use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::cli::import::ingest;
+use crate::cli::prompt::confirm;
+use crate::import::{Engine, EraseError};
+use crate::registry::Registry;
+
+#[derive(Debug, clap::Args)]
+pub struct EraseArguments {
+    /// The account's id
+    id: AccountId,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// After an error, the same command continues where it failed.
+pub(super) fn erase(context: &CliContext, arguments: &EraseArguments) -> CliResult {
+    let EraseArguments { id, yes } = arguments;
+    let engine = context.engine(context.config()?)?;
+    let registry = context.registry(&engine.config)?;
+    if !engine.knows(&registry, id)? {
+        return Err(EraseError::Nothing(id.clone()).into());
+    }
+    if !yes {
+        let question = format!("Erase account {id} and all data stored about it?");
+        let command = format!("sftp-import account erase {id} --yes");
+        confirm(id, &question, &format!("account {id} is not erased"), &command)?;
+    }
+    let removed = erase_all(&engine, &registry, id, context)?;
+    let counts: serde_json::Map<_, _> =
+        removed.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
+    context.done(
+        &json!({ "account": id.as_str(), "rows": counts }),
+        [
+            format!("account {id} is erased; the activity log has one line about it"),
+            "older backups, the journal and copies named state.db.* may still have its data".into(),
+        ],
+    )
+}
+
+fn erase_all(
+    engine: &Engine,
+    registry: &Registry,
+    id: &AccountId,
+    context: &CliContext,
+) -> Result<Vec<(String, usize)>, CliError> {
+    let _no_ingest = ingest::lock(&engine.config.paths)?;
+    let mut waiting = |import: &_| {
+        // Ignored: a closed standard output must not stop the erasure.
+        let _ = context.output().line(&format!("waiting for import {import} to end"));
+    };
+    engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
+        EraseError::Provision(error) => error.into(),
+        EraseError::Admission(error) => error.into(),
+        error => {
+            CliError::from(error).hint(format_args!("to continue: sftp-import account erase {id}"))
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! [`SafeText`] and what else the mails have in common. Pure.
+//!
+//! Every text that a partner chose becomes [`SafeText`] before it enters a template: it then has no
+//! control characters and no bidirectional overrides. The HTML templates also escape it.
+
+use std::fmt;
+
+use crate::outbox::mail::attachment::{Enclosure, is_gzip};
+use crate::report::{Failure, RejectionCount};
+use crate::sanitize::printable;
+
+/// How many warnings, or findings of a failure, a mail lists.
+const MAX_LINES: usize = 20;
+
+/// How much of one partner-chosen text a mail shows, in characters.
+pub(super) const MAX_TEXT: usize = 500;
+
+/// How much of a sample record a mail shows, in characters.
+const MAX_SAMPLE: usize = 160;
+
+/// How much of a file's name a subject shows, in characters.
+pub(super) const MAX_SUBJECT_NAME: usize = 60;
+
+/// Text that is safe to show. Only [`safe_text`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SafeText(String);
+
+impl fmt::Display for SafeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Returns `text`, printable and cut to `max` characters.
+pub(super) fn safe_text(text: &str, max: usize) -> SafeText {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => SafeText(format!("{}…", printable(&text[..end]))),
+        None => SafeText(printable(text)),
+    }
+}
+
+/// Returns the first [`MAX_LINES`] of `texts`, and a line with the number of the others.
+pub(super) fn safe_lines<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<SafeText> {
+    let mut lines: Vec<SafeText> = texts.map(|text| safe_text(text, MAX_TEXT)).collect();
+    if lines.len() > MAX_LINES {
+        let more = lines.len() - MAX_LINES;
+        lines.truncate(MAX_LINES);
+        lines.push(SafeText(format!("and {more} more")));
+    }
+    lines
+}
+
+/// The three texts of a mail.
+#[derive(Clone, Debug)]
+pub struct MailTexts {
+    /// One line.
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// Returns `subject` without encoded words (RFC 2047): a mail program decodes them, so one in a
+/// file's name could contain every character that [`safe_text`] removes.
+pub(super) fn plain_subject(subject: &str) -> String {
+    subject.trim().replace("=?", "= ?")
+}
+
+/// Renders the three templates of a mail, whose variable `mail` is `$mail`.
+macro_rules! render {
+    ($mail:expr, $type:ty, $subject:literal, $text:literal, $html:literal) => {{
+        #[derive(askama::Template)]
+        #[template(path = $subject)]
+        struct SubjectTemplate<'a> {
+            mail: &'a $type,
+        }
+        #[derive(askama::Template)]
+        #[template(path = $text)]
+        struct TextTemplate<'a> {
+            mail: &'a $type,
+        }
+        #[derive(askama::Template)]
+        #[template(path = $html)]
+        struct HtmlTemplate<'a> {
+            mail: &'a $type,
+        }
+        let mail = $mail;
+        Ok($crate::outbox::mail::text::parts::MailTexts {
+            subject: $crate::outbox::mail::text::parts::plain_subject(&askama::Template::render(
+                &SubjectTemplate { mail },
+            )?),
+            text: askama::Template::render(&TextTemplate { mail })?,
+            html: askama::Template::render(&HtmlTemplate { mail })?,
+        })
+    }};
+}
+pub(super) use render;
+
+/// A rejection as mails list it.
+pub(super) struct RejectionEntry {
+    pub count: String,
+    pub message: SafeText,
+    pub first_line: u64,
+    pub sample: Option<SafeText>,
+}
+
+impl RejectionEntry {
+    pub(super) fn new(rejection: &RejectionCount, sample: Option<&str>) -> Self {
+        Self {
+            count: thousands(rejection.count),
+            message: safe_text(&rejection.message, MAX_TEXT),
+            first_line: rejection.first_line,
+            sample: sample.map(|sample| safe_text(sample, MAX_SAMPLE)),
+        }
+    }
+}
+
+/// A failure as mails list it.
+pub(super) struct FailureEntry {
+    pub message: &'static str,
+    pub details: Vec<SafeText>,
+}
+
+impl FailureEntry {
+    pub(super) fn new(failure: &Failure) -> Self {
+        let details = failure.detail.split("; ").filter(|line| !line.is_empty());
+        Self { message: failure.message.as_str(), details: safe_lines(details) }
+    }
+}
+
+/// An error file as mails name it.
+pub(super) struct ErrorFileEntry {
+    pub name: SafeText,
+    /// How to get it.
+    pub how: String,
+}
+
+impl ErrorFileEntry {
+    pub(super) fn new(name: &str, enclosure: &Enclosure) -> Option<Self> {
+        let how = match enclosure {
+            Enclosure::None => return None,
+            Enclosure::Attached(_, content) if is_gzip(content) => {
+                "attached to this mail, gzipped".to_owned()
+            }
+            Enclosure::Attached(..) => "attached to this mail".to_owned(),
+            Enclosure::Named(why) => format!("fetch it over SFTP; {why}"),
+        };
+        Some(Self { name: safe_text(name, MAX_TEXT), how })
+    }
+}
+
+/// Formats `1234567` as `1,234,567`.
+pub(super) fn thousands(n: u64) -> String {
+    indicatif::HumanCount(n).to_string()
+}

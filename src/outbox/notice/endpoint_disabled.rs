@@ -1,0 +1,37 @@
+//! [`EndpointDisabled`]: the notice to an account's contact that an endpoint was disabled.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::enqueue_mail;
+use crate::account::AccountId;
+use crate::state::{self, Transaction, accounts};
+
+/// The notice's type; the others are those of the milestones.
+pub const KIND: &str = "webhook.disabled";
+
+/// The data of the notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointDisabled {
+    pub account: String,
+    pub endpoint: String,
+    pub url: String,
+    /// The last answer, or the reason why there was none.
+    pub reason: String,
+    /// When the failure began. `None` if the endpoint answered 410 Gone.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// Writes the notice and its delivery to the account's contact, if it has one.
+pub fn enqueue(
+    tx: &Transaction<'_>,
+    at: Timestamp,
+    account: &AccountId,
+    notice: &EndpointDisabled,
+) -> state::Result<()> {
+    let Some(contact) = accounts::get(tx, account)?.and_then(|account| account.email) else {
+        return Ok(());
+    };
+    enqueue_mail(tx, at, account, &contact, KIND, notice)
+}
