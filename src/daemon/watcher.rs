@@ -58,7 +58,9 @@ impl AccountWatcher {
         for error in &followed.errors {
             tracing::error!("{}", chain(error));
         }
-        crate::metrics::set_watched_accounts(self.watched - followed.errors.len().min(self.watched));
+        crate::metrics::set_watched_accounts(
+            self.watched - followed.errors.len().min(self.watched),
+        );
         followed.to_scan
     }
 

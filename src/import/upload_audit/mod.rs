@@ -174,7 +174,9 @@ impl UploadAudit {
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
         let facts = tracker.outcomes(account);
-        facts.map(|facts| facts.upload_state(&LoggedName::of(&file.name), file.ctime)).unwrap_or_default()
+        facts
+            .map(|facts| facts.upload_state(&LoggedName::of(&file.name), file.ctime))
+            .unwrap_or_default()
     }
 
     /// Returns the warnings about the files of a pair that is about to be claimed.
