@@ -24,7 +24,7 @@ pub enum ActivityCommand {
 pub fn run(command: ActivityCommand, context: &CliContext) -> CliResult {
     let ActivityCommand::Export { account, since } = command;
     let state = context.open_state()?;
-    let mut pages = state.read(|tx| Pages::new(tx, account, since))?;
+    let mut pages = state.read(|tx| ActivityPages::new(tx, account, since))?;
     loop {
         let lines = state.read(|tx| pages.next(tx))?;
         if lines.is_empty() {

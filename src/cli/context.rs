@@ -131,7 +131,7 @@ impl CliContext {
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
-                Ok(admission::begin_if_new(config, &self.state(config)?, &actor())?)
+                Ok(admission::open_or_create_registry(config, &self.state(config)?, &actor())?)
             }
             opened => Ok(opened?),
         }
@@ -145,7 +145,7 @@ impl CliContext {
         id: &AccountId,
     ) -> Result<State, CliError> {
         let copied = self.state(admission.config).and_then(|state| {
-            admission.copy(&state, Timestamp::now(), id)?;
+            copy_account(admission.registry, &state, Timestamp::now(), id)?;
             Ok(state)
         });
         copied.map_err(|error| {
@@ -155,11 +155,11 @@ impl CliContext {
         })
     }
 
-    pub fn engine(&self, config: Config) -> Result<Engine, CliError> {
+    pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
         drop(self.state(&config)?); // for its hint if the folder is missing
-        let engine = Engine::open(Arc::new(config))?;
-        engine.state.set_actor(&actor());
-        Ok(engine)
+        let importer = Importer::open(Arc::new(config))?;
+        importer.context.state.set_actor(&actor());
+        Ok(importer)
     }
 
     /// Prints a failure and returns the exit status. Only `doctor` has another rule.

@@ -76,7 +76,7 @@ fn parse_channel(word: &str) -> Result<Channel, String> {
     found.ok_or_else(|| "is email or webhook".to_owned())
 }
 
-fn list(context: &CliContext, filter: &Filter) -> CliResult {
+fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {
     let state = context.open_state()?;
     let deliveries = state.read(|tx| deliveries::list(tx, filter))?;
     let titles = ["ID", "ACCOUNT", "IMPORT", "MILESTONE", "BY", "TO", "STATE", "TRIES", "NEXT"];
@@ -135,7 +135,7 @@ struct DeliveryDetails {
 fn show(context: &CliContext, id: i64) -> CliResult {
     let details = context.open_state()?.read(|tx| {
         let delivery = deliveries::find(tx, id)?.ok_or_else(|| no_such_delivery(id))?;
-        Ok::<_, CliError>(DeliveryDetails { delivery, log: deliveries::attempts(tx, id)? })
+        Ok::<_, CliError>(DeliveryDetails { delivery, log: deliveries::list_attempts(tx, id)? })
     })?;
     let DeliveryDetails { delivery, log } = &details;
     let import = delivery.import.as_deref().unwrap_or("no import");

@@ -7,7 +7,7 @@ use crate::config::SecretError;
 use crate::key::{KeyError, parse};
 use crate::provision::ProvisionError;
 use crate::registry;
-use crate::state::db::backup::CopyError;
+use crate::state::BackupError;
 
 /// Returns the next step after `error`; `None` if none is known.
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
@@ -16,7 +16,7 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(after_registry))
         .or_else(|| error.downcast_ref().and_then(after_copy))
         .or_else(|| error.downcast_ref().and_then(ProvisionError::hint).map(str::to_owned))
-        .or_else(|| error.downcast_ref().and_then(parse::Refusal::hint))
+        .or_else(|| error.downcast_ref().and_then(parse::KeyFileError::hint))
         .or_else(|| error.downcast_ref().map(SecretError::hint))
 }
 
@@ -55,11 +55,11 @@ fn after_registry(error: &registry::Error) -> Option<String> {
     matches!(error, registry::Error::Missing(_)).then(|| hint.to_owned())
 }
 
-fn after_copy(error: &CopyError) -> Option<String> {
+fn after_copy(error: &BackupError) -> Option<String> {
     let hint = match error {
-        CopyError::Exists(_) => "name a file that does not exist",
-        CopyError::Damaged { .. } => "`sftp-import restore` an older backup",
-        CopyError::InUse(_) => "wait for other sftp-import commands to end",
+        BackupError::Exists(_) => "name a file that does not exist",
+        BackupError::Damaged { .. } => "`sftp-import restore` an older backup",
+        BackupError::InUse(_) => "wait for other sftp-import commands to end",
         _ => return None,
     };
     Some(hint.to_owned())

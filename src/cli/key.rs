@@ -91,7 +91,7 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     let state = context.state(config)?;
     let registry = context.registry(config)?;
     let admission = Admission { config, registry: &registry };
-    let new = NewKey { name, key: &key, limits, again: *again };
+    let new = NewKey { name, key: &key, restrictions, again: *again };
     let added = admission.add_key(&state, now, account, new)?;
     let KeyRow { account, name, algorithm, fingerprint, .. } = &added.key;
     let mut lines =
@@ -142,9 +142,9 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext)
     let revoked = admission.revoke_key(Timestamp::now(), account, key)?;
     let state = context.copy_account(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
-    let when = if revoked.before { "was revoked before" } else { "is revoked" };
+    let when = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
     let mut lines = vec![format!("key {:?} of account {account} {when}", revoked.key.name)];
-    if !revoked.before {
+    if !revoked.was_revoked {
         lines.push(format!(
             "open sessions continue; to end them: sftp-import account suspend {account}"
         ));

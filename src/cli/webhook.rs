@@ -11,7 +11,7 @@ use crate::outbox::{
     EndpointHost, Secret, SsrfGuard, WebhookRequest, WebhookSender, check_name, check_url,
     message_id, signing_secrets,
 };
-use crate::state::endpoints::{self, Added, Endpoint};
+use crate::state::endpoints::{self, AddOutcome, Endpoint};
 use crate::state::{self, activity};
 
 #[derive(Debug, clap::Subcommand)]
@@ -74,9 +74,9 @@ fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliR
         Ok::<_, state::Error>(added)
     })?;
     match added {
-        Added::Yes => {}
-        Added::NoAccount => return Err(AdmissionError::NoAccount(account.clone()).into()),
-        Added::NameTaken => {
+        AddOutcome::Added => {}
+        AddOutcome::NoAccount => return Err(AdmissionError::NoAccount(account.clone()).into()),
+        AddOutcome::NameTaken => {
             return Err(CliError::new(format_args!("{account} has an endpoint {name} already"))
                 .hint(format_args!("sftp-import webhook remove {account} {name}")));
         }
@@ -117,7 +117,7 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let (config, now) = (context.config()?, Timestamp::now());
     let state = context.state(&config)?;
     let target = state
-        .read(|tx| endpoints::target(tx, account.as_str(), name, now))?
+        .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
         .ok_or_else(|| no_such_endpoint(endpoint))?;
     drop(state); // a slow endpoint must not block other users of the database
     let (id, secrets) = (message_id(), signing_secrets(&target)?);
@@ -146,7 +146,7 @@ fn rotate(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let at = Timestamp::now();
     let until = at.checked_add(config.webhooks.old_secret_for.get())?;
     change(&state, at, endpoint, "webhook.rotated", |tx| {
-        endpoints::rotate(tx, account, name, &secret, until)
+        endpoints::rotate_secret(tx, account, name, &secret, until)
     })?;
     let value = json!({
         "account": account.as_str(), "name": name, "secret": secret, "oldSecretUntil": until,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::batching::Batching;
 use super::compose::Composer;
 use super::mail::attachment::Attachments;
-use super::outcome::AttemptResult;
+use super::outcome::FinishedAttempt;
 use super::retry::{AttemptOutcome, next_step};
 use super::webhook::signature::signing_secrets;
 use super::webhook::{WebhookRequest, WebhookSender};
@@ -63,7 +63,7 @@ impl AttemptRunner {
         let (now, jitter) = (Timestamp::now(), random()); // the same for all: the batch stays one
         let results = tasks.iter().map(|(delivery, task)| {
             let next_step = next_step(&outcome, task.attempts + 1, now, jitter);
-            AttemptResult {
+            FinishedAttempt {
                 delivery: *delivery,
                 task,
                 attempt: &attempt,
@@ -85,7 +85,7 @@ impl AttemptRunner {
     /// Makes the attempt. A panic is a failure of this delivery only.
     fn deliver_guarded(
         &self,
-        tasks: &[(i64, Task)],
+        tasks: &[(i64, DeliveryTask)],
         now: Timestamp,
     ) -> state::Result<AttemptOutcome> {
         let deliver = || match &tasks[0].1 {
@@ -96,7 +96,7 @@ impl AttemptRunner {
             .unwrap_or_else(|_| Ok(AttemptOutcome::later("internal error: the attempt panicked")))
     }
 
-    fn post(&self, task: &Task, now: Timestamp) -> state::Result<AttemptOutcome> {
+    fn post(&self, task: &DeliveryTask, now: Timestamp) -> state::Result<AttemptOutcome> {
         let (account, name) = (&task.milestone.account, &task.destination);
         let target = self.state.read(|tx| endpoints::find_target(tx, account, name, now))?;
         let Some(target) = target else {

@@ -23,7 +23,7 @@ use crate::account::AccountId;
 use crate::config::Mail;
 use crate::sanitize::printable;
 use crate::state::deliveries::{self, Channel, DeliveryTask};
-use crate::state::{self, activity};
+use crate::state::{self, State, activity};
 
 /// The most imports in one mail.
 const MAX_IMPORTS: u32 = 50;
@@ -48,8 +48,8 @@ impl Batching {
         delivery: i64,
         now: Timestamp,
         began: Instant,
-    ) -> state::Result<Vec<(i64, Task)>> {
-        let Some(task) = state.read(|tx| deliveries::task(tx, delivery))? else {
+    ) -> state::Result<Vec<(i64, DeliveryTask)>> {
+        let Some(task) = state.read(|tx| deliveries::find_task(tx, delivery))? else {
             return Ok(Vec::new());
         };
         if task.channel == Channel::Webhook {
@@ -74,7 +74,12 @@ impl Batching {
     }
 
     /// Removes a mail that was not delivered from the hourly count.
-    pub(super) fn uncount_failure(&self, task: &Task, outcome: &AttemptOutcome, began: Instant) {
+    pub(super) fn uncount_failure(
+        &self,
+        task: &DeliveryTask,
+        outcome: &AttemptOutcome,
+        began: Instant,
+    ) {
         if task.channel == Channel::Email && !matches!(outcome, AttemptOutcome::Delivered(_)) {
             self.rate_limit().uncount(&task.milestone.account, &task.destination, began);
         }
@@ -88,7 +93,7 @@ impl Batching {
 /// Postpones all pending mails that count for `limit`, and logs it if `is_first`.
 fn hold(
     state: &State,
-    task: &Task,
+    task: &DeliveryTask,
     now: Timestamp,
     pause: Duration,
     limit: &LimitKey,
@@ -103,8 +108,8 @@ fn hold(
     };
     state.write(|tx| {
         match limit {
-            LimitKey::Address(to) => deliveries::hold_address(tx, to, until)?,
-            LimitKey::Account(account) => deliveries::hold_account(tx, account, until)?,
+            LimitKey::Address(to) => deliveries::postpone_address(tx, to, until)?,
+            LimitKey::Account(account) => deliveries::postpone_account(tx, account, until)?,
         };
         let detail = format!("{what}: hourly limit reached; more wait, and are sent as one");
         let id: Option<AccountId> = account.parse().ok();
@@ -123,11 +128,11 @@ fn hold(
 fn with_ends(
     state: &State,
     delivery: i64,
-    first: Task,
+    first: DeliveryTask,
     now: Timestamp,
-) -> state::Result<Vec<(i64, Task)>> {
+) -> state::Result<Vec<(i64, DeliveryTask)>> {
     let mut tasks = vec![(delivery, first)];
-    tasks.extend(state.read(|tx| deliveries::companions(tx, delivery, now, MAX_IMPORTS - 1))?);
+    tasks.extend(state.read(|tx| deliveries::list_companions(tx, delivery, now, MAX_IMPORTS - 1))?);
     Ok(tasks)
 }
 
@@ -136,17 +141,17 @@ fn with_ends(
 fn with_ends_and_earlier(
     state: &State,
     delivery: i64,
-    first: Task,
+    first: DeliveryTask,
     now: Timestamp,
-) -> state::Result<Vec<(i64, Task)>> {
+) -> state::Result<Vec<(i64, DeliveryTask)>> {
     let end = match is_import_end(&first) {
         true => Some((delivery, first.clone())),
-        false => state.read(|tx| deliveries::end_of(tx, delivery))?,
+        false => state.read(|tx| deliveries::find_end(tx, delivery))?,
     };
     let Some((delivery, first)) = end else { return Ok(vec![(delivery, first)]) };
     let mut tasks = with_ends(state, delivery, first, now)?;
     let earlier = state.read(|tx| {
-        let ends = tasks.iter().map(|(end, _)| deliveries::earlier(tx, *end));
+        let ends = tasks.iter().map(|(end, _)| deliveries::list_earlier(tx, *end));
         ends.collect::<state::Result<Vec<_>>>()
     })?;
     tasks.extend(earlier.into_iter().flatten());
@@ -154,7 +159,7 @@ fn with_ends_and_earlier(
 }
 
 /// Reports whether `task` is a mail about an import's end.
-pub(super) fn is_import_end(task: &Task) -> bool {
+pub(super) fn is_import_end(task: &DeliveryTask) -> bool {
     let ends = [Milestone::Completed, Milestone::Failed].map(Milestone::as_str);
     task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
 }
@@ -195,6 +200,6 @@ mod tests {
         assert_eq!(waits_until(&task("import.completed", 1), at(101), minute), None);
         assert!(is_import_end(&end) && is_import_end(&task("import.failed", 0)));
         assert!(!is_import_end(&task("import.picked_up", 0)));
-        assert!(!is_import_end(&Task { channel: Channel::Webhook, ..end }));
+        assert!(!is_import_end(&DeliveryTask { channel: Channel::Webhook, ..end }));
     }
 }

@@ -35,13 +35,13 @@ impl Composer {
     }
 
     /// Sends `tasks`, which have one address, as one mail. Several are of imports of one account.
-    pub(super) fn send(&self, tasks: &[(i64, Task)]) -> AttemptOutcome {
+    pub(super) fn send(&self, tasks: &[(i64, DeliveryTask)]) -> AttemptOutcome {
         self.try_send(tasks).unwrap_or_else(|error| {
             AttemptOutcome::Never(format!("the milestone can't be read: {error}"))
         })
     }
 
-    fn try_send(&self, tasks: &[(i64, Task)]) -> serde_json::Result<AttemptOutcome> {
+    fn try_send(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<AttemptOutcome> {
         let body = tasks[0].1.milestone.body.as_str();
         match tasks[0].1.milestone.kind.as_str() {
             endpoint_disabled::KIND => {
@@ -56,9 +56,9 @@ impl Composer {
         }
     }
 
-    fn send_milestones(&self, tasks: &[(i64, Task)]) -> serde_json::Result<AttemptOutcome> {
+    fn send_milestones(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<AttemptOutcome> {
         // In a batch, an import's end covers its earlier milestones.
-        let is_listed = |task: &Task| tasks.len() == 1 || is_import_end(task);
+        let is_listed = |task: &DeliveryTask| tasks.len() == 1 || is_import_end(task);
         let listed = tasks.iter().map(|(_, task)| task).filter(|task| is_listed(task));
         let milestones: Vec<MilestoneDetails> =
             listed.map(|task| self.read_details(task)).collect::<serde_json::Result<_>>()?;
@@ -72,7 +72,7 @@ impl Composer {
 
     fn send_mail(
         &self,
-        tasks: &[(i64, Task)],
+        tasks: &[(i64, DeliveryTask)],
         content: MailContent<'_>,
         error_files: Vec<Enclosure>,
     ) -> AttemptOutcome {
@@ -81,7 +81,7 @@ impl Composer {
         self.mailer.send(&MailDraft { content, id, at: task.milestone.at, to, error_files })
     }
 
-    fn read_details(&self, task: &Task) -> serde_json::Result<MilestoneDetails> {
+    fn read_details(&self, task: &DeliveryTask) -> serde_json::Result<MilestoneDetails> {
         let body: MilestoneBody = serde_json::from_str(&task.milestone.body)?;
         let samples = self.read_samples(&body.data);
         Ok(MilestoneDetails { milestone: body.milestone, report: body.data, samples })
@@ -131,7 +131,7 @@ impl Composer {
 }
 
 /// Returns the local part of the Message-ID: the same deliveries have the same one.
-fn message_id(tasks: &[(i64, Task)]) -> String {
+fn message_id(tasks: &[(i64, DeliveryTask)]) -> String {
     let (first, task) = &tasks[0];
     let message = &task.milestone.id;
     match tasks.last() {

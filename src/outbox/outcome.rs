@@ -1,4 +1,4 @@
-//! [`AttemptResult`]: records the outcome of an attempt and its consequences, and logs it.
+//! [`FinishedAttempt`]: records the outcome of an attempt and its consequences, and logs it.
 
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
@@ -9,12 +9,12 @@ use crate::account::AccountId;
 use crate::config::Period;
 use crate::import_id::ImportId;
 use crate::sanitize::printable;
-use crate::state::deliveries::{self, Attempt, AttemptResult, Channel, DeliveryTask};
+use crate::state::deliveries::{self, Attempt, Channel, DeliveryTask};
 use crate::state::{self, Transaction, activity, endpoints};
 
 /// An attempt that was made.
 #[derive(Debug)]
-pub(super) struct AttemptResult<'a> {
+pub(super) struct FinishedAttempt<'a> {
     pub delivery: i64,
     pub task: &'a DeliveryTask,
     pub attempt: &'a Attempt,
@@ -22,7 +22,7 @@ pub(super) struct AttemptResult<'a> {
     pub next_step: NextStep,
 }
 
-impl AttemptResult<'_> {
+impl FinishedAttempt<'_> {
     /// Writes the attempt. Returns whether it disabled the endpoint.
     pub(super) fn record(
         &self,
@@ -30,12 +30,15 @@ impl AttemptResult<'_> {
         disable_after: Period,
     ) -> state::Result<bool> {
         let after = match self.next_step {
-            NextStep::Delivered => After::Delivered,
-            NextStep::RetryAt(at) => After::Retry(at),
-            NextStep::GiveUp | NextStep::DisableEndpoint => After::Failed,
+            NextStep::Delivered => deliveries::AttemptResult::Delivered,
+            NextStep::RetryAt(at) => deliveries::AttemptResult::Retry(at),
+            NextStep::GiveUp | NextStep::DisableEndpoint => deliveries::AttemptResult::Failed,
         };
-        let is_recorded = deliveries::record(tx, self.delivery, self.attempt, after)?;
-        if is_recorded && after == After::Failed && *self.outcome != AttemptOutcome::NoMail {
+        let is_recorded = deliveries::record_attempt(tx, self.delivery, self.attempt, after)?;
+        if is_recorded
+            && after == deliveries::AttemptResult::Failed
+            && *self.outcome != AttemptOutcome::NoMail
+        {
             let (kind, to) = (&self.task.milestone.kind, &self.task.destination);
             let (channel, why) = (self.task.channel.as_str(), &self.attempt.outcome);
             self.log_activity(
@@ -56,14 +59,14 @@ impl AttemptResult<'_> {
         let end = end_of(self.attempt);
         let failing_since = match self.outcome {
             AttemptOutcome::Delivered(_) => {
-                endpoints::worked(tx, account, name)?;
+                endpoints::record_success(tx, account, name)?;
                 return Ok(false);
             }
             AttemptOutcome::Gone(_) => None,
             // Not the endpoint's fault.
             AttemptOutcome::Never(_) | AttemptOutcome::NoMail => return Ok(false),
             AttemptOutcome::Later { .. } => {
-                let since = endpoints::failed(tx, self.attempt.at, account, name)?;
+                let since = endpoints::record_failure(tx, self.attempt.at, account, name)?;
                 if !since.is_some_and(|since| has_failed_for(since, end, disable_after.get())) {
                     return Ok(false);
                 }
@@ -126,7 +129,7 @@ impl AttemptResult<'_> {
         // The message repeats some fields, as `systemctl status` does not show fields.
         let what =
             format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
-        crate::metrics::attempted(channel, milestone, self.metrics_label());
+        crate::metrics::count_attempt(channel, milestone, self.metrics_label());
         match self.next_step {
             _ if endpoint_disabled => {
                 error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");

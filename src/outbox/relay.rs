@@ -128,7 +128,7 @@ impl Relay {
         }
     }
 
-    fn start(&mut self, due: Due) {
+    fn start(&mut self, due: DueDelivery) {
         let (id, runner, done) = (due.id, Arc::clone(&self.runner), self.done_sender.clone());
         self.in_flight.0.insert(id, due);
         let work = move || {

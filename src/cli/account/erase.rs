@@ -7,7 +7,7 @@ use crate::account::AccountId;
 use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::cli::import::ingest;
 use crate::cli::prompt::confirm;
-use crate::import::{Engine, EraseError};
+use crate::import::{self, EraseError, Importer};
 use crate::registry::Registry;
 
 #[derive(Debug, clap::Args)]
@@ -25,9 +25,9 @@ pub struct EraseArguments {
 /// After an error, the same command continues where it failed.
 pub(super) fn erase(context: &CliContext, arguments: &EraseArguments) -> CliResult {
     let EraseArguments { id, yes } = arguments;
-    let engine = context.engine(context.config()?)?;
-    let registry = context.registry(&engine.config)?;
-    if !engine.knows(&registry, id)? {
+    let importer = context.importer(context.config()?)?;
+    let registry = context.registry(&importer.context.config)?;
+    if !import::is_known(&importer.context, &registry, id)? {
         return Err(EraseError::Nothing(id.clone()).into());
     }
     if !yes {
@@ -35,7 +35,7 @@ pub(super) fn erase(context: &CliContext, arguments: &EraseArguments) -> CliResu
         let command = format!("sftp-import account erase {id} --yes");
         confirm(id, &question, &format!("account {id} is not erased"), &command)?;
     }
-    let removed = erase_all(&engine, &registry, id, context)?;
+    let removed = erase_all(&importer, &registry, id, context)?;
     let counts: serde_json::Map<_, _> =
         removed.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
     context.done(
@@ -48,17 +48,18 @@ pub(super) fn erase(context: &CliContext, arguments: &EraseArguments) -> CliResu
 }
 
 fn erase_all(
-    engine: &Engine,
+    importer: &Importer,
     registry: &Registry,
     id: &AccountId,
     context: &CliContext,
 ) -> Result<Vec<(String, usize)>, CliError> {
-    let _no_ingest = ingest::lock(&engine.config.paths)?;
+    let _no_ingest = ingest::lock(&importer.context.config.paths)?;
     let mut waiting = |import: &_| {
         // Ignored: a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
-    engine.erase(registry, id, Timestamp::now(), &mut waiting).map_err(|error| match error {
+    let erased = import::erase(&importer.context, registry, id, Timestamp::now(), &mut waiting);
+    erased.map_err(|error| match error {
         EraseError::Provision(error) => error.into(),
         EraseError::Admission(error) => error.into(),
         error => {

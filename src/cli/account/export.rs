@@ -6,11 +6,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::account::AccountId;
-use crate::cli::admission::refused;
-use crate::cli::import::ingest;
-use crate::cli::{CliError, CliResult, Context, require_root};
-use crate::import::{self, EraseError, Importer};
-use crate::registry::Registry;
+use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::import;
 
 #[derive(Debug, clap::Args)]
 pub struct ExportArguments {
@@ -22,7 +19,7 @@ pub struct ExportArguments {
 
 pub(super) fn export(context: &CliContext, arguments: &ExportArguments) -> CliResult {
     let ExportArguments { id, folder } = arguments;
-    let engine = context.engine(context.config()?)?;
+    let importer = context.importer(context.config()?)?;
     let hint = folder.exists().then_some("name a folder that does not exist");
     let listing = import::export(&importer.context, id, folder, Timestamp::now())
         .map_err(|error| CliError::from(error).hint_if(hint))?;

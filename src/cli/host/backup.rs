@@ -6,17 +6,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::registry::{list, shown};
+use super::registry::{print_take_over, take_over_json};
 use crate::admission::{TakeOver, copy_all, prepare_take_over};
 use crate::cli::actor::actor;
 use crate::cli::context::{CliContext, CliError, CliResult, require_root};
 use crate::config::Config;
 use crate::import::{self, Reconciliation};
+use crate::import_id::ImportId;
 use crate::key::publish;
-use crate::provision;
+use crate::provision::ProvisionLock;
 use crate::registry::{self, Registry};
-use crate::state::BackupError;
-use crate::state::db::backup;
+use crate::state::db;
 use crate::state::{self, InstanceLock, InstanceLockError, PreviousDatabase, RestoreOutcome};
 
 #[derive(Debug, clap::Args)]
@@ -76,11 +76,14 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
 pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
-    let _lock = Alone::take(&config.paths.state, STOP_TIMEOUT).map_err(|error| match error {
-        NotAlone::Running { .. } => CliError::new("the daemon is running; nothing is changed")
-            .hint("systemctl stop sftp-importd"),
-        error => error.into(),
-    })?;
+    let _lock =
+        InstanceLock::acquire(&config.paths.state, STOP_TIMEOUT).map_err(|error| match error {
+            InstanceLockError::Running { .. } => {
+                CliError::new("the daemon is running; nothing is changed")
+                    .hint("systemctl stop sftp-importd")
+            }
+            error => error.into(),
+        })?;
     let now = Timestamp::now();
     let (backup, _) = state::open_backup(&config.paths.state_db(), &arguments.file)?;
     let claims = registry::backup::read(&backup)?;
@@ -99,7 +102,7 @@ pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult 
         ));
     }
     // A provisioning command would have the state database open.
-    let held = provision::hold(&config)?;
+    let lock = ProvisionLock::acquire(&config)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
     });
@@ -108,9 +111,9 @@ pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult 
         Some(registry) if !arguments.accept_keys => registry,
         found => taken.accept(found, &config, &actor(), now)?,
     };
-    let adopted = reconcile(context, config, &registry, &replaced.before, now)?;
-    drop(held);
-    print(arguments, &replaced, &adopted, &taken, context)?;
+    let changes = reconcile(context, config, &registry, &replaced.previous, now)?;
+    drop(lock);
+    print(arguments, &replaced, &changes, &taken, context)?;
     Ok(true)
 }
 
@@ -124,11 +127,11 @@ fn reconcile(
 ) -> Result<Reconciliation, CliError> {
     let import_context = context.importer(config)?.context;
     let again = "what is restored stays; run `sftp-import restore` with the same file again";
-    let adopted = engine.adopt(before, now).map_err(|e| CliError::from(e).hint(again))?;
-    publish(registry, &engine.config, now).map_err(|e| CliError::from(e).hint(again))?;
-    let admission = Admission { config: &engine.config, registry };
-    admission.copy_all(&engine.state, now).map_err(|e| CliError::from(e).hint(again))?;
-    Ok(adopted)
+    let changes = import::reconcile(&import_context, before, now)
+        .map_err(|e| CliError::from(e).hint(again))?;
+    publish(registry, &import_context.config, now).map_err(|e| CliError::from(e).hint(again))?;
+    copy_all(registry, &import_context.state, now).map_err(|e| CliError::from(e).hint(again))?;
+    Ok(changes)
 }
 
 fn print(
@@ -139,10 +142,10 @@ fn print(
     context: &CliContext,
 ) -> Result<(), CliError> {
     let ids = |imports: &[ImportId]| imports.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let (ended, unknown) = (ids(&adopted.ended), ids(&adopted.unknown));
+    let (ended, unknown) = (ids(&changes.ended), ids(&changes.unknown));
     let file = arguments.file.display();
     let mut lines = vec![format!("the state database is restored from {file}")];
-    let kept = replaced.kept.iter().map(|kept| kept.display());
+    let kept = replaced.replaced.iter().map(|kept| kept.display());
     lines.extend(kept.map(|kept| format!("the database that it replaced is kept as {kept}")));
     if !ended.is_empty() {
         lines.push(format!("ended since, by their reports in results/: {}", ended.join(", ")));
@@ -155,7 +158,7 @@ fn print(
         );
     }
     let value = json!({
-        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.kept,
+        "file": arguments.file, "schema": replaced.schema, "replaced": replaced.replaced,
         "ended": ended, "unknown": unknown, "accepted": arguments.accept_keys,
         "notInRegistry": take_over_json(taken),
     });

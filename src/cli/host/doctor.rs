@@ -8,9 +8,8 @@ use anstyle::Style;
 use serde::Serialize;
 
 use crate::account::AccountId;
-use crate::cli::context::{CliError, Context};
-use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Line, Output, PLAIN, STRONG};
-use crate::cli::require_root;
+use crate::cli::context::{CliContext, CliError, require_root};
+use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLine};
 use crate::doctor::{CheckScope, Finding, Level, examine};
 
 /// For how many accounts the text shows the same finding.
@@ -71,7 +70,7 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     for alike in findings.chunk_by(are_alike) {
         if alike[0].group() != group {
             group = alike[0].group();
-            output.styled(&StyledLine::new(STRONG, group.map_or("", |group| group.title())))?;
+            output.styled(&StyledLine::new(STRONG, group.unwrap_or_default()))?;
         }
         fold(alike).iter().try_for_each(|line| output.styled(line))?;
     }

@@ -5,9 +5,7 @@ use serde::Serialize;
 
 use crate::account_state::AccountState;
 use crate::admission::{Admission, copy_all};
-use crate::cli::account::hinted;
-use crate::cli::admission::refused;
-use crate::cli::{CliError, CliResult, Context, require_root};
+use crate::cli::context::{CliContext, CliError, CliResult, require_root};
 use crate::key;
 use crate::provision::reconcile;
 use crate::registry::{Account, accounts};
@@ -57,7 +55,7 @@ fn copy_registry(
 ) -> Result<Vec<String>, CliError> {
     let state = context.state(admission.config)?;
     let now = Timestamp::now();
-    let changes = admission.copy_all(&state, now)?;
+    let changes = copy_all(admission.registry, &state, now)?;
     for account in removed {
         admission.forget(&state, now, &account.id)?;
     }

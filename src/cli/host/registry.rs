@@ -49,8 +49,7 @@ pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     let taken_over =
         format!("{} accounts, {} keys", taken.accounts.len(), taken.valid_keys().count());
     publish(&registry, &config, now)?;
-    let admission = Admission { config: &config, registry: &registry };
-    admission.copy_all(&state, now)?;
+    copy_all(&registry, &state, now)?;
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
     print_take_over(&taken, true, context)?;
     output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;

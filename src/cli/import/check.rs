@@ -60,7 +60,7 @@ fn check_distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
 }
 
 fn check_one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
-    let local = Local::open(path, limits).map_err(cannot_open)?;
+    let local = LocalPair::open(path, limits).map_err(cannot_open)?;
     let mut answers = match errors {
         Some(folder) => {
             ErrorFolder::create(folder, local.stem()).map_err(|e| cannot_write(folder, &e))?

@@ -40,7 +40,7 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
         .with_target(false)
         .init();
     let config = context.config()?;
-    let local = Local::open(&arguments.manifest, config.limits_of(&arguments.account))?;
+    let local = LocalPair::open(&arguments.manifest, config.limits_of(&arguments.account))?;
     let _lock = lock(&config.paths)?;
     let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
     let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {

@@ -150,7 +150,7 @@ struct ImportEntry {
     failure: Option<String>,
 }
 
-fn list(state: &State, filter: &imports::Filter, context: &CliContext) -> CliResult {
+fn list(state: &State, filter: &imports::ImportFilter, context: &CliContext) -> CliResult {
     let rows: Vec<ImportRow> = state.read(|tx| imports::list(tx, filter))?;
     let entries: Vec<ImportEntry> = rows.into_iter().map(entry).collect();
     let titles =

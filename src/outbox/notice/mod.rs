@@ -32,7 +32,7 @@ fn enqueue_mail<T: Serialize>(
     data: T,
 ) -> state::Result<()> {
     let body = NoticeBody { kind: kind.to_owned(), timestamp: at, data };
-    let row = deliveries::Milestone {
+    let row = deliveries::MilestoneRow {
         id: message_id(),
         import: None,
         account: account.to_string(),

@@ -53,7 +53,7 @@ impl Secret {
 }
 
 /// Returns the secrets that sign a request to `target`, the current one first.
-pub fn signing_secrets(target: &Target) -> Result<Vec<Secret>, InvalidSecret> {
+pub fn signing_secrets(target: &EndpointTarget) -> Result<Vec<Secret>, InvalidSecret> {
     [Some(&target.secret), target.old_secret.as_ref()]
         .into_iter()
         .flatten()

@@ -10,6 +10,8 @@ use serde_json::{Map, Value as Json};
 use super::*;
 use crate::manifest::PropertyType;
 use crate::records::{Change, IdKind, Operation, Value};
+use crate::store::local::layout::AccountFolder;
+use crate::store::local::profiles::database::Database;
 use crate::store::profiles::properties::merge::tests::naive;
 
 /// Ids by kind (small numbers, so that records share them), time, changes.
