@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use sftp_import::manifest::PropertyType;
 use sftp_import::records::{Change, Operation, Property, Value};
-use sftp_import::store::local::Merger;
+use sftp_import::store::Merger;
 
 /// Inputs to begin with.
 pub const SEEDS: &[&[u8]] = &[
