@@ -16,8 +16,8 @@ pub mod upload_outcome;
 
 pub use activity_limit::ActivityLine;
 pub use logged_name::LoggedName;
-pub use sshd_login::Login;
-pub use tracker::{AccountUpdate, KeyUse, LogLine, SessionTracker};
+pub use sshd_login::{KeyUse, Login};
+pub use tracker::{AccountUpdate, LogLine, SessionTracker};
 pub use upload_outcome::{
     Doubt, UploadOutcome, UploadOutcomes, UploadState, WriteEnd, WriterState,
 };

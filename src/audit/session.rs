@@ -6,16 +6,27 @@
 //!
 //! Invariant: after a refused request a file's outcome is the one from before, or a worse one.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
-use super::tracker::AccountActivity;
-use crate::audit::activity_limit::LineId;
+use crate::audit::activity_limit::{ActivityLimit, LineId};
 use crate::audit::logged_name::LoggedName;
 use crate::audit::sftp_server_log::{LoggedPath, ServerMessage};
+use crate::audit::sshd_login::KeyUse;
 use crate::audit::upload_outcome::{
     RequestOrigin, SessionId, UploadOutcome, UploadOutcomes, WriteEnd, with_unknown_writers,
     worse_of,
 };
+
+/// What is tracked of one account.
+#[derive(Clone, Debug, Default)]
+pub struct AccountActivity {
+    pub(super) outcomes: UploadOutcomes,
+    pub(super) limit: ActivityLimit,
+    /// The last use of each key, by fingerprint, and whether it is still to be stored.
+    pub(super) uses: HashMap<String, (KeyUse, bool)>,
+}
 
 /// How much of a path the activity log shows, in bytes.
 const SHOWN_PATH: usize = 300;

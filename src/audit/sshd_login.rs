@@ -22,6 +22,14 @@ pub struct Login {
     pub fingerprint: String,
 }
 
+/// One use of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    pub at: Timestamp,
+    /// The client's address.
+    pub from: String,
+}
+
 /// The fields of a journal entry that are used (`journalctl --output=json`).
 #[derive(Deserialize)]
 struct JournalEntry {

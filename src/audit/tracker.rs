@@ -10,11 +10,10 @@ use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 
-use crate::audit::session::{LineHandler, Session};
-
-use super::Login;
-use super::activity_limit::{ActivityLimit, ActivityLine};
+use super::activity_limit::ActivityLine;
+use super::session::{AccountActivity, LineHandler, Session};
 use super::sftp_server_log::{ServerMessage, parse};
+use super::sshd_login::{KeyUse, Login};
 use super::upload_outcome::{OutcomeChanges, SessionId, UploadOutcomes};
 use crate::account::AccountId;
 
@@ -46,23 +45,6 @@ pub struct AccountUpdate {
     pub lines: Vec<ActivityLine>,
     /// The last use of each of its keys, by fingerprint.
     pub uses: Vec<(String, KeyUse)>,
-}
-
-/// One use of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyUse {
-    pub at: Timestamp,
-    /// The client's address.
-    pub from: String,
-}
-
-/// What is tracked of one account.
-#[derive(Clone, Debug, Default)]
-pub struct AccountActivity {
-    pub(super) outcomes: UploadOutcomes,
-    pub(super) limit: ActivityLimit,
-    /// The last use of each key, by fingerprint, and whether it is still to be stored.
-    pub(super) uses: HashMap<String, (KeyUse, bool)>,
 }
 
 /// Tracks the sessions and uploads of all accounts.

@@ -55,7 +55,7 @@ pub struct SpooledData {
     opened: FileStamp,
 }
 
-/// Attributes of which at least one changes with the file's content or names.
+/// Attributes. A change of the file's content or names changes at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStamp {
     size: u64,

@@ -51,7 +51,7 @@ fn hold(host: &Host) {
 }
 
 #[test]
-fn long_and_queued_imports_report_progress_after_a_kill() {
+fn unfinished_imports_report_progress_after_a_kill() {
     let host = Host::new("[milestones]\nstill-processing-every = \"1s\"\n");
     host.start_daemon();
     let account = host.account("e2e-progress");

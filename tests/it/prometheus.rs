@@ -67,7 +67,7 @@ fn exported() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_is_in_the_table_and_no_other() {
+fn the_table_has_every_metric() {
     let table = read("docs/metrics.md");
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     let first = rows.filter_map(|line| line.split('`').nth(1)).collect::<Vec<_>>().join(" ");
@@ -83,7 +83,7 @@ fn alarms_ask_for_metrics_that_there_are() {
 }
 
 #[test]
-fn every_milestone_has_a_message_id_that_is_told() {
+fn every_milestone_has_a_documented_message_id() {
     use sftp_import::outbox::Milestone::{Completed, Failed, PickedUp, StillProcessing};
     let document = read("docs/metrics.md");
     let milestones = [PickedUp, StillProcessing, Completed, Failed];

@@ -28,7 +28,7 @@ fn line(uid: u32, message: &str) -> LogLine {
     LogLine { uid, pid: 7, at: at(10), bytes }
 }
 
-fn say(tracker: &mut SessionTracker, uid: u32, messages: &[&str]) {
+fn send(tracker: &mut SessionTracker, uid: u32, messages: &[&str]) {
     messages.iter().for_each(|message| tracker.process(line(uid, message)));
 }
 
@@ -52,7 +52,7 @@ const SESSION: &str = "session opened for local user acme from [192.0.2.7]";
 fn session_is_logged_and_its_cut_recorded() {
     let mut tracker = tracker();
     let end = "session closed for local user acme from [192.0.2.7]";
-    say(&mut tracker, 70_000, &[SESSION, OPEN, CUT, end]);
+    send(&mut tracker, 70_000, &[SESSION, OPEN, CUT, end]);
     let Some(Doubt::CutOff(outcome)) = doubt(&mut tracker, "acme", "e.csv") else { panic!() };
     assert_eq!(outcome.from.as_deref(), Some("192.0.2.7"));
     assert_eq!(doubt(&mut tracker, "other", "e.csv"), None);
@@ -71,10 +71,10 @@ fn session_is_logged_and_its_cut_recorded() {
 #[test]
 fn line_belongs_to_its_sender() {
     let mut tracker = tracker();
-    say(&mut tracker, 1000, &[OPEN, CUT]);
-    say(&mut tracker, 0, &[OPEN, CUT]);
+    send(&mut tracker, 1000, &[OPEN, CUT]);
+    send(&mut tracker, 0, &[OPEN, CUT]);
     assert!(tracker.drain_updates(at(10)).is_empty() && tracker.unassigned.is_empty());
-    say(&mut tracker, 70_001, &["session opened for local user acme from [192.0.2.7]", OPEN, CUT]);
+    send(&mut tracker, 70_001, &["session opened for local user acme from [192.0.2.7]", OPEN, CUT]);
     assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None);
     assert!(doubt(&mut tracker, "other", "e.csv").is_some());
 }
@@ -83,7 +83,7 @@ fn line_belongs_to_its_sender() {
 fn holds_lines_only_for_account_user_ids() {
     for (uid, unassigned) in [(69_999, 0), (70_000, 1), (79_999, 1), (80_000, 0)] {
         let mut tracker = SessionTracker::new(70_000..=79_999);
-        say(&mut tracker, uid, &[OPEN]);
+        send(&mut tracker, uid, &[OPEN]);
         assert_eq!(tracker.unassigned.len(), unassigned, "{uid}");
     }
 }
@@ -91,10 +91,10 @@ fn holds_lines_only_for_account_user_ids() {
 #[test]
 fn holds_lines_until_the_account_is_known() {
     let mut tracker = tracker();
-    say(&mut tracker, 70_002, &[OPEN, CUT]);
-    say(&mut tracker, 70_003, &vec![OPEN; 2 * MAX_UNASSIGNED]);
+    send(&mut tracker, 70_002, &[OPEN, CUT]);
+    send(&mut tracker, 70_003, &vec![OPEN; 2 * MAX_UNASSIGNED]);
     assert_eq!(tracker.unassigned.len(), MAX_UNASSIGNED);
-    say(&mut tracker, 70_002, &[OPEN, CUT]);
+    send(&mut tracker, 70_002, &[OPEN, CUT]);
     tracker.set_accounts([(70_002, id("new"))].into_iter());
     tracker.outcomes_mut(&id("new")).set_complete_since(at(0));
     assert!(doubt(&mut tracker, "new", "e.csv").is_some());
@@ -106,17 +106,17 @@ fn failed_request_changes_nothing() {
     let mut tracker = tracker();
     let rename = |new: &str| format!("rename old \"e.csv\" new \"{new}\"");
     let failed = "sent status Failure";
-    say(&mut tracker, 70_000, &[OPEN, CUT, &rename("nosuch/x"), "sent status No such file"]);
+    send(&mut tracker, 70_000, &[OPEN, CUT, &rename("nosuch/x"), "sent status No such file"]);
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some());
-    say(&mut tracker, 70_000, &["remove name \"e.csv\"", failed]);
+    send(&mut tracker, 70_000, &["remove name \"e.csv\"", failed]);
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some());
     let good = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
-    say(&mut tracker, 70_000, &[&good[0], &good[1], "rename old \"g.csv\" new \"e.csv\"", failed]);
+    send(&mut tracker, 70_000, &[&good[0], &good[1], "rename old \"g.csv\" new \"e.csv\"", failed]);
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "the file was not replaced");
     assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None);
-    say(&mut tracker, 70_000, &[&good[0], "sent status Permission denied"]);
+    send(&mut tracker, 70_000, &[&good[0], "sent status Permission denied"]);
     assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None, "it was not opened");
-    say(&mut tracker, 70_000, &[&good[0], failed]);
+    send(&mut tracker, 70_000, &[&good[0], failed]);
     assert!(doubt(&mut tracker, "acme", "g.csv").is_some(), "a full disk");
 }
 
@@ -126,7 +126,7 @@ const MISSING: &str = "sent status No such file";
 #[track_caller]
 fn shows(messages: &[&str], expected: &[&str]) {
     let mut tracker = tracker();
-    say(&mut tracker, 70_000, messages);
+    send(&mut tracker, 70_000, messages);
     let mut lines = actions(&mut tracker, "acme");
     for update in tracker.drain_updates(at(11)) {
         lines.extend(update.lines.iter().map(|line| format!("{} {}", line.action, line.detail)));
@@ -206,7 +206,7 @@ fn ambiguous_quoted_names_are_logged_as_such() {
     );
     let long = format!("remove name \"{}\"", "x".repeat(600));
     let mut tracker = tracker();
-    say(&mut tracker, 70_000, &[&long[..500], end]);
+    send(&mut tracker, 70_000, &[&long[..500], end]);
     let lines = actions(&mut tracker, "acme");
     assert!(lines[0].ends_with("xxx… (cut off in the log)"), "{lines:?}");
 }
@@ -268,17 +268,17 @@ fn a_refusal_undoes_nothing_of_another_session() {
 #[test]
 fn renames_and_removals_move_outcomes() {
     let mut tracker = tracker();
-    say(&mut tracker, 70_000, &[OPEN, CUT, "posix-rename old \"e.csv\" new \"/incoming/f.csv\""]);
+    send(&mut tracker, 70_000, &[OPEN, CUT, "posix-rename old \"e.csv\" new \"/incoming/f.csv\""]);
     assert!(doubt(&mut tracker, "acme", "f.csv").is_some());
     assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None);
-    say(&mut tracker, 70_000, &["remove name \"f.csv\""]);
+    send(&mut tracker, 70_000, &["remove name \"f.csv\""]);
     assert_eq!(doubt(&mut tracker, "acme", "f.csv"), None);
     // Quotes make the line ambiguous. A known name decides; otherwise everything is in doubt.
     let tricky = OPEN.replace("e.csv", "a\" new \"b");
     let cut = CUT.replace("e.csv", "a\" new \"b");
-    say(&mut tracker, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);
+    send(&mut tracker, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);
     assert!(matches!(doubt(&mut tracker, "acme", "c"), Some(Doubt::CutOff(_))));
-    say(&mut tracker, 70_000, &["rename old \"x\" new \"y\" new \"z\""]);
+    send(&mut tracker, 70_000, &["rename old \"x\" new \"y\" new \"z\""]);
     let soon = at(10).checked_add(jiff::SignedDuration::from_millis(50)).unwrap();
     assert_eq!(tracker.outcomes_mut(&id("acme")).doubt("z", soon), Some(Doubt::Unknown));
 }
@@ -288,9 +288,13 @@ fn flood_is_limited_but_outcomes_are_kept() {
     let mut tracker = tracker();
     for n in 0..50_000 {
         let file = format!("{}.csv", n % 500);
-        say(&mut tracker, 70_000, &[&OPEN.replace("e.csv", &file), &CLOSE.replace("e.csv", &file)]);
+        send(
+            &mut tracker,
+            70_000,
+            &[&OPEN.replace("e.csv", &file), &CLOSE.replace("e.csv", &file)],
+        );
     }
-    say(&mut tracker, 70_000, &[OPEN, CUT]);
+    send(&mut tracker, 70_000, &[OPEN, CUT]);
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some());
     let updates = tracker.drain_updates(at(20));
     let [update] = &updates[..] else { panic!() };
@@ -331,7 +335,7 @@ fn account_without_lines_has_no_updates() {
     tracker.drain_updates(at(10));
     assert_eq!(tracker.pending.len(), 0);
     for _ in 0..2 * LINES_PER_MINUTE {
-        say(&mut tracker, 70_000, &[SESSION]);
+        send(&mut tracker, 70_000, &[SESSION]);
     }
     let updates = tracker.drain_updates(at(10));
     assert_eq!((updates.len(), tracker.pending.len()), (1, 1), "a count of left-out lines is due");

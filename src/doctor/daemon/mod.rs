@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_when_the_daemon_reads_no_sshd_log_entries() {
+    fn warns_when_no_sshd_log_is_read() {
         assert_eq!(judge_journal("ActiveState=active\nNConnections=1").level, Level::Ok);
         for (shown, message) in [
             ("LoadState=not-found\nActiveState=inactive", "is not active"),

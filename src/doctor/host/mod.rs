@@ -95,7 +95,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn a_clock_that_was_turned_back_or_runs_free() {
+    fn a_clock_turned_back_or_unsynchronised() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let of = |sync, newest| judge_clock(sync, Some(at(newest)), at(1000));
         assert_eq!(of(Some(true), 1030).level, Level::Ok);

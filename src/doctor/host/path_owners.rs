@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_from_the_root_and_names_the_missing_part() {
+    fn names_the_missing_part_of_a_path() {
         let folder = tempfile::tempdir().unwrap();
         let parts = path_parts(folder.path()).unwrap();
         assert_eq!(parts.first().unwrap().path, Path::new("/"));

@@ -69,7 +69,7 @@ impl ClaimFolders {
     /// that nobody is writing to it.
     pub fn move_in(&self, part: PairFile, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == PairFile::Data && !id.plain {
-            return Err(id.changed()); // never a data file, even if the claim's row says so
+            return Err(id.changed()); // never a data file, even if the claim's row has it as one
         }
         let part = part.name();
         match self.spooled.stat(part) {

@@ -1,6 +1,6 @@
 //! The opener process's loop: receives requests, sends descriptors.
 //!
-//! Invariant: [`Access`] alone decides what is opened, whatever the client sends. The process keeps
+//! Invariant: [`Access`] alone decides what is opened, for any request. The process keeps
 //! no state between requests.
 
 use std::fs::File;

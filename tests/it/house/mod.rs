@@ -104,7 +104,7 @@ fn all() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     sources(&root, &mut paths);
-    assert!(paths.len() > 30, "the sources are not where this test looks");
+    assert!(paths.len() > 30, "the sources are not where this test expects them");
     paths
         .into_iter()
         .map(|path| {
@@ -132,7 +132,7 @@ fn the_helper_knows_account_alone() {
 }
 
 #[test]
-fn every_file_says_what_it_owns() {
+fn every_file_has_a_summary() {
     let silent: Vec<_> =
         all().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(f, _)| f).collect();
     assert!(silent.is_empty(), "these files do not open with //!: {silent:#?}");

@@ -16,7 +16,7 @@ pub type Name = Vec<String>;
 pub struct Module {
     /// Relative to `src`.
     pub file: PathBuf,
-    /// The names that the file imports or re-exports, with the paths that they stand for.
+    /// The names that the file imports or re-exports, with their paths.
     names: BTreeMap<String, Name>,
     /// The paths that the code of the file uses, re-exports left out.
     used: BTreeSet<Name>,

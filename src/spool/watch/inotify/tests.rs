@@ -21,7 +21,7 @@ fn only(account: &AccountId) -> Vec<AccountId> {
     vec![account.clone()]
 }
 
-/// Follows `accounts`, each of which must get a watch. Returns those whose watch is new.
+/// Follows `accounts` and checks that each has a watch. Returns those whose watch is new.
 #[track_caller]
 fn follow(events: &mut InotifyWatches, accounts: &[&AccountId]) -> Vec<AccountId> {
     let accounts: Vec<_> = accounts.iter().copied().cloned().collect();
