@@ -11,7 +11,7 @@
 //! | `local` | the same pipeline on local files: `check` and `ingest` |
 //! | `maintenance` | sweep, restore, export and erasure of an account, upgrade |
 //!
-//! Decisions are in `run::decide`, `run::queue` and [`spool::pair`](crate::spool::pair), pure.
+//! Decisions are in `run::decide`, `run::queue` and [`spool::pairing`](crate::spool::pairing), pure.
 
 mod context;
 mod intake;

@@ -5,12 +5,12 @@
 //! [`State::write`] and pass it down; nothing here commits on its own.
 //!
 //! In a command that root runs, every use of a connection has the file rights of the folder's owner
-//! ([`Owner`]), and so has the work in [`State::read`] and [`State::write`]: the daemon's user can
-//! write that folder, and SQLite opens files in it at any statement. The alternatives leave gaps:
-//! a file can be replaced between a check of its name and its use, rights for the opening alone
+//! ([`Owner`](crate::files::owner::Owner)), and so has the work in [`State::read`] and
+//! [`State::write`]: the daemon's user can write that folder, and SQLite opens files in it at any
+//! statement. The alternatives leave gaps: a file can be replaced between a check of its name and its use, rights for the opening alone
 //! don't cover the files beside the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked
 //! parents of the folder. Work that opens a file of root's, such as an export, uses
-//! [`Owner::of_process`].
+//! [`Owner::of_process`](crate::files::owner::Owner::of_process).
 
 pub mod account_data;
 pub mod accounts;

@@ -24,7 +24,7 @@ fn a_whole_host_and_what_people_see() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let output = host.cli(&words).stdout;
     assert!(output.contains("\n  ok   account-chroot"), "{output}");
-    assert!(output.contains("the helper names a key that works"), "{output}");
+    assert!(output.contains("the helper prints a key that works"), "{output}");
     assert!(output.contains(" 0 fail"), "{output}");
     let absent = host.cli(&["doctor", "--account", "e2e-doctor-absent"]);
     assert_eq!(absent.code, Some(2), "{absent:#?}");

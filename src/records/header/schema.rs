@@ -47,7 +47,8 @@ pub struct Property {
 pub enum Schema {
     /// Batches are [`crate::records::Batch::Events`] with this Arrow schema.
     Event(EventSchema),
-    /// Batches are [`super::Batch::Profiles`], whose changes index into these properties.
+    /// Batches are [`Batch::Profiles`](crate::records::Batch::Profiles), whose changes index into
+    /// these properties.
     Profile(Arc<[Property]>),
 }
 

@@ -1,6 +1,6 @@
 //! The steps of a claim: open the folders, lease, check, rename, verify, sync, undo.
 //!
-//! [`super::claim`] explains the steps and their order. Here each step is one or two system calls
+//! [`super`] explains the steps and their order. Here each step is one or two system calls
 //! and the meaning of their errors.
 
 use std::path::PathBuf;

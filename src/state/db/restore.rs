@@ -1,8 +1,8 @@
 //! Restore: replaces the state database by a copy, and keeps the replaced one beside it.
 //!
 //! Invariant: at any time a complete state database has its name; a crash leaves at most an unused
-//! copy. The caller holds [`super::InstanceLock`]. Every step but the opening of the copy has the
-//! file rights of the folder's owner.
+//! copy. The caller holds [`InstanceLock`](super::instance_lock::InstanceLock). Every step but the
+//! opening of the copy has the file rights of the folder's owner.
 
 use std::fs;
 use std::io;

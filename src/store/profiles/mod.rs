@@ -1,5 +1,5 @@
 //! Merges an import's profile changes into the profiles of an account. An engine provides the
-//! database ([`ProfileTable`]), all other code is shared between engines.
+//! database ([`ProfileTable`](table::ProfileTable)), all other code is shared between engines.
 //!
 //! Records are collected into a window. Its size is limited by the memory of its ids, and most
 //! imports fit into one window. The profile of a record depends on the records before it and on the
