@@ -13,7 +13,7 @@ pub enum AccountState {
     Active,
     /// None of its keys works; its files and settings are kept.
     Suspended,
-    /// Its removal has begun; an interrupted removal continues from here.
+    /// It is being removed. If `account remove` was interrupted, running it again completes it.
     Removing,
 }
 

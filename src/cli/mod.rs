@@ -53,7 +53,7 @@ enum Command {
     /// Mails and webhook messages, sent and waiting
     #[command(subcommand)]
     Delivery(delivery::DeliveryCommand),
-    /// The activity log, for other programs
+    /// Export the activity log for other programs
     #[command(subcommand)]
     Activity(activity::ActivityCommand),
     /// Check local files against the import rules; nothing is stored

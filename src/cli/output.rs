@@ -22,7 +22,8 @@ pub const STRONG: Style = Style::new().bold();
 pub const FAINT: Style = Style::new().dimmed();
 pub const PLAIN: Style = Style::new();
 
-/// A line of styled text. Its texts are escaped: none can begin a style or another line.
+/// A line of styled text. Control characters are escaped, so that the text can't change the style
+/// or start another line.
 #[derive(Clone, Debug, Default)]
 pub struct StyledLine(Vec<(Style, String)>);
 

@@ -21,7 +21,7 @@ pub fn push_signed(out: &mut Vec<u8>, n: i64) {
     push_number(out, (n << 1 ^ n >> 63).cast_unsigned());
 }
 
-/// Removes a varint from the start.
+/// Removes the varint at the start of `rest` and returns its value.
 #[inline]
 pub fn take_number(rest: &mut &[u8]) -> u64 {
     let mut n = 0;

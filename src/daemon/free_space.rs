@@ -109,7 +109,7 @@ impl FreeSpace {
         self.update(disks, at)
     }
 
-    /// Applies a measurement, and logs a change.
+    /// Holds or releases the queue by the measured space. Logs a change and returns it.
     fn update(&mut self, disks: &[DiskSpace], at: Timestamp) -> Option<QueueChange> {
         let scarcest = disks.iter().min_by_key(|disk| disk.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());

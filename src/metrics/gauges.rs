@@ -48,18 +48,19 @@ impl Gauges {
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
         one("process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
-        let age = "Age of the oldest one.";
+        let import_age = "Age of the oldest unfinished import, in seconds.";
+        let delivery_age = "Age of the oldest pending delivery, in seconds.";
         let published = "sftp_import_keys_published_timestamp_seconds";
         let cpu = Counter::new("process_cpu_seconds_total", "CPU time of this process.");
         Self {
             imports: many("unfinished_imports", "Imports that have not ended.", "state"),
-            oldest_import: many("oldest_unfinished_import_age_seconds", age, "state"),
+            oldest_import: many("oldest_unfinished_import_age_seconds", import_age, "state"),
             accounts: many("accounts", "Accounts.", "state"),
             deliveries: many("pending_deliveries", "Deliveries that are pending.", "channel"),
-            oldest_delivery: many("oldest_pending_delivery_age_seconds", age, "channel"),
+            oldest_delivery: many("oldest_pending_delivery_age_seconds", delivery_age, "channel"),
             endpoints: many("endpoints", "Webhook endpoints.", "state"),
-            free: many("filesystem_free_bytes", "Free to the daemon.", "folder"),
-            size: many("filesystem_size_bytes", "Size of it.", "folder"),
+            free: many("filesystem_free_bytes", "Bytes that the daemon can still use.", "folder"),
+            size: many("filesystem_size_bytes", "Size of the file system, in bytes.", "folder"),
             database_up: one("sftp_import_state_database_up", "1: the state database answered."),
             keys_published: one(published, "When keys were last published, since 1970 UTC."),
             process: [

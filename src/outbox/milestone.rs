@@ -116,7 +116,7 @@ mod tests {
     use crate::report::{Failure, FailureText, MAX_REJECTIONS, RejectionCount};
 
     #[test]
-    fn the_json_is_the_type() {
+    fn a_milestone_is_serialized_as_its_name() {
         use Milestone::*;
         for milestone in [PickedUp, StillProcessing, Completed, Failed] {
             assert_eq!(serde_json::to_value(milestone).unwrap(), milestone.as_str());

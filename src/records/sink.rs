@@ -30,7 +30,8 @@ pub trait Sink {
 pub trait Rejections: Clone + Send {
     fn add(&mut self, record: &RejectedRecord<'_>);
 
-    /// Returns whether to pass it on now. This bounds the memory for a block's rejections.
+    /// Returns whether enough records are collected to pass them on. This bounds the memory for the
+    /// rejections of a block.
     fn is_full(&self) -> bool;
 
     /// Returns the collected records and continues with none.

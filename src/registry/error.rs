@@ -22,7 +22,7 @@ pub enum Error {
     Version { path: PathBuf, found: i64, known: i64 },
     #[error(transparent)]
     Io(#[from] IoError),
-    #[error("the registry refused a statement")]
+    #[error("SQLite error in the registry")]
     Sql(#[from] rusqlite::Error),
     /// A value that no version of this program writes.
     #[error("the registry holds {0}, which no version writes")]

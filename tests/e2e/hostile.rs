@@ -188,7 +188,7 @@ fn mail_headers_are_not_injected() {
 
 /// An address of somebody else gets no mail in any spelling: the contact gets it.
 #[test]
-fn a_strangers_mail_is_sent_to_the_contact() {
+fn mail_to_a_disallowed_address_reaches_the_contact() {
     let host = impatient();
     let account = host.account("e2e-mail-stranger");
     host.cli(&["account", "set", &account.id, "--email", "ops@example.com"]).ok();

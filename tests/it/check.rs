@@ -253,7 +253,7 @@ fn error_files_are_written_when_asked() {
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_with_status_2() {
     let laptop = Laptop::with_samples();
     for arguments in [&["check"][..], &["check", "--no-such-option", "orders.manifest"]] {
         assert_eq!(laptop.run(arguments).status.code(), Some(2), "{arguments:?}");

@@ -98,7 +98,7 @@ fn command_section(words: &str, command: &Command) -> String {
 }
 
 #[test]
-fn the_page_of_sftp_import() {
+fn the_page_of_sftp_import_is_current() {
     let mut command = sftp_import::cli::Cli::command().disable_help_subcommand(true);
     command.build();
     let mut page = opening(&sftp_import::cli::Cli::command());
@@ -114,7 +114,7 @@ fn the_page_of_sftp_import() {
 }
 
 #[test]
-fn the_page_of_sftp_importd() {
+fn the_page_of_sftp_importd_is_current() {
     let page = opening(&sftp_import::daemon::Arguments::command());
     check_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
@@ -186,7 +186,7 @@ fn keys_of(sample: &str) -> (String, usize) {
 }
 
 #[test]
-fn the_page_of_the_configuration() {
+fn the_page_of_the_configuration_is_current() {
     let sample = fs::read_to_string(repository().join("samples/config.toml")).unwrap();
     let (sections, keys) = keys_of(&sample);
     let debug = format!("{:?}", sftp_import::config::Config::default()).replace(['{', ','], "\n");

@@ -306,7 +306,7 @@ fn flood_is_limited_but_outcomes_are_kept() {
 }
 
 #[test]
-fn login_read_again_is_ignored() {
+fn a_login_line_read_twice_is_ignored() {
     let mut tracker = tracker();
     let login = |second, from: &str| Login {
         at: at(second),

@@ -110,7 +110,7 @@ fn file_before_complete_log_is_in_doubt() {
 }
 
 #[test]
-fn changes_while_down_are_in_doubt() {
+fn files_changed_during_downtime_are_in_doubt() {
     let mut before = outcomes();
     upload(&mut before, "good.csv", false, 2000);
     upload(&mut before, "cut.csv", true, 2000);

@@ -24,8 +24,8 @@ pub enum AccountCommand {
     Add {
         /// The account's id, which is its SFTP user name: 1 to 32 of A-Z a-z 0-9 _ -
         id: AccountId,
-        /// The address of the account's contact: it gets mail when an import fails, and mail whose
-        /// clientEmail is not an allowed recipient
+        /// Mail address of the account's contact. The contact gets a mail when an import fails, and
+        /// all mails of an import whose clientEmail is not an allowed recipient
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
         #[command(flatten)]

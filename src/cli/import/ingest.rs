@@ -79,7 +79,8 @@ pub struct IngestLock {
 /// daemon's user can hold the lock in the state folder for ever.
 pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     let path = paths.state.join(LOCK);
-    // Opened first, so that it is also closed first when the process is killed (exit(2)).
+    // The state folder's lock is opened before root's. When a process is killed, the kernel closes
+    // its files in the order of their opening, so this lock is released first (exit(2)).
     let file = {
         let _rights = Owner::assume_of(&paths.state)?;
         LockFile::open(&path)?

@@ -115,11 +115,11 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
 
 fn parse_state(word: &str) -> Result<ImportState, String> {
     serde_json::from_value(serde_json::Value::from(word))
-        .map_err(|_| "one of claiming, queued, running, completed, failed".into())
+        .map_err(|_| "must be one of claiming, queued, running, completed, failed".into())
 }
 
 fn parse_type(word: &str) -> Result<DataType, String> {
-    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "event or profile".into())
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "must be event or profile".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.

@@ -100,7 +100,7 @@ fn judge_state(
         }
     };
     if let Some(problem) = health.problems.first() {
-        let log = "the state database refused a statement";
+        let log = "SQLite error in the state database";
         return Finding::fail(STATE, format!("it is damaged: {problem}")).log(log).fix(restore);
     }
     let (schema, known) = (health.schema, health.known);

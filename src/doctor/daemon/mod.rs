@@ -64,7 +64,7 @@ fn find_lock_holder(
     exact.or_else(|| held.iter().find(|(process, _)| is_daemon(*process))).map(|held| held.0)
 }
 
-/// The checks of this group.
+/// Checks the daemon's process, its privileges and its systemd unit.
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     match find_process(config) {
@@ -142,7 +142,7 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
     };
     let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
     let wrong = [
-        (left != [Ok(0), Ok(0), Ok(0)], "it has capabilities, which only its opener process needs"),
+        (left != [Ok(0), Ok(0), Ok(0)], "the daemon has capabilities, but only its opener process may have any"),
         (
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
             "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",

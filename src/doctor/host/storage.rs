@@ -151,7 +151,7 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         }
         _ if disk.free < largest => {
             let (free, largest) = (ByteSize::b(disk.free), ByteSize::b(largest));
-            format!("{path}: {free} free, less than one largest data file ({largest})")
+            format!("{path}: {free} free, less than the maximum size of a data file ({largest})")
         }
         _ => return None,
     };
@@ -235,7 +235,7 @@ mod tests {
         let held = of(Disk { free: 400_000_000, ..disk() }).unwrap();
         assert_eq!((held.level, held.log.as_deref()), (Level::Fail, Some("the queue is held")));
         let small = of(Disk { free: 4_000_000_000, size: 8_000_000_000, ..disk() }).unwrap();
-        assert!(small.message.contains("less than one largest data file"), "{}", small.message);
+        assert!(small.message.contains("less than the maximum size of a data file"), "{}", small.message);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Setting {
     pub keyword: String,
     /// The rest of the line.
     pub value: String,
-    /// The `Match` block that it belongs to. `None` if it is global.
+    /// The `Match` block with this setting. `None` for a global setting.
     pub within: Option<String>,
 }
 

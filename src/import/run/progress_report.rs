@@ -154,7 +154,7 @@ fn write_report(
     import: &ImportId,
     progress: ImportProgress,
 ) -> state::Result<()> {
-    // Held until it is written: a final answer waits for this lock.
+    // Held until the progress report is written, so that it can't replace the final report.
     let mut memory = reports.lock();
     if memory.final_answers.contains(import) {
         return Ok(());

@@ -106,7 +106,7 @@ fn mail_is_sent_to_allowed_recipients() {
 }
 
 #[test]
-fn a_strangers_mail_is_sent_to_the_contact() {
+fn mail_to_a_disallowed_address_reaches_the_contact() {
     let host = limited_host(Some("ops@acme.example"));
     host.upload("e", "event", EVENTS);
     let import = host.claim();

@@ -78,7 +78,7 @@ impl<'a> StringColumn<'a> {
         assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
         let offsets = OffsetBuffer::new(self.offsets.into());
         let texts = StringArray::try_new(offsets, Buffer::from_vec(self.values), nulls);
-        Arc::new(texts.expect("texts of a text, one after the other"))
+        Arc::new(texts.expect("the offsets ascend and every value is UTF-8"))
     }
 }
 

@@ -30,7 +30,7 @@ pub struct RecordSpan {
     pub start: u32,
     /// The end of its last byte, its line end excluded.
     pub end: u32,
-    /// Number of line ends in the block before it.
+    /// Number of line ends between the start of the block and this record.
     pub line: u32,
     pub fields: u32,
     /// The index of its first cell.

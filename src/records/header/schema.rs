@@ -67,10 +67,10 @@ pub struct EventSchema {
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
 impl EventSchema {
-    /// Returns the columns of events with these properties, in this order.
+    /// Returns the columns of an event file: the fixed ones, then `properties` in their order.
     ///
-    /// A property with the name of an earlier column, in any case, gets the first free suffix of
-    /// `_2`, `_3`, and so on: engines that read Parquet ignore the case of names.
+    /// A property whose name equals that of an earlier column (ignoring case) gets the first free
+    /// suffix of `_2`, `_3`, and so on, since engines that read Parquet ignore the case of names.
     pub fn new(properties: &[Property]) -> Self {
         let mut fields = Vec::with_capacity(FIXED.len() + properties.len());
         for name in FIXED {

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hides_earlier_content_of_its_memory() {
+    fn a_reused_buffer_hides_its_earlier_content() {
         let mut buffer = TextBuffer::reusing(b"earlier".to_vec());
         assert_eq!(*buffer, *b"");
         buffer.room(9)[..2].copy_from_slice(b"ab");

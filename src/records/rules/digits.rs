@@ -1,7 +1,8 @@
 //! Parses digits, eight bytes at a time.
 //!
-//! The number of digits differs from row to row, and the mispredicted end of a loop over bytes
-//! costs more than its work. So the bytes are loaded into one word and converted without a loop.
+//! Numbers differ in length, so a loop over bytes often ends with a branch misprediction, which
+//! costs more than the conversion. So up to eight bytes are loaded into one word and converted
+//! without a loop.
 
 /// The digit 0 in all eight bytes.
 const ZEROS: u64 = 0x3030_3030_3030_3030;

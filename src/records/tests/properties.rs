@@ -149,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn an_error_file_has_the_same_rejections(body in body()) {
+    fn importing_an_error_file_gives_the_same_rejections(body in body()) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (sink, result) = read_with(&text[..], &manifest, &Limits::default(), 1);

@@ -125,7 +125,7 @@ fn the_sample_profiles_import() {
 }
 
 #[test]
-fn the_sample_error_file_matches() {
+fn the_error_file_has_the_rejected_record_unchanged() {
     let bad = PROFILES.replacen("+918876543211", "918876543211", 1);
     let (sink, result) =
         read_with(bad.as_bytes(), &parsed(PROFILE_MANIFEST), &Limits::default(), 1);

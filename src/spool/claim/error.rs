@@ -1,4 +1,4 @@
-//! [`ClaimError`]: why a claim failed, and the state that it leaves.
+//! [`ClaimError`]: the reason why a claim failed, and where its files are afterwards.
 
 use std::path::PathBuf;
 

@@ -50,11 +50,11 @@ pub struct Claim {
 pub enum ClaimStep {
     /// Rename a file into the spool, if it is the scanned one.
     Move(PairFile),
-    /// All files are in the spool: the row becomes `queued`.
+    /// Set the import's row to `queued`, as all files are in the spool.
     Queue,
     /// Rename a file back into incoming, if it was moved.
     MoveBack(PairFile),
-    /// Nothing is in the spool: delete the row.
+    /// Delete the import's row, as nothing is in the spool.
     Drop,
 }
 

@@ -1,8 +1,8 @@
-//! [`EmptyIncoming`]: remembers an empty incoming, so that one stat(2) shows whether it is still
-//! empty.
+//! [`EmptyIncoming`]: the identity and the ctime of an incoming folder that was empty. If stat(2)
+//! returns the same ctime later, the folder is still empty.
 //!
-//! Invariant: every new name changes the folder's ctime, which nobody can set. An `EmptyIncoming`
-//! is only created if a later change is certain to have another ctime.
+//! Invariant: a new name changes the folder's ctime, and no process can set a ctime. An
+//! `EmptyIncoming` is created only if every later change is certain to have another ctime.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

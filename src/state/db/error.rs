@@ -47,7 +47,7 @@ pub enum Error {
     },
     #[error("the state database {} cannot be opened for writing", path.display())]
     ReadOnly { path: PathBuf },
-    #[error("the state database refused a statement")]
+    #[error("SQLite error in the state database")]
     Sql(#[from] rusqlite::Error),
     /// A JSON column holds something that its type can't be read from.
     #[error("the state database holds a value that this program doesn't understand")]

@@ -75,7 +75,7 @@ fn a_late_attempt_is_recorded_without_effect() {
 }
 
 #[test]
-fn pending_deliveries_beyond_the_limit_become_due() {
+fn deliveries_scheduled_too_late_become_due() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let failed = Attempt { at: at(9), took_ms: 1, outcome: "503".into() };

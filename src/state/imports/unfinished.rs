@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_unfinished_imports_and_those_without_news() {
+    fn lists_unfinished_imports_without_recent_milestones() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();

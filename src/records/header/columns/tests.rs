@@ -126,7 +126,7 @@ fn preferences_are_booleans_under_one_spelling() {
 }
 
 #[test]
-fn a_failure_description_is_ignored() {
+fn a_failure_description_column_is_ignored() {
     let found = columns("profile", "identity,a,failure description", "").unwrap();
     assert_eq!(found.properties.len(), 1);
     assert_eq!(found.header.len(), 3);
