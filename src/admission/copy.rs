@@ -175,23 +175,24 @@ impl AccountComparison {
     }
 }
 
-/// Compares the valid keys of one account. Revocations precede additions, because an added key can
-/// have the name of a revoked one.
-fn key_changes(mut approved: Vec<ApprovedKey>, mut copied: Vec<KeyRow>) -> Vec<CopyChange> {
-    copied.retain(|copy| {
-        let same = approved.iter().position(|key| is_same(key, copy));
-        same.map(|index| approved.remove(index)).is_none()
-    });
-    let mut changes = Vec::new();
-    for copy in copied {
+/// Compares the valid keys of one account. Revocations come first: an added key can have the name
+/// of a revoked one, and a revocation applies to every row with the key's fingerprint.
+fn key_changes(approved: Vec<ApprovedKey>, copied: Vec<KeyRow>) -> Vec<CopyChange> {
+    let (correct, wrong): (Vec<_>, Vec<_>) =
+        copied.into_iter().partition(|copy| approved.iter().any(|key| is_same(key, copy)));
+    let mut missing = approved;
+    missing.retain(|key| !correct.iter().any(|copy| is_same(key, copy)));
+    let (mut changes, mut replaced) = (Vec::new(), Vec::new());
+    for copy in wrong {
         let is_replaced =
             |key: &ApprovedKey| (&key.fingerprint, &key.name) == (&copy.fingerprint, &copy.name);
-        changes.push(match approved.iter().position(is_replaced) {
-            Some(index) => CopyChange::ReplaceKey(copy, approved.remove(index)),
-            None => CopyChange::RevokeKey(copy),
-        });
+        match missing.iter().position(is_replaced) {
+            Some(index) => replaced.push(CopyChange::ReplaceKey(copy, missing.remove(index))),
+            None => changes.push(CopyChange::RevokeKey(copy)),
+        }
     }
-    changes.extend(approved.into_iter().map(CopyChange::AddKey));
+    changes.extend(replaced);
+    changes.extend(missing.into_iter().map(CopyChange::AddKey));
     changes
 }
 

@@ -109,6 +109,10 @@ fn differences_of_the_copy_are_fixed_and_reported() {
             "UPDATE key SET from_hosts = '10.0.0.0/8'",
             "acme changed, because root has not approved it in this form",
         ),
+        (
+            "UPDATE key SET expires_at = 5 WHERE revoked_at IS NULL",
+            "acme changed, because root has not approved it in this form",
+        ),
         ("UPDATE key SET name = 'x' WHERE revoked_at IS NULL", "key \"x\" SHA256:"),
         ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, because it was missing"),
         ("DELETE FROM key", "added, because it was missing"),

@@ -149,17 +149,27 @@ impl TempFile {
     /// Returns whether the file was renamed.
     pub fn publish_new(self, to: &Path) -> Result<bool, IoError> {
         sync(&self.path)?;
-        match renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-            Err(Errno::EEXIST) => return Ok(false),
-            // This file system has no RENAME_NOREPLACE. Between the check and the rename nothing
-            // else is expected to create the file.
-            Err(Errno::EINVAL) if to.symlink_metadata().is_err() => {
-                fs::rename(&self.path, to).map_err(IoError::of("rename to", to))?;
-            }
-            renamed => renamed.map_err(IoError::of("rename to", to))?,
-        }
+        let renamed = renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
+        let renamed = match renamed {
+            Err(Errno::EINVAL) => self.link_or_rename(to), // the file system can't do it
+            renamed => renamed.map_err(io::Error::from),
+        };
+        let is_new = match renamed {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            renamed => renamed.map(|()| true).map_err(IoError::of("rename to", to))?,
+        };
         sync_parent(to)?;
-        Ok(true)
+        Ok(is_new)
+    }
+
+    /// Gives the file the name `to` unless a file of that name exists. A file system without hard
+    /// links, such as vfat, can't do both in one step.
+    fn link_or_rename(&self, to: &Path) -> io::Result<()> {
+        match fs::hard_link(&self.path, to) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(_) if to.symlink_metadata().is_err() => fs::rename(&self.path, to),
+            linked => linked, // dropping `self` removes the other name
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
@@ -42,7 +43,7 @@ impl LockFile {
     /// Waits until no other process has the lock, and locks the file.
     pub fn lock(self) -> Result<FileLock, IoError> {
         self.file.lock().map_err(IoError::of("lock", &self.path))?;
-        Ok(FileLock { file: self.file })
+        Ok(FileLock { file: self.file, is_shared: AtomicBool::new(false) })
     }
 
     /// Locks the file. `None` if another process still has the lock after `patience`.
@@ -50,7 +51,12 @@ impl LockFile {
         let begun = Instant::now();
         loop {
             match self.file.try_lock() {
-                Ok(()) => return Ok(Some(FileLock { file: self.file })),
+                Ok(()) => {
+                    return Ok(Some(FileLock {
+                        file: self.file,
+                        is_shared: AtomicBool::new(false),
+                    }));
+                }
                 Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
                     std::thread::sleep(PAUSE);
                 }
@@ -63,17 +69,20 @@ impl LockFile {
     }
 }
 
-/// An exclusive lock on a file, released when it is dropped.
+/// An exclusive lock on a file, released when it is dropped. A shared one lasts until the child
+/// processes with its duplicates have ended, too.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
     file: File,
+    is_shared: AtomicBool,
 }
 
 impl FileLock {
-    /// Returns a duplicate of the handle as the standard input of a child process. If this process
-    /// is killed, the lock lasts until the child ends.
+    /// Returns a duplicate of the handle as the standard input of a child process. The lock then
+    /// lasts until the child ends, even if this process ends before it.
     pub fn share(&self) -> io::Result<Stdio> {
+        self.is_shared.store(true, Ordering::Relaxed);
         Ok(self.file.try_clone()?.into())
     }
 }
@@ -82,7 +91,9 @@ impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing the file is not enough: a child process that was just forked has a duplicate
         // until its exec. If this fails, the lock ends with the last duplicate.
-        let _ = self.file.unlock();
+        if !self.is_shared.load(Ordering::Relaxed) {
+            let _ = self.file.unlock();
+        }
     }
 }
 

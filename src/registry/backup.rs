@@ -50,8 +50,8 @@ fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()
     Ok(())
 }
 
-/// Returns the found of the registry in the database `backup`, or of its state database if it
-/// holds no registry.
+/// Returns the accounts and keys of the registry in the database `backup`, or of its state
+/// database if it holds no registry.
 pub fn read(backup: &Connection) -> Result<AccountsAndKeys> {
     let count: i64 = backup.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
@@ -64,7 +64,7 @@ pub fn read(backup: &Connection) -> Result<AccountsAndKeys> {
     }
 }
 
-/// Returns the found of a state database of any schema.
+/// Returns the accounts and keys of a state database of any schema.
 pub fn read_state(database: &Connection) -> Result<AccountsAndKeys> {
     read_tables(database, "account", "key", "created_at")
 }

@@ -148,7 +148,9 @@ fn create_temporary(admin: &Path) -> Result<TempFile> {
         let path = entry.map_err(IoError::of("list", admin))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let creator = name.strip_prefix("registry.db.").and_then(|rest| rest.split_once(".new"));
-        let has_ended = |pid: &str| pid == own || !Path::new("/proc").join(pid).exists();
+        let has_ended = |pid: &str| {
+            pid == own || (pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists())
+        };
         if creator.is_some_and(|(pid, _)| has_ended(pid)) {
             remove_file(&path)?;
         }

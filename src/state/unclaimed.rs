@@ -26,7 +26,8 @@ pub fn record_report(
 ) -> Result<()> {
     let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
     tx.change(
-        "INSERT OR REPLACE INTO unclaimed VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR REPLACE INTO unclaimed (account, name, inode, changed_at, told_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
         params![account.as_str(), file.name, inode, millis(file.changed), millis(at)],
     )?;
     Ok(())

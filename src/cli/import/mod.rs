@@ -119,7 +119,8 @@ fn parse_state(word: &str) -> Result<ImportState, String> {
 }
 
 fn parse_type(word: &str) -> Result<DataType, String> {
-    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| "must be event or profile".into())
+    serde_json::from_value(serde_json::Value::from(word))
+        .map_err(|_| "must be event or profile".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.

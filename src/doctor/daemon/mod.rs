@@ -142,7 +142,10 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
     };
     let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
     let wrong = [
-        (left != [Ok(0), Ok(0), Ok(0)], "the daemon has capabilities, but only its opener process may have any"),
+        (
+            left != [Ok(0), Ok(0), Ok(0)],
+            "the daemon has capabilities, but only its opener process may have any",
+        ),
         (
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
             "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",

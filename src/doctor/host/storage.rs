@@ -235,7 +235,11 @@ mod tests {
         let held = of(Disk { free: 400_000_000, ..disk() }).unwrap();
         assert_eq!((held.level, held.log.as_deref()), (Level::Fail, Some("the queue is held")));
         let small = of(Disk { free: 4_000_000_000, size: 8_000_000_000, ..disk() }).unwrap();
-        assert!(small.message.contains("less than the maximum size of a data file"), "{}", small.message);
+        assert!(
+            small.message.contains("less than the maximum size of a data file"),
+            "{}",
+            small.message
+        );
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
-            // `each_row` runs with the rights of the database's owner; the export is the caller's.
+            // `for_each_row` runs with the rights of the database's owner; the export is the caller's.
             let own = Owner::of_process().assume().map_err(IoError::of("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create_private_file(&path)?));
             drop(own);
@@ -156,7 +156,7 @@ impl TableFiles {
     }
 }
 
-/// Lists and syncs every file below `root`, sorted by path.
+/// Lists every file below `root`, sorted by path, and syncs the folders.
 fn list(root: &Path) -> Result<Vec<ListedFile>, IoError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
