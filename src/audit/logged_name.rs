@@ -34,8 +34,8 @@ impl LoggedName {
 
     /// Returns whether the path is certainly outside incoming, where an account cannot write.
     pub fn is_outside_incoming(path: LoggedPath<'_>) -> bool {
-        let accounts_activity = resolved(path.text.starts_with('/'), path.text);
-        !path.cut && accounts_activity.first() != Some(&INCOMING)
+        let components = resolved(path.text.starts_with('/'), path.text);
+        !path.cut && components.first() != Some(&INCOMING)
     }
 
     /// Returns whether this may be the name `whole`.
@@ -50,15 +50,15 @@ impl LoggedName {
 
 /// Splits `path` into components from the chroot's root. A relative path starts in incoming.
 fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
-    let mut accounts_activity = if is_absolute { Vec::new() } else { vec![INCOMING] };
-    for activity in path.split('/') {
-        match activity {
+    let mut components = if is_absolute { Vec::new() } else { vec![INCOMING] };
+    for component in path.split('/') {
+        match component {
             "" | "." => {}
-            ".." => drop(accounts_activity.pop()),
-            activity => accounts_activity.push(activity),
+            ".." => drop(components.pop()),
+            component => components.push(component),
         }
     }
-    accounts_activity
+    components
 }
 
 /// Encodes `name` as sftp-server's log does.

@@ -166,7 +166,7 @@ impl UploadOutcomes {
         let was_open =
             |outcome: &&UploadOutcome| matches!(outcome.end, WriteEnd::Closed | WriteEnd::Forced);
         let outcome = self.known.get(name).filter(was_open);
-        !name.cut && outcome.is_some_and(|outcome| self.is_complete_since(outcome))
+        !name.cut && outcome.is_some_and(|outcome| self.log_is_complete_since(outcome))
     }
 
     /// Returns every name whose outcome is older than `before`.
@@ -233,8 +233,8 @@ impl UploadOutcomes {
         let was_open = known.is_some_and(|outcome| outcome.end == WriteEnd::Open);
         let (read, written) = moved.unzip();
         // If the log has the file's opening, a handle that wrote nothing is one that only reads.
-        let line = known.is_some_and(|outcome| self.is_complete_since(outcome));
-        let may_have_written = forced && !line && read == Some(0);
+        let has_opening = known.is_some_and(|outcome| self.log_is_complete_since(outcome));
+        let may_have_written = forced && !has_opening && read == Some(0);
         if written == Some(0) && !was_open && !may_have_written {
             return;
         }
@@ -301,7 +301,7 @@ impl UploadOutcomes {
     /// Returns what is known about the file `name`, last changed at `ctime`.
     pub fn upload_state(&self, name: &LoggedName, ctime: Timestamp) -> UploadState {
         let Some(outcome) = self.known.get(name) else { return UploadState::default() };
-        let is_known = self.is_complete_since(outcome) && outcome.end != WriteEnd::Unknown;
+        let is_known = self.log_is_complete_since(outcome) && outcome.end != WriteEnd::Unknown;
         let is_closed = is_known && outcome.end == WriteEnd::Closed;
         let sessions = match outcome.end {
             WriteEnd::Forced => WriterState::Cut,
@@ -326,14 +326,15 @@ impl UploadOutcomes {
     /// spells it, and `ctime` its last change.
     pub fn doubt(&self, whole: &str, ctime: Timestamp) -> Option<Doubt> {
         let Some(outcome) = self.worst_match(whole, false) else {
-            let line = self.complete_since.is_some_and(|since| since <= ctime);
-            return (!line).then_some(Doubt::Unknown);
+            let is_logged = self.complete_since.is_some_and(|since| since <= ctime);
+            return (!is_logged).then_some(Doubt::Unknown);
         };
         if outcome.end >= WriteEnd::Open {
             return Some(Doubt::CutOff(outcome));
         }
         let lasts = outcome.known_at.checked_add(SLACK).is_ok_and(|until| until >= ctime);
-        let holds = outcome.end == WriteEnd::Closed && (self.is_complete_since(&outcome) || lasts);
+        let holds =
+            outcome.end == WriteEnd::Closed && (self.log_is_complete_since(&outcome) || lasts);
         (!holds).then_some(Doubt::Unknown)
     }
 
@@ -375,12 +376,12 @@ impl UploadOutcomes {
     }
 
     /// Returns whether the log has been complete since the outcome.
-    fn is_complete_since(&self, outcome: &UploadOutcome) -> bool {
+    fn log_is_complete_since(&self, outcome: &UploadOutcome) -> bool {
         self.complete_since.is_some_and(|since| since <= outcome.known_at)
     }
 
     fn with_touch(&self, mut outcome: UploadOutcome, by: RequestOrigin<'_>) -> UploadOutcome {
-        if !self.is_complete_since(&outcome) {
+        if !self.log_is_complete_since(&outcome) {
             outcome.end = outcome.end.max(WriteEnd::Unknown);
         }
         outcome.known_at = by.at;

@@ -236,7 +236,7 @@ fn refused_request_changes_no_outcome() {
         assert_eq!(upload(&tracker, "e.csv"), known, "{refused:?}");
     }
     // Requests that may have succeeded make it worse.
-    for with_unknown_writers in [
+    for request in [
         ["posix-rename old \"g.csv\" new \"e.csv\"", DENIED],
         ["remove name \"e.csv\"", DENIED],
         [OPEN, DENIED],
@@ -244,7 +244,7 @@ fn refused_request_changes_no_outcome() {
     ] {
         let mut tracker = tracker();
         before(&mut tracker);
-        of_process(&mut tracker, 8, &[SESSION, with_unknown_writers[0], with_unknown_writers[1]]);
+        of_process(&mut tracker, 8, &[SESSION, request[0], request[1]]);
         assert_eq!(
             upload(&tracker, "e.csv").sessions,
             WriterState::Unknown,

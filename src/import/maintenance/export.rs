@@ -136,7 +136,8 @@ impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = self.folder.join(format!("{table}.jsonl"));
         if !self.files.contains_key(table) {
-            // `for_each_row` runs with the rights of the database's owner; the export is the caller's.
+            // `for_each_row` runs with the rights of the database's owner, but the export belongs to
+            // the caller.
             let own = Owner::of_process().assume().map_err(IoError::of("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create_private_file(&path)?));
             drop(own);

@@ -34,7 +34,7 @@ use crate::state::{self, State, activity, keys, uploads};
 /// few enough that a flood of lines from one account doesn't delay another's claim for long.
 const MAX_LINES: usize = 10_000;
 
-/// A fact whose file no longer exists is removed at this age.
+/// An outcome whose file no longer exists is removed at this age.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Called when a session that changed files of an account has ended.
@@ -57,7 +57,7 @@ impl fmt::Debug for UploadAudit {
 }
 
 impl UploadAudit {
-    /// Binds the socket and loads the stored facts. A socket that can't be bound is logged; uploads
+    /// Binds the socket and loads the stored upload outcomes. A socket that can't be bound is logged; uploads
     /// are then not audited, but still imported.
     pub fn start(context: &Context, on_session_end: OnSessionEnd) -> state::Result<Self> {
         let socket = LogSocket::bind(&context.layout).inspect_err(|error| {
@@ -66,8 +66,8 @@ impl UploadAudit {
         let accounts = &context.config.accounts;
         let mut tracker = SessionTracker::new(accounts.first_uid..=accounts.last_uid);
         context.state.read(|tx| {
-            for (account, name, fact) in uploads::list(tx)? {
-                tracker.outcomes_mut(&account).load(name, fact);
+            for (account, name, outcome) in uploads::list(tx)? {
+                tracker.outcomes_mut(&account).load(name, outcome);
             }
             for key in keys::list(tx, None, true)? {
                 if let (Some(at), Some(from)) = (key.last_used_at, key.last_used_from) {
@@ -173,9 +173,9 @@ impl UploadAudit {
     /// Returns what the log shows about a file in incoming.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
-        let facts = tracker.outcomes(account);
-        facts
-            .map(|facts| facts.upload_state(&LoggedName::of(&file.name), file.ctime))
+        let outcomes = tracker.outcomes(account);
+        outcomes
+            .map(|outcomes| outcomes.upload_state(&LoggedName::of(&file.name), file.ctime))
             .unwrap_or_default()
     }
 
@@ -184,17 +184,18 @@ impl UploadAudit {
         let Some(socket) = &self.socket else { return Vec::new() };
         self.catch_up(account);
         let mut tracker = self.tracker();
-        let facts = tracker.outcomes_mut(account);
-        if facts.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
+        let outcomes = tracker.outcomes_mut(account);
+        if outcomes.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
             return Vec::new(); // the account's uploads are not audited
         }
-        let doubt =
-            |entry: &spool::DirEntry| facts.doubt(&LoggedName::of(&entry.name).text, entry.ctime);
+        let doubt = |entry: &spool::DirEntry| {
+            outcomes.doubt(&LoggedName::of(&entry.name).text, entry.ctime)
+        };
         let data = take.data.as_ref().ok().map(|data| (data.name.as_str(), doubt(data)));
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
 
-    /// Removes the facts about files that were claimed from `at` on.
+    /// Removes the outcomes of files that were claimed from `at` on.
     pub(super) fn forget_claimed<'n>(
         &self,
         account: &AccountId,
@@ -232,7 +233,7 @@ impl UploadAudit {
         Ok(more)
     }
 
-    /// Removes facts about files that no longer exist.
+    /// Removes the outcomes of files that no longer exist.
     pub fn forget_missing_files(&self, layout: &Layout, now: Timestamp) {
         let Ok(before) = now.checked_sub(FORGOTTEN_AFTER) else { return };
         let accounts = self.tracker().accounts_with_outcomes_before(before);

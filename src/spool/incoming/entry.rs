@@ -1,6 +1,6 @@
 //! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. Pure.
 //!
-//! Invariant: an `DirEntry` has a usable name. Its other fields are hints: a claim reads them again
+//! Invariant: a `DirEntry` has a usable name. Its other fields are hints: a claim reads them again
 //! from the open file.
 
 use jiff::Timestamp;

@@ -163,3 +163,15 @@ fn every_excluded_mutant_has_a_reason() {
         assert!(pair[1].starts_with('#') || is_reason(pair[0]), "{} has no reason", pair[1]);
     }
 }
+
+/// scripts/mutants stops at a file that is not there, but it runs rarely.
+#[test]
+fn files_for_mutants_exist() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(repository.join("scripts/mutants")).unwrap();
+    let (_, list) = text.split_once("\nFILES=(\n").unwrap();
+    let (list, _) = list.split_once("\n)").unwrap();
+    for file in list.lines().map(str::trim) {
+        assert!(repository.join(file).is_file(), "{file} is not there: correct scripts/mutants");
+    }
+}

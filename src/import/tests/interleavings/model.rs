@@ -52,7 +52,7 @@ pub enum Move {
     Next,
     Tick,
     Settle,
-    /// The daemon is killed, after or before its facts about uploads were stored.
+    /// The daemon is killed, after or before its upload outcomes were stored.
     Crash {
         stored: bool,
     },
@@ -97,7 +97,7 @@ struct Answer {
 
 #[derive(Clone, Debug)]
 struct Daemon {
-    ledger: SessionTracker,
+    tracker: SessionTracker,
     order: ArrivalOrder,
     plan: Vec<PlannedClaim>,
     /// The claim under way: its import, its next step, and when it began.
@@ -267,10 +267,10 @@ impl World {
             (at, logged, session, handle).hash(hasher);
         }
         let Some(daemon) = &self.daemon else { return };
-        let facts = daemon.ledger.outcomes(&account());
-        facts.and_then(|facts| facts.complete_since()).hash(hasher);
+        let outcomes = daemon.tracker.outcomes(&account());
+        outcomes.and_then(|outcomes| outcomes.complete_since()).hash(hasher);
         for name in NAMES {
-            facts.and_then(|facts| facts.get(&LoggedName::of(name))).hash(hasher);
+            outcomes.and_then(|outcomes| outcomes.get(&LoggedName::of(name))).hash(hasher);
             daemon.order.get(name).hash(hasher);
         }
         self.known_sessions().hash(hasher);
@@ -280,10 +280,10 @@ impl World {
         daemon.claiming.hash(hasher);
     }
 
-    /// Returns for each connection whether the ledger knows its session from the begin.
+    /// Returns for each connection whether the tracker knows its session from the begin.
     fn known_sessions(&self) -> Vec<bool> {
         let Some(daemon) = &self.daemon else { return Vec::new() };
-        let known = |c: &Connection| daemon.ledger.has_session_start(UID, c.session);
+        let known = |c: &Connection| daemon.tracker.has_session_start(UID, c.session);
         self.connections.iter().map(known).collect()
     }
 

@@ -15,8 +15,7 @@ use crate::spool::opener::Access;
 const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
 
 /// Runs as in the service: not root, owner of incoming and spool. Uploads belong to another user,
-/// with mode
-/// 0600.
+/// with mode 0600.
 #[test]
 fn the_daemon_claims_and_reads_without_a_capability() {
     if let Some(root) = std::env::var_os(RERUN) {

@@ -102,7 +102,7 @@ impl World {
         let pid = i32::try_from(n).unwrap() + self.connections[n].session + 1;
         let bytes = format!("<38>Nov 25 18:12:24 internal-sftp[{pid}]: {message}").into_bytes();
         if let Some(daemon) = &mut self.daemon {
-            daemon.ledger.process(LogLine { uid: UID, pid, at, bytes });
+            daemon.tracker.process(LogLine { uid: UID, pid, at, bytes });
         }
     }
 }

@@ -20,7 +20,7 @@ impl World {
 
     pub(super) fn crash(&mut self, stored: bool) {
         let Some(daemon) = self.daemon.take() else { return };
-        let facts = daemon.ledger.outcomes(&account()).filter(|_| stored);
+        let facts = daemon.tracker.outcomes(&account()).filter(|_| stored);
         self.stored = NAMES
             .iter()
             .filter_map(|name| Some((name.to_string(), facts?.get(&LoggedName::of(name))?.clone())))
@@ -53,7 +53,7 @@ impl World {
         }
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let upload = |entry: &DirEntry| {
-            let facts = daemon.ledger.outcomes(&account());
+            let facts = daemon.tracker.outcomes(&account());
             let upload =
                 facts.map(|facts| facts.upload_state(&LoggedName::of(&entry.name), entry.ctime));
             upload.unwrap_or_else(UploadState::default)
@@ -198,7 +198,7 @@ impl World {
         daemon.order.remove(&claim.manifest.name);
         for file in claim.data.iter().chain([&claim.manifest]) {
             daemon
-                .ledger
+                .tracker
                 .outcomes_mut(&account())
                 .remove_claimed(&LoggedName::of(&file.name), began);
         }
