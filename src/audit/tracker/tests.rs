@@ -248,9 +248,9 @@ fn refused_request_changes_no_outcome() {
         assert_eq!(
             upload(&tracker, "e.csv").sessions,
             WriterState::Unknown,
-            "{with_unknown_writers:?}"
+            "{request:?}"
         );
-        assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None, "{with_unknown_writers:?}");
+        assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None, "{request:?}");
     }
 }
 

@@ -5,25 +5,25 @@ use super::*;
 
 impl World {
     pub(super) fn restart(&mut self) {
-        let mut ledger = SessionTracker::new(UID..=UID);
-        ledger.set_accounts([(UID, account())].into_iter());
+        let mut tracker = SessionTracker::new(UID..=UID);
+        tracker.set_accounts([(UID, account())].into_iter());
         let since = self.moment();
-        let facts = ledger.outcomes_mut(&account());
+        let outcomes = tracker.outcomes_mut(&account());
         for (name, fact) in self.stored.drain(..) {
             let fact = UploadOutcome { writers: Default::default(), replaced_at: None, ..fact };
-            facts.load(LoggedName::of(&name), fact);
+            outcomes.load(LoggedName::of(&name), fact);
         }
-        facts.set_complete_since(since);
+        outcomes.set_complete_since(since);
         self.daemon =
-            Some(Daemon { ledger, order: ArrivalOrder::new(), plan: Vec::new(), claiming: None });
+            Some(Daemon { tracker, order: ArrivalOrder::new(), plan: Vec::new(), claiming: None });
     }
 
     pub(super) fn crash(&mut self, stored: bool) {
         let Some(daemon) = self.daemon.take() else { return };
-        let facts = daemon.tracker.outcomes(&account()).filter(|_| stored);
+        let outcomes = daemon.tracker.outcomes(&account()).filter(|_| stored);
         self.stored = NAMES
             .iter()
-            .filter_map(|name| Some((name.to_string(), facts?.get(&LoggedName::of(name))?.clone())))
+            .filter_map(|name| Some((name.to_string(), outcomes?.get(&LoggedName::of(name))?.clone())))
             .collect();
     }
 
@@ -53,9 +53,9 @@ impl World {
         }
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let upload = |entry: &DirEntry| {
-            let facts = daemon.tracker.outcomes(&account());
+            let outcomes = daemon.tracker.outcomes(&account());
             let upload =
-                facts.map(|facts| facts.upload_state(&LoggedName::of(&entry.name), entry.ctime));
+                outcomes.map(|outcomes| outcomes.upload_state(&LoggedName::of(&entry.name), entry.ctime));
             upload.unwrap_or_else(UploadState::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
