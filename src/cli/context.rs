@@ -44,7 +44,7 @@ impl CliError {
 
     #[must_use]
     pub fn hint_if(self, hint: Option<impl fmt::Display>) -> Self {
-        Self { hint: hint.map(|hint| hint.to_string()), ..self }
+        Self { hint: hint.map(|hint| hint.to_string()).or(self.hint), ..self }
     }
 
     /// Prepends `message`, whose cause is this failure.

@@ -3,7 +3,6 @@
 //! `check --json`, `ingest --json`, `results/<stem>.result.json` and a milestone's `data` all
 //! contain this object. Invariant of a finished report: read = accepted + rejected.
 
-#[forbid(unsafe_code)]
 mod tally;
 
 use std::fmt;

@@ -245,11 +245,7 @@ fn refused_request_changes_no_outcome() {
         let mut tracker = tracker();
         before(&mut tracker);
         of_process(&mut tracker, 8, &[SESSION, request[0], request[1]]);
-        assert_eq!(
-            upload(&tracker, "e.csv").sessions,
-            WriterState::Unknown,
-            "{request:?}"
-        );
+        assert_eq!(upload(&tracker, "e.csv").sessions, WriterState::Unknown, "{request:?}");
         assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None, "{request:?}");
     }
 }

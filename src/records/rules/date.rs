@@ -9,7 +9,7 @@ use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
 pub static DATE: Rule = Rule::new(
     "DATE value expected",
-    "Write a date in the column's format; name the format in the manifest: dd/MM/yyyy.",
+    "Write a date in the column's format; name it in the manifest, such as dd/MM/yyyy.",
 )
 .with_help(hint);
 

@@ -11,25 +11,22 @@ pub static FIELD_COUNT: Rule = Rule::new(
 })
 .with_help(count_hint);
 
-pub static FIELD_TOO_LONG: Rule = Rule::new(
-    "Field is too long",
-    "Shorten the cell, or close the quote before it that is never closed.",
-)
-.with_help(|case| {
-    Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes()).into())
-});
+pub static FIELD_TOO_LONG: Rule =
+    Rule::new("Field is too long", "Shorten the cell, or close a quote before it, if one is open.")
+        .with_help(|case| {
+            Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes()).into())
+        });
 
-pub static RECORD_TOO_LONG: Rule = Rule::new(
-    "Record is too long",
-    "Shorten the record, or close the quote in it that is never closed.",
-)
-.with_help(|case| {
-    let max = case.limits.max_record.bytes();
-    let bytes = case.bytes;
-    let text =
-        format!("it has {bytes} bytes, at most {max} are allowed, its fields are left out here");
-    Some(text.into())
-});
+pub static RECORD_TOO_LONG: Rule =
+    Rule::new("Record is too long", "Shorten the record, or close a quote in it, if one is open.")
+        .with_help(|case| {
+            let max = case.limits.max_record.bytes();
+            let bytes = case.bytes;
+            let text = format!(
+                "it has {bytes} bytes, at most {max} are allowed, its fields are left out here"
+            );
+            Some(text.into())
+        });
 
 pub static INVALID_BYTES: Rule = Rule::new(
     "Invalid bytes for the encoding",

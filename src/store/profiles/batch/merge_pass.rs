@@ -1,7 +1,7 @@
 //! A merge pass: merges the records of a window into the profile table, in one pass over it.
 //!
 //! This thread uses the database. Other threads merge, one sorts records into runs
-//! ([`runs`]), and one sorts the ids that moved in the order of their table.
+//! ([`runs`]), and one sorts the new and moved ids in the order of their table.
 //!
 //! A chunk of profiles is read, merged by one of the merging threads in turn, and stored in the
 //! same order. Several chunks are read ahead of the one that is stored. A run that may have
@@ -101,7 +101,7 @@ impl ProfileChunk {
 }
 
 impl MergePass {
-    /// Merges the records of `partitions` into the table and stores the ids that moved.
+    /// Merges the records of `partitions` into the table and stores the new and moved ids.
     pub fn run(
         self,
         partitions: Vec<Spill>,
@@ -135,12 +135,12 @@ fn spawn<'scope>(
     spawned.map(drop).map_err(|source| Error::Thread { source })
 }
 
-/// Sends the ids that moved, in the order of their table, until the receiver is dropped.
+/// Sends the new and moved ids, in the order of their table, until the receiver is dropped.
 fn send_ids(ids: &IdIndex, resolver: &Resolver, out: &Sender<IdRows>) {
     for kind in KINDS_BY_NAME {
         let sent = ids.for_each_group_in_key_order(
             kind,
-            |number| resolver.has_moved(number),
+            |number| resolver.has_changed(number),
             ID_GROUP,
             |some| {
                 let profiles = resolver.profiles(some.iter().map(|&(number, _)| number));

@@ -12,7 +12,7 @@ pub const UNKNOWN: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct Resolver {
     profiles_by_id: Vec<i64>,
-    has_moved: Vec<bool>,
+    has_changed: Vec<bool>,
     /// The greatest profile id assigned so far.
     pub last_profile: i64,
     /// How often a known id moved to another profile.
@@ -23,13 +23,18 @@ impl Resolver {
     /// `known` is the profile of each id before the first record, or [`UNKNOWN`]. New profiles get
     /// the ids after `last_profile`.
     pub fn new(known: Vec<i64>, last_profile: i64) -> Self {
-        Self { has_moved: vec![false; known.len()], profiles_by_id: known, last_profile, moves: 0 }
+        Self {
+            has_changed: vec![false; known.len()],
+            profiles_by_id: known,
+            last_profile,
+            moves: 0,
+        }
     }
 
     /// Grows to `ids` ids. The new ones belong to no profile yet.
     pub fn grow(&mut self, ids: usize) {
         self.profiles_by_id.resize(ids, UNKNOWN);
-        self.has_moved.resize(ids, false);
+        self.has_changed.resize(ids, false);
     }
 
     /// Returns the profile of a record with these `ids`, at least one, strongest first. All of them
@@ -44,7 +49,7 @@ impl Resolver {
         for id in ids() {
             let before = std::mem::replace(&mut self.profiles_by_id[id], profile);
             if before != profile {
-                self.has_moved[id] = true;
+                self.has_changed[id] = true;
                 self.moves += u64::from(before != UNKNOWN);
             }
         }
@@ -63,8 +68,8 @@ impl Resolver {
     }
 
     /// Whether a record changed the profile of this id.
-    pub fn has_moved(&self, id: u32) -> bool {
-        self.has_moved[id as usize]
+    pub fn has_changed(&self, id: u32) -> bool {
+        self.has_changed[id as usize]
     }
 }
 

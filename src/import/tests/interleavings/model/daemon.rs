@@ -23,7 +23,9 @@ impl World {
         let outcomes = daemon.tracker.outcomes(&account()).filter(|_| stored);
         self.stored = NAMES
             .iter()
-            .filter_map(|name| Some((name.to_string(), outcomes?.get(&LoggedName::of(name))?.clone())))
+            .filter_map(|name| {
+                Some((name.to_string(), outcomes?.get(&LoggedName::of(name))?.clone()))
+            })
             .collect();
     }
 
@@ -54,8 +56,8 @@ impl World {
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let upload = |entry: &DirEntry| {
             let outcomes = daemon.tracker.outcomes(&account());
-            let upload =
-                outcomes.map(|outcomes| outcomes.upload_state(&LoggedName::of(&entry.name), entry.ctime));
+            let upload = outcomes
+                .map(|outcomes| outcomes.upload_state(&LoggedName::of(&entry.name), entry.ctime));
             upload.unwrap_or_else(UploadState::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
