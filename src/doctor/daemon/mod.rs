@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(of("999", none, "1", "2").level, Level::Ok);
         assert_eq!(of("0", none, "1", "2").level, Level::Fail);
         assert_eq!(of("1000", none, "1", "2").level, Level::Fail);
-        assert!(of("999", two, "1", "2").message.contains("it has capabilities"));
+        assert!(of("999", two, "1", "2").message.contains("the daemon has capabilities"));
         assert!(of("999", none, "0", "2").message.contains("NoNewPrivs 0"));
         assert!(of("999", none, "1", "0").message.contains("Seccomp 0"));
         assert_eq!(with("", None).level, Level::Warn);
