@@ -41,6 +41,8 @@ const ALLOWED: &[(&str, &str)] = &[
     // The name of a metric, which dashboards know.
     ("docs/metrics.md", "look"),
     ("src/metrics/counters.rs", "look"),
+    // A column of the state database.
+    ("src/state/unclaimed.rs", "told"),
 ];
 
 /// Files that have these words for a reason.
