@@ -149,7 +149,7 @@ fn an_account_is_erased_under_its_running_import() {
     });
     assert!(!account.can_log_in());
 
-    // The daemon goes on, and nothing of the account comes back.
+    // The daemon still runs, and it restores nothing of the account.
     other.import_all(&Pair::events(&other.local(), "again", 3), 3);
     host.wait_until_quiet(Duration::from_secs(120));
     assert!(!host.state().join("data").join(&account.id).exists());

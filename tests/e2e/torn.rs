@@ -1,5 +1,5 @@
 //! Files of ours that are missing, torn or somebody else's: reported with the next step, nothing
-//! overwritten, logins go on or are refused, and all goes on when they are corrected.
+//! overwritten, logins work or are refused, and everything works again after the correction.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -93,7 +93,7 @@ pub fn continue_numbering_after(database: &Connection, n: i64) -> rusqlite::Resu
 }
 
 /// Locks the present database in the form of one file, so that no command writes to it when it is
-/// replaced, and reads what is kept of it. A damaged one can't be locked.
+/// replaced, and reads its last import number. A damaged one can't be locked.
 fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), BackupError> {
     if !database.exists() {
         return Ok((None, PreviousDatabase::default()));
@@ -123,7 +123,7 @@ fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), Backu
     }
 }
 
-/// Reads what is kept of `database`, which may have an older schema or be damaged.
+/// Reads the last import number of `database`, which may have an older schema or be damaged.
 fn read_previous(database: &Connection) -> PreviousDatabase {
     let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
     PreviousDatabase { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
