@@ -89,8 +89,10 @@ pub(super) fn decide(
 ) -> TakeOver {
     let mut take_over = TakeOver::default();
     if claims.unreadable > 0 {
-        take_over
-            .refuse(format!("{} rows", claims.unreadable), "they are neither accounts nor keys");
+        take_over.refuse(
+            format!("{} rows", claims.unreadable),
+            "these rows are neither accounts nor keys",
+        );
     }
     let mut uid_of: HashMap<AccountId, Option<u32>> =
         known.accounts.iter().map(|account| (account.id.clone(), account.uid)).collect();
@@ -102,7 +104,7 @@ pub(super) fn decide(
         match account.uid {
             Some(uid) if !uids.contains(&uid) => {
                 let why = format!(
-                    "its Unix user id {uid} is not from accounts.first-uid {} to accounts.last-uid {}",
+                    "the account's Unix user id {uid} is not from accounts.first-uid {} to accounts.last-uid {}",
                     uids.start(),
                     uids.end()
                 );
@@ -129,12 +131,10 @@ pub(super) fn decide(
         match revoked_at.get(&id) {
             Some(None) => {}
             Some(Some(at)) if key.revoked_at.is_none() => {
-                take_over.refuse(what, format!("it was revoked at {at}"));
+                take_over.refuse(what, format!("the key was revoked at {at}"));
             }
             Some(Some(_)) => {}
-            None if !is_valid_key(&key) => {
-                take_over.refuse(what, "it is not a key that can be added")
-            }
+            None if !is_valid_key(&key) => take_over.refuse(what, "the key cannot be added"),
             None if key.revoked_at.is_none() && !valid.insert(&key) => {
                 take_over.refuse(what, "the account has another valid key of that name");
             }

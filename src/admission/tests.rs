@@ -192,7 +192,7 @@ fn only_a_new_host_gets_an_empty_registry() {
 }
 
 #[test]
-fn decides_what_can_be_taken_over() {
+fn take_over_accepts_only_valid_accounts_and_keys() {
     let uids = 70_000..=70_009;
     let known = AccountsAndKeys {
         accounts: vec![account("acme", 70_000)],
@@ -221,7 +221,7 @@ fn decides_what_can_be_taken_over() {
         .map(|refused| format!("{}: {}", refused.what, refused.why))
         .collect();
     assert_eq!(refused.len(), 5, "{refused:?}");
-    assert!(refused[0].starts_with("account root: its Unix user id 0 is not from"));
+    assert!(refused[0].starts_with("account root: the account's Unix user id 0 is not from"));
     assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
 
     let empty = AccountsAndKeys::default();

@@ -96,8 +96,8 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     let KeyRow { account, name, algorithm, fingerprint, .. } = &added.key;
     let mut lines =
         vec![format!("key {name:?} added to account {account}: {algorithm} {fingerprint}")];
-    lines.extend(added.key.from.iter().map(|from| format!("it works from {from} only")));
-    lines.extend(added.key.expires_at.map(|at| format!("it stops working at {at}")));
+    lines.extend(added.key.from.iter().map(|from| format!("the key works from {from} only")));
+    lines.extend(added.key.expires_at.map(|at| format!("the key stops working at {at}")));
     lines.push(match added.account {
         AccountState::Suspended => format!(
             "the account is suspended; to let it log in: sftp-import account resume {account}"

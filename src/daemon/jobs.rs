@@ -104,7 +104,7 @@ mod tests {
     use super::guarded;
 
     #[test]
-    fn a_panic_is_a_result() {
+    fn a_panic_in_a_job_returns_an_error() {
         assert_eq!(guarded(|| 1), Some(1));
         assert_eq!(guarded(|| -> i32 { panic!("a test of what a panic does") }), None);
     }

@@ -56,9 +56,15 @@ pub(super) fn judge(facts: &RegistryFacts) -> Finding {
 fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError>>) -> Finding {
     let fix = "sftp-import provision";
     let changes = match differences {
-        None => return Finding::ok(CHECK, "it exists; the state database can't be compared"),
+        None => {
+            return Finding::ok(
+                CHECK,
+                "the registry exists; the state database can't be compared with it",
+            );
+        }
         Some(Err(error)) => {
-            let message = format!("it can't be compared with the state database: {}", chain(error));
+            let message =
+                format!("the registry can't be compared with the state database: {}", chain(error));
             return Finding::fail(CHECK, message).log("cannot be compared").fix(fix);
         }
         Some(Ok(changes)) => changes,
@@ -81,7 +87,7 @@ fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError
                 changes.len()
             ),
         ),
-        (None, None) => return Finding::ok(CHECK, "the state database matches it"),
+        (None, None) => return Finding::ok(CHECK, "the state database matches the registry"),
     };
     finding.log("state database: ").fix(fix)
 }

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_uploaded_manifest_still_names_its_contact() {
+    fn reads_the_contact_of_an_incomplete_manifest() {
         let text = br#"{"type" : "Event","fileName":"e.csv", "clientEmail":"a@b.example", "colu"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
@@ -155,7 +155,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_addresses_are_addresses(
+        fn the_fast_address_check_accepts_only_valid_addresses(
             text in "[a-z0-9.+_ -]{0,6}@?[a-zA-Z0-9.@é-]{0,8}|[a-z]{62,66}@[a-z]{61,65}|[a-z]@[a-z.]{250,256}",
         ) {
             proptest::prop_assert!(!is_plain_address(text.as_bytes()) || is_any_address(&text));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_no_name_around_it() {
+    fn accepts_addresses_without_display_names_only() {
         for text in ["a@b.example", "a.b+c@b.example", "\"a b\"@b.example", "é@b.example"] {
             assert!(is_address(text), "{text:?}");
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_names_inside_the_folder() {
+    fn accepts_only_plain_file_names() {
         for name in ["e.csv", "a b.csv", "é.csv.gz", "a..b.csv"] {
             assert!(is_plain_name(name), "{name:?}");
         }

@@ -125,7 +125,7 @@ impl Composer {
         opened.and_then(|(file, len)| self.sizes.pack(name, file, len)).unwrap_or_else(|error| {
             let import = report.import.as_ref().map(ImportId::as_str);
             warn!(account, import, %error, "the error file can't be attached");
-            Enclosure::Named("it could not be attached".to_owned())
+            Enclosure::Named("the file could not be attached".to_owned())
         })
     }
 }

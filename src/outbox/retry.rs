@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_is_longer_than_the_longest() {
+    fn no_scheduled_wait_exceeds_the_longest_wait() {
         let longest = SCHEDULE.into_iter().chain([MAX_RETRY_AFTER]).max().unwrap();
         assert!(longest.mul_f64(1.0 + JITTER) <= LONGEST_WAIT);
     }

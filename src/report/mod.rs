@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_text_is_its_json() {
+    fn failure_text_is_serialized_as_its_text() {
         for text in FailureText::ALL {
             assert_eq!(serde_json::to_value(text).unwrap(), text.as_str());
         }

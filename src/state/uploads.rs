@@ -92,7 +92,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn facts_are_stored_until_their_account_is_removed() {
+    fn upload_outcomes_are_stored_until_account_removal() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();

@@ -248,7 +248,7 @@ fn uploads_during_a_stop_are_warned_of() {
 
 /// The daemon is killed before it has stored what it read from the log. The reports warn of it.
 #[test]
-fn a_kill_leaves_no_upload_without_a_word() {
+fn uploads_before_a_kill_are_warned_of() {
     let host = impatient();
     let account = host.account("e2e-audit-kill");
     for n in 0..5 {
@@ -267,7 +267,7 @@ fn a_kill_leaves_no_upload_without_a_word() {
 }
 
 #[test]
-fn sessions_go_on_while_the_daemon_does_not() {
+fn sessions_continue_without_the_daemon() {
     let host = Host::running();
     let account = host.account("e2e-audit-down");
     let batch = "ls\n".repeat(5) + &"put /etc/hostname h.txt\nrm h.txt\n".repeat(100);
@@ -299,7 +299,7 @@ fn sessions_go_on_while_the_daemon_does_not() {
 }
 
 #[test]
-fn a_flood_is_bounded_and_hides_nothing() {
+fn a_flood_of_log_lines_hides_no_upload() {
     let host = impatient();
     let account = host.account("e2e-audit-flood");
     let pair = Pair::events(&account.local(), "e", 20);
@@ -338,7 +338,7 @@ fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
 
 /// An account can't read, remove or forge another account's log lines, nor forge its own.
 #[test]
-fn the_socket_is_not_the_accounts_to_change() {
+fn an_account_cannot_change_the_log_socket() {
     let host = Host::running();
     let account = host.account("e2e-audit-dev");
     for command in ["rm /dev/log", "rename /dev/log /incoming/log", "put /etc/hostname /dev/x"] {

@@ -23,13 +23,13 @@ fn with_pair(id: &str, upload: impl FnOnce(&Account<'_>, &Pair)) {
 }
 
 #[test]
-fn openssh_sftp() {
+fn openssh_sftp_uploads_are_imported() {
     with_pair("e2e-client-sftp", |account, pair| account.upload(pair));
 }
 
 /// As on the product page: nothing but `put filename.csv`, `put file.manifest` in a session.
 #[test]
-fn openssh_sftp_leaves_the_answer_to_be_fetched() {
+fn openssh_sftp_can_download_the_report() {
     with_pair("e2e-client-fetch", |account, pair| {
         account.upload(pair);
         account.report(&pair.stem);
@@ -41,7 +41,7 @@ fn openssh_sftp_leaves_the_answer_to_be_fetched() {
 }
 
 #[test]
-fn openssh_scp() {
+fn openssh_scp_uploads_are_imported() {
     with_pair("e2e-client-scp", |account, pair| {
         for file in [&pair.data, &pair.manifest] {
             let mut args = account.options();

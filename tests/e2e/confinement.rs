@@ -11,7 +11,7 @@ use crate::support::unix::changing_users;
 
 /// Each request is refused by the server, and the session lives on.
 #[test]
-fn requests_that_are_refused() {
+fn forbidden_sftp_requests_are_refused() {
     let host = Host::new("");
     let account = host.account("e2e-confined");
     let file = account.local().join("f.csv");
@@ -61,7 +61,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// `/` is the chroot: what is seen there is the account's own.
 #[test]
-fn the_root_is_the_chroot() {
+fn an_account_sees_only_its_chroot() {
     let host = Host::new("");
     let (account, other) = (host.account("e2e-root"), host.account("e2e-root-other"));
     let secret = other.local().join("secret.csv");
@@ -148,7 +148,7 @@ fn other_users_reach_nothing_of_accounts() {
 
 /// No shell and no command, with a terminal or without: sshd runs its sftp server for every request.
 #[test]
-fn no_shell() {
+fn shells_and_commands_are_refused() {
     let host = Host::new("");
     let account = host.account("e2e-shell");
     for args in [&[][..], &["-tt"], &["-s"]] {
@@ -165,7 +165,7 @@ fn no_shell() {
 
 /// The password of an account is nothing one could know.
 #[test]
-fn no_password() {
+fn password_logins_are_refused() {
     let host = Host::new("");
     let account = host.account("e2e-password");
     let ran = account.ssh(&["-o", "PreferredAuthentications=password,keyboard-interactive"], &[]);
@@ -173,7 +173,7 @@ fn no_password() {
 }
 
 #[test]
-fn no_remote_forward_no_stdio_forward_no_tunnel() {
+fn remote_and_stdio_forwarding_and_tunnels_are_refused() {
     let host = Host::new("");
     let account = host.account("e2e-forward");
     let port = free_port();
@@ -190,7 +190,7 @@ fn no_remote_forward_no_stdio_forward_no_tunnel() {
 
 /// sshd refuses to forward an X11 display. The session goes on without it.
 #[test]
-fn no_x11_forward() {
+fn x11_forwarding_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-x11");
     let mut args = vec!["DISPLAY=127.0.0.1:99".to_owned(), "ssh".into()];
@@ -203,7 +203,7 @@ fn no_x11_forward() {
 
 /// The client listens, but what it would forward the server refuses: no byte comes through.
 #[test]
-fn no_local_forward() {
+fn local_forwarding_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-local-forward");
     let target = TcpListener::bind("127.0.0.1:0").unwrap();

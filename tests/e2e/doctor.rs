@@ -12,7 +12,7 @@ use crate::support::process::{run, until};
 use crate::support::unix::changing_users;
 
 #[test]
-fn a_whole_host_and_what_people_see() {
+fn a_host_without_faults_passes_every_check() {
     let host = Host::running();
     host.account("e2e-doctor-whole");
     let watched = || examine(&host).text("watches").starts_with("ok").then_some(());
@@ -32,7 +32,7 @@ fn a_whole_host_and_what_people_see() {
 }
 
 #[test]
-fn the_helper_as_sshd_sees_it() {
+fn helper_faults_have_the_message_of_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-helper");
     let program = host.root.join("lib/sftp-import-authorized-keys");
@@ -96,7 +96,7 @@ fn the_helper_as_sshd_sees_it() {
 }
 
 #[test]
-fn chroots_as_sshd_and_clients_see_them() {
+fn chroot_faults_have_the_message_of_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);
@@ -140,7 +140,7 @@ fn chroots_as_sshd_and_clients_see_them() {
 }
 
 #[test]
-fn unix_users_and_groups() {
+fn faults_of_unix_users_and_groups_are_reported() {
     let host = Host::running();
     let account = host.account("e2e-doctor-user");
     changing_users(|| run("gpasswd", &["-d", &account.id, "sftp-import-accounts"])).ok();
@@ -157,7 +157,7 @@ fn unix_users_and_groups() {
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     host.cli(&["account", "suspend", &account.id]).ok();
-    examine(&host).warned("account-keys", "it is suspended");
+    examine(&host).warned("account-keys", "the account is suspended");
     host.cli(&["account", "resume", &account.id]).ok();
     expect_content(&host);
     host.cli(&["account", "set", &account.id, "--any-recipient"]).ok();
@@ -167,7 +167,7 @@ fn unix_users_and_groups() {
 }
 
 #[test]
-fn sshds_configuration() {
+fn faults_of_the_sshd_configuration_are_reported() {
     let host = Host::running();
     let account = host.account("e2e-doctor-sshd");
     let (config, drop_in) = ("ssh/sshd_config", "ssh/50-sftp-import.conf");
@@ -223,7 +223,7 @@ fn sshds_configuration() {
 }
 
 #[test]
-fn databases_and_the_daemon() {
+fn faults_of_databases_and_daemon_are_reported() {
     let host = Host::running();
     let account = host.account("e2e-doctor-state");
     let change = |sql: &str| {
@@ -272,7 +272,7 @@ fn databases_and_the_daemon() {
     let logged = || (host.query(closed).len() == 2).then_some(());
     until("both sessions to be in the log", SOON, logged);
     change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");
-    examine(&host).failed("clock", "it has been turned back");
+    examine(&host).failed("clock", "the clock was turned back");
     change("DELETE FROM activity WHERE action = 'x'");
     change("UPDATE endpoint SET disabled_at = 1"); // none yet
     host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
@@ -298,7 +298,7 @@ fn databases_and_the_daemon() {
     let copy = std::fs::read(&daemon).unwrap();
     std::fs::remove_file(&daemon).unwrap();
     std::fs::write(&daemon, copy).unwrap();
-    examine(&host).warned("sidecar-running", "it runs a program that has been replaced");
+    examine(&host).warned("sidecar-running", "the daemon runs a program file that was replaced");
     host.stop_daemon();
     examine(&host).failed("sidecar-running", "no sftp-importd runs on this state folder");
     change(
@@ -322,12 +322,13 @@ fn databases_and_the_daemon() {
     examine(&host).failed("state-database", "");
     std::fs::write(&path, whole).unwrap();
     change("PRAGMA user_version = 99");
-    let log = examine(&host).failed("state-database", "it has schema 99, this program knows up to");
+    let log =
+        examine(&host).failed("state-database", "state.db has schema 99, this program knows up to");
     assert!(host.cli(&["account", "list"]).stderr.contains(&log));
 }
 
 #[test]
-fn mail_that_is_not_taken() {
+fn unusable_mail_servers_are_reported() {
     let host = Host::running();
     host.account("e2e-doctor-mail");
     let config = std::fs::read_to_string(host.config()).unwrap();

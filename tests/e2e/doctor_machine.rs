@@ -17,7 +17,7 @@ fn doctor(host: &Host) -> String {
 }
 
 #[test]
-fn file_systems_below_the_folders() {
+fn unsuitable_file_systems_are_reported() {
     let host = Host::running();
     host.account("e2e-doctor-disk");
     let (accounts, state) = (host.accounts(), host.state());
@@ -52,7 +52,7 @@ fn file_systems_below_the_folders() {
 
 /// As on a file system that has none: the call that asks for a lease fails as it does there.
 #[test]
-fn a_file_system_without_leases() {
+fn a_file_system_without_leases_is_reported() {
     let host = Host::running();
     host.account("e2e-doctor-lease");
     // Which of the calls asks for the lease: one before it sets the signal of a broken lease, and a
@@ -74,7 +74,7 @@ fn a_file_system_without_leases() {
 /// The kernel's own limits, of a user namespace that has fewer: doctor and what it would start are
 /// held to them, as in an unprivileged container.
 #[test]
-fn watches_that_do_not_suffice() {
+fn too_low_inotify_limits_are_reported() {
     let host = Host::running();
     host.account("e2e-doctor-watch");
     let under = |limit: &str| {
@@ -109,7 +109,7 @@ fn watches_that_do_not_suffice() {
 }
 
 #[test]
-fn an_incoming_that_is_over_its_limit() {
+fn an_incoming_over_its_limit_is_reported() {
     let host = Host::new("[limits]\nmax-waiting-files = 2\n");
     host.start_daemon();
     let account = host.account("e2e-doctor-full");

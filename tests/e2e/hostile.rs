@@ -87,7 +87,7 @@ fn files_that_are_not_regular_are_refused() {
 
 /// Mode 000, of the account's own: the daemon reads it all the same.
 #[test]
-fn a_closed_mode_hides_nothing() {
+fn files_with_mode_000_are_imported() {
     let host = impatient();
     let account = host.account("e2e-closed");
     let pair = Pair::events(&account.local(), "e", 2);
@@ -101,7 +101,7 @@ fn a_closed_mode_hides_nothing() {
 
 /// Names of every kind, each of a manifest: a usable one is answered, no other is touched.
 #[test]
-fn names_of_every_kind() {
+fn only_manifests_with_usable_names_are_answered() {
     let host = impatient();
     let account = host.account("e2e-names");
     let longest = format!("{}.manifest", "n".repeat(255 - ".manifest".len()));
@@ -124,7 +124,7 @@ fn names_of_every_kind() {
 
 /// Nested, long and doubled: each manifest is an answer within its limits.
 #[test]
-fn json_bombs() {
+fn oversized_json_manifests_are_answered_within_limits() {
     let host = impatient();
     let account = host.account("e2e-bombs");
     let deep = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
@@ -214,7 +214,7 @@ fn mail_to_a_disallowed_address_reaches_the_contact() {
 /// Escape sequences and turned writing, wherever a partner can put text: not one list, report or
 /// log line brings them to a terminal.
 #[test]
-fn nothing_steers_a_terminal() {
+fn escape_sequences_never_reach_a_terminal() {
     let host = impatient();
     let account = host.account("e2e-terminal");
     let (escape, turned) = (

@@ -12,7 +12,7 @@ const PAIRS_EACH: usize = 100;
 const RECORDS_EACH: usize = 5;
 
 #[test]
-fn a_thousand_pairs_from_ten_accounts() {
+fn a_thousand_pairs_from_ten_accounts_are_imported() {
     let host = Host::running();
     let accounts: Vec<_> = (0..ACCOUNTS).map(|i| host.account(&format!("e2e-load-{i}"))).collect();
     std::thread::scope(|scope| {

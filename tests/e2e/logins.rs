@@ -14,7 +14,7 @@ fn refused(account: &Account<'_>) {
 }
 
 #[test]
-fn a_wrong_key() {
+fn a_wrong_key_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-wrong-key");
     assert!(account.can_log_in());
@@ -23,7 +23,7 @@ fn a_wrong_key() {
 
 /// A key opens its own account only.
 #[test]
-fn the_key_of_another_account() {
+fn the_key_of_another_account_is_refused() {
     let host = Host::new("");
     let (one, other) = (host.account("e2e-key-one"), host.account("e2e-key-other"));
     assert!(one.can_log_in() && other.can_log_in());
@@ -32,7 +32,7 @@ fn the_key_of_another_account() {
 
 /// Revoking is in force when the command returns; the account's other keys go on working.
 #[test]
-fn a_revoked_key() {
+fn a_revoked_key_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-revoked");
     let second = account.with_another_key("second");
@@ -44,7 +44,7 @@ fn a_revoked_key() {
 }
 
 #[test]
-fn a_suspended_account_until_it_is_resumed() {
+fn a_suspended_account_is_refused_until_resumed() {
     let host = Host::new("");
     let account = host.account("e2e-suspended");
     assert!(account.can_log_in());
@@ -56,7 +56,7 @@ fn a_suspended_account_until_it_is_resumed() {
 
 /// A key that works until its moment has come; nothing is published in between.
 #[test]
-fn an_expired_key() {
+fn an_expired_key_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-expired");
     let short = account.with_another_key("short");
@@ -70,7 +70,7 @@ fn an_expired_key() {
 }
 
 #[test]
-fn a_key_used_from_elsewhere() {
+fn a_key_from_another_address_is_refused() {
     let host = Host::new("");
     let account = host.account("e2e-from");
     let (here, elsewhere) =

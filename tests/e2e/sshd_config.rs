@@ -81,7 +81,7 @@ fn sshd_takes_the_shipped_file_as_it_is() {
 }
 
 #[test]
-fn an_account_gets_all_of_it() {
+fn every_drop_in_setting_applies_to_an_account() {
     let setup = Setup::new();
     let account = setup.effective(DEBIAN, &setup.account);
     let command = "internal-sftp -l INFO -d /incoming -u 0007 -P symlink,hardlink,mkdir,copy-data";
@@ -111,7 +111,7 @@ fn an_account_gets_all_of_it() {
 
 /// For everybody else the configuration is, line by line, what it is without the drop-in.
 #[test]
-fn others_get_nothing_of_it() {
+fn the_drop_in_changes_nothing_for_other_users() {
     let setup = Setup::new();
     let without = DEBIAN.replace("INCLUDE\n", "");
     for user in ["root", "nobody", "sftp-import", "nosuchuser"] {
@@ -122,7 +122,7 @@ fn others_get_nothing_of_it() {
 
 /// A global value loses in any position; a `Match` of an earlier file wins; of a later one loses.
 #[test]
-fn who_wins_over_whom() {
+fn earlier_match_blocks_override_the_drop_in() {
     let setup = Setup::new();
     let agreed = |main: &str| setup.effective(main, &setup.account).get("permittty").to_owned();
     assert_eq!(agreed("PermitTTY yes\nINCLUDE\n"), "no", "global, before");

@@ -28,7 +28,7 @@ fn the_unit_is_valid() {
 
 /// The other units too, each with the programs that they start replaced.
 #[test]
-fn the_units_around_it_are_valid() {
+fn all_shipped_units_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let mut units = Vec::new();
     for entry in std::fs::read_dir(format!("{REPOSITORY}/systemd")).unwrap() {

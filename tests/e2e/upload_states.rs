@@ -85,7 +85,7 @@ fn an_open_handle_changes_no_claimed_file() {
 
 /// Uploaded again after the claim: a new file, which the import that runs has nothing to do with.
 #[test]
-fn overwritten_after_the_claim() {
+fn overwriting_after_the_claim_changes_no_import() {
     let host = impatient();
     let account = host.account("e2e-overwritten");
     let pair = Pair::events(&account.local(), "e", 3);
@@ -101,7 +101,7 @@ fn overwritten_after_the_claim() {
 
 /// The manifest's upload is cut in its middle and resumed: it is not refused in between.
 #[test]
-fn a_manifest_half_written() {
+fn a_resumed_manifest_is_not_refused() {
     let host = Host::new("[pairing]\nmanifest-quiet-period = \"10m\"\n");
     host.start_daemon();
     let account = host.account("e2e-half");
@@ -127,7 +127,7 @@ fn a_manifest_half_written() {
 
 /// The first gets the file, the other is answered that there is none.
 #[test]
-fn two_manifests_for_one_file() {
+fn the_second_manifest_for_a_file_fails() {
     let host = impatient();
     let account = host.account("e2e-two");
     let pair = Pair::events(&account.local(), "e", 3);
@@ -141,7 +141,7 @@ fn two_manifests_for_one_file() {
 
 /// Deleted by the account while its manifest waits for it to be closed.
 #[test]
-fn deleted_before_the_claim() {
+fn a_data_file_deleted_before_claim_is_missing() {
     let host = impatient();
     let account = host.account("e2e-deleted");
     let code = format!(
@@ -157,7 +157,7 @@ fn deleted_before_the_claim() {
 
 /// Empty, with a hole, and a hole that makes it a byte larger than may be imported.
 #[test]
-fn empty_and_sparse_files() {
+fn empty_and_sparse_files_are_answered() {
     let host = impatient();
     let account = host.account("e2e-sparse");
     let over = sftp_import::config::Limits::default().max_data_file.bytes() + 1;

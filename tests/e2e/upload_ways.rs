@@ -10,7 +10,7 @@ use crate::support::process::{Process, run, until};
 
 /// sftp sends the local file's mode: the daemon then owns a folder with a file it may not read.
 #[test]
-fn closed_local_modes() {
+fn files_uploaded_with_private_modes_are_imported() {
     let host = Host::running();
     let account = host.account("e2e-mode");
     for (stem, mode, put) in

@@ -16,7 +16,7 @@ const POLL: &str =
 
 /// Accounts come, go and come again while the daemon runs; temporary names, the manifest first.
 #[test]
-fn the_same_uploads_either_way() {
+fn inotify_and_polling_import_the_same_uploads() {
     for (method, config) in [("inotify", INOTIFY), ("poll", POLL)] {
         let host = Host::new(config);
         host.start_daemon();

@@ -82,7 +82,7 @@ macro_rules! snapshot {
 }
 
 #[test]
-fn clean_rejecting_and_several() {
+fn prints_clean_rejecting_and_several_checks() {
     let laptop = Laptop::with_samples();
     snapshot!("clean", laptop.shown(&["check", "events.manifest"], false));
     snapshot!("rejecting", laptop.shown(&["check", "orders.manifest"], false));
@@ -91,7 +91,7 @@ fn clean_rejecting_and_several() {
 }
 
 #[test]
-fn in_colours() {
+fn check_prints_colours_unless_disabled() {
     let laptop = Laptop::with_samples();
     laptop.write("bad.manifest", r#"{"type":"event","columns":{"a":{"dataType":"int"}}}"#);
     let all = ["check", "events.manifest", "orders.manifest", "bad.manifest"];

@@ -92,7 +92,7 @@ fn a_name_is_used_once() {
 
 /// A name is spent by an import that failed too.
 #[test]
-fn a_failed_name_is_spent() {
+fn a_failed_import_uses_up_its_manifest_name() {
     let host = Host::new();
     host.pair("e.manifest", "identity\n");
     assert_eq!(host.ingest("acme", "e.manifest").1, 1);
@@ -103,7 +103,7 @@ fn a_failed_name_is_spent() {
 }
 
 #[test]
-fn a_manifest_is_called_so() {
+fn a_manifest_name_must_end_in_manifest() {
     let host = Host::new();
     host.pair("e.json", "identity\nj\n");
     let (report, code) = host.ingest("acme", "e.json");

@@ -82,7 +82,7 @@ fn sparse(file: &mut File, head: &str, tail: &str) {
 }
 
 #[test]
-fn one_line() {
+fn a_huge_line_is_checked_in_bounded_memory() {
     let checked = check("e.csv", |file| sparse(file, "identity,a\nj,", ""));
     assert_eq!((checked.records("read"), checked.records("rejected")), (1, 1));
     assert_eq!(checked.report["rejections"][0]["message"], "Record is too long");
@@ -91,7 +91,7 @@ fn one_line() {
 }
 
 #[test]
-fn one_quoted_field() {
+fn a_huge_quoted_field_needs_bounded_memory() {
     let checked = check("e.csv", |file| sparse(file, "identity,a\nj,\"", "\"\nk,1\n"));
     assert_eq!((checked.records("accepted"), checked.records("rejected")), (1, 1));
     let checked = check("e.csv", |file| sparse(file, "identity,a\nj,\"", "k,1\n"));
@@ -101,14 +101,14 @@ fn one_quoted_field() {
 }
 
 #[test]
-fn one_header() {
+fn a_huge_header_is_refused_in_bounded_memory() {
     let checked = check("e.csv", |file| sparse(file, "identity,", ""));
     assert_eq!(checked.failure(), "File couldn't be read: the header is too long");
 }
 
 /// Ten times what is allowed, in members and frames of ten million zeros.
 #[test]
-fn bombs() {
+fn compression_bombs_are_refused_in_bounded_memory() {
     let zeros = vec![0; 10_000_000];
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -134,7 +134,7 @@ fn bombs() {
 
 /// A frame names the memory that its reader must have.
 #[test]
-fn a_frame_that_asks_for_too_much() {
+fn a_zstd_window_over_the_limit_is_refused() {
     let checked = check("e.csv.zst", |file| {
         let mut encoder = zstd::stream::write::Encoder::new(file, 1).unwrap();
         encoder.window_log(27).unwrap();
@@ -158,7 +158,7 @@ fn the_shortest_records() {
 }
 
 #[test]
-fn a_manifest() {
+fn a_huge_manifest_is_refused_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = File::create(folder.path().join("e.manifest")).unwrap();
     manifest.set_len(size()).unwrap();

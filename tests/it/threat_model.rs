@@ -38,7 +38,7 @@ fn current(text: &str, paths: &[&str], tests: &BTreeMap<&str, Vec<&str>>) -> Opt
 }
 
 #[test]
-fn every_test_that_it_names_exists() {
+fn every_test_in_the_threat_model_exists() {
     let files = rust_files();
     let paths: Vec<&str> = files.keys().map(String::as_str).collect();
     let tests = tests(&files);

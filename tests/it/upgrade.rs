@@ -83,7 +83,7 @@ fn a_restored_backup_keeps_keys_revoked() {
     for accept in [&[][..], &["--accept-keys"]] {
         let printed = host.done(&[&["restore", text(&saved)], accept].concat());
         assert!(
-            printed.contains("it was revoked at") && printed.contains("provision"),
+            printed.contains("the key was revoked at") && printed.contains("provision"),
             "{printed}"
         );
         assert!(host.helper(&id, key).out.is_empty(), "{accept:?}");

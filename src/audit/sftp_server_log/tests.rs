@@ -127,7 +127,7 @@ fn parses_renames() {
 
 /// A file name that contains the end of a log line does not mislead the parser.
 #[test]
-fn name_containing_a_log_line() {
+fn parses_a_name_that_contains_a_log_line() {
     parsed(r#"close "q" bytes read 0 written 7.csv" bytes read 0 written 2"#, |message| {
         let path = plain(r#"q" bytes read 0 written 7.csv"#);
         let bytes = Some(HandleBytes { read: 0, written: 2 });
@@ -141,7 +141,7 @@ fn name_containing_a_log_line() {
 }
 
 #[test]
-fn truncated_message_has_only_its_beginning() {
+fn truncated_message_is_parsed_without_byte_counts() {
     let name = format!("{}.csv", "é".repeat(123));
     let line = sent("forced close \"/incoming/", &name, "\" bytes read 0 written 6");
     let Some(ServerMessage::Closed { path, bytes: None, forced: true }) = parse(line.as_bytes())

@@ -252,7 +252,7 @@ fn refused_request_changes_no_outcome() {
 
 /// Another session opens the file between a request and its refusal.
 #[test]
-fn a_refusal_undoes_nothing_of_another_session() {
+fn a_refused_request_changes_no_other_session() {
     let mut tracker = tracker();
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     of_process(&mut tracker, 8, &[SESSION, "rename old \"e.csv\" new \"/results/e.csv\""]);

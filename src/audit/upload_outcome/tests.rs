@@ -48,7 +48,7 @@ fn is_cut_off(doubt: Option<Doubt>) -> bool {
 }
 
 #[test]
-fn forced_close_is_in_doubt_until_good_one() {
+fn forced_close_is_in_doubt_until_complete_upload() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     assert_eq!(outcomes.doubt("e.csv", at(2001)), None);

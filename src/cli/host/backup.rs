@@ -60,7 +60,8 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
             "this host has no registry, so the backup has none: sftp-import doctor".to_owned(),
         );
     }
-    lines.push("it contains the webhooks' secrets: protect it like the original".to_owned());
+    lines
+        .push("the backup contains the webhooks' secrets: protect it like the original".to_owned());
     let value = json!({
         "file": file, "bytes": bytes, "schema": schema, "registry": has_registry,
     });
@@ -126,7 +127,7 @@ fn reconcile(
     now: Timestamp,
 ) -> Result<Reconciliation, CliError> {
     let import_context = context.importer(config)?.context;
-    let again = "what is restored stays; run `sftp-import restore` with the same file again";
+    let again = "the restored parts are kept; run `sftp-import restore` with the same file again";
     let changes = import::reconcile(&import_context, before, now)
         .map_err(|e| CliError::from(e).hint(again))?;
     publish(registry, &import_context.config, now).map_err(|e| CliError::from(e).hint(again))?;

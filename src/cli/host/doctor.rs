@@ -133,8 +133,14 @@ fn summary(findings: &[Finding]) -> StyledLine {
         (_, 0) => FAIR,
         _ => BAD,
     };
-    StyledLine::new(style, format!("{ok} ok, {warn} warn, {fail} fail"))
-        .and(FAINT, if warn + fail > 0 { "; docs/troubleshooting.md lists symptoms" } else { "" })
+    StyledLine::new(style, format!("{ok} ok, {warn} warn, {fail} fail")).and(
+        FAINT,
+        if warn + fail > 0 {
+            "; /usr/share/doc/sftp-import/troubleshooting.md lists symptoms"
+        } else {
+            ""
+        },
+    )
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Supervisor {
                 }
             }
             // Every job catches its own panics; this happens only when the runtime ends.
-            Err(error) => tracing::error!("a thread was lost: {error}"),
+            Err(error) => tracing::error!("a job did not return a result: {error}"),
         }
     }
 

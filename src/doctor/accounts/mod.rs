@@ -95,7 +95,7 @@ fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
 /// Returns the faults of one account.
 fn judge(account: &AccountFacts) -> Vec<Finding> {
     let Some(uid) = account.row.uid else {
-        let message = "it has no key yet, and so no Unix user";
+        let message = "the account has no key yet, and so no Unix user";
         let fix = format!("sftp-import key add {} FILE --name N", account.id());
         return vec![Finding::warn("account-keys", message).fix(fix)];
     };
@@ -132,7 +132,8 @@ fn judge_user(account: &AccountFacts, uid: u32) -> Option<Finding> {
 fn judge_group(account: &AccountFacts) -> Option<Finding> {
     let group = &account.accounts_group;
     (!account.groups.contains(group)).then(|| {
-        let message = format!("it is not in the group {group}: the drop-in does not match it");
+        let message =
+            format!("the Unix user is not in the group {group}: the drop-in does not match it");
         let log = format!("Connection closed by authenticating user {}", account.name());
         Finding::fail("account-group", message).log(log).fix("sftp-import provision")
     })
@@ -142,15 +143,15 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
     let id = account.id();
     let (message, fix) = match (account.row.state, account.keys, account.fingerprints.len()) {
         (AccountState::Suspended, ..) => (
-            "it is suspended: none of its keys works".to_owned(),
+            "the account is suspended: none of its keys works".to_owned(),
             format!("sftp-import account resume {id}"),
         ),
         (AccountState::Removing, ..) => {
-            ("its removal is not complete".to_owned(), "sftp-import provision".to_owned())
+            ("the account's removal is not complete".to_owned(), "sftp-import provision".to_owned())
         }
         (_, 0, _) => ("it has no key".into(), format!("sftp-import key add {id} FILE --name N")),
         (_, n, 0) => (
-            format!("its keys ({n}) have all expired"),
+            format!("the account's keys ({n}) have all expired"),
             format!("sftp-import key list {id}; then `key add`"),
         ),
         _ => return None,
@@ -219,7 +220,7 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
 fn judge_audit(account: &AccountFacts) -> Option<Finding> {
     (account.linked == LogLink::Stale).then(|| {
         let message =
-            "dev/log in its chroot is not the daemon's socket: its uploads are not audited";
+            "dev/log in the chroot is not the daemon's socket: the account's uploads are not audited";
         let fix = "wait some seconds, or `systemctl restart sftp-importd`";
         Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
     })
@@ -228,7 +229,7 @@ fn judge_audit(account: &AccountFacts) -> Option<Finding> {
 /// Warns if the account may send mail to any address.
 fn judge_recipients(account: &AccountFacts) -> Option<Finding> {
     (account.row.recipients == RecipientRule::Any).then(|| {
-        let message = "its manifests can send mail to any address";
+        let message = "the account's manifests can send mail to any address";
         let fix = format!("sftp-import account set {} --recipient-domain DOMAIN", account.id());
         Finding::warn("account-recipients", message).fix(fix)
     })

@@ -65,7 +65,7 @@ fn a_good_account_has_no_faults() {
 }
 
 #[test]
-fn a_missing_user_or_another_users_id() {
+fn reports_a_missing_user_or_wrong_user_id() {
     let missing = found(|account| account.uid = Ok(None));
     assert_eq!(
         (missing.check, missing.log.as_deref()),
@@ -78,13 +78,13 @@ fn a_missing_user_or_another_users_id() {
 }
 
 #[test]
-fn a_missing_membership() {
+fn reports_an_account_outside_the_group() {
     let finding = found(|account| account.groups = vec!["acme".into()]);
     assert_eq!((finding.check, finding.level), ("account-group", Level::Fail));
 }
 
 #[test]
-fn keys_that_do_not_work() {
+fn reports_why_an_account_has_no_working_key() {
     let of = |change: fn(&mut AccountFacts)| found(change).message;
     assert!(of(|a| a.row.state = AccountState::Suspended).contains("suspended"));
     assert!(of(|a| a.row.state = AccountState::Removing).contains("removal"));
@@ -94,7 +94,7 @@ fn keys_that_do_not_work() {
 }
 
 #[test]
-fn a_bad_chroot_has_sshds_message() {
+fn quotes_the_sshd_message_for_a_bad_chroot() {
     let of = |place: usize| {
         found(|account| account.chroot.as_mut().unwrap()[place].mode = 0o775).log.unwrap()
     };
@@ -107,7 +107,7 @@ fn a_bad_chroot_has_sshds_message() {
 }
 
 #[test]
-fn folders_with_another_owner_or_mode() {
+fn reports_folders_with_wrong_owner_or_mode() {
     let folders = |account: &mut AccountFacts| account.folders.take().unwrap();
     let finding = found(|account| {
         let incoming = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o700 });
@@ -126,7 +126,7 @@ fn folders_with_another_owner_or_mode() {
 }
 
 #[test]
-fn a_stale_log_socket() {
+fn warns_of_a_stale_log_socket() {
     let finding = found(|account| account.linked = LogLink::Stale);
     assert_eq!((finding.check, finding.level), ("account-audit", Level::Warn));
     let finding = found(|account| {
@@ -137,7 +137,7 @@ fn a_stale_log_socket() {
 }
 
 #[test]
-fn an_account_that_may_mail_anybody() {
+fn warns_if_manifests_may_name_any_address() {
     let finding = found(|account| account.row.recipients = RecipientRule::Any);
     assert_eq!((finding.check, finding.level), ("account-recipients", Level::Warn));
     let fix = "sftp-import account set acme --recipient-domain DOMAIN";

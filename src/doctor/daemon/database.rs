@@ -88,7 +88,7 @@ fn judge_state(
         && uid != owner
     {
         let message =
-            format!("it belongs to user id {uid}, not {owner}: the daemon can't write it");
+            format!("state.db belongs to user id {uid}, not {owner}: the daemon can't write it");
         let fix = format!("chown {owner} state.db state.db-wal state.db-shm");
         return Finding::fail(STATE, message).log("attempt to write a readonly database").fix(fix);
     }
@@ -101,22 +101,26 @@ fn judge_state(
     };
     if let Some(problem) = health.problems.first() {
         let log = "SQLite error in the state database";
-        return Finding::fail(STATE, format!("it is damaged: {problem}")).log(log).fix(restore);
+        return Finding::fail(STATE, format!("state.db is damaged: {problem}"))
+            .log(log)
+            .fix(restore);
     }
     let (schema, known) = (health.schema, health.known);
     match (schema.cmp(&known), file) {
         (Ordering::Greater, _) => {
-            let message = format!("it has schema {schema}, this program knows up to {known}");
+            let message = format!("state.db has schema {schema}, this program knows up to {known}");
             let fix = "install the newer version again";
             Finding::fail(STATE, message).log("this program knows up to").fix(fix)
         }
         (Ordering::Less, _) => {
-            let message =
-                format!("it has schema {schema}; the daemon's next start upgrades it to {known}");
+            let message = format!(
+                "state.db has schema {schema}; the daemon's next start upgrades it to {known}"
+            );
             Finding::warn(STATE, message).fix("systemctl restart sftp-importd")
         }
         (Ordering::Equal, Some((_, mode))) if mode & 0o077 != 0 => {
-            let message = format!("it has mode {mode:04o}: others can read webhooks' secrets");
+            let message =
+                format!("state.db has mode {mode:04o}: others can read webhooks' secrets");
             Finding::warn(STATE, message).fix("chmod 0600 state.db")
         }
         _ => Finding::ok(STATE, format!("sound, schema {schema}")),
@@ -179,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_state_database_with_one_fault() {
+    fn reports_each_fault_of_the_state_database() {
         let of = |health| judge_state(&Ok(health), Some((999, 0o600)), Some(999));
         assert_eq!(of(sound()).level, Level::Ok);
         assert!(of(DatabaseHealth { schema: 9, ..sound() }).message.contains("knows up to 3"));
         assert_eq!(of(DatabaseHealth { schema: 2, ..sound() }).level, Level::Warn);
         let damaged =
             DatabaseHealth { problems: vec!["row 1 missing from index".into()], ..sound() };
-        assert_eq!(of(damaged).message, "it is damaged: row 1 missing from index");
+        assert_eq!(of(damaged).message, "state.db is damaged: row 1 missing from index");
         let of = |uid, mode| judge_state(&Ok(sound()), Some((uid, mode)), Some(999));
         assert_eq!((of(0, 0o600).level, of(999, 0o644).level), (Level::Fail, Level::Warn));
         let closed =
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incoming_that_is_full() {
+    fn reports_accounts_with_a_full_incoming() {
         assert_eq!(judge_full(&[])[0].level, Level::Ok);
         let findings = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
         assert_eq!(findings[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_is_stuck() {
+    fn reports_an_import_that_waits_for_hours() {
         let now = Timestamp::from_second(100_000).unwrap();
         let of = |second| {
             let oldest_import = Timestamp::from_second(second).ok();

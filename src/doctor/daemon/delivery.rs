@@ -57,7 +57,7 @@ fn mail(config: &Config) -> Finding {
             Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
             Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))
                 .log("tried again at")
-                .fix("fix [mail] or the server, then `sftp-import delivery retry ID`"),
+                .fix("correct [mail] or the server, then `sftp-import delivery retry --failed`"),
         },
     }
 }
@@ -134,7 +134,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn a_sendmail_that_cannot_be_run() {
+    fn reports_a_sendmail_that_cannot_be_run() {
         let of = |mode| judge_sendmail(Path::new("/usr/sbin/sendmail"), mode);
         assert_eq!(of(Some(0o100_755)).level, Level::Ok);
         assert_eq!(of(Some(0o100_644)).level, Level::Fail);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_that_fail() {
+    fn reports_failing_and_disabled_endpoints() {
         assert_eq!(judge_endpoints(&[endpoint()])[0].level, Level::Ok);
         let disabled_at = Some(Timestamp::UNIX_EPOCH);
         let disabled_reason = Some("410 Gone".into());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_that_fail() {
+    fn reports_deliveries_given_up_or_long_retried() {
         let now = Timestamp::from_second(100_000).unwrap();
         let of = |given_up, second| {
             let oldest_retried = Timestamp::from_second(second).ok();

@@ -98,9 +98,12 @@ pub fn check(config: &Config) -> Vec<Finding> {
 fn judge_program(process: i32) -> Finding {
     let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     match program.to_string_lossy().ends_with(" (deleted)") {
-        false => Finding::ok(RUNNING, format!("it runs, as process {process}")),
-        true => Finding::warn(RUNNING, "it runs a program that has been replaced since")
-            .fix("systemctl restart sftp-importd"),
+        false => Finding::ok(RUNNING, format!("the daemon runs as process {process}")),
+        true => Finding::warn(
+            RUNNING,
+            "the daemon runs a program file that was replaced after its start",
+        )
+        .fix("systemctl restart sftp-importd"),
     }
 }
 
@@ -129,16 +132,20 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
                 systemctl restart sftp-importd";
     let uid: Option<u32> = field("Uid").parse().ok();
     if uid.is_none() {
-        return Finding::warn(PRIVILEGES, "its privileges can't be read").fix("run this as root");
+        return Finding::warn(PRIVILEGES, "the daemon's privileges can't be read")
+            .fix("run this as root");
     }
     if uid == Some(0) || uid != service {
-        let message = format!("it runs as user id {}", field("Uid"));
+        let message = format!("the daemon runs as user id {}", field("Uid"));
         return Finding::fail(PRIVILEGES, message).log("belongs to the user with id").fix(unit);
     }
     let Some(opener) = opener else {
-        return Finding::fail(PRIVILEGES, "it has no opener process: no upload can be opened")
-            .log("the opener process has ended")
-            .fix("systemctl restart sftp-importd");
+        return Finding::fail(
+            PRIVILEGES,
+            "the daemon has no opener process: no upload can be opened",
+        )
+        .log("the opener process has ended")
+        .fix("systemctl restart sftp-importd");
     };
     let left = ["CapPrm", "CapInh", "CapAmb"].map(|set| capabilities(status, set));
     let wrong = [
@@ -150,8 +157,8 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
             "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
         ),
-        (field("NoNewPrivs") != "1", "it may gain privileges (NoNewPrivs 0)"),
-        (field("Seccomp") != "2", "it has no filter of system calls (Seccomp 0)"),
+        (field("NoNewPrivs") != "1", "the daemon may gain privileges (NoNewPrivs 0)"),
+        (field("Seccomp") != "2", "the daemon has no filter of system calls (Seccomp 0)"),
     ];
     match wrong.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, message)) => Finding::warn(PRIVILEGES, message).fix(unit),
@@ -179,7 +186,11 @@ fn judge_unit(shown: &str) -> Finding {
     }
     if !is("UnitFileState=enabled") {
         let fix = "systemctl enable sftp-importd";
-        return Finding::warn(UNIT, "it would not start with the host").fix(fix);
+        return Finding::warn(
+            UNIT,
+            "the unit is not enabled: the daemon would not start with the host",
+        )
+        .fix(fix);
     }
     if is("ActiveState=failed") {
         let fix = "`journalctl -u sftp-importd -n 50` shows why; systemctl restart sftp-importd";
@@ -234,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn judges_privileges() {
+    fn reports_missing_or_excess_privileges() {
         let status = |uid: &str, caps: &str, no_new: &str, seccomp: &str| {
             format!(
                 "Name:\tx\nUid:\t{uid}\t{uid}\nCapInh:\t{caps}\nCapPrm:\t{caps}\nCapAmb:\t{caps}\n\
@@ -277,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_with_one_fault() {
+    fn reports_each_fault_of_the_unit() {
         let good = "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNRestarts=0\n\
                     NeedDaemonReload=no";
         assert_eq!(judge_unit(good).level, Level::Ok);

@@ -104,7 +104,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn watches_against_accounts() {
+    fn reports_too_few_watches_for_the_accounts() {
         let limit = |value| Some(KernelLimit { name: "fs.inotify.max_user_watches", value });
         let of = |allowed, watched| {
             let (allowed, instances) = (limit(allowed), limit(128));

@@ -52,17 +52,18 @@ fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Times
     let ahead = newest.map(|newest| newest.duration_since(now)).unwrap_or_default();
     if ahead > TOLERANCE {
         let message = format!(
-            "it has been turned back: the activity log is {} s ahead; expiry, retries and webhooks' times are wrong",
+            "the clock was turned back: the activity log is {} s ahead; expiry, retries and webhooks' times are wrong",
             ahead.as_secs()
         );
         return Finding::fail(CLOCK, message).fix(ntp);
     }
     match synchronised {
         Some(true) => Finding::ok(CLOCK, "synchronised"),
-        Some(false) => {
-            Finding::warn(CLOCK, "not synchronised: receivers refuse webhooks 5 minutes off")
-                .fix(ntp)
-        }
+        Some(false) => Finding::warn(
+            CLOCK,
+            "the clock is not synchronised: receivers refuse webhooks that are 5 minutes off",
+        )
+        .fix(ntp),
         None => {
             Finding::ok(CLOCK, "not turned back; no service reports whether it is synchronised")
         }
@@ -95,7 +96,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn a_clock_turned_back_or_unsynchronised() {
+    fn reports_a_clock_turned_back_or_unsynchronised() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let of = |sync, newest| judge_clock(sync, Some(at(newest)), at(1000));
         assert_eq!(of(Some(true), 1030).level, Level::Ok);
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn access_control_that_could_block_sshd() {
+    fn reports_access_control_that_could_block_sshd() {
         assert_eq!(judge_access(None, None).level, Level::Ok);
         assert_eq!(
             judge_access(Some("0"), Some("firefox (enforce)\nsshd (complain)\n")).level,

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_has_its_fix() {
+    fn each_fault_of_a_path_has_a_fix() {
         let part =
             |uid, mode| PathPart { path: "/srv/x".into(), uid, gid: 0, mode, is_folder: true };
         assert_eq!(part(0, 0o755).fault(), None);

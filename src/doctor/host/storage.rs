@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_with_one_fault() {
+    fn reports_each_fault_of_a_file_system() {
         assert_eq!(first(disk()).level, Level::Ok);
         assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must be on one file system");
         assert_eq!(first(Disk { is_read_only: true, ..disk() }).level, Level::Fail);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn space_and_inodes() {
+    fn reports_low_free_space_and_few_inodes() {
         let config = Config::default();
         let of = |disk| judge_space(&disk, &config);
         assert_eq!(of(disk()), None);

@@ -61,7 +61,7 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
     })?;
     match excess {
         Some(what) if is_new => tracing::warn!(%account, "too much waits in incoming: {what}"),
-        None if is_new => tracing::info!(%account, "what waits in incoming is below its limits"),
+        None if is_new => tracing::info!(%account, "incoming is below its limits again"),
         _ => {}
     }
     Ok(())

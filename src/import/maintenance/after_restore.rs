@@ -118,6 +118,6 @@ fn end(
     }
     imports::set_running(tx, &row.id, report.started_at.unwrap_or(now))?;
     imports::set_finished(tx, &row.id, report, report.finished_at.unwrap_or(now))?;
-    let detail = "it ended after the backup, according to its answer in results/";
+    let detail = "the import ended after the backup, according to its report in results/";
     activity::log(tx, now, Some(&row.account), Some(&row.id), "import.adopted", detail)
 }

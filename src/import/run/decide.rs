@@ -27,7 +27,8 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
         return StartDecision::Answer(refusal.clone());
     }
     if starts >= max_starts {
-        let detail = format!("it was cut off {starts} times and is set aside; see the log");
+        let detail =
+            format!("the import was interrupted {starts} times and is set aside; see the log");
         return StartDecision::SetAside(Failure::new(FailureText::Internal, detail));
     }
     StartDecision::Run

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_error_file_ends_both() {
+    fn both_error_files_end_at_the_size_limit() {
         for (held, most, expected) in [
             ((0, 0), 1000, (3, (30, 60))),
             ((0, 0), 61, (3, (30, 60))),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_fits_with_nothing() {
+    fn an_empty_list_of_rejected_records_fits() {
         assert_eq!(RejectedLines { ends: Vec::new(), ..three() }.fitting((0, 0), 10), (0, (0, 0)));
     }
 }

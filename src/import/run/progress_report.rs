@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_account_has_its_own_places() {
+    fn places_are_counted_for_each_account() {
         let import = |n| ImportId::new("t", n).unwrap();
         let [a, b]: [AccountId; 2] = ["a", "b"].map(|id| id.parse().unwrap());
         let waiting =
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_places_far_back_are_no_news() {
+    fn small_changes_of_distant_places_are_not_written() {
         let queued = |place| ImportProgress { place, snapshot: None };
         assert!(queued(5000).needs_writing(None));
         assert!(!queued(7).needs_writing(Some(&ReportContent::Queued { place: 7 })));

@@ -99,7 +99,7 @@ fn no_crash_breaks_a_promise() {
 /// copied and kept its name. A data file that was replaced before its claim was imported for the
 /// manifest before, and its own manifest was refused.
 #[test]
-fn the_rules_of_before_break_one() {
+fn the_previous_pairing_rules_break_a_promise() {
     let script = all().remove(0);
     let (moves, broken) = explore(World::new(&script, Rules::Before, budget(1, 0))).unwrap_err();
     assert!(broken.contains("m2.manifest"), "{broken} after {moves:?}");

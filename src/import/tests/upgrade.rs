@@ -25,7 +25,7 @@ fn lingering() -> (Host, ImportId) {
 }
 
 #[test]
-fn a_claimed_manifest_loses_its_name() {
+fn the_upgrade_removes_a_claimed_manifest_from_incoming() {
     let (host, import) = lingering();
     finish_upgrade(&host.importer.context).unwrap();
     assert!(!host.incoming().join("e.manifest").exists());

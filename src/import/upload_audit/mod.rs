@@ -156,7 +156,7 @@ impl UploadAudit {
                     self.links().mark_due(&account);
                 }
                 Err(error) if is_new => {
-                    tracing::warn!(%account, "its uploads are not audited: {}", chain(&error));
+                    tracing::warn!(%account, "the account's uploads are not audited: {}", chain(&error));
                 }
                 Err(_) => {}
             }

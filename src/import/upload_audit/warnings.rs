@@ -15,7 +15,7 @@ pub(super) fn warnings(
         Doubt::CutOff(fact) => cut_off(name, &fact),
         Doubt::Unknown => format!(
             "how the upload of {name} ended is not known, as nobody listened to the SFTP server \
-             then: if its connection was lost, it is not whole"
+             then: if the connection was lost, the file is incomplete"
         ),
     });
     let manifest = match manifest {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_doubt_has_its_warning() {
+    fn each_doubtful_upload_has_a_warning() {
         let fact = |end, bytes, from: Option<&str>| UploadOutcome {
             end,
             bytes,

@@ -174,12 +174,12 @@ fn valid_values_survive_errors() {
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+    fn the_parser_does_not_panic_on_any_bytes(bytes: Vec<u8>) {
         let _ = Manifest::parse(&bytes, &Limits::default());
     }
 
     #[test]
-    fn no_json_makes_it_panic(text in r#"\{("(type|fileName|columns|x)":(\[|\]|\{|\}|"[a-z.]*"|[0-9]|null|,)*,?){0,8}\}?"#) {
+    fn the_parser_does_not_panic_on_any_json(text in r#"\{("(type|fileName|columns|x)":(\[|\]|\{|\}|"[a-z.]*"|[0-9]|null|,)*,?){0,8}\}?"#) {
         let _ = Manifest::parse(text.as_bytes(), &Limits::default());
     }
 }

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain_words() {
+    fn endpoint_names_have_no_special_characters() {
         assert_eq!(check_name("crm-1"), Ok(()));
         for name in ["", "a b", "a/b", "é", "a\n", &"x".repeat(65)] {
             assert_eq!(check_name(name), Err(InvalidEndpoint::Name), "{name:?}");

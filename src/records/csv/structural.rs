@@ -90,7 +90,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn finds_every_mark_once(
+        fn finds_every_structural_byte_once(
             block in "[,\n\"a\u{80}\u{ff}]{0,200}",
             from in 0_usize..200,
             skip in 0_usize..100,

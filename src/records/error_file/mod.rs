@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_utf_8_and_keeps_line_ends() {
+    fn writes_byte_order_mark_and_keeps_line_ends() {
         let start = FileStart { needs_mark: true, line_end: "\r\n", ..start("a") };
         let file = write(&start, Some("é".as_bytes()), false);
         assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");

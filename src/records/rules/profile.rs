@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_are_four_and_blank_sets() {
+    fn accepts_four_operations_and_treats_blank_as_set() {
         use Operation::*;
         for (cell, expected) in [
             ("", Set),
@@ -167,13 +167,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn phones_are_read_the_same_either_way(cell in "[+]?[0-9 ()-]{0,18}|[+0-9é]{0,4}") {
+        fn fast_and_full_phone_checks_agree(cell in "[+]?[0-9 ()-]{0,18}|[+0-9é]{0,4}") {
             proptest::prop_assert_eq!(is_phone(&cell), is_any_phone(&cell));
         }
     }
 
     #[test]
-    fn emails_genders_and_ages() {
+    fn checks_emails_genders_and_ages() {
         assert!(SpecialProperty::Email.check("a@b.example").is_ok());
         assert!(SpecialProperty::Email.check("jane").is_err());
         for cell in ["M", "f", "O", "u", "male", "Female", "OTHER", "unknown"] {

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn length_is_in_characters() {
+    fn property_length_is_counted_in_characters() {
         for cell in ["x".repeat(512), "é".repeat(512)] {
             assert!(length(&cell, 512).is_ok());
             assert_eq!(length(&(cell + "x"), 512).unwrap_err().text(), TOO_LONG.text());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn dollar_d_is_a_date() {
+    fn a_dollar_d_value_is_a_date() {
         assert_eq!(dollar_date("$D_1589274432").unwrap(), Some(1_589_274_432));
         assert_eq!(dollar_date("$D_-1").unwrap(), Some(-1));
         for cell in ["", "$D", "$d_1", " $D_1", "x"] {

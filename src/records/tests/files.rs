@@ -22,7 +22,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn unreadable_files() {
+fn an_unreadable_file_fails_with_its_reason() {
     for (bytes, detail) in [
         (&b""[..], "the file is empty"),
         (b"\n\r\n\n", "the file is empty"),

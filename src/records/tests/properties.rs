@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>, name in "e\\.csv(\\.gz|\\.zst)?") {
+    fn reading_does_not_panic_on_any_bytes(bytes: Vec<u8>, name in "e\\.csv(\\.gz|\\.zst)?") {
         for (mut manifest, header) in manifests() {
             manifest.file_name.clone_from(&name);
             let _ = verdicts(&bytes[..], &manifest, 1);

@@ -29,7 +29,7 @@ const USER: &str = "Atleast one of identity / fbId / gpId / objectId is mandator
                     to identify the user";
 
 #[test]
-fn a_record_names_its_user() {
+fn a_record_without_a_valid_id_is_rejected() {
     let manifest = manifest("event", "", "");
     let long = "x".repeat(1024);
     for (ids, accepted) in [
@@ -57,7 +57,7 @@ fn a_record_names_its_user() {
 }
 
 #[test]
-fn typed_values() {
+fn values_must_match_the_column_type() {
     for (kind, good, bad) in [
         ("INTEGER", "7", "7.5"),
         ("LONG", "9000000000", "9223372036854775808"),
@@ -80,7 +80,7 @@ fn typed_values() {
 }
 
 #[test]
-fn dates_in_text_and_date_columns() {
+fn dates_are_read_in_text_and_date_columns() {
     let manifest = manifest(
         "event",
         r#""d":{"dataType":"DATE"},"f":{"dataType":"DATE","format":"MM/dd/yyyy"}"#,
@@ -164,7 +164,7 @@ fn a_value_has_512_characters_at_most() {
 }
 
 #[test]
-fn reserved_and_missing_event_names() {
+fn reserved_or_missing_event_names_are_rejected() {
     let manifest = manifest("event", "", "");
     for name in ["App Launched", "app launched", "APPLAUNCHED", "wzrk_d", " Web  Page Viewed "] {
         let text = format!("evtName,identity\n{name},j\n");
@@ -190,7 +190,7 @@ fn an_event_has_100_properties_at_most() {
 }
 
 #[test]
-fn charged_has_no_items() {
+fn charged_events_with_items_are_rejected() {
     let manifest = manifest("event", "", "");
     let header = "evtName,identity,items\n";
     begins(
@@ -202,7 +202,7 @@ fn charged_has_no_items() {
 }
 
 #[test]
-fn profile_operations() {
+fn profile_operations_are_validated() {
     let operation = "Profile operation must be one of $add, $set, $remove, $delete";
     for (cells, expected) in [
         ("Rock,$add", None),
@@ -237,7 +237,7 @@ fn delete_and_empty_set_ignore_values() {
 }
 
 #[test]
-fn known_profile_properties() {
+fn values_of_known_profile_properties_are_validated() {
     for (name, good, bad, text) in [
         ("Phone", "+49 (30) 12345-6", "030 12345", "Phone number is not valid"),
         ("Email", "a@b.example", "a@", "Email is not valid"),

@@ -85,7 +85,7 @@ fn wrong_case_in_the_mapping_gets_a_hint() {
 }
 
 #[test]
-fn operations_belong_to_their_column() {
+fn operation_columns_are_assigned_to_their_property_column() {
     let mapping = r#""id_phone":{"ctName":"Phone"}"#;
     let header = "identity,id_phone,id_phone.operation,Playlist.operation,Playlist";
     let found = columns("profile", header, mapping).unwrap();
