@@ -56,6 +56,11 @@ pub fn printable(text: &str) -> String {
 /// The characters of a partner's text that a message shows.
 const EXCERPT: usize = 64;
 
+/// Returns the first `max` characters of `text`, escaped.
+pub fn printable_start(text: &str, max: usize) -> String {
+    printable(&text.chars().take(max).collect::<String>())
+}
+
 /// Returns a partner's text for a message: cut, with unprintable characters replaced.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

@@ -106,11 +106,11 @@ impl FreeSpace {
     ) -> Option<QueueChange> {
         (self.measuring, self.measured) = (None, Some(now));
         self.pending.drain(..written.min(self.pending.len()));
-        self.update(disks, at)
+        self.update(disks, now, at)
     }
 
     /// Holds or releases the queue by the measured space. Logs a change and returns it.
-    fn update(&mut self, disks: &[DiskSpace], at: Timestamp) -> Option<QueueChange> {
+    fn update(&mut self, disks: &[DiskSpace], now: Instant, at: Timestamp) -> Option<QueueChange> {
         let scarcest = disks.iter().min_by_key(|disk| disk.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
         let wanted = if was_held { floor.saturating_add(floor / 10) } else { floor };
@@ -119,13 +119,15 @@ impl FreeSpace {
             (false, Some(_)) => QueueChange::Held(self.reason().unwrap_or_default()),
             (true, None) => {
                 let since = self.since.take();
-                QueueChange::Released(since.map_or(Duration::ZERO, |since| since.elapsed()))
+                QueueChange::Released(
+                    since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+                )
             }
             _ => return None,
         };
         let (action, detail) = match &change {
             QueueChange::Held(reason) => {
-                self.since = Some(Instant::now());
+                self.since = Some(now);
                 tracing::error!(
                     "the queue is held: {reason}; it is released when there is more space"
                 );
@@ -186,7 +188,8 @@ mod tests {
     fn the_queue_is_held_below_the_floor() {
         let mut space = FreeSpace::new(Size::from_bytes(1_000));
         let at = Timestamp::UNIX_EPOCH;
-        let mut update = |a, b| space.update(&[disk("/a", a), disk("/b", b)], at);
+        let now = Instant::now();
+        let mut update = |a, b| space.update(&[disk("/a", a), disk("/b", b)], now, at);
         assert_eq!(update(1_000, 1_000), None);
         let reason = "999 B free at /b, less than imports.free-space-floor = 1.0 kB";
         assert_eq!(update(5_000, 999), Some(QueueChange::Held(reason.into())));
@@ -200,15 +203,14 @@ mod tests {
     #[test]
     fn lines_stay_pending_until_they_are_written() {
         let mut space = FreeSpace::new(Size::from_bytes(10));
-        let at = Timestamp::UNIX_EPOCH;
-        space.update(&[disk("/a", 0)], at);
+        let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        space.update(&[disk("/a", 0)], now, at);
         assert!(space.explain("Idle".into()).starts_with("Queue held, 0 B free at /a"));
-        space.update(&[disk("/a", 99)], at);
+        space.update(&[disk("/a", 99)], now, at);
         assert_eq!(space.explain("Idle".into()), "Idle");
         let actions =
             |space: &FreeSpace| space.pending.iter().map(|l| l.action).collect::<Vec<_>>();
         assert_eq!(actions(&space), ["queue.held", "queue.released"]);
-        let now = Instant::now();
         assert_eq!(space.begin(now), Some(space.pending.clone()));
         assert_eq!(space.begin(now), None, "one at a time");
         space.finish(&[disk("/a", 99)], 1, now, at);
@@ -236,8 +238,9 @@ mod tests {
     #[test]
     fn without_measurement_or_floor_nothing_is_held() {
         let mut space = FreeSpace::new(Size::from_bytes(0));
-        assert_eq!(space.update(&[], Timestamp::UNIX_EPOCH), None);
-        assert_eq!(space.update(&[disk("/a", 0)], Timestamp::UNIX_EPOCH), None);
+        let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        assert_eq!(space.update(&[], now, at), None);
+        assert_eq!(space.update(&[disk("/a", 0)], now, at), None);
         assert!(!space.is_held());
     }
 

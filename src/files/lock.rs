@@ -40,10 +40,16 @@ impl LockFile {
         Self::open(&path)
     }
 
+    /// Opens the existing folder `path`, to lock the folder itself.
+    pub fn open_folder(path: &Path) -> Result<Self, IoError> {
+        let file = File::open(path).map_err(IoError::of("open", path))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
     /// Waits until no other process has the lock, and locks the file.
     pub fn lock(self) -> Result<FileLock, IoError> {
         self.file.lock().map_err(IoError::of("lock", &self.path))?;
-        Ok(FileLock { file: self.file, is_shared: AtomicBool::new(false) })
+        Ok(FileLock::new(self.file))
     }
 
     /// Locks the file. `None` if another process still has the lock after `patience`.
@@ -51,12 +57,7 @@ impl LockFile {
         let begun = Instant::now();
         loop {
             match self.file.try_lock() {
-                Ok(()) => {
-                    return Ok(Some(FileLock {
-                        file: self.file,
-                        is_shared: AtomicBool::new(false),
-                    }));
-                }
+                Ok(()) => return Ok(Some(FileLock::new(self.file))),
                 Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
                     std::thread::sleep(PAUSE);
                 }
@@ -79,6 +80,10 @@ pub struct FileLock {
 }
 
 impl FileLock {
+    fn new(file: File) -> Self {
+        Self { file, is_shared: AtomicBool::new(false) }
+    }
+
     /// Returns a duplicate of the handle as the standard input of a child process. The lock then
     /// lasts until the child ends, even if this process ends before it.
     pub fn share(&self) -> io::Result<Stdio> {

@@ -3,9 +3,8 @@
 //! Files are opened through a directory handle, and symbolic links are not followed. Other files
 //! than regular ones with one name are skipped and reported.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -14,6 +13,7 @@ use nix::sys::stat::fstat;
 use super::incoming::entry::{DirEntry, usable_name};
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
+use crate::files::durable::{create_private_file, sync};
 
 /// Why a folder cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, ExportCopyErro
             left_out.push(String::from_utf8_lossy(bytes).into_owned());
         }
     }
-    File::open(to).and_then(|to| to.sync_all()).map_err(written)?;
+    sync(to)?;
     Ok(left_out)
 }
 
@@ -66,8 +66,7 @@ fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, ExportCopyE
         Err(errno) => return Err(IoError::new("read", path, errno).into()),
     }
     let written = |error: io::Error| IoError::new("write", to, error);
-    let mut copy =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(written)?;
+    let mut copy = create_private_file(to)?;
     io::copy(&mut file, &mut copy).map_err(written)?;
     copy.sync_all().map_err(written)?;
     Ok(true)

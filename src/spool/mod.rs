@@ -21,7 +21,6 @@ pub mod watch;
 #[cfg(test)]
 mod test_host;
 
-pub use crate::files::dir::{Folder, FolderError};
 pub use claim::earlier_version::EarlierClaim;
 pub use claim::error::ClaimError;
 pub use claim::file::{FileId, PairFile};

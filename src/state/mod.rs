@@ -29,7 +29,7 @@ pub mod uploads;
 
 pub use db::backup::{BackupInfo, backup};
 pub use db::error::{BackupError, Damage, Error, Result};
-pub use db::instance_lock::{InstanceLock, InstanceLockError};
+pub use db::instance_lock::{INSTANCE_LOCK_FILE, InstanceLock, InstanceLockError};
 pub use db::restore::{
     PreviousDatabase, RestoreOutcome, continue_numbering_after, open_backup, replace,
 };

@@ -1,7 +1,7 @@
 //! The store: keeps accepted records, each exactly once.
 //!
-//! A [`Store`] is one of several engines, chosen by the program. Every engine passes the same
-//! contract suite (`contract`). The store knows records, accounts and import ids. It knows nothing
+//! A [`Store`] has an [`Engine`]: so far the local one. Every engine must pass the same contract
+//! suite (`contract`). The store knows records, accounts and import ids. It knows nothing
 //! of import states, the state database or the spool.
 
 mod background;
@@ -21,7 +21,7 @@ pub use self::error::Error;
 use self::local::LocalStore;
 pub use self::profiles::Merger;
 
-/// A handle of the chosen engine.
+/// A handle of an engine.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<dyn Engine>);
 

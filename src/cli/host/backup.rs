@@ -16,7 +16,6 @@ use crate::import_id::ImportId;
 use crate::key::publish;
 use crate::provision::ProvisionLock;
 use crate::registry::{self, Registry};
-use crate::state::db;
 use crate::state::{self, InstanceLock, InstanceLockError, PreviousDatabase, RestoreOutcome};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +45,7 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
         Err(registry::Error::Missing(_)) => None,
         opened => Some(opened?),
     };
-    let copied = db::backup::backup(&config.paths.state_db(), file, |backup| {
+    let copied = state::backup(&config.paths.state_db(), file, |backup| {
         Ok::<_, CliError>(registry::backup::write(registry.as_ref(), backup)?)
     })?;
     let has_registry = registry.is_some();
@@ -106,8 +105,7 @@ pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult 
     let lock = ProvisionLock::acquire(&config)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
-    });
-    let replaced = replaced?;
+    })?;
     let registry = match found {
         Some(registry) if !arguments.accept_keys => registry,
         found => taken.accept(found, &config, &actor(), now)?,

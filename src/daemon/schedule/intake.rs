@@ -1,4 +1,4 @@
-//! The intake schedule: decides which accounts to scan, and when. Pure.
+//! The intake schedule: decides which accounts to scan, and when. Pure but for the log.
 //!
 //! Invariant: one scan per account at a time; a request during a scan causes one more afterwards,
 //! so that no change is missed. A few accounts are scanned in parallel. If none of these scans

@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((of(0, 0o600).level, of(999, 0o644).level), (Level::Fail, Level::Warn));
         let closed =
             judge_state(&Err(state::Error::Value("x".into())), Some((0, 0o600)), Some(999));
-        assert!(closed.message.contains("it belongs to user id 0, not 999"), "{closed:?}");
+        assert!(closed.message.contains("state.db belongs to user id 0, not 999"), "{closed:?}");
         assert_eq!(
             judge_state(&Err(state::Error::Value("x".into())), None, None).level,
             Level::Fail

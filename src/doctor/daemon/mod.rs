@@ -17,6 +17,7 @@ use nix::unistd::User;
 use crate::config::Config;
 use crate::doctor::finding::Finding;
 use crate::spool;
+use crate::state::INSTANCE_LOCK_FILE;
 
 const RUNNING: &str = "sidecar-running";
 const PRIVILEGES: &str = "sidecar-privileges";
@@ -26,15 +27,12 @@ const LOGINS: &str = "login-audit";
 /// The daemon reads sshd's log entries from a connection to it.
 const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 
-/// The file that the daemon locks while it runs.
-const LOCK: &str = "daemon.lock";
-
 /// The opener process's capabilities: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) (capabilities(7)).
 const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 
 /// Returns the process that holds the daemon's lock.
 pub fn find_process(config: &Config) -> Option<i32> {
-    let lock = fs::metadata(config.paths.state.join(LOCK)).ok()?;
+    let lock = fs::metadata(config.paths.state.join(INSTANCE_LOCK_FILE)).ok()?;
     let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let is_daemon = |process: i32| {

@@ -11,8 +11,8 @@ use crate::import::context::Context;
 use crate::import::run::early_start::{self, ClaimEnd};
 use crate::import::run::queue::{Queued, Weight};
 use crate::import::run::store_check;
-use crate::import::run::transitions::TransitionError;
 use crate::import_id::ImportId;
+use crate::outbox;
 use crate::recipient::recipient;
 use crate::report::{Failure, FailureText};
 use crate::sanitize::chain;
@@ -37,7 +37,7 @@ pub(super) fn claim(
     row: &AccountRow,
     take: &PlannedClaim,
     begins: bool,
-) -> Result<ClaimOutcome, TransitionError> {
+) -> Result<ClaimOutcome, outbox::Error> {
     let (account, claim, known) = (&row.id, take.claim(), &take.values);
     let mut warnings = scanner.audit.map(|audit| audit.warnings(account, take)).unwrap_or_default();
     let (rule, contact) = (&row.recipients, row.email.as_deref());
@@ -68,7 +68,7 @@ pub(super) fn execute(
     (n, import): (i64, &ImportId),
     claim: &Claim,
     begins: bool,
-) -> Result<ClaimOutcome, TransitionError> {
+) -> Result<ClaimOutcome, outbox::Error> {
     let Scanner { context, memory, early_starts, audit } = scanner;
     let began = Timestamp::now();
     let unusable = match claim.execute(&context.layout, account, import, &context.opener) {

@@ -19,17 +19,17 @@ use jiff::Timestamp;
 use self::claims::ClaimOutcome;
 use self::scanner::{IntakeMemory, Scanner};
 use crate::account::AccountId;
+use crate::files::dir::FolderError;
 use crate::import::row::ImportRow;
 use crate::import::run::early_start;
 use crate::import::run::queue::Queued;
-use crate::import::run::transitions::TransitionError;
 use crate::import_id::ImportId;
 use crate::manifest::{Manifest, ManifestErrors};
+use crate::outbox;
 use crate::sanitize::chain;
 use crate::spool::pairing;
 use crate::spool::{
-    self, ArrivalOrder, FolderError, Incoming, ManifestValues, ParsedManifest, ScanError,
-    ScanResult,
+    self, ArrivalOrder, Incoming, ManifestValues, ParsedManifest, ScanError, ScanResult,
 };
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, Origin};
@@ -84,7 +84,7 @@ pub enum IntakeError {
     #[error(transparent)]
     State(#[from] state::Error),
     #[error(transparent)]
-    Begin(#[from] TransitionError),
+    Begin(#[from] outbox::Error),
     /// The panic message is on standard error.
     #[error("a bug of ours ended the scan")]
     Panicked,

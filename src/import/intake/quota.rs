@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use super::empty_accounts::EmptyAccounts;
 use crate::account::AccountId;
 use crate::config::Limits;
+use crate::files::dir::FolderError;
 use crate::import::context::Context;
 use crate::sanitize::chain;
-use crate::spool::{FolderError, IncomingUsage, Results, ResultsError};
+use crate::spool::{IncomingUsage, Results, ResultsError};
 use crate::state::{self, State, activity, incoming_full};
 
 /// The file in results/ that exists while too much waits. No import's answer has such a name.

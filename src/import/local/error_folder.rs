@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::Mode;
 
+use crate::files::dir::{Folder, FolderError};
 use crate::import::run::error_files::ErrorOutput;
-use crate::spool::{Folder, FolderError};
 
 /// The mode of an error file, before the umask.
 const MODE: Mode = Mode::from_bits_truncate(0o666);

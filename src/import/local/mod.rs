@@ -16,11 +16,13 @@ use super::run::error_files::ErrorOutput;
 use super::run::pipeline::{self, DataSource, ImportOutcome, StoreTarget};
 use super::run::progress::Monitor;
 use super::run::store_check;
-use super::run::transitions::{self, TransitionError};
+use super::run::transitions;
 use crate::account::AccountId;
 use crate::config::Limits;
+use crate::files::durable;
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
+use crate::outbox;
 use crate::recipient::{Recipient, RecipientRule, recipient};
 use crate::report::{Failure, FailureText, Report};
 use crate::state::imports::{self, NewImport, Origin};
@@ -46,7 +48,7 @@ pub enum LocalError {
     #[error(transparent)]
     State(#[from] state::Error),
     #[error(transparent)]
-    Transition(#[from] TransitionError),
+    Transition(#[from] outbox::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -57,10 +59,7 @@ impl LocalPair {
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = durable::parent(path).to_owned();
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|f| f.take(limits.max_manifest.bytes() + 1).read_to_end(&mut bytes))
@@ -188,7 +187,7 @@ fn begin(
     account: &AccountId,
     local: &LocalPair,
     now: Timestamp,
-) -> Result<(ImportRow, Report), TransitionError> {
+) -> Result<(ImportRow, Report), outbox::Error> {
     let unfinished = imports::unfinished_ingests(tx)?
         .into_iter()
         .find(|row: &ImportRow| row.account == *account && row.manifest == local.name);

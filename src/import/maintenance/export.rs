@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account::AccountId;
 use crate::files::IoError;
-use crate::files::durable::{create_private_file, rename, sync};
+use crate::files::durable::{create_private_file, publish, remove_folder, sync};
 use crate::files::owner::Owner;
 use crate::import::context::Context;
 use crate::import::row::ImportRow;
@@ -92,7 +92,7 @@ pub fn export(
         copy_folder(&layout.spooled(import), &to.join("uploads").join(import))?;
     }
     if known.rows == 0 && !stored && !to.join("incoming").exists() {
-        fs::remove_dir_all(to).map_err(IoError::of("remove", to))?;
+        remove_folder(to)?;
         return Err(ExportError::Nothing(account.clone()));
     }
     left_out.sort();
@@ -134,7 +134,7 @@ struct TableFiles {
 
 impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
-        let path = self.folder.join(format!("{table}.jsonl"));
+        let path = table_file(&self.folder, table);
         if !self.files.contains_key(table) {
             // `for_each_row` runs with the rights of the database's owner, but the export belongs to
             // the caller.
@@ -149,12 +149,16 @@ impl TableFiles {
 
     fn finish(self) -> Result<(), ExportError> {
         for (table, file) in self.files {
-            let path = self.folder.join(table);
+            let path = table_file(&self.folder, &table);
             let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
             synced.and_then(|file| file.sync_all()).map_err(IoError::of("write", &path))?;
         }
         Ok(sync(&self.folder)?)
     }
+}
+
+fn table_file(folder: &Path, table: &str) -> PathBuf {
+    folder.join(format!("{table}.jsonl"))
 }
 
 /// Lists every file below `root`, sorted by path, and syncs the folders.
@@ -185,8 +189,8 @@ fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), IoError> {
     // Serialising a listing cannot fail: it has no map with other keys than text.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();
     let mut file = create_private_file(&hidden)?;
-    file.write_all(&json).and_then(|()| file.sync_all()).map_err(IoError::of("write", &hidden))?;
-    rename(&hidden, &path)
+    file.write_all(&json).map_err(IoError::of("write", &hidden))?;
+    publish(&hidden, &path)
 }
 
 fn make_folder(path: &Path) -> Result<(), IoError> {

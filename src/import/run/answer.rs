@@ -8,11 +8,12 @@ use std::io::{self, Read, Write};
 use super::error_files::ErrorOutput;
 use crate::account::AccountId;
 use crate::config::Size;
+use crate::files::dir::FolderError;
 use crate::import::row::ImportRow;
 use crate::outbox::Attachments;
 use crate::report::Report;
 use crate::sanitize::chain;
-use crate::spool::{FolderError, Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
+use crate::spool::{Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
 /// The endings of an import's error files, which also distinguish the temporary files.
 const ERROR_FILE: &str = "errors.csv";

@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use super::decide::{self, StartDecision};
 use super::milestone_log;
 use super::queue::Weight;
-use super::transitions::{self, TransitionError};
+use super::transitions;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::import::row::{self, ImportRow};
 use crate::import_id::ImportId;
+use crate::outbox;
 use crate::report::{Failure, ImportState};
 use crate::spool::PlannedClaim;
 use crate::state::{self, State, activity, imports};
@@ -66,7 +67,7 @@ pub fn end_claim(
     state: &State,
     early_starts: &EarlyStarts,
     end: ClaimEnd<'_>,
-) -> Result<bool, TransitionError> {
+) -> Result<bool, outbox::Error> {
     let ClaimEnd { account, import, manifest, begins, unusable } = end;
     let now = state::now();
     let may_begin = begins && unusable.is_none();
@@ -84,7 +85,7 @@ pub fn end_claim(
         };
         let Some(row) = row else { return Ok(None) };
         transitions::begin(tx, &row, now, Some(&row::running_report(&row, now)))?;
-        Ok::<_, TransitionError>(Some(row))
+        Ok::<_, outbox::Error>(Some(row))
     });
     if !matches!(begun, Ok(Some(_))) {
         early_starts.adopt(import);

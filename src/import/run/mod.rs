@@ -28,11 +28,11 @@ use self::pipeline::{DataSource, ImportOutcome, StopSignal, StoreTarget};
 use self::progress::Monitor;
 use self::progress_report::ProgressReports;
 use self::retries::Retries;
-use self::transitions::TransitionError;
 use super::context::Context;
 use super::row::{self, ImportRow, running_report};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
+use crate::outbox;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::sanitize::chain;
 use crate::spool::{self, Results, ResultsError};
@@ -58,7 +58,7 @@ pub enum RunError {
     #[error("the state database has no import {0}")]
     Unknown(ImportId),
     #[error(transparent)]
-    Transition(#[from] TransitionError),
+    Transition(#[from] outbox::Error),
     /// The store can't be queried, so it is unknown whether it has the import.
     #[error(transparent)]
     Store(#[from] store::Error),

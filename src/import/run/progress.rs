@@ -115,7 +115,7 @@ impl ProgressSnapshot {
 }
 
 /// Cuts an estimate to seconds, as it is no more exact.
-fn to_the_second(time: Timestamp) -> Timestamp {
+pub fn to_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

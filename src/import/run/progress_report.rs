@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use super::answer::{self, is_missing, report_name};
 use super::milestone_log;
 use super::progress::{Monitor, ProgressSnapshot};
-use super::transitions::{self, TransitionError};
+use super::transitions;
 use crate::account::AccountId;
 use crate::import::context::Context;
 use crate::import::row::{self, ImportRow, running_report};
 use crate::import_id::ImportId;
+use crate::outbox;
 use crate::report::{ImportState, Report};
 use crate::sanitize::chain;
 use crate::spool::Results;
@@ -198,7 +199,7 @@ fn enqueue_still_processing(
                 Some(row) if unfinished::is_without_news(tx, then, &import)? => {
                     let report = progress.report(&row, now);
                     let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
-                    Ok::<_, TransitionError>(is_new.then_some((row, report)))
+                    Ok::<_, outbox::Error>(is_new.then_some((row, report)))
                 }
                 _ => Ok(None), // it ended, or got a milestone, since the list was read
             }

@@ -12,8 +12,6 @@ use crate::state::imports::{self, unfinished};
 use crate::state::{self, State, Transaction, accounts, activity};
 
 /// Why an import can't change its state in the state database.
-pub type TransitionError = outbox::Error;
-
 /// Returns who gets the milestones of this import.
 fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
     // The account may have been removed since; its partner still gets the answer.
@@ -29,18 +27,14 @@ pub fn begin(
     row: &ImportRow,
     at: Timestamp,
     picked_up: Option<&Report>,
-) -> Result<bool, TransitionError> {
+) -> Result<bool, outbox::Error> {
     imports::set_running(tx, &row.id, at)?;
     let Some(report) = picked_up else { return Ok(false) };
     outbox::enqueue(tx, at, Milestone::PickedUp, report, &recipients(tx, row)?)
 }
 
 /// Ends the import with `report`: state, counts, activity and deliveries in one transaction.
-pub fn finish(
-    tx: &Transaction<'_>,
-    row: &ImportRow,
-    report: &Report,
-) -> Result<(), TransitionError> {
+pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<(), outbox::Error> {
     let at = report.finished_at.unwrap_or_else(Timestamp::now);
     imports::set_finished(tx, &row.id, report, at)?;
     let milestone = match report.state {
@@ -57,7 +51,7 @@ pub fn enqueue_still_processing(
     row: &ImportRow,
     at: Timestamp,
     report: &Report,
-) -> Result<bool, TransitionError> {
+) -> Result<bool, outbox::Error> {
     outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
 }
 

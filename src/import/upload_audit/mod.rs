@@ -23,10 +23,9 @@ use super::context::Context;
 use crate::account::AccountId;
 use crate::audit::logged_name::encode_bytes;
 use crate::audit::{AccountUpdate, KeyUse, LoggedName, Login, SessionTracker, UploadState};
+use crate::files::dir::FolderError;
 use crate::sanitize::chain;
-use crate::spool::{
-    self, FolderError, Layout, LogSocket, LogSocketError, PlannedClaim, has_log_folder,
-};
+use crate::spool::{self, Layout, LogSocket, LogSocketError, PlannedClaim, has_log_folder};
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, State, activity, keys, uploads};
 

@@ -1,6 +1,7 @@
 //! The report's warnings about files whose upload may be incomplete. Pure.
 
 use crate::audit::{Doubt, UploadOutcome, WriteEnd};
+use crate::import::run::progress::to_the_second;
 
 /// Returns the warnings about a data file (`None` if the pair is refused) and its manifest, each
 /// given by name and doubt.
@@ -30,15 +31,11 @@ fn cut_off(name: &str, fact: &UploadOutcome) -> String {
         WriteEnd::Open => format!("the upload of {name} began and was never ended by its client"),
         _ => format!("the connection was lost before the client had closed {name}"),
     };
-    let mut details = vec![format!("at {}", in_seconds(fact))];
+    let mut details = vec![format!("at {}", to_the_second(fact.at))];
     details.extend(fact.bytes.map(|bytes| format!("{bytes} bytes written")));
     details.extend(fact.from.as_ref().map(|from| format!("from {from}")));
     text.push_str(&format!(" ({}): it may not be whole", details.join(", ")));
     text
-}
-
-fn in_seconds(fact: &UploadOutcome) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(fact.at.as_second()).unwrap_or(fact.at)
 }
 
 #[cfg(test)]

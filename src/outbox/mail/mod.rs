@@ -19,7 +19,7 @@ use transport::{MailTransport, SendError};
 
 use super::retry::AttemptOutcome;
 use crate::config::{Mail, Period};
-use crate::sanitize::{chain, printable};
+use crate::sanitize::{chain, printable_start};
 
 /// How much of a server's answer is kept, in characters.
 const MAX_KEPT: usize = 300;
@@ -68,7 +68,7 @@ impl Mailer {
 
     fn send_once(&self, draft: &MailDraft<'_>) -> Result<String, SendError> {
         let message = build(&self.from, draft)?;
-        Ok(shorten(&self.transport.send(&message)?))
+        Ok(printable_start(&self.transport.send(&message)?, MAX_KEPT))
     }
 }
 
@@ -78,7 +78,7 @@ impl Mailer {
 /// this host's configuration are temporary. So are failures of authentication (RFC 4954), although
 /// they are 5xx: their cause is not the mail.
 fn judge(error: &SendError) -> AttemptOutcome {
-    let why = shorten(&chain(error));
+    let why = printable_start(&chain(error), MAX_KEPT);
     match error {
         SendError::Build(_) => AttemptOutcome::Never(why),
         SendError::Sendmail(e) if e.is_final() => AttemptOutcome::Never(why),
@@ -97,10 +97,6 @@ fn is_too_large(error: &SendError) -> bool {
 
 fn code(error: &SmtpError) -> Option<u16> {
     error.status().map(u16::from)
-}
-
-fn shorten(text: &str) -> String {
-    printable(&text.chars().take(MAX_KEPT).collect::<String>())
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn another_implementation_parses_mails_with_hostile_names() {
         assert_eq!(first, Some("1 of 2 records was imported."));
         let file = parts[2]["name"].as_str().unwrap();
         assert!(!file.contains(['/', '\\', '"', '\r', '\n', '\u{202e}']), "{file:?}");
-        let start: String = printable(name).chars().take(20).collect();
+        let start: String = crate::sanitize::printable(name).chars().take(20).collect();
         let subject = mail["subject"].as_str().unwrap();
         assert!(subject.contains(&start.replace("=?", "= ?")), "{subject:?}");
     }

@@ -21,7 +21,7 @@ use ssrf_guard::{GuardedResolver, SsrfGuard};
 
 use super::retry::{AttemptOutcome, retry_after};
 use crate::config::Webhooks;
-use crate::sanitize::printable;
+use crate::sanitize::printable_start;
 
 /// How much of an answer's body is read, in bytes.
 const MAX_ANSWER: u64 = 8 * 1024;
@@ -83,8 +83,10 @@ impl WebhookSender {
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
             // From the guard. It is temporary: a name can have other addresses later.
-            Err(Error::Other(error)) => AttemptOutcome::later(shorten(&error.to_string())),
-            Err(error) => AttemptOutcome::later(shorten(&error.to_string())),
+            Err(Error::Other(error)) => {
+                AttemptOutcome::later(printable_start(&error.to_string(), MAX_KEPT))
+            }
+            Err(error) => AttemptOutcome::later(printable_start(&error.to_string(), MAX_KEPT)),
         }
     }
 }
@@ -106,7 +108,10 @@ fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     let target = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let why = match target {
         Some(target) if status.is_redirection() => {
-            format!("{status}, to {}; redirects are not followed", shorten(target))
+            format!(
+                "{status}, to {}; redirects are not followed",
+                printable_start(target, MAX_KEPT)
+            )
         }
         _ => with_body(status.to_string(), answer),
     };
@@ -123,10 +128,6 @@ fn with_body(status: String, answer: &mut Response<Body>) -> String {
     let _ = answer.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut bytes);
     match String::from_utf8_lossy(&bytes).trim() {
         "" => status,
-        body => format!("{status}: {}", shorten(body)),
+        body => format!("{status}: {}", printable_start(body, MAX_KEPT)),
     }
-}
-
-fn shorten(text: &str) -> String {
-    printable(&text.chars().take(MAX_KEPT).collect::<String>())
 }

@@ -10,7 +10,8 @@ use crate::files::IoError;
 use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
 
-const LOCK: &str = "daemon.lock";
+/// The file in the state folder that is locked.
+pub const INSTANCE_LOCK_FILE: &str = "daemon.lock";
 
 /// Why the state folder can't be locked.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ impl InstanceLock {
         let file = {
             // The daemon must be able to open the file too.
             let _rights = Owner::assume_of(state)?;
-            LockFile::open(&state.join(LOCK))?
+            LockFile::open(&state.join(INSTANCE_LOCK_FILE))?
         };
         match file.try_lock(patience)? {
             Some(lock) => Ok(Self { _lock: lock }),

@@ -12,7 +12,7 @@ use super::group_commit::GroupCommit;
 use super::migrations;
 use super::transaction::Transaction;
 use crate::files::IoError;
-use crate::files::durable::{create_private_file, parent, remove_file, with_suffix};
+use crate::files::durable::{TempFile, parent, remove_file, with_suffix};
 use crate::files::owner::{Owner, OwnerRights};
 
 /// The open state database, shared by reference. One writer runs at a time, and one reader; readers
@@ -101,14 +101,10 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
     // It gets its name only when it is private: another process can open it from then on.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
-    remove_file(&hidden).map_err(|error| error.source)?; // a crash may have left one
-    create_private_file(&hidden).map_err(|error| error.source)?;
-    let named = match std::fs::hard_link(&hidden, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        named => named,
-    };
-    std::fs::remove_file(&hidden)?;
-    named
+    let is_new = remove_file(&hidden) // a crash may have left one
+        .and_then(|()| TempFile::create(hidden))
+        .and_then(|file| file.publish_new(path));
+    is_new.map(drop).map_err(|error| error.source)
 }
 
 /// Returns whether the database exists. It and the files that SQLite keeps beside it must be

@@ -87,7 +87,7 @@ pub fn begin(
     if let Some(counts) = commit_counts(folder, import)? {
         return Ok(Box::new(CommittedImport(counts)));
     }
-    folders.unfinished.parent().map_or(Ok(()), durable::create_folders)?;
+    durable::create_folders(durable::parent(&folders.unfinished))?;
     durable::create_temporary_folder(&folders.unfinished)?;
     let files = EventsFiles {
         folder: folders.unfinished.clone(),

@@ -5,19 +5,15 @@
 //! failed build is removed, the leftovers of a crash by the next import. The lock of the account's
 //! folder admits one builder at a time, across processes.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::ffi;
 
 use crate::files::durable;
 use crate::files::error::IoError;
+use crate::files::lock::{FileLock, LockFile};
 use crate::store::error::Error;
-
-/// The interval at which a builder that waits for another tries again.
-const RETRY: Duration = Duration::from_millis(20);
 
 /// The exclusive right to build a new database. Dropping it before [`NewDatabase::publish`] removes
 /// the files.
@@ -26,33 +22,21 @@ pub struct NewDatabase {
     path: PathBuf,
     /// Locked while the value exists. The lock is not on the database itself, since SQLite's locks
     /// of a file are lost when the process closes any handle of it.
-    _folder: File,
+    _folder: FileLock,
 }
 
 impl NewDatabase {
     /// Begins to build the database for `path`. `None` if it exists. Waits up to `patience` for
     /// another builder, then fails.
     pub fn begin(path: &Path, patience: Duration) -> Result<Option<Self>, Error> {
-        let until = Instant::now() + patience;
-        let folder = path.parent().unwrap_or(path);
-        let lock = File::open(folder).map_err(IoError::of("open", folder))?;
-        loop {
-            if path.exists() {
-                return Ok(None);
-            }
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(RETRY),
-                Err(TryLockError::WouldBlock) => return Err(busy(path)),
-                Err(TryLockError::Error(error)) => {
-                    return Err(IoError::of("lock", folder)(error).into());
-                }
-            }
-        }
         if path.exists() {
             return Ok(None);
         }
-        let new = Self { path: new_path(path), _folder: lock };
+        let lock = LockFile::open_folder(durable::parent(path))?.try_lock(patience)?;
+        if path.exists() {
+            return Ok(None); // another builder published it
+        }
+        let new = Self { path: new_path(path), _folder: lock.ok_or_else(|| busy(path))? };
         new.remove()?;
         // SQLite would create it with another mode.
         drop(durable::create_file(&new.path)?);
@@ -61,8 +45,8 @@ impl NewDatabase {
 
     /// Removes the leftovers of a crashed build of `path`, unless another builder is active.
     pub fn remove_leftovers(path: &Path) -> Result<(), IoError> {
-        let lock = path.parent().and_then(|folder| File::open(folder).ok());
-        match lock.filter(|lock| lock.try_lock().is_ok()) {
+        let lock = LockFile::open_folder(durable::parent(path)).ok();
+        match lock.and_then(|lock| lock.try_lock(Duration::ZERO).ok().flatten()) {
             Some(lock) => Self { path: new_path(path), _folder: lock }.remove(),
             None => Ok(()),
         }
@@ -115,12 +99,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profiles.db");
         let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();
-        assert!(NewDatabase::begin(&path, RETRY).is_err());
+        assert!(NewDatabase::begin(&path, Duration::from_millis(20)).is_err());
         NewDatabase::remove_leftovers(&path).unwrap();
         assert!(first.path().exists(), "another's is not cleared");
         let waiting = {
             let path = path.clone();
-            thread::spawn(move || NewDatabase::begin(&path, Duration::from_secs(60)).unwrap())
+            std::thread::spawn(move || NewDatabase::begin(&path, Duration::from_secs(60)).unwrap())
         };
         fs::write(first.path(), "whole").unwrap();
         first.publish(&path).unwrap();
