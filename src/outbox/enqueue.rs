@@ -1,6 +1,6 @@
 //! [`enqueue`]: adds a milestone and its deliveries to the outbox.
 //!
-//! It runs in the transaction of the change that it announces.
+//! `enqueue` runs in the same transaction as the change that it reports.
 
 use jiff::Timestamp;
 
@@ -25,8 +25,8 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    /// Returns the addresses that get a mail about `milestone`, each once. The contact gets mail
-    /// about failures only.
+    /// Returns the addresses that get a mail about `milestone`, without duplicates. The contact
+    /// gets mail about failures only.
     fn addresses(&self, milestone: Milestone) -> Vec<&str> {
         let contact = self.contact.as_deref().filter(|_| milestone == Milestone::Failed);
         let mut addresses: Vec<&str> = self.client_email.as_deref().into_iter().collect();
@@ -39,7 +39,8 @@ impl Recipients {
 /// A milestone was not enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The report names no import: it is from `check`, which notifies nobody.
+    /// The report names no import. Such reports are from `sftp-import check`, which notifies
+    /// nobody.
     #[error("a report without import and account has no milestones")]
     NoImport,
     #[error("the report's account {0:?} is not an account id")]
@@ -67,7 +68,7 @@ pub fn enqueue(
         return Err(Error::NoImport);
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
-    let at = state::timestamp(state::millis(at))?; // the precision of the database
+    let at = state::timestamp(state::millis(at))?; // the database stores milliseconds
     let row = deliveries::MilestoneRow {
         id: message_id(),
         import: Some(import.to_string()),
@@ -92,7 +93,7 @@ pub fn enqueue(
     Ok(true)
 }
 
-/// Returns the detail for the activity log.
+/// Returns the detail text of the milestone's line in the activity log.
 fn detail(report: &Report) -> String {
     let (manifest, counts) = (&report.manifest, report.records);
     if let Some(progress) = &report.progress {
