@@ -1,4 +1,5 @@
-//! Tests: sessions of several accounts, lines of other users, floods.
+//! Tests of the tracker with sessions of several accounts, lines of other users, and floods of
+//! lines.
 
 use super::*;
 use crate::audit::activity_limit::LINES_PER_MINUTE;
@@ -13,7 +14,7 @@ fn id(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
-/// Tracks `acme` as 70000 and `other` as 70001. The log is complete.
+/// Returns a tracker of `acme` (user id 70000) and `other` (user id 70001). The log is complete.
 fn tracker() -> SessionTracker {
     let mut tracker = SessionTracker::new(70_000..=79_999);
     tracker.set_accounts([(70_000, id("acme")), (70_001, id("other"))].into_iter());
@@ -49,7 +50,7 @@ const CLOSE: &str = "close \"/incoming/e.csv\" bytes read 0 written 6";
 const SESSION: &str = "session opened for local user acme from [192.0.2.7]";
 
 #[test]
-fn session_is_logged_and_its_cut_recorded() {
+fn a_cut_off_upload_is_logged_and_recorded() {
     let mut tracker = tracker();
     let end = "session closed for local user acme from [192.0.2.7]";
     send(&mut tracker, 70_000, &[SESSION, OPEN, CUT, end]);
@@ -69,7 +70,7 @@ fn session_is_logged_and_its_cut_recorded() {
 }
 
 #[test]
-fn line_belongs_to_its_sender() {
+fn a_line_is_assigned_by_its_sender() {
     let mut tracker = tracker();
     send(&mut tracker, 1000, &[OPEN, CUT]);
     send(&mut tracker, 0, &[OPEN, CUT]);
@@ -115,9 +116,9 @@ fn failed_request_changes_nothing() {
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "the file was not replaced");
     assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None);
     send(&mut tracker, 70_000, &[&good[0], "sent status Permission denied"]);
-    assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None, "it was not opened");
+    assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None, "the file was not opened");
     send(&mut tracker, 70_000, &[&good[0], failed]);
-    assert!(doubt(&mut tracker, "acme", "g.csv").is_some(), "a full disk");
+    assert!(doubt(&mut tracker, "acme", "g.csv").is_some(), "the disk may be full");
 }
 
 const DENIED: &str = "sent status Permission denied";
@@ -159,7 +160,7 @@ fn refused_requests_are_logged_as_refused() {
 
 #[test]
 fn ambiguous_failure_is_logged_as_unconfirmed() {
-    let whose = "answered to this or to a later request that is not logged";
+    let whose = "in answer to this request or to a later one that is not logged";
     shows(
         &["remove name \"nosuch.csv\"", MISSING],
         &[&format!("file.remove_unconfirmed nosuch.csv: No such file, {whose}")],
@@ -184,14 +185,14 @@ fn failure_of_another_request_changes_no_line() {
         ],
     );
     shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv to write"]);
-    // The log has the other request.
+    // The log contains the request that failed.
     for other in ["stat name \"nosuch\"", "Refusing denylisted mkdir request", "mkdir name \"d\""] {
         shows(&["remove name \"x.csv\"", other, DENIED], &["file.removed x.csv"]);
     }
 }
 
 #[test]
-fn ambiguous_quoted_names_are_logged_as_such() {
+fn ambiguous_quoted_names_are_logged_as_ambiguous() {
     shows(
         &["remove name \"/results/a\"b.csv\"", DENIED],
         &["file.remove_refused \"/results/a\\\"b.csv\": Permission denied"],
@@ -200,7 +201,7 @@ fn ambiguous_quoted_names_are_logged_as_such() {
     shows(
         &["rename old \"x\" new \"y\" new \"z\"", end],
         &[
-            "file.renamed old \"x\" new \"y\" new \"z\", where the old name ends is not known",
+            "file.renamed old \"x\" new \"y\" new \"z\", the end of the old name is unknown",
             "session.closed ",
         ],
     );
@@ -235,7 +236,7 @@ fn refused_request_changes_no_outcome() {
         of_process(&mut tracker, 8, &[SESSION, refused[0], refused[1]]);
         assert_eq!(upload(&tracker, "e.csv"), known, "{refused:?}");
     }
-    // Requests that may have succeeded make it worse.
+    // Requests that may have succeeded make the outcome worse.
     for request in [
         ["posix-rename old \"g.csv\" new \"e.csv\"", DENIED],
         ["remove name \"e.csv\"", DENIED],
@@ -258,7 +259,7 @@ fn a_refused_request_changes_no_other_session() {
     of_process(&mut tracker, 8, &[SESSION, "rename old \"e.csv\" new \"/results/e.csv\""]);
     of_process(&mut tracker, 7, &[OPEN]);
     of_process(&mut tracker, 8, &[DENIED]);
-    assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "it is open");
+    assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "the file is open");
 }
 
 #[test]
@@ -338,7 +339,11 @@ fn account_without_lines_has_no_updates() {
     tracker.drain_updates(at(70));
     assert_eq!(tracker.pending.len(), 0);
     tracker.requeue(updates);
-    assert_eq!(tracker.drain_updates(at(71)).len(), 1, "what could not be stored is requeued");
+    assert_eq!(
+        tracker.drain_updates(at(71)).len(),
+        1,
+        "lines that could not be stored are requeued"
+    );
 }
 
 /// Processes lines of the session with process id `pid`.
@@ -361,7 +366,7 @@ fn session_that_changed_files_ends_once() {
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     assert!(!has_ended(&tracker) && tracker.drain_ended().is_empty());
     of_process(&mut tracker, 8, &[SESSION, END]);
-    assert!(tracker.drain_ended().is_empty(), "it changed nothing");
+    assert!(tracker.drain_ended().is_empty(), "session 8 changed no file");
     of_process(&mut tracker, 7, &[END]);
     assert!(has_ended(&tracker));
     assert_eq!(tracker.drain_ended(), [id("acme")].into());
