@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use crate::sanitize::{is_unprintable, printable};
 
-/// For success.
+/// The style of success.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// For partial success.
+/// The style of partial success.
 pub const FAIR: Style = AnsiColor::Yellow.on_default().bold();
-/// For failure.
+/// The style of failure.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// For titles.
+/// The style of titles.
 pub const STRONG: Style = Style::new().bold();
-/// For labels.
+/// The style of labels.
 pub const FAINT: Style = Style::new().dimmed();
 pub const PLAIN: Style = Style::new();
 
@@ -66,8 +66,8 @@ impl Output {
         self.styled(&StyledLine::new(PLAIN, text))
     }
 
-    /// Prints a styled line, unless JSON was requested. Prints it without styles if standard output
-    /// is no terminal or `NO_COLOR` is set.
+    /// Prints a styled line, unless JSON was requested. Prints the line without styles if standard
+    /// output is no terminal or `NO_COLOR` is set.
     pub fn styled(&self, line: &StyledLine) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -98,7 +98,7 @@ impl Output {
         io::stdout().lock().write_all(text.as_bytes())
     }
 
-    /// Prints a result: `value` as JSON, or `lines`.
+    /// Prints a result: `value` as JSON, or else `lines`.
     pub fn result<L: AsRef<str>>(
         &self,
         value: &impl Serialize,
@@ -108,8 +108,8 @@ impl Output {
         lines.into_iter().try_for_each(|line| self.line(line.as_ref()))
     }
 
-    /// Prints a list: `values` as a JSON array, or a table with a `row` for each and with `titles`.
-    /// Prints `empty` instead of a table without rows.
+    /// Prints a list: `values` as a JSON array, or a table with `titles` and a `row` for each
+    /// value. Prints `empty` instead of a table without rows.
     pub fn list<T: Serialize>(
         &self,
         values: &[T],
@@ -147,8 +147,8 @@ impl Output {
     }
 }
 
-/// Escapes the unprintable characters of `json`: the serializer escapes only those below U+0020.
-/// Outside strings, JSON has none but newlines.
+/// Escapes the unprintable characters of `json`. The serializer escapes only characters below
+/// U+0020. Outside strings, the only unprintable characters of JSON are newlines.
 fn escape_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

@@ -39,7 +39,7 @@ use crate::spool::{self, Opener, ProbeError, Watcher};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -60,7 +60,7 @@ pub enum AccountCommand {
     Remove {
         /// The account's id
         id: AccountId,
-        /// Don't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
         /// Remove the account even while its imports are waiting or running; they continue, but
