@@ -23,7 +23,7 @@ use sftp_import::store::Store;
 const BATCH: usize = 8192;
 
 fn main() {
-    // cargo bench adds --bench.
+    // cargo bench adds the argument --bench.
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |n: usize, default| args.get(n).map_or(default, |arg| arg.parse().unwrap());
     match args.first().map_or("events", String::as_str) {
@@ -31,7 +31,7 @@ fn main() {
         "wide" => wide(number(1, 100_000), 1),
         "sparse" => wide(number(1, 100_000), 20),
         "profiles" => profiles(number(1, 3_000_000), number(2, 1_000_000)),
-        other => panic!("no bench is called {other}"),
+        other => panic!("unknown bench {other}"),
     }
 }
 
