@@ -1,8 +1,8 @@
 //! Measures how fast the local store writes records in memory, in the product page's shapes.
 //!
-//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the time
-//! and the process's peak memory. Batches of events are created before the clock starts and pushed
-//! repeatedly, so that only the store is measured.
+//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the
+//! time and the peak memory of the process. Batches of events are created before the clock starts
+//! and pushed repeatedly, so that only the store is measured.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Measures the real daemon, as root: `cargo bench --bench daemon -- WHAT [NUMBERS]`, where WHAT is
 //!
-//! - `pickup`: the time from the end of a session to `picked_up`, idle and beside a huge import; and
+//! - `pickup`: the time from a session's end to `picked_up`, idle and beside a huge import, and
 //!   the time from the manifest's close in a session that stays open
 //! - `load [SESSIONS] [PAIRS]`: the number of small imports per second
 //! - `accounts [ACCOUNTS]`: start, memory and CPU time while idle with many accounts

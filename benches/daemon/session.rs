@@ -18,7 +18,7 @@ use super::host::{Daemon, manifest, wait};
 /// The first argument of a session's process.
 pub const ARGUMENT: &str = "session";
 
-/// A session that is open.
+/// An open session.
 pub struct Session {
     child: Child,
     orders: ChildStdin,

@@ -70,7 +70,7 @@ impl ActivityLimit {
         }
     }
 
-    /// Replaces the line of a failed request. If the line is already stored, adds another one.
+    /// Replaces the line of a failed request. If the line is already stored, adds another line.
     pub fn amend(&mut self, id: LineId, at: Timestamp, action: &'static str, detail: String) {
         match self.find(id) {
             Some(waiting) => {

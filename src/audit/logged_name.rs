@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Names as OpenSSH 9.2 logged them.
+    /// The names are spelled as OpenSSH 9.2 logged them.
     #[test]
     fn encodes_names_like_the_log() {
         let names: [(&[u8], &str); 6] = [

@@ -32,7 +32,7 @@ pub struct AccountActivity {
 /// The most bytes of a path that the activity log shows.
 const SHOWN_PATH: usize = 300;
 
-/// A status that a request for an existing file never gets.
+/// The status that the server never sends for a request on an existing file.
 const NO_SUCH_FILE: &str = "No such file";
 
 const DENIED: &str = "Permission denied";
@@ -309,7 +309,7 @@ impl LineHandler<'_> {
         LoggedRequest { changes: changes.collect(), ..LoggedRequest::default() }
     }
 
-    /// Keeps a request and its activity line until the next line shows whether it failed.
+    /// Keeps a request and its activity line until the next line shows whether the request failed.
     fn add_request(
         &mut self,
         actions: &'static RequestActions,

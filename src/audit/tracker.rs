@@ -3,7 +3,7 @@
 //!
 //! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
 //! and never by its text. Memory is bounded by the number of accounts. An account without log lines
-//! costs nothing.
+//! needs no work.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -55,7 +55,7 @@ pub struct SessionTracker {
     range: RangeInclusive<u32>,
     accounts: HashMap<u32, AccountId>,
     accounts_activity: HashMap<AccountId, AccountActivity>,
-    /// The accounts that may have something to store, now or later.
+    /// The accounts that may have changes to store, now or later.
     pending: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
     last_session: u64,
@@ -93,7 +93,7 @@ impl SessionTracker {
         }
     }
 
-    /// Processes a line. A line of an account that is still unknown is held.
+    /// Processes a line. A line of an unknown account is held until the account is known.
     pub fn process(&mut self, line: LogLine) {
         if !self.process_known(&line) && self.range.contains(&line.uid) {
             if self.unassigned.len() >= MAX_UNASSIGNED {

@@ -22,7 +22,7 @@ const MAX_SESSIONS: usize = 16;
 /// server logs a request before serving it.
 const SLACK: SignedDuration = SignedDuration::from_millis(100);
 
-/// How a write ended, ordered from good to bad.
+/// The ways in which a write can end, ordered from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WriteEnd {
     /// The client closed the file.
@@ -45,7 +45,7 @@ pub struct SessionId(pub u64);
 /// are therefore unknown after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writers {
-    /// Whether every session is known that changed the file since it was created or truncated.
+    /// Whether the log names every session that changed the file since it was created or truncated.
     all_known: bool,
     /// The sessions that have not ended.
     open: BTreeSet<SessionId>,
@@ -70,7 +70,7 @@ pub enum WriterState {
     /// The log does not show the sessions, or a session has not ended.
     #[default]
     Unknown,
-    /// All sessions have ended, and nobody changed the file since.
+    /// All sessions have ended, and nobody has changed the file since then.
     Ended,
     /// The last session ended while it had the file open.
     Cut,
@@ -85,7 +85,7 @@ pub struct UploadState {
     /// When a complete file with this name was last opened for writing or renamed over. `None` if
     /// this did not happen, or if it is unknown.
     pub replaced_at: Option<Timestamp>,
-    /// Whether the log has the whole last write. Then a `replaced_at` of `None` is certain.
+    /// Whether the log has the whole last write. If so, a `replaced_at` of `None` is certain.
     pub is_known: bool,
     /// When the log last announced a change. The change follows immediately.
     pub announced_at: Option<Timestamp>,
@@ -97,7 +97,7 @@ pub struct UploadOutcome {
     pub end: WriteEnd,
     /// The number of bytes that the handle wrote, if known.
     pub bytes: Option<u64>,
-    /// When the write ended; if the file is still open, when it began.
+    /// The time at which the write ended, or at which it began if the file is still open.
     pub at: Timestamp,
     /// The client's address, if known.
     pub from: Option<String>,
@@ -241,7 +241,7 @@ impl UploadOutcomes {
         if forced || !self.keeps_bad_end(name) {
             let end = if forced { WriteEnd::Forced } else { WriteEnd::Closed };
             let mut writers = known.map(|outcome| outcome.writers.clone()).unwrap_or_default();
-            // An open that is not in the log may belong to another session.
+            // An opening that is not in the log may belong to another session.
             writers.all_known &= by.session.is_some_and(|id| writers.open.contains(&id));
             let replaced_at = known.and_then(|outcome| outcome.replaced_at);
             self.set(
@@ -251,8 +251,8 @@ impl UploadOutcomes {
         }
     }
 
-    /// Records that a file's mode, times or size are set. If its outcome is older than the complete
-    /// log, it becomes unknown: the file's ctime can no longer show a change that the log missed.
+    /// Records that a file's mode, times or size are set. An outcome older than the complete log
+    /// becomes unknown: the file's ctime can no longer show a change that the log missed.
     pub fn record_touch(&mut self, name: &LoggedName, by: RequestOrigin<'_>) {
         if let Some(outcome) = self.known.get(name) {
             let touched = self.with_touch(outcome.clone(), by);
@@ -376,7 +376,7 @@ impl UploadOutcomes {
         name.cut && self.known.get(name).is_some_and(|outcome| outcome.end == WriteEnd::Forced)
     }
 
-    /// Returns whether the log has been complete since the outcome.
+    /// Returns whether the log has been complete since the outcome was recorded.
     fn log_is_complete_since(&self, outcome: &UploadOutcome) -> bool {
         self.complete_since.is_some_and(|since| since <= outcome.known_at)
     }
@@ -413,7 +413,7 @@ impl Writers {
         let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
         let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;
         let open = open.into_iter().take(MAX_SESSIONS).collect();
-        // `None` (no session has ended) sorts as the earliest.
+        // `None`, which means that no session has ended, sorts before every time.
         Self { all_known, open, last_end: self.last_end.min(other.last_end) }
     }
 

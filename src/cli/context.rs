@@ -86,7 +86,7 @@ impl CliContext {
         &self.output
     }
 
-    /// Prints the result of a command: `value` as JSON, or `lines`. The answer is good.
+    /// Prints the result of a command: `value` as JSON, or `lines`. Returns a good answer.
     pub fn done<L: AsRef<str>>(
         &self,
         value: &impl Serialize,
@@ -110,7 +110,7 @@ impl CliContext {
         self.state(&self.config()?)
     }
 
-    /// Opens the state database of `config`; creates the database, but not its folder.
+    /// Opens the state database of `config`. Creates a missing database, but not its folder.
     pub fn state(&self, config: &Config) -> Result<State, CliError> {
         let folder = &config.paths.state;
         if !folder.exists() {
@@ -124,7 +124,7 @@ impl CliContext {
         Ok(state)
     }
 
-    /// Opens the registry of `config`. Creates it on a host without accounts.
+    /// Opens the registry of `config`. Creates the registry on a host without accounts.
     ///
     /// # Errors
     /// Returns an error also if the registry is missing on a host with accounts.

@@ -83,7 +83,8 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", escape_json(&serde_json::to_string_pretty(value)?))
     }
 
-    /// Prints `value` as JSON on one line, if JSON was requested: for a series of values.
+    /// Prints `value` as JSON on one line, if JSON was requested. A series of values is printed in
+    /// this way.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
         if self.json { self.json_lines(&[value]) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! `sftp-import webhook …`: the endpoints of accounts.
+//! `sftp-import webhook …`: manages the endpoints of accounts.
 
 use jiff::Timestamp;
 use serde_json::json;

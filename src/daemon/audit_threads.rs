@@ -51,7 +51,7 @@ fn read(audit: &UploadAudit) {
     loop {
         // A panic loses only the line that caused it.
         match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
-            Ok(Ok(())) => return, // there is no socket
+            Ok(Ok(())) => return, // without a socket there are no lines
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);

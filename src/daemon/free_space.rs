@@ -25,7 +25,7 @@ const HANGS: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
     pub path: PathBuf,
-    /// Bytes free to users other than root.
+    /// The bytes that are free to users other than root.
     pub free: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct ActivityEntry {
     pub at: Timestamp,
     /// The action: `queue.held` or `queue.released`.
     pub action: &'static str,
-    /// The disk and its free space.
+    /// The detail names the disk and its free space.
     pub detail: String,
 }
 

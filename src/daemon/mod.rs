@@ -44,7 +44,8 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Runs the daemon until SIGTERM or SIGINT, or its opener process if started as one.
+/// Runs the daemon until SIGTERM or SIGINT. A process that was started as the opener process runs
+/// the opener instead.
 pub fn main() -> ExitCode {
     if opener::is_opener_process() {
         return opener::main();
@@ -134,7 +135,7 @@ async fn serve(
     let supervisor = Supervisor::new(importer, watcher, session_ends, wake_relay, Systemd::new());
     tokio::select! {
         () = supervisor.run(stop) => {}
-        // An early end is a bug: imports would continue without mail and webhooks.
+        // An early end of the relay is a bug: imports would continue without mail and webhooks.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     audit_writer.stop();

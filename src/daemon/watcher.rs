@@ -1,7 +1,7 @@
 //! Forwards the watcher's wake-ups. After a watcher error, rescans every account.
 //!
 //! Invariant: after an error every account is scanned and the watcher pauses, so that no upload is
-//! missed and the loop does not spin.
+//! missed and the loop does not run without a pause.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ pub(super) struct RegistryFacts {
     differences: Option<Result<Vec<CopyChange>, AdmissionError>>,
 }
 
-/// Opens the registry and compares it with `state`, if that can be read.
+/// Opens the registry, and compares it with the state database if that can be read.
 pub(super) fn gather(config: &Config, state: Option<&State>) -> RegistryFacts {
     let opened = Registry::open(&config.paths.admin, "doctor");
     let has_accounts = state

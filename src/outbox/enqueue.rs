@@ -20,7 +20,7 @@ pub struct Recipients {
     pub client_email: Option<String>,
     /// The address of the account's contact.
     pub contact: Option<String>,
-    /// The name of the account's chosen endpoint.
+    /// The name of the endpoint that the account has chosen.
     pub webhook: Option<String>,
 }
 
@@ -53,10 +53,11 @@ pub enum Error {
 
 /// Writes `milestone`, its deliveries and its line in the activity log.
 ///
-/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` once
-/// at most, and `still_processing` once per time `at`: a redo after a crash adds nothing. A webhook
-/// delivery is added only for an endpoint that exists and is enabled. Email deliveries are added
-/// even if mail is not configured: they fail with that reason, are listed, and can be retried.
+/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` at
+/// most once, and `still_processing` once per time `at`: a repetition after a crash adds nothing. A
+/// webhook delivery is added only for an endpoint that exists and is enabled. Email deliveries are
+/// added even if mail is not configured: they fail with that reason, are listed, and can be
+/// retried.
 pub fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,

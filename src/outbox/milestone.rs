@@ -34,7 +34,7 @@ impl Milestone {
         }
     }
 
-    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). It must never change.
+    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). The ids must never change.
     pub fn journal_id(self) -> &'static str {
         match self {
             Self::PickedUp => "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1",

@@ -147,12 +147,12 @@ impl Relay {
         };
         if let Err(error) = thread::Builder::new().name("delivery".into()).spawn(work) {
             error!(%error, delivery = id, "cannot start a thread for a delivery");
-            self.in_flight.0.remove(&id); // the next scan starts it again
+            self.in_flight.0.remove(&id); // the next scan starts the delivery again
         }
     }
 }
 
-/// Returns the deliveries that are due at `now`, and the time until the next one is due.
+/// Returns the deliveries that are due at `now`, and the time until the next delivery is due.
 ///
 /// A delivery scheduled further ahead than `longest_wait` is due now.
 fn find_due(

@@ -150,9 +150,9 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// The time of this measurement.
+    /// The time at which the progress was measured.
     pub at: Timestamp,
-    /// Bytes of the data file read so far; the report's `bytes` is the total.
+    /// The bytes of the data file that were read so far. The report's `bytes` is the total.
     pub bytes_read: u64,
     /// The average since the import last began to run.
     pub records_per_second: u64,
@@ -164,9 +164,9 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// `None` for `check`, which stores nothing.
+    /// `None` for the command `check`, which stores nothing.
     pub import: Option<ImportId>,
-    /// `None` for `check`.
+    /// `None` for the command `check`.
     pub account: Option<String>,
     /// `None` if the manifest could not be read that far.
     #[serde(rename = "type")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The most different texts that a report lists. The error file has the other texts too.
 pub const MAX_REJECTIONS: usize = 100;
 
-/// One rejection text with its count and its first line.
+/// One rejection text with its count and the line of its first record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionCount {

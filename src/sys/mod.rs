@@ -174,7 +174,7 @@ mod tests {
             !ReadLease::from_leased(duplicate).is_unbroken().unwrap(),
             "the writer began to break the lease"
         );
-        // A child process of another test has this handle until its exec.
+        // A child process of another test may have this handle until its exec.
         while write().is_err() {
             std::thread::yield_now();
         }

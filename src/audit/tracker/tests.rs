@@ -135,7 +135,7 @@ fn shows(messages: &[&str], expected: &[&str]) {
     assert_eq!(lines, expected, "{messages:?}");
 }
 
-/// Lines as OpenSSH 9.2 logged them.
+/// The lines are spelled as OpenSSH 9.2 logged them.
 #[test]
 fn refused_requests_are_logged_as_refused() {
     shows(
@@ -216,8 +216,8 @@ fn upload(tracker: &SessionTracker, name: &str) -> crate::audit::UploadState {
     tracker.outcomes(&id("acme")).unwrap().upload_state(&LoggedName::of(name), at(10))
 }
 
-/// A refused request doesn't change an outcome. A request that may have been refused makes it
-/// worse.
+/// A refused request doesn't change an outcome. A request that may have been refused makes the
+/// outcome worse.
 #[test]
 fn refused_request_changes_no_outcome() {
     let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
@@ -270,7 +270,8 @@ fn renames_and_removals_move_outcomes() {
     assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None);
     send(&mut tracker, 70_000, &["remove name \"f.csv\""]);
     assert_eq!(doubt(&mut tracker, "acme", "f.csv"), None);
-    // Quotes make the line ambiguous. A known name decides; otherwise everything is in doubt.
+    // Quotes make the line ambiguous. An old name with a known outcome decides; otherwise all files
+    // are in doubt.
     let tricky = OPEN.replace("e.csv", "a\" new \"b");
     let cut = CUT.replace("e.csv", "a\" new \"b");
     send(&mut tracker, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);

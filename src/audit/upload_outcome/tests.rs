@@ -212,7 +212,7 @@ fn unknown_session_never_counts_as_ended() {
     outcomes.record_open(&name("e.csv"), true, unknown);
     outcomes.record_close(&name("e.csv"), false, Some((0, 6)), unknown);
     assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
-    // The writers before an open without truncation are unknown too.
+    // The writers before an opening without truncation are unknown too.
     outcomes.set(&name("e.csv"), None);
     outcomes.record_open(&name("e.csv"), false, by(3000, None));
     outcomes.record_close(&name("e.csv"), false, Some((0, 6)), by(3000, None));
@@ -277,7 +277,7 @@ fn only_a_complete_file_is_replaced() {
     upload(&mut outcomes, "t", false, 6000);
     outcomes.record_rename(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&outcomes), Some(at(6001)));
-    // After a claim, the next file of that name replaces nothing.
+    // After a claim, the next file with the same name replaces no file.
     upload(&mut outcomes, "e.csv", false, 7000);
     outcomes.remove_claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&outcomes), None);

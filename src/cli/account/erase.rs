@@ -19,7 +19,7 @@ pub struct EraseArguments {
     yes: bool,
 }
 
-/// Runs the command.
+/// Erases an account after a confirmation.
 ///
 /// # Errors
 /// After an error, the same command continues where it failed.

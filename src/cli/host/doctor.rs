@@ -16,7 +16,7 @@ use crate::doctor::{CheckScope, Finding, Level, examine};
 /// The most accounts for which the text shows similar findings.
 const SHOWN: usize = 3;
 
-/// Exit status: 0 no findings, 1 warnings, 2 failures.
+/// The exit status is 0 without findings, 1 with warnings, and 2 with failures.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
     /// Check only this account, and everything that it depends on

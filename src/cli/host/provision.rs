@@ -17,7 +17,7 @@ struct ProvisionOutput {
     refused: Vec<String>,
 }
 
-/// Runs the command. The answer is bad (exit 1) if a change was refused.
+/// Runs `provision`. The answer is bad (exit 1) if a change was refused.
 ///
 /// # Errors
 /// After an error, the changes made so far remain.

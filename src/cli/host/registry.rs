@@ -26,7 +26,8 @@ pub enum RegistryCommand {
 /// The most accounts and keys that the text output lists. JSON lists all of them.
 const SHOWN: usize = 50;
 
-/// Runs the command. The answer is bad (exit 1) if accounts or keys were listed and not added.
+/// Runs `registry take-over`. The answer is bad (exit 1) if accounts or keys were listed and not
+/// added.
 pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;

@@ -1,4 +1,4 @@
-//! The metrics page. Gauges are read again at most once a second, however many requests arrive.
+//! The metrics page. Gauges are read at most once a second, regardless of the number of requests.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -38,7 +38,7 @@ impl MetricsPage {
         Self { config, gauges: Gauges::new(start), last_page: Mutex::default() }
     }
 
-    /// Returns the current page. Blocks; concurrent calls wait for each other.
+    /// Returns the current page. The call blocks, and concurrent calls wait for each other.
     pub fn read(&self) -> Arc<str> {
         // A panic leaves the last page intact.
         let mut last_page = self.last_page.lock().unwrap_or_else(PoisonError::into_inner);

@@ -49,7 +49,7 @@ where
     let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
     let page = Arc::clone(page);
     tokio::spawn(async move {
-        // A client that hung up or was too slow needs no answer.
+        // A client that closed the connection or was too slow needs no answer.
         let _ = timeout(PATIENCE, answer(stream, move || page.read())).await;
         drop(slot);
     });
@@ -79,7 +79,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await
 }
 
-/// Reads up to the empty line, or to [`MAX_HEAD`] bytes.
+/// Reads a request up to its empty line, at most [`MAX_HEAD`] bytes.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     let mut limited = stream.take(MAX_HEAD as u64);

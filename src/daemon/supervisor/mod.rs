@@ -98,7 +98,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs until `stop` resolves, then lets running imports stop.
+    /// Runs until `stop` resolves, then waits until running imports have stopped.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let folders = free_space::folders(&self.importer.context.config);
@@ -184,7 +184,8 @@ impl Supervisor {
             Some(self.rescan_at),
             self.sweep_at,
         ];
-        // A due retry that can't begin, because no slot is free, must not spin the loop.
+        // A due retry that can't begin, because no slot is free, must not make the loop run without
+        // a pause.
         let to_come = alarms.into_iter().flatten().filter(|at| *at > now);
         to_come.fold(self.tick.next(self.is_busy()), Instant::min)
     }

@@ -201,7 +201,7 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         return Vec::new();
     };
     if !matches!(folders.chroot, FolderState::Folder(_)) {
-        return Vec::new(); // judge_chroot reports it
+        return Vec::new(); // judge_chroot reports this fault
     }
     let root = account.root.unwrap_or(FolderState::Missing);
     let want = required_folders(gid, service);

@@ -1,4 +1,4 @@
-//! Owner and mode of a path and of every folder above it.
+//! Reads the owner and mode of a path and of every folder above it.
 //!
 //! sshd requires that root owns a chroot, the program that it runs for keys, and every folder above
 //! them, and that nobody else can write them (sshd_config(5), ChrootDirectory and

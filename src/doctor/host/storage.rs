@@ -129,7 +129,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local file system")
 }
 
-/// Judges the free space of a disk. `None` if it has enough.
+/// Judges the free space of a disk. `None` if the disk has enough.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
     let floor = config.imports.free_space_floor;

@@ -38,7 +38,7 @@ pub(super) enum BuildError {
     Parts(#[from] lettre::error::Error),
 }
 
-/// Builds the mail.
+/// Builds the mail of `draft`, with the sender `from`.
 pub(super) fn build(from: &str, draft: &MailDraft<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =

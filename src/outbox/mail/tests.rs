@@ -84,7 +84,7 @@ fn a_hostile_name_adds_no_header_or_part() {
     assert!(!part.contains("evil.exe\"") && !part.contains("filename=\"evil"), "{part}");
 }
 
-/// Parses a mail by Python's email package, an independent implementation.
+/// Parses a mail with Python's email package, an independent implementation.
 fn parsed(mail: &str) -> serde_json::Value {
     const SCRIPT: &str = r#"
 import email, email.policy, json, sys

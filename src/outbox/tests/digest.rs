@@ -25,7 +25,7 @@ async fn ends_of_one_account_share_a_mail() {
     let relay = bench.relay();
     within(10, "the mail about the start", || bench.mails().len() == 1).await;
     assert!(header(&bench.mails()[0], "Subject").contains("has begun"));
-    // A restart during the wait loses nothing: the deliveries are in the state database.
+    // A restart during the wait loses no delivery: the deliveries are in the state database.
     relay.stop().await;
     for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
         bench.enqueue("acme", n, milestone, &client());
@@ -34,7 +34,7 @@ async fn ends_of_one_account_share_a_mail() {
         tx.execute_batch(
             "UPDATE milestone SET at = at - 3600000;
              UPDATE delivery SET next_attempt_at = next_attempt_at - 3600000",
-        )?; // an hour later
+        )?; // as if an hour had passed
         Ok(())
     });
     let relay = bench.relay();

@@ -16,7 +16,7 @@ const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
 }
 
 /// The IPv4 networks that are not public unicast: IANA's special-purpose registry (RFC 6890),
-/// multicast, reserved ones, and the metadata service that a cloud has at a public address.
+/// multicast and reserved networks, and the metadata service that a cloud has at a public address.
 const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(0, 0, 0, 0, 8), "of this host itself"),
     (v4(10, 0, 0, 0, 8), "private"),

@@ -1,4 +1,4 @@
-//! Checks the name and URL of an endpoint when it is saved. Pure.
+//! Checks the name and URL of an endpoint before it is saved. Pure.
 
 use ureq::http::Uri;
 

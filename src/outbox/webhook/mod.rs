@@ -30,14 +30,14 @@ const MAX_ANSWER: u64 = 8 * 1024;
 /// The most characters of an answer's body that are kept.
 const MAX_KEPT: usize = 200;
 
-/// One signed request.
+/// A request to an endpoint, before it is signed.
 #[derive(Debug)]
 pub struct WebhookRequest<'a> {
     pub url: &'a str,
     /// The secrets to sign with, the current one first. The request has one signature for each
     /// secret.
     pub secrets: &'a [Secret],
-    /// The message id, `msg_…`: the same in every attempt.
+    /// The message id, `msg_…`. It is the same in every attempt.
     pub id: &'a str,
     /// The time of this attempt.
     pub now: Timestamp,

@@ -1,6 +1,6 @@
 //! [`Secret`]: signs webhooks by Standard Webhooks 1.0, so that receivers can authenticate them.
 //!
-//! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides them.
+//! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides the bytes.
 
 use std::fmt;
 use std::fs::File;
