@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_limited_and_counted() {
+    fn log_lines_over_the_limit_are_counted() {
         let mut limit = ActivityLimit::default();
         for _ in 0..1000 {
             limit.add(at(60), "file.opened", || "x".into());

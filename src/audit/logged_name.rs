@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_name_may_match_many() {
+    fn a_truncated_name_may_match_several_names() {
         let cut = |text: &str| LoggedName { text: text.into(), cut: true };
         assert!(cut(r"\303\25").may_be(&encode("é.csv")));
         assert!(cut(r#"e.csv" bytes re"#).may_be("e.csv"));

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn users_without_a_name_are_numbers() {
+    fn users_without_a_name_are_shown_by_number() {
         assert_eq!(name(Uid::from_raw(0)), "root");
         assert_eq!(name(Uid::from_raw(u32::MAX - 7)), "user id 4294967288");
     }

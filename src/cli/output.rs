@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_in_texts_are_escaped() {
+    fn control_characters_in_texts_are_escaped() {
         let line = StyledLine::new(BAD, "a\x1b[2J").and(PLAIN, "b\n").and(FAINT, "\u{9b}31m");
         assert_eq!(
             line.to_string(),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_value_and_is_escaped() {
+    fn escaped_json_keeps_its_value() {
         let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é\u{200b}\u{e0041}😀"});
         let text = escape_json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.contains(|c: char| c != '\n' && is_unprintable(c)), "{text:?}");

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn without_measurement_or_floor_nothing_is_held() {
+    fn the_queue_is_not_held_without_a_floor() {
         let mut space = FreeSpace::new(Size::from_bytes(0));
         let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
         assert_eq!(space.update(&[], now, at), None);

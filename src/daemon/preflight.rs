@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn another_users_spool_is_rejected() {
+    fn a_spool_of_another_user_is_rejected() {
         if !geteuid().is_root() {
             return; // only root can change the owner of a folder
         }

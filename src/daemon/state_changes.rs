@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_of_writes_is_one_wake_up() {
+    async fn a_burst_of_writes_causes_one_wake_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let (state, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_most_frequent_first_then_by_line() {
+    fn counts_are_sorted_by_frequency_then_line() {
         let mut tally = RejectionTally::default();
         for (message, line) in [("b", 9), ("a", 4), ("b", 3), ("c", 2)] {
             tally.add(message, line);

@@ -263,7 +263,7 @@ fn a_refused_request_changes_no_other_session() {
 }
 
 #[test]
-fn renames_and_removals_move_outcomes() {
+fn renames_move_outcomes_and_removals_delete_them() {
     let mut tracker = tracker();
     send(&mut tracker, 70_000, &[OPEN, CUT, "posix-rename old \"e.csv\" new \"/incoming/f.csv\""]);
     assert!(doubt(&mut tracker, "acme", "f.csv").is_some());
@@ -282,7 +282,7 @@ fn renames_and_removals_move_outcomes() {
 }
 
 #[test]
-fn flood_is_limited_but_outcomes_are_kept() {
+fn log_lines_are_limited_but_outcomes_are_kept() {
     let mut tracker = tracker();
     for n in 0..50_000 {
         let file = format!("{}.csv", n % 500);
@@ -362,7 +362,7 @@ fn has_ended(tracker: &SessionTracker) -> bool {
 }
 
 #[test]
-fn session_that_changed_files_ends_once() {
+fn a_session_that_changed_files_ends_once() {
     let mut tracker = tracker();
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     assert!(!has_ended(&tracker) && tracker.drain_ended().is_empty());
@@ -385,7 +385,7 @@ fn session_without_start_or_process_is_unknown() {
 
 /// A killed session logs no end, and its process id is reused by another session.
 #[test]
-fn reused_process_id_is_another_session() {
+fn a_reused_process_id_is_another_session() {
     let mut tracker = tracker();
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     of_process(&mut tracker, 7, &[SESSION, END]);

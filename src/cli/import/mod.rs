@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_time_day_or_duration() {
+    fn since_accepts_a_time_day_or_duration() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(parse_since("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
         assert_eq!(parse_since("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));

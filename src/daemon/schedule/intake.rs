@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_during_a_scan_makes_one_more() {
+    fn a_request_during_a_scan_causes_another_scan() {
         let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         schedule.request(account("a"));
         assert_eq!(schedule.begin_next(now), Some(account("a")));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn scans_that_never_return_hang() {
+    fn scans_that_never_return_count_as_hanging() {
         let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         let ids: Vec<_> = (0..=PARALLEL).map(|n| account(&format!("a{n}"))).collect();
         ids.iter().for_each(|id| schedule.request(id.clone()));

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn light_imports_have_their_own_slots() {
+    fn light_imports_have_separate_slots() {
         let running = |light: usize, millis: u64, heavy: usize| {
             let light = vec![(Weight::Light, Duration::from_millis(millis)); light];
             light.into_iter().chain(vec![(Weight::Heavy, Duration::ZERO); heavy])

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_during_a_survey_makes_one_more() {
+    fn a_request_during_a_survey_causes_another() {
         let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
         assert_eq!(schedule.begin(now), None);
         schedule.request(SurveyRequest::SCAN_ALL);

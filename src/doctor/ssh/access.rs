@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_list_has_sshds_own_message() {
+    fn each_list_is_reported_with_sshds_message() {
         for (settings, message) in [
             ("denyusers ac*", "User acme from 192.0.2.1 not allowed because listed in DenyUsers"),
             ("allowusers bob\nallowusers !acme", "not listed in AllowUsers"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nologin_is_reported() {
+    fn an_existing_nologin_file_is_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let of = |path: &Path, pam: &str| {
             judge_nologin(

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_file_is_named_with_its_line() {
+    fn an_overriding_file_is_named_with_its_line() {
         let ours = setting(
             "/d/50.conf",
             "authorizedkeyscommand",

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_must_fit_the_query() {
+    fn the_helper_must_print_the_requested_key() {
         let command = HelperCommand::new(&Config::default(), None);
         assert_eq!(command.program, Path::new(DEFAULT_PROGRAM));
         let acme = "acme".parse().unwrap();

@@ -67,7 +67,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn only_the_helpers_group_can_read() {
+    fn only_the_helpers_group_may_read_the_keys() {
         let of = |gid, mode, wanted| {
             let part = PathPart { path: "/x".into(), uid: 0, gid, mode, is_folder: true };
             judge(&part, wanted, 998)

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_line() {
+    fn a_refused_configuration_is_reported_with_its_line() {
         let output = "/etc/ssh/x.conf line 3: Bad configuration option: Foo\nterminating";
         let finding = refusal(Path::new("/etc/ssh/sshd_config"), output);
         assert!(finding.message.ends_with("x.conf line 3: Bad configuration option: Foo"));

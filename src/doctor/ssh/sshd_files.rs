@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_in_order_and_ends_a_match() {
+    fn reads_files_in_order_and_ends_match_blocks() {
         let folder = tempfile::tempdir().unwrap();
         let included = folder.path().join("d");
         fs::create_dir(&included).unwrap();
