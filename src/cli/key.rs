@@ -20,18 +20,18 @@ use crate::state::keys::{self, KeyRow};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum KeyCommand {
-    /// Add a public key to an account; the first one creates its Unix user and folders
+    /// Add a public key to an account; the first key creates the account's Unix user and folders
     Add(AddKey),
     /// List keys
     List {
-        /// Only this account's
+        /// Only keys of this account
         account: Option<AccountId>,
-        /// Revoked ones too
+        /// Also list revoked keys
         #[arg(long)]
         all: bool,
     },
-    /// Revoke a key: when this returns, no login with it succeeds. Open sessions continue
-    /// (`account suspend` ends them)
+    /// Revoke a key: when the command returns, no login with the key succeeds. Open sessions
+    /// continue (`account suspend` ends them)
     Revoke {
         /// The account's id
         account: AccountId,
@@ -47,10 +47,10 @@ pub struct AddKey {
     account: AccountId,
     /// The partner's .pub file; - for standard input
     file: PathBuf,
-    /// The key's name, such as the machine it is for
+    /// The key's name, such as the machine that uses the key
     #[arg(long)]
     name: String,
-    /// Addresses and networks the key may be used from, such as 192.0.2.7,2001:db8::/32
+    /// Addresses and networks that the key may be used from, such as 192.0.2.7,2001:db8::/32
     #[arg(long, value_name = "CIDR,…")]
     from: Option<String>,
     /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
@@ -100,7 +100,7 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     lines.extend(added.key.expires_at.map(|at| format!("the key stops working at {at}")));
     lines.push(match added.account {
         AccountState::Suspended => format!(
-            "the account is suspended; to let it log in: sftp-import account resume {account}"
+            "the account is suspended; to let the account log in: sftp-import account resume {account}"
         ),
         _ => format!("the partner connects with: sftp {account}@{}", config.node.name),
     });
@@ -152,7 +152,7 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext)
     context.done(&row, lines)
 }
 
-/// Adds to the keys of one account, which has `state`, their states at `now`.
+/// Returns the keys of one account, which has `state`, with the state of each key at `now`.
 pub(super) fn with_status(
     keys: Vec<KeyRow>,
     state: AccountState,

@@ -1,6 +1,7 @@
-//! The command `sftp-import`. Wiring only: parses arguments, calls a workflow, prints the result.
+//! The command `sftp-import`: parses arguments, calls a workflow and prints the result.
 //!
-//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (from clap).
+//! The exit status is 0 for success, 1 for a failure or a bad answer, and 2 for wrong usage (from
+//! clap).
 
 mod account;
 mod activity;
@@ -26,7 +27,7 @@ use context::{CliContext, CliResult};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text

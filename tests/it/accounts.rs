@@ -294,7 +294,7 @@ fn the_next_command_completes_a_killed_one() {
             "{result:?}"
         );
         assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
-        assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
+        assert!(host.done(&["provision"]).contains("match the registry; the keys"), "{delay:?}");
 
         host.killed_after(delay * 10, &remove);
         let result = host.run(&remove);
@@ -341,7 +341,7 @@ fn provision_fixes_drift() {
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
     assert!(!host.helper(&id, ED25519).out.is_empty());
-    assert!(host.done(&["provision"]).contains("as they should be"));
+    assert!(host.done(&["provision"]).contains("match the registry; the keys"));
 }
 
 #[test]

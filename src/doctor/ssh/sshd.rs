@@ -18,7 +18,8 @@ pub struct Sshd<'a> {
 }
 
 impl Sshd<'_> {
-    /// Tests the configuration (`sshd -t`). The error is the finding that sshd refuses it.
+    /// Tests the configuration (`sshd -t`). If sshd refuses the configuration, the error is the
+    /// finding.
     pub fn test(&self) -> Result<Finding, Finding> {
         let accepted = format!("sshd accepts {}", self.config.display());
         match self.run(&["-t"]) {
@@ -47,11 +48,15 @@ impl Sshd<'_> {
 fn refusal(config: &Path, output: &str) -> Finding {
     let first = output.lines().next().unwrap_or("sshd printed nothing");
     Finding::fail(CHECK, format!("sshd refuses {}: {first}", config.display())).log(first).fix(
-        format!("correct that line, then `sshd -t -f {}`; do not reload before", config.display()),
+        format!(
+            "correct that line, then `sshd -t -f {}`; do not reload sshd before",
+            config.display()
+        ),
     )
 }
 
-/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. Some are repeated.
+/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. Keywords can be
+/// repeated.
 #[derive(Clone, Debug, Default)]
 pub struct EffectiveConfig(Vec<(String, String)>);
 
@@ -87,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_line() {
+    fn a_refused_configuration_is_reported_with_its_line() {
         let output = "/etc/ssh/x.conf line 3: Bad configuration option: Foo\nterminating";
         let finding = refusal(Path::new("/etc/ssh/sshd_config"), output);
         assert!(finding.message.ends_with("x.conf line 3: Bad configuration option: Foo"));
