@@ -126,6 +126,7 @@ mod tests {
         host.claim();
         assert_eq!(names(host.incoming()), ["README.txt"]);
         host.sql("UPDATE account SET uid = 1");
+        host.importer.survey(None, true).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(3100));
         host.scan();
         let survey = host.importer.survey(None, true).unwrap().unwrap();
