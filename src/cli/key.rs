@@ -15,6 +15,7 @@ use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
 use crate::config::Config;
 use crate::key::{self, KeyRestrictions, NewKey, PublicKey, parse};
+use crate::sshd::ServerAddress;
 use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
 
@@ -70,6 +71,15 @@ pub(super) struct KeyStatus {
     state: &'static str,
 }
 
+/// The result of `key add`.
+#[derive(Serialize)]
+struct AddedKeyWithServer<'a> {
+    #[serde(flatten)]
+    key: &'a KeyRow,
+    /// `None` if sshd's configuration can't be read.
+    server: Option<ServerAddress>,
+}
+
 pub fn run(command: KeyCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -98,13 +108,26 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
         vec![format!("key {name:?} added to account {account}: {algorithm} {fingerprint}")];
     lines.extend(added.key.from.iter().map(|from| format!("the key works from {from} only")));
     lines.extend(added.key.expires_at.map(|at| format!("the key stops working at {at}")));
-    lines.push(match added.account {
-        AccountState::Suspended => format!(
+    if added.account == AccountState::Suspended {
+        lines.push(format!(
             "the account is suspended; to let the account log in: sftp-import account resume {account}"
-        ),
-        _ => format!("the partner connects with: sftp {account}@{}", config.node.name),
-    });
-    context.done(&added.key, lines)
+        ));
+    }
+    let server = ServerAddress::of_host(&config.node);
+    match &server {
+        Ok(server) => {
+            lines.push("send this to the partner:".to_owned());
+            lines.extend(server.handout(account));
+            if server.host.is_none() {
+                let file = context.config_path().display();
+                lines.push(format!("HOST is this host's public name: set node.address in {file}"));
+            }
+        }
+        Err(problem) => lines.push(format!(
+            "the server's address for the partner cannot be read from sshd: {problem}"
+        )),
+    }
+    context.done(&AddedKeyWithServer { key: &added.key, server: server.ok() }, lines)
 }
 
 fn list(

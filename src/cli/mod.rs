@@ -79,6 +79,37 @@ enum Command {
     Completions(host::completions::CompletionArguments),
 }
 
+/// Checks data files and manifests before an upload.
+#[derive(Debug, Parser)]
+#[command(name = "sftp-import", version, max_term_width = 100)]
+struct PartnerCli {
+    /// Configuration file with other limits
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: PartnerCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum PartnerCommand {
+    /// Check local files against the import rules; nothing is stored
+    Check(import::check::CheckArguments),
+}
+
+/// Runs the commands that partners need on their own machines, and no others.
+pub fn partner_main() -> ExitCode {
+    crate::sys::memory::tune();
+    let cli = PartnerCli::parse();
+    let context = CliContext::new(cli.config, cli.json);
+    let result = match cli.command {
+        PartnerCommand::Check(arguments) => import::check::run(arguments, &context),
+    };
+    context.finish(result)
+}
+
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
     crate::sys::memory::tune();

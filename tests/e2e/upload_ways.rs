@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::outcome::names;
 use crate::support::pair::Pair;
 use crate::support::process::{Process, run, until};
 
@@ -129,5 +130,5 @@ fn old_scp_is_refused_at_once() {
             || ran.stderr.contains("sftp connections only"),
         "{ran:?}"
     );
-    assert_eq!(std::fs::read_dir(account.incoming()).unwrap().count(), 0);
+    assert_eq!(names(&account.incoming(), ""), [""; 0]);
 }

@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use super::sshd::EffectiveConfig;
 use super::sshd_files::matches;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::Finding;
+use crate::sshd::EffectiveConfig;
 
 const CHECK: &str = "sshd-access";
 

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use super::sshd::EffectiveConfig;
 use super::sshd_files::Setting;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::finding::{Finding, Level};
+use crate::sshd::EffectiveConfig;
 
 const CHECK: &str = "sshd-drop-in";
 

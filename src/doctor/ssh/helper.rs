@@ -7,12 +7,12 @@ use std::process::Command;
 use nix::unistd::User;
 
 use super::drop_in::HELPER;
-use super::sshd::EffectiveConfig;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::host::path_owners::{PathPart, path_parts};
+use crate::sshd::EffectiveConfig;
 
 const PROGRAM: &str = "helper-program";
 const ANSWER: &str = "helper-answer";
