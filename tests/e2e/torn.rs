@@ -52,8 +52,8 @@ fn a_torn_state_database_stops_no_upload() {
         (|path| fs::write(path, "not a database").unwrap(), "is damaged"),
         (|path| truncate(path, 8192), "is damaged"),
         (|path| overwrite(path, 4096), "is damaged"),
-        (|path| truncate(path, 0), "it was lost"),
-        (|path| fs::remove_file(path).unwrap(), "it was lost"),
+        (|path| truncate(path, 0), "database was lost"),
+        (|path| fs::remove_file(path).unwrap(), "database was lost"),
     ];
     for (n, (tear, expected)) in breaks.iter().enumerate() {
         tear(&database);
