@@ -1,13 +1,14 @@
-//! Compares and copies short byte strings, such as most cells, in words of fixed size. Words may
-//! overlap or exceed the text. That costs less than a call to `memcmp` or `memcpy`.
+//! Compares and copies short byte strings in words of fixed size. Most cells are short byte
+//! strings. Words may overlap or extend beyond the text. This costs less than a call to `memcmp` or
+//! `memcpy`.
 
 use std::ops::Range;
 
-/// The length that is copied for a short cell, in bytes; most cells are not longer. A copy of fixed
-/// length takes two instructions, and the next cell overwrites the excess.
+/// The number of bytes that are copied for a short cell. Most cells are not longer. A copy of fixed
+/// length takes two instructions, and the next cell overwrites the excess bytes.
 pub const STRIDE: usize = 32;
 
-/// Appends the bytes of `from` that are in `range` to `to`.
+/// Appends the bytes `from[range]` to `to`.
 #[inline(always)]
 pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     match from[range.start..].first_chunk::<STRIDE>() {
@@ -20,7 +21,7 @@ pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     }
 }
 
-/// Returns whether both are equal.
+/// Returns whether two byte strings are equal.
 #[inline]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
@@ -37,7 +38,8 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
         }
 }
 
-/// Returns the first four and the last four bytes, which are all of a text of four to eight bytes.
+/// Returns the first four and the last four bytes of `text`. They are the whole text if its length
+/// is four to eight bytes. `None` if the text is shorter than four bytes.
 #[inline]
 fn ends(text: &[u8]) -> Option<[&[u8; 4]; 2]> {
     Some([text.first_chunk()?, text.last_chunk()?])
