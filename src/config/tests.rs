@@ -16,11 +16,12 @@ fn the_sample_has_the_defaults() {
     let config: Config = toml::from_str(text).unwrap();
     config.check().unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
-    // It also has every key: the fields of the Debug text, in the file's spelling.
+    // The sample must also contain every key. The Debug text lists all fields, and the file uses
+    // `-` instead of `_`.
     let debug = format!("{config:?}").replace(['{', ','], "\n");
     let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for key in keys.filter(|key| *key != "linger") {
-        // linger is accepted for one more version and ignored.
+        // The key linger is ignored, but accepted for one more version.
         let written = key.replace('_', "-");
         assert!(text.contains(&written), "the sample has no {written}");
     }
