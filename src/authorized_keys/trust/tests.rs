@@ -1,10 +1,10 @@
-//! Paths with one part that another user than root can change.
+//! Tests of paths that another user than root can change in one component.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use super::*;
 
-/// Returns the owners of a test's files: root and this process's user.
+/// Returns the user ids that own the files of a test: root and the user of this process.
 fn owners(folder: &Path) -> [u32; 2] {
     [0, fs::metadata(folder).unwrap().uid()]
 }
@@ -92,7 +92,7 @@ fn a_file_that_others_can_write_is_refused() {
         assert!(matches!(error.reason, PathFault::Mode(PathKind::File, _)), "{error}");
     }
     set_mode(&path, 0o640);
-    // Only root can change the owner.
+    // Only root can change the owner of a file.
     if owners[1] == 0 {
         chown(&path, Some(65534), None).unwrap();
     }
@@ -110,7 +110,7 @@ fn only_a_sticky_parent_may_be_writable() {
     }
 }
 
-/// In a sticky folder others can create the file before root does.
+/// In a sticky folder another user can create the file before root does.
 #[test]
 fn the_files_own_folder_may_not_be_sticky() {
     let folder = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn folders_on_the_way_of_links_are_checked() {
     for way in ["relative/keys.db", "absolute/keys.db", "open/keys.db", "open/../a/keys.db"] {
         assert_eq!(check_file(&here.join(way), &owners).unwrap(), real, "{way}");
     }
-    // A user who can write `open` can change the link's target.
+    // A user who can write to the folder `open` can change the target of the link.
     set_mode(&here.join("open"), 0o777);
     for way in ["relative/keys.db", "open/keys.db", "open/../a/keys.db"] {
         let error = check_file(&here.join(way), &owners).unwrap_err();
