@@ -34,8 +34,8 @@
 //! | files, encodings | `codec`, `files` |
 //! | unsafe code | `sys` |
 //!
-//! Decisions are pure: they take times and listings as arguments. The `cfg` lines below are the
-//! only ones of the package.
+//! Functions that make decisions are pure: they get times and listings as arguments. The package
+//! has `cfg` lines for its features only in this file.
 #![cfg_attr(not(feature = "daemon"), forbid(unsafe_code))]
 
 #[forbid(unsafe_code)]
