@@ -1,4 +1,4 @@
-//! Parsing of key files, and the life of a key from adding to publishing to revoking.
+//! Tests of parsing key files, and of adding, publishing and revoking keys.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -26,7 +26,7 @@ fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
-/// The fingerprints are those that `ssh-keygen -l` prints.
+/// The expected fingerprints were printed by `ssh-keygen -l`.
 #[test]
 fn accepts_every_kind_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
@@ -112,7 +112,8 @@ fn refuses_options_and_several_keys() {
     assert_eq!(parse_error(format!("{head}\n{tail}")), KeyFileError::Broken);
 }
 
-/// After any cut or changed byte the key is refused or is another key, and nothing panics.
+/// The key is cut at every position, and every byte is changed. Each result must be refused or be
+/// another key, and nothing may panic.
 #[test]
 fn refuses_damaged_keys() {
     let plain = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
@@ -129,7 +130,7 @@ fn refuses_damaged_keys() {
         }
     }
     assert_eq!(parse_error("ssh-ed25519"), KeyFileError::Damaged("ssh-ed25519"));
-    // The first word names another kind than the key itself.
+    // The algorithm in front of the key differs from the algorithm of the key.
     let swapped = plain.replacen("ecdsa-sha2-nistp256", "ssh-ed25519", 1);
     assert_eq!(parse_error(swapped), KeyFileError::Damaged("ssh-ed25519"));
 }
@@ -209,7 +210,7 @@ fn keys_and_names_are_unique_within_an_account() {
     assert!(matches!(error, KeyError::NameTaken { .. }));
     let revoked = fixture.revoke("laptop");
     assert!(!revoked.was_revoked && revoked.key.revoked_at.is_some());
-    // Both can be used again.
+    // After the revocation the name and the key can be used again.
     fixture.add_again("laptop", &ed).unwrap();
     assert!(!fixture.revoke(&ed.fingerprint()).was_revoked);
     assert!(fixture.revoke("laptop").was_revoked);
@@ -287,7 +288,7 @@ fn restrictions_are_published() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// A takeover can add an account with such an id.
+/// A takeover can add an account whose id is outside the range.
 #[test]
 fn keys_outside_the_uid_range_are_not_published() {
     let fixture = Fixture::new();
@@ -329,7 +330,7 @@ fn publishing_works_after_a_crash() {
     assert_eq!(mode & 0o7777, 0o640);
 }
 
-/// A user who can write the folder can replace keys.db or hold the lock.
+/// A user who can write to the folder can replace keys.db or hold the lock.
 #[test]
 fn a_folder_that_others_can_write_is_refused() {
     let fixture = Fixture::new();
@@ -344,7 +345,7 @@ fn a_folder_that_others_can_write_is_refused() {
         assert!(error.contains(&format!("`chmod go-w {}`", keys.display())), "{error}");
     }
     fs::set_permissions(keys, Permissions::from_mode(0o750)).unwrap();
-    // Only root can change the owner.
+    // Only root can change the owner of a file.
     if nix::unistd::geteuid().is_root() {
         chown(keys, Some(65534), None).unwrap();
         let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
@@ -357,7 +358,7 @@ fn a_folder_that_others_can_write_is_refused() {
     assert_eq!(fixture.publish(), 1);
 }
 
-/// The owner of a folder could put a link where root is about to create something.
+/// The owner of a folder could create a link at the path that root is about to create.
 #[test]
 fn no_folder_is_created_where_others_can_write() {
     let mut fixture = Fixture::new();
@@ -369,7 +370,7 @@ fn no_folder_is_created_where_others_can_write() {
     assert!(!open.join("keys").exists());
 }
 
-/// The daemon can't read the folder, so it reports the folder's time.
+/// The daemon can't read the files in the folder, so it reports the folder's modification time.
 #[test]
 fn the_folders_time_is_the_last_publications() {
     let fixture = Fixture::new();
@@ -381,14 +382,15 @@ fn the_folders_time_is_the_last_publications() {
     fs::create_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
     assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
-    assert_eq!(time(), long_ago, "nothing was published");
+    assert_eq!(time(), long_ago, "a failed publication must keep the time");
     fs::remove_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
     fixture.publish();
     assert!(time() > long_ago);
 }
 
-/// Concurrent publishers: when each returns, its own change is in force.
+/// When a publisher returns, sshd must use its change, even if other publishers run at the same
+/// time.
 #[test]
 fn no_change_is_lost_between_publishers() {
     let fixture = Fixture::new();
