@@ -1,18 +1,19 @@
-//! [`ProvisionError`] and [`Refusal`].
+//! [`ProvisionError`] and [`Refusal`], the errors of provisioning.
 
 use crate::account::AccountId;
 use crate::files::IoError;
 use crate::registry;
 
-/// Why nothing is done for an account: a step would change something that we did not create.
+/// The reason why provisioning does nothing for an account. A step would change a user, group or
+/// folder that this program did not create.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the Unix user {account} (id {uid}) exists and is not one of ours")]
+    #[error("the Unix user {account} (id {uid}) exists, but sftp-import did not create it")]
     User { account: AccountId, uid: u32 },
-    #[error("the Unix group {account} (id {gid}) exists and is not one of ours")]
+    #[error("the Unix group {account} (id {gid}) exists, but sftp-import did not create it")]
     Group { account: AccountId, gid: u32 },
-    /// Another user or group has the id that the registry has for the account.
-    #[error("the Unix id {uid} promised to account {account} is in use under another name")]
+    /// Another user or group has the id that the registry assigned to the account.
+    #[error("the Unix id {uid} of account {account} belongs to another user or group")]
     Id { account: AccountId, uid: u32 },
     #[error(
         "the Unix id {uid} of account {account} is not from accounts.first-uid to \
@@ -25,7 +26,7 @@ pub enum Refusal {
 
 pub type Result<T, E = ProvisionError> = std::result::Result<T, E>;
 
-/// Why users and folders could not be made as the registry lists them.
+/// The reason why the users and folders do not match the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
     /// The group or user that the package creates is missing. `kind` is `group` or `user`.
@@ -37,12 +38,12 @@ pub enum ProvisionError {
         "no Unix user id is free from {first} to {last} (accounts.first-uid, accounts.last-uid)"
     )]
     NoFreeUid { first: u32, last: u32 },
-    /// useradd(8) or another tool of its family failed. `name` is the user or group.
+    /// useradd(8) or a related tool failed. `name` is the name of the user or group.
     #[error("{tool} failed for {name}: {message}")]
     Tool { tool: &'static str, name: String, message: String },
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Processes have survived SIGKILL.
+    /// Processes are still running after SIGKILL.
     #[error("processes of Unix user id {0} do not end")]
     Sessions(u32),
     #[error(transparent)]
@@ -50,7 +51,7 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
-    /// Returns what the administrator can do about it.
+    /// Returns a hint for the administrator on how to fix the error.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotInstalled { .. } => {

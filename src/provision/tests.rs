@@ -1,4 +1,4 @@
-//! Plans for hosts in every state that a crash, a sysadmin or an unrelated user can leave.
+//! Tests of plans for the states of a host that a crash, a sysadmin or an unrelated user can cause.
 
 mod range;
 
@@ -34,7 +34,7 @@ fn row(state: AccountState) -> Account {
     Account { id: acme(), uid: Some(UID), state }
 }
 
-/// Returns a host without user, group and folders of the account.
+/// Returns a host without the user, the group and the folders of the account.
 fn bare() -> Host {
     Host {
         rules: Accounts::default(),
@@ -49,7 +49,7 @@ fn bare() -> Host {
     }
 }
 
-/// Returns a host with user, group and folders of the account.
+/// Returns a host with the user, the group and the folders of the account.
 fn complete() -> Host {
     let mut host = bare();
     add_user(&mut host, UID, GECOS);
@@ -135,7 +135,7 @@ fn drift_is_fixed() {
     assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
 
     let mut host = complete();
-    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // made by an earlier version
+    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // as in earlier versions
     assert_eq!(steps(AccountState::Active, &host), [fix]);
 
     let mut host = complete();
@@ -231,7 +231,7 @@ fn a_removal_keeps_unrelated_users() {
         host.groups.insert("acme".into(), uid);
         assert_eq!(steps(AccountState::Removing, &host), [Step::RemoveFolders(acme())]);
     }
-    // Another user has the id now: its processes must not be ended.
+    // Another user now has the id, so the processes with this id must not be ended.
     let mut host = bare();
     host.users.insert("other".into(), user(UID, GECOS));
     host.ids.insert(UID);
@@ -240,7 +240,7 @@ fn a_removal_keeps_unrelated_users() {
     assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
 }
 
-/// An id in an account's row is not enough to treat a Unix user as ours.
+/// An id in the row of an account does not prove that this program created the Unix user.
 #[test]
 fn a_rows_id_changes_no_unrelated_user() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
@@ -274,7 +274,7 @@ fn a_rows_id_changes_no_unrelated_user() {
     }
 }
 
-/// As after the loss of the registry.
+/// An account is unknown after the loss of the registry, for example.
 #[test]
 fn our_leftovers_of_unknown_accounts_are_removed() {
     let left = |host: &Host| plan::leftover_steps(&acme(), host);
@@ -283,7 +283,7 @@ fn our_leftovers_of_unknown_accounts_are_removed() {
     assert_eq!(left(&bare()), []);
     let mut host = bare();
     host.groups.insert("acme".into(), UID);
-    assert_eq!(left(&host), [Step::RemoveGroup(acme())], "a removal that was cut off");
+    assert_eq!(left(&host), [Step::RemoveGroup(acme())], "an interrupted removal");
     host.groups.insert("acme".into(), 1000);
     assert_eq!(left(&host), []);
     for (uid, gecos) in [(1000, GECOS), (UID, "A. Person"), (0, "root")] {

@@ -182,7 +182,7 @@ fn a_later_unrelated_user_is_not_changed() {
     assert_eq!(made.code, Some(0), "{made:?}");
     let result = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
     assert_eq!(result.code, Some(1), "{result:?}");
-    assert!(result.err.contains("is not one of ours"), "{result:?}");
+    assert!(result.err.contains("did not create it"), "{result:?}");
     assert!(!host.accounts_root().exists());
     assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
     host.done(&["account", "remove", &id, "--yes"]);
