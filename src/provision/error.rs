@@ -55,13 +55,13 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotInstalled { .. } => {
-                Some("`systemd-sysusers sftp-import.conf` creates it, as the package does")
+                Some("create it with `systemd-sysusers sftp-import.conf`, as the package does")
             }
-            Self::Refused(Refusal::Folder(_)) => Some("move it away"),
+            Self::Refused(Refusal::Folder(_)) => Some("move the file at this path away"),
             Self::Refused(Refusal::Range { .. }) => {
-                Some("if it is to be an account's, widen the range in the configuration")
+                Some("to use this id, widen the range in the configuration")
             }
-            Self::Refused(_) => Some("choose another account id, or remove what has that name"),
+            Self::Refused(_) => Some("choose another account id, or remove the user and group"),
             Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
             _ => None,
         }
