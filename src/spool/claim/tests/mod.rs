@@ -1,4 +1,5 @@
-//! Tests of claims on a real file system: every step, a crash after each, writers at each.
+//! Tests of claims on a real file system, with a crash after each step and with writers at each
+//! step.
 
 pub mod capability;
 mod tricks;
@@ -37,7 +38,7 @@ impl TestHost {
     }
 }
 
-/// Returns a host with a pair in incoming, and its claim.
+/// Returns a host with a pair in incoming, and the claim of the pair.
 fn pair() -> (TestHost, Claim) {
     let host = TestHost::new();
     host.put("e.csv", "identity\n1\n");
@@ -121,7 +122,7 @@ fn a_writer_keeps_either_file_in_incoming() {
         writer.write_all(b"2\n").unwrap();
         drop(writer);
         host.closed(name);
-        // The file changed since the scan, so it must be scanned again.
+        // The file has changed after the scan, so it must be scanned again.
         assert!(matches!(host.execute(&claim), Err(ClaimError::Changed { .. })));
         host.execute(&host.claim()).unwrap();
     }
@@ -164,7 +165,7 @@ fn writer_between_lease_and_rename_is_detected() {
     assert!(host.spool_is_empty());
 }
 
-/// The number of races. Each costs some syncs.
+/// The number of races between a claim and a writer. Each race costs several syncs.
 const ROUNDS: u32 = 100;
 
 #[test]
@@ -217,7 +218,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
     assert_eq!((text.as_str(), data.size()), ("identity\n1\n", 11));
     assert!(data.unchanged().unwrap());
 
-    // Like an open(2) that resolved the name before the rename.
+    // The handle imitates an open(2) that resolved the name before the rename.
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -235,7 +236,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
 
 #[test]
 fn two_mounts_have_their_own_error() {
-    // Needs a second file system, which every Debian has.
+    // The test needs a second file system. Every Debian host has /dev/shm.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
     let away = other.path().join("spool");

@@ -1,4 +1,4 @@
-//! Tests: a hostile account holder replaces a file after the scan.
+//! Tests of account holders who replace a file after the scan to attack the host.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn replaced_file_stays_in_incoming() {
     for (what, trick) in tricks {
         for name in ["e.csv", "e.manifest"] {
             let (host, claim) = pair();
-            // Wait for more than a tick of the file system's clock.
+            // The pause is longer than one tick of the file system's clock.
             std::thread::sleep(std::time::Duration::from_millis(15));
             trick(&host.incoming().join(name));
             let error = host.execute(&claim).unwrap_err();
