@@ -26,7 +26,8 @@ pub(super) fn ensure(path: &Path, want: Ownership) -> Result<(), IoError> {
         _ => {}
     }
     let folder = open(path)?;
-    fchown(&folder, Some(want.uid), Some(want.gid)).map_err(IoError::of("set the owner of", path))?;
+    fchown(&folder, Some(want.uid), Some(want.gid))
+        .map_err(IoError::of("set the owner of", path))?;
     folder
         .set_permissions(Permissions::from_mode(want.mode))
         .map_err(IoError::of("set the mode of", path))

@@ -59,7 +59,8 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOu
 fn from_row(row: &Row<'_>) -> Result<(AccountId, LoggedName, UploadOutcome)> {
     let ended: String = row.get(3)?;
     let fact = UploadOutcome {
-        end: end(&ended).ok_or_else(|| Error::Value(format!("an unknown upload end: {ended:?}")))?,
+        end: end(&ended)
+            .ok_or_else(|| Error::Value(format!("an unknown upload end: {ended:?}")))?,
         bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
         at: time(row, 5)?,
         from: row.get(6)?,

@@ -1,4 +1,5 @@
-//! The alarms we ship, held to their examples by promtool, and metrics held to their table.
+//! Tests the Prometheus alarms of the package with promtool, and compares the metrics with their
+//! documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +39,7 @@ fn every_alarm_has_an_example_that_raises_it() {
     }
 }
 
-/// Names of metrics in `text`, without what a histogram adds to them.
+/// Returns the names of metrics in `text`, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !word(c));
@@ -46,7 +47,7 @@ fn names(text: &str) -> BTreeSet<String> {
     words.map(str::to_owned).collect()
 }
 
-/// What the program has, by the comments of its own page.
+/// Returns the metrics that the program exports, from the comments of its own page.
 fn exported() -> BTreeSet<String> {
     let gauges = Gauges::new(0.0);
     gauges.imports("queued", 0.0, 0.0);
@@ -92,7 +93,7 @@ fn every_milestone_has_a_documented_message_id() {
         let row = format!("\n| `{}` | `{id}` |\n", milestone.as_str());
         assert!(document.contains(&row), "{row}");
         assert!(id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-        assert_eq!(&id[12..13], "4", "a random UUID, as systemd-id128 makes them");
+        assert_eq!(&id[12..13], "4", "the id must be a random UUID like those of systemd-id128");
     }
     let ids: BTreeSet<_> = milestones.map(|milestone| milestone.journal_id()).into();
     assert_eq!(ids.len(), milestones.len());
