@@ -1,4 +1,5 @@
-//! SIGTERM in the middle of an import: a quick, clean end, and the import goes on at the next start.
+//! Tests of SIGTERM during an import. The daemon must end quickly and cleanly, and the import must
+//! continue after the next start.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ fn an_import_goes_on_after_sigterm() {
     host.stop_daemon();
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_ne!(state(), ["completed"], "it was not cut off: make RECORDS larger");
+    assert_ne!(state(), ["completed"], "the import has already ended: increase RECORDS");
     host.start_daemon();
     let report = account.report_within("e", Duration::from_secs(300));
     assert_eq!(report["records"]["accepted"], RECORDS, "{report:#}");
@@ -33,7 +34,7 @@ fn an_import_goes_on_after_sigterm() {
     assert_eq!(host.query(picked_up), ["1"]);
 }
 
-/// With nothing to do the end is soon, and a second start finds everything as it was.
+/// A daemon without work must end soon. A second start must find the same state.
 #[test]
 fn an_idle_daemon_ends_and_goes_on() {
     let host = Host::running();
