@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_why_an_id_is_invalid() {
+    fn invalid_account_ids_are_reported_with_a_reason() {
         use InvalidAccountId::*;
         for (id, why) in [
             ("", Empty),

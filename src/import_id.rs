@@ -98,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parses_its_own_text() {
+    fn an_import_id_parses_its_own_text() {
         let id = ImportId::new("eu-west.sftp1", 42).unwrap();
         assert_eq!(id.to_string(), "eu-west.sftp1-42");
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
     }
 
     #[test]
-    fn refuses_unsafe_path_components() {
+    fn unsafe_import_ids_are_refused() {
         for text in ["", "-1", "a", "a-", "a-x", "../a-1", ".a-1", "a/b-1", "a-1\n", "a--1x"] {
             assert!(text.parse::<ImportId>().is_err(), "{text:?}");
         }

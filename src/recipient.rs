@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn domains_match_exactly_in_any_case() {
+    fn domains_match_exactly_but_ignore_case() {
         let rule = limited(&[], &["example.com", "example.org"]);
         for (address, allowed) in [
             ("a@example.com", true),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contact_replaces_other_addresses() {
+    fn the_contact_replaces_disallowed_addresses() {
         let rule = limited(&[], &["acme.example"]);
         let contact = Some("ops@acme.example");
         let allowed = recipient(&rule, contact, "data@acme.example");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_contact_domain() {
+    fn the_default_rule_allows_the_contact_domain() {
         let domains = |contact| match RecipientRule::limited(Some(contact), Vec::new(), None) {
             RecipientRule::Limited { domains, .. } => domains.join(" "),
             RecipientRule::Any => "any".into(),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_a_rule_in_one_line() {
+    fn a_recipient_rule_prints_as_one_line() {
         assert_eq!(RecipientRule::Any.to_string(), "any address");
         let rule = limited(&["a@b.c"], &["d.e"]);
         assert_eq!(rule.to_string(), "the contact, a@b.c, *@d.e");

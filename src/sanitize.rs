@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_and_harmless() {
+    fn excerpts_are_truncated_and_printable() {
         assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
         assert_eq!(excerpt("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
         assert_eq!(excerpt(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
@@ -160,7 +160,7 @@ mod tests {
     struct Wrapped(#[source] std::io::Error);
 
     #[test]
-    fn the_ranges_are_in_order() {
+    fn unprintable_ranges_are_in_order() {
         assert!(UNPRINTABLE.iter().all(|(first, last)| first <= last));
         assert!(UNPRINTABLE.windows(2).all(|pair| pair[0].1 < pair[1].0));
     }

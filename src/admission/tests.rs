@@ -99,7 +99,7 @@ impl Fixture {
 }
 
 #[test]
-fn differences_of_the_copy_are_fixed_and_reported() {
+fn differences_from_the_registry_are_fixed_and_logged() {
     let fixture = Fixture::new();
     for (sql, expected) in [
         ("UPDATE account SET state = 'suspended'", "state of account acme corrected to active"),
@@ -143,7 +143,7 @@ fn differences_of_the_copy_are_fixed_and_reported() {
 }
 
 #[test]
-fn rows_of_the_state_database_are_not_published() {
+fn keys_in_the_state_database_are_not_published() {
     let fixture = Fixture::new();
     fixture.sql(
         "INSERT INTO account (id, uid, state, created_at) VALUES ('beta', 70001, 'active', 0);
@@ -192,7 +192,7 @@ fn only_a_new_host_gets_an_empty_registry() {
 }
 
 #[test]
-fn take_over_accepts_only_valid_accounts_and_keys() {
+fn takeover_accepts_only_valid_accounts_and_keys() {
     let uids = 70_000..=70_009;
     let known = AccountsAndKeys {
         accounts: vec![account("acme", 70_000)],
@@ -253,7 +253,7 @@ fn take_over_accepts_only_valid_accounts_and_keys() {
 }
 
 #[test]
-fn keys_that_were_taken_over_are_published() {
+fn keys_from_a_takeover_are_published() {
     let fixture = Fixture::new();
     let claims = fixture
         .state

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_begins_with_restrict() {
+    fn authorized_keys_lines_begin_with_restrict() {
         assert_eq!(
             format_key_line(&key()).unwrap(),
             "restrict sk-ssh-ed25519@openssh.com AAAA+/b=\n"
@@ -101,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn from_allows_addresses_and_separators_only() {
+    fn the_from_option_allows_only_addresses_and_separators() {
         let from = accepted("192.0.2.7", |from| PublishedKey { from_hosts: Some(from), ..key() });
         assert_eq!(from, ",./0123456789:ABCDEFabcdef");
     }
 
     #[test]
-    fn an_expiry_time_allows_digits_and_z_only() {
+    fn an_expiry_time_allows_only_digits_and_z() {
         let expiry = accepted("20270131000000", |expiry| PublishedKey {
             expiry_time: Some(expiry),
             ..key()
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_allows_characters_of_its_encoding_only() {
+    fn a_key_contains_only_characters_of_its_encoding() {
         let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let (upper, lower) = letters.split_at(26);
         let algorithm = accepted("ssh-ed25519", |algorithm| PublishedKey { algorithm, ..key() });
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_part_and_the_fix() {
+    fn a_key_error_names_the_invalid_part() {
         let error =
             format_key_line(&PublishedKey { from_hosts: Some("\"".into()), ..key() }).unwrap_err();
         assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_ends_an_option_or_the_line() {
+    fn key_parts_cannot_end_an_option_or_line() {
         for bad in ["", "x\"", "1\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
             let bad = bad.to_owned();
             for key in [

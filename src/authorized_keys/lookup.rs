@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_belongs_to_one_account() {
+    fn a_key_is_valid_for_one_account_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = published(folder.path());
         assert_eq!(find_key(&path, &"ACME".parse().unwrap(), "SHA256:a", 0).unwrap(), None);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_one_index_search() {
+    fn finding_a_key_uses_one_index_search() {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(published(folder.path())).unwrap();
         let plan: String = connection
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_keys_is_an_error() {
+    fn an_invalid_key_database_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.db");
         let acme = "acme".parse().unwrap();

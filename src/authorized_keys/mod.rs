@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn parses_the_arguments_from_sshd() {
+    fn helper_parses_the_arguments_from_sshd() {
         let query = parse_words(&["acme", "SHA256:x"]).unwrap();
         assert_eq!(query.database, Path::new(DEFAULT_DATABASE));
         let query = parse_words(&["--database", "/x", "acme", "SHA256:x"]).unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_arguments() {
+    fn helper_refuses_invalid_arguments() {
         for words in [
             &[][..],
             &["acme"],

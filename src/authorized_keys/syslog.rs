@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_printable_line() {
+    fn a_syslog_message_is_one_printable_line() {
         assert_eq!(
             packet(7, "no \"é\"\nkey\u{1b}"),
             "<35>sftp-import-authorized-keys[7]: no \"\\u{e9}\"\\u{a}key\\u{1b}"
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn sends_a_message_to_the_socket() {
+    fn sends_messages_to_the_syslog_socket() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("log");
         let receiver = UnixDatagram::bind(&socket).unwrap();

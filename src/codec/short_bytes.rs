@@ -51,7 +51,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn equal_matches_slice_equality(
+        fn same_agrees_with_slice_equality(
             one in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
             other in "[ab]{0,40}",
             (at, bit) in (0_usize..40, 0_u32..8),
@@ -66,7 +66,7 @@ mod tests {
         }
 
         #[test]
-        fn pushes_the_requested_range(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
+        fn push_appends_the_requested_range(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
             let from = from.as_bytes();
             let start = at.min(from.len());
             let range = start..(start + length).min(from.len());

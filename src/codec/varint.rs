@@ -68,7 +68,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn decodes_encoded_numbers(n in proptest::prelude::any::<u64>(), shift in 0..64) {
+        fn encoded_numbers_decode_to_the_same_value(n in proptest::prelude::any::<u64>(), shift in 0..64) {
             let n = n >> shift;
             let mut bytes = Vec::new();
             push_number(&mut bytes, n);

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_do_not_depend_on_the_umask() {
+    fn file_modes_do_not_depend_on_the_umask() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a/b/c");
         create_folders(&deep).unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nameless_file_replaces_a_leftover() {
+    fn a_nameless_file_replaces_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "left").unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_parent_folder_is_an_error() {
+    fn creating_a_folder_below_a_file_fails() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "").unwrap();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_file_replaces_no_other_file() {
+    fn publishing_a_temporary_file_replaces_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

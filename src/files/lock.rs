@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_and_fifos_are_refused_without_waiting() {
+    fn lock_files_may_not_be_links_or_fifos() {
         let folder = tempfile::tempdir().unwrap();
         let (link, target) = (folder.path().join("link"), folder.path().join("target"));
         symlink(&target, &link).unwrap();

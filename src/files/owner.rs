@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn root_gets_its_own_rights_again() {
+    fn root_regains_its_own_file_rights() {
         let Some((root, folder)) = folder() else { return };
         let (secret, new) = (root.path().join("secret"), root.path().join("new"));
         {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn other_threads_keep_their_rights() {
+    fn other_threads_keep_their_file_rights() {
         let Some((root, folder)) = folder() else { return };
         let secret = root.path().join("secret");
         let (assumed, wait) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_root_needs_no_rights() {
+    fn folders_of_root_need_no_other_rights() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
         assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_sshd_would_interpret_differently() {
+    fn refuses_addresses_that_sshd_would_interpret_differently() {
         for text in [
             "",
             ",",

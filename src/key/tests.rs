@@ -28,7 +28,7 @@ fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
 
 /// The expected fingerprints were printed by `ssh-keygen -l`.
 #[test]
-fn accepts_every_kind_that_sshd_accepts() {
+fn accepts_every_key_type_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
         ("ed25519", "ssh-ed25519", "1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c"),
         ("ecdsa-256", "ecdsa-sha2-nistp256", "mdyYnN225agMSm1xtfNIPoozuUccMXdqWHXZaL2e1ok"),
@@ -52,7 +52,7 @@ fn accepts_every_kind_that_sshd_accepts() {
 }
 
 #[test]
-fn accepts_a_key_however_it_was_pasted() {
+fn accepts_keys_with_extra_lines_and_comments() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let (algorithm, rest) = plain.trim().split_once(' ').unwrap();
     let base64 = rest.split(' ').next().unwrap();
@@ -68,7 +68,7 @@ fn accepts_a_key_however_it_was_pasted() {
 }
 
 #[test]
-fn refuses_other_formats_by_name() {
+fn names_the_format_of_refused_key_files() {
     let header = |kind: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\nAAAA\n");
     for kind in ["", "OPENSSH ", "RSA ", "EC ", "ENCRYPTED "] {
         assert_eq!(parse_error(header(kind)), KeyFileError::Private);
@@ -91,7 +91,7 @@ fn refuses_other_formats_by_name() {
 }
 
 #[test]
-fn refuses_weak_and_foreign_keys() {
+fn refuses_weak_and_unsupported_keys() {
     assert_eq!(parse_error(fixture("rsa-2048.pub")), KeyFileError::RsaBits(2048));
     assert_eq!(parse_error(fixture("dsa.pub")), KeyFileError::Dsa);
     assert_eq!(parse_error(fixture("certificate.pub")), KeyFileError::Certificate);
@@ -100,7 +100,7 @@ fn refuses_weak_and_foreign_keys() {
 }
 
 #[test]
-fn refuses_options_and_several_keys() {
+fn refuses_key_files_with_options_or_several_keys() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let other = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
     for options in ["restrict", "command=\"sh\"", "from=\"a b\"", "cert-authority"] {
@@ -217,7 +217,7 @@ fn keys_and_names_are_unique_within_an_account() {
 }
 
 #[test]
-fn a_revoked_key_is_added_only_with_again() {
+fn a_revoked_key_needs_the_option_again() {
     let fixture = Fixture::new();
     let (ed, rsa) = (key("ed25519.pub"), key("rsa-3072.pub"));
     fixture.add("laptop", &ed, KeyRestrictions::default()).unwrap();
@@ -231,7 +231,7 @@ fn a_revoked_key_is_added_only_with_again() {
 }
 
 #[test]
-fn a_key_name_is_readable() {
+fn invalid_key_names_are_refused() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
     let long = "x".repeat(65);
@@ -303,7 +303,7 @@ fn keys_outside_the_uid_range_are_not_published() {
 }
 
 #[test]
-fn links_in_the_folder_are_not_followed() {
+fn links_in_the_keys_folder_are_not_followed() {
     let fixture = Fixture::new();
     fixture.publish();
     let (folder, outside) = (&fixture.config.paths.keys, fixture.folder.path());
@@ -332,7 +332,7 @@ fn publishing_works_after_a_crash() {
 
 /// A user who can write to the folder can replace keys.db or hold the lock.
 #[test]
-fn a_folder_that_others_can_write_is_refused() {
+fn a_keys_folder_writable_by_others_is_refused() {
     let fixture = Fixture::new();
     fixture.publish();
     let keys = &fixture.config.paths.keys;
@@ -360,7 +360,7 @@ fn a_folder_that_others_can_write_is_refused() {
 
 /// The owner of a folder could create a link at the path that root is about to create.
 #[test]
-fn no_folder_is_created_where_others_can_write() {
+fn no_keys_folder_is_created_in_writable_folders() {
     let mut fixture = Fixture::new();
     let open = fixture.folder.path().join("open");
     fs::create_dir(&open).unwrap();
@@ -372,7 +372,7 @@ fn no_folder_is_created_where_others_can_write() {
 
 /// The daemon can't read the files in the folder, so it reports the folder's modification time.
 #[test]
-fn the_folders_time_is_the_last_publications() {
+fn the_folder_time_is_the_last_publication_time() {
     let fixture = Fixture::new();
     fixture.publish();
     let handle = File::open(&fixture.config.paths.keys).unwrap();
@@ -392,7 +392,7 @@ fn the_folders_time_is_the_last_publications() {
 /// When a publisher returns, sshd must use its change, even if other publishers run at the same
 /// time.
 #[test]
-fn no_change_is_lost_between_publishers() {
+fn concurrent_publishers_lose_no_change() {
     let fixture = Fixture::new();
     let files = ["ed25519.pub", "ecdsa-256.pub", "ecdsa-384.pub", "ecdsa-521.pub"];
     let Fixture { folder, config, acme, now, .. } = fixture;

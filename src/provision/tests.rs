@@ -98,13 +98,13 @@ fn a_new_account_gets_user_group_and_folders() {
 }
 
 #[test]
-fn an_account_without_a_key_needs_nothing() {
+fn an_account_without_a_key_gets_no_user() {
     let row = Account { uid: None, ..row(AccountState::Active) };
     assert_eq!(plan(&[row], &bare()), ProvisionPlan::default());
 }
 
 #[test]
-fn an_interrupted_creation_is_completed() {
+fn an_interrupted_account_creation_is_completed() {
     let mut host = bare();
     host.groups.insert("acme".into(), UID);
     assert_eq!(steps(AccountState::Active, &host)[0], Step::AddUser { account: acme(), uid: UID });
@@ -117,7 +117,7 @@ fn an_interrupted_creation_is_completed() {
 }
 
 #[test]
-fn drift_is_fixed() {
+fn changed_users_and_folders_are_fixed() {
     let mut host = complete();
     host.members.clear();
     assert_eq!(steps(AccountState::Active, &host), [Step::AddMembers(vec![acme()])]);
@@ -179,7 +179,7 @@ fn memberships_are_added_a_thousand_at_a_time() {
 }
 
 #[test]
-fn a_removal_removes_what_exists() {
+fn removing_an_account_removes_user_and_folders() {
     let whole = [
         Step::EndSessions { uid: UID },
         Step::RemoveFolders(acme()),
@@ -197,7 +197,7 @@ const UNRELATED_USERS: [(u32, &str); 4] =
     [(1000, GECOS), (70_002, GECOS), (70_002, "A. Person"), (0, "root")];
 
 #[test]
-fn our_user_is_reused_without_a_recorded_id() {
+fn an_existing_user_of_the_account_is_reused() {
     let mut host = complete();
     assert_eq!(plan::check_name(&acme(), None, &host), Ok(()));
     add_user(&mut host, UID, "A. Person");
@@ -207,7 +207,7 @@ fn our_user_is_reused_without_a_recorded_id() {
 }
 
 #[test]
-fn an_unrelated_user_gets_no_account() {
+fn accounts_named_like_unrelated_users_are_refused() {
     for state in [AccountState::Active, AccountState::Suspended] {
         for (uid, gecos) in UNRELATED_USERS {
             let mut host = complete();
@@ -242,7 +242,7 @@ fn a_removal_keeps_unrelated_users() {
 
 /// An id in the row of an account does not prove that this program created the Unix user.
 #[test]
-fn a_rows_id_changes_no_unrelated_user() {
+fn a_recorded_uid_changes_no_unrelated_user() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
     let unrelated = [
         (0, GECOS, HOME),
@@ -276,7 +276,7 @@ fn a_rows_id_changes_no_unrelated_user() {
 
 /// An account is unknown after the loss of the registry, for example.
 #[test]
-fn our_leftovers_of_unknown_accounts_are_removed() {
+fn leftovers_of_unknown_accounts_are_removed() {
     let left = |host: &Host| plan::leftover_steps(&acme(), host);
     let whole = steps(AccountState::Removing, &complete());
     assert_eq!(left(&complete()), whole);
@@ -312,7 +312,7 @@ fn a_chroot_must_be_a_folder() {
 }
 
 #[test]
-fn ids_in_use_are_not_assigned() {
+fn unix_ids_in_use_are_not_assigned() {
     let config = Config::default();
     let first = config.accounts.first_uid;
     let mut host = bare();

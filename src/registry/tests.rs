@@ -111,7 +111,7 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn changes_name_the_user_who_made_them() {
+fn registry_changes_record_the_user() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
     drop(create(&admin));

@@ -214,7 +214,7 @@ mod tests {
 
     /// Finds secret columns of later schemas by their names.
     #[test]
-    fn every_column_named_like_a_secret_is_listed() {
+    fn every_secret_column_is_excluded_from_exports() {
         let folder = tempfile::tempdir().unwrap();
         let columns = |tx: &Transaction<'_>| {
             let mut columns = tx.prepare(

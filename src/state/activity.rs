@@ -171,7 +171,7 @@ mod tests {
 
     /// A line from the SFTP server's log can be written after a line with a later time.
     #[test]
-    fn lines_are_ordered_by_time() {
+    fn activity_lines_are_ordered_by_time() {
         let (_folder, state) = state();
         for (account, second, detail) in [
             (Some("acme"), 5, "e"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_exported_once() {
+    fn every_activity_line_is_exported_once() {
         let (_folder, state) = state();
         let lines = i64::from(PAGE) * 2 + 10;
         let log_all = |tx: &Transaction<'_>| {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_name_the_user_who_ran_the_command() {
+    fn activity_lines_record_the_user() {
         let (_folder, state) = state();
         add(&state, None, 1, "of the daemon");
         state.set_actor("alice");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_by_time_uses_an_index() {
+    fn reading_the_activity_log_uses_an_index() {
         let (_folder, state) = state();
         for condition in [
             "ORDER BY at DESC, id DESC LIMIT 9",

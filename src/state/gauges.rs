@@ -65,7 +65,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn counts_each_kind_and_finds_the_oldest() {
+    fn gauges_count_rows_and_find_the_oldest() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state

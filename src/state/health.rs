@@ -96,7 +96,7 @@ mod tests {
     use crate::state::{State, timestamp};
 
     #[test]
-    fn a_damaged_or_missing_file_is_an_error() {
+    fn a_damaged_or_missing_database_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         assert!(examine(&path).is_err());
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stuck_in_an_empty_database() {
+    fn an_empty_database_has_no_backlog() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state.read(|tx| read_backlog(tx, Timestamp::UNIX_EPOCH)).unwrap();

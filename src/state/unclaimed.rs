@@ -56,7 +56,7 @@ mod tests {
     use crate::state::{Error, State};
 
     #[test]
-    fn reports_are_kept_by_account_and_name() {
+    fn reported_files_are_stored_by_account_and_name() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();

@@ -24,7 +24,7 @@ fn webhook(account: &Account<'_>) -> String {
 }
 
 #[test]
-fn rejected_records_come_back_with_the_reason() {
+fn rejected_records_are_returned_with_the_reason() {
     let host = Host::running();
     let account = host.account("e2e-rejected");
     let pair = Pair::events_with(&account.local(), "e", 5, &[1, 3]);
@@ -115,7 +115,7 @@ fn mail_arrives_with_the_error_file() {
 }
 
 #[test]
-fn webhooks_arrive_signed() {
+fn webhooks_are_signed() {
     let host = Host::running();
     let account = host.account("e2e-webhook");
     let secret = webhook(&account);
@@ -151,7 +151,7 @@ fn verified(request: &Value, secret: &str) -> Value {
 }
 
 #[test]
-fn the_activity_log_has_every_step() {
+fn every_step_is_in_the_activity_log() {
     let host = Host::running();
     let account = host.account("e2e-activity");
     account.upload(&Pair::events(&account.local(), "e", 2));
@@ -190,7 +190,7 @@ fn a_manifest_named_like_an_import_replaces_nothing() {
 /// The samples of the package come from the product page. Their import must have the results that
 /// their README describes.
 #[test]
-fn the_samples_import() {
+fn the_samples_are_imported() {
     let host = Host::running();
     let account = host.account("e2e-samples");
     let samples = format!("{REPOSITORY}/samples");

@@ -101,7 +101,7 @@ fn a_session_is_in_the_activity_log() {
 
 /// Each request has its own session, because a failure in the log does not name its request.
 #[test]
-fn the_activity_log_has_refused_requests() {
+fn refused_requests_are_in_the_activity_log() {
     let host = Host::running();
     let account = host.account("e2e-audit-refused");
     std::fs::write(account.results().join("x.csv"), "1\n").unwrap();
@@ -163,7 +163,7 @@ fn a_lost_connection_is_in_the_report() {
 /// The manifest is uploaded before the rest of its data file. The pair must wait for the rest, and
 /// must be imported only once and completely.
 #[test]
-fn a_manifest_waits_for_a_cut_data_file() {
+fn a_manifest_waits_for_an_interrupted_upload() {
     let host = Host::running();
     let account = host.account("e2e-audit-resume");
     let pair = Pair::events(&account.local(), "e", 40);
@@ -178,7 +178,7 @@ fn a_manifest_waits_for_a_cut_data_file() {
 }
 
 #[test]
-fn a_cut_upload_is_known_under_every_name() {
+fn interrupted_uploads_are_detected_under_any_name() {
     let host = impatient();
     let account = host.account("e2e-audit-names");
     let names = [
@@ -218,7 +218,7 @@ fn a_cut_upload_is_known_under_every_name() {
 }
 
 #[test]
-fn uploads_during_a_stop_are_warned_of() {
+fn uploads_while_stopped_cause_a_warning() {
     let host = impatient();
     let account = host.account("e2e-audit-restart");
     let pair = |stem| Pair::events(&account.local(), stem, 10);
@@ -254,7 +254,7 @@ fn uploads_during_a_stop_are_warned_of() {
 /// The daemon is killed before it has stored the upload outcomes from the log. The reports must
 /// warn about this.
 #[test]
-fn uploads_before_a_kill_are_warned_of() {
+fn uploads_before_a_kill_cause_a_warning() {
     let host = impatient();
     let account = host.account("e2e-audit-kill");
     for n in 0..5 {
@@ -452,7 +452,7 @@ fn only_root_supplies_log_entries() {
 /// The socket is missing when the daemon starts. The daemon reports this once, and connects when
 /// the socket appears.
 #[test]
-fn connects_when_the_journal_socket_appears() {
+fn daemon_connects_when_the_journal_socket_appears() {
     let host = Host::new("");
     let socket = host.root.join("journal");
     host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);

@@ -48,7 +48,7 @@ fn completed(host: &Host) -> usize {
 }
 
 #[test]
-fn a_backup_under_uploads_restores_without_loss() {
+fn a_backup_during_uploads_restores_without_loss() {
     let host = Host::running();
     let account = host.account("e2e-backup");
     let saved = host.root.join("saved.db");
@@ -84,7 +84,7 @@ fn a_backup_under_uploads_restores_without_loss() {
 }
 
 #[test]
-fn an_export_under_uploads_holds_whole_imports() {
+fn an_export_during_uploads_contains_complete_imports() {
     let host = Host::running();
     let account = host.account("e2e-export");
     while_uploading(&account, || {
@@ -119,7 +119,7 @@ fn an_export_under_uploads_holds_whole_imports() {
 const RECORDS: usize = 600_000;
 
 #[test]
-fn an_account_is_erased_under_its_running_import() {
+fn an_account_is_erased_during_its_import() {
     let host = Host::running();
     let (account, other) = (host.account("e2e-erase"), host.account("e2e-erase-other"));
     other.import_all(&Pair::events(&other.local(), "mine", 3), 3);

@@ -57,7 +57,7 @@ fn openssh_scp_uploads_are_imported() {
 /// Only the login is configured. rclone sets the time of the uploaded file and reads its
 /// attributes.
 #[test]
-fn rclone() {
+fn rclone_uploads_are_imported() {
     with_pair("e2e-client-rclone", |account, pair| {
         for file in [&pair.data, &pair.manifest] {
             run("rclone", &copy(account, file)).ok();
@@ -78,7 +78,7 @@ fn copy(account: &Account<'_>, file: &Path) -> Vec<String> {
 }
 
 #[test]
-fn lftp() {
+fn lftp_uploads_are_imported() {
     with_pair("e2e-client-lftp", |account, pair| {
         let ssh = format!("ssh -a -x {}", account.options().join(" "));
         let commands = format!(
@@ -107,7 +107,7 @@ client.close()
 
 /// After the upload, `put` asks for the size of the file. It fails if the file no longer exists.
 #[test]
-fn paramiko() {
+fn paramiko_uploads_are_imported() {
     with_pair("e2e-client-paramiko", |account, pair| {
         let port = account.host.port.to_string();
         let (key, data, manifest) = (text(&account.key), text(&pair.data), text(&pair.manifest));

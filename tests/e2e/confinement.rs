@@ -119,7 +119,7 @@ fn group_and_mode(folder: &Path) -> String {
 /// Therefore the folder of all accounts must keep other users out. The account itself must work as
 /// before.
 #[test]
-fn other_users_reach_nothing_of_accounts() {
+fn other_users_cannot_access_account_folders() {
     let host = Host::running();
     let account = host.account("e2e-reach");
     let rejecting = Pair::events_with(&account.local(), "bad", 5, &[2]);

@@ -122,7 +122,7 @@ fn only_a_regular_file_is_a_state_database() {
 /// If root creates a file in the folder, the file must belong to the folder's owner from the
 /// beginning.
 #[test]
-fn missing_files_are_created_as_their_owner() {
+fn missing_files_belong_to_the_folder_owner() {
     let host = Host::new("");
     let owner = fs::metadata(host.state()).unwrap().uid();
     assert!(!host.state().join("state.db").exists());
@@ -136,7 +136,7 @@ fn missing_files_are_created_as_their_owner() {
 
 /// The name of a table becomes part of a statement, and of the name of an export file.
 #[test]
-fn a_foreign_table_stops_no_export_or_erasure() {
+fn unknown_tables_prevent_no_export_or_erasure() {
     let (host, _) = host_with_data();
     let sql =
         format!("CREATE TABLE \"../x y\" (account); INSERT INTO \"../x y\" VALUES ('{ACCOUNT}')");
@@ -152,7 +152,7 @@ fn a_foreign_table_stops_no_export_or_erasure() {
 }
 
 #[test]
-fn an_export_has_only_the_daemons_files() {
+fn an_export_contains_only_the_daemons_files() {
     let (host, roots) = host_with_data();
     let secret = roots.join("secret");
     fs::write(&secret, SECRET).unwrap();
@@ -210,7 +210,7 @@ fn an_erasure_deletes_nothing_behind_a_link() {
 
 /// The daemon's user replaces one lock file by a FIFO and holds another lock.
 #[test]
-fn no_lock_of_the_daemons_makes_root_wait() {
+fn locks_of_the_daemon_never_delay_root() {
     let (host, _) = host_with_data();
     let saved = host.root.join("saved.db");
     host.cli(&["backup", text(&saved)]).ok();
@@ -249,7 +249,7 @@ fn no_lock_of_the_daemons_makes_root_wait() {
 }
 
 #[test]
-fn the_lock_folder_belongs_to_root_alone() {
+fn only_root_can_access_the_lock_folder() {
     let host = Host::new("");
     host.cli(&["provision"]).ok();
     let admin = host.root.join("state-admin");
@@ -266,7 +266,7 @@ fn the_lock_folder_belongs_to_root_alone() {
 /// The copy that an upgrade creates is in the daemon's folder. A link in that folder could point to
 /// a backup of root's, and the daemon would then get the content of the backup.
 #[test]
-fn a_restore_reads_nothing_for_the_daemon() {
+fn a_restore_follows_no_link_of_the_daemon() {
     let (host, roots) = host_with_data();
     let (backup, copy) = (roots.join("backup.db"), host.state().join("state.db.schema-1-x"));
     host.cli(&["backup", text(&backup)]).ok();

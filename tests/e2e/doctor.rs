@@ -33,7 +33,7 @@ fn a_host_without_faults_passes_every_check() {
 }
 
 #[test]
-fn helper_faults_have_the_message_of_sshd() {
+fn doctor_reports_helper_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-helper");
     let program = host.root.join("lib/sftp-import-authorized-keys");
@@ -98,7 +98,7 @@ fn helper_faults_have_the_message_of_sshd() {
 }
 
 #[test]
-fn chroot_faults_have_the_message_of_sshd() {
+fn doctor_reports_chroot_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);

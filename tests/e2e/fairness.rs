@@ -103,7 +103,7 @@ fn put(account: &Account<'_>, stem: &str) {
 /// Accounts take turns. If hundreds of imports of one account are queued, the next import of
 /// another account runs after the current one.
 #[test]
-fn an_import_waits_for_one_turn_only() {
+fn an_import_waits_only_for_its_turn() {
     const MANY: usize = 400;
     let host = Host::new("[imports]\nworkers = 1\n");
     let (many, one) = (host.account("e2e-turns-many"), host.account("e2e-turns-one"));

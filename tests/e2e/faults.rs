@@ -32,7 +32,7 @@ const EVERY: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_disk_failing_anywhere_changes_nothing() {
+fn a_disk_failure_does_not_change_the_result() {
     let tried = side_by_side(fail_at_each_point);
     let sum = |count: fn(&Tried) -> usize| tried.iter().map(count).sum::<usize>();
     let (points, failed) = (sum(|t| t.points), sum(|t| t.failed));

@@ -94,7 +94,7 @@ fn the_queue_is_held_below_the_floor() {
 }
 
 #[test]
-fn an_upload_beyond_the_disk_fails() {
+fn an_upload_larger_than_the_disk_fails() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-beyond");

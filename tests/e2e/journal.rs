@@ -70,7 +70,7 @@ fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn each_milestone_has_its_fields() {
+fn journal_entries_have_the_fields_of_milestones() {
     let Some(journal) = Journal::bind() else {
         eprintln!("SKIPPED: this host has a journal; scripts/system-test checks its entries");
         return;

@@ -67,7 +67,7 @@ c.commit()";
 }
 
 #[test]
-fn a_lock_of_the_daemons_delays_no_revoke() {
+fn locks_of_the_daemon_delay_no_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-lock");
     // Earlier versions published in this folder. The daemon's user can create its own lock file
@@ -183,7 +183,7 @@ fn the_helper_refuses_keys_writable_by_others() {
 
 /// Publishing replaces a file of any owner, but refuses a folder that does not belong to root.
 #[test]
-fn root_publishes_into_no_folder_of_the_daemons() {
+fn root_never_publishes_into_the_daemons_folder() {
     let host = Host::new("");
     let account = host.account("e2e-publish");
     let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());

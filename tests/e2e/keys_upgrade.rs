@@ -69,7 +69,7 @@ impl<'h> OldHost<'h> {
 }
 
 #[test]
-fn accounts_log_in_before_the_first_publish() {
+fn accounts_can_log_in_right_after_an_upgrade() {
     let host = Host::new("");
     let account = host.account("e2e-upgrade");
     let old = OldHost::new(&host);
@@ -101,7 +101,7 @@ fn accounts_log_in_before_the_first_publish() {
 const TMPFILES: &str = "systemd/tmpfiles.d/sftp-import.conf";
 
 #[test]
-fn only_what_root_published_is_copied() {
+fn an_upgrade_copies_only_keys_from_root() {
     type Attack = fn(&OldHost<'_>);
     let host = Host::new("");
     host.account("e2e-attack");
@@ -191,7 +191,7 @@ fn a_first_installation_copies_nothing() {
 
 /// `preinst` detects an earlier version by this folder in the list of folders.
 #[test]
-fn the_old_keys_folder_is_gone() {
+fn the_previous_keys_folder_is_not_created() {
     let read = |file: &str| {
         fs::read_to_string(Path::new(crate::support::host::REPOSITORY).join(file)).unwrap()
     };

@@ -28,7 +28,7 @@ const POINTS: usize = 120;
 pub const LANES: usize = 4;
 
 #[test]
-fn a_kill_at_any_step_changes_nothing() {
+fn a_kill_does_not_change_the_result() {
     let tried = side_by_side(kill_at_each_point);
     let (mut points, mut killed) = (0, 0);
     let (mut steps, mut struck) = (BTreeSet::new(), BTreeSet::new());

@@ -82,7 +82,7 @@ fn a_key_from_another_address_is_refused() {
 }
 
 #[test]
-fn a_removed_account_leaves_nothing() {
+fn removing_an_account_leaves_no_user_or_folder() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());
@@ -96,7 +96,7 @@ fn a_removed_account_leaves_nothing() {
 /// Logins and uploads need no daemon. The files that were uploaded without the daemon are imported
 /// after its next start.
 #[test]
-fn logins_and_uploads_go_on_without_the_daemon() {
+fn logins_and_uploads_work_without_the_daemon() {
     let host = Host::running();
     let account = host.account("e2e-no-daemon");
     host.stop_daemon();
@@ -109,7 +109,7 @@ fn logins_and_uploads_go_on_without_the_daemon() {
 /// sshd asks for a user that is not an account, or for an empty user name. The helper must print
 /// nothing.
 #[test]
-fn the_helper_knows_accounts_only() {
+fn the_helper_answers_only_for_accounts() {
     let host = Host::new("");
     let account = host.account("e2e-helper");
     let helper = host.root.join("lib/sftp-import-authorized-keys");
@@ -131,7 +131,7 @@ fn the_helper_knows_accounts_only() {
 
 /// The helper's user must be able to read the published keys, and no other file of the package.
 #[test]
-fn the_helpers_user_reads_published_keys_only() {
+fn the_helpers_user_cannot_read_other_files() {
     let host = Host::running();
     let account = host.account("e2e-helper-user");
     account.import_all(&Pair::events(&account.local(), "e", 1), 1);

@@ -32,7 +32,7 @@ fn value(page: &str, name: &str) -> f64 {
 }
 
 #[test]
-fn figures_after_imports_are_what_was_uploaded() {
+fn metrics_match_the_uploaded_files() {
     let port = free_port();
     let host = Host::new(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
     let account = host.account("e2e-metrics");
@@ -126,7 +126,7 @@ fn hold_open(port: u16) {
 }
 
 #[test]
-fn a_unix_socket_survives_a_kill() {
+fn the_metrics_socket_works_after_a_kill() {
     let host = Host::new("");
     let socket = host.state().join("metrics.sock");
     let config = std::fs::read_to_string(host.config()).unwrap();

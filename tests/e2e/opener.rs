@@ -117,7 +117,7 @@ print("tried")
 "#;
 
 #[test]
-fn a_process_of_the_daemons_user_opens_nothing() {
+fn programs_cannot_access_the_daemon_and_opener() {
     let host = Host::running();
     let daemon = host.daemon().as_ref().unwrap().id().to_string();
     let intrude = |victims: &[&str]| {
@@ -279,7 +279,7 @@ const RECORDS: usize = 400_000;
 /// The opener is killed during an import. The daemon must report the reason and end. No record may
 /// be lost or stored twice.
 #[test]
-fn the_daemon_ends_with_its_opener() {
+fn the_daemon_ends_when_its_opener_ends() {
     let host = Host::running();
     let account = host.account("e2e-opener-killed");
     account.upload(&Pair::events(&account.local(), "e", RECORDS));
@@ -306,7 +306,7 @@ fn the_daemon_ends_with_its_opener() {
 
 /// SIGTERM from systemd reaches every process of the unit. SIGKILL may reach only the daemon.
 #[test]
-fn the_opener_ends_with_the_daemon() {
+fn the_opener_ends_when_the_daemon_ends() {
     let host = Host::running();
     let account = host.account("e2e-opener-ends");
     let opener = opener_of(&host);

@@ -94,7 +94,7 @@ fn host() -> Host {
 /// The pauses are shorter than, similar to and longer than the settle period. The machine's speed
 /// determines which manifests are refused. Only the last manifest is always accepted.
 #[test]
-fn overwritten_data_file_refuses_its_manifest() {
+fn a_manifest_with_overwritten_data_is_refused() {
     let host = host();
     let pauses = [0, 300, 1_900, 1_950, 2_000, 2_050, 2_100, 2_200];
     let accounts = pauses.map(|ms| (ms, host.account(&format!("e2e-ways-reused-{ms}"))));
@@ -112,7 +112,7 @@ fn overwritten_data_file_refuses_its_manifest() {
 
 /// Each pair waits until the previous pair is claimed, as the text of the refusal advises.
 #[test]
-fn data_file_name_is_free_after_the_claim() {
+fn a_claimed_data_file_name_can_be_reused() {
     let host = host();
     let account = host.account("e2e-ways-reused-free");
     let incoming = account.incoming();

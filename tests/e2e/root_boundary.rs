@@ -56,7 +56,7 @@ fn members() -> String {
 /// The accounts have the names and ids of unrelated Unix users. Some of these ids are in the range
 /// of accounts.
 #[test]
-fn rows_change_no_unix_user_of_others() {
+fn database_rows_change_no_unrelated_unix_user() {
     let host = Host::new("");
     host.cli(&["account", "add", "e2e-partner", "--any-recipient"]).ok();
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -116,7 +116,7 @@ fn rows_change_no_unix_user_of_others() {
 /// The rows add and change keys and accounts in every way that could allow a login. Some changes
 /// help another partner.
 #[test]
-fn rows_of_the_state_database_let_nobody_in() {
+fn rows_in_the_state_database_allow_no_login() {
     let host = Host::running();
     let account = host.account("e2e-registry");
     let other = host.account("e2e-registry-other");
@@ -150,7 +150,7 @@ fn rows_of_the_state_database_let_nobody_in() {
 
 /// A process of the daemon's user can hold the write lock of the state database forever.
 #[test]
-fn a_database_lock_keeps_no_key_valid() {
+fn a_locked_state_database_delays_no_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-registry-locked");
     assert!(account.can_log_in());

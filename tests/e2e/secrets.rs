@@ -80,7 +80,7 @@ fn the_helpers_user_reads_only_published_keys() {
 
 /// The open files are read from /proc, so that the result does not depend on who opened them.
 #[test]
-fn the_daemon_has_only_its_files_open() {
+fn the_daemon_opens_only_its_own_files() {
     let host = Host::running();
     let account = host.account("e2e-process");
     account.import_all(&Pair::events(&account.local(), "e", 2), 2);

@@ -10,7 +10,7 @@ use crate::support::process::until;
 const RECORDS: usize = 400_000;
 
 #[test]
-fn an_import_goes_on_after_sigterm() {
+fn an_import_continues_after_sigterm() {
     let host = Host::running();
     let account = host.account("e2e-shutdown");
     let pair = Pair::events(&account.local(), "e", RECORDS);
@@ -36,7 +36,7 @@ fn an_import_goes_on_after_sigterm() {
 
 /// A daemon without work must end soon. A second start must find the same state.
 #[test]
-fn an_idle_daemon_ends_and_goes_on() {
+fn an_idle_daemon_stops_and_restarts_cleanly() {
     let host = Host::running();
     let account = host.account("e2e-idle");
     account.import_all(&Pair::events(&account.local(), "one", 1), 1);

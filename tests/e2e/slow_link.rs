@@ -160,7 +160,7 @@ fn deliver(from: &TcpStream, mut to: &TcpStream, receiver: &Receiver<Chunk>) {
 /// Each chunk is delayed by the round-trip time, and so is the whole stream. If each of the 128
 /// chunks waited for the previous answer, the test would take more than two minutes.
 #[test]
-fn round_trip_is_added_and_throughput_stays() {
+fn a_slow_link_adds_only_delay() {
     const ROUND_TRIP: Duration = Duration::from_secs(1);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = SlowLink::new(server.local_addr().unwrap().port(), ROUND_TRIP);

@@ -123,7 +123,7 @@ fn phase(accounts: &[Account<'_>], name: &str, length: Duration) -> usize {
 }
 
 #[test]
-fn memory_files_and_threads_stay_flat() {
+fn memory_files_and_threads_do_not_grow() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
     let length = Duration::from_secs(if long { 300 } else { 10 });
     let phases: &[&str] = if long { &["a", "b", "c"] } else { &["a"] };

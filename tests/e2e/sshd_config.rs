@@ -71,7 +71,7 @@ const DEBIAN: &str = "INCLUDE\nUsePAM yes\nX11Forwarding yes\nAllowAgentForwardi
     Subsystem sftp /usr/lib/openssh/sftp-server\n";
 
 #[test]
-fn sshd_takes_the_shipped_file_as_it_is() {
+fn sshd_accepts_the_drop_in_unchanged() {
     let setup = Setup::new();
     let drop_in =
         std::fs::read_to_string(format!("{REPOSITORY}/openssh/50-sftp-import.conf")).unwrap();
@@ -143,7 +143,7 @@ fn earlier_match_blocks_override_the_drop_in() {
 }
 
 #[test]
-fn a_match_ends_with_its_file() {
+fn a_match_block_ends_with_its_file() {
     let setup = Setup::new();
     setup.write("60-site.conf", "PermitTunnel ethernet\n");
     let root = setup.effective("INCLUDE\nPort 2022\nX11Forwarding yes\n", "root");
@@ -152,7 +152,7 @@ fn a_match_ends_with_its_file() {
 }
 
 #[test]
-fn an_include_in_a_match_counts_only_there() {
+fn an_include_applies_only_to_its_match_block() {
     let setup = Setup::new();
     let account = |main: &str| setup.effective(main, &setup.account).get("permittty").to_owned();
     assert_eq!(account("Match user somebody\nINCLUDE\n"), "yes");
@@ -161,7 +161,7 @@ fn an_include_in_a_match_counts_only_there() {
 
 /// The README leaves these settings to the sysadmin.
 #[test]
-fn allow_lists_stay_in_force() {
+fn allow_lists_of_sshd_still_apply() {
     let setup = Setup::new();
     let account = setup.effective("INCLUDE\nAllowGroups admins\n", &setup.account);
     assert_eq!(account.get("allowgroups"), "admins");

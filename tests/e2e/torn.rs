@@ -13,7 +13,7 @@ use crate::support::process::{Ran, run, until};
 type Break = fn(&Path);
 
 #[test]
-fn torn_published_keys_are_published_again() {
+fn damaged_published_keys_are_published_again() {
     let host = Host::running();
     let account = host.account("e2e-torn");
     let keys = host.keys_db();
@@ -40,7 +40,7 @@ fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
 }
 
 #[test]
-fn a_torn_state_database_stops_no_upload() {
+fn a_damaged_state_database_stops_no_upload() {
     let host = Host::running();
     let account = host.account("e2e-state");
     account.import_all(&Pair::events(&account.local(), "before", 2), 2);
@@ -123,7 +123,7 @@ fn put_back(good: &Path, database: &Path) {
 /// After a restore from a backup, the state database could use import numbers again. Imports in the
 /// spool and in the store must not be confused with new imports that have the same numbers.
 #[test]
-fn a_restored_state_database_reuses_no_id() {
+fn a_restored_state_database_reuses_no_import_id() {
     let host = Host::running();
     let account = host.account("e2e-again");
     host.stop_daemon();
@@ -145,7 +145,7 @@ fn a_restored_state_database_reuses_no_id() {
 }
 
 #[test]
-fn strangers_in_the_spool_are_left_alone() {
+fn unknown_files_in_the_spool_are_kept() {
     let host = Host::new("");
     let account = host.account("e2e-stray");
     let spool = host.accounts().join(".spool");

@@ -20,7 +20,7 @@ fn values(key: &str) -> Vec<&'static str> {
 /// systemd must find no fault in the unit. The test replaces only the path of the program, because
 /// the program is not installed.
 #[test]
-fn the_unit_is_valid() {
+fn the_daemon_unit_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sftp-importd.service");
     std::fs::write(&path, UNIT.replace("/usr/sbin/sftp-importd", "/bin/true")).unwrap();
@@ -52,14 +52,14 @@ fn all_shipped_units_are_valid() {
 
 /// The service runs as root, because it creates users. All other privileges must be removed.
 #[test]
-fn the_unit_that_provisions_is_locked_up() {
+fn the_provisioning_unit_has_few_privileges() {
     let unit = format!("{REPOSITORY}/systemd/sftp-import-provision.service");
     let args = ["security", "--offline=true", "--threshold=35", "--no-pager", &unit];
     run("systemd-analyze", &args).ok();
 }
 
 #[test]
-fn the_unit_is_well_locked_up() {
+fn the_daemon_unit_has_few_privileges() {
     let unit = format!("{REPOSITORY}/systemd/sftp-importd.service");
     // The threshold is in tenths, so 16 is an exposure of 1.6. The capabilities cause 0.4 of it.
     // The system call capset, with which the daemon drops its capabilities, causes 0.2.
@@ -68,7 +68,7 @@ fn the_unit_is_well_locked_up() {
 }
 
 #[test]
-fn the_unit_has_two_capabilities_for_claims() {
+fn the_daemon_unit_has_two_capabilities() {
     let two = ["CAP_DAC_READ_SEARCH CAP_LEASE"];
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
@@ -82,14 +82,14 @@ fn the_unit_has_two_capabilities_for_claims() {
 /// The daemon must be able to drop its capabilities. No process may open a file by its handle,
 /// because CAP_DAC_READ_SEARCH would allow this.
 #[test]
-fn the_unit_allows_dropping_capabilities() {
+fn the_daemon_unit_allows_dropping_capabilities() {
     let allowed = "capset landlock_create_ruleset landlock_add_rule landlock_restrict_self";
     let denied = "~@privileged @resources @setuid @keyring @memlock open_by_handle_at";
     assert_eq!(values("SystemCallFilter"), ["@system-service", denied, allowed]);
 }
 
 #[test]
-fn the_unit_hides_passwords_and_private_keys() {
+fn the_daemon_unit_hides_passwords_and_private_keys() {
     let hidden = values("InaccessiblePaths").join(" ");
     for path in [
         "/etc/shadow",
@@ -108,7 +108,7 @@ fn the_unit_hides_passwords_and_private_keys() {
 
 /// The test hosts must start the daemon with the capabilities of the unit.
 #[test]
-fn the_test_hosts_give_the_same_capabilities() {
+fn test_hosts_give_the_units_capabilities() {
     let harness = include_str!("support/host.rs");
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
@@ -117,7 +117,7 @@ fn the_test_hosts_give_the_same_capabilities() {
 
 /// The sample configuration must contain the default values, with the exception of two names.
 #[test]
-fn the_sample_configuration_is_the_default_one() {
+fn the_sample_configuration_equals_the_default() {
     let sample = Path::new(REPOSITORY).join("samples/config.toml");
     let mut config = Config::load(&sample).unwrap();
     let default = Config::default();
@@ -128,7 +128,7 @@ fn the_sample_configuration_is_the_default_one() {
 
 /// sysusers and tmpfiles run with an empty root folder.
 #[test]
-fn users_and_folders_are_made() {
+fn sysusers_and_tmpfiles_create_users_and_folders() {
     let root = tempfile::tempdir().unwrap();
     for folder in ["etc", "srv", "var/lib"] {
         std::fs::create_dir_all(root.path().join(folder)).unwrap();

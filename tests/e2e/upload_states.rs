@@ -39,7 +39,7 @@ fn failure(report: &Value) -> (&str, &str) {
 /// The data file is still open when its manifest is uploaded, and more records are written
 /// afterwards. All records must be imported.
 #[test]
-fn a_data_file_still_open_is_waited_for() {
+fn the_manifest_waits_for_an_open_data_file() {
     let host = impatient();
     let account = host.account("e2e-open");
     let go_on = account.local().join("go-on");
@@ -62,10 +62,10 @@ fn a_data_file_still_open_is_waited_for() {
 }
 
 /// A handle that was opened for writing keeps the pair in incoming (see
-/// `a_data_file_still_open_is_waited_for`). A handle that was opened for reading must not be able
+/// `the_manifest_waits_for_an_open_data_file`). A handle that was opened for reading must not be able
 /// to write or truncate after the claim. The name must not exist any more.
 #[test]
-fn an_open_handle_changes_no_claimed_file() {
+fn open_handles_cannot_change_a_claimed_file() {
     let host = impatient();
     let account = host.account("e2e-held");
     let (go_on, local) = (account.local().join("go-on"), account.local());

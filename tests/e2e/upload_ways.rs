@@ -30,7 +30,7 @@ fn files_uploaded_with_private_modes_are_imported() {
 /// WinSCP uploads to the name `.filepart`, rclone to `.partial`, and other clients to a hidden
 /// name. They then rename the file.
 #[test]
-fn temporary_name_then_rename() {
+fn uploads_by_rename_are_imported() {
     let host = Host::running();
     let account = host.account("e2e-rename");
     for (stem, before, after) in [("winscp", "", ".filepart"), ("other", ".", ".tmp")] {
@@ -49,7 +49,7 @@ fn temporary_name_then_rename() {
 
 /// Before the upload of the manifest, the client overwrites its own earlier upload by a rename.
 #[test]
-fn rename_over_an_earlier_upload() {
+fn an_upload_replaced_by_rename_is_imported() {
     let host = Host::running();
     let account = host.account("e2e-rename-over");
     let pair = Pair::events(&account.local(), "e", 4);
@@ -61,7 +61,7 @@ fn rename_over_an_earlier_upload() {
 
 /// A manifest that is uploaded first must wait for its data file.
 #[test]
-fn manifest_before_data() {
+fn a_manifest_uploaded_first_waits_for_data() {
     let host = Host::running();
     let account = host.account("e2e-manifest-first");
     let pair = Pair::events(&account.local(), "e", 2);
@@ -75,7 +75,7 @@ fn manifest_before_data() {
 /// The connection ends in the middle of the data file. The client uploads the rest with `reput`,
 /// and then the manifest.
 #[test]
-fn reput_after_a_cut_connection() {
+fn a_resumed_upload_is_imported_completely() {
     let host = Host::running();
     let account = host.account("e2e-reput");
     let pair = Pair::events(&account.local(), "e", 60_000);
@@ -107,7 +107,7 @@ fn cut_upload(account: &Account<'_>, file: &Path, uploaded: &Path) {
 
 /// The ids have the form of a real product: upper case, dashes, and a digit as the first character.
 #[test]
-fn account_ids_of_all_shapes() {
+fn account_ids_in_every_form_can_upload() {
     let host = Host::running();
     for id in
         ["TEST-ABC-123Z", "8R5-4K5-466Z", "e2e_under_score", "E2e-32-characters-is-the-longest"]
@@ -121,7 +121,7 @@ fn account_ids_of_all_shapes() {
 /// The scp protocol before OpenSSH 9 needs a shell. The client must end without hanging and leave
 /// no file.
 #[test]
-fn old_scp_is_refused_at_once() {
+fn an_old_scp_client_is_refused_immediately() {
     let host = Host::running();
     let account = host.account("e2e-old-scp");
     let pair = Pair::events(&account.local(), "e", 2);

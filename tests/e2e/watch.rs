@@ -18,7 +18,7 @@ fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf)
 }
 
 #[test]
-fn an_import_is_watched_over_a_restart() {
+fn import_watch_continues_after_a_restart() {
     let host = Host::running();
     let account = host.account("e2e-watch");
     let folder = account.local();

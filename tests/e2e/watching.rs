@@ -40,7 +40,7 @@ fn inotify_and_polling_import_the_same_uploads() {
 /// While the daemon is stopped (SIGSTOP), more files are closed than the kernel queues events for.
 /// The events of the last pair are lost, and only the overflow event reports this.
 #[test]
-fn an_overflow_of_the_queue_loses_nothing() {
+fn an_inotify_overflow_loses_no_upload() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {
@@ -75,7 +75,7 @@ fn an_overflow_of_the_queue_loses_nothing() {
 /// link(2) causes no event that the daemon watches for, so the wake-up is lost. Before that, the
 /// account was unchanged for so long that scans skip it as empty.
 #[test]
-fn the_rescan_finds_what_no_wake_up_reported() {
+fn the_rescan_finds_uploads_without_a_wake_up() {
     let host = Host::new("[pairing]\nrescan-every = \"1s\"\n");
     host.start_daemon();
     let account = host.account("e2e-rescan");

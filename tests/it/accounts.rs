@@ -75,7 +75,7 @@ fn the_first_key_creates_user_and_folders() {
 }
 
 #[test]
-fn the_helper_prints_usable_keys_only() {
+fn the_helper_prints_only_usable_keys() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let limits = ["--from", "192.0.2.0/24,2001:db8::1", "--expires", "2999-01-01"];
@@ -113,7 +113,7 @@ fn the_helper_prints_usable_keys_only() {
 }
 
 #[test]
-fn a_key_expires_by_the_clock() {
+fn an_expired_key_stops_working() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id, "--any-recipient"]);
@@ -132,7 +132,7 @@ fn a_key_expires_by_the_clock() {
 }
 
 #[test]
-fn the_helper_fails_closed() {
+fn the_helper_prints_nothing_after_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("keys.db");
     let text = folder.path().join("text.db");
@@ -334,7 +334,7 @@ fn concurrent_first_keys_get_different_ids() {
 }
 
 #[test]
-fn provision_fixes_drift() {
+fn provision_fixes_changed_users_and_folders() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let incoming = host.accounts_root().join(&id).join("incoming");
@@ -353,7 +353,7 @@ fn provision_fixes_drift() {
 }
 
 #[test]
-fn a_key_comes_from_standard_input_too() {
+fn a_key_can_come_from_standard_input() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id, "--any-recipient"]);

@@ -83,7 +83,7 @@ fn exporting_to_a_closed_pipe_succeeds() {
 }
 
 #[test]
-fn root_commands_name_the_user_of_sudo() {
+fn commands_under_sudo_log_the_original_user() {
     let host = Host::new();
     let is_root = nix::unistd::geteuid().is_root();
     host.add(&[("acme", 100)]);

@@ -82,7 +82,7 @@ macro_rules! snapshot {
 }
 
 #[test]
-fn prints_clean_rejecting_and_several_checks() {
+fn check_prints_results_of_several_manifests() {
     let laptop = Laptop::with_samples();
     snapshot!("clean", laptop.shown(&["check", "events.manifest"], false));
     snapshot!("rejecting", laptop.shown(&["check", "orders.manifest"], false));
@@ -121,7 +121,7 @@ fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<Stri
 }
 
 #[test]
-fn a_terminal_has_colours_unless_it_wants_none() {
+fn check_uses_colours_on_a_terminal() {
     let laptop = Laptop::with_samples();
     let Some(printed) = on_a_terminal(&laptop, "events.manifest", false) else { return };
     assert!(printed.contains("\x1b[32mwould import completely"), "{printed:?}");
@@ -132,7 +132,7 @@ fn a_terminal_has_colours_unless_it_wants_none() {
 }
 
 #[test]
-fn a_long_file_shows_a_bar() {
+fn a_long_check_shows_a_progress_bar() {
     let laptop = Laptop::new();
     let manifest = r#"{"type":"event","fileName":"e.csv","clientEmail":"jane@example.com"}"#;
     laptop.write("e.manifest", manifest);
@@ -155,7 +155,7 @@ fn a_long_file_shows_a_bar() {
 }
 
 #[test]
-fn a_failure_lists_every_finding() {
+fn a_failed_check_lists_every_finding() {
     let laptop = Laptop::new();
     let manifest = r#"{"type":"events","fileName":"../e.csv","clientEmail":"jane",
         "columns":{"price":{"dataType":"int"}},"retries":3}"#;
@@ -203,7 +203,7 @@ fn without_own_colours(text: &str) -> String {
 }
 
 #[test]
-fn json_is_an_object_or_a_list() {
+fn check_prints_a_json_object_or_list() {
     let laptop = Laptop::with_samples();
     let one = laptop.run(&["check", "--json", "orders.manifest"]);
     let report: Value = serde_json::from_slice(&one.stdout).unwrap();
@@ -225,7 +225,7 @@ fn json_is_an_object_or_a_list() {
 }
 
 #[test]
-fn nothing_is_written_unless_asked() {
+fn check_writes_no_file_by_default() {
     let laptop = Laptop::with_samples();
     let before = laptop.names();
     fs::set_permissions(laptop.0.path(), fs::Permissions::from_mode(0o555)).unwrap();
@@ -236,7 +236,7 @@ fn nothing_is_written_unless_asked() {
 }
 
 #[test]
-fn error_files_are_written_when_asked() {
+fn check_writes_error_files_on_request() {
     let laptop = Laptop::with_samples();
     fs::create_dir(laptop.0.path().join("out")).unwrap();
     let all = ["check", "orders.manifest", "events.manifest", "--errors", "out"];

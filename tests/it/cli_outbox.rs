@@ -91,7 +91,7 @@ pub fn catcher(folder: &Path) -> (Killed, String) {
 }
 
 #[test]
-fn an_endpoint_from_add_to_remove() {
+fn webhook_commands_print_the_expected_output() {
     let host = Host::new();
     let (_catcher, url) = catcher(host.folder.path());
     let lines = [
@@ -121,7 +121,7 @@ fn an_endpoint_from_add_to_remove() {
 }
 
 #[test]
-fn a_delivery_from_list_to_retry() {
+fn delivery_commands_print_the_expected_output() {
     let host = Host::new();
     let at = Timestamp::now();
     let mut report =

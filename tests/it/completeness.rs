@@ -49,7 +49,7 @@ impl Host {
 /// Mail about an ingested pair must follow the recipient rule of the account, if the account
 /// exists.
 #[test]
-fn an_ingest_keeps_to_the_recipient_rule() {
+fn ingest_follows_the_recipient_rule() {
     let host = Host::new();
     host.pair("e.manifest", "identity\nj\n");
     let (first, _) = host.ingest("acme", "e.manifest");
@@ -72,7 +72,7 @@ fn an_ingest_keeps_to_the_recipient_rule() {
 }
 
 #[test]
-fn a_name_is_used_once() {
+fn a_manifest_name_can_be_used_once() {
     let host = Host::new();
     host.pair("e.manifest", "identity\nj\n");
     let (first, code) = host.ingest("acme", "e.manifest");

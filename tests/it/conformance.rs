@@ -299,7 +299,7 @@ fn described(lines: &[Json]) -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn check_and_ingest_give_the_expected_verdicts() {
+fn check_and_ingest_give_the_expected_results() {
     let groups = groups();
     let failed: usize = std::thread::scope(|scope| {
         let run = |(name, cases): (&String, &Vec<Case>)| {

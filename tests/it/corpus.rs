@@ -212,7 +212,7 @@ fn rules_and_cases_match() {
 }
 
 #[test]
-fn the_tests_that_are_elsewhere_exist() {
+fn rules_tested_elsewhere_name_existing_tests() {
     for (rule, test) in elsewhere() {
         let (file, function) = test.split_once(": ").unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -110,7 +110,7 @@ fn expect_erased(host: &TestHost, id: &str) {
 }
 
 #[test]
-fn an_erased_account_leaves_one_line() {
+fn an_erased_account_leaves_one_activity_line() {
     let Some(mut host) = TestHost::new() else { return };
     let (id, other) = (full_account(&mut host), host.account_with_key("rsa-3072.pub"));
     let printed = host.run(&["account", "erase", &id]);
@@ -169,7 +169,7 @@ fn an_account_unknown_after_restore_is_erased() {
 
 /// After a kill at any moment, a second run must complete the erasure.
 #[test]
-fn an_erasure_that_was_cut_off_goes_on() {
+fn an_interrupted_erasure_is_completed() {
     let Some(mut host) = TestHost::new() else { return };
     let id = full_account(&mut host);
     for delay in (5..125).step_by(17).map(Duration::from_millis) {

@@ -101,36 +101,36 @@ fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
 }
 
 #[test]
-fn manifest() {
+fn fuzzed_manifests_cause_no_failure() {
     run(targets::manifest::run, targets::manifest::SEEDS);
 }
 
 #[test]
-fn records() {
+fn fuzzed_records_cause_no_failure() {
     run(targets::records::run, targets::records::SEEDS);
 }
 
 #[test]
-fn profile() {
+fn fuzzed_profiles_cause_no_failure() {
     run(targets::profile::run, targets::profile::SEEDS);
 }
 
 #[test]
-fn key() {
+fn fuzzed_key_files_cause_no_failure() {
     run(targets::key::run, targets::key::SEEDS);
 }
 
 #[test]
-fn log_line() {
+fn fuzzed_log_lines_cause_no_failure() {
     run(targets::log_line::run, targets::log_line::SEEDS);
 }
 
 #[test]
-fn state_db() {
+fn fuzzed_state_databases_cause_no_failure() {
     run(targets::state_db::run, targets::state_db::SEEDS);
 }
 
 #[test]
-fn fingerprint() {
+fn fuzzed_fingerprints_cause_no_failure() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }

@@ -31,7 +31,7 @@ mod words;
 
 /// A file in this folder runs only if `main.rs` names it.
 #[test]
-fn no_file_is_forgotten() {
+fn main_names_every_test_file() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -21,7 +21,7 @@ fn promtool(arguments: &[&str]) {
 }
 
 #[test]
-fn alarms_are_valid_and_do_as_their_examples() {
+fn alarms_are_valid_and_match_their_examples() {
     promtool(&["check", "rules", "sftp-import.rules.yml"]);
     promtool(&["test", "rules", "sftp-import.test.yml"]);
 }
@@ -68,7 +68,7 @@ fn exported() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_table_has_every_metric() {
+fn the_documentation_lists_every_metric() {
     let table = read("docs/metrics.md");
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     let first = rows.filter_map(|line| line.split('`').nth(1)).collect::<Vec<_>>().join(" ");
@@ -76,7 +76,7 @@ fn the_table_has_every_metric() {
 }
 
 #[test]
-fn alarms_ask_for_metrics_that_there_are() {
+fn alarms_use_only_existing_metrics() {
     let (asked, exported) = (names(&read("prometheus/sftp-import.rules.yml")), exported());
     let unknown: Vec<_> = asked.difference(&exported).collect();
     assert!(unknown.is_empty(), "{unknown:?}");

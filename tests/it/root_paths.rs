@@ -300,7 +300,7 @@ fn settings_that_systemd_opens_as_root_are_found() {
 
 /// The texts are scripts and tmpfiles.d files with the mistakes that this test must find.
 #[test]
-fn scripts_and_folders_are_read_too() {
+fn paths_in_scripts_and_tmpfiles_are_found() {
     let writable = ["/var/lib/sftp-import".to_owned(), "/srv/sftp-import/.spool".to_owned()];
     let refused_in = |name: &str, text: &str| {
         let source = Source { name: name.to_owned(), text: text.to_owned() };

@@ -31,7 +31,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_upgrade_is_undone_by_its_copy() {
+fn an_upgrade_can_be_undone_with_its_copy() {
     let Some(host) = TestHost::new() else { return };
     put_first_schema(&host);
     let listed = host.done(&["account", "list"]);

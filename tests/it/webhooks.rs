@@ -95,7 +95,7 @@ fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
 }
 
 #[test]
-fn receivers_verify_and_understand_every_type() {
+fn receivers_can_verify_every_webhook_type() {
     let folder = tempfile::tempdir().unwrap();
     let (_catcher, url) = catcher(folder.path());
     let secrets = [Secret::generate().unwrap(), Secret::generate().unwrap()];

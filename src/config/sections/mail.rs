@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_invalid_urls() {
+    fn invalid_mail_urls_are_refused() {
         for (url, why) in [
             ("mail.example.com", "is not a URL"),
             ("http://mail", "must be smtp://"),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_in_a_file_or_credential() {
+    fn the_mail_password_comes_from_file_or_credential() {
         let named = Mail { password_credential: Some("smtp".into()), ..Mail::default() };
         let path = named.password_path(Some("/run/credentials/x".into()));
         assert_eq!(path, Ok(Some("/run/credentials/x/smtp".into())));

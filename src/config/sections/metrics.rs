@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_invalid_addresses() {
+    fn invalid_listen_addresses_are_refused() {
         for (listen, why) in [
             ("unix:run/x", "must name an absolute path"),
             ("localhost:9469", "must be like"),

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_section() {
+    fn errors_name_the_account_section() {
         for (text, part) in [
             ("[account.'a b'.limits]\n", "account.a b"),
             ("[account.a.limits]\nmax-colums = 1\n", "max-colums"),

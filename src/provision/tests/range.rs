@@ -47,7 +47,7 @@ fn groups_without_user_are_recovered_within_the_range() {
 }
 
 #[test]
-fn only_users_of_the_range_are_removed() {
+fn only_users_within_the_id_range_are_removed() {
     let (outside, inside) = bounds();
     for id in inside {
         let steps = plan::leftover_steps(&acme(), &host_with(id));

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_round_trip() {
+    fn encoded_requests_decode_to_the_same_request() {
         let account = || OpenerFolder::Incoming("a".repeat(32).parse().unwrap());
         let longest = ImportId::new(&"n".repeat(63), i64::MAX).unwrap();
         for request in [

@@ -56,7 +56,7 @@ fn opens_leases_and_renews_through_the_socket() {
 
 /// The kernel's errors must be passed on, because callers make decisions based on them.
 #[test]
-fn process_and_in_process_errors_are_equal() {
+fn the_opener_process_returns_the_same_errors() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let process = opener(&host);

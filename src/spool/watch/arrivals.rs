@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn first_completion_counts() {
+    fn only_the_first_arrival_counts() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for (second, name) in [(1, "x.manifest"), (1, "y.manifest"), (2, "x.manifest")] {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn arrivals_of_an_account_are_bounded() {
+    fn the_number_of_recorded_arrivals_is_limited() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for n in 0..=MAX_NAMES {

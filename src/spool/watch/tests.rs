@@ -116,7 +116,7 @@ async fn burst_of_20000_files_is_reported() {
 
 /// If the host allows fewer watches than accounts, the remaining accounts are polled.
 #[tokio::test]
-async fn reports_any_of_10000_accounts() {
+async fn an_upload_of_any_account_is_reported() {
     let host = TestHost::roomy();
     let accounts: Vec<AccountId> = (0..10_000).map(|n| format!("a{n}").parse().unwrap()).collect();
     accounts.iter().for_each(|account| {
@@ -211,7 +211,7 @@ fn rerun_with_two_watches() {
         eprintln!("skipped: this host does not allow user namespaces");
         return;
     }
-    let name = "with_daemon::spool::watch::tests::reached_limit_is_reported_once_and_rest_polled";
+    let name = "with_daemon::spool::watch::tests::accounts_beyond_the_watch_limit_are_polled";
     let program = std::env::current_exe().unwrap();
     let output =
         in_namespace(program.as_os_str()).args(["--exact", name]).env(RERUN, "1").output().unwrap();
@@ -221,7 +221,7 @@ fn rerun_with_two_watches() {
 }
 
 #[tokio::test]
-async fn reached_limit_is_reported_once_and_rest_polled() {
+async fn accounts_beyond_the_watch_limit_are_polled() {
     if std::env::var_os(RERUN).is_none() {
         return rerun_with_two_watches();
     }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_reported_and_changes_nothing() {
+    fn a_damaged_database_is_reported_and_unchanged() {
         type Break = fn(Vec<u8>) -> Vec<u8>;
         let breaks: [Break; 4] = [
             |_| b"not a database, but long enough to be taken for one".repeat(20),

@@ -145,7 +145,7 @@ mod tests {
 
     /// A compromised daemon could create such links to mislead root's next command.
     #[test]
-    fn links_and_fifos_in_its_place_are_refused() {
+    fn databases_may_not_be_links_or_fifos() {
         let folder = tempfile::tempdir().unwrap();
         let (path, elsewhere) = (folder.path().join("state.db"), folder.path().join("precious"));
         for exists in [false, true] {
@@ -173,7 +173,7 @@ mod tests {
 
     /// On a new host two first commands can run at the same time.
     #[test]
-    fn opening_waits_for_another_writer() {
+    fn opening_the_database_waits_for_other_writers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let other = Connection::open(&path).unwrap();

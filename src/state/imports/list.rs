@@ -59,7 +59,7 @@ mod tests {
     use crate::state::{Error, State, timestamp};
 
     #[test]
-    fn each_field_of_a_filter_limits_the_list() {
+    fn each_filter_field_limits_the_import_list() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let rows =

@@ -30,7 +30,7 @@ fn every_module_is_in_one_layer() {
 }
 
 #[test]
-fn imports_point_down() {
+fn modules_import_only_from_lower_layers() {
     let layers = layers();
     let layer = |name: &Name| layers.iter().position(|modules| modules.contains(&name[0]));
     let source = Source::read();
@@ -124,7 +124,7 @@ fn uses(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_helper_knows_account_alone() {
+fn the_helper_imports_only_account() {
     for (file, text) in all().into_iter().filter(|(file, _)| file.starts_with("authorized_keys/")) {
         for used in uses(&text) {
             assert!(["account", "authorized_keys"].contains(&used.as_str()), "{file}: {used}");
@@ -140,7 +140,7 @@ fn every_file_has_a_summary() {
 }
 
 #[test]
-fn unsafe_code_is_in_sys_alone() {
+fn unsafe_code_is_only_in_sys() {
     for (file, text) in all() {
         let has = text.lines().any(|line| {
             let line = line.trim_start();
@@ -169,7 +169,7 @@ fn every_excluded_mutant_has_a_reason() {
 /// scripts/mutants stops if a listed file does not exist. The script runs rarely, so this test
 /// checks the list.
 #[test]
-fn files_for_mutants_exist() {
+fn files_listed_for_mutants_exist() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(repository.join("scripts/mutants")).unwrap();
     let (_, list) = text.split_once("\nFILES=(\n").unwrap();

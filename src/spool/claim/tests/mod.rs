@@ -54,7 +54,7 @@ fn assert_claimed(host: &TestHost) {
 }
 
 #[test]
-fn moves_the_pair_and_can_be_repeated() {
+fn a_claim_moves_the_pair_and_is_repeatable() {
     let (host, claim) = pair();
     for _ in 0..2 {
         assert_eq!(host.execute(&claim).unwrap(), Some(11));
@@ -68,14 +68,14 @@ fn moves_the_pair_and_can_be_repeated() {
 }
 
 #[test]
-fn claim_round_trips_as_json() {
+fn a_claim_survives_a_json_round_trip() {
     let (_host, claim) = pair();
     let json = serde_json::to_string(&claim).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
 }
 
 #[test]
-fn continues_after_crash_at_any_step() {
+fn a_claim_continues_after_any_crash() {
     for steps in 0..=3 {
         let (host, claim) = pair();
         let before = [
@@ -129,7 +129,7 @@ fn a_writer_keeps_either_file_in_incoming() {
 }
 
 #[test]
-fn writer_across_crash_undoes_the_claim() {
+fn a_writer_during_a_crash_undoes_the_claim() {
     let (host, claim) = pair();
     let writer = OpenOptions::new().append(true).open(host.incoming().join("e.csv")).unwrap();
     drop(host.folders());
@@ -204,7 +204,7 @@ fn claimed_file_never_changes_under_racing_writers() {
 }
 
 #[test]
-fn reads_what_was_claimed_and_notices_a_change() {
+fn a_change_while_reading_is_detected() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
     let spooled = SpooledImport::open(&host.layout, &host.import, &host.opener).unwrap();
@@ -235,7 +235,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
 }
 
 #[test]
-fn two_mounts_have_their_own_error() {
+fn claims_across_two_mounts_are_reported() {
     // The test needs a second file system. Every Debian host has /dev/shm.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
@@ -252,7 +252,7 @@ fn two_mounts_have_their_own_error() {
 }
 
 #[test]
-fn missing_spool_has_its_own_error() {
+fn a_missing_spool_folder_is_reported() {
     let (host, claim) = pair();
     std::fs::remove_dir(host.layout.spool()).unwrap();
     let error = host.execute(&claim).unwrap_err();

@@ -121,7 +121,7 @@ async fn follows_a_recreated_incoming() {
 }
 
 #[tokio::test]
-async fn account_is_watched_once_it_has_a_folder() {
+async fn an_account_is_watched_after_folder_creation() {
     let (host, mut events) = followed();
     let late: AccountId = "late".parse().unwrap();
     let both = [&late, &host.account];
@@ -152,7 +152,7 @@ async fn renews_one_account_without_changing_others() {
 }
 
 #[tokio::test]
-async fn folders_back_without_event_are_watched_again() {
+async fn folders_recreated_without_events_are_watched_again() {
     let (host, mut events) = followed();
     let away = host.layout.root().with_extension("away");
     std::fs::rename(host.layout.root(), &away).unwrap();

@@ -69,7 +69,7 @@ impl Drop for StopOnDrop<'_> {
 /// The writer adds lines to the activity log in pairs. A copy must contain both lines of a pair or
 /// none.
 #[test]
-fn a_backup_during_writes_is_one_state() {
+fn a_backup_during_writes_is_consistent() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "acme");
     let stop = AtomicBool::new(false);
@@ -130,7 +130,7 @@ fn a_restore_keeps_the_replaced_database() {
 }
 
 #[test]
-fn a_damaged_database_is_replaced_with_its_files() {
+fn a_restore_replaces_a_damaged_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "old");
     let saved = folder.path().join("saved");

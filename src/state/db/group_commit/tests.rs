@@ -99,7 +99,7 @@ fn an_error_or_panic_undoes_its_own_changes() {
 }
 
 #[test]
-fn a_full_rollback_fails_for_all_writers() {
+fn after_a_full_rollback_all_writers_fail() {
     let (_folder, path, writers) = writers();
     let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;
@@ -120,7 +120,7 @@ fn a_full_rollback_fails_for_all_writers() {
 }
 
 #[test]
-fn a_failed_commit_fails_for_all_its_writers() {
+fn after_a_failed_commit_all_writers_fail() {
     let (_folder, path, writers) = writers();
     // SQLite checks a deferred reference only during the commit.
     let deferred = "CREATE TABLE r (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)";
@@ -137,7 +137,7 @@ fn a_failed_commit_fails_for_all_its_writers() {
 }
 
 #[test]
-fn many_random_writers_lose_nothing() {
+fn concurrent_writers_lose_no_change() {
     let (_folder, path, writers) = writers();
     let start = Barrier::new(8);
     std::thread::scope(|scope| {

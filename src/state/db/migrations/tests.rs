@@ -64,7 +64,7 @@ fn the_first_schema_has_rows_in_every_table() {
 }
 
 #[test]
-fn an_upgrade_copies_and_keeps_every_row() {
+fn an_upgrade_keeps_every_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
