@@ -221,7 +221,7 @@ fn takeover_accepts_only_valid_accounts_and_keys() {
         .map(|refused| format!("{}: {}", refused.what, refused.why))
         .collect();
     assert_eq!(refused.len(), 5, "{refused:?}");
-    assert!(refused[0].starts_with("account root: the account's Unix user id 0 is not from"));
+    assert!(refused[0].starts_with("account root: the account's Unix user id 0 is outside"));
     assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
 
     let empty = AccountsAndKeys::default();

@@ -100,7 +100,7 @@ fn check_whole_pages(connection: &Connection, database: &Path) -> rusqlite::Resu
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
     if length == 0 || !length.is_multiple_of(u64::from(page)) {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        let message = format!("{length} bytes are not whole pages");
+        let message = format!("{length} bytes are not a whole number of pages");
         return Err(rusqlite::Error::SqliteFailure(corrupt, Some(message)));
     }
     Ok(())

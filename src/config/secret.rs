@@ -11,7 +11,7 @@ pub enum SecretError {
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
     Metadata { path: PathBuf, source: io::Error },
     /// Everybody can read the file.
-    #[error("{} holds a password and can be read by everybody", .0.display())]
+    #[error("{} contains a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
 }
 

@@ -17,13 +17,13 @@ pub enum KeyError {
     /// The name of the key is not valid.
     #[error("a key's name {0}")]
     Name(&'static str),
-    #[error("the account {account} has a key named {name:?} already")]
+    #[error("the account {account} already has a key named {name:?}")]
     NameTaken { account: AccountId, name: String },
     /// The account already has the same key, possibly under another name.
-    #[error("the account {account} has this key already: it is the one named {name:?}")]
+    #[error("the account {account} already has this key: its name is {name:?}")]
     Duplicate { account: AccountId, name: String },
     /// The account had the same key before, and the key was revoked.
-    #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
+    #[error("this key of account {account} was revoked at {at}; its name was {name:?}")]
     RevokedBefore { account: AccountId, name: String, at: Timestamp },
     /// The account has no key with the name or fingerprint `key`.
     #[error("the account {account} has no key {key:?}")]

@@ -47,7 +47,7 @@ pub enum KeyFileError {
     #[error("the file has several keys: add them one by one, each with its name")]
     Several,
     /// The key has line breaks. Some mail programs break long lines.
-    #[error("the key is broken into several lines: it must be one")]
+    #[error("the key contains line breaks: it must be one line")]
     Broken,
     /// Options of authorized_keys precede the key.
     #[error("there are options in front of the key: use --from and --expires instead")]
@@ -58,7 +58,7 @@ pub enum KeyFileError {
     Dsa,
     #[error("this RSA key has {0} bits; it must have 3072 to 16384")]
     RsaBits(usize),
-    #[error("this is not an OpenSSH public key, or it is of a kind that sshd does not know")]
+    #[error("this is not an OpenSSH public key, or its type is not supported")]
     Unknown,
     /// The algorithm is known, but the Base64 text is not a key of that algorithm.
     #[error("the key is damaged: its second part is not a complete {0} key")]

@@ -16,11 +16,11 @@ pub enum Refusal {
     #[error("the Unix id {uid} of account {account} belongs to another user or group")]
     Id { account: AccountId, uid: u32 },
     #[error(
-        "the Unix id {uid} of account {account} is not from accounts.first-uid to \
+        "the Unix id {uid} of account {account} is outside accounts.first-uid to \
          accounts.last-uid"
     )]
     Range { account: AccountId, uid: u32 },
-    #[error("the path of the folder of account {0} is not a folder")]
+    #[error("the path of account {0}'s folder exists, but is not a folder")]
     Folder(AccountId),
 }
 
@@ -34,9 +34,7 @@ pub enum ProvisionError {
     NotInstalled { kind: &'static str, name: String },
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error(
-        "no Unix user id is free from {first} to {last} (accounts.first-uid, accounts.last-uid)"
-    )]
+    #[error("all Unix user ids from {first} to {last} are in use (accounts.first-uid, last-uid)")]
     NoFreeUid { first: u32, last: u32 },
     /// useradd(8) or a related tool failed. `name` is the name of the user or group.
     #[error("{tool} failed for {name}: {message}")]
@@ -44,7 +42,7 @@ pub enum ProvisionError {
     #[error(transparent)]
     Io(#[from] IoError),
     /// Processes are still running after SIGKILL.
-    #[error("processes of Unix user id {0} do not end")]
+    #[error("cannot end all processes of Unix user id {0}")]
     Sessions(u32),
     #[error(transparent)]
     Registry(#[from] registry::Error),

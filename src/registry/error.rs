@@ -18,7 +18,7 @@ pub enum Error {
     NotPrivate(#[from] NotPrivate),
     #[error("{} is not a regular file; move it away", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} has schema {found}, this program knows {known}", path.display())]
+    #[error("{} has schema {found}, but this program supports only schema {known}", path.display())]
     Version { path: PathBuf, found: i64, known: i64 },
     #[error(transparent)]
     Io(#[from] IoError),

@@ -170,7 +170,7 @@ fn smtp(url: &Url) -> Result<Smtp, String> {
         _ => return Err("must be smtp://, smtps:// or sendmail:/path".into()),
     };
     if url.password().is_some() {
-        return Err("holds a password; it belongs in password-file or password-credential".into());
+        return Err("contains a password; put it into password-file or password-credential".into());
     }
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
     let user = Some(url.username()).filter(|user| !user.is_empty());
@@ -238,7 +238,7 @@ mod tests {
             ("smtp://mail:99999", "is not a URL"),
             ("smtp://mail?tls=yes", "has a tls="),
             ("smtps://%zz@mail", "has a user"),
-            ("smtps://a:b@mail", "holds a password"),
+            ("smtps://a:b@mail", "contains a password"),
             ("smtps://a@mail", "names a user; set password-file"),
             ("sendmail:sendmail", "must name an absolute path"),
         ] {

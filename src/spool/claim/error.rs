@@ -33,9 +33,9 @@ pub enum ClaimError {
     },
     /// incoming and the spool are not on the same mount.
     #[error(
-        "cannot rename from {} to {}: they are two file systems, or two mounts of one; \
+        "cannot rename from {} to {}: they are on two file systems, or on two mounts of one; \
          the accounts' folder must be one mount, also inside the service's unit \
-         (one ReadWritePaths= or BindPaths= for all of it)",
+         (one ReadWritePaths= or BindPaths= for the whole folder)",
         from.display(), to.display()
     )]
     TwoMounts {

@@ -106,11 +106,11 @@ fn keep_watching(
     let config = Config::default().with_poll_interval(every).with_follow_symlinks(false);
     let mut watcher = match PollWatcher::new(notify, config) {
         Ok(watcher) => watcher,
-        Err(error) => return tracing::error!("cannot poll by notify: {error}"),
+        Err(error) => return tracing::error!("cannot poll with notify: {error}"),
     };
     let mut watched = BTreeSet::new();
     while let Ok(mut accounts) = wanted.recv() {
-        // Only the latest set of accounts counts.
+        // Only the latest set of accounts is used.
         while let Ok(later) = wanted.try_recv() {
             accounts = later;
         }

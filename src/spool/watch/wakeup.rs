@@ -28,7 +28,7 @@ pub enum WatchError {
     )]
     Start(#[source] io::Error),
     /// The thread for notify's watcher can't be started.
-    #[error("cannot poll by notify; all accounts are scanned every watch.poll-every")]
+    #[error("cannot poll with notify; all accounts are scanned every watch.poll-every")]
     Poll(#[source] io::Error),
     /// The limit of inotify watches is reached.
     #[error(

@@ -65,7 +65,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The proof that the database is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// The error of a statement that failed because of the damage.
+    /// The error of a statement that failed because the database is damaged.
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
     /// The first problem that SQLite's check of the whole database found.
