@@ -1,6 +1,6 @@
 //! sftp-import: data imports over SFTP, around an existing OpenSSH.
 //!
-//! # The way of an upload
+//! # The path of an upload
 //!
 //! | step | module |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! | programs | `cli`, `daemon` |
 //! | work on imports, checks of the host | `doctor`, `import` |
 //! | changes of accounts and keys | `admission` |
-//! | parts of it, deliveries | `key`, `outbox`, `provision` |
+//! | keys, Unix users, deliveries | `key`, `outbox`, `provision` |
 //! | folders and databases | `registry`, `spool`, `state`, `store` |
 //! | records | `records` |
 //! | formats | `audit`, `manifest`, `metrics` |

@@ -1,4 +1,4 @@
-//! Tests: the socket, its links, and the senders of lines.
+//! Tests of the log socket: its links in chroots, and the senders of log lines.
 
 use std::os::unix::net::UnixDatagram;
 

@@ -248,8 +248,8 @@ async fn accounts_beyond_the_watch_limit_are_polled() {
     assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).to_scan, &more[..1]);
     assert_eq!(watcher.polled, more[1..].iter().cloned().collect());
     host.add_account(&host.account);
-    // Fewer accounts need no more watches than allowed. If the limit is reached again later, this
-    // is reported again.
+    // With fewer accounts the number of watches is below the limit. If the limit is reached
+    // again later, the watcher reports it again.
     assert!(watcher.follow(std::slice::from_ref(&host.account)).errors.is_empty());
     assert!(watcher.polled.is_empty());
     assert_eq!(watcher.follow(&all).errors.len(), 1);
