@@ -38,7 +38,7 @@ fn a_disk_failure_does_not_change_the_result() {
     let (points, failed) = (sum(|t| t.points), sum(|t| t.failed));
     let (ended, cut) = (sum(|t| t.ended), sum(|t| t.cut));
     eprintln!(
-        "{failed} failing calls in {points} runs; {ended} ended the start, {cut} ran until the limit"
+        "{failed} failing calls in {points} runs; {ended} ended the start, {cut} ran to the limit"
     );
     // The assignment of work to threads differs from run to run. Therefore a late point may not be
     // reached.

@@ -31,8 +31,8 @@ fn write_pairs(account: &Account<'_>) {
     }
 }
 
-/// Uploads the pairs one after another in one session, and runs `between` after each pair. After the
-/// upload of a manifest its time is set. This call may fail, because the manifest may have been
+/// Uploads the pairs one after another in one session, and runs `between` after each pair. After
+/// the upload of a manifest its time is set. This call may fail, because the manifest may have been
 /// claimed. The same happens to a client that waits longer than the settle period before the call.
 fn upload(account: &Account<'_>, between: &str) {
     let folder = account.local();

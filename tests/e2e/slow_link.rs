@@ -183,7 +183,7 @@ fn a_slow_link_adds_only_delay() {
     assert!(echoed == content, "{} bytes came back", echoed.len());
     assert!(ROUND_TRIP <= took && took < 60 * ROUND_TRIP, "{took:?}");
 
-    // The connection is closed together with the link.
+    // The connection is closed when the link is closed.
     client = TcpStream::connect(("127.0.0.1", link.port)).unwrap();
     let (_socket, _) = server.accept().unwrap();
     drop(link);

@@ -7,18 +7,18 @@
 //!
 //! # Why nobody can change a claimed file
 //! 1. Nobody has the file open for writing. The kernel grants a read lease (fcntl(2), F_SETLEASE)
-//!   only if the inode has no writer. A writable mapping counts as a writer until it is removed.
-//!   The lease is acquired before the rename and renewed after the rename. If any process opened
-//!   the file for writing or truncated it between these steps, the lease is broken or its renewal
-//!   is refused (`Lease::is_unbroken`). A broken lease delays the writer's open(2) until the daemon
-//!   releases the lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By that time the
-//!   file is back in incoming, and nothing is lost.
+//!    only if the inode has no writer. A writable mapping counts as a writer until it is removed.
+//!    The lease is acquired before the rename and renewed after the rename. If any process opened
+//!    the file for writing or truncated it between these steps, the lease is broken or its renewal
+//!    is refused (`Lease::is_unbroken`). A broken lease delays the writer's open(2) until the
+//!    daemon releases the lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By that time
+//!    the file is back in incoming, and nothing is lost.
 //! 2. Nobody can open the file any more. Its only name is in a folder of mode 0700 that the daemon
-//!   owns. The link count of 1 is checked before and after the rename. A read handle can't become a
-//!   write handle inside the chroot, because the chroot has no /proc.
+//!    owns. The link count of 1 is checked before and after the rename. A read handle can't become
+//!    a write handle inside the chroot, because the chroot has no /proc.
 //! 3. An open(2) or link(2) may have resolved the name before the rename and may still be running
-//!   inside the kernel after the rename. Therefore [`super::spooled`] holds its own lease while the
-//!   file is read, and checks the lease again at the end.
+//!    inside the kernel after the rename. Therefore [`super::spooled`] holds its own lease while
+//!    the file is read, and checks the lease again at the end.
 
 pub mod earlier_version;
 pub mod error;
