@@ -105,7 +105,8 @@ pub(super) fn decide(
         match account.uid {
             Some(uid) if !uids.contains(&uid) => {
                 let why = format!(
-                    "the account's Unix user id {uid} is outside accounts.first-uid {} to accounts.last-uid {}",
+                    "the account's Unix user id {uid} is outside the range from accounts.first-uid ({}) \
+                     to accounts.last-uid ({})",
                     uids.start(),
                     uids.end()
                 );

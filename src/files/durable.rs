@@ -153,7 +153,7 @@ impl TempFile {
         sync(&self.path)?;
         let renamed = renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
         let renamed = match renamed {
-            Err(Errno::EINVAL) => self.link_or_rename(to), // the file system can't rename so
+            Err(Errno::EINVAL) => self.link_or_rename(to), // no RENAME_NOREPLACE support
             renamed => renamed.map_err(io::Error::from),
         };
         let is_new = match renamed {

@@ -16,7 +16,7 @@ pub enum Refusal {
     #[error("the Unix id {uid} of account {account} belongs to another user or group")]
     Id { account: AccountId, uid: u32 },
     #[error(
-        "the Unix id {uid} of account {account} is outside accounts.first-uid to \
+        "the Unix id {uid} of account {account} is outside the range accounts.first-uid to \
          accounts.last-uid"
     )]
     Range { account: AccountId, uid: u32 },
