@@ -41,8 +41,8 @@ pub fn plan(accounts: &[Account], host: &Host) -> ProvisionPlan {
     plan
 }
 
-/// The maximum number of users that one call of groupmod(8) adds. Their names of at most 32 bytes
-/// are shorter than Linux's limit of 128 KiB per argument (execve(2)).
+/// The maximum number of users that one call of groupmod(8) adds. A name has at most 32 bytes, so
+/// all names fit into one argument. Linux limits an argument to 128 KiB (execve(2)).
 const MEMBERS_AT_ONCE: usize = 1000;
 
 /// Returns whether the account's Unix user is missing in the group. The user exists or is about to

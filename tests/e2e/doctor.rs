@@ -138,7 +138,7 @@ fn doctor_reports_chroot_faults_like_sshd() {
     let ran = account.sftp("pwd\n");
     assert!(
         ran.stdout.contains("Remote working directory: /\n"),
-        "sshd must log no error: {ran:#?}"
+        "the session must start in the chroot: {ran:#?}"
     );
     std::fs::rename(&away, account.incoming()).unwrap();
     expect_content(&host);

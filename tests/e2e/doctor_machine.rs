@@ -73,7 +73,7 @@ fn a_file_system_without_leases_is_reported() {
 }
 
 /// Doctor runs in a user namespace with lower limits of the kernel, as in an unprivileged
-/// container. Doctor and the daemon's settings are checked against these limits.
+/// container. The limits also apply to the child processes of doctor.
 #[test]
 fn too_low_inotify_limits_are_reported() {
     let host = Host::running();

@@ -1,5 +1,4 @@
-//! Integration tests that need no sshd and, with few exceptions, no second user: `cargo test --test
-//! it`.
+//! Integration tests that need no sshd: `cargo test --test it`.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 

@@ -70,7 +70,7 @@ impl ClaimFolders {
     /// lease proves that no process is writing to the file.
     pub fn move_in(&self, part: PairFile, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == PairFile::Data && !id.plain {
-            return Err(id.changed()); // it can't be a data file
+            return Err(id.changed()); // a data file must be plain, even in an invalid row
         }
         let part = part.name();
         match self.spooled.stat(part) {
