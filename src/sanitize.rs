@@ -31,8 +31,8 @@ const UNPRINTABLE: &[(char, char)] = &[
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
 ];
 
-/// Returns whether `c` must be escaped. These are control characters including newline and tab,
-/// characters that change the direction of text, and invisible characters.
+/// Returns whether `c` must be escaped. Control characters including newline and tab, characters
+/// that change the direction of text, and invisible characters must be escaped.
 pub fn is_unprintable(c: char) -> bool {
     let is_listed = || {
         let next = UNPRINTABLE.partition_point(|&(_, last)| last < c);
@@ -41,9 +41,9 @@ pub fn is_unprintable(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && is_listed())
 }
 
-/// Returns `text` with every character escaped for which [`is_unprintable`] returns true. An
-/// escaped name can't control a terminal, begin a line, reorder text or hide text. Partners choose
-/// names.
+/// Returns `text` with every character escaped for which [`is_unprintable`] returns true. Partners
+/// can choose names with such characters. An escaped name can't control a terminal, begin a line,
+/// reorder text or hide text.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,6 +1,6 @@
 //! Compares and copies short byte strings in words of fixed size. Most cells are short byte
-//! strings. Words may overlap or extend beyond the text. This costs less than a call to `memcmp` or
-//! `memcpy`.
+//! strings. Words may overlap or extend beyond the text. Comparing and copying words costs less
+//! than a call of `memcmp` or `memcpy`.
 
 use std::ops::Range;
 

@@ -9,9 +9,9 @@
 //! ([`Owner`](crate::files::owner::Owner)). The work in [`State::read`] and [`State::write`] has
 //! the same rights. The reason is that the daemon's user can write to that folder, and that SQLite
 //! can open files in it during any statement. Three alternatives are not safe enough. A check of a
-//! file's name fails if the file is replaced before it is used. Limited rights during the opening
-//! do not cover the files beside the database. `SQLITE_OPEN_NOFOLLOW` also refuses symbolic links
-//! in the parent folders. Work that opens a file of root's, such as an export, uses
+//! file's name fails if the file is replaced before it is used. Limited rights only during the
+//! opening do not cover the files beside the database. `SQLITE_OPEN_NOFOLLOW` also refuses symbolic
+//! links in the parent folders. Work that opens a file of root's, such as an export, uses
 //! [`Owner::of_process`](crate::files::owner::Owner::of_process).
 
 pub mod account_data;

@@ -1,5 +1,5 @@
-//! Tests the maximum file size of sshd, which the limits file of the package sets. A larger upload
-//! must be stopped.
+//! Tests the limit for the size of uploaded files, which the limits file of the package sets for
+//! sshd's sessions. A larger upload must be stopped.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

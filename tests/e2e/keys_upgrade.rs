@@ -189,7 +189,8 @@ fn a_first_installation_copies_nothing() {
     assert_eq!((before.ctime(), before.ctime_nsec()), (after.ctime(), after.ctime_nsec()));
 }
 
-/// `preinst` detects an earlier version by this folder in the list of folders.
+/// `preinst` recognizes an earlier version because the tmpfiles.d file of that version lists this
+/// folder. The present tmpfiles.d file must not list it.
 #[test]
 fn the_previous_keys_folder_is_not_created() {
     let read = |file: &str| {

@@ -49,7 +49,7 @@ impl TestHost {
         let pid = std::process::id();
         let n = HOSTS.fetch_add(1, Ordering::Relaxed);
         let host = Self {
-            // Below /srv, because root must own every parent of a chroot.
+            // The folder is below /srv, because root must own every parent of a chroot.
             root: format!("/srv/sftp-import-test-{pid}-{n}").into(),
             group: format!("sftp-import-test-{pid}-{n}"),
             first_uid: 1_000_000 + (pid % 100_000) * 100 + n * 10,

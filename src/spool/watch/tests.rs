@@ -191,7 +191,7 @@ async fn notify_reports_uploads_and_recreated_folders() {
     assert!(watcher.follow(&[]).to_scan.is_empty());
 }
 
-/// The variable that is set in the process that the test of the limit starts.
+/// The environment variable that is set in the process that the test of the limit starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_LIMIT";
 
 /// The file with the limit of a user namespace (namespaces(7)). The test must not write to the file

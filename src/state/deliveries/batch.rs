@@ -30,14 +30,14 @@ pub fn list_companions(
     tx.select(&sql, params![id, millis(now), limit], read_task)
 }
 
-/// Returns the pending delivery to the same address about the end of the same import. The delivery
-/// `id` gives the address and the import.
+/// Returns the pending delivery about the end of an import to an address. The delivery `id`
+/// determines the import and the address. `None` if there is no such delivery.
 pub fn find_end(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, DeliveryTask)>> {
     Ok(list_of_same_import(tx, id, true)?.pop())
 }
 
-/// Returns the pending deliveries to the same address about earlier milestones of the same import.
-/// The delivery `id` gives the address and the import.
+/// Returns the pending deliveries about earlier milestones of an import to an address. The delivery
+/// `id` determines the import and the address.
 pub fn list_earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, DeliveryTask)>> {
     list_of_same_import(tx, id, false)
 }

@@ -11,7 +11,7 @@ use crate::spool::layout::DATA;
 use crate::spool::opener;
 use crate::spool::opener::Access;
 
-/// The variable that is set in the process that
+/// The environment variable that is set in the process that
 /// [`the_daemon_claims_and_reads_without_a_capability`] starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
 
