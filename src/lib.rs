@@ -25,7 +25,7 @@
 //! | programs | `cli`, `daemon` |
 //! | work on imports, checks of the host | `doctor`, `import` |
 //! | changes of accounts and keys | `admission` |
-//! | keys, Unix users, deliveries | `key`, `outbox`, `provision` |
+//! | keys, Unix users, deliveries, sshd | `key`, `outbox`, `provision`, `sshd` |
 //! | folders and databases | `registry`, `spool`, `state`, `store` |
 //! | records | `records` |
 //! | formats | `audit`, `manifest`, `metrics` |
@@ -93,6 +93,8 @@ mod with_daemon {
     pub mod sanitize;
     #[forbid(unsafe_code)]
     pub mod spool;
+    #[forbid(unsafe_code)]
+    pub mod sshd;
     #[forbid(unsafe_code)]
     pub mod state;
     #[forbid(unsafe_code)]

@@ -22,9 +22,10 @@ pub use sections::imports::{Imports, Milestones, cores};
 pub use sections::limits::Limits;
 pub use sections::mail::{Mail, MailServer, Smtp, Tls};
 pub use sections::metrics::{Metrics, MetricsListener};
-pub use sections::node::{Node, Paths};
+pub use sections::node::{HostAddress, Node, Paths};
 pub use sections::pairing::Pairing;
 pub use sections::per_account::PerAccount;
+pub use sections::readme::Readme;
 pub use sections::retention::Retention;
 pub use sections::watch::{Method, Watch};
 pub use sections::webhooks::Webhooks;
@@ -47,6 +48,7 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub milestones: Milestones,
     pub pairing: Pairing,
+    pub readme: Readme,
     pub watch: Watch,
     pub imports: Imports,
     /// The retention periods of accounts without a section of their own. Use

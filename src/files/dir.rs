@@ -102,12 +102,17 @@ impl Folder {
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 
+    /// Creates the file `name` for writing. Fails if the name exists.
+    pub(crate) fn create_new(&self, name: &str, mode: Mode) -> nix::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
+        Ok(openat(&self.fd, name, flags, mode)?.into())
+    }
+
     /// Creates the file `name` for writing. First removes an existing file or link with the same
     /// name.
     pub(crate) fn replace(&self, name: &str, mode: Mode) -> nix::Result<File> {
         self.remove_existing(name)?;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
-        Ok(openat(&self.fd, name, flags, mode)?.into())
+        self.create_new(name, mode)
     }
 
     /// Renames `name` in this folder to `new` in the folder `to`. `flags` decide whether an

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::support::account::Account;
 use crate::support::catchers::Mail;
 use crate::support::host::{Host, REPOSITORY, SOON};
+use crate::support::outcome::names;
 use crate::support::pair::{EVENTS_HEADER, Pair};
 use crate::support::process::until;
 
@@ -219,6 +220,6 @@ fn results_belong_to_the_daemon_and_are_readable() {
         account.sftp(&format!("chmod 666 /results/{file}\n")).refused();
         account.sftp(&format!("put {} /results/{file}\n", got.display())).refused();
     }
-    let left = || std::fs::read_dir(account.incoming()).unwrap().count() == 0;
+    let left = || names(&account.incoming(), "").is_empty();
     until("incoming to be empty", SOON, || left().then_some(()));
 }

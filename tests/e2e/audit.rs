@@ -444,7 +444,7 @@ fn only_root_supplies_log_entries() {
     host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
     until("the refusal", SOON, || {
         let daemon = std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
-        daemon.contains("listens there, not root").then_some(())
+        daemon.contains("listens at the socket, not root").then_some(())
     });
     until("the connection to be closed", SOON, || printed("b''").then_some(()));
 }

@@ -29,7 +29,7 @@ fn a_host_without_faults_passes_every_check() {
     assert!(output.contains(" 0 fail"), "{output}");
     let absent = host.cli(&["doctor", "--account", "e2e-doctor-absent"]);
     assert_eq!(absent.code, Some(2), "{absent:#?}");
-    assert!(absent.stdout.contains("there is no such account"), "{absent:#?}");
+    assert!(absent.stdout.contains("no account has this id"), "{absent:#?}");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn doctor_reports_helper_faults_like_sshd() {
     std::fs::rename(&copy, &program).unwrap();
     {
         let _open = Mode::set(host.root.join("lib"), 0o775);
-        examine(&host).warned("helper-program", "Debian's sshd lets that pass");
+        examine(&host).warned("helper-program", "Debian's sshd accepts this");
         assert!(account.can_log_in(), "the login must work as doctor reports");
     }
     {
@@ -67,7 +67,7 @@ fn doctor_reports_helper_faults_like_sshd() {
     {
         let away = host.root.join("away");
         std::fs::rename(&program, &away).unwrap();
-        let log = examine(&host).failed("helper-program", "is not there");
+        let log = examine(&host).failed("helper-program", "does not exist");
         expect_in_sshd_log(&account, &log);
         std::fs::rename(&away, &program).unwrap();
     }
@@ -156,7 +156,7 @@ fn faults_of_unix_users_and_groups_are_reported() {
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     changing_users(|| run("userdel", &["-f", &account.id])).ok();
-    let log = examine(&host).failed("account-user", "no Unix user of that name");
+    let log = examine(&host).failed("account-user", "no Unix user has this name");
     assert_eq!(log, format!("Invalid user {}", account.id));
     expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
@@ -197,7 +197,7 @@ fn faults_of_the_sshd_configuration_are_reported() {
         found.failed("sshd-drop-in", &by);
     });
     with(drop_in, &|_| "# empty\n".into(), &|found| {
-        found.failed("sshd-drop-in", "no file that sshd reads has it");
+        found.failed("sshd-drop-in", "no file that sshd reads contains it");
     });
     with(config, &|text| text + "FingerprintHash md5\n", &|found| {
         let log = found.failed("sshd-access", "FingerprintHash is md5");
@@ -211,10 +211,10 @@ fn faults_of_the_sshd_configuration_are_reported() {
             expect_in_sshd_log(&account, &log);
         });
     };
-    refused("AllowGroups root", "AllowGroups in sshd's configuration refuses it");
-    refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses it");
-    refused("AllowUsers nobody", "AllowUsers in sshd's configuration refuses it");
-    refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses it");
+    refused("AllowGroups root", "AllowGroups in sshd's configuration refuses the account");
+    refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses the account");
+    refused("AllowUsers nobody", "AllowUsers in sshd's configuration refuses the account");
+    refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses the account");
     changing_users(|| run("usermod", &["-p", "!", &account.id])).ok();
     with(config, &|text| text.replace("UsePAM yes", "UsePAM no"), &|found| {
         let log = found.failed("sshd-access", "sshd without PAM refuses a password locked by `!`");
@@ -249,14 +249,14 @@ fn faults_of_databases_and_daemon_are_reported() {
     change("DELETE FROM account WHERE id = 'root'");
     let away = host.registry().with_extension("away");
     std::fs::rename(host.registry(), &away).unwrap();
-    examine(&host).failed("registry", "the keys that are published go on working");
+    examine(&host).failed("registry", "the published keys still work");
     assert!(account.can_log_in(), "the login must work as doctor reports");
     std::fs::rename(&away, host.registry()).unwrap();
     set_mode(&host.registry(), 0o644);
     examine(&host).failed("registry", "has mode 0644, so others can use it");
     set_mode(&host.registry(), 0o600);
     approve("UPDATE approved SET revoked_at = 1");
-    examine(&host).failed("published-keys", "keys are published that should not work (1)");
+    examine(&host).failed("published-keys", "keys that should not work are published (1)");
     assert!(account.can_log_in(), "the login must work as doctor reports");
     approve("UPDATE approved SET revoked_at = NULL");
     approve("UPDATE approved SET revoked_at = 1");
@@ -269,7 +269,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     host.cli(&["account", "resume", &account.id]).ok();
     let keys = host.keys_db();
     std::fs::rename(&keys, host.root.join("away")).unwrap();
-    examine(&host).failed("published-keys", "they can't be read");
+    examine(&host).failed("published-keys", "the published keys can't be read");
     std::fs::rename(host.root.join("away"), &keys).unwrap();
 
     let closed = "SELECT 1 FROM activity WHERE action = 'session.closed'";
@@ -289,7 +289,7 @@ fn faults_of_databases_and_daemon_are_reported() {
             INSERT INTO delivery (milestone, channel, destination, lane, state, finished_at)
             VALUES ('m', 'email', 'x', 'l', 'failed', unixepoch() * 1000)",
     );
-    examine(&host).warned("deliveries", "1 given up in the last 24 h");
+    examine(&host).warned("deliveries", "deliveries given up in the last 24 h: 1");
     change("DELETE FROM milestone");
 
     let log = host.accounts().join(&account.id).join("dev/log");
@@ -310,7 +310,7 @@ fn faults_of_databases_and_daemon_are_reported() {
         "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
          VALUES ('a-1', 'a', 'm', 'queued', '\"ingest\"', 's', 1)",
     );
-    examine(&host).warned("imports-waiting", "1 not ended, the oldest for");
+    examine(&host).warned("imports-waiting", "imports not ended: 1, the oldest for");
     change("DELETE FROM import");
     set_mode(&host.state().join("state.db"), 0o644);
     examine(&host).warned("state-database", "others can read webhooks' secrets");
@@ -348,6 +348,6 @@ fn unusable_mail_servers_are_reported() {
     with(&not_smtp).failed("mail", "");
     let no_tls = format!("smtp://127.0.0.1:{}?tls=required", host.catchers.smtp_port);
     with(&no_tls).failed("mail", "STARTTLS");
-    with("sendmail:/nonexistent/sendmail").failed("mail", "is not there");
+    with("sendmail:/nonexistent/sendmail").failed("mail", "does not exist");
     with("").warned("mail", "no mail is sent");
 }

@@ -25,7 +25,7 @@ fn unsuitable_file_systems_are_reported() {
     let spool = accounts.join(".spool");
     let tmpfs = |at: &Path, size: &str| format!("mount -t tmpfs -o size={size} x {}", text(at));
     let found = examine_under(&host, &tmpfs(&spool, "1m"));
-    found.failed("file-systems", "are two file systems: a claim must be a rename");
+    found.failed("file-systems", "are on two file systems, but a claim is a rename");
     let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", text(&accounts));
     let found = examine_under(&host, &read_only);
     found.failed("file-systems", "is mounted read-only");
@@ -45,7 +45,7 @@ fn unsuitable_file_systems_are_reported() {
     examine_under(&host, confined).warned("mandatory-access", "AppArmor enforces /usr/sbin/sshd");
     let enforced =
         "mount -t tmpfs x /sys/fs; mkdir /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce";
-    examine_under(&host, enforced).warned("mandatory-access", "SELinux enforces");
+    examine_under(&host, enforced).warned("mandatory-access", "SELinux is enforcing");
     let in_memory = format!("{}; mkdir {}", tmpfs(&accounts, "100m"), text(&spool));
     examine_under(&host, &in_memory).warned("file-systems", "is in memory (tmpfs)");
     expect_content(&host);
@@ -94,7 +94,7 @@ fn too_low_inotify_limits_are_reported() {
         Findings::of(&run("sh", &["-c", &script]))
     };
     let found = under("echo 1 >/proc/sys/user/max_inotify_watches");
-    let log = found.failed("watches", "3 watches are needed, and user.max_inotify_watches is 1");
+    let log = found.failed("watches", "3 watches are needed, but user.max_inotify_watches is 1");
     assert!(log.contains("the limit of inotify watches"), "{log}");
     let found = under("echo 0 >/proc/sys/user/max_inotify_instances");
     found.failed("watches", "user.max_inotify_instances is 0");
@@ -122,5 +122,5 @@ fn an_incoming_over_its_limit_is_reported() {
     until("the daemon to report it", SOON, || {
         examine(&host).text("incoming-full").starts_with("warn").then_some(())
     });
-    examine(&host).warned("incoming-full", "too much waits in incoming since");
+    examine(&host).warned("incoming-full", "incoming has been over its limit since");
 }

@@ -36,6 +36,7 @@ mod metrics;
 mod opener;
 mod poison;
 mod progress;
+mod readme;
 mod registry_kill;
 mod reused_data_file;
 mod root_boundary;

@@ -77,7 +77,7 @@ fn a_change_killed_anywhere_is_completed() {
             host.cli(&["provision"]).ok();
             assert_eq!(is_published(&key), approved == 1, "{what}");
             let again = host.cli(&["provision"]).ok();
-            assert!(again.stdout.contains("as they should be"), "{what}: {again:#?}");
+            assert!(again.stdout.contains("match the registry; the keys"), "{what}: {again:#?}");
             let ran = host.cli(change);
             assert!(ran.code == Some(0) || ran.stderr.contains("already"), "{what}: {ran:#?}");
             assert_eq!(is_published(&key), lets_in, "{what}");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::account::Account;
 use crate::support::host::{Host, SOON};
+use crate::support::outcome::names;
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
@@ -147,6 +148,6 @@ fn memory_files_and_threads_do_not_grow() {
     let infra = "SELECT count(*) FROM import WHERE report LIKE '%nternal%'";
     assert_eq!(host.query(infra), ["0"], "no import may fail with an internal error");
     until("nothing to be left in incoming", SOON, || {
-        accounts.iter().all(|a| a.incoming().read_dir().unwrap().count() == 0).then_some(())
+        accounts.iter().all(|a| names(&a.incoming(), "").is_empty()).then_some(())
     });
 }

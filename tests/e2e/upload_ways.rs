@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::outcome::names;
 use crate::support::pair::Pair;
 use crate::support::process::{Process, run, until};
 
@@ -134,5 +135,5 @@ fn an_old_scp_client_is_refused_immediately() {
             || ran.stderr.contains("sftp connections only"),
         "{ran:?}"
     );
-    assert_eq!(std::fs::read_dir(account.incoming()).unwrap().count(), 0);
+    assert_eq!(names(&account.incoming(), ""), [""; 0]);
 }

@@ -298,7 +298,7 @@ fn the_next_command_completes_a_killed_one() {
             "{result:?}"
         );
         assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
-        assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
+        assert!(host.done(&["provision"]).contains("match the registry; the keys"), "{delay:?}");
 
         host.killed_after(delay * 10, &remove);
         let result = host.run(&remove);
@@ -349,7 +349,7 @@ fn provision_fixes_changed_users_and_folders() {
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
     assert!(!host.helper(&id, ED25519).out.is_empty());
-    assert!(host.done(&["provision"]).contains("as they should be"));
+    assert!(host.done(&["provision"]).contains("match the registry; the keys"));
 }
 
 #[test]

@@ -143,14 +143,15 @@ fn a_restore_adds_only_accepted_keys() {
     assert!(!admin.join("registry.db").exists());
     host.done(&["restore", text(&saved), "--accept-keys"]);
     assert!(works(&host));
-    assert!(host.done(&["provision"]).contains("as they should be"));
+    assert!(host.done(&["provision"]).contains("match the registry; the keys"));
 
     // The first host has lost the account. The second host has suspended the account after the
     // backup.
     host.done(&["account", "remove", &id, "--yes"]);
     let printed = host.done(&["restore", text(&saved)]);
     assert!(
-        printed.contains("these can't log in; to let them: ") && printed.contains(key),
+        printed.contains("these accounts and keys can't log in; to let them: ")
+            && printed.contains(key),
         "{printed}"
     );
     let accounts = || host.done(&["account", "list"]);

@@ -159,7 +159,8 @@ fn timeless(mut report: Value, stem: &str) -> Value {
 pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().file_name());
     let names = entries.map(|name| name.into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    let names = names.filter(|name| name.starts_with(prefix) && name != "README.txt");
+    let mut names: Vec<_> = names.collect();
     names.sort();
     names
 }
