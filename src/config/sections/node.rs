@@ -14,7 +14,8 @@ use crate::import_id::is_node_name;
 pub struct Node {
     /// The first part of every import id. The default is the host name.
     pub name: String,
-    /// Where partners connect: a host name or address, with a port if it is not sshd's own.
+    /// The address to which partners connect: a host name or IP address, and a port if it differs
+    /// from sshd's port.
     pub address: Option<HostAddress>,
 }
 
@@ -27,7 +28,7 @@ pub struct HostAddress {
 }
 
 impl HostAddress {
-    /// Returns the host, an IPv6 address without brackets.
+    /// Returns the host name or IP address. An IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
