@@ -1,5 +1,6 @@
-//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor reports, and, where
-//! sshd is affected, finds the same words in sshd's log. After the fix, doctor is content.
+//! Tests of `sftp-import doctor`. Each test breaks one part of the host and reads doctor's report.
+//! If sshd is affected, the test also finds the reported words in sshd's log. After the fix, doctor
+//! must report no fault.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -32,18 +33,19 @@ fn a_host_without_faults_passes_every_check() {
 }
 
 #[test]
-fn helper_faults_have_the_message_of_sshd() {
+fn doctor_reports_helper_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-helper");
     let program = host.root.join("lib/sftp-import-authorized-keys");
-    // All hosts' programs are links to the same file: a file of its own, before its mode is changed.
+    // The programs of all hosts are links to the same file. The test needs a separate copy before
+    // it changes the mode.
     let copy = host.root.join("helper");
     std::fs::copy(&program, &copy).unwrap();
     std::fs::rename(&copy, &program).unwrap();
     {
         let _open = Mode::set(host.root.join("lib"), 0o775);
         examine(&host).warned("helper-program", "Debian's sshd accepts this");
-        assert!(account.can_log_in(), "doctor is right");
+        assert!(account.can_log_in(), "the login must work as doctor reports");
     }
     {
         let _open = Mode::set(host.root.join("lib"), 0o757);
@@ -96,7 +98,7 @@ fn helper_faults_have_the_message_of_sshd() {
 }
 
 #[test]
-fn chroot_faults_have_the_message_of_sshd() {
+fn doctor_reports_chroot_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);
@@ -134,7 +136,10 @@ fn chroot_faults_have_the_message_of_sshd() {
     std::fs::rename(account.incoming(), &away).unwrap();
     examine(&host).failed("account-folders", "incoming is missing");
     let ran = account.sftp("pwd\n");
-    assert!(ran.stdout.contains("Remote working directory: /\n"), "no message of sshd: {ran:#?}");
+    assert!(
+        ran.stdout.contains("Remote working directory: /\n"),
+        "the session must start in the chroot: {ran:#?}"
+    );
     std::fs::rename(&away, account.incoming()).unwrap();
     expect_content(&host);
 }
@@ -234,7 +239,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     let approve = |sql: &str| {
         rusqlite::Connection::open(host.registry()).unwrap().execute_batch(sql).unwrap();
     };
-    // It is started without the unit.
+    // The daemon was started without the systemd unit.
     examine(&host).warned("sidecar-privileges", "no filter of system calls");
     change("UPDATE key SET revoked_at = 1");
     examine(&host).warned("registry", "the state database differs from the registry (1)");
@@ -245,14 +250,14 @@ fn faults_of_databases_and_daemon_are_reported() {
     let away = host.registry().with_extension("away");
     std::fs::rename(host.registry(), &away).unwrap();
     examine(&host).failed("registry", "the published keys still work");
-    assert!(account.can_log_in(), "doctor is right");
+    assert!(account.can_log_in(), "the login must work as doctor reports");
     std::fs::rename(&away, host.registry()).unwrap();
     set_mode(&host.registry(), 0o644);
     examine(&host).failed("registry", "has mode 0644, so others can use it");
     set_mode(&host.registry(), 0o600);
     approve("UPDATE approved SET revoked_at = 1");
     examine(&host).failed("published-keys", "keys that should not work are published (1)");
-    assert!(account.can_log_in(), "doctor is right");
+    assert!(account.can_log_in(), "the login must work as doctor reports");
     approve("UPDATE approved SET revoked_at = NULL");
     approve("UPDATE approved SET revoked_at = 1");
     host.cli(&["account", "resume", &account.id]).ok(); // publishes
@@ -268,7 +273,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     std::fs::rename(host.root.join("away"), &keys).unwrap();
 
     let closed = "SELECT 1 FROM activity WHERE action = 'session.closed'";
-    // A later line would be the newest one.
+    // Any later log line would become the newest one, so the test waits for both sessions.
     let logged = || (host.query(closed).len() == 2).then_some(());
     until("both sessions to be in the log", SOON, logged);
     change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");

@@ -1,4 +1,4 @@
-//! README.txt in incoming: what a partner sees after login.
+//! Tests of README.txt in incoming, which a partner can read after login.
 
 use crate::support::host::{Host, SOON, text};
 use crate::support::outcome::names;
@@ -6,7 +6,7 @@ use crate::support::pair::Pair;
 use crate::support::process::until;
 
 #[test]
-fn partners_see_a_readme_that_returns() {
+fn a_removed_readme_is_created_again() {
     let host = Host::new("[readme]\ntext = \"Questions: imports@host.example\"\n");
     host.start_daemon();
     let account = host.account("e2e-readme");
@@ -22,7 +22,7 @@ fn partners_see_a_readme_that_returns() {
     account.sftp("chmod 666 README.txt\n").refused();
     account.import_all(&Pair::events(&account.local(), "e", 2), 2);
     assert_eq!(names(&account.incoming(), ""), [""; 0]);
-    assert!(path.exists(), "imports leave it");
+    assert!(path.exists(), "imports must not remove README.txt");
 
     account.sftp("rm README.txt\n").ok();
     assert!(!path.exists());
@@ -32,7 +32,7 @@ fn partners_see_a_readme_that_returns() {
 }
 
 #[test]
-fn a_partner_s_own_readme_is_kept() {
+fn a_readme_of_the_partner_is_kept() {
     let host = Host::new("");
     let account = host.account("e2e-own-readme");
     let own = account.local().join("README.txt");

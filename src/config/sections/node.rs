@@ -1,4 +1,4 @@
-//! `[node]` and `[paths]`: the name of this host, and its folders.
+//! `[node]` and `[paths]`: the name and the folders of this host.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use crate::import_id::is_node_name;
 
-/// `[node]`
+/// The section `[node]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Node {
-    /// First part of every import id. Default: the host's name.
+    /// The first part of every import id. The default is the host name.
     pub name: String,
-    /// Where partners connect: a host name or address, with a port if it is not sshd's own.
+    /// The address to which partners connect: a host name or IP address, and a port if it differs
+    /// from sshd's port.
     pub address: Option<HostAddress>,
 }
 
@@ -27,7 +28,7 @@ pub struct HostAddress {
 }
 
 impl HostAddress {
-    /// Returns the host, an IPv6 address without brackets.
+    /// Returns the host name or IP address. An IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -75,18 +76,19 @@ impl Default for Node {
     }
 }
 
-/// `[paths]`
+/// The section `[paths]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Paths {
-    /// Contains every account's chroot and the spool.
+    /// The folder that contains the chroots of all accounts and the spool.
     pub accounts: PathBuf,
-    /// Contains `state.db` and `data/`. The daemon's user writes there.
+    /// The folder that contains `state.db` and `data/`. The daemon's user can write to the folder.
     pub state: PathBuf,
-    /// Contains `registry.db` and the locks of root's commands. Only root has access.
+    /// The folder that contains `registry.db` and the locks of root's commands. Only root has
+    /// access.
     pub admin: PathBuf,
-    /// Contains `keys.db`, which the authorized-keys helper reads. Owned by root, readable by the
-    /// helper's group.
+    /// The folder that contains `keys.db`, which the authorized-keys helper reads. Root owns the
+    /// folder, and the helper's group can read it.
     pub keys: PathBuf,
 }
 

@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-/// `[readme]`
+/// The section `[readme]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Readme {
-    /// Whether the daemon places README.txt.
+    /// If true, the daemon creates README.txt.
     pub enabled: bool,
-    /// The host's own text, above the instructions.
+    /// The sysadmin's text, which precedes the instructions in README.txt.
     pub text: String,
 }
 
