@@ -38,7 +38,7 @@ fn accepts_every_optional_key() {
     let when = Column {
         ct_name: Some("When".into()),
         data_type: PropertyType::Date,
-        format: Some(DateFormat::DayMonthYear),
+        format: DateFormat::named("dd/MM/yyyy"),
     };
     assert_eq!(manifest.columns["d"], when);
     assert_eq!(manifest.columns["n"].data_type, PropertyType::Long);

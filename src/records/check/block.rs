@@ -198,6 +198,7 @@ impl ParsedBlock {
             width: plan.width() as u64,
             bytes: u64::from(record.end - record.start),
             limits: &plan.limits,
+            format: finding.column.and_then(|column| plan.columns.format(column as usize)),
         };
         debug_assert!(catalogue::contains(finding.rule), "{:?} is not in RULES", finding.rule);
         finding.rule.reject(line, column, &case)
@@ -207,6 +208,7 @@ impl ParsedBlock {
 /// Returns the rejection of a record that was too long to keep.
 pub fn too_long(plan: &ReadPlan, line: u64, bytes: u64) -> RejectedRecord<'_> {
     let width = plan.width() as u64;
-    let case = RuleCase { value: None, fields: 0, width, bytes, limits: &plan.limits };
+    let limits = &plan.limits;
+    let case = RuleCase { value: None, fields: 0, width, bytes, limits, format: None };
     RejectedRecord { line, raw: None, reasons: vec![RECORD_TOO_LONG.reject(line, None, &case)] }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::manifest::DateFormat;
 use crate::sanitize::excerpt;
 
 /// A rule for records: its fixed text, its advice, and functions for the details of one case.
@@ -34,6 +35,8 @@ pub struct RuleCase<'a> {
     /// Length of the record without its line end.
     pub bytes: u64,
     pub limits: &'a crate::config::Limits,
+    /// The format of the cell's column, if that is a DATE with one.
+    pub format: Option<DateFormat>,
 }
 
 impl Rule {
