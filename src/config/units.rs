@@ -128,3 +128,28 @@ impl fmt::Display for UtcTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_several_forms() {
+        #[derive(Deserialize)]
+        struct File {
+            at: UtcTime,
+        }
+        let read = |text: &str| toml::from_str::<File>(&format!("at = {text}")).map(|file| file.at);
+        for text in ["946684800", "'946684800'", "2000", "'2000'", "'2000-01-01'", "2000-01-01"] {
+            assert_eq!(read(text).unwrap().seconds(), 946_684_800, "{text}");
+        }
+        for text in ["'2000-01-01T01:00:00+01:00'", "2000-01-01T00:00:00Z", "2000-01-01T00:00:00"] {
+            assert_eq!(read(text).unwrap().seconds(), 946_684_800, "{text}");
+        }
+        assert_eq!(read("0").unwrap().to_string(), "1970-01-01T00:00:00Z");
+        for text in ["'soon'", "'01/02/2000'", "true", "1.5", "'2h'"] {
+            let error = read(text).err().unwrap().to_string();
+            assert!(error.contains("is no time; write it as \"2000-01-01\""), "{text}: {error}");
+        }
+    }
+}

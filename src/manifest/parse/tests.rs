@@ -116,7 +116,7 @@ fn columns_need_valid_names_and_formats() {
         [
             r#"column "a" must be an object with ctName and dataType, not "x""#,
             r#"column "b": ctName must be a name, not " ""#,
-            r#"column "c": format "yy/MM" is not supported, it must be one of dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd, dd MMM yyyy, each with or without HH:mm:ss"#,
+            r#"column "c": format "yy/MM" is not supported, it must be one of dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd or dd MMM yyyy (with /, - or . between) or yyyyMMdd, each with or without HH:mm or HH:mm:ss, or epoch or epoch-ms"#,
         ]
     );
 }

@@ -59,7 +59,7 @@ fn reports_all_mismatches() {
             "column b.c: property name b.c has the character '.' that is not allowed".into(),
             "columns Price and price are both price".into(),
             format!("column {cut}: property name {cut} is longer than 120 characters"),
-            "column when is ts: its dataType is INTEGER, LONG or STRING, not FLOAT".into(),
+            "column when is ts: its dataType is INTEGER, LONG, STRING or DATE, not FLOAT".into(),
             "no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
                 .into(),
             "no column is evtName, the event's name".into(),
