@@ -10,6 +10,8 @@ pub const SEEDS: &[&[u8]] = &[
     b"\xef\xbb\xbf{\"type\":\"EVENT\",\"fileName\":\"e.csv.gz\",\"clientEmail\":\"a@b.example\",\
       \"size\":1,\"rows\":2,\"sha256\":\"00\",\"delimiter\":\"\\t\",\"encoding\":\"utf-16\",\
       \"dryRun\":true,\"columns\":{\"a\":{\"dataType\":\"DATE\",\"format\":\"dd/MM/yyyy\"}}}",
+    b"{\"type\":\"profile\",\"columns\":{\"ts\":{\"dataType\":\"DATE\",\"format\":\"yyyyMMdd HH:mm\"},\
+      \"a\":{\"dataType\":\"DATE\",\"format\":\"epoch-ms\"}}}",
     b"{\"type\":\"profile\",\"type\":1,\"columns\":{\"a\":{},\"a\":null},\"x\":[{}]",
 ];
 

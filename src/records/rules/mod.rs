@@ -34,6 +34,9 @@ pub fn trim(text: &str) -> &str {
     if plain(bytes.first()) && plain(bytes.last()) { text } else { text.trim() }
 }
 
+/// The largest number of eleven digits, in the year 5138: the latest `ts`.
+pub const LATEST_EPOCH: i64 = 99_999_999_999;
+
 /// Parses seconds since 1970: 1 to 11 digits.
 #[inline]
 pub fn epoch(text: &[u8]) -> Option<i64> {

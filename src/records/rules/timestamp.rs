@@ -5,7 +5,7 @@
 //! numbers or years rather than epochs.
 
 use super::date::{self, date};
-use super::{epoch, trim};
+use super::{LATEST_EPOCH, epoch, trim};
 use crate::config::Limits;
 use crate::manifest::DateFormat;
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
@@ -15,9 +15,6 @@ pub static TIMESTAMP: Rule = Rule::new(
     "Write ts in seconds since 1970, 9 to 11 digits, or leave it empty.",
 )
 .with_help(hint);
-
-/// The latest time: eleven digits.
-pub const LATEST: i64 = 99_999_999_999;
 
 /// How the cells of a `ts` column are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ impl TimestampNotation {
             Self::Epoch => timestamp(cell, min),
             Self::Date(format) => {
                 let seconds = date(cell, format)?;
-                let valid = seconds.is_none_or(|at| (min..=LATEST).contains(&at));
+                let valid = seconds.is_none_or(|at| (min..=LATEST_EPOCH).contains(&at));
                 if valid { Ok(seconds) } else { Err(&date::DATE) }
             }
         }
@@ -65,10 +62,16 @@ fn hint(case: &RuleCase<'_>) -> Detail {
         return Some(hint.into());
     }
     if let Some(seconds) = epoch(text.as_bytes()) {
-        return if text.len() < 9 { general_hint(case.limits) } else { date::out_of_range(seconds, case.limits) };
+        return if text.len() < 9 {
+            general_hint(case.limits)
+        } else {
+            date::out_of_range(seconds, case.limits)
+        };
     }
     if date::is_written_day(text) {
-        return Some("this seems to be a date: map the column with dataType DATE and its format".into());
+        return Some(
+            "this seems to be a date: map the column with dataType DATE and its format".into(),
+        );
     }
     general_hint(case.limits)
 }
@@ -107,8 +110,19 @@ mod tests {
             assert_eq!(plain.or(seconds), seconds, "{cell:?}");
         }
         for cell in [
-            "1578503667000", "99999999", "20200108", "43838", "2020", "0", "000000001", "-1", "1.5",
-            "2020-01-01", "$D_1578503667", "1e9", "x",
+            "1578503667000",
+            "99999999",
+            "20200108",
+            "43838",
+            "2020",
+            "0",
+            "000000001",
+            "-1",
+            "1.5",
+            "2020-01-01",
+            "$D_1578503667",
+            "1e9",
+            "x",
         ] {
             assert_eq!(epoch_column(cell, MIN), Err(TIMESTAMP.text()), "{cell:?}");
             let plain = TimestampNotation::Epoch.plain(cell.as_bytes(), MIN);

@@ -1,18 +1,19 @@
 //! Hints for cells that are no DATE.
 
 use super::day::{compact_day, has_short_year, is_ambiguous};
-use super::instant;
+use super::instant::instant;
 use crate::config::Limits;
 use crate::manifest::{DATE_FORMATS, DateFormat};
+use crate::records::rules::LATEST_EPOCH;
 use crate::records::rules::rejection::{Detail, RuleCase};
-use crate::records::rules::timestamp::LATEST;
 
 pub fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
     if let Some(seconds) = instant(text, case.format) {
         return out_of_range(seconds, case.limits);
     }
-    let day = text.split_once(' ').filter(|(_, time)| time.contains(':')).map_or(text, |(day, _)| day);
+    let day =
+        text.split_once(' ').filter(|(_, time)| time.contains(':')).map_or(text, |(day, _)| day);
     let number = number_hint(text).or_else(|| compact_hint(text));
     let hint = if let Some(hint) = number.or_else(|| epoch_hint(text, case.format)) {
         hint
@@ -33,7 +34,9 @@ pub fn number_hint(text: &str) -> Option<&'static str> {
     }
     Some(match text.len() {
         4 => "this seems to be a year: write day and month too",
-        5 => "this seems to be a spreadsheet's day number: format the column as a date, then export it",
+        5 => {
+            "this seems to be a spreadsheet's day number: format the column as a date, then export it"
+        }
         13 => "these seem to be milliseconds: set \"format\": \"epoch-ms\" with dataType DATE",
         16 => "these seem to be microseconds, write seconds",
         19 => "these seem to be nanoseconds, write seconds",
@@ -53,9 +56,8 @@ pub fn compact_hint(text: &str) -> Option<&'static str> {
     if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let is_day = |year: &str, month: &str, day: &str| {
-        compact_day(&[year, month, day].concat()).is_some()
-    };
+    let is_day =
+        |year: &str, month: &str, day: &str| compact_day(&[year, month, day].concat()).is_some();
     let (first, second, year) = (&text[..2], &text[2..4], &text[4..]);
     if compact_day(text).is_some() {
         Some("this seems to be yyyyMMdd: set \"format\": \"yyyyMMdd\" with dataType DATE")
@@ -71,7 +73,7 @@ pub fn out_of_range(seconds: i64, limits: &Limits) -> Detail {
     let earliest = limits.min_ts;
     Some(if seconds < earliest.seconds() {
         format!("it is before {earliest}, the earliest ts").into()
-    } else if seconds > LATEST {
+    } else if seconds > LATEST_EPOCH {
         "it is after the year 5138, the latest ts".into()
     } else {
         return None;
