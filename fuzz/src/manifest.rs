@@ -12,6 +12,8 @@ pub const SEEDS: &[&[u8]] = &[
       \"dryRun\":true,\"columns\":{\"a\":{\"dataType\":\"DATE\",\"format\":\"dd/MM/yyyy\"}}}",
     b"{\"type\":\"event\",\"fileName\":\"e.csv\",\"clientEmail\":\"a@b.example\",\
       \"delimiter\":\"|\",\"quote\":\"\",\"escape\":\"\\\"\",\"null\":[\"\\\\N\",\"\"]}",
+    b"{\"type\":\"profile\",\"columns\":{\"ts\":{\"dataType\":\"DATE\",\"format\":\"yyyyMMdd HH:mm\"},\
+      \"a\":{\"dataType\":\"DATE\",\"format\":\"epoch-ms\"}}}",
     b"{\"type\":\"profile\",\"type\":1,\"columns\":{\"a\":{},\"a\":null},\"x\":[{}]",
 ];
 

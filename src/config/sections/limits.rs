@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::Size;
+use crate::config::{Size, UtcTime};
 
 /// The section `[limits]`, and the section `[account.ID.limits]` of one account.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Limits {
     /// The maximum number of characters in the value of a property.
     pub max_property_value: usize,
     pub max_event_properties: usize,
+    /// The earliest `ts`. The default is the first number of nine digits.
+    pub min_ts: UtcTime,
     /// Event names that are reserved in addition to the built-in reserved names.
     pub reserved_event_names: Vec<String>,
     /// If true, a `'` is added before each cell of the error file that a spreadsheet would run as a
@@ -46,6 +48,7 @@ impl Default for Limits {
             max_columns: 2_000,
             max_property_value: 512,
             max_event_properties: 100,
+            min_ts: UtcTime::from_seconds(100_000_000),
             reserved_event_names: Vec::new(),
             quote_formulas: false,
         }

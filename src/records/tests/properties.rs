@@ -88,7 +88,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         1 => " {0,2}\"?[a\\\\]{0,2}\"[ab]?".prop_map(String::into_bytes),
         2 => prop::sample::select(vec![
             &b"$D_1"[..], b"$D_x", b"1578503667", b"true", b"null", b"$add", b"\"", b"\xff",
-            b"\xc3\xa9", b"App Launched", b"Charged", b"\r", b"\n\n", b"\0",
+            b"\xc3\xa9", b"App Launched", b"Charged", b"2020-01-08T17:14:27.5Z", b"25/12/2020", b"20200108", b"\r", b"\n\n", b"\0",
         ]).prop_map(<[u8]>::to_vec),
         1 => (90_usize..250).prop_map(|n| vec![b'x'; n]),
     ];
@@ -98,12 +98,15 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(record, 0..12).prop_map(|records| records.concat())
 }
 
-fn manifests() -> [(Manifest, &'static [u8]); 4] {
+fn manifests() -> [(Manifest, &'static [u8]); 5] {
     let mapping = r#""n":{"dataType":"INTEGER"},"b":{"dataType":"BOOLEAN"}"#;
+    let dates = r#""ts":{"dataType":"DATE"},"n":{"dataType":"DATE","format":"dd/MM/yyyy"},
+        "b":{"dataType":"DATE","format":"epoch-ms"}"#;
     let event = |more| (manifest("event", mapping, more), &b"evtName,ts,identity,n,b,s\n"[..]);
     let profile =
         |more| (manifest("profile", mapping, more), &b"identity,ts,n,b,s,s.operation\n"[..]);
     [
+        (manifest("event", dates, ""), b"evtName,ts,identity,n,b,s\n"),
         event(""),
         profile(""),
         event(r#","escape":"\\""#),

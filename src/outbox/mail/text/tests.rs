@@ -98,6 +98,8 @@ fn a_queued_import_mail_has_the_place() {
 fn a_completed_mail_has_the_counts() {
     let mut report = report();
     report.records = crate::report::Counts { read: 4, accepted: 4, rejected: 0 };
+    report.first_ts = Some(time("2020-01-08T17:14:27Z"));
+    report.last_ts = Some(time("2020-02-29T00:00:01Z"));
     ended(&mut report, ImportState::Completed);
     insta::assert_snapshot!(mail(Milestone::Completed, &report, &Enclosure::None));
 }
