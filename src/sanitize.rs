@@ -1,15 +1,19 @@
-//! Makes text safe to print: [`printable`] escapes characters that could mislead a reader or
-//! control a terminal, [`excerpt`] also cuts it, [`chain`] formats an error and its causes in one line.
+//! Makes text safe to print and to compare: [`printable`] escapes characters that could mislead a
+//! reader or control a terminal, [`excerpt`] also cuts it, [`chain`] formats an error and its causes in
+//! one line, [`normalized`] removes from a name what a reader can't see.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use icu_normalizer::ComposingNormalizer;
 
 /// Code points beside control characters that are always escaped, in ascending order: those that
 /// change the direction of text, separate lines or are invisible.
 ///
 /// They are `Default_Ignorable_Code_Point` of Unicode 14 (DerivedCoreProperties.txt), the line and
-/// paragraph separators, and the interlinear annotation characters.
+/// paragraph separators, the interlinear annotation characters, and the no-break space.
 const UNPRINTABLE: &[(char, char)] = &[
+    ('\u{a0}', '\u{a0}'),       // no-break space
     ('\u{ad}', '\u{ad}'),       // soft hyphen
     ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
     ('\u{61c}', '\u{61c}'),     // Arabic letter mark
@@ -61,17 +65,28 @@ pub fn printable_start(text: &str, max: usize) -> String {
     printable(&text.chars().take(max).collect::<String>())
 }
 
-/// Returns a partner's text for a message: cut, with unprintable characters replaced.
+/// Returns a partner's text for a message: cut, with unprintable characters escaped.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let plain = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
-    let mut excerpt: String = text.chars().take(EXCERPT).map(plain).collect();
+    let mut excerpt = printable_start(text, EXCERPT);
     if text.chars().nth(EXCERPT).is_some() {
         excerpt.push('…');
     }
     Cow::Owned(excerpt)
+}
+
+/// Returns a name of a column or file for comparison: in NFC, with no-break spaces as spaces, and
+/// without characters that have no width, such as byte order marks.
+pub fn normalized(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let has_width = |c: &char| !is_unprintable(*c) || c.is_control() || c.is_whitespace();
+    let space = |c: char| if matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}') { ' ' } else { c };
+    let visible: String = name.chars().filter(has_width).map(space).collect();
+    Cow::Owned(ComposingNormalizer::new_nfc().normalize(&visible).into_owned())
 }
 
 /// Returns an error and its causes, outermost first, joined by `: ` and escaped by [`printable`].
@@ -100,6 +115,7 @@ mod tests {
     #[test]
     fn escapes_hidden_and_reordering_characters() {
         for (first, last) in [
+            (0xa0, 0xa0),
             (0xad, 0xad),
             (0x34f, 0x34f),
             (0x61c, 0x61c),
@@ -121,17 +137,45 @@ mod tests {
             let is_shown = |code: u32| !is_unprintable(char::from_u32(code).unwrap());
             let hidden: Vec<u32> = (first..=last).filter(|code| is_shown(*code)).collect();
             assert_eq!(hidden, [0; 0], "{first:x}");
-            assert!(is_shown(first - 1), "before {first:x}");
+            // U+009F, before the no-break space, is a control character.
+            assert!(first == 0xa0 || is_shown(first - 1), "before {first:x}");
             assert!(is_shown(last + 1), "after {last:x}");
         }
     }
 
     #[test]
     fn values_are_cut_and_harmless() {
-        assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
-        assert_eq!(excerpt("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
+        assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\\u{1b}[31m\\u{a}\\u{202e}b");
+        assert_eq!(excerpt("a\u{a0}\u{200b}\u{e0041}b"), "a\\u{a0}\\u{200b}\\u{e0041}b");
         assert_eq!(excerpt(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
         assert_eq!(excerpt(&"é".repeat(64)), "é".repeat(64));
+    }
+
+    #[test]
+    fn names_that_look_alike_are_equal() {
+        for (name, expected) in [
+            ("Ka\u{308}ufe.csv", "K\u{e4}ufe.csv"),
+            ("\u{feff}\u{feff}identity", "identity"),
+            ("Unit\u{a0}Price\u{200b}", "Unit Price"),
+            ("a\u{2007}b\u{202f}c", "a b c"),
+            ("a\u{ad}\u{200d}\u{2060}\u{fe0f}b", "ab"),
+            ("a\u{200b}\u{308}", "\u{e4}"),
+            ("\u{1e9b}\u{2126} \u{ff21}", "\u{1e9b}\u{3a9} \u{ff21}"),
+            ("a\u{2028}b\u{1}", "a\u{2028}b\u{1}"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(normalized(name), expected, "{name:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(
+            name in "([a-z ]|[\u{a0}\u{ad}\u{300}-\u{360}\u{1100}-\u{11ff}]|[\u{200b}-\u{206f}\u{feff}]|\\PC){0,12}"
+        ) {
+            let once = normalized(&name);
+            proptest::prop_assert_eq!(normalized(&once), &*once);
+        }
     }
 
     #[test]
