@@ -24,6 +24,8 @@ pub struct Limits {
     /// In characters.
     pub max_property_value: usize,
     pub max_event_properties: usize,
+    /// Rejects an Email whose domain has no dot.
+    pub email_domain_dot: bool,
     /// Reserved event names in addition to the built-in ones.
     pub reserved_event_names: Vec<String>,
     /// Puts a `'` before cells of the error file that a spreadsheet would run as a formula.
@@ -43,6 +45,7 @@ impl Default for Limits {
             max_columns: 2_000,
             max_property_value: 512,
             max_event_properties: 100,
+            email_domain_dot: true,
             reserved_event_names: Vec::new(),
             quote_formulas: false,
         }
