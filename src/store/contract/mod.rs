@@ -1,13 +1,15 @@
 //! The contract suite: tests that every engine must pass. To add an engine, add one line of
 //! [`contract!`] and an [`EngineReader`]. This file tests the run and commit of an import,
-//! `stored_records` tests the stored records.
+//! `stored_records` tests the stored records, `identities` the profiles of ids.
 
 pub mod harness;
+mod identities;
 mod stored_records;
 
 use std::sync::Arc;
 
 use self::harness::*;
+use self::identities::*;
 use self::stored_records::*;
 use super::engine::CommitCounts;
 use super::{Error, Store};
@@ -33,6 +35,10 @@ macro_rules! contract {
                 an_import_without_records_is_committed
                 profiles_merge_across_imports
                 profile_ids_move_to_the_strongest
+                a_new_identity_gets_its_own_profile
+                a_new_identity_joins_an_anonymous_profile
+                a_profile_without_ids_is_absorbed
+                absorptions_follow_each_other
                 a_batch_of_another_kind_is_refused
                 many_batches_equal_one_batch
             );
@@ -69,7 +75,7 @@ fn an_aborted_import_leaves_nothing(engine: &TestEngine<'_>) {
 fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     let (schema, batch) = one_column(&["Purchased", "Viewed"]);
     let counts = engine.run(1, &schema, vec![batch]);
-    assert_eq!(counts, CommitCounts { records: 2, moved_ids: 0 });
+    assert_eq!(counts, CommitCounts { records: 2, ..CommitCounts::default() });
     assert_eq!(engine.events(), ["Purchased", "Viewed"]);
     let names = properties(&["Name", "Age", "Score", "MSG-sms", "Joined"]);
     let changes = [
@@ -81,7 +87,7 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     ];
     let batch = profiles(&names, &[(A, &changes)]);
     let counts = engine.run(2, &Schema::Profile(names), vec![batch]);
-    assert_eq!(counts, CommitCounts { records: 1, moved_ids: 0 });
+    assert_eq!(counts, CommitCounts { records: 1, ..CommitCounts::default() });
     let properties = r#"{"Name":"Jo \"é\" 😀","Age":21,"Score":2.0,"MSG-sms":true,"Joined":"2020-05-12T08:27:12Z"}"#;
     let seen = StoredProfile {
         ids: vec!["identity:a".into()],
@@ -120,8 +126,13 @@ fn a_second_run_discards_and_commits_the_same(engine: &TestEngine<'_>) {
     let profile_schema = Schema::Profile(names);
     engine.run(1, &profile_schema, vec![first]);
     for (n, schema, batch, committed) in [
-        (2, schema, batch, CommitCounts { records: 2, moved_ids: 0 }),
-        (3, profile_schema, moving, CommitCounts { records: 1, moved_ids: 1 }),
+        (2, schema, batch, CommitCounts { records: 2, ..CommitCounts::default() }),
+        (
+            3,
+            profile_schema,
+            moving,
+            CommitCounts { records: 1, moved_ids: 1, absorbed_profiles: 1 },
+        ),
     ] {
         assert_eq!(engine.store.commit_counts(&account(), &import(n)).unwrap(), None);
         assert_eq!(engine.run(n, &schema, vec![batch.clone()]), committed);

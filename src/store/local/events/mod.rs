@@ -137,7 +137,7 @@ impl ImportWriter for EventsWriter {
     fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
         let records = self.files.finish(self.group)?.close()?;
         durable::publish(&self.folders.unfinished, &self.folders.committed)?;
-        Ok(CommitCounts { records, moved_ids: 0 })
+        Ok(CommitCounts { records, ..CommitCounts::default() })
     }
 }
 
