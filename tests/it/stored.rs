@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 pub struct Stored {
     /// Records of the import, by the store's own count.
     pub records: u64,
-    /// Events without their lines, then profiles that have an id.
+    /// Events without their lines, then profiles.
     pub content: Json,
 }
 
@@ -72,10 +72,10 @@ fn cell(column: &ArrayRef, row: usize) -> Json {
     }
 }
 
-/// Every profile that has an id: its ids as `kind value`, its properties.
+/// Every profile: its ids as `kind value`, its properties.
 fn profiles_in(database: &rusqlite::Connection) -> Vec<Json> {
-    let sql = "SELECT properties, group_concat(kind || ' ' || value, ', ') FROM
-               (SELECT * FROM profile JOIN identity ON profile_id = id ORDER BY kind, value)
+    let sql = "SELECT properties, coalesce(group_concat(kind || ' ' || value, ', '), '') FROM
+               (SELECT * FROM profile LEFT JOIN identity ON profile_id = id ORDER BY kind, value)
                GROUP BY id ORDER BY id";
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| {
