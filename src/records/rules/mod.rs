@@ -16,7 +16,9 @@ pub mod rejection;
 pub mod timestamp;
 pub mod value;
 
-/// Returns a name in lower case without white space, for comparison.
+use crate::sanitize::normalized;
+
+/// Returns a name for comparison: normalised, in lower case, without white space.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         let mut folded = String::with_capacity(name.len());
@@ -24,7 +26,7 @@ pub fn fold(name: &str) -> String {
         visible.for_each(|c| folded.push(c.to_ascii_lowercase()));
         return folded;
     }
-    name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+    normalized(name).chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// Returns `text` without white space around it. A cell without any costs only two comparisons.

@@ -213,7 +213,9 @@ proptest! {
         let again = accept(corrected.as_bytes(), &manifest);
         prop_assert_eq!(again.rejected.len(), 0);
         for (profile, (name, _)) in again.profiles().iter().zip(&rejected) {
-            let changes = format!("Set n Integer(2), Set s Text({name:?})");
+            let text = format!(", Set s Text({name:?})");
+            let text = if name.trim().is_empty() { "" } else { &text };
+            let changes = format!("Set n Integer(2){text}");
             prop_assert!(profile.ends_with(&changes), "{} {}", profile, changes);
         }
         prop_assert_eq!(again.profiles().len(), rejected.len());
