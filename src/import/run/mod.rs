@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod decide;
+pub mod earlier_answer;
 pub mod early_start;
 pub mod error_files;
 mod input;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use self::answer::{ErrorTemps, ResultsOutput};
 use self::decide::{RetryDecision, StartDecision};
+use self::earlier_answer::AnswerLocks;
 use self::early_start::EarlyStarts;
 use self::pipeline::{DataSource, ImportOutcome, StopSignal, StoreTarget};
 use self::progress::Monitor;
@@ -75,6 +77,7 @@ pub struct RunMemory {
     pub retries: Retries,
     pub early_starts: EarlyStarts,
     pub progress_reports: ProgressReports,
+    pub answer_locks: AnswerLocks,
 }
 
 /// Calls [`run`], and turns a panic into a failure of the import.
@@ -243,6 +246,9 @@ fn finish(
     let outcome = store_check::prefer_committed(store, account, import, outcome)?;
     let mut report = outcome.report(begun, manifest, state::now());
     let _final_answer = memory.progress_reports.begin_final_answer(import);
+    let _naming = memory.answer_locks.lock(account);
+    // A later import may have the name since.
+    let row = &ImportRow { stem: find(context, import)?.stem, ..row.clone() };
     match Results::open(&context.layout, account) {
         Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
         // The account was removed during the run: no partner is left to read an answer.

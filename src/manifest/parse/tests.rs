@@ -59,8 +59,8 @@ fn reports_all_mistakes() {
     assert_eq!(
         errors.findings,
         [
+            r#"write "filename" as "fileName""#,
             r#"type must be "event" or "profile", not "events""#,
-            r#"fileName is missing (write "filename" as "fileName")"#,
             r#"clientEmail must be one valid email address, not "nobody""#,
             "columns must be an object, not a list",
             "size must be the data file's size in bytes, a whole number, not -1",
@@ -74,7 +74,7 @@ fn reports_all_mistakes() {
     assert!(!errors.syntax);
     let failure = errors.into_failure();
     assert_eq!(failure.message.as_str(), "Incorrect details in manifest file");
-    assert!(failure.detail.contains(r#"not "events"; fileName is missing"#));
+    assert!(failure.detail.contains(r#"not "events"; clientEmail must"#));
 }
 
 #[test]

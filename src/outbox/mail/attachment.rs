@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::read::GzEncoder;
 
 use crate::config::{Mail, Size};
+use crate::import_id::ImportId;
 
 /// A file of more than this many times the attachment limit is not gzipped at all: CSV shrinks to a
 /// fifth or a tenth.
@@ -16,11 +17,17 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens error files; the outbox does not know where they are.
 pub trait Attachments: Send + Sync {
-    /// Opens the file `name` in the results of `account`. Returns it and its length in bytes.
+    /// Opens the error file of `import`, called `name` when it was written, in the results of
+    /// `account`. Returns it and its length in bytes.
     ///
     /// # Errors
     /// Also if it is not a regular file.
-    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
+    fn open(
+        &self,
+        account: &str,
+        import: Option<&ImportId>,
+        name: &str,
+    ) -> io::Result<(Box<dyn Read>, u64)>;
 }
 
 /// The error file of an import in a mail.

@@ -96,6 +96,18 @@ pub fn unfinished_of<C: DeserializeOwned>(
     )
 }
 
+/// Returns the account's claimed imports that have not ended and have this stem.
+pub fn unfinished_with_stem(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    stem: &str,
+) -> Result<Vec<ImportId>> {
+    let sql = "SELECT id FROM import WHERE account = ?1
+               AND state IN ('claiming', 'queued', 'running') AND claim <> '\"ingest\"'
+               AND stem = ?2 ORDER BY n";
+    tx.select(sql, [account.as_str(), stem], |row| parsed(row, 0))
+}
+
 pub(super) fn select<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     condition: &str,

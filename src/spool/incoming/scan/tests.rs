@@ -12,11 +12,18 @@ use super::super::entry::FileKind;
 use super::*;
 use crate::files::dir::FolderError;
 use crate::report::DataType;
+use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::test_host::TestHost;
 
 /// Parses a manifest's text as the name of its data file. `bad` is invalid.
-fn parse(bytes: &[u8]) -> ParsedManifest {
+fn parse(name: &str, bytes: &[u8]) -> ParsedManifest {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
+    if !is_manifest_name(name) {
+        return match text.as_str() {
+            "other" => ParsedManifest::Foreign,
+            _ => ParsedManifest::Misnamed { findings: text, values: ManifestValues::default() },
+        };
+    }
     if text == "bad" {
         return ParsedManifest::Invalid {
             findings: "bad".into(),
@@ -118,9 +125,9 @@ fn reads_a_manifest_once_until_it_changes() {
     let reads = Cell::new(0);
     let mut cache = ManifestCache::default();
     let mut scan = |host: &TestHost| {
-        let counted = |bytes: &[u8]| {
+        let counted = |name: &str, bytes: &[u8]| {
             reads.set(reads.get() + 1);
-            parse(bytes)
+            parse(name, bytes)
         };
         host.open().scan(&mut cache, &limits(), counted).unwrap()
     };
@@ -216,7 +223,7 @@ fn next_scan_continues_with_earliest_manifest() {
         host.closed(name);
         std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
     }
-    let short = |_: &[u8]| parse(b"x");
+    let short = |name: &str, _: &[u8]| parse(name, b"x");
     let mut cache = ManifestCache::default();
     for (unread, expected) in [(true, &names[..2]), (false, &names)] {
         let result = host.open().scan(&mut cache, &limits, short).unwrap();
