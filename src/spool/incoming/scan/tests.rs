@@ -119,6 +119,68 @@ fn finds_writers_of_manifests_and_data_files() {
     assert!(result.snapshot.being_written.is_empty());
 }
 
+/// Returns the uploads under temporary names: the final name, the name, whether it is open.
+fn arriving(result: &ScanResult) -> Vec<(String, String, bool)> {
+    let files = result.snapshot.arriving.iter();
+    files.map(|(name, file)| (name.clone(), file.name.clone(), file.is_open)).collect()
+}
+
+#[test]
+fn finds_uploads_under_temporary_names() {
+    for name in ["e.csv.filepart", ".e.csv.partial", "e.csv.a1b2c3d4.partial", ".in.e.csv"] {
+        let host = TestHost::new();
+        host.put("e.manifest", "e.csv");
+        host.put("other.csv.part", "x");
+        let writer = OpenOptions::new().append(true).open(host.put(name, "x")).unwrap();
+        let mut cache = ManifestCache::default();
+        let file = |is_open| [("e.csv".to_owned(), name.to_owned(), is_open)];
+        assert_eq!(arriving(&scan(&host, &mut cache)), file(true));
+        std::thread::sleep(Duration::from_millis(30));
+        drop(writer);
+        host.closed(name);
+        let result = scan(&host, &mut cache);
+        assert_eq!(arriving(&result), file(false));
+        let age = result.snapshot.arriving["e.csv"].age;
+        assert_eq!(age.then, Duration::ZERO, "it was open until now");
+        assert!(age.since < Duration::from_millis(30), "{age:?}");
+        host.put("e.csv", "x");
+        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file is there");
+    }
+}
+
+#[test]
+fn reads_files_that_may_be_manifests() {
+    let host = TestHost::new();
+    for (name, text) in [
+        ("a.manifest.txt", "a.csv"),
+        ("b.json", "b.csv"),
+        ("c.json", "other"),
+        ("d.txt", "d.csv"),
+        ("e.manifest", "e.csv"),
+    ] {
+        host.put(name, text);
+    }
+    host.put("large.json", &"x".repeat(101));
+    let result = scan(&host, &mut ManifestCache::default());
+    let names: Vec<_> =
+        result.snapshot.manifests.iter().map(|manifest| manifest.entry.name.as_str()).collect();
+    assert_eq!(names, ["e.manifest", "a.manifest.txt", "b.json"]);
+    assert_eq!(result.manifests, HashSet::from(["e.manifest".to_owned()]));
+}
+
+#[test]
+fn decomposed_data_file_is_checked_for_writers() {
+    let host = TestHost::new();
+    host.put("e.manifest", "K\u{e4}ufe.csv");
+    let decomposed = "Ka\u{308}ufe.csv";
+    let writer = OpenOptions::new().append(true).open(host.put(decomposed, "x")).unwrap();
+    let mut cache = ManifestCache::default();
+    let result = scan(&host, &mut cache);
+    assert_eq!(result.snapshot.being_written, HashSet::from([decomposed.to_owned()]));
+    assert!(result.snapshot.ages.contains_key(decomposed));
+    drop(writer);
+}
+
 #[test]
 fn reads_a_manifest_once_until_it_changes() {
     let host = TestHost::new();
