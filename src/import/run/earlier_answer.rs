@@ -74,55 +74,47 @@ pub fn rename(
     };
     let owner = results.as_ref().and_then(|results| owner_of(results, stem));
     let owner = owner.filter(|owner| owner != new);
-    let mut earlier = waiting_with_stem(context, &row, owner.is_some())?;
-    // Only the owner's files are there; the others have not written any yet.
-    let owner = owner.or_else(|| earlier.first().cloned());
-    earlier.retain(|import| owner.as_ref() != Some(import));
-    let mut renamed: Vec<_> =
-        earlier.into_iter().map(|import| EarlierAnswer { import, report: None }).collect();
-    if let Some(import) = owner {
-        let report = row::find(&context.state, &import)?.and_then(|row| row.report);
-        let report = report.map(|report| with_own_names(report, &import));
-        if let Some(results) = &results {
-            rename_files(results, stem, &import, report.as_ref())?;
-        }
-        renamed.push(EarlierAnswer { import, report });
+    let known = earlier_import(context, &row, owner.is_some())?;
+    let mut renamed = Vec::new();
+    // A restored state database doesn't know the owner of the files.
+    for import in owner.iter().chain(known.iter().filter(|known| owner.as_ref() != Some(known))) {
+        let report = row::find(&context.state, import)?.and_then(|row| row.report);
+        let report = report.map(|report| with_own_names(report, import));
+        renamed.push(EarlierAnswer { import: import.clone(), report });
+    }
+    if let (Some(results), Some(first)) = (&results, renamed.first()) {
+        rename_files(results, stem, first)?;
     }
     Ok(renamed)
 }
 
-/// Returns the imports before `new` that have its stem and have not ended. Most names are new, so
-/// this reads the account's waiting imports only if there may be one.
-fn waiting_with_stem(
+/// Returns the earlier import that has the stem of `new`. Most names are new, so this reads the
+/// account's imports only if there may be one.
+fn earlier_import(
     context: &Context,
     new: &ImportRow,
     has_owner: bool,
-) -> state::Result<Vec<ImportId>> {
-    let ImportRow { account, stem, .. } = new;
+) -> state::Result<Option<ImportId>> {
+    let ImportRow { account, stem, id, .. } = new;
     context.state.read(|tx| {
-        let spent = spool::spent_name(&new.manifest);
-        let spender = match &spent {
-            Some(name) => imports::find_spender(tx, account, name)?,
+        let spender = match spool::spent_name(&new.manifest) {
+            Some(name) => imports::find_spender(tx, account, &name)?,
             None => None,
         };
-        let is_reused = spender.is_some_and(|spender| spender != new.id);
+        let is_reused = spender.is_some_and(|spender| spender != *id);
         // A misnamed manifest spends no name.
-        if !(has_owner || is_reused || spool::right_name(stem).is_some()) {
-            return Ok(Vec::new());
+        match has_owner || is_reused || spool::right_name(stem).is_some() {
+            true => imports::last_with_stem(tx, account, stem, id),
+            false => Ok(None),
         }
-        let mut waiting = imports::unfinished_with_stem(tx, account, stem)?;
-        waiting.retain(|import| *import != new.id);
-        Ok(waiting)
     })
 }
 
 fn rename_files(
     results: &Results,
     stem: &str,
-    import: &ImportId,
-    report: Option<&Report>,
+    EarlierAnswer { import, report }: &EarlierAnswer,
 ) -> Result<(), ResultsError> {
-    // The report is the last, so that an interrupted step is repeated.
     let names = answer_names(stem).into_iter().zip(answer_names(import.as_str()));
     for (from, to) in names {
         results.rename_existing(&from, &to)?;
