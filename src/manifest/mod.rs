@@ -8,6 +8,7 @@ mod errors;
 mod json;
 mod parse;
 mod property_type;
+mod syntax;
 
 use std::collections::BTreeMap;
 
