@@ -43,9 +43,12 @@ pub trait Rejections: Clone + Send {
 #[derive(Clone, Debug)]
 pub struct FileStart {
     pub schema: Schema,
+    /// The `sep=` line before the header, with its line end; empty if there is none.
+    pub separator_line: Vec<u8>,
     /// The header record in UTF-8, without its line end.
     pub header: Vec<u8>,
-    pub names: Vec<String>,
+    /// The ignored column `Failure Description`.
+    pub description: Option<usize>,
     pub delimiter: u8,
     /// The line end after the header: `\r\n` or `\n`.
     pub line_end: &'static str,
@@ -59,8 +62,10 @@ pub struct RejectedRecord<'a> {
     /// Its line in the data file; the header is line 1.
     pub line: u64,
     /// Its bytes without the line end: UTF-8, unless they are invalid in the file's own encoding.
-    /// `None` for a record over `max-record`, which is never kept.
+    /// Of a record over `max-record` its first fields; `None` if not even the first is kept.
     pub raw: Option<&'a [u8]>,
+    /// Its field with an earlier `Failure Description`, which the new one replaces.
+    pub description: Option<usize>,
     /// In the order of the rules; at least one.
     pub reasons: Vec<Rejection<'a>>,
 }

@@ -4,6 +4,7 @@ pub mod block;
 pub mod events;
 pub mod explain;
 pub mod filter;
+pub mod form;
 pub mod name_cache;
 pub mod profiles;
 pub mod rows;

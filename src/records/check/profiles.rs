@@ -35,7 +35,7 @@ pub fn build(
         for (index, property) in plan.columns.properties.iter().enumerate() {
             changes.read(plan, rows, row, (index, property), found);
         }
-        if let Some((at, ids)) = user.filter(|_| found.len() == before) {
+        if let Some((at, ids)) = user.filter(|_| found.len() == before && !rows.is_rejected(row)) {
             batch.push(rows.line(row), at, ids, changes.iter());
         }
     }
@@ -85,10 +85,11 @@ impl<'a> ChangeList<'a> {
         (property, column): (usize, &PropertyColumn),
         found: &mut Vec<RecordFinding>,
     ) {
-        let operation = match operation(column.operation.map_or("", |at| rows.cell(row, at))) {
-            Ok(operation) => operation,
-            Err(rule) => return found.push(rows.found(row, rule, column.operation)),
-        };
+        let operation = operation(column.operation.map_or("", |at| rows.cell(row, at)));
+        let operation = operation.unwrap_or_else(|rule| {
+            found.push(rows.found(row, rule, column.operation));
+            Operation::Set // the cell is checked nevertheless
+        });
         if operation == Operation::Delete {
             self.list.push((Change { property, operation, value: Value::None }, false));
             return;

@@ -19,6 +19,8 @@ pub struct Rows<'a> {
     /// The line of the block's first byte.
     pub first_line: u64,
     pub rows: Vec<RowSpan>,
+    /// The rows that are rejected already, in order.
+    pub rejected: Vec<usize>,
 }
 
 /// A record with the header's form.
@@ -33,6 +35,12 @@ pub struct RowSpan {
 impl<'a> Rows<'a> {
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Returns whether a row is rejected already.
+    #[inline]
+    pub fn is_rejected(&self, row: usize) -> bool {
+        !self.rejected.is_empty() && self.rejected.binary_search(&row).is_ok()
     }
 
     /// Returns the block that contains the cells, followed by its unquoted cells.

@@ -1,8 +1,8 @@
 //! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
 //! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! skipped without keeping it and results in [`FilePiece::TooLong`]. The pieces don't depend on the
-//! sizes of reads.
+//! skipped, its beginning excepted, and results in [`FilePiece::TooLong`]. The pieces don't depend
+//! on the sizes of reads.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,6 +17,9 @@ use crate::report::Failure;
 /// The length of a block in bytes: small enough to stay in a core's cache until it is a batch.
 pub const BLOCK: usize = 512 * 1024;
 
+/// The bytes of a record over `max-record` that are kept for the error file.
+pub const KEPT_START: usize = 64 * 1024;
+
 /// The memory of a block above this size, in bytes, is not reused: few files have such long
 /// records.
 const MOST_REUSED: usize = 2 * BLOCK;
@@ -30,16 +33,20 @@ pub struct Block {
     pub first_line: u64,
     /// Bytes of the file as uploaded that had been read at its end.
     pub consumed: u64,
+    /// Whether the file ends with it.
+    pub is_last: bool,
 }
 
 /// The next part of the file.
 #[derive(Debug)]
 pub enum FilePiece {
     Block(Block),
-    /// A record over `max-record`, which was not kept.
+    /// A record over `max-record`.
     TooLong {
         line: u64,
         bytes: u64,
+        /// Its first [`KEPT_START`] bytes.
+        start: Vec<u8>,
     },
 }
 
@@ -83,6 +90,34 @@ impl<R: Read> Splitter<R> {
         self.used.0.clone()
     }
 
+    /// Reads and returns the beginning of the text: [`BLOCK`] bytes, or all of a shorter text. To be
+    /// called before [`Self::next`].
+    pub fn beginning(&mut self) -> Result<&[u8], Failure> {
+        while !self.at_end && self.text.len() < BLOCK {
+            self.read(BLOCK - self.text.len())?;
+        }
+        Ok(&self.text)
+    }
+
+    /// Removes the first `length` bytes, which end with a line end if they have one. To be called
+    /// before [`Self::next`].
+    pub fn skip(&mut self, length: usize) {
+        let mut rest = TextBuffer::default();
+        let skipped = std::mem::take(&mut self.text).cut(length, &mut rest);
+        self.text = rest;
+        self.line += count_lines(&skipped);
+    }
+
+    /// Sets the delimiter. To be called before [`Self::next`].
+    pub fn set_delimiter(&mut self, delimiter: u8) {
+        self.record_ends = RecordEnds::new(delimiter);
+    }
+
+    /// Allows records to have `more` bytes from now on.
+    pub fn extend_max_record(&mut self, more: usize) {
+        self.max_record += more;
+    }
+
     /// Returns the next piece; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<FilePiece>, Failure> {
         self.fill(BLOCK)?;
@@ -116,20 +151,24 @@ impl<R: Read> Splitter<R> {
         self.line += count_lines(&text);
         self.tracked = self.text.len();
         self.end = 0;
-        Block { text, first_line, consumed: self.meter.bytes() }
+        Block { text, first_line, consumed: self.meter.bytes(), is_last: false }
     }
 
     /// Reads until `text` is `target` bytes long or the stream ends.
     fn fill(&mut self, target: usize) -> Result<(), Failure> {
         while !self.at_end && self.text.len() < target {
-            let most = target - self.text.len();
-            let read = self.stream.append(&mut self.text, most);
-            let read = read.map_err(|error| read_failure(&error, &self.meter))?;
-            self.at_end = read == 0;
+            self.read(target - self.text.len())?;
         }
         let end = self.record_ends.last_end(&self.text[self.tracked..]);
         self.end = end.map_or(self.end, |end| self.tracked + end);
         self.tracked = self.text.len();
+        Ok(())
+    }
+
+    fn read(&mut self, most: usize) -> Result<(), Failure> {
+        let read = self.stream.append(&mut self.text, most);
+        let read = read.map_err(|error| read_failure(&error, &self.meter))?;
+        self.at_end = read == 0;
         Ok(())
     }
 
@@ -140,6 +179,7 @@ impl<R: Read> Splitter<R> {
         let mut lines = LineCounter::default();
         let mut end = None;
         let mut record = std::mem::take(&mut self.text);
+        let start = record[..record.len().min(KEPT_START)].to_vec();
         while end.is_none() && !self.at_end {
             bytes += record.len() as u64;
             lines.push(&record);
@@ -159,7 +199,7 @@ impl<R: Read> Splitter<R> {
         self.line += lines.lines;
         self.tracked = 0;
         self.end = 0;
-        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64 })
+        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64, start })
     }
 }
 

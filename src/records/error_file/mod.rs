@@ -3,18 +3,16 @@
 //! `<stem>.errors.csv`: the header and every rejected record unchanged, plus a last column with the
 //! reasons.
 //!
-//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter, and a
-//! byte order mark for UTF-8 if the manifest or the data file had another encoding. A
-//! `Failure Description` column of the data file is dropped, so there is always exactly one.
+//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter and its
+//! `sep=` line, and a byte order mark for UTF-8 if the manifest or the data file had another
+//! encoding. Descriptions of an earlier error file are replaced, so a record has exactly one, and a
+//! record with a wrong number of fields has a wrong number again.
 
 pub mod reason_cache;
-
-use std::ops::Range;
 
 use self::reason_cache::ReasonCache;
 use super::csv::lexer::raw_fields;
 use super::header::columns::FAILURE_DESCRIPTION;
-use super::rules::fold;
 use super::sink::{FileStart, RejectedRecord};
 
 /// Formats an error file in memory.
@@ -22,10 +20,6 @@ use super::sink::{FileStart, RejectedRecord};
 pub struct ErrorFile {
     delimiter: u8,
     line_end: &'static str,
-    /// The number of columns in the header.
-    width: usize,
-    /// Columns of the data file that are dropped.
-    dropped: Vec<usize>,
     quote_formulas: bool,
 }
 
@@ -34,38 +28,25 @@ impl ErrorFile {
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
     pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
-        let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
-        let names = start.names.iter().enumerate();
-        let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
-        Self {
-            delimiter: start.delimiter,
-            line_end: start.line_end,
-            width: start.names.len(),
-            dropped,
-            quote_formulas,
-        }
+        Self { delimiter: start.delimiter, line_end: start.line_end, quote_formulas }
     }
 
-    /// Returns the header line.
+    /// Returns the header line, behind the byte order mark and the `sep=` line.
     pub fn header(&self, start: &FileStart) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
             line.extend_from_slice(b"\xEF\xBB\xBF");
         }
-        self.fields(&start.header, &mut line);
+        line.extend_from_slice(&start.separator_line);
+        self.fields(&start.header, start.description, &mut line);
         self.end_line(&mut line, |line| line.extend_from_slice(FAILURE_DESCRIPTION.as_bytes()));
         line
     }
 
-    /// Appends a rejected record to `out`, with its reasons joined by `; `. A record that was too
-    /// long to keep has empty fields.
+    /// Appends a rejected record to `out`, with its reasons joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
-        match record.raw {
-            Some(raw) => self.fields(raw, out),
-            None => {
-                let fields = self.width.saturating_sub(self.dropped.len());
-                out.resize(out.len() + fields.saturating_sub(1), self.delimiter);
-            }
+        if let Some(raw) = record.raw {
+            self.fields(raw, record.description, out);
         }
         self.end_line(out, |out| {
             for (n, reason) in record.reasons.iter().enumerate() {
@@ -77,17 +58,17 @@ impl ErrorFile {
         });
     }
 
-    fn fields(&self, raw: &[u8], out: &mut Vec<u8>) {
-        if self.dropped.is_empty() && !self.quote_formulas {
-            return out.extend_from_slice(raw);
+    /// Appends the fields of a record but `dropped`, with a delimiter after each.
+    fn fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
+        if dropped.is_none() && !self.quote_formulas {
+            out.extend_from_slice(raw);
+            out.push(self.delimiter);
+            return;
         }
         let fields = raw_fields(raw, self.delimiter).into_iter().enumerate();
-        let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
-        for (n, field) in kept.collect::<Vec<Range<usize>>>().into_iter().enumerate() {
-            if n > 0 {
-                out.push(self.delimiter);
-            }
+        for (_, field) in fields.filter(|(at, _)| Some(*at) != dropped) {
             self.field(&raw[field], out);
+            out.push(self.delimiter);
         }
     }
 
@@ -104,7 +85,7 @@ impl ErrorFile {
     /// Appends the last field and the line end. `write` writes the field's content with quotes
     /// doubled.
     fn end_line(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        out.extend_from_slice(&[self.delimiter, b'"']);
+        out.push(b'"');
         write(out);
         out.push(b'"');
         out.extend_from_slice(self.line_end.as_bytes());
@@ -129,15 +110,16 @@ mod tests {
     fn start(names: &str) -> FileStart {
         FileStart {
             schema: Schema::Profile([].into()),
+            separator_line: Vec::new(),
             header: names.as_bytes().to_vec(),
-            names: names.split(',').map(str::to_owned).collect(),
+            description: names.split(',').position(|name| name == FAILURE_DESCRIPTION),
             delimiter: b',',
             line_end: "\n",
             needs_mark: false,
         }
     }
 
-    fn rejected(raw: Option<&[u8]>) -> RejectedRecord<'_> {
+    fn rejected(raw: Option<&[u8]>, description: Option<usize>) -> RejectedRecord<'_> {
         let rule = &rules::profile::PHONE;
         let reason = Rejection {
             text: rule.text(),
@@ -147,13 +129,13 @@ mod tests {
             value: Some("a\"b".into()),
             help: None,
         };
-        RejectedRecord { line: 2, raw, reasons: vec![reason] }
+        RejectedRecord { line: 2, raw, description, reasons: vec![reason] }
     }
 
     fn write(start: &FileStart, raw: Option<&[u8]>, quote_formulas: bool) -> String {
         let file = ErrorFile::new(start, quote_formulas);
         let mut text = file.header(start);
-        file.push(&rejected(raw), &mut ReasonCache::default(), &mut text);
+        file.push(&rejected(raw, start.description), &mut ReasonCache::default(), &mut text);
         String::from_utf8(text).unwrap()
     }
 
@@ -168,22 +150,24 @@ mod tests {
     #[test]
     fn replaces_an_earlier_failure_description() {
         assert_eq!(
-            write(&start("a,failure description,b"), Some(b"1,\"old, one\",2"), false),
+            write(&start("a,Failure Description,b"), Some(b"1,\"old, one\",2"), false),
             "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
         );
     }
 
     #[test]
     fn writes_byte_order_mark_and_keeps_line_ends() {
-        let start = FileStart { needs_mark: true, line_end: "\r\n", ..start("a") };
+        let separator_line = b"sep=,\r\n".to_vec();
+        let start =
+            FileStart { needs_mark: true, line_end: "\r\n", separator_line, ..start("a") };
         let file = write(&start, Some("é".as_bytes()), false);
-        assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");
+        assert!(file.starts_with("\u{feff}sep=,\r\na,\"Failure Description\"\r\né,"), "{file:?}");
     }
 
     #[test]
-    fn a_record_without_bytes_has_empty_fields() {
+    fn a_record_without_bytes_has_no_fields() {
         let file = write(&start("a,b,c"), None, false);
-        assert!(file.contains("\n,,,\"Phone"), "{file:?}");
+        assert!(file.contains("\n\"Phone"), "{file:?}");
     }
 
     #[test]
@@ -204,7 +188,7 @@ mod tests {
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
         let mut text = Vec::new();
-        let record = RejectedRecord { line: 7, raw: None, reasons };
+        let record = RejectedRecord { line: 7, raw: None, description: None, reasons };
         push_json_lines(&record, &mut ReasonCache::default(), &mut text);
         assert_eq!(
             String::from_utf8(text).unwrap(),

@@ -13,7 +13,7 @@ use crate::records::rules::profile::{SpecialProperty, preference};
 use crate::report::DataType;
 use crate::sanitize::excerpt;
 
-/// The last column of an error file. It is ignored in uploads.
+/// The last column of an error file. It is ignored in uploads, unless the manifest maps it.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
 
 /// The longest name of a property, in characters.
@@ -30,6 +30,10 @@ pub struct Columns {
     pub ids: [Option<usize>; 4],
     /// All other columns, in the order of the header.
     pub properties: Vec<PropertyColumn>,
+    /// The ignored column `Failure Description`.
+    pub description: Option<usize>,
+    /// The ignored columns without a name, which must be empty.
+    pub nameless: Vec<usize>,
 }
 
 /// A column that holds a property.
@@ -64,6 +68,7 @@ struct HeaderColumn<'a> {
     header: &'a str,
     mapped: Option<&'a Column>,
     data_type: DataType,
+    is_description: bool,
 }
 
 /// The columns of a header, and the mismatches found so far, one sentence each.
@@ -74,18 +79,22 @@ struct Mapper<'a> {
 }
 
 impl Columns {
-    /// Maps the columns of `header`. Errors are all mismatches of header and manifest, one sentence
-    /// each.
-    pub fn new(header: Vec<String>, manifest: &Manifest) -> Result<Self, Vec<String>> {
+    /// Maps the columns of `header`, which is in this line. Errors are all mismatches of header and
+    /// manifest, one sentence each.
+    pub fn new(header: Vec<String>, line: u64, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let data_type = manifest.data_type;
-        let column = |name| HeaderColumn {
+        let description = description_column(&header, &manifest.columns);
+        let column = |(at, name)| HeaderColumn {
             header: name,
             mapped: mapping(name, &manifest.columns),
             data_type,
+            is_description: Some(at) == description,
         };
-        let columns = header.iter().map(|name| column(name.as_str())).collect();
-        let mut mapper = Mapper { columns, data_type, findings: header_findings(&header) };
+        let columns: Vec<_> = header.iter().map(String::as_str).enumerate().map(column).collect();
+        let is_mapped = mapping(FAILURE_DESCRIPTION, &manifest.columns).is_some();
+        let findings = header_findings(&columns, line, description.filter(|_| is_mapped));
+        let mut mapper = Mapper { columns, data_type, findings };
         mapper.findings.extend(absent_columns(&header, &manifest.columns));
         let targets = mapper.targets();
         let mut columns = mapper.place(&targets);
@@ -93,8 +102,16 @@ impl Columns {
         if !mapper.findings.is_empty() {
             return Err(mapper.findings);
         }
+        let nameless = mapper.columns.iter().enumerate().filter(|(_, column)| column.is_nameless());
+        columns.nameless = nameless.map(|(at, _)| at).collect();
+        columns.description = description;
         columns.header = header;
         Ok(columns)
+    }
+
+    /// Returns whether a column is called `Failure Description`, as that of error files.
+    pub fn is_description(&self, column: usize) -> bool {
+        self.header[column] == FAILURE_DESCRIPTION
     }
 }
 
@@ -197,8 +214,12 @@ impl HeaderColumn<'_> {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(self.header)
     }
 
+    fn is_nameless(&self) -> bool {
+        self.name().is_empty()
+    }
+
     fn target(&self) -> ColumnTarget {
-        if fold(self.header) == fold(FAILURE_DESCRIPTION) {
+        if self.is_description || self.is_nameless() {
             return ColumnTarget::Ignored;
         }
         match fold(self.name()).as_str() {
@@ -268,21 +289,34 @@ fn mapping<'a>(header: &str, columns: &'a BTreeMap<String, Column>) -> Option<&'
         .or_else(|| columns.iter().find(|(key, _)| key.trim() == header).map(|(_, c)| c))
 }
 
-fn header_findings(header: &[String]) -> Vec<String> {
+/// Returns the column of an error file's descriptions: the last one of that exact name. If the
+/// manifest maps the name, it is data, and only a second column is a description.
+fn description_column(header: &[String], columns: &BTreeMap<String, Column>) -> Option<usize> {
+    let is_description = |name: &String| name == FAILURE_DESCRIPTION;
+    let last = header.iter().rposition(is_description)?;
+    let first = header.iter().position(is_description)?;
+    (first < last || mapping(FAILURE_DESCRIPTION, columns).is_none()).then_some(last)
+}
+
+/// Returns the findings about names that occur twice. `allowed` is a column whose name may.
+fn header_findings(
+    columns: &[HeaderColumn<'_>],
+    line: u64,
+    allowed: Option<usize>,
+) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
-    for (at, name) in header.iter().enumerate() {
+    let named = columns.iter().enumerate().filter(|(_, column)| !column.is_nameless());
+    for (at, column) in named.filter(|(at, _)| Some(*at) != allowed) {
         let number = at + 1;
-        if name.is_empty() {
-            findings.push(format!("line 1, column {number}: the header has no name here"));
-        } else if let Some(first) = first.get(name.as_str()) {
-            let name = excerpt(name);
-            findings.push(format!(
-                "line 1, column {number}: the header {name} is column {first} already"
-            ));
-        } else {
-            first.insert(name, number);
-        }
+        let Some(first) = first.get(column.header) else {
+            first.insert(column.header, number);
+            continue;
+        };
+        let name = excerpt(column.header);
+        findings.push(format!(
+            "line {line}, column {number}: the header {name} is column {first} already"
+        ));
     }
     findings
 }

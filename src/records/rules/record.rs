@@ -23,7 +23,7 @@ pub static RECORD_TOO_LONG: Rule =
             let max = case.limits.max_record.bytes();
             let bytes = case.bytes;
             let text = format!(
-                "it has {bytes} bytes, at most {max} are allowed, its fields are left out here"
+                "it has {bytes} bytes, at most {max} are allowed, only its first fields are here"
             );
             Some(text.into())
         });
@@ -33,6 +33,15 @@ pub static INVALID_BYTES: Rule = Rule::new(
     "Save the file as UTF-8, or name its encoding in the manifest.",
 )
 .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
+
+pub static REPEATED_HEADER: Rule =
+    Rule::new("The record repeats the header", "Remove the line: a file has one header, at its top.");
+
+pub static ERROR_TEXT: Rule = Rule::new(
+    "Text of an error file in another column",
+    "Write the record's own cells, and remove the text of Failure Description from them.",
+)
+.with_help(|_| Some("write the record's own value, a tool moved Failure Description".into()));
 
 fn count_hint(case: &RuleCase<'_>) -> Detail {
     let hint = if case.fields > case.width {
