@@ -181,6 +181,9 @@ impl Case {
             let (message, detail) = (text("message"), text("detail"));
             assert_eq!(format!("{message}: {detail}"), fail);
             assert_eq!((records("accepted"), &report["state"]), (0, &json!("failed")));
+            if !report["sha256"].is_null() {
+                self.verify_file(report);
+            }
             return;
         }
         assert_eq!(report["failure"], Json::Null);
@@ -240,8 +243,11 @@ impl Case {
             assert_eq!(file, expected);
         }
         let manifest: Json = serde_json::from_str(&self.manifest_text()).unwrap();
-        let delimiter = manifest["delimiter"].as_str().unwrap_or(",").as_bytes()[0];
-        let text = file.strip_prefix('\u{feff}').unwrap_or(file);
+        let mut delimiter = manifest["delimiter"].as_str().unwrap_or(",").as_bytes()[0];
+        let mut text = file.strip_prefix('\u{feff}').unwrap_or(file);
+        if let Some((line, rest)) = text.split_once('\n').filter(|(l, _)| l.starts_with("sep=")) {
+            (delimiter, text) = (line.as_bytes()[4], rest);
+        }
         let mut reader = csv::ReaderBuilder::new();
         let mut reader = reader.delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap().iter().next_back(), Some("Failure Description"));

@@ -83,13 +83,7 @@ impl FormCheck<'_> {
         }
         if record.fields as usize != width {
             self.reject(at, &FIELD_COUNT, None);
-            let kept = &self.lexed.cells[record.cells as usize..][..width.min(record.fields as usize)];
-            if kept.iter().any(|cell| self.is_too_long(*cell)) {
-                self.reject(at, &FIELD_TOO_LONG, None);
-            }
-            if invalid.is_some() {
-                self.reject(at, &INVALID_BYTES, None);
-            }
+            self.check_fields(at, invalid.unwrap_or(raw));
             return false;
         }
         if self.repeats_header(record, raw) {
@@ -121,6 +115,23 @@ impl FormCheck<'_> {
             });
         }
         true
+    }
+
+    /// Checks the fields of a record that has a wrong number of them, so that their columns are not
+    /// known.
+    #[cold]
+    fn check_fields(&mut self, at: u32, raw: &[u8]) {
+        let description = description_field(self.plan, raw);
+        let fields = raw_fields(raw, self.plan.delimiter).into_iter().enumerate();
+        let own = fields.filter(|(at, _)| Some(*at) != description).map(|(_, field)| field);
+        let own: Vec<_> = own.collect();
+        let max_field = self.plan.limits.max_field.bytes();
+        if own.iter().any(|field| without_quotes(&raw[field.clone()]).len() as u64 > max_field) {
+            self.reject(at, &FIELD_TOO_LONG, None);
+        }
+        if own.iter().any(|field| std::str::from_utf8(&raw[field.clone()]).is_err()) {
+            self.reject(at, &INVALID_BYTES, None);
+        }
     }
 
     fn reject(&mut self, record: u32, rule: &'static Rule, column: Option<usize>) {

@@ -70,7 +70,7 @@ pub fn not_compressed(head: &[u8], compression: Compression) -> Option<String> {
     Some(match kind_of(head) {
         Some(kind) => format!("it is {}, not {name}: {}", kind.noun, kind.advice),
         None if is_text(head) => format!("it is plain text, not {name}: name it .csv"),
-        None => format!("it is not {name}, as its name says"),
+        None => format!("it is not {name}, although its name ends so"),
     })
 }
 
@@ -173,11 +173,18 @@ fn other_encoding(head: &[u8], encoding: Encoding) -> Option<String> {
         Some((found, name)) if found != encoding => Some(format!(
             "it is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in the manifest"
         )),
-        None if is_utf16 && head.len() > 1 && head.is_ascii() && !head.contains(&0) => {
+        None if is_utf16 && head.len() > 1 && is_utf8_without_nul(head) => {
             Some("it is not UTF-16: remove \"encoding\" from the manifest".to_owned())
         }
         _ => None,
     }
+}
+
+/// Returns whether `head` is UTF-8, its end excepted, and has no zero byte, as every comma and line
+/// end has in UTF-16.
+fn is_utf8_without_nul(head: &[u8]) -> bool {
+    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    !head.contains(&0) && std::str::from_utf8(head).err().is_none_or(is_cut)
 }
 
 fn is_utf32(head: &[u8]) -> bool {
@@ -282,7 +289,7 @@ mod tests {
             gzip(b"\x28\xB5\x2F\xFD").unwrap(),
             "it is a zstd file, not gzip: name it .csv.zst"
         );
-        assert_eq!(gzip(b"\x01\x02").unwrap(), "it is not gzip, as its name says");
+        assert_eq!(gzip(b"\x01\x02").unwrap(), "it is not gzip, although its name ends so");
         assert_eq!(not_compressed(b"\x50\x2A\x4D\x18", Compression::Zstd), None);
         let inside = |head: &[u8]| foreign_kind(head, Compression::Gzip, Encoding::Utf8).unwrap();
         assert_eq!(inside(b"\x1F\x8B\x08"), "it is compressed twice with gzip: compress it once");
@@ -312,6 +319,8 @@ mod tests {
             declared(b"id,b\n", Encoding::Utf16Le).unwrap(),
             "it is not UTF-16: remove \"encoding\" from the manifest"
         );
+        assert!(declared("é,b\n".as_bytes(), Encoding::Utf16Le).is_some());
+        assert_eq!(declared(&utf16("名前"), Encoding::Utf16Le), None);
         let utf32_text = "it is UTF-32, which is not supported: save it as UTF-8";
         assert_eq!(kind(&utf32("\u{feff}id")).unwrap(), utf32_text);
         assert_eq!(kind(&utf32("id,é\n")).unwrap(), utf32_text);

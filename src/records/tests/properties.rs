@@ -153,9 +153,7 @@ proptest! {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (sink, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
-            // Records with another number of fields have no column for the description.
-            let odd = sink.descriptions().iter().any(|d| d.contains("fields, the header has"));
-            if result.is_err() || sink.rejected.is_empty() || odd {
+            if result.is_err() || sink.rejected.is_empty() {
                 continue;
             }
             let description: Vec<_> = sink.descriptions().into_iter().map(str::to_owned).collect();
