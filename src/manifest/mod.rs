@@ -84,8 +84,9 @@ impl Encoding {
             "utf8" | "utf8sig" | "utf8bom" | "ascii" | "usascii" => Some(Self::Utf8),
             "utf16" | "utf16le" => Some(Self::Utf16Le),
             "utf16be" => Some(Self::Utf16Be),
-            "windows1252" | "cp1252" | "win1252" | "xcp1252" | "iso88591" | "latin1"
-            | "l1" => Some(Self::Windows1252),
+            "windows1252" | "cp1252" | "win1252" | "xcp1252" | "iso88591" | "latin1" | "l1" => {
+                Some(Self::Windows1252)
+            }
             _ => None,
         }
     }

@@ -89,8 +89,11 @@ mod tests {
         for (message, line) in [("b", 9), ("a", 4), ("b", 3), ("c", 2)] {
             tally.add(message, line);
         }
-        let order: Vec<_> =
-            tally.into_counts(Cow::from).into_iter().map(|c| (c.message, c.count, c.first_line)).collect();
+        let order: Vec<_> = tally
+            .into_counts(Cow::from)
+            .into_iter()
+            .map(|c| (c.message, c.count, c.first_line))
+            .collect();
         assert_eq!(order, [("b".into(), 2, 3), ("c".into(), 1, 2), ("a".into(), 1, 4)]);
     }
 }

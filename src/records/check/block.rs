@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::form::{
-    FormCheck, InvalidRecord, WellFormed, description_field, kept_fields, length_alone,
+    FormCheck, InvalidRecord, WellFormed, before_error_text, description_field, kept_fields,
+    length_alone,
 };
 use super::rows::{RecordFinding, Rows};
 use super::{events, profiles};
@@ -161,12 +162,19 @@ impl ParsedBlock {
         let line = self.first_line + u64::from(record.line);
         let has = |rule| found.iter().any(|found| std::ptr::eq(found.finding.rule, rule));
         let raw = self.raw(record);
-        let kept = if has(&RECORD_TOO_LONG) { kept_fields(plan, raw) } else { Some(raw) };
+        let kept = if has(&RECORD_TOO_LONG) {
+            kept_fields(plan, raw)
+        } else if has(&ERROR_TEXT) {
+            before_error_text(plan, raw, found[0].finding.column)
+        } else {
+            Some(raw)
+        };
         // A moved description can't be distinguished from the record's own fields.
         let description = kept.filter(|_| plan.columns.description.is_some() && !has(&ERROR_TEXT));
         let description = description.and_then(|raw| description_field(plan, raw));
         let numbers = self.numbers(plan, record, description.is_some() && has(&FIELD_COUNT));
-        let reason = |found: &RecordFinding| self.reason(plan, record, &numbers, line, found.finding);
+        let reason =
+            |found: &RecordFinding| self.reason(plan, record, &numbers, line, found.finding);
         RejectedRecord { line, raw: kept, description, reasons: found.iter().map(reason).collect() }
     }
 

@@ -67,13 +67,7 @@ impl FormCheck<'_> {
 
     /// Adds the rules about its form that a record breaks. Returns whether its cells are those of
     /// the header's columns.
-    fn check(
-        &mut self,
-        at: u32,
-        record: &RecordSpan,
-        raw: &[u8],
-        invalid: Option<&[u8]>,
-    ) -> bool {
+    fn check(&mut self, at: u32, record: &RecordSpan, raw: &[u8], invalid: Option<&[u8]>) -> bool {
         let plan = self.plan;
         let width = plan.width();
         let max_record = plan.limits.max_record.bytes();
@@ -106,9 +100,9 @@ impl FormCheck<'_> {
         if let Some(raw) = invalid {
             let fields = raw_fields(raw, plan.delimiter);
             let is_invalid = |column: &usize| {
-                fields.get(*column).is_some_and(|field| {
-                    std::str::from_utf8(&raw[field.clone()]).is_err()
-                })
+                fields
+                    .get(*column)
+                    .is_some_and(|field| std::str::from_utf8(&raw[field.clone()]).is_err())
             };
             checked.filter(is_invalid).for_each(|column| {
                 self.reject(at, &INVALID_BYTES, Some(column));
@@ -161,7 +155,8 @@ impl FormCheck<'_> {
         let is_marked = raw.starts_with(BYTE_ORDER_MARK);
         self.plan.header_cells.iter().enumerate().all(|(column, name)| {
             let cell = self.cell(record.cells, column);
-            let cell = if column == 0 && is_marked { without_quotes(without_marks(cell)) } else { cell };
+            let cell =
+                if column == 0 && is_marked { without_quotes(without_marks(cell)) } else { cell };
             cell == name.as_bytes() || Some(column) == self.plan.columns.description
         })
     }
@@ -227,4 +222,24 @@ pub fn kept_fields<'a>(plan: &ReadPlan, raw: &'a [u8]) -> Option<&'a [u8]> {
     fields.pop();
     fields.truncate(plan.own_width() - 1);
     fields.last().map(|last| &start[..last.end])
+}
+
+/// Returns the fields before `column`, whose text is ours, if a tool filled up a short record: the
+/// rest is empty. They are the original record. Otherwise returns all fields.
+pub fn before_error_text<'a>(
+    plan: &ReadPlan,
+    raw: &'a [u8],
+    column: Option<u32>,
+) -> Option<&'a [u8]> {
+    let column = column.map_or(0, |column| column as usize);
+    let fields = raw_fields(raw, plan.delimiter);
+    let is_empty = |field: &std::ops::Range<usize>| {
+        without_quotes(&raw[field.clone()]).trim_ascii().is_empty()
+    };
+    let was_short = plan.columns.description.is_some_and(|description| column < description)
+        && fields[column + 1..].iter().all(is_empty);
+    if !was_short {
+        return Some(raw);
+    }
+    column.checked_sub(1).map(|last| &raw[..fields[last].end])
 }

@@ -158,8 +158,7 @@ mod tests {
     #[test]
     fn writes_byte_order_mark_and_keeps_line_ends() {
         let separator_line = b"sep=,\r\n".to_vec();
-        let start =
-            FileStart { needs_mark: true, line_end: "\r\n", separator_line, ..start("a") };
+        let start = FileStart { needs_mark: true, line_end: "\r\n", separator_line, ..start("a") };
         let file = write(&start, Some("é".as_bytes()), false);
         assert!(file.starts_with("\u{feff}sep=,\r\na,\"Failure Description\"\r\né,"), "{file:?}");
     }

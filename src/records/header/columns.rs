@@ -299,11 +299,7 @@ fn description_column(header: &[String], columns: &BTreeMap<String, Column>) -> 
 }
 
 /// Returns the findings about names that occur twice. `allowed` is a column whose name may.
-fn header_findings(
-    columns: &[HeaderColumn<'_>],
-    line: u64,
-    allowed: Option<usize>,
-) -> Vec<String> {
+fn header_findings(columns: &[HeaderColumn<'_>], line: u64, allowed: Option<usize>) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
     let named = columns.iter().enumerate().filter(|(_, column)| !column.is_nameless());

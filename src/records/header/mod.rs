@@ -76,12 +76,13 @@ impl Header {
             let raw = block.text[start..end].to_vec();
             let line = block.first_line + count_lines(&block.text[..start]);
             let likely_delimiter = likely_delimiter(&block.text[start..], delimiter);
-            let names = names(&raw, delimiter, encoding, limits).map_err(|detail| {
-                match likely_delimiter {
-                    Some(likely) if likely < b' ' => failure_of(&[delimiter_finding(likely)]),
-                    _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
-                }
-            })?;
+            let names =
+                names(&raw, delimiter, encoding, limits).map_err(
+                    |detail| match likely_delimiter {
+                        Some(likely) if likely < b' ' => failure_of(&[delimiter_finding(likely)]),
+                        _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
+                    },
+                )?;
             // The line end stays in the block. The lexer skips it as an empty line.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);

@@ -245,7 +245,10 @@ mod tests {
             (b"\xEF\xBB\xBF\r\n <!DOCTYPE html>", "an HTML page"),
             (b"<?xml version=\"1.0\"?><rows>", "an XML file"),
             (b"<rows><row a=\"1\"/>", "an XML file"),
-            (b"<?xml?><Workbook xmlns=\"urn:schemas-microsoft-com:office:spreadsheet\">", "an Excel workbook in XML"),
+            (
+                b"<?xml?><Workbook xmlns=\"urn:schemas-microsoft-com:office:spreadsheet\">",
+                "an Excel workbook in XML",
+            ),
             (b"{\n  \"identity\": 1}", "a JSON file"),
             (b"[{\"identity\": 1}]", "a JSON file"),
             (b"-----BEGIN PGP MESSAGE-----", "a file encrypted with PGP"),
@@ -293,10 +296,7 @@ mod tests {
         assert_eq!(not_compressed(b"\x50\x2A\x4D\x18", Compression::Zstd), None);
         let inside = |head: &[u8]| foreign_kind(head, Compression::Gzip, Encoding::Utf8).unwrap();
         assert_eq!(inside(b"\x1F\x8B\x08"), "it is compressed twice with gzip: compress it once");
-        assert_eq!(
-            inside(b"PAR1"),
-            "it is a Parquet file inside gzip, not CSV: export it as CSV"
-        );
+        assert_eq!(inside(b"PAR1"), "it is a Parquet file inside gzip, not CSV: export it as CSV");
     }
 
     #[test]
@@ -304,11 +304,12 @@ mod tests {
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         let utf16be =
             |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
-        let utf32 = |text: &str| {
-            text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<_>>()
-        };
+        let utf32 =
+            |text: &str| text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<_>>();
         let set = |name: &str| {
-            format!("it is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in the manifest")
+            format!(
+                "it is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in the manifest"
+            )
         };
         assert_eq!(kind(&utf16("id,é\n")).unwrap(), set("utf-16le"));
         assert_eq!(kind(&utf16be("id,é\n")).unwrap(), set("utf-16be"));

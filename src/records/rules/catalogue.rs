@@ -55,9 +55,10 @@ pub fn text_under(text: &'static str, limits: &Limits) -> Cow<'static, str> {
 /// limits, alone, with details, or followed by others.
 pub fn is_description(cell: &[u8]) -> bool {
     let cell = cell.trim_ascii();
-    RULES.iter().filter_map(|rule| rule.after_text(cell)).any(|rest| {
-        rest.is_empty() || rest.starts_with(b" - ") || rest.starts_with(b"; ")
-    })
+    RULES
+        .iter()
+        .filter_map(|rule| rule.after_text(cell))
+        .any(|rest| rest.is_empty() || rest.starts_with(b" - ") || rest.starts_with(b"; "))
 }
 
 /// Returns whether `rule` is in the list.

@@ -34,8 +34,10 @@ pub static INVALID_BYTES: Rule = Rule::new(
 )
 .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
 
-pub static REPEATED_HEADER: Rule =
-    Rule::new("The record repeats the header", "Remove the line: a file has one header, at its top.");
+pub static REPEATED_HEADER: Rule = Rule::new(
+    "The record repeats the header",
+    "Remove the line: a file has one header, at its top.",
+);
 
 pub static ERROR_TEXT: Rule = Rule::new(
     "Text of an error file in another column",

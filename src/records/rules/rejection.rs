@@ -81,7 +81,8 @@ impl Rule {
                 rest = rest.strip_prefix(b" ")?;
             }
             let is_number = matches!(word, "N" | "M") || word.bytes().all(|b| b.is_ascii_digit());
-            rest = if is_number { after_digits(rest)? } else { rest.strip_prefix(word.as_bytes())? };
+            rest =
+                if is_number { after_digits(rest)? } else { rest.strip_prefix(word.as_bytes())? };
         }
         Some(rest)
     }
