@@ -321,7 +321,7 @@ mod tests {
             "it is not UTF-16: remove \"encoding\" from the manifest"
         );
         assert!(declared("é,b\n".as_bytes(), Encoding::Utf16Le).is_some());
-        assert_eq!(declared(&utf16("名前"), Encoding::Utf16Le), None);
+        assert_eq!(declared(&utf16("名前,b\n"), Encoding::Utf16Le), None);
         let utf32_text = "it is UTF-32, which is not supported: save it as UTF-8";
         assert_eq!(kind(&utf32("\u{feff}id")).unwrap(), utf32_text);
         assert_eq!(kind(&utf32("id,é\n")).unwrap(), utf32_text);
